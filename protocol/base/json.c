@@ -1,0 +1,406 @@
+#include "protocol/base/json.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/utf8.h"
+
+struct reader {
+    struct slice text;
+    size_t at;
+    struct arena *arena;
+    struct error *err;
+    int depth;
+};
+
+static int fail(struct reader *r, const char *what) {
+    return error_set(r->err, ERROR_INPUT, "Invalid JSON at byte %zu: %s.", r->at, what);
+}
+
+static bool more(const struct reader *r) {
+    return r->at < r->text.len;
+}
+
+static char here(const struct reader *r) {
+    return more(r) ? r->text.ptr[r->at] : '\0';
+}
+
+static void skip_space(struct reader *r) {
+    while (more(r) && strchr(" \t\n\r", here(r)) && here(r)) r->at++;
+}
+
+static bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+static int hex4(const char *p, uint32_t *out) {
+    uint32_t v = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        uint32_t d;
+        if (is_digit(c))
+            d = (uint32_t)(c - '0');
+        else if ((c | 32) >= 'a' && (c | 32) <= 'f')
+            d = (uint32_t)((c | 32) - 'a' + 10);
+        else
+            return -1;
+        v = v << 4 | d;
+    }
+    *out = v;
+    return 0;
+}
+
+// At "\u": reads one code point, two escapes when the first is a high surrogate.
+static int scan_unicode_escape(struct reader *r) {
+    uint32_t high, low;
+    const char *p = r->text.ptr + r->at;
+    size_t left = r->text.len - r->at;
+    if (left < 6 || hex4(p + 2, &high)) return fail(r, "\\u needs four hexadecimal digits");
+    if (high >= 0xdc00 && high <= 0xdfff) return fail(r, "a low surrogate stands alone");
+    if (high < 0xd800 || high > 0xdbff) {
+        r->at += 6;
+        return 0;
+    }
+    if (left < 12 || p[6] != '\\' || p[7] != 'u' || hex4(p + 8, &low) || low < 0xdc00 ||
+        low > 0xdfff)
+        return fail(r, "a high surrogate needs a low one behind it");
+    r->at += 12;
+    return 0;
+}
+
+static int scan_string(struct reader *r, struct slice *out) {
+    size_t start = r->at++;
+    while (more(r)) {
+        unsigned char c = (unsigned char)here(r);
+        if (c == '"') {
+            r->at++;
+            *out = (struct slice){r->text.ptr + start, r->at - start};
+            return 0;
+        }
+        if (c < 0x20) return fail(r, "a control character stands unescaped in a string");
+        if (c != '\\') {
+            r->at++;
+            continue;
+        }
+        char e = r->at + 1 < r->text.len ? r->text.ptr[r->at + 1] : '\0';
+        if (e == 'u') {
+            if (scan_unicode_escape(r)) return -1;
+        } else if (e && strchr("\"\\/bfnrt", e)) {
+            r->at += 2;
+        } else {
+            return fail(r, "this escape is none of JSON's");
+        }
+    }
+    return fail(r, "a string is not closed");
+}
+
+static int scan_number(struct reader *r) {
+    if (here(r) == '-') r->at++;
+    if (!is_digit(here(r))) return fail(r, "a value was expected");
+    if (here(r) == '0')
+        r->at++;
+    else
+        while (is_digit(here(r))) r->at++;
+    if (here(r) == '.') {
+        r->at++;
+        if (!is_digit(here(r))) return fail(r, "digits were expected after the decimal point");
+        while (is_digit(here(r))) r->at++;
+    }
+    if (here(r) == 'e' || here(r) == 'E') {
+        r->at++;
+        if (here(r) == '+' || here(r) == '-') r->at++;
+        if (!is_digit(here(r))) return fail(r, "digits were expected in the exponent");
+        while (is_digit(here(r))) r->at++;
+    }
+    return 0;
+}
+
+static int scan_word(struct reader *r, const char *word) {
+    size_t n = strlen(word);
+    if (r->text.len - r->at < n || memcmp(r->text.ptr + r->at, word, n) != 0)
+        return fail(r, "a value was expected");
+    r->at += n;
+    return 0;
+}
+
+static void decode_string(struct slice text, char *out, size_t *len);
+
+static int read_value(struct reader *r, struct json *value);
+
+// Reads `"key" :` of a member; the key is decoded.
+static int read_key(struct reader *r, struct json *member) {
+    struct slice quoted;
+    if (here(r) != '"') return fail(r, "a key in quotes was expected");
+    if (scan_string(r, &quoted)) return -1;
+    member->key = (struct slice){quoted.ptr + 1, quoted.len - 2};
+    if (memchr(member->key.ptr, '\\', member->key.len)) {
+        char *decoded = arena_take(r->arena, quoted.len, 1);
+        size_t len;
+        decode_string(quoted, decoded, &len);
+        member->key = (struct slice){decoded, len};
+    }
+    skip_space(r);
+    if (here(r) != ':') return fail(r, "':' was expected after the key");
+    r->at++;
+    skip_space(r);
+    return 0;
+}
+
+static int read_children(struct reader *r, struct json *parent, char close) {
+    const struct json **link = &parent->first;
+    if (++r->depth > JSON_MAX_DEPTH) return fail(r, "values are nested too deeply");
+    r->at++;
+    skip_space(r);
+    if (here(r) == close && more(r)) {
+        r->at++, r->depth--;
+        return 0;
+    }
+    for (;;) {
+        struct json *child = arena_take(r->arena, 1, sizeof *child);
+        skip_space(r);
+        if (close == '}' && read_key(r, child)) return -1;
+        if (read_value(r, child)) return -1;
+        *link = child;
+        link = &child->next;
+        parent->n_children++;
+        skip_space(r);
+        char c = here(r);
+        if (c != ',' && c != close)
+            return fail(r, close == '}' ? "',' or '}' was expected" : "',' or ']' was expected");
+        r->at++;
+        if (c == close) break;
+    }
+    r->depth--;
+    return 0;
+}
+
+static int read_value(struct reader *r, struct json *value) {
+    size_t start = r->at;
+    int failed;
+    switch (here(r)) {
+    case '{':
+        value->type = JSON_OBJECT, failed = read_children(r, value, '}');
+        break;
+    case '[':
+        value->type = JSON_ARRAY, failed = read_children(r, value, ']');
+        break;
+    case '"': {
+        struct slice unused;
+        value->type = JSON_STRING, failed = scan_string(r, &unused);
+        break;
+    }
+    case 't':
+        value->type = JSON_TRUE, failed = scan_word(r, "true");
+        break;
+    case 'f':
+        value->type = JSON_FALSE, failed = scan_word(r, "false");
+        break;
+    case 'n':
+        value->type = JSON_NULL, failed = scan_word(r, "null");
+        break;
+    default:
+        value->type = JSON_NUMBER, failed = scan_number(r);
+        break;
+    }
+    if (failed) return -1;
+    value->text = (struct slice){r->text.ptr + start, r->at - start};
+    return 0;
+}
+
+const struct json *json_parse(struct slice text, struct arena *arena, struct error *err) {
+    struct reader r = {.text = text, .arena = arena, .err = err};
+    r.at = utf8_valid_prefix(text);
+    if (r.at < text.len) return fail(&r, "these bytes are no UTF-8"), NULL;
+    r.at = 0;
+    skip_space(&r);
+    struct json *value = arena_take(arena, 1, sizeof *value);
+    if (read_value(&r, value)) return NULL;
+    skip_space(&r);
+    if (more(&r)) return fail(&r, "something stands after the value"), NULL;
+    return value;
+}
+
+const struct json *json_get(const struct json *object, const char *key) {
+    const struct json *found = NULL;
+    if (!object || object->type != JSON_OBJECT) return NULL;
+    for (const struct json *m = object->first; m; m = m->next)
+        if (slice_is(m->key, key)) found = m;
+    return found;
+}
+
+// `out` has room for text.len bytes; decoded text is never longer than what was written.
+static void decode_string(struct slice text, char *out, size_t *len) {
+    static const char names[] = "bfnrt", values[] = "\b\f\n\r\t";
+    char *o = out;
+    const char *p = text.ptr + 1, *end = text.ptr + text.len - 1;
+    while (p < end) {
+        if (*p != '\\') {
+            *o++ = *p++;
+        } else if (p[1] != 'u') {
+            const char *name = strchr(names, p[1]);
+            *o++ = name ? values[name - names] : p[1];
+            p += 2;
+        } else {
+            uint32_t code = 0, low = 0;
+            hex4(p + 2, &code);
+            p += 6;
+            if (code >= 0xd800 && code <= 0xdbff) {
+                hex4(p + 2, &low);
+                p += 6;
+                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            }
+            o += utf8_write(code, o);
+        }
+    }
+    *len = (size_t)(o - out);
+}
+
+struct slice json_string(const struct json *value, struct arena *arena) {
+    assert(value && value->type == JSON_STRING);
+    char *out = arena_take(arena, value->text.len, 1);
+    size_t len;
+    decode_string(value->text, out, &len);
+    return (struct slice){out, len};
+}
+
+static bool is_integer(struct slice s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_digit(s.ptr[i]) && !(i == 0 && s.ptr[i] == '-')) return false;
+    return s.len > 0;
+}
+
+// A number's text, 0-terminated, for strtod and its kin; the slice points into longer input.
+static int number_text(const struct json *value, char out[512]) {
+    if (!value || value->type != JSON_NUMBER || value->text.len >= 512) return -1;
+    memcpy(out, value->text.ptr, value->text.len);
+    out[value->text.len] = 0;
+    return 0;
+}
+
+int json_int64(const struct json *value, int64_t *out) {
+    char text[512];
+    if (number_text(value, text) || !is_integer(value->text)) return -1;
+    errno = 0;
+    long long v = strtoll(text, NULL, 10);
+    if (errno) return -1;
+    *out = v;
+    return 0;
+}
+
+int json_uint64(const struct json *value, uint64_t *out) {
+    char text[512];
+    if (number_text(value, text) || !is_integer(value->text)) return -1;
+    if (text[0] == '-') return -1;
+    errno = 0;
+    unsigned long long v = strtoull(text, NULL, 10);
+    if (errno) return -1;
+    *out = v;
+    return 0;
+}
+
+int json_double(const struct json *value, double *out) {
+    char text[512];
+    if (number_text(value, text)) return -1;
+    double v = strtod(text, NULL);
+    if (v - v != 0) return -1;
+    *out = v;
+    return 0;
+}
+
+const char *json_type_name(const struct json *value) {
+    if (!value) return "nothing";
+    static const char *const names[] = {
+        [JSON_NULL] = "null",       [JSON_FALSE] = "a boolean", [JSON_TRUE] = "a boolean",
+        [JSON_NUMBER] = "a number", [JSON_STRING] = "a string", [JSON_ARRAY] = "an array",
+        [JSON_OBJECT] = "an object"};
+    return names[value->type];
+}
+
+static void add_number(struct buffer *out, const struct json *value) {
+    double v;
+    if (is_integer(value->text) || json_double(value, &v))
+        buffer_add_slice(out, value->text);
+    else
+        json_add_double(out, v);
+}
+
+void json_add_compact(struct buffer *out, const struct json *value) {
+    if (value->type == JSON_STRING) {
+        struct arena arena = {0};
+        json_add_string(out, json_string(value, &arena));
+        arena_clear(&arena);
+    } else if (value->type == JSON_NUMBER) {
+        add_number(out, value);
+    } else if (value->type == JSON_ARRAY || value->type == JSON_OBJECT) {
+        bool object = value->type == JSON_OBJECT;
+        buffer_add(out, object ? "{" : "[", 1);
+        for (const struct json *c = value->first; c; c = c->next) {
+            if (object) json_add_string(out, c->key), buffer_add(out, ":", 1);
+            json_add_compact(out, c);
+            if (c->next) buffer_add(out, ",", 1);
+        }
+        buffer_add(out, object ? "}" : "]", 1);
+    } else {
+        buffer_add_slice(out, value->text);
+    }
+}
+
+static void add_escaped(struct buffer *out, struct slice text) {
+    static const char hex[] = "0123456789abcdef";
+    size_t plain = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c >= 0x20 && c != '"' && c != '\\') continue;
+        buffer_add(out, text.ptr + plain, i - plain);
+        plain = i + 1;
+        const char *at = c ? strchr("\"\"\\\\\bb\ff\nn\rr\tt", c) : NULL;
+        char escape[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+        if (at) escape[1] = at[1];
+        buffer_add(out, escape, at ? 2 : 6);
+    }
+    buffer_add(out, text.ptr + plain, text.len - plain);
+}
+
+void json_add_string(struct buffer *out, struct slice text) {
+    buffer_add(out, "\"", 1);
+    if (utf8_valid_prefix(text) == text.len) {
+        add_escaped(out, text);
+    } else {
+        struct buffer whole = {0};
+        utf8_add_lossy(&whole, text);
+        add_escaped(out, buffer_slice(&whole));
+        buffer_free(&whole);
+    }
+    buffer_add(out, "\"", 1);
+}
+
+void json_add_float(struct buffer *out, float value) {
+    if (value - value != 0)
+        buffer_add_text(out, "null");
+    else
+        buffer_printf(out, "%.9g", (double)value);
+}
+
+// Python's repr: the fewest digits that read back; an exponent below 1e-4 and from 1e16 on.
+void json_add_double(struct buffer *out, double value) {
+    char digits[40];
+    if (value - value != 0) {
+        buffer_add_text(out, "null");
+        return;
+    }
+    int n = 0;
+    while (n < 17) {
+        snprintf(digits, sizeof digits, "%.*e", n, value);
+        if (strtod(digits, NULL) == value) break;
+        n++;
+    }
+    int exponent = atoi(strchr(digits, 'e') + 1);
+    if (exponent < -4 || exponent >= 16)
+        snprintf(digits, sizeof digits, "%.*e", n, value);
+    else
+        snprintf(digits, sizeof digits, "%.*f", n > exponent ? n - exponent : 1, value);
+    buffer_add_text(out, digits);
+}

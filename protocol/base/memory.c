@@ -1,0 +1,79 @@
+#include "protocol/base/memory.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK_BYTES = 64 * 1024 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t used, size;
+    _Alignas(16) char bytes[];
+};
+
+static size_t total(size_t n, size_t size) {
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX) {
+        fprintf(stderr, "stampede: %zu elements of %zu bytes exceed the address space.\n", n, size);
+        abort();
+    }
+    return bytes;
+}
+
+static void *checked(void *p, size_t bytes) {
+    if (!p) {
+        fprintf(stderr, "stampede: out of memory for %zu bytes.\n", bytes);
+        abort();
+    }
+    return p;
+}
+
+void *memory_new(size_t n, size_t size) {
+    size_t bytes = total(n, size);
+    return checked(calloc(bytes ? bytes : 1, 1), bytes);
+}
+
+void *memory_resize(void *old, size_t n, size_t size) {
+    size_t bytes = total(n, size);
+    return checked(realloc(old, bytes ? bytes : 1), bytes);
+}
+
+char *memory_copy(const void *bytes, size_t len) {
+    char *copy = memory_new(len + 1, 1);
+    if (len) memcpy(copy, bytes, len);
+    return copy;
+}
+
+void *arena_take(struct arena *arena, size_t n, size_t size) {
+    size_t bytes = (total(n, size) + 15) & ~(size_t)15;
+    struct arena_block *block = arena->blocks;
+    if (!block || block->size - block->used < bytes) {
+        size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        struct arena_block *fresh = memory_new(1, sizeof *fresh + room);
+        fresh->size = room;
+        fresh->next = block;
+        arena->blocks = block = fresh;
+    }
+    void *p = block->bytes + block->used;
+    block->used += bytes;
+    arena->n_bytes += bytes;
+    return p;
+}
+
+char *arena_copy(struct arena *arena, const void *bytes, size_t len) {
+    char *copy = arena_take(arena, len + 1, 1);
+    if (len) memcpy(copy, bytes, len);
+    return copy;
+}
+
+void arena_clear(struct arena *arena) {
+    for (struct arena_block *block = arena->blocks; block;) {
+        struct arena_block *next = block->next;
+        free(block);
+        block = next;
+    }
+    *arena = (struct arena){0};
+}
