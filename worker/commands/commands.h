@@ -1,0 +1,7 @@
+// The subcommands. argv[0] is the subcommand's name; each returns the exit status of the program.
+#ifndef WORKER_COMMANDS_COMMANDS_H
+#define WORKER_COMMANDS_COMMANDS_H
+
+int command_inspect(int argc, char **argv);
+
+#endif
