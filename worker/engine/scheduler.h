@@ -1,0 +1,143 @@
+// Who runs next, on which pages. Integers only: no kernels, no wire, no clock.
+//
+// A task is one prompt of P tokens and n samples. Its prompt is prefilled once, positions 0 to
+// P - 2, as the task's prefix, in chunks. Each sample is then a row: it forks the prefix, feeds
+// prompt token P - 1 at position P - 1 and draws output token 0; every further step feeds the
+// token drawn last. The last sample to start takes over the prefix itself, so nothing is copied
+// for a task with one sample. A task with max_new_tokens 0 has a prefix and no rows.
+//
+// A step is what scheduler_plan returns: movements of bytes to execute in order, then segments to
+// compute: first one token of each running row, oldest row first, then up to prefill_chunk prompt
+// tokens of tasks in order of arrival. The caller computes it and calls scheduler_commit. The plan
+// is a function of the calls made so far and of nothing else.
+//
+// Admission: tasks, and the samples of a task, start in order of arrival. One starts when a row
+// slot is free, no row is parked, and the pages that all running rows are expected to grow to fit
+// beside its own (the running mean of finished lengths; the limit until 32 have finished).
+//
+// Growth: rows are ordered by when they started. Where no page is free the youngest row is parked
+// and its pages go to the arena as they are needed. A row is brought back, oldest first, when its
+// pages fit with a page to spare for every second running row.
+//
+// No deadlock: rows in order of age, then prefixes in order of arrival, are such that each can
+// reach its limit with what is free on the device and in the arena plus what those before it hold
+// (the banker's rule). A page is taken only where this stays so; a row that cannot take one waits
+// and keeps its pages. So the oldest row is in every plan, every row becomes the oldest in
+// time, and a plan is empty only where nothing is left to do.
+#ifndef WORKER_ENGINE_SCHEDULER_H
+#define WORKER_ENGINE_SCHEDULER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "protocol/base/error.h"
+#include "worker/engine/cache.h"
+
+struct scheduler_options {
+    int32_t max_rows;      // row slots, >= 1
+    int32_t max_prefixes;  // prompts that are prefilled or wait for row slots, >= 1
+    int32_t n_pages;       // KV pages on the device, >= 1
+    int32_t page_tokens;   // positions in a page, >= 1
+    int32_t suspend_pages; // KV pages in the arena of suspended rows, >= 0
+    int32_t suspend_slots; // conv slots in that arena, >= 0
+    int32_t max_context;   // positions of one row, >= 1
+    int32_t prefill_chunk; // prompt tokens in one step, >= 1
+    uint64_t version;      // of the weights at start
+};
+
+// The backend needs max_rows + max_prefixes conv slots, and room for max_rows + prefill_chunk
+// tokens and max_rows + max_prefixes segments in a step.
+struct scheduler;
+
+// Fails with ERROR_USAGE where an option is out of its range.
+struct scheduler *scheduler_open(const struct scheduler_options *options, struct error *err);
+void scheduler_free(struct scheduler **scheduler);
+
+struct scheduler_task {
+    uint64_t serial;        // of the group, for scheduler_cancel_group; need not be unique
+    int32_t n_prompt;       // P, >= 1
+    int32_t first_sample;   // >= 0
+    int32_t n_samples;      // >= 1
+    int32_t max_new_tokens; // >= 0; with 0 n_prompt must be >= 2, or there is nothing to compute
+    void *user;             // handed back in segments; stays the caller's
+};
+
+// Whether the task can ever run: -1 with ERROR_INPUT where a number is out of range or where the
+// prompt, or one row at its limit, does not fit alone.
+int scheduler_check_task(const struct scheduler *scheduler, const struct scheduler_task *task,
+                         struct error *err);
+
+// Puts a task that scheduler_check_task accepts at the end of the queue. Returns its id, never 0.
+uint64_t scheduler_add_task(struct scheduler *scheduler, const struct scheduler_task *task);
+
+// A run of consecutive positions of one sequence to compute in this step.
+struct segment {
+    void *user;           // of the task
+    uint64_t task;        // id
+    int32_t row;          // row slot, 0 to max_rows - 1; -1 for a prefix
+    int32_t sample;       // of the group; -1 for a prefix
+    int32_t position;     // of the first token
+    int32_t n_tokens;     // 1 for a row
+    int32_t conv_slot;    //
+    int32_t n_pages;      // enough for the last position of the segment
+    const int32_t *pages; // (n_pages) device pages of positions 0, page_tokens, ...
+    bool is_first; // the sequence's first segment: a row slot is new, a prompt starts (again)
+    bool is_last;  // a row's limit, or the end of the prompt: no more segments follow
+};
+
+struct plan {
+    const struct cache_op *ops; // (n_ops) to execute in this order before the step
+    size_t n_ops;
+    const struct segment *segments; // (n_segments) rows first, then prefixes
+    int32_t n_segments, n_rows;
+    int32_t n_tokens; // of all segments
+};
+
+// The next step; valid until the next call on the scheduler. n_segments is 0 only where no task
+// is left. With a plan outstanding only scheduler_commit, scheduler_stats and the checks may be
+// called.
+const struct plan *scheduler_plan(struct scheduler *scheduler);
+
+// The plan has been computed. finished[i] says that row segment i drew its last token; a row at
+// its limit (is_last) ends in any case; entries of prefixes are not read. finished: (n_segments).
+void scheduler_commit(struct scheduler *scheduler, const bool *finished);
+
+// Forget tasks, with their rows. Return the number of samples that had not finished (a task with
+// max_new_tokens 0 counts n_samples). A row slot that was in use may be given to another sample by
+// the next plan.
+int32_t scheduler_cancel_task(struct scheduler *scheduler, uint64_t id);
+int32_t scheduler_cancel_group(struct scheduler *scheduler, uint64_t serial);
+int32_t scheduler_cancel_all(struct scheduler *scheduler);
+
+// Throws away the prefix and the progress of every unfinished sample of a task; they start again,
+// in the task's place in the queue. Returns the number of rows thrown away, 0 for an unknown id.
+int32_t scheduler_restart_task(struct scheduler *scheduler, uint64_t id);
+
+// The weights have changed. Rows in flight continue; a prefix from which samples have yet to
+// start is prefilled again from position 0, because pages of one version are never forked under
+// another. Groups that ask for a restart are restarted by the caller, after this.
+void scheduler_set_version(struct scheduler *scheduler, uint64_t version);
+
+struct scheduler_stats {
+    int32_t n_tasks;     // in the queue or running
+    int32_t n_waiting;   // samples not started
+    int32_t n_running;   // rows that are awake
+    int32_t n_stalled;   // rows parked with all pages on the device
+    int32_t n_suspended; // rows with pages in the arena
+    int32_t n_prefixes;
+    int32_t n_free_rows, n_free_pages, n_free_arena_pages;
+    int32_t mean_length;      // expected output tokens; -1 until 32 rows have finished
+    uint64_t n_preempted;     // times that a row's pages began to move to the arena
+    uint64_t n_pages_moved;   // to the arena
+    uint64_t n_rows_finished; // cancelled rows are not
+};
+struct scheduler_stats scheduler_stats(const struct scheduler *scheduler);
+
+// The cache behind it, to look at.
+const struct cache *scheduler_cache(const struct scheduler *scheduler);
+
+// For tests: NULL where all invariants hold, else a sentence that names the first that does not.
+const char *scheduler_check(const struct scheduler *scheduler);
+
+#endif
