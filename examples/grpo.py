@@ -9,11 +9,12 @@
 Each step asks the workers for 8 samples of each of 48 problems, scored by their `math` verifier,
 takes one clipped policy-gradient step on them, and pushes the weights back. transformers'
 Lfm2MoeForCausalLM is the trainer. Its optimizer keeps float32 master weights; the network itself
-holds them rounded to bf16, as the workers do, so that both sides have the same policy, the ratio of
-a fresh rollout is 1, and every log-probability of a worker can be checked against the trainer's own.
-Worker and trainer take turns on the same cores: hence OMP_WAIT_POLICY=passive.
+holds them rounded to bf16, as the workers do, so that both sides have the same policy, the ratio
+of a fresh rollout is 1, and every log-probability of a worker can be checked against the
+trainer's own. Worker and trainer take turns on the same cores: hence OMP_WAIT_POLICY=passive.
 
-Exit status: 0 the reward rose by --min-rise, 1 it did not, 2 a worker died, 3 log-probabilities differ.
+Exit status: 0 the reward rose by --min-rise, 1 it did not, 2 a worker died, 3 log-probabilities
+differ.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -41,6 +43,7 @@ from tiny import problems  # noqa: E402
 CHECKOUT = Path(__file__).resolve().parents[1]
 EVALUATION_SEED = 778  # the held-out problems, the same in every run
 MICRO_BATCHES = 2
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 
 
 class WorkerDied(Exception):
@@ -50,8 +53,8 @@ class WorkerDied(Exception):
 def advantages(rewards: Tensor, valid: Tensor, group: Tensor) -> Tensor:
     """Group-relative advantages: (reward - mean of its group) / (deviation of its group + 1e-4).
 
-    rewards (B,) float32, valid (B,) bool, group (B,) int64. A sample that is not valid has no reward
-    (NaN): it counts in no mean and gets 0, as does a group with fewer than two valid samples.
+    rewards (B,) float32, valid (B,) bool, group (B,) int64. A sample that is not valid has no
+    reward (NaN): it counts in no mean and gets 0, as does a group with fewer than two valid ones.
     """
     out = torch.zeros(len(rewards))
     for index in group.unique():
@@ -122,8 +125,8 @@ def train_step(
 ) -> Update:
     """One optimizer step on a batch of `stampede.to_tensors`.
 
-    Samples without a reward are left out; those with advantage 0 are skipped, since they add nothing
-    to the gradient, but their tokens count in the mean.
+    Samples without a reward are left out; those with advantage 0 are skipped, since they add
+    nothing to the gradient, but their tokens count in the mean.
     """
     valid = batch["reward_mask"].bool()
     advantage = advantages(batch["rewards"], valid, batch["group_index"])
@@ -305,7 +308,8 @@ def summarise(
     print(
         f"{len(steps)} steps in {steps[-1].seconds:.0f} s: {tokens:,} tokens generated at "
         f"{tokens / generate_s:,.0f} tok/s, {generate_s:.0f} s generating, "
-        f"{sum(s.train_s for s in steps):.0f} s training, {sum(s.push_s for s in steps):.1f} s pushing"
+        f"{sum(step.train_s for step in steps):.0f} s training, "
+        f"{sum(step.push_s for step in steps):.1f} s pushing"
     )
     if checked.n_tokens:
         print(
@@ -329,6 +333,7 @@ def summarise(
 def run(options: argparse.Namespace) -> int:
     """Everything between the command line and the exit status."""
     import stampede
+    from tiny.pretrain import save_rounded
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -351,7 +356,9 @@ def run(options: argparse.Namespace) -> int:
         finally:
             session.close()
     if options.save:
-        model.to(torch.bfloat16).save_pretrained(options.save)
+        save_rounded(model, options.save)
+        for name in TOKENIZER_FILES:
+            shutil.copyfile(options.model / name, options.save / name)
     return summarise(steps, checked, before, after, options)
 
 

@@ -3,8 +3,8 @@
     python examples/gsm8k.py --model LFM2-1.2B --limit 200
 
 Starts a worker, asks it the test questions as chat messages, has its `math` verifier grade the
-answers, and prints the share that is right with its 95% interval. The data is one JSON object a line
-with `question` and `answer`, the answer ending in "#### 18", as published.
+answers, and prints the share that is right with its 95% interval. The data is one JSON object a
+line with `question` and `answer`, the answer ending in "#### 18", as published.
 
 Exit status: 0 done, 2 the data or the model is not there, or the worker died.
 """

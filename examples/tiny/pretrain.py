@@ -2,9 +2,10 @@
 
     python examples/tiny/pretrain.py OUT
 
-Supervised, on worked answers to generated problems. Training stops on purpose at the first check at
-which sampled accuracy reaches --target, well before the model is good, so that reinforcement learning
-has something to win. The checks use problems of the training side; the held-out tenth stays unseen.
+Supervised, on worked answers to generated problems. Training stops on purpose at the first check
+at which sampled accuracy reaches --target, well before the model is good, so that reinforcement
+learning has something to win. The checks use problems of the training side; the held-out tenth
+stays unseen.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -77,8 +78,8 @@ class LoadBalance:
         for index, block in enumerate(self.blocks):
             block.gate.register_forward_hook(self._counter(index))
 
-    def _counter(self, index: int):
-        def hook(_module, _inputs, output) -> None:
+    def _counter(self, index: int) -> Callable[..., None]:
+        def hook(_module: torch.nn.Module, _inputs: tuple, output: tuple) -> None:
             chosen = output[2].reshape(-1)  # (tokens, k) expert numbers
             self.counts[index] = torch.bincount(chosen, minlength=self.experts).float()
 
@@ -95,7 +96,7 @@ class LoadBalance:
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, size_at
+    tokenizer: Tokenizer, seed: int, size_at: Callable[[int], int]
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (ids, is_completion) pairs of (rows, length); `size_at(examples)` gives the rows."""
     rng = random.Random(seed)
@@ -131,8 +132,11 @@ def completion_loss(
     return F.cross_entropy(model.lm_head(hidden[chosen]), ids[:, 1:][chosen])
 
 
-def save(model: Lfm2MoeForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
-    """Writes bf16 weights with float32 expert_bias, and the tokenizer's files."""
+def save_rounded(model: Lfm2MoeForCausalLM, folder: Path) -> None:
+    """Writes the weights in bf16 and expert_bias in float32, as released checkpoints have them.
+
+    The model itself is rounded on the way.
+    """
     biases = {n: b.clone() for n, b in model.named_buffers() if n.endswith("expert_bias")}
     model.to(torch.bfloat16)  # casts the biases too, so they are put back
     for name, bias in biases.items():
@@ -140,7 +144,6 @@ def save(model: Lfm2MoeForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
         setattr(model.get_submodule(block), attribute, bias)
     model.config.dtype = torch.bfloat16
     model.save_pretrained(folder)
-    tiny_tokenizer.save(tokenizer, folder)
 
 
 def train(model: Lfm2MoeForCausalLM, tokenizer: Tokenizer, options: argparse.Namespace) -> float:
@@ -158,7 +161,10 @@ def train(model: Lfm2MoeForCausalLM, tokenizer: Tokenizer, options: argparse.Nam
     asked = problems.questions(options.check_problems, seed=4242, held_out=False)
     started, examples, step, share = time.monotonic(), 0, 0, 0.0
     next_check, losses = options.check_from, []
-    rows = lambda done: options.batch // 2 if done < options.half_until else options.batch
+
+    def rows(done: int) -> int:
+        return options.batch // 2 if done < options.half_until else options.batch
+
     for ids, wanted in batches(tokenizer, options.seed, rows):
         done = examples / options.examples
         if done >= 1 or time.monotonic() - started > 60 * options.max_minutes:
@@ -202,7 +208,7 @@ def main() -> int:
     add("--half-until", type=int, default=15000, help="half batches until then (%(default)s)")
     add("--bias-rate", type=float, default=3e-3, help="step of expert_bias (%(default)s)")
     add("--max-minutes", type=float, default=60, help="stop after this long (%(default)s)")
-    add("--check-from", type=int, default=46000, help="first check, examples (%(default)s)")
+    add("--check-from", type=int, default=50000, help="first check, examples (%(default)s)")
     add("--check-every", type=int, default=2000, help="examples between checks (%(default)s)")
     add("--check-problems", type=int, default=400, help="problems a check (%(default)s)")
     add("--seed", type=int, default=0, help="weights and problems (%(default)s)")
@@ -214,7 +220,8 @@ def main() -> int:
     model = Lfm2MoeForCausalLM(make_config()).float().train()
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters", flush=True)
     share = train(model, tokenizer, options)
-    save(model, tokenizer, options.out)
+    save_rounded(model, options.out)
+    tiny_tokenizer.save(tokenizer, options.out)
     print(f"wrote {options.out}, sampled accuracy {share:.1%} on training problems")
     return 0 if share >= options.target else 1
 

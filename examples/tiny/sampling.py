@@ -2,7 +2,8 @@
 
     python examples/tiny/sampling.py --model examples/tiny/checkpoint
 
-prints how many of 1,000 held-out problems the model gets right, sampled at temperature 1 and greedy.
+prints how many of 1,000 held-out problems the model gets right, sampled at temperature 1 and
+greedy.
 """
 
 from __future__ import annotations
@@ -111,7 +112,9 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, default=here / "checkpoint", help="checkpoint folder (%(default)s)"
     )
-    parser.add_argument("--problems", type=int, default=1000, help="held-out problems (%(default)s)")
+    parser.add_argument(
+        "--problems", type=int, default=1000, help="held-out problems (%(default)s)"
+    )
     parser.add_argument("--seed", type=int, default=778, help="which problems (%(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="torch threads (%(default)s)")
     options = parser.parse_args()

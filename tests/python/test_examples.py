@@ -15,6 +15,7 @@ import torch
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "examples"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import grpo  # noqa: E402
 import gsm8k  # noqa: E402
@@ -361,7 +362,8 @@ def test_exit_status(tmp_path, capsys):
 
 def test_gsm8k_reads_golds(tmp_path):
     data = tmp_path / "test.jsonl"
-    lines = [{"question": f"q{i}", "answer": f"so\n#### {g}"} for i, g in enumerate(["1,234", "-5"])]
+    golds = enumerate(["1,234", "-5"])
+    lines = [{"question": f"q{i}", "answer": f"so\n#### {gold}"} for i, gold in golds]
     data.write_text("\n".join(map(json.dumps, lines)) + "\n\n")
     assert gsm8k.read_problems(data) == [("q0", "1234"), ("q1", "-5")]
     assert gsm8k.read_problems(data, limit=1) == [("q0", "1234")]
@@ -379,3 +381,50 @@ def test_gsm8k_accuracy():
     assert (share, masked) == (0.5, 1)
     assert low < 0.5 < high
     assert math.isnan(gsm8k.accuracy([[nan]])[0])
+
+
+# ---- the whole loop, with a worker that is not there
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    from fake_stampede import Fake
+
+    def install(**settings):
+        module = Fake(CHECKPOINT, **settings)
+        monkeypatch.setitem(sys.modules, "stampede", module)
+        return module
+
+    return install
+
+
+SMALL = "--quick --steps 2 --prompts 3 --samples 4 --eval-problems 4 --check-every 1 --threads 1"
+
+
+def test_grpo_runs_from_end_to_end(fake, tmp_path, capsys):
+    module = fake(fail_sample=1)
+    options = grpo.parse([*SMALL.split(), "--out", str(tmp_path), "--save", str(tmp_path / "new")])
+    status = grpo.run(options)
+    shown = capsys.readouterr().out
+    assert status in (0, 1)  # two steps may or may not help
+    assert module.version == 2 and module.workers[0].ended
+    rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
+    assert [row["step"] for row in rows] == ["1", "2"]
+    assert all(float(row["staleness"]) == 0 and int(row["masked"]) == 3 for row in rows)
+    assert all(float(row["lp_diff_max"]) < 1e-3 for row in rows)
+    assert "held-out accuracy on 4 problems" in shown and "rollouts (" in shown
+    saved = parity_model(tmp_path / "new")
+    for name, weight in module.model.state_dict().items():
+        assert torch.equal(saved[name], weight), name
+
+
+def parity_model(folder):
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
+
+
+def test_grpo_tells_of_a_dead_worker(fake, tmp_path, capsys):
+    fake(dies_after=1)
+    assert grpo.run(grpo.parse([*SMALL.split(), "--out", str(tmp_path)])) == 2
+    assert "worker 1 ended with status -9" in capsys.readouterr().err
