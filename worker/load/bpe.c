@@ -109,7 +109,7 @@ static void merge(const struct bpe *b, struct bpe_scratch *s, size_t *n_heap,
     offer(b, s, n_heap, c.at);
 }
 
-static int32_t whole_piece(const struct vocab *v, struct slice piece) {
+int32_t bpe_whole_piece(const struct vocab *v, struct slice piece) {
     char small[512];
     char *text = piece.len <= sizeof small / 2 ? small : memory_new(2 * piece.len + 4, 1);
     size_t n = 0;
@@ -127,7 +127,7 @@ void bpe_encode(const struct bpe *b, const struct vocab *v, struct slice piece,
                 struct bpe_scratch *s, struct token_list *out) {
     assert(piece.len > 0 && piece.len < (size_t)1 << 30);
     if (b->ignore_merges) {
-        int32_t id = whole_piece(v, piece);
+        int32_t id = bpe_whole_piece(v, piece);
         if (id >= 0) {
             token_list_add(out, id);
             return;

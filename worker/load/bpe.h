@@ -36,6 +36,10 @@ void bpe_scratch_free(struct bpe_scratch *s);
 // Sets the rule for (left, right). A later rule for the same pair takes the place of an earlier.
 void bpe_add_merge(struct bpe *b, struct bpe_merge merge);
 
+// The id of the piece of the vocabulary that consists of these bytes, or -1. It may have been made
+// an added token since.
+int32_t bpe_whole_piece(const struct vocab *v, struct slice bytes);
+
 // Appends the ids of `piece` (not empty, shorter than 2^30 bytes, all of whose bytes have an id).
 // O(n log n).
 void bpe_encode(const struct bpe *b, const struct vocab *v, struct slice piece,
