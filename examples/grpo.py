@@ -312,10 +312,7 @@ def summarise(
         f"{sum(step.push_s for step in steps):.1f} s pushing"
     )
     if checked.n_tokens:
-        print(
-            f"log-probabilities of {checked.n_tokens:,} tokens checked: {checked.share:.4%} within "
-            f"{parity.CLOSE:g}, {'all others at near ties' if checked.ok() else 'NOT explained'}"
-        )
+        print(f"all checks together: {checked.lines()[0]}")
     print(f"curve: {options.out / 'curve.png'} and {options.out / 'curve.csv'}")
     print(
         f"held-out accuracy on {options.eval_problems} problems: {before:.1%} before, "

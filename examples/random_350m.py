@@ -35,7 +35,6 @@ def make_config() -> Lfm2Config:
         vocab_size=65536,
         hidden_size=1024,
         intermediate_size=6656,
-        block_ff_dim=6656,
         block_auto_adjust_ff_dim=True,
         block_ffn_dim_multiplier=1.0,
         block_multiple_of=256,
