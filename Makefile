@@ -8,6 +8,7 @@
 # make format   clang-format over the tree
 # make install  PREFIX=/usr/local
 # make clean    remove build
+# make tests    builds the tests and their tools without running them
 # Variables: CC=gcc|clang  SAN=address,undefined|thread  V=1 prints the commands
 .DEFAULT_GOAL := all
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -17,33 +18,35 @@ PY     := .venv/bin/python
 comma  := ,
 VARIANT := $(if $(filter gcc,$(CC)),,$(notdir $(CC)))$(if $(SAN),-$(subst $(comma),-,$(SAN)))
 B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
-Q      := $(if $(V),,@)
 
 # The one list of system packages. a|b: the first of them that the distribution has.
-PACKAGES := build-essential pkg-config python3 python3-venv clang clang-format cppcheck \
-    libclang-rt-14-dev|libclang-rt-dev libzmq3-dev libmsgpack-dev|libmsgpack-c-dev libpcre2-dev \
-    libutf8proc-dev libxxhash-dev libcmocka-dev
-LIBS_PC := libzmq libpcre2-8 libutf8proc libxxhash
-MSGPACK := $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
+    libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
+    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev
+LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash
+LIBS_PC  += $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+PC_FLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null)
+PC_LIBS  := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null)
 
-CPPFLAGS += -I. -D_GNU_SOURCE -DSTAMPEDE_COMMIT='"$(COMMIT)"' -MMD -MP
+CPPFLAGS += -I. -D_GNU_SOURCE -MMD -MP $(PC_FLAGS)
 CFLAGS   += -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion \
     -Wshadow -Werror -fno-omit-frame-pointer $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
-CPPFLAGS += $(shell pkg-config --cflags $(LIBS_PC) $(MSGPACK) 2>/dev/null)
-LDLIBS   += $(shell pkg-config --libs $(LIBS_PC) $(MSGPACK) 2>/dev/null) -lpthread -ldl
 LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
-COMMIT   := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+LDLIBS   += $(PC_LIBS) -lpthread -ldl -lm
 
-SRC   := $(wildcard worker/*.c worker/*/*.c kernels/*.c kernels/cpu/*.c protocol/*.c \
-    protocol/base/*.c verifiers/*.c verifiers/*/*.c)
+# Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
+# own; the other files of tests/ are helpers, linked into each of them.
+find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
+SRC   := $(call find,worker kernels protocol verifiers)
+CHECK := $(call find,tests)
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
-TESTS := $(patsubst %.c,$(B)/%,$(shell find tests -name 'test_*.c' 2>/dev/null))
-HELP  := $(patsubst %.c,$(B)/obj/%.o,$(shell find tests -name '*.c' ! -name 'test_*.c' \
-    ! -name 'fuzz_*.c' ! -path 'tests/tools/*' 2>/dev/null))
-FUZZ  := $(patsubst %.c,$(B)/%,$(shell find tests -name 'fuzz_*.c' 2>/dev/null))
+FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
+TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
+TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
+HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
-.PHONY: all deps demo test bench fuzz lint format install clean help tests fuzzers
+.PHONY: all deps demo test bench fuzz lint format install clean help tests fuzzers libraries FORCE
 all: $(B)/stampede
 
 help: ; @sed -n '/^# /s/^# //p;/^\.DEFAULT/q' Makefile
@@ -51,21 +54,24 @@ help: ; @sed -n '/^# /s/^# //p;/^\.DEFAULT/q' Makefile
 $(B)/stampede: $(OBJ)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-$(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
-$(B)/obj/%.o: %.c | deps-note
+$(B)/obj/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
-# A test is one program with its own main(): everything but the worker's main is linked in.
+# Only main.c knows the commit; the stamp changes when the commit does, not at each make.
+$(MAIN): $(B)/commit
+$(MAIN): CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
+$(B)/commit: FORCE
+	@mkdir -p $(@D); c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
+	    echo $$c | cmp -s - $@ || echo $$c >$@
+libraries:
+	@pkg-config --exists $(LIBS_PC) || { echo "Libraries are missing: run make deps first."; exit 1; }
+
 $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
-$(B)/tests/%: LDLIBS += -lm
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 tests: $(TESTS)
-
-.PHONY: deps-note
-deps-note:
-	@pkg-config --exists $(LIBS_PC) || { echo "Libraries are missing: run make deps first."; exit 1; }
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
@@ -79,17 +85,18 @@ test: deps
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
 
-# Fuzz targets need clang's libFuzzer; every object is built again under the sanitizers.
-fuzz: ; @$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined fuzzers && .ci/fuzz $(FUZZ_S)
+# Fuzz targets need clang's libFuzzer, and every object built again for it.
+fuzz:
+	@$(MAKE) --no-print-directory CC=clang SAN=fuzzer-no-link,address,undefined B=build/fuzz fuzzers
+	@.ci/fuzz $(FUZZ_S) build/fuzz
 fuzzers: $(FUZZ)
-$(B)/tests/%: LDFLAGS += $(if $(findstring fuzz_,$@),-fsanitize=fuzzer)
+$(FUZZ): LDFLAGS += -fsanitize=fuzzer
 
-lint: ; @.ci/lint
-format: ; @git ls-files '*.c' '*.h' '*.cu' | xargs clang-format -i
+lint: ; @.ci/lint --self-test
+format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
 install: all
 	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
 clean: ; rm -rf build
 
--include $(OBJ:.o=.d) $(HELP:.o=.d)
--include $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(FUZZ))
+-include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(FUZZ))
 .SECONDARY:
