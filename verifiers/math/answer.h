@@ -1,0 +1,31 @@
+// Which part of a completion is its answer.
+//
+// The answer is the last answer statement of the text after thinking is cut, whatever its kind: a
+// closed \boxed or \fbox, a line "#### ...", a phrase ("the answer is ...", "Answer: ...", a line
+// "A: ..."), a last line in bold. A statement that is negated, questioned or quoted is none. Only
+// where there is none, it is the last expression of the last sentence. An unclosed last box is no
+// answer.
+#ifndef VERIFIERS_MATH_ANSWER_H
+#define VERIFIERS_MATH_ANSWER_H
+
+#include <stdbool.h>
+
+#include "protocol/base/slice.h"
+
+enum {
+    ANSWER_WINDOW_BYTES = 64 << 10, // of the end of the completion that are looked at
+    ANSWER_MAX_BOXES = 16,          // of one list
+};
+
+struct answer {
+    // Spans of the completion. More than one: adjacent boxes, which are one list.
+    int n_parts;
+    struct slice parts[ANSWER_MAX_BOXES];
+    bool prose;       // words may follow the value within the span
+    const char *rule; // "box", "hashes", "phrase", "bold", "last"
+};
+
+// Finds the answer. Returns false when there is none. One pass for each kind, O(bytes).
+bool answer_select(struct slice completion, struct answer *out);
+
+#endif
