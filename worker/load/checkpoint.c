@@ -256,7 +256,8 @@ static void fill_chunk(const struct weight *w, enum dtype dtype, uint64_t seed, 
                        int64_t n, void *to) {
     bool bias = w->kind == WEIGHT_EXPERT_BIAS || w->kind == WEIGHT_CONV_IN_BIAS ||
                 w->kind == WEIGHT_CONV_TAPS_BIAS || w->kind == WEIGHT_CONV_OUT_BIAS;
-    float deviation = 1 / sqrtf((float)w->dims[w->n_dims - 1]);
+    float deviation = 1;
+    for (int64_t c = w->dims[w->n_dims - 1]; c > 1; c /= 4) deviation /= 2;
     for (int64_t i = 0; i < n; i++) {
         float v = bias ? 0 : 1;
         if (w->n_dims > 1) v = random_value(seed, (uint64_t)(first + i), deviation);

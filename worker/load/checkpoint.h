@@ -62,7 +62,8 @@ int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error
 void checkpoint_dtype_name(const struct names *names, const enum dtype *dtypes, char out[16]);
 
 // Writes random weights into a backend without a checkpoint (bench): the same for the same seed.
-// Matrices are uniform with deviation 1 / sqrt(columns), norms 1, expert_bias and conv biases 0.
+// Matrices are uniform with a deviation within a factor of 2 of 1 / sqrt(columns), norms 1,
+// expert_bias and conv biases 0.
 void checkpoint_fill_random(const struct names *names, const enum dtype *dtypes, uint64_t seed,
                             struct backend *b);
 
