@@ -1,0 +1,348 @@
+// stampede inspect: what a checkpoint is, what it holds and what it needs.
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/base/buffer.h"
+#include "protocol/base/json.h"
+#include "worker/commands/commands.h"
+#include "worker/load/checkpoint.h"
+#include "worker/weights/digest.h"
+
+static const char help[] =
+    "Usage: stampede inspect --model DIR [--weights TYPE] [--json]\n"
+    "\n"
+    "Prints what a checkpoint is: family, shape, parameters, tensors by type, memory plan, "
+    "digest.\n"
+    "A directory with config.json but no weights is inspected too; its digest is absent.\n"
+    "\n"
+    "  --model DIR     directory with config.json and *.safetensors (LFM2 or LFM2-MoE)\n"
+    "  --weights TYPE  resident type for the memory plan and the digest:\n"
+    "                  as-is, bf16, f16 or f32 (default as-is: as stored)\n"
+    "  --json          one JSON object instead of text\n"
+    "  --help          this text\n"
+    "\n"
+    "Exit status: 0 done, 2 bad usage, 74 I/O error, 78 bad configuration or checkpoint.\n";
+
+struct options {
+    const char *model;
+    enum checkpoint_types types;
+    bool json, help;
+};
+
+// What is reported; sums over all tensors as the files store them.
+struct report {
+    const struct options *options;
+    struct model_config config;
+    bool has_weights;
+    int n_tensors; // weights of the shape, one an expert
+    int64_t n_parameters, n_active;
+    int n_of_type[N_DTYPES];
+    int64_t parameters_of_type[N_DTYPES];
+    int64_t resident_bytes;
+    char digest_dtype[16];
+    uint64_t digest;
+};
+
+static int exit_status(const struct error *err) {
+    switch (err->code) {
+    case ERROR_USAGE:
+        return 2;
+    case ERROR_IO:
+        return 74;
+    case ERROR_CONFIG:
+    case ERROR_INPUT:
+        return 78;
+    default:
+        return 70;
+    }
+}
+
+static int parse_options(int argc, char **argv, struct options *o, struct error *err) {
+    static const struct option names[] = {
+        {"model", required_argument, NULL, 'm'},
+        {"weights", required_argument, NULL, 'w'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    optind = 0; // getopt_long starts anew
+    opterr = 0;
+    for (int c; (c = getopt_long(argc, argv, ":", names, NULL)) != -1;) {
+        if (c == 'm') {
+            o->model = optarg;
+        } else if (c == 'w') {
+            if (checkpoint_types_parse(optarg, &o->types, err))
+                return error_prefix(err, "--weights");
+        } else if (c == 'j') {
+            o->json = true;
+        } else if (c == 'h') {
+            o->help = true;
+            return 0;
+        } else {
+            return error_set(err, ERROR_USAGE, "%.80s %s; see stampede inspect --help.",
+                             argv[optind - 1],
+                             c == ':' ? "needs a value" : "is no option of inspect");
+        }
+    }
+    if (optind < argc)
+        return error_set(err, ERROR_USAGE, "\"%.80s\" is left over; options alone were expected.",
+                         argv[optind]);
+    if (!o->model)
+        return error_set(err, ERROR_USAGE,
+                         "--model is missing; a checkpoint's directory was expected.");
+    return 0;
+}
+
+static void count_resident(struct report *r, const struct names *names, const enum dtype *dtypes) {
+    r->n_tensors = names->n;
+    for (int i = 0; i < names->n; i++)
+        r->resident_bytes += weight_n(&names->weights[i]) * (int64_t)dtype_bytes(dtypes[i]);
+    checkpoint_dtype_name(names, dtypes, r->digest_dtype);
+}
+
+static int examine_weights(struct report *r, struct error *err) {
+    struct checkpoint *c;
+    if (checkpoint_open(r->options->model, r->options->types, &c, err)) return -1;
+    for (int i = 0; i < c->names->n; i++) {
+        r->n_of_type[c->tensors[i].dtype]++;
+        r->parameters_of_type[c->tensors[i].dtype] += tensor_n(&c->tensors[i]);
+    }
+    count_resident(r, c->names, c->dtypes);
+    int rc = checkpoint_digest(c, &r->digest, err);
+    checkpoint_close(&c);
+    return rc;
+}
+
+// Without weights the plan is for those which the configuration announces.
+static void plan_weights(struct report *r) {
+    enum checkpoint_types types = r->options->types;
+    if (types == CHECKPOINT_AS_IS)
+        types = r->config.dtype == DTYPE_F32   ? CHECKPOINT_F32
+                : r->config.dtype == DTYPE_F16 ? CHECKPOINT_F16
+                                               : CHECKPOINT_BF16;
+    struct names *names = names_new(&r->config.shape);
+    enum dtype *dtypes = memory_new((size_t)names->n, sizeof *dtypes);
+    checkpoint_synthetic_dtypes(names, types, dtypes);
+    count_resident(r, names, dtypes);
+    free(dtypes);
+    names_free(&names);
+}
+
+static int examine(struct report *r, struct error *err) {
+    if (config_load(r->options->model, &r->config, err)) return -1;
+    r->n_parameters = config_n_parameters(&r->config.shape);
+    r->n_active = config_n_active(&r->config.shape);
+    r->has_weights = safetensors_present(r->options->model);
+    if (r->has_weights) return examine_weights(r, err);
+    plan_weights(r);
+    return 0;
+}
+
+// ------------------------------------------------------------------ as JSON
+
+static void add_int(struct buffer *b, const char *key, int64_t value) {
+    buffer_printf(b, "\"%s\":%" PRId64 ",", key, value);
+}
+
+static void add_bool(struct buffer *b, const char *key, bool value) {
+    buffer_printf(b, "\"%s\":%s,", key, value ? "true" : "false");
+}
+
+static void add_float(struct buffer *b, const char *key, float value) {
+    buffer_printf(b, "\"%s\":", key);
+    json_add_float(b, value);
+    buffer_add_text(b, ",");
+}
+
+static void close_object(struct buffer *b) {
+    if (b->ptr[b->len - 1] == ',') b->len--;
+    buffer_add_text(b, "}");
+}
+
+static void add_shape(struct buffer *b, const struct model_config *c) {
+    const struct model_shape *s = &c->shape;
+    buffer_add_text(b, "\"shape\":{");
+    add_int(b, "layers", s->n_layers);
+    add_int(b, "hidden", s->hidden);
+    add_int(b, "vocab", s->vocab);
+    add_int(b, "heads", s->n_heads);
+    add_int(b, "kv_heads", s->n_kv_heads);
+    add_int(b, "head_dim", s->head_dim);
+    add_int(b, "conv_width", s->conv_width);
+    add_int(b, "dense_layers", s->n_dense_layers);
+    add_int(b, "dense_width", s->ff_dense);
+    add_int(b, "experts", s->n_experts);
+    add_int(b, "experts_per_token", s->n_experts_used);
+    add_int(b, "expert_width", s->ff_expert);
+    add_int(b, "max_positions", s->max_positions);
+    add_float(b, "norm_eps", s->norm_eps);
+    add_float(b, "rope_theta", s->rope_theta);
+    add_float(b, "routed_scale", s->routed_scale);
+    add_bool(b, "norm_topk", s->norm_topk);
+    add_bool(b, "expert_bias", s->use_expert_bias);
+    add_bool(b, "conv_bias", s->conv_bias);
+    add_bool(b, "tied_head", s->tied_head);
+    buffer_add_text(b, "\"attention_layers\":[");
+    const char *comma = "";
+    for (int i = 0; i < s->n_layers; i++) {
+        if (!s->is_attention[i]) continue;
+        buffer_printf(b, "%s%d", comma, i);
+        comma = ",";
+    }
+    buffer_add_text(b, "],\"end_ids\":[");
+    for (int i = 0; i < c->n_end_ids; i++) buffer_printf(b, "%s%d", i ? "," : "", c->end_ids[i]);
+    buffer_add_text(b, "]},");
+}
+
+static void add_types(struct buffer *b, const struct report *r) {
+    buffer_add_text(b, "\"tensors\":{");
+    add_int(b, "count", r->n_tensors);
+    buffer_add_text(b, "\"by_type\":");
+    if (!r->has_weights) {
+        buffer_add_text(b, "null},");
+        return;
+    }
+    buffer_add_text(b, "{");
+    for (int t = 0; t < N_DTYPES; t++) {
+        if (!r->n_of_type[t]) continue;
+        buffer_printf(b, "\"%s\":{", dtype_name((enum dtype)t));
+        add_int(b, "tensors", r->n_of_type[t]);
+        add_int(b, "parameters", r->parameters_of_type[t]);
+        add_int(b, "bytes", r->parameters_of_type[t] * (int64_t)dtype_bytes((enum dtype)t));
+        close_object(b);
+        buffer_add_text(b, ",");
+    }
+    close_object(b);
+    buffer_add_text(b, "},");
+}
+
+static void add_memory(struct buffer *b, const struct report *r) {
+    const struct model_shape *s = &r->config.shape;
+    buffer_add_text(b, "\"memory\":{");
+    add_int(b, "weights_bytes", r->resident_bytes);
+    buffer_printf(b, "\"weights_dtype\":\"%s\",", r->digest_dtype);
+    buffer_printf(b, "\"kv_bytes_per_token\":{\"bf16\":%zu,\"f32\":%zu},",
+                  kernels_page_bytes(s, DTYPE_BF16, 1), kernels_page_bytes(s, DTYPE_F32, 1));
+    buffer_printf(b, "\"conv_bytes_per_sequence\":{\"bf16\":%zu,\"f32\":%zu}},",
+                  kernels_conv_bytes(s, DTYPE_BF16), kernels_conv_bytes(s, DTYPE_F32));
+}
+
+static void write_json(struct buffer *b, const struct report *r) {
+    buffer_add_text(b, "{\"model\":");
+    json_add_string(b, slice_of(r->options->model));
+    buffer_printf(b, ",\"family\":\"%s\",", r->config.family);
+    add_shape(b, &r->config);
+    buffer_printf(b, "\"parameters\":{\"total\":%" PRId64 ",\"active\":%" PRId64 "},",
+                  r->n_parameters, r->n_active);
+    add_bool(b, "weights", r->has_weights);
+    add_types(b, r);
+    add_memory(b, r);
+    if (r->has_weights)
+        buffer_printf(b, "\"digest\":\"%016" PRIx64 "\",\"digest_dtype\":\"%s\"}\n", r->digest,
+                      r->digest_dtype);
+    else
+        buffer_add_text(b, "\"digest\":null,\"digest_dtype\":null}\n");
+}
+
+// ------------------------------------------------------------------ as text
+
+// 23843661440 as "23,843,661,440".
+static void add_count(struct buffer *b, int64_t n) {
+    char digits[32];
+    int len = snprintf(digits, sizeof digits, "%" PRId64, n);
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) buffer_add_text(b, ",");
+        buffer_add(b, digits + i, 1);
+    }
+}
+
+static void line_count(struct buffer *b, const char *label, int64_t n, const char *unit) {
+    buffer_printf(b, "%-22s ", label);
+    add_count(b, n);
+    buffer_printf(b, "%s\n", unit);
+}
+
+static void write_shape(struct buffer *b, const struct model_shape *s) {
+    buffer_printf(b, "%-22s %d (attention:", "layers", s->n_layers);
+    for (int i = 0; i < s->n_layers; i++)
+        if (s->is_attention[i]) buffer_printf(b, " %d", i);
+    buffer_printf(b, "; convolution: the others)\n%-22s %d\n", "hidden size", s->hidden);
+    buffer_printf(b, "%-22s %d%s\n", "vocabulary", s->vocab,
+                  s->tied_head ? ", tied head" : ", head of its own");
+    buffer_printf(b, "%-22s %d, of keys and values %d, of dimension %d, theta %g\n", "heads",
+                  s->n_heads, s->n_kv_heads, s->head_dim, (double)s->rope_theta);
+    buffer_printf(b, "%-22s width %d%s\n", "convolution", s->conv_width,
+                  s->conv_bias ? ", with bias" : "");
+    if (s->n_dense_layers)
+        buffer_printf(b, "%-22s width %d in %d layers\n", "dense feed-forward", s->ff_dense,
+                      s->n_dense_layers);
+    if (shape_n_moe(s))
+        buffer_printf(b, "%-22s %d of %d a token, width %d, in %d layers%s%s, scale %g\n",
+                      "experts", s->n_experts_used, s->n_experts, s->ff_expert, shape_n_moe(s),
+                      s->use_expert_bias ? ", bias" : "", s->norm_topk ? ", normalised" : "",
+                      (double)s->routed_scale);
+    buffer_printf(b, "%-22s %d\n", "positions", s->max_positions);
+}
+
+static void write_memory(struct buffer *b, const struct report *r) {
+    const struct model_shape *s = &r->config.shape;
+    buffer_printf(b, "%-22s ", "resident weights");
+    add_count(b, r->resident_bytes);
+    buffer_printf(b, " bytes (%s)\n", r->digest_dtype);
+    line_count(b, "KV per token, bf16", (int64_t)kernels_page_bytes(s, DTYPE_BF16, 1), " bytes");
+    line_count(b, "KV per token, f32", (int64_t)kernels_page_bytes(s, DTYPE_F32, 1), " bytes");
+    line_count(b, "conv state, bf16", (int64_t)kernels_conv_bytes(s, DTYPE_BF16),
+               " bytes a sequence");
+    line_count(b, "conv state, f32", (int64_t)kernels_conv_bytes(s, DTYPE_F32),
+               " bytes a sequence");
+}
+
+static void write_text(struct buffer *b, const struct report *r) {
+    buffer_printf(b, "%-22s %s\n", "family", r->config.family);
+    write_shape(b, &r->config.shape);
+    line_count(b, "parameters", r->n_parameters, "");
+    line_count(b, "active per token", r->n_active, "");
+    line_count(b, "tensors", r->n_tensors, r->has_weights ? "" : " expected; weights are absent");
+    for (int t = 0; t < N_DTYPES; t++) {
+        if (!r->n_of_type[t]) continue;
+        buffer_printf(b, "  %-20s %d tensors, ", dtype_name((enum dtype)t), r->n_of_type[t]);
+        add_count(b, r->parameters_of_type[t]);
+        buffer_add_text(b, " parameters, ");
+        add_count(b, r->parameters_of_type[t] * (int64_t)dtype_bytes((enum dtype)t));
+        buffer_add_text(b, " bytes\n");
+    }
+    write_memory(b, r);
+    if (r->has_weights)
+        buffer_printf(b, "%-22s %016" PRIx64 " (%s)\n", "digest", r->digest, r->digest_dtype);
+    else
+        buffer_printf(b, "%-22s none: weights are absent\n", "digest");
+}
+
+static int refuse(const struct error *err) {
+    fprintf(stderr, "stampede inspect: %s\n", err->text);
+    return exit_status(err);
+}
+
+int command_inspect(int argc, char **argv) {
+    struct options o = {.types = CHECKPOINT_AS_IS};
+    struct report r = {.options = &o};
+    struct error err = {0};
+    struct buffer out = {0};
+    if (parse_options(argc, argv, &o, &err)) return refuse(&err);
+    if (o.help) {
+        buffer_add_text(&out, help);
+    } else {
+        if (examine(&r, &err)) return refuse(&err);
+        if (o.json)
+            write_json(&out, &r);
+        else
+            write_text(&out, &r);
+    }
+    bool written = fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
+    buffer_free(&out);
+    if (written) return 0;
+    error_set(&err, ERROR_IO, "Standard output cannot be written.");
+    return refuse(&err);
+}
