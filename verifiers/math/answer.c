@@ -6,6 +6,7 @@
 
 enum {
     MAX_CONTEXT = 200,   // bytes around a statement that may negate, question or quote it
+    MAX_QUESTION = 60,   // bytes behind it within which a question mark makes it a question
     MAX_SENTENCE = 1024, // bytes of a statement that is a phrase
 };
 
@@ -31,6 +32,10 @@ static struct slice trim(struct slice s) {
     while (s.len && is_space(s.ptr[0])) s = (struct slice){s.ptr + 1, s.len - 1};
     while (s.len && is_space(s.ptr[s.len - 1])) s.len--;
     return s;
+}
+
+static bool is_blank(struct slice s) {
+    return trim(s).len == 0;
 }
 
 // Where the last `word` starts, or SIZE_MAX. Case counts.
@@ -103,18 +108,19 @@ static bool is_negated(struct slice before) {
 
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
+    static const char *const DENIALS[] = {"is not",    "is wrong",   "is incorrect",  "isn't",
+                                          "was wrong", "cannot be",  "can't be",      "is false",
+                                          "is too",    "is invalid", "would be wrong"};
     while (at < text.len && is_one_of(" \t$\\)]*.!\"", text.ptr[at])) {
         if (ends_sentence(text, at)) return false;
         at++;
     }
-    if (at < text.len && text.ptr[at] == '?') return true;
-    const size_t end = sentence_end(text, at);
-    if (end < text.len && text.ptr[end] == '?') return true;
-    static const char *const DENIALS[] = {"is not",    "is wrong",       "is incorrect", "isn't",
-                                          "was wrong", "cannot be",      "can't be",     "is false",
-                                          "is too",    "would be wrong", "is invalid"};
     for (size_t i = 0; i < sizeof DENIALS / sizeof *DENIALS; i++)
         if (starts(text, at, DENIALS[i])) return true;
+    for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
+        if (text.ptr[i] == '\n' || text.ptr[i] == '(') return false;
+        if (ends_sentence(text, i)) return text.ptr[i] == '?';
+    }
     return false;
 }
 
@@ -271,7 +277,7 @@ static size_t phrase_value(struct slice text, size_t at) {
     if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
     for (const size_t end = i + 80 < text.len ? i + 80 : text.len; i < end; i++) {
         const char c = text.ptr[i];
-        if (c == ':' || c == '=') {
+        if (c == ':' || (c == '=' && is_blank(cut(text, at, i)))) {
             i = skip_filler(text, i + 1);
             if (i < text.len && text.ptr[i] == '\n')
                 while (i < text.len && (is_space(text.ptr[i]) || text.ptr[i] == '*')) i++;
@@ -286,6 +292,22 @@ static size_t phrase_value(struct slice text, size_t at) {
 
 static bool is_word_start(struct slice text, size_t at) {
     return at == 0 || !isalnum((unsigned char)text.ptr[at - 1]);
+}
+
+// "we may check our answer: ..." states none.
+static bool is_check(struct slice before) {
+    static const char *const CHECKS[] = {"check",     "checking", "verify",
+                                         "verifying", "confirm",  "confirming"};
+    for (int n_words = 0; n_words < 2; n_words++) {
+        before = trim(before);
+        size_t len = 0;
+        while (len < before.len && !is_space(before.ptr[before.len - 1 - len])) len++;
+        for (size_t i = 0; i < sizeof CHECKS / sizeof *CHECKS; i++)
+            if (len == strlen(CHECKS[i]) && starts(before, before.len - len, CHECKS[i]))
+                return true;
+        before.len -= len;
+    }
+    return false;
 }
 
 // "answer is 5" but not "answer is correct": behind a verb only what may be a value counts.
@@ -313,8 +335,8 @@ static size_t read_phrase(struct slice text, size_t at, struct answer *out) {
     const size_t to = option ? line_end(text, from) : sentence_end(text, from);
     if (option && starts(text, to + 1, "B:")) return SIZE_MAX; // one of several choices
     if (to < text.len && text.ptr[to] == '?') return SIZE_MAX;
-    if (is_negated(cut(text, sentence_start(text, at), at)) || is_quoted(text, at, to))
-        return SIZE_MAX;
+    const struct slice before = cut(text, sentence_start(text, at), at);
+    if (is_negated(before) || is_check(before) || is_quoted(text, at, to)) return SIZE_MAX;
     struct slice value = trim(cut(text, from, to));
     if (value.len == 0) return SIZE_MAX;
     if (to - from >= MAX_SENTENCE) value.len = 0; // no end in sight: reads as nothing

@@ -1,0 +1,46 @@
+// `exact`: the completion is the gold, after white space around both is trimmed.
+#include <stdlib.h>
+
+#include "verifiers/verifier.h"
+
+struct exact {
+    size_t len;
+    char text[];
+};
+
+static struct slice trim(struct slice s) {
+    static const char SPACE[] = " \t\r\n\v\f";
+    while (s.len && memchr(SPACE, s.ptr[0], sizeof SPACE - 1))
+        s = (struct slice){s.ptr + 1, s.len - 1};
+    while (s.len && memchr(SPACE, s.ptr[s.len - 1], sizeof SPACE - 1)) s.len--;
+    return s;
+}
+
+static void *parse(const struct json *term, struct arena *arena, struct error *err) {
+    struct slice gold;
+    if (verifier_string(term, "gold", arena, &gold, err)) return NULL;
+    gold = trim(gold);
+    if (gold.len == 0) {
+        error_set(err, ERROR_INPUT, "\"gold\" is blank; a text to compare with was expected.");
+        return NULL;
+    }
+    struct exact *exact = memory_new(1, sizeof *exact + gold.len);
+    exact->len = gold.len;
+    memcpy(exact->text, gold.ptr, gold.len);
+    return exact;
+}
+
+static void grade(const void *state, const struct verifier_sample *sample,
+                  struct verifier_outcome *out) {
+    const struct exact *exact = state;
+    const struct slice text = trim(sample->completion);
+    if (text.len == 0)
+        out->status = REWARD_NO_ANSWER;
+    else
+        out->value = slice_equal(text, (struct slice){exact->text, exact->len});
+}
+
+static const char *const KEYS[] = {"gold", NULL};
+
+const struct verifier exact_verifier = {
+    .name = "exact", .keys = KEYS, .parse = parse, .grade = grade, .free = free};

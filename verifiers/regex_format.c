@@ -1,0 +1,156 @@
+// `regex_format`: whether a PCRE2 pattern matches the completion.
+//
+// PCRE2's own match limit starts anew at every offset of the text, so it bounds nothing. Here the
+// pattern is compiled with automatic callouts, and every callout charges the steps that led to it:
+// one, the bytes moved since the one before, and what the item can scan without another callout (a
+// counted repeat, a back reference). One total for the whole check; beyond it the status is
+// `limit`.
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "verifiers/verifier.h"
+
+enum {
+    MAX_PATTERN_BYTES = 8 << 10,
+    MAX_NESTING = 100,
+    MAX_SUBJECT_BYTES = 1 << 20, // beyond it, `limit` without looking
+    MAX_COST = 1 << 20,          // some 20 ns each
+    BYTES_PER_COST = 8,          // a scan inside one item takes about 1 ns a byte
+    MATCH_LIMIT = 10 * 1000 * 1000,
+    HEAP_LIMIT_KIB = 16 << 10,
+};
+
+struct regex {
+    pcre2_code *code;
+    bool full;
+    uint64_t item_cost; // of the longest scan within one item, apart from back references
+    bool has_backreference;
+};
+
+struct budget {
+    uint64_t cost, per_item;
+    size_t last; // position of the callout before
+};
+
+static int callout(pcre2_callout_block *block, void *data) {
+    struct budget *b = data;
+    const size_t at = block->current_position;
+    b->cost += b->per_item + (at > b->last ? at - b->last : b->last - at) / BYTES_PER_COST;
+    b->last = at;
+    return b->cost > MAX_COST ? PCRE2_ERROR_CALLOUT : 0;
+}
+
+// What a single item may scan before it fails: the largest lower bound of a counted repeat.
+static void measure(struct slice pattern, struct regex *regex) {
+    uint64_t largest = 0;
+    for (size_t i = 0; i + 1 < pattern.len; i++) {
+        const char c = pattern.ptr[i], next = pattern.ptr[i + 1];
+        if (c == '\\' && (isdigit((unsigned char)next) || next == 'g' || next == 'k'))
+            regex->has_backreference = true;
+        if (c == '(' && next == '?' && i + 2 < pattern.len && pattern.ptr[i + 2] == 'P')
+            regex->has_backreference = true;
+        if (c != '{' || !isdigit((unsigned char)next)) continue;
+        uint64_t count = 0;
+        for (size_t j = i + 1; j < pattern.len && isdigit((unsigned char)pattern.ptr[j]); j++)
+            count = count < 100000 ? count * 10 + (uint64_t)(pattern.ptr[j] - '0') : count;
+        if (count > largest) largest = count;
+    }
+    regex->item_cost = 1 + largest / BYTES_PER_COST;
+}
+
+static pcre2_code *compile(struct slice pattern, struct error *err) {
+    int code;
+    PCRE2_SIZE offset;
+    pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+    if (!context) {
+        error_set(err, ERROR_MEMORY, "PCRE2 had no memory for a pattern.");
+        return NULL;
+    }
+    pcre2_set_parens_nest_limit(context, MAX_NESTING);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)pattern.ptr, pattern.len,
+                                         PCRE2_UTF | PCRE2_UCP | PCRE2_MATCH_INVALID_UTF |
+                                             PCRE2_AUTO_CALLOUT | PCRE2_NEVER_BACKSLASH_C,
+                                         &code, &offset, context);
+    pcre2_compile_context_free(context);
+    if (!compiled) {
+        char text[160];
+        pcre2_get_error_message(code, (PCRE2_UCHAR *)text, sizeof text);
+        error_set(err, ERROR_INPUT, "\"pattern\" is no PCRE2 pattern: %s at offset %zu.", text,
+                  (size_t)offset);
+    }
+    return compiled;
+}
+
+static void *parse(const struct json *term, struct arena *arena, struct error *err) {
+    struct slice pattern, where = slice_of("search");
+    if (verifier_string(term, "pattern", arena, &pattern, err)) return NULL;
+    if (json_get(term, "where") && verifier_string(term, "where", arena, &where, err)) return NULL;
+    if (!slice_is(where, "search") && !slice_is(where, "full")) {
+        error_set(err, ERROR_INPUT, "\"where\" is \"%.*s\"; \"search\" or \"full\" was expected.",
+                  SLICE_ARG(where));
+        return NULL;
+    }
+    if (pattern.len == 0 || pattern.len > MAX_PATTERN_BYTES) {
+        error_set(err, ERROR_INPUT, "\"pattern\" has %zu bytes; 1 to %d were expected.",
+                  pattern.len, MAX_PATTERN_BYTES);
+        return NULL;
+    }
+    pcre2_code *code = compile(pattern, err);
+    if (!code) return NULL;
+    struct regex *regex = memory_new(1, sizeof *regex);
+    regex->code = code;
+    regex->full = slice_is(where, "full");
+    measure(pattern, regex);
+    return regex;
+}
+
+static void set_limit(struct verifier_outcome *out, const char *what) {
+    out->status = REWARD_LIMIT;
+    snprintf(out->detail, sizeof out->detail, "The pattern used up its budget of %s.", what);
+}
+
+static void grade(const void *state, const struct verifier_sample *sample,
+                  struct verifier_outcome *out) {
+    const struct regex *regex = state;
+    const struct slice text = sample->completion;
+    struct budget budget = {0, regex->item_cost, 0};
+    if (text.len > MAX_SUBJECT_BYTES) {
+        set_limit(out, "bytes");
+        return;
+    }
+    // A back reference may compare up to half the text in one item.
+    if (regex->has_backreference) budget.per_item += text.len / 64;
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+    if (context && data) {
+        pcre2_set_match_limit(context, MATCH_LIMIT);
+        pcre2_set_depth_limit(context, MATCH_LIMIT);
+        pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
+        pcre2_set_callout(context, callout, &budget);
+        const uint32_t options = regex->full ? PCRE2_ANCHORED | PCRE2_ENDANCHORED : 0;
+        const int rc = pcre2_match(regex->code, (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0,
+                                   options, data, context);
+        if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
+            out->value = rc >= 0;
+        else
+            set_limit(out, rc == PCRE2_ERROR_HEAPLIMIT ? "memory" : "steps");
+    } else {
+        set_limit(out, "memory");
+    }
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(context);
+}
+
+static void free_regex(void *state) {
+    struct regex *regex = state;
+    pcre2_code_free(regex->code);
+    free(regex);
+}
+
+static const char *const KEYS[] = {"pattern", "where", NULL};
+
+const struct verifier regex_format_verifier = {
+    .name = "regex_format", .keys = KEYS, .parse = parse, .grade = grade, .free = free_regex};
