@@ -36,7 +36,7 @@ static double compose(const struct reward_spec *spec, const struct reward *rewar
     }
     for (int i = 0; i < reward->n_terms; i++)
         if (spec->terms[i].gate && reward->terms[i].value == 0) sum = 0;
-    if (spec->has_clamp) sum = fmin(fmax(sum, spec->low), spec->high);
+    if (spec->has_clamp) sum = sum < spec->low ? spec->low : sum > spec->high ? spec->high : sum;
     return spec->pm1 ? 2 * sum - 1 : sum;
 }
 
