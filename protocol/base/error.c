@@ -3,20 +3,32 @@
 #include <stdio.h>
 #include <string.h>
 
-// Quoted input may hold terminal escapes; an error is one printable line whatever it quotes.
+#include "protocol/base/utf8.h"
+
+// Quoted input may hold terminal escapes or anything but UTF-8, and a quotation or the whole may be
+// cut inside a character; an error is one printable line of UTF-8 all the same.
 static void make_printable(char *text) {
-    for (; *text; text++)
-        if ((unsigned char)*text < 0x20 || *text == 0x7f) *text = '?';
+    for (struct slice left = slice_of(text); left.len;) {
+        uint32_t code = 0;
+        int n = utf8_next(left, &code);
+        bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+        if (n == 0) n = 1, control = true;
+        if (control) memset(text, '?', (size_t)n);
+        text += n;
+        left = (struct slice){text, left.len - (size_t)n};
+    }
 }
 
 int error_set(struct error *err, enum error_code code, const char *format, ...) {
     if (!err) return -1;
-    err->code = code;
+    char text[sizeof err->text]; // the arguments may quote the error's own text
     va_list args;
     va_start(args, format);
-    vsnprintf(err->text, sizeof err->text, format, args);
+    vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    make_printable(err->text);
+    make_printable(text);
+    memcpy(err->text, text, strlen(text) + 1);
+    err->code = code;
     return -1;
 }
 

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,17 +273,19 @@ static bool is_integer(struct slice s) {
     return s.len > 0;
 }
 
-// A number's text, 0-terminated, for strtod and its kin; the slice points into longer input.
-static int number_text(const struct json *value, char out[512]) {
-    if (!value || value->type != JSON_NUMBER || value->text.len >= 512) return -1;
+// An integer's text, 0-terminated for strtoll and its kin: the slice points into longer input.
+// JSON has no leading zeros, so that 31 characters hold all that 64 bits can.
+static int integer_text(const struct json *value, char out[32]) {
+    if (!value || value->type != JSON_NUMBER || value->text.len >= 32) return -1;
+    if (!is_integer(value->text)) return -1;
     memcpy(out, value->text.ptr, value->text.len);
     out[value->text.len] = 0;
     return 0;
 }
 
 int json_int64(const struct json *value, int64_t *out) {
-    char text[512];
-    if (number_text(value, text) || !is_integer(value->text)) return -1;
+    char text[32];
+    if (integer_text(value, text)) return -1;
     errno = 0;
     long long v = strtoll(text, NULL, 10);
     if (errno) return -1;
@@ -291,8 +294,8 @@ int json_int64(const struct json *value, int64_t *out) {
 }
 
 int json_uint64(const struct json *value, uint64_t *out) {
-    char text[512];
-    if (number_text(value, text) || !is_integer(value->text)) return -1;
+    char text[32];
+    if (integer_text(value, text)) return -1;
     if (text[0] == '-') return -1;
     errno = 0;
     unsigned long long v = strtoull(text, NULL, 10);
@@ -302,9 +305,10 @@ int json_uint64(const struct json *value, uint64_t *out) {
 }
 
 int json_double(const struct json *value, double *out) {
-    char text[512];
-    if (number_text(value, text)) return -1;
+    if (!value || value->type != JSON_NUMBER) return -1;
+    char *text = memory_copy(value->text.ptr, value->text.len);
     double v = strtod(text, NULL);
+    free(text);
     if (v - v != 0) return -1;
     *out = v;
     return 0;
@@ -321,10 +325,51 @@ const char *json_type_name(const struct json *value) {
 
 static void add_number(struct buffer *out, const struct json *value) {
     double v;
-    if (is_integer(value->text) || json_double(value, &v))
+    if (slice_is(value->text, "-0"))
+        buffer_add_text(out, "0"); // Python's integers have no negative zero
+    else if (is_integer(value->text))
         buffer_add_slice(out, value->text);
-    else
+    else if (json_double(value, &v) == 0)
         json_add_double(out, v);
+    else
+        buffer_add_text(out, value->text.ptr[0] == '-' ? "-Infinity" : "Infinity");
+}
+
+static int by_key(const void *left, const void *right) {
+    const struct json *a = *(const struct json *const *)left,
+                      *b = *(const struct json *const *)right;
+    size_t n = a->key.len < b->key.len ? a->key.len : b->key.len;
+    int order = n ? memcmp(a->key.ptr, b->key.ptr, n) : 0;
+    if (order) return order;
+    if (a->key.len != b->key.len) return a->key.len < b->key.len ? -1 : 1;
+    return a->text.ptr < b->text.ptr ? -1 : a->text.ptr > b->text.ptr; // as written
+}
+
+// A repeated key stands where it stood first, with the value that it had last, as in a Python dict.
+static void add_members(struct buffer *out, const struct json *object) {
+    size_t n = (size_t)object->n_children, i = 0;
+    const struct json **sorted = memory_new(n, sizeof(struct json *));
+    for (const struct json *m = object->first; m; m = m->next) sorted[i++] = m;
+    qsort(sorted, n, sizeof *sorted, by_key);
+    bool repeated = false;
+    for (i = 1; i < n; i++) repeated |= slice_equal(sorted[i - 1]->key, sorted[i]->key);
+    const char *comma = "";
+    for (const struct json *m = object->first; m; m = m->next) {
+        const struct json *last = m;
+        if (repeated) {
+            const struct json **found = bsearch(&m, sorted, n, sizeof *sorted, by_key);
+            size_t at = (size_t)(found - sorted);
+            if (at > 0 && slice_equal(sorted[at - 1]->key, m->key)) continue;
+            while (at + 1 < n && slice_equal(sorted[at + 1]->key, m->key)) at++;
+            last = sorted[at];
+        }
+        buffer_add_text(out, comma);
+        json_add_string(out, m->key);
+        buffer_add(out, ":", 1);
+        json_add_compact(out, last);
+        comma = ",";
+    }
+    free(sorted);
 }
 
 void json_add_compact(struct buffer *out, const struct json *value) {
@@ -334,15 +379,17 @@ void json_add_compact(struct buffer *out, const struct json *value) {
         arena_clear(&arena);
     } else if (value->type == JSON_NUMBER) {
         add_number(out, value);
-    } else if (value->type == JSON_ARRAY || value->type == JSON_OBJECT) {
-        bool object = value->type == JSON_OBJECT;
-        buffer_add(out, object ? "{" : "[", 1);
+    } else if (value->type == JSON_ARRAY) {
+        buffer_add(out, "[", 1);
         for (const struct json *c = value->first; c; c = c->next) {
-            if (object) json_add_string(out, c->key), buffer_add(out, ":", 1);
             json_add_compact(out, c);
             if (c->next) buffer_add(out, ",", 1);
         }
-        buffer_add(out, object ? "}" : "]", 1);
+        buffer_add(out, "]", 1);
+    } else if (value->type == JSON_OBJECT) {
+        buffer_add(out, "{", 1);
+        add_members(out, value);
+        buffer_add(out, "}", 1);
     } else {
         buffer_add_slice(out, value->text);
     }
@@ -361,7 +408,7 @@ static void add_escaped(struct buffer *out, struct slice text) {
         if (at) escape[1] = at[1];
         buffer_add(out, escape, at ? 2 : 6);
     }
-    buffer_add(out, text.ptr + plain, text.len - plain);
+    if (plain < text.len) buffer_add(out, text.ptr + plain, text.len - plain);
 }
 
 void json_add_string(struct buffer *out, struct slice text) {
@@ -380,8 +427,26 @@ void json_add_string(struct buffer *out, struct slice text) {
 void json_add_float(struct buffer *out, float value) {
     if (value - value != 0)
         buffer_add_text(out, "null");
+    else if (value == 0)
+        buffer_add_text(out,
+                        signbit(value) ? "-0.0" : "0"); // "-0" would be an integer, without sign
     else
         buffer_printf(out, "%.9g", (double)value);
+}
+
+// A power of two has a smaller gap below it than above, so that the nearest text of n digits can
+// read back to less while the next one up reads back. Puts that one into `digits`.
+static bool step_up_reads_back(char digits[40], double value) {
+    char next[40];
+    int exponent;
+    if (fabs(frexp(value, &exponent)) != 0.5) return false;
+    memcpy(next, digits, sizeof next);
+    char *p = strchr(next, 'e') - 1;
+    for (; p > next && (*p == '9' || *p == '.'); p--)
+        if (*p == '9') *p = '0';
+    if (*p < '0' || *p >= '9' || (++*p, strtod(next, NULL) != value)) return false;
+    memcpy(digits, next, sizeof next);
+    return true;
 }
 
 // Python's repr: the fewest digits that read back; an exponent below 1e-4 and from 1e16 on.
@@ -392,15 +457,12 @@ void json_add_double(struct buffer *out, double value) {
         return;
     }
     int n = 0;
-    while (n < 17) {
+    for (; n < 17; n++) {
         snprintf(digits, sizeof digits, "%.*e", n, value);
-        if (strtod(digits, NULL) == value) break;
-        n++;
+        if (strtod(digits, NULL) == value || step_up_reads_back(digits, value)) break;
     }
     int exponent = atoi(strchr(digits, 'e') + 1);
-    if (exponent < -4 || exponent >= 16)
-        snprintf(digits, sizeof digits, "%.*e", n, value);
-    else
+    if (exponent >= -4 && exponent < 16) // no power of two is stepped up here
         snprintf(digits, sizeof digits, "%.*f", n > exponent ? n - exponent : 1, value);
     buffer_add_text(out, digits);
 }

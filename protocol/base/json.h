@@ -58,8 +58,9 @@ int json_double(const struct json *value, double *out); // nearest double; refus
 const char *json_type_name(const struct json *value);
 
 // Appends the value without insignificant white space and with strings not ASCII-escaped: the
-// text which Python's json.dumps(separators=(",", ":"), ensure_ascii=False) gives for the same
-// value. Used for the group's id in the seed (D5).
+// text which Python's json.dumps(separators=(",", ":"), ensure_ascii=False) gives for what its
+// json.loads reads (-0 becomes 0, 1e999 Infinity, and of repeated keys the first place and the last
+// value count). Used for the group's id in the seed (D5).
 void json_add_compact(struct buffer *out, const struct json *value);
 
 // Writers. A string is escaped as RFC 8259 needs and otherwise written as UTF-8; bytes that are no
