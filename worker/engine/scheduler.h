@@ -94,9 +94,9 @@ struct plan {
     int32_t n_tokens; // of all segments
 };
 
-// The next step; valid until the next call on the scheduler. n_segments is 0 only where no task
-// is left. With a plan outstanding only scheduler_commit, scheduler_stats and the checks may be
-// called.
+// The next step; valid until the next call on the scheduler. With a plan outstanding only
+// scheduler_commit, scheduler_stats and the checks may be called. n_segments is 0 only where no
+// task is left; such a plan has no operations and is not committed.
 const struct plan *scheduler_plan(struct scheduler *scheduler);
 
 // The plan has been computed. finished[i] says that row segment i drew its last token; a row at

@@ -1,0 +1,302 @@
+// One step: which rows and prompts run, and which pages they take, lend and lose for it.
+#include <assert.h>
+#include <string.h>
+
+#include "worker/engine/scheduler_state.h"
+
+static int32_t least(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+static int32_t most(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static struct cache_seq row_seq(const struct scheduler *s, const struct row *row) {
+    return cache_seq(s->cache, row->seq);
+}
+
+// Where the first page of a sequence has its mark in s->last. All that share pages with it share
+// the first one.
+static int32_t *mark(struct scheduler *s, struct cache_seq seq) {
+    return &s->last[seq.pages[0] >= 0 ? seq.pages[0] : s->options.n_pages + ~seq.pages[0]];
+}
+
+// Notes for each shared prefix which holder comes last in the order: with it the pages come free.
+static void mark_last_holders(struct scheduler *s) {
+    for (int32_t i = 0; i < s->n_rows; i++) {
+        const struct row *row = &s->rows[s->order[i]];
+        if (row->n_shared > 0) *mark(s, row_seq(s, row)) = i;
+    }
+    for (int32_t i = 0; i < s->n_prefixes; i++) {
+        struct cache_seq seq = cache_seq(s->cache, s->prefixes[i]->prefix);
+        if (seq.n_pages > 0) *mark(s, seq) = s->n_rows;
+    }
+}
+
+struct room scheduler_room(struct scheduler *s, int32_t n_rows, int32_t n_prefixes) {
+    mark_last_holders(s);
+    // One page of storage stays empty where there is an arena, or two full sides could not swap.
+    int32_t free = cache_n_free_pages(s->cache) + cache_n_free_arena_pages(s->cache);
+    struct room room = {free - (s->options.suspend_pages > 0), INT32_MAX};
+    for (int32_t i = 0; i < n_rows; i++) {
+        const struct row *row = &s->rows[s->order[i]];
+        struct cache_seq seq = row_seq(s, row);
+        int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &row->entry->task));
+        room.low = least(room.low, room.avail - (limit - seq.n_pages));
+        room.avail += seq.n_pages;
+        if (row->n_shared > 0 && *mark(s, seq) != i) room.avail -= row->n_shared;
+    }
+    for (int32_t i = 0; i < n_prefixes; i++) {
+        const struct entry *e = s->prefixes[i];
+        int32_t n_pages = cache_seq(s->cache, e->prefix).n_pages;
+        room.low = least(room.low, room.avail - (scheduler_entry_pages(s, e) - n_pages));
+        room.avail += n_pages;
+    }
+    return room;
+}
+
+// Positions that a row of the task is expected to come to when it has drawn n_drawn tokens.
+static int32_t expected_tokens(const struct scheduler *s, const struct scheduler_task *task,
+                               int32_t n_drawn) {
+    int32_t mean = scheduler_mean_length(s), limit = scheduler_row_tokens(s, task);
+    if (mean < 0 || task->max_new_tokens == 0) return limit;
+    int64_t n = (int64_t)task->n_prompt - 1 + most(mean, n_drawn + 1);
+    return n < limit ? (int32_t)n : limit;
+}
+
+// Free pages that nobody who runs is expected to take.
+static int32_t expected_room(const struct scheduler *s) {
+    int32_t room = cache_n_free_pages(s->cache);
+    for (int32_t i = 0; i < s->n_rows; i++) {
+        const struct row *row = &s->rows[s->order[i]];
+        const struct scheduler_task *task = &row->entry->task;
+        struct cache_seq seq = row_seq(s, row);
+        int32_t tokens = expected_tokens(s, task, seq.n_tokens - (task->n_prompt - 1));
+        room -= most(cache_pages_for(s->cache, tokens) - seq.n_pages, 0);
+    }
+    for (int32_t i = 0; i < s->n_prefixes; i++) {
+        const struct entry *e = s->prefixes[i];
+        struct cache_seq seq = cache_seq(s->cache, e->prefix);
+        room -= cache_pages_for(s->cache, e->task.n_prompt - 1) - seq.n_pages + seq.n_away;
+    }
+    return room;
+}
+
+// Moves one page of a sequence to the arena, parking it first.
+static bool suspend(struct scheduler *s, int32_t seq) {
+    if (cache_seq(s->cache, seq).awake) cache_park_seq(s->cache, seq);
+    if (!cache_suspend_page(s->cache, seq)) return false;
+    s->n_pages_moved++;
+    return true;
+}
+
+// How many prefixes are before that of `e`, or before the place where it would be.
+static int32_t prefix_place(const struct scheduler *s, const struct entry *e) {
+    int32_t i = 0;
+    while (i < s->n_prefixes && s->prefixes[i]->id < e->id) i++;
+    return i;
+}
+
+// Frees one device page at the cost of a prefix at place `first` or behind it, the last first.
+static bool free_page_of_prefix(struct scheduler *s, int32_t first) {
+    if (cache_n_free_arena_pages(s->cache) == 0) return false;
+    for (int32_t i = s->n_prefixes - 1; i >= first; i--)
+        if (suspend(s, s->prefixes[i]->prefix)) return true;
+    return false;
+}
+
+// Frees one device page at the cost of whoever comes last behind row `i` of the order.
+static bool free_page_of_younger(struct scheduler *s, int32_t i) {
+    if (free_page_of_prefix(s, 0)) return true;
+    if (cache_n_free_arena_pages(s->cache) == 0) return false;
+    for (int32_t j = s->n_rows - 1; j > i; j--) {
+        const struct row *row = &s->rows[s->order[j]];
+        bool here = row_seq(s, row).n_away == 0;
+        if (!suspend(s, row->seq)) continue;
+        s->n_preempted += here;
+        return true;
+    }
+    return false;
+}
+
+static void add_segment(struct scheduler *s, const struct entry *e, int32_t slot, int32_t n) {
+    const struct row *row = slot >= 0 ? &s->rows[slot] : NULL;
+    struct cache_seq seq = cache_seq(s->cache, row ? row->seq : e->prefix);
+    int32_t n_prefix = e->task.n_prompt - 1, end = seq.n_tokens + n;
+    assert(seq.awake && seq.n_away == 0 && cache_pages_for(s->cache, end) <= seq.n_pages);
+    *(row ? &s->segments[s->plan.n_rows++] : &s->chunks[s->n_chunks++]) = (struct segment){
+        .user = e->task.user,
+        .task = e->id,
+        .row = slot,
+        .sample = row ? e->task.first_sample + row->sample : -1,
+        .position = seq.n_tokens,
+        .n_tokens = n,
+        .conv_slot = seq.conv_slot,
+        .n_pages = seq.n_pages,
+        .pages = seq.pages,
+        .is_first = seq.n_tokens == (row ? n_prefix : 0),
+        .is_last = end == (row ? scheduler_row_tokens(s, &e->task) : n_prefix),
+    };
+    s->plan.n_tokens += n;
+}
+
+// Plans row `i` of the order, or parks it. What it frees is younger, so it is not planned yet.
+static void plan_row(struct scheduler *s, int32_t i) {
+    const struct row *row = &s->rows[s->order[i]];
+    struct cache_seq seq = row_seq(s, row);
+    int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + 1) - seq.n_pages;
+    int32_t n_free = cache_n_free_pages(s->cache), spare = s->plan.n_rows / 2 + 1;
+    bool wait = i > 0 && seq.n_away > 0 && n_free < seq.n_away + n_new + spare;
+    if (wait || (n_new > 0 && scheduler_room(s, i, 0).low < n_new)) {
+        if (seq.awake) cache_park_seq(s->cache, row->seq);
+        return;
+    }
+    // Awake first: until then its own pages are cold, and could be taken as a younger holder's.
+    if (!seq.awake) cache_wake_seq(s->cache, row->seq);
+    for (int32_t n = seq.n_away; n > 0; n--) {
+        bool found = cache_n_free_pages(s->cache) > 0 || free_page_of_younger(s, i);
+        assert(found);
+        cache_resume_page(s->cache, row->seq);
+    }
+    while (cache_n_free_pages(s->cache) < n_new)
+        if (!free_page_of_younger(s, i)) {
+            assert(i > 0);
+            cache_park_seq(s->cache, row->seq);
+            return;
+        }
+    cache_take_pages(s->cache, row->seq, n_new, s->version);
+    add_segment(s, row->entry, s->order[i], 1);
+}
+
+// True where nothing stands before the prefix of `e`: it then gets what the account promises it,
+// whatever is expected of others.
+static bool is_leading(const struct scheduler *s, const struct entry *e) {
+    return s->n_rows == 0 && prefix_place(s, e) == 0;
+}
+
+static bool admit(struct scheduler *s, struct entry *e) {
+    int32_t need = scheduler_entry_pages(s, e), place = prefix_place(s, e);
+    if (s->n_prefixes == s->options.max_prefixes) return false;
+    if (scheduler_room(s, s->n_rows, place).avail < need) return false;
+    int32_t expected = cache_pages_for(s->cache, expected_tokens(s, &e->task, 0));
+    if (!is_leading(s, e) && expected_room(s) < expected) return false;
+    e->prefix = cache_new_seq(s->cache, s->version);
+    memmove(&s->prefixes[place + 1], &s->prefixes[place],
+            (size_t)(s->n_prefixes++ - place) * sizeof(struct entry *));
+    s->prefixes[place] = e;
+    return true;
+}
+
+// Wakes a prefix and brings it back to the device, with room for n_new more pages that are not
+// taken yet. Returns false where there is no room.
+static bool bring_back(struct scheduler *s, const struct entry *e, int32_t n_new) {
+    struct cache_seq seq = cache_seq(s->cache, e->prefix);
+    bool leading = is_leading(s, e);
+    int32_t place = prefix_place(s, e);
+    if (!leading && seq.n_away > 0 && cache_n_free_pages(s->cache) < seq.n_away + n_new)
+        return false;
+    if (!seq.awake) cache_wake_seq(s->cache, e->prefix);
+    for (int32_t n = seq.n_away; n > 0; n--) {
+        bool found = cache_n_free_pages(s->cache) > 0 || free_page_of_prefix(s, place + 1);
+        assert(found);
+        cache_resume_page(s->cache, e->prefix);
+    }
+    while (cache_n_free_pages(s->cache) < n_new)
+        if (!free_page_of_prefix(s, place + 1)) return false;
+    return true;
+}
+
+// Plans up to `budget` prompt tokens of `e`. Returns how many, or -1 where there is no room.
+static int32_t plan_chunk(struct scheduler *s, struct entry *e, int32_t budget) {
+    struct cache_seq seq = cache_seq(s->cache, e->prefix);
+    int32_t n = least(budget, e->task.n_prompt - 1 - seq.n_tokens);
+    if (n == 0) return 0;
+    int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + n) - seq.n_pages;
+    n_new = least(n_new, most(scheduler_room(s, s->n_rows, prefix_place(s, e)).low, 0));
+    if (!bring_back(s, e, n_new)) {
+        if (!cache_seq(s->cache, e->prefix).awake) return -1;
+        n_new = least(n_new, cache_n_free_pages(s->cache));
+    }
+    int64_t room = (int64_t)(seq.n_pages + n_new) * s->options.page_tokens - seq.n_tokens;
+    if (room < n) n = (int32_t)room;
+    if (n == 0) return -1;
+    cache_take_pages(s->cache, e->prefix, n_new, s->version);
+    add_segment(s, e, -1, n);
+    return n;
+}
+
+// Starts the next sample of a prefilled task, where pages allow.
+static bool start_sample(struct scheduler *s, struct entry *e) {
+    bool takes_over = e->n_waiting == 1;
+    int32_t n_prefix = e->task.n_prompt - 1, n_full = n_prefix / s->options.page_tokens;
+    int32_t n_held = takes_over ? cache_seq(s->cache, e->prefix).n_pages : n_full;
+    int32_t n_new = n_full + 1 - n_held; // 0 where it takes over a partial page
+    struct room room = scheduler_room(s, s->n_rows, 0);
+    int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &e->task));
+    int32_t expected = cache_pages_for(s->cache, expected_tokens(s, &e->task, 0));
+    if (room.low < n_new || room.avail < limit - n_held) return false;
+    if (!is_leading(s, e) && expected_room(s) < expected - n_held) return false;
+    if (!bring_back(s, e, n_new)) return false;
+
+    int32_t sample = 0, seq = e->prefix;
+    while (e->samples[sample] != SAMPLE_WAITING) sample++;
+    if (takes_over) {
+        scheduler_drop_prefix(s, e);
+    } else {
+        seq = cache_fork_seq(s->cache, e->prefix);
+    }
+    cache_take_pages(s->cache, seq, n_full + 1 - cache_seq(s->cache, seq).n_pages, s->version);
+    int32_t slot = s->free_rows[s->options.max_rows - s->n_rows - 1];
+    s->order[s->n_rows++] = slot;
+    s->rows[slot] = (struct row){e, sample, seq, n_full};
+    e->samples[sample] = SAMPLE_LIVE;
+    e->n_waiting--;
+    s->n_waiting--;
+    e->n_live++;
+    add_segment(s, e, slot, 1);
+    return true;
+}
+
+// Plans what is new: samples of prefilled tasks, and prompt tokens. A task that could not be
+// admitted lets those behind it that are admitted go on, since it may need what they hold (it came
+// back to its place by a restart), but lets no other in.
+static void plan_prompts(struct scheduler *s) {
+    int32_t budget = s->options.prefill_chunk;
+    bool closed = false;        // no more tasks are admitted
+    bool older_waiting = false; // an admitted task is before its samples
+    for (struct entry *e = s->head; e; e = e->next) {
+        if (closed && (s->n_prefixes == 0 || e->id > s->prefixes[s->n_prefixes - 1]->id)) return;
+        if (e->n_waiting == 0) continue;
+        closed = closed || (e->prefix < 0 && (budget == 0 || !admit(s, e)));
+        if (e->prefix < 0) continue;
+        if (cache_seq(s->cache, e->prefix).n_tokens < e->task.n_prompt - 1) {
+            int32_t n = plan_chunk(s, e, budget);
+            if (n < 0) return;
+            budget -= n;
+        } else if (!older_waiting) {
+            while (e->n_waiting > 0 && s->n_rows < s->options.max_rows)
+                if (!start_sample(s, e)) return;
+        }
+        older_waiting = older_waiting || (e->n_waiting > 0 && e->task.max_new_tokens > 0);
+    }
+}
+
+const struct plan *scheduler_plan(struct scheduler *scheduler) {
+    struct scheduler *s = scheduler;
+    assert(!s->planned);
+    s->planned = true;
+    s->plan = (struct plan){.segments = s->segments};
+    s->n_chunks = 0;
+    for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
+    if (s->plan.n_rows == s->n_rows) plan_prompts(s);
+    memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);
+    s->plan.n_segments = s->plan.n_rows + s->n_chunks;
+    if (s->plan.n_segments == 0) { // nothing is left that the operations could be for
+        assert(!s->head);
+        cache_clear_ops(s->cache);
+        s->planned = false;
+    }
+    s->plan.ops = cache_ops(s->cache, &s->plan.n_ops);
+    return &s->plan;
+}
