@@ -71,7 +71,8 @@ libraries:
 $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
-tests: $(TESTS)
+TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+tests: $(TESTS) $(TOOLS)
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
@@ -98,5 +99,5 @@ install: all
 	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
 clean: ; rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(FUZZ))
+-include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))
 .SECONDARY:

@@ -5,6 +5,7 @@
 // A request and an answer is one JSON object a line.
 //     {"text": "...", "add_special": false}    {"ids": [...], "text": "..."}    text: decoded again
 //     {"messages": [...]}                      {"ids": [...], "text": "..."}    text: the prompt
+//     {"decode": [ids]}                        {"text": "..."}                  lossy, as UTF-8
 //     {"about": true}                          n_ids, bos, adds_bos, end_ids, special, holes
 // What is refused is answered with {"error": "..."}; a tokenizer that does not load, in one line.
 #include <stdio.h>
@@ -66,6 +67,21 @@ static int text_answer(struct tool *tool, const struct json *request) {
     return failed;
 }
 
+static int decode_answer(struct tool *tool, const struct json *list) {
+    struct token_list ids = {0};
+    struct buffer decoded = {0};
+    int64_t id;
+    for (const struct json *i = list->first; i; i = i->next)
+        if (json_int64(i, &id) == 0) token_list_add(&ids, (int32_t)id);
+    tokenizer_decode(tool->t, ids.ids, ids.n, &decoded);
+    buffer_add_text(&tool->out, "{\"text\": ");
+    json_add_string(&tool->out, buffer_slice(&decoded));
+    buffer_add_text(&tool->out, "}");
+    token_list_free(&ids);
+    buffer_free(&decoded);
+    return 0;
+}
+
 static int chat_answer(struct tool *tool, const struct json *messages) {
     struct token_list ids = {0};
     struct buffer prompt = {0};
@@ -91,6 +107,8 @@ static void answer(struct tool *tool, struct slice line) {
         failed = chat_answer(tool, messages);
     else if (request && json_get(request, "text"))
         failed = text_answer(tool, request);
+    else if (request && json_get(request, "decode"))
+        failed = decode_answer(tool, json_get(request, "decode"));
     else if (request)
         about(tool), failed = 0;
     if (failed) {

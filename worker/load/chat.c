@@ -150,7 +150,8 @@ static int read_message(const struct chat *chat, const struct json *message, int
         out->content = json_string(content, arena);
         return 0;
     }
-    if (!content || is_system || !chat->shape.dumps_content)
+    // transformers drops members that are null before it renders.
+    if (!content || content->type == JSON_NULL || is_system || !chat->shape.dumps_content)
         return error_set(err, ERROR_INPUT, "messages[%d].content is %s, expected a string.", place,
                          json_type_name(content));
     struct buffer text = {0};

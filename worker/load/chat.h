@@ -10,7 +10,8 @@
 //     last, everything up to the last "</think>" is dropped and the rest trimmed;
 //   - with "<|tool_response_start|>" the content of role "tool" stands between
 //     <|tool_response_start|> and <|tool_response_end|>;
-//   - with the filter tojson, content that is no string is written as JSON, else it is refused.
+//   - with the filter tojson, content that is no string (nor null) is written
+//     as JSON, else it is refused.
 // Any other template is refused when messages are encoded, with a sentence that quotes the first
 // thing that is not known; prompts as text or ids still work with such a checkpoint.
 #ifndef WORKER_LOAD_CHAT_H

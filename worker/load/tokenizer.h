@@ -36,9 +36,8 @@ struct tokenizer;
 bool tokenizer_is_present(const char *directory);
 
 // Reads tokenizer.json of a checkpoint directory and, where there is one, tokenizer_config.json
-// (bos_token, eos_token, add_bos_token, add_eos_token). Returns NULL with ERROR_IO when a file
-// cannot be read and ERROR_CONFIG when it is malformed or asks for what is not supported; the
-// sentence names the file.
+// (bos_token, eos_token). Returns NULL with ERROR_IO when a file cannot be read and ERROR_CONFIG
+// when it is absent, malformed or asks for what is not supported; the sentence names the file.
 struct tokenizer *tokenizer_load(const char *directory, struct error *err);
 
 // The same from bytes. `config_json` may be empty: then bos is <|startoftext|> and eos <|im_end|>,
@@ -49,8 +48,8 @@ void tokenizer_free(struct tokenizer **t);
 
 // Appends the ids of `text` (UTF-8) to `out`. Text of added tokens inside `text` becomes these
 // tokens, leftmost and longest first, special ones too. With `add_special` the ids that the file
-// wants around a text are added: BOS in front, for LFM2 (tokenizer.json's post_processor, or
-// add_bos_token and add_eos_token of tokenizer_config.json where that has them). Time is
+// wants around a text are added: BOS in front, for LFM2. tokenizer.json's post_processor says
+// which; add_bos_token of tokenizer_config.json counts for nothing, as in transformers 5. Time is
 // O(n log n) in the length, whatever the text. Bytes that are no UTF-8 are refused (ERROR_INPUT)
 // with the offset of the first; `out` is then unchanged.
 int tokenizer_encode(const struct tokenizer *t, struct slice text, bool add_special,

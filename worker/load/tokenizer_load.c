@@ -31,27 +31,8 @@ static int read_token(struct tokenizer *t, const struct json *config, const char
     return failed;
 }
 
-// Either of add_bos_token and add_eos_token replaces the post-processor of tokenizer.json by both,
-// an absent one being false: transformers 5, TokenizersBackend.update_post_processor.
-static int read_around(struct tokenizer *t, const struct json *config, int32_t eos,
-                       struct error *err) {
-    static const char *const names[] = {"add_bos_token", "add_eos_token"};
-    const struct json *flags[2];
-    for (int i = 0; i < 2; i++) {
-        flags[i] = json_get(config, names[i]);
-        if (flags[i] && flags[i]->type != JSON_TRUE && flags[i]->type != JSON_FALSE &&
-            flags[i]->type != JSON_NULL)
-            return error_set(err, ERROR_CONFIG, "%s is %s, expected a boolean.", names[i],
-                             json_type_name(flags[i]));
-    }
-    if (!flags[0] && !flags[1]) return 0;
-    token_list_free(&t->front);
-    token_list_free(&t->back);
-    if (flags[0] && flags[0]->type == JSON_TRUE && t->bos >= 0) token_list_add(&t->front, t->bos);
-    if (flags[1] && flags[1]->type == JSON_TRUE && eos >= 0) token_list_add(&t->back, eos);
-    return 0;
-}
-
+// add_bos_token and add_eos_token are not read: where there is a tokenizer.json, transformers 5
+// drops them too, and its post_processor decides.
 int tokenizer_read_config(struct tokenizer *t, const struct json *config, struct error *err) {
     int32_t eos = -1;
     if (config && config->type != JSON_OBJECT)
@@ -59,7 +40,6 @@ int tokenizer_read_config(struct tokenizer *t, const struct json *config, struct
                          json_type_name(config));
     if (read_token(t, config, "bos_token", "<|startoftext|>", &t->bos, err)) return -1;
     if (read_token(t, config, "eos_token", "<|im_end|>", &eos, err)) return -1;
-    if (read_around(t, config, eos, err)) return -1;
     int32_t end_of_text = tokenizer_find(t, slice_of("<|endoftext|>"));
     if (eos >= 0) t->end_ids[t->n_end_ids++] = eos;
     if (end_of_text >= 0 && end_of_text != eos) t->end_ids[t->n_end_ids++] = end_of_text;

@@ -28,7 +28,7 @@ int tokenizer_read_added(struct tokenizer *t, const struct json *root, struct er
 int tokenizer_check_steps(const struct json *root, struct error *err);
 int tokenizer_read_template(struct tokenizer *t, const struct json *root, struct error *err);
 
-// tokenizer_load.c: bos_token, eos_token, add_bos_token and add_eos_token. `config` may be NULL.
+// tokenizer_load.c: bos_token and eos_token. `config` may be NULL.
 int tokenizer_read_config(struct tokenizer *t, const struct json *config, struct error *err);
 
 // Whether `value` is a string and this one.

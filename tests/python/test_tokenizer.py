@@ -1,0 +1,425 @@
+"""The tokenizer and the chat templates against `tokenizers` and transformers.
+
+A C program, tests/tools/tokenize.c, answers requests of one line each. The real LFM2 tokenizer
+lies outside the repository, in ../shared beside the checkout; its tests are skipped without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tokenizers
+from transformers import AutoTokenizer
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+TINY = CHECKOUT / "examples/tiny/checkpoint"
+LFM2 = CHECKOUT.parent / "shared/data/lfm2_tokenizer"
+BUILD = Path(os.environ.get("STAMPEDE_BIN", CHECKOUT / "build/stampede")).parent
+SCALARS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+SPECIAL = ["<|im_start|>", "<|im_end|>", "<|pad|>", "<|startoftext|>", "<|endoftext|>"]
+
+needs_lfm2 = pytest.mark.skipif(
+    not (LFM2 / "tokenizer.json").exists(),
+    reason="../shared/data/lfm2_tokenizer is not beside the checkout",
+)
+
+
+@pytest.fixture(scope="session")
+def tool():
+    program = BUILD / "tests/tools/tokenize"
+    if "STAMPEDE_BIN" not in os.environ:
+        subprocess.run(["make", "-s", str(program)], cwd=CHECKOUT, check=True)
+
+    def ask(directory, requests):
+        """The answers of the tokenizer in `directory` to a list of requests."""
+        lines = "".join(json.dumps(r) + "\n" for r in requests)
+        run = subprocess.run(
+            [program, directory], input=lines.encode(), stdout=subprocess.PIPE, check=True
+        )
+        return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
+
+    return ask
+
+
+def ids_of(answers):
+    for a in answers:
+        assert "error" not in a, a["error"]
+    return [a["ids"] for a in answers]
+
+
+# ---- text
+
+
+GLUE = [
+    " ", "  ", " " * 7, "\n", "\r\n", "\n\n", " \n ", "\t", "\u00a0", "\u3000", "\u2028", "\x85",
+    "'s", "'S", "'re", "'LL", "'d", "'\u017f", "'\u212a", "\u2019s", "'", "''", "1", "12", "123",
+    "1234567", "\u0661\u0662\u0663\u0664", "\u00bd", "\u2167", "a", "The", " quick", "caf\u00e9",
+    "e\u0301", "\u0928\u092e\u0938\u094d\u0924\u0947", "\u4f60\u597d", "\ud55c\uad6d\uc5b4",
+    "\u0645\u0631\u062d\u0628\u0627", "\U0001f469\u200d\U0001f469\u200d\U0001f467", "\U0001f1eb\U0001f1f7",
+    "\u2764\ufe0f", "\ufe0f", "\u200b", "\ufeff", "\x00", "\x1c", "!", "...", "/*", "->", "==\n", "_",
+    "<|", "|>", "<|im_", "<|im_start", "<|im_end|>>", "<<|pad|>", "Mathias", "python", "pythons",
+    "<|reserved_1", "<|reserved_12|>", "\\frac{1}{2}", "x^2", "don't", "I'M", "we'Ve", "\U0001d7d9", "Z\u0351\u036b\u0343",
+]  # fmt: skip
+
+
+def fuzz(seed, n):
+    """n strings that hold every code point at least once, among them what the pattern minds."""
+    rng = random.Random(seed)
+    share = -(-len(SCALARS) // n)
+    for i in range(n):
+        parts = []
+        run = SCALARS[i * share : (i + 1) * share]
+        if i % 2:
+            rng.shuffle(run)
+        while run:
+            take = rng.randint(1, 40)
+            parts.append("".join(map(chr, run[:take])))
+            run = run[take:]
+            for _ in range(rng.randint(0, 4)):
+                parts.append(rng.choice(GLUE) * rng.choice([1, 1, 1, 1, 2, 5]))
+            if rng.random() < 0.1:
+                parts.append(rng.choice(SPECIAL))
+            if rng.random() < 0.03:
+                parts.append(rng.choice(" \n0a!\u0301\u4e00") * rng.randint(1, 300))
+        yield "".join(parts)
+
+
+def check_text(tool, directory, texts):
+    reference = tokenizers.Tokenizer.from_file(str(directory / "tokenizer.json"))
+    answers = tool(directory, [{"text": t} for t in texts])
+    expected = reference.encode_batch(texts, add_special_tokens=False)
+    for text, answer, e in zip(texts, answers, expected, strict=True):
+        assert answer.get("ids") == e.ids, (text, answer)
+        assert answer["text"] == text
+
+
+@needs_lfm2
+def test_ten_thousand_strings_of_every_code_point(tool):
+    texts = list(fuzz(3, 10_000))
+    assert len(set("".join(texts))) == len(SCALARS)
+    check_text(tool, LFM2, texts)
+
+
+def test_tiny_tokenizer(tool):
+    check_text(tool, TINY, list(fuzz(4, 1500)))
+
+
+def short_strings():
+    """All strings of up to 4 of the characters that decide where the pattern cuts."""
+    alphabet = ["a", "S", "1", " ", "\n", "\r", "\t", "'", "!", "\u00e9", "\u0301", "\u3000"]
+    level = [""]
+    for _ in range(4):
+        level = [s + c for s in level for c in alphabet]
+        yield from level
+
+
+def contractions():
+    tails = ["s", "t", "re", "ve", "m", "ll", "d", "r", "v", "l", "\u017f", "\u017ft", "x"]
+    for tail in tails:
+        for variant in {tail, tail.upper(), tail.title(), tail[:-1] + tail[-1].upper()}:
+            for before in ["", "a", "1", " ", "'", "\n", "!"]:
+                for after in ["", "a", "e", "l", "1", " ", "'s"]:
+                    yield before + "'" + variant + after
+
+
+@needs_lfm2
+def test_every_short_string_and_contraction(tool):
+    check_text(tool, LFM2, list(short_strings()) + list(contractions()))
+
+
+@needs_lfm2
+def test_every_added_token_inside_text(tool):
+    added = [t["content"] for t in json.loads((LFM2 / "tokenizer.json").read_text())["added_tokens"]]
+    texts = [f"{a}{b}{c}" for t in added for a, b, c in [("", t, ""), ("x ", t, " y"), (t, t[:-1], t)]]
+    check_text(tool, LFM2, texts)
+
+
+@needs_lfm2
+def test_whole_pieces_that_merges_do_not_reach(tool):
+    """None: a file with ignore_merges true would encode everything as this one (false)."""
+    reference = tokenizers.Tokenizer.from_file(str(LFM2 / "tokenizer.json"))
+    added = set(reference.get_added_tokens_decoder())
+    about = tool(LFM2, [{"about": True}])[0]
+    assert about["n_ids"] == 64400 and about["holes"] == []
+    ids = [i for i in range(about["n_ids"]) if i not in added]
+    texts = [a["text"] for a in tool(LFM2, [{"decode": [i]} for i in ids])]
+    whole = [(i, t) for i, t in zip(ids, texts) if "\ufffd" not in t
+             and len(reference.pre_tokenizer.pre_tokenize_str(t)) == 1]  # fmt: skip
+    check_text(tool, LFM2, [t for _, t in whole])
+    answers = ids_of(tool(LFM2, [{"text": t} for _, t in whole]))
+    unreached = [t for (i, t), got in zip(whole, answers) if got != [i]]
+    # The one that is left is cut by the added token "python" before there is any merging.
+    assert (len(whole), unreached) == (63051, [" python"])
+
+
+@needs_lfm2
+def test_ignore_merges_and_merges_as_strings(tool, tmp_path):
+    """Older files; both say what the real one does not."""
+    data = json.loads((LFM2 / "tokenizer.json").read_text())
+    data["model"]["ignore_merges"] = True
+    data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    check_text(tool, tmp_path, list(fuzz(5, 3000))[::3])
+
+
+@needs_lfm2
+def test_decoding_any_ids(tool):
+    """Ids in any order make bytes that are no UTF-8; they are replaced as `tokenizers` does it."""
+    reference = tokenizers.Tokenizer.from_file(str(LFM2 / "tokenizer.json"))
+    rng = random.Random(6)
+    lists = [[rng.randrange(64400) for _ in range(rng.randint(0, 30))] for _ in range(2000)]
+    answers = tool(LFM2, [{"decode": ids} for ids in lists])
+    expected = reference.decode_batch(lists, skip_special_tokens=False)
+    assert [a["text"] for a in answers] == expected
+
+
+def test_normalized_added_tokens(tool, tmp_path):
+    """Found after those with normalized false, in what these leave, and longest first."""
+    data = json.loads((TINY / "tokenizer.json").read_text())
+    base = {"single_word": False, "lstrip": False, "rstrip": False, "special": False}
+    for i, (text, normalized) in enumerate(
+        [("ab", True), ("abc", False), ("abcd", True), ("bc", False), (" x", True), ("\u65e5", True)]
+    ):
+        data["added_tokens"].append(base | {"id": 475 + i, "content": text, "normalized": normalized})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    rng = random.Random(7)
+    texts = ["".join(rng.choices("abcdx \u65e5", k=rng.randint(1, 20))) for _ in range(2000)]
+    check_text(tool, tmp_path, texts)
+
+
+def test_unicode_classes_are_the_librarys():
+    script = CHECKOUT / "tests/tools/unicode_classes.py"
+    assert subprocess.run([sys.executable, script, "--check"], check=False).returncode == 0
+
+
+# ---- what stands around a text
+
+
+def post_processor(before, behind):
+    def special(t):
+        return {"SpecialToken": {"id": t, "type_id": 0}}
+
+    known = {"<|startoftext|>": 1, "<|im_end|>": 4}
+    single = [*map(special, before), {"Sequence": {"id": "A", "type_id": 0}}, *map(special, behind)]
+    return {
+        "type": "TemplateProcessing",
+        "single": single,
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+        "special_tokens": {t: {"id": t, "ids": [i], "tokens": [t]} for t, i in known.items()},
+    }
+
+
+@pytest.mark.parametrize("flag", [None, False, True])
+@pytest.mark.parametrize(
+    "processor",
+    [
+        None,
+        post_processor([], []),
+        post_processor(["<|startoftext|>"], []),
+        post_processor(["<|startoftext|>"], ["<|im_end|>", "<|startoftext|>"]),
+        {"type": "Sequence", "processors": [post_processor(["<|startoftext|>"], [])]},
+    ],
+)
+def test_bos_and_eos_as_transformers(tool, tmp_path, processor, flag):
+    data = json.loads((TINY / "tokenizer.json").read_text())
+    data["post_processor"] = processor
+    (tmp_path / "tokenizer.json").write_text(json.dumps(data))
+    config = json.loads((TINY / "tokenizer_config.json").read_text())
+    if flag is not None:  # counts for nothing: the post-processor decides
+        config["add_bos_token"] = flag
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(config))
+    reference = AutoTokenizer.from_pretrained(tmp_path)
+    text = "A box <|im_end|>"
+    answer, plain, about = tool(
+        tmp_path, [{"text": text, "add_special": True}, {"text": text}, {"about": True}]
+    )
+    assert answer["ids"] == reference(text)["input_ids"]
+    assert plain["ids"] == reference(text, add_special_tokens=False)["input_ids"]
+    assert about["adds_bos"] == (answer["ids"][0] == reference.bos_token_id)
+    assert about["bos"] == reference.bos_token_id
+    assert about["end_ids"] == [reference.eos_token_id, 2]
+
+
+@needs_lfm2
+def test_lfm2_puts_bos_in_front(tool):
+    answer, about = tool(LFM2, [{"text": "Hi", "add_special": True}, {"about": True}])
+    reference = tokenizers.Tokenizer.from_file(str(LFM2 / "tokenizer.json"))
+    assert answer["ids"] == reference.encode("Hi").ids and answer["ids"][0] == 1
+    assert about["adds_bos"] and about["bos"] == 1 and about["end_ids"] == [7, 2]
+
+
+# ---- chat
+
+
+# The shapes of the family, in words of our own. Each is rendered by transformers and by us.
+HEAD = """{{- bos_token -}}
+{%- set ns = namespace(system_prompt="") -%}
+{%- if messages[0]["role"] == "system" -%}
+    {%- set ns.system_prompt = messages[0]["content"] -%}
+    {%- set messages = messages[1:] -%}
+{%- endif -%}
+{%- if tools -%}
+    {%- set ns.system_prompt = ns.system_prompt + ("\\n" if ns.system_prompt else "") + "List of tools: LIST_START" -%}
+    {%- for tool in tools -%}
+        {%- set ns.system_prompt = ns.system_prompt + (tool | tojson) + ("" if loop.last else ", ") -%}
+    {%- endfor -%}
+    {%- set ns.system_prompt = ns.system_prompt + "LIST_END" -%}
+{%- endif -%}
+{%- if ns.system_prompt -%}
+    {{- "<|im_start|>system\\n" + ns.system_prompt + "<|im_end|>\\n" -}}
+{%- endif -%}
+"""
+TAIL = """{%- if add_generation_prompt -%}
+    {{- '<|im_start|>assistant\\n' -}}
+{%- endif -%}
+"""
+LFM2_TEMPLATE = HEAD.replace("LIST_START", "<|tool_list_start|>[").replace("LIST_END", "]<|tool_list_end|>") + """
+{#- turns -#}
+{%- for message in messages -%}
+    {{- "<|im_start|>" + message["role"] + "\\n" -}}
+    {%- set content = message["content"] -%}
+    {%- if content is not string -%}
+        {%- set content = content | tojson -%}
+    {%- endif -%}
+    {%- if message["role"] == "tool" -%}
+        {%- set content = "<|tool_response_start|>" + content + "<|tool_response_end|>" -%}
+    {%- endif -%}
+    {{- content + "<|im_end|>\\n" -}}
+{%- endfor -%}
+""" + TAIL  # fmt: skip
+LFM25_TEMPLATE = """{%- set keep_past_thinking = keep_past_thinking | default(false) -%}
+""" + HEAD.replace("LIST_START", "[").replace("LIST_END", "]") + """
+{%- set ns.last_assistant_index = -1 -%}
+{%- for message in messages -%}
+    {%- if message.role == "assistant" -%}{%- set ns.last_assistant_index = loop.index0 -%}{%- endif -%}
+{%- endfor -%}
+{%- for message in messages -%}
+    {{- "<|im_start|>" + message.role + "\\n" -}}
+    {%- set content = message.content -%}
+    {%- if content is not string -%}{%- set content = content|tojson -%}{%- endif -%}
+    {%- if message.role == "assistant" and not keep_past_thinking and loop.index0 != ns.last_assistant_index -%}
+        {%- if "</think>" in content -%}
+            {%- set content = content.split("</think>")[-1] | trim -%}
+        {%- endif -%}
+    {%- endif -%}
+    {{- content + "<|im_end|>\\n" -}}
+{%- endfor -%}
+""" + TAIL  # fmt: skip
+TINY_TEMPLATE = (TINY / "chat_template.jinja").read_text()
+
+
+def checkpoint(directory, template, source=TINY, where="chat_template.jinja"):
+    directory.mkdir(exist_ok=True)
+    shutil.copy(source / "tokenizer.json", directory)
+    config = json.loads((TINY / "tokenizer_config.json").read_text())
+    if where == "chat_template.jinja":
+        (directory / where).write_text(template)
+    elif where == "string":
+        config["chat_template"] = template
+    else:
+        config["chat_template"] = [{"name": "other", "template": "{{ x }}"}, {"name": "default", "template": template}]
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    return directory
+
+
+def conversations(seed, n, values):
+    rng = random.Random(seed)
+    pieces = ["What is 2+2?", " ", "\n", "<|im_end|>", "<|im_start|>", "<|startoftext|>", "</think>", "<think>", "\u4f60\u597d", "\u00a0\u3000\x1c", "\"q\\\"", "</think> \t4\n", "<|pad|>"]  # fmt: skip
+    for _ in range(n):
+        turns = []
+        for place in range(rng.randint(1, 7)):
+            role = rng.choice(["system", "user", "user", "assistant", "assistant", "tool", "developer"])
+            content = "".join(rng.choices(pieces, k=rng.randint(0, 5)))
+            if values and rng.random() < 0.2 and (place or role != "system"):
+                content = rng.choice(
+                    [3, -1.5, 1e22, True, [], {}, ["a", {"type": "text", "text": "\u00e9\n"}], {"k": [1, 0.1]}]
+                )
+            turns.append({"role": role, "content": content})
+        yield turns
+
+
+def check_chat(tool, directory, turns):
+    reference = AutoTokenizer.from_pretrained(directory)
+    answers = tool(directory, [{"messages": m} for m in turns])
+    for messages, answer in zip(turns, answers, strict=True):
+        text = reference.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        ids = reference.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=False
+        )
+        assert answer.get("text") == text, (messages, answer)
+        assert answer["ids"] == ids
+
+
+def test_tiny_chat_template(tool):
+    check_chat(tool, TINY, list(conversations(8, 300, values=False)))
+
+
+@pytest.mark.parametrize("name", ["lfm2", "lfm2.5"])
+@pytest.mark.parametrize("where", ["chat_template.jinja", "string", "list"])
+def test_chat_templates_of_the_family(tool, tmp_path, name, where):
+    template = {"lfm2": LFM2_TEMPLATE, "lfm2.5": LFM25_TEMPLATE}[name]
+    directory = checkpoint(tmp_path / "c", template, where=where)
+    check_chat(tool, directory, list(conversations(9, 300, values=True)))
+
+
+@needs_lfm2
+def test_chat_with_the_real_tokenizer(tool, tmp_path):
+    directory = checkpoint(tmp_path / "c", LFM2_TEMPLATE, source=LFM2)
+    check_chat(tool, directory, list(conversations(10, 100, values=True)))
+
+
+def test_a_checkpoint_without_a_template_uses_lfm2s(tool, tmp_path):
+    with_template = checkpoint(tmp_path / "a", LFM2_TEMPLATE)
+    without = checkpoint(tmp_path / "b", "")
+    (without / "chat_template.jinja").unlink()
+    requests = [{"messages": m} for m in conversations(11, 100, values=True)]
+    assert ids_of(tool(with_template, requests)) == ids_of(tool(without, requests))
+
+
+@pytest.mark.parametrize(
+    ("change", "quoted"),
+    [
+        (lambda t: t.replace("<|im_start|>assistant\\n", "<|im_start|>assistant\\n<think>"), "<think>"),
+        (lambda t: t.replace("ns.system_prompt = messages[0]", "ns.other = messages[0]"), "other"),
+        (lambda t: t.replace('if ns.system_prompt -%}', 'if ns.system_prompt | upper -%}'), "upper"),
+        (lambda t: "You are a bot." + t, "You are a bot."),
+        (lambda t: t.replace("bos_token", "messages"), "bos_token"),
+        (lambda t: t.replace("<|im_end|>", "<|endoftext|>"), "<|endoftext|>"),
+        (lambda t: t.replace("{%- endfor -%}\n{%- if add", "{%- endfor %}\n\n{% if add"), "\n"),
+        (lambda t: t.replace("messages[1:]", "messages[2:]"), "2"),
+        (lambda t: t + "{{ '", "does not close"),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_not_known_is_refused(tool, tmp_path, change, quoted):
+    assert change(LFM2_TEMPLATE) != LFM2_TEMPLATE
+    directory = checkpoint(tmp_path / "c", change(LFM2_TEMPLATE))
+    chat, text = tool(directory, [{"messages": [{"role": "user", "content": "x"}]}, {"text": "x"}])
+    assert "template" in chat["error"] and quoted.replace("\n", "?") in chat["error"]
+    assert text["text"] == "x"  # prompts as text still work
+
+
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([], "at least one message"),
+        ({}, "an object"),
+        (None, "null"),
+        ([1], "messages[0] is a number"),
+        ([{"content": "x"}], "messages[0].role"),
+        ([{"role": 1, "content": "x"}], "messages[0].role"),
+        ([{"role": "user", "content": "x"}, {"role": "user"}], "messages[1].content is nothing"),
+        ([{"role": "user", "content": None}], "messages[0].content is null"),
+        ([{"role": "user", "content": ["x"]}], "messages[0].content is an array"),
+        ([{"role": "assistant", "content": "x", "tool_calls": []}], "messages[0].tool_calls"),
+        ([{"role": "assistant", "content": "x", "thinking": "y"}], "messages[0].thinking"),
+    ],
+)
+def test_messages_that_are_refused(tool, messages, said):
+    assert said in tool(TINY, [{"messages": messages}])[0]["error"]
