@@ -59,9 +59,9 @@ $(B)/obj/%.o: %.c | libraries
 	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
-# Only main.c knows the commit; the stamp changes when the commit does, not at each make.
-$(MAIN): $(B)/commit
-$(MAIN): CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
+# Only version.c knows the commit; the stamp changes when the commit does, not at each make.
+$(B)/obj/worker/version.o: $(B)/commit
+$(B)/obj/worker/version.o: CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
 $(B)/commit: FORCE
 	@mkdir -p $(@D); c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
 	    echo $$c | cmp -s - $@ || echo $$c >$@

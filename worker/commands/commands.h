@@ -2,6 +2,7 @@
 #ifndef WORKER_COMMANDS_COMMANDS_H
 #define WORKER_COMMANDS_COMMANDS_H
 
+int command_generate(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
 #endif

@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "protocol/base/clock.h"
+#include "worker/commands/commands.h"
+#include "worker/commands/setup.h"
+#include "worker/session/prompts.h"
+
+struct flags {
+    struct engine_flags engine;
+    struct sampling sampling;
+    struct wanted wanted;
+    struct flag_list stops;
+    const char *prompts, *output, *progress;
+};
+
+static const char usage[] =
+    "stampede generate --model DIR --prompts FILE|- --output FILE|- [flags]\n"
+    "Generates samples for a file of prompts (one JSON object a line) and grades them.\n"
+    "Exit status: 0 done, 1 done but some lines were bad, 2 usage, 74 I/O, 78 bad checkpoint.";
+
+static int fill_table(struct flags *f, struct flag *table) {
+    struct sampling *s = &f->sampling;
+    const struct flag flags[] = {
+        {FLAG_HEADING, "", "", "Files:", NULL, 0, 0},
+        {FLAG_TEXT, "--prompts", "FILE", "prompts, one JSON object a line; - is stdin", &f->prompts,
+         0, 0},
+        {FLAG_TEXT, "--output", "FILE", "samples, one JSON object a line; - is stdout", &f->output,
+         0, 0},
+        {FLAG_TEXT, "--progress", "WHEN", "auto, never or json, to stderr (default auto)",
+         &f->progress, 0, 0},
+        {FLAG_HEADING, "", "", "Sampling (a line's own settings win):", NULL, 0, 0},
+        {FLAG_INT, "--n", "N", "samples of each prompt (default 1)", &s->n, 1, MESSAGE_MAX_SAMPLES},
+        {FLAG_INT, "--max-new-tokens", "N", "tokens of a sample at most (default 512)",
+         &s->max_new_tokens, 0, 1 << 24},
+        {FLAG_FLOAT, "--temperature", "T", "0 is greedy (default 1)", &s->temperature, 0, 1e5},
+        {FLAG_INT, "--top-k", "K", "0 is off (default 0)", &s->top_k, 0, 1 << 24},
+        {FLAG_FLOAT, "--top-p", "P", "in (0, 1], 1 is off (default 1)", &s->top_p, 1e-9, 1},
+        {FLAG_FLOAT, "--min-p", "P", "in [0, 1], 0 is off (default 0)", &s->min_p, 0, 1},
+        {FLAG_FLOAT, "--repetition-penalty", "R", "1 is off (default 1)", &s->repetition_penalty,
+         1e-3, 1e3},
+        {FLAG_UINT64, "--seed", "N", "with a group's id it decides the draws (default 0)", &s->seed,
+         0, 0},
+        {FLAG_LIST, "--stop", "TEXT", "ends a sample's text", &f->stops, 0, 0},
+        {FLAG_SWITCH, "--ignore-eos", NULL, "go on after an end token that was drawn",
+         &s->ignore_eos, 0, 0},
+        {FLAG_SWITCH, "--prompt-logprobs", NULL, "log-probabilities of the prompt's tokens",
+         &f->wanted.prompt_logprobs, 0, 0},
+        {FLAG_SWITCH, "--routed-experts", NULL, "the experts of every position and MoE layer",
+         &f->wanted.routed_experts, 0, 0},
+    };
+    int n = (int)(sizeof flags / sizeof flags[0]);
+    memcpy(table, flags, sizeof flags);
+    engine_flags_add(&f->engine, table, &n);
+    return n;
+}
+
+static int read_all(const char *path, struct buffer *out, struct error *err) {
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (!file)
+        return error_set(err, ERROR_USAGE, "--prompts %s cannot be opened: %s.", path,
+                         strerror(errno));
+    size_t n;
+    do {
+        char *room = buffer_extend(out, 1 << 20);
+        n = fread(room, 1, 1 << 20, file);
+        out->len -= (1 << 20) - n;
+    } while (n > 0);
+    int failed = ferror(file);
+    int number = errno;
+    if (file != stdin) fclose(file);
+    if (!failed) return 0;
+    return error_set(err, ERROR_IO, "--prompts %s cannot be read: %s.", path, strerror(number));
+}
+
+static int open_output(const char *path, FILE **out, struct error *err) {
+    *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
+    if (*out) return 0;
+    return error_set(err, ERROR_USAGE, "--output %s cannot be opened: %s.", path, strerror(errno));
+}
+
+static int check_flags(struct flags *f, struct error *err) {
+    if (!f->prompts) return error_set(err, ERROR_USAGE, "--prompts is missing; expected a file.");
+    if (!f->output) return error_set(err, ERROR_USAGE, "--output is missing; expected a file.");
+    if (f->progress && strcmp(f->progress, "auto") && strcmp(f->progress, "never") &&
+        strcmp(f->progress, "json"))
+        return error_set(err, ERROR_USAGE, "--progress is '%s'; expected auto, never or json.",
+                         f->progress);
+    if (f->stops.n > MESSAGE_MAX_STOPS)
+        return error_set(err, ERROR_USAGE, "--stop is given %d times; expected at most %d.",
+                         f->stops.n, MESSAGE_MAX_STOPS);
+    for (int i = 0; i < f->stops.n; i++)
+        if (!f->stops.values[i][0])
+            return error_set(err, ERROR_USAGE, "--stop is empty; expected a text.");
+    if (sampling_check(&f->sampling, INT32_MAX, err)) return err->code = ERROR_USAGE, -1;
+    return 0;
+}
+
+// ---- progress: a line on a terminal, or a JSON object a second
+
+struct progress {
+    struct port inner;
+    struct prompts *prompts;
+    int64_t started_ms, last_ms;
+    bool json, terminal;
+};
+
+static void show(struct progress *p) {
+    struct prompts_counts c = prompts_counts(p->prompts);
+    double seconds = (double)(clock_ms() - p->started_ms + 1) / 1000;
+    double rate = (double)c.n_tokens / seconds;
+    if (p->json)
+        fprintf(stderr,
+                "{\"samples\":%llu,\"of\":%llu,\"tokens\":%llu,\"tokens_per_s\":%.1f,"
+                "\"seconds\":%.1f}\n",
+                (unsigned long long)c.n_done, (unsigned long long)c.n_samples,
+                (unsigned long long)c.n_tokens, rate, seconds);
+    else
+        fprintf(stderr, "\r%llu of %llu samples, %.0f tokens/s ", (unsigned long long)c.n_done,
+                (unsigned long long)c.n_samples, rate);
+}
+
+static int receive(void *self, struct loop *l, bool idle, struct error *err) {
+    struct progress *p = self;
+    int64_t now = clock_ms();
+    if ((p->json || p->terminal) && now - p->last_ms >= 1000) {
+        p->last_ms = now;
+        show(p);
+    }
+    return p->inner.receive(p->inner.self, l, idle, err);
+}
+
+static int deliver(void *self, struct sample *list, struct error *err) {
+    struct progress *p = self;
+    return p->inner.deliver(p->inner.self, list, err);
+}
+
+static void finish_progress(struct progress *p) {
+    if (!p->json && !p->terminal) return;
+    show(p);
+    if (p->terminal) fputc('\n', stderr);
+}
+
+// ---- the command
+
+static int run(struct flags *f, struct setup *s, struct slice text, FILE *output,
+               struct error *err) {
+    const struct model_shape *shape = &s->engine.model.shape;
+    const struct prompts_options options = {
+        .requests = &s->requests,
+        .engine = &s->engine,
+        .shape = {shape_n_moe(shape), shape->n_experts_used},
+        .max_ahead = 64 + 4 * f->engine.max_rows,
+        .output = output,
+    };
+    struct progress p = {.prompts = prompts_open(text, &options), .started_ms = clock_ms()};
+    p.last_ms = p.started_ms;
+    p.json = f->progress && strcmp(f->progress, "json") == 0;
+    p.terminal = !p.json && !(f->progress && strcmp(f->progress, "never") == 0) && isatty(2);
+    p.inner = prompts_port(p.prompts);
+    struct loop loop = {.engine = &s->engine, .verify = &s->verify, .port = {&p, receive, deliver}};
+    int failed = loop_run(&loop, err);
+    if (!failed) failed = deliver(&p, NULL, err);
+    finish_progress(&p);
+    struct prompts_counts c = prompts_counts(p.prompts);
+    if (!failed && c.n_bad)
+        failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",
+                           (unsigned long long)c.n_bad, (unsigned long long)c.n_groups);
+    prompts_close(&p.prompts);
+    return failed;
+}
+
+static int generate(struct flags *f, struct error *err) {
+    struct setup s;
+    struct buffer text = {0};
+    FILE *output = NULL;
+    if (check_flags(f, err)) return -1;
+    if (read_all(f->prompts, &text, err)) return buffer_free(&text), -1;
+    int failed = setup_open(&s, &f->engine, false, err);
+    if (!failed) {
+        failed = open_output(f->output, &output, err);
+        struct slice *stops = memory_new((size_t)f->stops.n, sizeof *stops);
+        for (int i = 0; i < f->stops.n; i++) stops[i] = slice_of(f->stops.values[i]);
+        f->sampling.stops = stops;
+        f->sampling.n_stops = f->stops.n;
+        s.requests.defaults = f->sampling;
+        s.requests.wanted = f->wanted;
+        if (!failed) failed = run(f, &s, buffer_slice(&text), output, err);
+        setup_close(&s);
+        free(stops);
+    }
+    if (output && output != stdout && fclose(output) && !failed)
+        failed = error_set(err, ERROR_IO, "--output %s cannot be written: %s.", f->output,
+                           strerror(errno));
+    buffer_free(&text);
+    return failed;
+}
+
+int command_generate(int argc, char **argv) {
+    struct flags f = {.engine = engine_flags_defaults(), .sampling = sampling_defaults()};
+    struct flag table[SETUP_MAX_FLAGS];
+    struct error err = {0};
+    bool help;
+    int n = fill_table(&f, table), status = 0;
+    int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
+    if (!failed && help)
+        flags_print_help(stdout, usage, table, n);
+    else if (failed || generate(&f, &err)) {
+        fprintf(stderr, "stampede generate: %s\n", err.text);
+        status = exit_status(&err);
+    }
+    flag_list_free(&f.stops);
+    flag_list_free(&f.engine.verifiers);
+    return status;
+}

@@ -1,0 +1,252 @@
+#include "worker/commands/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/hash.h"
+#include "worker/commands/plan.h"
+#include "worker/load/file.h"
+
+struct engine_flags engine_flags_defaults(void) {
+    return (struct engine_flags){.device = "cpu",
+                                 .weights = "as-is",
+                                 .kv_type = "f32",
+                                 .max_rows = 64,
+                                 .prefill_chunk = 512,
+                                 .kv_bytes = 2ull << 30,
+                                 .suspend_bytes = 512ull << 20};
+}
+
+void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
+    const struct flag flags[] = {
+        {FLAG_HEADING, "", "", "Engine:", NULL, 0, 0},
+        {FLAG_TEXT, "--model", "DIR", "checkpoint directory (config.json, *.safetensors)",
+         &f->model, 0, 0},
+        {FLAG_TEXT, "--device", "NAME", "cpu (default cpu)", &f->device, 0, 0},
+        {FLAG_INT, "--threads", "N", "threads of the CPU backend (default 0: one a core)",
+         &f->n_threads, 0, 1024},
+        {FLAG_INT, "--max-rows", "N", "samples that run at once (default 64)", &f->max_rows, 1,
+         4096},
+        {FLAG_INT, "--max-context", "N",
+         "tokens of prompt and output (default 0: the model's, or what the KV memory holds)",
+         &f->max_context, 0, 1 << 24},
+        {FLAG_SIZE, "--kv-memory", "SIZE", "bytes of KV pages at most (default 2G)", &f->kv_bytes,
+         0, 0},
+        {FLAG_SIZE, "--suspend-memory", "SIZE", "host bytes for suspended rows (default 512M)",
+         &f->suspend_bytes, 0, 0},
+        {FLAG_TEXT, "--kv-type", "TYPE", "f32 or bf16, of KV and conv state (default f32)",
+         &f->kv_type, 0, 0},
+        {FLAG_INT, "--prefill-chunk", "N", "prompt tokens in one step (default 512)",
+         &f->prefill_chunk, 1, 1 << 20},
+        {FLAG_TEXT, "--weights", "TYPE", "as-is, bf16, f16 or f32 (default as-is)", &f->weights, 0,
+         0},
+        {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
+         &f->verifiers, 0, 0},
+        {FLAG_SWITCH, "--no-verify", NULL, "check rewards, but do not grade", &f->no_verify, 0, 0},
+        {FLAG_TEXT, "--log-level", "LEVEL", "error, warn, info or debug (default info)",
+         &f->log_level, 0, 0},
+        {FLAG_TEXT, "--log-format", "FORMAT", "text or json, to stderr (default text)",
+         &f->log_format, 0, 0},
+    };
+    memcpy(table + *n, flags, sizeof flags);
+    *n += (int)(sizeof flags / sizeof flags[0]);
+}
+
+int exit_status(const struct error *err) {
+    switch (err->code) {
+    case ERROR_USAGE:
+        return 2;
+    case ERROR_CONFIG:
+    case ERROR_MEMORY:
+        return 78;
+    case ERROR_IO:
+        return 74;
+    case ERROR_UNAVAILABLE:
+        return 69;
+    case ERROR_INPUT:
+        return 1;
+    default:
+        return 70;
+    }
+}
+
+static int open_verifiers(struct setup *s, const struct engine_flags *f, struct error *err) {
+    int n = f->verifiers.n;
+    s->externals = memory_new((size_t)n, sizeof *s->externals);
+    for (int i = 0; i < n; i++, s->n_externals++)
+        if (verifier_command_parse(f->verifiers.values[i], &s->externals[i], err)) return -1;
+    const struct verifier_pool_options options = {
+        .n_children = 2, .externals = s->externals, .n_externals = s->n_externals};
+    return verify_open(&s->verify, f->no_verify ? NULL : &options, err);
+}
+
+static int open_tokenizer(struct setup *s, struct error *err) {
+    const char *directory = s->checkpoint->directory;
+    if (!tokenizer_is_present(directory)) return 0;
+    s->tokenizer = tokenizer_load(directory, err);
+    if (!s->tokenizer) return -1;
+    s->chat = chat_load(directory, err);
+    if (!s->chat) return -1;
+    int vocab = s->checkpoint->config.shape.vocab;
+    if (tokenizer_n_ids(s->tokenizer) <= vocab) return 0;
+    return error_set(err, ERROR_CONFIG,
+                     "%s: the tokenizer has ids up to %d and the model's head %d rows.", directory,
+                     tokenizer_n_ids(s->tokenizer) - 1, vocab);
+}
+
+static bool has(const int32_t *ids, int n, int32_t id) {
+    for (int i = 0; i < n; i++)
+        if (ids[i] == id) return true;
+    return false;
+}
+
+// The ids that end a text: config files', then the tokenizer's.
+static int collect_end_ids(struct setup *s) {
+    const struct model_config *c = &s->checkpoint->config;
+    const int32_t *more = NULL;
+    int n_more = s->tokenizer ? tokenizer_end_ids(s->tokenizer, &more) : 0;
+    int n = c->n_end_ids;
+    s->end_ids = memory_new((size_t)(n + n_more), sizeof *s->end_ids);
+    memcpy(s->end_ids, c->end_ids, (size_t)n * sizeof *s->end_ids);
+    for (int i = 0; i < n_more; i++)
+        if (!has(s->end_ids, n, more[i])) s->end_ids[n++] = more[i];
+    return n;
+}
+
+static uint64_t hash_file(const char *directory, const char *name) {
+    struct buffer bytes = {0};
+    char *path = file_join(directory, slice_of(name));
+    int failed = file_read(path, 64u << 20, &bytes, NULL);
+    uint64_t hash = failed ? 0 : hash_bytes(bytes.ptr, bytes.len);
+    buffer_free(&bytes);
+    free(path);
+    return hash;
+}
+
+// What makes workers interchangeable but for numerics: the shape and the text <-> ids mapping.
+static uint64_t fingerprint(const char *directory) {
+    uint64_t both[2] = {hash_file(directory, "config.json"),
+                        hash_file(directory, "tokenizer.json")};
+    return hash_bytes(both, sizeof both);
+}
+
+static uint8_t *existing_ids(const struct tokenizer *t, int vocab) {
+    if (!t) return NULL;
+    uint8_t *exists = memory_new((size_t)vocab, 1);
+    for (int i = 0; i < vocab; i++) exists[i] = tokenizer_has_id(t, i);
+    return exists;
+}
+
+static int open_backend(struct model *m, const struct engine_flags *f, const struct plan_memory *p,
+                        const struct setup *s, struct error *err) {
+    m->ops = kernels_find(f->device, err);
+    if (!m->ops) return -1;
+    uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
+    const struct backend_options options = {
+        .shape = m->shape,
+        .weight_dtypes = s->dtypes,
+        .kv_dtype = p->engine.kv_dtype,
+        .n_threads = f->n_threads,
+        .page_tokens = p->engine.page_tokens,
+        .n_pages = p->engine.n_pages,
+        .n_conv_slots = p->engine.max_rows + p->engine.max_prefixes,
+        .max_tokens = p->engine.max_rows + p->engine.prefill_chunk,
+        .max_outputs = p->engine.max_rows + p->engine.prefill_chunk,
+        .id_exists = exists,
+    };
+    int failed = m->ops->open(&options, &m->backend, err);
+    free(exists);
+    return failed;
+}
+
+static void fill_requests(struct setup *s, const struct engine_flags *f) {
+    const struct engine *e = &s->engine;
+    s->requests = (struct request_context){.tokenizer = s->tokenizer,
+                                           .chat = s->chat,
+                                           .vocab = e->model.shape.vocab,
+                                           .max_context = e->options.max_context,
+                                           .has_moe = e->vocabulary.n_route_values > 0,
+                                           .externals = s->externals,
+                                           .n_externals = s->n_externals,
+                                           .no_verify = f->no_verify,
+                                           .defaults = sampling_defaults()};
+}
+
+// Backend, weights and engine for s->names and s->dtypes; `synthetic` says where values come from.
+static int open_engine(struct setup *s, const struct engine_flags *f, bool want_digest,
+                       struct error *err) {
+    struct model model = {.shape = s->names->shape};
+    struct plan_memory plan;
+    if (plan_memory(&plan, &model.shape, s->names, s->dtypes, f, err)) return -1;
+    struct vocabulary vocabulary = {.tokenizer = s->tokenizer};
+    if (s->checkpoint) vocabulary.n_end_ids = collect_end_ids(s);
+    vocabulary.end_ids = s->end_ids;
+    vocabulary.n_route_values = shape_n_moe(&model.shape) * model.shape.n_experts_used;
+    plan_log(&plan, &s->log);
+    if (open_backend(&model, f, &plan, s, err)) return -1;
+    if (!s->checkpoint)
+        checkpoint_fill_random(s->names, s->dtypes, 1, model.backend);
+    else if (checkpoint_load(s->checkpoint, model.backend, want_digest ? &s->digest : NULL, err))
+        return model_close(&model), -1;
+    if (engine_open(&s->engine, &model, &plan.engine, &vocabulary, err)) return -1;
+    fill_requests(s, f);
+    log_say(&s->log, LOG_INFO, "engine ready: %s, %d rows, context %d",
+            s->engine.model.ops->numerics(s->engine.model.backend), f->max_rows,
+            plan.engine.max_context);
+    return 0;
+}
+
+static int open_all(struct setup *s, const struct engine_flags *f, bool want_digest,
+                    struct error *err) {
+    enum checkpoint_types types;
+    if (!f->model)
+        return error_set(err, ERROR_USAGE, "--model is missing; expected a checkpoint directory.");
+    if (checkpoint_types_parse(f->weights, &types, err)) return -1;
+    if (open_verifiers(s, f, err)) return -1;
+    if (checkpoint_open(f->model, types, &s->checkpoint, err)) return -1;
+    s->names = s->checkpoint->names;
+    s->dtypes = s->checkpoint->dtypes;
+    if (open_tokenizer(s, err)) return -1;
+    s->fingerprint = fingerprint(s->checkpoint->directory);
+    return open_engine(s, f, want_digest, err);
+}
+
+int setup_open(struct setup *s, const struct engine_flags *f, bool want_digest, struct error *err) {
+    *s = (struct setup){0};
+    if (log_parse(&s->log, f->log_level, f->log_format, err)) return -1;
+    if (!open_all(s, f, want_digest, err)) return 0;
+    setup_close(s);
+    return -1;
+}
+
+int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const char *name,
+                         struct error *err) {
+    *s = (struct setup){0};
+    struct model_config config;
+    enum checkpoint_types types;
+    if (log_parse(&s->log, f->log_level, f->log_format, err)) return -1;
+    if (config_synthetic(name, &config, err)) return -1;
+    if (checkpoint_types_parse(f->weights, &types, err)) return -1;
+    s->names = names_new(&config.shape);
+    s->dtypes = memory_new((size_t)s->names->n, sizeof *s->dtypes);
+    checkpoint_synthetic_dtypes(s->names, types, s->dtypes);
+    if (!verify_open(&s->verify, NULL, err) && !open_engine(s, f, false, err)) return 0;
+    setup_close(s);
+    return -1;
+}
+
+void setup_close(struct setup *s) {
+    engine_close(&s->engine);
+    verify_close(&s->verify);
+    chat_free(&s->chat);
+    tokenizer_free(&s->tokenizer);
+    if (!s->checkpoint) {
+        names_free(&s->names);
+        free(s->dtypes);
+    }
+    checkpoint_close(&s->checkpoint);
+    for (int i = 0; i < s->n_externals; i++) verifier_command_clear(&s->externals[i]);
+    free(s->externals);
+    free(s->end_ids);
+    *s = (struct setup){0};
+}

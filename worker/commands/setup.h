@@ -1,0 +1,59 @@
+// From flags to an open engine: what generate, serve and bench have in common.
+#ifndef WORKER_COMMANDS_SETUP_H
+#define WORKER_COMMANDS_SETUP_H
+
+#include "worker/commands/flags.h"
+#include "worker/engine/engine.h"
+#include "worker/load/chat.h"
+#include "worker/load/checkpoint.h"
+#include "worker/log.h"
+#include "worker/session/request.h"
+#include "worker/session/verify.h"
+
+struct engine_flags {
+    const char *model, *device, *weights, *kv_type;
+    const char *log_level, *log_format;
+    struct flag_list verifiers; // NAME=COMMAND
+    int n_threads, max_rows, max_context, prefill_chunk;
+    uint64_t kv_bytes, suspend_bytes;
+    bool no_verify;
+};
+
+enum { SETUP_MAX_FLAGS = 48 };
+
+struct engine_flags engine_flags_defaults(void);
+// Appends the flags to a table of `*n` entries (room for SETUP_MAX_FLAGS).
+void engine_flags_add(struct engine_flags *f, struct flag *table, int *n);
+
+// An open engine with everything that requests are checked against.
+struct setup {
+    struct log log;
+    struct checkpoint *checkpoint; // NULL for a synthetic model
+    struct tokenizer *tokenizer;   // NULL: the checkpoint has none
+    struct chat *chat;
+    struct names *names; // the checkpoint's, or own for a synthetic model
+    enum dtype *dtypes;  // resident types, likewise
+    int32_t *end_ids;    // (n)
+    struct verifier_command *externals;
+    int n_externals;
+    struct verify verify;
+    struct engine engine;
+    struct request_context requests;
+    uint64_t digest;      // of the resident weights at start
+    uint64_t fingerprint; // xxh3-64 of config.json and tokenizer.json
+};
+
+// Starts the verifiers' processes, then opens checkpoint, tokenizer, backend and engine, and logs
+// the memory plan. `want_digest`: hash the weights while loading. On failure everything is closed.
+int setup_open(struct setup *s, const struct engine_flags *f, bool want_digest, struct error *err);
+
+// The same for `bench --synthetic NAME`: random weights, no tokenizer, no verifiers.
+int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const char *name,
+                         struct error *err);
+
+void setup_close(struct setup *s);
+
+// The exit status that interface.md gives an error.
+int exit_status(const struct error *err);
+
+#endif
