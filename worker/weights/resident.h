@@ -1,0 +1,22 @@
+// The weights that are being served: types, digest and policy version. Changed by the engine's
+// thread alone; others read it through what the engine reports.
+#ifndef WORKER_WEIGHTS_RESIDENT_H
+#define WORKER_WEIGHTS_RESIDENT_H
+
+#include "kernels/kernels.h"
+#include "worker/load/names.h"
+
+struct resident {
+    const struct names *names; // borrowed
+    const enum dtype *dtypes;  // (names->n), borrowed
+    uint64_t *tensor_digests;  // (names->n) parts of the digest, so that an update changes it in
+                               // time proportional to what it brings
+    uint64_t digest;           // their sum modulo 2^64
+};
+
+// Hashes all weights of the backend.
+void resident_open(struct resident *r, const struct names *names, const enum dtype *dtypes,
+                   const struct backend *b);
+void resident_close(struct resident *r);
+
+#endif
