@@ -1,32 +1,29 @@
 // stampede inspect: what a checkpoint is, what it holds and what it needs.
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "protocol/base/buffer.h"
 #include "protocol/base/json.h"
 #include "worker/commands/commands.h"
+#include "worker/commands/flags.h"
+#include "worker/commands/setup.h"
 #include "worker/load/checkpoint.h"
-#include "worker/weights/digest.h"
+#include "worker/log.h"
 
-static const char help[] =
+enum { N_FLAGS = 5 };
+
+static const char usage[] =
     "Usage: stampede inspect --model DIR [--weights TYPE] [--json]\n"
     "\n"
     "Prints what a checkpoint is: family, shape, parameters, tensors by type, memory plan, "
     "digest.\n"
     "A directory with config.json but no weights is inspected too; its digest is absent.\n"
-    "\n"
-    "  --model DIR     directory with config.json and *.safetensors (LFM2 or LFM2-MoE)\n"
-    "  --weights TYPE  resident type for the memory plan and the digest:\n"
-    "                  as-is, bf16, f16 or f32 (default as-is: as stored)\n"
-    "  --json          one JSON object instead of text\n"
-    "  --help          this text\n"
-    "\n"
     "Exit status: 0 done, 2 bad usage, 74 I/O error, 78 bad configuration or checkpoint.\n";
 
 struct options {
-    const char *model;
+    const char *model, *weights, *log_level, *log_format;
     enum checkpoint_types types;
     bool json, help;
 };
@@ -45,54 +42,33 @@ struct report {
     uint64_t digest;
 };
 
-static int exit_status(const struct error *err) {
-    switch (err->code) {
-    case ERROR_USAGE:
-        return 2;
-    case ERROR_IO:
-        return 74;
-    case ERROR_CONFIG:
-    case ERROR_INPUT:
-        return 78;
-    default:
-        return 70;
-    }
+static void make_flags(struct options *o, struct flag flags[N_FLAGS]) {
+    const struct flag table[N_FLAGS] = {
+        {FLAG_TEXT, "--model", "DIR", "checkpoint: config.json and *.safetensors (LFM2, LFM2-MoE)",
+         &o->model, 0, 0},
+        {FLAG_TEXT, "--weights", "TYPE",
+         "resident type for memory and digest: as-is, bf16, f16, f32 (default as-is)", &o->weights,
+         0, 0},
+        {FLAG_SWITCH, "--json", NULL, "one JSON object instead of text", &o->json, 0, 0},
+        {FLAG_TEXT, "--log-level", "L", "error, warn, info or debug (default info)", &o->log_level,
+         0, 0},
+        {FLAG_TEXT, "--log-format", "F", "text or json, on stderr (default text)", &o->log_format,
+         0, 0},
+    };
+    memcpy(flags, table, sizeof table);
 }
 
 static int parse_options(int argc, char **argv, struct options *o, struct error *err) {
-    static const struct option names[] = {
-        {"model", required_argument, NULL, 'm'},
-        {"weights", required_argument, NULL, 'w'},
-        {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
-    };
-    optind = 0; // getopt_long starts anew
-    opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, ":", names, NULL)) != -1;) {
-        if (c == 'm') {
-            o->model = optarg;
-        } else if (c == 'w') {
-            if (checkpoint_types_parse(optarg, &o->types, err))
-                return error_prefix(err, "--weights");
-        } else if (c == 'j') {
-            o->json = true;
-        } else if (c == 'h') {
-            o->help = true;
-            return 0;
-        } else {
-            return error_set(err, ERROR_USAGE, "%.80s %s; see stampede inspect --help.",
-                             argv[optind - 1],
-                             c == ':' ? "needs a value" : "is no option of inspect");
-        }
-    }
-    if (optind < argc)
-        return error_set(err, ERROR_USAGE, "\"%.80s\" is left over; options alone were expected.",
-                         argv[optind]);
-    if (!o->model)
-        return error_set(err, ERROR_USAGE,
-                         "--model is missing; a checkpoint's directory was expected.");
-    return 0;
+    struct flag flags[N_FLAGS];
+    struct log log = {LOG_INFO, false};
+    make_flags(o, flags);
+    if (flags_parse(flags, N_FLAGS, argc, argv, NULL, &o->help, err)) return -1;
+    if (o->help) return 0;
+    if (log_parse(&log, o->log_level, o->log_format, err)) return -1;
+    if (checkpoint_types_parse(o->weights, &o->types, err)) return error_prefix(err, "--weights");
+    if (o->model) return 0;
+    return error_set(err, ERROR_USAGE,
+                     "--model is missing; a checkpoint's directory was expected.");
 }
 
 static void count_resident(struct report *r, const struct names *names, const enum dtype *dtypes) {
@@ -325,21 +301,25 @@ static int refuse(const struct error *err) {
     return exit_status(err);
 }
 
+static int print_help(struct options *o) {
+    struct flag flags[N_FLAGS];
+    make_flags(o, flags);
+    flags_print_help(stdout, usage, flags, N_FLAGS);
+    return 0;
+}
+
 int command_inspect(int argc, char **argv) {
-    struct options o = {.types = CHECKPOINT_AS_IS};
+    struct options o = {.weights = "as-is"};
     struct report r = {.options = &o};
     struct error err = {0};
-    struct buffer out = {0};
     if (parse_options(argc, argv, &o, &err)) return refuse(&err);
-    if (o.help) {
-        buffer_add_text(&out, help);
-    } else {
-        if (examine(&r, &err)) return refuse(&err);
-        if (o.json)
-            write_json(&out, &r);
-        else
-            write_text(&out, &r);
-    }
+    if (o.help) return print_help(&o);
+    if (examine(&r, &err)) return refuse(&err);
+    struct buffer out = {0};
+    if (o.json)
+        write_json(&out, &r);
+    else
+        write_text(&out, &r);
     bool written = fwrite(out.ptr, 1, out.len, stdout) == out.len && fflush(stdout) == 0;
     buffer_free(&out);
     if (written) return 0;
