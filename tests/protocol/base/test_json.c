@@ -106,7 +106,11 @@ static const struct {
     TEXT("\"\\ud800x\"", 1),
     TEXT("\"\\ud800\\n\"", 1),
     TEXT("\"\\ud800\\ud800\"", 1),
-    TEXT("\"\\ude00\"", 1),
+    TEXT("\"\\udc00\"", 1),
+    TEXT("\"\\udfff\"", 1),
+    TEXT("\"\\ud800\\udbff\"", 1),
+    TEXT("\"\\udbff\\ue000\"", 1),
+    TEXT("\"\\ud83d\\ude0", 1),
     TEXT("\"\\ud83d", 1),
     TEXT("// c\n1", 0),
     TEXT("\xef\xbb\xbf"
@@ -160,6 +164,21 @@ static void test_depth(void **state) {
         arena_clear(&arena);
         buffer_free(&text);
     }
+}
+
+// Depth counts what is open, not how many were: siblings cost nothing.
+static void test_siblings(void **state) {
+    (void)state;
+    struct buffer text = {0};
+    struct arena arena = {0};
+    buffer_add_text(&text, "[0");
+    for (int i = 0; i < 2 * JSON_MAX_DEPTH; i++) buffer_add_text(&text, ",[],{},[1],{\"a\":[2]}");
+    buffer_add_text(&text, "]");
+    const struct json *value = json_parse(buffer_slice(&text), &arena, NULL);
+    assert_non_null(value);
+    assert_int_equal(value->n_children, 1 + 8 * JSON_MAX_DEPTH);
+    arena_clear(&arena);
+    buffer_free(&text);
 }
 
 static void test_spans(void **state) {
@@ -403,6 +422,7 @@ int main(void) {
         cmocka_unit_test(test_accepts),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_siblings),
         cmocka_unit_test(test_spans),
         cmocka_unit_test(test_strings),
         cmocka_unit_test(test_integers),
