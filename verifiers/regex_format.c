@@ -17,7 +17,7 @@ enum {
     MAX_PATTERN_BYTES = 8 << 10,
     MAX_NESTING = 100,
     MAX_SUBJECT_BYTES = 1 << 20, // beyond it, `limit` without looking
-    MAX_COST = 1 << 20,          // some 20 ns each
+    MAX_COST = 1 << 19,          // some 30 ns each
     BYTES_PER_COST = 8,          // a scan inside one item takes about 1 ns a byte
     MATCH_LIMIT = 10 * 1000 * 1000,
     HEAP_LIMIT_KIB = 16 << 10,
@@ -26,39 +26,48 @@ enum {
 struct regex {
     pcre2_code *code;
     bool full;
-    uint64_t item_cost; // of the longest scan within one item, apart from back references
-    bool has_backreference;
+    uint64_t item_cost;   // of the longest scan within one item, apart from back references
+    struct slice pattern; // owned
 };
 
 struct budget {
-    uint64_t cost, per_item;
+    const struct regex *regex;
+    uint64_t cost;
     size_t last; // position of the callout before
 };
+
+static bool is_back_reference(struct slice item) {
+    if (item.len < 2) return false;
+    const char next = item.ptr[1];
+    if (item.ptr[0] == '\\') return isdigit((unsigned char)next) || next == 'g' || next == 'k';
+    return item.ptr[0] == '(' && next == '?' && item.len > 2 && item.ptr[2] == 'P';
+}
 
 static int callout(pcre2_callout_block *block, void *data) {
     struct budget *b = data;
     const size_t at = block->current_position;
-    b->cost += b->per_item + (at > b->last ? at - b->last : b->last - at) / BYTES_PER_COST;
+    const struct slice pattern = b->regex->pattern;
+    b->cost += b->regex->item_cost;
+    b->cost += (at > b->last ? at - b->last : b->last - at) / BYTES_PER_COST;
     b->last = at;
+    if (block->pattern_position < pattern.len &&
+        is_back_reference((struct slice){pattern.ptr + block->pattern_position,
+                                         pattern.len - block->pattern_position}))
+        b->cost += block->subject_length / BYTES_PER_COST / 8; // compared 8 bytes at a time
     return b->cost > MAX_COST ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 // What a single item may scan before it fails: the largest lower bound of a counted repeat.
-static void measure(struct slice pattern, struct regex *regex) {
+static uint64_t measure(struct slice pattern) {
     uint64_t largest = 0;
     for (size_t i = 0; i + 1 < pattern.len; i++) {
-        const char c = pattern.ptr[i], next = pattern.ptr[i + 1];
-        if (c == '\\' && (isdigit((unsigned char)next) || next == 'g' || next == 'k'))
-            regex->has_backreference = true;
-        if (c == '(' && next == '?' && i + 2 < pattern.len && pattern.ptr[i + 2] == 'P')
-            regex->has_backreference = true;
-        if (c != '{' || !isdigit((unsigned char)next)) continue;
+        if (pattern.ptr[i] != '{' || !isdigit((unsigned char)pattern.ptr[i + 1])) continue;
         uint64_t count = 0;
         for (size_t j = i + 1; j < pattern.len && isdigit((unsigned char)pattern.ptr[j]); j++)
             count = count < 100000 ? count * 10 + (uint64_t)(pattern.ptr[j] - '0') : count;
         if (count > largest) largest = count;
     }
-    regex->item_cost = 1 + largest / BYTES_PER_COST;
+    return 1 + largest / BYTES_PER_COST;
 }
 
 static pcre2_code *compile(struct slice pattern, struct error *err) {
@@ -103,7 +112,8 @@ static void *parse(const struct json *term, struct arena *arena, struct error *e
     struct regex *regex = memory_new(1, sizeof *regex);
     regex->code = code;
     regex->full = slice_is(where, "full");
-    measure(pattern, regex);
+    regex->item_cost = measure(pattern);
+    regex->pattern = (struct slice){memory_copy(pattern.ptr, pattern.len), pattern.len};
     return regex;
 }
 
@@ -116,13 +126,11 @@ static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
     const struct regex *regex = state;
     const struct slice text = sample->completion;
-    struct budget budget = {0, regex->item_cost, 0};
+    struct budget budget = {regex, 0, 0};
     if (text.len > MAX_SUBJECT_BYTES) {
         set_limit(out, "bytes");
         return;
     }
-    // A back reference may compare up to half the text in one item.
-    if (regex->has_backreference) budget.per_item += text.len / 64;
     pcre2_match_context *context = pcre2_match_context_create(NULL);
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     if (context && data) {
@@ -147,6 +155,7 @@ static void grade(const void *state, const struct verifier_sample *sample,
 static void free_regex(void *state) {
     struct regex *regex = state;
     pcre2_code_free(regex->code);
+    free((char *)regex->pattern.ptr);
     free(regex);
 }
 
