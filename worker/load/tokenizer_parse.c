@@ -188,10 +188,15 @@ static int place_added(struct tokenizer *t, struct slice text, int place, int64_
                          "added_tokens[%d] gives \"%.*s\" the id %lld, expected %lld, %s.", place,
                          SLICE_ARG(text), (long long)id, (long long)expected,
                          known >= 0 ? "as in model.vocab" : "the next free one");
-    if (known >= 0)
-        vocab_mark_added(&t->vocab, known);
-    else if (vocab_add(&t->vocab, text, id, true, err))
-        return -1;
+    if (known < 0) {
+        if (vocab_add(&t->vocab, text, id, true, err)) return -1;
+    } else if (!slice_equal(t->vocab.pieces[known].bytes, text)) {
+        return error_set(err, ERROR_CONFIG,
+                         "added_tokens[%d] is \"%.*s\", which model.vocab has for other bytes; "
+                         "expected a text of its own.",
+                         place, SLICE_ARG(text));
+    }
+    t->vocab.pieces[id].added = true;
     if (id >= *next) *next = id + 1;
     return 0;
 }

@@ -97,8 +97,3 @@ int vocab_add(struct vocab *v, struct slice text, int64_t id, bool added, struct
     if (id >= v->n_ids) v->n_ids = (int32_t)id + 1;
     return 0;
 }
-
-void vocab_mark_added(struct vocab *v, int32_t id) {
-    v->pieces[id].added = true;
-    v->pieces[id].bytes = v->pieces[id].text;
-}

@@ -35,9 +35,6 @@ void vocab_free(struct vocab *v);
 // text that is there already (ERROR_CONFIG). An added piece's bytes are its text.
 int vocab_add(struct vocab *v, struct slice text, int64_t id, bool added, struct error *err);
 
-// Makes a piece of the model an added one, whose bytes are its text.
-void vocab_mark_added(struct vocab *v, int32_t id);
-
 // The id of the piece that is written `text`, or -1.
 int32_t vocab_find(const struct vocab *v, struct slice text);
 
