@@ -112,7 +112,8 @@ struct step_segment {
 // How a token is drawn (design D4, D5), in this order: logits + bias, repetition penalty (ids in
 // `seen`: logit / r when positive, logit * r otherwise), / temperature, top-k (ties with the k-th
 // survive), top-p (in order of falling probability, lower id first; the id that crosses p is
-// kept), min-p (p >= min_p * largest p), renormalise. Ids that the tokenizer lacks never survive.
+// kept), min-p (p >= min_p * largest p), renormalise. Ids that the tokenizer lacks never survive:
+// they are out before top-k and take no part in any of its sums.
 // The draw is argmax over survivors of logit + g, ties to the lowest id; g from Philox4x32-10 with
 // key = seed and counter (id, position, sample, 0). At temperature 0: argmax, lp_behav = 0.
 struct draw {
@@ -167,9 +168,10 @@ struct backend_options {
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
     enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
     int n_threads;                   // of the CPU backend; 0: one a core
-    int page_tokens, n_pages, n_conv_slots;
+    int page_tokens, n_pages, n_conv_slots; // page_tokens: 1 .. 256
     int max_tokens, max_outputs; // of one step
     const uint8_t *id_exists;    // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
+    const char *isa; // of the CPU backend: NULL the fastest that runs here, "portable", "avx2"
 };
 
 // Bytes of one KV page (all attention layers, K and V) and of one conv slot (all conv layers): the

@@ -1,0 +1,40 @@
+// Attention over KV pages: softmax(q k / sqrt(head_dim)) v, causal, grouped heads.
+//
+// A page of one layer and KV head holds K as (head_dim, page_tokens), so that positions are lanes
+// and a score is one sum over head_dim in order, and V as (page_tokens, head_dim). The softmax
+// runs over the pages in order with a running maximum: what a position computes depends on
+// positions up to its own and on page_tokens, not on who computes beside it.
+#ifndef KERNELS_CPU_ATTENTION_H
+#define KERNELS_CPU_ATTENTION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/tensor.h"
+
+enum { ATTENTION_ROWS = 4, ATTENTION_MAX_PAGE_TOKENS = 256 };
+
+// A few query heads of one sequence that share a KV head; their tokens may differ.
+struct attention_rows {
+    int n_rows; // 1 .. ATTENTION_ROWS
+    int head_dim, page_tokens;
+    float scale;
+    enum dtype kv;
+    const char *keys, *values;      // of this layer and KV head in page 0
+    size_t page_bytes;              // from a page to the next
+    const int32_t *pages;           // of the sequence
+    const float *q[ATTENTION_ROWS]; // (head_dim) after norm and rope
+    float *out[ATTENTION_ROWS];     // (head_dim)
+    int position[ATTENTION_ROWS];   // attends to 0 .. position
+};
+
+void attention_portable(const struct attention_rows *a);
+// Only for head_dim and page_tokens that are multiples of 8.
+void attention_avx2(const struct attention_rows *a);
+
+// Writes K and V (head_dim each) of one position into its page, rounded to `kv`; `keys` and
+// `values` are this layer's and KV head's in that page, `slot` the position's place in it.
+void attention_store(enum dtype kv, int head_dim, int page_tokens, int slot, const float *k,
+                     const float *v, char *keys, char *values);
+
+#endif

@@ -1,0 +1,100 @@
+#include "kernels/cpu/matmul.h"
+
+#include <assert.h>
+
+#include "kernels/cpu/isa.h"
+#include "kernels/cpu/pool.h"
+
+enum { CHUNK_BYTES = 256 * 1024 };
+
+static void block_of(const struct matmul_tile *t, int block, float *sum) {
+    const struct matrix *m = t->m;
+    size_t columns = (size_t)m->columns;
+    const char *w =
+        (const char *)m->data + (size_t)block * columns * MATMUL_ROWS * dtype_bytes(m->dtype);
+    for (int i = 0; i < t->n * MATMUL_ROWS; i++) sum[i] = 0;
+    for (size_t c = 0; c < columns; c++) {
+        float row[MATMUL_ROWS];
+        if (m->dtype == DTYPE_F32) {
+            memcpy(row, w + c * sizeof row, sizeof row);
+        } else {
+            uint16_t h[MATMUL_ROWS];
+            memcpy(h, w + c * sizeof h, sizeof h);
+            if (m->dtype == DTYPE_BF16)
+                for (int i = 0; i < MATMUL_ROWS; i++) row[i] = dtype_bf16_to_f32(h[i]);
+            else
+                for (int i = 0; i < MATMUL_ROWS; i++) row[i] = dtype_f16_to_f32(h[i]);
+        }
+        for (int k = 0; k < t->n; k++) {
+            float x = t->x[k][c], *s = sum + k * MATMUL_ROWS;
+            for (int i = 0; i < MATMUL_ROWS; i++) s[i] += row[i] * x;
+        }
+    }
+}
+
+void matmul_tile_portable(const struct matmul_tile *t) {
+    for (int b = 0; b < t->n_blocks; b++) {
+        float sum[MATMUL_TOKENS * MATMUL_ROWS];
+        block_of(t, t->block + b, sum);
+        const float *bias = t->bias ? t->bias + b * MATMUL_ROWS : NULL;
+        for (int k = 0; k < t->n; k++) {
+            float *y = t->y[k] + b * MATMUL_ROWS;
+            const float *s = sum + k * MATMUL_ROWS;
+            for (int i = 0; i < MATMUL_ROWS; i++) {
+                float v = bias ? s[i] + bias[i] : s[i];
+                y[i] = t->add ? y[i] + v : v;
+            }
+        }
+    }
+}
+
+int matmul_chunk_blocks(const struct matrix *m) {
+    size_t block = (size_t)m->columns * MATMUL_ROWS * dtype_bytes(m->dtype);
+    size_t n = CHUNK_BYTES / block;
+    return n < 4 ? 4 : n > 64 ? 64 : (int)(n & ~(size_t)3);
+}
+
+struct run {
+    const struct isa *isa;
+    const struct matmul *jobs;
+    int first_chunk[MATMUL_MAX_JOBS + 1];
+    int n_jobs, n;
+};
+
+static void chunk_of(void *arg, int chunk, int thread) {
+    (void)thread;
+    const struct run *r = arg;
+    int j = 0;
+    while (chunk >= r->first_chunk[j + 1]) j++;
+    const struct matmul *job = &r->jobs[j];
+    int step = matmul_chunk_blocks(job->m), block = (chunk - r->first_chunk[j]) * step;
+    int left = matmul_blocks(job->m) - block;
+    struct matmul_tile t = {.m = job->m, .block = block, .n_blocks = left < step ? left : step};
+    t.add = job->add;
+    t.bias = job->bias ? job->bias + block * MATMUL_ROWS : NULL;
+    for (int i = 0; i < matmul_n_tiles(r->n); i++) {
+        int first;
+        matmul_split(r->n, i, &first, &t.n);
+        for (int k = 0; k < t.n; k++) {
+            size_t token = (size_t)(first + k);
+            t.x[k] = job->x + token * job->x_stride;
+            t.y[k] = job->y + token * job->y_stride + (size_t)block * MATMUL_ROWS;
+        }
+        r->isa->matmul_tile(&t);
+    }
+}
+
+void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs, int n_jobs,
+            int n) {
+    assert(n_jobs <= MATMUL_MAX_JOBS);
+    if (n == 0) return;
+    struct run r = {.isa = isa, .jobs = jobs, .n_jobs = n_jobs, .n = n};
+    double work = 0;
+    for (int j = 0; j < n_jobs; j++) {
+        const struct matrix *m = jobs[j].m;
+        int step = matmul_chunk_blocks(m);
+        r.first_chunk[j + 1] = r.first_chunk[j] + (matmul_blocks(m) + step - 1) / step;
+        work += (double)m->rows * m->columns * n;
+    }
+    pool_run(pool, r.first_chunk[n_jobs], matmul_is_small(work), chunk_of, &r);
+}

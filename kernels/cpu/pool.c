@@ -1,0 +1,156 @@
+#include "kernels/cpu/pool.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/memory.h"
+
+#if defined(__x86_64__)
+#define PAUSE() __builtin_ia32_pause()
+#else
+#define PAUSE() ((void)0)
+#endif
+
+enum {
+    SPINS_BEFORE_SLEEP = 2000, // of the threads: about 30 us
+    SPINS_BEFORE_YIELD = 500,  // of the caller that waits for the last chunks
+    CHUNK_BITS = 20,
+    MAX_CHUNKS = (1 << CHUNK_BITS) - 1
+};
+
+// A ticket is the job's number, its number of chunks and the next chunk to take, in one word: a
+// thread that read an old job can never take a chunk of a newer one, as its exchange fails.
+struct pool {
+    _Alignas(64) _Atomic uint64_t ticket;
+    _Alignas(64) atomic_int n_done;
+    _Alignas(64) _Atomic(pool_job *) job;
+    _Atomic(void *) arg;
+    atomic_int n_sleeping;
+    atomic_bool is_stopping;
+    int n_threads, n_started;
+    uint64_t serial;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct member *members;
+};
+
+struct member {
+    struct pool *pool;
+    pthread_t thread;
+    int number;
+};
+
+static uint64_t pack(uint64_t serial, int n) {
+    return serial << (2 * CHUNK_BITS) | (uint64_t)n << CHUNK_BITS;
+}
+
+// Runs chunks of the present job until none is left to take.
+static void work(struct pool *p, int thread) {
+    for (;;) {
+        uint64_t t = atomic_load(&p->ticket);
+        int next = (int)(t & MAX_CHUNKS), n = (int)(t >> CHUNK_BITS & MAX_CHUNKS);
+        if (next >= n) return;
+        pool_job *job = atomic_load(&p->job);
+        void *arg = atomic_load(&p->arg);
+        if (!atomic_compare_exchange_weak(&p->ticket, &t, t + 1)) continue;
+        job(arg, next, thread);
+        atomic_fetch_add(&p->n_done, 1);
+    }
+}
+
+static bool has_work(struct pool *p) {
+    uint64_t t = atomic_load(&p->ticket);
+    return (t & MAX_CHUNKS) < (t >> CHUNK_BITS & MAX_CHUNKS) || atomic_load(&p->is_stopping);
+}
+
+static void *thread_main(void *arg) {
+    struct member *m = arg;
+    struct pool *p = m->pool;
+    while (!atomic_load(&p->is_stopping)) {
+        for (int i = 0; i < SPINS_BEFORE_SLEEP && !has_work(p); i++) PAUSE();
+        if (!has_work(p)) {
+            pthread_mutex_lock(&p->lock);
+            atomic_fetch_add(&p->n_sleeping, 1);
+            while (!has_work(p)) pthread_cond_wait(&p->wake, &p->lock);
+            atomic_fetch_sub(&p->n_sleeping, 1);
+            pthread_mutex_unlock(&p->lock);
+        }
+        work(p, m->number);
+    }
+    return NULL;
+}
+
+static void wake(struct pool *p) {
+    if (atomic_load(&p->n_sleeping) == 0) return;
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+struct pool *pool_start(int n_threads, struct error *err) {
+    assert(n_threads > 0);
+    struct pool *p = NULL;
+    if (posix_memalign((void **)&p, 64, sizeof *p) != 0) {
+        error_set(err, ERROR_MEMORY, "No memory for the thread pool.");
+        return NULL;
+    }
+    memset(p, 0, sizeof *p);
+    p->n_threads = n_threads;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    p->members = memory_new((size_t)n_threads, sizeof *p->members);
+    for (int i = 1; i < n_threads; i++) {
+        p->members[i] = (struct member){.pool = p, .number = i};
+        int e = pthread_create(&p->members[i].thread, NULL, thread_main, &p->members[i]);
+        if (e) {
+            error_set(err, ERROR_MEMORY, "Thread %d of %d could not be started: %s.", i + 1,
+                      n_threads, strerror(e));
+            pool_stop(&p);
+            return NULL;
+        }
+        p->n_started++;
+    }
+    return p;
+}
+
+void pool_stop(struct pool **pool) {
+    struct pool *p = *pool;
+    *pool = NULL;
+    if (!p) return;
+    atomic_store(&p->is_stopping, true);
+    wake(p);
+    for (int i = 1; i <= p->n_started; i++) pthread_join(p->members[i].thread, NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    free(p->members);
+    free(p);
+}
+
+int pool_n_threads(const struct pool *p) {
+    return p->n_threads;
+}
+
+void pool_run(struct pool *p, int n_chunks, bool is_small, pool_job *job, void *arg) {
+    assert(n_chunks >= 0 && n_chunks <= MAX_CHUNKS);
+    if (is_small || n_chunks <= 1 || p->n_threads == 1) {
+        for (int i = 0; i < n_chunks; i++) job(arg, i, 0);
+        return;
+    }
+    atomic_store(&p->n_done, 0);
+    atomic_store(&p->job, job);
+    atomic_store(&p->arg, arg);
+    atomic_store(&p->ticket, pack(++p->serial, n_chunks));
+    wake(p);
+    work(p, 0);
+    for (int i = 0; atomic_load(&p->n_done) < n_chunks; i++) {
+        if (i < SPINS_BEFORE_YIELD)
+            PAUSE();
+        else
+            sched_yield();
+    }
+}

@@ -1,0 +1,25 @@
+#include "kernels/cpu/region.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+enum { HUGE_PAGE = 2 << 20 };
+
+int region_map(struct region *r, size_t bytes, const char *what, struct error *err) {
+    *r = (struct region){0};
+    if (bytes == 0) bytes = 1;
+    if (bytes >= HUGE_PAGE) bytes = (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return error_set(err, ERROR_MEMORY, "No memory for %s: %zu bytes were asked for: %s.", what,
+                         bytes, strerror(errno));
+    madvise(p, bytes, MADV_HUGEPAGE); // a hint: it may be refused
+    *r = (struct region){p, bytes};
+    return 0;
+}
+
+void region_unmap(struct region *r) {
+    if (r->data) munmap(r->data, r->bytes);
+    *r = (struct region){0};
+}

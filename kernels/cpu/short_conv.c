@@ -1,0 +1,43 @@
+#include "kernels/cpu/short_conv.h"
+
+#include "kernels/kernels.h"
+
+enum { LANES = 64 };
+
+static void lanes(const struct short_conv *c, int first, int n) {
+    int n_past = c->width - 1;
+    float past[MODEL_MAX_CONV_WIDTH][LANES] = {{0}}; // oldest first
+    for (int j = 0; j < n_past; j++)
+        for (int i = 0; i < n; i++)
+            past[j][i] = dtype_get(c->state_dtype, c->state, (int64_t)j * c->hidden + first + i);
+
+    for (int t = 0; t < c->n_tokens; t++) {
+        const float *gate_b = c->bcx + (size_t)t * c->bcx_stride + first;
+        const float *gate_c = gate_b + c->hidden, *x = gate_c + c->hidden;
+        float *out = c->out + (size_t)t * c->out_stride + first;
+        float u[LANES], v[LANES] = {0};
+        for (int i = 0; i < n; i++) u[i] = gate_b[i] * x[i];
+        for (int j = 0; j < n_past; j++) {
+            const float *tap = c->taps + (size_t)j * c->tap_stride + first;
+            for (int i = 0; i < n; i++) v[i] += past[j][i] * tap[i];
+        }
+        const float *last = c->taps + (size_t)n_past * c->tap_stride + first;
+        for (int i = 0; i < n; i++) v[i] += u[i] * last[i];
+        if (c->bias)
+            for (int i = 0; i < n; i++) v[i] += c->bias[first + i];
+        for (int i = 0; i < n; i++) out[i] = gate_c[i] * v[i];
+        if (n_past == 0) continue;
+        memmove(past[0], past[1], (size_t)(n_past - 1) * sizeof past[0]);
+        if (c->state_dtype == DTYPE_BF16)
+            for (int i = 0; i < n; i++) u[i] = dtype_bf16_to_f32(dtype_f32_to_bf16(u[i]));
+        memcpy(past[n_past - 1], u, (size_t)n * sizeof u[0]);
+    }
+    for (int j = 0; j < n_past; j++)
+        for (int i = 0; i < n; i++)
+            dtype_put(c->state_dtype, c->state, (int64_t)j * c->hidden + first + i, past[j][i]);
+}
+
+void short_conv(const struct short_conv *c, int first_channel, int n_channels) {
+    for (int i = 0; i < n_channels; i += LANES)
+        lanes(c, first_channel + i, n_channels - i < LANES ? n_channels - i : LANES);
+}

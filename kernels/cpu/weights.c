@@ -1,0 +1,222 @@
+#include "kernels/cpu/weights.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "protocol/base/memory.h"
+
+enum { ALIGN = 64 };
+
+static struct weight_slot slot_of(const struct weight *w, enum dtype dtype) {
+    struct weight_slot s = {.dtype = dtype, .rows = (int)w->dims[0], .columns = 1};
+    if (w->n_dims > 1) s.columns = (int)w->dims[w->n_dims - 1];
+    s.is_matrix = w->n_dims == 2;
+    return s;
+}
+
+static size_t slot_bytes(const struct weight_slot *s) {
+    size_t bytes = s->is_matrix ? matmul_bytes(s->dtype, s->rows, s->columns)
+                                : (size_t)matmul_pad(s->rows) * (size_t)s->columns * sizeof(float);
+    return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+// Points the layer's field of this kind at the slot.
+static void place(struct weights *w, const struct weight *id, const struct weight_slot *s) {
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    const float *v = s->data;
+    struct layer *l = id->layer < 0 ? NULL : &w->layers[id->layer];
+    struct expert *e = l ? &l->experts[id->expert < 0 ? 0 : id->expert] : NULL;
+    switch (id->kind) {
+    case WEIGHT_EMBED:
+        w->embed = m;
+        break;
+    case WEIGHT_HEAD:
+        w->head = m;
+        break;
+    case WEIGHT_FINAL_NORM:
+        w->final_norm = v;
+        break;
+    case WEIGHT_OPERATOR_NORM:
+        l->operator_norm = v;
+        break;
+    case WEIGHT_FFN_NORM:
+        l->ffn_norm = v;
+        break;
+    case WEIGHT_CONV_IN:
+        l->conv_in = m;
+        break;
+    case WEIGHT_CONV_IN_BIAS:
+        l->conv_in_bias = v;
+        break;
+    case WEIGHT_CONV_TAPS:
+        l->conv_taps = v;
+        break;
+    case WEIGHT_CONV_TAPS_BIAS:
+        l->conv_taps_bias = v;
+        break;
+    case WEIGHT_CONV_OUT:
+        l->conv_out = m;
+        break;
+    case WEIGHT_CONV_OUT_BIAS:
+        l->conv_out_bias = v;
+        break;
+    case WEIGHT_Q:
+        l->q = m;
+        break;
+    case WEIGHT_K:
+        l->k = m;
+        break;
+    case WEIGHT_V:
+        l->v = m;
+        break;
+    case WEIGHT_ATTENTION_OUT:
+        l->attention_out = m;
+        break;
+    case WEIGHT_Q_NORM:
+        l->q_norm = v;
+        break;
+    case WEIGHT_K_NORM:
+        l->k_norm = v;
+        break;
+    case WEIGHT_W1:
+        e->w1 = m;
+        break;
+    case WEIGHT_W3:
+        e->w3 = m;
+        break;
+    case WEIGHT_W2:
+        e->w2 = m;
+        break;
+    case WEIGHT_ROUTER:
+        l->router = m;
+        break;
+    case WEIGHT_EXPERT_BIAS:
+        l->expert_bias = v;
+        break;
+    case N_WEIGHT_KINDS:
+        assert(false);
+    }
+}
+
+int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
+                 struct error *err) {
+    struct weight *list;
+    *w = (struct weights){.n = weights_list(shape, &list)};
+    w->slots = memory_new((size_t)w->n, sizeof *w->slots);
+    w->layers = memory_new((size_t)shape->n_layers, sizeof *w->layers);
+    for (int i = 0; i < shape->n_layers; i++)
+        w->layers[i].experts = memory_new((size_t)(shape_is_moe(shape, i) ? shape->n_experts : 1),
+                                          sizeof(struct expert));
+    size_t bytes = 0;
+    for (int i = 0; i < w->n; i++) {
+        w->slots[i] = slot_of(&list[i], dtypes[i]);
+        bytes += slot_bytes(&w->slots[i]);
+    }
+    if (region_map(&w->region, bytes, "the weights", err) != 0) {
+        free(list);
+        weights_close(w, shape);
+        return -1;
+    }
+    char *at = w->region.data;
+    for (int i = 0; i < w->n; i++) {
+        w->slots[i].data = at;
+        at += slot_bytes(&w->slots[i]);
+        place(w, &list[i], &w->slots[i]);
+    }
+    if (shape->tied_head) w->head = w->embed;
+    free(list);
+    return 0;
+}
+
+void weights_close(struct weights *w, const struct model_shape *shape) {
+    region_unmap(&w->region);
+    for (int i = 0; w->layers && i < shape->n_layers; i++) free(w->layers[i].experts);
+    free(w->layers);
+    free(w->slots);
+    *w = (struct weights){0};
+}
+
+// ------------------------------------------------------------------ element ranges
+
+// Copies `n` elements of one row from column `c` between the packed layout and a plain array.
+static void row_copy(const struct weight_slot *s, int row, int c, int n, char *plain, bool write) {
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    if (s->dtype == DTYPE_F32) {
+        uint32_t *packed = (uint32_t *)s->data + matmul_at(&m, row, c);
+        for (int i = 0; i < n; i++) {
+            if (write)
+                memcpy(&packed[i * MATMUL_ROWS], plain + 4 * (size_t)i, 4);
+            else
+                memcpy(plain + 4 * (size_t)i, &packed[i * MATMUL_ROWS], 4);
+        }
+        return;
+    }
+    uint16_t *packed = (uint16_t *)s->data + matmul_at(&m, row, c);
+    for (int i = 0; i < n; i++) {
+        if (write)
+            memcpy(&packed[i * MATMUL_ROWS], plain + 2 * (size_t)i, 2);
+        else
+            memcpy(plain + 2 * (size_t)i, &packed[i * MATMUL_ROWS], 2);
+    }
+}
+
+// A whole block of rows of 2-byte elements: the packed side is written in order.
+static void block_write(const struct weight_slot *s, int row, const char *plain) {
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    uint16_t *packed = (uint16_t *)s->data + matmul_at(&m, row, 0);
+    size_t row_bytes = (size_t)s->columns * 2;
+    for (int c = 0; c < s->columns; c++)
+        for (int i = 0; i < MATMUL_ROWS; i++)
+            memcpy(&packed[c * MATMUL_ROWS + i], plain + (size_t)i * row_bytes + 2 * (size_t)c, 2);
+}
+
+static void matrix_copy(const struct weight_slot *s, int64_t first, int64_t n, char *plain,
+                        bool write) {
+    size_t size = dtype_bytes(s->dtype);
+    while (n > 0) {
+        int row = (int)(first / s->columns), c = (int)(first % s->columns);
+        int64_t block = (int64_t)MATMUL_ROWS * s->columns, take = s->columns - c;
+        if (write && size == 2 && c == 0 && row % MATMUL_ROWS == 0 && n >= block) {
+            block_write(s, row, plain);
+            take = block;
+        } else {
+            if (take > n) take = n;
+            row_copy(s, row, c, (int)take, plain, write);
+        }
+        first += take;
+        n -= take;
+        plain += (size_t)take * size;
+    }
+}
+
+// The place of element `i` of a vector or of the taps.
+static float *vector_at(const struct weight_slot *s, int64_t i) {
+    int64_t row = i / s->columns, c = i % s->columns;
+    return (float *)s->data + c * matmul_pad(s->rows) + row;
+}
+
+static const struct weight_slot *checked(const struct weights *w, int index, int64_t first,
+                                         int64_t n) {
+    assert(index >= 0 && index < w->n && first >= 0 && n >= 0);
+    const struct weight_slot *s = &w->slots[index];
+    assert(first + n <= (int64_t)s->rows * s->columns);
+    return s;
+}
+
+void weights_write(struct weights *w, int index, int64_t first, int64_t n, const void *values) {
+    const struct weight_slot *s = checked(w, index, first, n);
+    if (s->is_matrix) {
+        matrix_copy(s, first, n, (char *)values, true);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) *vector_at(s, first + i) = dtype_get(s->dtype, values, i);
+}
+
+void weights_read(const struct weights *w, int index, int64_t first, int64_t n, void *values) {
+    const struct weight_slot *s = checked(w, index, first, n);
+    if (s->is_matrix) {
+        matrix_copy(s, first, n, values, false);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) dtype_put(s->dtype, values, i, *vector_at(s, first + i));
+}

@@ -1,0 +1,52 @@
+// The resident weights: matrices packed for matmul.h, vectors as float32.
+#ifndef KERNELS_CPU_WEIGHTS_H
+#define KERNELS_CPU_WEIGHTS_H
+
+#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/region.h"
+#include "kernels/kernels.h"
+
+struct expert {
+    struct matrix w1, w3, w2;
+};
+
+// One layer; what it lacks is NULL. Vectors are padded with zeros to matmul_pad().
+struct layer {
+    const float *operator_norm, *ffn_norm;
+    struct matrix conv_in, conv_out; // conv layers
+    const float *conv_in_bias, *conv_taps, *conv_taps_bias, *conv_out_bias;
+    struct matrix q, k, v, attention_out; // attention layers
+    const float *q_norm, *k_norm;
+    struct matrix router; // MoE layers
+    const float *expert_bias;
+    struct expert *experts; // (n_experts), or one: the dense network
+};
+
+// Where a tensor lies. Vectors have rows = values and columns = 1; the taps of the convolution
+// (hidden, 1, width) lie as (width, hidden), each tap padded.
+struct weight_slot {
+    enum dtype dtype; // resident: what read and write speak, and what values are exact in
+    bool is_matrix;
+    int rows, columns;
+    void *data;
+};
+
+struct weights {
+    int n;
+    struct weight_slot *slots; // (n) by index of weights_list
+    struct layer *layers;
+    struct matrix embed, head; // the same data when tied
+    const float *final_norm;
+    struct region region;
+};
+
+// `dtypes`: resident type of each weight, by index.
+int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
+                 struct error *err);
+void weights_close(struct weights *w, const struct model_shape *shape);
+
+// Elements first .. first + n - 1 in row-major order, in the resident type.
+void weights_write(struct weights *w, int index, int64_t first, int64_t n, const void *values);
+void weights_read(const struct weights *w, int index, int64_t first, int64_t n, void *values);
+
+#endif

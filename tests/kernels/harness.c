@@ -1,0 +1,186 @@
+#include "tests/kernels/harness.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kernels/cpu/isa.h"
+#include "protocol/base/memory.h"
+
+struct model_shape harness_shape(int index) {
+    struct model_shape s = {
+        .n_layers = 4,
+        .hidden = 64,
+        .vocab = 131,
+        .n_heads = 4,
+        .n_kv_heads = 2,
+        .head_dim = 16,
+        .conv_width = 3,
+        .n_dense_layers = 4,
+        .ff_dense = 96,
+        .max_positions = 1024,
+        .norm_eps = 1e-5f,
+        .rope_theta = 1e6f,
+        .routed_scale = 1,
+        .norm_topk = true,
+        .use_expert_bias = true,
+        .tied_head = true,
+        .is_attention = {false, true, false, true},
+    };
+    if (index == 0) return s;
+    s.n_dense_layers = 1;
+    s.n_experts = 8;
+    s.n_experts_used = 2;
+    s.ff_expert = 32;
+    if (index == 1) return s;
+    if (index == 2) { // odd sizes, an untied head, all biases, no normalised weights
+        s.hidden = 72;
+        s.n_heads = 3;
+        s.n_kv_heads = 1;
+        s.head_dim = 24;
+        s.n_experts = 11;
+        s.n_experts_used = 3;
+        s.ff_expert = 40;
+        s.ff_dense = 100;
+        s.conv_width = 2;
+        s.tied_head = s.norm_topk = s.use_expert_bias = false;
+        s.conv_bias = true;
+        s.routed_scale = 1.7f;
+        s.rope_theta = 10000;
+    } else if (index == 3) {
+        s.hidden = 200;
+        s.n_heads = 5;
+        s.n_kv_heads = 5;
+        s.head_dim = 10;
+        s.conv_width = 8;
+        s.vocab = 257;
+        s.n_experts = 5;
+        s.n_experts_used = 5;
+        s.conv_bias = true;
+    } else { // all experts dense-free, more kinds of layers in a row
+        s.hidden = 96;
+        s.n_layers = 6;
+        s.n_dense_layers = 0;
+        s.head_dim = 32;
+        s.n_heads = 6;
+        s.n_experts = 16;
+        s.n_experts_used = 4;
+        s.conv_width = 4;
+        s.vocab = 512;
+        s.is_attention[0] = s.is_attention[2] = true;
+    }
+    return s;
+}
+
+static bool is_vector(const struct weight *w) {
+    return w->n_dims != 2;
+}
+
+struct harness *harness_open(const struct model_shape *shape, const struct harness_options *o,
+                             uint64_t seed) {
+    struct harness *h = memory_new(1, sizeof *h);
+    struct weight *list;
+    int n = weights_list(shape, &list);
+    h->dtypes = memory_new((size_t)n, sizeof *h->dtypes);
+    for (int i = 0; i < n; i++) {
+        h->dtypes[i] = o->matrices;
+        if (list[i].kind == WEIGHT_EXPERT_BIAS || (is_vector(&list[i]) && i % 2))
+            h->dtypes[i] = DTYPE_F32;
+    }
+    free(list);
+    h->model = reference_model_random(shape, h->dtypes, seed);
+    struct backend_options options = {
+        .shape = *shape,
+        .weight_dtypes = h->dtypes,
+        .kv_dtype = o->kv,
+        .n_threads = o->n_threads,
+        .page_tokens = o->page_tokens,
+        .n_pages = HARNESS_PAGES,
+        .n_conv_slots = HARNESS_SLOTS,
+        .max_tokens = HARNESS_MAX_TOKENS,
+        .max_outputs = 4 * HARNESS_MAX_TOKENS,
+        .id_exists = o->id_exists,
+        .isa = o->isa,
+    };
+    struct error err = {0};
+    const struct backend_ops *ops = kernels_find("cpu", &err);
+    if (ops->open(&options, &h->backend, &err) != 0) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
+    for (int i = 0; i < n; i++) {
+        int64_t k, size = weight_n(&h->model->list[i]);
+        char *v = memory_new((size_t)size, 4);
+        for (k = 0; k < size; k++) dtype_put(h->dtypes[i], v, k, (float)h->model->values[i][k]);
+        h->backend->ops->weight_write(h->backend, i, 0, size, v);
+        free(v);
+    }
+    return h;
+}
+
+void harness_close(struct harness **harness) {
+    struct harness *h = *harness;
+    *harness = NULL;
+    if (!h) return;
+    h->backend->ops->close(&h->backend);
+    reference_model_free(&h->model);
+    free(h->dtypes);
+    free(h);
+}
+
+void harness_step(struct harness *h, const struct step *step, struct step_result *result) {
+    struct backend *b = h->backend;
+    const struct backend_ops *ops = b->ops;
+    const struct model_shape *s = &h->model->shape;
+    ops->begin(b, step);
+    ops->embed(b);
+    for (int i = 0; i < s->n_layers; i++) {
+        if (s->is_attention[i])
+            ops->attention(b, i);
+        else
+            ops->conv(b, i);
+        if (shape_is_moe(s, i))
+            ops->moe(b, i);
+        else
+            ops->dense(b, i);
+    }
+    ops->head(b);
+    ops->submit(b);
+    struct error err = {0};
+    int rc = ops->wait(b, result, &err);
+    assert(rc == 0);
+}
+
+void harness_score(struct harness *h, const struct harness_sequence *s, float *out) {
+    int32_t pages[HARNESS_PAGES], drawn[4 * HARNESS_MAX_TOKENS];
+    float behav[4 * HARNESS_MAX_TOKENS];
+    uint8_t bad[4 * HARNESS_MAX_TOKENS];
+    struct step_output outputs[4 * HARNESS_MAX_TOKENS];
+    for (int i = 0; i < HARNESS_PAGES; i++) pages[i] = s->first_page + i;
+    for (int at = 0; at < s->n; at += s->chunk) {
+        int n = s->n - at < s->chunk ? s->n - at : s->chunk;
+        struct step_segment segment = {
+            0, n, s->position + at, s->conv_slot, pages, HARNESS_PAGES - s->first_page};
+        for (int i = 0; i < n * s->n_targets; i++)
+            outputs[i] = (struct step_output){.token = i / s->n_targets,
+                                              .target = s->targets[i % s->n_targets],
+                                              .temperature = 1};
+        struct step step = {.n_tokens = n,
+                            .n_segments = 1,
+                            .n_outputs = n * s->n_targets,
+                            .ids = s->ids + at,
+                            .segments = &segment,
+                            .outputs = outputs};
+        struct step_result r = {.ids = drawn,
+                                .lp_full = out + (size_t)at * (size_t)s->n_targets,
+                                .lp_behav = behav,
+                                .bad = bad};
+        harness_step(h, &step, &r);
+        for (int i = 0; i < n * s->n_targets; i++) assert(!bad[i]);
+    }
+}
+
+const char *harness_isa(int index) {
+    if (index == 0) return "portable";
+    return index == 1 && isa_find("avx2") ? "avx2" : NULL;
+}
