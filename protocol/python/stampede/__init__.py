@@ -1,0 +1,22 @@
+"""Stampede: rollouts for a PyTorch trainer.
+
+    with stampede.Trainer("tcp://127.0.0.1:5555") as trainer:
+        for group in trainer.generate(prompts, n=8, sampling=stampede.Sampling()):
+            ...
+        trainer.push_weights(model.state_dict(), version=1)
+"""
+
+from .errors import (AddressError, ClosedError, LaunchError, StampedeError, WeightUpdateError,
+                     WireError)
+from .launch import Worker, launch
+from .rewards import exact, math, regex_format, term
+from .tensors import to_tensors
+from .trainer import Trainer
+from .types import Group, Prompt, Sampling
+
+__version__ = "0.1.0"
+__all__ = [
+    "AddressError", "ClosedError", "Group", "LaunchError", "Prompt", "Sampling", "StampedeError",
+    "Trainer", "WeightUpdateError", "WireError", "Worker", "exact", "launch", "math",
+    "regex_format", "term", "to_tensors",
+]

@@ -1,0 +1,42 @@
+"""Every error of the package; each message is a sentence."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+
+class StampedeError(Exception):
+    """The base of every error that this package raises for reasons of its own."""
+
+
+class AddressError(StampedeError, ValueError):
+    """A URL that may not be used."""
+
+
+class WireError(StampedeError):
+    """A frame that is no message of this protocol; `reason` names the counter."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
+class WeightUpdateError(StampedeError):
+    """A weight update that no worker, or not every worker, serves.
+
+    `tensor` is the hub name of the tensor at fault and `worker` the uid of the worker, where known.
+    """
+
+    def __init__(self, text: str, tensor: Optional[str] = None,
+                 worker: Optional[str] = None) -> None:
+        super().__init__(text)
+        self.tensor = tensor
+        self.worker = worker
+
+
+class LaunchError(StampedeError):
+    """A local worker could not be started."""
+
+
+class ClosedError(StampedeError):
+    """The Trainer is closed, or its I/O thread has ended."""

@@ -1,0 +1,127 @@
+"""A local worker as a child process that ends with its parent."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Sequence
+
+from .errors import LaunchError
+
+_PR_SET_PDEATHSIG = 1
+# Loaded before any fork: a child of a threaded process must not load libraries.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def find_program() -> str:
+    """STAMPEDE_BIN, else `stampede` on PATH, else build/stampede of the checkout."""
+    named = os.environ.get("STAMPEDE_BIN")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise LaunchError(f'STAMPEDE_BIN is "{named}", which is no program.')
+        return named
+    found = shutil.which("stampede")
+    if found:
+        return found
+    built = Path(__file__).resolve().parents[3] / "build" / "stampede"
+    if os.access(built, os.X_OK):
+        return str(built)
+    raise LaunchError("No stampede program: set STAMPEDE_BIN, put it on PATH, or run make in the "
+                      "checkout.")
+
+
+def flags_to_arguments(flags: Mapping[str, Any]) -> List[str]:
+    """threads=2 becomes --threads 2, insecure=True becomes --insecure; None and False nothing.
+
+    A list repeats the flag; a dict becomes NAME=VALUE pairs (verifier={"x": "./x.py"}).
+    """
+    out: List[str] = []
+    for name, value in flags.items():
+        flag = "--" + name.replace("_", "-")
+        if value is None or value is False:
+            continue
+        if value is True:
+            out.append(flag)
+        elif isinstance(value, Mapping):
+            for key, item in value.items():
+                out += [flag, f"{key}={item}"]
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                out += [flag, str(item)]
+        else:
+            out += [flag, str(value)]
+    return out
+
+
+class Worker:
+    """A worker that `launch` started."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", arguments: Sequence[str]) -> None:
+        self._process = process
+        self.arguments = list(arguments)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> Optional[int]:
+        """The exit status, or None while it runs."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """SIGTERM: the worker drains and ends with status 75."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: Optional[float] = None) -> int:
+        return self._process.wait(timeout)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Terminates and waits; a worker that does not end in ten seconds is killed."""
+        if self.poll() is None:
+            self.terminate()
+            try:
+                self.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                self.wait()
+
+
+def _die_with_parent(parent: int) -> None:
+    # In the child between fork and exec. The kernel sends the signal when the thread that forked
+    # ends, so launch() forks from a thread that lives as long as the process.
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # type: ignore[union-attr]
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def launch(model: Any, connect: Optional[str] = None, bind: Optional[str] = None,
+           stdout: Any = None, stderr: Any = None, **flags: Any) -> Worker:
+    """Starts `stampede serve --model MODEL --connect URL` (or --bind URL) with the flags.
+
+    Keyword arguments are the flags of `stampede serve` with `_` for `-`. The worker is killed when
+    this process ends, however it ends. Call it from the main thread, or from one that stays.
+    """
+    if (connect is None) == (bind is None):
+        raise LaunchError("launch: expected exactly one of connect and bind.")
+    arguments = [find_program(), "serve", "--model", str(model)]
+    arguments += ["--connect", connect] if connect is not None else ["--bind", str(bind)]
+    arguments += flags_to_arguments(flags)
+    parent = os.getpid()
+    preexec = (lambda: _die_with_parent(parent)) if _LIBC is not None else None
+    try:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stdout,
+                                   stderr=stderr, preexec_fn=preexec)
+    except OSError as error:
+        raise LaunchError(f'"{arguments[0]}" could not be started: {error}.') from error
+    return Worker(process, arguments)
