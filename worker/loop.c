@@ -17,7 +17,7 @@ static bool is_empty(const struct loop *l) {
 
 int loop_run(struct loop *l, struct error *err) {
     int computed = 1;
-    while (!l->done || !is_empty(l)) {
+    while (!l->stop && (!l->done || !is_empty(l))) {
         bool idle = !computed && !verify_n_pending(l->verify);
         computed = turn(l, idle, err);
         if (computed < 0) return -1;

@@ -22,6 +22,7 @@ struct loop {
     struct verify *verify;
     struct port port;
     bool done; // no more tasks will come: the loop ends when the last sample has left
+    bool stop; // the loop ends at once, with whatever is in it
 };
 
 // Turns until `done` and everything has left. -1 with the error of a device, a file or the wire.

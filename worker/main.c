@@ -16,6 +16,7 @@ static const struct {
     const char *help; // NULL: not for users
 } commands[] = {
     {"generate", command_generate, "samples for a file of prompts, graded"},
+    {"serve", command_serve, "rollouts for a trainer over ZeroMQ"},
     {"inspect", command_inspect, "what a checkpoint holds"},
     {"verify-child", verify_child, NULL},
 };

@@ -12,7 +12,8 @@ enum error_code {
     ERROR_NONE = 0,
     ERROR_USAGE,       // a flag or argument is wrong
     ERROR_CONFIG,      // a checkpoint, tokenizer or configuration is wrong
-    ERROR_INPUT,       // an input line, message or spec is wrong; others go on
+    ERROR_INPUT,       // an input line or message is wrong; others go on
+    ERROR_SPEC,        // a reward spec is wrong: bad_spec, before anything is generated
     ERROR_IO,          // a file, socket or device failed
     ERROR_MEMORY,      // memory or an address range could not be had
     ERROR_UNAVAILABLE, // a peer did not answer in time

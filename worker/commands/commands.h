@@ -3,6 +3,7 @@
 #define WORKER_COMMANDS_COMMANDS_H
 
 int command_generate(int argc, char **argv);
+int command_serve(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
 #endif

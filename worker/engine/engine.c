@@ -231,10 +231,14 @@ void engine_drain(struct engine *e) {
     sweep(e);
 }
 
-void engine_preempt(struct engine *e) {
-    e->draining = true;
+void engine_forget(struct engine *e) {
     for (struct task *t = e->tasks; t; t = t->next) end_task(e, t, FINISH_PREEMPTED, NULL);
     sweep(e);
+}
+
+void engine_preempt(struct engine *e) {
+    e->draining = true;
+    engine_forget(e);
 }
 
 void engine_set_version(struct engine *e, uint64_t version) {

@@ -59,6 +59,9 @@ void engine_drain(struct engine *e);
 // Ends all that is left, as preempted.
 void engine_preempt(struct engine *e);
 
+// Nobody waits for these tasks any more: all that is left ends as preempted, new ones may come.
+void engine_forget(struct engine *e);
+
 // The weights are now `version`: rows in flight continue, tasks that ask for it start again.
 void engine_set_version(struct engine *e, uint64_t version);
 

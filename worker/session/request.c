@@ -85,7 +85,10 @@ static int parse_reward(const struct request_context *c, struct task *t, struct 
                         struct error *err) {
     t->reward_json = keep(t, json);
     t->reward = reward_spec_parse(json, c->externals, c->n_externals, err);
-    if (!t->reward) return error_prefix(err, "reward");
+    if (!t->reward) {
+        if (err) err->code = ERROR_SPEC;
+        return error_prefix(err, "reward");
+    }
     if (c->no_verify) reward_spec_free(&t->reward);
     return 0;
 }

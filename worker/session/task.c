@@ -18,8 +18,9 @@ void sample_free(struct sample **sample) {
     struct sample *s = *sample;
     if (!s) return;
     *sample = NULL;
-    assert(s->task->n_left > 0);
-    if (--s->task->n_left == 0) task_free(&s->task);
+    int left = atomic_fetch_sub(&s->task->n_left, 1);
+    assert(left > 0);
+    if (left == 1) task_free(&s->task);
     free(s->tokens);
     free(s->lp_full);
     free(s->lp_behav);

@@ -4,6 +4,7 @@
 #ifndef WORKER_SESSION_TASK_H
 #define WORKER_SESSION_TASK_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -63,7 +64,8 @@ struct task {
     bool is_failed;         // a value of the prompt is not finite
     struct task *next;
 
-    int n_left; // samples not delivered yet; the task is freed with the last one
+    uint64_t session;  // of the link: results of an older one may have become useless
+    atomic_int n_left; // samples not delivered yet; the task is freed with the last one
 };
 
 // Tokens from `first_token` on were made by `version`.
@@ -88,6 +90,7 @@ struct sample {
     int n_routes;          // positions that were computed: n_prompt + n_tokens - 1
     struct reward *reward; // owned; NULL: not graded
     char *error;           // sentence, or NULL
+    uint64_t digest;       // of the weights that were served when it left
     struct sample *next;   // of a queue
 };
 

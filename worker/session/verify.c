@@ -1,6 +1,7 @@
 #include "worker/session/verify.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 int verify_open(struct verify *v, const struct verifier_pool_options *options, struct error *err) {
     *v = (struct verify){0};
@@ -17,6 +18,8 @@ void verify_close(struct verify *v) {
         v->ready = next;
     }
     verifier_pool_free(&v->pool);
+    for (int i = 0; i < v->n_pending; i++) sample_free(&v->pending[i]);
+    free(v->pending);
     *v = (struct verify){0};
 }
 
@@ -26,7 +29,22 @@ static void add_ready(struct verify *v, struct sample *s) {
     v->last_ready = &s->next;
 }
 
+static void add_pending(struct verify *v, struct sample *s) {
+    if (v->n_pending == v->capacity) {
+        v->capacity = v->capacity ? 2 * v->capacity : 64;
+        v->pending = memory_resize(v->pending, (size_t)v->capacity, sizeof *v->pending);
+    }
+    v->pending[v->n_pending++] = s;
+}
+
+static void drop_pending(struct verify *v, const struct sample *s) {
+    int i = 0;
+    while (v->pending[i] != s) i++;
+    v->pending[i] = v->pending[--v->n_pending];
+}
+
 static void submit(struct verify *v, struct sample *s) {
+    add_pending(v, s);
     struct verifier_sample vs = {.completion = {s->text, s->text_bytes},
                                  .prompt = s->task->prompt_text,
                                  .n_tokens = s->n_tokens,
@@ -58,6 +76,7 @@ struct sample *verify_collect(struct verify *v, int timeout_ms) {
         for (int i = 0; i < n; i++) {
             struct sample *s = (struct sample *)(uintptr_t)results[i].ticket;
             s->reward = results[i].reward;
+            drop_pending(v, s);
             add_ready(v, s);
         }
     }
@@ -68,7 +87,7 @@ struct sample *verify_collect(struct verify *v, int timeout_ms) {
 }
 
 int verify_n_pending(const struct verify *v) {
-    return v->pool ? verifier_pool_n_pending(v->pool) : 0;
+    return v->n_pending;
 }
 
 int verify_fd(const struct verify *v) {

@@ -7,11 +7,13 @@
 struct verify {
     struct verifier_pool *pool; // NULL: nothing is graded (--no-verify)
     struct sample *ready, **last_ready;
+    struct sample **pending; // (n_pending) being graded
+    int n_pending, capacity;
 };
 
 // `options` NULL: samples pass ungraded. Used by the thread that opened it.
 int verify_open(struct verify *v, const struct verifier_pool_options *options, struct error *err);
-void verify_close(struct verify *v); // frees what is ready; what is being graded is leaked to exit
+void verify_close(struct verify *v); // ends the processes and frees all samples it holds
 
 // Takes over a list of samples. Those that ended by themselves and have a reward spec are graded;
 // the others (cancelled, preempted, failed) have no reward.

@@ -1,0 +1,179 @@
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker/commands/commands.h"
+#include "worker/commands/plan.h"
+#include "worker/commands/setup.h"
+#include "worker/session/link.h"
+
+struct flags {
+    struct engine_flags engine;
+    const char *connect, *bind;
+    uint64_t staging_bytes, min_version;
+    int trainer_deadline_s, drain_timeout_s;
+    bool insecure;
+};
+
+static const char usage[] =
+    "stampede serve --model DIR (--connect URL | --bind URL) [flags]\n"
+    "Serves rollouts to a trainer over ZeroMQ until the run is complete.\n"
+    "SIGTERM drains, a second one ends at once.\n"
+    "Exit status: 0 run complete, 2 usage, 69 no trainer within --trainer-deadline, 74 device or\n"
+    "I/O lost, 75 drained on request, 78 bad configuration, checkpoint, or refused by the trainer.";
+
+static int fill_table(struct flags *f, struct flag *table) {
+    const struct flag flags[] = {
+        {FLAG_HEADING, "", "", "Wire:", NULL, 0, 0},
+        {FLAG_TEXT, "--connect", "URL", "the trainer's address, such as tcp://127.0.0.1:5555",
+         &f->connect, 0, 0},
+        {FLAG_TEXT, "--bind", "URL", "an address to which the trainer connects", &f->bind, 0, 0},
+        {FLAG_SWITCH, "--insecure", NULL,
+         "allow addresses that are not loopback or ipc, without encryption", &f->insecure, 0, 0},
+        {FLAG_SIZE, "--staging-memory", "SIZE",
+         "host bytes for a weight update (default 0: as much as the weights)", &f->staging_bytes, 0,
+         0},
+        {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
+         &f->min_version, 0, 0},
+        {FLAG_INT, "--trainer-deadline", "S", "seconds without a trainer, then exit 69 (900)",
+         &f->trainer_deadline_s, 1, 1 << 24},
+        {FLAG_INT, "--drain-timeout", "S", "seconds for rows in flight after SIGTERM (60)",
+         &f->drain_timeout_s, 0, 1 << 24},
+    };
+    int n = (int)(sizeof flags / sizeof flags[0]);
+    memcpy(table, flags, sizeof flags);
+    engine_flags_add(&f->engine, table, &n);
+    return n;
+}
+
+// One thread takes the signals, so that no handler runs in the middle of anything.
+struct signals {
+    sigset_t set;
+    struct link *link;
+    pthread_t thread;
+    bool started;
+};
+
+static void *wait_for_signals(void *arg) {
+    struct signals *s = arg;
+    for (;;) {
+        int number;
+        if (sigwait(&s->set, &number)) continue;
+        if (number == SIGUSR1) return NULL; // the command has ended
+        link_signal(s->link);
+    }
+}
+
+// Blocks the signals in this thread and all that it will start; children are given them back.
+static void block_signals(struct signals *s) {
+    sigemptyset(&s->set);
+    sigaddset(&s->set, SIGTERM);
+    sigaddset(&s->set, SIGINT);
+    sigaddset(&s->set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &s->set, NULL);
+}
+
+static void start_signals(struct signals *s, struct link *link) {
+    s->link = link;
+    s->started = pthread_create(&s->thread, NULL, wait_for_signals, s) == 0;
+}
+
+static void stop_signals(struct signals *s) {
+    if (!s->started) return;
+    pthread_kill(s->thread, SIGUSR1);
+    pthread_join(s->thread, NULL);
+}
+
+static uint64_t weight_bytes(const struct setup *s) {
+    uint64_t bytes = 0;
+    for (int i = 0; i < s->names->n; i++)
+        bytes += (uint64_t)weight_n(&s->names->weights[i]) * dtype_bytes(s->dtypes[i]);
+    return bytes;
+}
+
+static void make_uid(char out[256]) {
+    char host[128] = "worker";
+    gethostname(host, sizeof host - 1);
+    snprintf(out, 256, "%s-%d", host, (int)getpid());
+}
+
+static struct link_options link_options(const struct flags *f, const struct setup *s,
+                                        const char *uid) {
+    const struct model *model = &s->engine.model;
+    return (struct link_options){
+        .socket = {.url = f->connect ? f->connect : f->bind,
+                   .bind = f->bind != NULL,
+                   .insecure = f->insecure},
+        .requests = &s->requests,
+        .engine = &s->engine,
+        .shape = {shape_n_moe(&model->shape), model->shape.n_experts_used},
+        .log = &s->log,
+        .names = s->names,
+        .dtypes = s->dtypes,
+        .uid = uid,
+        .numerics = model->ops->numerics(model->backend),
+        .fingerprint = s->fingerprint,
+        .staging_bytes = f->staging_bytes ? f->staging_bytes : weight_bytes(s),
+        .min_version = f->min_version,
+        .slots = 2 * f->engine.max_rows, // so that rows never wait for the next task
+        .trainer_deadline_s = f->trainer_deadline_s,
+        .drain_timeout_s = f->drain_timeout_s,
+    };
+}
+
+static int run_link(struct setup *s, struct link *link, struct resident *resident,
+                    struct signals *signals, int *status, struct error *err) {
+    struct loop loop = {
+        .engine = &s->engine, .verify = &s->verify, .port = link_port(link, resident)};
+    start_signals(signals, link);
+    link_start(link);
+    int failed = loop_run(&loop, err);
+    stop_signals(signals);
+    *status = link_close(&link);
+    return failed;
+}
+
+static int serve(struct flags *f, int *status, struct error *err) {
+    struct setup s;
+    struct resident resident;
+    struct signals signals = {0};
+    char uid[256];
+    if (!f->connect == !f->bind)
+        return error_set(err, ERROR_USAGE, "Expected exactly one of --connect and --bind.");
+    block_signals(&signals);
+    if (setup_open(&s, &f->engine, false, err)) return -1;
+    resident_open(&resident, s.names, s.dtypes, s.engine.model.backend);
+    make_uid(uid);
+    const struct link_options options = link_options(f, &s, uid);
+    const struct link_state state = {.digest = resident.digest};
+    struct link *link = link_open(&options, &state, err);
+    int failed = link ? 0 : -1;
+    if (link) {
+        log_say(&s.log, LOG_INFO, "%s %s, weights %016llx", f->bind ? "bound to" : "trainer at",
+                link_url(link), (unsigned long long)resident.digest);
+        failed = run_link(&s, link, &resident, &signals, status, err);
+    }
+    resident_close(&resident);
+    setup_close(&s);
+    return failed;
+}
+
+int command_serve(int argc, char **argv) {
+    struct flags f = {
+        .engine = engine_flags_defaults(), .trainer_deadline_s = 900, .drain_timeout_s = 60};
+    struct flag table[SETUP_MAX_FLAGS];
+    struct error err = {0};
+    bool help;
+    int n = fill_table(&f, table), status = 0;
+    int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
+    if (!failed && help)
+        flags_print_help(stdout, usage, table, n);
+    else if (failed || serve(&f, &status, &err)) {
+        fprintf(stderr, "stampede serve: %s\n", err.text);
+        status = exit_status(&err);
+    }
+    flag_list_free(&f.engine.verifiers);
+    return status;
+}

@@ -1,0 +1,50 @@
+// What the I/O thread tells the engine's thread: a queue of events, in order.
+#ifndef WORKER_SESSION_INBOX_H
+#define WORKER_SESSION_INBOX_H
+
+#include <pthread.h>
+
+#include "worker/session/task.h"
+#include "worker/weights/update.h"
+
+enum event_kind {
+    EVENT_TASK,    // `task`, to be added
+    EVENT_CANCEL,  // samples first .. first + n - 1 of group `serial` (n 0: all)
+    EVENT_UPDATE,  // `update` is staged: apply it before the next step
+    EVENT_FORGET,  // the session is over: end everything, nobody waits for it
+    EVENT_DRAIN,   // start nothing more
+    EVENT_PREEMPT, // the time to drain is over
+    EVENT_STOP,    // end the loop
+};
+
+struct event {
+    enum event_kind kind;
+    struct task *task;     // owned
+    struct update *update; // owned
+    uint64_t serial;
+    int first, n;
+    struct event *next;
+};
+
+struct inbox {
+    pthread_mutex_t lock;
+    pthread_cond_t filled;
+    struct event *first, **last;
+};
+
+void inbox_open(struct inbox *inbox);
+void inbox_close(struct inbox *inbox); // frees what nobody took
+
+// From any thread. `event` is copied; what it owns is now the queue's.
+void inbox_put(struct inbox *inbox, const struct event *event);
+
+// All events so far, oldest first, as a list to be freed one by one with event_free; waits up to
+// `wait_ms` for the first. NULL: none came.
+struct event *inbox_take(struct inbox *inbox, int wait_ms);
+
+bool inbox_has(struct inbox *inbox); // whether an event waits
+
+// Frees the event and what it still owns (set the pointer to NULL to keep that). Returns the next.
+struct event *event_free(struct event *event);
+
+#endif

@@ -1,0 +1,304 @@
+#include "worker/session/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "protocol/base/clock.h"
+#include "worker/session/link_state.h"
+#include "worker/version.h"
+
+enum {
+    TICK_MS = 50,    // the longest sleep: timers are looked at this often
+    HELLO_MS = 1000, // between HELLOs that nobody answers
+    LEAVE_MS = 5000, // what is left of a drain waits for ACKs this long
+};
+
+struct link_state link_snapshot(struct link *l) {
+    pthread_mutex_lock(&l->lock);
+    struct link_state state = l->state;
+    pthread_mutex_unlock(&l->lock);
+    return state;
+}
+
+int link_send(struct link *l, struct message *m, struct error *err) {
+    m->minor = MESSAGE_MINOR;
+    m->run = slice_of(l->run);
+    m->epoch = l->epoch;
+    return socket_send_message(l->socket, m, err) < 0 ? -1 : 0;
+}
+
+void link_finish(struct link *l, enum link_end end, const char *why) {
+    if (l->done) return;
+    log_say(l->options.log, end ? LOG_WARN : LOG_INFO, "leaving: %s", why);
+    l->done = true;
+    l->end = end;
+}
+
+// ---- timers
+
+// Resident types: one for most tensors, and the tensors that differ by name.
+struct exceptions {
+    struct column_texts names;
+    struct buffer dtypes;
+};
+
+static uint8_t wire_dtype(enum dtype t) {
+    return t == DTYPE_F32 ? COLUMN_F32 : t == DTYPE_BF16 ? COLUMN_BF16 : COLUMN_F16;
+}
+
+static enum dtype list_exceptions(const struct link_options *o, struct exceptions *x) {
+    enum dtype common = o->dtypes[0]; // of the embedding
+    for (int i = 0; i < o->names->n; i++) {
+        if (o->dtypes[i] == common) continue;
+        char name[NAMES_MAX_BYTES];
+        names_write(&o->names->weights[i], name);
+        column_texts_add(&x->names, slice_of(name));
+        uint8_t dtype = wire_dtype(o->dtypes[i]);
+        buffer_add(&x->dtypes, &dtype, 1);
+    }
+    return common;
+}
+
+static int send_hello(struct link *l, int64_t now, struct error *err) {
+    const struct link_options *o = &l->options;
+    struct link_state state = link_snapshot(l);
+    struct exceptions x = {0};
+    struct message m = {.type = MESSAGE_HELLO};
+    l->hello_ms = now;
+    m.hello = (struct message_hello){
+        .uid = slice_of(o->uid),
+        .incarnation = l->incarnation,
+        .build = slice_of(version_text()),
+        .numerics = slice_of(o->numerics),
+        .fingerprint = o->fingerprint,
+        .slots = (uint64_t)o->slots,
+        .max_context = (uint32_t)o->requests->max_context,
+        .vocab = (uint32_t)o->requests->vocab,
+        .tied_head = o->names->shape.tied_head,
+        .version = state.version,
+        .digest = state.digest,
+        .dtype = wire_dtype(list_exceptions(o, &x)),
+        .bulk_url = slice_of(o->socket.bind ? socket_bulk_url(l->socket) : "")};
+    if (x.dtypes.len) {
+        m.hello.exception_names = column_texts_bytes(&x.names);
+        m.hello.exception_offsets = column_texts_offsets(&x.names);
+        m.hello.exception_dtypes = column_of(COLUMN_U8, x.dtypes.ptr, x.dtypes.len);
+    }
+    int failed = link_send(l, &m, err);
+    column_texts_free(&x.names);
+    buffer_free(&x.dtypes);
+    return failed;
+}
+
+static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
+    struct link_state s = link_snapshot(l);
+    int64_t age = s.n_samples && s.counters.last_step_ms ? now - s.counters.last_step_ms : 0;
+    struct message m = {.type = MESSAGE_HEARTBEAT};
+    m.heartbeat = (struct message_heartbeat){
+        .n_rows = (uint32_t)s.n_rows,
+        .n_waiting = (uint32_t)(s.n_samples - s.n_rows),
+        .n_unacked = (uint32_t)l->outbox.n_unacked,
+        .n_tokens = s.counters.n_output_tokens,
+        .n_steps = s.counters.n_steps,
+        .step_age_ms = (uint64_t)(age > 0 ? age : 0),
+        .version = s.version,
+        .draining = l->draining,
+    };
+    l->beat_ms = now;
+    return link_send(l, &m, err);
+}
+
+static int send_credit(struct link *l, struct error *err) {
+    struct message m = {.type = MESSAGE_CREDIT, .credit = {.slots = l->credit}};
+    if (l->draining || l->credit == l->sent_credit) return 0;
+    l->sent_credit = l->credit;
+    return link_send(l, &m, err);
+}
+
+static void lose_session(struct link *l) {
+    const struct event forget = {.kind = EVENT_FORGET};
+    log_say(l->options.log, LOG_WARN, "the trainer was not heard for %d ms", l->lost_ms);
+    l->joined = false;
+    link_weights_abort(l, 0);
+    inbox_put(&l->inbox, &forget);
+}
+
+static int run_timers(struct link *l, int64_t now, struct error *err) {
+    if (l->joined && now - l->heard_ms > l->lost_ms) lose_session(l);
+    if (l->joined) {
+        l->trainer_ms = now;
+        if (now - l->beat_ms >= l->heartbeat_ms && send_heartbeat(l, now, err)) return -1;
+        if (send_credit(l, err)) return -1;
+        if (outbox_send(&l->outbox, l->socket, now, err)) return -1;
+        return link_weights_pump(l, now, err);
+    }
+    if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
+        link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
+    if (!l->draining && now - l->hello_ms >= HELLO_MS) return send_hello(l, now, err);
+    return 0;
+}
+
+// ---- draining
+
+static int start_drain(struct link *l, int64_t now, struct error *err) {
+    const struct event drain = {.kind = EVENT_DRAIN};
+    struct message m = {.type = MESSAGE_DRAIN, .drain = {.reason = slice_of("asked to stop")}};
+    log_say(l->options.log, LOG_INFO, "draining: rows in flight have %d s",
+            l->options.drain_timeout_s);
+    l->draining = true;
+    l->drain_ms = now;
+    inbox_put(&l->inbox, &drain);
+    return l->joined ? link_send(l, &m, err) : 0;
+}
+
+static bool nothing_left(struct link *l) {
+    pthread_mutex_lock(&l->lock);
+    bool empty = l->engine_empty && !l->given;
+    pthread_mutex_unlock(&l->lock);
+    return empty && !l->outbox.n_unacked;
+}
+
+static int say_bye(struct link *l, struct error *err) {
+    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of("drained")}};
+    return l->joined ? link_send(l, &m, err) : 0;
+}
+
+static int run_drain(struct link *l, int64_t now, struct error *err) {
+    const struct event preempt = {.kind = EVENT_PREEMPT};
+    int64_t end = l->drain_ms + 1000 * (int64_t)l->options.drain_timeout_s;
+    if (!l->draining && atomic_load(&l->n_signals) && start_drain(l, now, err)) return -1;
+    if (!l->draining) return 0;
+    if (!l->preempted && (now >= end || !l->joined)) {
+        l->preempted = true;
+        inbox_put(&l->inbox, &preempt);
+    }
+    if (nothing_left(l) || !l->joined || now >= end + LEAVE_MS) {
+        if (say_bye(l, err)) return -1;
+        link_finish(l, LINK_DRAINED, "drained");
+    }
+    return 0;
+}
+
+// ---- the thread
+
+static void take_given(struct link *l) {
+    pthread_mutex_lock(&l->lock);
+    struct sample *list = l->given;
+    l->given = NULL;
+    l->last_given = &l->given;
+    pthread_mutex_unlock(&l->lock);
+    const struct outbox_session session = {slice_of(l->run), l->epoch};
+    uint64_t current = atomic_load(&l->session);
+    for (struct sample *s = list, *next; s; s = next) {
+        next = s->next;
+        // Nobody waits for what an older session began and did not finish.
+        bool useless = s->task->session != current &&
+                       (s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED);
+        if (useless || !s->task->session)
+            sample_free(&s);
+        else
+            outbox_add(&l->outbox, &session, s);
+    }
+}
+
+static int turn(struct link *l, struct error *err) {
+    struct message *m = NULL;
+    int got = socket_receive(l->socket, &m, TICK_MS, err);
+    if (got < 0) return -1;
+    int failed = got ? link_handle(l, m, err) : 0;
+    message_free(&m);
+    if (failed) return -1;
+    int64_t now = clock_ms();
+    take_given(l);
+    if (run_timers(l, now, err)) return -1;
+    return run_drain(l, now, err);
+}
+
+static bool is_over(struct link *l) {
+    pthread_mutex_lock(&l->lock);
+    bool failed = l->engine_failed;
+    pthread_mutex_unlock(&l->lock);
+    return failed || l->done || atomic_load(&l->n_signals) > 1;
+}
+
+static void *run(void *arg) {
+    struct link *l = arg;
+    struct error err = {0};
+    while (!is_over(l))
+        if (turn(l, &err)) {
+            log_say(l->options.log, LOG_ERROR, "%s", err.text);
+            link_finish(l, LINK_IO, "the sockets failed");
+        }
+    if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
+    const struct event stop = {.kind = EVENT_STOP};
+    inbox_put(&l->inbox, &stop);
+    return NULL;
+}
+
+struct link *link_open(const struct link_options *options, const struct link_state *state,
+                       struct error *err) {
+    struct link *l = memory_new(1, sizeof *l);
+    l->options = *options;
+    l->state = *state;
+    l->last_given = &l->given;
+    l->engine_empty = true;
+    l->heartbeat_ms = MESSAGE_HEARTBEAT_MS;
+    l->lost_ms = MESSAGE_LOST_MS;
+    l->end = LINK_IO;
+    pthread_mutex_init(&l->lock, NULL);
+    inbox_open(&l->inbox);
+    outbox_open(&l->outbox, &options->shape);
+    if (getrandom(&l->incarnation, sizeof l->incarnation, 0) < 0)
+        l->incarnation = (uint64_t)clock_us();
+    l->trainer_ms = clock_ms();
+    l->hello_ms = l->trainer_ms - HELLO_MS;
+    l->socket = socket_open(&options->socket, err);
+    if (!l->socket) link_close(&l);
+    return l;
+}
+
+void link_start(struct link *l) {
+    l->started = pthread_create(&l->thread, NULL, run, l) == 0;
+    if (!l->started) {
+        const struct event stop = {.kind = EVENT_STOP};
+        log_say(l->options.log, LOG_ERROR, "The I/O thread could not be started.");
+        inbox_put(&l->inbox, &stop);
+    }
+}
+
+const char *link_url(const struct link *l) {
+    return socket_url(l->socket);
+}
+
+void link_signal(struct link *l) {
+    atomic_fetch_add(&l->n_signals, 1);
+    socket_wake(l->socket);
+}
+
+int link_close(struct link **link) {
+    struct link *l = *link;
+    if (!l) return 0;
+    if (l->started) {
+        pthread_mutex_lock(&l->lock);
+        l->engine_failed = true; // the loop is over, however it ended
+        pthread_mutex_unlock(&l->lock);
+        socket_wake(l->socket);
+        pthread_join(l->thread, NULL);
+    }
+    int end = (int)l->end;
+    while (l->given) {
+        struct sample *next = l->given->next;
+        sample_free(&l->given);
+        l->given = next;
+    }
+    free(l->side);
+    update_free(&l->update);
+    outbox_close(&l->outbox);
+    inbox_close(&l->inbox);
+    socket_close(&l->socket);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+    *link = NULL;
+    return end;
+}

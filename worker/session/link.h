@@ -1,0 +1,69 @@
+// The worker's end of a session with the trainer: one thread that owns the sockets.
+//
+// It turns messages into events for the engine's thread (inbox), and samples of the engine into
+// RESULTs that are sent until they are acknowledged (outbox). It drives weight updates up to the
+// point where the engine applies them. Everything it shares with the engine's thread goes through
+// the inbox, link_give and link_publish.
+#ifndef WORKER_SESSION_LINK_H
+#define WORKER_SESSION_LINK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "protocol/socket.h"
+#include "worker/log.h"
+#include "worker/loop.h"
+#include "worker/session/inbox.h"
+#include "worker/session/outbox.h"
+#include "worker/session/request.h"
+#include "worker/weights/resident.h"
+
+// What the engine's thread publishes after each turn, for HEARTBEAT and HELLO.
+struct link_state {
+    uint64_t version, digest; // served now
+    uint64_t applied_update;  // the last update that was applied, 0: none
+    struct engine_counters counters;
+    int n_rows, n_samples; // rows that run, samples that did not end
+};
+
+struct link_options {
+    struct socket_options socket;
+    const struct request_context *requests;
+    const struct engine *engine; // for engine_check alone
+    struct output_shape shape;
+    const struct log *log;
+    const struct names *names;
+    const enum dtype *dtypes;
+    const char *uid, *numerics;
+    uint64_t fingerprint, staging_bytes, min_version;
+    int slots;
+    int trainer_deadline_s, drain_timeout_s;
+};
+
+struct link;
+
+// Why the link ended: an exit status of interface.md.
+enum link_end {
+    LINK_RUN_COMPLETE = 0,
+    LINK_NO_TRAINER = 69,
+    LINK_IO = 74,
+    LINK_DRAINED = 75,
+    LINK_REFUSED = 78
+};
+
+// Opens the sockets; link_start starts the thread. `state` is what is served at start.
+struct link *link_open(const struct link_options *options, const struct link_state *state,
+                       struct error *err);
+void link_start(struct link *l);
+const char *link_url(const struct link *l); // of the control socket
+
+// The engine's side, a port of the loop.
+struct port link_port(struct link *l, struct resident *resident);
+
+// A signal to drain came (async-signal safe and from any thread); the second one ends at once.
+void link_signal(struct link *l);
+
+// Waits for the thread and frees everything. Returns enum link_end.
+int link_close(struct link **l);
+
+#endif

@@ -1,0 +1,148 @@
+// What each message does.
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "protocol/base/clock.h"
+#include "worker/session/link_state.h"
+
+static bool same_session(const struct link *l, const struct message *m) {
+    return slice_is(m->run, l->run) && m->epoch == l->epoch;
+}
+
+// A trainer that was left behind by a newer one must not be obeyed: its epoch is older.
+static bool is_fenced(const struct link *l, const struct message *m) {
+    return slice_is(m->run, l->run) && m->epoch < l->epoch;
+}
+
+static int welcome(struct link *l, const struct message *m, struct error *err) {
+    const struct message_welcome *w = &m->welcome;
+    const struct event forget = {.kind = EVENT_FORGET};
+    if (is_fenced(l, m)) {
+        log_say(l->options.log, LOG_WARN, "a trainer of epoch %llu was refused: %llu was seen",
+                (unsigned long long)m->epoch, (unsigned long long)l->epoch);
+        return 0;
+    }
+    if (!same_session(l, m))
+        outbox_close(&l->outbox); // results are of no use to another run or epoch
+    else
+        outbox_resend_all(&l->outbox);
+    snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
+    l->epoch = m->epoch;
+    inbox_put(&l->inbox, &forget);
+    atomic_fetch_add(&l->session, 1);
+    l->joined = true;
+    l->credit = l->sent_credit = (uint64_t)l->options.slots;
+    if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
+    if (w->lost_ms) l->lost_ms = (int)(w->lost_ms < 3600000 ? w->lost_ms : 3600000);
+    link_weights_abort(l, 0);
+    log_say(l->options.log, LOG_INFO, "joined run '%s', epoch %llu", l->run,
+            (unsigned long long)l->epoch);
+    if (l->options.socket.bind || !w->bulk_url.len) return 0;
+    char url[1024];
+    snprintf(url, sizeof url, "%.*s", (int)(w->bulk_url.len < 1000 ? w->bulk_url.len : 1000),
+             w->bulk_url.ptr);
+    struct error why = {0};
+    if (socket_connect_bulk(l->socket, url, &why)) {
+        // Without the bulk socket an update fails, and says so; generation goes on.
+        log_say(l->options.log, LOG_ERROR, "the trainer's bulk address: %s", why.text);
+    }
+    (void)err;
+    return 0;
+}
+
+static void refused(struct link *l, const struct message_refuse *m) {
+    char why[512];
+    snprintf(why, sizeof why, "the trainer refused this worker: %.*s", SLICE_ARG(m->error));
+    if (m->code == REFUSAL_NO_SESSION || m->code == REFUSAL_EPOCH) {
+        const struct event forget = {.kind = EVENT_FORGET};
+        log_say(l->options.log, LOG_WARN, "%s; joining again", why);
+        if (l->joined) inbox_put(&l->inbox, &forget);
+        l->joined = false;
+        l->hello_ms = 0;
+        return;
+    }
+    link_finish(l, LINK_REFUSED, why);
+}
+
+static void take_task(struct link *l, const struct message_task *m) {
+    struct error err = {0};
+    struct event event = {.kind = EVENT_TASK};
+    event.task = request_from_message(l->options.requests, m, clock_ms(), &err);
+    if (event.task && engine_check(l->options.engine, event.task, &err)) task_free(&event.task);
+    if (!event.task) {
+        const struct outbox_session session = {slice_of(l->run), l->epoch};
+        log_say(l->options.log, LOG_WARN, "task of group %llu refused: %s",
+                (unsigned long long)m->serial, err.text);
+        outbox_refuse(&l->outbox, &session, m, &err);
+        return;
+    }
+    event.task->session = atomic_load(&l->session);
+    if (event.task->min_version < l->options.min_version)
+        event.task->min_version = l->options.min_version;
+    pthread_mutex_lock(&l->lock);
+    l->engine_empty = false; // until the engine says so again
+    pthread_mutex_unlock(&l->lock);
+    inbox_put(&l->inbox, &event);
+}
+
+static void take_cancel(struct link *l, const struct message_cancel *m) {
+    struct event event = {.kind = EVENT_CANCEL, .serial = m->serial};
+    event.first = m->first > INT_MAX / 2 ? INT_MAX / 2 : (int)m->first;
+    event.n = m->n > INT_MAX / 2 ? INT_MAX / 2 : (int)m->n;
+    inbox_put(&l->inbox, &event);
+}
+
+static void lost_messages(struct link *l) {
+    const struct event forget = {.kind = EVENT_FORGET};
+    log_say(l->options.log, LOG_WARN, "messages of the trainer were lost; joining again");
+    l->joined = false;
+    l->hello_ms = 0;
+    inbox_put(&l->inbox, &forget);
+}
+
+static int handle_joined(struct link *l, const struct message *m, struct error *err) {
+    switch (m->type) {
+    case MESSAGE_TASK:
+        take_task(l, &m->task);
+        return 0;
+    case MESSAGE_CANCEL:
+        take_cancel(l, &m->cancel);
+        return 0;
+    case MESSAGE_ACK:
+        l->credit += (uint64_t)outbox_ack(&l->outbox, m->ack.result);
+        return 0;
+    case MESSAGE_DRAIN:
+        atomic_store(&l->n_signals, 1);
+        return 0;
+    case MESSAGE_BYE:
+        if (m->bye.code == BYE_RUN_COMPLETE)
+            link_finish(l, LINK_RUN_COMPLETE, "the run is complete");
+        else
+            lost_messages(l); // the trainer left; another may come
+        return 0;
+    case MESSAGE_WEIGHTS_BEGIN:
+        return link_weights_begin(l, &m->weights_begin, err);
+    case MESSAGE_WEIGHTS_CHUNK:
+        return link_weights_chunk(l, &m->weights_chunk, err);
+    case MESSAGE_WEIGHTS_COMMIT:
+        return link_weights_commit(l, m->weights_commit.update, err);
+    case MESSAGE_WEIGHTS_ABORT:
+        link_weights_abort(l, m->weights_abort.update);
+        return 0;
+    default:
+        return 0; // HEARTBEAT says only that the trainer is there
+    }
+}
+
+int link_handle(struct link *l, const struct message *m, struct error *err) {
+    if (m->type == MESSAGE_WELCOME) {
+        l->heard_ms = clock_ms();
+        return welcome(l, m, err);
+    }
+    if (m->type == MESSAGE_REFUSE) return refused(l, &m->refuse), 0;
+    if (!l->joined || !same_session(l, m)) return 0;
+    l->heard_ms = clock_ms();
+    if (m->lost_before) return lost_messages(l), 0;
+    return handle_joined(l, m, err);
+}

@@ -1,0 +1,54 @@
+// The insides of a link, shared by the files that make it: link.c (the thread and its timers),
+// link_receive.c (what each message does), link_weights.c (updates), link_port.c (engine's side).
+#ifndef WORKER_SESSION_LINK_STATE_H
+#define WORKER_SESSION_LINK_STATE_H
+
+#include "worker/session/link.h"
+
+struct link {
+    struct link_options options;
+    struct socket *socket;
+    pthread_t thread;
+    bool started;
+    struct inbox inbox;
+    atomic_int n_signals;
+    void *side; // of link_port, owned
+
+    // Shared with the engine's thread, under `lock`.
+    pthread_mutex_t lock;
+    struct link_state state;
+    struct sample *given, **last_given; // samples to be sent
+    bool engine_failed, engine_empty;   // the loop ended with an error; all tasks have left
+    atomic_ullong session;              // counts HELLOs that were answered
+
+    // The I/O thread's own.
+    struct outbox outbox;
+    uint64_t incarnation;
+    bool joined, draining, preempted, done;
+    enum link_end end;
+    char run[MESSAGE_MAX_RUN + 1];
+    uint64_t epoch;
+    uint64_t credit; // samples that may have been sent since WELCOME
+    int heartbeat_ms, lost_ms;
+    int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
+    uint64_t sent_credit;
+    struct update *update;     // being staged, or staged and waiting for COMMIT
+    uint64_t update_committed; // handed to the engine, not reported yet; 0: none
+    bool staged_reported;
+};
+
+struct link_state link_snapshot(struct link *l);
+
+// Sends a message of the session; one that cannot be sent now is lost, as on a broken connection.
+int link_send(struct link *l, struct message *m, struct error *err);
+void link_finish(struct link *l, enum link_end end, const char *why);
+
+int link_handle(struct link *l, const struct message *m, struct error *err); // one message
+
+int link_weights_begin(struct link *l, const struct message_weights_begin *m, struct error *err);
+int link_weights_chunk(struct link *l, const struct message_weights_chunk *m, struct error *err);
+int link_weights_commit(struct link *l, uint64_t update, struct error *err);
+void link_weights_abort(struct link *l, uint64_t update);
+int link_weights_pump(struct link *l, int64_t now_ms, struct error *err); // pulls and statuses
+
+#endif

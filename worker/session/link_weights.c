@@ -1,0 +1,80 @@
+// Weight updates as the I/O thread drives them: offer, pull, stage, commit, report.
+#include <string.h>
+
+#include "worker/session/link_state.h"
+
+static int report(struct link *l, uint64_t update, enum message_phase phase, const char *tensor,
+                  const char *why, struct error *err) {
+    struct link_state state = link_snapshot(l);
+    struct message m = {.type = MESSAGE_WEIGHTS_STATUS};
+    m.weights_status = (struct message_weights_status){.update = update,
+                                                       .phase = phase,
+                                                       .version = state.version,
+                                                       .digest = state.digest,
+                                                       .tensor = slice_of(tensor),
+                                                       .error = slice_of(why)};
+    if (phase == PHASE_FAILED) log_say(l->options.log, LOG_WARN, "weight update failed: %s", why);
+    return link_send(l, &m, err);
+}
+
+int link_weights_begin(struct link *l, const struct message_weights_begin *m, struct error *err) {
+    char tensor[NAMES_MAX_BYTES];
+    struct error why = {0};
+    if (l->update && update_id(l->update) == m->update) return 0; // offered again
+    if (l->update_committed == m->update && m->update) return 0;
+    link_weights_abort(l, 0);
+    const struct update_target target = {.names = l->options.names,
+                                         .dtypes = l->options.dtypes,
+                                         .version = link_snapshot(l).version,
+                                         .staging_bytes = l->options.staging_bytes};
+    l->staged_reported = false;
+    if (update_begin(m, &target, &l->update, tensor, &why))
+        return report(l, m->update, PHASE_FAILED, tensor, why.text, err);
+    log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
+            (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
+    return 0;
+}
+
+int link_weights_chunk(struct link *l, const struct message_weights_chunk *m, struct error *err) {
+    char tensor[NAMES_MAX_BYTES];
+    struct error why = {0};
+    if (!l->update || update_id(l->update) != m->update) return 0;
+    if (!update_chunk(l->update, m, tensor, &why)) return 0;
+    update_free(&l->update);
+    return report(l, m->update, PHASE_FAILED, tensor, why.text, err);
+}
+
+int link_weights_commit(struct link *l, uint64_t update, struct error *err) {
+    if (l->update_committed == update) return 0; // said again; the answer is on its way
+    if (!l->update || update_id(l->update) != update || !update_is_staged(l->update))
+        return report(l, update, PHASE_FAILED, "", "This update is not staged here.", err);
+    const struct event apply = {.kind = EVENT_UPDATE, .update = l->update};
+    l->update = NULL;
+    l->update_committed = update;
+    inbox_put(&l->inbox, &apply);
+    return 0;
+}
+
+void link_weights_abort(struct link *l, uint64_t update) {
+    if (l->update && (!update || update_id(l->update) == update)) update_free(&l->update);
+}
+
+static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
+    struct message m = {.type = MESSAGE_WEIGHTS_PULL};
+    while (update_next_pull(l->update, now_ms, &m.weights_pull))
+        if (link_send(l, &m, err)) return -1;
+    return 0;
+}
+
+int link_weights_pump(struct link *l, int64_t now_ms, struct error *err) {
+    if (l->update_committed && link_snapshot(l).applied_update == l->update_committed) {
+        uint64_t update = l->update_committed;
+        l->update_committed = 0;
+        if (report(l, update, PHASE_APPLIED, "", "", err)) return -1;
+    }
+    if (!l->update) return 0;
+    if (send_pulls(l, now_ms, err)) return -1;
+    if (l->staged_reported || !update_is_staged(l->update)) return 0;
+    l->staged_reported = true;
+    return report(l, update_id(l->update), PHASE_STAGED, "", "", err);
+}

@@ -1,0 +1,48 @@
+// Results on their way out: encoded once, sent, and kept until the trainer acknowledges them.
+// Belongs to the I/O thread.
+#ifndef WORKER_SESSION_OUTBOX_H
+#define WORKER_SESSION_OUTBOX_H
+
+#include "protocol/messages.h"
+#include "protocol/socket.h"
+#include "worker/session/output.h"
+#include "worker/session/task.h"
+
+struct result; // encoded, not acknowledged
+
+struct outbox {
+    struct result *first, **last;
+    uint64_t next_result;
+    struct output_shape shape;
+    int n_unacked;
+    uint64_t n_resent;
+};
+
+void outbox_open(struct outbox *o, const struct output_shape *shape);
+void outbox_close(struct outbox *o); // drops everything
+
+// Whose results these are: they are of no use to another run or epoch.
+struct outbox_session {
+    struct slice run;
+    uint64_t epoch;
+};
+
+// Encodes a sample's RESULT and frees the sample. A sample that does not fit into a message (too
+// many routed experts) is answered as an error instead.
+void outbox_add(struct outbox *o, const struct outbox_session *session, struct sample *sample);
+
+// Answers a TASK that was refused: all its samples end with finish reason `error`.
+void outbox_refuse(struct outbox *o, const struct outbox_session *session,
+                   const struct message_task *m, const struct error *why);
+
+// Sends what is new and, again, what has waited for an ACK since MESSAGE_RESEND_MS. Stops when the
+// socket is full.
+int outbox_send(struct outbox *o, struct socket *socket, int64_t now_ms, struct error *err);
+
+// Forgets the result. Returns the number of samples it had, 0 when it is not known (any more).
+int outbox_ack(struct outbox *o, uint64_t result);
+
+// A new session of the same run and epoch: everything is sent again.
+void outbox_resend_all(struct outbox *o);
+
+#endif
