@@ -147,7 +147,9 @@ static void plan_row(struct scheduler *s, int32_t i) {
     struct cache_seq seq = row_seq(s, row);
     int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + 1) - seq.n_pages;
     int32_t n_free = cache_n_free_pages(s->cache), spare = s->plan.n_rows / 2 + 1;
-    bool wait = i > 0 && seq.n_away > 0 && n_free < seq.n_away + n_new + spare;
+    // While an older row waits for pages, this one can do without more or waits too.
+    bool wait = s->plan.n_rows < i && n_new + seq.n_away > 0;
+    wait = wait || (i > 0 && seq.n_away > 0 && n_free < seq.n_away + n_new + spare);
     if (wait || (n_new > 0 && scheduler_room(s, i, 0).low < n_new)) {
         if (seq.awake) cache_park_seq(s->cache, row->seq);
         return;

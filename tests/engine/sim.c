@@ -1,0 +1,314 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "protocol/base/memory.h"
+#include "tests/engine/sim.h"
+
+enum { JUNK = -1 };
+
+uint32_t sim_draw(uint64_t *state, uint32_t n) {
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)((*state >> 33) % n);
+}
+
+void sim_open(struct sim *sim, const struct scheduler_options *o, uint64_t seed) {
+    struct error err;
+    size_t n_conv = (size_t)(o->max_rows + o->max_prefixes), page = (size_t)o->page_tokens;
+    *sim = (struct sim){.options = *o, .seed = seed, .version = o->version};
+    sim->scheduler = scheduler_open(o, &err);
+    assert_non_null(sim->scheduler);
+    sim->pages = memory_new((size_t)o->n_pages * page, sizeof *sim->pages);
+    sim->arena = memory_new((size_t)o->suspend_pages * page, sizeof *sim->arena);
+    sim->conv = memory_new(n_conv, sizeof *sim->conv);
+    sim->arena_conv = memory_new((size_t)o->suspend_slots, sizeof *sim->arena_conv);
+    sim->books = memory_new(SIM_MAX_TASKS, sizeof *sim->books);
+    sim->slots = memory_new((size_t)o->max_rows, sizeof *sim->slots);
+}
+
+void sim_close(struct sim *sim) {
+    scheduler_free(&sim->scheduler);
+    assert_null(sim->scheduler);
+    free(sim->pages);
+    free(sim->arena);
+    free(sim->conv);
+    free(sim->arena_conv);
+    free(sim->books);
+    free(sim->slots);
+}
+
+void sim_check(const struct sim *sim) {
+    const char *wrong = scheduler_check(sim->scheduler);
+    if (wrong) fail_msg("%s", wrong);
+}
+
+static void move(int64_t *to, int64_t *from, int32_t n, bool keep) {
+    for (int32_t i = 0; i < n; i++) {
+        to[i] = from[i];
+        if (!keep) from[i] = JUNK; // what was moved away must not be read again
+    }
+}
+
+static void trace(struct sim *sim, int64_t a, int64_t b, int64_t c) {
+    sim->trace = ((sim->trace * 31 + (uint64_t)a) * 31 + (uint64_t)b) * 31 + (uint64_t)c;
+}
+
+static void execute(struct sim *sim, const struct cache_op *op) {
+    int32_t n = sim->options.page_tokens;
+    int64_t *page_to = sim->pages + (int64_t)op->to * n;
+    int64_t *page_from = sim->pages + (int64_t)op->from * n;
+    sim->n_ops[op->kind]++;
+    trace(sim, op->kind, op->from, op->to);
+    switch (op->kind) {
+    case CACHE_PAGE_COPY:
+        move(page_to, page_from, n, true);
+        break;
+    case CACHE_PAGE_SUSPEND:
+        move(sim->arena + (int64_t)op->to * n, page_from, n, false);
+        break;
+    case CACHE_PAGE_RESUME:
+        move(page_to, sim->arena + (int64_t)op->from * n, n, false);
+        break;
+    case CACHE_CONV_CLEAR:
+        sim->conv[op->to] = 0;
+        break;
+    case CACHE_CONV_COPY:
+        move(&sim->conv[op->to], &sim->conv[op->from], 1, true);
+        break;
+    case CACHE_CONV_SUSPEND:
+        move(&sim->arena_conv[op->to], &sim->conv[op->from], 1, false);
+        break;
+    case CACHE_CONV_RESUME:
+        move(&sim->conv[op->to], &sim->arena_conv[op->from], 1, false);
+        break;
+    }
+}
+
+// The segment's sequence sees its own history, and nobody else sees what it writes.
+static void compute(struct sim *sim, const struct segment *g, struct history *h) {
+    int32_t n = sim->options.page_tokens, end = g->position + g->n_tokens;
+    assert_int_equal(h->n, g->position);
+    trace(sim, g->row, g->position, g->n_tokens);
+    assert_in_range(g->n_pages, (end + n - 1) / n, SIM_MAX_CONTEXT);
+    for (int32_t p = 0; p < h->n; p++)
+        assert_int_equal(sim->pages[(int64_t)g->pages[p / n] * n + p % n], h->values[p]);
+    assert_int_equal(sim->conv[g->conv_slot], h->n ? h->values[h->n - 1] : 0);
+    for (; h->n < end; h->n++) {
+        int32_t page = g->pages[h->n / n];
+        assert_int_equal(cache_page_holders(scheduler_cache(sim->scheduler), page), 1);
+        h->values[h->n] = ++sim->counter;
+        sim->pages[(int64_t)page * n + h->n % n] = sim->counter;
+        sim->conv[g->conv_slot] = sim->counter;
+    }
+}
+
+static void check_start_order(const struct sim *sim, const struct book *book, int32_t sample) {
+    for (int32_t i = 0; i < sample; i++) assert_int_not_equal(book->samples[i], WAITING);
+    if (sim->restarted) return;
+    for (const struct book *b = sim->books; b < book; b++)
+        for (int32_t i = 0; b->open && b->task.max_new_tokens > 0 && i < b->task.n_samples; i++)
+            assert_int_not_equal(b->samples[i], WAITING);
+}
+
+static int32_t row_limit(const struct sim *sim, const struct scheduler_task *t) {
+    int32_t n = t->n_prompt - 1 + t->max_new_tokens;
+    return n < sim->options.max_context ? n : sim->options.max_context;
+}
+
+static void compute_row(struct sim *sim, const struct segment *g) {
+    struct slot *slot = &sim->slots[g->row];
+    struct book *book = g->user;
+    int32_t sample = g->sample - book->task.first_sample;
+    assert_int_equal(g->n_tokens, 1);
+    assert_int_equal(g->is_first, slot->book == NULL);
+    if (g->is_first) {
+        check_start_order(sim, book, sample);
+        assert_int_equal(book->samples[sample], WAITING);
+        assert_int_equal(book->prefix.n, book->task.n_prompt - 1);
+        if (book->prefix.n > 0) assert_int_equal(book->prefix.version, sim->version);
+        book->samples[sample] = LIVE;
+        *slot = (struct slot){book, sample, ++sim->n_started, book->prefix};
+    }
+    assert_ptr_equal(slot->book, book);
+    assert_int_equal(slot->sample, sample);
+    assert_int_equal(g->is_last, g->position + 1 == row_limit(sim, &book->task));
+    compute(sim, g, &slot->history);
+}
+
+static void compute_prefix(struct sim *sim, const struct segment *g) {
+    struct book *book = g->user;
+    assert_int_equal(g->is_first, g->position == 0);
+    assert_int_equal(g->is_last, g->position + g->n_tokens == book->task.n_prompt - 1);
+    assert_true(g->n_tokens >= 1);
+    if (g->is_first) book->prefix = (struct history){.version = sim->version};
+    assert_int_equal(book->prefix.version, sim->version);
+    sim->n_prefilled += g->n_tokens;
+    compute(sim, g, &book->prefix);
+}
+
+static void close_book(struct sim *sim, struct book *book) {
+    book->open = false;
+    for (int32_t i = 0; i < book->task.n_samples; i++)
+        if (book->samples[i] != DONE) book->samples[i] = CANCELLED;
+    for (int32_t i = 0; i < sim->options.max_rows; i++)
+        if (sim->slots[i].book == book) sim->slots[i].book = NULL;
+}
+
+static void finish_row(struct sim *sim, int32_t row) {
+    struct book *book = sim->slots[row].book;
+    book->samples[sim->slots[row].sample] = DONE;
+    sim->slots[row].book = NULL;
+    int32_t n_left = 0;
+    for (int32_t i = 0; i < book->task.n_samples; i++) n_left += book->samples[i] != DONE;
+    if (n_left == 0) book->open = false;
+}
+
+// The plan's order and bounds; the oldest row is in every plan.
+static void check_plan(const struct sim *sim, const struct plan *plan) {
+    const struct slot *oldest = NULL;
+    for (int32_t i = 0; i < sim->options.max_rows; i++) {
+        const struct slot *s = &sim->slots[i];
+        if (s->book && (!oldest || s->start < oldest->start)) oldest = s;
+    }
+    if (oldest) assert_ptr_equal(&sim->slots[plan->segments[0].row], oldest);
+    int32_t n_tokens = 0, n_prompt = 0, n_new = 0, n_live = 0;
+    for (int32_t i = 0; i < sim->options.max_rows; i++) n_live += sim->slots[i].book != NULL;
+    for (int32_t i = 0; i < plan->n_segments; i++) {
+        const struct segment *g = &plan->segments[i];
+        assert_int_equal(g->row >= 0, i < plan->n_rows);
+        n_tokens += g->n_tokens;
+        n_prompt += g->row < 0 ? g->n_tokens : 0;
+        n_new += g->row >= 0 && g->is_first;
+        for (int32_t k = 0; k < i; k++)
+            assert_int_not_equal(g->conv_slot, plan->segments[k].conv_slot);
+    }
+    assert_int_equal(plan->n_tokens, n_tokens);
+    // While a row waits, nothing new begins and no prompt takes pages from it.
+    if (n_new + n_prompt > 0) assert_int_equal(plan->n_rows, n_live + n_new);
+    assert_in_range(n_prompt, 0, sim->options.prefill_chunk);
+}
+
+bool sim_step(struct sim *sim) {
+    const struct plan *plan = scheduler_plan(sim->scheduler);
+    int32_t n = plan->n_segments;
+    sim_check(sim);
+    for (size_t i = 0; i < plan->n_ops; i++) execute(sim, &plan->ops[i]);
+    if (n == 0) {
+        assert_int_equal(scheduler_stats(sim->scheduler).n_tasks, 0);
+        return false;
+    }
+    check_plan(sim, plan);
+    for (int32_t i = 0; i < plan->n_rows; i++) compute_row(sim, &plan->segments[i]);
+    for (int32_t i = plan->n_rows; i < n; i++) compute_prefix(sim, &plan->segments[i]);
+    bool *finished = memory_new((size_t)n, sizeof *finished);
+    for (int32_t i = 0; i < n; i++) {
+        const struct segment *g = &plan->segments[i];
+        struct book *book = g->user;
+        finished[i] = g->row >= 0 && sim_draw(&sim->seed, 1000) < sim->finish_per_mille;
+        if (g->row >= 0 && (finished[i] || g->is_last)) finish_row(sim, g->row);
+        if (g->row < 0 && g->is_last && book->task.max_new_tokens == 0) {
+            for (int32_t k = 0; k < book->task.n_samples; k++) book->samples[k] = DONE;
+            book->open = false;
+        }
+    }
+    sim->n_stalled += scheduler_stats(sim->scheduler).n_stalled;
+    scheduler_commit(sim->scheduler, finished);
+    free(finished);
+    sim_check(sim);
+    return true;
+}
+
+void sim_check_counts(const struct sim *sim) {
+    struct scheduler_stats stats = scheduler_stats(sim->scheduler);
+    int32_t n_tasks = 0, n_waiting = 0, n_live = 0;
+    for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++) {
+        n_tasks += b->open;
+        for (int32_t i = 0; i < b->task.n_samples; i++) {
+            n_waiting += b->open && b->samples[i] == WAITING;
+            n_live += b->samples[i] == LIVE;
+        }
+    }
+    assert_int_equal(stats.n_tasks, n_tasks);
+    assert_int_equal(stats.n_waiting, n_waiting);
+    assert_int_equal(stats.n_running + stats.n_stalled + stats.n_suspended, n_live);
+    assert_int_equal(stats.n_free_rows, sim->options.max_rows - n_live);
+}
+
+struct book *sim_add(struct sim *sim, uint64_t serial, int32_t n_prompt, int32_t n_samples,
+                     int32_t max_new_tokens) {
+    struct error err;
+    assert_true(sim->n_books < SIM_MAX_TASKS);
+    struct book *book = &sim->books[sim->n_books];
+    struct scheduler_task task = {
+        .serial = serial,
+        .n_prompt = n_prompt,
+        .first_sample = (int32_t)sim_draw(&sim->seed, 3) * 100,
+        .n_samples = n_samples,
+        .max_new_tokens = max_new_tokens,
+        .user = book,
+    };
+    if (scheduler_check_task(sim->scheduler, &task, &err)) {
+        assert_int_equal(err.code, ERROR_INPUT);
+        return NULL;
+    }
+    *book = (struct book){.task = task, .open = true};
+    book->id = scheduler_add_task(sim->scheduler, &task);
+    sim->n_books++;
+    return book;
+}
+
+static int32_t n_unfinished(const struct book *b) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < b->task.n_samples; i++)
+        n += b->samples[i] == WAITING || b->samples[i] == LIVE;
+    return n;
+}
+
+void sim_cancel(struct sim *sim, const struct book *book, enum sim_cancel how) {
+    int32_t n = 0;
+    for (struct book *b = sim->books; b < sim->books + sim->n_books; b++) {
+        bool meant = how == SIM_CANCEL_TASK    ? b == book
+                     : how == SIM_CANCEL_GROUP ? b->task.serial == book->task.serial
+                                               : true;
+        if (!meant || !b->open) continue;
+        n += n_unfinished(b);
+        close_book(sim, b);
+    }
+    if (how == SIM_CANCEL_TASK)
+        assert_int_equal(scheduler_cancel_task(sim->scheduler, book->id), n);
+    if (how == SIM_CANCEL_GROUP)
+        assert_int_equal(scheduler_cancel_group(sim->scheduler, book->task.serial), n);
+    if (how == SIM_CANCEL_ALL) assert_int_equal(scheduler_cancel_all(sim->scheduler), n);
+}
+
+void sim_restart(struct sim *sim, struct book *book) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < sim->options.max_rows; i++) {
+        if (sim->slots[i].book != book) continue;
+        book->samples[sim->slots[i].sample] = WAITING;
+        sim->slots[i].book = NULL;
+        n++;
+    }
+    book->prefix.n = 0;
+    sim->restarted = true;
+    assert_int_equal(scheduler_restart_task(sim->scheduler, book->id), n);
+}
+
+void sim_set_version(struct sim *sim) {
+    scheduler_set_version(sim->scheduler, ++sim->version);
+    for (struct book *b = sim->books; b < sim->books + sim->n_books; b++) b->prefix.n = 0;
+}
+
+void sim_drain(struct sim *sim) {
+    int64_t left = 0;
+    for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++)
+        if (b->open) left += b->task.n_prompt + (int64_t)n_unfinished(b) * sim->options.max_context;
+    while (sim_step(sim)) assert_true(left-- > 0);
+    sim_check_counts(sim);
+    struct scheduler_stats stats = scheduler_stats(sim->scheduler);
+    assert_int_equal(stats.n_free_pages, sim->options.n_pages);
+    assert_int_equal(stats.n_free_arena_pages, sim->options.suspend_pages);
+}

@@ -1,0 +1,78 @@
+// A simulated engine around the scheduler, whose pages and conv slots hold numbers: each position
+// that is computed stores a number that was never used before, and before each step every sequence
+// must find exactly the numbers of its own history, whatever was forked, copied, suspended and
+// resumed in between. After each event all invariants are checked, and the scheduler's counts
+// against the test's own book-keeping. A failed check fails the cmocka test that runs.
+#ifndef TESTS_ENGINE_SIM_H
+#define TESTS_ENGINE_SIM_H
+
+#include "worker/engine/scheduler.h"
+
+enum { SIM_MAX_CONTEXT = 96, SIM_MAX_TASKS = 1 << 14, SIM_MAX_SAMPLES = 64 };
+
+struct history {
+    int64_t values[SIM_MAX_CONTEXT]; // by position
+    int32_t n;
+    uint64_t version; // of the weights at position 0
+};
+
+enum sim_state { WAITING, LIVE, DONE, CANCELLED };
+
+// What the test knows of a task, by its own book-keeping.
+struct book {
+    struct scheduler_task task;
+    uint64_t id;
+    bool open;
+    enum sim_state samples[SIM_MAX_SAMPLES];
+    struct history prefix;
+};
+
+struct slot {
+    struct book *book; // NULL: free
+    int32_t sample;
+    uint64_t start; // a counter: lower is older
+    struct history history;
+};
+
+struct sim {
+    struct scheduler_options options;
+    struct scheduler *scheduler;
+    uint64_t seed;
+    uint32_t finish_per_mille; // a row draws an end token
+    int64_t *pages, *arena;    // (n_pages or suspend_pages, page_tokens)
+    int64_t *conv, *arena_conv;
+    int64_t counter;
+    uint64_t version, n_started;
+    struct book *books; // (SIM_MAX_TASKS) the first n_books
+    int32_t n_books;
+    struct slot *slots; // (max_rows)
+    bool restarted;     // then samples may start out of the order of arrival
+    int64_t n_ops[CACHE_CONV_RESUME + 1], n_prefilled, n_stalled;
+    uint64_t trace; // a hash of all plans
+};
+
+uint32_t sim_draw(uint64_t *state, uint32_t n); // 0 to n - 1
+
+void sim_open(struct sim *sim, const struct scheduler_options *options, uint64_t seed);
+void sim_close(struct sim *sim);
+
+// Adds a task if the scheduler takes it. Returns its book, or NULL.
+struct book *sim_add(struct sim *sim, uint64_t serial, int32_t n_prompt, int32_t n_samples,
+                     int32_t max_new_tokens);
+
+// Plans, checks, computes and commits one step. Returns false where nothing is left to do.
+bool sim_step(struct sim *sim);
+
+// Steps until nothing is left, in no more steps than there are positions left to compute.
+void sim_drain(struct sim *sim);
+
+enum sim_cancel { SIM_CANCEL_TASK, SIM_CANCEL_GROUP, SIM_CANCEL_ALL };
+void sim_cancel(struct sim *sim, const struct book *book, enum sim_cancel how);
+void sim_restart(struct sim *sim, struct book *book);
+void sim_set_version(struct sim *sim); // to the next
+
+// Checks the invariants, and the counts against the books.
+void sim_check(const struct sim *sim);
+void sim_check_counts(const struct sim *sim);
+
+#endif
