@@ -17,8 +17,8 @@
 //
 // Growth: rows are ordered by when they started. Where no page is free the youngest row is parked
 // and its pages go to the arena as they are needed. A row is brought back, oldest first, when its
-// pages fit with a page to spare for every second running row. While a row waits,
-// those behind it take no pages, and nothing new starts.
+// pages fit with a page to spare for every second running row. While a row waits, those behind it
+// take no pages, and nothing new starts.
 //
 // No deadlock: rows in order of age, then prefixes in order of arrival, are such that each can
 // reach its limit with what is free on the device and in the arena plus what those before it hold
