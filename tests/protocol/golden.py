@@ -1,0 +1,172 @@
+"""The golden vectors: one message of each type, as C and Python both have to read and write it.
+
+`golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
+frame; the payload frame) and the annotated dumps between the markers of protocol/PROTOCOL.md.
+`golden.py --check` says whether both are what they should be. The .bin files of a released minor
+version are never changed: a later build must still read them.
+"""
+
+import struct
+import sys
+from pathlib import Path
+
+import msgpack
+import numpy as np
+
+from stampede import wire
+from stampede.types import group_seed
+
+HERE = Path(__file__).resolve().parent
+PROTOCOL = HERE.parents[1] / "protocol" / "PROTOCOL.md"
+BEGIN, END = "<!-- dumps: begin -->", "<!-- dumps: end -->"
+
+
+def u8(text):
+    return np.frombuffer(text.encode(), "<u1")
+
+
+def messages():
+    names, name_offsets = wire.pack_texts([b"model.embedding_norm.weight", b"lm_head.weight"])
+    exceptions, exception_offsets = wire.pack_texts([b"model.layers.1.feed_forward.expert_bias"])
+    stop, stop_offsets = wire.pack_texts(["\n\n".encode(), "Ende".encode()])
+    text, text_offsets = wire.pack_texts(["4".encode(), "fünf".encode()])
+    reward, reward_offsets = wire.pack_texts(
+        [b'{"value":1,"status":"ok","terms":[{"name":"math","value":1,"status":"ok"}]}', b""])
+    error, error_offsets = wire.pack_texts([b"", b"The logits are not finite."])
+    tensor = np.array([1.0, -2.0], "<f4").view("<u1")
+    rows = {
+        "HELLO": dict(
+            uid="pod-7", incarnation=0x1122334455667788, build="0.1.0+abc", numerics="cpu-avx2-f32",
+            fingerprint=0xFEEDFACE, slots=128, max_context=4096, vocab=512, tied_head=True,
+            version=3, digest=0xD16E57, dtype=8, exception_names=exceptions,
+            exception_offsets=exception_offsets, exception_dtypes=np.array([6], "<u1")),
+        "WELCOME": dict(heartbeat_ms=1000, lost_ms=5000, version=3,
+                        bulk_url="tcp://127.0.0.1:5556"),
+        "REFUSE": dict(code=wire.REFUSALS["no_session"], error="Begin again."),
+        "CREDIT": dict(slots=129),
+        "TASK": dict(
+            serial=41, id='"q-41"', first=0, n=8, attempt=1, seed=group_seed(7, '"q-41"'),
+            max_new_tokens=256, temperature=0.5, top_p=0.95, min_p=0.0, repetition_penalty=1.0,
+            top_k=50, ignore_eos=True, prompt_logprobs=True, routed_experts=True, min_version=3,
+            on_update=1, deadline_ms=60000, prompt_ids=np.array([1, 6, 500], "<i4"),
+            stop=stop, stop_offsets=stop_offsets, stop_ids=np.array([7], "<i4"),
+            bias_ids=np.array([5, 9], "<i4"), bias_values=np.array([-1.5, 2.0], "<f4"),
+            reward=u8('[{"verifier":"math","gold":"4"}]'), meta=u8('{"k": 1.50}')),
+        "CANCEL": dict(serial=41, first=2, n=3),
+        "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
+                          step_age_ms=15, version=3, draining=True),
+        "RESULT": dict(
+            result=17, serial=41, id='"q-41"', attempt=1, digest=0xD16E57, moe_layers=1,
+            experts_per_token=2, sample=np.array([0, 5], "<i4"), finish=np.array([1, 5], "<u1"),
+            token_offsets=np.array([0, 2, 3], "<i8"), tokens=np.array([20, 4, 33], "<i4"),
+            lp_full=np.array([-0.25, -0.5, -1.0], "<f4"),
+            lp_behav=np.array([-0.125, 0.0, -2.0], "<f4"),
+            span_offsets=np.array([0, 2, 3], "<i8"), span_first=np.array([0, 1, 0], "<i4"),
+            span_version=np.array([3, 4, 4], "<u8"), text=text, text_offsets=text_offsets,
+            prompt_ids=np.array([1, 6, 500], "<i4"),
+            prompt_lp_full=np.array([np.nan, -3.0, -4.0], "<f4"),
+            value=np.array([1.0, np.nan], "<f8"), status=np.array([1, 0], "<u1"), reward=reward,
+            reward_offsets=reward_offsets, error=error, error_offsets=error_offsets,
+            routed=np.arange(14, dtype="<u1"), routed_offsets=np.array([0, 4, 7], "<i8"),
+            meta=u8('{"k": 1.50}')),
+        "ACK": dict(result=17),
+        "DRAIN": dict(reason="the node goes away"),
+        "BYE": dict(code=wire.BYE_RUN_COMPLETE, reason="step 120 of 120"),
+        "WEIGHTS_BEGIN": dict(
+            update=2, base=3, version=4, total_bytes=8, names=names, name_offsets=name_offsets,
+            dtypes=np.array([6, 8], "<u1"), ranks=np.array([1, 2], "<u1"),
+            shapes=np.array([[2, 0, 0, 0], [512, 128, 0, 0]], "<i8"),
+            modes=np.array([1, 0], "<u1"), bytes=np.array([8, 0], "<u8"),
+            hashes=np.array([wire.xxhash.xxh3_64_intdigest(tensor), 0], "<u8")),
+        "WEIGHTS_PULL": dict(update=2, tensor=0, offset=0, n_bytes=8),
+        "WEIGHTS_CHUNK": dict(update=2, tensor=0, offset=0, data=tensor),
+        "WEIGHTS_COMMIT": dict(update=2),
+        "WEIGHTS_ABORT": dict(update=2, reason="worker pod-8 could not take it"),
+        "WEIGHTS_STATUS": dict(
+            update=2, phase=wire.PHASE_FAILED, version=3, digest=0xD16E57,
+            tensor="model.embedding_norm.weight", error="The checksum differs."),
+    }
+    for number, (kind, fields) in enumerate(rows.items(), 1):
+        outside = kind in ("REFUSE", "WEIGHTS_PULL", "WEIGHTS_CHUNK")
+        yield wire.Message(kind, fields, "run-1", 9, 0 if outside else number)
+
+
+def vector(message):
+    frames = wire.encode(message) + [b""]
+    return struct.pack("<I", len(frames[0])) + frames[0] + frames[1]
+
+
+def read_vector(path):
+    data = path.read_bytes()
+    (size,) = struct.unpack_from("<I", data)
+    return data[4:4 + size], data[4 + size:]
+
+
+def hex_lines(data, note=""):
+    rows = [data[i:i + 16] for i in range(0, len(data), 16)] or [b""]
+    out = [f"{rows[0].hex(' '):<48}{note}".rstrip()]
+    return out + [row.hex(" ") for row in rows[1:]]
+
+
+def dump(message):
+    """The header value by value with its meaning, and where the payload's columns lie."""
+    header, payload = (wire.encode(message) + [b""])[:2]
+    root = msgpack.unpackb(header, strict_map_key=False)
+    number, table = wire.TYPES[message.type]
+    names = {0: "payload"} | {f.key: f.name for f in table}
+    lines = hex_lines(b"\x98", "eight elements")
+    notes = ["magic", "major", "minor", f"type {number}: {message.type}", "run", "epoch"]
+    for value, note in zip(root[:6], notes):
+        lines += hex_lines(msgpack.packb(value), f"{note} = {value!r}")
+    lines += hex_lines(b"\xcf" + message.seq.to_bytes(8, "big"), f"seq = {message.seq}")
+    lines += hex_lines(bytes([0x80 | len(root[7])]) if len(root[7]) < 16
+                       else b"\xde" + len(root[7]).to_bytes(2, "big"), f"{len(root[7])} fields")
+    for key, value in root[7].items():
+        told = repr(value)
+        if isinstance(value, list) and key:
+            told = f"{value[1]} x {wire.DTYPE_NAMES[value[0]]} at {value[2]}"
+        elif isinstance(value, list):
+            told = f"{value[0]} bytes, xxh3-64 {value[1]:016x}, {value[2]}"
+        lines += hex_lines(msgpack.packb(key) + msgpack.packb(value), f"{names[key]}: {told}")
+    for f in table:
+        column = message.fields.get(f.name)
+        if isinstance(column, np.ndarray) and column.size:
+            at = root[7][f.key][2]
+            raw = payload[at:at + column.nbytes]
+            shown = raw[:32]
+            lines.append(f"payload[{at}:{at + column.nbytes}] = {f.name}"
+                         + ("" if len(shown) == len(raw) else ", its first 32 bytes"))
+            lines += ["  " + line for line in hex_lines(shown)]
+    return "\n".join(lines)
+
+
+def dumps():
+    parts = [f"#### {m.type}\n\n```text\n{dump(m)}\n```\n" for m in messages()]
+    return BEGIN + "\n" + "\n".join(parts) + END
+
+
+def with_dumps(text):
+    head, rest = text.split(BEGIN)
+    return head + dumps() + rest.split(END)[1]
+
+
+def main():
+    check = "--check" in sys.argv
+    wrong = []
+    for message in messages():
+        path = HERE / "golden" / f"{message.type}.bin"
+        if not check:
+            path.write_bytes(vector(message))
+        elif not path.exists() or path.read_bytes() != vector(message):
+            wrong.append(path.name)
+    text = PROTOCOL.read_text() if PROTOCOL.exists() else f"{BEGIN}\n{END}\n"
+    if not check:
+        PROTOCOL.write_text(with_dumps(text))
+    elif with_dumps(text) != text:
+        wrong.append(PROTOCOL.name)
+    if wrong:
+        sys.exit(f"Out of date: {', '.join(wrong)}. Run tests/protocol/golden.py.")
+
+
+if __name__ == "__main__":
+    main()

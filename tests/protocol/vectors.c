@@ -1,0 +1,36 @@
+#include "tests/protocol/vectors.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/memory.h"
+
+struct vector vector_read(enum message_type type) {
+    char path[256];
+    snprintf(path, sizeof path, "tests/protocol/golden/%s.bin", message_type_name(type));
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        fprintf(stderr, "%s is missing: run from the root of the repository.\n", path);
+        abort();
+    }
+    struct vector v = {.bytes = memory_new(1 << 20, 1)};
+    size_t len = fread(v.bytes, 1, 1 << 20, file);
+    fclose(file);
+    uint32_t header_len;
+    memcpy(&header_len, v.bytes, sizeof header_len);
+    v.header = (struct slice){v.bytes + 4, header_len};
+    size_t payload_len = len - 4 - header_len;
+    if (payload_len > 0) {
+        char *payload = aligned_alloc(64, (payload_len + 63) / 64 * 64);
+        memcpy(payload, v.bytes + 4 + header_len, payload_len);
+        v.payload = (struct slice){payload, payload_len};
+    }
+    return v;
+}
+
+void vector_free(struct vector *v) {
+    free(v->bytes);
+    free((void *)(uintptr_t)v->payload.ptr);
+    *v = (struct vector){0};
+}

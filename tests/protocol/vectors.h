@@ -1,0 +1,16 @@
+// The golden vectors of tests/protocol/golden, read from the repository's root.
+#ifndef TESTS_PROTOCOL_VECTORS_H
+#define TESTS_PROTOCOL_VECTORS_H
+
+#include "protocol/messages.h"
+
+struct vector {
+    char *bytes;                  // owned
+    struct slice header, payload; // payload aligned to 64 bytes, owned
+};
+
+// Ends the test program with a sentence when the file is missing.
+struct vector vector_read(enum message_type type);
+void vector_free(struct vector *v);
+
+#endif
