@@ -82,7 +82,7 @@ static void item_chunk(void *arg, int chunk, int thread) {
             a.out[j] = r->q + (size_t)c->step.n_tokens * r->q_stride + at;
             a.position[j] = s->position + t - s->first_token;
         }
-        c->isa->attention(&a);
+        c->attend(&a);
     }
 }
 

@@ -162,6 +162,9 @@ static int cpu_open(const struct backend_options *o, struct backend **out, struc
     c->max_outputs = o->max_outputs;
     c->page_bytes = kernels_page_bytes(&c->shape, c->kv, c->page_tokens);
     c->conv_bytes = kernels_conv_bytes(&c->shape, c->kv);
+    // Vector code takes 8 positions and 8 values of a head at a time.
+    bool fits = c->page_tokens % 8 == 0 && c->shape.head_dim % 8 == 0;
+    c->attend = fits ? isa->attention : attention_portable;
     c->attention_scale = 1.0f / math_sqrt((float)c->shape.head_dim);
     c->pool = pool_start(o->n_threads ? o->n_threads : n_cores(), err);
     struct backend *b = &c->base;

@@ -26,7 +26,8 @@ struct cpu {
     int page_tokens, n_pages, n_conv_slots, max_tokens, max_outputs;
     size_t page_bytes, conv_bytes;
     struct region pages, convs, scratch, logits;
-    float attention_scale; // 1 / sqrt(head_dim)
+    void (*attend)(const struct attention_rows *a); // the path's, where the shape allows
+    float attention_scale;                          // 1 / sqrt(head_dim)
     char numerics[96];
 
     int32_t *missing; // ids that the tokenizer lacks

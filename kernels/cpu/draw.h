@@ -34,6 +34,7 @@ struct draw_result draw_output(const struct isa *isa, const struct draw_vocab *v
 
 // argmax of x + noise over ids with x > -infinity, ties to the lowest id.
 int draw_gumbel_portable(int n, const float *x, uint64_t seed, uint32_t position, uint32_t sample);
+int draw_gumbel_avx2(int n, const float *x, uint64_t seed, uint32_t position, uint32_t sample);
 
 // No noise is larger than this, so an id further below the best so far is not worth a Philox.
 #define DRAW_MAX_NOISE 16.7f

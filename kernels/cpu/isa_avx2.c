@@ -8,13 +8,13 @@
 
 const struct isa isa_avx2 = {
     .name = "avx2",
-    .matmul_tile = matmul_tile_portable,
-    .swiglu = feed_forward_swiglu_portable,
-    .rms_norm = rms_norm_portable,
-    .attention = attention_portable,
-    .softmax_is_finite = softmax_is_finite_portable,
-    .softmax_divide = softmax_divide_portable,
-    .softmax_max = softmax_max_portable,
-    .softmax_sum = softmax_sum_portable,
-    .draw_gumbel = draw_gumbel_portable,
+    .matmul_tile = matmul_tile_avx2,
+    .swiglu = feed_forward_swiglu_avx2,
+    .rms_norm = rms_norm_avx2,
+    .attention = attention_avx2,
+    .softmax_is_finite = softmax_is_finite_avx2,
+    .softmax_divide = softmax_divide_avx2,
+    .softmax_max = softmax_max_avx2,
+    .softmax_sum = softmax_sum_avx2,
+    .draw_gumbel = draw_gumbel_avx2,
 };

@@ -90,5 +90,6 @@ static inline bool matmul_is_small(double multiply_adds) {
 }
 
 void matmul_tile_portable(const struct matmul_tile *t);
+void matmul_tile_avx2(const struct matmul_tile *t);
 
 #endif

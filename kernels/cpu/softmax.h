@@ -13,6 +13,12 @@ float softmax_max_portable(int n, const float *x);
 // ((0+4)+(2+6))+((1+5)+(3+7)). Entries of -infinity add 0.
 double softmax_sum_portable(int n, const float *x, float max);
 
+// The same bits.
+bool softmax_is_finite_avx2(int n, const float *x);
+void softmax_divide_avx2(int n, const float *x, float divisor, float *out);
+float softmax_max_avx2(int n, const float *x);
+double softmax_sum_avx2(int n, const float *x, float max);
+
 // log-softmax of one entry. `log_sum` is ln of the sum of e^(x - max).
 struct softmax {
     float max;

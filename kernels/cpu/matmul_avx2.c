@@ -1,0 +1,93 @@
+#include "kernels/cpu/matmul.h"
+
+#include "kernels/cpu/avx2.h"
+
+// A group of BLOCKS blocks of rows and TOKENS tokens keeps 2 * BLOCKS * TOKENS sums in registers:
+// at most 12 of 16, and at least 8 where there is that much work, to hide the FMA's latency. Every
+// sum takes the columns in order, so which group computes an output does not change its bits.
+struct group {
+    const char *w[4]; // the blocks
+    const float *const *x;
+    size_t columns;
+};
+
+static AVX2_INLINE void sums(const struct group *g, enum dtype dtype, int blocks, int tokens,
+                             __m256 s[4][MATMUL_TOKENS][2]) {
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) {
+            s[b][k][0] = _mm256_setzero_ps();
+            s[b][k][1] = _mm256_setzero_ps();
+        }
+    }
+    size_t row = MATMUL_ROWS * dtype_bytes(dtype);
+    for (size_t c = 0; c < g->columns; c++) {
+        __m256 x[MATMUL_TOKENS];
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) x[k] = _mm256_broadcast_ss(g->x[k] + c);
+        AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+            AVX2_UNROLL for (int i = 0; i < 2; i++) {
+                __m256 w = avx2_load(dtype, g->w[b] + c * row + (size_t)i * row / 2);
+                AVX2_UNROLL for (int k = 0; k < tokens; k++) s[b][k][i] =
+                    _mm256_fmadd_ps(w, x[k], s[b][k][i]);
+            }
+        }
+    }
+}
+
+// The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1.
+static AVX2_INLINE void group(const struct matmul_tile *t, enum dtype dtype, int first, int token,
+                              int blocks, int tokens) {
+    const struct matrix *m = t->m;
+    struct group g = {.x = t->x + token, .columns = (size_t)m->columns};
+    size_t block_bytes = g.columns * MATMUL_ROWS * dtype_bytes(dtype);
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) g.w[b] =
+        (const char *)m->data + (size_t)(t->block + first + b) * block_bytes;
+    __m256 s[4][MATMUL_TOKENS][2];
+    sums(&g, dtype, blocks, tokens, s);
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) {
+            AVX2_UNROLL for (int i = 0; i < 2; i++) {
+                int row = (first + b) * MATMUL_ROWS + i * 8;
+                __m256 v = s[b][k][i];
+                float *y = t->y[token + k] + row;
+                if (t->bias) v = _mm256_add_ps(v, _mm256_loadu_ps(t->bias + row));
+                if (t->add) v = _mm256_add_ps(_mm256_loadu_ps(y), v);
+                _mm256_storeu_ps(y, v);
+            }
+        }
+    }
+}
+
+static AVX2_INLINE void tile(const struct matmul_tile *t, enum dtype dtype) {
+    int n = t->n_blocks, b = 0;
+    switch (t->n) {
+    case 1:
+        for (; b + 4 <= n; b += 4) group(t, dtype, b, 0, 4, 1);
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 1);
+        return;
+    case 2:
+        for (; b + 2 <= n; b += 2) group(t, dtype, b, 0, 2, 2);
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 2);
+        return;
+    case 3:
+        for (; b + 2 <= n; b += 2) group(t, dtype, b, 0, 2, 3);
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 3);
+        return;
+    case 4:
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 4);
+        return;
+    case 5:
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 5);
+        return;
+    default:
+        for (; b < n; b++) group(t, dtype, b, 0, 1, 6);
+    }
+}
+
+void matmul_tile_avx2(const struct matmul_tile *t) {
+    if (t->m->dtype == DTYPE_BF16)
+        tile(t, DTYPE_BF16);
+    else if (t->m->dtype == DTYPE_F16)
+        tile(t, DTYPE_F16);
+    else
+        tile(t, DTYPE_F32);
+}
