@@ -205,7 +205,7 @@ def test_refusals(saved, tmp_path):
     config = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**config, "num_experts": 7}))
     (copy / made.WEIGHTS).write_bytes(data)
-    refused(copy, 78, "experts.7")
+    refused(copy, 78, "model.layers.1.feed_forward.expert_bias", "[8]", "[7]")
     (copy / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
     refused(copy, 78, "model_type", "llama")
     refused(tmp_path / "nowhere", 78, "nowhere")
@@ -219,8 +219,9 @@ def test_missing_shard(saved, tmp_path):
 
 
 def test_usage():
-    for arguments, part in ((["--modle", "x"], "--modle"), ([], "--model"), (["--model"], "--model"),
-                            (["--model", "x", "--weights", "q4"], "q4"), (["x"], "x")):
+    wrong = [(["--modle", "x"], "--modle"), ([], "--model"), (["--model"], "--model"),
+             (["--model", "x", "--weights", "q4"], "q4"), (["x"], "x")]
+    for arguments, part in wrong:
         done = made.stampede("inspect", *arguments)
         assert done.returncode == 2 and part in done.stderr and done.stdout == ""
     done = made.stampede("inspect", "--help")
