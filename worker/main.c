@@ -17,6 +17,7 @@ static const struct {
 } commands[] = {
     {"generate", command_generate, "samples for a file of prompts, graded"},
     {"serve", command_serve, "rollouts for a trainer over ZeroMQ"},
+    {"bench", command_bench, "prefill and decode speed"},
     {"inspect", command_inspect, "what a checkpoint holds"},
     {"verify-child", verify_child, NULL},
 };

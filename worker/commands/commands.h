@@ -4,6 +4,7 @@
 
 int command_generate(int argc, char **argv);
 int command_serve(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
 #endif

@@ -1,0 +1,48 @@
+"""Runs the `stampede` program of this build, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Tuple
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = os.environ.get("STAMPEDE_BIN", str(ROOT / "build" / "stampede"))
+TINY = ROOT / "examples" / "tiny" / "checkpoint"
+SHARED = ROOT.parent / "shared"
+
+Line = Dict[str, Any]
+
+
+def run(*args: Any, stdin: bytes = b"", timeout: float = 300) -> subprocess.CompletedProcess:
+    """Runs `stampede ARGS` to its end; never raises on an exit status."""
+    command = [BIN] + [str(a) for a in args]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
+
+
+def generate_raw(model: Any, lines: Iterable[Any], *flags: Any,
+                 timeout: float = 300) -> Tuple[int, List[Line], str]:
+    """`stampede generate` on prompt lines (objects, or texts as they are).
+
+    Returns the exit status, the output lines, and stderr.
+    """
+    text = "".join((x if isinstance(x, str) else json.dumps(x, ensure_ascii=False)) + "\n"
+                   for x in lines)
+    with tempfile.TemporaryDirectory() as folder:
+        prompts, output = Path(folder) / "prompts.jsonl", Path(folder) / "output.jsonl"
+        prompts.write_text(text, encoding="utf-8")
+        done = run("generate", "--model", model, "--prompts", prompts, "--output", output,
+                   "--log-level", "warn", "--progress", "never", *flags, timeout=timeout)
+        rows = [json.loads(x) for x in output.read_text(encoding="utf-8").splitlines()] \
+            if output.exists() else []
+    return done.returncode, rows, done.stderr.decode("utf-8", "replace")
+
+
+def generate(model: Any, lines: Iterable[Any], *flags: Any, timeout: float = 300) -> List[Line]:
+    """The same, when every line is good."""
+    status, rows, stderr = generate_raw(model, lines, *flags, timeout=timeout)
+    assert status == 0, stderr
+    return rows
