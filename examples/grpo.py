@@ -19,11 +19,13 @@ differ.
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import os
 import random
 import shutil
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,10 +46,6 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 EVALUATION_SEED = 778  # the held-out problems, the same in every run
 MICRO_BATCHES = 2
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-
-
-class WorkerDied(Exception):
-    """A worker that this script started has ended by itself."""
 
 
 def advantages(rewards: Tensor, valid: Tensor, group: Tensor) -> Tensor:
@@ -167,24 +165,35 @@ class Session:
         )
         self.workers = [
             stampede.launch(
-                model=str(options.model),
+                model=options.model,
                 connect=trainer.url,
                 threads=options.worker_threads,
                 max_rows=options.max_rows,
-                http="off",
                 log_level="warn",
             )
             for _ in range(options.workers)
         ]
+        self.dead: dict[int, int] = {}  # pid: exit status of workers that ended by themselves
+        self.closing = threading.Event()
+        self.watcher = threading.Thread(target=self._watch, daemon=True)
+        self.watcher.start()
 
-    def check(self) -> None:
-        """Raises WorkerDied if a worker of ours has ended."""
-        for worker in self.workers:
-            if worker.poll() is not None:
-                raise WorkerDied(f"worker {worker.pid} ended with status {worker.poll()}")
+    def _watch(self) -> None:
+        """Other workers do a dead one's work, so the run goes on until the last has died."""
+        while self.workers and not self.closing.wait(0.5):
+            for worker in self.workers:
+                status = worker.poll()
+                if status is not None and worker.pid not in self.dead:
+                    self.dead[worker.pid] = status
+                    print(f"worker {worker.pid} ended with status {status}", file=sys.stderr)
+            if len(self.dead) == len(self.workers):
+                _thread.interrupt_main()  # which waits for rollouts that will not come
+                return
 
     def close(self) -> None:
         """Ends the workers of ours."""
+        self.closing.set()
+        self.watcher.join()
         for worker in self.workers:
             if worker.poll() is None:
                 worker.terminate()
@@ -214,10 +223,8 @@ class Session:
             n=n,
             sampling=self.sampling,
             seed=self.options.seed,
-            deadline_s=self.options.deadline,
         ):
             groups.append(group)
-        self.check()
         return sorted(groups, key=lambda group: group.index), time.monotonic() - started
 
     def accuracy(self, asked: Sequence[tuple[problems.Problem, str, int]]) -> float:
@@ -269,7 +276,6 @@ def train(model, session: Session, options: argparse.Namespace) -> tuple[list, p
         at = time.monotonic()
         session.trainer.push_weights(model.state_dict(), version=number)
         push_s = time.monotonic() - at
-        session.check()
         steps.append(
             report.Step(
                 step=number,
@@ -347,8 +353,10 @@ def run(options: argparse.Namespace) -> int:
             print(f"held-out accuracy before: {before:.1%}", flush=True)
             steps, checked = train(model, session, options)
             after = session.accuracy(asked)
-        except WorkerDied as error:
-            print(f"FAILED: {error}", file=sys.stderr)
+        except KeyboardInterrupt:
+            if not session.dead:
+                raise
+            print("FAILED: no worker is left", file=sys.stderr)
             return 2
         finally:
             session.close()
@@ -356,7 +364,10 @@ def run(options: argparse.Namespace) -> int:
         save_rounded(model, options.save)
         for name in TOKENIZER_FILES:
             shutil.copyfile(options.model / name, options.save / name)
-    return summarise(steps, checked, before, after, options)
+    status = summarise(steps, checked, before, after, options)
+    if session.dead:
+        print(f"FAILED: {len(session.dead)} of {options.workers} workers died", file=sys.stderr)
+    return status or (2 if session.dead else 0)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -374,7 +385,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=int, default=2, help="threads of torch (%(default)s)")
     add("--worker-threads", type=int, default=2, help="threads of each worker (%(default)s)")
     add("--max-rows", type=int, default=192, help="rows a worker runs at once (%(default)s)")
-    add("--deadline", type=float, default=300, help="seconds for one step's rollouts (%(default)s)")
     add("--steps", type=int, help="training steps (120; quick: 30)")
     add("--max-seconds", type=float, help="stop training after this long (none; quick: 90)")
     add("--prompts", type=int, default=48, help="problems a step (%(default)s)")

@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         flags["threads"] = options.threads
     with stampede.Trainer("tcp://127.0.0.1:0", min_workers=1) as trainer:
         worker = stampede.launch(
-            model=str(options.model), connect=trainer.url, http="off", **flags
+            model=options.model, connect=trainer.url, log_level="warn", **flags
         )
         try:
             return ask(trainer, worker, prompts, sampling, options)

@@ -1,8 +1,8 @@
 """Just enough of the `stampede` package to run the examples' loops without a worker.
 
-The "worker" samples with transformers from a copy of the last pushed weights, in this process. It is
-as strict as the real one where the loops could go wrong: versions only grow, and what is pushed is
-rounded to bf16.
+The "worker" samples with transformers from a copy of the last pushed weights, in this process. It
+is as strict as the real one where the loops could go wrong: versions only grow, and what is pushed
+is rounded to bf16.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Fake:
         self.model.load_state_dict(rounded | biases)
 
     @torch.no_grad()
-    def generate(self, prompts, n, sampling: Sampling, seed=0, deadline_s=None):
+    def generate(self, prompts, n, sampling: Sampling, seed=0):
         order = list(enumerate(prompts))[::-1]  # groups come as they finish
         for index, prompt in order:
             text = problems.chat(prompt.messages[0]["content"])
