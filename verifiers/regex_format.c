@@ -17,7 +17,8 @@ enum {
     MAX_PATTERN_BYTES = 8 << 10,
     MAX_NESTING = 100,
     MAX_SUBJECT_BYTES = 1 << 20, // beyond it, `limit` without looking
-    MAX_COST = 1 << 19,          // some 30 ns each
+    BASE_COST = 1 << 18,         // of a check, some 50 ns each
+    COST_PER_BYTE = 2,           // more for a longer text
     BYTES_PER_COST = 8,          // a scan inside one item takes about 1 ns a byte
     MATCH_LIMIT = 10 * 1000 * 1000,
     HEAP_LIMIT_KIB = 16 << 10,
@@ -54,7 +55,7 @@ static int callout(pcre2_callout_block *block, void *data) {
         is_back_reference((struct slice){pattern.ptr + block->pattern_position,
                                          pattern.len - block->pattern_position}))
         b->cost += block->subject_length / BYTES_PER_COST / 8; // compared 8 bytes at a time
-    return b->cost > MAX_COST ? PCRE2_ERROR_CALLOUT : 0;
+    return b->cost > BASE_COST + COST_PER_BYTE * block->subject_length ? PCRE2_ERROR_CALLOUT : 0;
 }
 
 // What a single item may scan before it fails: the largest lower bound of a counted repeat.
