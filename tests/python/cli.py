@@ -35,7 +35,7 @@ def generate_raw(model: Any, lines: Iterable[Any], *flags: Any,
         prompts, output = Path(folder) / "prompts.jsonl", Path(folder) / "output.jsonl"
         prompts.write_text(text, encoding="utf-8")
         done = run("generate", "--model", model, "--prompts", prompts, "--output", output,
-                   "--log-level", "warn", "--progress", "never", *flags, timeout=timeout)
+                   "--log-level", "debug", "--progress", "never", *flags, timeout=timeout)
         rows = [json.loads(x) for x in output.read_text(encoding="utf-8").splitlines()] \
             if output.exists() else []
     return done.returncode, rows, done.stderr.decode("utf-8", "replace")

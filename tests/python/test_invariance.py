@@ -4,11 +4,12 @@ number, and on nothing else: not on the batch, the order, chunks, threads, forks
 from __future__ import annotations
 
 import random
+import re
 from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from cli import TINY, generate
+from cli import TINY, generate, generate_raw
 
 SETTINGS = {"max_new_tokens": 48, "ignore_eos": True}
 KEYS = ("tokens", "lp_full", "lp_behav", "prompt_lp_full", "routed_experts", "finish_reason")
@@ -80,13 +81,21 @@ def test_order_does_not_matter(truth: Any) -> None:
 
 
 def test_suspended_and_resumed(truth: Any) -> None:
-    """30 rows of up to 248 tokens in KV pages for 640: rows are suspended again and again."""
-    assert run(prompts(), "--kv-memory", 640 * 1536, "--max-context", 320) == truth
+    """40 short samples teach the scheduler to expect little, then 30 rows of up to 248 tokens
+    start in KV pages for 640: rows are suspended again and again."""
+    flags = ("--kv-memory", 640 * 1536, "--max-context", 320)
+    short = [dict(x, sampling={"max_new_tokens": 1}) for x in strangers(40)]
+    status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs", "--routed-experts",
+                                     *flags)
+    assert status == 0, log
+    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > 5, log
+    assert by_sample(rows) == truth
 
 
 def test_stalled_without_an_arena(truth: Any) -> None:
     """No host memory to suspend to: the oldest rows run to their end, the others wait."""
-    assert run(prompts(), "--kv-memory", 640 * 1536, "--max-context", 320,
+    short = [dict(x, sampling={"max_new_tokens": 1}) for x in strangers(40)]
+    assert run(short + prompts(), "--kv-memory", 640 * 1536, "--max-context", 320,
                "--suspend-memory", 0) == truth
 
 

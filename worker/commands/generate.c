@@ -168,6 +168,10 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     if (!failed && c.n_bad)
         failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",
                            (unsigned long long)c.n_bad, (unsigned long long)c.n_groups);
+    struct scheduler_stats stats = scheduler_stats(s->engine.scheduler);
+    log_say(&s->log, LOG_DEBUG, "rows suspended %llu times, %llu pages moved, %llu steps",
+            (unsigned long long)stats.n_preempted, (unsigned long long)stats.n_pages_moved,
+            (unsigned long long)s->engine.counters.n_steps);
     prompts_close(&p.prompts);
     return failed;
 }

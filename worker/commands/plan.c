@@ -1,5 +1,6 @@
 #include "worker/commands/plan.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Pages are the unit of growth and of attention's order of summation; 16 positions keep what a row
@@ -59,6 +60,31 @@ static void plan_arena(struct plan_memory *p, const struct model_shape *shape,
     p->suspend_bytes = conv * (uint64_t)e->suspend_slots + page * (uint64_t)e->suspend_pages;
 }
 
+static double mib(uint64_t bytes) {
+    return (double)bytes / (1 << 20);
+}
+
+// What the kernel could hand out now; 0: not known. Overcommitted memory would end the program in
+// the middle of a step, so the plan is refused instead.
+static uint64_t available_bytes(void) {
+    unsigned long long kib = 0;
+    char line[128];
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
+    if (file) fclose(file);
+    return kib * 1024;
+}
+
+static int check_memory(const struct plan_memory *p, struct error *err) {
+    uint64_t need = p->weight_bytes + p->kv_bytes + p->conv_bytes, have = available_bytes();
+    if (!have || need <= have) return 0;
+    return error_set(err, ERROR_MEMORY,
+                     "Weights (%.1f GiB), KV pages and conv states need %.1f GiB; %.1f GiB are "
+                     "available (--weights, --kv-memory, --max-rows).",
+                     mib(p->weight_bytes) / 1024, mib(need) / 1024, mib(have) / 1024);
+}
+
 int plan_memory(struct plan_memory *p, const struct model_shape *shape, const struct names *names,
                 const enum dtype *dtypes, const struct engine_flags *f, struct error *err) {
     *p = (struct plan_memory){0};
@@ -74,11 +100,7 @@ int plan_memory(struct plan_memory *p, const struct model_shape *shape, const st
     for (int i = 0; i < names->n; i++)
         p->weight_bytes += (uint64_t)weight_n(&names->weights[i]) * dtype_bytes(dtypes[i]);
     checkpoint_dtype_name(names, dtypes, p->weight_types);
-    return 0;
-}
-
-static double mib(uint64_t bytes) {
-    return (double)bytes / (1 << 20);
+    return check_memory(p, err);
 }
 
 void plan_log(const struct plan_memory *p, const struct log *log) {
