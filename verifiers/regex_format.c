@@ -17,7 +17,7 @@ enum {
     MAX_PATTERN_BYTES = 8 << 10,
     MAX_NESTING = 100,
     MAX_SUBJECT_BYTES = 1 << 20, // beyond it, `limit` without looking
-    BASE_COST = 1 << 18,         // of a check, some 50 ns each
+    BASE_COST = 1 << 17,         // of a check, some 50 ns each
     COST_PER_BYTE = 2,           // more for a longer text
     BYTES_PER_COST = 8,          // a scan inside one item takes about 1 ns a byte
     MATCH_LIMIT = 10 * 1000 * 1000,

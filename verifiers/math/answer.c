@@ -390,7 +390,10 @@ static bool find_last_expression(struct slice text, struct answer *out) {
         // "5 apples, 3": what ends in a comma with words behind is not part of it.
         while (at > sentence && is_space(line.ptr[at - 1])) at--;
     }
-    if (from == SIZE_MAX || is_negated(cut(line, sentence, from))) return false;
+    if (from == SIZE_MAX || is_negated(cut(line, sentence, from)) || is_quoted(line, from, to))
+        return false;
+    for (size_t i = from; i < to; i++)
+        if (is_box(line, i)) return false; // a box that is no statement
     struct slice value = cut(line, from, to);
     while (value.len && is_one_of(",;:", value.ptr[value.len - 1])) value.len--;
     *out = (struct answer){.n_parts = 1, .parts = {value}, .rule = "last"};

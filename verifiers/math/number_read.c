@@ -27,10 +27,11 @@ static int separator(const struct read *r, int at) {
 static bool integer_part(struct read *r, struct number *out, int *n_digits) {
     struct slice digits = read_peek(r)->text;
     const bool can_group = digits.len <= 3 && digits.ptr[0] != '0';
-    *n_digits = (int)(digits.len < NUMBER_MAX_DIGITS ? digits.len : NUMBER_MAX_DIGITS + 1);
+    *n_digits = (int)(digits.len <= NUMBER_MAX_DIGITS ? digits.len : NUMBER_MAX_DIGITS + 1);
     if (!add_digits(r, &out->num, digits)) return false;
     r->at++;
-    if (!can_group) return true;
+    if (*n_digits > NUMBER_MAX_DIGITS) r->limit = true;
+    if (r->limit || !can_group) return !r->limit;
     const enum lex_kind kind = read_peek(r)->kind;
     const char c = read_peek(r)->c;
     for (;;) {
@@ -44,6 +45,7 @@ static bool integer_part(struct read *r, struct number *out, int *n_digits) {
         r->at += n;
         if (!add_digits(r, &out->num, group->text)) return false;
         *n_digits += 3;
+        if (*n_digits > NUMBER_MAX_DIGITS) r->limit = true;
         r->at++;
     }
 }

@@ -96,18 +96,13 @@ static int power(struct read *r) {
     return 1;
 }
 
-// One unit word with its power, with "square" or "cubic" in front or the power behind, inside
-// braces of its own or not. Appends to out. Leaves the position alone when there is none.
-static bool word(struct read *r, char *out, size_t size) {
+// One unit word with its power, "square" or "cubic" in front or the power behind. Appends to out.
+// Leaves the position alone when there is none.
+static bool word(struct read *r, bool in_braces, char *out, size_t size) {
     const int start = r->at;
     char name[24];
     int exponent = 1;
-    int n_braces = 0;
     read_spaces(r);
-    while (read_take(r, '{')) {
-        n_braces++;
-        read_spaces(r);
-    }
     if (is_word(r, "square") || is_word(r, "sq")) exponent = 2;
     if (is_word(r, "cubic") || is_word(r, "cu")) exponent = 3;
     if (exponent > 1) {
@@ -115,21 +110,13 @@ static bool word(struct read *r, char *out, size_t size) {
         read_take(r, '.');
         read_spaces(r);
     }
-    // "5m" is a product; "5 m" and "5\\text{m}" are metres.
-    const bool product = r->at == start && read_peek(r)->text.len == 1;
+    // "5m" is a product; "5 m" and "5\text{m}" are metres.
+    const bool product = !in_braces && r->at == start && read_peek(r)->text.len == 1;
     if (read_peek(r)->kind != LEX_WORD || product || !look_up(read_peek(r)->text, name)) {
         r->at = start;
         return false;
     }
     r->at++;
-    if (exponent == 1) exponent = power(r);
-    read_spaces(r);
-    for (; n_braces > 0 && read_take(r, '}'); n_braces--)
-        ;
-    if (n_braces > 0) {
-        r->at = start;
-        return false;
-    }
     if (exponent == 1) exponent = power(r);
     const size_t len = strlen(out);
     if (exponent > 1)
@@ -137,6 +124,46 @@ static bool word(struct read *r, char *out, size_t size) {
     else
         snprintf(out + len, size - len, "%s", name);
     return true;
+}
+
+static bool group(struct read *r, char *out, size_t size);
+
+// A denominator: "/ hour", "per hour".
+static void per(struct read *r, bool in_braces, char *out, size_t size) {
+    const int start = r->at;
+    char name[40] = "";
+    read_spaces(r);
+    if (is_word(r, "per") || read_is(r, '/')) {
+        r->at++;
+        if (in_braces ? word(r, true, name, sizeof name) : group(r, name, sizeof name)) {
+            const size_t len = strlen(out);
+            snprintf(out + len, size - len, "/%s", name);
+            return;
+        }
+    }
+    r->at = start;
+}
+
+// A unit in braces (of \text) or not: "{ miles per hour}", "{cm}^2", "cm".
+static bool group(struct read *r, char *out, size_t size) {
+    const int start = r->at;
+    read_spaces(r);
+    const bool brace = read_take(r, '{');
+    if (!brace) r->at = start;
+    if (word(r, brace, out, size)) {
+        if (!brace) return true;
+        per(r, true, out, size);
+        read_spaces(r);
+        if (read_take(r, '}')) {
+            const int exponent = power(r);
+            const size_t len = strlen(out);
+            if (exponent > 1) snprintf(out + len, size - len, "^%d", exponent);
+            return true;
+        }
+    }
+    out[0] = 0;
+    r->at = start;
+    return false;
 }
 
 static bool degrees(struct read *r) {
@@ -168,35 +195,18 @@ static bool percent(struct read *r) {
     return false;
 }
 
-// Denominators of a unit: "/ hour", "per hour".
-static void per(struct read *r, struct number *number) {
-    const int start = r->at;
-    char name[40] = "";
-    read_spaces(r);
-    const bool is_per = is_word(r, "per");
-    if (is_per || read_is(r, '/')) {
-        r->at++;
-        if (word(r, name, sizeof name)) {
-            const size_t len = strlen(number->unit);
-            snprintf(number->unit + len, sizeof number->unit - len, "/%s", name);
-            return;
-        }
-    }
-    r->at = start;
-}
-
 bool unit_read(struct read *r, struct number *number) {
-    char name[40] = "";
+    char name[64] = "";
     if (degrees(r)) {
         snprintf(name, sizeof name, "degree");
     } else if (percent(r)) {
         number->percent = true;
         return true;
     } else {
-        word(r, name, sizeof name);
+        group(r, name, sizeof name);
     }
     if (name[0] && number->unit[0] && strcmp(name, number->unit) != 0) return false;
     if (name[0]) snprintf(number->unit, sizeof number->unit, "%s", name);
-    if (number->unit[0]) per(r, number);
+    if (number->unit[0]) per(r, false, number->unit, sizeof number->unit);
     return true;
 }
