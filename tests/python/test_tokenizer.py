@@ -132,6 +132,17 @@ def contractions():
                     yield before + "'" + variant + after
 
 
+def test_every_short_string_and_contraction_is_cut_alike(tool):
+    """The cuts themselves: ids hide a wrong one where no merge joins what stands around it."""
+    data = json.loads((TINY / "tokenizer.json").read_text())
+    pattern = data["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(pattern), "isolated")
+    texts = [*short_strings(), *contractions(), *list(fuzz(13, 10_000))[::20]]
+    for text, answer in zip(texts, tool(TINY, [{"cut": t} for t in texts]), strict=True):
+        pieces = [piece for piece, _ in split.pre_tokenize_str(text)]
+        assert answer["lengths"] == [len(p.encode()) for p in pieces], (text, pieces)
+
+
 @needs_lfm2
 def test_every_short_string_and_contraction(tool):
     check_text(tool, LFM2, list(short_strings()) + list(contractions()))

@@ -6,6 +6,7 @@
 //     {"text": "...", "add_special": false}    {"ids": [...], "text": "..."}    text: decoded again
 //     {"messages": [...]}                      {"ids": [...], "text": "..."}    text: the prompt
 //     {"decode": [ids]}                        {"text": "..."}                  lossy, as UTF-8
+//     {"cut": "..."}                           {"lengths": [...]}               of pieces, bytes
 //     {"about": true}                          n_ids, bos, adds_bos, end_ids, special, holes
 // What is refused is answered with {"error": "..."}; a tokenizer that does not load, in one line.
 #include <stdio.h>
@@ -13,6 +14,7 @@
 
 #include "protocol/base/utf8.h"
 #include "worker/load/chat.h"
+#include "worker/load/pretokenize.h"
 
 struct tool {
     struct tokenizer *t;
@@ -67,6 +69,21 @@ static int text_answer(struct tool *tool, const struct json *request) {
     return failed;
 }
 
+static int cut_answer(struct tool *tool, const struct json *value) {
+    struct slice text = json_string(value, &tool->arena);
+    struct token_list lengths = {0};
+    while (text.len > 0) {
+        size_t len = pretokenize_next(text);
+        token_list_add(&lengths, (int32_t)len);
+        text = (struct slice){text.ptr + len, text.len - len};
+    }
+    buffer_add_text(&tool->out, "{");
+    add_ids(&tool->out, "lengths", lengths.ids, lengths.n);
+    buffer_add_text(&tool->out, "}");
+    token_list_free(&lengths);
+    return 0;
+}
+
 static int decode_answer(struct tool *tool, const struct json *list) {
     struct token_list ids = {0};
     struct buffer decoded = {0};
@@ -107,6 +124,8 @@ static void answer(struct tool *tool, struct slice line) {
         failed = chat_answer(tool, messages);
     else if (request && json_get(request, "text"))
         failed = text_answer(tool, request);
+    else if (request && json_get(request, "cut"))
+        failed = cut_answer(tool, json_get(request, "cut"));
     else if (request && json_get(request, "decode"))
         failed = decode_answer(tool, json_get(request, "decode"));
     else if (request)
