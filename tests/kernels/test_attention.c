@@ -1,0 +1,148 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kernels/cpu/attention.h"
+#include "kernels/cpu/isa.h"
+#include "protocol/base/memory.h"
+#include "tests/kernels/harness.h"
+
+enum { N = 75, MAX_PAGES = 80 };
+
+struct problem {
+    int heads, kv_heads, dim, page_tokens;
+    enum dtype kv;
+    float *q, *out; // (N, heads, dim)
+    double *q64, *k64, *v64, *want;
+    char *pages;
+    int32_t table[MAX_PAGES];
+};
+
+static size_t head_bytes(const struct problem *p) {
+    return (size_t)p->dim * (size_t)p->page_tokens * dtype_bytes(p->kv);
+}
+
+static void fill(struct problem *p, uint64_t seed) {
+    struct reference_random r = {seed};
+    size_t nq = (size_t)(N * p->heads * p->dim), nkv = (size_t)(N * p->kv_heads * p->dim);
+    p->q = memory_new(nq, sizeof *p->q);
+    p->out = memory_new(nq, sizeof *p->out);
+    p->q64 = memory_new(nq, sizeof *p->q64);
+    p->want = memory_new(nq, sizeof *p->want);
+    p->k64 = memory_new(nkv, sizeof *p->k64);
+    p->v64 = memory_new(nkv, sizeof *p->v64);
+    size_t bytes = MAX_PAGES * 2 * (size_t)p->kv_heads * head_bytes(p);
+    p->pages = memory_new(bytes, 1);
+    memset(p->pages, 0xff, bytes); // NaN wherever nothing is written
+    for (int i = 0; i < MAX_PAGES; i++) p->table[i] = (i * 37 + 11) % MAX_PAGES;
+    for (size_t i = 0; i < nq; i++) p->q64[i] = (double)(p->q[i] = (float)reference_normal(&r));
+    for (int t = 0; t < N; t++)
+        for (int h = 0; h < p->kv_heads; h++) {
+            float k[128], v[128];
+            for (int d = 0; d < p->dim; d++) {
+                // Numbers that bf16 holds, so that both sides see the same.
+                k[d] = dtype_bf16_to_f32(dtype_f32_to_bf16((float)reference_normal(&r)));
+                v[d] = dtype_bf16_to_f32(dtype_f32_to_bf16((float)reference_normal(&r)));
+                p->k64[(t * p->kv_heads + h) * p->dim + d] = (double)k[d];
+                p->v64[(t * p->kv_heads + h) * p->dim + d] = (double)v[d];
+            }
+            size_t page = (size_t)p->table[t / p->page_tokens] * (size_t)(2 * p->kv_heads);
+            char *keys = p->pages + (page + (size_t)(2 * h)) * head_bytes(p);
+            attention_store(p->kv, p->dim, p->page_tokens, t % p->page_tokens, k, v, keys,
+                            keys + head_bytes(p));
+        }
+}
+
+static void drop(struct problem *p) {
+    free(p->q);
+    free(p->out);
+    free(p->q64);
+    free(p->want);
+    free(p->k64);
+    free(p->v64);
+    free(p->pages);
+}
+
+// All heads of all tokens, rows_at_once query rows a call.
+static void run(const struct problem *p, const struct isa *isa, int rows_at_once, float *out) {
+    int group = p->heads / p->kv_heads;
+    for (int h = 0; h < p->kv_heads; h++)
+        for (int i = 0; i < N * group; i += rows_at_once) {
+            struct attention_rows a = {.head_dim = p->dim,
+                                       .page_tokens = p->page_tokens,
+                                       .scale = (float)(1 / sqrt(p->dim)),
+                                       .kv = p->kv,
+                                       .pages = p->table};
+            a.page_bytes = (size_t)(2 * p->kv_heads) * head_bytes(p);
+            a.keys = p->pages + (size_t)(2 * h) * head_bytes(p);
+            a.values = a.keys + head_bytes(p);
+            a.n_rows = N * group - i < rows_at_once ? N * group - i : rows_at_once;
+            for (int j = 0; j < a.n_rows; j++) {
+                int t = (i + j) / group, at = (t * p->heads + h * group + (i + j) % group) * p->dim;
+                a.q[j] = p->q + at;
+                a.out[j] = out + at;
+                a.position[j] = t;
+            }
+            isa->attention(&a);
+        }
+}
+
+static void test_attention(void **state) {
+    (void)state;
+    static const int shapes[][4] = {{4, 2, 16, 16},  {2, 2, 64, 8}, {6, 2, 24, 32},
+                                    {4, 1, 128, 16}, {8, 8, 8, 24}, {3, 1, 72, 40}};
+    for (int path = 0; harness_isa(path); path++)
+        for (int i = 0; i < 6; i++)
+            for (int kv = 0; kv < 2; kv++) {
+                const struct isa *isa = isa_find(harness_isa(path));
+                struct problem p = {.heads = shapes[i][0], .kv_heads = shapes[i][1]};
+                p.dim = shapes[i][2];
+                p.page_tokens = shapes[i][3];
+                p.kv = kv ? DTYPE_BF16 : DTYPE_F32;
+                fill(&p, (uint64_t)i);
+                reference_attention(N, p.heads, p.kv_heads, p.dim, p.q64, p.k64, p.v64, p.want);
+                size_t n = (size_t)(N * p.heads * p.dim);
+                run(&p, isa, ATTENTION_ROWS, p.out);
+                // Scores of size 10 with roundings of 1e-6 move weights by as much.
+                for (size_t k = 0; k < n; k++)
+                    assert_true(fabs((double)p.out[k] - p.want[k]) < 1e-5);
+                float *other = memory_new(n, sizeof *other);
+                for (int rows = 1; rows < ATTENTION_ROWS; rows++) { // company changes no bits
+                    run(&p, isa, rows, other);
+                    assert_memory_equal(p.out, other, n * sizeof *other);
+                }
+                free(other);
+                drop(&p);
+            }
+}
+
+// Shapes that only the plain code takes.
+static void test_odd(void **state) {
+    (void)state;
+    static const int shapes[][4] = {{2, 1, 10, 1}, {5, 5, 6, 7}, {2, 2, 2, 256}};
+    for (int i = 0; i < 3; i++) {
+        struct problem p = {.heads = shapes[i][0], .kv_heads = shapes[i][1]};
+        p.dim = shapes[i][2];
+        p.page_tokens = shapes[i][3];
+        fill(&p, (uint64_t)i);
+        reference_attention(N, p.heads, p.kv_heads, p.dim, p.q64, p.k64, p.v64, p.want);
+        run(&p, &isa_portable, 3, p.out);
+        for (int k = 0; k < N * p.heads * p.dim; k++)
+            assert_true(fabs((double)p.out[k] - p.want[k]) < 1e-5);
+        drop(&p);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_odd),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
