@@ -1,0 +1,72 @@
+// A response prepared for checks: its lines, words, sentences and so on, each made on first use and
+// then kept. Everything handed out is UTF-8 within the text's arena and lives as long as the text.
+//
+// Words and white space are Python's: str.split(), str.strip(), \w, str.lower() on code points.
+//
+// Budgets: a text longer than TEXT_MAX_BYTES or a check that spends more than its steps sets
+// `over`; from then on everything is empty, and the caller reports a limit.
+#ifndef VERIFIERS_CONSTRAINTS_TEXT_H
+#define VERIFIERS_CONSTRAINTS_TEXT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "protocol/base/memory.h"
+#include "protocol/base/slice.h"
+
+enum {
+    TEXT_MAX_BYTES = 1 << 20,
+    TEXT_BASE_STEPS = 1 << 20, // a step is some nanoseconds: a byte looked at, a token made
+    TEXT_STEPS_PER_BYTE = 256,
+};
+
+// A growing list of slices, in a text's arena.
+struct slices {
+    struct slice *items; // (n)
+    size_t n, capacity;
+};
+
+struct constraint_text {
+    struct slice raw; // valid UTF-8: ill-formed parts of the response became U+FFFD
+    bool over;
+    uint64_t steps_left;
+    struct arena *arena; // owned by text_open's caller
+    struct text_cache *cache;
+};
+
+// Prepares `response` (copied where it has to be mended, else borrowed). `arena` holds everything
+// that is made of it and is cleared by the caller.
+void text_open(struct constraint_text *text, struct slice response, struct arena *arena);
+
+// Charges `steps`; false, and `over` set, when the budget is used up.
+bool text_spend(struct constraint_text *text, uint64_t steps);
+
+// ---- Kept views of the whole text -------------------------------------------------------------
+struct slice text_stripped(struct constraint_text *text);          // str.strip()
+struct slice text_lower(struct constraint_text *text);             // str.lower()
+const struct slices *text_lines(struct constraint_text *text);     // str.split("\n")
+const struct slices *text_fields(struct constraint_text *text);    // str.split(): white space
+const struct slices *text_words(struct constraint_text *text);     // runs of \w
+const struct slices *text_sentences(struct constraint_text *text); // Punkt; without outer space
+const struct slices *text_tokens(struct constraint_text *text);    // NLTK's word_tokenize
+
+// ---- The same for any slice, made anew at each call -------------------------------------------
+struct slice text_lower_of(struct constraint_text *text, struct slice s);
+struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator);
+struct slices text_fields_of(struct constraint_text *text, struct slice s);
+struct slices text_words_of(struct constraint_text *text, struct slice s);
+struct slices text_sentences_of(struct constraint_text *text, struct slice s);
+struct slices text_tokens_of(struct constraint_text *text, struct slice s);
+// `s` without Python's string.punctuation, the 32 ASCII marks (str.translate that deletes them).
+struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s);
+// `s` with every `from` (not empty) replaced by `to`, as str.replace.
+struct slice text_replace_of(struct constraint_text *text, struct slice s, struct slice from,
+                             struct slice to);
+// NFKD, then only the ASCII that is left: unicodedata.normalize and encode("ascii", "ignore").
+struct slice text_ascii_of(struct constraint_text *text, struct slice s);
+// The code points of `s`; *n of them.
+const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size_t *n);
+
+void slices_add(struct constraint_text *text, struct slices *list, struct slice item);
+
+#endif
