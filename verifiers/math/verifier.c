@@ -15,7 +15,7 @@ static const struct preset {
 static int read_options(const struct json *term, struct arena *arena, struct math_options *options,
                         struct error *err) {
     struct slice name;
-    options->long_decimals = true;
+    *options = (struct math_options){.long_decimals = true};
     if (json_get(term, "policy")) {
         if (verifier_string(term, "policy", arena, &name, err)) return -1;
         if (!slice_is(name, "value"))
