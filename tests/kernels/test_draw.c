@@ -182,9 +182,9 @@ static void test_chi_square(void **state) {
         float x[VOCAB]; // the survivors; draws are over the row as draw_output leaves it
         draw_output(isa_find(NULL), &v, &o, w->logits, &w->scratch);
         memcpy(x, w->scratch.x, sizeof x);
+        const struct isa *isa = isa_find(NULL);
         for (int k = 0; k < DRAWS; k++)
-            count[isa_find(NULL)->draw_gumbel(VOCAB, x, 42, (uint32_t)(k / 64),
-                                              (uint32_t)(k % 64))]++;
+            count[isa->draw_gumbel(VOCAB, x, 42, (uint32_t)(k / 64), (uint32_t)(k % 64))]++;
         for (int k = 0; k < VOCAB; k++) {
             double expected = DRAWS * exp(w->behav[k]);
             if (w->behav[k] == -INFINITY) assert_int_equal(count[k], 0);
