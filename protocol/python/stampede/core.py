@@ -99,6 +99,9 @@ class Core:
             handler(worker, m)
 
     def _on_hello(self, address: Address, m: wire.Message, now: float) -> None:
+        for old in [w for w in self.workers.values()
+                    if w.address == address or w.uid == m["uid"]]:
+            self.lose(old, "it began a new session")
         if m.run == self.run and m.epoch > self.epoch:
             self._refuse(address, "epoch", f"The worker has seen epoch {m.epoch}, this trainer is "
                                            f"in epoch {self.epoch}.")
@@ -110,9 +113,6 @@ class Core:
                                            f"workers have {self._fingerprint:016x}.")
             log.error("Worker %s was refused: it has another model.", m["uid"])
             return
-        for old in [w for w in self.workers.values()
-                    if w.address == address or w.uid == m["uid"]]:
-            self.lose(old, "it began a new session")
         worker = self.workers[address] = Worker(address, m, now)
         self._gone.discard(address)
         log.info("Worker %s joined: %s, version %d.", worker.uid, worker.build, worker.version)
@@ -241,7 +241,7 @@ class Core:
 
     def _finish_if_complete(self, job: Job) -> None:
         if job.complete and self._jobs.pop(job.serial, None) is not None:
-            job.call.deliver(job.group)
+            job.mailbox.put(job.group)
 
     def _give_back(self, job: Job, samples: Iterable[int]) -> None:
         """Puts samples in front of the queue, as runs of neighbours."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 from typing import Any, Dict, Optional, Set
 
 import numpy as np
@@ -14,10 +15,13 @@ from .types import Group, Prompt, Sampling, compact_json, group_seed
 class Job:
     """A group on its way: what its TASKs say, and which samples have come."""
 
-    def __init__(self, group: Group, fields: Dict[str, Any], call: Any) -> None:
+    def __init__(self, group: Group, fields: Dict[str, Any],
+                 mailbox: "queue.SimpleQueue[Group]") -> None:
         self.group = group
         self.fields = fields  # of TASK, but for first, n and attempt
-        self.call = call  # who waits for the group
+        # Where the finished group goes. Not the Generation itself, which must be free to be
+        # dropped by whoever left its loop.
+        self.mailbox = mailbox
         self.done: Set[int] = set()  # samples that were committed: each once
         self.attempts: Dict[int, int] = {}  # of samples that were given out again
         self.cancelled = False
@@ -94,7 +98,7 @@ def _token_ids(ids: Any) -> np.ndarray:
 
 
 def make_job(prompt: Prompt, index: int, serial: int, n: int, sampling: Sampling, seed: int,
-             request: Dict[str, Any], call: Any) -> Job:
+             request: Dict[str, Any], mailbox: Any) -> Job:
     """Everything of a group that can be known before a worker sees it."""
     if not isinstance(prompt, Prompt):
         raise TypeError(f"Prompt {index} is a {type(prompt).__name__}, expected stampede.Prompt.")
@@ -128,4 +132,4 @@ def make_job(prompt: Prompt, index: int, serial: int, n: int, sampling: Sampling
     if s.logit_bias:
         fields["bias_ids"] = np.array(list(s.logit_bias), "<i4")
         fields["bias_values"] = np.array(list(s.logit_bias.values()), "<f4")
-    return Job(Group(group_id, index, serial, n, prompt.meta), fields, call)
+    return Job(Group(group_id, index, serial, n, prompt.meta), fields, mailbox)

@@ -242,7 +242,7 @@ class Loop:
             frames = socket.recv_multipart(zmq.DONTWAIT, copy=False)
         except zmq.Again:
             return None
-        if socket.socket_type == zmq.ROUTER:
+        if socket.type == zmq.ROUTER:
             return frames[0].bytes, frames[1:]
         return b"", frames
 

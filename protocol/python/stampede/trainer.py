@@ -25,11 +25,8 @@ class Generation(Iterator[Group]):
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._queue: "queue.SimpleQueue[Group]" = queue.SimpleQueue()
+        self.mailbox: "queue.SimpleQueue[Group]" = queue.SimpleQueue()
         self._open: set = set()  # serials that have not come
-
-    def deliver(self, group: Group) -> None:
-        self._queue.put(group)
 
     def start(self, jobs: Sequence[Job]) -> None:
         self._open = {job.serial for job in jobs}
@@ -38,7 +35,7 @@ class Generation(Iterator[Group]):
     def __next__(self) -> Group:
         while self._open:
             try:
-                group = self._queue.get(timeout=0.5)
+                group = self.mailbox.get(timeout=0.5)
             except queue.Empty:
                 self._loop.check()
                 continue
@@ -133,7 +130,7 @@ class Trainer:
         # A refused prompt uses up no serial: all jobs are made before any is counted.
         with self._serial_lock:
             jobs = [make_job(prompt, index, self._serial + index, n, sampling or Sampling(), seed,
-                             request, call) for index, prompt in enumerate(everything)]
+                             request, call.mailbox) for index, prompt in enumerate(everything)]
             self._serial += len(jobs)
         call.start(jobs)
         return call

@@ -130,6 +130,7 @@ class Updates:
             return
         self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
         for worker in self._core.workers.values():
+            worker.failed_version = None  # a new push is a new chance
             self._offer(worker, snapshot)
 
     def on_change(self) -> None:
