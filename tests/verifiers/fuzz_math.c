@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const char *zero = size ? memchr(text, 0, size) : NULL;
     const struct slice gold = {text, zero ? (size_t)(zero - text) : size};
     const struct slice completion = {zero ? zero + 1 : text, zero ? size - gold.len - 1 : size};
-    const struct math_options options = {size % 2};
+    const struct math_options options = {.long_decimals = size % 2};
     struct error err;
     check_itself(gold);
     struct math_gold *parsed = math_gold_parse(&gold, 1, &options, &err);

@@ -14,7 +14,7 @@
 
 static enum math_verdict grade(const char *gold, struct slice text, bool long_decimals) {
     const struct slice golds[] = {slice_of(gold)};
-    const struct math_options options = {long_decimals};
+    const struct math_options options = {.long_decimals = long_decimals};
     struct error err;
     const char *rule;
     struct math_gold *parsed = math_gold_parse(golds, 1, &options, &err);
@@ -288,7 +288,7 @@ static void test_golds(void **state) {
     };
     static const char *const BAD[] = {"", " ", "x", "\\sqrt{25}", "five", "(1,2)", "5x", "2+3"};
     struct error err;
-    const struct math_options options = {true};
+    const struct math_options options = {.long_decimals = true};
     (void)state;
     for (size_t i = 0; i < sizeof GOOD / sizeof *GOOD; i++)
         assert_int_equal(grade(GOOD[i], slice_of("#### 5"), true), MATH_EQUAL);

@@ -83,7 +83,7 @@ static int set_value(const struct flag *f, const char *text, struct error *err) 
     case FLAG_HEADING:
         break;
     }
-    assert(!"a switch takes no value");
+    assert(false); // a switch takes no value
     return -1;
 }
 
