@@ -205,11 +205,11 @@ static void test_misbehaviour(void **state) {
         const char *text;
         enum reward_status status;
     } CASES[] = {
-        {"loop", REWARD_TIMEOUT},    {"crash", REWARD_CRASH}, {"exit", REWARD_CRASH},
-        {"junk", REWARD_CRASH},      {"close", REWARD_CRASH}, {"flood", REWARD_CRASH},
-        {"wrong id", REWARD_CRASH},  {"nan", REWARD_CRASH},   {"null", REWARD_UNSUPPORTED},
-        {"unknown", REWARD_UNKNOWN}, {"gold", REWARD_OK},     {"fine", REWARD_OK},
-        {"also fine", REWARD_OK},    {"x", REWARD_OK},
+        {"crash", REWARD_CRASH}, {"exit", REWARD_CRASH},       {"junk", REWARD_CRASH},
+        {"close", REWARD_CRASH}, {"flood", REWARD_CRASH},      {"wrong id", REWARD_CRASH},
+        {"nan", REWARD_CRASH},   {"null", REWARD_UNSUPPORTED}, {"unknown", REWARD_UNKNOWN},
+        {"gold", REWARD_OK},     {"fine", REWARD_OK},          {"also fine", REWARD_OK},
+        {"x", REWARD_OK},
     };
     enum { N_CASES = sizeof CASES / sizeof *CASES, N = 5 * N_CASES };
     struct reward *rewards[N];
@@ -425,6 +425,41 @@ static void test_free_with_work(void **state) {
     verifier_command_clear(&command);
 }
 
+// The programs that users copy, as they are started from the root of the tree.
+static void test_examples(void **state) {
+    struct error err;
+    struct verifier_command commands[2];
+    struct verifier_result results[2];
+    (void)state;
+    if (access("examples/verifiers/word_count.py", R_OK)) skip();
+    assert_int_equal(verifier_command_parse("words=python3 'examples/verifiers/word_count.py'",
+                                            &commands[0], &err),
+                     0);
+    assert_int_equal(
+        verifier_command_parse("always=sh examples/verifiers/always.sh", &commands[1], &err), 0);
+    const struct verifier_pool_options options = {
+        .n_children = 1, .externals = commands, .n_externals = 2};
+    struct verifier_pool *pool = verifier_pool_open(&options, &err);
+    assert_non_null(pool);
+    struct reward_spec *spec =
+        reward_spec_parse(slice_of("[{\"verifier\":\"words\",\"at_least\":3,\"weight\":4},"
+                                   "{\"verifier\":\"always\",\"weight\":2}]"),
+                          commands, 2, &err);
+    assert_non_null(spec);
+    submit(pool, 0, spec, "one, \"two\"\nthree\\");
+    submit(pool, 1, spec, "one two");
+    for (int n = 0; n < 2;) n += verifier_pool_poll(pool, 1000, results + n, 2 - n);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(results[i].reward->status, REWARD_OK);
+        assert_true(results[i].reward->value == (results[i].ticket == 0 ? 6 : 2));
+        reward_free(&results[i].reward);
+    }
+    reward_spec_free(&spec);
+    verifier_pool_free(&pool);
+    verifier_command_clear(&commands[0]);
+    verifier_command_clear(&commands[1]);
+}
+
 static void test_refused(void **state) {
     struct verifier_command command;
     struct error err;
@@ -484,7 +519,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_never_reads),      cmocka_unit_test(test_ends_at_once),
         cmocka_unit_test(test_killed_children),  cmocka_unit_test(test_inherits_nothing),
         cmocka_unit_test(test_dies_with_parent), cmocka_unit_test(test_free_with_work),
-        cmocka_unit_test(test_refused),          cmocka_unit_test(test_commands),
+        cmocka_unit_test(test_examples),         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -94,11 +94,14 @@ static bool small_integer(struct read *r, int *out) {
     if (!minus) read_take(r, '+');
     const struct slice digits = read_peek(r)->text;
     if (read_peek(r)->kind != LEX_DIGITS) return false;
-    if (digits.len > 4 || atoi(digits.ptr) > NUMBER_MAX_EXPONENT) {
+    int size = 0;
+    for (size_t i = 0; i < digits.len && size <= NUMBER_MAX_EXPONENT; i++)
+        size = size * 10 + (digits.ptr[i] - '0');
+    if (size > NUMBER_MAX_EXPONENT) {
         r->limit = true;
         return false;
     }
-    *out = minus ? -atoi(digits.ptr) : atoi(digits.ptr);
+    *out = minus ? -size : size;
     r->at++;
     return true;
 }
