@@ -14,7 +14,7 @@
 #if defined(__clang__)
 #define AVX2_UNROLL _Pragma("unroll")
 #else
-#define AVX2_UNROLL _Pragma("GCC unroll 8")
+#define AVX2_UNROLL _Pragma("GCC unroll 16")
 #endif
 
 // 8 values of a type, in any alignment.

@@ -5,11 +5,35 @@
 // A group of BLOCKS blocks of rows and TOKENS tokens keeps 2 * BLOCKS * TOKENS sums in registers:
 // at most 12 of 16, and at least 8 where there is that much work, to hide the FMA's latency. Every
 // sum takes the columns in order, so which group computes an output does not change its bits.
+enum { PREFETCH_BYTES = 2048 }; // ahead in each stream of weights
+
 struct group {
     const char *w[4]; // the blocks
     const float *const *x;
     size_t columns;
 };
+
+// One column of one block. Registers decide the order: the sums, and either the weights of one half
+// and all tokens, or one token and the weights of both halves.
+static AVX2_INLINE void step_few(const struct group *g, enum dtype dtype, int tokens, size_t c,
+                                 const char *at, __m256 s[MATMUL_TOKENS][2]) {
+    __m256 x[MATMUL_TOKENS];
+    AVX2_UNROLL for (int k = 0; k < tokens; k++) x[k] = _mm256_broadcast_ss(g->x[k] + c);
+    AVX2_UNROLL for (int i = 0; i < 2; i++) {
+        __m256 w = avx2_load(dtype, at + (size_t)i * 8 * dtype_bytes(dtype));
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) s[k][i] = _mm256_fmadd_ps(w, x[k], s[k][i]);
+    }
+}
+
+static AVX2_INLINE void step_many(const struct group *g, enum dtype dtype, int tokens, size_t c,
+                                  const char *at, __m256 s[MATMUL_TOKENS][2]) {
+    __m256 low = avx2_load(dtype, at), high = avx2_load(dtype, at + 8 * dtype_bytes(dtype));
+    AVX2_UNROLL for (int k = 0; k < tokens; k++) {
+        __m256 x = _mm256_broadcast_ss(g->x[k] + c);
+        s[k][0] = _mm256_fmadd_ps(low, x, s[k][0]);
+        s[k][1] = _mm256_fmadd_ps(high, x, s[k][1]);
+    }
+}
 
 static AVX2_INLINE void sums(const struct group *g, enum dtype dtype, int blocks, int tokens,
                              __m256 s[4][MATMUL_TOKENS][2]) {
@@ -21,14 +45,13 @@ static AVX2_INLINE void sums(const struct group *g, enum dtype dtype, int blocks
     }
     size_t row = MATMUL_ROWS * dtype_bytes(dtype);
     for (size_t c = 0; c < g->columns; c++) {
-        __m256 x[MATMUL_TOKENS];
-        AVX2_UNROLL for (int k = 0; k < tokens; k++) x[k] = _mm256_broadcast_ss(g->x[k] + c);
         AVX2_UNROLL for (int b = 0; b < blocks; b++) {
-            AVX2_UNROLL for (int i = 0; i < 2; i++) {
-                __m256 w = avx2_load(dtype, g->w[b] + c * row + (size_t)i * row / 2);
-                AVX2_UNROLL for (int k = 0; k < tokens; k++) s[b][k][i] =
-                    _mm256_fmadd_ps(w, x[k], s[b][k][i]);
-            }
+            const char *at = g->w[b] + c * row;
+            if (tokens > 1) _mm_prefetch(at + PREFETCH_BYTES, _MM_HINT_T0);
+            if (tokens <= 3)
+                step_few(g, dtype, tokens, c, at, s[b]);
+            else
+                step_many(g, dtype, tokens, c, at, s[b]);
         }
     }
 }
