@@ -1,3 +1,13 @@
+"""Marks what runs under the sanitizers too: quick files that put odd input through the program."""
+
+SANITIZED = {"test_checkpoints", "test_faults", "test_generate", "test_json"}
+
+
 def pytest_configure(config):
-    line = "sanitized: quick, and run with the sanitizers' build too (.ci/run)"
-    config.addinivalue_line("markers", line)
+    config.addinivalue_line("markers", "sanitized: also run with the sanitizers' build (.ci/run)")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SANITIZED:
+            item.add_marker("sanitized")
