@@ -61,23 +61,30 @@ static void sort(int n, struct draw_scratch *s) {
     }
 }
 
-void draw_top_p(int n, float *x, float p, struct draw_scratch *s) {
+void draw_top_p(const struct isa *isa, int n, float *x, float p, struct draw_scratch *s) {
     if (p >= 1.0f) return;
+    float max = isa->softmax_max(n, x);
+    double total = isa->softmax_sum(n, x, max), wanted = (double)p * total, mass = 0;
+    // All ids below this weigh less than what may be left out, so they are out without sorting. The
+    // margin is far above the rounding of exp and of the difference.
+    float least = max + (float)math_log64((total - wanted) / n) - 0.01f;
     int m = 0;
     for (int i = 0; i < n; i++) {
-        if (x[i] == -math_infinity()) continue;
-        s->keys[0][m] = ~key_of(x[i]); // falling values are rising keys
-        s->ids[0][m++] = i;
+        if (x[i] >= least) {
+            s->keys[0][m] = ~key_of(x[i]); // falling values are rising keys
+            s->ids[0][m++] = i;
+        } else {
+            x[i] = -math_infinity();
+        }
     }
     sort(m, s);
     const int32_t *order = s->ids[N_PASSES & 1];
-    double total = 0, mass = 0;
-    for (int i = 0; i < m; i++) total += (double)math_exp(x[order[i]] - x[order[0]]);
-    float max = m ? x[order[0]] : 0;
     for (int i = 0; i < m; i++) {
-        float e = math_exp(x[order[i]] - max);
-        if (i > 0 && mass >= (double)p * total) x[order[i]] = -math_infinity();
-        mass += (double)e;
+        float *v = &x[order[i]];
+        if (i > 0 && mass >= wanted)
+            *v = -math_infinity();
+        else
+            mass += (double)math_exp(*v - max);
     }
 }
 
@@ -142,7 +149,7 @@ static void draw_id(const struct isa *isa, const struct draw_vocab *v, const str
         return;
     }
     draw_top_k(v->n, x, d->top_k);
-    draw_top_p(v->n, x, d->top_p, s);
+    draw_top_p(isa, v->n, x, d->top_p, s);
     draw_min_p(isa, v->n, x, d->min_p);
     r->id = isa->draw_gumbel(v->n, x, d->seed, d->position, d->sample);
     if (penalised || cut || v->n_missing > 0) {

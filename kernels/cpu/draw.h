@@ -43,7 +43,7 @@ int draw_gumbel_avx2(int n, const float *x, uint64_t seed, uint32_t position, ui
 // top_p: the smallest set of the largest that reaches p of the mass, lower id first.
 // min_p: e^(x - max) < min_p.
 void draw_top_k(int n, float *x, int k);
-void draw_top_p(int n, float *x, float p, struct draw_scratch *s);
+void draw_top_p(const struct isa *isa, int n, float *x, float p, struct draw_scratch *s);
 void draw_min_p(const struct isa *isa, int n, float *x, float p);
 
 #endif

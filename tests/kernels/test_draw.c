@@ -246,12 +246,13 @@ static void test_cuts(void **state) {
     draw_top_k(VOCAB, x, 200); // more than there are
     assert_int_equal(n_left(x), 20);
     for (int i = 0; i < VOCAB; i++) x[i] = i < 4 ? 0 : -INFINITY;
-    draw_top_p(VOCAB, x, 0.5f, &w->scratch); // two of four equal: exactly p is enough
+    draw_top_p(isa_find(NULL), VOCAB, x, 0.5f,
+               &w->scratch); // two of four equal: exactly p is enough
     assert_true(n_left(x) == 2 && x[0] == 0 && x[1] == 0);
     for (int i = 0; i < VOCAB; i++) x[i] = i < 4 ? 0 : -INFINITY;
-    draw_top_p(VOCAB, x, 0.51f, &w->scratch);
+    draw_top_p(isa_find(NULL), VOCAB, x, 0.51f, &w->scratch);
     assert_true(n_left(x) == 3 && x[2] == 0);
-    draw_top_p(VOCAB, x, 0, &w->scratch);
+    draw_top_p(isa_find(NULL), VOCAB, x, 0, &w->scratch);
     assert_true(n_left(x) == 1 && x[0] == 0);
     memcpy(x, flat, sizeof x);
     draw_min_p(isa_find(NULL), VOCAB, x, 0.1f); // e^-2 = 0.135, e^-3 = 0.05
