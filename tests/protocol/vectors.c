@@ -22,15 +22,15 @@ struct vector vector_read(enum message_type type) {
     v.header = (struct slice){v.bytes + 4, header_len};
     size_t payload_len = len - 4 - header_len;
     if (payload_len > 0) {
-        char *payload = aligned_alloc(64, (payload_len + 63) / 64 * 64);
-        memcpy(payload, v.bytes + 4 + header_len, payload_len);
-        v.payload = (struct slice){payload, payload_len};
+        v.aligned = aligned_alloc(64, (payload_len + 63) / 64 * 64);
+        memcpy(v.aligned, v.bytes + 4 + header_len, payload_len);
+        v.payload = (struct slice){v.aligned, payload_len};
     }
     return v;
 }
 
 void vector_free(struct vector *v) {
     free(v->bytes);
-    free((void *)(uintptr_t)v->payload.ptr);
+    free(v->aligned);
     *v = (struct vector){0};
 }

@@ -5,8 +5,8 @@
 #include "protocol/messages.h"
 
 struct vector {
-    char *bytes;                  // owned
-    struct slice header, payload; // payload aligned to 64 bytes, owned
+    char *bytes, *aligned;        // owned
+    struct slice header, payload; // payload aligned to 64 bytes
 };
 
 // Ends the test program with a sentence when the file is missing.

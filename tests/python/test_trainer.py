@@ -5,6 +5,7 @@ import faulthandler
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -415,7 +416,6 @@ def test_generation_goes_on_during_a_push(trainer):
     with FakeWorker(trainer.url) as worker:
         trainer.wait_for_workers(1, 5)
         worker.answers_weights = False
-        import threading
         push = threading.Thread(target=trainer.push_weights, args=(state(1.0), 1))
         push.start()
         eventually(lambda: worker.count("WEIGHTS_BEGIN") == 1)
@@ -462,7 +462,6 @@ def test_a_worker_that_dies_in_a_push_does_not_stop_it(trainer):
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
         trainer.wait_for_workers(2, 5)
         b.answers_weights = False
-        import threading
         push = threading.Thread(target=trainer.push_weights, args=(state(1.0), 1))
         push.start()
         eventually(lambda: b.count("WEIGHTS_BEGIN") == 1)
@@ -563,6 +562,21 @@ def test_launch(tmp_path, monkeypatch):
     monkeypatch.setenv("STAMPEDE_BIN", str(tmp_path / "none"))
     with pytest.raises(stampede.LaunchError, match="STAMPEDE_BIN"):
         stampede.launch("m", connect="tcp://127.0.0.1:1")
+
+
+def test_a_launched_worker_outlives_the_thread_that_asked_for_it(tmp_path, monkeypatch):
+    program = tmp_path / "stampede"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("STAMPEDE_BIN", str(program))
+    started = []
+    thread = threading.Thread(
+        target=lambda: started.append(stampede.launch("m", connect="tcp://127.0.0.1:1")))
+    thread.start()
+    thread.join()
+    time.sleep(0.3)
+    with started[0] as worker:
+        assert worker.poll() is None
 
 
 def test_a_launched_worker_dies_with_its_parent(tmp_path):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
+import queue
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import LaunchError
 
@@ -98,11 +101,46 @@ class Worker:
 
 
 def _die_with_parent(parent: int) -> None:
-    # In the child between fork and exec. The kernel sends the signal when the thread that forked
-    # ends, so launch() forks from a thread that lives as long as the process.
+    # In the child, between fork and exec.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # type: ignore[union-attr]
     if os.getppid() != parent:
         os._exit(1)
+
+
+class _Forker:
+    """One thread that forks all workers and lives as long as the process: the kernel sends the
+    death signal when the thread that forked ends, not when its process does."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self._queue: "queue.SimpleQueue[Tuple[Callable[[], Any], Future[Any]]]" = (
+            queue.SimpleQueue())
+        threading.Thread(target=self._run, name="stampede-launch", daemon=True).start()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        future: "Future[Any]" = Future()
+        self._queue.put((function, future))
+        return future.result()
+
+    def _run(self) -> None:
+        while True:
+            function, future = self._queue.get()
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
+
+
+_forker: Optional[_Forker] = None
+_forker_lock = threading.Lock()
+
+
+def _fork(function: Callable[[], Any]) -> Any:
+    global _forker
+    with _forker_lock:
+        if _forker is None or _forker.pid != os.getpid():  # threads do not survive a fork
+            _forker = _Forker()
+    return _forker.call(function)
 
 
 def launch(model: Any, connect: Optional[str] = None, bind: Optional[str] = None,
@@ -110,7 +148,7 @@ def launch(model: Any, connect: Optional[str] = None, bind: Optional[str] = None
     """Starts `stampede serve --model MODEL --connect URL` (or --bind URL) with the flags.
 
     Keyword arguments are the flags of `stampede serve` with `_` for `-`. The worker is killed when
-    this process ends, however it ends. Call it from the main thread, or from one that stays.
+    this process ends, however it ends.
     """
     if (connect is None) == (bind is None):
         raise LaunchError("launch: expected exactly one of connect and bind.")
@@ -120,8 +158,9 @@ def launch(model: Any, connect: Optional[str] = None, bind: Optional[str] = None
     parent = os.getpid()
     preexec = (lambda: _die_with_parent(parent)) if _LIBC is not None else None
     try:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=stdout,
-                                   stderr=stderr, preexec_fn=preexec)
+        process = _fork(lambda: subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+            preexec_fn=preexec))
     except OSError as error:
         raise LaunchError(f'"{arguments[0]}" could not be started: {error}.') from error
     return Worker(process, arguments)

@@ -80,7 +80,7 @@ class Updates:
             self._offer(worker, self._last)
 
     def _offer(self, worker: Worker, snapshot: Snapshot) -> None:
-        """Rounding a whole model takes seconds: where it is not done yet, another thread does it."""
+        """Rounding a whole model takes seconds: unless it is done, another thread does it."""
         worker.staged = False
         worker.update_deadline = time.monotonic() + self.timeout_s
         if snapshot.has_table(worker.plan):

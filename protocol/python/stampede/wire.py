@@ -263,9 +263,9 @@ def _unpack_header(header: bytes) -> List[Any]:
     except WireError:
         raise
     except Exception as error:  # msgpack raises a dozen kinds, all of them mean the same here
-        raise WireError("msgpack", f"The header is no msgpack within the limits: {error}.") from None
+        raise WireError("msgpack", f"The header is no msgpack in the limits: {error}.") from None
     if not isinstance(root, list) or len(root) < 8 or root[0] != MAGIC:
-        raise WireError("header", f'The header is no array of 8 elements that begins with "{MAGIC}".')
+        raise WireError("header", f'The header is no array of 8 that begins with "{MAGIC}".')
     if _count_elements(root) > MAX_ELEMENTS:
         raise WireError("msgpack", "The header has too many elements.")
     return root
