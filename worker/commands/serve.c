@@ -51,7 +51,8 @@ static int fill_table(struct flags *f, struct flag *table) {
 // One thread takes the signals, so that no handler runs in the middle of anything.
 struct signals {
     sigset_t set;
-    struct link *link;
+    pthread_mutex_t lock;
+    struct link *link; // under `lock`; NULL while the model is being loaded
     pthread_t thread;
     bool started;
 };
@@ -62,28 +63,37 @@ static void *wait_for_signals(void *arg) {
         int number;
         if (sigwait(&s->set, &number)) continue;
         if (number == SIGUSR1) return NULL; // the command has ended
+        pthread_mutex_lock(&s->lock);
+        // Loading can take minutes and holds nothing that must be saved: there is nothing to drain.
+        if (!s->link) _exit(LINK_DRAINED);
         link_signal(s->link);
+        pthread_mutex_unlock(&s->lock);
     }
 }
 
 // Blocks the signals in this thread and all that it will start; children are given them back.
-static void block_signals(struct signals *s) {
+static void start_signals(struct signals *s) {
+    pthread_mutex_init(&s->lock, NULL);
     sigemptyset(&s->set);
     sigaddset(&s->set, SIGTERM);
     sigaddset(&s->set, SIGINT);
     sigaddset(&s->set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &s->set, NULL);
-}
-
-static void start_signals(struct signals *s, struct link *link) {
-    s->link = link;
     s->started = pthread_create(&s->thread, NULL, wait_for_signals, s) == 0;
 }
 
+static void give_signals_to(struct signals *s, struct link *link) {
+    pthread_mutex_lock(&s->lock);
+    s->link = link;
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void stop_signals(struct signals *s) {
-    if (!s->started) return;
-    pthread_kill(s->thread, SIGUSR1);
-    pthread_join(s->thread, NULL);
+    if (s->started) {
+        pthread_kill(s->thread, SIGUSR1);
+        pthread_join(s->thread, NULL);
+    }
+    pthread_mutex_destroy(&s->lock);
 }
 
 static uint64_t weight_bytes(const struct setup *s) {
@@ -125,24 +135,20 @@ static struct link_options link_options(const struct flags *f, const struct setu
 
 static int run_link(struct setup *s, struct link *link, struct resident *resident,
                     struct signals *signals, int *status, struct error *err) {
+    give_signals_to(signals, link);
     struct loop loop = {
         .engine = &s->engine, .verify = &s->verify, .port = link_port(link, resident)};
-    start_signals(signals, link);
     link_start(link);
     int failed = loop_run(&loop, err);
-    stop_signals(signals);
+    give_signals_to(signals, NULL);
     *status = link_close(&link);
     return failed;
 }
 
-static int serve(struct flags *f, int *status, struct error *err) {
+static int serve(struct flags *f, struct signals *signals, int *status, struct error *err) {
     struct setup s;
     struct resident resident;
-    struct signals signals = {0};
     char uid[256];
-    if (!f->connect == !f->bind)
-        return error_set(err, ERROR_USAGE, "Expected exactly one of --connect and --bind.");
-    block_signals(&signals);
     if (setup_open(&s, &f->engine, false, err)) return -1;
     resident_open(&resident, s.names, s.dtypes, s.engine.model.backend);
     make_uid(uid);
@@ -153,10 +159,20 @@ static int serve(struct flags *f, int *status, struct error *err) {
     if (link) {
         log_say(&s.log, LOG_INFO, "%s %s, weights %016llx", f->bind ? "bound to" : "trainer at",
                 link_url(link), (unsigned long long)resident.digest);
-        failed = run_link(&s, link, &resident, &signals, status, err);
+        failed = run_link(&s, link, &resident, signals, status, err);
     }
     resident_close(&resident);
     setup_close(&s);
+    return failed;
+}
+
+static int serve_until_signalled(struct flags *f, int *status, struct error *err) {
+    struct signals signals = {0};
+    if (!f->connect == !f->bind)
+        return error_set(err, ERROR_USAGE, "Expected exactly one of --connect and --bind.");
+    start_signals(&signals);
+    int failed = serve(f, &signals, status, err);
+    stop_signals(&signals);
     return failed;
 }
 
@@ -170,7 +186,7 @@ int command_serve(int argc, char **argv) {
     int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
     if (!failed && help)
         flags_print_help(stdout, usage, table, n);
-    else if (failed || serve(&f, &status, &err)) {
+    else if (failed || serve_until_signalled(&f, &status, &err)) {
         fprintf(stderr, "stampede serve: %s\n", err.text);
         status = exit_status(&err);
     }

@@ -8,8 +8,7 @@
 
 #include "protocol/base/clock.h"
 
-static struct scheduler *open_scheduler(const struct engine_options *o, uint64_t version,
-                                        struct error *err) {
+static struct scheduler *open_scheduler(const struct engine_options *o, struct error *err) {
     const struct scheduler_options so = {.max_rows = o->max_rows,
                                          .max_prefixes = o->max_prefixes,
                                          .n_pages = o->n_pages,
@@ -17,8 +16,7 @@ static struct scheduler *open_scheduler(const struct engine_options *o, uint64_t
                                          .suspend_pages = o->suspend_pages,
                                          .suspend_slots = o->suspend_slots,
                                          .max_context = o->max_context,
-                                         .prefill_chunk = o->prefill_chunk,
-                                         .version = version};
+                                         .prefill_chunk = o->prefill_chunk};
     return scheduler_open(&so, err);
 }
 
@@ -37,7 +35,7 @@ int engine_open(struct engine *e, struct model *model, const struct engine_optio
                                      .conv_bytes = kernels_conv_bytes(shape, o->kv_dtype),
                                      .suspend_pages = o->suspend_pages,
                                      .suspend_slots = o->suspend_slots};
-    e->scheduler = open_scheduler(o, e->model.version, err);
+    e->scheduler = open_scheduler(o, err);
     if (!e->scheduler || batch_open(&e->batch, &bo, err)) return engine_close(e), -1;
     e->rows = memory_new((size_t)o->max_rows, sizeof *e->rows);
     return 0;
@@ -243,7 +241,7 @@ void engine_preempt(struct engine *e) {
 
 void engine_set_version(struct engine *e, uint64_t version) {
     e->model.version = version;
-    scheduler_set_version(e->scheduler, version);
+    scheduler_set_version(e->scheduler, ++e->n_updates);
     for (struct task *t = e->tasks; t; t = t->next) {
         if (!t->schedule_id && t->min_version <= version) {
             start_task(e, t);

@@ -31,6 +31,7 @@ struct engine {
     struct task *tasks; // all that have samples which did not end
     struct sample *finished, **last_finished;
     bool draining;
+    uint64_t n_updates; // tags what is cached: a restarted trainer may use a version again
     struct engine_counters counters;
 };
 

@@ -21,11 +21,16 @@ struct link_state link_snapshot(struct link *l) {
     return state;
 }
 
-int link_send(struct link *l, struct message *m, struct error *err) {
+// Returns as socket_send: 1 when the message could not be sent now.
+static int try_send(struct link *l, struct message *m, struct error *err) {
     m->minor = MESSAGE_MINOR;
     m->run = slice_of(l->run);
     m->epoch = l->epoch;
-    return socket_send_message(l->socket, m, err) < 0 ? -1 : 0;
+    return socket_send_message(l->socket, m, err);
+}
+
+int link_send(struct link *l, struct message *m, struct error *err) {
+    return try_send(l, m, err) < 0 ? -1 : 0;
 }
 
 void link_finish(struct link *l, enum link_end end, const char *why) {
@@ -112,8 +117,9 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
 static int send_credit(struct link *l, struct error *err) {
     struct message m = {.type = MESSAGE_CREDIT, .credit = {.slots = l->credit}};
     if (l->draining || l->credit == l->sent_credit) return 0;
-    l->sent_credit = l->credit;
-    return link_send(l, &m, err);
+    int sent = try_send(l, &m, err);
+    if (sent == 0) l->sent_credit = l->credit;
+    return sent < 0 ? -1 : 0;
 }
 
 static void lose_session(struct link *l) {
@@ -135,7 +141,9 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
     }
     if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
         link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
-    if (!l->draining && now - l->hello_ms >= HELLO_MS) return send_hello(l, now, err);
+    // HELLO says what is served: not while that changes.
+    if (!l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS)
+        return send_hello(l, now, err);
     return 0;
 }
 
@@ -188,14 +196,15 @@ static void take_given(struct link *l) {
     l->given = NULL;
     l->last_given = &l->given;
     pthread_mutex_unlock(&l->lock);
-    const struct outbox_session session = {slice_of(l->run), l->epoch};
     uint64_t current = atomic_load(&l->session);
     for (struct sample *s = list, *next; s; s = next) {
         next = s->next;
-        // Nobody waits for what an older session began and did not finish.
-        bool useless = s->task->session != current &&
-                       (s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED);
-        if (useless || !s->task->session)
+        const struct outbox_session session = {slice_of(l->run), l->epoch,
+                                               s->task->session != current};
+        // Nobody waits for what an older session began and did not finish. What it finished counts
+        // in the same run and epoch; in another, the serial means another sample.
+        bool unfinished = s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED;
+        if (s->task->session < l->first_session || (session.is_over && unfinished))
             sample_free(&s);
         else
             outbox_add(&l->outbox, &session, s);
@@ -209,6 +218,7 @@ static int turn(struct link *l, struct error *err) {
     int failed = got ? link_handle(l, m, err) : 0;
     message_free(&m);
     if (failed) return -1;
+    link_say_refusals(l, false);
     int64_t now = clock_ms();
     take_given(l);
     if (run_timers(l, now, err)) return -1;
@@ -231,6 +241,7 @@ static void *run(void *arg) {
             link_finish(l, LINK_IO, "the sockets failed");
         }
     if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
+    link_say_refusals(l, true);
     const struct event stop = {.kind = EVENT_STOP};
     inbox_put(&l->inbox, &stop);
     return NULL;

@@ -21,7 +21,7 @@
 // What the engine's thread publishes after each turn, for HEARTBEAT and HELLO.
 struct link_state {
     uint64_t version, digest; // served now
-    uint64_t applied_update;  // the last update that was applied, 0: none
+    uint64_t n_applied;       // updates so far; their ids repeat when a trainer restarts
     struct engine_counters counters;
     int n_rows, n_samples; // rows that run, samples that did not end
 };

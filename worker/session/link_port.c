@@ -9,14 +9,14 @@ enum { IDLE_WAIT_MS = 50 };
 struct side {
     struct link *link;
     struct resident *resident;
-    uint64_t applied_update;
+    uint64_t n_applied;
 };
 
 static void apply(struct side *side, struct engine *e, struct update *update) {
     int64_t started_us = clock_us();
     update_apply(update, side->resident, e->model.backend);
     engine_set_version(e, update_version(update));
-    side->applied_update = update_id(update);
+    side->n_applied++;
     log_say(side->link->options.log, LOG_INFO,
             "policy version %llu is served; decoding paused "
             "%.1f ms",
@@ -60,11 +60,12 @@ static void publish(struct side *side, struct loop *l) {
     pthread_mutex_lock(&link->lock);
     link->state = (struct link_state){.version = e->model.version,
                                       .digest = side->resident->digest,
-                                      .applied_update = side->applied_update,
+                                      .n_applied = side->n_applied,
                                       .counters = e->counters,
                                       .n_rows = n_rows,
                                       .n_samples = engine_n_samples(e)};
-    link->engine_empty = !e->tasks && !verify_n_pending(l->verify) && !inbox_has(&link->inbox);
+    link->engine_empty =
+        !e->tasks && !e->finished && !verify_n_pending(l->verify) && !inbox_has(&link->inbox);
     pthread_mutex_unlock(&link->lock);
 }
 

@@ -23,10 +23,12 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
                 (unsigned long long)m->epoch, (unsigned long long)l->epoch);
         return 0;
     }
-    if (!same_session(l, m))
+    if (!l->first_session || !same_session(l, m)) {
         outbox_close(&l->outbox); // results are of no use to another run or epoch
-    else
+        l->first_session = atomic_load(&l->session) + 1;
+    } else {
         outbox_resend_all(&l->outbox);
+    }
     snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
     l->epoch = m->epoch;
     inbox_put(&l->inbox, &forget);
@@ -36,6 +38,7 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
     if (w->lost_ms) l->lost_ms = (int)(w->lost_ms < 3600000 ? w->lost_ms : 3600000);
     link_weights_abort(l, 0);
+    l->update_committed = 0; // it is applied by now, as HELLO said
     log_say(l->options.log, LOG_INFO, "joined run '%s', epoch %llu", l->run,
             (unsigned long long)l->epoch);
     if (l->options.socket.bind || !w->bulk_url.len) return 0;
@@ -57,7 +60,8 @@ static void refused(struct link *l, const struct message_refuse *m) {
     if (m->code == REFUSAL_NO_SESSION || m->code == REFUSAL_EPOCH) {
         const struct event forget = {.kind = EVENT_FORGET};
         log_say(l->options.log, LOG_WARN, "%s; joining again", why);
-        if (l->joined) inbox_put(&l->inbox, &forget);
+        if (!l->joined) return; // HELLO goes on being said at its own pace
+        inbox_put(&l->inbox, &forget);
         l->joined = false;
         l->hello_ms = 0;
         return;
@@ -71,7 +75,7 @@ static void take_task(struct link *l, const struct message_task *m) {
     event.task = request_from_message(l->options.requests, m, clock_ms(), &err);
     if (event.task && engine_check(l->options.engine, event.task, &err)) task_free(&event.task);
     if (!event.task) {
-        const struct outbox_session session = {slice_of(l->run), l->epoch};
+        const struct outbox_session session = {.run = slice_of(l->run), .epoch = l->epoch};
         log_say(l->options.log, LOG_WARN, "task of group %llu refused: %s",
                 (unsigned long long)m->serial, err.text);
         outbox_refuse(&l->outbox, &session, m, &err);
@@ -93,9 +97,9 @@ static void take_cancel(struct link *l, const struct message_cancel *m) {
     inbox_put(&l->inbox, &event);
 }
 
-static void lost_messages(struct link *l) {
+static void join_again(struct link *l, const char *why) {
     const struct event forget = {.kind = EVENT_FORGET};
-    log_say(l->options.log, LOG_WARN, "messages of the trainer were lost; joining again");
+    log_say(l->options.log, LOG_WARN, "%s; joining again", why);
     l->joined = false;
     l->hello_ms = 0;
     inbox_put(&l->inbox, &forget);
@@ -119,7 +123,7 @@ static int handle_joined(struct link *l, const struct message *m, struct error *
         if (m->bye.code == BYE_RUN_COMPLETE)
             link_finish(l, LINK_RUN_COMPLETE, "the run is complete");
         else
-            lost_messages(l); // the trainer left; another may come
+            join_again(l, "the trainer left"); // another may come
         return 0;
     case MESSAGE_WEIGHTS_BEGIN:
         return link_weights_begin(l, &m->weights_begin, err);
@@ -141,8 +145,27 @@ int link_handle(struct link *l, const struct message *m, struct error *err) {
         return welcome(l, m, err);
     }
     if (m->type == MESSAGE_REFUSE) return refused(l, &m->refuse), 0;
+    if (l->joined && !same_session(l, m)) l->n_foreign++;
     if (!l->joined || !same_session(l, m)) return 0;
     l->heard_ms = clock_ms();
-    if (m->lost_before) return lost_messages(l), 0;
+    if (m->lost_before) return join_again(l, "messages of the trainer were lost"), 0;
     return handle_joined(l, m, err);
+}
+
+void link_say_refusals(struct link *l, bool at_end) {
+    struct socket_counters counters;
+    uint64_t n = l->n_foreign;
+    char reasons[512];
+    socket_counters(l->socket, &counters);
+    for (int i = 0; i < MESSAGE_N_REASONS; i++) n += counters.refused[i];
+    if (n == l->refusals_said || (!at_end && n < 2 * l->refusals_said)) return;
+    l->refusals_said = n;
+    int len = snprintf(reasons, sizeof reasons, "epoch %llu", (unsigned long long)l->n_foreign);
+    for (int i = 0; i < MESSAGE_N_REASONS; i++)
+        len += snprintf(reasons + len, sizeof reasons - (size_t)len, ", %s %llu",
+                        message_reason_name((enum message_reason)i),
+                        (unsigned long long)counters.refused[i]);
+    log_say(l->options.log, LOG_WARN,
+            "messages refused so far: %llu (%s); the last malformed one: %s", (unsigned long long)n,
+            reasons, socket_last_refusal(l->socket));
 }

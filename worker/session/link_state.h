@@ -25,6 +25,7 @@ struct link {
     struct outbox outbox;
     uint64_t incarnation;
     bool joined, draining, preempted, done;
+    uint64_t first_session; // the first one of this run and epoch
     enum link_end end;
     char run[MESSAGE_MAX_RUN + 1];
     uint64_t epoch;
@@ -34,7 +35,11 @@ struct link {
     uint64_t sent_credit;
     struct update *update;     // being staged, or staged and waiting for COMMIT
     uint64_t update_committed; // handed to the engine, not reported yet; 0: none
+    uint64_t n_committed;      // updates that were handed to the engine
+    uint64_t version_session;  // session in which the served version was committed, 0: none
     bool staged_reported;
+    uint64_t n_foreign;     // messages of another run or epoch
+    uint64_t refusals_said; // of those and malformed ones, in the log
 };
 
 struct link_state link_snapshot(struct link *l);
@@ -44,11 +49,14 @@ int link_send(struct link *l, struct message *m, struct error *err);
 void link_finish(struct link *l, enum link_end end, const char *why);
 
 int link_handle(struct link *l, const struct message *m, struct error *err); // one message
+// Logs how many messages were refused and why: when their number has doubled, or at the end.
+void link_say_refusals(struct link *l, bool at_end);
 
 int link_weights_begin(struct link *l, const struct message_weights_begin *m, struct error *err);
 int link_weights_chunk(struct link *l, const struct message_weights_chunk *m, struct error *err);
 int link_weights_commit(struct link *l, uint64_t update, struct error *err);
 void link_weights_abort(struct link *l, uint64_t update);
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err); // pulls and statuses
+bool link_is_applying(struct link *l); // the engine has not applied yet what was committed
 
 #endif

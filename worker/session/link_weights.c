@@ -26,6 +26,7 @@ int link_weights_begin(struct link *l, const struct message_weights_begin *m, st
     const struct update_target target = {.names = l->options.names,
                                          .dtypes = l->options.dtypes,
                                          .version = link_snapshot(l).version,
+                                         .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
     l->staged_reported = false;
     if (update_begin(m, &target, &l->update, tensor, &why))
@@ -51,12 +52,18 @@ int link_weights_commit(struct link *l, uint64_t update, struct error *err) {
     const struct event apply = {.kind = EVENT_UPDATE, .update = l->update};
     l->update = NULL;
     l->update_committed = update;
+    l->version_session = atomic_load(&l->session);
+    l->n_committed++;
     inbox_put(&l->inbox, &apply);
     return 0;
 }
 
 void link_weights_abort(struct link *l, uint64_t update) {
     if (l->update && (!update || update_id(l->update) == update)) update_free(&l->update);
+}
+
+bool link_is_applying(struct link *l) {
+    return link_snapshot(l).n_applied != l->n_committed;
 }
 
 static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
@@ -67,7 +74,7 @@ static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
 }
 
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err) {
-    if (l->update_committed && link_snapshot(l).applied_update == l->update_committed) {
+    if (l->update_committed && !link_is_applying(l)) {
         uint64_t update = l->update_committed;
         l->update_committed = 0;
         if (report(l, update, PHASE_APPLIED, "", "", err)) return -1;

@@ -8,7 +8,7 @@
 struct result {
     struct message_frames frames;
     uint64_t number;
-    int n_samples;
+    int n_samples;   // that its ACK gives credit for
     int64_t sent_ms; // 0: not sent yet
     struct result *next;
 };
@@ -40,7 +40,7 @@ static int append(struct outbox *o, const struct outbox_session *session,
                               .epoch = session->epoch,
                               .result = *m};
     message.result.result = r->number = o->next_result++;
-    r->n_samples = (int)m->sample.n;
+    r->n_samples = session->is_over ? 0 : (int)m->sample.n;
     if (message_encode(&message, &r->frames, err)) {
         free_result(r);
         return -1;
@@ -242,5 +242,8 @@ int outbox_ack(struct outbox *o, uint64_t number) {
 }
 
 void outbox_resend_all(struct outbox *o) {
-    for (struct result *r = o->first; r; r = r->next) r->sent_ms = 0;
+    for (struct result *r = o->first; r; r = r->next) {
+        r->sent_ms = 0;
+        r->n_samples = 0;
+    }
 }

@@ -25,6 +25,7 @@ void outbox_close(struct outbox *o); // drops everything
 struct outbox_session {
     struct slice run;
     uint64_t epoch;
+    bool is_over; // a session before the present one: its credit ended with it
 };
 
 // Encodes a sample's RESULT and frees the sample. A sample that does not fit into a message (too
@@ -39,7 +40,8 @@ void outbox_refuse(struct outbox *o, const struct outbox_session *session,
 // socket is full.
 int outbox_send(struct outbox *o, struct socket *socket, int64_t now_ms, struct error *err);
 
-// Forgets the result. Returns the number of samples it had, 0 when it is not known (any more).
+// Forgets the result. Returns the samples that credit may rise by: those it had, or 0 when it is
+// not known (any more) or of a session that is over.
 int outbox_ack(struct outbox *o, uint64_t result);
 
 // A new session of the same run and epoch: everything is sent again.

@@ -89,10 +89,10 @@ static int check_offer(const struct message_weights_begin *m, const struct updat
         return error_set(err, ERROR_INPUT,
                          "The update is based on policy version %llu; version %llu is served.",
                          (unsigned long long)m->base, (unsigned long long)t->version);
-    if (m->version <= t->version)
+    if (m->version <= t->version && !t->is_inherited)
         return error_set(err, ERROR_INPUT,
                          "The update leads to policy version %llu; version %llu is served, and "
-                         "versions only rise.",
+                         "versions only rise within an epoch.",
                          (unsigned long long)m->version, (unsigned long long)t->version);
     if (m->total_bytes > t->staging_bytes)
         return error_set(err, ERROR_INPUT, "The update has %llu bytes; --staging-memory is %llu.",

@@ -22,6 +22,8 @@ struct update_target {
     const struct names *names;
     const enum dtype *dtypes; // (names->n)
     uint64_t version;         // served now; the offer's base must equal it
+    bool is_inherited;        // no update of this epoch made it: a trainer that starts again from
+                              // an older checkpoint may go back
     uint64_t staging_bytes;   // --staging-memory
 };
 
