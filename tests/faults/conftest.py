@@ -1,0 +1,6 @@
+"""Fault tests use the helpers of tests/python too."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
