@@ -169,8 +169,8 @@ struct backend_options {
     enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
     int n_threads;                   // of the CPU backend; 0: one a core
     int page_tokens, n_pages, n_conv_slots; // page_tokens: 1 .. 256
-    int max_tokens, max_outputs; // of one step
-    const uint8_t *id_exists;    // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
+    int max_tokens, max_outputs;            // of one step
+    const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
     const char *isa; // of the CPU backend: NULL the fastest that runs here, "portable", "avx2"
 };
 

@@ -115,9 +115,9 @@ static void among_strangers(struct harness *h) {
     const struct model_shape *s = &h->model->shape;
     enum { OTHERS = 12 };
     int32_t ids[N], target = 9, all[HARNESS_MAX_TOKENS], pages[OTHERS + 1][5];
-    float alone[N], lp[HARNESS_MAX_TOKENS], behav[HARNESS_MAX_TOKENS];
-    int32_t drawn[HARNESS_MAX_TOKENS];
-    uint8_t bad[HARNESS_MAX_TOKENS];
+    float alone[N], lp = 0, behav = 0;
+    int32_t drawn = -1;
+    uint8_t bad = 0;
     fill_ids(s, 100, N, ids);
     struct harness_sequence q = {ids, N, 0, N, 0, 0, &target, 1};
     h->backend->ops->conv_clear(h->backend, 0);
@@ -131,9 +131,8 @@ static void among_strangers(struct harness *h) {
         if (width > N - done) width = N - done;
         struct step_output output = {.target = target, .temperature = 1};
         for (int i = 0; i <= OTHERS; i++) {
-            int m = i == mine ? width : 1 + (i + step) % 5, slot = i == mine  ? 0
-                                                                   : i < mine ? i + 1
-                                                                              : i;
+            int m = i == mine ? width : 1 + (i + step) % 5;
+            int slot = i == mine ? 0 : i < mine ? i + 1 : i;
             segments[i] = (struct step_segment){n, m, i == mine ? done : 0, slot, pages[slot], 5};
             if (i != mine)
                 fill_ids(s, (uint64_t)(step * 100 + i), m, all + n);
@@ -143,11 +142,12 @@ static void among_strangers(struct harness *h) {
             n += m;
         }
         struct step st = {n, OTHERS + 1, 1, all, segments, &output, false};
-        struct step_result r = {drawn, lp, behav, bad, NULL};
+        struct step_result r = {&drawn, &lp, &behav, &bad, NULL};
         harness_step(h, &st, &r);
         done += width;
-        assert_memory_equal(&lp[0], &alone[done - 1], sizeof(float));
-        assert_int_equal(drawn[0], target);
+        assert_memory_equal(&lp, &alone[done - 1], sizeof(float));
+        assert_int_equal(drawn, target);
+        assert_false(bad);
     }
 }
 
