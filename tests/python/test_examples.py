@@ -237,6 +237,32 @@ def test_train_step_raises_what_was_rewarded():
     assert rose[0] > rose[1] and rose[2] > rose[3]
 
 
+def test_merge_equal_keeps_the_gradient():
+    model = make_model()
+    batch = make_batch(model, n=4)
+    batch["rewards"] = torch.tensor([1.0, 1, 1, 0, 1, 0, 0, 0])
+    for to, source in ((1, 0), (2, 0), (6, 5)):  # equal samples of a group
+        for column in ("input_ids", "attention_mask", "completion_mask", "lp_full"):
+            batch[column][to] = batch[column][source]
+    advantage = grpo.advantages(batch["rewards"], batch["reward_mask"], batch["group_index"])
+    rows, merged = grpo.merge_equal(batch, advantage)
+    assert rows.tolist() == [0, 3, 4, 5, 7]
+    assert merged[0] == pytest.approx(3 * advantage[0].item())
+    assert merged[5] == pytest.approx(2 * advantage[5].item())
+    assert merged[[1, 2, 6]].tolist() == [0, 0, 0]
+
+    def gradient(rows, advantage):
+        model.zero_grad()
+        mask = batch["completion_mask"][rows]
+        own = parity.completion_logprobs(model, batch["input_ids"][rows], mask, 1.0)
+        spread = advantage[rows][:, None].expand(mask.shape)[mask]
+        grpo.clipped_loss(own, batch["lp_full"][rows][mask], spread, 0.2, 100).backward()
+        return model.model.layers[3].self_attn.q_proj.weight.grad.clone()
+
+    whole = gradient(torch.arange(8), advantage)
+    assert torch.allclose(gradient(rows, merged), whole, atol=1e-6 + 1e-4 * whole.abs().max())
+
+
 def test_train_step_leaves_masked_samples_out():
     changes = []
     for text_of_the_masked in (5, 9):
