@@ -1,6 +1,6 @@
 """The golden vectors: one message of each type, as C and Python both have to read and write it.
 
-`golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
+`golden.py` writes corpus/msgpack/NAME (seeds of fuzz_msgpack.c), golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
 frame; the payload frame) and the annotated dumps between the markers of protocol/PROTOCOL.md.
 `golden.py --check` says whether both are what they should be. The .bin files of a released minor
 version are never changed: a later build must still read them.
@@ -157,6 +157,9 @@ def main():
         path = HERE / "golden" / f"{message.type}.bin"
         if not check:
             path.write_bytes(vector(message))
+            header, payload = (wire.encode(message) + [b""])[:2]
+            seed = struct.pack("<H", len(header)) + header + payload
+            (HERE / "corpus" / "msgpack" / message.type).write_bytes(seed)
         elif not path.exists() or path.read_bytes() != vector(message):
             wrong.append(path.name)
     text = PROTOCOL.read_text() if PROTOCOL.exists() else f"{BEGIN}\n{END}\n"

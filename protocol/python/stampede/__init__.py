@@ -1,4 +1,4 @@
-"""Stampede: rollouts for a PyTorch trainer.
+"""Stampede: rollouts for a PyTorch trainer. README.md beside this package says what is where.
 
     with stampede.Trainer("tcp://127.0.0.1:5555") as trainer:
         for group in trainer.generate(prompts, n=8, sampling=stampede.Sampling()):

@@ -18,6 +18,7 @@ from .updates import Updates
 
 log = logging.getLogger("stampede")
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
+_WARN_S = 30.0  # between warnings that nobody works
 
 
 class Range(NamedTuple):
@@ -48,6 +49,7 @@ class Core:
         self._started = False  # min_workers were ready once
         self._waiting: List[Callable[[], bool]] = []  # tried after each event until true
         self._next_beat = 0.0
+        self._idle_since: Optional[float] = None  # there is work, and no worker for it
         self._last_tick: Optional[float] = None
 
     # --- sending ---
@@ -189,7 +191,20 @@ class Core:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():
                 self.send(worker, "HEARTBEAT")
+        self._warn_when_stuck(now)
         self.updates.on_tick(now)
+
+    def _warn_when_stuck(self, now: float) -> None:
+        stuck = bool(self._pending) and not any(w.held for w in self.workers.values())
+        if not stuck:
+            self._idle_since = None
+        elif self._idle_since is None:
+            self._idle_since = now
+        elif now - self._idle_since > _WARN_S:
+            self._idle_since = now
+            log.warning("%d tasks wait and no worker takes them; ready are %d of %d workers, %d "
+                        "are wanted at the start.", len(self._pending), self.n_ready,
+                        len(self.workers), self.min_workers)
 
     def settle(self) -> None:
         """After each batch of events: bury the dead, hand out work, answer who waits."""

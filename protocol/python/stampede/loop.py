@@ -25,7 +25,7 @@ log = logging.getLogger("stampede")
 _ZERO_COPY_FROM = 8192  # libzmq hands out smaller frames at odd addresses
 _HIGH_WATER = 65536  # a fuse: credit is the flow control
 _BULK_HIGH_WATER = 64
-_CONTROL_TURN, _BULK_TURN = 256, 4  # messages of a socket before the others have their turn
+_CONTROL_TURN, _BULK_TURN = 256, 16  # messages of a socket before the others have their turn
 
 
 class Loop:
@@ -128,7 +128,7 @@ class Loop:
         except zmq.ZMQError as error:
             socket.close(0)
             raise StampedeError(f'Address "{url}" could not be bound: {error}.') from error
-        return socket, socket.getsockopt(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
     def _open(self, urls: Sequence[str]) -> None:
         checked = [addresses.check(url, self._bind, self._insecure) for url in urls]
@@ -293,7 +293,7 @@ def decode_frames(frames: Sequence[zmq.Frame]) -> wire.Message:
     view = np.frombuffer(frames[1].buffer, np.uint8)
     if view.size < _ZERO_COPY_FROM or view.ctypes.data % 8:
         view = view.copy()
-    return wire.decode(frames[0].bytes, memoryview(view))
+    return wire.decode(frames[0].bytes, view.data)
 
 
 def _is_hello(frames: Sequence[zmq.Frame]) -> bool:

@@ -181,7 +181,7 @@ def _pack_column(name: str, kind: str, value: Any, payload: bytearray) -> List[i
         return [number, 0, 0]
     payload.extend(bytes(-len(payload) % ALIGNMENT))
     at = len(payload)
-    payload.extend(memoryview(array.reshape(-1)).cast("B"))
+    payload.extend(array.reshape(-1).view(np.uint8).data)
     return [number, int(array.size), at]
 
 
