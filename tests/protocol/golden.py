@@ -1,9 +1,10 @@
 """The golden vectors: one message of each type, as C and Python both have to read and write it.
 
-`golden.py` writes corpus/msgpack/NAME (seeds of fuzz_msgpack.c), golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
-frame; the payload frame) and the annotated dumps between the markers of protocol/PROTOCOL.md.
-`golden.py --check` says whether both are what they should be. The .bin files of a released minor
-version are never changed: a later build must still read them.
+`golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
+frame; the payload frame), the seeds of fuzz_msgpack.c in corpus/msgpack, and the annotated dumps
+between the markers of protocol/PROTOCOL.md. `golden.py --check` says whether vectors and
+dumps are what they should be. The .bin files of a released minor version are never changed: a later
+build must still read them.
 """
 
 import struct
