@@ -47,7 +47,7 @@ struct reward *reward_compose(const struct reward_spec *spec,
     size_t text_bytes = 0;
     for (size_t i = 0; i < n; i++)
         text_bytes += strlen(spec->terms[i].name) + strlen(spec->terms[i].verifier) +
-                      strlen(outcomes[i].detail) + 3;
+                      strlen(outcomes[i].detail) + strlen(outcomes[i].parts) + 4;
     struct reward *reward =
         memory_new(1, sizeof *reward + n * sizeof reward->terms[0] + text_bytes);
     reward->n_terms = spec->n_terms;
@@ -57,9 +57,9 @@ struct reward *reward_compose(const struct reward_spec *spec,
     for (size_t i = 0; i < n; i++) {
         struct reward_term *t = &reward->terms[i];
         const char *const from[] = {spec->terms[i].name, spec->terms[i].verifier,
-                                    outcomes[i].detail};
-        const char **const to[] = {&t->name, &t->verifier, &t->detail};
-        for (int j = 0; j < 3; j++) {
+                                    outcomes[i].detail, outcomes[i].parts};
+        const char **const to[] = {&t->name, &t->verifier, &t->detail, &t->parts};
+        for (int j = 0; j < 4; j++) {
             *to[j] = text;
             text = stpcpy(text, from[j]) + 1;
         }
@@ -127,6 +127,11 @@ void reward_to_json(const struct reward *reward, struct buffer *out) {
         if (t->detail[0]) {
             buffer_add_text(out, ",\"detail\":");
             json_add_string(out, slice_of(t->detail));
+        }
+        for (const char *part = t->parts; *part; part++) {
+            buffer_add_text(out, part == t->parts ? ",\"instructions\":[" : ",");
+            buffer_add_text(out, *part == '1' ? "true" : *part == '0' ? "false" : "null");
+            if (!part[1]) buffer_add_text(out, "]");
         }
         buffer_add_text(out, "}");
     }

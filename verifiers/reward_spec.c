@@ -4,10 +4,7 @@
 #include "verifiers/verifier.h"
 
 static const struct verifier *const BUILTIN[] = {
-    &exact_verifier,
-    &length_verifier,
-    &math_verifier,
-    &regex_format_verifier,
+    &exact_verifier, &ifeval_verifier, &length_verifier, &math_verifier, &regex_format_verifier,
 };
 
 enum { N_BUILTIN = sizeof BUILTIN / sizeof *BUILTIN };
@@ -92,7 +89,8 @@ static int parse_term(const struct json *json, const struct verifier_command *ex
     term->builtin = verifier_find(verifier);
     if (!term->builtin && !is_external(verifier, externals, n_externals)) {
         error_set(err, ERROR_INPUT,
-                  "The verifier \"%.*s\" is not known: exact, length, math, regex_format or a name "
+                  "The verifier \"%.*s\" is not known: exact, ifeval, length, math, regex_format "
+                  "or a name "
                   "given with --verifier was expected.",
                   SLICE_ARG(verifier));
         goto done;

@@ -15,7 +15,8 @@
 struct verifier_outcome {
     double value;
     enum reward_status status;
-    char detail[256]; // a sentence on a status that is not ok
+    char detail[256];                   // a sentence on a status that is not ok
+    char parts[VERIFIER_MAX_PARTS + 1]; // as in struct reward_term
 };
 
 struct verifier {
@@ -31,7 +32,8 @@ struct verifier {
     void (*free)(void *state);
 };
 
-extern const struct verifier exact_verifier, length_verifier, math_verifier, regex_format_verifier;
+extern const struct verifier exact_verifier, ifeval_verifier, length_verifier, math_verifier,
+    regex_format_verifier;
 
 // A built-in verifier of that name, or NULL.
 const struct verifier *verifier_find(struct slice name);

@@ -79,6 +79,7 @@ static int read_outcome(const struct json *reply, struct arena *arena, struct ve
     const struct json *value = json_get(reply, "value");
     const struct json *status = json_get(reply, "status");
     const struct json *detail = json_get(reply, "detail");
+    const struct json *parts = json_get(reply, "parts"); // from our own children
     const bool is_null = !value || value->type == JSON_NULL;
     *out = (struct verifier_outcome){.status = is_null ? REWARD_UNSUPPORTED : REWARD_OK};
     if (!is_null && (value->type != JSON_NUMBER || json_double(value, &out->value)))
@@ -99,6 +100,11 @@ static int read_outcome(const struct json *reply, struct arena *arena, struct ve
         const struct slice text = json_string(detail, arena);
         snprintf(out->detail, sizeof out->detail, "%.*s", (int)(text.len < 255 ? text.len : 255),
                  text.ptr);
+    }
+    if (parts && parts->type == JSON_STRING) {
+        const struct slice text = json_string(parts, arena);
+        if (text.len <= VERIFIER_MAX_PARTS && strspn(text.ptr, "01?") == text.len)
+            memcpy(out->parts, text.ptr, text.len);
     }
     return 0;
 }
@@ -124,6 +130,7 @@ void wire_add_slot_reply(struct buffer *out, uint64_t id, const struct reward_sp
             buffer_add_text(out, ",\"detail\":");
             json_add_string(out, slice_of(o->detail));
         }
+        if (o->parts[0]) buffer_printf(out, ",\"parts\":\"%s\"", o->parts);
         buffer_add_text(out, "}");
     }
     buffer_add_text(out, "]}\n");

@@ -25,6 +25,7 @@ enum {
     REWARD_MAX_TERMS = 32,
     REWARD_MAX_SPEC_BYTES = 1 << 20,
     VERIFIER_DEADLINE_MS = 10000, // the default of verifier_pool_options.deadline_ms
+    VERIFIER_MAX_PARTS = 64,      // instructions of one `ifeval` term
 };
 
 // Worst first: a reward has the first of these that one of its terms has.
@@ -83,6 +84,8 @@ struct reward_term {
     double weight;
     enum reward_status status;
     const char *detail; // a sentence on a status that is not ok, or ""
+    const char *parts;  // of `ifeval`, a character an instruction: '1' followed, '0' not, '?' not
+                        // decided within its budget; else ""
 };
 
 // One allocation that holds its terms and their texts; it does not refer to the spec.
@@ -104,7 +107,8 @@ struct reward *reward_failed(const struct reward_spec *spec, enum reward_status 
                              const char *detail);
 
 // Appends {"value":..,"status":"..","terms":[{"name","verifier","value","status","weight"},..]};
-// a term that has a detail carries it as "detail".
+// a term that has a detail carries it as "detail", one that has parts as "instructions", a list of
+// true, false and null.
 void reward_to_json(const struct reward *reward, struct buffer *out);
 
 // ---- Child processes -------------------------------------------------------------------------

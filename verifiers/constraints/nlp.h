@@ -7,7 +7,8 @@
 #include "verifiers/constraints/text.h"
 
 // Sentences by Punkt (Kiss and Strunk 2006) with NLTK's English parameters, as NLTK 3.9 splits
-// them: closing quotes and brackets belong to the sentence before them; no outer white space.
+// them: closing quotes and brackets belong to the sentence before them; white space between
+// sentences belongs to none, white space in front of the text to the first.
 void punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out);
 
 // Words by the Penn Treebank rules of NLTK's word_tokenize, on one sentence: "don't" is do, n't;

@@ -17,7 +17,7 @@
 enum {
     TEXT_MAX_BYTES = 1 << 20,
     TEXT_BASE_STEPS = 1 << 20, // a step is some nanoseconds: a byte looked at, a token made
-    TEXT_STEPS_PER_BYTE = 256,
+    TEXT_STEPS_PER_BYTE = 64,
 };
 
 // A growing list of slices, in a text's arena.
@@ -38,6 +38,9 @@ struct constraint_text {
 // that is made of it and is cleared by the caller.
 void text_open(struct constraint_text *text, struct slice response, struct arena *arena);
 
+// Gives the whole budget of steps again, for the next check of the same text.
+void text_refill(struct constraint_text *text);
+
 // Charges `steps`; false, and `over` set, when the budget is used up.
 bool text_spend(struct constraint_text *text, uint64_t steps);
 
@@ -47,7 +50,7 @@ struct slice text_lower(struct constraint_text *text);             // str.lower(
 const struct slices *text_lines(struct constraint_text *text);     // str.split("\n")
 const struct slices *text_fields(struct constraint_text *text);    // str.split(): white space
 const struct slices *text_words(struct constraint_text *text);     // runs of \w
-const struct slices *text_sentences(struct constraint_text *text); // Punkt; without outer space
+const struct slices *text_sentences(struct constraint_text *text); // Punkt (nlp.h)
 const struct slices *text_tokens(struct constraint_text *text);    // NLTK's word_tokenize
 
 // ---- The same for any slice, made anew at each call -------------------------------------------

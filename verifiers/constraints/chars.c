@@ -1,0 +1,230 @@
+#include "verifiers/constraints/chars.h"
+
+#include <utf8proc.h>
+
+#include "protocol/base/utf8.h"
+
+enum {
+    DIGIT = CHAR_WORD | CHAR_DIGIT,
+    UPPER = CHAR_WORD | CHAR_ALPHA | CHAR_UPPER,
+    LOWER = CHAR_WORD | CHAR_ALPHA | CHAR_LOWER,
+};
+
+const uint8_t char_ascii_classes[128] = {
+    ['\t' ... '\r'] = CHAR_SPACE,
+    [0x1C ... ' '] = CHAR_SPACE, // the four ASCII separators are white space to Python
+    ['!' ... '/'] = CHAR_PUNCT,   ['0' ... '9'] = DIGIT,      [':' ... '@'] = CHAR_PUNCT,
+    ['A' ... 'Z'] = UPPER,        ['[' ... '^'] = CHAR_PUNCT, ['_'] = CHAR_PUNCT | CHAR_WORD,
+    ['`'] = CHAR_PUNCT,           ['a' ... 'z'] = LOWER,      ['{' ... '~'] = CHAR_PUNCT,
+};
+
+struct range {
+    uint32_t first, last;
+};
+
+// Characters that are upper or lower case (Unicode's Other_Uppercase and Other_Lowercase) without
+// the general category Lu or Ll.
+static const struct range OTHER_UPPER[] = {
+    {0x2160, 0x216F}, {0x24B6, 0x24CF}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+static const struct range OTHER_LOWER[] = {
+    {0xAA, 0xAA},       {0xBA, 0xBA},       {0x2B0, 0x2B8},     {0x2C0, 0x2C1},    {0x2E0, 0x2E4},
+    {0x345, 0x345},     {0x37A, 0x37A},     {0x1D2C, 0x1D6A},   {0x1D78, 0x1D78},  {0x1D9B, 0x1DBF},
+    {0x2071, 0x2071},   {0x207F, 0x207F},   {0x2090, 0x209C},   {0x2170, 0x217F},  {0x24D0, 0x24E9},
+    {0x2C7C, 0x2C7D},   {0xA69C, 0xA69D},   {0xA770, 0xA770},   {0xA7F8, 0xA7F9},  {0xAB5C, 0xAB5F},
+    {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA}};
+
+static bool within(uint32_t code, const struct range *ranges, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (code >= ranges[i].first && code <= ranges[i].last) return true;
+    return false;
+}
+
+unsigned char_classes_wide(uint32_t code) {
+    unsigned bits = 0;
+    switch (utf8proc_category((utf8proc_int32_t)code)) {
+    case UTF8PROC_CATEGORY_LU:
+        return CHAR_WORD | CHAR_ALPHA | CHAR_UPPER;
+    case UTF8PROC_CATEGORY_LL:
+        return CHAR_WORD | CHAR_ALPHA | CHAR_LOWER;
+    case UTF8PROC_CATEGORY_LT:
+        return CHAR_WORD | CHAR_ALPHA | CHAR_TITLE;
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+        bits = CHAR_WORD | CHAR_ALPHA;
+        break;
+    case UTF8PROC_CATEGORY_ND:
+        return CHAR_WORD | CHAR_DIGIT;
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
+        bits = CHAR_WORD;
+        break;
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_SO:
+        break;
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+        return CHAR_SPACE;
+    default:
+        return code == 0x85 ? CHAR_SPACE : 0;
+    }
+    if (code >= 0x2E80 && code < 0xA000) return bits; // no cased letter among the ideographs
+    if (within(code, OTHER_LOWER, sizeof OTHER_LOWER / sizeof *OTHER_LOWER)) bits |= CHAR_LOWER;
+    if (within(code, OTHER_UPPER, sizeof OTHER_UPPER / sizeof *OTHER_UPPER)) bits |= CHAR_UPPER;
+    return bits;
+}
+
+uint32_t char_lower(uint32_t code) {
+    if (code < 128) return code >= 'A' && code <= 'Z' ? code + 32 : code;
+    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+}
+
+bool chars_next(struct slice *s, uint32_t *code) {
+    if (s->len == 0) return false;
+    int n = 1;
+    if ((unsigned char)*s->ptr < 128)
+        *code = (unsigned char)*s->ptr;
+    else
+        n = utf8_next(*s, code);
+    if (n == 0) { // not reached with valid UTF-8
+        *code = 0xFFFD;
+        n = 1;
+    }
+    s->ptr += n;
+    s->len -= (size_t)n;
+    return true;
+}
+
+bool chars_last(struct slice *s, uint32_t *code) {
+    if (s->len == 0) return false;
+    size_t at = s->len - 1;
+    while (at > 0 && s->len - at < 4 && ((unsigned char)s->ptr[at] & 0xC0) == 0x80) at--;
+    struct slice one = {s->ptr + at, s->len - at};
+    s->len = at;
+    return chars_next(&one, code);
+}
+
+size_t slice_n_chars(struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += ((unsigned char)s.ptr[i] & 0xC0) != 0x80;
+    return n;
+}
+
+struct slice slice_chars(struct slice s, size_t from, size_t to) {
+    uint32_t code;
+    for (size_t i = 0; i < from; i++)
+        if (!chars_next(&s, &code)) return s;
+    struct slice rest = s;
+    for (size_t i = from; i < to; i++)
+        if (!chars_next(&rest, &code)) break;
+    return (struct slice){s.ptr, s.len - rest.len};
+}
+
+struct slice slice_strip_left(struct slice s, unsigned classes) {
+    uint32_t code;
+    for (struct slice rest = s; chars_next(&rest, &code); s = rest)
+        if (!(char_classes(code) & classes)) break;
+    return s;
+}
+
+struct slice slice_strip_right(struct slice s, unsigned classes) {
+    uint32_t code;
+    for (struct slice rest = s; chars_last(&rest, &code); s = rest)
+        if (!(char_classes(code) & classes)) break;
+    return s;
+}
+
+struct slice slice_strip(struct slice s, unsigned classes) {
+    return slice_strip_right(slice_strip_left(s, classes), classes);
+}
+
+bool slice_starts(struct slice s, struct slice prefix) {
+    return s.len >= prefix.len && (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+bool slice_ends(struct slice s, struct slice suffix) {
+    return s.len >= suffix.len &&
+           (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
+}
+
+struct slice slice_part(struct slice s, size_t from, size_t to) {
+    if (to > s.len) to = s.len;
+    if (from > to) from = to;
+    return (struct slice){s.len ? s.ptr + from : s.ptr, to - from};
+}
+
+struct slice slice_from(struct slice s, size_t byte) {
+    return slice_part(s, byte, s.len);
+}
+
+ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from) {
+    if (from > s.len) return SLICE_NONE;
+    if (needle.len == 0) return (ptrdiff_t)from;
+    if (s.len - from < needle.len) return SLICE_NONE;
+    const char *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
+    return at ? at - s.ptr : SLICE_NONE;
+}
+
+size_t slice_count(struct slice s, struct slice needle) {
+    size_t n = 0;
+    if (needle.len == 0) return 0;
+    for (ptrdiff_t at = slice_find(s, needle, 0); at >= 0;
+         at = slice_find(s, needle, (size_t)at + needle.len))
+        n++;
+    return n;
+}
+
+static bool is_word_before(struct slice s, size_t at) {
+    struct slice head = slice_part(s, 0, at);
+    uint32_t code;
+    return chars_last(&head, &code) && char_classes(code) & CHAR_WORD;
+}
+
+static bool is_word_at(struct slice s, size_t at) {
+    struct slice tail = slice_from(s, at);
+    uint32_t code;
+    return chars_next(&tail, &code) && char_classes(code) & CHAR_WORD;
+}
+
+ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from) {
+    ptrdiff_t at = slice_find(s, needle, from);
+    for (; at >= 0; at = slice_find(s, needle, (size_t)at + 1)) {
+        const size_t start = (size_t)at, end = start + needle.len;
+        if (is_word_before(s, start) != is_word_at(s, start) &&
+            is_word_before(s, end) != is_word_at(s, end))
+            return at;
+        if (start + 1 > s.len) break;
+    }
+    return SLICE_NONE;
+}
+
+bool slice_is_blank(struct slice s) {
+    return slice_strip_left(s, CHAR_SPACE).len == 0;
+}
+
+static bool has_case(struct slice s, unsigned wanted, unsigned other) {
+    bool found = false;
+    uint32_t code;
+    while (chars_next(&s, &code)) {
+        const unsigned bits = char_classes(code);
+        if (bits & other) return false;
+        found = found || bits & wanted;
+    }
+    return found;
+}
+
+bool slice_is_upper(struct slice s) {
+    return has_case(s, CHAR_UPPER, CHAR_LOWER | CHAR_TITLE);
+}
+
+bool slice_is_lower(struct slice s) {
+    return has_case(s, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE);
+}
+
+bool slice_all(struct slice s, unsigned classes) {
+    uint32_t code;
+    if (s.len == 0) return false;
+    while (chars_next(&s, &code))
+        if (!(char_classes(code) & classes)) return false;
+    return true;
+}

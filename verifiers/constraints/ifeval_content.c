@@ -1,0 +1,169 @@
+// IFEval: placeholders, postscripts, repeated prompts, two responses, beginnings and ends.
+#include <stdlib.h>
+
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifeval.h"
+
+enum { MAX_COUNT = 1000 * 1000 * 1000 };
+
+// "[", anything but a newline, and the next "]".
+static bool follows_placeholders(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *lines = text_lines(text);
+    int64_t n = 0;
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct slice line = lines->items[i];
+        for (size_t at = 0;;) {
+            const ptrdiff_t open = slice_find(line, slice_of("["), at);
+            if (open < 0) break;
+            const ptrdiff_t close = slice_find(line, slice_of("]"), (size_t)open);
+            if (close < 0) break;
+            n++;
+            at = (size_t)close + 1;
+        }
+    }
+    return n >= args->values[0].integer;
+}
+
+// Whether the letters of `marks` stand at the start of `s` with at most one white space character
+// where `marks` has a space.
+static bool starts_loosely(struct slice s, const char *marks) {
+    uint32_t code;
+    for (; *marks; marks++) {
+        struct slice rest = s;
+        if (*marks == ' ') {
+            if (chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE) s = rest;
+        } else {
+            if (s.len == 0 || *s.ptr != *marks) return false;
+            s = slice_from(s, 1);
+        }
+    }
+    return true;
+}
+
+static bool follows_postscript(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice marker = args->values[0].string, s = text_lower(text);
+    const char *marks = slice_is(marker, "p.p.s")  ? "p. p. s"
+                        : slice_is(marker, "p.s.") ? "p. s."
+                                                   : NULL;
+    if (!marks) return slice_find(s, marker, 0) >= 0;
+    for (ptrdiff_t at = 0; (at = slice_find(s, slice_of("p."), (size_t)at)) >= 0; at++)
+        if (starts_loosely(slice_from(s, (size_t)at), marks)) return true;
+    return false;
+}
+
+static int compare_slices(const void *a, const void *b) {
+    const struct slice x = *(const struct slice *)a, y = *(const struct slice *)b;
+    const int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
+    return order ? order : (x.len > y.len) - (x.len < y.len);
+}
+
+static struct slices sorted_words(struct constraint_text *text) {
+    const struct slices words = text_words_of(text, text_lower(text));
+    if (words.n) qsort(words.items, words.n, sizeof *words.items, compare_slices);
+    return words;
+}
+
+static int prepare_paragraph(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_text text;
+    if (args->values[1].integer > args->values[2].integer)
+        return error_set(err, ERROR_INPUT, "\"low\" is greater than \"high\".");
+    text_open(&text, args->values[0].string, arena);
+    const struct slices words = sorted_words(&text);
+    args->values[0].items = words.items;
+    args->values[0].n_items = (int)words.n;
+    return 0;
+}
+
+// How many words the text shares with the original, repeated words as often as both have them.
+static bool follows_paragraph(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *original = &args->values[0];
+    if (!text_spend(text, 32 * text->raw.len)) return false; // sorting
+    const struct slices words = sorted_words(text);
+    int64_t n = 0;
+    size_t w = 0;
+    for (int i = 0; i < original->n_items && w < words.n;) {
+        const int order = compare_slices(&original->items[i], &words.items[w]);
+        n += order == 0;
+        if (order <= 0) i++;
+        if (order >= 0) w++;
+    }
+    return n >= args->values[1].integer && n <= args->values[2].integer;
+}
+
+static bool follows_two_responses(struct constraint_text *text,
+                                  const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("******"));
+    struct slice found[2];
+    size_t n = 0;
+    (void)args;
+    for (size_t i = 0; i < parts.n; i++) {
+        const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
+        if (part.len == 0 && i > 0 && i + 1 < parts.n) return false;
+        if (part.len == 0) continue;
+        if (n < 2) found[n] = part;
+        n++;
+    }
+    return n == 2 && !slice_equal(found[0], found[1]);
+}
+
+static bool follows_repeat(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice lower = text_lower_of(text, text_stripped(text));
+    return slice_starts(lower, args->values[0].string);
+}
+
+static bool follows_end(struct constraint_text *text, const struct constraint_args *args) {
+    struct slice s = text_stripped(text);
+    while (s.len && *s.ptr == '"') s = slice_from(s, 1);
+    while (s.len && s.ptr[s.len - 1] == '"') s.len--;
+    return slice_ends(text_lower_of(text, s), args->values[0].string);
+}
+
+static bool follows_quotation(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice s = text_stripped(text);
+    (void)args;
+    return s.len > 1 && *s.ptr == '"' && s.ptr[s.len - 1] == '"';
+}
+
+// A line that starts with the words, white space in front of them apart.
+static bool follows_start(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *lines = text_lines(text);
+    for (size_t i = 0; i < lines->n; i++) {
+        // The words themselves may go on over the end of the line.
+        const struct slice line = slice_strip_left(lines->items[i], CHAR_SPACE);
+        const size_t at = (size_t)(line.ptr - text->raw.ptr);
+        if (slice_starts(slice_from(text->raw, at), args->values[0].string)) return true;
+    }
+    return false;
+}
+
+static const struct constraint ROWS[] = {
+    {.id = "detectable_content:number_placeholders",
+     .follows = follows_placeholders,
+     .params = {{.name = "num_placeholders", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}}},
+    {"detectable_content:postscript",
+     follows_postscript,
+     {{.name = "postscript_marker", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_lower_stripped},
+    {"detectable_content:rephrase_paragraph",
+     follows_paragraph,
+     {{.name = "original_paragraph", .type = CONSTRAINT_STRING, .min = 1},
+      {.name = "low", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+      {.name = "high", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}},
+     prepare_paragraph},
+    {.id = "combination:two_responses", .follows = follows_two_responses},
+    {"combination:repeat_prompt",
+     follows_repeat,
+     {{.name = "prompt_to_repeat", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_lower_stripped},
+    {"startend:end_checker",
+     follows_end,
+     {{.name = "end_phrase", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_lower_stripped},
+    {.id = "startend:quotation", .follows = follows_quotation},
+    {"multi-turn:constrained_start",
+     follows_start,
+     {{.name = "starter", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_stripped},
+};
+
+const struct constraint_table ifeval_content_table = CONSTRAINT_TABLE(ROWS);

@@ -1,0 +1,190 @@
+// IFEval: bullets, highlights, sections, titles, JSON, fixed answers, rephrasing.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifeval.h"
+#include "verifiers/constraints/python_json.h"
+
+enum { MAX_COUNT = 1000 * 1000 * 1000 };
+
+static size_t line_end(struct slice s, size_t at) {
+    const ptrdiff_t newline = slice_find(s, slice_of("\n"), at);
+    return newline < 0 ? s.len : (size_t)newline;
+}
+
+// Lines that start, behind any white space (even lines of it), with `mark` and, for a star, with
+// one more character that is no star. That character may be a newline; the bullet then goes on to
+// the end of the next line.
+static int64_t count_bullets(struct slice s, char mark) {
+    int64_t n = 0;
+    for (size_t at = 0; at < s.len;) {
+        const size_t start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
+        size_t next = start;
+        if (start < s.len && s.ptr[start] == mark &&
+            (mark != '*' || (start + 1 < s.len && s.ptr[start + 1] != '*'))) {
+            n++;
+            next = start + (mark == '*' ? 2 : 1);
+        }
+        at = line_end(s, next < s.len ? next : s.len) + 1;
+    }
+    return n;
+}
+
+static bool follows_bullets(struct constraint_text *text, const struct constraint_args *args) {
+    if (!text_spend(text, 4 * text->raw.len)) return false;
+    return count_bullets(text->raw, '*') + count_bullets(text->raw, '-') == args->values[0].integer;
+}
+
+static bool follows_answer(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const ANSWERS[] = {"My answer is yes.", "My answer is no.",
+                                          "My answer is maybe."};
+    (void)args;
+    for (int i = 0; i < 3; i++)
+        if (slice_find(text->raw, slice_of(ANSWERS[i]), 0) >= 0) return true;
+    return false;
+}
+
+// Non-blank runs without newline or star between `n_stars` stars on either side.
+static int64_t count_highlights(struct slice s, size_t n_stars) {
+    int64_t n = 0;
+    const struct slice stars = {"**", n_stars};
+    for (size_t at = 0; (at = (size_t)slice_find(s, stars, at)) != (size_t)SLICE_NONE;) {
+        size_t end = at + n_stars;
+        while (end < s.len && s.ptr[end] != '*' && s.ptr[end] != '\n') end++;
+        if (slice_starts(slice_from(s, end), stars)) {
+            n += !slice_is_blank(slice_part(s, at + n_stars, end));
+            at = end + n_stars;
+        } else {
+            at = n_stars == 1 ? end : at + 1;
+        }
+    }
+    return n;
+}
+
+static bool follows_highlights(struct constraint_text *text, const struct constraint_args *args) {
+    if (!text_spend(text, 4 * text->raw.len)) return false;
+    return count_highlights(text->raw, 1) + count_highlights(text->raw, 2) >=
+           args->values[0].integer;
+}
+
+static bool follows_sections(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice s = text->raw, name = args->values[0].string;
+    int64_t n = 0;
+    uint32_t code;
+    for (size_t at = 0; (at = (size_t)slice_find(s, name, at)) != (size_t)SLICE_NONE;) {
+        struct slice rest = slice_from(s, at + name.len), number = rest;
+        if (chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE) number = rest;
+        const struct slice behind = slice_strip_left(number, CHAR_DIGIT);
+        const bool found = behind.len < number.len;
+        n += found;
+        at = found ? s.len - behind.len : at + 1;
+        if (!text_spend(text, name.len)) return false;
+    }
+    return n >= args->values[1].integer;
+}
+
+static int prepare_sections(struct constraint_args *args, struct arena *arena, struct error *err) {
+    if (slice_is_blank(args->values[0].string))
+        return error_set(err, ERROR_INPUT, "\"section_spliter\" is blank; a word was expected.");
+    return prepare_stripped(args, arena, err);
+}
+
+static struct slice without_prefix(struct slice s, const char *prefix) {
+    return slice_starts(s, slice_of(prefix)) ? slice_from(s, strlen(prefix)) : s;
+}
+
+static bool follows_json(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const FENCES[] = {"```json", "```Json", "```JSON", "```"};
+    struct slice s = text_stripped(text);
+    (void)args;
+    for (int i = 0; i < 4; i++) s = without_prefix(s, FENCES[i]);
+    if (slice_ends(s, slice_of("```"))) s.len -= 3;
+    return text_spend(text, s.len) && python_json_loads(slice_strip(s, CHAR_SPACE));
+}
+
+static struct slice strip_brackets(struct slice s) {
+    while (s.len && *s.ptr == '<') s = slice_from(s, 1);
+    while (s.len && s.ptr[s.len - 1] == '>') s.len--;
+    return s;
+}
+
+// In a line: from the first "<<" to the last ">>".
+static bool follows_title(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *lines = text_lines(text);
+    (void)args;
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct slice line = lines->items[i];
+        const ptrdiff_t from = slice_find(line, slice_of("<<"), 0);
+        if (from < 0) continue;
+        size_t to = line.len;
+        while (to >= 2 && !(line.ptr[to - 1] == '>' && line.ptr[to - 2] == '>')) to--;
+        if (to < (size_t)from + 5) continue;
+        if (!slice_is_blank(strip_brackets(slice_part(line, (size_t)from, to)))) return true;
+    }
+    return false;
+}
+
+// ---- Rephrasing: what stands between stars may change, the rest may not ------------------------
+
+// The text without what stands, in each line, between its first and its last star.
+static struct slice without_changes(struct constraint_text *text, struct slice s, bool *changed) {
+    char *out = arena_take(text->arena, s.len + 1, 1);
+    size_t n = 0;
+    *changed = false;
+    for (size_t at = 0; at < s.len;) {
+        const size_t end = line_end(s, at);
+        const char *line = s.ptr + at;
+        const char *first = memchr(line, '*', end - at), *last = memrchr(line, '*', end - at);
+        if (first && first != last) {
+            memcpy(out + n, line, (size_t)(first - line));
+            n += (size_t)(first - line);
+            line = last + 1;
+            *changed = true;
+        }
+        const size_t len = (size_t)(s.ptr + end - line) + (end < s.len);
+        memcpy(out + n, line, len);
+        n += len;
+        at = end + 1;
+    }
+    return (struct slice){out, n};
+}
+
+static int prepare_rephrasing(struct constraint_args *args, struct arena *arena,
+                              struct error *err) {
+    struct constraint_text text;
+    bool changed;
+    text_open(&text, args->values[0].string, arena);
+    args->values[0].string = without_changes(&text, text.raw, &changed);
+    if (changed) return 0;
+    return error_set(err, ERROR_INPUT,
+                     "\"original_message\" has nothing between stars; *what changes* was "
+                     "expected.");
+}
+
+static bool follows_rephrasing(struct constraint_text *text, const struct constraint_args *args) {
+    bool changed;
+    if (!text_spend(text, text->raw.len)) return false;
+    const struct slice kept = without_changes(text, text->raw, &changed);
+    return changed && slice_equal(kept, args->values[0].string);
+}
+
+static const struct constraint ROWS[] = {
+    {.id = "detectable_format:number_bullet_lists",
+     .follows = follows_bullets,
+     .params = {{.name = "num_bullets", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}}},
+    {.id = "detectable_format:constrained_response", .follows = follows_answer},
+    {.id = "detectable_format:number_highlighted_sections",
+     .follows = follows_highlights,
+     .params = {{.name = "num_highlights", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}}},
+    {"detectable_format:multiple_sections",
+     follows_sections,
+     {{.name = "section_spliter", .type = CONSTRAINT_STRING, .min = 1},
+      {.name = "num_sections", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}},
+     prepare_sections},
+    {.id = "detectable_format:json_format", .follows = follows_json},
+    {.id = "detectable_format:title", .follows = follows_title},
+    {"detectable_format:rephrasing",
+     follows_rephrasing,
+     {{.name = "original_message", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_rephrasing},
+};
+
+const struct constraint_table ifeval_format_table = CONSTRAINT_TABLE(ROWS);

@@ -1,0 +1,92 @@
+// IFEval: numbers of sentences, words and paragraphs.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifeval.h"
+
+enum { MAX_COUNT = 1000 * 1000 * 1000 };
+
+static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
+    const size_t n = text_sentences(text)->n;
+    return relation_holds(&args->values[1], args->values[0].integer, n);
+}
+
+static bool follows_words(struct constraint_text *text, const struct constraint_args *args) {
+    const size_t n = text_words(text)->n;
+    return relation_holds(&args->values[1], args->values[0].integer, n);
+}
+
+// Pieces between "***", each with at most one white space character on either side. A blank piece
+// at an end does not count; elsewhere it breaks the instruction.
+static bool follows_paragraphs(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice s = text->raw;
+    int64_t n = 0;
+    size_t from = 0;
+    for (bool is_first = true;; is_first = false) {
+        const ptrdiff_t at = slice_find(s, slice_of("***"), from);
+        const struct slice piece = slice_part(s, from, at < 0 ? s.len : (size_t)at);
+        const bool blank = slice_is_blank(piece);
+        if (blank && !is_first && at >= 0) return false;
+        n += !blank;
+        if (at < 0) return n == args->values[0].integer;
+        struct slice rest = slice_from(s, (size_t)at + 3);
+        uint32_t code;
+        from = (size_t)at + 3;
+        if (chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE) from = s.len - rest.len;
+    }
+}
+
+static int prepare_nth(struct constraint_args *args, struct arena *arena, struct error *err) {
+    if (args->values[1].integer > args->values[0].integer)
+        return error_set(err, ERROR_INPUT,
+                         "\"nth_paragraph\" is %lld; at most \"num_paragraphs\", %lld, was "
+                         "expected.",
+                         (long long)args->values[1].integer, (long long)args->values[0].integer);
+    return prepare_lower(args, arena, err);
+}
+
+static struct slice strip_left_byte(struct slice s, char byte) {
+    while (s.len && *s.ptr == byte) s = slice_from(s, 1);
+    return s;
+}
+
+// The paragraphs are the pieces between pairs of newlines. Blank ones do not count, but they do
+// take part in finding the n-th.
+static bool follows_nth(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("\n\n"));
+    const int64_t nth = args->values[1].integer;
+    int64_t n = 0;
+    for (size_t i = 0; i < parts.n; i++) n += !slice_is_blank(parts.items[i]);
+    if (text->over || nth > n || n != args->values[0].integer) return false;
+    struct slice word = slice_strip_left(parts.items[nth - 1], CHAR_SPACE);
+    struct slice rest = word;
+    uint32_t code;
+    for (struct slice r = rest; chars_next(&r, &code) && !(char_classes(code) & CHAR_SPACE);)
+        rest = r;
+    word.len -= rest.len;
+    if (word.len == 0) return false;
+    word = strip_left_byte(strip_left_byte(word, '\''), '"');
+    for (size_t i = 0; i < word.len; i++)
+        if (word.ptr[i] && strchr(".,?!'\"", word.ptr[i])) word.len = i;
+    return slice_equal(text_lower_of(text, word), args->values[2].string);
+}
+
+static const struct constraint ROWS[] = {
+    {.id = "length_constraints:number_sentences",
+     .follows = follows_sentences,
+     .params = {{.name = "num_sentences", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+                {.name = "relation", .type = CONSTRAINT_RELATION}}},
+    {.id = "length_constraints:number_words",
+     .follows = follows_words,
+     .params = {{.name = "num_words", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+                {.name = "relation", .type = CONSTRAINT_RELATION}}},
+    {.id = "length_constraints:number_paragraphs",
+     .follows = follows_paragraphs,
+     .params = {{.name = "num_paragraphs", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}}},
+    {"length_constraints:nth_paragraph_first_word",
+     follows_nth,
+     {{.name = "num_paragraphs", .type = CONSTRAINT_INTEGER, .min = 1, .max = MAX_COUNT},
+      {.name = "nth_paragraph", .type = CONSTRAINT_INTEGER, .min = 1, .max = MAX_COUNT},
+      {.name = "first_word", .type = CONSTRAINT_STRING, .min = 1}},
+     prepare_nth},
+};
+
+const struct constraint_table ifeval_length_table = CONSTRAINT_TABLE(ROWS);

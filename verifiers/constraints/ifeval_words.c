@@ -1,0 +1,177 @@
+// IFEval: keywords, letters, case, language, commas.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifeval.h"
+#include "verifiers/constraints/nlp.h"
+
+enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
+
+static struct slice prepare_string(struct slice s, int how, struct arena *arena) {
+    struct constraint_text text;
+    if (how & STRIP) s = slice_strip(s, CHAR_SPACE);
+    if (!(how & LOWER)) return s;
+    text_open(&text, s, arena);
+    return text_lower(&text);
+}
+
+static int prepare(struct constraint_args *args, int how, struct arena *arena) {
+    for (int i = 0; i < CONSTRAINT_MAX_PARAMS; i++) {
+        struct constraint_value *v = &args->values[i];
+        v->string = prepare_string(v->string, how, arena);
+        if (v->n_items == 0) continue;
+        struct slice *items = arena_take(arena, (size_t)v->n_items, sizeof *items);
+        for (int j = 0; j < v->n_items; j++) items[j] = prepare_string(v->items[j], how, arena);
+        v->items = items;
+    }
+    return 0;
+}
+
+int prepare_lower_stripped(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)err;
+    return prepare(args, STRIP | LOWER, arena);
+}
+
+int prepare_lower(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)err;
+    return prepare(args, LOWER, arena);
+}
+
+int prepare_stripped(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)err;
+    return prepare(args, STRIP, arena);
+}
+
+// The published checkers take keywords as regular expressions; here they are plain text.
+static bool follows_existence(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *keywords = &args->values[0];
+    const struct slice lower = text_lower(text);
+    for (int i = 0; i < keywords->n_items; i++) {
+        if (!text_spend(text, lower.len / 8)) return false;
+        if (slice_find(lower, keywords->items[i], 0) < 0) return false;
+    }
+    return true;
+}
+
+static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
+    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    return relation_holds(&args->values[2], args->values[1].integer, n);
+}
+
+static bool follows_forbidden(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *words = &args->values[0];
+    const struct slice lower = text_lower(text);
+    for (int i = 0; i < words->n_items; i++) {
+        if (!text_spend(text, lower.len / 8)) return false;
+        if (slice_find_word(lower, words->items[i], 0) >= 0) return false;
+    }
+    return true;
+}
+
+static int prepare_letter(struct constraint_args *args, struct arena *arena, struct error *err) {
+    if (slice_is_blank(args->values[0].string))
+        return error_set(err, ERROR_INPUT, "\"letter\" is white space; a character was expected.");
+    return prepare(args, LOWER, arena);
+}
+
+static bool follows_letters(struct constraint_text *text, const struct constraint_args *args) {
+    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    return relation_holds(&args->values[2], args->values[1].integer, n);
+}
+
+// Which of the key sentences are sentences of the text.
+static bool follows_key_sentences(struct constraint_text *text,
+                                  const struct constraint_args *args) {
+    const struct constraint_value *keys = &args->values[0];
+    const struct slices *sentences = text_sentences(text);
+    int64_t n = 0;
+    if (!text_spend(text, (uint64_t)keys->n_items * sentences->n)) return false;
+    for (int k = 0; k < keys->n_items; k++)
+        for (size_t i = 0; i < sentences->n; i++)
+            if (slice_equal(slice_strip(sentences->items[i], CHAR_SPACE), keys->items[k])) {
+                n++;
+                break;
+            }
+    return n == args->values[1].integer;
+}
+
+// A text without any n-gram that the profiles know passes, as it does in the published checker.
+static bool is_language(struct constraint_text *text, struct slice code) {
+    const char *found = language_detect(text, text->raw);
+    return !found || slice_is(code, found);
+}
+
+static int prepare_language(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)arena;
+    const struct slice code = args->values[0].string;
+    if (language_is_known(code)) return 0;
+    return error_set(err, ERROR_INPUT,
+                     "\"language\" is \"%.*s\"; a code such as \"en\" or \"zh-cn\" was expected.",
+                     SLICE_ARG(code));
+}
+
+static bool follows_language(struct constraint_text *text, const struct constraint_args *args) {
+    return is_language(text, args->values[0].string);
+}
+
+static bool follows_capital(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    return slice_is_upper(text->raw) && is_language(text, slice_of("en"));
+}
+
+static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    return slice_is_lower(text->raw) && is_language(text, slice_of("en"));
+}
+
+static bool follows_capital_words(struct constraint_text *text,
+                                  const struct constraint_args *args) {
+    const struct slices *tokens = text_tokens(text);
+    size_t n = 0;
+    for (size_t i = 0; i < tokens->n; i++) n += slice_is_upper(tokens->items[i]);
+    return relation_holds(&args->values[1], args->values[0].integer, n);
+}
+
+static bool follows_no_comma(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    return slice_find(text->raw, slice_of(","), 0) < 0;
+}
+
+static const struct constraint ROWS[] = {
+    {"keywords:existence",
+     follows_existence,
+     {{.name = "keywords", .type = CONSTRAINT_STRINGS, .min = 1}},
+     prepare_lower},
+    {"keywords:frequency",
+     follows_frequency,
+     {{.name = "keyword", .type = CONSTRAINT_STRING, .min = 1},
+      {.name = "frequency", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+      {.name = "relation", .type = CONSTRAINT_RELATION}},
+     prepare_lower_stripped},
+    {"keywords:forbidden_words",
+     follows_forbidden,
+     {{.name = "forbidden_words", .type = CONSTRAINT_STRINGS, .min = 1}},
+     prepare_lower},
+    {"keywords:letter_frequency",
+     follows_letters,
+     {{.name = "letter", .type = CONSTRAINT_STRING, .min = 1, .max = 1},
+      {.name = "let_frequency", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+      {.name = "let_relation", .type = CONSTRAINT_RELATION}},
+     prepare_letter},
+    {"keywords:key_sentences",
+     follows_key_sentences,
+     {{.name = "key_sentences", .type = CONSTRAINT_STRINGS, .min = 1},
+      {.name = "num_sentences", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}},
+     prepare_stripped},
+    {"language:response_language",
+     follows_language,
+     {{.name = "language", .type = CONSTRAINT_STRING, .min = 2}},
+     prepare_language},
+    {.id = "change_case:english_capital", .follows = follows_capital},
+    {.id = "change_case:english_lowercase", .follows = follows_lowercase},
+    {.id = "change_case:capital_word_frequency",
+     .follows = follows_capital_words,
+     .params = {{.name = "capital_frequency", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
+                {.name = "capital_relation", .type = CONSTRAINT_RELATION}}},
+    {.id = "punctuation:no_comma", .follows = follows_no_comma},
+};
+
+const struct constraint_table ifeval_words_table = CONSTRAINT_TABLE(ROWS);

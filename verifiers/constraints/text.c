@@ -1,0 +1,284 @@
+#include "verifiers/constraints/text.h"
+
+#include <stdlib.h>
+#include <utf8proc.h>
+
+#include "protocol/base/utf8.h"
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/nlp.h"
+
+struct text_cache {
+    bool has_stripped, has_lower, has_lines, has_fields, has_words, has_sentences, has_tokens;
+    struct slice stripped, lower;
+    struct slices lines, fields, words, sentences, tokens;
+};
+
+void text_open(struct constraint_text *text, struct slice response, struct arena *arena) {
+    *text = (struct constraint_text){.raw = response, .arena = arena};
+    text->cache = arena_take(arena, 1, sizeof *text->cache);
+    text_refill(text);
+    if (response.len > TEXT_MAX_BYTES) {
+        text->over = true;
+        text->steps_left = 0;
+        text->raw = (struct slice){"", 0};
+    } else if (utf8_valid_prefix(response) < response.len) {
+        struct buffer mended = {0};
+        utf8_add_lossy(&mended, response);
+        text->raw = (struct slice){arena_copy(arena, mended.ptr, mended.len), mended.len};
+        buffer_free(&mended);
+    } else if (!response.ptr) {
+        text->raw = (struct slice){"", 0};
+    }
+}
+
+void text_refill(struct constraint_text *text) {
+    if (!text->over)
+        text->steps_left = TEXT_BASE_STEPS + TEXT_STEPS_PER_BYTE * (uint64_t)text->raw.len;
+}
+
+bool text_spend(struct constraint_text *text, uint64_t steps) {
+    if (steps > text->steps_left) {
+        text->over = true;
+        text->steps_left = 0;
+    } else {
+        text->steps_left -= steps;
+    }
+    return !text->over;
+}
+
+void slices_add(struct constraint_text *text, struct slices *list, struct slice item) {
+    if (list->n == list->capacity) {
+        const size_t capacity = list->capacity ? 2 * list->capacity : 32;
+        if (!text_spend(text, capacity)) return;
+        struct slice *items = arena_take(text->arena, capacity, sizeof *items);
+        if (list->n) memcpy(items, list->items, list->n * sizeof *items);
+        list->items = items;
+        list->capacity = capacity;
+    }
+    list->items[list->n++] = item;
+}
+
+// ---- Made anew ---------------------------------------------------------------------------------
+
+// Python's rule for the last sigma of a word: a cased letter before it and none behind, looking
+// past characters that case ignores (marks, apostrophes, full stops within words and the like).
+static bool ignores_case(uint32_t code) {
+    switch (code) {
+    case '\'':
+    case '.':
+    case ':':
+    case '^':
+    case '`':
+    case 0xA8:
+    case 0xAD:
+    case 0xAF:
+    case 0xB4:
+    case 0xB7:
+    case 0xB8:
+    case 0x2018:
+    case 0x2019:
+    case 0x2024:
+    case 0x2027:
+        return true;
+    default:
+        break;
+    }
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)code);
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+           c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK;
+}
+
+enum { CASED = CHAR_UPPER | CHAR_LOWER | CHAR_TITLE, SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
+
+static bool is_final_sigma(struct slice before, struct slice behind) {
+    uint32_t code;
+    bool found = false;
+    for (int i = 0; i < 64 && chars_last(&before, &code); i++) {
+        if (ignores_case(code)) continue;
+        found = char_classes(code) & CASED;
+        break;
+    }
+    if (!found) return false;
+    for (int i = 0; i < 64 && chars_next(&behind, &code); i++)
+        if (!ignores_case(code)) return !(char_classes(code) & CASED);
+    return true;
+}
+
+struct slice text_lower_of(struct constraint_text *text, struct slice s) {
+    // A lower case letter may need one byte more than its capital (U+0130 two more).
+    if (!text_spend(text, s.len)) return (struct slice){"", 0};
+    char *out = arena_take(text->arena, 2 * s.len + 1, 1);
+    size_t n = 0;
+    uint32_t code;
+    for (struct slice rest = s; rest.len;) {
+        const unsigned char c = (unsigned char)*rest.ptr;
+        if (c < 128) {
+            out[n++] = (char)(c + (c >= 'A' && c <= 'Z' ? 32 : 0));
+            rest = slice_from(rest, 1);
+            continue;
+        }
+        const struct slice before = {s.ptr, s.len - rest.len};
+        chars_next(&rest, &code);
+        if (code == 0x130) {
+            memcpy(out + n, "i\xCC\x87", 3);
+            n += 3;
+        } else {
+            code = code == SIGMA && is_final_sigma(before, rest) ? FINAL_SIGMA : char_lower(code);
+            n += (size_t)utf8_write(code, out + n);
+        }
+    }
+    return (struct slice){out, n};
+}
+
+struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator) {
+    struct slices out = {0};
+    size_t from = 0;
+    if (!text_spend(text, s.len)) return out;
+    for (ptrdiff_t at; (at = slice_find(s, separator, from)) >= 0 && separator.len;
+         from = (size_t)at + separator.len)
+        slices_add(text, &out, slice_part(s, from, (size_t)at));
+    slices_add(text, &out, slice_from(s, from));
+    return out;
+}
+
+// Runs of characters that have (`wanted`) or do not have the class.
+static struct slices runs(struct constraint_text *text, struct slice s, unsigned class,
+                          bool wanted) {
+    struct slices out = {0};
+    const char *start = NULL;
+    uint32_t code;
+    if (!text_spend(text, s.len)) return out;
+    for (struct slice rest = s; rest.len;) {
+        const char *at = rest.ptr;
+        chars_next(&rest, &code);
+        const bool in = !!(char_classes(code) & class) == wanted;
+        if (in && !start) start = at;
+        if (!in && start) {
+            slices_add(text, &out, (struct slice){start, (size_t)(at - start)});
+            start = NULL;
+        }
+    }
+    if (start) slices_add(text, &out, (struct slice){start, (size_t)(s.ptr + s.len - start)});
+    return out;
+}
+
+struct slices text_fields_of(struct constraint_text *text, struct slice s) {
+    return runs(text, s, CHAR_SPACE, false);
+}
+
+struct slices text_words_of(struct constraint_text *text, struct slice s) {
+    return runs(text, s, CHAR_WORD, true);
+}
+
+struct slices text_sentences_of(struct constraint_text *text, struct slice s) {
+    struct slices out = {0};
+    punkt_sentences(text, s, &out);
+    return out;
+}
+
+static struct slices tokens(struct constraint_text *text, const struct slices *sentences) {
+    struct slices out = {0};
+    for (size_t i = 0; i < sentences->n; i++) treebank_words(text, sentences->items[i], &out);
+    return out;
+}
+
+struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
+    const struct slices sentences = text_sentences_of(text, s);
+    return tokens(text, &sentences);
+}
+
+struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s) {
+    if (!text_spend(text, s.len)) return (struct slice){"", 0};
+    char *out = arena_take(text->arena, s.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        if (c >= 128 || !(char_ascii_classes[c] & CHAR_PUNCT)) out[n++] = s.ptr[i];
+    }
+    return (struct slice){out, n};
+}
+
+struct slice text_replace_of(struct constraint_text *text, struct slice s, struct slice from,
+                             struct slice to) {
+    const size_t count = slice_count(s, from);
+    const size_t grown = to.len > from.len ? count * (to.len - from.len) : 0;
+    if (count == 0) return s;
+    if (!text_spend(text, 2 * s.len + grown)) return (struct slice){"", 0};
+    char *out = arena_take(text->arena, s.len + grown + 1, 1), *end = out;
+    size_t last = 0;
+    for (ptrdiff_t at; (at = slice_find(s, from, last)) >= 0; last = (size_t)at + from.len) {
+        end = mempcpy(end, s.ptr + last, (size_t)at - last);
+        if (to.len) end = mempcpy(end, to.ptr, to.len);
+    }
+    end = mempcpy(end, s.ptr + last, s.len - last);
+    return (struct slice){out, (size_t)(end - out)};
+}
+
+struct slice text_ascii_of(struct constraint_text *text, struct slice s) {
+    if (!text_spend(text, 8 * s.len)) return (struct slice){"", 0};
+    utf8proc_uint8_t *decomposed = NULL;
+    const utf8proc_ssize_t len =
+        utf8proc_map((const utf8proc_uint8_t *)s.ptr, (utf8proc_ssize_t)s.len, &decomposed,
+                     UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
+    if (len < 0) {
+        free(decomposed);
+        return (struct slice){"", 0};
+    }
+    char *out = arena_take(text->arena, (size_t)len + 1, 1);
+    size_t n = 0;
+    for (utf8proc_ssize_t i = 0; i < len; i++)
+        if (decomposed[i] < 128) out[n++] = (char)decomposed[i];
+    free(decomposed);
+    return (struct slice){out, n};
+}
+
+const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size_t *n) {
+    *n = 0;
+    if (!text_spend(text, s.len)) s.len = 0;
+    uint32_t *codes = arena_take(text->arena, s.len + 1, sizeof *codes);
+    while (chars_next(&s, &codes[*n])) ++*n;
+    return codes;
+}
+
+// ---- Kept --------------------------------------------------------------------------------------
+
+#define KEPT(field, make)                                                                          \
+    if (!text->cache->has_##field) {                                                               \
+        text->cache->field = make;                                                                 \
+        text->cache->has_##field = true;                                                           \
+    }
+
+struct slice text_stripped(struct constraint_text *text) {
+    KEPT(stripped, slice_strip(text->raw, CHAR_SPACE));
+    return text->cache->stripped;
+}
+
+struct slice text_lower(struct constraint_text *text) {
+    KEPT(lower, text_lower_of(text, text->raw));
+    return text->cache->lower;
+}
+
+const struct slices *text_lines(struct constraint_text *text) {
+    KEPT(lines, text_split_of(text, text->raw, slice_of("\n")));
+    return &text->cache->lines;
+}
+
+const struct slices *text_fields(struct constraint_text *text) {
+    KEPT(fields, text_fields_of(text, text->raw));
+    return &text->cache->fields;
+}
+
+const struct slices *text_words(struct constraint_text *text) {
+    KEPT(words, text_words_of(text, text->raw));
+    return &text->cache->words;
+}
+
+const struct slices *text_sentences(struct constraint_text *text) {
+    KEPT(sentences, text_sentences_of(text, text->raw));
+    return &text->cache->sentences;
+}
+
+const struct slices *text_tokens(struct constraint_text *text) {
+    KEPT(tokens, tokens(text, text_sentences(text)));
+    return &text->cache->tokens;
+}
