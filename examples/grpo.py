@@ -13,19 +13,17 @@ holds them rounded to bf16, as the workers do, so that both sides have the same 
 of a fresh rollout is 1, and every log-probability of a worker can be checked against the
 trainer's own. Worker and trainer take turns on the same cores: hence OMP_WAIT_POLICY=passive.
 
-Exit status: 0 the reward rose by --min-rise, 1 it did not, 2 a worker died, 3 log-probabilities
-differ.
+Exit status: 0 the reward rose by --min-rise, 1 it did not, 2 a worker died or did not start,
+3 log-probabilities differ.
 """
 
 from __future__ import annotations
 
-import _thread
 import argparse
 import os
 import random
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import parity  # noqa: E402
 import report  # noqa: E402
 from tiny import problems  # noqa: E402
+from workers import Workers  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 EVALUATION_SEED = 778  # the held-out problems, the same in every run
@@ -179,42 +178,6 @@ class Session:
         self.sampling = stampede.Sampling(
             temperature=options.temperature, max_new_tokens=options.max_new_tokens
         )
-        self.workers = [
-            stampede.launch(
-                model=options.model,
-                connect=trainer.url,
-                threads=options.worker_threads,
-                max_rows=options.max_rows,
-                log_level="warn",
-            )
-            for _ in range(options.workers)
-        ]
-        self.dead: dict[int, int] = {}  # pid: exit status of workers that ended by themselves
-        self.closing = threading.Event()
-        self.watcher = threading.Thread(target=self._watch, daemon=True)
-        self.watcher.start()
-
-    def _watch(self) -> None:
-        """Other workers do a dead one's work, so the run goes on until the last has died."""
-        while self.workers and not self.closing.wait(0.5):
-            for worker in self.workers:
-                status = worker.poll()
-                if status is not None and worker.pid not in self.dead:
-                    self.dead[worker.pid] = status
-                    print(f"worker {worker.pid} ended with status {status}", file=sys.stderr)
-            if len(self.dead) == len(self.workers):
-                _thread.interrupt_main()  # which waits for rollouts that will not come
-                return
-
-    def close(self) -> None:
-        """Ends the workers of ours."""
-        self.closing.set()
-        self.watcher.join()
-        for worker in self.workers:
-            if worker.poll() is None:
-                worker.terminate()
-        for worker in self.workers:
-            worker.wait()
 
     def rollouts(
         self, asked: Sequence[tuple[problems.Problem, str, int]], n: int, tag: str | None = None
@@ -363,27 +326,34 @@ def run(options: argparse.Namespace) -> int:
     asked = problems.questions(options.eval_problems, EVALUATION_SEED, held_out=True)
     with stampede.Trainer(options.listen, min_workers=max(1, options.workers)) as trainer:
         print(f"trainer at {trainer.url}, {options.workers} workers started here", flush=True)
-        session = Session(trainer, options)
+        workers = Workers(
+            options.workers,
+            model=options.model,
+            connect=trainer.url,
+            threads=options.worker_threads,
+            max_rows=options.max_rows,
+            log_level="warn",
+        )
         try:
-            before = session.accuracy(asked)
-            print(f"held-out accuracy before: {before:.1%}", flush=True)
-            steps, checked = train(model, session, options)
-            after = session.accuracy(asked)
+            with workers:
+                session = Session(trainer, options)
+                before = session.accuracy(asked)
+                print(f"held-out accuracy before: {before:.1%}", flush=True)
+                steps, checked = train(model, session, options)
+                after = session.accuracy(asked)
         except KeyboardInterrupt:
-            if not session.dead:
+            if not workers.all_dead():
                 raise
             print("FAILED: no worker is left", file=sys.stderr)
             return 2
-        finally:
-            session.close()
     if options.save:
         save_rounded(model, options.save)
         for name in TOKENIZER_FILES:
             shutil.copyfile(options.model / name, options.save / name)
     status = summarise(steps, checked, before, after, options)
-    if session.dead:
-        print(f"FAILED: {len(session.dead)} of {options.workers} workers died", file=sys.stderr)
-    return status or (2 if session.dead else 0)
+    if workers.dead:
+        print(f"FAILED: {len(workers.dead)} of {options.workers} workers died", file=sys.stderr)
+    return status or (2 if workers.dead else 0)
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -424,5 +394,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def main() -> int:
+    """The exit status; what the package refuses is one sentence."""
+    import stampede
+
+    try:
+        return run(parse())
+    except stampede.StampedeError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(run(parse()))
+    sys.exit(main())

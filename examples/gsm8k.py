@@ -22,6 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report  # noqa: E402
+from workers import Workers  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = CHECKOUT.parent / "shared/data/gsm8k_test.jsonl"
@@ -92,25 +93,28 @@ def run(options: argparse.Namespace) -> int:
     if options.threads:
         flags["threads"] = options.threads
     with stampede.Trainer("tcp://127.0.0.1:0", min_workers=1) as trainer:
-        worker = stampede.launch(
-            model=options.model, connect=trainer.url, log_level="warn", **flags
+        workers = Workers(
+            1, model=options.model, connect=trainer.url, log_level="warn", **flags
         )
         try:
-            return ask(trainer, worker, prompts, sampling, options)
-        finally:
-            worker.terminate()
-            worker.wait()
+            with workers:
+                ask(trainer, prompts, sampling, options)
+        except KeyboardInterrupt:
+            if not workers.all_dead():
+                raise
+            print("FAILED: the worker died", file=sys.stderr)
+            return 2
+    return 0
 
 
-def ask(trainer, worker, prompts: list, sampling, options: argparse.Namespace) -> int:
+def ask(trainer, prompts: list, sampling, options: argparse.Namespace) -> None:
     """Generates, shows how far it is, and prints the results."""
     rewards: list[list[float]] = []
     statuses: Counter[str] = Counter()
     finished: Counter[str] = Counter()
-    n_tokens, first = 0, None
+    n_tokens = 0
     started = time.monotonic()
     for group in trainer.generate(prompts, n=options.n, sampling=sampling, seed=options.seed):
-        first = first or time.monotonic()
         rewards.append([float(group.rewards[i]) for i in range(group.n)])
         statuses.update(group.status[i] for i in range(group.n))
         finished.update(group.finish_reason[i] for i in range(group.n))
@@ -124,15 +128,11 @@ def ask(trainer, worker, prompts: list, sampling, options: argparse.Namespace) -
                 flush=True,
             )
     seconds = time.monotonic() - started
-    if len(rewards) < len(prompts) or worker.poll() is not None:
-        print(f"the worker died after {len(rewards)} of {len(prompts)} problems", file=sys.stderr)
-        return 2
     share, (low, high), masked = accuracy(rewards)
     print(f"{len(rewards)} problems, {options.n} samples each, {seconds:.0f} s")
     print(f"accuracy {share:.2%}, 95% interval {low:.2%} to {high:.2%}, {masked} without a reward")
     print(f"finished {dict(finished)}, graded {dict(statuses)}")
     print(f"{n_tokens:,} tokens, {n_tokens / seconds:,.0f} tokens per second")
-    return 0
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -157,5 +157,16 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def main() -> int:
+    """The exit status; what the package refuses is one sentence."""
+    import stampede
+
+    try:
+        return run(parse())
+    except stampede.StampedeError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(run(parse()))
+    sys.exit(main())
