@@ -206,6 +206,26 @@ static void test_fork_and_suspend(void **state) {
     }
 }
 
+// More output tokens, and more outputs, than one tile of logits holds.
+static void test_many_outputs(void **state) {
+    (void)state;
+    enum { TOKENS = 120 };
+    struct model_shape s = harness_shape(4);
+    struct harness_options o = {DTYPE_BF16, DTYPE_F32, 2, 16, NULL, NULL};
+    struct harness *h = harness_open(&s, &o, 3);
+    int32_t ids[TOKENS], targets[3] = {0, 77, 511};
+    float whole[TOKENS * 3], parts[TOKENS * 3];
+    fill_ids(&s, 55, TOKENS, ids);
+    struct harness_sequence q = {ids, TOKENS, 0, TOKENS, 0, 0, targets, 3};
+    h->backend->ops->conv_clear(h->backend, 0);
+    harness_score(h, &q, whole);
+    q.chunk = 7;
+    h->backend->ops->conv_clear(h->backend, 0);
+    harness_score(h, &q, parts);
+    assert_memory_equal(whole, parts, sizeof whole);
+    harness_close(&h);
+}
+
 // Routed experts are the reference's, in its order.
 static void test_routes(void **state) {
     (void)state;
@@ -345,6 +365,7 @@ int main(void) {
         cmocka_unit_test(test_chunks_and_threads),
         cmocka_unit_test(test_fork_and_suspend),
         cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_many_outputs),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_bad),
         cmocka_unit_test(test_open),

@@ -119,12 +119,19 @@ static void test_counts(void **state) {
         struct problem p;
         fill(&p, DTYPE_BF16, 16 * 9, 40, 3);
         struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false};
-        matmul(isa, pool, &job, 1, 1);
-        for (int n = 2; n < 14; n++) {
+        for (int t = 0; t < 13; t++) {
+            struct matmul one = job;
+            one.x += (size_t)t * p.x_stride;
+            one.y += (size_t)t * p.y_stride;
+            matmul(isa, pool, &one, 1, 1);
+        }
+        for (int n = 2; n <= 13; n++) {
             float *y = memory_new((size_t)n * p.y_stride, sizeof *y);
             job.y = y;
             matmul(isa, pool, &job, 1, n);
-            assert_memory_equal(y, p.y, (size_t)p.m.rows * sizeof *y);
+            for (size_t t = 0; t < (size_t)n; t++)
+                assert_memory_equal(y + t * p.y_stride, p.y + t * p.y_stride,
+                                    (size_t)p.m.rows * sizeof *y);
             free(y);
         }
         drop(&p);
