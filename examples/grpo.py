@@ -1,7 +1,7 @@
 """GRPO in PyTorch on rollouts from Stampede workers: a tiny LFM2-MoE learns to do sums.
 
-    python examples/grpo.py                 120 steps, about ten minutes on two quiet cores
-    python examples/grpo.py --quick         about a minute; what `make demo` runs
+    python examples/grpo.py                 120 steps, about six minutes on two cores
+    python examples/grpo.py --quick         30 steps, about a minute; what `make demo` runs
     python examples/grpo.py --workers 0 --listen tcp://127.0.0.1:5555
                                             with workers that you start yourself:
                                             stampede serve --model M --connect tcp://127.0.0.1:5555
