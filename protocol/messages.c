@@ -18,8 +18,8 @@ const char *message_type_name(enum message_type type) {
 }
 
 const char *message_reason_name(enum message_reason reason) {
-    static const char *const names[MESSAGE_N_REASONS] = {"parts",   "size", "msgpack", "header",
-                                                         "version", "type", "field",   "payload"};
+    static const char *const names[MESSAGE_N_REASONS] = {
+        "parts", "size", "msgpack", "header", "version", "type", "field", "payload", "peer"};
     return (unsigned)reason < MESSAGE_N_REASONS ? names[reason] : "unknown";
 }
 

@@ -107,6 +107,7 @@ enum message_reason {
     REASON_TYPE,    // a message type that this build does not know
     REASON_FIELD,   // a field is missing, has another type, or is out of range
     REASON_PAYLOAD, // size or checksum of the payload, or a column that does not lie inside it
+    REASON_PEER,    // a bound worker: not from the trainer that it has a session with
     MESSAGE_N_REASONS,
 };
 const char *message_reason_name(enum message_reason reason); // "parts", "size", ...

@@ -16,10 +16,17 @@
 
 enum { DEFAULT_HIGH_WATER = 4096, BULK_HIGH_WATER = 64, MAX_DROPPED = 256 };
 
-// One DEALER. `zmq` is NULL while there is none.
+// One socket. `zmq` is NULL while there is none.
 struct end {
     void *zmq;
+    bool router; // routing ids stand in front of its messages
     char url[ADDRESS_MAX];
+};
+
+// The routing id of a connection to a ROUTER; len 0: none.
+struct peer {
+    size_t len;
+    char id[256]; // (len)
 };
 
 struct socket {
@@ -30,6 +37,8 @@ struct socket {
     uint64_t sent_seq;     // of the last control message that was queued
     uint64_t expected_seq; // of the trainer's next one
     bool awaits_welcome;   // numbered messages before WELCOME belong to an ended session
+    struct peer peer;      // of a bound worker: who sent the last message that was taken
+    bool peer_lost;        // it cannot be reached any more: another one may speak
     struct error last_refusal;
     atomic_uint_fast64_t n_sent, n_received, bytes_sent, bytes_received, n_unsent, n_gaps;
     atomic_uint_fast64_t refused[MESSAGE_N_REASONS];
@@ -67,10 +76,13 @@ static void close_end(struct end *end) {
     *end = (struct end){0};
 }
 
-// Opens one DEALER on `url`, which address_check has passed.
-static int open_end(struct socket *s, struct end *end, const char *url, int high_water,
+// Opens one socket on `url`, which address_check has passed.
+static int open_end(struct socket *s, struct end *end, int type, const char *url, int high_water,
                     int64_t max_frame, struct error *err) {
-    end->zmq = zmq_socket(s->context, ZMQ_DEALER);
+    int one = 1;
+    end->router = type == ZMQ_ROUTER;
+    end->zmq = zmq_socket(s->context, type);
+    if (end->zmq && end->router) zmq_setsockopt(end->zmq, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
     if (!end->zmq || set_options(end->zmq, url, high_water, max_frame) != 0) {
         error_set(err, ERROR_IO, "A ZeroMQ socket could not be made: %s.", zmq_strerror(errno));
         close_end(end);
@@ -97,7 +109,7 @@ static int bind_bulk(struct socket *s, struct error *err) {
         int host = (int)(strrchr(s->control.url, ':') - s->control.url);
         snprintf(url, sizeof url, "%.*s:*", host, s->control.url);
     }
-    return open_end(s, &s->bulk, url, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
+    return open_end(s, &s->bulk, ZMQ_DEALER, url, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
 }
 
 struct socket *socket_open(const struct socket_options *options, struct error *err) {
@@ -113,7 +125,8 @@ struct socket *socket_open(const struct socket_options *options, struct error *e
     if (s->wake < 0 || !s->context) {
         error_set(err, ERROR_IO, "ZeroMQ could not be started: %s.", zmq_strerror(errno));
         socket_close(&s);
-    } else if (open_end(s, &s->control, url, high_water, MESSAGE_MAX_PAYLOAD, err) != 0 ||
+    } else if (open_end(s, &s->control, s->bound ? ZMQ_ROUTER : ZMQ_DEALER, url, high_water,
+                        MESSAGE_MAX_PAYLOAD, err) != 0 ||
                (s->bound && bind_bulk(s, err) != 0)) {
         socket_close(&s);
     }
@@ -144,7 +157,7 @@ int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {
     if (address_check(url, false, s->insecure, checked, err) != 0) return -1;
     if (s->bulk.zmq && strcmp(checked, s->bulk.url) == 0) return 0;
     close_end(&s->bulk);
-    return open_end(s, &s->bulk, checked, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
+    return open_end(s, &s->bulk, ZMQ_DEALER, checked, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
 }
 
 // --- sending ---
@@ -154,27 +167,35 @@ static enum message_type type_of(const struct message_frames *frames) {
     return (enum message_type)frames->header.ptr[8];
 }
 
+// Queues the frames; returns as zmq_send does. A ROUTER says at the routing id whether the peer is
+// there and has room. Once the first frame is taken the others find room too: a pipe counts whole
+// messages.
+static int queue_frames(struct socket *s, struct end *end, const struct message_frames *frames) {
+    bool two = frames->payload.len > 0;
+    errno = EAGAIN;
+    if (!end->zmq || (end->router && s->peer.len == 0)) return -1;
+    if (end->router && zmq_send(end->zmq, s->peer.id, s->peer.len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+        return -1;
+    int rc = zmq_send(end->zmq, frames->header.ptr, frames->header.len,
+                      ZMQ_DONTWAIT | (two ? ZMQ_SNDMORE : 0));
+    if (rc >= 0 && two)
+        rc = zmq_send(end->zmq, frames->payload.ptr, frames->payload.len, ZMQ_DONTWAIT);
+    return rc;
+}
+
 int socket_send(struct socket *s, struct message_frames *frames, struct error *err) {
     enum message_type type = type_of(frames);
     struct end *end = message_is_bulk(type) ? &s->bulk : &s->control;
     uint64_t seq = message_is_bulk(type) ? 0 : type == MESSAGE_HELLO ? 1 : s->sent_seq + 1;
     message_frames_set_seq(frames, seq);
-    bool two = frames->payload.len > 0;
-    int rc = -1;
-    errno = EAGAIN;
-    if (end->zmq)
-        rc = zmq_send(end->zmq, frames->header.ptr, frames->header.len,
-                      ZMQ_DONTWAIT | (two ? ZMQ_SNDMORE : 0));
-    // Once the first frame is taken, the second one finds room too: the pipe counts messages.
-    if (rc >= 0 && two)
-        rc = zmq_send(end->zmq, frames->payload.ptr, frames->payload.len, ZMQ_DONTWAIT);
-    if (rc < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (queue_frames(s, end, frames) < 0) {
+        if (errno == EHOSTUNREACH) s->peer_lost = true;
+        if (errno != EAGAIN && errno != EINTR && errno != EHOSTUNREACH)
+            return error_set(err, ERROR_IO, "%s could not be sent: %s.", message_type_name(type),
+                             zmq_strerror(errno));
         count(&s->n_unsent, 1);
         return 1;
     }
-    if (rc < 0)
-        return error_set(err, ERROR_IO, "%s could not be sent: %s.", message_type_name(type),
-                         zmq_strerror(errno));
     if (seq != 0) s->sent_seq = seq;
     if (type == MESSAGE_HELLO) s->awaits_welcome = true;
     count(&s->n_sent, 1);
@@ -192,28 +213,40 @@ int socket_send_message(struct socket *s, const struct message *m, struct error 
 
 // --- receiving ---
 
-// Reads the parts of one message that is there; keeps the first two. Returns the number of parts,
-// 0 when no message is there, -1 on an error. The caller closes both parts in every case.
-static int receive_parts(void *zmq, zmq_msg_t parts[2]) {
+// Reads the next part of a message whose first part has come: they arrive together, so this does
+// not wait.
+static int receive_part(void *zmq, zmq_msg_t *part) {
+    int rc;
+    do {
+        rc = zmq_msg_recv(part, zmq, 0);
+    } while (rc < 0 && errno == EINTR);
+    return rc;
+}
+
+// Reads the parts of one message that is there; keeps the first two behind the routing id.
+// Returns the number of parts (3: more than two), 0 when no message is there, -1 on an error. The
+// caller closes both parts in every case.
+static int receive_parts(const struct end *end, struct peer *from, zmq_msg_t parts[2]) {
     zmq_msg_init(&parts[0]);
     zmq_msg_init(&parts[1]);
-    if (zmq_msg_recv(&parts[0], zmq, ZMQ_DONTWAIT) < 0)
-        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    from->len = 0;
+    int rc = zmq_msg_recv(&parts[0], end->zmq, ZMQ_DONTWAIT);
+    if (rc < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (end->router) { // a ROUTER gives no routing id without at least one part behind it
+        from->len = zmq_msg_size(&parts[0]) < sizeof from->id ? zmq_msg_size(&parts[0]) : 0;
+        memcpy(from->id, zmq_msg_data(&parts[0]), from->len);
+        if (!zmq_msg_more(&parts[0])) return 3;
+        if (receive_part(end->zmq, &parts[0]) < 0) return -1;
+    }
     int n = 1;
-    bool more = zmq_msg_more(&parts[0]);
-    while (more) {
+    for (bool more = zmq_msg_more(&parts[0]); more; n = n < 3 ? n + 1 : 3) {
         zmq_msg_t extra;
         zmq_msg_t *part = n == 1 ? &parts[1] : &extra;
         if (n > 1) zmq_msg_init(&extra);
-        // The parts of a message arrive together: this does not wait.
-        int rc;
-        do {
-            rc = zmq_msg_recv(part, zmq, 0);
-        } while (rc < 0 && errno == EINTR);
+        rc = receive_part(end->zmq, part);
         more = rc >= 0 && zmq_msg_more(part);
         if (n > 1) zmq_msg_close(&extra);
         if (rc < 0) return -1;
-        if (n < 3) n++;
     }
     return n;
 }
@@ -251,12 +284,41 @@ static bool check_seq(struct socket *s, struct message *m) {
     return true;
 }
 
+// Whether a bound worker listens to this connection: to one trainer at a time, and to another one
+// when there is no session or the trainer of the session cannot be reached.
+static bool is_heard(struct socket *s, const struct peer *from) {
+    bool same = from->len == s->peer.len && memcmp(from->id, s->peer.id, from->len) == 0;
+    if (!same && !s->awaits_welcome && !s->peer_lost) return false;
+    if (!same) s->peer = *from;
+    s->peer_lost = false;
+    return true;
+}
+
+// Whether a decoded message is to be handed out; counts why not.
+static bool is_wanted(struct socket *s, const struct end *end, const struct peer *from,
+                      struct message *m) {
+    if ((end == &s->bulk) != message_is_bulk(m->type)) {
+        error_set(&s->last_refusal, ERROR_INPUT, "%s came on the wrong socket.",
+                  message_type_name(m->type));
+        count(&s->refused[REASON_TYPE], 1);
+        return false;
+    }
+    if (end->router && !is_heard(s, from)) {
+        error_set(&s->last_refusal, ERROR_INPUT, "%s came from another peer than the trainer.",
+                  message_type_name(m->type));
+        count(&s->refused[REASON_PEER], 1);
+        return false;
+    }
+    return check_seq(s, m);
+}
+
 // Takes the next good message of one end. Returns 1, 0 when none is there, 2 when it dropped so
 // many that the other end should have its turn, -1 on an error.
 static int take(struct socket *s, struct end *end, struct message **out, struct error *err) {
     for (int i = 0; end->zmq && i < MAX_DROPPED; i++) {
         zmq_msg_t parts[2];
-        int n = receive_parts(end->zmq, parts);
+        struct peer from;
+        int n = receive_parts(end, &from, parts);
         struct message *m = n > 0 ? decode_parts(s, parts, n) : NULL;
         zmq_msg_close(&parts[0]);
         zmq_msg_close(&parts[1]);
@@ -264,11 +326,7 @@ static int take(struct socket *s, struct end *end, struct message **out, struct 
             return error_set(err, ERROR_IO, "A ZeroMQ socket could not be read: %s.",
                              zmq_strerror(errno));
         if (n == 0) return 0;
-        if (m && (end == &s->bulk) != message_is_bulk(m->type)) {
-            error_set(&s->last_refusal, ERROR_INPUT, "%s came on the wrong socket.",
-                      message_type_name(m->type));
-            count(&s->refused[REASON_TYPE], 1);
-        } else if (m && check_seq(s, m)) {
+        if (m && is_wanted(s, end, &from, m)) {
             count(&s->n_received, 1);
             *out = m;
             return 1;

@@ -1,8 +1,11 @@
 // The worker's end of the wire: a control socket and a bulk socket, both owned by one thread.
 //
-// Both are DEALER sockets. With `connect` they connect to the trainer's ROUTERs (the control URL is
-// given, the bulk URL comes in WELCOME); with `bind` they are bound here and the trainer connects a
-// DEALER to each (HELLO carries the bulk URL). One trainer at a time talks to a bound worker.
+// With `connect` both are DEALERs that connect to the trainer's ROUTERs (the control URL is given,
+// the bulk URL comes in WELCOME). With `bind` both are bound here and the trainer connects a DEALER
+// to each: the control socket is a ROUTER, so that strangers neither see nor disturb a session, and
+// the bulk socket a DEALER, whose URL HELLO carries. A bound worker cannot speak before it is
+// spoken to: the trainer knocks with REFUSE no_session. It then listens to that connection alone,
+// until the session ends or the connection breaks.
 //
 // Only socket_wake and socket_counters may be called from other threads. Everything else belongs
 // to the thread that opened the socket: libzmq ends the process when two threads share a socket.

@@ -138,6 +138,16 @@ static void expect(struct socket *s, enum message_type type, bool lost_before) {
 static const struct message WELCOME = {.type = MESSAGE_WELCOME,
                                        .welcome = {.heartbeat_ms = 1000, .lost_ms = 5000}};
 static const struct message ACK = {.type = MESSAGE_ACK, .ack = {.result = 1}};
+static const struct message KNOCK = {.type = MESSAGE_REFUSE,
+                                     .refuse = {.code = REFUSAL_NO_SESSION}};
+
+// A bound worker hears of its peer before it can speak to it.
+static struct pair open_knocked(void) {
+    struct pair p = open_pair();
+    peer_sends(p.control, KNOCK, 0);
+    expect(p.worker, MESSAGE_REFUSE, false);
+    return p;
+}
 
 static uint64_t peer_receives(void *zmq, enum message_type type) {
     char header[MESSAGE_MAX_HEADER], payload[4096];
@@ -171,7 +181,7 @@ static void worker_sends(struct socket *s, enum message_type type) {
 
 static void test_numbers_of_a_session(void **state) {
     (void)state;
-    struct pair p = open_pair();
+    struct pair p = open_knocked();
     worker_sends(p.worker, MESSAGE_HELLO);
     worker_sends(p.worker, MESSAGE_RESULT);
     worker_sends(p.worker, MESSAGE_CREDIT);
@@ -182,7 +192,7 @@ static void test_numbers_of_a_session(void **state) {
     assert_int_equal(peer_receives(p.bulk, MESSAGE_WEIGHTS_PULL), 0);
     // Before WELCOME only what has no number counts: the rest is of an ended session.
     peer_sends(p.control, ACK, 17);
-    peer_sends(p.control, (struct message){.type = MESSAGE_REFUSE, .refuse = {.code = 3}}, 0);
+    peer_sends(p.control, KNOCK, 0);
     expect(p.worker, MESSAGE_REFUSE, false);
     peer_sends(p.control, WELCOME, 1);
     peer_sends(p.control, ACK, 2);
@@ -209,7 +219,7 @@ static void test_numbers_of_a_session(void **state) {
 
 static void test_frames_can_be_sent_again(void **state) {
     (void)state;
-    struct pair p = open_pair();
+    struct pair p = open_knocked();
     worker_sends(p.worker, MESSAGE_HELLO);
     struct vector v = vector_read(MESSAGE_RESULT);
     struct message m;
@@ -273,6 +283,50 @@ static void test_junk_is_counted(void **state) {
     close_pair(&p);
 }
 
+// A second connection is not heard while the first one has a session, and takes over when that is
+// gone.
+static void test_strangers_at_a_bound_worker(void **state) {
+    (void)state;
+    struct pair p = open_knocked();
+    worker_sends(p.worker, MESSAGE_HELLO);
+    peer_sends(p.control, WELCOME, 1);
+    expect(p.worker, MESSAGE_WELCOME, false);
+    void *stranger = connect_to(p.context, socket_url(p.worker));
+    struct vector v = vector_read(MESSAGE_BYE);
+    for (int i = 0; i < 100; i++) {
+        peer_sends(stranger, WELCOME, 1);
+        zmq_send(stranger, v.header.ptr, v.header.len, 0);
+        zmq_send(stranger, "junk", 4, 0);
+    }
+    vector_free(&v);
+    usleep(200000);
+    peer_sends(p.control, ACK, 2);
+    expect(p.worker, MESSAGE_ACK, false);
+    struct socket_counters c;
+    struct message *m = NULL;
+    assert_int_equal(socket_receive(p.worker, &m, 200, NULL), 0);
+    socket_counters(p.worker, &c);
+    assert_int_equal(c.refused[REASON_PEER], 200);
+    worker_sends(p.worker, MESSAGE_CREDIT); // goes to the first one
+    assert_int_equal(peer_receives(p.control, MESSAGE_HELLO), 1);
+    assert_int_equal(peer_receives(p.control, MESSAGE_CREDIT), 2);
+
+    zmq_close(p.control);
+    p.control = stranger;
+    const struct message credit = {.type = MESSAGE_CREDIT};
+    int rc = 0;
+    for (int i = 0; i < 300 && rc == 0; i++) { // until the broken connection is noticed
+        rc = socket_send_message(p.worker, &credit, NULL);
+        usleep(10000);
+    }
+    assert_int_equal(rc, 1);
+    peer_sends(stranger, KNOCK, 0);
+    expect(p.worker, MESSAGE_REFUSE, false);
+    worker_sends(p.worker, MESSAGE_HELLO);
+    assert_int_equal(peer_receives(stranger, MESSAGE_HELLO), 1);
+    close_pair(&p);
+}
+
 static void *wake_later(void *arg) {
     usleep(50000);
     socket_wake((struct socket *)arg);
@@ -329,6 +383,7 @@ int main(void) {
         cmocka_unit_test(test_frames_can_be_sent_again),
         cmocka_unit_test(test_control_comes_before_bulk),
         cmocka_unit_test(test_junk_is_counted),
+        cmocka_unit_test(test_strangers_at_a_bound_worker),
         cmocka_unit_test(test_wake_and_timeout),
         cmocka_unit_test(test_sending_without_a_peer),
     };

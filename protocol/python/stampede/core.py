@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from typing import Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Set
+from typing import (Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Sequence,
+                    Set)
 
 from . import wire
 from .groups import Job
@@ -18,6 +19,7 @@ from .updates import Updates
 
 log = logging.getLogger("stampede")
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
+_KNOCK_S = 0.2
 _WARN_S = 30.0  # between warnings that nobody works
 
 
@@ -35,9 +37,10 @@ class Core:
     def __init__(self, run: str, epoch: int, min_workers: int,
                  send: Callable[[Address, wire.Message], bool],
                  in_background: Callable[[Callable[[], Any], Callable[[Any], None]], None],
-                 bulk_url: str = "") -> None:
+                 knock: Sequence[Address] = ()) -> None:
         self.run, self.epoch, self.min_workers = run, epoch, min_workers
-        self.bulk_url = bulk_url  # for WELCOME; set by the I/O thread once it is bound
+        self.bulk_url = ""  # for WELCOME; set by the I/O thread once it is bound
+        self._knock = knock  # where bound workers are, which speak only when they are spoken to
         self.counters: Counter = Counter()
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background)
@@ -48,7 +51,7 @@ class Core:
         self._fingerprint: Optional[int] = None
         self._started = False  # min_workers were ready once
         self._waiting: List[Callable[[], bool]] = []  # tried after each event until true
-        self._next_beat = 0.0
+        self._next_beat = self._next_knock = 0.0
         self._idle_since: Optional[float] = None  # there is work, and no worker for it
         self._last_tick: Optional[float] = None
 
@@ -62,6 +65,9 @@ class Core:
 
     def _refuse(self, address: Address, code: str, text: str) -> None:
         self.counters[f"refused_{code}"] += 1
+        self._say_refuse(address, code, text)
+
+    def _say_refuse(self, address: Address, code: str, text: str) -> None:
         fields = {"code": wire.REFUSALS[code], "error": text[:1000]}
         self._transport(address, wire.Message("REFUSE", fields, self.run, self.epoch))
 
@@ -191,6 +197,11 @@ class Core:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():
                 self.send(worker, "HEARTBEAT")
+        if now >= self._next_knock:
+            self._next_knock = now + _KNOCK_S
+            for address in self._knock:
+                if address not in self.workers:
+                    self._say_refuse(address, "no_session", "A trainer is here.")
         self._warn_when_stuck(now)
         self.updates.on_tick(now)
 

@@ -90,9 +90,10 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         urls = [url] if url is not None else list(connect or ())
+        knock = [(index, b"") for index in range(len(urls))] if url is None else []
         self._loop = Loop(urls, url is not None, insecure,
                           lambda send, in_background: Core(self.run, epoch, min_workers, send,
-                                                           in_background))
+                                                           in_background, knock))
         self._core = self._loop.core
 
     @property
