@@ -107,8 +107,8 @@ static void lower_into(struct slice s, char out[MAX_TYPE]) {
     size_t n = 0;
     uint32_t code;
     while (n + 1 < MAX_TYPE && chars_next(&s, &code)) {
-        code = char_lower(code);
-        if (code >= 128) break;
+        // U+0130 becomes two code points in lower case, though its simple mapping is "i".
+        if (code == 0x130 || (code = char_lower(code)) >= 128) break;
         out[n++] = (char)code;
         if (s.len == 0) {
             out[n] = 0;

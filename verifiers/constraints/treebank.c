@@ -192,8 +192,9 @@ static bool ends_in(struct slice s, const char *const *endings, size_t *at) {
     for (int i = 0; endings[i]; i++) {
         const struct slice ending = slice_of(endings[i]);
         if (s.len <= ending.len || !slice_ends(s, ending)) continue;
+        if (s.ptr[s.len - ending.len - 1] == '\'') continue;
         *at = s.len - ending.len;
-        if (s.ptr[*at - 1] != '\'') return true;
+        return true;
     }
     return false;
 }
@@ -225,6 +226,22 @@ static void add_word(struct constraint_text *text, struct slices *out, struct sl
     if (s.len) slices_add(text, out, s);
 }
 
+// A piece in front of which there is white space: 'tis and 'twas are two words each.
+static void add_piece(struct constraint_text *text, struct slices *out, struct slice s) {
+    static const char *const OLD[] = {"'tis", "'twas"};
+    size_t len;
+    for (int i = 0; i < 2; i++) {
+        const size_t n = strlen(OLD[i]);
+        if (s.len < n || strncasecmp(s.ptr, OLD[i], n) != 0) continue;
+        const uint32_t next = code_at(s, n, &len);
+        if (len && char_classes(next) & CHAR_WORD) continue;
+        add_word(text, out, slice_part(s, 0, 2));
+        add_word(text, out, slice_part(s, 2, n));
+        s = slice_from(s, n);
+    }
+    add_word(text, out, s);
+}
+
 static void add_field(struct constraint_text *text, struct slices *out, struct slice s) {
     bool after_word = false;
     size_t start = 0, len;
@@ -234,24 +251,14 @@ static void add_field(struct constraint_text *text, struct slices *out, struct s
         if (!after_word && code < 128 && isalpha((int)code)) c = contraction_at(s, at);
         after_word = char_classes(code) & CHAR_WORD;
         if (!c) continue;
-        add_word(text, out, slice_part(s, start, at));
+        add_piece(text, out, slice_part(s, start, at));
         add_word(text, out, slice_part(s, at, at + c->cut));
         len = strlen(c->word);
         add_word(text, out, slice_part(s, at + c->cut, at + len));
         start = at + len;
         after_word = true;
     }
-    s = slice_from(s, start);
-    const size_t cut = s.len > 3 && strncasecmp(s.ptr, "'tis", 4) == 0    ? 4
-                       : s.len > 4 && strncasecmp(s.ptr, "'twas", 5) == 0 ? 5
-                                                                          : 0;
-    const uint32_t next = code_at(s, cut, &len);
-    if (cut && start == 0 && !(len && char_classes(next) & CHAR_WORD)) {
-        add_word(text, out, slice_part(s, 0, 2));
-        add_word(text, out, slice_part(s, 2, cut));
-        s = slice_from(s, cut);
-    }
-    add_word(text, out, s);
+    add_piece(text, out, slice_from(s, start));
 }
 
 static void add_clitics(struct constraint_text *text, struct slices *out, struct slice s) {
