@@ -241,11 +241,11 @@ static int receive_parts(const struct end *end, struct peer *from, zmq_msg_t par
     int n = 1;
     for (bool more = zmq_msg_more(&parts[0]); more; n = n < 3 ? n + 1 : 3) {
         zmq_msg_t extra;
+        zmq_msg_init(&extra);
         zmq_msg_t *part = n == 1 ? &parts[1] : &extra;
-        if (n > 1) zmq_msg_init(&extra);
         rc = receive_part(end->zmq, part);
         more = rc >= 0 && zmq_msg_more(part);
-        if (n > 1) zmq_msg_close(&extra);
+        zmq_msg_close(&extra);
         if (rc < 0) return -1;
     }
     return n;
