@@ -171,9 +171,12 @@ class RawTrainer:
         self.control.send_multipart(self.peer + list(frames))
 
     def send(self, kind: str, epoch: Optional[int] = None, **fields: Any) -> None:
-        self.seq = 1 if kind == "WELCOME" else self.seq + 1
+        if kind == "WELCOME":
+            self.seq = 0
+        self.seq += kind != "REFUSE"
+        seq = 0 if kind == "REFUSE" else self.seq
         epoch = self.epoch if epoch is None else epoch
-        self.frames(*wire.encode(wire.Message(kind, fields, self.run, epoch, self.seq)))
+        self.frames(*wire.encode(wire.Message(kind, fields, self.run, epoch, seq)))
 
     def _take(self, socket: zmq.Socket) -> Tuple[List[bytes], wire.Message]:
         frames = socket.recv_multipart()
@@ -232,7 +235,12 @@ class RawTrainer:
 
     def welcome(self, version: int = 0) -> wire.Message:
         """Waits for HELLO and answers it. Returns HELLO."""
-        self.log.clear()
+        self.seq = 0
+        while not any(m.type == "HELLO" for m in self.log):
+            self.log.clear()
+            self._read(1000)
+            if self.log and self.log[-1].type != "HELLO":  # of a session with another trainer
+                self.send("REFUSE", code=wire.REFUSALS["no_session"])
         hello = self.take("HELLO")
         if not self.bind and hello["bulk_url"]:
             self.bulk.connect(hello["bulk_url"])

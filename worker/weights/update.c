@@ -94,9 +94,6 @@ static int check_offer(const struct message_weights_begin *m, const struct updat
                          "The update leads to policy version %llu; version %llu is served, and "
                          "versions only rise within an epoch.",
                          (unsigned long long)m->version, (unsigned long long)t->version);
-    if (m->total_bytes > t->staging_bytes)
-        return error_set(err, ERROR_INPUT, "The update has %llu bytes; --staging-memory is %llu.",
-                         (unsigned long long)m->total_bytes, (unsigned long long)t->staging_bytes);
     return 0;
 }
 
@@ -116,10 +113,14 @@ static int check_tensors(struct update *u, const struct message_weights_begin *m
         total += s->n_bytes;
     }
     free(seen);
-    if (!failed && total != m->total_bytes)
-        failed = error_set(err, ERROR_INPUT, "The tensors have %llu bytes; %llu were announced.",
-                           (unsigned long long)total, (unsigned long long)m->total_bytes);
-    return failed;
+    if (failed) return -1;
+    if (total != m->total_bytes)
+        return error_set(err, ERROR_INPUT, "The tensors have %llu bytes; %llu were announced.",
+                         (unsigned long long)total, (unsigned long long)m->total_bytes);
+    if (total > t->staging_bytes)
+        return error_set(err, ERROR_INPUT, "The update has %llu bytes; --staging-memory is %llu.",
+                         (unsigned long long)total, (unsigned long long)t->staging_bytes);
+    return 0;
 }
 
 int update_begin(const struct message_weights_begin *m, const struct update_target *t,

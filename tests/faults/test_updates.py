@@ -1,0 +1,440 @@
+"""Weight pushes that are cut off, corrupted, or come while rows are in flight."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+import pytest
+import torch
+import xxhash
+from safetensors.torch import load_file, save_file
+
+import stampede
+from cli import TINY, generate, run
+from harness import (LONG, PATIENCE_S, SHORT, RawTrainer, Worker, bits, collect, eventually,
+                     prompts, serving)
+from stampede import wire
+from stampede.weights import DtypePlan, Snapshot, begin_fields, chunk_of
+
+State = Dict[str, torch.Tensor]
+EMBEDDING = "model.embed_tokens.weight"
+
+
+def noisy(seed: int) -> State:
+    """Float32 weights that are near the checkpoint's, and no bf16 values."""
+    torch.manual_seed(seed)
+    return {name: value.float() * (1 + 0.05 * torch.randn(value.shape))
+            for name, value in load_file(TINY / "model.safetensors").items()}
+
+
+def save(state: State, folder: Path) -> Path:
+    """The rounded state as a checkpoint on disk."""
+    folder.mkdir()
+    types = {name: value.dtype for name, value in load_file(TINY / "model.safetensors").items()}
+    for path in TINY.iterdir():
+        if path.suffix != ".safetensors":
+            shutil.copy(path, folder)
+    save_file({name: value.to(types[name]) for name, value in state.items()},
+              folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def digest_of(model: Path) -> str:
+    done = run("inspect", "--model", model, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["digest"]
+
+
+def expected(model: Path, n_prompts: int, n: int, *flags: Any) -> Dict[Tuple[int, int], Any]:
+    """What `stampede generate` draws of prompts(n_prompts)."""
+    lines = [{"prompt_ids": [1, 2, 3 + i], "id": i, "n": n} for i in range(n_prompts)]
+    rows = generate(model, lines, "--ignore-eos", *flags)
+    return {(r["id"], r["sample"]): r for r in rows}
+
+
+def numbered(n: int) -> List[stampede.Prompt]:
+    return [stampede.Prompt(prompt_ids=[1, 2, 3 + i], id=i) for i in range(n)]
+
+
+def same_bits(group: stampede.Group, i: int, row: Any, n: Optional[int] = None) -> bool:
+    lp_full, lp_behav = (np.array(row[k], "<f4")[:n] for k in ("lp_full", "lp_behav"))
+    return (group.tokens[i][:n].tolist() == row["tokens"][:n]
+            and group.lp_full[i][:n].tobytes() == lp_full.tobytes()
+            and group.lp_behav[i][:n].tobytes() == lp_behav.tobytes())
+
+
+@pytest.fixture(scope="module")
+def new_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(noisy(1), tmp_path_factory.mktemp("models") / "new")
+
+
+class Push:
+    """An update by hand. `fields` of WEIGHTS_BEGIN and `data` of chunks may be spoilt."""
+
+    def __init__(self, trainer: RawTrainer, hello: wire.Message, version: int, number: int,
+                 state: State) -> None:
+        self.trainer, self.number = trainer, number
+        self.table = Snapshot(version, state).table(DtypePlan.of_hello(hello))
+        self.entries = list(self.table.values())
+        self.fields = begin_fields(number, hello["version"], version, self.table, None)
+
+    def index(self, name: str) -> int:
+        return [e.name for e in self.entries].index(name)
+
+    def rename(self, old: str, new: str) -> None:
+        names = [new if e.name == old else e.name for e in self.entries]
+        self.fields["names"], self.fields["name_offsets"] = wire.pack_texts(
+            [n.encode() for n in names])
+
+    def begin(self) -> None:
+        self.trainer.send("WEIGHTS_BEGIN", **self.fields)
+
+    def serve(self, n_bytes: Optional[int] = None,
+              spoil: Optional[Callable[[wire.Message, np.ndarray], np.ndarray]] = None
+              ) -> Optional[wire.Message]:
+        """Answers pulls until a status comes, or until this many bytes were sent."""
+        sent = 0
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            for i, m in enumerate(self.trainer.log):
+                if m.type == "WEIGHTS_STATUS" and m["update"] == self.number:
+                    return self.trainer.log.pop(i)
+            if not self.trainer.pulls:
+                self.trainer._read(20)
+                continue
+            peer, pull = self.trainer.pulls.popleft()
+            if pull["update"] != self.number:
+                continue
+            data = chunk_of(self.entries, pull["tensor"], pull["offset"], pull["n_bytes"])
+            assert data is not None
+            sent += data.size
+            if n_bytes is not None and sent > n_bytes:
+                return None
+            self.trainer.chunk(peer, pull, spoil(pull, data.copy()) if spoil else data)
+        raise AssertionError(f"update {self.number} did not end")
+
+
+def short_bits(trainer: RawTrainer, serial: int) -> Any:
+    # The same id and seed for every serial: the same sample as long as the weights are the same.
+    trainer.task(serial, id="0", seed=5)
+    m = trainer.result(serial)
+    return (m["tokens"].tobytes(), m["lp_full"].tobytes(), m["span_version"].tolist(), m["digest"])
+
+
+def test_a_push_that_is_cut_off_leaves_the_old_version(tmp_path: Path, new_model: Path) -> None:
+    state = noisy(1)
+    url, total = "tcp://127.0.0.1:*", 5_062_688
+    with RawTrainer(url) as probe:
+        url = probe.url
+        worker = Worker(tmp_path, url)
+        hello = probe.welcome()
+        old = hello["digest"]
+        want = short_bits(probe, 0)
+    try:
+        offsets = [0, 1, total // 3, 2 * total // 3, total - 1, None]
+        for epoch, offset in enumerate(offsets, 2):
+            # The trainer is gone after so many bytes (None: after "staged", before the commit);
+            # its number 1 of the update is used again by each that follows it.
+            with RawTrainer(url, epoch=epoch) as trainer:
+                hello = trainer.welcome()
+                assert (hello["version"], hello["digest"]) == (0, old)
+                push = Push(trainer, hello, 7, 1, state)
+                push.begin()
+                status = push.serve(offset)
+                if offset is None:
+                    assert status is not None and status["phase"] == wire.PHASE_STAGED
+                    assert (status["version"], status["digest"]) == (0, old)
+                else:
+                    assert status is None
+                assert short_bits(trainer, 0) == want
+                beat = trainer.take("HEARTBEAT")
+                assert beat["version"] == 0
+        with stampede.Trainer(url, run="raw", epoch=100) as trainer:
+            trainer.push_weights(state, version=1, timeout_s=PATIENCE_S)
+            (now,) = trainer.workers()
+            assert now["version"] == 1 and now["digest"] == digest_of(new_model)
+            trainer.push_weights(state, version=2, timeout_s=PATIENCE_S)  # all of it skipped
+            (now,) = trainer.workers()
+            assert now["version"] == 2 and now["digest"] == digest_of(new_model)
+    finally:
+        worker.kill()
+
+
+DYING = """
+import os, signal, sys
+import stampede, stampede.updates
+from safetensors.torch import load_file
+chunk, left = stampede.updates.Updates.chunk, [int(sys.argv[2])]
+def dying(self, m):
+    left[0] -= 1
+    if left[0] == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return chunk(self, m)
+stampede.updates.Updates.chunk = dying
+with stampede.Trainer(sys.argv[1], run="r", epoch=0) as t:
+    t.push_weights(load_file(sys.argv[3]), version=1)
+"""
+
+
+def test_the_trainer_is_killed_in_mid_push(tmp_path: Path, new_model: Path) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        url = trainer.url
+    with serving(tmp_path, url, max_rows=4) as worker:
+        done = subprocess.run([sys.executable, "-c", DYING, url, "90",
+                               str(new_model / "model.safetensors")], timeout=PATIENCE_S)
+        assert done.returncode == -9
+        with stampede.Trainer(url, run="r", epoch=1) as trainer:
+            trainer.wait_for_workers(1, PATIENCE_S)
+            (now,) = trainer.workers()
+            assert now["version"] == 0 and now["digest"] == digest_of(TINY)
+            want = expected(TINY, 3, 2, "--max-new-tokens", 20)
+            sampling = stampede.Sampling(max_new_tokens=20, ignore_eos=True)
+            for g in trainer.generate(numbered(3), n=2, sampling=sampling):
+                assert all(same_bits(g, i, want[g.id, i]) for i in range(2))
+            trainer.push_weights(load_file(new_model / "model.safetensors"), version=1)
+            assert trainer.workers()[0]["digest"] == digest_of(new_model)
+        assert worker.alive()
+
+
+def flip(pull: wire.Message, data: np.ndarray) -> np.ndarray:
+    data[-1] ^= 1
+    return data
+
+
+def spoilt(push: Push, kind: str) -> Tuple[str, str, Any]:
+    """Spoils the push. Returns the tensor to be blamed, words of the sentence, and the spoiler."""
+    f, name = push.fields, "model.layers.2.feed_forward.experts.3.w2.weight"
+    i = push.index(name)
+
+    def only(spoiler: Callable[[wire.Message, np.ndarray], np.ndarray]) -> Any:
+        return lambda pull, data: spoiler(pull, data) if pull["tensor"] == i else data
+
+    if kind == "flipped bit":
+        return name, "checksum", only(flip)
+    if kind == "chunks of another tensor":
+        return name, "checksum", only(lambda p, d: push.entries[i + 1].data[:d.size])
+    if kind == "short chunk":
+        return "", "bytes", only(lambda p, d: d[:-2])
+    if kind in ("nan", "infinity"):
+        value = push.entries[i].data.copy()
+        value[6:8] = np.array([0x7FC0 if kind == "nan" else 0xFF80], "<u2").view("<u1")
+        f["hashes"][i] = xxhash.xxh3_64_intdigest(value)
+        return name, "not finite", only(lambda p, d: value[p["offset"]:p["offset"] + d.size])
+    if kind == "shape":
+        f["shapes"] = f["shapes"].copy()
+        f["shapes"][i] = [64, 256, 0, 0]
+        return name, "expected", None
+    if kind == "rank":
+        f["ranks"][i], f["shapes"] = 1, f["shapes"].copy()
+        f["shapes"][i] = [128 * 128, 0, 0, 0]
+        return name, "dimensions", None
+    if kind == "dtype":
+        f["dtypes"][i] = wire.DTYPES["f16"][0]
+        return name, "bf16", None
+    if kind == "unknown name":
+        push.rename(name, "model.layers.2.feed_forward.experts.8.w2.weight")
+        return "model.layers.2.feed_forward.experts.8.w2.weight", "none of this model's", None
+    if kind == "twice":
+        push.rename(name, "model.layers.2.feed_forward.experts.2.w2.weight")
+        return "model.layers.2.feed_forward.experts.2.w2.weight", "twice", None
+    if kind == "base":
+        f["base"] = 3
+        return "", "based on policy version 3", None
+    assert kind == "version"
+    f["version"] = f["base"]
+    return "", "versions only rise", None
+
+
+KINDS = ["flipped bit", "chunks of another tensor", "short chunk", "nan", "infinity", "shape",
+         "rank", "dtype", "unknown name", "twice", "base", "version"]
+
+
+def test_a_corrupted_push_leaves_the_old_version(tmp_path: Path, new_model: Path) -> None:
+    first, second = noisy(2), noisy(1)
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+        good = Push(trainer, hello, 5, 1, first)
+        good.begin()
+        assert good.serve()["phase"] == wire.PHASE_STAGED
+        trainer.send("WEIGHTS_COMMIT", update=1)
+        applied = trainer.take("WEIGHTS_STATUS")
+        assert (applied["phase"], applied["version"]) == (wire.PHASE_APPLIED, 5)
+        served = wire.Message("HELLO", {**hello.fields, "version": 5, "digest": applied["digest"]})
+        want = short_bits(trainer, 0)
+        assert want[2:] == ([5], applied["digest"])
+        for number, kind in enumerate(KINDS, 2):
+            push = Push(trainer, served, 6, number, second)
+            name, words, spoiler = spoilt(push, kind)
+            push.begin()
+            status = push.serve(spoil=spoiler)
+            assert status["phase"] == wire.PHASE_FAILED, kind
+            assert (status["tensor"], status["version"]) == (name, 5), kind
+            assert status["digest"] == applied["digest"], kind
+            assert words in status["error"] and name in status["error"], status["error"]
+            assert status["error"].endswith("."), status["error"]
+            trainer.send("WEIGHTS_COMMIT", update=number)  # nothing is staged
+            refused = trainer.take("WEIGHTS_STATUS")
+            assert refused["phase"] == wire.PHASE_FAILED and refused["version"] == 5
+            assert short_bits(trainer, number) == want, kind
+        # What nobody asked for, and a commit before all is here, change nothing.
+        push = Push(trainer, served, 6, 50, second)
+        push.begin()
+        peer, pull = trainer.pull()
+        for tensor, offset in [(pull["tensor"], 12345), (1 << 19, 0), (173, 0)]:
+            odd = wire.Message("WEIGHTS_PULL", {**pull.fields, "tensor": tensor, "offset": offset})
+            trainer.chunk(peer, odd, np.full(1 << 20, 7, "<u1"))
+        trainer.send("WEIGHTS_COMMIT", update=50)
+        assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_FAILED
+        trainer.send("WEIGHTS_ABORT", update=50)
+        trainer.pulls.clear()
+        assert short_bits(trainer, 60) == want
+        # Sizes that contradict each other are no message at all: the session begins again.
+        for name, value in [("bytes", push.fields["bytes"] + 1), ("total_bytes", 1 << 62)]:
+            push = Push(trainer, served, 6, 55, second)
+            push.fields[name] = value
+            push.begin()
+            trainer.send("HEARTBEAT")
+            hello = trainer.welcome()
+            assert (hello["version"], hello["digest"]) == (5, applied["digest"])
+            assert short_bits(trainer, 60) == want
+        push = Push(trainer, served, 6, 70, second)
+        push.begin()
+        assert push.serve()["phase"] == wire.PHASE_STAGED
+        trainer.send("WEIGHTS_COMMIT", update=70)
+        status = trainer.take("WEIGHTS_STATUS")
+        assert (status["phase"], status["version"]) == (wire.PHASE_APPLIED, 6)
+        assert f"{status['digest']:016x}" == digest_of(new_model)
+        assert short_bits(trainer, 61) != want
+        assert worker.alive()
+
+
+def test_staging_memory_bounds_an_update(tmp_path: Path) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, staging_memory="1M"):
+            with pytest.raises(stampede.WeightUpdateError, match="--staging-memory is 1048576"):
+                trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            small = {"model.embedding_norm.weight": noisy(1)["model.embedding_norm.weight"]}
+            trainer.push_weights(small, version=1, timeout_s=PATIENCE_S)
+            assert trainer.workers()[0]["version"] == 1
+
+
+@pytest.mark.parametrize("spoil, tensor, words", [
+    (lambda s: s.update({"model.nothing.weight": torch.zeros(2)}), "model.nothing.weight",
+     "none of this model's"),
+    (lambda s: s.update({EMBEDDING: s[EMBEDDING][:-1]}), EMBEDDING, "511"),
+    (lambda s: s[EMBEDDING].__setitem__((3, 4), float("nan")), EMBEDDING, "not finite"),
+], ids=["name", "shape", "nan"])
+def test_the_trainer_names_the_tensor(spoil: Any, tensor: str, words: str,
+                                      tmp_path: Path) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        with serving(tmp_path, trainer.url), serving(tmp_path, trainer.url):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            state = noisy(1)
+            spoil(state)
+            with pytest.raises(stampede.WeightUpdateError, match=tensor) as caught:
+                trainer.push_weights(state, version=1, timeout_s=PATIENCE_S)
+            assert words in str(caught.value) and caught.value.tensor == tensor
+            now = trainer.workers()
+            assert [w["version"] for w in now] == [0, 0]
+            assert {w["digest"] for w in now} == {digest_of(TINY)}
+            assert len(collect(trainer.generate(prompts(2), n=2, sampling=SHORT))) == 4
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            assert [w["version"] for w in trainer.workers()] == [1, 1]
+
+
+def test_transformers_state_dict_and_a_full_rehash(tmp_path: Path, new_model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(new_model, dtype=torch.float32)
+    with stampede.Trainer(f"ipc://{tmp_path}/w") as trainer:
+        with serving(tmp_path, trainer.url), serving(tmp_path, trainer.url, weights="f32"):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            trainer.push_weights(model.state_dict(), version=1, timeout_s=PATIENCE_S)
+            by_type = {w["dtype"]: w["digest"] for w in trainer.workers()}
+    assert by_type["bf16"] == digest_of(new_model) != digest_of(TINY)
+    assert by_type["f32"] != by_type["bf16"]
+
+
+N_LONG, LONG_FLAGS = 40, ("--max-new-tokens", LONG.max_new_tokens)
+
+
+@pytest.mark.parametrize("on_update", ["continue", "restart"])
+def test_a_push_while_rows_are_in_flight(on_update: str, tmp_path: Path, new_model: Path) -> None:
+    old = expected(TINY, N_LONG, 1, *LONG_FLAGS)
+    new = expected(new_model, N_LONG, 1, *LONG_FLAGS)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, max_rows=4):
+            trainer.wait_for_workers(1, PATIENCE_S)
+            groups = trainer.generate(numbered(N_LONG), n=1, sampling=LONG, on_update=on_update)
+            got = [next(groups)]
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            got += list(groups)
+    assert sorted(g.id for g in got) == list(range(N_LONG))
+    kinds = []
+    for g in got:
+        spans = g.version_spans[0]
+        starts, versions = zip(*spans)
+        kinds.append(versions)
+        assert versions in ((0,), (1,), (0, 1)) and starts[0] == 0
+        assert len(g.tokens[0]) == LONG.max_new_tokens
+        if versions == (0, 1):
+            assert 0 < starts[1] < LONG.max_new_tokens
+            assert same_bits(g, 0, old[g.id, 0], starts[1])
+        else:
+            assert same_bits(g, 0, (old, new)[versions[0]][g.id, 0])
+    assert (0,) in kinds and (1,) in kinds
+    assert ((0, 1) in kinds) == (on_update == "continue")
+
+
+def test_a_late_worker_serves_the_last_weights_before_any_task(tmp_path: Path,
+                                                               new_model: Path) -> None:
+    want = expected(new_model, 6, 2, "--max-new-tokens", 30)
+    sampling = stampede.Sampling(max_new_tokens=30, ignore_eos=True)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        first = Worker(tmp_path, trainer.url)
+        try:
+            part = {k: v for k, v in noisy(1).items() if "experts" in k}
+            trainer.push_weights(part, version=3, timeout_s=PATIENCE_S)
+            trainer.push_weights(noisy(1), version=4, timeout_s=PATIENCE_S)
+        finally:
+            first.kill()
+        groups = trainer.generate(numbered(6), n=2, sampling=sampling, min_version=4)
+        with serving(tmp_path, trainer.url):
+            for g in groups:
+                for i in range(g.n):
+                    assert g.version_spans[i] == [(0, 4)]
+                    assert same_bits(g, i, want[g.id, i])
+            assert {w["digest"] for w in trainer.workers() if w["version"] == 4} == \
+                {digest_of(new_model)}
+
+
+def test_two_workers_die_and_join_while_weights_are_pushed(tmp_path: Path) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        workers = [Worker(tmp_path, trainer.url, max_rows=4) for _ in range(2)]
+        try:
+            trainer.wait_for_workers(2, PATIENCE_S)
+            groups = trainer.generate(numbered(30), n=2, sampling=LONG)
+            seen = []
+            for version in (1, 2, 3):
+                workers[version % 2].kill()
+                workers[version % 2] = Worker(tmp_path, trainer.url, max_rows=4)
+                trainer.push_weights(noisy(version), version=version, timeout_s=PATIENCE_S)
+            for g in groups:
+                for spans in g.version_spans:
+                    versions = [v for _, v in spans]
+                    assert versions == sorted(set(versions))
+                seen.append(g.id)
+            assert sorted(seen) == list(range(30))
+            eventually(lambda: [w["version"] for w in trainer.workers()] == [3, 3])
+            assert len({w["digest"] for w in trainer.workers()}) == 1
+        finally:
+            for worker in workers:
+                worker.kill()
