@@ -1,0 +1,13 @@
+#include "tests/verifiers/constraints/pieces.h"
+
+char *pieces_join(const struct slices *list, const char *between) {
+    struct buffer out = {0};
+    buffer_add_text(&out, "");
+    for (size_t i = 0; i < list->n; i++) {
+        if (i) buffer_add_text(&out, between);
+        buffer_add_slice(&out, list->items[i]);
+    }
+    char *text = memory_copy(out.ptr, out.len);
+    buffer_free(&out);
+    return text;
+}
