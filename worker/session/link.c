@@ -174,9 +174,9 @@ static int say_bye(struct link *l, struct error *err) {
 
 static int run_drain(struct link *l, int64_t now, struct error *err) {
     const struct event preempt = {.kind = EVENT_PREEMPT};
-    int64_t end = l->drain_ms + 1000 * (int64_t)l->options.drain_timeout_s;
     if (!l->draining && atomic_load(&l->n_signals) && start_drain(l, now, err)) return -1;
     if (!l->draining) return 0;
+    int64_t end = l->drain_ms + 1000 * (int64_t)l->options.drain_timeout_s;
     if (!l->preempted && (now >= end || !l->joined)) {
         l->preempted = true;
         inbox_put(&l->inbox, &preempt);

@@ -1,0 +1,166 @@
+"""SIGTERM at every moment: rows finish or run again elsewhere; exit 75; a second one ends at once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import stampede
+from cli import BIN, TINY
+from harness import (LONG, PATIENCE_S, SHORT, RawTrainer, Worker, collect, eventually, prompts,
+                     serving, undisturbed)
+from stampede import wire
+
+FEW = {"max_rows": 4}
+
+
+def ask(trainer: stampede.Trainer) -> Any:
+    return trainer.generate(prompts(10), n=4, sampling=LONG, seed=11)
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"), ask)
+
+
+@pytest.mark.parametrize("timeout_s", [60, 1, 0])
+def test_what_does_not_finish_runs_again_elsewhere(timeout_s: int, tmp_path: Path,
+                                                   expected: Any) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        leaving = Worker(tmp_path, trainer.url, drain_timeout=timeout_s, **FEW)
+        try:
+            with serving(tmp_path, trainer.url, **FEW) as staying:
+                groups = ask(trainer)
+                got = collect([next(groups)])
+                leaving.terminate()
+                collect(groups, got)
+                leaving.ends(75)
+                assert staying.alive()
+        finally:
+            leaving.kill()
+        assert got == expected
+        assert trainer.counters()["preempted_samples"] >= 1
+        assert "draining" in leaving.log() and "leaving: drained" in leaving.log()
+
+
+def test_rows_in_flight_finish_and_partials_come_with_their_tokens(tmp_path: Path) -> None:
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=2) as worker:
+        trainer.welcome()
+        trainer.task(0, n=2, max_new_tokens=300)
+        trainer.task(1, n=2, max_new_tokens=300)
+        came = [trainer.take("RESULT")]
+        worker.terminate()
+        came += trainer.drain(4)
+        kinds = [m.type for m in came]
+        assert kinds.index("DRAIN") < kinds.index("BYE") and kinds.count("RESULT") == 4
+        finish = {(m["serial"], int(m["sample"][0])): wire.FINISH[m["finish"][0]]
+                  for m in came if m.type == "RESULT"}
+        assert set(finish.values()) <= {"length", "preempted"} and len(finish) == 4
+        worker.ends(75)
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=2,
+                                          drain_timeout=0) as worker:
+        trainer.welcome()
+        trainer.task(0, n=8, max_new_tokens=480)
+        first = trainer.take("RESULT")
+        worker.terminate()
+        results = [first] + [m for m in trainer.drain(3) if m.type == "RESULT"]
+        assert sorted(int(m["sample"][0]) for m in results) == list(range(8))
+        partial = [m for m in results if wire.FINISH[m["finish"][0]] == "preempted"]
+        assert partial and any(0 < len(m["tokens"]) < 480 for m in partial)
+        for m in partial:
+            assert len(m["lp_full"]) == len(m["lp_behav"]) == len(m["tokens"])
+        worker.ends(75)
+
+
+def test_a_drain_ends_without_acknowledgements(tmp_path: Path) -> None:
+    """A trainer that hangs does not keep a worker that was told to go."""
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, drain_timeout=0) as worker:
+        trainer.welcome()
+        trainer.task(0, n=4, max_new_tokens=480)
+        trainer.control.poll(PATIENCE_S * 1000)
+        worker.terminate()
+        worker.ends(75)
+
+
+@pytest.mark.parametrize("moment", ["no trainer", "idle", "staged"])
+def test_sigterm_without_work(moment: str, tmp_path: Path) -> None:
+    if moment == "no trainer":
+        with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+            url = trainer.url
+        with serving(tmp_path, url) as worker:
+            worker.said("trainer at")
+            worker.terminate()
+            worker.ends(75, 20)
+        return
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+        if moment == "staged":
+            from test_updates import Push, noisy
+            push = Push(trainer, hello, 1, 1, noisy(1))
+            push.begin()
+            assert push.serve()["phase"] == wire.PHASE_STAGED
+        else:
+            trainer.task(0)
+            trainer.result(0)
+        worker.terminate()
+        assert "BYE" in [m.type for m in trainer.drain(2)]
+        worker.ends(75, 20)
+
+
+def test_sigterm_in_the_middle_of_a_push(tmp_path: Path) -> None:
+    from test_updates import noisy
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        with serving(tmp_path, trainer.url) as leaving, serving(tmp_path, trainer.url):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            leaving.terminate()
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            leaving.ends(75)
+            eventually(lambda: [w["version"] for w in trainer.workers()] == [1])
+            assert len(collect(trainer.generate(prompts(2), n=2, sampling=SHORT))) == 4
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(number: int, tmp_path: Path) -> None:
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, max_rows=1) as worker:
+            groups = trainer.generate(prompts(20), n=4, sampling=LONG)
+            next(groups)
+            worker.child._process.send_signal(number)
+            worker.said("draining")
+            worker.child._process.send_signal(number)
+            worker.ends(75, 20)
+            groups.close()
+
+
+def big_model(folder: Path) -> Path:
+    """A checkpoint that takes a moment to load and hash: the tiny one with a large vocabulary."""
+    import json
+    from safetensors.torch import load_file
+    config = json.loads((TINY / "config.json").read_text())
+    config["vocab_size"] = 600_000
+    tensors = load_file(TINY / "model.safetensors")
+    tensors["model.embed_tokens.weight"] = torch.zeros(600_000, 128, dtype=torch.bfloat16)
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config))
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+def test_sigterm_while_loading(tmp_path: Path) -> None:
+    model = big_model(tmp_path / "big")
+    statuses: List[int] = []
+    for delay_s in (0.03, 0.1, 0.2, 0.4):
+        child = subprocess.Popen([BIN, "serve", "--model", str(model), "--bind",
+                                  f"ipc://{tmp_path}/w", "--log-level", "error"])
+        time.sleep(delay_s)
+        child.terminate()
+        statuses.append(child.wait(PATIENCE_S))
+    # Before main blocks the signal it ends the program in its own way.
+    assert set(statuses) <= {75, -signal.SIGTERM} and 75 in statuses, statuses
