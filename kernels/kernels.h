@@ -189,6 +189,9 @@ struct backend_ops {
     // "cpu-avx2 kv=f32". Lives as long as the backend.
     const char *(*numerics)(const struct backend *b);
     size_t (*memory_bytes)(const struct backend *b); // weights, pages, slots and scratch
+    // The machine's limit beside which a speed is told: floating-point operations a second of
+    // multiply-adds with operands in registers, on all threads. Takes some tens of milliseconds.
+    double (*peak_flops)(struct backend *b);
 
     // Weights, by index of weights_list. Values are in the weight's resident dtype, in the
     // checkpoint's element order (row-major), `first` .. `first` + `n` - 1, in any alignment.

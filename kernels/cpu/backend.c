@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/peak.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/math.h"
@@ -285,6 +286,7 @@ const struct backend_ops cpu_backend = {
     .close = cpu_close,
     .numerics = cpu_numerics,
     .memory_bytes = cpu_memory_bytes,
+    .peak_flops = peak_flops,
     .weight_write = cpu_weight_write,
     .weight_read = cpu_weight_read,
     .page_copy = cpu_page_copy,

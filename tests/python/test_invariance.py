@@ -85,8 +85,8 @@ def test_suspended_and_resumed(truth: Any) -> None:
     start in KV pages for 640: rows are suspended again and again."""
     flags = ("--kv-memory", 640 * 1536, "--max-context", 320)
     short = [dict(x, sampling={"max_new_tokens": 1}) for x in strangers(40)]
-    status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs", "--routed-experts",
-                                     *flags)
+    status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs",
+                                     "--routed-experts", *flags)
     assert status == 0, log
     assert int(re.search(r"rows suspended (\d+) times", log)[1]) > 5, log
     assert by_sample(rows) == truth

@@ -27,6 +27,8 @@ struct report {
     int n_points;
     double read_bytes_per_s; // of the machine, measured in this run
     double row_bytes;        // weights that one row's step must read
+    double peak_flops;       // of the backend, likewise measured
+    double row_flops;        // of the products of one token
 };
 
 static const char usage[] =
@@ -174,6 +176,19 @@ static int measure(struct setup *s, const struct flags *f, struct point *p, doub
     return 0;
 }
 
+// Two operations for each weight that a token meets; attention's own products are not counted.
+static double row_flops(const struct setup *s) {
+    const struct model_shape *shape = &s->names->shape;
+    double n = 0;
+    for (int i = 0; i < s->names->n; i++) {
+        const struct weight *w = &s->names->weights[i];
+        if (w->kind == WEIGHT_EMBED && !shape->tied_head) continue;
+        double share = w->expert < 0 ? 1 : (double)shape->n_experts_used / shape->n_experts;
+        n += 2 * share * (double)weight_n(w);
+    }
+    return n;
+}
+
 // A row reads every weight but the experts that it was not sent to, and of an untied embedding one
 // row (which is not counted).
 static double row_bytes(const struct setup *s) {
@@ -188,18 +203,27 @@ static double row_bytes(const struct setup *s) {
     return bytes;
 }
 
+// Prefill computes no logits.
+static double head_flops(const struct setup *s) {
+    return 2.0 * s->names->shape.vocab * s->names->shape.hidden;
+}
+
 static void print_table(const struct report *r, const struct setup *s, const struct flags *f) {
     const struct model *m = &s->engine.model;
-    printf("%s, prompt %d, %d new tokens; this machine reads %.1f GB/s\n",
-           m->ops->numerics(m->backend), f->n_prompt, f->n_new, r->read_bytes_per_s / 1e9);
-    printf("%-8s %6s %12s %12s\n", "stage", "rows", "ms a step", "tokens/s");
-    printf("%-8s %6d %12s %12.1f\n", "prefill", 1, "", r->prefill_tokens_per_s);
+    printf("%s, prompt %d, %d new tokens\n", m->ops->numerics(m->backend), f->n_prompt, f->n_new);
+    printf("this machine: %.1f GB/s read, %.0f GFLOP/s multiply-add\n", r->read_bytes_per_s / 1e9,
+           r->peak_flops / 1e9);
+    printf("%-8s %6s %12s %12s %10s %10s\n", "stage", "rows", "ms a step", "tokens/s", "of FLOP/s",
+           "of GB/s");
+    printf("%-8s %6d %12s %12.1f %9.0f%%\n", "prefill", 1, "", r->prefill_tokens_per_s,
+           100 * (r->row_flops - head_flops(s)) * r->prefill_tokens_per_s / r->peak_flops);
     for (int i = 0; i < r->n_points; i++) {
         const struct point *p = &r->points[i];
-        printf("%-8s %6d %12.2f %12.1f", "decode", p->rows, p->step_ms, p->tokens_per_s);
+        double flops = r->row_flops * p->tokens_per_s;
+        printf("%-8s %6d %12.2f %12.1f %9.0f%%", "decode", p->rows, p->step_ms, p->tokens_per_s,
+               100 * flops / r->peak_flops);
         if (p->rows == 1)
-            printf("   %.0f%% of the read bandwidth",
-                   100 * r->row_bytes * p->tokens_per_s / r->read_bytes_per_s);
+            printf(" %9.0f%%", 100 * r->row_bytes * p->tokens_per_s / r->read_bytes_per_s);
         printf("\n");
     }
 }
@@ -207,9 +231,10 @@ static void print_table(const struct report *r, const struct setup *s, const str
 static void print_json(const struct report *r, const struct setup *s, const struct flags *f) {
     const struct model *m = &s->engine.model;
     printf("{\"numerics\":\"%s\",\"prompt\":%d,\"new\":%d,\"read_bytes_per_s\":%.0f,"
-           "\"row_bytes\":%.0f,\"prefill_tokens_per_s\":%.1f,\"decode\":[",
+           "\"row_bytes\":%.0f,\"peak_flops\":%.0f,\"row_flops\":%.0f,\"prefill_tokens_per_s\":%."
+           "1f,\"decode\":[",
            m->ops->numerics(m->backend), f->n_prompt, f->n_new, r->read_bytes_per_s, r->row_bytes,
-           r->prefill_tokens_per_s);
+           r->peak_flops, r->row_flops, r->prefill_tokens_per_s);
     for (int i = 0; i < r->n_points; i++)
         printf("%s{\"rows\":%d,\"step_ms\":%.3f,\"tokens_per_s\":%.1f}", i ? "," : "",
                r->points[i].rows, r->points[i].step_ms, r->points[i].tokens_per_s);
@@ -236,6 +261,8 @@ static int bench(struct flags *f, struct error *err) {
         failed = measure(&s, f, &r.points[i], &r.prefill_tokens_per_s, err);
     r.read_bytes_per_s = read_bandwidth(f->engine.n_threads ? f->engine.n_threads : 2);
     r.row_bytes = row_bytes(&s);
+    r.row_flops = row_flops(&s);
+    r.peak_flops = s.engine.model.ops->peak_flops(s.engine.model.backend);
     if (!failed) f->json ? print_json(&r, &s, f) : print_table(&r, &s, f);
     setup_close(&s);
     return failed;
