@@ -1,0 +1,46 @@
+"""`stampede bench` measures; what is tested is that it measures what it says, never how fast."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cli import TINY, run
+
+
+def test_json_report() -> None:
+    done = run("bench", "--model", TINY, "--rows", "1,3", "--prompt", 40, "--new", 6, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    report = json.loads(done.stdout)
+    assert [p["rows"] for p in report["decode"]] == [1, 3]
+    for point in report["decode"]:
+        per_step = point["tokens_per_s"] * point["step_ms"] / 1000
+        assert per_step == pytest.approx(point["rows"], rel=0.02)  # every row draws in each step
+    # 2 of 8 experts in 5 layers; bf16, so two bytes and two operations a weight, expert bias apart.
+    assert report["row_flops"] == pytest.approx(report["row_bytes"], rel=1e-3)
+    assert report["row_flops"] == pytest.approx(2 * 1056744, rel=1e-3)
+    assert report["peak_flops"] > 0 and report["read_bytes_per_s"] > 0
+    assert report["prefill_tokens_per_s"] > 0
+
+
+def test_table_and_synthetic_model() -> None:
+    done = run("bench", "--synthetic", "tiny", "--rows", "2", "--prompt", 20, "--new", 4)
+    lines = done.stdout.decode().splitlines()
+    assert done.returncode == 0 and "cpu-" in lines[0]
+    assert [x.split()[0] for x in lines[3:]] == ["prefill", "decode"]
+
+
+@pytest.mark.parametrize("flags,words", [
+    ([], "--synthetic"), (["--synthetic", "7b"], "7b"), (["--model", TINY, "--rows", "0"], "--rows"),
+    (["--model", TINY, "--prompt", "600"], "--prompt 600"),
+    (["--model", TINY, "--rows", "1,,2"], "--rows"),
+])
+def test_bad_flags(flags: list, words: str) -> None:
+    done = run("bench", *flags)
+    assert done.returncode == 2 and words in done.stderr.decode()
+
+
+def test_a_model_beyond_the_memory_is_refused() -> None:
+    done = run("bench", "--synthetic", "24b", "--weights", "f32", "--kv-memory", "100G")
+    assert done.returncode == 78 and "GiB" in done.stderr.decode()
