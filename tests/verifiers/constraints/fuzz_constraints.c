@@ -1,0 +1,80 @@
+// libFuzzer: instruction lists and responses. The input is one byte that chooses, then JSON up to a
+// NUL, then a response: {"ids": [...], "kwargs": [...]} is parsed; what is accepted is checked on
+// the response. An input without such JSON is a response for every constraint without arguments
+// and for one list with arguments of every type. The same check again says the same.
+#include <stdlib.h>
+
+#include "verifiers/constraints/constraints.h"
+#include "verifiers/constraints/nlp.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char FIXED[] =
+    "{\"ids\":[\"keywords:existence\",\"keywords:forbidden_words\",\"keywords:letter_frequency\","
+    "\"length_constraints:number_sentences\",\"length_constraints:nth_paragraph_first_word\","
+    "\"length_constraints:number_paragraphs\",\"detectable_content:postscript\","
+    "\"detectable_format:multiple_sections\",\"detectable_format:number_bullet_lists\","
+    "\"detectable_format:number_highlighted_sections\",\"startend:end_checker\","
+    "\"change_case:capital_word_frequency\",\"language:response_language\","
+    "\"detectable_format:rephrasing\",\"detectable_content:rephrase_paragraph\"],\"kwargs\":["
+    "{\"keywords\":[\"a\",\"\\u0130\"]},{\"forbidden_words\":[\"a\",\"'\"]},{\"letter\":"
+    "\"\\u00e9\","
+    "\"let_frequency\":1,\"let_relation\":\"at least\"},{\"num_sentences\":2,\"relation\":"
+    "\"less than\"},{\"num_paragraphs\":2,\"nth_paragraph\":1,\"first_word\":\"A\"},"
+    "{\"num_paragraphs\":2},{\"postscript_marker\":\"P.P.S\"},{\"section_spliter\":\"a\","
+    "\"num_sections\":1},{\"num_bullets\":2},{\"num_highlights\":2},{\"end_phrase\":\"a\"},"
+    "{\"capital_frequency\":1,\"capital_relation\":\"at least\"},{\"language\":\"de\"},"
+    "{\"original_message\":\"a *b* c\"},{\"original_paragraph\":\"a b a\",\"low\":1,\"high\":2}]}";
+
+static void check(const struct constraint_list *list, struct slice response) {
+    enum constraint_verdict first[CONSTRAINT_MAX_INSTRUCTIONS], again[CONSTRAINT_MAX_INSTRUCTIONS];
+    for (int loose = 0; loose < 2; loose++) {
+        constraint_list_check(list, response, loose, first);
+        constraint_list_check(list, response, loose, again);
+        for (int i = 0; i < constraint_list_n(list); i++)
+            if (first[i] != again[i]) abort();
+    }
+}
+
+static struct constraint_list *parse(struct slice json) {
+    struct arena arena = {0};
+    struct error err;
+    const struct json *root = json_parse(json, &arena, &err);
+    struct constraint_list *list =
+        root ? constraint_list_parse(json_get(root, "ids"), json_get(root, "kwargs"), &err) : NULL;
+    arena_clear(&arena);
+    return list;
+}
+
+// Each constraint that takes no arguments, or has only optional ones.
+static void check_rows(struct slice response) {
+    struct arena arena = {0};
+    struct constraint_text text;
+    const struct constraint *row;
+    text_open(&text, response, &arena);
+    for (int i = 0; (row = constraint_at(i)); i++) {
+        const struct constraint_args none = {0};
+        if (!row->params[0].name) row->follows(&text, &none);
+    }
+    const struct slices *tokens = text_tokens(&text);
+    for (size_t i = 0; i < tokens->n; i++) {
+        const struct slice token = tokens->items[i];
+        if (syllables_count(token) < 0 || emoji_prefix(token) > token.len) abort();
+    }
+    arena_clear(&arena);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size == 0) return 0;
+    const char *text = (const char *)data + 1;
+    const size_t len = size - 1;
+    const char *end = data[0] % 2 ? memchr(text, 0, len) : NULL;
+    const size_t json_len = end ? (size_t)(end - text) : 0;
+    const struct slice response = {text + json_len + (end != NULL), len - json_len - (end != NULL)};
+    struct constraint_list *list = parse(end ? (struct slice){text, json_len} : slice_of(FIXED));
+    if (!list && !end) abort();
+    if (list) check(list, response);
+    constraint_list_free(&list);
+    check_rows(response);
+    return 0;
+}
