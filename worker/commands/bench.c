@@ -268,20 +268,22 @@ static int bench(struct flags *f, struct error *err) {
     return failed;
 }
 
+static int run_flags(void *f, int *status, struct error *err) {
+    (void)status;
+    return bench(f, err);
+}
+
 int command_bench(int argc, char **argv) {
     struct flags f = {
         .engine = engine_flags_defaults(), .rows = "1,4,16,64", .n_prompt = 512, .n_new = 64};
     struct flag table[SETUP_MAX_FLAGS];
-    struct error err = {0};
-    bool help;
-    int n = fill_table(&f, table), status = 0;
-    int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
-    if (!failed && help)
-        flags_print_help(stdout, usage, table, n);
-    else if (failed || bench(&f, &err)) {
-        fprintf(stderr, "stampede bench: %s\n", err.text);
-        status = exit_status(&err);
-    }
+    const struct command command = {.name = "bench",
+                                    .usage = usage,
+                                    .table = table,
+                                    .n_flags = fill_table(&f, table),
+                                    .run = run_flags,
+                                    .flags = &f};
+    int status = command_run(&command, argc, argv);
     flag_list_free(&f.engine.verifiers);
     return status;
 }

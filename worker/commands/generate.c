@@ -202,19 +202,21 @@ static int generate(struct flags *f, struct error *err) {
     return failed;
 }
 
+static int run_flags(void *f, int *status, struct error *err) {
+    (void)status;
+    return generate(f, err);
+}
+
 int command_generate(int argc, char **argv) {
     struct flags f = {.engine = engine_flags_defaults(), .sampling = sampling_defaults()};
     struct flag table[SETUP_MAX_FLAGS];
-    struct error err = {0};
-    bool help;
-    int n = fill_table(&f, table), status = 0;
-    int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
-    if (!failed && help)
-        flags_print_help(stdout, usage, table, n);
-    else if (failed || generate(&f, &err)) {
-        fprintf(stderr, "stampede generate: %s\n", err.text);
-        status = exit_status(&err);
-    }
+    const struct command command = {.name = "generate",
+                                    .usage = usage,
+                                    .table = table,
+                                    .n_flags = fill_table(&f, table),
+                                    .run = run_flags,
+                                    .flags = &f};
+    int status = command_run(&command, argc, argv);
     flag_list_free(&f.stops);
     flag_list_free(&f.engine.verifiers);
     return status;

@@ -176,20 +176,21 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     return failed;
 }
 
+static int run_flags(void *f, int *status, struct error *err) {
+    return serve_until_signalled(f, status, err);
+}
+
 int command_serve(int argc, char **argv) {
     struct flags f = {
         .engine = engine_flags_defaults(), .trainer_deadline_s = 900, .drain_timeout_s = 60};
     struct flag table[SETUP_MAX_FLAGS];
-    struct error err = {0};
-    bool help;
-    int n = fill_table(&f, table), status = 0;
-    int failed = flags_parse(table, n, argc, argv, NULL, &help, &err);
-    if (!failed && help)
-        flags_print_help(stdout, usage, table, n);
-    else if (failed || serve_until_signalled(&f, &status, &err)) {
-        fprintf(stderr, "stampede serve: %s\n", err.text);
-        status = exit_status(&err);
-    }
+    const struct command command = {.name = "serve",
+                                    .usage = usage,
+                                    .table = table,
+                                    .n_flags = fill_table(&f, table),
+                                    .run = run_flags,
+                                    .flags = &f};
+    int status = command_run(&command, argc, argv);
     flag_list_free(&f.engine.verifiers);
     return status;
 }

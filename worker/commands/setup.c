@@ -70,6 +70,21 @@ int exit_status(const struct error *err) {
     }
 }
 
+int command_run(const struct command *c, int argc, char **argv) {
+    struct error err = {0};
+    bool help;
+    int status = 0;
+    int failed = flags_parse(c->table, c->n_flags, argc, argv, NULL, &help, &err);
+    if (!failed && help) {
+        flags_print_help(stdout, c->usage, c->table, c->n_flags);
+        return 0;
+    }
+    if (!failed) failed = c->run(c->flags, &status, &err);
+    if (!failed) return status;
+    fprintf(stderr, "stampede %s: %s\n", c->name, err.text);
+    return exit_status(&err);
+}
+
 static int open_verifiers(struct setup *s, const struct engine_flags *f, struct error *err) {
     int n = f->verifiers.n;
     s->externals = memory_new((size_t)n, sizeof *s->externals);

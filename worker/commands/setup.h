@@ -53,6 +53,19 @@ int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const ch
 
 void setup_close(struct setup *s);
 
+// A command: its flags, and what runs when they are good. `run` may set *status, the exit status
+// when it succeeds.
+struct command {
+    const char *name, *usage;
+    const struct flag *table; // (n_flags)
+    int n_flags;
+    int (*run)(void *flags, int *status, struct error *err);
+    void *flags; // handed to `run`
+};
+
+// Parses the flags, prints --help or runs, prints an error's sentence, returns the exit status.
+int command_run(const struct command *c, int argc, char **argv);
+
 // The exit status that interface.md gives an error.
 int exit_status(const struct error *err);
 
