@@ -2,7 +2,7 @@
 
 The stored verdicts lie in ../shared beside the checkout; those tests are skipped without it. Where
 we disagree, tests/verifiers/constraints/exceptions.json has the verdict and the reason, and the
-test fails as well when a listed one agrees. A C program, tests/tools/constraints.c, does the checks.
+test fails as well when a listed one agrees. A C program, tests/tools/constraints.c, checks.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ def test_stored_verdicts(ask, capsys):
                 for e in EXCEPTIONS["language"]]
     times = sorted(a["us"] for a in answers)
     with capsys.disabled():
-        print(f"\nIFEval: {n - len(disagreements)} of {n} stored verdicts agree, {n_skipped} random "
-              f"ones left out; all instructions of a response take {times[len(times) // 2]} us "
-              f"(median), {times[len(times) * 99 // 100]} us (p99)")
+        print(f"\nIFEval: {n - len(disagreements)} of {n} stored verdicts agree, {n_skipped} "
+              f"random ones left out; all instructions of a response take "
+              f"{times[len(times) // 2]} us (median), {times[len(times) * 99 // 100]} us (p99)")
     assert n > 13000
     assert sorted(disagreements) == sorted(expected)
 
@@ -143,8 +143,8 @@ PATTERNS = [
     ("multi-turn:constrained_start", {"starter": "Day"},
      lambda t: re.search(r"^\s*Day.*$", t, re.M) is not None),
 ]
-MARKS = ["*", "**", "***", "-", " ", "\n", "\n\n", "[", "]", "<<", ">>", "Day", "Day 1", "3", "p.s.",
-         "P. S.", "x", "é", "\u3000", "\t", "_"]
+MARKS = ["*", "**", "***", "-", " ", "\n", "\n\n", "[", "]", "<<", ">>", "Day", "Day 1", "3",
+         "p.s.", "P. S.", "x", "é", "\u3000", "\t", "_"]
 
 
 @pytest.mark.parametrize("name,kwargs,follows", PATTERNS, ids=[p[0] for p in PATTERNS])

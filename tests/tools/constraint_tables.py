@@ -95,8 +95,10 @@ def language(folder):
                         for mark in marks for i, base in enumerate(bases))
     lines = [quoted("".join(b)) for b in buckets if b]
     return (head("langdetect 1.0.9's profiles (Debian's python3-langdetect)",
-                 "Copyright 2010-2014 Nakatani Shuyo, 2014-2015 Michal Danilak; Apache License 2.0.")
-            + f"\nconst char *const language_codes[LANGUAGE_N] = {{\n{rows(map(quoted, codes))}\n}};\n"
+                 "Copyright 2010-2014 Nakatani Shuyo, 2014-2015 Michal Danilak; "
+                 "Apache License 2.0.")
+            + "\nconst char *const language_codes[LANGUAGE_N] = {\n"
+            + f"{rows(map(quoted, codes))}\n}};\n"
             + f"\nconst uint32_t language_buckets[LANGUAGE_N_BUCKETS + 1] = {{\n"
               f"{rows(map(str, starts))}\n}};\n"
             + "\nconst char language_records[] =\n" + "\n".join(lines) + ";\n"

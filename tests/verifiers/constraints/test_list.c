@@ -8,7 +8,7 @@
 
 #include "protocol/base/clock.h"
 #include "verifiers/constraints/constraints.h"
-#include "verifiers/verify.h"
+#include "verifiers/verifier_wire.h"
 
 static struct constraint_list *parse(const char *ids, const char *kwargs, struct error *err) {
     struct arena arena = {0};
@@ -190,6 +190,25 @@ static void test_verifier(void **state) {
     assert_non_null(strstr(err.text, "\"x:y\" is not known"));
 }
 
+// What a child process found comes back to its parent.
+static void test_wire(void **state) {
+    (void)state;
+    struct error err;
+    struct buffer line = {0};
+    struct verifier_outcome sent[1] = {0}, got[1] = {0};
+    struct reward_spec *spec = reward_spec_parse(slice_of(TERM("")), NULL, 0, &err);
+    const struct verifier_sample sample = {.completion = slice_of("tea, tea"), .n_tokens = -1};
+    assert_non_null(spec);
+    reward_grade_terms(spec, &sample, sent);
+    wire_add_slot_reply(&line, 7, spec, sent);
+    line.len--; // the newline
+    assert_int_equal(wire_read_slot_reply(buffer_slice(&line), 7, spec, got, &err), 0);
+    assert_string_equal(got[0].parts, "01");
+    assert_int_equal(got[0].status, REWARD_OK);
+    buffer_free(&line);
+    reward_spec_free(&spec);
+}
+
 static void test_limit(void **state) {
     (void)state;
     char *large = memory_new(TEXT_MAX_BYTES + 2, 1);
@@ -258,7 +277,7 @@ int main(void) {
         cmocka_unit_test(test_refused),  cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_table),    cmocka_unit_test(test_positions),
         cmocka_unit_test(test_verifier), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_wire),     cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
