@@ -12,12 +12,14 @@ import re
 import sys
 from pathlib import Path
 
-SCALE, BUCKETS, BASE = 512, 16384, 90
-DIGITS = [chr(c) for c in range(ord("#"), 127) if chr(c) not in "\\?"]
+SCALE, BUCKETS, BASE = 512, 16384, 92
 
 
 def quoted(text):
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t") + '"'
+    """As a C string; "\\?" since "??" could begin a trigraph."""
+    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("\t", "\\t"), ("?", "\\?")):
+        text = text.replace(plain, escaped)
+    return f'"{text}"'
 
 
 def rows(items, width=96):
@@ -60,8 +62,8 @@ def hash_of(key):
 
 
 def digit(n):
-    assert 0 <= n < len(DIGITS)
-    return DIGITS[n]
+    assert 0 <= n < BASE
+    return chr(ord("#") + n)
 
 
 def language(folder):

@@ -156,11 +156,11 @@ static uint32_t normalize(uint32_t c) {
 }
 
 static uint32_t digit(char c) {
-    return (uint32_t)(c - '#') - (c > '?') - (c > '\\');
+    return (uint32_t)(c - '#');
 }
 
-// Adds an n-gram's logarithms; false when no profile has it.
-static bool add_gram(const char *gram, size_t len, int64_t scores[LANGUAGE_N]) {
+// Adds an n-gram's logarithms `times` times; false when no profile has it.
+static bool add_gram(const char *gram, size_t len, uint32_t times, int64_t scores[LANGUAGE_N]) {
     uint32_t h = 2166136261u; // FNV-1a
     for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)gram[i]) * 16777619u;
     h = (h ^ h >> 15) % LANGUAGE_N_BUCKETS;
@@ -173,59 +173,70 @@ static bool add_gram(const char *gram, size_t len, int64_t scores[LANGUAGE_N]) {
         r = entries + (size_t)n * 3;
         if (key_len != len || memcmp(key, gram, len) != 0) continue;
         for (uint32_t i = 0; i < n; i++, entries += 3)
-            scores[digit(entries[0])] += digit(entries[1]) * LANGUAGE_CODE_BASE + digit(entries[2]);
+            scores[digit(entries[0])] +=
+                times * (digit(entries[1]) * LANGUAGE_CODE_BASE + digit(entries[2]));
         return true;
     }
     return false;
 }
 
-// The last three characters, with their UTF-8.
-struct window {
-    uint32_t last;
-    bool last_is_upper, in_capitals;
-    int n;
-    size_t lens[3]; // (n) bytes of each
-    char bytes[12];
-    size_t n_bytes;
+// How often each n-gram occurs: open addressing, a power of two of slots, at most half of them
+// used.
+struct gram_count {
+    uint64_t gram; // 21 bits a character, the last one lowest, the others 0; 0: free
+    uint32_t times;
 };
 
-static void push(struct window *w, uint32_t code) {
-    if (w->n == 3) {
-        w->n_bytes -= w->lens[0];
-        memmove(w->bytes, w->bytes + w->lens[0], w->n_bytes);
-        w->lens[0] = w->lens[1];
-        w->lens[1] = w->lens[2];
-        w->n = 2;
-    }
-    w->lens[w->n] = (size_t)utf8_write(code, w->bytes + w->n_bytes);
-    w->n_bytes += w->lens[w->n++];
-    w->last = code;
+struct counts {
+    struct gram_count *slots; // (mask + 1)
+    uint64_t mask;
+};
+
+static void count_gram(struct counts *counts, uint64_t gram) {
+    uint64_t at = gram * 0x9E3779B97F4A7C15u >> 40 & counts->mask;
+    while (counts->slots[at].gram && counts->slots[at].gram != gram) at = (at + 1) & counts->mask;
+    counts->slots[at].gram = gram;
+    counts->slots[at].times++;
 }
 
-static void restart(struct window *w) {
-    *w = (struct window){0};
-    push(w, ' ');
-}
-
-// Words in capitals have no n-grams from their second capital on.
-static size_t add_grams(const struct codes *s, int64_t scores[LANGUAGE_N]) {
-    struct window w;
-    size_t n_known = 0;
-    restart(&w);
+// The n-grams of each word, the white space on both sides included. Words in capitals have none
+// from their second capital on.
+static void count_grams(const struct codes *s, struct counts *counts) {
+    enum { BITS = 21 };
+    const uint64_t two = ((uint64_t)1 << 2 * BITS) - 1, one = ((uint64_t)1 << BITS) - 1;
+    uint64_t last = ' '; // up to three characters
+    bool last_is_upper = false, in_capitals = false;
     for (size_t i = 0; i < s->n; i++) {
         const uint32_t code = normalize(s->at[i]);
-        if (w.last == ' ') restart(&w);
-        if (w.last == ' ' && code == ' ') continue;
-        const bool upper = char_classes(code) & CHAR_UPPER;
-        w.in_capitals = upper && (w.last_is_upper || w.in_capitals);
-        w.last_is_upper = upper;
-        push(&w, code);
-        if (w.in_capitals) continue;
-        size_t len = 0;
-        for (int n = 1; n <= w.n; n++) {
-            len += w.lens[w.n - n];
-            if (n > 1 || code != ' ') n_known += add_gram(w.bytes + w.n_bytes - len, len, scores);
+        if ((last & one) == ' ') {
+            last = ' ';
+            last_is_upper = in_capitals = false;
+            if (code == ' ') continue;
         }
+        const bool upper = char_classes(code) & CHAR_UPPER;
+        in_capitals = upper && (last_is_upper || in_capitals);
+        last_is_upper = upper;
+        last = (last & two) << BITS | code;
+        if (in_capitals) continue;
+        if (code != ' ') count_gram(counts, code);
+        count_gram(counts, last & two);
+        if (last > two) count_gram(counts, last);
+    }
+}
+
+// Returns how many n-grams are known.
+static size_t add_counts(const struct counts *counts, int64_t scores[LANGUAGE_N]) {
+    size_t n_known = 0;
+    for (uint64_t i = 0; i <= counts->mask; i++) {
+        const struct gram_count *c = &counts->slots[i];
+        char gram[12];
+        size_t len = 0;
+        if (!c->times) continue;
+        for (int shift = 42; shift >= 0; shift -= 21) {
+            const uint32_t code = c->gram >> shift & 0x1FFFFF;
+            if (code) len += (size_t)utf8_write(code, gram + len);
+        }
+        n_known += add_gram(gram, len, c->times, scores);
     }
     return n_known;
 }
@@ -239,7 +250,11 @@ const char *language_detect(struct constraint_text *text, struct slice s) {
     collapse(&codes);
     drop_latin(&codes);
     if (!text_spend(text, 100 * codes.n)) return NULL;
-    if (add_grams(&codes, scores) == 0) return NULL;
+    struct counts counts = {.mask = 63};
+    while (counts.mask < 6 * codes.n) counts.mask = 2 * counts.mask + 1;
+    counts.slots = arena_take(text->arena, counts.mask + 1, sizeof *counts.slots);
+    count_grams(&codes, &counts);
+    if (add_counts(&counts, scores) == 0) return NULL;
     int best = 0;
     for (int i = 1; i < LANGUAGE_N; i++)
         if (scores[i] > scores[best]) best = i;

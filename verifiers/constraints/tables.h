@@ -13,13 +13,13 @@ extern const char *const punkt_collocations[]; // "first\tsecond"
 extern const int punkt_n_collocations;
 
 // langdetect's profiles (language_tables.c). Languages are in the order of their codes.
-enum { LANGUAGE_N = 55, LANGUAGE_N_BUCKETS = 16384, LANGUAGE_CODE_BASE = 90, LANGUAGE_SCALE = 512 };
+enum { LANGUAGE_N = 55, LANGUAGE_N_BUCKETS = 16384, LANGUAGE_CODE_BASE = 92, LANGUAGE_SCALE = 512 };
 extern const char *const language_codes[LANGUAGE_N];
 // The n-grams whose hash is b are the records of language_records from language_buckets[b] up to
 // language_buckets[b + 1]. A record: how many bytes the n-gram has, the n-gram in UTF-8, how many
 // languages know it, and for each its number and two digits of base LANGUAGE_CODE_BASE, high
 // first: log(1 + p / w) * LANGUAGE_SCALE with p its frequency in the language and w = 0.5 / 10000.
-// Numbers are characters from '#' on, without '\\' and '?'.
+// Numbers are characters from '#' on.
 extern const uint32_t language_buckets[LANGUAGE_N_BUCKETS + 1];
 extern const char language_records[];
 // Han characters of equal use count as one of them; sorted by code.
