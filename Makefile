@@ -22,7 +22,8 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 # The one list of system packages. a|b: the first of them that the distribution has.
 PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
-    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev
+    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
+    libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash
 LIBS_PC  += $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
 PC_FLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null)
@@ -32,7 +33,9 @@ CPPFLAGS += -I. -D_GNU_SOURCE -MMD -MP $(PC_FLAGS)
 CFLAGS   += -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion \
     -Wshadow -Werror -fno-omit-frame-pointer $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all)
 LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
-LDLIBS   += $(PC_LIBS) -lpthread -ldl -lm
+# Exact arithmetic is one library since FLINT 3; in Debian 12 it is three.
+FLINT3   := $(shell $(CC) -include flint/ca.h -E -x c /dev/null >/dev/null 2>&1 && echo yes)
+LDLIBS   += $(PC_LIBS) $(if $(FLINT3),,-lcalcium -lflint-arb) -lflint -lgmp -lpthread -ldl -lm
 
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.

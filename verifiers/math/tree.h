@@ -118,6 +118,7 @@ struct math_unit {
     int64_t num, den; // scale to the base units
     int16_t ten;      // and a power of ten
     bool vague;       // "units", "square units": agrees with any length, area, volume
+    bool unknown;     // words of no known unit
 };
 
 struct math_node {
@@ -125,6 +126,7 @@ struct math_node {
     uint8_t op;
     bool open[2];
     bool bracketed;          // was in parentheses of its own
+    bool spaced;             // MATH_SYMBOL: white space was before it
     int n;                   // children
     struct math_node **kids; // (n)
     struct slice text;       // in the arena
@@ -132,6 +134,7 @@ struct math_node {
     int32_t exponent, repeat;
     bool decimal;                 // written with a point or with a power of ten below one
     int32_t n_decimals;           // digits behind the point
+    int32_t n_digits;             // as written, leading zeros included
     int32_t columns;              // MATH_MATRIX
     int32_t minutes;              // MATH_TIME
     const struct math_unit *unit; // MATH_QUANTITY
