@@ -184,7 +184,7 @@ static void test_bad_specs(void **state) {
         {"[" MATH ",{}]", "Term 1: The key \"verifier\" is missing."},
         {"[{\"verifier\":3}]", "\"verifier\" is a number; a string was expected."},
         {"[{\"verifier\":\"maths\"}]", "The verifier \"maths\" is not known"},
-        {"[{\"verifier\":\"ifeval\"}]", "The verifier \"ifeval\" is not known"},
+        {"[{\"verifier\":\"ifeval\"}]", "\"instruction_id_list\" is missing"},
         {"[{\"verifier\":\"judge\",\"weight\":\"1\"}]", "\"weight\" is \"1\""},
         {"[{\"verifier\":\"judge\",\"gate\":1}]", "\"gate\" is a number; true or false was"},
         {"[{\"verifier\":\"judge\",\"name\":\"\"}]", "\"name\" has 0 bytes; 1 to 64 were"},
