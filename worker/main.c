@@ -17,9 +17,11 @@ static const struct {
 } commands[] = {
     {"generate", command_generate, "samples for a file of prompts, graded"},
     {"serve", command_serve, "rollouts for a trainer over ZeroMQ"},
+    {"score", command_score, "grades stored completions"},
     {"bench", command_bench, "prefill and decode speed"},
     {"inspect", command_inspect, "what a checkpoint holds"},
     {"verify-child", verify_child, NULL},
+    {"score-worker", command_score_worker, NULL},
 };
 
 static void print_help(FILE *out) {

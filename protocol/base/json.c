@@ -15,6 +15,7 @@ struct reader {
     struct arena *arena;
     struct error *err;
     int depth;
+    int max_kept; // nodes of this depth and less are kept
 };
 
 static int fail(struct reader *r, const char *what) {
@@ -137,7 +138,7 @@ static int read_key(struct reader *r, struct json *member) {
     if (here(r) != '"') return fail(r, "a key in quotes was expected");
     if (scan_string(r, &quoted)) return -1;
     member->key = (struct slice){quoted.ptr + 1, quoted.len - 2};
-    if (memchr(member->key.ptr, '\\', member->key.len)) {
+    if (r->depth <= r->max_kept && memchr(member->key.ptr, '\\', member->key.len)) {
         char *decoded = arena_take(r->arena, quoted.len, 1);
         size_t len;
         decode_string(quoted, decoded, &len);
@@ -160,12 +161,15 @@ static int read_children(struct reader *r, struct json *parent, char close) {
         return 0;
     }
     for (;;) {
-        struct json *child = arena_take(r->arena, 1, sizeof *child);
+        struct json unkept = {0}, *child = &unkept;
+        if (r->depth <= r->max_kept) {
+            child = arena_take(r->arena, 1, sizeof *child);
+            *link = child;
+            link = &child->next;
+        }
         skip_space(r);
         if (close == '}' && read_key(r, child)) return -1;
         if (read_value(r, child)) return -1;
-        *link = child;
-        link = &child->next;
         parent->n_children++;
         skip_space(r);
         char c = here(r);
@@ -211,8 +215,9 @@ static int read_value(struct reader *r, struct json *value) {
     return 0;
 }
 
-const struct json *json_parse(struct slice text, struct arena *arena, struct error *err) {
-    struct reader r = {.text = text, .arena = arena, .err = err};
+static const struct json *parse(struct slice text, int max_kept, struct arena *arena,
+                                struct error *err) {
+    struct reader r = {.text = text, .arena = arena, .err = err, .max_kept = max_kept};
     r.at = utf8_valid_prefix(text);
     if (r.at < text.len) return fail(&r, "these bytes are no UTF-8"), NULL;
     r.at = 0;
@@ -222,6 +227,14 @@ const struct json *json_parse(struct slice text, struct arena *arena, struct err
     skip_space(&r);
     if (more(&r)) return fail(&r, "something stands after the value"), NULL;
     return value;
+}
+
+const struct json *json_parse(struct slice text, struct arena *arena, struct error *err) {
+    return parse(text, JSON_MAX_DEPTH, arena, err);
+}
+
+const struct json *json_parse_shallow(struct slice text, struct arena *arena, struct error *err) {
+    return parse(text, 1, arena, err);
 }
 
 const struct json *json_get(const struct json *object, const char *key) {
@@ -454,6 +467,10 @@ void json_add_double(struct buffer *out, double value) {
     char digits[40];
     if (value - value != 0) {
         buffer_add_text(out, "null");
+        return;
+    }
+    if (value == 0 || value == 1) { // most rewards
+        buffer_add_text(out, value == 1 ? "1.0" : signbit(value) ? "-0.0" : "0.0");
         return;
     }
     int n = 0;

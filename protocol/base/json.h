@@ -41,6 +41,11 @@ struct json {
 // the last one counts, as in Python. The error names the byte offset. Returns NULL on failure.
 const struct json *json_parse(struct slice text, struct arena *arena, struct error *err);
 
+// The same, with nodes for the value and its children only: what lies deeper is checked and stands
+// in the children's `text`, their `first` is NULL and their n_children counts. For records with
+// long arrays that nobody looks at.
+const struct json *json_parse_shallow(struct slice text, struct arena *arena, struct error *err);
+
 // The member of an object, or NULL when absent or `object` is NULL or no object. Walks the
 // members: for large objects iterate over `first` and `next` instead.
 const struct json *json_get(const struct json *object, const char *key);

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_BYTES = 64 * 1024 };
+// The first block is small, as most arenas are; the next ones are four times the last one's size.
+enum { FIRST_BLOCK_BYTES = 4 * 1024, MAX_BLOCK_BYTES = 64 * 1024 };
 
 struct arena_block {
     struct arena_block *next;
@@ -51,7 +52,9 @@ void *arena_take(struct arena *arena, size_t n, size_t size) {
     size_t bytes = (total(n, size) + 15) & ~(size_t)15;
     struct arena_block *block = arena->blocks;
     if (!block || block->size - block->used < bytes) {
-        size_t room = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+        size_t room = block ? 4 * block->size : FIRST_BLOCK_BYTES;
+        if (room > MAX_BLOCK_BYTES) room = MAX_BLOCK_BYTES;
+        if (room < bytes) room = bytes;
         struct arena_block *fresh = memory_new(1, sizeof *fresh + room);
         fresh->size = room;
         fresh->next = block;
@@ -76,4 +79,27 @@ void arena_clear(struct arena *arena) {
         block = next;
     }
     *arena = (struct arena){0};
+}
+
+void arena_reset(struct arena *arena) {
+    struct arena_block *kept = NULL;
+    for (struct arena_block *block = arena->blocks; block;) {
+        struct arena_block *next = block->next;
+        if (!kept || block->size > kept->size) {
+            free(kept);
+            kept = block;
+        } else {
+            free(block);
+        }
+        block = next;
+    }
+    *arena = (struct arena){.blocks = kept};
+    if (!kept) return;
+    if (kept->size > MAX_BLOCK_BYTES) { // one large value is not worth its memory for ever
+        arena_clear(arena);
+        return;
+    }
+    memset(kept->bytes, 0, kept->used);
+    kept->used = 0;
+    kept->next = NULL;
 }

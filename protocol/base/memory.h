@@ -27,4 +27,7 @@ void *arena_take(struct arena *arena, size_t n, size_t size);
 char *arena_copy(struct arena *arena, const void *bytes, size_t len); // 0-terminated copy
 void arena_clear(struct arena *arena);                                // frees everything
 
+// Empties the arena and keeps its largest block, for loops that fill it again and again.
+void arena_reset(struct arena *arena);
+
 #endif

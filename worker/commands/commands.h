@@ -4,6 +4,8 @@
 
 int command_generate(int argc, char **argv);
 int command_serve(int argc, char **argv);
+int command_score(int argc, char **argv);
+int command_score_worker(int argc, char **argv); // hidden: a process of `score`
 int command_bench(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
