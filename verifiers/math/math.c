@@ -23,7 +23,9 @@ static enum number_result read_answer(const struct answer *answer, struct number
     struct number_list part;
     out->n = 0;
     for (int i = 0; i < answer->n_parts; i++) {
-        const enum number_result result = number_read(answer->parts[i], answer->prose, &part);
+        enum number_result result = number_read(answer->parts[i], answer->prose, &part);
+        if (result == NUMBER_NONE && answer->shorter.len)
+            result = number_read(answer->shorter, answer->prose, &part);
         if (result != NUMBER_READ) return result;
         if (out->n + part.n > NUMBER_MAX_LIST) return NUMBER_LIMIT;
         memcpy(out->items + out->n, part.items, (size_t)part.n * sizeof part.items[0]);
