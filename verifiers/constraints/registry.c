@@ -2,13 +2,15 @@
 #include "verifiers/constraints/constraints.h"
 
 extern const struct constraint_table ifeval_words_table, ifeval_length_table, ifeval_format_table,
-    ifeval_content_table;
+    ifeval_content_table, ifbench_count_table, ifbench_ratio_table, ifbench_words_table,
+    ifbench_position_table, ifbench_format_table, ifbench_nesting_table, ifbench_custom_table,
+    ifbench_csv_table, ifrlvr_copy_table, ifrlvr_words_table;
 
 static const struct constraint_table *const TABLES[] = {
-    &ifeval_words_table,
-    &ifeval_length_table,
-    &ifeval_format_table,
-    &ifeval_content_table,
+    &ifeval_words_table,   &ifeval_length_table,   &ifeval_format_table,  &ifeval_content_table,
+    &ifbench_count_table,  &ifbench_ratio_table,   &ifbench_words_table,  &ifbench_position_table,
+    &ifbench_format_table, &ifbench_nesting_table, &ifbench_custom_table, &ifbench_csv_table,
+    &ifrlvr_copy_table,    &ifrlvr_words_table,
 };
 
 enum { N_TABLES = sizeof TABLES / sizeof *TABLES };

@@ -1,0 +1,147 @@
+// IFBench: how many words, names, numbers, pronouns, ... there are.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifbench.h"
+
+static bool follows_range(struct constraint_text *text, const struct constraint_args *args) {
+    const int64_t n = (int64_t)text_words(text)->n;
+    return args->values[0].integer <= n && n <= args->values[1].integer;
+}
+
+static int prepare_range(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)arena;
+    if (args->values[0].integer <= args->values[1].integer) return 0;
+    return error_set(err, ERROR_INPUT, "\"min_words\" is greater than \"max_words\".");
+}
+
+// A word that is nothing but punctuation counts as one, the empty word.
+static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
+    struct slices words = text_fields_of(text, text_lower(text));
+    for (size_t i = 0; i < words.n; i++) words.items[i] = strip_marks(words.items[i]);
+    return (int64_t)count_distinct(text, &words) >= args->values[0].integer;
+}
+
+// Words differ as they are written: "And" and "and," are two.
+static bool follows_conjunctions(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const WORDS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
+    const struct slices *fields = text_fields(text);
+    struct slices found = {0};
+    for (size_t i = 0; i < fields->n; i++) {
+        const struct slice word = strip_marks(fields->items[i]);
+        if (word.len > 3) continue;
+        if (IS_LISTED(text_lower_of(text, word), WORDS)) slices_add(text, &found, fields->items[i]);
+    }
+    return (int64_t)count_distinct(text, &found) >= args->values[0].integer;
+}
+
+static bool follows_names(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const NAMES[] = {
+        "Abigail",  "Alexander", "Amelia",   "Andrew",      "Aria",     "Audrey",  "Ava",
+        "Benjamin", "Charlotte", "Chloe",    "Christopher", "Claire",   "Daniel",  "David",
+        "Elijah",   "Ella",      "Emma",     "Ethan",       "Gabriel",  "Grace",   "Hannah",
+        "Harper",   "Isabella",  "Jackson",  "Jacob",       "Jonathan", "Joseph",  "Layla",
+        "Leo",      "Liam",      "Lily",     "Lucas",       "Mason",    "Matthew", "Mia",
+        "Nathan",   "Nicholas",  "Noah",     "Nora",        "Olivia",   "Owen",    "Penelope",
+        "Ryan",     "Samuel",    "Scarlett", "Sophia",      "Stella",   "Thomas",  "Victoria",
+        "Zoe"};
+    int64_t n = 0;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        n += slice_find_word(text->raw, slice_of(NAMES[i]), 0) >= 0;
+    return n >= args->values[0].integer;
+}
+
+// Punctuation goes first, so that 3.14 is one number, and 1-2 another one.
+static bool follows_numbers(struct constraint_text *text, const struct constraint_args *args) {
+    struct slice rest = text_without_punctuation_of(text, text->raw);
+    int64_t n = 0;
+    bool in_number = false;
+    for (uint32_t code; chars_next(&rest, &code);) {
+        const bool is_digit = char_classes(code) & CHAR_DIGIT;
+        n += is_digit && !in_number;
+        in_number = is_digit;
+    }
+    return n == args->values[0].integer;
+}
+
+// An interrobang, and then each mark once without it.
+static bool follows_punctuation(struct constraint_text *text, const struct constraint_args *args) {
+    static const char MARKS[] = ".,!?;:";
+    const struct slice s = text->raw;
+    ptrdiff_t at = slice_find(s, slice_of("?!"), 0);
+    (void)args;
+    if (at < 0) at = slice_find(s, slice_of("!?"), 0);
+    if (at < 0 && slice_find(s, slice_of("\xE2\x80\xBD"), 0) < 0) return false;
+    for (const char *mark = MARKS; *mark; mark++) {
+        bool found = false;
+        for (size_t i = 0; i < s.len && !found; i++)
+            found = s.ptr[i] == *mark && (at < 0 || i < (size_t)at || i > (size_t)at + 1);
+        if (!found) return false;
+    }
+    return true;
+}
+
+static bool follows_pronouns(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const WORDS[] = {
+        "all",        "any",       "anybody",   "anyone",   "anything",   "both",
+        "each",       "either",    "everybody", "everyone", "everything", "he",
+        "her",        "hers",      "herself",   "him",      "himself",    "his",
+        "i",          "it",        "its",       "itself",   "me",         "mine",
+        "my",         "myself",    "neither",   "nobody",   "none",       "nothing",
+        "our",        "ours",      "ourselves", "she",      "some",       "somebody",
+        "someone",    "something", "that",      "their",    "theirs",     "them",
+        "themselves", "these",     "they",      "this",     "those",      "us",
+        "we",         "what",      "whatever",  "which",    "whichever",  "who",
+        "whoever",    "whom",      "whomever",  "whose",    "you",        "your",
+        "yours",      "yourself",  "yourselves"};
+    const struct slice s =
+        text_replace_of(text, text_lower(text), slice_of("/"), slice_of(" ")); // she/her/hers
+    const struct slices tokens = text_tokens_of(text, s);
+    int64_t n = 0;
+    for (size_t i = 0; i < tokens.n; i++) n += IS_LISTED(tokens.items[i], WORDS);
+    return n >= args->values[0].integer;
+}
+
+// Hiragana, Katakana or a Han character.
+static bool is_japanese(struct slice word) {
+    for (uint32_t code; chars_next(&word, &code);)
+        if ((code >= 0x3040 && code <= 0x30FF) || (code >= 0x4E00 && code <= 0x9FFF)) return true;
+    return false;
+}
+
+static bool follows_japanese(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *fields = text_fields(text);
+    const size_t step = (size_t)args->values[0].integer;
+    for (size_t i = step - 1; i < fields->n; i += step) {
+        const struct slice word = strip_marks(fields->items[i]);
+        if (word.len && !slice_all(word, CHAR_DIGIT) && !is_japanese(word)) return false;
+    }
+    return true;
+}
+
+static bool follows_multiple(struct constraint_text *text, const struct constraint_args *args) {
+    static const size_t WANTED[] = {1, 2, 3, 5, 7};
+    const struct slice lower = text_lower(text);
+    for (int i = 0; i < 5; i++)
+        if (slice_count(lower, args->values[i].string) != WANTED[i]) return false;
+    return true;
+}
+
+static const struct constraint ROWS[] = {
+    {"count:word_count_range",
+     follows_range,
+     {NUMBER("min_words", 0), NUMBER("max_words", 0)},
+     prepare_range},
+    {"count:unique_word_count", follows_unique, {NUMBER("N", 0)}, NULL},
+    {"count:conjunctions", follows_conjunctions, {NUMBER("small_n", 0)}, NULL},
+    {"count:person_names", follows_names, {NUMBER("N", 0)}, NULL},
+    {"count:numbers", follows_numbers, {NUMBER("N", 0)}, NULL},
+    {.id = "count:punctuation", .follows = follows_punctuation},
+    {"count:pronouns", follows_pronouns, {NUMBER("N", 0)}, NULL},
+    {"count:words_japanese", follows_japanese, {NUMBER("N", 1)}, NULL},
+    {"count:keywords_multiple",
+     follows_multiple,
+     {STRING("keyword1"), STRING("keyword2"), STRING("keyword3"), STRING("keyword4"),
+      STRING("keyword5")},
+     prepare_lower_stripped},
+};
+
+const struct constraint_table ifbench_count_table = CONSTRAINT_TABLE(ROWS);

@@ -1,0 +1,216 @@
+// IFBench: lines, bullets, separators, templates, title case, emoji.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/nlp.h"
+
+// ---- Options -----------------------------------------------------------------------------------
+
+// Whether `options` starts with the letters a, b and c in either case, with nothing but marks and
+// white space before and between them: such options are answered to the letter.
+static bool are_letters(struct slice options) {
+    uint32_t code;
+    for (const char *letter = "abc"; *letter;) {
+        if (!chars_next(&options, &code)) return false;
+        if (code == (uint32_t)*letter || code == (uint32_t)*letter - 32)
+            letter++;
+        else if (char_classes(code) & CHAR_WORD)
+            return false;
+    }
+    return true;
+}
+
+// Stores the choices as items; .at_least tells that they are letters.
+static int prepare_options(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = &args->values[0];
+    struct constraint_text text;
+    text_open(&text, v->string, arena);
+    const char *separator = slice_find(v->string, slice_of("/"), 0) >= 0    ? "/"
+                            : slice_find(v->string, slice_of("or"), 0) >= 0 ? "or"
+                                                                            : ",";
+    struct slices choices = text_split_of(&text, v->string, slice_of(separator));
+    v->at_least = are_letters(v->string);
+    for (size_t i = 0; i < choices.n; i++) {
+        const struct slice choice = slice_strip(choices.items[i], CHAR_SPACE);
+        choices.items[i] = v->at_least ? choice : text_lower_of(&text, strip_marks(choice));
+    }
+    if (text.over) return error_set(err, ERROR_INPUT, "\"options\" is too long.");
+    v->items = choices.items;
+    v->n_items = (int)choices.n;
+    return 0;
+}
+
+static bool follows_options(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *v = &args->values[0];
+    const struct slice s = v->at_least ? text->raw : text_lower_of(text, strip_marks(text->raw));
+    for (int i = 0; i < v->n_items; i++)
+        if (slice_equal(v->items[i], s)) return true;
+    return false;
+}
+
+// ---- Lines -------------------------------------------------------------------------------------
+
+static bool follows_newline(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice plain =
+        slice_strip(text_without_punctuation_of(text, text->raw), CHAR_SPACE);
+    const struct slices lines = text_split_of(text, plain, slice_of("\n"));
+    size_t n = 0;
+    (void)args;
+    for (size_t i = 0; i < lines.n; i++) n += lines.items[i].len > 0;
+    return n == text_fields_of(text, plain).n;
+}
+
+// The lines that the published checker compares: it takes blank lines out of the list that it is
+// walking through, so that the line behind each is passed over and, when blank, stays. A line is
+// taken out by its value: the first blank one like it that stayed goes instead.
+static struct slices lines_left(struct constraint_text *text) {
+    const struct slices *lines = text_lines(text);
+    struct slices left = {0};
+    size_t first_blank = 0; // no blank line is left before
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct slice line = lines->items[i];
+        if (!slice_is_blank(line)) {
+            slices_add(text, &left, line);
+            continue;
+        }
+        size_t at = first_blank;
+        for (; at < left.n && text_spend(text, 1); at++)
+            if (slice_equal(left.items[at], line)) break;
+        if (at < left.n && !text->over) {
+            // The line itself takes a place at the end, where the earlier one leaves its own.
+            memmove(&left.items[at], &left.items[at + 1], (left.n - at - 1) * sizeof *left.items);
+            text_spend(text, 4 * (left.n - at));
+            left.items[left.n - 1] = line;
+        }
+        if (i + 1 < lines->n) slices_add(text, &left, lines->items[++i]);
+        while (first_blank < left.n && !slice_is_blank(left.items[first_blank])) first_blank++;
+    }
+    return left;
+}
+
+static size_t count_indent(struct slice line) {
+    size_t n = 0;
+    while (n < line.len && line.ptr[n] == ' ') n++;
+    return n;
+}
+
+static bool follows_indent(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices lines = lines_left(text);
+    (void)args;
+    for (size_t i = 1; i < lines.n; i++)
+        if (count_indent(lines.items[i]) <= count_indent(lines.items[i - 1])) return false;
+    return true;
+}
+
+static bool follows_list(struct constraint_text *text, const struct constraint_args *args) {
+    return slice_count(text->raw, args->values[0].string) >= 2;
+}
+
+// Every part behind a '*' has a '-'; a text without any '*' follows.
+static bool follows_sub_bullets(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("*"));
+    (void)args;
+    for (size_t i = 1; i < parts.n; i++)
+        if (slice_find(parts.items[i], slice_of("-"), 0) < 0) return false;
+    return true;
+}
+
+// Two sentences or more, then only lines that start with '*', at least two. Behind an empty line
+// only bullets may follow.
+static bool follows_some_bullets(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *lines = text_lines(text);
+    size_t n_sentences = 0, n_bullets = 0;
+    bool in_sentences = true;
+    (void)args;
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct slice line = slice_strip(lines->items[i], CHAR_SPACE);
+        if (line.len && *line.ptr == '*') {
+            if (n_sentences < 2) return false;
+            in_sentences = false;
+            n_bullets++;
+        } else if (in_sentences) {
+            const size_t n = text_sentences_of(text, line).n;
+            in_sentences = n > 0;
+            n_sentences += n;
+        } else {
+            return false;
+        }
+    }
+    return n_bullets >= 2;
+}
+
+// ---- The rest ----------------------------------------------------------------------------------
+
+// Text in italics, and something behind it. The offsets are those of <i>: with <em> neither part
+// can be blank.
+static bool follows_thesis(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    ptrdiff_t at = slice_find(text->raw, slice_of("<i>"), 0);
+    if (at < 0) at = slice_find(text->raw, slice_of("<em>"), 0);
+    if (at < 0) return false;
+    const struct slice s = slice_from(text->raw, (size_t)at);
+    ptrdiff_t end = slice_find(s, slice_of("</i>"), 0);
+    if (end < 0) end = slice_find(s, slice_of("</em>"), 0);
+    if (end < 3) return false;
+    return !slice_is_blank(slice_part(s, 3, (size_t)end)) &&
+           !slice_is_blank(slice_from(s, (size_t)end + 4));
+}
+
+static bool follows_title_case(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *tokens = text_tokens(text);
+    (void)args;
+    for (size_t i = 0; i < tokens->n; i++) {
+        struct slice rest = tokens->items[i];
+        uint32_t first;
+        if (!chars_next(&rest, &first) || !(char_classes(first) & CHAR_LOWER)) continue;
+        if (!(char_classes(first) & CHAR_ALPHA)) continue;
+        if (rest.len == 0 || slice_is_lower(rest) || slice_is_upper(rest)) return false;
+    }
+    return true;
+}
+
+static bool follows_template(struct constraint_text *text, const struct constraint_args *args) {
+    static const char *const PARTS[] = {"My Answer:", "My Conclusion:", "Future Outlook:"};
+    (void)args;
+    for (int i = 0; i < 3; i++)
+        if (slice_find(text->raw, slice_of(PARTS[i]), 0) < 0) return false;
+    return true;
+}
+
+static bool follows_no_whitespace(struct constraint_text *text,
+                                  const struct constraint_args *args) {
+    const struct slices *fields = text_fields(text);
+    (void)args;
+    return fields->n == 0 ? text->raw.len == 0 : fields->items[0].len == text->raw.len;
+}
+
+// Each sentence ends in an emoji, one character behind it apart, or the next one starts with one.
+static bool follows_emoji(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    bool is_pending = false;
+    (void)args;
+    for (size_t i = 0; i < sentences->n; i++) {
+        struct slice s =
+            slice_strip(text_without_punctuation_of(text, sentences->items[i]), CHAR_SPACE);
+        uint32_t last;
+        if (s.len == 0 || (is_pending && !emoji_is(first_code(s)))) return false;
+        chars_last(&s, &last);
+        is_pending = !emoji_is(last) && !(chars_last(&s, &last) && emoji_is(last));
+    }
+    return !is_pending;
+}
+
+static const struct constraint ROWS[] = {
+    {"format:options", follows_options, {STRING("options")}, prepare_options},
+    {.id = "format:newline", .follows = follows_newline},
+    {.id = "format:line_indent", .follows = follows_indent},
+    {"format:list", follows_list, {STRING("sep")}, NULL},
+    {.id = "format:sub-bullets", .follows = follows_sub_bullets},
+    {.id = "format:no_bullets_bullets", .follows = follows_some_bullets},
+    {.id = "format:thesis", .follows = follows_thesis},
+    {.id = "format:title_case", .follows = follows_title_case},
+    {.id = "format:output_template", .follows = follows_template},
+    {.id = "format:no_whitespace", .follows = follows_no_whitespace},
+    {.id = "format:emoji", .follows = follows_emoji},
+};
+
+const struct constraint_table ifbench_format_table = CONSTRAINT_TABLE(ROWS);

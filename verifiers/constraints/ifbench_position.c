@@ -1,0 +1,124 @@
+// IFBench: words at their places within sentences, paragraphs and the whole text.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifbench.h"
+
+static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    (void)args;
+    for (size_t i = 1; i < sentences->n; i++) {
+        const struct slices before =
+            text_fields_of(text, strip_marks_right(sentences->items[i - 1]));
+        const struct slices next = text_fields_of(text, strip_marks_left(sentences->items[i]));
+        if (before.n == 0 || next.n == 0) return false;
+        const struct slice last = text_lower_of(text, before.items[before.n - 1]);
+        if (!slice_equal(last, text_lower_of(text, next.items[0]))) return false;
+    }
+    return true;
+}
+
+static bool follows_paragraphs(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *lines = text_lines(text);
+    (void)args;
+    for (size_t i = 0; i < lines->n; i++) {
+        const struct slice line = slice_strip(lines->items[i], CHAR_SPACE);
+        const struct slices words = text_fields_of(text, strip_marks(text_lower_of(text, line)));
+        if (words.n && !slice_equal(words.items[0], words.items[words.n - 1])) return false;
+    }
+    return true;
+}
+
+static bool has_alphanumeric(struct slice token) {
+    for (uint32_t code; chars_next(&token, &code);)
+        if (code != '_' && char_classes(code) & CHAR_WORD) return true;
+    return false;
+}
+
+// The m-th word of the n-th sentence; tokens of punctuation are no words.
+static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    const int64_t n = args->values[1].integer;
+    int64_t left = args->values[2].integer;
+    if ((int64_t)sentences->n < n) return false;
+    const struct slices tokens = text_tokens_of(text, sentences->items[n - 1]);
+    for (size_t i = 0; i < tokens.n; i++)
+        if (has_alphanumeric(tokens.items[i]) && --left == 0)
+            return slice_equal(text_lower_of(text, tokens.items[i]), args->values[0].string);
+    return false;
+}
+
+// The second token, and the second last; a mark at the end does not count as the last.
+static bool follows_position(struct constraint_text *text, const struct constraint_args *args) {
+    static const char MARKS[] = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
+    const struct slices *tokens = text_tokens(text);
+    const struct slice keyword = args->values[0].string;
+    if (tokens->n < 2) return false;
+    const bool has_mark = slice_find(slice_of(MARKS), tokens->items[tokens->n - 1], 0) >= 0;
+    const size_t back = has_mark ? 3 : 2;
+    if (tokens->n < back) return false;
+    return slice_equal(text_lower_of(text, tokens->items[1]), keyword) &&
+           slice_equal(text_lower_of(text, tokens->items[tokens->n - back]), keyword);
+}
+
+// How many words of a sentence stand in runs with the same first letter.
+static int64_t count_alliteration(struct constraint_text *text, struct slice sentence) {
+    const struct slices words = text_fields_of(text, text_lower_of(text, sentence));
+    uint32_t before = 0;
+    int64_t n = 0;
+    bool in_run = false;
+    for (size_t i = 0; i < words.n; i++) {
+        const struct slice word = strip_marks_left(words.items[i]);
+        if (word.len == 0) continue;
+        const uint32_t letter = first_code(word);
+        const bool same = before && letter == before;
+        if (same) n += in_run ? 1 : 2;
+        in_run = same;
+        before = letter;
+    }
+    return n;
+}
+
+static bool follows_alliteration(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    int64_t before = -1;
+    (void)args;
+    for (size_t i = 0; i < sentences->n; i++) {
+        const int64_t n = count_alliteration(text, sentences->items[i]);
+        if (n <= before) return false;
+        before = n;
+    }
+    return true;
+}
+
+static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    int64_t before = 0;
+    for (size_t i = 0; i < sentences->n; i++) {
+        const int64_t n = (int64_t)plain_words(text, sentences->items[i]).n;
+        if (i && n != before + args->values[0].integer) return false;
+        before = n;
+    }
+    return sentences->n > 0;
+}
+
+static bool follows_keyword(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *sentences = text_sentences(text);
+    const int64_t n = args->values[1].integer;
+    if ((int64_t)sentences->n < n) return false;
+    const struct slice lower = text_lower_of(text, sentences->items[n - 1]);
+    return slice_find_word(lower, args->values[0].string, 0) >= 0;
+}
+
+static const struct constraint ROWS[] = {
+    {.id = "words:last_first", .follows = follows_last_first},
+    {.id = "words:paragraph_last_first", .follows = follows_paragraphs},
+    {"words:keywords_specific_position",
+     follows_specific,
+     {STRING("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
+     prepare_lower_stripped},
+    {"words:words_position", follows_position, {STRING("keyword")}, prepare_lower_stripped},
+    {.id = "sentence:alliteration_increment", .follows = follows_alliteration},
+    {"sentence:increment", follows_increment, {NUMBER("small_n", 0)}, NULL},
+    {"sentence:keyword", follows_keyword, {STRING("word"), NUMBER("N", 1)}, prepare_lower},
+};
+
+const struct constraint_table ifbench_position_table = CONSTRAINT_TABLE(ROWS);

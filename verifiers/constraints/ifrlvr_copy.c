@@ -1,0 +1,189 @@
+// IF-RLVR: copies of the request, wrapped and joined words, paragraphs.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifbench.h"
+
+// ---- Copies ------------------------------------------------------------------------------------
+
+static bool follows_copy(struct constraint_text *text, const struct constraint_args *args) {
+    return slice_equal(text_lower_of(text, text_stripped(text)), args->values[0].string);
+}
+
+static bool follows_copies(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("******"));
+    if ((int64_t)parts.n != args->values[1].integer) return false;
+    for (size_t i = 0; i < parts.n; i++) {
+        const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
+        if (!slice_equal(text_lower_of(text, part), args->values[0].string)) return false;
+    }
+    return true;
+}
+
+static int prepare_span(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = args->values;
+    if (v[1].integer > v[2].integer)
+        return error_set(err, ERROR_INPUT, "\"n_start\" is greater than \"n_end\".");
+    v[0].string = slice_chars(v[0].string, (size_t)v[1].integer, (size_t)v[2].integer);
+    return prepare_lower_stripped(args, arena, err);
+}
+
+static int prepare_phrase(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = &args->values[0];
+    struct constraint_text text;
+    text_open(&text, v->string, arena);
+    const struct slices *words = text_fields(&text);
+    if (words->n == 0) return error_set(err, ERROR_INPUT, "\"phrase\" has no word.");
+    v->items = words->items;
+    v->n_items = (int)words->n;
+    return 0;
+}
+
+// In how many words a phrase is another than the one asked for; 2 or more when it has another
+// number of words.
+static int count_changes(struct constraint_text *text, struct slice phrase,
+                         const struct constraint_value *asked) {
+    const struct slices words = text_fields_of(text, phrase);
+    int n = 0;
+    if (words.n != (size_t)asked->n_items) return 2;
+    for (size_t i = 0; i < words.n; i++) n += !slice_equal(words.items[i], asked->items[i]);
+    return n;
+}
+
+// Where " last" starts for the first time at or behind `from`.
+static size_t find_last(struct slice s, struct slice last, size_t from) {
+    for (ptrdiff_t i; (i = slice_find(s, last, from)) >= 0; from = (size_t)i + 1)
+        if (i > 0 && s.ptr[i - 1] == ' ' && (size_t)i > from) return (size_t)i - 1;
+    return s.len;
+}
+
+// Phrases go from the first word and a space to the next space and last word on the same line.
+// None may differ in more than one word, and the last one has to.
+static bool follows_phrase(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *asked = &args->values[0];
+    const struct slice s = text->raw, first = asked->items[0];
+    const struct slice last = asked->items[asked->n_items - 1];
+    int64_t n = 0;
+    int n_changes = 0;
+    size_t newline = 0, end = 0;
+    ptrdiff_t i = 0;
+    while ((i = slice_find(s, first, (size_t)i)) >= 0) {
+        const size_t behind = (size_t)i + first.len + 1;
+        if (behind > s.len || s.ptr[behind - 1] != ' ') {
+            i++;
+            continue;
+        }
+        if (!text_spend(text, 1)) return false;
+        if (end < behind) end = find_last(s, last, behind);
+        if (newline < behind) {
+            const ptrdiff_t found = slice_find(s, slice_of("\n"), behind);
+            newline = found < 0 ? s.len : (size_t)found;
+        }
+        if (end == s.len || newline < end) {
+            i++;
+            continue;
+        }
+        const size_t stop = end + 1 + last.len;
+        n_changes = count_changes(text, slice_part(s, (size_t)i, stop), asked);
+        if (n_changes > 1) return false;
+        n++;
+        i = (ptrdiff_t)stop;
+    }
+    return n == args->values[1].integer && n_changes == 1;
+}
+
+// ---- Wrapped and joined ------------------------------------------------------------------------
+
+// The pieces between hyphens are the sentences of the text with spaces for hyphens.
+static bool follows_hyphens(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("-"));
+    const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
+    const struct slices sentences = rule_sentences(text, spaced);
+    (void)args;
+    for (size_t i = 0; i < parts.n && i < sentences.n; i++)
+        if (!slice_equal(parts.items[i], sentences.items[i])) return false;
+    return true;
+}
+
+static bool follows_brackets(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *words = text_fields(text);
+    (void)args;
+    for (size_t i = 0; i < words->n; i++)
+        if (!slice_starts(words->items[i], slice_of("[")) ||
+            !slice_ends(words->items[i], slice_of("]")))
+            return false;
+    return true;
+}
+
+// A word left over at the end is free.
+static bool follows_bigrams(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *words = text_fields(text);
+    (void)args;
+    for (size_t i = 0; i + 1 < words->n; i += 2)
+        if (!slice_starts(words->items[i], slice_of("<<")) ||
+            !slice_ends(words->items[i + 1], slice_of(">>")))
+            return false;
+    return true;
+}
+
+// ---- Paragraphs --------------------------------------------------------------------------------
+
+// IFEval's number_paragraphs, which are between "***", with the number 2.
+static bool follows_two_stars(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_args two = {.values = {{.given = true, .integer = 2}}};
+    (void)args;
+    return constraint_find(slice_of("length_constraints:number_paragraphs"))->follows(text, &two);
+}
+
+static bool follows_two_lines(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("\n\n"));
+    int n = 0;
+    (void)args;
+    for (size_t i = 0; i < parts.n; i++) {
+        const bool blank = slice_is_blank(parts.items[i]);
+        if (blank && i > 0 && i + 1 < parts.n) return false;
+        n += !blank;
+    }
+    return n == 2;
+}
+
+// Three paragraphs between "***", each of n_sent sentences, each of n_words tokens.
+static bool follows_composition(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices parts = text_split_of(text, text->raw, slice_of("***"));
+    if (parts.n != 3) return false;
+    for (size_t i = 0; i < parts.n; i++) {
+        const struct slices sentences = rule_sentences(text, parts.items[i]);
+        if (slice_is_blank(parts.items[i])) return false;
+        if ((int64_t)sentences.n != args->values[0].integer) return false;
+        for (size_t k = 0; k < sentences.n; k++)
+            if ((int64_t)text_tokens_of(text, sentences.items[k]).n != args->values[1].integer)
+                return false;
+    }
+    return true;
+}
+
+static const struct constraint ROWS[] = {
+    {"copy:repeat_phrase",
+     follows_phrase,
+     {STRING("phrase"), NUMBER("small_n", 1)},
+     prepare_phrase},
+    {"copy:copy", follows_copy, {STRING("prompt_to_repeat")}, prepare_lower_stripped},
+    {"copy:copying_simple", follows_copy, {STRING("prompt_to_repeat")}, prepare_lower_stripped},
+    {"copy:copying_multiple",
+     follows_copies,
+     {STRING("prompt_to_repeat"), NUMBER("N", 1)},
+     prepare_lower_stripped},
+    {"new:copy_span_idx",
+     follows_copy,
+     {STRING("prompt_to_repeat"), NUMBER("n_start", 0), NUMBER("n_end", 0)},
+     prepare_span},
+    {.id = "detectable_format:sentence_hyphens", .follows = follows_hyphens},
+    {.id = "detectable_format:square_brackets", .follows = follows_brackets},
+    {.id = "detectable_format:bigram_wrapping", .follows = follows_bigrams},
+    {.id = "paragraphs:paragraphs", .follows = follows_two_stars},
+    {.id = "paragraphs:paragraphs2", .follows = follows_two_lines},
+    {"count:counting_composition",
+     follows_composition,
+     {NUMBER("n_sent", 1), NUMBER("n_words", 1)},
+     NULL},
+};
+
+const struct constraint_table ifrlvr_copy_table = CONSTRAINT_TABLE(ROWS);

@@ -1,0 +1,224 @@
+// IF-RLVR: keywords, first and last words, letters and marks.
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/ifbench.h"
+
+// ---- Keywords ----------------------------------------------------------------------------------
+
+// The published checkers take keywords as regular expressions; here they are plain text.
+static bool follows_once(struct constraint_text *text, const struct constraint_args *args) {
+    return slice_count(text_lower(text), args->values[0].string) == 1;
+}
+
+static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
+    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    return relation_holds(&args->values[2], args->values[1].integer, n);
+}
+
+static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice lower = text_lower(text);
+    return slice_count(lower, args->values[0].string) == 1 &&
+           slice_count(lower, args->values[1].string) == 2;
+}
+
+static int prepare_excluded(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = &args->values[0];
+    (void)err;
+    const struct slice word = slice_strip(v->string, CHAR_SPACE);
+    char *padded = arena_take(arena, word.len + 3, 1);
+    padded[0] = padded[word.len + 1] = ' ';
+    memcpy(padded + 1, word.ptr, word.len);
+    v->string = (struct slice){padded, word.len + 2};
+    return 0;
+}
+
+// Only the word between two spaces is seen, as it is written.
+static bool follows_excluded(struct constraint_text *text, const struct constraint_args *args) {
+    return slice_find(text->raw, args->values[0].string, 0) < 0;
+}
+
+static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices sentences = rule_sentences(text, text->raw);
+    const size_t n = (size_t)args->values[1].integer, m = (size_t)args->values[2].integer;
+    if (sentences.n < n) return false;
+    const struct slices tokens = text_tokens_of(text, sentences.items[n - 1]);
+    return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
+}
+
+static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *tokens = text_tokens(text);
+    (void)args;
+    if (tokens->n < 2) return false;
+    return slice_equal(text_lower_of(text, tokens->items[0]),
+                       text_lower_of(text, tokens->items[tokens->n - 1]));
+}
+
+// ---- Words -------------------------------------------------------------------------------------
+
+static bool follows_adjacent(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *words = text_fields(text);
+    (void)args;
+    for (size_t i = 1; i < words->n; i++) {
+        const struct slice before = words->items[i - 1], word = words->items[i];
+        // The lower case of U+0130 is two characters, which the published checker refuses.
+        if (first_code(before) == 0x130 || first_code(word) == 0x130) return false;
+        if (first_lower(word) == first_lower(before) + 1) return false;
+    }
+    return true;
+}
+
+static bool follows_palindrome(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *words = text_fields(text);
+    (void)args;
+    for (size_t i = 0; i < words->n; i++)
+        if (is_palindrome(words->items[i])) return true;
+    return false;
+}
+
+static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *tokens = text_tokens(text);
+    struct slices copy = {0};
+    (void)args;
+    for (size_t i = 0; i < tokens->n; i++) slices_add(text, &copy, tokens->items[i]);
+    return count_distinct(text, &copy) == tokens->n;
+}
+
+static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices *words = text_words(text);
+    int64_t n = 0;
+    for (size_t i = 0; i < words->n; i++) {
+        const struct slice w = words->items[i];
+        size_t at = 0;
+        while (at < w.len && w.ptr[at] >= 'a' && w.ptr[at] <= 'z') at++;
+        n += at == w.len;
+    }
+    return n <= args->values[0].integer;
+}
+
+// ---- First and last words ----------------------------------------------------------------------
+
+static bool starts_with_word(struct constraint_text *text, struct slice s, struct slice word) {
+    const struct slices words = text_fields_of(text, s);
+    return words.n && slice_equal(text_lower_of(text, words.items[0]), word);
+}
+
+// The last word is compared without any character that is no word character.
+static bool ends_with_word(struct constraint_text *text, struct slice s, struct slice word) {
+    const struct slices words = text_fields_of(text, s);
+    if (words.n == 0) return false;
+    struct slice rest = words.items[words.n - 1];
+    char *plain = arena_take(text->arena, rest.len + 1, 1);
+    size_t n = 0;
+    while (rest.len) {
+        const char *from = rest.ptr;
+        uint32_t code;
+        chars_next(&rest, &code);
+        if (!(char_classes(code) & CHAR_WORD)) continue;
+        memcpy(plain + n, from, (size_t)(rest.ptr - from));
+        n += (size_t)(rest.ptr - from);
+    }
+    return slice_equal(text_lower_of(text, (struct slice){plain, n}), word);
+}
+
+static bool follows_first_all(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices sentences = rule_sentences(text, text->raw);
+    for (size_t i = 0; i < sentences.n; i++)
+        if (!starts_with_word(text, sentences.items[i], args->values[0].string)) return false;
+    return true;
+}
+
+static bool follows_first(struct constraint_text *text, const struct constraint_args *args) {
+    return starts_with_word(text, text->raw, args->values[0].string);
+}
+
+static bool follows_last_all(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slices sentences = rule_sentences(text, text->raw);
+    for (size_t i = 0; i < sentences.n; i++)
+        if (!ends_with_word(text, sentences.items[i], args->values[0].string)) return false;
+    return true;
+}
+
+static bool follows_last(struct constraint_text *text, const struct constraint_args *args) {
+    return ends_with_word(text, text->raw, args->values[0].string);
+}
+
+// ---- Letters and marks -------------------------------------------------------------------------
+
+static bool follows_letters(struct constraint_text *text, const struct constraint_args *args) {
+    size_t n = 0;
+    for (size_t i = 0; i < text->raw.len; i++) {
+        const unsigned char c = (unsigned char)text->raw.ptr[i];
+        n += c < 128 && char_ascii_classes[c] & CHAR_ALPHA;
+    }
+    return relation_holds(&args->values[1], args->values[0].integer, n);
+}
+
+// IFEval's keywords:letter_frequency under another name.
+static const struct constraint *letter_frequency(void) {
+    return constraint_find(slice_of("keywords:letter_frequency"));
+}
+
+static int prepare_letter(struct constraint_args *args, struct arena *arena, struct error *err) {
+    return letter_frequency()->prepare(args, arena, err);
+}
+
+static bool follows_letter(struct constraint_text *text, const struct constraint_args *args) {
+    return letter_frequency()->follows(text, args);
+}
+
+static bool follows_no_dot(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    return slice_find(text->raw, slice_of("."), 0) < 0;
+}
+
+static bool follows_no_exclamation(struct constraint_text *text,
+                                   const struct constraint_args *args) {
+    (void)args;
+    return slice_find(text->raw, slice_of("!"), 0) < 0;
+}
+
+#define RELATION(key)                                                                              \
+    { .name = (key), .type = CONSTRAINT_RELATION }
+
+static const struct constraint ROWS[] = {
+    {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_lower_stripped},
+    {"keywords:word_count_different_numbers",
+     follows_frequency,
+     {STRING("keyword"), NUMBER("frequency", 0), RELATION("relation")},
+     prepare_lower_stripped},
+    {"count:count_increment_word",
+     follows_increment,
+     {STRING("keyword1"), STRING("keyword2")},
+     prepare_lower_stripped},
+    {"keywords:exclude_word_harder",
+     follows_excluded,
+     // The request that the keyword was drawn from is of no use to the check.
+     {STRING("keyword"), {.name = "instruction", .type = CONSTRAINT_STRING, .optional = true}},
+     prepare_excluded},
+    {"keywords:keyword_specific_position",
+     follows_specific,
+     {STRING("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
+     prepare_stripped},
+    {.id = "keywords:start_end", .follows = follows_start_end},
+    {.id = "keywords:no_adjacent_consecutive", .follows = follows_adjacent},
+    {.id = "keywords:palindrome", .follows = follows_palindrome},
+    {.id = "count:count_unique", .follows = follows_unique},
+    {"count:lowercase_counting", follows_lowercase, {NUMBER("N", 0)}, NULL},
+    {"first_word:first_word_sent",
+     follows_first_all,
+     {STRING("first_word")},
+     prepare_lower_stripped},
+    {"first_word:first_word_answer", follows_first, {STRING("first_word")}, prepare_lower_stripped},
+    {"last_word:last_word_sent", follows_last_all, {STRING("last_word")}, prepare_lower_stripped},
+    {"last_word:last_word_answer", follows_last, {STRING("last_word")}, prepare_lower_stripped},
+    {"letters:letter_counting", follows_letters, {NUMBER("N", 0), RELATION("relation")}, NULL},
+    {"letters:letter_counting2",
+     follows_letter,
+     {{.name = "letter", .type = CONSTRAINT_STRING, .min = 1, .max = 1},
+      NUMBER("let_frequency", 0),
+      RELATION("let_relation")},
+     prepare_letter},
+    {.id = "punctuation:punctuation_dot", .follows = follows_no_dot},
+    {.id = "punctuation:punctuation_exclamation", .follows = follows_no_exclamation},
+};
+
+const struct constraint_table ifrlvr_words_table = CONSTRAINT_TABLE(ROWS);
