@@ -118,7 +118,8 @@ static const struct math_node *as_number(struct comparison_context *c,
     if ((node->kind != MATH_TUPLE && node->kind != MATH_LIST) || node->n > 8) return NULL;
     for (int i = 0; i < node->n; i++) {
         const struct math_node *item = node->kids[i];
-        if (!is_plain_integer(item) || (i ? item->n_digits != 3 : item->n_digits > 3)) return NULL;
+        if (!is_plain_integer(item) || (i > 0 && item->spaced)) return NULL;
+        if (i ? item->n_digits != 3 : item->n_digits > 3) return NULL;
         for (int zeros = item->n_digits - (int)item->text.len; zeros > 0; zeros--)
             digits[n++] = '0';
         memcpy(digits + n, item->text.ptr, item->text.len);

@@ -260,16 +260,6 @@ static bool is_many(const struct math_node *node) {
            (node->kind == MATH_BRACKETS && !node->open[0] && !node->open[1]);
 }
 
-// Several items for one gold: right only when all of them are the gold.
-static enum math_verdict repeated(struct comparison_context *c, const struct math_node *gold,
-                                  const struct math_node *answer) {
-    enum math_verdict all = MATH_EQUAL;
-    if (answer->kind != MATH_LIST && answer->n != 1) return equal_said(c, "count", MATH_DIFFERENT);
-    for (int i = 0; i < answer->n && all != MATH_DIFFERENT; i++)
-        all = equal_worst(all, equal_nodes(c, gold, answer->kids[i]));
-    return all;
-}
-
 enum math_verdict equal_collections(struct comparison_context *c, const struct math_node *gold,
                                     const struct math_node *answer) {
     if (gold->kind == MATH_MATRIX && answer->kind == MATH_MATRIX) {
@@ -293,6 +283,7 @@ enum math_verdict equal_collections(struct comparison_context *c, const struct m
     if (is_many(gold) && answer->kind == MATH_TUPLE && gold->kind != MATH_BRACKETS)
         return in_order(c, gold, answer);
     if (is_many(gold) && gold->n == 1) return equal_nodes(c, gold->kids[0], answer);
-    if (is_many(answer) && !is_many(gold)) return repeated(c, gold, answer);
+    if (is_many(answer) && answer->n == 1) return equal_nodes(c, gold, answer->kids[0]);
+    if (is_many(answer)) return equal_said(c, "count", MATH_DIFFERENT);
     return equal_said(c, "form", MATH_DIFFERENT);
 }

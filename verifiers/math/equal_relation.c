@@ -47,6 +47,9 @@ enum math_verdict equal_chain(struct comparison_context *c, const struct math_no
     bool approximate = false;
     if (!is_equation(answer)) return equal_said(c, "form", MATH_DIFFERENT);
     const int first = equal_is_label(answer->kids[0]) ? 1 : 0;
+    // 3x - 13 = 0 is an equation, and not the value 0.
+    if (!first && answer->kids[0]->free && !gold->free)
+        return equal_said(c, "form", MATH_DIFFERENT);
     for (int i = 0; i < answer->n; i++) {
         const struct math_node *side = answer->kids[i];
         if (i > 0 && answer->ops[i - 1] == MATH_APPROX && i > first) approximate = true;

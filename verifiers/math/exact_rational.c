@@ -194,6 +194,19 @@ static bool rational_fold(const struct math_node *node, fmpq_t out, struct calc 
     return good;
 }
 
+// Digits in a base of 2 to 36, with digits behind the point.
+static bool based(const struct math_node *node, fmpq_t out, struct calc *c) {
+    struct ratio base;
+    if (!ratio_of(node->kids[0], &base) || base.num < 2 || base.num > 36) return false;
+    if (!literal(node, (int)base.num, out, c)) return false;
+    if (node->n_decimals == 0) return true;
+    if (node->n_decimals > 1000) return false;
+    fmpz_set_si(fmpq_denref(out), base.num);
+    fmpz_pow_ui(fmpq_denref(out), fmpq_denref(out), (ulong)node->n_decimals);
+    fmpq_canonicalise(out);
+    return true;
+}
+
 bool exact_rational(const struct math_node *node, fmpq_t out, struct calc *c) {
     fmpq_t second;
     bool good = false;
@@ -202,8 +215,7 @@ bool exact_rational(const struct math_node *node, fmpq_t out, struct calc *c) {
     case MATH_NUMBER:
         return literal(node, 10, out, c);
     case MATH_BASED:
-        return exact_rational(node->kids[0], out, c) && fmpz_cmp_si(fmpq_numref(out), 36) <= 0 &&
-               literal(node, (int)fmpz_get_si(fmpq_numref(out)), out, c);
+        return based(node, out, c);
     case MATH_ADD:
     case MATH_MIXED:
     case MATH_MUL:

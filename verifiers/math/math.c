@@ -2,14 +2,14 @@
 
 #include <stdlib.h>
 
-#include "protocol/base/memory.h"
 #include "verifiers/math/answer.h"
-#include "verifiers/math/number.h"
+#include "verifiers/math/tree.h"
 
 struct math_gold {
     struct math_options options;
+    struct arena arena;
     int n;
-    struct number_list list[]; // (n)
+    const struct math_node *nodes[]; // (n)
 };
 
 const char *math_verdict_name(enum math_verdict verdict) {
@@ -18,43 +18,58 @@ const char *math_verdict_name(enum math_verdict verdict) {
     return NAMES[verdict];
 }
 
-// All parts of an answer as one list.
-static enum number_result read_answer(const struct answer *answer, struct number_list *out) {
-    struct number_list part;
-    out->n = 0;
+// All parts of an answer as one list. Where the only part is not understood, or only as words, its
+// beginning counts.
+static enum math_read read_answer(const struct answer *answer, struct arena *arena,
+                                  struct math_budget *budget, struct math_node **out) {
+    struct math_node *parts[ANSWER_MAX_BOXES], *shorter;
     for (int i = 0; i < answer->n_parts; i++) {
-        enum number_result result = number_read(answer->parts[i], answer->prose, &part);
-        if (result == NUMBER_NONE && answer->shorter.len)
-            result = number_read(answer->shorter, answer->prose, &part);
-        if (result != NUMBER_READ) return result;
-        if (out->n + part.n > NUMBER_MAX_LIST) return NUMBER_LIMIT;
-        memcpy(out->items + out->n, part.items, (size_t)part.n * sizeof part.items[0]);
-        out->n += part.n;
+        enum math_read read =
+            math_parse(answer->parts[i], answer->prose, arena, budget, &parts[i], NULL);
+        const bool words = read == MATH_READ && parts[i]->kind == MATH_TEXT;
+        if (answer->shorter.len && (words || read == MATH_UNREADABLE) &&
+            math_parse(answer->shorter, answer->prose, arena, budget, &shorter, NULL) ==
+                MATH_READ) {
+            parts[i] = shorter;
+            read = MATH_READ;
+        }
+        if (read != MATH_READ) return read;
     }
-    return NUMBER_READ;
+    *out = math_list(parts, answer->n_parts, arena);
+    return MATH_READ;
+}
+
+static enum math_read read_gold(struct slice text, struct arena *arena, struct math_node **out) {
+    struct math_budget budget = {0};
+    struct answer answer;
+    const enum math_read read = math_parse(text, false, arena, &budget, out, NULL);
+    if (read == MATH_READ || read == MATH_EMPTY) return read;
+    // A whole solution: its last answer statement.
+    if (!answer_select(text, &answer) || strcmp(answer.rule, "last") == 0) return read;
+    budget = (struct math_budget){0};
+    return read_answer(&answer, arena, &budget, out);
 }
 
 struct math_gold *math_gold_parse(const struct slice *golds, int n,
                                   const struct math_options *options, struct error *err) {
-    struct math_gold *gold = memory_new(1, sizeof *gold + (size_t)n * sizeof gold->list[0]);
+    struct math_gold *gold = memory_new(1, sizeof *gold + (size_t)n * sizeof gold->nodes[0]);
     gold->options = *options;
     gold->n = n;
     for (int i = 0; i < n; i++) {
-        struct answer answer;
-        enum number_result result = number_read(golds[i], false, &gold->list[i]);
-        if (result == NUMBER_NONE && answer_select(golds[i], &answer) &&
-            strcmp(answer.rule, "last") != 0)
-            result = read_answer(&answer, &gold->list[i]);
-        if (result == NUMBER_READ) continue;
+        struct math_node *node;
+        const enum math_read read = read_gold(golds[i], &gold->arena, &node);
+        gold->nodes[i] = node;
+        if (read == MATH_READ) continue;
         math_gold_free(&gold);
-        if (result == NUMBER_LIMIT)
+        if (read == MATH_OVER)
             error_set(err, ERROR_INPUT,
-                      "The gold \"%.*s\" of the verifier math is over the budget of %d digits.",
-                      SLICE_ARG(golds[i]), NUMBER_MAX_DIGITS);
+                      "The gold \"%.*s\" of the verifier math is over a budget of the reader: %d "
+                      "bytes, %d nodes, %d levels of brackets.",
+                      SLICE_ARG(golds[i]), MATH_MAX_BYTES, MATH_MAX_NODES, MATH_MAX_DEPTH);
         else
             error_set(err, ERROR_INPUT,
-                      "The gold \"%.*s\" of the verifier math is no number: integers, decimals, "
-                      "fractions, percentages and lists of them were expected.",
+                      "The gold \"%.*s\" of the verifier math is not understood; a mathematical "
+                      "answer in LaTeX or plain text was expected.",
                       SLICE_ARG(golds[i]));
         return NULL;
     }
@@ -62,6 +77,7 @@ struct math_gold *math_gold_parse(const struct slice *golds, int n,
 }
 
 void math_gold_free(struct math_gold **gold) {
+    if (*gold) arena_clear(&(*gold)->arena);
     free(*gold);
     *gold = NULL;
 }
@@ -69,28 +85,26 @@ void math_gold_free(struct math_gold **gold) {
 enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,
                              const char **rule) {
     struct answer answer;
-    struct number_list list;
+    struct arena arena = {0};
+    struct math_budget budget = {0};
+    struct math_result result = {MATH_UNKNOWN, "", 0};
+    struct math_node *node;
     *rule = "";
     if (!answer_select(completion, &answer)) return MATH_NO_ANSWER;
     *rule = answer.rule;
-    if (answer.n_parts == 1 && answer.parts[0].len == 0) return MATH_NO_ANSWER;
-    const enum number_result result = read_answer(&answer, &list);
-    if (result == NUMBER_LIMIT) return MATH_LIMIT;
-    if (result == NUMBER_NONE) return MATH_UNKNOWN;
-    enum math_verdict best = MATH_DIFFERENT;
-    for (int i = 0; i < gold->n; i++) {
-        switch (number_compare_lists(&gold->list[i], &list, gold->options.long_decimals)) {
-        case NUMBER_EQUAL:
-            return MATH_EQUAL;
-        case NUMBER_EQUAL_ROUNDED:
-            best = MATH_EQUAL_NUM;
-            break;
-        case NUMBER_UNDECIDED:
-            if (best == MATH_DIFFERENT) best = MATH_UNKNOWN;
-            break;
-        case NUMBER_DIFFERENT:
-            break;
-        }
+    switch (read_answer(&answer, &arena, &budget, &node)) {
+    case MATH_READ:
+        math_equal_any(gold->nodes, gold->n, node, &gold->options, &budget, &arena, &result);
+        break;
+    case MATH_EMPTY:
+        result.verdict = MATH_NO_ANSWER;
+        break;
+    case MATH_UNREADABLE:
+        break;
+    case MATH_OVER:
+        result.verdict = MATH_LIMIT;
+        break;
     }
-    return best;
+    arena_clear(&arena);
+    return result.verdict;
 }

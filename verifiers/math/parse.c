@@ -222,8 +222,17 @@ struct math_node *parse_relation(struct parser *p) {
     return node;
 }
 
+// A unit, a percent or a degree sign stays outside the minus.
 static struct math_node *negate(struct parser *p, struct math_node *value) {
-    return value ? parse_node(p, MATH_MUL, TREE_MINUS, 1, &value) : NULL;
+    if (!value) return NULL;
+    if (value->kind != MATH_QUANTITY && value->kind != MATH_PERCENT && value->kind != MATH_DEGREE)
+        return parse_node(p, MATH_MUL, TREE_MINUS, 1, &value);
+    struct math_node *inner = parse_node(p, MATH_MUL, TREE_MINUS, 1, &value->kids[0]);
+    struct math_node *outer = inner ? parse_node(p, value->kind, 0, 1, &inner) : NULL;
+    if (!outer) return NULL;
+    outer->unit = value->unit;
+    tree_seal(outer);
+    return outer;
 }
 
 // One factor behind an explicit operator, with its sign.
@@ -262,9 +271,18 @@ static bool is_mod(const struct parser *p) {
            (p->inside == 0 && is_word(parse_peek(p), "mod"));
 }
 
+// "We get 2": words of a sentence are no factors.
+static bool is_sentence(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (p->at == 0 || p->inside || !t->space) return false;
+    const struct token *before = &t[-1];
+    return (t->kind == TOKEN_WORD && t->text.len > 2) ||
+           (before->kind == TOKEN_WORD && before->text.len > 2);
+}
+
 // 2 3 is no product: two number literals side by side are not understood.
 static bool may_juxtapose(struct parser *p, const struct math_node *last) {
-    if (parse_separator_is_next(p) || !parse_starts_atom(p)) return false;
+    if (parse_separator_is_next(p) || !parse_starts_atom(p) || is_sentence(p)) return false;
     const bool number = last->kind == MATH_NUMBER || last->kind == MATH_MIXED;
     if (parse_unit_is_next(p, last)) return false;
     return !(number && !last->bracketed && parse_starts_number(p) && p->inside == 0 &&
@@ -404,12 +422,23 @@ static bool at_end(struct parser *p) {
     return parse_peek(p)->kind == TOKEN_END;
 }
 
-static struct math_node *attempt(struct parser *p, bool eager_bars) {
+// One number and words that do not change it.
+static struct math_node *number_in_prose(struct parser *p) {
+    struct math_node *node = parse_relation(p);
+    return node && parse_peek(p)->kind != TOKEN_END && prose_follows(p, node) ? node : NULL;
+}
+
+static struct math_node *formula(struct parser *p) {
+    struct math_node *node = parse_list(p);
+    return node && at_end(p) ? node : NULL;
+}
+
+static struct math_node *attempt(struct parser *p, bool eager_bars,
+                                 struct math_node *(*read)(struct parser *)) {
     const struct parser start = *p;
     p->eager_bars = eager_bars;
     if (parse_peek(p)->kind == TOKEN_RELATION && parse_peek(p)->op <= MATH_APPROX) parse_next(p);
-    struct math_node *node = parse_list(p);
-    if (node && !prose_follows(p, node) && !at_end(p)) node = NULL;
+    struct math_node *node = read(p);
     if (node && !p->over) return node;
     const struct parser failed = *p;
     *p = start;
@@ -419,11 +448,25 @@ static struct math_node *attempt(struct parser *p, bool eager_bars) {
     return NULL;
 }
 
+// Without the marks of bold and of code around it.
+static struct slice without_marks(struct slice text) {
+    while (text.len && strchr("*`_ \n\t", text.ptr[0]) && text.ptr[0]) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len && strchr("*` \n\t", text.ptr[text.len - 1]) && text.ptr[text.len - 1] &&
+           !(text.len > 1 && text.ptr[text.len - 2] == '\\'))
+        text.len--;
+    return text;
+}
+
 enum math_read math_parse(struct slice text, bool prose, struct arena *arena,
                           struct math_budget *budget, struct math_node **out, size_t *stopped) {
     struct tokens tokens;
+    const char *start = text.ptr;
     *out = NULL;
     if (stopped) *stopped = 0;
+    text = without_marks(text);
     if (!token_run(text, arena, &tokens))
         return text.len > MATH_MAX_BYTES || tokens.n >= MATH_MAX_TOKENS ? MATH_OVER
                                                                         : MATH_UNREADABLE;
@@ -431,10 +474,11 @@ enum math_read math_parse(struct slice text, bool prose, struct arena *arena,
     if (!math_step(budget, tokens.n / 8)) return MATH_OVER;
     struct parser p = {
         .text = text, .t = tokens.list, .arena = arena, .budget = budget, .prose = prose};
-    *out = attempt(&p, false);
-    if (!*out && !p.over) *out = attempt(&p, true);
+    if (prose) *out = attempt(&p, false, number_in_prose);
+    if (!*out && !p.over) *out = attempt(&p, false, formula);
+    if (!*out && !p.over) *out = attempt(&p, true, formula);
     if (!p.over) *out = parse_words(&p, *out);
-    if (stopped) *stopped = p.furthest;
+    if (stopped) *stopped = p.furthest + (size_t)(text.ptr - start);
     if (p.over) return MATH_OVER;
     return *out ? MATH_READ : MATH_UNREADABLE;
 }

@@ -271,6 +271,7 @@ static struct math_node *letters_with_base(struct parser *p) {
 struct math_node *parse_number(struct parser *p) {
     struct literal l = {0};
     const struct token *t = parse_peek(p);
+    const bool spaced = t->space;
     if (t->kind == TOKEN_VULGAR) return vulgar(p);
     if (p->inside == 0 && t->kind == TOKEN_DIGITS &&
         (t[1].c == '_' || (t[1].kind == TOKEN_WORD && is_tight(&t[1])))) {
@@ -288,6 +289,16 @@ struct math_node *parse_number(struct parser *p) {
     read_power_of_ten(p, &l);
     if (p->over) return NULL;
     struct math_node *node = number_node(p, &l);
+    if (node) node->spaced = spaced;
+    struct math_node *base = node && !l.repeat && !l.grouped ? read_base(p) : NULL;
+    if (base) {
+        struct math_node *based = parse_node(p, MATH_BASED, 0, 1, &base);
+        if (!based) return NULL;
+        based->text = node->text;
+        based->n_decimals = l.n_decimals;
+        tree_seal(based);
+        return based;
+    }
     if (node && whole_part && !l.decimal && l.exponent == 0 && fraction_follows(p))
         return mixed(p, node);
     return node;

@@ -25,7 +25,7 @@ void tree_seal(struct math_node *node) {
     h = hash_text(h, node->text);
     h = mix(h, (uint64_t)(uint32_t)node->exponent << 32 | (uint32_t)node->repeat);
     h = mix(h, (uint64_t)(uint32_t)node->columns << 32 | (uint32_t)node->minutes);
-    h = mix(h, node->open[0] + 2u * node->open[1]);
+    h = mix(h, node->open[0] + 2u * node->open[1] + ((uint64_t)(uint32_t)node->n_decimals << 8));
     node->free = is_free_kind(node->kind);
     for (int i = 0; i < node->n; i++) {
         h = mix(h, node->kids[i]->hash);

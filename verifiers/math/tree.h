@@ -126,7 +126,7 @@ struct math_node {
     uint8_t op;
     bool open[2];
     bool bracketed;          // was in parentheses of its own
-    bool spaced;             // MATH_SYMBOL: white space was before it
+    bool spaced;             // MATH_SYMBOL, MATH_NUMBER: white space was before it
     int n;                   // children
     struct math_node **kids; // (n)
     struct slice text;       // in the arena
