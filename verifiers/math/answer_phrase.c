@@ -170,13 +170,13 @@ static struct slice unwrap(struct slice value) {
 
 // A word that begins another clause, at a blank or comma of `s`.
 static bool begins_clause(struct slice s, size_t at) {
-    static const char *const WORDS[] = {
-        " because", " since",  " as ",       " which", " when ",   " where ", " so ",    " after ",
-        " by ",     " given ", " which is ", " -- ",   " - since", " — ",     " (since", "; "};
+    static const char *const WORDS[] = {" because", " since",   " as ", " which",
+                                        " when ",   " where ",  " so ", " given ",
+                                        " -- ",     " - since", " — ",  " (since"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_starts(s, at, WORDS[i])) return true;
     size_t i = at + 1;
-    if (s.ptr[at] != ',' || i >= s.len || s.ptr[i] != ' ') return false;
+    if (!answer_is_one_of(",;", s.ptr[at]) || i >= s.len || s.ptr[i] != ' ') return false;
     while (i < s.len && s.ptr[i] == ' ') i++;
     return i + 1 < s.len && isalpha((unsigned char)s.ptr[i]) &&
            isalpha((unsigned char)s.ptr[i + 1]) && !answer_is_word(s, i, "and") &&
@@ -195,8 +195,22 @@ static bool names_more(struct slice rest) {
     return false;
 }
 
-// The beginning of a value up to the next clause, or the formulas with which it begins.
-static struct slice shorten(struct slice value) {
+// A value without the clauses behind it, unless they name another one.
+static struct slice without_clauses(struct slice value) {
+    size_t to = 0;
+    for (size_t at = 1; at < value.len && to == 0; at++) {
+        const size_t formula = answer_formula_end(value, at);
+        if (formula != SIZE_MAX)
+            at = formula - 1;
+        else if (begins_clause(value, at) || answer_starts(value, at, "**"))
+            to = at; // emphasis that opened in front of the value ends here
+    }
+    if (to == 0 || names_more(answer_cut(value, to, value.len))) return value;
+    return answer_trim(answer_cut(value, 0, to));
+}
+
+// The formulas with which a value begins, where words are behind them; else len 0.
+static struct slice formulas(struct slice value) {
     size_t end = 0, to = 0;
     for (size_t at = 0; at < value.len; at = end) {
         end = answer_formula_end(value, at);
@@ -207,16 +221,8 @@ static struct slice shorten(struct slice value) {
         if (answer_is_word(value, end, "or")) end += 2;
         while (end < value.len && value.ptr[end] == ' ') end++;
     }
-    for (size_t at = 0; at < value.len && to == 0; at++) {
-        end = answer_formula_end(value, at);
-        if (end != SIZE_MAX)
-            at = end - 1;
-        else if (begins_clause(value, at) || answer_starts(value, at, "**"))
-            to = at; // emphasis that opened in front of the value ends here
-    }
-    if (to == 0 || to == value.len || names_more(answer_cut(value, to, value.len)))
-        return answer_cut(value, 0, 0);
-    return answer_trim(answer_cut(value, 0, to));
+    if (to == value.len || names_more(answer_cut(value, to, value.len))) to = 0;
+    return answer_cut(value, 0, to);
 }
 
 // Where the value that starts at `from` ends: a formula may go over several lines.
@@ -257,8 +263,9 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     const bool endless =
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
     if (endless) value.len = 0; // no end in sight: reads as nothing
+    if (plain) value = without_clauses(value);
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
-    out->shorter = plain ? shorten(value) : inner.shorter.len ? inner.shorter : inner.parts[0];
+    out->shorter = plain ? formulas(value) : inner.shorter.len ? inner.shorter : inner.parts[0];
     if (slice_equal(out->shorter, value)) out->shorter.len = 0;
     return from;
 }
