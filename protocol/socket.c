@@ -12,6 +12,7 @@
 
 #include "protocol/address.h"
 #include "protocol/base/clock.h"
+#include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
 
 enum { DEFAULT_HIGH_WATER = 4096, BULK_HIGH_WATER = 64, MAX_DROPPED = 256 };
@@ -37,6 +38,7 @@ struct socket {
     uint64_t sent_seq;     // of the last control message that was queued
     uint64_t expected_seq; // of the trainer's next one
     bool awaits_welcome;   // numbered messages before WELCOME belong to an ended session
+    uint64_t session;      // hash of the run and epoch of WELCOME
     struct peer peer;      // of a bound worker: who sent the last message that was taken
     bool peer_lost;        // it cannot be reached any more: another one may speak
     struct error last_refusal;
@@ -270,14 +272,21 @@ static struct message *decode_parts(struct socket *s, zmq_msg_t parts[2], int n)
     return m;
 }
 
-// Follows the trainer's numbers. Returns false for a message of a session that has ended.
+static uint64_t session_of(const struct message *m) {
+    return hash_bytes(m->run.ptr, m->run.len) ^ hash_bytes(&m->epoch, sizeof m->epoch);
+}
+
+// Follows the trainer's numbers. Returns false for a message of a session that has ended. Those of
+// another run or epoch are numbered by somebody else; refusing them is the caller's business.
 static bool check_seq(struct socket *s, struct message *m) {
     if (m->seq == 0) return true;
     if (m->type == MESSAGE_WELCOME) {
         s->awaits_welcome = false;
+        s->session = session_of(m);
         s->expected_seq = 1;
     }
     if (s->awaits_welcome) return false;
+    if (session_of(m) != s->session) return true;
     m->lost_before = m->seq != s->expected_seq;
     if (m->lost_before) count(&s->n_gaps, 1);
     s->expected_seq = m->seq + 1;

@@ -1,3 +1,4 @@
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -170,6 +171,9 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     struct signals signals = {0};
     if (!f->connect == !f->bind)
         return error_set(err, ERROR_USAGE, "Expected exactly one of --connect and --bind.");
+    // Frames of megabytes go back to the system: glibc would otherwise keep as much as the largest
+    // one that was ever freed, in each thread's arena.
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
     start_signals(&signals);
     int failed = serve(f, &signals, status, err);
     stop_signals(&signals);
