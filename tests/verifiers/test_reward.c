@@ -83,7 +83,7 @@ static void test_shape(void **state) {
 static void test_statuses(void **state) {
     (void)state;
     check("[" MATH "]", "", 0, REWARD_NO_ANSWER);
-    check("[" MATH "]", "\\boxed{\\sqrt{16}}", 0, REWARD_UNKNOWN);
+    check("[" MATH "]", "\\boxed{4 +}", 0, REWARD_UNKNOWN);
     check("[" EXACT("1") "]", " \n", 0, REWARD_NO_ANSWER);
     check("[{\"verifier\":\"judge\",\"anything\":[1]}]", "x", NAN, REWARD_UNSUPPORTED);
     // The others still count: no_answer has value 0.
@@ -192,10 +192,13 @@ static void test_bad_specs(void **state) {
         {"[{\"verifier\":\"math\",\"gold\":null}]", "\"gold\" is or holds null"},
         {"[{\"verifier\":\"math\",\"gold\":[]}]", "\"gold\" has 0 elements; 1 to 64"},
         {"[{\"verifier\":\"math\",\"gold\":[[1]]}]", "\"gold\" is or holds an array"},
-        {"[{\"verifier\":\"math\",\"gold\":\"\"}]", "The gold \"\" of the verifier math is no"},
-        {"[{\"verifier\":\"math\",\"gold\":\"Paris\"}]", "The gold \"Paris\" of the verifier"},
-        {"[{\"verifier\":\"math\",\"gold\":\"1e9999\"}]", "over the budget of 600 digits."},
-        {"[{\"verifier\":\"math\",\"gold\":\"4\",\"policy\":\"literal\"}]", "\"value\" only."},
+        {"[{\"verifier\":\"math\",\"gold\":\"\"}]", "A gold of the verifier math is empty."},
+        {"[{\"verifier\":\"math\",\"gold\":\"4 +\"}]", "The gold \"4 +\" of the verifier"},
+        {"[{\"verifier\":\"math\",\"gold\":\"4\",\"policy\":\"lax\"}]",
+         "\"policy\" is \"lax\"; \"value\", \"literal\" or \"simplified\" was expected."},
+        {"[{\"verifier\":\"math\",\"gold\":\"4\",\"lists\":\"sorted\"}]",
+         "\"lists\" is \"sorted\"; \"any_order\" or \"ordered\" was expected."},
+        {"[{\"verifier\":\"math\",\"gold\":\"4\",\"units\":1}]", "\"units\" is a number"},
         {"[{\"verifier\":\"math\",\"gold\":\"4\",\"data\":\"mars\"}]", "\"data\" is \"mars\""},
         {"[{\"verifier\":\"math\",\"gold\":\"4\",\"weigth\":2}]", "The key \"weigth\" is not"},
         {"[{\"verifier\":\"exact\",\"gold\":4}]", "\"gold\" is a number; a string was expected."},

@@ -55,7 +55,7 @@ static bool is_supposition(struct slice word) {
 
 // "x \neq 5" and its kin at the end of what is in front of a statement.
 static bool ends_unequal(struct slice before) {
-    static const char *const SIGNS[] = {"\\neq", "\\ne", "≠", "!=", "\\not=", "<>"};
+    static const char *const SIGNS[] = {"\\neq", "\\ne", "≠", " !=", "\\not=", "<>"};
     while (before.len && answer_is_one_of(" $({", before.ptr[before.len - 1])) before.len--;
     for (size_t i = 0; i < N(SIGNS); i++) {
         const size_t len = strlen(SIGNS[i]);
@@ -141,14 +141,14 @@ static bool is_refuted_behind(struct slice text, size_t at) {
                                           "is an incorrect",
                                           "was my first",
                                           ", which is wrong",
-                                          ", which is not",
+                                          ", which is not right",
                                           ", which is incorrect",
-                                          ", which cannot",
+                                          ", which cannot be right",
                                           ", but that is wrong",
                                           ", but this is wrong",
                                           ", but that's wrong",
                                           ", but it is wrong",
-                                          ", but that is not"};
+                                          ", but that is not right"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;

@@ -79,8 +79,9 @@ static size_t last_sentence(struct slice text, size_t end) {
     size_t at = end;
     const size_t floor = end > ANSWER_MAX_SENTENCE ? end - ANSWER_MAX_SENTENCE : 0;
     while (at > floor && at > line && !answer_ends_sentence(text, at - 1)) at--;
-    static const char *const CLOSES[][2] = {{"$$", "$$"}, {"\\]", "\\["}};
-    for (size_t k = 0; k < 2; k++) {
+    static const char *const CLOSES[][2] = {
+        {"$$", "$$"}, {"$", "$"}, {"\\]", "\\["}, {"\\)", "\\("}};
+    for (size_t k = 0; k < sizeof CLOSES / sizeof *CLOSES; k++) {
         const size_t len = strlen(CLOSES[k][1]);
         if (end < 2 * len || memcmp(text.ptr + end - len, CLOSES[k][0], len)) continue;
         for (size_t open = end - len; open-- > floor;)

@@ -5,11 +5,20 @@
 #include "verifiers/math/answer.h"
 #include "verifiers/math/tree.h"
 
+enum { MAX_QUOTED = 256 }; // bytes of a gold in words, under the policy `literal`
+
+// One gold: a tree, or words that are compared as they are.
+struct gold {
+    const struct math_node *tree;
+    struct slice words;
+};
+
 struct math_gold {
     struct math_options options;
-    struct arena arena;
-    int n;
-    const struct math_node *nodes[]; // (n)
+    struct arena arena; // trees and words
+    int n, n_trees;
+    struct gold *list;             // (n)
+    const struct math_node **tree; // (n_trees)
 };
 
 const char *math_verdict_name(enum math_verdict verdict) {
@@ -18,93 +27,181 @@ const char *math_verdict_name(enum math_verdict verdict) {
     return NAMES[verdict];
 }
 
-// All parts of an answer as one list. Where the only part is not understood, or only as words, its
-// beginning counts.
-static enum math_read read_answer(const struct answer *answer, struct arena *arena,
-                                  struct math_budget *budget, struct math_node **out) {
-    struct math_node *parts[ANSWER_MAX_BOXES], *shorter;
+// The only part of an answer: its beginning where the whole is not understood, or only as words.
+static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
+                                struct math_budget *budget, struct math_node **out) {
+    const enum math_read whole =
+        math_parse(answer->parts[i], answer->prose, arena, budget, out, NULL);
+    if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
+    if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
+    struct math_node *shorter;
+    const enum math_read read =
+        math_parse(answer->shorter, answer->prose, arena, budget, &shorter, NULL);
+    if (read != MATH_READ) return whole == MATH_READ ? whole : read;
+    *out = shorter;
+    return read;
+}
+
+// Every part of an answer.
+static enum math_read read_parts(const struct answer *answer, struct arena *arena,
+                                 struct math_budget *budget, struct math_node **out) {
     for (int i = 0; i < answer->n_parts; i++) {
-        enum math_read read =
-            math_parse(answer->parts[i], answer->prose, arena, budget, &parts[i], NULL);
-        const bool words = read == MATH_READ && parts[i]->kind == MATH_TEXT;
-        if (answer->shorter.len && (words || read == MATH_UNREADABLE) &&
-            math_parse(answer->shorter, answer->prose, arena, budget, &shorter, NULL) ==
-                MATH_READ) {
-            parts[i] = shorter;
-            read = MATH_READ;
-        }
+        const enum math_read read = read_part(answer, i, arena, budget, &out[i]);
         if (read != MATH_READ) return read;
     }
-    *out = math_list(parts, answer->n_parts, arena);
     return MATH_READ;
 }
 
+// Boxes that all say the same are one answer that is repeated, no list: \boxed{5} \boxed{5}.
+static bool all_same(struct math_node *const *parts, int n, const struct math_options *options,
+                     struct math_budget *budget, struct arena *arena) {
+    for (int i = 1; i < n; i++) {
+        struct math_result result;
+        math_equal(parts[0], parts[i], options, budget, arena, &result);
+        if (result.verdict != MATH_EQUAL) return false;
+    }
+    return true;
+}
+
+// ---- Golds -----------------------------------------------------------------------------------
+
+// A gold that states its answer as a completion does ("... \boxed{5}", "#### 5") is read like one;
+// any other is read as a whole.
 static enum math_read read_gold(struct slice text, struct arena *arena, struct math_node **out) {
-    struct math_budget budget = {0};
     struct answer answer;
-    const enum math_read read = math_parse(text, false, arena, &budget, out, NULL);
-    if (read == MATH_READ || read == MATH_EMPTY) return read;
-    // A whole solution: its last answer statement.
-    if (!answer_select(text, &answer) || strcmp(answer.rule, "last") == 0) return read;
-    budget = (struct math_budget){0};
-    return read_answer(&answer, arena, &budget, out);
+    struct math_node *parts[ANSWER_MAX_BOXES];
+    struct math_budget budget = {0};
+    const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
+                        strcmp(answer.rule, "bold") != 0;
+    if (!stated) return math_parse(text, false, arena, &budget, out, NULL);
+    const enum math_read read = read_parts(&answer, arena, &budget, parts);
+    if (read != MATH_READ) return read;
+    const struct math_options exact = {.no_rounding = true};
+    const bool single = all_same(parts, answer.n_parts, &exact, &budget, arena);
+    *out = single ? parts[0] : math_list(parts, answer.n_parts, arena);
+    return MATH_READ;
+}
+
+// White space at the ends is dropped and made single within.
+static struct slice plain_words(struct slice text, struct arena *arena) {
+    char *out = arena_take(arena, text.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        const bool space = strchr(" \t\r\n", text.ptr[i]) && text.ptr[i];
+        if (!space)
+            out[n++] = text.ptr[i];
+        else if (n && out[n - 1] != ' ')
+            out[n++] = ' ';
+    }
+    while (n && out[n - 1] == ' ') n--;
+    return (struct slice){out, n};
+}
+
+static int refuse_gold(struct slice text, enum math_read read, struct error *err) {
+    if (read == MATH_EMPTY)
+        return error_set(err, ERROR_INPUT, "A gold of the verifier math is empty.");
+    if (read == MATH_OVER)
+        return error_set(err, ERROR_INPUT,
+                         "The gold \"%.*s\" of the verifier math is over a budget of the reader: "
+                         "%d bytes, %d nodes, %d levels of brackets.",
+                         SLICE_ARG(text), MATH_MAX_BYTES, MATH_MAX_NODES, MATH_MAX_DEPTH);
+    return error_set(err, ERROR_INPUT,
+                     "The gold \"%.*s\" of the verifier math is not understood; a mathematical "
+                     "answer in LaTeX or plain text was expected.",
+                     SLICE_ARG(text));
+}
+
+static int add_gold(struct math_gold *gold, struct slice text, struct error *err) {
+    struct math_node *tree = NULL;
+    const struct slice words = plain_words(text, &gold->arena);
+    const enum math_read read = words.len ? read_gold(text, &gold->arena, &tree) : MATH_EMPTY;
+    const bool literal =
+        gold->options.policy == MATH_LITERAL && words.len > 0 && words.len <= MAX_QUOTED;
+    if (read != MATH_READ && !(read == MATH_UNREADABLE && literal))
+        return refuse_gold(text, read, err);
+    if (read == MATH_READ) gold->tree[gold->n_trees++] = tree;
+    gold->list[gold->n++] = (struct gold){read == MATH_READ ? tree : NULL, words};
+    return 0;
 }
 
 struct math_gold *math_gold_parse(const struct slice *golds, int n,
                                   const struct math_options *options, struct error *err) {
-    struct math_gold *gold = memory_new(1, sizeof *gold + (size_t)n * sizeof gold->nodes[0]);
+    struct math_gold *gold = memory_new(1, sizeof *gold);
     gold->options = *options;
-    gold->n = n;
-    for (int i = 0; i < n; i++) {
-        struct math_node *node;
-        const enum math_read read = read_gold(golds[i], &gold->arena, &node);
-        gold->nodes[i] = node;
-        if (read == MATH_READ) continue;
-        math_gold_free(&gold);
-        if (read == MATH_OVER)
-            error_set(err, ERROR_INPUT,
-                      "The gold \"%.*s\" of the verifier math is over a budget of the reader: %d "
-                      "bytes, %d nodes, %d levels of brackets.",
-                      SLICE_ARG(golds[i]), MATH_MAX_BYTES, MATH_MAX_NODES, MATH_MAX_DEPTH);
-        else
-            error_set(err, ERROR_INPUT,
-                      "The gold \"%.*s\" of the verifier math is not understood; a mathematical "
-                      "answer in LaTeX or plain text was expected.",
-                      SLICE_ARG(golds[i]));
-        return NULL;
-    }
+    gold->list = arena_take(&gold->arena, (size_t)n, sizeof *gold->list);
+    gold->tree = arena_take(&gold->arena, (size_t)n, sizeof *gold->tree);
+    for (int i = 0; i < n; i++)
+        if (add_gold(gold, golds[i], err)) {
+            math_gold_free(&gold);
+            return NULL;
+        }
     return gold;
 }
 
 void math_gold_free(struct math_gold **gold) {
-    if (*gold) arena_clear(&(*gold)->arena);
+    if (!*gold) return;
+    arena_clear(&(*gold)->arena);
     free(*gold);
     *gold = NULL;
 }
 
-enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,
-                             const char **rule) {
+// ---- Completions -----------------------------------------------------------------------------
+
+// A gold in words, word for word.
+static bool equals_words(const struct math_gold *gold, const struct answer *answer,
+                         struct arena *arena) {
+    if (answer->n_parts != 1) return false;
+    const struct slice words = plain_words(answer->parts[0], arena);
+    for (int i = 0; i < gold->n; i++)
+        if (!gold->list[i].tree && slice_equal(gold->list[i].words, words)) return true;
+    return false;
+}
+
+static void grade(const struct math_gold *gold, const struct answer *answer, struct arena *arena,
+                  struct math_report *out) {
+    struct math_node *parts[ANSWER_MAX_BOXES];
+    struct math_budget budget = {0};
+    struct math_result result = {MATH_UNKNOWN, "unreadable", 0};
+    const enum math_read read = read_parts(answer, arena, &budget, parts);
+    if (read == MATH_OVER) {
+        result = (struct math_result){MATH_LIMIT, "budget", 0};
+    } else if (read == MATH_EMPTY) {
+        result = (struct math_result){MATH_NO_ANSWER, "", 0};
+    } else if (read == MATH_READ && gold->n_trees > 0) {
+        const int n = answer->n_parts;
+        const struct math_options *options = &gold->options;
+        const struct math_node *tree = n == 1 ? parts[0] : math_list(parts, n, arena);
+        math_equal_any(gold->tree, gold->n_trees, tree, options, &budget, arena, &result);
+        if (result.verdict > MATH_EQUAL_NUM && n > 1 && all_same(parts, n, options, &budget, arena))
+            math_equal_any(gold->tree, gold->n_trees, parts[0], options, &budget, arena, &result);
+    } else if (read == MATH_READ) {
+        result = (struct math_result){MATH_DIFFERENT, "words", 0};
+    }
+    if (result.verdict > MATH_EQUAL_NUM && equals_words(gold, answer, arena))
+        result = (struct math_result){MATH_EQUAL, "words", 0};
+    out->verdict = result.verdict;
+    out->decided = result.rule;
+    out->steps = budget.steps;
+}
+
+void math_report(const struct math_gold *gold, struct slice completion, struct math_report *out) {
     struct answer answer;
     struct arena arena = {0};
-    struct math_budget budget = {0};
-    struct math_result result = {MATH_UNKNOWN, "", 0};
-    struct math_node *node;
-    *rule = "";
-    if (!answer_select(completion, &answer)) return MATH_NO_ANSWER;
-    *rule = answer.rule;
-    switch (read_answer(&answer, &arena, &budget, &node)) {
-    case MATH_READ:
-        math_equal_any(gold->nodes, gold->n, node, &gold->options, &budget, &arena, &result);
-        break;
-    case MATH_EMPTY:
-        result.verdict = MATH_NO_ANSWER;
-        break;
-    case MATH_UNREADABLE:
-        break;
-    case MATH_OVER:
-        result.verdict = MATH_LIMIT;
-        break;
-    }
+    *out = (struct math_report){.verdict = MATH_NO_ANSWER, .found = "", .decided = ""};
+    if (!answer_select(completion, &answer)) return;
+    out->found = answer.rule;
+    const struct slice last = answer.parts[answer.n_parts - 1];
+    out->span = answer.parts[0];
+    if (last.ptr >= out->span.ptr) out->span.len = (size_t)(last.ptr + last.len - out->span.ptr);
+    if (answer.n_parts == 1 && answer.parts[0].len == 0) return;
+    grade(gold, &answer, &arena, out);
     arena_clear(&arena);
-    return result.verdict;
+}
+
+enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,
+                             const char **rule) {
+    struct math_report report;
+    math_report(gold, completion, &report);
+    *rule = report.found;
+    return report.verdict;
 }

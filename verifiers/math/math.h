@@ -106,12 +106,25 @@ void math_equal_any(const struct math_node *const *golds, int n, const struct ma
 struct math_gold;
 
 // Parses (n) golds: LaTeX or text, with or without delimiters, a box, `####`, or a whole solution.
-// Fails with a sentence when one is not understood. Freed with math_gold_free.
+// Fails with a sentence when one is not understood, but under the policy `literal`, which compares
+// such golds word for word. Freed with math_gold_free.
 struct math_gold *math_gold_parse(const struct slice *golds, int n,
                                   const struct math_options *options, struct error *err);
 void math_gold_free(struct math_gold **gold);
 
-// Grades a completion. `*rule` is how its answer was found ("box", ...), or "" .
+// What a completion was graded by.
+struct math_report {
+    enum math_verdict verdict;
+    const char *found;   // how its answer was found: "box", ...; "" where there is none
+    const char *decided; // as math_result.rule; "" where there was nothing to compare
+    struct slice span;   // of the completion, from the first part of its answer to the last
+    int64_t steps;
+};
+
+// Grades a completion.
+void math_report(const struct math_gold *gold, struct slice completion, struct math_report *out);
+
+// The same in short. `*rule` is how its answer was found ("box", ...), or "" .
 enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,
                              const char **rule);
 

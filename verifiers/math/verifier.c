@@ -10,19 +10,47 @@ enum { MAX_GOLDS = 64 };
 static const struct preset {
     const char *name;
     bool long_decimals;
-} PRESETS[] = {{"gsm8k", true}, {"math", false}, {"aime", false}};
+} PRESETS[] = {
+    {"gsm8k", true},   {"math", false}, {"math500", false},
+    {"aime", false},   {"amc", false},  {"olympiadbench", false},
+    {"minerva", true}, {"gpqa", true},  {"mmlu_pro", true},
+};
 
-static int read_options(const struct json *term, struct arena *arena, struct math_options *options,
-                        struct error *err) {
-    struct slice name;
-    *options = (struct math_options){.long_decimals = true};
-    if (json_get(term, "policy")) {
-        if (verifier_string(term, "policy", arena, &name, err)) return -1;
-        if (!slice_is(name, "value"))
-            return error_set(err, ERROR_INPUT,
-                             "\"policy\" is \"%.*s\"; this build has \"value\" only.",
-                             SLICE_ARG(name));
+// Keys that hold a word: the words that it may be, by value.
+static const char *const POLICIES[] = {"value", "literal", "simplified", NULL};
+static const char *const LISTS[] = {"any_order", "ordered", NULL};
+static const char *const PERCENT[] = {"either", "strict", NULL};
+static const char *const UNITS[] = {"optional", "required", NULL};
+static const char *const ROUNDING[] = {"allowed", "none", NULL};
+static const char *const PROOF[] = {"optional", "required", NULL};
+
+// `*out` is the place of the key's word in `words`, 0 where the key is not given.
+static int read_word(const struct json *term, const char *key, const char *const *words,
+                     struct arena *arena, int *out, struct error *err) {
+    struct slice word;
+    char list[128] = "";
+    *out = 0;
+    if (!json_get(term, key)) return 0;
+    if (verifier_string(term, key, arena, &word, err)) return -1;
+    for (size_t i = 0, n = 0; words[i]; i++) {
+        if (slice_is(word, words[i])) {
+            *out = (int)i;
+            return 0;
+        }
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s\"%s\"",
+                              i == 0         ? ""
+                              : words[i + 1] ? ", "
+                                             : " or ",
+                              words[i]);
     }
+    return error_set(err, ERROR_INPUT, "\"%s\" is \"%.*s\"; %s was expected.", key, SLICE_ARG(word),
+                     list);
+}
+
+static int read_preset(const struct json *term, struct arena *arena, struct math_options *options,
+                       struct error *err) {
+    struct slice name;
+    options->long_decimals = true;
     if (!json_get(term, "data")) return 0;
     if (verifier_string(term, "data", arena, &name, err)) return -1;
     for (size_t i = 0; i < sizeof PRESETS / sizeof *PRESETS; i++)
@@ -31,8 +59,31 @@ static int read_options(const struct json *term, struct arena *arena, struct mat
             return 0;
         }
     return error_set(err, ERROR_INPUT,
-                     "\"data\" is \"%.*s\"; \"gsm8k\", \"math\" or \"aime\" was expected.",
+                     "\"data\" is \"%.*s\"; \"gsm8k\", \"math\", \"math500\", \"aime\", "
+                     "\"amc\", \"olympiadbench\", \"minerva\", \"gpqa\" or \"mmlu_pro\" was "
+                     "expected.",
                      SLICE_ARG(name));
+}
+
+static int read_options(const struct json *term, struct arena *arena, struct math_options *options,
+                        struct error *err) {
+    int policy, lists, percent, units, rounding, proof;
+    *options = (struct math_options){0};
+    if (read_preset(term, arena, options, err) ||
+        read_word(term, "policy", POLICIES, arena, &policy, err) ||
+        read_word(term, "lists", LISTS, arena, &lists, err) ||
+        read_word(term, "percent", PERCENT, arena, &percent, err) ||
+        read_word(term, "units", UNITS, arena, &units, err) ||
+        read_word(term, "rounding", ROUNDING, arena, &rounding, err) ||
+        read_word(term, "proof", PROOF, arena, &proof, err))
+        return -1;
+    options->policy = (enum math_policy)policy;
+    options->ordered_lists = lists;
+    options->strict_percent = percent;
+    options->strict_units = units;
+    options->no_rounding = rounding;
+    options->no_points = proof;
+    return 0;
 }
 
 static int read_gold(const struct json *value, struct arena *arena, struct slice *out,
@@ -73,9 +124,9 @@ static void *parse(const struct json *term, struct arena *arena, struct error *e
 
 static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
-    const char *rule;
-    const enum math_verdict verdict = math_grade(state, sample->completion, &rule);
-    switch (verdict) {
+    struct math_report report;
+    math_report(state, sample->completion, &report);
+    switch (report.verdict) {
     case MATH_EQUAL:
     case MATH_EQUAL_NUM:
         out->value = 1;
@@ -86,14 +137,18 @@ static void grade(const void *state, const struct verifier_sample *sample,
     case MATH_UNKNOWN:
         out->status = REWARD_UNKNOWN;
         snprintf(out->detail, sizeof out->detail,
-                 "The answer (%s) was not understood or has another unit.", rule);
+                 strcmp(report.decided, "unreadable") == 0
+                     ? "The answer (%s) was not understood."
+                     : "The answer (%s) could not be decided.",
+                 report.found);
         return;
     case MATH_NO_ANSWER:
         out->status = REWARD_NO_ANSWER;
         return;
     case MATH_LIMIT:
         out->status = REWARD_LIMIT;
-        snprintf(out->detail, sizeof out->detail, "The answer (%s) is over a budget.", rule);
+        snprintf(out->detail, sizeof out->detail, "The answer (%s) is over a budget.",
+                 report.found);
         return;
     }
 }
@@ -103,7 +158,8 @@ static void free_gold(void *state) {
     math_gold_free(&gold);
 }
 
-static const char *const KEYS[] = {"gold", "policy", "data", NULL};
+static const char *const KEYS[] = {"gold",  "policy",   "data",  "lists", "percent",
+                                   "units", "rounding", "proof", NULL};
 
 const struct verifier math_verifier = {
     .name = "math", .keys = KEYS, .parse = parse, .grade = grade, .free = free_gold};
