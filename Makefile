@@ -1,5 +1,5 @@
 # make deps     install what is missing: system packages and the Python environment .venv
-# make          build/stampede
+# make          build/stampede, build/libstampede_verify.so
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
@@ -51,7 +51,8 @@ TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
 .PHONY: all deps demo test bench fuzz lint format install clean help tests fuzzers libraries FORCE
-all: $(B)/stampede
+LIBRARY := $(B)/libstampede_verify.so
+all: $(B)/stampede $(LIBRARY)
 
 help: ; @sed -n '/^# /s/^# //p;/^\.DEFAULT/q' Makefile
 
@@ -61,6 +62,14 @@ $(B)/stampede: $(OBJ)
 $(B)/obj/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+# The graders as a shared library: what verify.h and library.h declare.
+$(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
+    $(filter-out $(B)/obj/verifiers/score/%,$(OBJ))) verifiers/library.map
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) -shared -Wl,--version-script=verifiers/library.map \
+	    $(filter %.o,$^) $(LDLIBS) -o $@
+$(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
+
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
@@ -101,6 +110,7 @@ lint: ; @.ci/lint --self-test
 format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
 install: all
 	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
+	install -Dm644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libstampede_verify.so
 clean: ; rm -rf build
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))

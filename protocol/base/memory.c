@@ -95,11 +95,11 @@ void arena_reset(struct arena *arena) {
     }
     *arena = (struct arena){.blocks = kept};
     if (!kept) return;
+    kept->next = NULL;
     if (kept->size > MAX_BLOCK_BYTES) { // one large value is not worth its memory for ever
         arena_clear(arena);
         return;
     }
     memset(kept->bytes, 0, kept->used);
     kept->used = 0;
-    kept->next = NULL;
 }

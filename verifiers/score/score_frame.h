@@ -11,6 +11,7 @@
 enum {
     SCORE_BATCH_BYTES = 256 << 10, // of records, but at least one
     SCORE_BATCH_RECORDS = 4096,
+    SCORE_SLOW_BATCH_RECORDS = 64, // where programs grade, which may take seconds
     // Descriptors of a worker besides its stdin, stdout and stderr.
     SCORE_PAGE_FD = 3,
     SCORE_GOLDS_INDEX_FD = 4,

@@ -81,8 +81,10 @@ static void submit(struct run *r) {
     score_workers_submit(r->workers, b);
 }
 
-static bool is_full(const struct score_batch *b) {
-    return b && (b->records.len >= SCORE_BATCH_BYTES || b->n_records >= SCORE_BATCH_RECORDS);
+static bool is_full(const struct run *r) {
+    const struct score_batch *b = r->building;
+    uint32_t most = r->options->n_externals ? SCORE_SLOW_BATCH_RECORDS : SCORE_BATCH_RECORDS;
+    return b && (b->records.len >= SCORE_BATCH_BYTES || b->n_records >= most);
 }
 
 static void take_line(struct run *r, const struct score_line *line) {
@@ -105,7 +107,7 @@ static void take_line(struct run *r, const struct score_line *line) {
 static void fill(struct run *r, bool readable) {
     struct score_line line;
     for (int reads = 0; r->n_window + 1 < r->max_window && score_workers_hungry(r->workers);) {
-        if (is_full(r->building)) {
+        if (is_full(r)) {
             submit(r);
         } else if (score_source_line(r->source, &line)) {
             take_line(r, &line);

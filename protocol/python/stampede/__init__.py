@@ -10,13 +10,14 @@ from .errors import (AddressError, ClosedError, LaunchError, StampedeError, Weig
                      WireError)
 from .launch import Worker, launch
 from .rewards import exact, math, regex_format, term
+from .scoring import LibraryError, equal, extract, score
 from .tensors import to_tensors
 from .trainer import Trainer
 from .types import Group, Prompt, Sampling
 
 __version__ = "0.1.0"
 __all__ = [
-    "AddressError", "ClosedError", "Group", "LaunchError", "Prompt", "Sampling", "StampedeError",
-    "Trainer", "WeightUpdateError", "WireError", "Worker", "exact", "launch", "math",
-    "regex_format", "term", "to_tensors",
+    "AddressError", "ClosedError", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
+    "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "equal", "exact",
+    "extract", "launch", "math", "regex_format", "score", "term", "to_tensors",
 ]

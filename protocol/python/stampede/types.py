@@ -127,6 +127,28 @@ class Group:
         # (n_prompt + n_tokens - 1, moe_layers, k) uint8 or uint16, where asked for
         self.routed_experts: List[Optional[np.ndarray]] = [None] * n
 
+    @property
+    def mean(self) -> float:
+        """Of the rewards that have a value; NaN if none has."""
+        known = self.rewards[~np.isnan(self.rewards)]
+        return float(known.mean()) if known.size else float("nan")
+
+    @property
+    def std(self) -> float:
+        """The population's standard deviation of the rewards that have a value; NaN if none has.
+
+        GRPO divides by the sample's (n - 1): multiply by sqrt(k / (k - 1)) for that, where k
+        rewards have a value.
+        """
+        known = self.rewards[~np.isnan(self.rewards)]
+        return float(known.std()) if known.size else float("nan")
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether all rewards that have a value are the same: such a group has no advantage."""
+        known = self.rewards[~np.isnan(self.rewards)]
+        return bool((known == known[:1]).all())
+
     def __repr__(self) -> str:
         return (f"Group(id={self.id!r}, index={self.index}, n={self.n}, "
                 f"rewards={self.rewards.tolist()})")

@@ -1,0 +1,170 @@
+"""The graders without a worker or a socket: libstampede_verify.so through ctypes.
+
+ctypes lets go of the GIL for each call, so that threads grade side by side.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import os
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
+
+from .errors import StampedeError
+from .types import Reward, compact_json
+
+_MESSAGE_BYTES = 1024
+_NAME = "libstampede_verify.so"
+
+
+class LibraryError(StampedeError):
+    """libstampede_verify.so is missing, or no library of ours."""
+
+
+def _places() -> Iterator[Path]:
+    """STAMPEDE_LIBRARY, beside STAMPEDE_BIN, build/ of the checkout, the prefix."""
+    if "STAMPEDE_LIBRARY" in os.environ:
+        yield Path(os.environ["STAMPEDE_LIBRARY"])
+        return
+    if "STAMPEDE_BIN" in os.environ:
+        folder = Path(os.environ["STAMPEDE_BIN"]).resolve().parent
+        yield folder / _NAME
+        yield folder.parent / "lib" / _NAME
+    yield Path(__file__).resolve().parents[3] / "build" / _NAME
+    for prefix in (sys.prefix, "/usr/local", "/usr"):
+        yield Path(prefix) / "lib" / _NAME
+
+
+@lru_cache(maxsize=None)
+def _library() -> ctypes.CDLL:
+    path = next((p for p in _places() if p.exists()), None)
+    if path is None:
+        raise LibraryError(f"No {_NAME}: set STAMPEDE_LIBRARY, or run make in the checkout.")
+    try:
+        lib = ctypes.CDLL(str(path))
+        text, size = ctypes.c_char_p, ctypes.c_size_t
+        texts, sizes = ctypes.POINTER(text), ctypes.POINTER(size)
+        lib.stampede_score.restype = ctypes.c_void_p
+        lib.stampede_score.argtypes = [texts, sizes, size, texts, sizes, size,
+                                       ctypes.POINTER(ctypes.c_int64), sizes]
+        lib.stampede_equal.argtypes = [text, size, text, size, text, text]
+        lib.stampede_extract.restype = ctypes.c_void_p
+        lib.stampede_extract.argtypes = [text, size, sizes]
+        lib.stampede_free.argtypes = [ctypes.c_void_p]
+        lib.stampede_free.restype = None
+    except (OSError, AttributeError) as e:
+        raise LibraryError(f"{path} cannot be used: {e}.") from e
+    return lib
+
+
+def _bytes(text: Any, what: str) -> bytes:
+    if not isinstance(text, str):
+        raise TypeError(f"{what} is {type(text).__name__}, expected a str.")
+    return text.encode("utf-8", "replace")
+
+
+def _take(lib: ctypes.CDLL, memory: Optional[int], size: int) -> str:
+    try:
+        return ctypes.string_at(memory, size).decode("utf-8")
+    finally:
+        lib.stampede_free(memory)
+
+
+def _is_reward(value: Any) -> bool:
+    """A term, a list of terms, or {"terms": [...]}: one reward and not one for each."""
+    if isinstance(value, Mapping):
+        return True
+    return isinstance(value, (list, tuple)) and len(value) > 0 and \
+        all(isinstance(term, Mapping) and "terms" not in term for term in value)
+
+
+def _reward_json(reward: Any) -> bytes:
+    if isinstance(reward, Mapping):
+        reward = dict(reward) if "terms" in reward else [dict(reward)]
+    elif isinstance(reward, Iterable) and not isinstance(reward, (str, bytes)):
+        reward = [dict(term) for term in reward]
+    else:
+        raise TypeError(f"A reward is {type(reward).__name__}, expected a list of terms.")
+    return compact_json(reward).encode()
+
+
+def _rewards(rewards: Any, n: int) -> List[bytes]:
+    if not _is_reward(rewards):
+        each = [_reward_json(reward) for reward in rewards]
+        if len(each) != n:
+            raise ValueError(f"{len(each)} rewards are given, expected one for all or one for "
+                             f"each of the {n} completions.")
+        return each
+    terms = [] if isinstance(rewards, Mapping) else rewards
+    names = {(term.get("verifier"), term.get("name")) for term in terms}
+    if len(terms) == n > 1 and len(names) == 1:
+        raise ValueError("rewards is a list of terms, which is one reward; for one reward for each "
+                         "completion write a list of lists: [[term] for term in terms].")
+    return [_reward_json(rewards)]
+
+
+def _array(values: Sequence[bytes]) -> Any:
+    return (ctypes.c_char_p * len(values))(*values), \
+        (ctypes.c_size_t * len(values))(*map(len, values))
+
+
+def _nan(value: Optional[float]) -> float:
+    return math.nan if value is None else value
+
+
+def score(completions: Iterable[str], rewards: Union[Reward, Iterable[Reward]],
+          n_tokens: Optional[Iterable[int]] = None) -> List[Dict[str, Any]]:
+    """Grades texts (a list, a numpy array, a pandas Series).
+
+    `rewards` is one reward for all, or a list (array, Series) with one for each. Each result is
+    {"value", "status", "terms"}; a value that does not exist is NaN. A reward that is wrong gives
+    the status bad_spec and a sentence as "error". `n_tokens` is what the verifier `length` needs.
+    """
+    if isinstance(completions, str):
+        raise TypeError("completions is a str, expected a list of them.")
+    texts = [_bytes(text, "A completion") for text in completions]
+    specs = _rewards(rewards, len(texts))
+    tokens = None
+    if n_tokens is not None:
+        counts = [int(count) for count in n_tokens]
+        if len(counts) != len(texts):
+            raise ValueError(f"{len(counts)} n_tokens are given, expected {len(texts)}.")
+        tokens = (ctypes.c_int64 * len(counts))(*counts)
+    lib, size = _library(), ctypes.c_size_t()
+    memory = lib.stampede_score(*_array(texts), len(texts), *_array(specs), len(specs), tokens,
+                                ctypes.byref(size))
+    results: List[Dict[str, Any]] = json.loads(_take(lib, memory, size.value))
+    for result in results:
+        result["value"] = _nan(result["value"])
+        for term in result["terms"]:
+            term["value"] = _nan(term["value"])
+    return results
+
+
+def equal(gold: Any, answer: Optional[str], policy: str = "value") -> bool:
+    """Whether a mathematical answer equals a gold (LaTeX or text); no answer (None) does not.
+
+    Not decided is not equal. Raises StampedeError when the gold is not understood.
+    """
+    if isinstance(gold, (int, float)):
+        gold = str(gold)
+    if answer is None:
+        return False
+    left, right = _bytes(gold, "gold"), _bytes(answer, "answer")
+    message = ctypes.create_string_buffer(_MESSAGE_BYTES)
+    result = _library().stampede_equal(left, len(left), right, len(right),
+                                       _bytes(policy, "policy"), message)
+    if result < 0:
+        raise StampedeError(message.value.decode("utf-8", "replace"))
+    return bool(result)
+
+
+def extract(text: str) -> Optional[str]:
+    """The part of a completion that is its mathematical answer, or None."""
+    raw, lib, size = _bytes(text, "text"), _library(), ctypes.c_size_t()
+    memory = lib.stampede_extract(raw, len(raw), ctypes.byref(size))
+    return None if memory is None else _take(lib, memory, size.value)

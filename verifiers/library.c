@@ -1,0 +1,101 @@
+#include "verifiers/library.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "protocol/base/json.h"
+#include "verifiers/math/answer.h"
+#include "verifiers/math/math.h"
+#include "verifiers/verify.h"
+
+// The reward of completion i, or of all; the one before is used again when it is the same text.
+static struct reward_spec *get_spec(struct reward_spec **last, struct slice json,
+                                    struct error *err) {
+    if (*last && slice_equal(reward_spec_json(*last), json)) return *last;
+    reward_spec_free(last);
+    return *last = reward_spec_parse(json, NULL, 0, err);
+}
+
+char *stampede_score(const char *const *completions, const size_t *lens, size_t n,
+                     const char *const *rewards, const size_t *reward_lens, size_t n_rewards,
+                     const int64_t *n_tokens, size_t *out_len) {
+    struct buffer out = {0};
+    struct reward_spec *spec = NULL;
+    struct error err = {0};
+    buffer_add_text(&out, "[");
+    for (size_t i = 0; i < n; i++) {
+        const size_t r = n_rewards == n ? i : 0;
+        const struct verifier_sample sample = {.completion = {completions[i], lens[i]},
+                                               .n_tokens = n_tokens ? n_tokens[i] : -1};
+        if (i) buffer_add_text(&out, ",");
+        if (get_spec(&spec, (struct slice){rewards[r], reward_lens[r]}, &err)) {
+            struct reward *reward = reward_grade(spec, &sample);
+            reward_to_json(reward, &out);
+            reward_free(&reward);
+        } else {
+            buffer_add_text(&out,
+                            "{\"value\":null,\"status\":\"bad_spec\",\"terms\":[],\"error\":");
+            json_add_string(&out, slice_of(err.text));
+            buffer_add_text(&out, "}");
+        }
+    }
+    buffer_add_text(&out, "]");
+    reward_spec_free(&spec);
+    *out_len = out.len;
+    return out.ptr;
+}
+
+static int read_policy(const char *name, enum math_policy *out) {
+    static const char *const NAMES[] = {
+        [MATH_VALUE] = "value", [MATH_LITERAL] = "literal", [MATH_SIMPLIFIED] = "simplified"};
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
+        if (strcmp(name, NAMES[i]) == 0) {
+            *out = (enum math_policy)i;
+            return 0;
+        }
+    return -1;
+}
+
+int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
+                   const char *policy, char *message) {
+    struct math_options options = {.long_decimals = true};
+    struct math_budget budget = {0};
+    struct arena arena = {0};
+    struct math_node *left, *right;
+    struct math_result result;
+    const struct slice text = {gold, gold_len};
+    int equal = 0;
+    if (read_policy(policy, &options.policy)) {
+        snprintf(message, STAMPEDE_MESSAGE_BYTES,
+                 "The policy is '%s'; value, literal or simplified was expected.", policy);
+        return -1;
+    }
+    if (math_parse(text, false, &arena, &budget, &left, NULL) != MATH_READ) {
+        snprintf(message, STAMPEDE_MESSAGE_BYTES, "The gold \"%.*s\" is not understood.",
+                 SLICE_ARG(text));
+        equal = -1;
+    } else if (math_parse((struct slice){answer, answer_len}, false, &arena, &budget, &right,
+                          NULL) == MATH_READ) {
+        math_equal(left, right, &options, &budget, &arena, &result);
+        equal = result.verdict == MATH_EQUAL || result.verdict == MATH_EQUAL_NUM;
+    }
+    arena_clear(&arena);
+    return equal;
+}
+
+char *stampede_extract(const char *text, size_t len, size_t *out_len) {
+    struct answer answer;
+    struct buffer out = {0};
+    if (!answer_select((struct slice){text, len}, &answer)) return NULL;
+    for (int i = 0; i < answer.n_parts; i++) {
+        if (i) buffer_add_text(&out, ", ");
+        buffer_add_slice(&out, answer.parts[i]);
+    }
+    buffer_add(&out, "", 1);
+    *out_len = out.len - 1;
+    return out.ptr;
+}
+
+void stampede_free(void *memory) {
+    free(memory);
+}
