@@ -260,6 +260,17 @@ static bool is_many(const struct math_node *node) {
            (node->kind == MATH_BRACKETS && !node->open[0] && !node->open[1]);
 }
 
+// x + 11 or 11 + x: one answer in several forms, right when each of them is.
+static enum math_verdict repeated(struct comparison_context *c, const struct math_node *gold,
+                                  const struct math_node *answer) {
+    enum math_verdict all = MATH_EQUAL;
+    if (answer->n > 1 && !(answer->kind == MATH_LIST && (answer->op & TREE_OR)))
+        return equal_said(c, "count", MATH_DIFFERENT);
+    for (int i = 0; i < answer->n && all != MATH_DIFFERENT; i++)
+        all = equal_worst(all, equal_nodes(c, gold, answer->kids[i]));
+    return all;
+}
+
 enum math_verdict equal_collections(struct comparison_context *c, const struct math_node *gold,
                                     const struct math_node *answer) {
     if (gold->kind == MATH_MATRIX && answer->kind == MATH_MATRIX) {
@@ -272,9 +283,9 @@ enum math_verdict equal_collections(struct comparison_context *c, const struct m
         return in_order(c, gold, answer);
     if (gold->kind == MATH_RATIO && answer->kind == MATH_RATIO) return ratios(c, gold, answer);
     if (gold->kind == MATH_TIME || answer->kind == MATH_TIME) return times(c, gold, answer);
-    if (gold->kind == MATH_RATIO && gold->n == 2 && tree_is_scalar(answer) && !is_clock(gold))
+    if (gold->kind == MATH_RATIO && gold->n == 2 && tree_is_scalar(answer))
         return equal_scalars(c, as_quotient(c, gold), answer);
-    if (answer->kind == MATH_RATIO && answer->n == 2 && tree_is_scalar(gold) && !is_clock(answer))
+    if (answer->kind == MATH_RATIO && answer->n == 2 && tree_is_scalar(gold))
         return equal_scalars(c, gold, as_quotient(c, answer));
     if (gold->kind == MATH_TUPLE && (answer->kind == MATH_TUPLE || is_many(answer)) &&
         answer->kind != MATH_BRACKETS)
@@ -283,7 +294,6 @@ enum math_verdict equal_collections(struct comparison_context *c, const struct m
     if (is_many(gold) && answer->kind == MATH_TUPLE && gold->kind != MATH_BRACKETS)
         return in_order(c, gold, answer);
     if (is_many(gold) && gold->n == 1) return equal_nodes(c, gold->kids[0], answer);
-    if (is_many(answer) && answer->n == 1) return equal_nodes(c, gold, answer->kids[0]);
-    if (is_many(answer)) return equal_said(c, "count", MATH_DIFFERENT);
+    if (is_many(answer) && answer->n > 0) return repeated(c, gold, answer);
     return equal_said(c, "form", MATH_DIFFERENT);
 }

@@ -169,7 +169,7 @@ static enum exact prove(const struct math_node *a, const struct math_node *b, st
         return EXACT_UNKNOWN;
     ca_ctx_init(ctx);
     ctx->options[CA_OPT_PREC_LIMIT] = 1024;
-    ctx->options[CA_OPT_QQBAR_DEG_LIMIT] = 32;
+    ctx->options[CA_OPT_QQBAR_DEG_LIMIT] = 60;
     ctx->options[CA_OPT_LLL_PREC] = 96;
     ctx->options[CA_OPT_POW_LIMIT] = 16;
     ctx->options[CA_OPT_SMOOTH_LIMIT] = 32;

@@ -32,7 +32,7 @@ static void quotient_clear(struct quotient *q, struct field *f) {
 // a = a * b within the budget.
 static bool multiply(fmpz_mpoly_t a, const fmpz_mpoly_t b, struct field *f) {
     const slong n = fmpz_mpoly_length(a, f->ctx), m = fmpz_mpoly_length(b, f->ctx);
-    if (n * m > 200L * MAX_TERMS || !calc_spend(f->c, 1 + n * m / 16)) return false;
+    if (n * m > 50L * MAX_TERMS || !calc_spend(f->c, 1 + n * m / 8)) return false;
     if (fmpz_mpoly_max_bits(a) > 8192 || fmpz_mpoly_max_bits(a) < -8192) return false;
     fmpz_mpoly_mul(a, a, b, f->ctx);
     return fmpz_mpoly_length(a, f->ctx) <= MAX_TERMS;

@@ -448,16 +448,35 @@ static struct math_node *attempt(struct parser *p, bool eager_bars,
     return NULL;
 }
 
-// Without the marks of bold and of code around it.
-static struct slice without_marks(struct slice text) {
-    while (text.len && strchr("*`_ \n\t", text.ptr[0]) && text.ptr[0]) {
+static struct slice trimmed(struct slice text) {
+    while (text.len && strchr(" \n\t\r", text.ptr[0]) && text.ptr[0]) {
         text.ptr++;
         text.len--;
     }
-    while (text.len && strchr("*` \n\t", text.ptr[text.len - 1]) && text.ptr[text.len - 1] &&
+    while (text.len && strchr(" \n\t\r", text.ptr[text.len - 1]) && text.ptr[text.len - 1] &&
            !(text.len > 1 && text.ptr[text.len - 2] == '\\'))
         text.len--;
     return text;
+}
+
+// Without the marks of bold and of code around it: **42**, `42`, and half of **42.
+static struct slice without_marks(struct slice text) {
+    for (;;) {
+        text = trimmed(text);
+        const bool before = text.len > 2 && memcmp(text.ptr, "**", 2) == 0;
+        const bool behind = text.len > 2 && memcmp(text.ptr + text.len - 2, "**", 2) == 0;
+        const char first = text.len > 2 ? text.ptr[0] : 'x';
+        if (before || behind) {
+            text.ptr += before ? 2 : 0;
+            text.len -= before && behind && text.len > 3 ? 4 : 2;
+        } else if ((first == '*' || first == '_' || first == '`') &&
+                   text.ptr[text.len - 1] == first) {
+            text.ptr++;
+            text.len -= 2;
+        } else {
+            return text;
+        }
+    }
 }
 
 enum math_read math_parse(struct slice text, bool prose, struct arena *arena,

@@ -69,30 +69,140 @@ static const struct row {
 };
 
 // Currencies without a rate of exchange, and things that are counted; singular and plural agree.
-static const char *const COUNTED[] = {
-    "euro",        "sterling",    "yen",      "rupee",     "yuan",        "peso",
-    "point",       "student",     "person",   "people",    "child",       "children",
-    "man",         "men",         "woman",    "women",     "boy",         "girl",
-    "way",         "integer",     "number",   "digit",     "edge",        "side",
-    "vertex",      "vertices",    "face",     "multiple",  "meal",        "teacher",
-    "ticket",      "apple",       "orange",   "banana",    "egg",         "cookie",
-    "cake",        "book",        "page",     "car",       "coin",        "marble",
-    "ball",        "box",         "bag",      "card",      "game",        "time",
-    "pair",        "piece",       "slice",    "tile",      "tree",        "flower",
-    "dog",         "cat",         "fish",     "bird",      "cow",         "chicken",
-    "horse",       "sheep",       "toy",      "pencil",    "pen",         "friend",
-    "team",        "player",      "member",   "worker",    "employee",    "customer",
-    "triangle",    "square",      "circle",   "rectangle", "cube",        "solution",
-    "value",       "element",     "subset",   "path",      "step",        "term",
-    "factor",      "divisor",     "prime",    "root",      "word",        "letter",
-    "question",    "problem",     "answer",   "test",      "room",        "house",
-    "bottle",      "glass",       "shirt",    "shoe",      "mile",        "trip",
-    "block",       "row",         "column",   "seat",      "chair",       "table",
-    "stamp",       "sticker",     "flight",   "bus",       "arrangement", "combination",
-    "permutation", "possibility", "outcome",  "case",      "pizza",       "bead",
-    "rose",        "plant",       "cup",      "bushel",    "carton",      "crayon",
-    "candy",       "revolution",  "rotation", "calorie",   "vote",        "percentage point",
-    "truck",       "guest",       "adult"};
+static const char *const COUNTED[] = {"euro",
+                                      "sterling",
+                                      "yen",
+                                      "rupee",
+                                      "yuan",
+                                      "peso",
+                                      "point",
+                                      "student",
+                                      "person",
+                                      "people",
+                                      "child",
+                                      "children",
+                                      "man",
+                                      "men",
+                                      "woman",
+                                      "women",
+                                      "boy",
+                                      "girl",
+                                      "way",
+                                      "integer",
+                                      "number",
+                                      "digit",
+                                      "edge",
+                                      "side",
+                                      "vertex",
+                                      "vertices",
+                                      "face",
+                                      "multiple",
+                                      "meal",
+                                      "teacher",
+                                      "ticket",
+                                      "apple",
+                                      "orange",
+                                      "banana",
+                                      "egg",
+                                      "cookie",
+                                      "cake",
+                                      "book",
+                                      "page",
+                                      "car",
+                                      "coin",
+                                      "marble",
+                                      "ball",
+                                      "box",
+                                      "bag",
+                                      "card",
+                                      "game",
+                                      "pair",
+                                      "piece",
+                                      "slice",
+                                      "tile",
+                                      "tree",
+                                      "flower",
+                                      "dog",
+                                      "cat",
+                                      "fish",
+                                      "bird",
+                                      "cow",
+                                      "chicken",
+                                      "horse",
+                                      "sheep",
+                                      "toy",
+                                      "pencil",
+                                      "pen",
+                                      "friend",
+                                      "team",
+                                      "player",
+                                      "member",
+                                      "worker",
+                                      "employee",
+                                      "customer",
+                                      "triangle",
+                                      "square",
+                                      "circle",
+                                      "rectangle",
+                                      "cube",
+                                      "solution",
+                                      "value",
+                                      "element",
+                                      "subset",
+                                      "path",
+                                      "step",
+                                      "term",
+                                      "factor",
+                                      "divisor",
+                                      "prime",
+                                      "root",
+                                      "word",
+                                      "letter",
+                                      "question",
+                                      "problem",
+                                      "answer",
+                                      "test",
+                                      "room",
+                                      "house",
+                                      "bottle",
+                                      "glass",
+                                      "shirt",
+                                      "shoe",
+                                      "mile",
+                                      "trip",
+                                      "block",
+                                      "row",
+                                      "column",
+                                      "seat",
+                                      "chair",
+                                      "table",
+                                      "stamp",
+                                      "sticker",
+                                      "flight",
+                                      "bus",
+                                      "arrangement",
+                                      "combination",
+                                      "permutation",
+                                      "possibility",
+                                      "outcome",
+                                      "case",
+                                      "pizza",
+                                      "bead",
+                                      "rose",
+                                      "plant",
+                                      "cup",
+                                      "bushel",
+                                      "carton",
+                                      "crayon",
+                                      "candy",
+                                      "revolution",
+                                      "rotation",
+                                      "calorie",
+                                      "vote",
+                                      "percentage point",
+                                      "truck",
+                                      "guest",
+                                      "adult"};
 
 static bool is_word(const struct token *t, const char *word) {
     return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
@@ -249,6 +359,25 @@ static struct math_node *quantity(struct parser *p, struct math_node *value,
     return node;
 }
 
+// "million" behind a value, inside its currency where it has one. NULL: none is there.
+static struct math_node *multiplier(struct parser *p, struct math_node *value) {
+    static const struct {
+        const char *word;
+        long value;
+    } WORDS[] = {{"hundred", 100},        {"thousand", 1000},          {"million", 1000000},
+                 {"billion", 1000000000}, {"trillion", 1000000000000}, {"dozen", 12}};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if (!is_word(parse_peek(p), WORDS[i].word)) continue;
+        const bool money = value->kind == MATH_QUANTITY;
+        parse_next(p);
+        struct math_node *const pair[] = {money ? value->kids[0] : value,
+                                          tree_number(WORDS[i].value, p->arena)};
+        struct math_node *product = parse_node(p, MATH_MUL, 0, 2, pair);
+        return product && money ? quantity(p, product, value->unit) : product;
+    }
+    return NULL;
+}
+
 // A group of \text{} or \mathrm{} behind a value.
 static struct math_node *text_unit(struct parser *p, struct math_node *value) {
     struct math_unit unit = {.num = 1, .den = 1};
@@ -269,6 +398,12 @@ static struct math_node *text_unit(struct parser *p, struct math_node *value) {
         parse_next(p);
         return parse_node(p, percent ? MATH_PERCENT : MATH_DEGREE, 0, 1, &value);
     }
+    struct math_node *bigger = multiplier(p, value);
+    if (bigger && p->at == end) {
+        parse_next(p);
+        return bigger;
+    }
+    if (bigger && value->kind != MATH_QUANTITY) value = bigger;
     bool known = several(p, true, &unit);
     if (known) parse_take(p, '.');
     if (known && p->at == end) {
@@ -288,30 +423,15 @@ static struct math_node *text_unit(struct parser *p, struct math_node *value) {
         }
         if (known) return quantity(p, value, &unit);
     }
-    if (!is_plain_words(p, start + 2, end)) {
+    if (bigger || !is_plain_words(p, start + 2, end)) {
         p->at = start;
-        return value;
+        return NULL;
     }
     unit = (struct math_unit){.num = 1, .den = 1, .name = unit.name, .unknown = true};
     unit.counted = hash_word(parse_plain(p, raw));
     p->at = end;
     parse_next(p);
     return quantity(p, value, &unit);
-}
-
-static struct math_node *multiplier(struct parser *p, struct math_node *value) {
-    static const struct {
-        const char *word;
-        long value;
-    } WORDS[] = {{"hundred", 100},        {"thousand", 1000},          {"million", 1000000},
-                 {"billion", 1000000000}, {"trillion", 1000000000000}, {"dozen", 12}};
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (is_word(parse_peek(p), WORDS[i].word)) {
-            parse_next(p);
-            struct math_node *const pair[] = {value, tree_number(WORDS[i].value, p->arena)};
-            return parse_node(p, MATH_MUL, 0, 2, pair);
-        }
-    return NULL;
 }
 
 static bool is_named_degree(const struct token *t) {

@@ -297,6 +297,13 @@ static void word(struct lexer *l, size_t start) {
     t->op = known.op;
 }
 
+// x != 3; but 3!=6 is a factorial, whose mark has no space before it.
+static bool is_unequal(const struct lexer *l) {
+    if (peek(l, 0) != '!' || peek(l, 1) != '=') return false;
+    const char before = l->at > 0 ? l->text.ptr[l->at - 1] : ' ';
+    return !isdigit((unsigned char)before) && before != ')' && before != '}';
+}
+
 static bool one(struct lexer *l) {
     const size_t start = l->at;
     const char c = peek(l, 0);
@@ -318,7 +325,7 @@ static bool one(struct lexer *l) {
         push(l, TOKEN_CURRENCY, slice_of("dollar"), start);
     } else if (c == '$') {
         l->at++;
-    } else if (c == '=' || c == '<' || c == '>' || (c == '!' && peek(l, 1) == '=') ||
+    } else if (c == '=' || c == '<' || c == '>' || is_unequal(l) ||
                (c == '-' && peek(l, 1) == '>')) {
         relation(l);
     } else if (c == '.' && peek(l, 1) == '.' && peek(l, 2) == '.') {

@@ -101,7 +101,11 @@ struct math_node *tree_number(long value, struct arena *arena) {
 }
 
 struct math_node *math_list(struct math_node *const *items, int n, struct arena *arena) {
-    return n == 1 ? items[0] : tree_list(MATH_LIST, items, n, arena);
+    if (n == 1) return items[0];
+    struct math_node *list = tree_list(MATH_LIST, items, n, arena);
+    list->op = TREE_OR;
+    tree_seal(list);
+    return list;
 }
 
 static const char *const KINDS[] = {
