@@ -3,6 +3,7 @@
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
+# make verify-report  the verifiers on the public test data, with every disagreement
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
@@ -50,7 +51,7 @@ TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
-.PHONY: all deps demo test bench fuzz lint format install clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench verify-report fuzz lint format install clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -98,6 +99,9 @@ test: deps
 	@.ci/tests $(B)
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
+
+verify-report: $(addprefix $(B)/tests/tools/,math_equal math_grade constraints)
+	@$(PY) tests/tools/verify_report.py $(B)
 
 # Fuzz targets need clang's libFuzzer, and every object built again for it.
 fuzz:

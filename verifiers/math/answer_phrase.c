@@ -95,7 +95,8 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
         const char c = text.ptr[i];
         const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0;
         if (c == ':' || equals) {
-            i = skip_filler(text, i + 1);
+            do i = skip_filler(text, i + 1); // "**Answer:** 5"
+            while (i < text.len && answer_is_one_of("*}", text.ptr[i]));
             return skip_lines(text, i);
         }
         if (c == ' ')
@@ -153,9 +154,18 @@ static bool are_answer_words(struct slice value) {
     return value.len > 0 && value.len <= MAX_WORDS && isalpha((unsigned char)value.ptr[0]);
 }
 
+// Whether `s` closes more braces than it opens: {"answer": 5}.
+static bool is_unbalanced(struct slice s) {
+    int depth = 0;
+    for (size_t i = 0; i < s.len; i++) depth += (s.ptr[i] == '{') - (s.ptr[i] == '}');
+    return depth < 0;
+}
+
 // Emphasis and quotes that end with the value: the opening ones were skipped with the filler or
 // stand in front of the phrase.
 static struct slice unwrap(struct slice value) {
+    while (value.len && value.ptr[value.len - 1] == '}' && is_unbalanced(value))
+        value = answer_trim(answer_cut(value, 0, value.len - 1));
     while (value.len > 1 && answer_is_one_of("*_`", value.ptr[0]))
         value = answer_trim(answer_cut(value, 1, value.len));
     while (value.len && answer_is_one_of("*_`", value.ptr[value.len - 1]))
@@ -243,7 +253,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     if (option)
         from = skip_filler(text, at + 2);
     else if (answer_starts(text, at, "answer") &&
-             (at == 0 || !isalnum((unsigned char)text.ptr[at - 1])))
+             (at == 0 || !(isalnum((unsigned char)text.ptr[at - 1]) ||
+                           answer_is_one_of("<\\/", text.ptr[at - 1]))))
         from = phrase_value(text, at + 6, titled);
     if (from == SIZE_MAX || from >= text.len) return SIZE_MAX;
     const size_t to = option ? answer_line_end(text, from) : value_end(text, from);

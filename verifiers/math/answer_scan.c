@@ -56,7 +56,7 @@ bool answer_ends_sentence(struct slice text, size_t at) {
                (answer_starts(text, at, "。") || answer_starts(text, at, "？"));
     if (at > 0 && text.ptr[at - 1] == '\\') return false; // \! is a space
     size_t i = at + 1;
-    while (i < text.len && answer_is_one_of("*\"')$_`]}", text.ptr[i])) i++;
+    while (i < text.len && answer_is_one_of("*\"')$_`", text.ptr[i])) i++;
     if (i + 1 < text.len && text.ptr[i] == '\\' && answer_is_one_of(")]", text.ptr[i + 1])) i += 2;
     return i == text.len || answer_is_space(text.ptr[i]) || answer_starts(text, i, "”");
 }
