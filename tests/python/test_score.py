@@ -455,7 +455,8 @@ def test_map_overlays(tmp_path: Path) -> None:
 
 def test_golds_are_checked(tmp_path: Path) -> None:
     for rows, word in (([{"id": 1, "gold": 1}, {"id": "1", "gold": 2}], "line 1"),
-                       ([{"id": 1}], "gold"), (["{"], "JSON"), ([{"gold": 1}], "custom_id"), ([], "no rows")):
+                       ([{"id": 1}], "gold"), (["{"], "JSON"), ([{"gold": 1}], "custom_id"),
+                       ([], "no rows")):
         golds = write(tmp_path / "golds", rows)
         status, _, _, stderr = score(tmp_path, native(2), "--verifier", "math", "--golds", golds)
         assert status == 3 and word in stderr
@@ -489,7 +490,7 @@ def test_pass_at_k_and_majority(tmp_path: Path) -> None:
     summary = score(tmp_path, lines, "--verifier", "math")[2]
     shares = [2, 1, 4, 2]
     assert summary["pass_at"]["1"] == pytest.approx(sum(shares) / 16)
-    assert summary["pass_at"]["2"] == pytest.approx(((1 - 1 / 6) + (1 - 3 / 6) + 1 + (1 - 1 / 6)) / 4)
+    assert summary["pass_at"]["2"] == pytest.approx((5 / 6 + 3 / 6 + 1 + 5 / 6) / 4)
     assert summary["pass_at"]["4"] == 1.0
     assert summary["majority"] == pytest.approx((1 + 0 + 1 + 0.5) / 4)
     assert summary["mean_low"] < summary["mean"] < summary["mean_high"]
