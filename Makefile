@@ -51,7 +51,8 @@ TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
-.PHONY: all deps demo test bench verify-report fuzz lint format install clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench verify-report fuzz lint format install clean help tests fuzzers \
+    libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
