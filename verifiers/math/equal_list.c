@@ -283,6 +283,9 @@ enum math_verdict equal_collections(struct comparison_context *c, const struct m
         return in_order(c, gold, answer);
     if (gold->kind == MATH_RATIO && answer->kind == MATH_RATIO) return ratios(c, gold, answer);
     if (gold->kind == MATH_TIME || answer->kind == MATH_TIME) return times(c, gold, answer);
+    const struct math_node *ratio = gold->kind == MATH_RATIO ? gold : answer;
+    if (ratio->kind == MATH_RATIO && tree_is_integer(ratio->kids[1], 0))
+        return equal_said(c, "ratio", MATH_DIFFERENT);
     if (gold->kind == MATH_RATIO && gold->n == 2 && tree_is_scalar(answer))
         return equal_scalars(c, as_quotient(c, gold), answer);
     if (answer->kind == MATH_RATIO && answer->n == 2 && tree_is_scalar(gold))

@@ -1,7 +1,5 @@
 #include "verifiers/math/parse.h"
 
-#include <strings.h>
-
 // A growing list of nodes.
 struct nodes {
     struct math_node **list;
@@ -46,23 +44,18 @@ void parse_leave(struct parser *p) {
     p->depth--;
 }
 
-static bool is_word(const struct token *t, const char *word) {
-    return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
-           strncasecmp(t->text.ptr, word, t->text.len) == 0;
-}
-
 // How many tokens the separator at the parser takes; 0: there is none.
 static int separator_tokens(const struct parser *p) {
     const struct token *t = parse_peek(p);
     if (p->inside) return 0;
     if (t->kind == TOKEN_CHAR && (t->c == ',' || t->c == ';')) return 1;
     if (t->kind == TOKEN_CHAR && t->c == '&' && t->op) return 1;
-    if (is_word(t, "and") || is_word(t, "or")) return 1;
+    if (parse_is_word(t, "and") || parse_is_word(t, "or")) return 1;
     if (t->kind != TOKEN_FONT || t[1].kind != TOKEN_CHAR || t[1].c != '{') return 0;
     bool any = false; // \text{ and }, \text{, or }
     for (int i = 2; p->at + i < p->at + 6; i++) {
         if (t[i].kind == TOKEN_CHAR && t[i].c == '}') return any ? i + 1 : 0;
-        if (is_word(&t[i], "and") || is_word(&t[i], "or"))
+        if (parse_is_word(&t[i], "and") || parse_is_word(&t[i], "or"))
             any = true;
         else if (!(t[i].kind == TOKEN_CHAR && (t[i].c == ',' || t[i].c == ';')))
             return 0;
@@ -81,8 +74,8 @@ bool parse_separator(struct parser *p, uint8_t *words) {
     const int n = separator_tokens(p);
     for (int i = 0; i < n; i++) {
         const struct token *t = parse_peek(p);
-        if (is_word(t, "and") || (t->c == '&' && t->op == 1)) *words |= TREE_AND;
-        if (is_word(t, "or") || (t->c == '&' && t->op == 2)) *words |= TREE_OR;
+        if (parse_is_word(t, "and") || (t->c == '&' && t->op == 1)) *words |= TREE_AND;
+        if (parse_is_word(t, "or") || (t->c == '&' && t->op == 2)) *words |= TREE_OR;
         parse_next(p);
     }
     return n > 0;
@@ -153,7 +146,7 @@ static struct math_node *set_expression(struct parser *p) {
             kind = MATH_DIFFERENCE;
         else if (!parse_is_command(p, "cup") &&
                  !(left->kind >= MATH_TUPLE && left->kind <= MATH_DIFFERENCE &&
-                   (is_word(parse_peek(p), "U") || is_word(parse_peek(p), "union"))))
+                   (parse_is_word(parse_peek(p), "U") || parse_is_word(parse_peek(p), "union"))))
             return left;
         parse_next(p);
         struct math_node *right = ratio(p);
@@ -177,12 +170,12 @@ static struct math_node *modulus(struct parser *p) {
     const bool bracket = parse_take(p, '(');
     if (!bracket && parse_take_command(p, "pmod")) return parse_group(p);
     bool found = parse_take_command(p, "mod") || parse_take_command(p, "bmod");
-    if (!found && is_word(parse_peek(p), "mod")) {
+    if (!found && parse_is_word(parse_peek(p), "mod")) {
         found = true;
         parse_next(p);
     }
     if (!found && parse_peek(p)->kind == TOKEN_FONT && p->t[p->at + 1].c == '{' &&
-        is_word(&p->t[p->at + 2], "mod") && p->t[p->at + 3].c == '}') {
+        parse_is_word(&p->t[p->at + 2], "mod") && p->t[p->at + 3].c == '}') {
         p->at += 4;
         found = true;
     }
@@ -268,7 +261,7 @@ static struct math_node *inverse(struct parser *p, struct math_node *value) {
 
 static bool is_mod(const struct parser *p) {
     return parse_is_command(p, "mod") || parse_is_command(p, "bmod") ||
-           (p->inside == 0 && is_word(parse_peek(p), "mod"));
+           (p->inside == 0 && parse_is_word(parse_peek(p), "mod"));
 }
 
 // "We get 2": words of a sentence are no factors.
@@ -394,110 +387,4 @@ struct math_node *parse_argument(struct parser *p) {
              parse_peek(p)->kind != TOKEN_FONT);
     parse_leave(p);
     return p->over ? NULL : product(p, &factors, true);
-}
-
-// Behind a number in a sentence: words that do not change it, to the end of the span.
-static bool prose_follows(const struct parser *p, const struct math_node *node) {
-    static const char *const MEANING[] = {
-        "times", "plus",    "minus",    "divided",   "over",    "to",       "point", "half",
-        "third", "hundred", "thousand", "million",   "billion", "trillion", "dozen", "percent",
-        "than",  "not",     "wrong",    "incorrect", "x",       "squared",  "cubed", "factorial"};
-    if (!p->prose || p->inside) return false;
-    if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
-        node->kind != MATH_PERCENT)
-        return false;
-    for (const struct token *t = parse_peek(p); t->kind != TOKEN_END; t++) {
-        const bool mark = t->kind == TOKEN_CHAR && strchr(".,'\"{}!-", t->c);
-        if (t->kind != TOKEN_WORD && t->kind != TOKEN_FONT && !mark) return false;
-        if (t == parse_peek(p) && !t->space && t->kind == TOKEN_WORD) return false;
-        for (size_t i = 0; i < sizeof MEANING / sizeof *MEANING; i++)
-            if (is_word(t, MEANING[i])) return false;
-    }
-    return true;
-}
-
-// The span's end, with a full stop or the like in front of it.
-static bool at_end(struct parser *p) {
-    while (parse_is(p, '.') || parse_is(p, ',')) parse_next(p);
-    return parse_peek(p)->kind == TOKEN_END;
-}
-
-// One number and words that do not change it.
-static struct math_node *number_in_prose(struct parser *p) {
-    struct math_node *node = parse_relation(p);
-    return node && parse_peek(p)->kind != TOKEN_END && prose_follows(p, node) ? node : NULL;
-}
-
-static struct math_node *formula(struct parser *p) {
-    struct math_node *node = parse_list(p);
-    return node && at_end(p) ? node : NULL;
-}
-
-static struct math_node *attempt(struct parser *p, bool eager_bars,
-                                 struct math_node *(*read)(struct parser *)) {
-    const struct parser start = *p;
-    p->eager_bars = eager_bars;
-    if (parse_peek(p)->kind == TOKEN_RELATION && parse_peek(p)->op <= MATH_APPROX) parse_next(p);
-    struct math_node *node = read(p);
-    if (node && !p->over) return node;
-    const struct parser failed = *p;
-    *p = start;
-    p->over = failed.over;
-    p->furthest = failed.furthest;
-    p->n_nodes = failed.n_nodes;
-    return NULL;
-}
-
-static struct slice trimmed(struct slice text) {
-    while (text.len && strchr(" \n\t\r", text.ptr[0]) && text.ptr[0]) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len && strchr(" \n\t\r", text.ptr[text.len - 1]) && text.ptr[text.len - 1] &&
-           !(text.len > 1 && text.ptr[text.len - 2] == '\\'))
-        text.len--;
-    return text;
-}
-
-// Without the marks of bold and of code around it: **42**, `42`, and half of **42.
-static struct slice without_marks(struct slice text) {
-    for (;;) {
-        text = trimmed(text);
-        const bool before = text.len > 2 && memcmp(text.ptr, "**", 2) == 0;
-        const bool behind = text.len > 2 && memcmp(text.ptr + text.len - 2, "**", 2) == 0;
-        const char first = text.len > 2 ? text.ptr[0] : 'x';
-        if (before || behind) {
-            text.ptr += before ? 2 : 0;
-            text.len -= before && behind && text.len > 3 ? 4 : 2;
-        } else if ((first == '*' || first == '_' || first == '`') &&
-                   text.ptr[text.len - 1] == first) {
-            text.ptr++;
-            text.len -= 2;
-        } else {
-            return text;
-        }
-    }
-}
-
-enum math_read math_parse(struct slice text, bool prose, struct arena *arena,
-                          struct math_budget *budget, struct math_node **out, size_t *stopped) {
-    struct tokens tokens;
-    const char *start = text.ptr;
-    *out = NULL;
-    if (stopped) *stopped = 0;
-    text = without_marks(text);
-    if (!token_run(text, arena, &tokens))
-        return text.len > MATH_MAX_BYTES || tokens.n >= MATH_MAX_TOKENS ? MATH_OVER
-                                                                        : MATH_UNREADABLE;
-    if (tokens.n == 0) return MATH_EMPTY;
-    if (!math_step(budget, tokens.n / 8)) return MATH_OVER;
-    struct parser p = {
-        .text = text, .t = tokens.list, .arena = arena, .budget = budget, .prose = prose};
-    if (prose) *out = attempt(&p, false, number_in_prose);
-    if (!*out && !p.over) *out = attempt(&p, false, formula);
-    if (!*out && !p.over) *out = attempt(&p, true, formula);
-    if (!p.over) *out = parse_words(&p, *out);
-    if (stopped) *stopped = p.furthest + (size_t)(text.ptr - start);
-    if (p.over) return MATH_OVER;
-    return *out ? MATH_READ : MATH_UNREADABLE;
 }

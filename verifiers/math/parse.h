@@ -6,6 +6,8 @@
 #ifndef VERIFIERS_MATH_PARSE_H
 #define VERIFIERS_MATH_PARSE_H
 
+#include <strings.h>
+
 #include "verifiers/math/token.h"
 
 // Values of `op` that only the parser and the comparer need.
@@ -88,6 +90,12 @@ struct math_node *parse_font(struct parser *p); // \text{...}, \mathrm{...} wher
 // The whole span again: a choice, a time, words, with `formula` (or NULL), as which it was read
 // before, below it. `formula` itself where the span is none of these.
 struct math_node *parse_words(struct parser *p, struct math_node *formula);
+
+// Is the token that word, in any case?
+static inline bool parse_is_word(const struct token *t, const char *word) {
+    return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
+           strncasecmp(t->text.ptr, word, t->text.len) == 0;
+}
 
 static inline const struct token *parse_peek(const struct parser *p) {
     return &p->t[p->at];

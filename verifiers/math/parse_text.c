@@ -93,15 +93,10 @@ static int skip_fonts(const struct parser *p, int at) {
     return at;
 }
 
-static bool is_word(const struct token *t, const char *word) {
-    return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
-           strncasecmp(t->text.ptr, word, t->text.len) == 0;
-}
-
 // "C. 5", "C) five", "(C) 5", "option C": the letter and where the option's words begin.
 static struct math_node *choice(struct parser *p, struct math_node *formula) {
     int at = skip_fonts(p, 0);
-    const bool named = is_word(&p->t[at], "option") || is_word(&p->t[at], "choice");
+    const bool named = parse_is_word(&p->t[at], "option") || parse_is_word(&p->t[at], "choice");
     if (named) at = skip_fonts(p, at + 1);
     const bool bracket = p->t[at].c == '(';
     if (bracket) at = skip_fonts(p, at + 1);
@@ -147,10 +142,11 @@ static struct math_node *time_of_day(struct parser *p) {
     }
     char half = 0;
     const struct token *t = &p->t[at];
-    if (is_word(t, "am") || is_word(t, "pm")) {
+    if (parse_is_word(t, "am") || parse_is_word(t, "pm")) {
         half = (char)tolower(t->text.ptr[0]);
         at++;
-    } else if ((is_word(t, "a") || is_word(t, "p")) && t[1].c == '.' && is_word(&t[2], "m")) {
+    } else if ((parse_is_word(t, "a") || parse_is_word(t, "p")) && t[1].c == '.' &&
+               parse_is_word(&t[2], "m")) {
         half = (char)tolower(t->text.ptr[0]);
         at += 3;
     }

@@ -83,7 +83,7 @@ static const struct { const char *text, *tree; } TREES[] = {
 static const char *const REFUSED[] = {
     "(", ")", "1+", "*3", "\\frac{1}", "\\frac{}{2}", "\\sqrt", "{", "}", "()", "\\int", "_", "^",
     "||x|", "\\lfloor x", "\\lfloor a \\rceil", "\\frac{(2 + x}{1 - x)}", "a\\%", "\\%100", "2 3",
-    "\\sin^x", "\\cos^2", "\\frac{d}{dx}", "1 + @", "12\\text{ not }13", "x=", "[1,2", "(1,2,3]",
+    "\\sin^x", "\\cos^2", "\\frac{d}{dx}", "1 + @", "x=", "[1,2", "(1,2,3]",
     "\\begin{pmatrix}1&2\\\\3\\end{pmatrix}", "\\operatorname{floor}(12.3, 123.4)", "1/", "\xff",
 };
 // clang-format on

@@ -1,0 +1,154 @@
+// Inputs made to be slow, each against golds of every type. What is asserted is the work counted in
+// the budget; the milliseconds are printed.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "protocol/base/buffer.h"
+#include "protocol/base/clock.h"
+#include "verifiers/math/math.h"
+
+static const struct {
+    const char *before, *again, *after, *closing;
+    int n; // times of `again` and of `closing`
+} INPUTS[] = {
+    {"9^{9^{9^9}}", "", "", "", 0},
+    {"10^{10^{10}}", "", "", "", 0},
+    {"100000000!", "", "", "", 0},
+    {"9^9^9^9^9", "", "", "", 0},
+    {"\\dfrac{5^{\\left(5^{\\left(5^{\\left(5^5\\right)}\\right)} - 4\\right)} - 5}{16}", "", "",
+     "", 0},
+    {"", "(", "1", ")", 3000},
+    {"", "{", "1", "}", 3000},
+    {"", "(", "1", ")", 95},
+    {"1", "+1", "", "", 5000},
+    {"1", "+1", "", "", 2000},
+    {"1", "+\\sqrt{2}", "", "", 600},
+    {"", "\\sqrt{", "2", "}", 12},
+    {"", "\\sqrt{2+", "2", "}", 12},
+    {"", "\\sqrt{2+", "2", "}", 60},
+    {"", "9", "", "", 100000},
+    {"", "9", "", "", 18000},
+    {"1/", "9", "", "", 18000},
+    {"", "9", "^2", "", 18000},
+    {"0.", "3", "", "", 18000},
+    {"(x+1)^{60}(x+y+z)^{60}", "", "", "", 0},
+    {"(a+b+c+d+e+f+g+h)^{60}", "", "", "", 0},
+    {"(a+b+c+d+f)^{10}", "", "", "", 0},
+    {"1", "+\\frac{1}{x+1+x^2}", "", "", 60},
+    {"1", "+\\frac{1}{x^2+y^3+z}", "", "", 200},
+    {"\\sqrt2+\\sqrt3+\\sqrt5+\\sqrt7+\\sqrt{11}", "", "", "", 0},
+    {"(\\sqrt2+\\sqrt3+\\sqrt5+\\sqrt7+\\sqrt{11})^2", "", "", "", 0},
+    {"\\sqrt{(\\sqrt2+\\sqrt3+\\sqrt5+\\sqrt7)^2}", "", "", "", 0},
+    {"\\sin(10^{1000000})", "", "", "", 0},
+    {"e^{e^{e^{e^e}}}", "", "", "", 0},
+    {"\\sin(e^{e^{20}})", "", "", "", 0},
+    {"2^{65537}", "", "", "", 0},
+    {"(1/3)^{1000000}", "", "", "", 0},
+    {"5000!-5000!", "", "", "", 0},
+    {"\\binom{5000}{2500}", "", "", "", 0},
+    {"x^{99999999999}", "", "", "", 0},
+    {"\\cos1^\\circ\\cos2^\\circ\\cos3^\\circ\\cos4^\\circ", "", "", "", 0},
+    {"\\cos\\frac{\\pi}{97}", "", "", "", 0},
+    {"\\sqrt[97]{2}+\\sqrt[89]{3}", "", "", "", 0},
+    {"\\sqrt2^{\\sqrt2^{\\sqrt2}}", "", "", "", 0},
+    {"1", ",1", "", "", 1000},
+    {"1", ",\\sqrt{2}", "", "", 60},
+    {"\\{\\sin 1", ",\\sin 1", "\\}", "", 60},
+    {"", "|", "", "", 300},
+    {"", "|x", "", "", 300},
+    {"", "\\frac", "", "", 20000},
+    {"", "x_", "", "", 5000},
+    {"", "-", "1", "", 150},
+    {"3", "!", "", "", 50},
+    {"1", "\\pm1", "", "", 40},
+    {"", "\\begin{pmatrix}", "", "", 300},
+    {"1e100000", "", "", "", 0},
+    {"1e-99999", "", "", "", 0},
+    {"", "1 ", "", "", 5000},
+    {"5", "=5", "", "", 30},
+    {"(0,1)", "\\cup(0,\\sqrt2)", "", "", 100},
+    {"(0,1)", "\\cup(\\sqrt2,\\sqrt3)", "", "", 30},
+    {"", "\\sin", " x", "", 150},
+    {"", "\\ln", " 5", "", 100},
+    {"", "\\arctan(", "1", ")", 60},
+    {"", "e^{", "1", "}", 90},
+    {"\\lfloor e^{e^{10}} \\rfloor", "", "", "", 0},
+    {"\\sqrt{1+10^{-400}}", "", "", "", 0},
+    {"\\gcd(12", ",18", ")", "", 60},
+    {"", "\\text{a ", "", "", 500},
+    {"", "\xff", "", "", 4000},
+};
+
+static const char *const GOLDS[] = {"4",
+                                    "\\sqrt2",
+                                    "\\sin x",
+                                    "x^2+2x+1",
+                                    "1,2,3",
+                                    "(0,1)",
+                                    "\\begin{pmatrix}1\\\\2\\end{pmatrix}",
+                                    "\\frac13",
+                                    "3.14159265",
+                                    "x>3",
+                                    "\\text{east}",
+                                    "\\{1,2\\}",
+                                    "y=2x+1"};
+
+static void repeat(struct buffer *out, const char *text, int n) {
+    for (int i = 0; i < n; i++) buffer_add_text(out, text);
+}
+
+// One check as it is made for a completion: reading and comparing in one budget.
+static enum math_verdict check(struct slice gold_text, struct slice text, int64_t *steps,
+                               int64_t *took) {
+    struct arena arena = {0};
+    struct math_budget reading = {0}, budget = {0};
+    struct math_node *gold, *answer;
+    struct math_result result = {MATH_NO_ANSWER, "", 0};
+    const struct math_options options = {.long_decimals = true};
+    if (math_parse(gold_text, false, &arena, &reading, &gold, NULL) == MATH_READ) {
+        const int64_t start = clock_us();
+        if (math_parse(text, false, &arena, &budget, &answer, NULL) == MATH_READ)
+            math_equal(gold, answer, &options, &budget, &arena, &result);
+        *took = clock_us() - start;
+        *steps = budget.steps;
+    }
+    arena_clear(&arena);
+    return result.verdict;
+}
+
+static void test_hostile(void **state) {
+    int64_t slowest = 0, most = 0;
+    size_t slow_input = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof INPUTS / sizeof *INPUTS; i++) {
+        struct buffer text = {0};
+        buffer_add_text(&text, INPUTS[i].before);
+        repeat(&text, INPUTS[i].again, INPUTS[i].n);
+        buffer_add_text(&text, INPUTS[i].after);
+        repeat(&text, INPUTS[i].closing, INPUTS[i].n);
+        for (size_t g = 0; g <= sizeof GOLDS / sizeof *GOLDS; g++) {
+            int64_t steps = 0, took = 0;
+            const bool itself = g == sizeof GOLDS / sizeof *GOLDS;
+            const struct slice gold = itself ? buffer_slice(&text) : slice_of(GOLDS[g]);
+            const enum math_verdict verdict = check(gold, buffer_slice(&text), &steps, &took);
+            // One operation may pass the budget's end, by no more than its own cost.
+            assert_in_range(steps, 0, MATH_MAX_STEPS + 2000);
+            if (!itself) assert_int_not_equal(verdict, MATH_EQUAL);
+            if (steps > most) most = steps;
+            if (took <= slowest) continue;
+            slowest = took;
+            slow_input = i;
+        }
+        buffer_free(&text);
+    }
+    print_message("the slowest took %.2f ms (input %zu: %.40s), the most work was %lld steps\n",
+                  (double)slowest / 1000, slow_input, INPUTS[slow_input].before, (long long)most);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hostile)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
