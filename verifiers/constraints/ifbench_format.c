@@ -64,26 +64,29 @@ static bool follows_newline(struct constraint_text *text, const struct constrain
 // taken out by its value: the first blank one like it that stayed goes instead.
 static struct slices lines_left(struct constraint_text *text) {
     const struct slices *lines = text_lines(text);
-    struct slices left = {0};
-    size_t first_blank = 0; // no blank line is left before
+    struct slices left = {0}; // a line with ptr NULL was taken out
+    size_t first = 0, n = 0;  // no blank line is left in front of the first
     for (size_t i = 0; i < lines->n; i++) {
         const struct slice line = lines->items[i];
         if (!slice_is_blank(line)) {
             slices_add(text, &left, line);
             continue;
         }
-        size_t at = first_blank;
-        for (; at < left.n && text_spend(text, 1); at++)
-            if (slice_equal(left.items[at], line)) break;
-        if (at < left.n && !text->over) {
-            // The line itself takes a place at the end, where the earlier one leaves its own.
-            memmove(&left.items[at], &left.items[at + 1], (left.n - at - 1) * sizeof *left.items);
-            text_spend(text, 4 * (left.n - at));
-            left.items[left.n - 1] = line;
+        size_t at = first;
+        while (at < left.n && text_spend(text, 1) &&
+               !(left.items[at].ptr && slice_equal(left.items[at], line)))
+            at++;
+        if (at < left.n) {
+            left.items[at].ptr = NULL;
+            slices_add(text, &left, line);
         }
         if (i + 1 < lines->n) slices_add(text, &left, lines->items[++i]);
-        while (first_blank < left.n && !slice_is_blank(left.items[first_blank])) first_blank++;
+        while (first < left.n && !(left.items[first].ptr && slice_is_blank(left.items[first])))
+            first++;
     }
+    for (size_t i = 0; i < left.n; i++)
+        if (left.items[i].ptr) left.items[n++] = left.items[i];
+    left.n = n;
     return left;
 }
 
