@@ -59,35 +59,73 @@ static bool follows_newline(struct constraint_text *text, const struct constrain
     return n == text_fields_of(text, plain).n;
 }
 
+// Blank lines that were kept, those of one text in a queue. Positions are those among the lines
+// kept; NONE is none.
+struct blank_lines {
+    struct slices kinds;  // the different texts
+    size_t *first, *last; // (kinds.n) the ends of each queue
+    size_t *next;         // by position
+};
+
+enum { NONE = INT32_MAX };
+
+static size_t find_kind(struct constraint_text *text, struct blank_lines *blanks,
+                        struct slice line) {
+    size_t kind = 0;
+    while (kind < blanks->kinds.n && text_spend(text, 1) &&
+           !slice_equal(blanks->kinds.items[kind], line))
+        kind++;
+    if (kind == blanks->kinds.n) {
+        slices_add(text, &blanks->kinds, line);
+        blanks->first[kind] = NONE;
+    }
+    return kind;
+}
+
+// Keeps a line, in its queue when it is blank.
+static void keep_line(struct constraint_text *text, struct blank_lines *blanks, struct slices *kept,
+                      struct slice line) {
+    if (slice_is_blank(line)) {
+        const size_t kind = find_kind(text, blanks, line);
+        if (blanks->first[kind] == NONE)
+            blanks->first[kind] = kept->n;
+        else
+            blanks->next[blanks->last[kind]] = kept->n;
+        blanks->last[kind] = kept->n;
+        blanks->next[kept->n] = NONE;
+    }
+    slices_add(text, kept, line);
+}
+
 // The lines that the published checker compares: it takes blank lines out of the list that it is
 // walking through, so that the line behind each is passed over and, when blank, stays. A line is
 // taken out by its value: the first blank one like it that stayed goes instead.
 static struct slices lines_left(struct constraint_text *text) {
     const struct slices *lines = text_lines(text);
-    struct slices left = {0}; // a line with ptr NULL was taken out
-    size_t first = 0, n = 0;  // no blank line is left in front of the first
-    for (size_t i = 0; i < lines->n; i++) {
+    struct slices kept = {0}; // a line with ptr NULL was taken out
+    struct blank_lines blanks = {.first = arena_take(text->arena, lines->n + 1, sizeof(size_t)),
+                                 .last = arena_take(text->arena, lines->n + 1, sizeof(size_t)),
+                                 .next = arena_take(text->arena, lines->n + 1, sizeof(size_t))};
+    size_t n = 0;
+    for (size_t i = 0; i < lines->n && !text->over; i++) {
         const struct slice line = lines->items[i];
         if (!slice_is_blank(line)) {
-            slices_add(text, &left, line);
+            keep_line(text, &blanks, &kept, line);
             continue;
         }
-        size_t at = first;
-        while (at < left.n && text_spend(text, 1) &&
-               !(left.items[at].ptr && slice_equal(left.items[at], line)))
-            at++;
-        if (at < left.n) {
-            left.items[at].ptr = NULL;
-            slices_add(text, &left, line);
+        const size_t kind = find_kind(text, &blanks, line), earlier = blanks.first[kind];
+        if (text->over) break;
+        if (earlier != NONE) {
+            kept.items[earlier].ptr = NULL;
+            blanks.first[kind] = blanks.next[earlier];
+            keep_line(text, &blanks, &kept, line);
         }
-        if (i + 1 < lines->n) slices_add(text, &left, lines->items[++i]);
-        while (first < left.n && !(left.items[first].ptr && slice_is_blank(left.items[first])))
-            first++;
+        if (i + 1 < lines->n) keep_line(text, &blanks, &kept, lines->items[++i]);
     }
-    for (size_t i = 0; i < left.n; i++)
-        if (left.items[i].ptr) left.items[n++] = left.items[i];
-    left.n = n;
-    return left;
+    for (size_t i = 0; i < kept.n; i++)
+        if (kept.items[i].ptr) kept.items[n++] = kept.items[i];
+    kept.n = n;
+    return kept;
 }
 
 static size_t count_indent(struct slice line) {
