@@ -32,7 +32,8 @@ def test_table_and_synthetic_model() -> None:
 
 
 @pytest.mark.parametrize("flags,words", [
-    ([], "--synthetic"), (["--synthetic", "7b"], "7b"), (["--model", TINY, "--rows", "0"], "--rows"),
+    ([], "--synthetic"), (["--synthetic", "7b"], "7b"),
+    (["--model", TINY, "--rows", "0"], "--rows"),
     (["--model", TINY, "--prompt", "600"], "--prompt 600"),
     (["--model", TINY, "--rows", "1,,2"], "--rows"),
 ])
