@@ -37,7 +37,9 @@ static size_t find_bold(struct slice text, bool words, struct answer *out) {
         return SIZE_MAX;
     const bool named = value.len > 1 && isalpha((unsigned char)value.ptr[0]) &&
                        answer_is_one_of(" =", value.ptr[1]) && memchr(value.ptr, '=', value.len);
-    if (!words && !named && !answer_looks_like_value(value)) return SIZE_MAX;
+    const bool choice = value.len > 0 && value.ptr[0] >= 'A' && value.ptr[0] <= 'J' &&
+                        (value.len == 1 || answer_is_one_of(".):", value.ptr[1]));
+    if (!words && !named && !choice && !answer_looks_like_value(value)) return SIZE_MAX;
     while (value.len && value.ptr[value.len - 1] == '.') value.len--;
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "bold"};
     return start;

@@ -124,6 +124,13 @@ static bool is_check(struct slice before) {
     return false;
 }
 
+// A letter of a choice: "C.", "C because", but not "a" or "I think".
+static bool is_choice(struct slice s) {
+    if (s.ptr[0] < 'A' || s.ptr[0] > 'J') return false;
+    if (s.len == 1 || answer_is_one_of(".,)*:;\n$\"'", s.ptr[1])) return true;
+    return s.ptr[0] != 'A' && s.ptr[0] != 'I' && s.ptr[1] == ' ';
+}
+
 // "answer is 5" but not "answer is correct": behind a verb only what may be a value counts.
 static bool is_value_start(struct slice text, size_t at) {
     struct slice s = answer_cut(text, at, text.len);
@@ -136,10 +143,7 @@ static bool is_value_start(struct slice text, size_t at) {
         if (answer_is_word(s, 0, WORDS[i])) return true;
     if (s.len > 1 && answer_is_one_of(" =", s.ptr[1]) && memchr(s.ptr, '=', s.len < 4 ? s.len : 4))
         return true; // "x = 5"
-    // A letter of a choice: "is C.", "is C because", but not "is a", "is I think".
-    const bool choice = s.ptr[0] >= 'A' && s.ptr[0] <= 'J';
-    if (choice && (s.len == 1 || answer_is_one_of(".,)*:;\n$\"'", s.ptr[1]))) return true;
-    return choice && s.ptr[0] != 'A' && s.ptr[0] != 'I' && s.ptr[1] == ' ';
+    return is_choice(s);
 }
 
 // Words that are an answer of their own: few, and not "correct" or "the same as before".
@@ -193,16 +197,29 @@ static bool begins_clause(struct slice s, size_t at) {
            !answer_is_word(s, i, "or");
 }
 
+static bool has_one_of(struct slice text, const char *const *words, size_t n) {
+    for (size_t at = 0; at < text.len; at++)
+        for (size_t i = 0; i < n; i++)
+            if (text.ptr[at] == words[i][0] && answer_starts(text, at, words[i])) return true;
+    return false;
+}
+
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
+    static const char *const WORDS[] = {" or ",     " maybe ",  " perhaps ", " possibly ",
+                                        " could ",  " might ",  " also ",    " either ",
+                                        " unless ", " but ",    " not ",     " alternatively",
+                                        " and $",   " and \\(", "?",         " wrong"};
+    return has_one_of(rest, WORDS, N(WORDS));
+}
+
+// Whether the words behind a formula make another value of it.
+static bool changes_value(struct slice rest) {
     static const char *const WORDS[] = {
-        " or ",     " maybe ",   " perhaps ",      " possibly ", " could ",  " might ", " also ",
-        " either ", " unless ",  " alternatively", " and $",     " and \\(", " not ",   "?",
-        " wrong",   " thousand", " million",       " hundred",   " billion", " dozen"};
-    for (size_t at = 0; at < rest.len; at++)
-        for (size_t i = 0; i < N(WORDS); i++)
-            if (rest.ptr[at] == WORDS[i][0] && answer_starts(rest, at, WORDS[i])) return true;
-    return false;
+        " thousand", " million", " hundred",   " billion", " dozen",   " times",
+        " plus ",    " minus ",  " divided",   " over ",   " to the ", " than ",
+        " squared",  " cubed",   " factorial", " half",    " third"};
+    return has_one_of(rest, WORDS, N(WORDS));
 }
 
 // A value without the clauses behind it, unless they name another one.
@@ -215,11 +232,14 @@ static struct slice without_clauses(struct slice value) {
         else if (begins_clause(value, at) || answer_starts(value, at, "**"))
             to = at; // emphasis that opened in front of the value ends here
     }
-    if (to == 0 || names_more(answer_cut(value, to, value.len))) return value;
+    // "5, not 6" names 5 alone.
+    const size_t rest = answer_starts(value, to, ", not ") ? to + 5 : to;
+    if (to == 0 || names_more(answer_cut(value, rest, value.len))) return value;
     return answer_trim(answer_cut(value, 0, to));
 }
 
-// The formulas with which a value begins, where words are behind them; else len 0.
+// The formulas with which a value begins, where words are behind them, or a number with a remark in
+// parentheses behind it; else len 0.
 static struct slice formulas(struct slice value) {
     size_t end = 0, to = 0;
     for (size_t at = 0; at < value.len; at = end) {
@@ -231,7 +251,12 @@ static struct slice formulas(struct slice value) {
         if (answer_is_word(value, end, "or")) end += 2;
         while (end < value.len && value.ptr[end] == ' ') end++;
     }
-    if (to == value.len || names_more(answer_cut(value, to, value.len))) to = 0;
+    const char *remark = memmem(value.ptr, value.len, " (", 2);
+    if (to == 0 && remark && isdigit((unsigned char)value.ptr[0]) &&
+        value.ptr[value.len - 1] == ')')
+        to = (size_t)(remark - value.ptr);
+    const struct slice rest = answer_cut(value, to, value.len);
+    if (rest.len == 0 || names_more(rest) || changes_value(rest)) to = 0;
     return answer_cut(value, 0, to);
 }
 
@@ -274,7 +299,7 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     const bool endless =
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
     if (endless) value.len = 0; // no end in sight: reads as nothing
-    if (plain) value = without_clauses(value);
+    value = without_clauses(value);
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
     out->shorter = plain ? formulas(value) : inner.shorter.len ? inner.shorter : inner.parts[0];
     if (slice_equal(out->shorter, value)) out->shorter.len = 0;

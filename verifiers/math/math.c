@@ -27,11 +27,22 @@ const char *math_verdict_name(enum math_verdict verdict) {
     return NAMES[verdict];
 }
 
+// "\text{42 apples}" is read like "42 apples".
+static struct slice bare(struct slice part) {
+    static const char OPEN[] = "\\text{";
+    const size_t len = sizeof OPEN - 1;
+    if (part.len <= len + 1 || memcmp(part.ptr, OPEN, len) || part.ptr[part.len - 1] != '}')
+        return part;
+    const struct slice inside = {part.ptr + len, part.len - len - 1};
+    const bool nested = memchr(inside.ptr, '{', inside.len) || memchr(inside.ptr, '}', inside.len);
+    return nested || inside.ptr[0] < '0' || inside.ptr[0] > '9' ? part : inside;
+}
+
 // The only part of an answer: its beginning where the whole is not understood, or only as words.
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
     const enum math_read whole =
-        math_parse(answer->parts[i], answer->prose, arena, budget, out, NULL);
+        math_parse(bare(answer->parts[i]), answer->prose, arena, budget, out, NULL);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
