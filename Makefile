@@ -4,6 +4,8 @@
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
 # make verify-report  the verifiers on the public test data, with every disagreement
+# make verify-bench  times of single checks, beside the public graders that make peers installs
+# make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
@@ -51,8 +53,8 @@ TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
-.PHONY: all deps demo test bench verify-report fuzz lint format install clean help tests fuzzers \
-    libraries FORCE
+.PHONY: all deps demo test bench peers verify-bench verify-report fuzz lint format install clean \
+    help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -100,6 +102,15 @@ test: deps
 	@.ci/tests $(B)
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
+
+peers: .venv-peers/.stampede
+.venv-peers/.stampede: tests/requirements-peers.txt
+	@[ -x .venv-peers/bin/python ] || python3 -m venv .venv-peers
+	@.venv-peers/bin/pip install -q --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+verify-bench: $(B)/stampede $(B)/tests/tools/verify_bench
+	@STAMPEDE_BIN=$(B)/stampede python3 tests/tools/verify_bench.py
 
 verify-report: $(addprefix $(B)/tests/tools/,math_equal math_grade constraints)
 	@$(PY) tests/tools/verify_report.py $(B)
