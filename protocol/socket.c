@@ -34,6 +34,7 @@ struct socket {
     void *context;
     struct end control, bulk;
     bool bound, insecure;
+    int high_water;        // of the control socket
     int wake;              // eventfd
     uint64_t sent_seq;     // of the last control message that was queued
     uint64_t expected_seq; // of the trainer's next one
@@ -123,11 +124,11 @@ struct socket *socket_open(const struct socket_options *options, struct error *e
     s->awaits_welcome = true;
     s->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->context = zmq_ctx_new();
-    int high_water = options->high_water > 0 ? options->high_water : DEFAULT_HIGH_WATER;
+    s->high_water = options->high_water > 0 ? options->high_water : DEFAULT_HIGH_WATER;
     if (s->wake < 0 || !s->context) {
         error_set(err, ERROR_IO, "ZeroMQ could not be started: %s.", zmq_strerror(errno));
         socket_close(&s);
-    } else if (open_end(s, &s->control, s->bound ? ZMQ_ROUTER : ZMQ_DEALER, url, high_water,
+    } else if (open_end(s, &s->control, s->bound ? ZMQ_ROUTER : ZMQ_DEALER, url, s->high_water,
                         MESSAGE_MAX_PAYLOAD, err) != 0 ||
                (s->bound && bind_bulk(s, err) != 0)) {
         socket_close(&s);
@@ -151,6 +152,16 @@ const char *socket_url(const struct socket *s) {
 
 const char *socket_bulk_url(const struct socket *s) {
     return s->bulk.url;
+}
+
+int socket_reconnect(struct socket *s, struct error *err) {
+    char url[ADDRESS_MAX];
+    if (s->bound) return 0;
+    memcpy(url, s->control.url, sizeof url);
+    close_end(&s->control);
+    close_end(&s->bulk);
+    s->awaits_welcome = true;
+    return open_end(s, &s->control, ZMQ_DEALER, url, s->high_water, MESSAGE_MAX_PAYLOAD, err);
 }
 
 int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {

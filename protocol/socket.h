@@ -45,6 +45,11 @@ void socket_close(struct socket **s);
 const char *socket_url(const struct socket *s);
 const char *socket_bulk_url(const struct socket *s);
 
+// Connects anew, with empty queues; the bulk socket is closed until socket_connect_bulk. For a
+// trainer that was not heard for long: after a frame over the limit libzmq closes a connection for
+// good. Nothing happens when the worker has bound. Returns -1 when there is no socket any more.
+int socket_reconnect(struct socket *s, struct error *err);
+
 // Connects the bulk socket to the URL of WELCOME; closes an older one. Nothing happens when `url`
 // is the one already connected to, or when the worker has bound (then `url` is ignored).
 int socket_connect_bulk(struct socket *s, const char *url, struct error *err);

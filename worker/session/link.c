@@ -9,9 +9,10 @@
 #include "worker/version.h"
 
 enum {
-    TICK_MS = 50,    // the longest sleep: timers are looked at this often
-    HELLO_MS = 1000, // between HELLOs that nobody answers
-    LEAVE_MS = 5000, // what is left of a drain waits for ACKs this long
+    TICK_MS = 50,       // the longest sleep: timers are looked at this often
+    HELLO_MS = 1000,    // between HELLOs that nobody answers
+    CONNECT_MS = 10000, // then the connection is made anew
+    LEAVE_MS = 5000,    // what is left of a drain waits for ACKs this long
 };
 
 struct link_state link_snapshot(struct link *l) {
@@ -126,6 +127,7 @@ static void lose_session(struct link *l) {
     const struct event forget = {.kind = EVENT_FORGET};
     log_say(l->options.log, LOG_WARN, "the trainer was not heard for %d ms", l->lost_ms);
     l->joined = false;
+    l->connect_ms = 0;
     link_weights_abort(l, 0);
     inbox_put(&l->inbox, &forget);
 }
@@ -133,7 +135,7 @@ static void lose_session(struct link *l) {
 static int run_timers(struct link *l, int64_t now, struct error *err) {
     if (l->joined && now - l->heard_ms > l->lost_ms) lose_session(l);
     if (l->joined) {
-        l->trainer_ms = now;
+        l->trainer_ms = l->connect_ms = now;
         if (now - l->beat_ms >= l->heartbeat_ms && send_heartbeat(l, now, err)) return -1;
         if (send_credit(l, err)) return -1;
         if (outbox_send(&l->outbox, l->socket, now, err)) return -1;
@@ -141,6 +143,10 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
     }
     if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
         link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
+    if (now - l->connect_ms >= CONNECT_MS) {
+        l->connect_ms = now;
+        if (socket_reconnect(l->socket, err)) return -1;
+    }
     // HELLO says what is served: not while that changes.
     if (!l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS)
         return send_hello(l, now, err);
@@ -262,7 +268,7 @@ struct link *link_open(const struct link_options *options, const struct link_sta
     outbox_open(&l->outbox, &options->shape);
     if (getrandom(&l->incarnation, sizeof l->incarnation, 0) < 0)
         l->incarnation = (uint64_t)clock_us();
-    l->trainer_ms = clock_ms();
+    l->connect_ms = l->trainer_ms = clock_ms();
     l->hello_ms = l->trainer_ms - HELLO_MS;
     l->socket = socket_open(&options->socket, err);
     if (!l->socket) link_close(&l);

@@ -6,6 +6,8 @@
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
+enum { HELLO_HURRY_MS = 500 }; // the next HELLO comes so much earlier
+
 static bool same_session(const struct link *l, const struct message *m) {
     return slice_is(m->run, l->run) && m->epoch == l->epoch;
 }
@@ -54,16 +56,24 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     return 0;
 }
 
+static void join_again(struct link *l, const char *why) {
+    const struct event forget = {.kind = EVENT_FORGET};
+    log_say(l->options.log, LOG_WARN, "%s; joining again", why);
+    l->joined = false;
+    l->hello_ms = 0;
+    inbox_put(&l->inbox, &forget);
+}
+
 static void refused(struct link *l, const struct message_refuse *m) {
     char why[512];
     snprintf(why, sizeof why, "the trainer refused this worker: %.*s", SLICE_ARG(m->error));
     if (m->code == REFUSAL_NO_SESSION || m->code == REFUSAL_EPOCH) {
-        const struct event forget = {.kind = EVENT_FORGET};
-        log_say(l->options.log, LOG_WARN, "%s; joining again", why);
-        if (!l->joined) return; // HELLO goes on being said at its own pace
-        inbox_put(&l->inbox, &forget);
-        l->joined = false;
-        l->hello_ms = 0;
+        // One who waits for WELCOME only hurries a little: a trainer that refuses each HELLO must
+        // not be asked in a hot loop.
+        if (l->joined)
+            join_again(l, why);
+        else
+            l->hello_ms -= HELLO_HURRY_MS;
         return;
     }
     link_finish(l, LINK_REFUSED, why);
@@ -95,14 +105,6 @@ static void take_cancel(struct link *l, const struct message_cancel *m) {
     event.first = m->first > INT_MAX / 2 ? INT_MAX / 2 : (int)m->first;
     event.n = m->n > INT_MAX / 2 ? INT_MAX / 2 : (int)m->n;
     inbox_put(&l->inbox, &event);
-}
-
-static void join_again(struct link *l, const char *why) {
-    const struct event forget = {.kind = EVENT_FORGET};
-    log_say(l->options.log, LOG_WARN, "%s; joining again", why);
-    l->joined = false;
-    l->hello_ms = 0;
-    inbox_put(&l->inbox, &forget);
 }
 
 static int handle_joined(struct link *l, const struct message *m, struct error *err) {

@@ -32,6 +32,7 @@ struct link {
     uint64_t credit; // samples that may have been sent since WELCOME
     int heartbeat_ms, lost_ms;
     int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
+    int64_t connect_ms;
     uint64_t sent_credit;
     struct update *update;     // being staged, or staged and waiting for COMMIT
     uint64_t update_committed; // handed to the engine, not reported yet; 0: none
