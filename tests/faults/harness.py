@@ -138,6 +138,7 @@ class RawTrainer:
         self.control, self.bulk = self.context.socket(kind), self.context.socket(kind)
         for socket in (self.control, self.bulk):
             socket.setsockopt(zmq.LINGER, 0)
+            socket.setsockopt(zmq.SNDTIMEO, 1000 * PATIENCE_S)
             if bind:
                 socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self.peer: List[bytes] = []
@@ -233,18 +234,21 @@ class RawTrainer:
         self.bulk.send_multipart(peer + wire.encode(
             wire.Message("WEIGHTS_CHUNK", fields, self.run, self.epoch)))
 
-    def welcome(self, version: int = 0) -> wire.Message:
+    def welcome(self, version: int = 0, lost_ms: int = 20000) -> wire.Message:
         """Waits for HELLO and answers it. Returns HELLO."""
         self.seq = 0
+        end = time.monotonic() + PATIENCE_S
         while not any(m.type == "HELLO" for m in self.log):
-            self.log.clear()
-            self._read(1000)
-            if self.log and self.log[-1].type != "HELLO":  # of a session with another trainer
+            assert time.monotonic() < end, "no HELLO came"
+            # What came is of a session with another trainer; a bound worker waits for a knock.
+            if self.log or not self.bind:
                 self.send("REFUSE", code=wire.REFUSALS["no_session"])
+            self.log.clear()
+            self._read(300)
         hello = self.take("HELLO")
         if not self.bind and hello["bulk_url"]:
             self.bulk.connect(hello["bulk_url"])
-        self.send("WELCOME", heartbeat_ms=200, lost_ms=20000, version=version,
+        self.send("WELCOME", heartbeat_ms=200, lost_ms=lost_ms, version=version,
                   bulk_url=self.bulk_url)
         return hello
 

@@ -177,8 +177,14 @@ def test_the_trainer_is_killed_and_restarted(push: bool, tmp_path: Path) -> None
 
 def test_results_of_one_run_never_reach_another(tmp_path: Path) -> None:
     """Samples that a verifier still holds when the trainer changes are of no use to the next."""
-    slow = f"{sys.executable} -c 'import sys, time\nfor x in sys.stdin: time.sleep(1.5); " \
-           "print(chr(123) + chr(34) + \"value\" + chr(34) + \":1\" + chr(125), flush=True)'"
+    program = tmp_path / "slow.py"
+    program.write_text("""
+import json, sys, time
+for line in sys.stdin:
+    time.sleep(1.5)
+    print(json.dumps({"id": json.loads(line)["id"], "value": 1}), flush=True)
+""")
+    slow = f"{sys.executable} {program}"
     reward = np.frombuffer(b'[{"verifier":"slow"}]', "<u1")
     with RawTrainer(run="one") as one:
         with serving(tmp_path, one.url, verifier={"slow": slow}) as worker:
