@@ -58,29 +58,29 @@ static int read_policy(const char *name, enum math_policy *out) {
 
 int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
                    const char *policy, char *message) {
-    struct math_options options = {.long_decimals = true};
-    struct math_budget budget = {0};
-    struct arena arena = {0};
-    struct math_node *left, *right;
-    struct math_result result;
+    struct math_options options = {.long_decimals = true}; // as a term without `data` has it
+    struct error err = {0};
+    struct buffer box = {0};
     const struct slice text = {gold, gold_len};
-    int equal = 0;
+    const char *rule;
     if (read_policy(policy, &options.policy)) {
         snprintf(message, STAMPEDE_MESSAGE_BYTES,
                  "The policy is '%s'; value, literal or simplified was expected.", policy);
         return -1;
     }
-    if (math_parse(text, false, &arena, &budget, &left, NULL) != MATH_READ) {
-        snprintf(message, STAMPEDE_MESSAGE_BYTES, "The gold \"%.*s\" is not understood.",
-                 SLICE_ARG(text));
-        equal = -1;
-    } else if (math_parse((struct slice){answer, answer_len}, false, &arena, &budget, &right,
-                          NULL) == MATH_READ) {
-        math_equal(left, right, &options, &budget, &arena, &result);
-        equal = result.verdict == MATH_EQUAL || result.verdict == MATH_EQUAL_NUM;
+    struct math_gold *parsed = math_gold_parse(&text, 1, &options, &err);
+    if (!parsed) {
+        snprintf(message, STAMPEDE_MESSAGE_BYTES, "%s", err.text);
+        return -1;
     }
-    arena_clear(&arena);
-    return equal;
+    // As in a completion that says it in so many words: what graders do with spans is done here.
+    buffer_add_text(&box, "\\boxed{");
+    buffer_add(&box, answer, answer_len);
+    buffer_add_text(&box, "}");
+    const enum math_verdict verdict = math_grade(parsed, buffer_slice(&box), &rule);
+    buffer_free(&box);
+    math_gold_free(&parsed);
+    return verdict == MATH_EQUAL || verdict == MATH_EQUAL_NUM;
 }
 
 char *stampede_extract(const char *text, size_t len, size_t *out_len) {

@@ -17,6 +17,11 @@ struct verifier_outcome {
     enum reward_status status;
     char detail[256];                   // a sentence on a status that is not ok
     char parts[VERIFIER_MAX_PARTS + 1]; // as in struct reward_term
+    // For summaries and --explain, where the verifier tells: constants, or NULL.
+    const char *found; // how the answer was found: "box", ...
+    const char *rule;  // what decided
+    struct slice span; // of the completion: its answer
+    int64_t steps;     // work that it took
 };
 
 struct verifier {

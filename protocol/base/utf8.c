@@ -60,6 +60,13 @@ int utf8_write(uint32_t c, char out[4]) {
 size_t utf8_valid_prefix(struct slice s) {
     size_t at = 0;
     while (at < s.len) {
+        uint64_t eight; // most text is ASCII
+        while (s.len - at >= sizeof eight) {
+            memcpy(&eight, s.ptr + at, sizeof eight);
+            if (eight & 0x8080808080808080) break;
+            at += sizeof eight;
+        }
+        if (at == s.len) break;
         size_t need, n = prefix((struct slice){s.ptr + at, s.len - at}, &need);
         if (n == 0 || n != need) break;
         at += n;

@@ -16,7 +16,7 @@
 #include "verifiers/score/score_record.h"
 #include "verifiers/score/score_source.h"
 
-static char folder[] = "/tmp/test-source-XXXXXX";
+static char folder[] = P_tmpdir "/test-source-XXXXXX";
 
 static const char *store(const char *name, const void *bytes, size_t len) {
     static char path[4][128];

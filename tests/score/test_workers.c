@@ -177,7 +177,7 @@ static void test_junk_in_place_of_a_reply(void **state) {
 static void test_an_innocent_record_is_tried_again(void **state) {
     (void)state;
     const int bad[] = {4};
-    char path[] = "/tmp/test-workers-XXXXXX";
+    char path[] = P_tmpdir "/test-workers-XXXXXX";
     int file = mkstemp(path), saved = dup(STDERR_FILENO);
     struct error err;
     struct score_batch *batch = make_batch(0, 10, bad, 1);

@@ -34,8 +34,10 @@ struct slice answer_trim(struct slice s) {
 
 size_t answer_find_last(struct slice text, const char *word) {
     const size_t len = strlen(word);
-    for (size_t i = text.len >= len ? text.len - len + 1 : 0; i-- > 0;)
-        if (memcmp(text.ptr + i, word, len) == 0) return i;
+    size_t left = text.len >= len ? text.len - len + 1 : 0; // places where it may begin
+    for (const char *at; left && (at = memrchr(text.ptr, word[0], left));
+         left = (size_t)(at - text.ptr))
+        if (memcmp(at, word, len) == 0) return (size_t)(at - text.ptr);
     return SIZE_MAX;
 }
 

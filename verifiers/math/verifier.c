@@ -126,6 +126,10 @@ static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
     struct math_report report;
     math_report(state, sample->completion, &report);
+    out->found = report.found;
+    out->rule = report.decided;
+    out->span = report.span;
+    out->steps = report.steps;
     switch (report.verdict) {
     case MATH_EQUAL:
     case MATH_EQUAL_NUM:

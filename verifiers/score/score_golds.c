@@ -125,7 +125,7 @@ static int read_rows(struct building *b, struct score_source *source, struct err
 static int open_spool(struct error *err) {
     const char *folder = getenv("TMPDIR");
     char path[4096];
-    snprintf(path, sizeof path, "%s/stampede-golds-XXXXXX", folder && *folder ? folder : "/tmp");
+    snprintf(path, sizeof path, "%s/stampede-golds-XXXXXX", folder && *folder ? folder : P_tmpdir);
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
         return error_set(err, ERROR_IO, "A temporary file %s cannot be made: %s.", path,

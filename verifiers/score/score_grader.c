@@ -139,7 +139,7 @@ static void add_error(struct score_grader *g, struct score_row *row, const struc
     row->error = err->text;
     if (err->code == ERROR_SPEC) row->stat.status = REWARD_BAD_SPEC;
     score_row_judge(row);
-    if (g->options->explain) score_explain(row, NULL, NULL, &g->text);
+    if (g->options->explain) score_explain(row, NULL, (struct slice){NULL, 0}, NULL, &g->text);
     add_row(g, row, false);
 }
 
@@ -157,7 +157,6 @@ static void grade_sample(struct score_grader *g, struct reward_spec *spec,
     struct score_stat *stat = &row->stat;
     stat->n_bytes = (uint32_t)sample.completion.len;
     sample.finish_reason = finish_reason(record, i, &g->arena);
-    if (record->group.len) stat->answer = score_answer_hash(sample.completion);
     if (spec->n_external > 0 && g->pool) {
         if (prompt && prompt->type == JSON_STRING) sample.prompt = json_string(prompt, &g->arena);
         stat->us = (uint32_t)clock_us();
@@ -165,15 +164,20 @@ static void grade_sample(struct score_grader *g, struct reward_spec *spec,
         add_row(g, row, true);
         if (!g->options->explain) return;
         collect(g);
-        score_explain(&g->waiting[0], spec, &sample, &g->text);
+        score_explain(&g->waiting[0], spec, sample.completion, NULL, &g->text);
         flush(g);
         return;
     }
+    struct verifier_outcome outcomes[REWARD_MAX_TERMS];
+    char room[128];
     int64_t start = clock_us();
-    row->reward = reward_grade(spec, &sample);
+    reward_grade_terms(spec, &sample, outcomes);
+    row->reward = reward_compose(spec, outcomes);
     stat->us = (uint32_t)(clock_us() - start);
     score_row_judge(row);
-    if (g->options->explain) score_explain(row, spec, &sample, &g->text);
+    stat->answer = score_answer_hash(outcomes, spec->n_terms);
+    stat->rule = score_meta_string(&g->meta, score_rule(row->reward, outcomes, room));
+    if (g->options->explain) score_explain(row, spec, sample.completion, outcomes, &g->text);
     add_row(g, row, false);
 }
 

@@ -6,6 +6,7 @@
 #include "verifiers/score/score_frame.h"
 #include "verifiers/score/score_golds.h"
 #include "verifiers/score/score_record.h"
+#include "verifiers/verifier.h"
 
 struct score_grader;
 
@@ -40,12 +41,16 @@ void score_row_write(const struct score_row *row, struct buffer *out);
 // The label as right (1) or wrong (0), or -1 where it is neither.
 int score_label(const struct json *value, struct arena *arena);
 
-// A hash of the answer that a completion gives, white space aside; 0: it gives none.
-uint64_t score_answer_hash(struct slice completion);
+// A hash of the first answer that a verifier found, white space aside; 0: none was.
+uint64_t score_answer_hash(const struct verifier_outcome *outcomes, int n);
+// What decided: "math: box, rational", the first that a verifier tells; or an empty text.
+struct slice score_rule(const struct reward *reward, const struct verifier_outcome *outcomes,
+                        char room[128]);
 
-// Appends, for people, what became of the record and how each term saw the completion. `spec` and
-// `sample` are NULL where the record is bad.
+// Appends, for people, what became of the record and how each term saw the completion. `outcomes`
+// is NULL where external verifiers took part, `spec` also where the record is bad.
 void score_explain(const struct score_row *row, const struct reward_spec *spec,
-                   const struct verifier_sample *sample, struct buffer *out);
+                   struct slice completion, const struct verifier_outcome *outcomes,
+                   struct buffer *out);
 
 #endif

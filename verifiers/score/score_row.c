@@ -1,11 +1,10 @@
 // One row of output: what is written, and what the summary counts.
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 
 #include "protocol/base/hash.h"
-#include "verifiers/math/answer.h"
 #include "verifiers/score/score_grader.h"
-#include "verifiers/verifier.h"
 
 // Of a composed reward, right is what its correctness terms say: a format term may add to the
 // value of a wrong answer, and a length term take from that of a right one.
@@ -88,16 +87,28 @@ int score_label(const struct json *value, struct arena *arena) {
     return -1;
 }
 
-uint64_t score_answer_hash(struct slice completion) {
-    struct answer answer;
-    if (!answer_select(completion, &answer)) return 0;
+uint64_t score_answer_hash(const struct verifier_outcome *outcomes, int n) {
     char text[512];
-    size_t n = 0;
-    for (int i = 0; i < answer.n_parts; i++) {
-        for (size_t j = 0; j < answer.parts[i].len && n < sizeof text - 1; j++)
-            if (!strchr(" \t\r\n$", answer.parts[i].ptr[j])) text[n++] = answer.parts[i].ptr[j];
-        if (n < sizeof text - 1) text[n++] = ';';
-    }
-    uint64_t hash = hash_bytes(text, n);
+    size_t len = 0;
+    int i = 0;
+    while (i < n && outcomes[i].span.len == 0) i++;
+    if (i == n) return 0;
+    const struct slice span = outcomes[i].span;
+    for (size_t k = 0; k < span.len && len < sizeof text; k++)
+        if (!strchr(" \t\r\n$", span.ptr[k])) text[len++] = span.ptr[k];
+    const uint64_t hash = hash_bytes(text, len);
     return hash ? hash : 1;
+}
+
+struct slice score_rule(const struct reward *reward, const struct verifier_outcome *outcomes,
+                        char room[128]) {
+    for (int i = 0; i < reward->n_terms; i++) {
+        const struct verifier_outcome *o = &outcomes[i];
+        if (!o->rule || !o->found) continue;
+        const char *comma = o->found[0] && o->rule[0] ? ", " : "";
+        int n = snprintf(room, 128, "%.40s: %s%s%s", reward->terms[i].verifier,
+                         o->found[0] || o->rule[0] ? o->found : "no answer", comma, o->rule);
+        return (struct slice){room, (size_t)(n < 128 ? n : 127)};
+    }
+    return (struct slice){room, 0};
 }
