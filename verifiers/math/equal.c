@@ -133,6 +133,30 @@ static const struct math_node *as_number(struct comparison_context *c,
     return number;
 }
 
+// 1000,99: two items that may be a decimal with a comma. A gold is read so only with more than one
+// digit behind it, for 0,1 is a list.
+static const struct math_node *as_decimal(struct comparison_context *c,
+                                          const struct math_node *node, bool is_gold) {
+    if (node->kind != MATH_LIST || node->n != 2 || node->op) return NULL;
+    const struct math_node *whole = node->kids[0], *part = node->kids[1];
+    if (!is_plain_integer(whole) || !is_plain_integer(part) || part->spaced) return NULL;
+    if (part->n_digits > 9 || whole->n_digits > 9 || (is_gold && part->n_digits < 2)) return NULL;
+    char digits[32];
+    int n = 0;
+    memcpy(digits, whole->text.ptr, whole->text.len);
+    n += (int)whole->text.len;
+    for (int zeros = part->n_digits - (int)part->text.len; zeros > 0; zeros--) digits[n++] = '0';
+    memcpy(digits + n, part->text.ptr, part->text.len);
+    n += (int)part->text.len;
+    struct math_node *number = equal_node(c, MATH_NUMBER, 0, 0, NULL);
+    number->text = (struct slice){arena_copy(c->arena, digits, (size_t)n), (size_t)n};
+    number->exponent = -part->n_digits;
+    number->n_decimals = number->n_digits = part->n_digits;
+    number->decimal = true;
+    tree_seal(number);
+    return number;
+}
+
 // 70,110 as a list.
 static const struct math_node *as_list(struct comparison_context *c, const struct math_node *node) {
     const struct math_node *items[16];
@@ -154,6 +178,11 @@ static const struct math_node *as_list(struct comparison_context *c, const struc
 static enum math_verdict regrouped(struct comparison_context *c, const struct math_node *gold,
                                    const struct math_node *answer) {
     const bool scalar = tree_is_scalar(answer);
+    const struct math_node *decimal =
+        gold->kind == MATH_NUMBER && gold->decimal ? as_decimal(c, answer, false) : NULL;
+    if (decimal) return equal_nodes(c, gold, decimal);
+    decimal = answer->kind == MATH_NUMBER && answer->decimal ? as_decimal(c, gold, true) : NULL;
+    if (decimal) return equal_nodes(c, decimal, answer);
     const struct math_node *other = scalar ? as_number(c, gold) : as_list(c, gold);
     if (other) return equal_nodes(c, other, answer);
     other = tree_is_scalar(gold) ? as_number(c, answer) : as_list(c, answer);

@@ -183,7 +183,12 @@ static const struct math_node *without_letter_unit(const struct math_node *gold,
                                                    const struct math_node *answer) {
     if (gold->free || answer->kind != MATH_MUL || answer->n != 2) return NULL;
     const struct math_node *letter = answer->kids[1];
-    if (letter->kind != MATH_SYMBOL || letter->text.len != 1 || !letter->spaced) return NULL;
+    const bool power = letter->kind == MATH_POW &&
+                       (tree_is_integer(letter->kids[1], 2) || tree_is_integer(letter->kids[1], 3));
+    if (power) letter = letter->kids[0];
+    if (letter->kind != MATH_SYMBOL || letter->text.len != 1) return NULL;
+    if (power) return letter->text.ptr[0] == 'm' ? answer->kids[0] : NULL;
+    if (!letter->spaced) return NULL;
     return strchr("mgsLhlNJWVAK", letter->text.ptr[0]) ? answer->kids[0] : NULL;
 }
 

@@ -30,6 +30,9 @@ static bool is_equation(const struct math_node *node) {
 }
 
 const struct math_node *equal_unwrapped(const struct math_node *gold) {
+    if (gold->kind == MATH_RELATION && gold->n == 2 && gold->ops[0] == MATH_IN &&
+        equal_is_label(gold->kids[0]))
+        return gold->kids[1];
     if (!is_equation(gold)) return NULL;
     if (gold->ops[0] == MATH_APPROX && !equal_is_label(gold->kids[0])) return gold->kids[0];
     if (gold->n == 2 && equal_is_label(gold->kids[0])) return gold->kids[1];
@@ -45,6 +48,8 @@ enum math_verdict equal_chain(struct comparison_context *c, const struct math_no
     enum math_verdict all = MATH_EQUAL;
     int n_sides = 0;
     bool approximate = false;
+    const struct math_node *members = answer->ops[0] == MATH_IN ? equal_unwrapped(answer) : NULL;
+    if (members && !tree_is_scalar(gold)) return equal_nodes(c, gold, members);
     if (!is_equation(answer)) return equal_said(c, "form", MATH_DIFFERENT);
     const int first = equal_is_label(answer->kids[0]) ? 1 : 0;
     // 3x - 13 = 0 is an equation, and not the value 0.

@@ -85,7 +85,9 @@ static bool number_power(const struct math_node *node, ca_t out, ca_ctx_t ctx, s
     ca_t exponent;
     ca_init(exponent, ctx);
     bool good = number(node->kids[0], out, ctx, c) && number(node->kids[1], exponent, ctx, c);
-    if (good && node->kind == MATH_ROOT) {
+    if (good && node->kids[0]->kind == MATH_CONSTANT && node->kids[0]->op == MATH_E) {
+        ca_exp(out, exponent, ctx);
+    } else if (good && node->kind == MATH_ROOT) {
         const bool negative =
             !tree_is_integer(node->kids[1], 2) && ca_check_is_negative_real(out, ctx) == T_TRUE;
         if (negative) ca_neg(out, out, ctx);

@@ -1,19 +1,30 @@
 // Values as balls of complex numbers, at a sample point where there are symbols.
 #include "verifiers/math/exact_library.h"
 
-// A rational number that depends on the symbol and the point only.
-static void sample(uint64_t hash, uint64_t seed, acb_t out, slong bits) {
-    uint64_t h = (hash ^ seed) * 0x9E3779B97F4A7C15u;
+// A rational number that depends on the symbol and the point only. Points are in turn near a number
+// that is written in the expressions, where an absolute value may have its corner; within -1 and 1;
+// and wide.
+static void sample(uint64_t hash, const struct calc *c, acb_t out) {
+    static const ulong WIDTHS[] = {1, 10, 100};
+    uint64_t h = (hash ^ c->seed) * 0x9E3779B97F4A7C15u;
     h ^= h >> 29;
     h *= 0xBF58476D1CE4E5B9u;
     h ^= h >> 32;
-    const slong top = (slong)(h % 397) + 3, bottom = (slong)(h >> 40) % 211 + 7;
+    const slong top = (slong)(h % 397) + 3;
     const bool negative = (h >> 20) % 3 == 0;
-    fmpq_t q;
+    const ulong width = c->point % 3 == 2 ? WIDTHS[(h >> 24) % 3] * 10 : 1;
+    fmpq_t q, anchor;
     fmpq_init(q);
-    fmpq_set_si(q, negative ? -top : top, (ulong)bottom * ((h >> 30) % 2 ? 1 : 9));
-    acb_set_fmpq(out, q, bits);
+    fmpq_init(anchor);
+    fmpq_set_si(q, (negative ? -top : top) * (slong)width, 401 + (ulong)(h >> 40) % 101);
+    if (c->point % 3 == 0 && c->n_anchors) {
+        const struct ratio *near = &c->anchors[(h >> 48) % (uint64_t)c->n_anchors];
+        fmpq_set_si(anchor, (h >> 22) % 4 == 0 ? -near->num : near->num, (ulong)near->den);
+        fmpq_add(q, q, anchor);
+    }
+    acb_set_fmpq(out, q, c->bits);
     fmpq_clear(q);
+    fmpq_clear(anchor);
 }
 
 static bool ball_root(const struct math_node *node, acb_t out, struct calc *c) {
@@ -187,7 +198,7 @@ bool exact_ball(const struct math_node *node, acb_t out, struct calc *c) {
         return ball_constant(node->op, out, c->bits);
     case MATH_SYMBOL:
     case MATH_APPLY:
-        sample(node->hash, c->seed, out, c->bits);
+        sample(node->hash, c, out);
         return true;
     case MATH_ADD:
     case MATH_MIXED:

@@ -22,8 +22,11 @@ enum {
 struct calc {
     struct math_budget *budget;
     bool over;
-    slong bits;    // precision of balls
-    uint64_t seed; // of the sample point
+    slong bits;                  // precision of balls
+    uint64_t seed;               // of the sample point
+    int point;                   // its number
+    const struct ratio *anchors; // numbers in the expressions, near which points are taken
+    int n_anchors;
 };
 
 static inline bool calc_spend(struct calc *c, int64_t steps) {

@@ -7,7 +7,8 @@
 #include "verifiers/math/exact_library.h"
 
 enum {
-    N_POINTS = 8,
+    N_POINTS = 12,
+    N_ANCHORS = 16,
     N_TRIES = 48, // points looked at until N_POINTS lie in the domain
     POINT_BITS = 192,
     MIN_ACCURACY = 64, // bits of a value that may count as agreement
@@ -92,13 +93,23 @@ static bool has_unknown_function(const struct math_node *node) {
     return false;
 }
 
+// The numbers that are written in an expression.
+static int find_anchors(const struct math_node *node, struct ratio *anchors, int n) {
+    if (n < N_ANCHORS && node->kind == MATH_NUMBER && ratio_of(node, &anchors[n])) return n + 1;
+    for (int i = 0; i < node->n; i++) n = find_anchors(node->kids[i], anchors, n);
+    return n;
+}
+
 static enum exact sample(struct comparison *q, struct math_budget *budget) {
-    struct calc c = {.budget = budget, .bits = POINT_BITS};
+    struct ratio anchors[N_ANCHORS];
+    struct calc c = {.budget = budget, .bits = POINT_BITS, .anchors = anchors};
     int n_agreed = 0, n_refuted = 0;
+    c.n_anchors = find_anchors(q->b, anchors, find_anchors(q->a, anchors, 0));
     uint64_t seed = q->a->hash * 31 + q->b->hash;
     for (int i = 0; i < N_TRIES && n_agreed < N_POINTS; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         c.seed = seed;
+        c.point = i;
         const enum exact answer = compare(q, &c);
         if (c.over) return EXACT_LIMIT;
         if (answer == EXACT_LIMIT) return EXACT_UNKNOWN;
@@ -108,7 +119,8 @@ static enum exact sample(struct comparison *q, struct math_budget *budget) {
             return has_unknown_function(q->a) || has_unknown_function(q->b) ? EXACT_UNKNOWN
                                                                             : EXACT_NO;
     }
-    if (n_agreed < N_POINTS / 2) return EXACT_UNKNOWN;
+    if (n_agreed < N_POINTS / 3) return EXACT_UNKNOWN;
+    c.point = 1; // near zero, where no power is tiny of itself
     const bool tiny = has_tiny(q->a, &c) || has_tiny(q->b, &c);
     return c.over ? EXACT_LIMIT : tiny ? EXACT_UNKNOWN : EXACT_AGREE;
 }

@@ -202,6 +202,12 @@ struct math_node *parse_relation(struct parser *p) {
         nodes_add(p, &sides, side);
     }
     struct math_node *mod = congruent ? modulus(p) : NULL;
+    const struct math_node *last = sides.list[sides.n - 1];
+    if (congruent && !mod && ops[0] == MATH_CONGRUENT && last->kind == MATH_FUNCTION &&
+        last->op == MATH_MOD) { // n \equiv 1 \mod 2
+        sides.list[sides.n - 1] = last->kids[0];
+        mod = last->kids[1];
+    }
     if (mod) {
         ops[sides.n - 1] = MATH_OTHER;
         nodes_add(p, &sides, mod);
@@ -267,7 +273,7 @@ static bool is_mod(const struct parser *p) {
 // "We get 2": words of a sentence are no factors.
 static bool is_sentence(const struct parser *p) {
     const struct token *t = parse_peek(p);
-    if (p->at == 0 || p->inside || !t->space) return false;
+    if (p->at == 0 || p->inside || !t->space || t[-1].kind == TOKEN_NAME) return false;
     const struct token *before = &t[-1];
     return (t->kind == TOKEN_WORD && t->text.len > 2) ||
            (before->kind == TOKEN_WORD && before->text.len > 2);
@@ -277,7 +283,7 @@ static bool is_sentence(const struct parser *p) {
 static bool may_juxtapose(struct parser *p, const struct math_node *last) {
     if (parse_separator_is_next(p) || !parse_starts_atom(p) || is_sentence(p)) return false;
     const bool number = last->kind == MATH_NUMBER || last->kind == MATH_MIXED;
-    if (parse_unit_is_next(p, last)) return false;
+    if (parse_unit_is_next(p, last) || last->kind == MATH_DEGREE) return false;
     return !(number && !last->bracketed && parse_starts_number(p) && p->inside == 0 &&
              parse_peek(p)->kind != TOKEN_VULGAR &&
              !(p->t[p->at].kind == TOKEN_DIGITS && p->t[p->at + 1].kind == TOKEN_COMMAND));

@@ -44,8 +44,7 @@ static int group_at(const struct parser *p, int at, bool *plain) {
     if (t->kind == TOKEN_CHAR && t->c == ',' && !t->space) {
         if (t[1].thin || (is_tight(&t[1]) && p->brackets == 0)) digits = at + 1;
         *plain = !t[1].thin;
-    } else if (t->kind == TOKEN_CHAR && t->c == '{' && t[1].c == ',' && t[2].c == '}' &&
-               is_tight(t)) {
+    } else if (t->kind == TOKEN_CHAR && t->c == '{' && t[1].c == ',' && t[2].c == '}') {
         digits = at + 3;
     } else if (t->kind == TOKEN_CHAR && t->c == '\'' && is_tight(t) && is_tight(&t[1])) {
         digits = at + 1;

@@ -41,7 +41,9 @@ struct slice parse_plain(struct parser *p, struct slice raw) {
 
 static bool has_words(const struct parser *p, int from, int to) {
     for (int i = from; i < to; i++)
-        if (p->t[i].kind == TOKEN_WORD && p->t[i].text.len > 1) return true;
+        if (p->t[i].kind == TOKEN_WORD && p->t[i].text.len > 1 && !parse_is_word(&p->t[i], "and") &&
+            !parse_is_word(&p->t[i], "or"))
+            return true;
     return false;
 }
 
@@ -180,7 +182,8 @@ static bool is_prose(const struct parser *p) {
         upright |= t->kind == TOKEN_FONT && t->op == 1;
         if (t->kind == TOKEN_FONT && slice_is(t->text, "operatorname")) return false;
         if (t->kind == TOKEN_WORD) {
-            english |= is_english(t->text) || (upright && t->text.len > 1);
+            const bool joins = parse_is_word(t, "and") || parse_is_word(t, "or");
+            english |= !joins && (is_english(t->text) || (upright && t->text.len > 1));
         } else if (t->kind == TOKEN_CHAR) {
             if (!strchr(".,;:!?'\"()-{}&", t->c) || t->op == 9) return false;
         } else if (t->kind != TOKEN_DIGITS && t->kind != TOKEN_FONT && t->kind != TOKEN_NAME &&

@@ -73,9 +73,19 @@ static bool one(struct parser *p, int sign, bool in_text, struct math_unit *unit
     return multiply(unit, row, sign * power);
 }
 
-// Units joined by "per", '/', '*' up to where nothing known follows.
-static bool several(struct parser *p, bool in_text, struct math_unit *unit) {
-    if (!one(p, 1, in_text, unit)) return false;
+static bool combine(struct math_unit *unit, const struct math_unit *part) {
+    for (int i = 0; i < UNIT_N_DIMENSIONS; i++)
+        unit->dimension[i] = (int8_t)(unit->dimension[i] + part->dimension[i]);
+    unit->ten = (int16_t)(unit->ten + part->ten);
+    if (part->counted) unit->counted = part->counted;
+    unit->vague |= part->vague;
+    return scale(&unit->num, part->num, 1) && scale(&unit->den, part->den, 1);
+}
+
+// Units joined by "per", '/', '*' up to where nothing known follows. `last` is the last of them.
+static bool several(struct parser *p, bool in_text, struct math_unit *unit,
+                    struct math_unit *last) {
+    if (!one(p, 1, in_text, last) || !combine(unit, last)) return false;
     for (;;) {
         const int start = p->at;
         const bool per = parse_is_word(parse_peek(p), "per") || parse_is(p, '/');
@@ -88,8 +98,11 @@ static bool several(struct parser *p, bool in_text, struct math_unit *unit) {
             parse_next(p);
             parse_next(p);
         }
-        if ((!per && !times) || !one(p, per ? -1 : 1, in_text || group, unit) ||
-            (group && !parse_take(p, '}'))) {
+        struct math_unit next = {.num = 1, .den = 1};
+        const bool good = (per || times) && one(p, per ? -1 : 1, in_text || group, &next) &&
+                          (!group || parse_take(p, '}')) && combine(unit, &next);
+        if (good) *last = next;
+        if (!good) {
             p->at = start;
             return true;
         }
@@ -143,7 +156,7 @@ static struct math_node *multiplier(struct parser *p, struct math_node *value) {
 
 // A group of \text{} or \mathrm{} behind a value.
 static struct math_node *text_unit(struct parser *p, struct math_node *value) {
-    struct math_unit unit = {.num = 1, .den = 1};
+    struct math_unit unit = {.num = 1, .den = 1}, last = unit;
     const int end = parse_group_end(p, p->at + 1), start = p->at;
     if (end < 0) return value;
     const size_t from = p->t[p->at + 1].at + 1;
@@ -168,16 +181,14 @@ static struct math_node *text_unit(struct parser *p, struct math_node *value) {
         return bigger;
     }
     if (bigger && value->kind != MATH_QUANTITY) value = bigger;
-    bool known = several(p, true, &unit);
+    bool known = several(p, true, &unit, &last);
     if (known) parse_take(p, '.');
     if (known && p->at == end) {
         parse_next(p);
         const int power = power_behind(p);
-        for (int i = 0; i < UNIT_N_DIMENSIONS; i++)
-            unit.dimension[i] = (int8_t)(unit.dimension[i] * power);
-        const int64_t num = unit.num, den = unit.den;
-        if (power > 1) known = scale(&unit.num, num, power - 1) && scale(&unit.den, den, power - 1);
-        unit.ten = (int16_t)(unit.ten * power);
+        // The power is the last unit's: \text{m/s}^2. A negative one stands for its inverse.
+        for (int i = 1; i < power && known; i++) known = combine(&unit, &last);
+        if (power < 0) known = false;
         const int at = p->at;
         if (power > 0 && parse_is(p, '/')) {
             parse_next(p);
@@ -215,7 +226,7 @@ bool parse_unit_is_next(const struct parser *p, const struct math_node *value) {
         const bool letter = t[3].c == '}' && (t[2].kind == TOKEN_CONSTANT ||
                                               (t[2].kind == TOKEN_WORD && t[2].text.len == 1));
         return !(letter && (t->op == 0 || !unit_look_up(&t[2])) &&
-                 !(unit_look_up(&t[2]) && t->space)) &&
+                 !(unit_look_up(&t[2]) && (t->space || t->thin))) &&
                t[2].kind != TOKEN_FUNCTION;
     }
     if (value->free || (t->kind != TOKEN_WORD && !unit_look_up(t)) || t->text.len < 2) return false;
@@ -224,9 +235,25 @@ bool parse_unit_is_next(const struct parser *p, const struct math_node *value) {
     return unit_look_up(t) || (t->space && unit_is_counted(t->text));
 }
 
+// C or F behind a degree sign.
+static bool temperature(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
+    const struct token *letter = font ? t + 2 : t;
+    if (p->inside || letter->kind != TOKEN_WORD) return false;
+    if (!slice_is(letter->text, "C") && !slice_is(letter->text, "F")) return false;
+    for (int i = 0; i < (font ? 4 : 1); i++) parse_next(p);
+    return true;
+}
+
 struct math_node *parse_unit(struct parser *p, struct math_node *value) {
     struct math_unit unit = {.num = 1, .den = 1};
     const struct token *t = parse_peek(p);
+    if (value->kind == MATH_DEGREE && temperature(p)) {
+        unit.name = "degrees of temperature";
+        unit.counted = unit_hash(slice_of(unit.name));
+        return quantity(p, value->kids[0], &unit);
+    }
     if (parse_separator_is_next(p) || !parse_unit_is_next(p, value)) return value;
     if (t->kind == TOKEN_FONT) {
         const int at = p->at;
@@ -253,7 +280,8 @@ struct math_node *parse_unit(struct parser *p, struct math_node *value) {
         parse_next(p);
         return parse_node(p, MATH_DEGREE, 0, 1, &value);
     }
-    if (!several(p, false, &unit)) return value;
+    struct math_unit last = unit;
+    if (!several(p, false, &unit, &last)) return value;
     unit.name = arena_copy(p->arena, t->text.ptr, t->text.len);
     return quantity(p, value, &unit);
 }

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "tests/verifiers/math/pairs.h"
+#include "tests/verifiers/math/pairs_more.h"
 
 static enum math_verdict compare(const char *gold, const char *answer,
                                  const struct math_options *options) {
@@ -38,6 +38,7 @@ static void check(const struct pair *pairs, size_t n, const struct math_options 
 static void test_value(void **state) {
     (void)state;
     CHECK(PAIRS, .policy = MATH_VALUE);
+    CHECK(MORE_PAIRS, .policy = MATH_VALUE);
 }
 
 // Every gold of the table equals itself.
