@@ -94,8 +94,8 @@ def test_refused():
 
 def test_loose():
     """The stars go, and then every word is in brackets and no number is left."""
-    items = [(["detectable_format:square_brackets", "count:numbers"], [{}, {"N": 0}], "* [All] [of]"),
-             (["detectable_format:square_brackets", "count:numbers"], [{}, {"N": 0}], "All 2\n[of]")]
+    ids, kwargs = ["detectable_format:square_brackets", "count:numbers"], [{}, {"N": 0}]
+    items = [(ids, kwargs, "* [All] [of]"), (ids, kwargs, "All 2\n[of]")]
     got = [[row["reward"]["terms"][0]["instructions"] for row in score(items, mode=mode)]
            for mode in ("strict", "loose")]
     assert got == [[[False, True], [False, False]], [[True, True], [True, True]]]
@@ -152,7 +152,8 @@ ORACLES = {
     "words:alphabet": lambda _, s: letters_go_on(s),
     "words:vowel": lambda _, s: "\n" not in s.strip() and len(set("aeiou") & set(s.lower())) <= 3,
     "words:prime_lengths":
-        lambda _, s: all(len(w) in (2, 3, 5, 7, 11, 13) for w in s.translate(PLAIN).split()),
+        lambda _, s: all(len(w) > 1 and all(len(w) % d for d in range(2, len(w)))
+                         for w in s.translate(PLAIN).split()),
     "keywords:palindrome": lambda _, s: any(w == w[::-1] for w in s.split()),
     "letters:letter_counting": lambda n, s: len(re.findall("[A-Za-z]", s)) >= n["N"],
     "format:no_whitespace": lambda _, s: not any(c.isspace() for c in s),
