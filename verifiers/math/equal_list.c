@@ -257,7 +257,7 @@ static bool is_vector(const struct math_node *node) {
 
 static bool is_many(const struct math_node *node) {
     return node->kind == MATH_LIST || node->kind == MATH_SET ||
-           (node->kind == MATH_BRACKETS && !node->open[0] && !node->open[1]);
+           (node->kind == MATH_BRACKETS && node->n != 2 && !node->open[0] && !node->open[1]);
 }
 
 // x + 11 or 11 + x: one answer in several forms, right when each of them is.

@@ -49,7 +49,7 @@ enum math_verdict equal_chain(struct comparison_context *c, const struct math_no
     int n_sides = 0;
     bool approximate = false;
     const struct math_node *members = answer->ops[0] == MATH_IN ? equal_unwrapped(answer) : NULL;
-    if (members && !tree_is_scalar(gold)) return equal_nodes(c, gold, members);
+    if (members) return equal_nodes(c, gold, members);
     if (!is_equation(answer)) return equal_said(c, "form", MATH_DIFFERENT);
     const int first = equal_is_label(answer->kids[0]) ? 1 : 0;
     // 3x - 13 = 0 is an equation, and not the value 0.

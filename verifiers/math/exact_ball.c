@@ -17,9 +17,13 @@ static void sample(uint64_t hash, const struct calc *c, acb_t out) {
     fmpq_init(q);
     fmpq_init(anchor);
     fmpq_set_si(q, (negative ? -top : top) * (slong)width, 401 + (ulong)(h >> 40) % 101);
-    if (c->point % 3 == 0 && c->n_anchors) {
-        const struct ratio *near = &c->anchors[(h >> 48) % (uint64_t)c->n_anchors];
-        fmpq_set_si(anchor, (h >> 22) % 4 == 0 ? -near->num : near->num, (ulong)near->den);
+    if (c->point % 3 == 0 && c->n_anchors) { // above and below each, and each with a minus
+        const int turn = c->point / 3;
+        const int n = c->n_anchors;
+        const struct ratio *near = &c->anchors[(turn / 4 + (int)(hash % (uint64_t)n)) % n];
+        fmpq_set_si(anchor, turn & 2 ? -near->num : near->num, (ulong)near->den);
+        fmpq_abs(q, q);
+        if (turn & 1) fmpq_neg(q, q);
         fmpq_add(q, q, anchor);
     }
     acb_set_fmpq(out, q, c->bits);

@@ -9,7 +9,8 @@
 enum {
     N_POINTS = 12,
     N_ANCHORS = 16,
-    N_TRIES = 48, // points looked at until N_POINTS lie in the domain
+    N_CORNER_POINTS = 60, // where an absolute value or the like is written
+    TRIES = 4,            // points looked at for each that should lie in the domain
     POINT_BITS = 192,
     MIN_ACCURACY = 64, // bits of a value that may count as agreement
 };
@@ -51,8 +52,20 @@ static bool is_real(const acb_t x) {
     return arb_contains_zero(acb_imagref(x));
 }
 
+// Functions that are made of pieces.
+static bool has_corner(const struct math_node *node) {
+    if (node->free && node->kind == MATH_FUNCTION &&
+        (node->op == MATH_ABS || node->op == MATH_FLOOR || node->op == MATH_CEIL ||
+         node->op == MATH_MAX || node->op == MATH_MIN || node->op == MATH_SIGN))
+        return true;
+    for (int i = 0; i < node->n; i++)
+        if (has_corner(node->kids[i])) return true;
+    return false;
+}
+
 struct comparison {
     const struct math_node *a, *b;
+    bool corner;  // an absolute value or the like is written on a side
     bool complex; // i is written on a side
     bool proportional;
     bool has_ratio;
@@ -67,6 +80,9 @@ static enum exact compare(struct comparison *q, struct calc *c) {
     acb_init(y);
     if (!exact_ball(q->a, x, c) || !exact_ball(q->b, y, c)) {
         answer = EXACT_LIMIT;
+    } else if (q->corner && !q->complex && acb_is_finite(x) && acb_is_finite(y) &&
+               is_real(x) != is_real(y)) {
+        answer = EXACT_NO; // ln |x| is not ln x
     } else if (acb_is_finite(x) && acb_is_finite(y) && (q->complex || (is_real(x) && is_real(y)))) {
         if (q->proportional && !q->has_ratio && !acb_contains_zero(y)) {
             acb_div(q->ratio, x, y, c->bits);
@@ -106,7 +122,8 @@ static enum exact sample(struct comparison *q, struct math_budget *budget) {
     int n_agreed = 0, n_refuted = 0;
     c.n_anchors = find_anchors(q->b, anchors, find_anchors(q->a, anchors, 0));
     uint64_t seed = q->a->hash * 31 + q->b->hash;
-    for (int i = 0; i < N_TRIES && n_agreed < N_POINTS; i++) {
+    const int n_points = q->corner ? N_CORNER_POINTS : N_POINTS;
+    for (int i = 0; i < TRIES * n_points && n_agreed < n_points; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         c.seed = seed;
         c.point = i;
@@ -135,6 +152,7 @@ static enum exact decide(const struct math_node *a, const struct math_node *b, b
     *rule = "points";
     struct comparison q = {.a = a, .b = b, .proportional = proportional};
     q.complex = has_imaginary(a) || has_imaginary(b);
+    q.corner = has_corner(a) || has_corner(b);
     acb_init(q.ratio);
     answer = sample(&q, budget);
     acb_clear(q.ratio);

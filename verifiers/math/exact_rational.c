@@ -113,7 +113,7 @@ static bool rational_function(enum math_function function, fmpq_t out, struct ca
         if (!fmpz_is_one(fmpq_denref(out)) || fmpq_sgn(out) < 0 ||
             fmpz_cmp_si(fmpq_numref(out), MAX_FACTORIAL) > 0)
             return false;
-        if (!calc_spend(c, 1 + fmpz_get_si(fmpq_numref(out)) / 16)) return false;
+        if (!calc_spend(c, 1 + fmpz_get_si(fmpq_numref(out)) / 4)) return false;
         fmpz_fac_ui(fmpq_numref(out), fmpz_get_ui(fmpq_numref(out)));
         return true;
     default:
@@ -152,7 +152,7 @@ static bool rational_pair(enum math_function function, fmpq_t out, const fmpq_t 
         if (fmpz_cmp_si(top, MAX_FACTORIAL) > 0 || fmpz_cmp_si(fmpq_numref(b), MAX_FACTORIAL) > 0)
             return false;
         const ulong n = fmpz_get_ui(top), k = fmpz_get_ui(fmpq_numref(b));
-        if (!calc_spend(c, 1 + (int64_t)n / 16)) return false;
+        if (!calc_spend(c, 1 + (int64_t)n / 4)) return false;
         fmpz_bin_uiui(top, n, k);
         return true;
     }

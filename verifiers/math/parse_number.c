@@ -153,7 +153,8 @@ static void read_power_of_ten(struct parser *p, struct literal *l) {
     const bool sign = t[1].kind == TOKEN_CHAR && (t[1].c == '-' || t[1].c == '+');
     const struct token *digits = sign ? t + 2 : t + 1;
     if (digits->kind != TOKEN_DIGITS || !is_tight(digits) || (sign && !is_tight(&t[1]))) return;
-    if (e == 'e' && sign && !l->decimal && digits->text.len < 2) return;
+    const bool one = l->n == 1 && l->digits[0] == '1';
+    if (e == 'e' && sign && !l->decimal && !one && digits->text.len < 2) return;
     if (digits->text.len > 6) {
         p->over = true;
         return;

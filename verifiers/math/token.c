@@ -226,7 +226,14 @@ static bool unicode(struct lexer *l) {
     if (code >= 0xFF01 && code <= 0xFF5E) { // full width ASCII
         const char c = (char)(code - 0xFF01 + '!');
         char *copy = arena_copy(l->arena, &c, 1);
-        if (isdigit((unsigned char)c))
+        struct token *last = l->out->n ? &l->out->list[l->out->n - 1] : NULL;
+        if (isdigit((unsigned char)c) && last && last->kind == TOKEN_DIGITS && !l->space &&
+            !l->thin) {
+            char *both = arena_take(l->arena, last->text.len + 2, 1);
+            memcpy(both, last->text.ptr, last->text.len);
+            both[last->text.len] = c;
+            last->text = (struct slice){both, last->text.len + 1};
+        } else if (isdigit((unsigned char)c))
             push(l, TOKEN_DIGITS, (struct slice){copy, 1}, start);
         else if (isalpha((unsigned char)c))
             push(l, TOKEN_WORD, (struct slice){copy, 1}, start);
