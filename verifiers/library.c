@@ -58,29 +58,23 @@ static int read_policy(const char *name, enum math_policy *out) {
 
 int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
                    const char *policy, char *message) {
-    struct math_options options = {.long_decimals = true}; // as a term without `data` has it
-    struct error err = {0};
-    struct buffer box = {0};
-    const struct slice text = {gold, gold_len};
-    const char *rule;
+    struct math_options options = {.long_decimals = true};
+    const struct slice golds[] = {{gold, gold_len}};
+    struct math_report report;
+    struct error err;
     if (read_policy(policy, &options.policy)) {
         snprintf(message, STAMPEDE_MESSAGE_BYTES,
                  "The policy is '%s'; value, literal or simplified was expected.", policy);
         return -1;
     }
-    struct math_gold *parsed = math_gold_parse(&text, 1, &options, &err);
+    struct math_gold *parsed = math_gold_parse(golds, 1, &options, &err);
     if (!parsed) {
         snprintf(message, STAMPEDE_MESSAGE_BYTES, "%s", err.text);
         return -1;
     }
-    // As in a completion that says it in so many words: what graders do with spans is done here.
-    buffer_add_text(&box, "\\boxed{");
-    buffer_add(&box, answer, answer_len);
-    buffer_add_text(&box, "}");
-    const enum math_verdict verdict = math_grade(parsed, buffer_slice(&box), &rule);
-    buffer_free(&box);
+    math_report_answer(parsed, (struct slice){answer, answer_len}, &report);
     math_gold_free(&parsed);
-    return verdict == MATH_EQUAL || verdict == MATH_EQUAL_NUM;
+    return report.verdict == MATH_EQUAL || report.verdict == MATH_EQUAL_NUM;
 }
 
 char *stampede_extract(const char *text, size_t len, size_t *out_len) {

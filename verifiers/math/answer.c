@@ -45,7 +45,14 @@ static size_t find_bold(struct slice text, bool words, struct answer *out) {
     return start;
 }
 
-bool answer_select(struct slice completion, struct answer *out) {
+// One formula without its delimiters.
+static struct slice undelimited(struct slice part) {
+    if (answer_formula_end(part, 0) != part.len) return part;
+    const size_t len = part.ptr[0] == '$' && part.ptr[1] != '$' ? 1 : 2;
+    return answer_trim(answer_cut(part, len, part.len - len));
+}
+
+static bool find(struct slice completion, struct answer *out) {
     struct slice text = after_thinking(completion);
     if (text.len > ANSWER_WINDOW_BYTES)
         text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
@@ -69,4 +76,11 @@ bool answer_select(struct slice completion, struct answer *out) {
     if (unclosed != SIZE_MAX && (best == SIZE_MAX || unclosed >= best)) return false;
     return best != SIZE_MAX || answer_find_phrase(text, false, out) != SIZE_MAX ||
            answer_find_expression(text, out) || find_bold(text, true, out) != SIZE_MAX;
+}
+
+bool answer_select(struct slice completion, struct answer *out) {
+    if (!find(completion, out)) return false;
+    for (int i = 0; i < out->n_parts; i++) out->parts[i] = undelimited(out->parts[i]);
+    out->shorter = undelimited(out->shorter);
+    return true;
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "protocol/base/json.h"
 #include "verifiers/math/answer.h"
 #include "verifiers/math/tree.h"
 
@@ -80,7 +81,7 @@ static bool all_same(struct math_node *const *parts, int n, const struct math_op
 // any other is read as a whole.
 static enum math_read read_gold(struct slice text, struct arena *arena, struct math_node **out) {
     struct answer answer;
-    struct math_node *parts[ANSWER_MAX_BOXES];
+    struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
     struct math_budget budget = {0};
     const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
                         strcmp(answer.rule, "bold") != 0;
@@ -170,7 +171,7 @@ static bool equals_words(const struct math_gold *gold, const struct answer *answ
 
 static void grade(const struct math_gold *gold, const struct answer *answer, struct arena *arena,
                   struct math_report *out) {
-    struct math_node *parts[ANSWER_MAX_BOXES];
+    struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
     struct math_budget budget = {0};
     struct math_result result = {MATH_UNKNOWN, "unreadable", 0};
     const enum math_read read = read_parts(answer, arena, &budget, parts);
@@ -207,6 +208,61 @@ void math_report(const struct math_gold *gold, struct slice completion, struct m
     if (answer.n_parts == 1 && answer.parts[0].len == 0) return;
     grade(gold, &answer, &arena, out);
     arena_clear(&arena);
+}
+
+void math_report_answer(const struct math_gold *gold, struct slice given, struct math_report *out) {
+    const struct answer answer = {.n_parts = 1, .parts = {given}};
+    struct arena arena = {0};
+    *out = (struct math_report){.found = "given", .decided = "", .span = given};
+    grade(gold, &answer, &arena, out);
+    arena_clear(&arena);
+}
+
+static void explain_line(struct buffer *out, const char *name, struct slice text) {
+    buffer_printf(out, "    %-9s ", name);
+    json_add_string(out, text);
+    buffer_add_text(out, "\n");
+}
+
+static void explain_tree(struct buffer *out, const struct math_node *tree) {
+    struct arena arena = {0};
+    buffer_printf(out, "      read as %s\n", tree ? math_show(tree, &arena) : "words");
+    arena_clear(&arena);
+}
+
+static void explain_answer(const struct answer *answer, struct buffer *out) {
+    static const char *const UNREAD[] = {
+        [MATH_EMPTY] = "nothing",
+        [MATH_UNREADABLE] = "no form that is understood",
+        [MATH_OVER] = "something over a budget",
+    };
+    struct arena arena = {0};
+    struct math_budget budget = {0};
+    struct math_node *tree;
+    explain_line(out, "found by", slice_of(answer->rule));
+    for (int i = 0; i < answer->n_parts; i++) {
+        const enum math_read read = read_part(answer, i, &arena, &budget, &tree);
+        explain_line(out, "answer", answer->parts[i]);
+        if (read == MATH_READ)
+            explain_tree(out, tree);
+        else
+            buffer_printf(out, "      read as %s\n", UNREAD[read]);
+    }
+    if (answer->shorter.len) explain_line(out, "or only", answer->shorter);
+    arena_clear(&arena);
+}
+
+void math_explain(const struct math_gold *gold, struct slice completion, struct buffer *out) {
+    struct answer answer;
+    struct math_report report;
+    math_report(gold, completion, &report);
+    for (int i = 0; i < gold->n; i++) {
+        explain_line(out, "gold", gold->list[i].words);
+        explain_tree(out, gold->list[i].tree);
+    }
+    if (answer_select(completion, &answer)) explain_answer(&answer, out);
+    buffer_printf(out, "    verdict   %s%s%s, %lld steps\n", math_verdict_name(report.verdict),
+                  report.decided[0] ? " by rule " : "", report.decided, (long long)report.steps);
 }
 
 enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,

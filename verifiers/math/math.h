@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "protocol/base/buffer.h"
 #include "protocol/base/error.h"
 #include "protocol/base/memory.h"
 #include "protocol/base/slice.h"
@@ -123,6 +124,13 @@ struct math_report {
 
 // Grades a completion.
 void math_report(const struct math_gold *gold, struct slice completion, struct math_report *out);
+
+// Grades an answer as it stands, without looking for it in a text; `found` is "given".
+void math_report_answer(const struct math_gold *gold, struct slice given, struct math_report *out);
+
+// Appends lines that say what was found in a completion, how both sides were read, and what
+// decided.
+void math_explain(const struct math_gold *gold, struct slice completion, struct buffer *out);
 
 // The same in short. `*rule` is how its answer was found ("box", ...), or "" .
 enum math_verdict math_grade(const struct math_gold *gold, struct slice completion,
