@@ -1,4 +1,4 @@
-"""SIGTERM at every moment: rows finish or run again elsewhere; exit 75; a second one ends at once."""
+"""SIGTERM at every moment: rows finish or run again elsewhere, exit 75; a second ends at once."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def test_what_does_not_finish_runs_again_elsewhere(timeout_s: int, tmp_path: Pat
         finally:
             leaving.kill()
         assert got == expected
-        assert trainer.counters()["preempted_samples"] >= 1
+        if timeout_s == 0:
+            assert trainer.counters()["preempted_samples"] >= 1
         assert "draining" in leaving.log() and "leaving: drained" in leaving.log()
 
 
