@@ -56,10 +56,14 @@ struct score_options {
     int shard, n_shards;
     int64_t only; // this index alone; -1: all
     bool resume, explain;
-    const char *summary;     // "table", "md", "json", "off"
-    const char *histogram;   // SVG file, or NULL
-    const char *progress;    // "auto", "never", "json"
-    const char *version;     // of this build: a journal of another one is refused
+    const char *summary;   // "table", "md", "json", "off"
+    const char *histogram; // SVG file, or NULL
+    const char *progress;  // "auto", "never", "json"
+    const char *version;   // of this build: a journal of another one is refused
+    // Token ids as text, for records that hold no text; NULL: not known. Called from one thread.
+    void (*decode)(void *self, const int32_t *ids, size_t n, struct buffer *out);
+    void *decode_self;
+    const char *tokenizer;   // what --tokenizer names, for the identity of a run; or NULL
     const char *program;     // that workers are started from; NULL: this executable
     char *const *child_argv; // what workers are called with (NULL-terminated), behind the program
 };

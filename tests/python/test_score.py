@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Tuple
 
 import pytest
+from transformers import AutoTokenizer
 
-from cli import BIN, ROOT, run
+from cli import BIN, ROOT, TINY, run
 
 VERIFIERS = ROOT / "examples" / "verifiers"
 Line = Dict[str, Any]
@@ -386,6 +387,16 @@ def test_open_instruct(tmp_path: Path) -> None:
              {**base, "ground_truth": "7"}]
     rows = check_format(tmp_path, lines, "open-instruct", [1.0, None, None])
     assert "token ids" in rows[1]["error"] and "token ids" in rows[2]["error"]
+    tokenizer = AutoTokenizer.from_pretrained(TINY)
+    encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
+    end = [tokenizer.eos_token_id]
+    lines = [{**base, "response_tokens": encode("The answer is 7.") + end,
+              "ground_truth": encode(gold) + end, "reward": [{"verifier": "length", "max": 99,
+                                                              "soft": 1}] if not gold else 1.0}
+             for gold in ("7", "8", "")] + [{**base, "response_tokens": [1, "x"]}]
+    rows = check_format(tmp_path, lines, "open-instruct", [1.0, 0.0, 0.0, None], "--tokenizer",
+                        TINY)
+    assert rows[2]["reward"]["status"] == "ok"  # the tokens were counted
 
 
 def test_areal(tmp_path: Path) -> None:

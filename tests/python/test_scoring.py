@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
+import importlib.util
+import json
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -167,3 +172,60 @@ def test_group_statistics() -> None:
     assert group.std == pytest.approx(np.std([1.0, 0.0, 1.0]))
     group.rewards = np.array([1.0, math.nan, 1.0, 1.0])
     assert group.all_equal and group.std == 0.0
+
+
+# ---- examples
+
+
+def example(name: str) -> Any:
+    sys.path.insert(0, str(ROOT / "examples"))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.pop(0)
+
+
+def test_a_batch_of_ray() -> None:
+    grade = example("score_ray").Grader("text", "answer")
+    out = grade({"text": np.array(["\\boxed{1}", "\\boxed{2}"]), "answer": np.array([1, 3])})
+    assert out["value"] == [1.0, 0.0] and out["status"] == ["ok", "ok"]
+    assert json.loads(out["terms"][0])[0]["verifier"] == "math"
+    out = grade({"text": ["yes"], "reward": [json.dumps([stampede.exact("yes", weight=2)])]})
+    assert out["value"] == [2.0]
+
+
+def test_ray_maps_over_files(tmp_path: Path) -> None:
+    pytest.importorskip("ray.data")
+    with open(tmp_path / "in.jsonl", "w", encoding="utf-8") as file:
+        for i in range(300):
+            file.write(json.dumps({"completion": f"\\boxed{{{i}}}", "gold": str(i // 2 * 2)}) + "\n")
+    done = subprocess.run([sys.executable, str(ROOT / "examples" / "score_ray.py"),
+                           str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out")],
+                          capture_output=True, text=True, timeout=300, check=False,
+                          env={**os.environ, "RAY_DEDUP_LOGS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert "300 rows, mean 0.5000" in done.stdout
+    rows = [json.loads(line) for path in sorted((tmp_path / "out").iterdir())
+            for line in path.read_text().splitlines()]
+    assert len(rows) == 300
+    assert all(row["value"] == float(row["completion"][7:-1] == row["gold"]) for row in rows)
+
+
+def test_parquet_through_a_pipe(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    chat = [{"role": "assistant", "content": "\\boxed{2}"}]
+    table = pyarrow.table({"step": [1, 1], "prompt": ["a", "a"], "completion": [chat, chat],
+                           "advantage": [0.5, -0.5], "answer": ["2", "3"]})
+    parquet.write_table(table, tmp_path / "completions.parquet")
+    flags = f"--format trl --map gold=.answer --verifier math --summary off --output {tmp_path}/out"
+    pipes = [f"{sys.executable} {ROOT}/examples/score_parquet.py {tmp_path}/completions.parquet"]
+    if importlib.util.find_spec("duckdb"):
+        copy = f"COPY (FROM '{tmp_path}/*.parquet') TO '/dev/stdout' (FORMAT json)"
+        pipes.append(f'{sys.executable} -c "import duckdb; duckdb.sql(\\"{copy}\\")"')
+    for pipe in pipes:
+        done = subprocess.run(["sh", "-c", f"{pipe} | {BIN} score - {flags}"], check=False,
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
+        assert [row["reward"]["value"] for row in rows] == [1.0, 0.0]

@@ -36,22 +36,32 @@ static struct reward_spec *get_spec(struct score_grader *g, struct slice json, s
     return *at = spec;
 }
 
+// Token ids where texts are expected: read as golds they would be "any of these numbers".
 static struct reward_spec *gold_spec(struct score_grader *g, const struct json *gold,
-                                     struct error *err) {
+                                     enum score_format format, bool *bad_spec, struct error *err) {
     struct buffer *text = &g->spec_text;
+    struct slice decoded = {NULL, 0};
+    int64_t n_tokens;
+    if (format == SCORE_OPEN_INSTRUCT && score_is_token_ids(gold)) {
+        *bad_spec = false;
+        if (!g->map.decode)
+            error_set(err, ERROR_INPUT,
+                      "Its gold is a list of token ids; --tokenizer DIR, or a text by --golds or "
+                      "--map was expected.");
+        if (!g->map.decode || score_decode(&g->map, gold, &g->arena, &decoded, &n_tokens, err))
+            return NULL;
+        *bad_spec = true;
+    }
     buffer_clear(text);
     buffer_add_text(text, "[{\"verifier\":");
     json_add_string(text, slice_of(g->options->verifier));
     buffer_add_text(text, ",\"gold\":");
-    buffer_add_slice(text, gold->text);
+    if (decoded.ptr)
+        json_add_string(text, decoded);
+    else
+        buffer_add_slice(text, gold->text);
     buffer_add_text(text, "}]");
     return get_spec(g, buffer_slice(text), err);
-}
-
-// Token ids stand where texts are expected: read as golds they would be "any of these numbers".
-static bool is_token_ids(const struct json *gold, enum score_format format) {
-    if (format != SCORE_OPEN_INSTRUCT || gold->type != JSON_ARRAY) return false;
-    return gold->text.len > 1 && strchr("-0123456789", gold->text.ptr[1]) != NULL;
 }
 
 // A record's own reward, then the joined row's, then its own gold, then --reward.
@@ -66,14 +76,10 @@ static struct reward_spec *find_spec(struct score_grader *g, const struct score_
                                   &g->arena, &gold, &reward);
     if (reward) return get_spec(g, reward->text, err);
     if (!gold) gold = record->values[SCORE_GOLD];
-    if (gold && g->options->verifier && !is_token_ids(gold, format)) return gold_spec(g, gold, err);
-    if (g->options->reward && !(gold && g->options->verifier))
-        return get_spec(g, slice_of(g->options->reward), err);
+    if (gold && g->options->verifier) return gold_spec(g, gold, format, bad_spec, err);
+    if (g->options->reward) return get_spec(g, slice_of(g->options->reward), err);
     *bad_spec = false;
-    if (gold && g->options->verifier)
-        error_set(err, ERROR_INPUT,
-                  "Its gold is a list of token ids; a text was expected, by --golds or --map.");
-    else if (gold)
+    if (gold)
         error_set(err, ERROR_INPUT, "It has a gold; --verifier NAME was expected with it.");
     else if (g->golds && !joined)
         error_set(err, ERROR_INPUT, "It has no reward, and no row of --golds has its id.");
@@ -289,6 +295,8 @@ static bool is_known(const struct score_options *o, const char *name) {
 
 static int check(struct score_grader *g, struct error *err) {
     const struct score_options *o = g->options;
+    g->map.decode = o->decode;
+    g->map.decode_self = o->decode_self;
     if (o->map && score_map_parse(o->map, &g->map, err)) return -1;
     if (o->label && score_path_parse(slice_of(o->label), &g->map.fields[SCORE_LABEL], err))
         return error_prefix(err, "--label");

@@ -1,6 +1,7 @@
-// Paths into records, and --map.
+// Paths into records, --map, and values that need more than a look.
 #include <stdlib.h>
 
+#include "protocol/base/utf8.h"
 #include "verifiers/score/score_record.h"
 
 static const char *const FIELDS[SCORE_N_FIELDS] = {
@@ -85,4 +86,34 @@ struct slice score_key(const struct json *value, struct arena *arena) {
     struct slice out = {arena_copy(arena, text.ptr, text.len), text.len};
     buffer_free(&text);
     return out;
+}
+
+bool score_is_token_ids(const struct json *value) {
+    if (value->type != JSON_ARRAY || value->text.len < 2) return false;
+    size_t i = 1;
+    while (i < value->text.len && strchr(" \t", value->text.ptr[i])) i++;
+    return strchr("-0123456789", value->text.ptr[i]) != NULL;
+}
+
+int score_decode(const struct score_map *map, const struct json *value, struct arena *arena,
+                 struct slice *out, int64_t *n_tokens, struct error *err) {
+    const struct json *list = json_parse(value->text, arena, err);
+    if (!list) return -1;
+    int32_t *ids = arena_take(arena, (size_t)list->n_children, sizeof *ids);
+    size_t n = 0;
+    for (const struct json *c = list->first; c; c = c->next) {
+        int64_t id;
+        if (json_int64(c, &id) || id < 0 || id > INT32_MAX)
+            return error_set(err, ERROR_INPUT, "Its token %zu is %.*s; an id was expected.", n,
+                             SLICE_ARG(c->text));
+        ids[n++] = (int32_t)id;
+    }
+    struct buffer bytes = {0}, text = {0};
+    map->decode(map->decode_self, ids, n, &bytes);
+    utf8_add_lossy(&text, buffer_slice(&bytes));
+    *out = (struct slice){arena_copy(arena, text.ptr, text.len), text.len};
+    *n_tokens = (int64_t)n;
+    buffer_free(&bytes);
+    buffer_free(&text);
+    return 0;
 }

@@ -246,6 +246,23 @@ static int read_batch(const struct json *root, struct arena *arena, struct score
     return 0;
 }
 
+// open-instruct stores token ids.
+static int read_tokens(const struct json *root, const struct score_map *map, struct arena *arena,
+                       struct score_record *out, struct error *err) {
+    const struct json *tokens = json_get(root, "response_tokens");
+    struct slice text;
+    int64_t n;
+    if (!tokens || !map->decode)
+        return error_set(err, ERROR_INPUT,
+                         "It holds token ids and no text; --tokenizer DIR, a key \"response\" or "
+                         "--map completion=PATH was expected.");
+    if (tokens->type != JSON_ARRAY) return wrong_type(tokens, "value of response_tokens", err);
+    if (score_decode(map, tokens, arena, &text, &n, err)) return -1;
+    if (out->n_tokens < 0) out->n_tokens = n;
+    add_completion(out, text, arena);
+    return 0;
+}
+
 static int read_texts(const struct json *root, enum score_format format,
                       const struct score_map *map, struct arena *arena, struct score_record *out,
                       struct error *err) {
@@ -261,10 +278,7 @@ static int read_texts(const struct json *root, enum score_format format,
     }
     if (map->fields[SCORE_COMPLETION].n > 0)
         return error_set(err, ERROR_INPUT, "The completion is not where --map says.");
-    if (format == SCORE_OPEN_INSTRUCT)
-        return error_set(err, ERROR_INPUT,
-                         "It holds token ids and no text; a key \"response\" was expected, or "
-                         "--map completion=PATH.");
+    if (format == SCORE_OPEN_INSTRUCT) return read_tokens(root, map, arena, out, err);
     const char *place = PLACES[format][SCORE_COMPLETION];
     return error_set(err, ERROR_INPUT, "The key \"%s\" is missing.",
                      place ? place : "completion\" or \"messages");

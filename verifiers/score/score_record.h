@@ -56,6 +56,8 @@ struct score_path {
 
 struct score_map {
     struct score_path fields[SCORE_N_FIELDS]; // n 0: where the format has it
+    void (*decode)(void *self, const int32_t *ids, size_t n, struct buffer *out); // or NULL
+    void *decode_self;
 };
 
 // Parses a path (a leading dot may be left out); slices point into `text`.
@@ -80,6 +82,12 @@ struct score_record {
 // on failure; the error is a sentence about the record.
 int score_record_read(struct slice line, enum score_format format, const struct score_map *map,
                       struct arena *arena, struct score_record *out, struct error *err);
+
+// Whether a value is a list of numbers, and not of texts.
+bool score_is_token_ids(const struct json *value);
+// Its ids as text, in `arena`. *n_tokens: how many there were.
+int score_decode(const struct score_map *map, const struct json *value, struct arena *arena,
+                 struct slice *out, int64_t *n_tokens, struct error *err);
 
 // The text that stands for an id or a group when they are compared: a string's content, the
 // compact JSON of everything else, so that 7 and "7" are one.

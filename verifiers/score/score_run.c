@@ -267,7 +267,8 @@ static struct score_identity identity_of(const struct run *r) {
     struct score_identity id = {.input = score_source_identity(r->source),
                                 .shard = (uint64_t)o->shard,
                                 .n_shards = (uint64_t)o->n_shards};
-    const char *const texts[] = {o->format, o->map, o->verifier, o->reward, o->label, o->version};
+    const char *const texts[] = {o->format, o->map,       o->verifier, o->reward,
+                                 o->label,  o->tokenizer, o->version};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) hash_text(&id.options, texts[i]);
     for (int i = 0; i < o->n_externals; i++) {
         hash_text(&id.options, o->externals[i].name);

@@ -6,6 +6,7 @@
 #include "verifiers/score.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/flags.h"
+#include "worker/load/tokenizer.h"
 #include "worker/version.h"
 
 enum { MAX_FLAGS = 40 };
@@ -18,6 +19,7 @@ struct flags {
     int max_errors, n_workers;
     uint64_t only;
     bool merge;
+    struct tokenizer *tokenizer;
 };
 
 static const char usage[] =
@@ -42,6 +44,8 @@ static int fill_table(struct flags *f, struct flag *table) {
          &o->map, 0, 0},
         {FLAG_TEXT, "--golds", "FILE", "rows with id (or custom_id) and gold or reward, joined",
          &o->golds, 0, 0},
+        {FLAG_TEXT, "--tokenizer", "DIR", "of a checkpoint, for records that hold token ids only",
+         &o->tokenizer, 0, 0},
         {FLAG_HEADING, "", "", "Grading:", NULL, 0, 0},
         {FLAG_LIST, "--verifier", "NAME", "of records with a gold; or NAME=COMMAND, a program",
          &f->verifiers, 0, 0},
@@ -121,6 +125,21 @@ static int read_verifiers(struct flags *f, struct error *err) {
     return 0;
 }
 
+// Without the special tokens that ended the text, as a sample's text is.
+static void decode(void *self, const int32_t *ids, size_t n, struct buffer *out) {
+    const struct tokenizer *tokenizer = self;
+    while (n > 0 && tokenizer_is_special(tokenizer, ids[n - 1])) n--;
+    tokenizer_decode(tokenizer, ids, n, out);
+}
+
+static int read_tokenizer(struct flags *f, struct error *err) {
+    if (!f->options.tokenizer) return 0;
+    f->tokenizer = tokenizer_load(f->options.tokenizer, err);
+    f->options.decode = decode;
+    f->options.decode_self = f->tokenizer;
+    return f->tokenizer ? 0 : -1;
+}
+
 static int check(struct flags *f, struct error *err) {
     static const char *const SUMMARIES[] = {"table", "md", "json", "off", NULL};
     static const char *const PROGRESS[] = {"auto", "never", "json", NULL};
@@ -147,7 +166,7 @@ static int check(struct flags *f, struct error *err) {
     long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
     if (n_cpus > 64) n_cpus = 64;
     o->n_workers = f->n_workers ? f->n_workers : n_cpus > 0 ? (int)n_cpus : 1;
-    return read_shard(f, err) || read_verifiers(f, err) ? -1 : 0;
+    return read_shard(f, err) || read_verifiers(f, err) || read_tokenizer(f, err) ? -1 : 0;
 }
 
 // -j8 is -j=8, as make and xargs have it.
@@ -187,6 +206,7 @@ static int score(int argc, char **argv, bool worker) {
     if (err.text[0]) fprintf(stderr, "stampede score: %s\n", err.text);
     for (int i = 0; i < f.options.n_externals; i++) verifier_command_clear(&f.externals[i]);
     free(f.externals);
+    tokenizer_free(&f.tokenizer);
     free(child);
     flag_list_free(&f.inputs);
     flag_list_free(&f.verifiers);
