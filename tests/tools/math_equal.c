@@ -3,7 +3,6 @@
 //     math_equal < lines > lines
 //
 // {"gold": "1/2", "answer": "0.5"} -> {"verdict": "equal", "rule": "rational", "steps": 9, "us": 3}
-// {"gold": "5", "completion": "..."} -> {"verdict": "equal", "rule": "box", "us": 9}   math_grade
 // {"parse": "\\frac12"}            -> {"read": 0, "tree": "(mul 1 ...)"}     read: enum math_read
 // "policy" ("literal", "simplified") and the flags of struct math_options may be given as well. A
 // gold that does not parse has the verdict "bad_gold"; an answer, "unreadable" or "limit".
@@ -69,21 +68,6 @@ static void compare(const struct json *line, struct arena *arena, struct buffer 
     buffer_add_text(out, "}\n");
 }
 
-static void grade(const struct json *line, struct arena *arena, struct buffer *out) {
-    const struct math_options options = read_options(line, arena);
-    const struct slice text = json_string(json_get(line, "gold"), arena);
-    const struct slice completion = json_string(json_get(line, "completion"), arena);
-    struct error err;
-    const char *rule = "";
-    struct math_gold *gold = math_gold_parse(&text, 1, &options, &err);
-    const int64_t start = clock_us();
-    const char *verdict =
-        gold ? math_verdict_name(math_grade(gold, completion, &rule)) : "bad_gold";
-    buffer_printf(out, "{\"verdict\": \"%s\", \"rule\": \"%s\", \"us\": %lld}\n", verdict, rule,
-                  (long long)(clock_us() - start));
-    math_gold_free(&gold);
-}
-
 static void parse(const struct json *line, struct arena *arena, struct buffer *out) {
     struct math_budget budget = {0};
     struct math_node *node;
@@ -109,8 +93,6 @@ int main(void) {
         }
         if (json_get(line, "parse"))
             parse(line, &arena, &out);
-        else if (json_get(line, "completion"))
-            grade(line, &arena, &out);
         else
             compare(line, &arena, &out);
         fwrite(out.ptr, 1, out.len, stdout);

@@ -98,7 +98,8 @@ static const struct math_node *scaled_matrix(struct comparison_context *c,
     const struct math_node *matrix = NULL, *cells[256];
     for (int i = 0; i < node->n; i++)
         if (node->kids[i]->kind == MATH_MATRIX) matrix = node->kids[i];
-    for (int cell = 0; cell < matrix->n && cell < 256; cell++) {
+    if (!matrix || matrix->n > 256) return node;
+    for (int cell = 0; cell < matrix->n; cell++) {
         const struct math_node *factors[MATH_MAX_ITEMS];
         if (node->n > MATH_MAX_ITEMS) return node;
         for (int i = 0; i < node->n; i++)

@@ -6,6 +6,7 @@
 #include "verifiers/math/exact.h"
 
 #if __has_include(<flint/ca.h>)
+#include <flint/acb.h>
 #include <flint/ca.h>
 #else
 #include <acb.h>

@@ -135,8 +135,10 @@ static bool same_direction(fmpz_mpoly_t a, fmpz_mpoly_t b, struct field *f) {
     if (fmpz_mpoly_is_zero(a, f->ctx) || fmpz_mpoly_is_zero(b, f->ctx))
         return fmpz_mpoly_is_zero(a, f->ctx) && fmpz_mpoly_is_zero(b, f->ctx);
     fmpz_t left, right;
-    fmpz_init_set(left, fmpz_mpoly_leadcoeff(a));
-    fmpz_init_set(right, fmpz_mpoly_leadcoeff(b));
+    fmpz_init(left);
+    fmpz_init(right);
+    fmpz_mpoly_get_term_coeff_fmpz(left, a, 0, f->ctx);
+    fmpz_mpoly_get_term_coeff_fmpz(right, b, 0, f->ctx);
     fmpz_mpoly_scalar_mul_fmpz(a, a, right, f->ctx);
     fmpz_mpoly_scalar_mul_fmpz(b, b, left, f->ctx);
     fmpz_clear(left);

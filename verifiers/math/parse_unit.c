@@ -82,6 +82,12 @@ static bool combine(struct math_unit *unit, const struct math_unit *part) {
     return scale(&unit->num, part->num, 1) && scale(&unit->den, part->den, 1);
 }
 
+static struct math_unit inverted(const struct math_unit *unit) {
+    struct math_unit inverse = {.num = unit->den, .den = unit->num, .ten = (int16_t)-unit->ten};
+    for (int i = 0; i < UNIT_N_DIMENSIONS; i++) inverse.dimension[i] = (int8_t)-unit->dimension[i];
+    return inverse;
+}
+
 // Units joined by "per", '/', '*' up to where nothing known follows. `last` is the last of them.
 static bool several(struct parser *p, bool in_text, struct math_unit *unit,
                     struct math_unit *last) {
@@ -154,6 +160,8 @@ static struct math_node *multiplier(struct parser *p, struct math_node *value) {
     return NULL;
 }
 
+static struct math_node *one_unit(struct parser *p, struct math_node *value);
+
 // A group of \text{} or \mathrm{} behind a value.
 static struct math_node *text_unit(struct parser *p, struct math_node *value) {
     struct math_unit unit = {.num = 1, .den = 1}, last = unit;
@@ -165,7 +173,7 @@ static struct math_node *text_unit(struct parser *p, struct math_node *value) {
     p->at += 2;
     if (end == p->at) { // \text{}
         parse_next(p);
-        return parse_unit(p, value);
+        return one_unit(p, value);
     }
     const bool percent = parse_is_word(parse_peek(p), "percent") || parse_is(p, '%');
     const bool degree =
@@ -186,9 +194,10 @@ static struct math_node *text_unit(struct parser *p, struct math_node *value) {
     if (known && p->at == end) {
         parse_next(p);
         const int power = power_behind(p);
-        // The power is the last unit's: \text{m/s}^2. A negative one stands for its inverse.
+        // The power is the last unit's: \text{m/s}^2.
+        const struct math_unit inverse = inverted(&last);
         for (int i = 1; i < power && known; i++) known = combine(&unit, &last);
-        if (power < 0) known = false;
+        for (int i = 1; i > power && known; i--) known = combine(&unit, &inverse);
         const int at = p->at;
         if (power > 0 && parse_is(p, '/')) {
             parse_next(p);
@@ -246,7 +255,7 @@ static bool temperature(struct parser *p) {
     return true;
 }
 
-struct math_node *parse_unit(struct parser *p, struct math_node *value) {
+static struct math_node *one_unit(struct parser *p, struct math_node *value) {
     struct math_unit unit = {.num = 1, .den = 1};
     const struct token *t = parse_peek(p);
     if (value->kind == MATH_DEGREE && temperature(p)) {
@@ -271,7 +280,7 @@ struct math_node *parse_unit(struct parser *p, struct math_node *value) {
         return quantity(p, value, &unit);
     }
     struct math_node *bigger = multiplier(p, value);
-    if (bigger || p->over) return bigger ? parse_unit(p, bigger) : NULL;
+    if (bigger || p->over) return bigger ? one_unit(p, bigger) : NULL;
     if (parse_is_word(t, "percent") || parse_is_word(t, "pct") || parse_is_word(t, "percentage")) {
         parse_next(p);
         return parse_node(p, MATH_PERCENT, 0, 1, &value);
@@ -284,6 +293,20 @@ struct math_node *parse_unit(struct parser *p, struct math_node *value) {
     if (!several(p, false, &unit, &last)) return value;
     unit.name = arena_copy(p->arena, t->text.ptr, t->text.len);
     return quantity(p, value, &unit);
+}
+
+// 9.8\,\mathrm{m}\,\mathrm{s}^{-2}: several groups are one unit.
+struct math_node *parse_unit(struct parser *p, struct math_node *value) {
+    struct math_node *node = one_unit(p, value);
+    while (node && node != value && node->kind == MATH_QUANTITY && !node->unit->unknown &&
+           parse_peek(p)->kind == TOKEN_FONT && unit_look_up(&p->t[p->at + 2])) {
+        struct math_node *more = one_unit(p, node->kids[0]);
+        if (!more || more->kind != MATH_QUANTITY || more->unit->unknown) return NULL;
+        struct math_unit unit = *node->unit;
+        if (!combine(&unit, more->unit)) return NULL;
+        node = quantity(p, node->kids[0], &unit);
+    }
+    return node;
 }
 
 struct math_node *parse_money(struct parser *p) {
