@@ -38,6 +38,10 @@ bool is_listed(struct slice s, const char *const *words, size_t n);
 // Whether the first word of a text is a verb by its form alone (ifbench_verbs.c).
 bool is_verb(struct slice word); // in lower case
 
+// Whether a word (in lower case, without punctuation) has an odd number of syllables
+// (ifbench_syllables.c).
+bool has_odd_syllables(struct slice word);
+
 // IF-RLVR's sentences, those of a list of rules and not Punkt's (ifrlvr_sentences.c): stripped, and
 // with every newline replaced by a space.
 struct slices rule_sentences(struct constraint_text *text, struct slice s);

@@ -1,7 +1,6 @@
 // IFBench: what each word has to look like.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
-#include "verifiers/constraints/nlp.h"
 
 // First letters go through the alphabet from wherever the first word starts, and around.
 static bool follows_alphabet(struct constraint_text *text, const struct constraint_args *args) {
@@ -87,7 +86,7 @@ static bool follows_syllables(struct constraint_text *text, const struct constra
     int before = -1;
     (void)args;
     for (size_t i = 0; i < words.n; i++) {
-        const int parity = syllables_count(words.items[i]) % 2;
+        const int parity = has_odd_syllables(words.items[i]);
         if (parity == before) return false;
         before = parity;
     }

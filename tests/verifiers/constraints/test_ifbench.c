@@ -98,6 +98,9 @@ static void test_words(void **state) {
         {"words:repeats", "{\"small_n\":2}", "It is it.", true},
         {"words:odd_even_syllables", NULL, "The table", true},
         {"words:odd_even_syllables", NULL, "The cat", false},
+        {"words:odd_even_syllables", NULL, "The features", false}, // three, as it counts
+        {"words:odd_even_syllables", NULL, "Area51 is \xF0\x9F\x98\x80", false},
+        {"words:odd_even_syllables", NULL, "Area51 is", true}, // none and one
         {"words:no_consecutive", NULL, "One two One", true},
         {"words:no_consecutive", NULL, "Two, \"two\"", false},
         {"words:start_verb", NULL, "Running is fun.", true},
