@@ -51,6 +51,7 @@ struct math_node *parse_group(struct parser *p) {
     if (parse_is(p, '{')) {
         parse_next(p);
         node = parse_list(p);
+        if (parse_is(p, '.') && p->t[p->at + 1].c == '}') parse_next(p); // of a sentence
         if (node && !parse_take(p, '}')) node = NULL;
     } else {
         node = parse_single(p, false);

@@ -90,6 +90,7 @@ static struct math_node *with_text(struct parser *p, enum math_kind kind, uint8_
 // The next token that is not a font's command or a brace, from `at`.
 static int skip_fonts(const struct parser *p, int at) {
     while (p->t[at].kind == TOKEN_FONT ||
+           (p->t[at].kind == TOKEN_COMMAND && slice_is(p->t[at].text, "boxed")) ||
            (p->t[at].kind == TOKEN_CHAR && (p->t[at].c == '{' || p->t[at].c == '}')))
         at++;
     return at;
@@ -152,8 +153,10 @@ static struct math_node *time_of_day(struct parser *p) {
         half = (char)tolower(t->text.ptr[0]);
         at += 3;
     }
-    if (p->t[at].c == '.') at++;
-    at = skip_fonts(p, at);
+    for (int i = 0; i < 2; i++) {
+        if (p->t[at].c == '.') at++;
+        at = skip_fonts(p, at);
+    }
     if (!half || p->t[at].kind != TOKEN_END || hours < 1 || hours > 12) return NULL;
     struct math_node *node = parse_node(p, MATH_TIME, half == 'a' ? 1 : 2, 0, NULL);
     if (!node) return NULL;
