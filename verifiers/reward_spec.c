@@ -1,10 +1,14 @@
+#include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "verifiers/verifier.h"
 
 static const struct verifier *const BUILTIN[] = {
-    &exact_verifier, &ifeval_verifier, &length_verifier, &math_verifier, &regex_format_verifier,
+    &choice_verifier,       &exact_verifier,      &ifeval_verifier,
+    &language_verifier,     &length_verifier,     &math_verifier,
+    &regex_format_verifier, &repetition_verifier, &tags_verifier,
 };
 
 enum { N_BUILTIN = sizeof BUILTIN / sizeof *BUILTIN };
@@ -24,6 +28,23 @@ int verifier_string(const struct json *term, const char *key, struct arena *aren
                          json_type_name(value));
     *out = json_string(value, arena);
     return 0;
+}
+
+int verifier_word(const struct json *term, const char *key, const char *const *words,
+                  struct arena *arena, int *out, struct error *err) {
+    char expected[128] = "";
+    struct slice text;
+    *out = 0;
+    if (!json_get(term, key)) return 0;
+    if (verifier_string(term, key, arena, &text, err)) return -1;
+    for (size_t len = 0; words[*out]; ++*out) {
+        if (slice_is(text, words[*out])) return 0;
+        len += (size_t)snprintf(expected + len, sizeof expected - len, "%s\"%s\"",
+                                *out ? " or " : "", words[*out]);
+        assert(len < sizeof expected);
+    }
+    return error_set(err, ERROR_INPUT, "\"%s\" is \"%.*s\"; %s was expected.", key, SLICE_ARG(text),
+                     expected);
 }
 
 // Members other than those named are refused: a misspelt key would change the reward in silence.
@@ -89,9 +110,9 @@ static int parse_term(const struct json *json, const struct verifier_command *ex
     term->builtin = verifier_find(verifier);
     if (!term->builtin && !is_external(verifier, externals, n_externals)) {
         error_set(err, ERROR_INPUT,
-                  "The verifier \"%.*s\" is not known: exact, ifeval, length, math, regex_format "
-                  "or a name "
-                  "given with --verifier was expected.",
+                  "The verifier \"%.*s\" is not known: choice, exact, ifeval, language, length, "
+                  "math, regex_format, repetition, tags or a name given with --verifier was "
+                  "expected.",
                   SLICE_ARG(verifier));
         goto done;
     }

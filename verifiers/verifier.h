@@ -37,8 +37,8 @@ struct verifier {
     void (*free)(void *state);
 };
 
-extern const struct verifier exact_verifier, ifeval_verifier, length_verifier, math_verifier,
-    regex_format_verifier;
+extern const struct verifier choice_verifier, exact_verifier, ifeval_verifier, language_verifier,
+    length_verifier, math_verifier, regex_format_verifier, repetition_verifier, tags_verifier;
 
 // A built-in verifier of that name, or NULL.
 const struct verifier *verifier_find(struct slice name);
@@ -74,5 +74,9 @@ void reward_grade_terms(const struct reward_spec *spec, const struct verifier_sa
 // string. The text is in `arena`.
 int verifier_string(const struct json *term, const char *key, struct arena *arena,
                     struct slice *out, struct error *err);
+
+// The optional member `key`, one of the NULL-terminated `words`, as its index; absent: 0, the first.
+int verifier_word(const struct json *term, const char *key, const char *const *words,
+                  struct arena *arena, int *out, struct error *err);
 
 #endif

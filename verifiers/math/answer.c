@@ -52,11 +52,15 @@ static struct slice undelimited(struct slice part) {
     return answer_trim(answer_cut(part, len, part.len - len));
 }
 
-static bool find(struct slice completion, struct answer *out) {
+struct slice answer_text(struct slice completion) {
     struct slice text = after_thinking(completion);
     if (text.len > ANSWER_WINDOW_BYTES)
         text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
-    text = before_end_marks(text);
+    return before_end_marks(text);
+}
+
+static bool find(struct slice completion, struct answer *out) {
+    const struct slice text = answer_text(completion);
     if (text.len == 0) return false;
     struct answer found[5];
     size_t unclosed, best = SIZE_MAX;

@@ -29,6 +29,9 @@ struct answer {
     const char *rule; // "box", "hashes", "phrase", "tag", "bold", "last"
 };
 
+// What may hold the answer: the text behind thinking, within the window, without end marks.
+struct slice answer_text(struct slice completion);
+
 // Finds the answer. Returns false when there is none. A fixed number of passes, O(bytes).
 bool answer_select(struct slice completion, struct answer *out);
 
