@@ -9,7 +9,8 @@
 from .errors import (AddressError, ClosedError, LaunchError, StampedeError, WeightUpdateError,
                      WireError)
 from .launch import Worker, launch
-from .rewards import exact, math, regex_format, term
+from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
+                      tags, term)
 from .scoring import LibraryError, equal, extract, score
 from .tensors import to_tensors
 from .trainer import Trainer
@@ -18,6 +19,7 @@ from .types import Group, Prompt, Sampling
 __version__ = "0.1.0"
 __all__ = [
     "AddressError", "ClosedError", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
-    "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "equal", "exact",
-    "extract", "launch", "math", "regex_format", "score", "term", "to_tensors",
+    "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
+    "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
+    "repetition", "score", "tags", "term", "to_tensors",
 ]
