@@ -46,6 +46,7 @@ struct constraint_param {
     int64_t min, max;           // see `type`; max 0: no upper bound
     const char *const *choices; // a string must be one of these (NULL-terminated); NULL: any
     bool optional;              // may be absent: then .given is false
+    bool or_list;               // a string may come as a list of them: the first counts
 };
 
 struct constraint_value {

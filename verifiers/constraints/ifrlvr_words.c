@@ -179,6 +179,10 @@ static bool follows_no_exclamation(struct constraint_text *text,
 #define RELATION(key)                                                                              \
     { .name = (key), .type = CONSTRAINT_RELATION }
 
+// Where a keyword was drawn, the training data has it as a list of one.
+#define KEYWORD(key)                                                                               \
+    { .name = (key), .type = CONSTRAINT_STRING, .min = 1, .or_list = true }
+
 static const struct constraint ROWS[] = {
     {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_lower_stripped},
     {"keywords:word_count_different_numbers",
@@ -187,7 +191,7 @@ static const struct constraint ROWS[] = {
      prepare_lower_stripped},
     {"count:count_increment_word",
      follows_increment,
-     {STRING("keyword1"), STRING("keyword2")},
+     {KEYWORD("keyword1"), KEYWORD("keyword2")},
      prepare_lower_stripped},
     {"keywords:exclude_word_harder",
      follows_excluded,
@@ -196,7 +200,7 @@ static const struct constraint ROWS[] = {
      prepare_excluded},
     {"keywords:keyword_specific_position",
      follows_specific,
-     {STRING("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
+     {KEYWORD("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
      prepare_stripped},
     {.id = "keywords:start_end", .follows = follows_start_end},
     {.id = "keywords:no_adjacent_consecutive", .follows = follows_adjacent},
@@ -205,10 +209,10 @@ static const struct constraint ROWS[] = {
     {"count:lowercase_counting", follows_lowercase, {NUMBER("N", 0)}, NULL},
     {"first_word:first_word_sent",
      follows_first_all,
-     {STRING("first_word")},
+     {KEYWORD("first_word")},
      prepare_lower_stripped},
     {"first_word:first_word_answer", follows_first, {STRING("first_word")}, prepare_lower_stripped},
-    {"last_word:last_word_sent", follows_last_all, {STRING("last_word")}, prepare_lower_stripped},
+    {"last_word:last_word_sent", follows_last_all, {KEYWORD("last_word")}, prepare_lower_stripped},
     {"last_word:last_word_answer", follows_last, {STRING("last_word")}, prepare_lower_stripped},
     {"letters:letter_counting", follows_letters, {NUMBER("N", 0), RELATION("relation")}, NULL},
     {"letters:letter_counting2",

@@ -101,6 +101,7 @@ static int read_value(const struct json *json, const struct constraint_param *pa
     case CONSTRAINT_REAL:
         return read_real(json, param, value, err);
     case CONSTRAINT_STRING:
+        if (param->or_list && json->type == JSON_ARRAY && json->first) json = json->first;
         return read_string(json, param, arena, &value->string, err);
     case CONSTRAINT_STRINGS:
         return read_strings(json, param, arena, value, err);

@@ -164,6 +164,7 @@ static void test_refused(void **state) {
     check_refused("sentence:keyword", "{\"word\":\"\",\"N\":1}", "at least");
     check_refused("sentence:keyword", "{\"word\":[\"a\"],\"N\":1}", "a string");
     check_refused("sentence:keyword", "{\"word\":\"a\",\"N\":0}", "1 to ");
+    check_refused("count:count_increment_word", "{\"keyword1\":[],\"keyword2\":\"a\"}", "a string");
     check_refused("words:vowel", "{\"N\":1}", "no argument");
     check_refused("repeat:repeat_span", "{\"prompt_to_repeat\":\"abc\",\"n_start\":2,\"n_end\":1}",
                   "greater");

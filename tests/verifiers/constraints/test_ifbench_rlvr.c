@@ -78,8 +78,10 @@ static void test_keywords(void **state) {
          "{\"keyword\":\"cat\",\"frequency\":2,\"relation\":\"less than\"}", "Cat, cats", false},
         {"count:count_increment_word", "{\"keyword1\":\"cat\",\"keyword2\":\"dog\"}",
          "A cat, a dog, two dogs", true},
-        {"count:count_increment_word", "{\"keyword1\":\"cat\",\"keyword2\":\"dog\"}",
+        {"count:count_increment_word", "{\"keyword1\":[\"cat\"],\"keyword2\":[\"dog\"]}",
          "A cat, a dog", false},
+        {"count:count_increment_word", "{\"keyword1\":[\"cat\"],\"keyword2\":[\"dog\"]}",
+         "A dog, a cat, a dog", true},
         {"keywords:exclude_word_harder", "{\"keyword\":\"cat\"}", "Cat, a cat. cat", true},
         {"keywords:exclude_word_harder", "{\"keyword\":\"cat\",\"instruction\":\"a cat\"}",
          "the cat is", false},
@@ -109,7 +111,7 @@ static void test_keywords(void **state) {
 static void test_ends(void **state) {
     static const struct instruction_case CASES[] = {
         {"first_word:first_word_sent", "{\"first_word\":\"so\"}", "So it is. SO am I!", true},
-        {"first_word:first_word_sent", "{\"first_word\":\"so\"}", "So it is. I am.", false},
+        {"first_word:first_word_sent", "{\"first_word\":[\"so\"]}", "So it is. I am.", false},
         {"first_word:first_word_sent", "{\"first_word\":\"so\"}", "So Mr. X. came.", true},
         {"first_word:first_word_answer", "{\"first_word\":\" So \"}", "so it is. I am.", true},
         {"first_word:first_word_answer", "{\"first_word\":\"so\"}", "So, it is.", false},
