@@ -1,4 +1,5 @@
 #include "verifiers/math/equal.h"
+#include "verifiers/math/unit_table.h"
 
 enum { MIN_SIGNIFICANT = 6, MIN_GOLD_SIGNIFICANT = 3 };
 
@@ -141,11 +142,45 @@ static enum math_verdict quantities(struct comparison_context *c, const struct m
     return equal_scalars(c, left, right);
 }
 
+static const struct math_node *without_letter_unit(const struct math_node *gold,
+                                                   const struct math_node *answer);
+
+// For a gold with a unit, 5 m is a quantity too: its letter is the unit of that name. NULL where
+// the answer has none.
+static const struct math_node *letter_quantity(struct comparison_context *c,
+                                               const struct math_node *gold,
+                                               const struct math_node *answer) {
+    const struct math_node *bare = without_letter_unit(gold->kids[0], answer);
+    if (!bare) return NULL;
+    const struct math_node *letter = answer->kids[1];
+    int power = 1;
+    if (letter->kind == MATH_POW) {
+        power = tree_is_integer(letter->kids[1], 2) ? 2 : 3;
+        letter = letter->kids[0];
+    }
+    const struct token word = {.kind = TOKEN_WORD, .text = letter->text};
+    const struct unit_row *row = unit_look_up(&word);
+    if (!row) return NULL;
+    struct math_unit *unit = arena_take(c->arena, 1, sizeof *unit);
+    *unit = (struct math_unit){.name = row->words, .num = row->num, .den = row->den};
+    unit->ten = row->ten; // powers are of metres alone, whose scale is 1
+    for (int i = 0; i < UNIT_N_DIMENSIONS; i++)
+        unit->dimension[i] = (int8_t)(row->dimension[i] * power);
+    struct math_node *quantity = arena_take(c->arena, 1, sizeof *quantity);
+    *quantity = *equal_node(c, MATH_QUANTITY, 0, 1, &bare);
+    quantity->unit = unit;
+    return quantity;
+}
+
 // A unit on one side only.
 static enum math_verdict half_quantity(struct comparison_context *c, const struct math_node *gold,
                                        const struct math_node *answer) {
     if (c->options->strict_units) return equal_said(c, "unit", MATH_DIFFERENT);
-    if (gold->kind == MATH_QUANTITY) return equal_scalars(c, gold->kids[0], answer);
+    if (gold->kind == MATH_QUANTITY) {
+        const struct math_node *quantity = letter_quantity(c, gold, answer);
+        if (quantity) return quantities(c, gold, quantity);
+        return equal_scalars(c, gold->kids[0], answer);
+    }
     const enum math_verdict verdict = equal_scalars(c, gold, answer->kids[0]);
     if (answer->unit->unknown && verdict <= MATH_EQUAL_NUM)
         return equal_said(c, "unit", MATH_UNKNOWN);
