@@ -1,7 +1,10 @@
 // Where nothing is stated: the last expression of the last line or sentence.
 #include "verifiers/math/answer_scan.h"
 
-enum { MAX_WORDS = 128 };
+enum {
+    MAX_WORDS = 128,
+    MAX_CHOICE = 120, // bytes of a choice with its words
+};
 
 enum kind {
     WORD,
@@ -134,6 +137,15 @@ static struct slice strip(struct slice s) {
     return s;
 }
 
+// The whole text is one line with a choice: "B) Rome".
+static bool is_lone_choice(struct slice text) {
+    const bool round = text.len > 0 && text.ptr[0] == '(';
+    if (text.len < 5 || text.len > MAX_CHOICE || memchr(text.ptr, '\n', text.len)) return false;
+    const char c = text.ptr[round ? 1 : 0], mark = text.ptr[round ? 2 : 1];
+    return c >= 'A' && c <= 'J' && (round ? mark == ')' : answer_is_one_of(").:", mark)) &&
+           text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct piece pieces[MAX_WORDS];
     int first, last;
@@ -147,6 +159,10 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     const size_t from = last_sentence(text, end);
     const int n = split(text, from, end, pieces);
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
+    if (is_lone_choice(text)) {
+        out->parts[0] = answer_cut(text, 0, end);
+        return true;
+    }
     if (n == 0) return false;
     if (n == 1 && from == 0 && pieces[0].kind != MATH && !answer_is_box(text, 0)) {
         out->parts[0] = strip(answer_cut(text, 0, end)); // one word is all there is

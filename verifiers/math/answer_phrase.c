@@ -266,6 +266,12 @@ static size_t value_end(struct slice text, size_t from) {
     return answer_sentence_end(text, formula == SIZE_MAX ? from : formula);
 }
 
+// Only markup in front of `at` on its line.
+static bool opens_line(struct slice text, size_t at) {
+    while (at > 0 && answer_is_one_of(" *_#>", text.ptr[at - 1])) at--;
+    return at == 0 || text.ptr[at - 1] == '\n';
+}
+
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
 // SIZE_MAX.
 static size_t read_phrase(struct slice text, size_t at, bool strong, struct answer *out) {
@@ -273,7 +279,7 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         at == 0 || answer_is_one_of("\n*#_>{", text.ptr[at - 1]) ||
         (at > 1 && text.ptr[at - 1] == ' ' && answer_is_one_of("#\n", text.ptr[at - 2]));
     const bool titled = first || (at >= 6 && answer_starts(text, at - 6, "final "));
-    const bool option = first && answer_starts(text, at, "A:");
+    const bool option = answer_starts(text, at, "A:") && opens_line(text, at);
     size_t from = SIZE_MAX;
     if (option)
         from = skip_filler(text, at + 2);

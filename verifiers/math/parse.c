@@ -254,9 +254,30 @@ struct math_node *parse_unary(struct parser *p) {
     return value;
 }
 
+static struct math_node *with_unit(struct parser *p, struct math_node *value,
+                                   const struct math_unit *unit) {
+    struct math_node *outer = value ? parse_node(p, MATH_QUANTITY, 0, 1, &value) : NULL;
+    if (!outer) return NULL;
+    outer->unit = unit;
+    tree_seal(outer);
+    return outer;
+}
+
+// 8 * 5 cm is (8 * 5) cm: the unit of the only factor that has one is that of the product.
 static struct math_node *product(struct parser *p, struct nodes *factors, bool juxtaposed) {
+    const struct math_unit *unit = NULL;
+    int n_units = 0;
     if (factors->n == 1) return factors->list[0];
-    return parse_node(p, MATH_MUL, juxtaposed ? TREE_JUXTAPOSED : 0, factors->n, factors->list);
+    for (int i = 0; i < factors->n && !juxtaposed; i++)
+        if (factors->list[i]->kind == MATH_QUANTITY) {
+            unit = factors->list[i]->unit;
+            n_units++;
+        }
+    for (int i = 0; i < factors->n && n_units == 1; i++)
+        if (factors->list[i]->kind == MATH_QUANTITY) factors->list[i] = factors->list[i]->kids[0];
+    struct math_node *node =
+        parse_node(p, MATH_MUL, juxtaposed ? TREE_JUXTAPOSED : 0, factors->n, factors->list);
+    return n_units == 1 ? with_unit(p, node, unit) : node;
 }
 
 static struct math_node *inverse(struct parser *p, struct math_node *value) {
@@ -320,21 +341,28 @@ struct math_node *parse_term(struct parser *p) {
     return value ? parse_unit(p, value) : NULL;
 }
 
-// "(2 + 3) cm" written without the brackets: the last term's unit is that of the sum.
+static bool same_unit(const struct math_unit *a, const struct math_unit *b) {
+    return memcmp(a->dimension, b->dimension, sizeof a->dimension) == 0 &&
+           a->counted == b->counted && a->num == b->num && a->den == b->den && a->ten == b->ten &&
+           a->vague == b->vague && !a->unknown && !b->unknown;
+}
+
+// The unit of a sum: that of all its terms, or of the last where no other has one ("2 + 3 cm").
 static struct math_node *lift_unit(struct parser *p, struct math_node *sum) {
-    struct math_node *last = sum->kids[sum->n - 1];
-    for (int i = 0; i + 1 < sum->n; i++)
-        if (sum->kids[i]->kind == MATH_QUANTITY) return sum;
-    if (last->kind != MATH_QUANTITY) return sum;
+    const struct math_node *last = sum->kids[sum->n - 1];
     struct nodes terms = {0};
-    for (int i = 0; i + 1 < sum->n; i++) nodes_add(p, &terms, sum->kids[i]);
-    nodes_add(p, &terms, last->kids[0]);
-    struct math_node *inner = parse_node(p, MATH_ADD, 0, terms.n, terms.list);
-    struct math_node *outer = inner ? parse_node(p, MATH_QUANTITY, 0, 1, &inner) : NULL;
-    if (!outer) return NULL;
-    outer->unit = last->unit;
-    tree_seal(outer);
-    return outer;
+    int n_units = 0;
+    for (int i = 0; i < sum->n; i++) {
+        struct math_node *term = sum->kids[i];
+        const bool has = term->kind == MATH_QUANTITY;
+        if (has && term != last &&
+            !(last->kind == MATH_QUANTITY && same_unit(term->unit, last->unit)))
+            return sum;
+        n_units += has;
+        nodes_add(p, &terms, has ? term->kids[0] : term);
+    }
+    if (last->kind != MATH_QUANTITY || (n_units != 1 && n_units != sum->n)) return sum;
+    return with_unit(p, parse_node(p, MATH_ADD, 0, terms.n, terms.list), last->unit);
 }
 
 static bool is_plus_minus(const struct parser *p) {

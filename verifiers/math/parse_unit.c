@@ -88,7 +88,8 @@ static struct math_unit inverted(const struct math_unit *unit) {
     return inverse;
 }
 
-// Units joined by "per", '/', '*' up to where nothing known follows. `last` is the last of them.
+// Units joined by "per", '/', '*' up to where nothing known follows. `last` is the last of them. A
+// lone letter behind "per" is a unit: km/h.
 static bool several(struct parser *p, bool in_text, struct math_unit *unit,
                     struct math_unit *last) {
     if (!one(p, 1, in_text, last) || !combine(unit, last)) return false;
@@ -105,7 +106,7 @@ static bool several(struct parser *p, bool in_text, struct math_unit *unit,
             parse_next(p);
         }
         struct math_unit next = {.num = 1, .den = 1};
-        const bool good = (per || times) && one(p, per ? -1 : 1, in_text || group, &next) &&
+        const bool good = (per || times) && one(p, per ? -1 : 1, in_text || group || per, &next) &&
                           (!group || parse_take(p, '}')) && combine(unit, &next);
         if (good) *last = next;
         if (!good) {
