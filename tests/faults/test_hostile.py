@@ -13,6 +13,7 @@ import pytest
 import zmq
 
 import stampede
+from cli import BIN
 from harness import (PATIENCE_S, SHORT, RawTrainer, Worker, collect, eventually, prompts, serving,
                      undisturbed)
 from stampede import wire
@@ -116,6 +117,7 @@ def sample(trainer: RawTrainer, serial: int) -> Any:
     return m["tokens"].tobytes(), m["lp_full"].tobytes()
 
 
+@pytest.mark.sanitized
 @pytest.mark.parametrize("bound", [False, True])
 def test_frames_by_the_thousand(bound: bool, tmp_path: Path) -> None:
     rng = random.Random(5)
@@ -155,7 +157,8 @@ def test_frames_by_the_thousand(bound: bool, tmp_path: Path) -> None:
             serial += 1
             assert sample(trainer, serial) == want
         grown = worker.rss_kib() - before
-        assert worker.alive() and grown < 1024, f"{grown} KiB"
+        # Sanitizers keep what is freed for a while.
+        assert worker.alive() and (grown < 1024 or "address" in BIN), f"{grown} KiB"
         trainer.send("BYE", code=wire.BYE_RUN_COMPLETE)
         worker.ends(0)
         counts = refusals(worker)

@@ -257,6 +257,7 @@ KINDS = ["flipped bit", "chunks of another tensor", "short chunk", "nan", "infin
          "rank", "dtype", "unknown name", "twice", "base", "version"]
 
 
+@pytest.mark.sanitized
 def test_a_corrupted_push_leaves_the_old_version(tmp_path: Path, new_model: Path) -> None:
     first, second = noisy(2), noisy(1)
     with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
