@@ -122,9 +122,9 @@ static void add_kwargs(struct buffer *out, const struct constraint *row) {
     buffer_add_text(out, "}]");
 }
 
-// The steps that a constraint takes on 64 KB of `unit` over and over. They may not run out.
+// The steps that a constraint takes on 32 KB of `unit` over and over. They may not run out.
 static uint64_t count_steps(const struct constraint *row, const char *unit) {
-    enum { N_BYTES = 64 << 10 };
+    enum { N_BYTES = 32 << 10 };
     struct arena arena = {0};
     struct buffer ids = {0}, kwargs = {0}, hostile = {0};
     struct constraint_text text;
