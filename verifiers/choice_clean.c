@@ -176,6 +176,10 @@ struct slice choice_fold(struct slice text, struct arena *arena) {
     for (size_t i = 0; i < text.len;) {
         char lower[4];
         uint32_t code;
+        if ((unsigned char)text.ptr[i] < 0x80) {
+            out[n++] = (char)tolower((unsigned char)text.ptr[i++]);
+            continue;
+        }
         const int size = utf8_next(slice_from(text, i), &code);
         const int len = size > 0 ? utf8_write(char_lower(code), lower) : 0;
         if (size == 0) {

@@ -200,6 +200,19 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     return true;
 }
 
+// A quick look, as most of a text is none: by the first two letters, at the start of a word.
+static bool may_be_cue(struct slice text, size_t at) {
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri"};
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c >= 0x80) return c >= 0xC0;
+    if (at + 1 == text.len || (at > 0 && isalnum((unsigned char)text.ptr[at - 1]))) return false;
+    const int first = tolower(c), second = tolower((unsigned char)text.ptr[at + 1]);
+    if (first == 'r' && second >= 0x80) return true; // "réponse"
+    for (size_t i = 0; i < N(STARTS); i++)
+        if (STARTS[i][0] == first && STARTS[i][1] == second) return true;
+    return false;
+}
+
 static struct statement find_phrase(const struct finder *f) {
     struct statement found = {SIZE_MAX, 0};
     int n_tried = 0;
@@ -207,9 +220,7 @@ static struct statement find_phrase(const struct finder *f) {
         const unsigned char c = (unsigned char)f->text.ptr[i];
         const bool subject = c == '(' || (c >= 'A' && c <= 'J');
         if (subject && try_subject(f, i, &found)) return found;
-        if (c < 0x80 && (!answer_is_one_of("aAoOcCpPsSgGwWrR", (char)c) || i + 1 == f->text.len ||
-                         (unsigned char)f->text.ptr[i + 1] < 'A'))
-            continue;
+        if (!may_be_cue(f->text, i)) continue;
         bool weak;
         if (cue_value(f->text, i, &weak) == SIZE_MAX) continue;
         n_tried++;
@@ -230,8 +241,8 @@ static choice_set line_label(struct slice line, size_t *end) {
     const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
     size_t i = *end;
     while (i < line.len && answer_is_one_of(" .\"'!\r", line.ptr[i])) i++;
-    if (i == line.len || bracket || answer_is_one_of(".):]", line.ptr[*end])) return label;
-    return 0;
+    if (i == line.len || bracket || answer_is_one_of(".)]", line.ptr[*end])) return label;
+    return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
 }
 
 // The last line that is not blank: text[*start, returned).
@@ -257,6 +268,11 @@ static struct statement find_line(const struct finder *f) {
     size_t start, label_end, value_end;
     const size_t end = last_line(f->text, f->text.len, &start);
     if (end - start > MAX_LINE || ends_with_list(f->text)) return none;
+    if (answer_starts(f->text, start, "A:")) { // the answer to a question "Q: ..."
+        const choice_set answer = read_value(f, start + 2, end, &value_end);
+        const bool denied = answer && answer_is_denied(f->text, start, value_end, true);
+        if (answer && !denied) return (struct statement){start, answer};
+    }
     if (!line_label(answer_cut(f->text, start, end), &label_end) ||
         answer_is_denied(f->text, start, start + label_end, true))
         return none;
@@ -290,6 +306,23 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
     return named;
 }
 
+// Whether a letter at `at` is what its sentence says: it stands behind a word such as "is", or is
+// the first of all.
+static bool is_said(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {
+        "is",     "be",       "it's",     "it’s",    "option",    "choice", "answer",
+        "either", "or",       "and",      "nor",     "not",       "no",     "both",
+        "so",     "actually", "thus",     "hence",   "therefore", "likely", "says",
+        "say",    "get",      "probably", "choices", "options",   "yes",    "definitely"};
+    while (at > start && answer_is_one_of(" \t\n,:\"'", text.ptr[at - 1])) at--;
+    size_t from = at;
+    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
+    const struct slice word = slice_part(text, from, at);
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    return word.len == 0;
+}
+
 // Where nothing is stated: the choices that the last sentence names.
 static choice_set read_last_sentence(const struct finder *f) {
     const struct slice text = f->text;
@@ -304,7 +337,13 @@ static choice_set read_last_sentence(const struct finder *f) {
         size_t to;
         const choice_set letter = choice_letter(text, i, &strong, &to);
         if (!letter || !strong || (by_text && text.ptr[i] != '(')) continue;
-        if (!answer_is_denied(text, i, to, true)) named |= letter;
+        const bool bracket = answer_is_one_of("([", text.ptr[i]);
+        const char c = text.ptr[i + bracket];
+        const bool sure =
+            (bracket && isupper((unsigned char)c)) ||
+            ((bracket || (isupper((unsigned char)c) && c != 'I')) && is_said(text, start, i));
+        const bool question = letter == 1 && i == start && answer_starts(text, to, ":"); // "A: 5"
+        if (sure && !question && !answer_is_denied(text, i, to, true)) named |= letter;
         i = to - 1;
     }
     return named;
