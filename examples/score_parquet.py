@@ -5,7 +5,8 @@
 
 DuckDB does the same without this script:
 
-    duckdb -c "COPY (FROM 'completions/*.parquet') TO '/dev/stdout' (FORMAT json)" | stampede score ...
+    duckdb -c "COPY (FROM 'completions/*.parquet') TO '/dev/stdout' (FORMAT json)" |
+        stampede score ...
 
 Needs `pip install pyarrow`.
 """

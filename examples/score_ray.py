@@ -1,10 +1,10 @@
-"""Grades a data set with Ray Data: the same graders as `stampede score`, on every machine of a cluster.
+"""Grades a data set with Ray Data: the graders of `stampede score` on every machine of a cluster.
 
     python examples/score_ray.py rollouts/*.jsonl --gold answer --output graded/
 
 Each row needs a completion and a gold (or a column `reward`, as interface section "Rewards" has
 it); rows come out with `value`, `status` and `terms`. Ray calls `Grader` with batches of rows; the
-library is loaded once a process, and grading lets go of Python's lock. Needs `pip install ray[data]`.
+library is loaded once a process. Needs `pip install ray[data]`.
 """
 
 from __future__ import annotations

@@ -198,7 +198,8 @@ def test_ray_maps_over_files(tmp_path: Path) -> None:
     pytest.importorskip("ray.data")
     with open(tmp_path / "in.jsonl", "w", encoding="utf-8") as file:
         for i in range(300):
-            file.write(json.dumps({"completion": f"\\boxed{{{i}}}", "gold": str(i // 2 * 2)}) + "\n")
+            row = {"completion": f"\\boxed{{{i}}}", "gold": str(i // 2 * 2)}
+            file.write(json.dumps(row) + "\n")
     done = subprocess.run([sys.executable, str(ROOT / "examples" / "score_ray.py"),
                            str(tmp_path / "in.jsonl"), "--output", str(tmp_path / "out")],
                           capture_output=True, text=True, timeout=300, check=False,
