@@ -312,13 +312,54 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     return from;
 }
 
+// "The answer is" in other languages, in front of what looks like a value.
+static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
+    static const char *const PHRASES[] = {"答案是",
+                                          "答案为",
+                                          "答案：",
+                                          "答案:",
+                                          "答えは",
+                                          "答え：",
+                                          "정답은",
+                                          "답은",
+                                          "정답:",
+                                          "respuesta es ",
+                                          "respuesta final es ",
+                                          "respuesta: ",
+                                          "réponse est ",
+                                          "réponse : ",
+                                          "réponse finale est ",
+                                          "antwort ist ",
+                                          "antwort lautet",
+                                          "antwort: ",
+                                          "resposta é ",
+                                          "resposta: ",
+                                          "risposta è ",
+                                          "risposta: "};
+    for (size_t i = 0; i < N(PHRASES); i++) {
+        if ((text.ptr[at] | 32) != (PHRASES[i][0] | 32) || !answer_starts(text, at, PHRASES[i]))
+            continue;
+        const size_t from = skip_filler(text, at + strlen(PHRASES[i]));
+        const size_t to = from < text.len ? value_end(text, from) : from;
+        const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
+        if (!answer_looks_like_value(value) || (unsigned char)value.ptr[0] >= 0x80 ||
+            answer_is_denied(text, at, from, true))
+            return SIZE_MAX;
+        *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
+        out->shorter = formulas(value);
+        return from;
+    }
+    return SIZE_MAX;
+}
+
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
     int n_tried = 0;
     for (size_t i = text.len; i-- > 0 && n_tried < MAX_TRIED;) {
-        if (text.ptr[i] != 'a' && text.ptr[i] != 'A') continue;
-        if (!answer_starts(text, i, "answer") && !answer_starts(text, i, "a:")) continue;
-        n_tried++;
-        const size_t from = read_phrase(text, i, strong, out);
+        const bool answer = (text.ptr[i] | 32) == 'a' &&
+                            (answer_starts(text, i, "answer") || answer_starts(text, i, "a:"));
+        n_tried += answer;
+        size_t from = answer ? read_phrase(text, i, strong, out) : SIZE_MAX;
+        if (from == SIZE_MAX) from = read_foreign(text, i, out);
         if (from != SIZE_MAX) return from;
     }
     return SIZE_MAX;
