@@ -16,10 +16,10 @@ static bool is_letter_byte(char c) {
 // Words that begin another clause: what is named behind them is no part of the answer.
 static bool begins_clause(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "because", "since", "as",    "rather", "instead", "not",   "while",     "unlike",
-        "whereas", "but",   "so",    "which",  "where",   "when",  "if",        "given",
-        "by",      "for",   "that",  "due",    "from",    "with",  "therefore", "is",
-        "based",   "will",  "would", "must",   "was",     "gives", "has"};
+        "because", "since", "as",   "rather", "instead", "not",  "while",     "unlike",
+        "whereas", "but",   "so",   "which",  "where",   "when", "if",        "given",
+        "by",      "for",   "that", "due",    "from",    "with", "therefore", "is",
+        "based",   "see",   "will", "would",  "must",    "was",  "gives",     "has"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     return false;
@@ -144,6 +144,16 @@ static choice_set option_at(const struct choice_options *o, struct slice text, s
     return found;
 }
 
+static bool equal_unspaced(struct slice a, struct slice b) {
+    size_t i = 0, k = 0;
+    for (;; i++, k++) {
+        while (i < a.len && a.ptr[i] == ' ') i++;
+        while (k < b.len && b.ptr[k] == ' ') k++;
+        if (i == a.len || k == b.len) return i == a.len && k == b.len;
+        if (a.ptr[i] != b.ptr[k]) return false;
+    }
+}
+
 // The option that is the whole of a value of more than a letter.
 static choice_set option_of(const struct choice_options *o, struct slice value,
                             struct arena *arena) {
@@ -157,6 +167,9 @@ static choice_set option_of(const struct choice_options *o, struct slice value,
         if (slice_equal(o->folded[i], folded)) same |= 1u << i;
     }
     if (exact) same = exact;
+    for (int i = 0; i < o->n && !same; i++) // "10^{-3} eV" and "10^{-3}eV"
+        if (equal_unspaced(o->folded[i], folded)) exact |= 1u << i;
+    if (!same) same = exact;
     return same & (same - 1) ? 0 : same;
 }
 
@@ -182,16 +195,17 @@ static size_t skip_lead(struct slice text, size_t at) {
 
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"and/or", "and",     "or",           "possibly",
-                                        "maybe",  "perhaps", "alternatively"};
+    static const char *const WORDS[] = {"and/or",  "and",           "or",   "possibly",   "maybe",
+                                        "perhaps", "alternatively", "plus", "as well as", "then",
+                                        "vs",      "versus",        "also", "along with"};
     static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
                                          "even",        "option",     "choice",   "it is",
                                          "it could be", "it might be"};
     size_t i = at;
     bool stop = false, joint = false;
     while (i < text.len && answer_is_one_of(" \t\n\"':.,;/&|)]!", text.ptr[i])) {
-        stop |= answer_is_one_of(".;!\n", text.ptr[i]);
-        joint |= answer_is_one_of(",/&|", text.ptr[i]);
+        stop |= answer_is_one_of(".!\n", text.ptr[i]);
+        joint |= answer_is_one_of(",;/&|", text.ptr[i]);
         i++;
     }
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
@@ -214,10 +228,29 @@ static size_t skip_joint(struct slice text, size_t at) {
 static bool is_subject(struct slice text, size_t at) {
     static const char *const VERBS[] = {"is",    "was",    "can",     "has",   "does", "would",
                                         "isn't", "cannot", "doesn't", "gives", "says", "seems"};
+    static const char *const ALSO[] = {"also", "possible", "equally", "another", "as"};
     const size_t i = skip_spaces(text, at);
-    for (size_t k = 0; k < N(VERBS); k++)
-        if (answer_is_word(text, i, VERBS[k])) return true;
+    for (size_t k = 0; k < N(VERBS); k++) {
+        if (!answer_is_word(text, i, VERBS[k])) continue;
+        const size_t next = skip_spaces(text, i + strlen(VERBS[k]));
+        for (size_t n = 0; n < N(ALSO); n++) // "B is also possible" names one more
+            if (answer_is_word(text, next, ALSO[n])) return false;
+        return true;
+    }
     return false;
+}
+
+// A letter that follows without a joint: "A B C", "A. B. C.". Returns where it starts, or `at`.
+static size_t skip_gap(struct slice text, size_t at) {
+    size_t i = at, end;
+    bool strong;
+    while (i < text.len && answer_is_one_of(" .", text.ptr[i])) i++;
+    if (i == at || i >= text.len || !isupper((unsigned char)text.ptr[i]) ||
+        !choice_letter(text, i, &strong, &end) || is_subject(text, end))
+        return at;
+    if (memchr(text.ptr + at, '.', i - at)) // a new sentence starts with "A and C are wrong"
+        return end == text.len || text.ptr[end] == '.' || text.ptr[end] == '\n' ? i : at;
+    return i;
 }
 
 // Choices that are joined to what ends at `at`.
@@ -226,7 +259,8 @@ static choice_set read_joined(const struct choice_options *o, struct slice text,
     choice_set found = 0;
     *end = at;
     for (int n = 0; n < MAX_JOINED; n++) {
-        const size_t i = skip_joint(text, *end);
+        const size_t joint = skip_joint(text, *end);
+        const size_t i = joint == *end ? skip_gap(text, joint) : joint;
         size_t to = i, len;
         bool strong;
         if (i == *end || i >= text.len) return found;
@@ -247,8 +281,9 @@ static choice_set other_labels(struct slice text, size_t at) {
         size_t end;
         if (answer_ends_sentence(text, i)) break;
         if (text.ptr[i] == ' ' && begins_clause(text, i + 1)) break;
-        if (i == at || i + 1 >= text.len || !answer_is_one_of(" ,;", text.ptr[i - 1])) continue;
         const bool bracket = answer_is_one_of("([", text.ptr[i]);
+        if (i + 1 >= text.len || (i == at ? !bracket : !answer_is_one_of(" ,;)", text.ptr[i - 1])))
+            continue;
         const choice_set other = choice_letter(text, i, &strong, &end);
         if (!other || !isupper((unsigned char)text.ptr[i + bracket])) continue;
         const bool label = end < text.len && text.ptr[end] == ')';
@@ -263,7 +298,8 @@ static choice_set read_beside(const struct choice_options *o, struct slice text,
                               struct slice folded, choice_set letter, size_t *end) {
     size_t i = *end, len = 0;
     const bool bracket = text.ptr[i - 1] == ')' || text.ptr[i - 1] == ']';
-    if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i]))) return 0;
+    if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
+        return other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;
     const choice_set beside = i < text.len ? option_at(o, text, folded, i, &len) : 0;
     if (beside && len > 1) *end = i + len;

@@ -61,10 +61,10 @@ static choice_set read_value(const struct finder *f, size_t at, size_t limit, si
 // Past what says nothing between a verb and its value.
 static size_t skip_filler(struct slice text, size_t at) {
     static const char *const FILLER[] = {
-        "therefore", "thus",      "then",   "simply",  "clearly",    "indeed",
-        "hence",     "probably",  "likely", "most",    "definitely", "certainly",
-        "actually",  "obviously", "maybe",  "perhaps", "possibly",   "presumably",
-        "surely",    "still",     "just",   "now",     "given by",   "again"};
+        "therefore", "thus",     "then",     "simply",     "clearly",   "indeed",   "hence",
+        "probably",  "likely",   "most",     "definitely", "certainly", "actually", "obviously",
+        "maybe",     "perhaps",  "possibly", "presumably", "surely",    "still",    "just",
+        "now",       "given by", "again",    "also"};
     for (bool more = true; more;) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t\r\n:,=", text.ptr[at])) at++;
@@ -280,6 +280,29 @@ static struct statement find_line(const struct finder *f) {
     return named ? (struct statement){start, named} : none;
 }
 
+// A first line that is a choice and nothing else, or a choice in brackets or with its option's
+// text, in front of an explanation. Not the first of a list of choices.
+static struct statement find_first_line(const struct finder *f) {
+    const struct statement none = {SIZE_MAX, 0};
+    size_t label_end, other_end, value_end;
+    const size_t start = skip_spaces(f->text, 0), end = answer_line_end(f->text, start);
+    const struct slice line = answer_trim(answer_cut(f->text, start, end));
+    const choice_set label = line.len <= MAX_LINE ? line_label(line, &label_end) : 0;
+    if (!label) return none;
+    const size_t next = skip_spaces(f->text, end);
+    const struct slice behind = answer_cut(f->text, next, answer_line_end(f->text, next));
+    if (line_label(behind, &other_end)) return none;
+    size_t i = label_end;
+    const bool bracket = line.ptr[i - 1] == ')' || line.ptr[i - 1] == ']';
+    while (i < line.len && answer_is_one_of(" .:)\"'", line.ptr[i])) i++;
+    const bool own_text = choice_named(f->options, &f->both, start, end) == label;
+    if ((i < line.len && !bracket && !own_text) ||
+        answer_is_denied(f->text, start, start + label_end, true))
+        return none;
+    const choice_set named = read_value(f, start, end, &value_end);
+    return named ? (struct statement){start, named} : none;
+}
+
 static struct statement find_tag(const struct finder *f, size_t open) {
     struct statement found = {SIZE_MAX, 0};
     if (open == SIZE_MAX) return found;
@@ -310,10 +333,11 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
 // the first of all.
 static bool is_said(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {
-        "is",     "be",       "it's",     "it’s",    "option",    "choice", "answer",
-        "either", "or",       "and",      "nor",     "not",       "no",     "both",
-        "so",     "actually", "thus",     "hence",   "therefore", "likely", "says",
-        "say",    "get",      "probably", "choices", "options",   "yes",    "definitely"};
+        "is",   "be",    "it's",      "it’s",    "option",  "choice", "answer",    "either",
+        "or",   "and",   "nor",       "not",     "no",      "both",   "so",        "actually",
+        "thus", "hence", "therefore", "leaves",  "leaving", "guess",  "likely",    "says",
+        "say",  "get",   "probably",  "choices", "options", "yes",    "definitely"};
+    if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:\"'", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
@@ -321,6 +345,21 @@ static bool is_said(struct slice text, size_t start, size_t at) {
     for (size_t i = 0; i < N(WORDS); i++)
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     return word.len == 0;
+}
+
+// Nothing but what joins letters: in "not A, B or C" all of them are denied.
+static bool is_joint(struct slice text, size_t from, size_t to) {
+    while (from < to) {
+        if (answer_is_word(text, from, "and"))
+            from += 3;
+        else if (answer_is_word(text, from, "or"))
+            from += 2;
+        else if (answer_is_one_of(" ,/&()", text.ptr[from]))
+            from++;
+        else
+            return false;
+    }
+    return true;
 }
 
 // Where nothing is stated: the choices that the last sentence names.
@@ -332,6 +371,7 @@ static choice_set read_last_sentence(const struct finder *f) {
     const size_t start = answer_sentence_start(text, end - 1);
     choice_set named = choice_named(f->options, &f->both, start, end);
     const bool by_text = named; // "vitamin C" names no letter then
+    size_t denied_to = 0;       // behind the last letter that is denied
     for (size_t i = start; i < end; i++) {
         bool strong;
         size_t to;
@@ -343,7 +383,10 @@ static choice_set read_last_sentence(const struct finder *f) {
             (bracket && isupper((unsigned char)c)) ||
             ((bracket || (isupper((unsigned char)c) && c != 'I')) && is_said(text, start, i));
         const bool question = letter == 1 && i == start && answer_starts(text, to, ":"); // "A: 5"
-        if (sure && !question && !answer_is_denied(text, i, to, true)) named |= letter;
+        if (answer_is_denied(text, i, to, true) || (denied_to && is_joint(text, denied_to, i)))
+            denied_to = to;
+        else if (sure && !question)
+            named |= letter;
         i = to - 1;
     }
     return named;
@@ -367,6 +410,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
         find_tag(&f, marks[TAG]),
         find_phrase(&f),
         find_line(&f),
+        find_first_line(&f),
     };
     struct statement best = {SIZE_MAX, 0};
     for (size_t i = 0; i < N(found); i++)
