@@ -40,6 +40,9 @@ struct verifier {
 extern const struct verifier choice_verifier, exact_verifier, ifeval_verifier, language_verifier,
     length_verifier, math_verifier, regex_format_verifier, repetition_verifier, tags_verifier;
 
+// Whether the programs of all commands are there and their names differ; ERROR_USAGE.
+int verifier_commands_check(const struct verifier_command *commands, int n, struct error *err);
+
 // A built-in verifier of that name, or NULL.
 const struct verifier *verifier_find(struct slice name);
 

@@ -400,23 +400,27 @@ static void make_lane(struct verifier_pool *pool, int l, const struct verifier_c
     }
 }
 
+int verifier_commands_check(const struct verifier_command *commands, int n, struct error *err) {
+    for (int i = 0; i < n; i++) {
+        const struct verifier_command *c = &commands[i];
+        if (!is_program(c->argv[0]))
+            return error_set(err, ERROR_USAGE,
+                             "The program \"%.200s\" of the verifier %s was not found.", c->argv[0],
+                             c->name);
+        for (int j = 0; j < i; j++)
+            if (strcmp(c->name, commands[j].name) == 0)
+                return error_set(err, ERROR_USAGE, "The verifier %s is named twice.", c->name);
+    }
+    return 0;
+}
+
 static int check_options(const struct verifier_pool_options *options, struct error *err) {
     if (options->n_children < 1 || options->n_children > MAX_CHILDREN)
         return error_set(err, ERROR_USAGE,
                          "%d verifier processes were asked for; 1 to %d were "
                          "expected.",
                          options->n_children, MAX_CHILDREN);
-    for (int i = 0; i < options->n_externals; i++) {
-        const struct verifier_command *c = &options->externals[i];
-        if (!is_program(c->argv[0]))
-            return error_set(err, ERROR_USAGE,
-                             "The program \"%.200s\" of the verifier %s was not found.", c->argv[0],
-                             c->name);
-        for (int j = 0; j < i; j++)
-            if (strcmp(c->name, options->externals[j].name) == 0)
-                return error_set(err, ERROR_USAGE, "The verifier %s is named twice.", c->name);
-    }
-    return 0;
+    return verifier_commands_check(options->externals, options->n_externals, err);
 }
 
 struct verifier_pool *verifier_pool_open(const struct verifier_pool_options *options,

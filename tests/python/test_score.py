@@ -519,6 +519,27 @@ def test_summaries_in_words_and_a_picture(tmp_path: Path) -> None:
     assert picture.startswith("<svg") and picture.count("<rect") > 4 and "tokens" in picture
 
 
+def test_a_slow_pipe_is_not_kept_waiting(tmp_path: Path) -> None:
+    child = subprocess.Popen([BIN, "score", "-", "--output", "-", "--verifier", "math"],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             stderr=subprocess.DEVNULL)
+    assert child.stdin is not None and child.stdout is not None
+    for i in range(3):
+        child.stdin.write(json.dumps(native(4)[i]).encode() + b"\n")
+        child.stdin.flush()
+        assert json.loads(child.stdout.readline())["index"] == i
+    child.send_signal(signal.SIGINT)  # while it waits for input
+    assert child.wait(20) == 130
+
+
+def test_results_of_ours_are_no_specs(tmp_path: Path) -> None:
+    result = {"value": 0.0, "status": "ok", "terms": []}
+    spec = {"terms": [{"verifier": "exact", "gold": "\"status\", \"value\""}]}
+    lines = [{"text": "\\boxed{1}", "gold": "1", "reward": result, "tokens": [1, 2]},
+             {"text": "\"status\", \"value\"", "gold": "1", "reward": spec}]
+    assert values(score(tmp_path, lines, "--verifier", "math")[1]) == [1.0, 1.0]
+
+
 def test_explain(tmp_path: Path) -> None:
     source = write(tmp_path / "in", native(3) + ["bad"])
     done = run("score", source, "--verifier", "math", "--explain", "--record", 1)

@@ -74,7 +74,7 @@ static int worker_main(const char *mode) {
     if (strcmp(mode, "never") == 0) return 3;
     struct score_page *page =
         mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_SHARED, SCORE_PAGE_FD, 0);
-    struct score_grader *grader = score_grader_open(&options, NULL, &err);
+    struct score_grader *grader = score_grader_open(&options, NULL, false, &err);
     for (;;) {
         read_full(&request, sizeof request);
         size_t len =

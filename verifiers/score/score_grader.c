@@ -314,12 +314,14 @@ static int check(struct score_grader *g, struct error *err) {
 }
 
 struct score_grader *score_grader_open(const struct score_options *options,
-                                       const struct score_golds *golds, struct error *err) {
+                                       const struct score_golds *golds, bool check_only,
+                                       struct error *err) {
     struct score_grader *g = memory_new(1, sizeof *g);
     g->options = options;
     g->golds = golds;
     int failed = check(g, err);
-    if (!failed && options->n_externals > 0) {
+    if (!failed) failed = verifier_commands_check(options->externals, options->n_externals, err);
+    if (!failed && !check_only && options->n_externals > 0) {
         const struct verifier_pool_options pool = {.program = options->program,
                                                    .n_children = 1,
                                                    .externals = options->externals,

@@ -14,7 +14,8 @@ struct score_grader;
 // verifiers. `golds` is borrowed and may be NULL. With `check_only` nothing is started.
 // ERROR_USAGE.
 struct score_grader *score_grader_open(const struct score_options *options,
-                                       const struct score_golds *golds, struct error *err);
+                                       const struct score_golds *golds, bool check_only,
+                                       struct error *err);
 void score_grader_free(struct score_grader **grader);
 
 // Grades a batch. `body` is what follows the request. Where it is goes to `page`; the reply, head

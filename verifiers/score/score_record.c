@@ -72,10 +72,11 @@ static const char *const NATIVE[SCORE_N_FIELDS] = {
     "group",      "dataset",  "label", "n_tokens", "finish_reason"};
 
 // The field `reward` of these is a number that the trainer gave.
-static bool reward_is_spec(const struct json *value) {
+static bool reward_is_spec(const struct json *value, struct arena *arena) {
     if (value->type == JSON_ARRAY) return true;
     if (value->type != JSON_OBJECT) return false;
-    return !memmem(value->text.ptr, value->text.len, "\"status\"", 8); // else a result of ours
+    const struct json *object = json_parse_shallow(value->text, arena, NULL);
+    return !json_get(object, "status") || !json_get(object, "value"); // else a result of ours
 }
 
 static const struct json *present(const struct json *value) {
@@ -95,7 +96,7 @@ static void find_fields(const struct json *root, enum score_format format,
         if (!out->values[f]) out->values[f] = present(json_get(root, NATIVE[f]));
     }
     const struct json *reward = out->values[SCORE_REWARD];
-    if (reward && map->fields[SCORE_REWARD].n == 0 && !reward_is_spec(reward))
+    if (reward && map->fields[SCORE_REWARD].n == 0 && !reward_is_spec(reward, arena))
         out->values[SCORE_REWARD] = NULL;
     if (!out->values[SCORE_COMPLETION] && !out->values[SCORE_MESSAGES] && format == SCORE_JSONL)
         out->values[SCORE_COMPLETION] = present(json_get(root, "text")); // as generate writes it

@@ -294,7 +294,7 @@ static int open_input(struct run *r, struct error *err) {
     const struct score_options *o = r->options;
     r->status = SCORE_USAGE;
     if (score_format_parse(o->format, &r->format, err)) return -1;
-    struct score_grader *check = score_grader_open(o, NULL, err);
+    struct score_grader *check = score_grader_open(o, NULL, true, err);
     if (!check) return -1;
     score_grader_free(&check);
     r->status = SCORE_INPUT;

@@ -58,7 +58,7 @@ int score_worker_main(const struct score_options *options) {
     if (!failed && options->golds)
         failed = score_golds_attach(SCORE_GOLDS_INDEX_FD, SCORE_GOLDS_ROWS_FD, &golds, &err);
     struct score_grader *grader = NULL;
-    if (!failed) grader = score_grader_open(options, options->golds ? &golds : NULL, &err);
+    if (!failed) grader = score_grader_open(options, options->golds ? &golds : NULL, false, &err);
     if (grader) failed = serve(grader, page, &err);
     if (failed || !grader) fprintf(stderr, "stampede score-worker: %s\n", err.text);
     score_grader_free(&grader);
