@@ -78,7 +78,8 @@ void reward_grade_terms(const struct reward_spec *spec, const struct verifier_sa
 int verifier_string(const struct json *term, const char *key, struct arena *arena,
                     struct slice *out, struct error *err);
 
-// The optional member `key`, one of the NULL-terminated `words`, as its index; absent: 0, the first.
+// The optional member `key`, one of the NULL-terminated `words`, as its index; absent: 0, the
+// first.
 int verifier_word(const struct json *term, const char *key, const char *const *words,
                   struct arena *arena, int *out, struct error *err);
 

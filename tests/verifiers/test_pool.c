@@ -190,7 +190,7 @@ static void test_mixed_terms(void **state) {
     assert_true(rewards[0]->terms[2].value == -0.75);
     assert_int_equal(rewards[1]->status, REWARD_UNKNOWN);
     assert_string_equal(rewards[1]->terms[0].detail, "Why.");
-    assert_true(rewards[1]->terms[0].value == 0); // whatever number it said
+    assert_true(rewards[1]->terms[0].value == 0);             // whatever number it said
     assert_int_equal(rewards[1]->terms[1].status, REWARD_OK); // a word, and not 4
     assert_true(rewards[1]->terms[1].value == 0);
     assert_true(rewards[1]->value == -0.75);
