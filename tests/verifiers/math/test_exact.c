@@ -59,6 +59,14 @@ static void test_constants(void **state) {
         {"\\frac{\\ln 8}{\\ln 2}", "3", EXACT_YES, "calcium"},
         {"\\arctan 1", "\\frac{\\pi}{4}", EXACT_YES, "calcium"},
         {"(1+i)^2", "2i", EXACT_YES, "calcium"},
+        {"\\ln(e\\sqrt e)", "\\frac32", EXACT_YES, "calcium"},
+        {"2^{\\log_2 5}", "5", EXACT_YES, "calcium"},
+        {"\\sinh(\\ln 2)", "\\frac34", EXACT_YES, "calcium"},
+        {"\\sin 18^\\circ", "\\frac{\\sqrt5-1}{4}", EXACT_YES, "calcium"},
+        {"\\tan 20^\\circ\\tan40^\\circ\\tan 80^\\circ", "\\sqrt3", EXACT_YES, "calcium"},
+        {"\\sqrt[3]{2+\\sqrt5}+\\sqrt[3]{2-\\sqrt5}", "1", EXACT_YES, "calcium"},
+        {"2\\cos^2\\frac{\\pi}{360}-1", "\\cos\\frac{2\\pi}{360}", EXACT_UNKNOWN, "arb"},
+        {"\\lceil\\pi\\rceil", "4", EXACT_YES, "arb"},
         {"\\int_0^1 x dx", "\\frac12", EXACT_UNKNOWN, NULL},
     };
     (void)state;
