@@ -57,7 +57,7 @@ static int set_options(void *zmq, const char *url, int high_water, int64_t max_f
     static const struct {
         int option, value;
     } ints[] = {
-        {ZMQ_LINGER, 0},           // closing never waits
+        {ZMQ_LINGER, 200},         // milliseconds that closing waits, for BYE
         {ZMQ_IMMEDIATE, 1},        // queue only to a peer that is there
         {ZMQ_HANDSHAKE_IVL, 5000}, // milliseconds, as all below
         {ZMQ_HEARTBEAT_IVL, 1000}, {ZMQ_HEARTBEAT_TIMEOUT, 3000}, {ZMQ_HEARTBEAT_TTL, 3000},

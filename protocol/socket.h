@@ -37,7 +37,7 @@ struct socket_options {
 // address in use ERROR_IO. Does not wait for a peer.
 struct socket *socket_open(const struct socket_options *options, struct error *err);
 
-// Closes at once; nothing that is still queued is sent.
+// Closes; what is still queued has 200 ms to be sent.
 void socket_close(struct socket **s);
 
 // Where the sockets are bound, with the port that was picked; with `connect` the control URL as

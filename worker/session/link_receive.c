@@ -107,6 +107,12 @@ static void take_cancel(struct link *l, const struct message_cancel *m) {
     inbox_put(&l->inbox, &event);
 }
 
+// The trainer keeps its connection until this has come.
+static int say_bye(struct link *l, struct error *err) {
+    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of("goodbye")}};
+    return link_send(l, &m, err);
+}
+
 static int handle_joined(struct link *l, const struct message *m, struct error *err) {
     switch (m->type) {
     case MESSAGE_TASK:
@@ -122,6 +128,7 @@ static int handle_joined(struct link *l, const struct message *m, struct error *
         atomic_store(&l->n_signals, 1);
         return 0;
     case MESSAGE_BYE:
+        if (say_bye(l, err)) return -1;
         if (m->bye.code == BYE_RUN_COMPLETE)
             link_finish(l, LINK_RUN_COMPLETE, "the run is complete");
         else

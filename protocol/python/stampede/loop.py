@@ -9,7 +9,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 import msgpack
 import numpy as np
@@ -25,6 +25,7 @@ log = logging.getLogger("stampede")
 _ZERO_COPY_FROM = 8192  # libzmq hands out smaller frames at odd addresses
 _HIGH_WATER = 65536  # a fuse: credit is the flow control
 _BULK_HIGH_WATER = 64
+_FAREWELL_S = 0.5
 _CONTROL_TURN, _BULK_TURN = 256, 16  # messages of a socket before the others have their turn
 
 
@@ -206,12 +207,27 @@ class Loop:
                 self._turn()
             for worker in self.core.workers.values():
                 self.core.send(worker, "BYE", code=self._farewell, reason="the trainer closes")
+            self._await_farewells({worker.address for worker in self.core.workers.values()})
         except BaseException as error:
             self._error = error
             log.exception("The I/O thread failed.")
         finally:
             self._stopping = True
             self._close_all()
+
+    def _await_farewells(self, awaited: Set[Address]) -> None:
+        """Reads until each of them has answered BYE, or _FAREWELL_S have passed: a connection that
+        is closed takes with it what its other end has not read yet."""
+        deadline = time.monotonic() + _FAREWELL_S
+        while awaited and time.monotonic() < deadline:
+            time.sleep(0.005)
+            for index, socket in enumerate(self._control):
+                while (got := self._receive(socket)) is not None:
+                    try:
+                        if decode_frames(got[1]).type == "BYE":
+                            awaited.discard((index, got[0]))
+                    except wire.WireError:
+                        pass  # what else comes now has nobody to read it
 
     def _turn(self) -> None:
         poller = zmq.Poller()
