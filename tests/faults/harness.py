@@ -15,7 +15,7 @@ import numpy as np
 import zmq
 
 import stampede
-from cli import BIN, TINY
+from cli import BIN, DEVICE, TINY
 from stampede import wire
 from stampede.types import group_seed
 
@@ -68,7 +68,7 @@ class Worker:
                  **flags: Any) -> None:
         handle, path = tempfile.mkstemp(suffix=".log", dir=folder)
         where = {"bind": url} if bind else {"connect": url}
-        options = {"threads": 1, "log_level": "debug", **flags}
+        options = {"threads": 1, "log_level": "debug", "device": DEVICE, **flags}
         self._path = Path(path)
         self.child = stampede.launch(model, **where, stderr=handle, **options)
         os.close(handle)

@@ -213,16 +213,47 @@ def test_a_checkpoint_without_a_tokenizer_serves_ids(tmp_path: Path) -> None:
     assert rows[2]["reward"]["status"] == "unsupported" and rows[2]["reward"]["value"] is None
 
 
-def test_non_finite_logits_fail_the_sample(tmp_path: Path) -> None:
+def checkpoint_with_norm(tmp_path: Path, value: float) -> Path:
+    """The tiny checkpoint with one value of its final norm changed, whose input is about 11."""
     from safetensors.torch import load_file, save_file
     tensors = load_file(TINY / "model.safetensors")
-    tensors["model.embedding_norm.weight"][3] = math.inf
+    tensors["model.embedding_norm.weight"][3] = value
+    tensors["model.embed_tokens.weight"][:, 3] = 1000
     save_file(tensors, tmp_path / "model.safetensors")
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).symlink_to(TINY / name)
-    rows = generate(tmp_path, [{"prompt_ids": [5, 6], "n": 2}])
+    return tmp_path
+
+
+def test_non_finite_logits_fail_the_sample(tmp_path: Path) -> None:
+    model = checkpoint_with_norm(tmp_path, 3e38)  # finite: its products are not
+    rows = generate(model, [{"prompt_ids": [5, 6], "n": 2}])
     assert [r["finish_reason"] for r in rows] == ["error"] * 2
     assert "not finite" in rows[0]["error"] and rows[0]["tokens"] == []
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_non_finite_weights_are_refused(tmp_path: Path, value: float) -> None:
+    model = checkpoint_with_norm(tmp_path, value)
+    status, rows, stderr = generate_raw(model, [{"prompt_ids": [5, 6]}])
+    assert status == 78 and not rows
+    assert "element 3 of tensor \"model.embedding_norm.weight\"" in stderr
+    assert "a finite value was expected" in stderr
+
+
+@pytest.mark.parametrize("sampling", [
+    {"temperature": 0.5}, {"temperature": 0.5, "top_k": 5}, {"temperature": 0.01, "top_p": 0.5},
+    {"temperature": 0.5, "repetition_penalty": 1.3},
+])
+def test_a_bias_that_overflows_fails_the_sample(sampling: Dict[str, Any]) -> None:
+    prompt = {"prompt_ids": [5, 6], "sampling": {**sampling, "logit_bias": {"7": 3e38}}}
+    row, = generate(TINY, [prompt])
+    assert row["finish_reason"] == "error" and row["tokens"] == [] and row["lp_behav"] == []
+    assert "not finite" in row["error"]
+    negative = {"prompt_ids": [5, 6], "sampling": {**sampling, "logit_bias": {"7": -3e38}}}
+    row, = generate(TINY, [negative])  # never drawn, and nothing else is touched
+    assert row["finish_reason"] in ("stop", "length") and 7 not in row["tokens"]
+    assert all(math.isfinite(lp) for lp in row["lp_behav"])
 
 
 BAD_FLAGS = [

@@ -6,6 +6,7 @@
 #include "protocol/base/clock.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/setup.h"
+#include "worker/loop.h"
 #include "worker/session/prompts.h"
 
 struct flags {
@@ -98,16 +99,16 @@ static int check_flags(struct flags *f, struct error *err) {
     return 0;
 }
 
-// ---- progress: a line on a terminal, or a JSON object a second
+// ---- progress: a line on a terminal, or a JSON object a second; a port without tasks
 
 struct progress {
-    struct port inner;
-    struct prompts *prompts;
+    struct port port;
+    const struct prompts *prompts;
     int64_t started_ms, last_ms;
     bool json, terminal;
 };
 
-static void show(struct progress *p) {
+static void show(const struct progress *p) {
     struct prompts_counts c = prompts_counts(p->prompts);
     double seconds = (double)(clock_ms() - p->started_ms + 1) / 1000;
     double rate = (double)c.n_tokens / seconds;
@@ -122,22 +123,28 @@ static void show(struct progress *p) {
                 (unsigned long long)c.n_samples, rate);
 }
 
-static int receive(void *self, struct loop *l, bool idle, struct error *err) {
-    struct progress *p = self;
+static int receive(const struct port *port, struct engine *e, enum port_state *state,
+                   struct error *err) {
+    struct progress *p = port->self;
     int64_t now = clock_ms();
-    if ((p->json || p->terminal) && now - p->last_ms >= 1000) {
-        p->last_ms = now;
-        show(p);
-    }
-    return p->inner.receive(p->inner.self, l, idle, err);
+    (void)e, (void)err;
+    *state = PORT_DONE;
+    if (now - p->last_ms < 1000) return 0;
+    p->last_ms = now;
+    show(p);
+    return 0;
 }
 
-static int deliver(void *self, struct sample *list, struct error *err) {
-    struct progress *p = self;
-    return p->inner.deliver(p->inner.self, list, err);
+static void start_progress(struct progress *p, const struct prompts *prompts, const char *when) {
+    *p = (struct progress){.port = {.self = p, .fd = -1, .receive = receive},
+                           .prompts = prompts,
+                           .started_ms = clock_ms()};
+    p->last_ms = p->started_ms;
+    p->json = when && strcmp(when, "json") == 0;
+    p->terminal = !p->json && !(when && strcmp(when, "never") == 0) && isatty(2);
 }
 
-static void finish_progress(struct progress *p) {
+static void finish_progress(const struct progress *p) {
     if (!p->json && !p->terminal) return;
     show(p);
     if (p->terminal) fputc('\n', stderr);
@@ -155,16 +162,15 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
         .max_ahead = 64 + 4 * f->engine.max_rows,
         .output = output,
     };
-    struct progress p = {.prompts = prompts_open(text, &options), .started_ms = clock_ms()};
-    p.last_ms = p.started_ms;
-    p.json = f->progress && strcmp(f->progress, "json") == 0;
-    p.terminal = !p.json && !(f->progress && strcmp(f->progress, "never") == 0) && isatty(2);
-    p.inner = prompts_port(p.prompts);
-    struct loop loop = {.engine = &s->engine, .verify = &s->verify, .port = {&p, receive, deliver}};
+    struct prompts *prompts = prompts_open(text, &options);
+    struct progress progress;
+    start_progress(&progress, prompts, f->progress);
+    struct loop loop = {.engine = &s->engine, .verify = &s->verify};
+    ports_add(&loop.ports, prompts_port(prompts));
+    if (progress.json || progress.terminal) ports_add(&loop.ports, &progress.port);
     int failed = loop_run(&loop, err);
-    if (!failed) failed = deliver(&p, NULL, err);
-    finish_progress(&p);
-    struct prompts_counts c = prompts_counts(p.prompts);
+    finish_progress(&progress);
+    struct prompts_counts c = prompts_counts(prompts);
     if (!failed && c.n_bad)
         failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",
                            (unsigned long long)c.n_bad, (unsigned long long)c.n_groups);
@@ -172,7 +178,7 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     log_say(&s->log, LOG_DEBUG, "rows suspended %llu times, %llu pages moved, %llu steps",
             (unsigned long long)stats.n_preempted, (unsigned long long)stats.n_pages_moved,
             (unsigned long long)s->engine.counters.n_steps);
-    prompts_close(&p.prompts);
+    prompts_close(&prompts);
     return failed;
 }
 

@@ -8,12 +8,13 @@
 #include "worker/commands/commands.h"
 #include "worker/commands/plan.h"
 #include "worker/commands/setup.h"
+#include "worker/loop.h"
 #include "worker/session/link.h"
 
 struct flags {
     struct engine_flags engine;
     const char *connect, *bind;
-    uint64_t staging_bytes, min_version;
+    uint64_t min_version;
     int trainer_deadline_s, drain_timeout_s;
     bool insecure;
 };
@@ -34,8 +35,8 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_SWITCH, "--insecure", NULL,
          "allow addresses that are not loopback or ipc, without encryption", &f->insecure, 0, 0},
         {FLAG_SIZE, "--staging-memory", "SIZE",
-         "host bytes for a weight update (default 0: as much as the weights)", &f->staging_bytes, 0,
-         0},
+         "host bytes for a weight update (default 0: as much as the weights)",
+         &f->engine.staging_bytes, 0, 0},
         {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
          &f->min_version, 0, 0},
         {FLAG_INT, "--trainer-deadline", "S", "seconds without a trainer, then exit 69 (900)",
@@ -97,13 +98,6 @@ static void stop_signals(struct signals *s) {
     pthread_mutex_destroy(&s->lock);
 }
 
-static uint64_t weight_bytes(const struct setup *s) {
-    uint64_t bytes = 0;
-    for (int i = 0; i < s->names->n; i++)
-        bytes += (uint64_t)weight_n(&s->names->weights[i]) * dtype_bytes(s->dtypes[i]);
-    return bytes;
-}
-
 static void make_uid(char out[256]) {
     char host[128] = "worker";
     gethostname(host, sizeof host - 1);
@@ -111,7 +105,7 @@ static void make_uid(char out[256]) {
 }
 
 static struct link_options link_options(const struct flags *f, const struct setup *s,
-                                        const char *uid) {
+                                        struct status_board *board, const char *uid) {
     const struct model *model = &s->engine.model;
     return (struct link_options){
         .socket = {.url = f->connect ? f->connect : f->bind,
@@ -119,6 +113,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
                    .insecure = f->insecure},
         .requests = &s->requests,
         .engine = &s->engine,
+        .board = board,
         .shape = {shape_n_moe(&model->shape), model->shape.n_experts_used},
         .log = &s->log,
         .names = s->names,
@@ -126,7 +121,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
         .uid = uid,
         .numerics = model->ops->numerics(model->backend),
         .fingerprint = s->fingerprint,
-        .staging_bytes = f->staging_bytes ? f->staging_bytes : weight_bytes(s),
+        .staging_bytes = s->staging_bytes,
         .min_version = f->min_version,
         .slots = 2 * f->engine.max_rows, // so that rows never wait for the next task
         .trainer_deadline_s = f->trainer_deadline_s,
@@ -135,10 +130,11 @@ static struct link_options link_options(const struct flags *f, const struct setu
 }
 
 static int run_link(struct setup *s, struct link *link, struct resident *resident,
-                    struct signals *signals, int *status, struct error *err) {
+                    struct status_board *board, struct signals *signals, int *status,
+                    struct error *err) {
+    struct loop loop = {.engine = &s->engine, .verify = &s->verify, .board = board};
+    ports_add(&loop.ports, link_port(link, resident));
     give_signals_to(signals, link);
-    struct loop loop = {
-        .engine = &s->engine, .verify = &s->verify, .port = link_port(link, resident)};
     link_start(link);
     int failed = loop_run(&loop, err);
     give_signals_to(signals, NULL);
@@ -149,19 +145,23 @@ static int run_link(struct setup *s, struct link *link, struct resident *residen
 static int serve(struct flags *f, struct signals *signals, int *status, struct error *err) {
     struct setup s;
     struct resident resident;
+    struct status_board board;
     char uid[256];
-    if (setup_open(&s, &f->engine, false, err)) return -1;
-    resident_open(&resident, s.names, s.dtypes, s.engine.model.backend);
+    f->engine.needs_staging = true;
+    if (setup_open(&s, &f->engine, true, err)) return -1;
+    resident_open(&resident, s.names, s.dtypes, s.digests);
+    s.digests = NULL;
+    status_open(&board, engine_status(&s.engine));
     make_uid(uid);
-    const struct link_options options = link_options(f, &s, uid);
-    const struct link_state state = {.digest = resident.digest};
-    struct link *link = link_open(&options, &state, err);
+    const struct link_options options = link_options(f, &s, &board, uid);
+    struct link *link = link_open(&options, err);
     int failed = link ? 0 : -1;
     if (link) {
         log_say(&s.log, LOG_INFO, "%s %s, weights %016llx", f->bind ? "bound to" : "trainer at",
                 link_url(link), (unsigned long long)resident.digest);
-        failed = run_link(&s, link, &resident, signals, status, err);
+        failed = run_link(&s, link, &resident, &board, signals, status, err);
     }
+    status_close(&board);
     resident_close(&resident);
     setup_close(&s);
     return failed;

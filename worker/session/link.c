@@ -15,13 +15,6 @@ enum {
     LEAVE_MS = 5000,    // what is left of a drain waits for ACKs this long
 };
 
-struct link_state link_snapshot(struct link *l) {
-    pthread_mutex_lock(&l->lock);
-    struct link_state state = l->state;
-    pthread_mutex_unlock(&l->lock);
-    return state;
-}
-
 // Returns as socket_send: 1 when the message could not be sent now.
 static int try_send(struct link *l, struct message *m, struct error *err) {
     m->minor = MESSAGE_MINOR;
@@ -68,7 +61,7 @@ static enum dtype list_exceptions(const struct link_options *o, struct exception
 
 static int send_hello(struct link *l, int64_t now, struct error *err) {
     const struct link_options *o = &l->options;
-    struct link_state state = link_snapshot(l);
+    struct status state = status_read(l->options.board);
     struct exceptions x = {0};
     struct message m = {.type = MESSAGE_HELLO};
     l->hello_ms = now;
@@ -98,7 +91,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
 }
 
 static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
-    struct link_state s = link_snapshot(l);
+    struct status s = status_read(l->options.board);
     int64_t age = s.n_samples && s.counters.last_step_ms ? now - s.counters.last_step_ms : 0;
     struct message m = {.type = MESSAGE_HEARTBEAT};
     m.heartbeat = (struct message_heartbeat){
@@ -166,11 +159,9 @@ static int start_drain(struct link *l, int64_t now, struct error *err) {
     return l->joined ? link_send(l, &m, err) : 0;
 }
 
-static bool nothing_left(struct link *l) {
-    pthread_mutex_lock(&l->lock);
-    bool empty = l->engine_empty && !l->given;
-    pthread_mutex_unlock(&l->lock);
-    return empty && !l->outbox.n_unacked;
+// Each sample that was handed to the engine comes back exactly once.
+static bool nothing_left(const struct link *l) {
+    return l->n_put == l->n_back && !l->outbox.n_unacked;
 }
 
 static int say_bye(struct link *l, struct error *err) {
@@ -202,11 +193,11 @@ static void take_given(struct link *l) {
     l->given = NULL;
     l->last_given = &l->given;
     pthread_mutex_unlock(&l->lock);
-    uint64_t current = atomic_load(&l->session);
     for (struct sample *s = list, *next; s; s = next) {
         next = s->next;
+        l->n_back++;
         const struct outbox_session session = {slice_of(l->run), l->epoch,
-                                               s->task->session != current};
+                                               s->task->session != l->session};
         // Nobody waits for what an older session began and did not finish. What it finished counts
         // in the same run and epoch; in another, the serial means another sample.
         bool unfinished = s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED;
@@ -233,9 +224,9 @@ static int turn(struct link *l, struct error *err) {
 
 static bool is_over(struct link *l) {
     pthread_mutex_lock(&l->lock);
-    bool failed = l->engine_failed;
+    bool over = l->is_over;
     pthread_mutex_unlock(&l->lock);
-    return failed || l->done || atomic_load(&l->n_signals) > 1;
+    return over || l->done || atomic_load(&l->n_signals) > 1;
 }
 
 static void *run(void *arg) {
@@ -253,24 +244,21 @@ static void *run(void *arg) {
     return NULL;
 }
 
-struct link *link_open(const struct link_options *options, const struct link_state *state,
-                       struct error *err) {
+struct link *link_open(const struct link_options *options, struct error *err) {
     struct link *l = memory_new(1, sizeof *l);
     l->options = *options;
-    l->state = *state;
     l->last_given = &l->given;
-    l->engine_empty = true;
     l->heartbeat_ms = MESSAGE_HEARTBEAT_MS;
     l->lost_ms = MESSAGE_LOST_MS;
     l->end = LINK_IO;
     pthread_mutex_init(&l->lock, NULL);
-    inbox_open(&l->inbox);
+    int failed = inbox_open(&l->inbox, err);
     outbox_open(&l->outbox, &options->shape);
     if (getrandom(&l->incarnation, sizeof l->incarnation, 0) < 0)
         l->incarnation = (uint64_t)clock_us();
     l->connect_ms = l->trainer_ms = clock_ms();
     l->hello_ms = l->trainer_ms - HELLO_MS;
-    l->socket = socket_open(&options->socket, err);
+    if (!failed) l->socket = socket_open(&options->socket, err);
     if (!l->socket) link_close(&l);
     return l;
 }
@@ -298,18 +286,13 @@ int link_close(struct link **link) {
     if (!l) return 0;
     if (l->started) {
         pthread_mutex_lock(&l->lock);
-        l->engine_failed = true; // the loop is over, however it ended
+        l->is_over = true;
         pthread_mutex_unlock(&l->lock);
         socket_wake(l->socket);
         pthread_join(l->thread, NULL);
     }
     int end = (int)l->end;
-    while (l->given) {
-        struct sample *next = l->given->next;
-        sample_free(&l->given);
-        l->given = next;
-    }
-    free(l->side);
+    sample_free_list(l->given);
     update_free(&l->update);
     outbox_close(&l->outbox);
     inbox_close(&l->inbox);

@@ -27,14 +27,14 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     }
     if (!l->first_session || !same_session(l, m)) {
         outbox_close(&l->outbox); // results are of no use to another run or epoch
-        l->first_session = atomic_load(&l->session) + 1;
+        l->first_session = l->session + 1;
     } else {
         outbox_resend_all(&l->outbox);
     }
     snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
     l->epoch = m->epoch;
     inbox_put(&l->inbox, &forget);
-    atomic_fetch_add(&l->session, 1);
+    l->session++;
     l->joined = true;
     l->credit = l->sent_credit = (uint64_t)l->options.slots;
     if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
@@ -91,12 +91,10 @@ static void take_task(struct link *l, const struct message_task *m) {
         outbox_refuse(&l->outbox, &session, m, &err);
         return;
     }
-    event.task->session = atomic_load(&l->session);
+    event.task->session = l->session;
     if (event.task->min_version < l->options.min_version)
         event.task->min_version = l->options.min_version;
-    pthread_mutex_lock(&l->lock);
-    l->engine_empty = false; // until the engine says so again
-    pthread_mutex_unlock(&l->lock);
+    l->n_put += (uint64_t)event.task->n_samples;
     inbox_put(&l->inbox, &event);
 }
 

@@ -12,20 +12,23 @@ struct link {
     bool started;
     struct inbox inbox;
     atomic_int n_signals;
-    void *side; // of link_port, owned
+
+    // The engine's thread's own.
+    struct port port;
+    struct resident *resident;
 
     // Shared with the engine's thread, under `lock`.
     pthread_mutex_t lock;
-    struct link_state state;
     struct sample *given, **last_given; // samples to be sent
-    bool engine_failed, engine_empty;   // the loop ended with an error; all tasks have left
-    atomic_ullong session;              // counts HELLOs that were answered
+    bool is_over;                       // the loop has ended, however it ended
 
     // The I/O thread's own.
     struct outbox outbox;
     uint64_t incarnation;
     bool joined, draining, preempted, done;
+    uint64_t session;       // counts HELLOs that were answered
     uint64_t first_session; // the first one of this run and epoch
+    uint64_t n_put, n_back; // samples handed to the engine, and given back by it
     enum link_end end;
     char run[MESSAGE_MAX_RUN + 1];
     uint64_t epoch;
@@ -42,8 +45,6 @@ struct link {
     uint64_t n_foreign;     // messages of another run or epoch
     uint64_t refusals_said; // of those and malformed ones, in the log
 };
-
-struct link_state link_snapshot(struct link *l);
 
 // Sends a message of the session; one that cannot be sent now is lost, as on a broken connection.
 int link_send(struct link *l, struct message *m, struct error *err);

@@ -5,7 +5,7 @@
 
 static int report(struct link *l, uint64_t update, enum message_phase phase, const char *tensor,
                   const char *why, struct error *err) {
-    struct link_state state = link_snapshot(l);
+    struct status state = status_read(l->options.board);
     struct message m = {.type = MESSAGE_WEIGHTS_STATUS};
     m.weights_status = (struct message_weights_status){.update = update,
                                                        .phase = phase,
@@ -25,7 +25,7 @@ int link_weights_begin(struct link *l, const struct message_weights_begin *m, st
     link_weights_abort(l, 0);
     const struct update_target target = {.names = l->options.names,
                                          .dtypes = l->options.dtypes,
-                                         .version = link_snapshot(l).version,
+                                         .version = status_read(l->options.board).version,
                                          .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
     l->staged_reported = false;
@@ -52,7 +52,7 @@ int link_weights_commit(struct link *l, uint64_t update, struct error *err) {
     const struct event apply = {.kind = EVENT_UPDATE, .update = l->update};
     l->update = NULL;
     l->update_committed = update;
-    l->version_session = atomic_load(&l->session);
+    l->version_session = l->session;
     l->n_committed++;
     inbox_put(&l->inbox, &apply);
     return 0;
@@ -63,7 +63,7 @@ void link_weights_abort(struct link *l, uint64_t update) {
 }
 
 bool link_is_applying(struct link *l) {
-    return link_snapshot(l).n_applied != l->n_committed;
+    return status_read(l->options.board).n_updates != l->n_committed;
 }
 
 static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {

@@ -6,7 +6,7 @@
 #include "protocol/messages.h"
 #include "protocol/socket.h"
 #include "worker/session/output.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 struct result; // encoded, not acknowledged
 

@@ -3,7 +3,7 @@
 #define WORKER_SESSION_OUTPUT_H
 
 #include "protocol/base/buffer.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // Shape of routed experts, for their nesting: [position][MoE layer][k].
 struct output_shape {

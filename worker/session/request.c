@@ -7,13 +7,6 @@
 
 #include "protocol/base/hash.h"
 
-static struct task *new_task(void) {
-    struct arena arena = {0};
-    struct task *t = arena_take(&arena, 1, sizeof *t);
-    t->arena = arena;
-    return t;
-}
-
 static struct slice keep(struct task *t, struct slice s) {
     return (struct slice){arena_copy(&t->arena, s.ptr, s.len), s.len};
 }
@@ -185,7 +178,7 @@ static int fill_from_line(const struct request_context *c, struct task *t, const
 
 struct task *request_from_line(const struct request_context *c, struct slice text, uint64_t line,
                                struct error *err) {
-    struct task *t = new_task();
+    struct task *t = task_new();
     t->sampling = c->defaults;
     t->serial = line;
     char number[24];
@@ -269,7 +262,7 @@ static int fill_from_message(const struct request_context *c, struct task *t,
 
 struct task *request_from_message(const struct request_context *c, const struct message_task *m,
                                   int64_t now_ms, struct error *err) {
-    struct task *t = new_task();
+    struct task *t = task_new();
     t->serial = m->serial;
     t->attempt = m->attempt;
     t->group_seed = m->seed;

@@ -4,7 +4,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/json.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // The defaults of `stampede generate`.
 struct sampling sampling_defaults(void);
