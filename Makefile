@@ -3,6 +3,7 @@
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
+# make bench-host   what the engine and the loop cost around a step, without a device
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
@@ -56,7 +57,7 @@ TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
 
-.PHONY: all deps demo test bench peers verify-bench verify-report fuzz lint format install clean \
+.PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint format install clean \
     help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
@@ -105,6 +106,8 @@ test: deps
 	@.ci/tests $(B)
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
+
+bench-host: $(B)/tests/tools/bench_host ; $<
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

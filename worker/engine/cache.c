@@ -229,7 +229,7 @@ void cache_advance_seq(struct cache *cache, int32_t seq, int32_t n) {
     struct seq *s = seq_at(cache, seq);
     assert(s->awake && s->n_away == 0);
     s->n_tokens += n;
-    assert(cache_pages_for(cache, s->n_tokens) <= s->n_pages);
+    assert(s->n_tokens <= (int64_t)s->n_pages * cache->options.page_tokens);
 }
 
 void cache_park_seq(struct cache *cache, int32_t seq) {

@@ -55,10 +55,7 @@ void row_start(struct row *row, struct task *task, int sample, const struct voca
     assert(!row->task);
     *row = (struct row){.task = task, .sample = sample, .text_bytes = SIZE_MAX};
     row->max_tokens = task->sampling.max_new_tokens;
-    size_t n = (size_t)row->max_tokens;
-    row->tokens = memory_take(n, sizeof *row->tokens);
-    row->lp_full = memory_take(n, sizeof *row->lp_full);
-    row->lp_behav = memory_take(n, sizeof *row->lp_behav);
+    row->tokens = memory_take((size_t)row->max_tokens, sizeof *row->tokens);
     row->max_spans = SPANS;
     row->spans = memory_take(SPANS, sizeof *row->spans);
     row->prompt_lp_full = copy_prompt_lp(task);
@@ -69,7 +66,7 @@ void row_start(struct row *row, struct task *task, int sample, const struct voca
 
 int32_t row_next_id(const struct row *row) {
     const struct task *t = row->task;
-    return row->n_tokens ? row->tokens[row->n_tokens - 1] : t->prompt_ids[t->n_prompt - 1];
+    return row->n_tokens ? row->tokens[row->n_tokens - 1].id : t->prompt_ids[t->n_prompt - 1];
 }
 
 int row_next_position(const struct row *row) {
@@ -105,16 +102,11 @@ static void note_version(struct row *row, uint64_t version) {
     row->spans[row->n_spans++] = (struct version_span){row->n_tokens, version};
 }
 
-static void add_token(struct row *row, int32_t id, float lp_full, float lp_behav,
-                      uint64_t version) {
-    int n = row->n_tokens;
-    assert(n < row->max_tokens);
+static void add_token(struct row *row, struct row_token token, uint64_t version) {
+    assert(row->n_tokens < row->max_tokens);
     note_version(row, version);
-    row->tokens[n] = id;
-    row->lp_full[n] = lp_full;
-    row->lp_behav[n] = lp_behav;
-    row->n_tokens++;
-    if (row->seen) note_seen(row, id);
+    row->tokens[row->n_tokens++] = token;
+    if (row->seen) note_seen(row, token.id);
 }
 
 static void add_routes(struct row *row, const struct vocabulary *v, const uint16_t *routes) {
@@ -184,7 +176,7 @@ static bool is_stop(struct row *row, const struct vocabulary *v, int32_t id) {
 bool row_advance(struct row *row, const struct vocabulary *v, int32_t id, float lp_full,
                  float lp_behav, uint64_t version, const uint16_t *routes) {
     add_routes(row, v, routes);
-    add_token(row, id, lp_full, lp_behav, version);
+    add_token(row, (struct row_token){id, lp_full, lp_behav}, version);
     bool stopped = is_stop(row, v, id);
     row->finish = stopped ? FINISH_STOP : FINISH_LENGTH;
     return stopped || row->n_tokens >= row->max_tokens;
@@ -201,7 +193,7 @@ static struct sample *new_sample(struct task *task, int index, enum message_fini
 static void add_text(struct sample *sample, const struct row *row, const struct vocabulary *v) {
     struct buffer bytes = {0}, text = {0};
     for (int i = 0; i < row->n_text_tokens; i++)
-        buffer_add_slice(&bytes, tokenizer_token_bytes(v->tokenizer, row->tokens[i]));
+        buffer_add_slice(&bytes, tokenizer_token_bytes(v->tokenizer, row->tokens[i].id));
     if (bytes.len > row->text_bytes) bytes.len = row->text_bytes;
     utf8_add_lossy(&text, buffer_slice(&bytes));
     buffer_extend(&text, 0); // an empty text is "" and not NULL
@@ -210,31 +202,38 @@ static void add_text(struct sample *sample, const struct row *row, const struct 
     sample->text_bytes = text.len;
 }
 
+static void add_columns(struct sample *s, const struct row *row) {
+    size_t n = (size_t)row->n_tokens;
+    s->n_tokens = row->n_tokens;
+    s->tokens = memory_take(n, sizeof *s->tokens);
+    s->lp_full = memory_take(n, sizeof *s->lp_full);
+    s->lp_behav = memory_take(n, sizeof *s->lp_behav);
+    for (size_t i = 0; i < n; i++) {
+        s->tokens[i] = row->tokens[i].id;
+        s->lp_full[i] = row->tokens[i].lp_full;
+        s->lp_behav[i] = row->tokens[i].lp_behav;
+    }
+}
+
 // What a sample does not take along.
 static void clear(struct row *row) {
+    free(row->tokens);
     free(row->tail.bytes);
     free(row->seen);
     free(row->seen_bits);
     *row = (struct row){0};
 }
 
-// The first n elements of an array of a row, without the room behind them. NULL stays NULL.
-static void *fit(void *array, int n, size_t size) {
-    return array ? memory_resize(array, (size_t)n, size) : NULL;
-}
-
 struct sample *row_finish(struct row *row, const struct vocabulary *v, enum message_finish reason) {
     struct sample *sample = new_sample(row->task, row->sample, reason);
-    int n = sample->n_tokens = row->n_tokens;
+    add_columns(sample, row);
     if (v->tokenizer) add_text(sample, row, v);
-    sample->tokens = fit(row->tokens, n, sizeof *row->tokens);
-    sample->lp_full = fit(row->lp_full, n, sizeof *row->lp_full);
-    sample->lp_behav = fit(row->lp_behav, n, sizeof *row->lp_behav);
     sample->spans = row->spans;
     sample->n_spans = row->n_spans;
     sample->n_routes = row->n_routes;
-    sample->routes =
-        fit(row->routes, row->n_routes, (size_t)v->n_route_values * sizeof *row->routes);
+    if (row->routes) // without the room behind them
+        sample->routes = memory_resize(row->routes, (size_t)row->n_routes,
+                                       (size_t)v->n_route_values * sizeof *row->routes);
     sample->prompt_lp_full = row->prompt_lp_full;
     clear(row);
     return sample;
@@ -251,9 +250,6 @@ struct sample *row_empty_sample(struct task *task, int index, const struct vocab
 }
 
 void row_discard(struct row *row) {
-    free(row->tokens);
-    free(row->lp_full);
-    free(row->lp_behav);
     free(row->spans);
     free(row->routes);
     free(row->prompt_lp_full);

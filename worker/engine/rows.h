@@ -28,12 +28,17 @@ struct row_tail {
     size_t total; // bytes of the whole text
 };
 
+// What one step leaves of a row; a sample has it as columns.
+struct row_token {
+    int32_t id;
+    float lp_full, lp_behav;
+};
+
 struct row {
     struct task *task; // NULL: the place is free
     int sample;
     int n_tokens, max_tokens;
-    int32_t *tokens;            // (max_tokens), as the next two
-    float *lp_full, *lp_behav;  //
+    struct row_token *tokens;   // (max_tokens)
     struct version_span *spans; // (n_spans)
     int n_spans, max_spans;
     struct row_tail tail;

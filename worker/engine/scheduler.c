@@ -66,7 +66,10 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
     s->segments = memory_new(n_rows + n_prefixes, sizeof *s->segments);
     s->chunks = memory_new(n_prefixes, sizeof *s->chunks);
     s->chunk_owners = memory_new(n_prefixes, sizeof *s->chunk_owners);
-    s->last = memory_new((size_t)o->n_pages + (size_t)o->suspend_pages, sizeof *s->last);
+    s->shares = memory_new(n_rows + n_prefixes, sizeof *s->shares);
+    s->free_shares = memory_new(n_rows + n_prefixes, sizeof *s->free_shares);
+    s->n_free_shares = o->max_rows + o->max_prefixes;
+    for (int32_t i = 0; i < s->n_free_shares; i++) s->free_shares[i] = i;
     return s;
 }
 
@@ -92,7 +95,8 @@ void scheduler_free(struct scheduler **scheduler) {
     free(s->segments);
     free(s->chunks);
     free(s->chunk_owners);
-    free(s->last);
+    free(s->shares);
+    free(s->free_shares);
     free(s);
     *scheduler = NULL;
 }
@@ -146,6 +150,7 @@ struct scheduler_entry *scheduler_add_task(struct scheduler *scheduler,
     e->samples = memory_new((size_t)task->n_samples, sizeof *e->samples);
     for (int32_t i = 0; i < task->n_samples; i++) e->samples[i] = SAMPLE_WAITING;
     e->n_waiting = task->n_samples;
+    e->row_pages = cache_pages_for(s->cache, scheduler_row_tokens(s, task));
     *(s->tail ? &s->tail->next : &s->head) = e;
     s->tail = e;
     s->n_tasks++;
@@ -156,6 +161,18 @@ struct scheduler_entry *scheduler_add_task(struct scheduler *scheduler,
 void scheduler_release(struct scheduler *scheduler, struct scheduler_entry *entry) {
     assert(!scheduler->planned);
     entry->task.is_held = false;
+}
+
+int32_t scheduler_new_share(struct scheduler *s) {
+    assert(s->n_free_shares > 0);
+    int32_t share = s->free_shares[--s->n_free_shares];
+    s->shares[share].n_holders = 1;
+    return share;
+}
+
+void scheduler_leave_share(struct scheduler *s, int32_t share) {
+    if (share < 0 || --s->shares[share].n_holders > 0) return;
+    s->free_shares[s->n_free_shares++] = share;
 }
 
 void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e) {
@@ -171,6 +188,7 @@ void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e) {
 static void close_prefix(struct scheduler *s, struct scheduler_entry *e) {
     if (!e->prefix) return;
     cache_close_seq(s->cache, e->prefix->seq);
+    scheduler_leave_share(s, e->prefix->share);
     scheduler_drop_prefix(s, e);
 }
 
@@ -205,6 +223,7 @@ static void close_row(struct scheduler *s, int32_t slot, int32_t state) {
     struct scheduler_entry *e = row->entry;
     add_end(s, e, row->sample, slot);
     cache_close_seq(s->cache, row->seq);
+    scheduler_leave_share(s, row->share);
     e->samples[row->sample] = state;
     e->n_live--;
     e->n_waiting += state == SAMPLE_WAITING;
@@ -313,8 +332,12 @@ void scheduler_set_version(struct scheduler *scheduler, uint64_t version) {
     assert(!scheduler->planned);
     if (scheduler->version == version) return;
     scheduler->version = version;
-    for (int32_t i = 0; i < scheduler->n_prefixes; i++)
-        cache_reset_seq(scheduler->cache, scheduler->prefixes[i]->seq, version);
+    for (int32_t i = 0; i < scheduler->n_prefixes; i++) {
+        struct prefix *prefix = scheduler->prefixes[i];
+        cache_reset_seq(scheduler->cache, prefix->seq, version);
+        scheduler_leave_share(scheduler, prefix->share);
+        prefix->share = scheduler_new_share(scheduler);
+    }
 }
 
 struct scheduler_stats scheduler_stats(const struct scheduler *scheduler) {

@@ -137,6 +137,23 @@ static const char *check_room(const struct scheduler *s) {
     return NULL;
 }
 
+// Holders are counted, and an id is held or free.
+static const char *check_shares(const struct scheduler *s) {
+    int32_t n = s->options.max_rows + s->options.max_prefixes;
+    int32_t *holders = memory_new((size_t)n, sizeof *holders);
+    const char *wrong = NULL;
+    for (int32_t i = 0; i < s->options.max_rows; i++)
+        if (s->rows[i].entry && s->rows[i].share >= 0) holders[s->rows[i].share]++;
+    for (int32_t i = 0; i < s->n_prefixes; i++) holders[s->prefixes[i]->share]++;
+    for (int32_t i = 0; i < s->n_free_shares; i++)
+        if (holders[s->free_shares[i]]-- != 0) wrong = "A share is free and held, or twice free.";
+    for (int32_t i = 0; i < n && !wrong; i++)
+        if (holders[i] == 0 || (holders[i] > 0 && holders[i] != s->shares[i].n_holders))
+            wrong = "A share is lost, or miscounts its holders.";
+    free(holders);
+    return wrong;
+}
+
 static const char *check_growth(const struct scheduler *s) {
     if (!s->planned || s->expected_growth < 0) return NULL;
     int32_t growth = 0;
@@ -151,6 +168,7 @@ const char *scheduler_check(const struct scheduler *scheduler) {
     int32_t *seen = memory_new((size_t)s->options.max_rows, sizeof *seen);
     if (!wrong) wrong = check_rows(s, seen);
     free(seen);
+    if (!wrong) wrong = check_shares(s);
     if (!wrong) wrong = check_room(s);
     return wrong ? wrong : check_growth(s);
 }

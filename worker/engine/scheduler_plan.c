@@ -58,56 +58,83 @@ static bool free_page_of_younger(struct scheduler *s, int32_t i) {
     return false;
 }
 
-static void add_segment(struct scheduler *s, struct scheduler_entry *e, int32_t slot, int32_t n) {
-    const struct row_slot *row = slot >= 0 ? &s->rows[slot] : NULL;
-    struct cache_seq seq = row ? row_seq(s, row) : prefix_seq(s, e);
-    int32_t n_prefix = e->task.n_prompt - 1, end = seq.n_tokens + n;
+static void add_row_segment(struct scheduler *s, int32_t slot, const struct cache_seq *seq) {
+    const struct row_slot *row = &s->rows[slot];
+    const struct scheduler_entry *e = row->entry;
+    assert(seq->n_tokens < seq->n_pages * s->options.page_tokens);
+    s->segments[s->plan.n_rows++] =
+        (struct segment){.user = e->task.user,
+                         .row = slot,
+                         .sample = e->task.first_sample + row->sample,
+                         .position = seq->n_tokens,
+                         .n_tokens = 1,
+                         .conv_slot = seq->conv_slot,
+                         .n_pages = seq->n_pages,
+                         .pages = seq->pages,
+                         .is_first = seq->n_tokens == e->task.n_prompt - 1,
+                         .is_last = seq->n_tokens + 1 == scheduler_row_tokens(s, &e->task)};
+    s->plan.n_tokens++;
+}
+
+static void add_chunk_segment(struct scheduler *s, struct scheduler_entry *e, int32_t n) {
+    struct cache_seq seq = prefix_seq(s, e);
+    int32_t end = seq.n_tokens + n;
     assert(seq.awake && seq.n_away == 0 && cache_pages_for(s->cache, end) <= seq.n_pages);
-    if (!row) s->chunk_owners[s->n_chunks] = e;
-    *(row ? &s->segments[s->plan.n_rows++] : &s->chunks[s->n_chunks++]) = (struct segment){
-        .user = e->task.user,
-        .row = slot,
-        .sample = row ? e->task.first_sample + row->sample : -1,
-        .position = seq.n_tokens,
-        .n_tokens = n,
-        .conv_slot = seq.conv_slot,
-        .n_pages = seq.n_pages,
-        .pages = seq.pages,
-        .is_first = seq.n_tokens == (row ? n_prefix : 0),
-        .is_last = end == (row ? scheduler_row_tokens(s, &e->task) : n_prefix),
-    };
+    s->chunk_owners[s->n_chunks] = e;
+    s->chunks[s->n_chunks++] = (struct segment){.user = e->task.user,
+                                                .row = -1,
+                                                .sample = -1,
+                                                .position = seq.n_tokens,
+                                                .n_tokens = n,
+                                                .conv_slot = seq.conv_slot,
+                                                .n_pages = seq.n_pages,
+                                                .pages = seq.pages,
+                                                .is_first = seq.n_tokens == 0,
+                                                .is_last = end == e->task.n_prompt - 1};
     s->plan.n_tokens += n;
 }
 
-// Plans row `i` of the order, or parks it. What it frees is younger, so it is not planned yet.
-static void plan_row(struct scheduler *s, int32_t i) {
-    const struct row_slot *row = &s->rows[s->order[i]];
-    struct cache_seq seq = row_seq(s, row);
-    int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + 1) - seq.n_pages;
+// Wakes row `i` of the order, brings its pages back and takes n_new more for it. False where it
+// has to wait. What is freed for it is younger, so it is not planned yet.
+static bool make_ready(struct scheduler *s, int32_t i, const struct cache_seq *seq, int32_t n_new) {
+    int32_t id = s->rows[s->order[i]].seq;
     int32_t n_free = cache_n_free_pages(s->cache), spare = s->plan.n_rows / 2 + 1;
     // While an older row waits for pages, this one can do without more or waits too.
-    bool wait = s->plan.n_rows < i && n_new + seq.n_away > 0;
-    wait = wait || (i > 0 && seq.n_away > 0 && n_free < seq.n_away + n_new + spare);
-    if (wait || s->room.low < n_new) {
-        if (seq.awake) cache_park_seq(s->cache, row->seq);
-        return;
-    }
+    bool wait = s->plan.n_rows < i && n_new + seq->n_away > 0;
+    wait = wait || (i > 0 && seq->n_away > 0 && n_free < seq->n_away + n_new + spare);
+    if (wait || s->room.low < n_new) return false;
     // Awake first: until then its own pages are cold, and could be taken as a younger holder's.
-    if (!seq.awake) cache_wake_seq(s->cache, row->seq);
-    for (int32_t n = seq.n_away; n > 0; n--) {
+    if (!seq->awake) cache_wake_seq(s->cache, id);
+    for (int32_t n = seq->n_away; n > 0; n--) {
         bool found = cache_n_free_pages(s->cache) > 0 || free_page_of_younger(s, i);
         assert(found);
-        cache_resume_page(s->cache, row->seq);
+        cache_resume_page(s->cache, id);
     }
     while (cache_n_free_pages(s->cache) < n_new)
         if (!free_page_of_younger(s, i)) {
             assert(i > 0);
-            cache_park_seq(s->cache, row->seq);
-            return;
+            return false;
         }
-    cache_take_pages(s->cache, row->seq, n_new, s->version);
+    cache_take_pages(s->cache, id, n_new, s->version);
     scheduler_room_take(s, n_new);
-    add_segment(s, row->entry, s->order[i], 1);
+    return true;
+}
+
+// Plans row `i` of the order, or parks it.
+static void plan_row(struct scheduler *s, int32_t i) {
+    int32_t slot = s->order[i], id = s->rows[slot].seq;
+    struct cache_seq seq = cache_seq(s->cache, id);
+    int32_t n_new = seq.n_tokens == seq.n_pages * s->options.page_tokens;
+    bool ready = seq.awake && n_new == 0;
+    if (!ready) {
+        ready = make_ready(s, i, &seq, n_new);
+        seq = cache_seq(s->cache, id);
+    }
+    if (ready)
+        add_row_segment(s, slot, &seq);
+    else if (seq.awake)
+        cache_park_seq(s->cache, id);
+    scheduler_room_pass(s, slot, seq.n_pages);
 }
 
 // True where nothing stands before the prefix of `e`: it then gets what the account promises it,
@@ -123,7 +150,7 @@ static bool admit(struct scheduler *s, struct scheduler_entry *e) {
     int32_t expected = cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, 0));
     if (!is_leading(s, e) && scheduler_room_expected(s) < expected) return false;
     struct prefix *prefix = s->prefixes[s->n_prefixes];
-    *prefix = (struct prefix){cache_new_seq(s->cache, s->version), e};
+    *prefix = (struct prefix){cache_new_seq(s->cache, s->version), scheduler_new_share(s), e};
     memmove(&s->prefixes[place + 1], &s->prefixes[place],
             (size_t)(s->n_prefixes++ - place) * sizeof *s->prefixes);
     s->prefixes[place] = e->prefix = prefix;
@@ -165,7 +192,7 @@ static int32_t plan_chunk(struct scheduler *s, struct scheduler_entry *e, int32_
     if (n == 0) return -1;
     cache_take_pages(s->cache, e->prefix->seq, n_new, s->version);
     scheduler_room_take(s, n_new);
-    add_segment(s, e, -1, n);
+    add_chunk_segment(s, e, n);
     return n;
 }
 
@@ -186,24 +213,30 @@ static bool start_sample(struct scheduler *s, struct scheduler_entry *e) {
     if (!is_leading(s, e) && scheduler_room_expected(s) < expected - n_held) return false;
     if (!bring_back(s, e, n_new)) return false;
 
-    int32_t sample = next_waiting(e), seq = e->prefix->seq;
+    int32_t sample = next_waiting(e), seq = e->prefix->seq, share = e->prefix->share;
     if (takes_over) {
         scheduler_drop_prefix(s, e);
     } else {
         seq = cache_fork_seq(s->cache, seq);
+        s->shares[share].n_holders++;
+    }
+    if (n_full == 0) {
+        scheduler_leave_share(s, share);
+        share = -1;
     }
     cache_take_pages(s->cache, seq, n_full + 1 - cache_seq(s->cache, seq).n_pages, s->version);
     int32_t slot = s->free_rows[s->options.max_rows - s->n_rows - 1];
     s->order[s->n_order++] = slot;
     s->n_rows++;
-    s->rows[slot] = (struct row_slot){e, sample, seq, n_full, takes_over};
+    s->rows[slot] = (struct row_slot){e, sample, seq, n_full, share, share >= 0 && takes_over};
     e->samples[sample] = slot;
     e->n_waiting--;
     s->n_waiting--;
     e->n_live++;
     scheduler_room_take(s, n_new);
     scheduler_room_start(s, slot);
-    add_segment(s, e, slot, 1);
+    const struct cache_seq row = cache_seq(s->cache, seq);
+    add_row_segment(s, slot, &row);
     return true;
 }
 
@@ -257,10 +290,7 @@ const struct plan *scheduler_plan(struct scheduler *scheduler) {
     close_gaps(s);
     scheduler_room_begin(s);
     s->victim = s->n_rows - 1;
-    for (int32_t i = 0; i < s->n_rows; i++) {
-        plan_row(s, i);
-        scheduler_room_pass(s, s->order[i]);
-    }
+    for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
     if (s->plan.n_rows == s->n_rows) plan_prompts(s);
     memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);
     s->plan.n_segments = s->plan.n_rows + s->n_chunks;

@@ -16,25 +16,16 @@ static struct cache_seq row_seq(const struct scheduler *s, const struct row_slot
     return cache_seq(s->cache, row->seq);
 }
 
-// Where the first page of a sequence has its mark in s->last. All that share pages with it share
-// the first one.
-static int32_t *mark(struct scheduler *s, struct cache_seq seq) {
-    return &s->last[seq.pages[0] >= 0 ? seq.pages[0] : s->options.n_pages + ~seq.pages[0]];
-}
-
-// Finds for each shared prefix which holder comes last in the order: with it the pages come free.
+// Finds for each share which holder comes last in the order: with it the pages come free.
 static void find_last_holders(struct scheduler *s) {
     for (int32_t i = 0; i < s->n_rows; i++) {
         const struct row_slot *row = &s->rows[s->order[i]];
-        if (row->n_shared > 0) *mark(s, row_seq(s, row)) = i;
+        if (row->share >= 0) s->shares[row->share].last = i;
     }
-    for (int32_t i = 0; i < s->n_prefixes; i++) {
-        struct cache_seq seq = cache_seq(s->cache, s->prefixes[i]->seq);
-        if (seq.n_pages > 0) *mark(s, seq) = s->n_rows;
-    }
+    for (int32_t i = 0; i < s->n_prefixes; i++) s->shares[s->prefixes[i]->share].last = s->n_rows;
     for (int32_t i = 0; i < s->n_rows; i++) {
         struct row_slot *row = &s->rows[s->order[i]];
-        row->frees_shared = row->n_shared > 0 && *mark(s, row_seq(s, row)) == i;
+        row->frees_shared = row->share >= 0 && s->shares[row->share].last == i;
     }
 }
 
@@ -51,11 +42,9 @@ void scheduler_room_take(struct scheduler *s, int32_t n) {
     if (s->room.low != INT32_MAX) s->room.low -= n;
 }
 
-void scheduler_room_pass(struct scheduler *s, int32_t slot) {
+void scheduler_room_pass(struct scheduler *s, int32_t slot, int32_t n_pages) {
     const struct row_slot *row = &s->rows[slot];
-    int32_t n_pages = row_seq(s, row).n_pages;
-    int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &row->entry->task));
-    s->room.low = least(s->room.low, s->room.avail - (limit - n_pages));
+    s->room.low = least(s->room.low, s->room.avail - (row->entry->row_pages - n_pages));
     s->room.avail += n_pages - (row->frees_shared ? 0 : row->n_shared);
 }
 
@@ -88,7 +77,7 @@ int32_t scheduler_room_growth(const struct scheduler *s, int32_t slot) {
 }
 
 void scheduler_room_start(struct scheduler *s, int32_t slot) {
-    scheduler_room_pass(s, slot);
+    scheduler_room_pass(s, slot, row_seq(s, &s->rows[slot]).n_pages);
     if (s->expected_growth >= 0) s->expected_growth += scheduler_room_growth(s, slot);
 }
 

@@ -9,7 +9,14 @@
 // sample has started.
 struct prefix {
     int32_t seq;
+    int32_t share; // of the pages that rows may share with it
     struct scheduler_entry *owner;
+};
+
+// Full pages that a prefix and its forks hold together. An id lives as long as one of them.
+struct share {
+    int32_t n_holders;
+    int32_t last; // of them in the order; scratch of scheduler_room_begin
 };
 
 // What a sample is: it waits, has ended, or is the number of its row slot.
@@ -23,6 +30,7 @@ struct scheduler_entry {
     int32_t next_sample; // none before it waits
     int32_t n_waiting;   // of them; all of a task without rows, until its prompt is computed
     int32_t n_live;
+    int32_t row_pages;     // of one row at its limit
     struct prefix *prefix; // NULL: not admitted, or every sample has started
     struct scheduler_entry *prev, *next;
 };
@@ -32,6 +40,7 @@ struct row_slot {
     int32_t sample;                // from 0
     int32_t seq;
     int32_t n_shared;  // leading pages that came from the prefix
+    int32_t share;     // their id; -1: there are none
     bool frees_shared; // nobody behind it in the order holds them; known within a plan
 };
 
@@ -54,6 +63,9 @@ struct scheduler {
     struct prefix *prefix_memory; // (max_prefixes)
     struct prefix **prefixes;     // (max_prefixes) the first n_prefixes: by arrival; then free ones
     int32_t n_prefixes;
+    struct share *shares; // (max_rows + max_prefixes)
+    int32_t *free_shares; // (likewise) the first n_free_shares
+    int32_t n_free_shares;
     int32_t n_tasks, n_waiting;   // in the queue; samples of them
     int64_t length_sum, length_n; // finished lengths, old ones fading
     uint64_t n_preempted, n_pages_moved, n_rows_finished;
@@ -70,12 +82,15 @@ struct scheduler {
     struct room room;
     int32_t expected_growth; // -1: not known yet
     int32_t victim;          // place in the order of the youngest row that may have pages to give
-    int32_t *last;           // (n_pages + suspend_pages) scratch of scheduler_room_begin
 };
 
 // ---- scheduler.c
 
-// Takes the prefix off its task, whose sequence the caller has another use for or closes.
+// A new share with one holder; one holder less, -1 being none.
+int32_t scheduler_new_share(struct scheduler *s);
+void scheduler_leave_share(struct scheduler *s, int32_t share);
+
+// Takes the prefix off its task, whose sequence and share the caller has another use for or closes.
 void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e);
 
 int32_t scheduler_mean_length(const struct scheduler *s); // -1: too few have finished
@@ -88,9 +103,11 @@ int32_t scheduler_entry_pages(const struct scheduler *s, const struct scheduler_
 
 // ---- scheduler_room.c: the account, carried along while a plan is made
 
-void scheduler_room_begin(struct scheduler *s);               // before the first row
-void scheduler_room_take(struct scheduler *s, int32_t n);     // n pages were taken behind it
-void scheduler_room_pass(struct scheduler *s, int32_t slot);  // the row now counts as before it
+void scheduler_room_begin(struct scheduler *s);           // before the first row
+void scheduler_room_take(struct scheduler *s, int32_t n); // n pages were taken behind it
+void scheduler_room_pass(struct scheduler *s, int32_t slot,
+                         int32_t n_pages);                    // the row, with its
+                                                              // pages, now counts as before it
 void scheduler_room_start(struct scheduler *s, int32_t slot); // likewise, of a row that is new
 
 // The account behind all rows and the first n_prefixes prefixes.
