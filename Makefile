@@ -55,7 +55,10 @@ MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
-HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
+# An object_NAME.c is a shared object of its own, stampede_NAME.so beside the tests.
+SHARED := $(wildcard tests/kernels/object_*.c)
+HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
+    $(CHECK)))
 
 .PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint format install clean \
     help tests fuzzers libraries FORCE
@@ -93,7 +96,11 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-tests: $(TESTS) $(TOOLS)
+OBJECTS := $(SHARED:tests/kernels/object_%.c=$(B)/tests/kernels/stampede_%.so)
+tests: $(TESTS) $(TOOLS) $(OBJECTS)
+$(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
