@@ -126,6 +126,17 @@ def undisturbed(folder: Path, ask: Callable[[stampede.Trainer], Iterable[stamped
             return collect(ask(trainer))
 
 
+def samples_of(m: wire.Message) -> List[Dict[str, Any]]:
+    """The samples of a RESULT, which may hold several."""
+    rows = []
+    for i, sample in enumerate(m["sample"].tolist()):
+        part = slice(*m["token_offsets"][i:i + 2].tolist())
+        rows.append({"serial": m["serial"], "sample": sample, "finish": wire.FINISH[m["finish"][i]],
+                     "tokens": m["tokens"][part], "lp_full": m["lp_full"][part],
+                     "lp_behav": m["lp_behav"][part]})
+    return rows
+
+
 class RawTrainer:
     """A trainer by hand: ROUTERs, or DEALERs to a bound worker; every message as the test says."""
 
@@ -247,6 +258,7 @@ class RawTrainer:
             self._read(300)
         hello = self.take("HELLO")
         if not self.bind and hello["bulk_url"]:
+            self.bulk.setsockopt(zmq.ROUTING_ID, hello["bulk_id"].encode())
             self.bulk.connect(hello["bulk_url"])
         self.send("WELCOME", heartbeat_ms=200, lost_ms=lost_ms, version=version,
                   bulk_url=self.bulk_url)

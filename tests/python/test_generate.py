@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import struct
+import subprocess
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 from transformers import AutoTokenizer
 
-from cli import TINY, generate, generate_raw, run
+from cli import BIN, DEVICE_FLAGS, TINY, generate, generate_raw, run
 
 CHAT = {"messages": [{"role": "user", "content": "Tom has 5 apples and buys 7 more. "
                                                  "How many apples does Tom have now?"}]}
@@ -288,6 +289,22 @@ def test_configurations_that_cannot_work(flags: List[Any], status: int) -> None:
     done = run("generate", "--model", TINY, "--prompts", "-", "--output", "-", *flags,
                stdin=b'{"prompt_ids": [1]}')
     assert done.returncode == status, done.stderr.decode()
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-verify"]])
+def test_a_closed_pipe_is_an_error(flags: List[Any], tmp_path: Path) -> None:
+    """Nobody reads the output any more: exit status 74 and a sentence, not a signal."""
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt_ids": [5, 6], "n": 8, "sampling": {"ignore_eos": true}}\n' * 50)
+    with open(tmp_path / "said", "wb") as said:
+        child = subprocess.Popen([BIN, "generate", "--model", str(TINY), "--prompts", str(prompts),
+                                  "--output", "-", *DEVICE_FLAGS, *flags],
+                                 stdout=subprocess.PIPE, stderr=said)
+        child.stdout.read(1000)
+        child.stdout.close()
+        assert child.wait(60) == 74
+    last = (tmp_path / "said").read_text().splitlines()[-1]
+    assert last.startswith("stampede generate: The output could not be written"), last
 
 
 def test_help_names_every_flag() -> None:

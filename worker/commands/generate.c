@@ -14,6 +14,7 @@ struct flags {
     struct sampling sampling;
     struct wanted wanted;
     struct flag_list stops;
+    struct arena arena; // of the settings
     const char *prompts, *output, *progress;
 };
 
@@ -89,13 +90,11 @@ static int check_flags(struct flags *f, struct error *err) {
         strcmp(f->progress, "json"))
         return error_set(err, ERROR_USAGE, "--progress is '%s'; expected auto, never or json.",
                          f->progress);
-    if (f->stops.n > MESSAGE_MAX_STOPS)
-        return error_set(err, ERROR_USAGE, "--stop is given %d times; expected at most %d.",
-                         f->stops.n, MESSAGE_MAX_STOPS);
-    for (int i = 0; i < f->stops.n; i++)
-        if (!f->stops.values[i][0])
-            return error_set(err, ERROR_USAGE, "--stop is empty; expected a text.");
-    if (sampling_check(&f->sampling, INT32_MAX, err)) return err->code = ERROR_USAGE, -1;
+    struct slice *stops = arena_take(&f->arena, (size_t)f->stops.n, sizeof *stops);
+    for (int i = 0; i < f->stops.n; i++) stops[i] = slice_of(f->stops.values[i]);
+    f->sampling.stops = stops;
+    f->sampling.n_stops = f->stops.n;
+    if (sampling_check(&f->sampling, INT32_MAX, &f->arena, err)) return err->code = ERROR_USAGE, -1;
     return 0;
 }
 
@@ -158,7 +157,7 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     const struct prompts_options options = {
         .requests = &s->requests,
         .engine = &s->engine,
-        .shape = {shape_n_moe(shape), shape->n_experts_used},
+        .shape = {shape_n_moe(shape), shape->n_experts_used, shape->n_experts},
         .max_ahead = 64 + 4 * f->engine.max_rows,
         .output = output,
     };
@@ -191,15 +190,10 @@ static int generate(struct flags *f, struct error *err) {
     int failed = setup_open(&s, &f->engine, false, err);
     if (!failed) {
         failed = open_output(f->output, &output, err);
-        struct slice *stops = memory_new((size_t)f->stops.n, sizeof *stops);
-        for (int i = 0; i < f->stops.n; i++) stops[i] = slice_of(f->stops.values[i]);
-        f->sampling.stops = stops;
-        f->sampling.n_stops = f->stops.n;
         s.requests.defaults = f->sampling;
         s.requests.wanted = f->wanted;
         if (!failed) failed = run(f, &s, buffer_slice(&text), output, err);
         setup_close(&s);
-        free(stops);
     }
     if (output && output != stdout && fclose(output) && !failed)
         failed = error_set(err, ERROR_IO, "--output %s cannot be written: %s.", f->output,
@@ -224,6 +218,7 @@ int command_generate(int argc, char **argv) {
                                     .flags = &f};
     int status = command_run(&command, argc, argv);
     flag_list_free(&f.stops);
+    arena_clear(&f.arena);
     flag_list_free(&f.engine.verifiers);
     return status;
 }

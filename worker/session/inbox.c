@@ -10,6 +10,7 @@ int inbox_open(struct inbox *inbox, struct error *err) {
     pthread_mutex_init(&inbox->lock, NULL);
     inbox->first = NULL;
     inbox->last = &inbox->first;
+    inbox->n = 0;
     inbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (inbox->fd >= 0) return 0;
     return error_set(err, ERROR_IO, "No descriptor for the inbox could be had: %s.",
@@ -35,7 +36,7 @@ static void mark_empty(struct inbox *inbox) {
     (void)n; // nothing was there to be read
 }
 
-void inbox_put(struct inbox *inbox, const struct event *event) {
+int inbox_put(struct inbox *inbox, const struct event *event) {
     struct event *copy = memory_new(1, sizeof *copy);
     *copy = *event;
     copy->next = NULL;
@@ -43,7 +44,9 @@ void inbox_put(struct inbox *inbox, const struct event *event) {
     *inbox->last = copy;
     inbox->last = &copy->next;
     mark_filled(inbox);
+    int n = ++inbox->n;
     pthread_mutex_unlock(&inbox->lock);
+    return n;
 }
 
 struct event *inbox_take(struct inbox *inbox) {
@@ -52,6 +55,7 @@ struct event *inbox_take(struct inbox *inbox) {
     inbox->first = NULL;
     inbox->last = &inbox->first;
     if (list) mark_empty(inbox);
+    inbox->n = 0;
     pthread_mutex_unlock(&inbox->lock);
     return list;
 }

@@ -30,13 +30,14 @@ struct inbox {
     pthread_mutex_t lock;
     int fd; // readable while an event waits
     struct event *first, **last;
+    int n;
 };
 
 int inbox_open(struct inbox *inbox, struct error *err);
 void inbox_close(struct inbox *inbox); // frees what nobody took
 
-// From any thread. `event` is copied; what it owns is now the queue's.
-void inbox_put(struct inbox *inbox, const struct event *event);
+// From any thread. `event` is copied; what it owns is now the queue's. Returns how many wait now.
+int inbox_put(struct inbox *inbox, const struct event *event);
 
 // All events so far, oldest first, as a list to be freed one by one with event_free. NULL: none
 // came.

@@ -7,7 +7,7 @@
 
 // Shape of routed experts, for their nesting: [position][MoE layer][k].
 struct output_shape {
-    int n_moe_layers, n_experts_used;
+    int n_moe_layers, n_experts_used, n_experts;
 };
 
 // Appends the line with its newline.

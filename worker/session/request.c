@@ -88,7 +88,7 @@ static int parse_reward(const struct request_context *c, struct task *t, struct 
 
 // What every task is checked for, however it came; then its limits and its seed are known.
 static int finish(const struct request_context *c, struct task *t, struct error *err) {
-    if (sampling_check(&t->sampling, c->vocab, err)) return -1;
+    if (sampling_check(&t->sampling, c->vocab, &t->arena, err)) return -1;
     if (t->n_prompt < 1)
         return error_set(err, ERROR_INPUT, "The prompt has no tokens; expected at least one.");
     if (t->n_prompt > c->max_context)
@@ -260,6 +260,16 @@ static int fill_from_message(const struct request_context *c, struct task *t,
     return finish(c, t, err);
 }
 
+static int set_deadline(struct task *t, const struct message_task *m, int64_t now_ms,
+                        struct error *err) {
+    if (m->deadline_ms > MESSAGE_MAX_DEADLINE_MS)
+        return error_set(err, ERROR_INPUT,
+                         "deadline_ms is %llu; expected 0 (none) to %d milliseconds.",
+                         (unsigned long long)m->deadline_ms, MESSAGE_MAX_DEADLINE_MS);
+    if (m->deadline_ms) t->deadline_ms = now_ms + (int64_t)m->deadline_ms;
+    return 0;
+}
+
 struct task *request_from_message(const struct request_context *c, const struct message_task *m,
                                   int64_t now_ms, struct error *err) {
     struct task *t = task_new();
@@ -272,8 +282,7 @@ struct task *request_from_message(const struct request_context *c, const struct 
     t->restart_on_update = m->on_update == ON_UPDATE_RESTART;
     t->prompt_logprobs = m->prompt_logprobs;
     t->routed_experts = m->routed_experts;
-    if (m->deadline_ms) t->deadline_ms = now_ms + (int64_t)m->deadline_ms;
     sampling_from_message(t, m);
-    if (fill_from_message(c, t, m, err)) task_free(&t);
+    if (set_deadline(t, m, now_ms, err) || fill_from_message(c, t, m, err)) task_free(&t);
     return t;
 }
