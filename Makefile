@@ -27,7 +27,7 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev \
+    zlib1g-dev libzstd-dev locales \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
 LIBS_PC  += $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)

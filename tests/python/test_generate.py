@@ -6,6 +6,7 @@ import json
 import math
 import struct
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -212,6 +213,30 @@ def test_a_checkpoint_without_a_tokenizer_serves_ids(tmp_path: Path) -> None:
     assert rows[0]["text"] is None and len(rows[0]["tokens"]) == 3
     assert "tokenizer" in rows[1]["error"]
     assert rows[2]["reward"]["status"] == "unsupported" and rows[2]["reward"]["value"] is None
+
+
+@pytest.mark.parametrize("id_text", ["1e400", "-1e400", "1.10", "1E2", "-0", "12345678901234567890",
+                                     '"\\u00e4\\/"', '{"b": 1.50, "a":[ ]}', "null", "true"])
+def test_ids_come_back_as_they_came(id_text: str) -> None:
+    line = '{"prompt_ids": [5, 6], "id": %s, "sampling": {"max_new_tokens": 2}}' % id_text
+    with tempfile.NamedTemporaryFile("r") as output:
+        done = run("generate", "--model", TINY, "--prompts", "-", "--output", output.name,
+                   stdin=line.encode())
+        assert done.returncode == 0, done.stderr
+        assert Path(output.name).read_text().startswith('{"id":%s,"sample":0,' % id_text)
+        done = run("generate", "--model", TINY, "--prompts", "-", "--output", output.name,
+                   stdin=line.replace("2}}", "-2}}").encode())
+        assert done.returncode == 1
+        assert Path(output.name).read_text().startswith('{"id":%s,"sample":null,' % id_text)
+
+
+def test_the_same_id_in_other_words_draws_the_same() -> None:
+    lines = ['{"prompt_ids": [5, 6], "id": %s, "n": 4}' % text for text in
+             ("1.10", "1.1", "[1, 2]", "[1,2]", "2")]
+    rows = generate(TINY, lines)
+    tokens = [[r["tokens"] for r in rows[4 * i:4 * i + 4]] for i in range(5)]
+    assert tokens[0] == tokens[1] and tokens[2] == tokens[3]
+    assert tokens[0] != tokens[2] != tokens[4]
 
 
 def checkpoint_with_norm(tmp_path: Path, value: float) -> Path:

@@ -44,7 +44,7 @@ static void add_id(struct buffer *out, const struct group *g) {
     struct arena arena = {0};
     const struct json *id = json_get(json_parse(g->text, &arena, NULL), "id");
     if (id)
-        json_add_compact(out, id);
+        buffer_add_slice(out, id->text);
     else
         buffer_printf(out, "%llu", (unsigned long long)g->line);
     arena_clear(&arena);

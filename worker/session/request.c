@@ -141,10 +141,7 @@ static int set_member(const struct request_context *c, struct task *t, struct wa
     struct slice key = m->key;
     if (is_prompt_key(key)) return 0;
     if (slice_is(key, "id")) {
-        struct buffer id = {0};
-        json_add_compact(&id, m);
-        t->id = keep(t, buffer_slice(&id));
-        buffer_free(&id);
+        t->id = keep(t, m->text);
         return 0;
     }
     if (slice_is(key, "n"))
@@ -176,6 +173,19 @@ static int fill_from_line(const struct request_context *c, struct task *t, const
     return finish(c, t, err);
 }
 
+// The seed is made of the id as Python would write it, so that the client's groups draw the same.
+static uint64_t seed_of(const struct task *t, const struct json *line) {
+    const struct json *id = json_get(line, "id");
+    struct buffer text = {0};
+    if (id)
+        json_add_compact(&text, id);
+    else
+        buffer_add_slice(&text, t->id);
+    uint64_t seed = hash_group_seed(t->sampling.seed, text.ptr, text.len);
+    buffer_free(&text);
+    return seed;
+}
+
 struct task *request_from_line(const struct request_context *c, struct slice text, uint64_t line,
                                struct error *err) {
     struct task *t = task_new();
@@ -187,12 +197,9 @@ struct task *request_from_line(const struct request_context *c, struct slice tex
     struct arena scratch = {0};
     const struct json *json = json_parse(text, &scratch, err);
     int failed = !json || fill_from_line(c, t, json, err);
+    if (!failed) t->group_seed = seed_of(t, json);
     arena_clear(&scratch);
-    if (failed) {
-        task_free(&t);
-        return NULL;
-    }
-    t->group_seed = hash_group_seed(t->sampling.seed, t->id.ptr, t->id.len);
+    if (failed) task_free(&t);
     return t;
 }
 
