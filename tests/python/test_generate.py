@@ -1,4 +1,4 @@
-"""`stampede generate`: the surface of interface.md, section 2."""
+"""`stampede generate`: the surface that worker/README.md describes."""
 
 from __future__ import annotations
 
