@@ -1,0 +1,195 @@
+// Collectives of a warp: shuffles, votes, matches, reductions, __syncwarp.
+#include "tests/cudasim/device/sim.h"
+
+namespace cudasim {
+
+static std::string lanes_text(uint32_t mask) { return text("%#010x", mask); }
+
+// Whoever waits in a meeting is described by the function that will finish it.
+static Meeting *join(Thread *t, uint32_t mask, void (*finish)(Meeting &), const char *name,
+                     const void *caller) {
+    Warp *w = t->warp;
+    for (Meeting &m : w->meetings) {
+        if (!(m.mask & mask)) continue;
+        if (m.mask == mask && m.finish == finish && !(m.arrived & t->bit)) return &m;
+        const Thread *other = &w->threads[__builtin_ctz(m.arrived)];
+        fail(caller,
+             "a thread calls %s with lanes %s while lane %u of its warp waits %s with lanes %s%s%s",
+             name, lanes_text(mask).c_str(), other->lane, other->wait.what,
+             lanes_text(m.mask).c_str(), other->wait.caller ? " at " : "",
+             source_line(other->wait.caller).c_str());
+    }
+    w->meetings.push_back({mask, 0, finish, w, {}});
+    return &w->meetings.back();
+}
+
+static void end_meeting(Meeting *m) {
+    Warp *w = m->warp;
+    uint32_t arrived = m->arrived;
+    m->finish(*m);
+    if (m != &w->meetings.back()) *m = w->meetings.back();
+    w->meetings.pop_back();
+    w->runnable |= arrived;
+    w->block->runnable |= 1u << w->number;
+    w->block->machine->progress++;
+}
+
+void meet(uint32_t mask, bool aligned, void (*finish)(Meeting &), void *operands, const char *name,
+          const void *caller) {
+    Thread *t = current_thread(name);
+    Warp *w = t->warp;
+    if (aligned && w->live != ~0u)
+        fail(caller, "%s needs all 32 lanes of the warp; lanes %s have ended or do not exist", name,
+             lanes_text(~w->live).c_str());
+    if (!(mask & t->bit))
+        fail(caller, "%s with lanes %s is called by lane %u, which is not among them", name,
+             lanes_text(mask).c_str(), t->lane);
+    Meeting *m = join(t, mask, finish, name, caller);
+    m->operands[t->lane] = operands;
+    m->arrived |= t->bit;
+    if (m->arrived == (mask & w->live)) {
+        end_meeting(m);
+        return;
+    }
+    suspend(name, nullptr, caller);
+    t->wait = Wait();
+}
+
+void warp_lane_ends(Thread *t) {
+    Warp *w = t->warp;
+    w->live &= ~t->bit;
+    for (size_t i = 0; i < w->meetings.size(); i++) {
+        Meeting *m = &w->meetings[i];
+        if (m->mask & t->bit && m->arrived == (m->mask & w->live)) {
+            end_meeting(m);
+            i = (size_t)-1;
+        }
+    }
+}
+
+// ---------------------------------------------------------------- the collectives
+
+template <class F> static void each(const Meeting &m, F f) {
+    for (uint32_t rest = m.arrived; rest; rest &= rest - 1) {
+        int lane = __builtin_ctz(rest);
+        f(lane, m.operands[lane]);
+    }
+}
+
+struct Shuffle {
+    uint64_t value, result;
+    int from;
+};
+
+static void finish_shuffle(Meeting &m) {
+    each(m, [&](int, void *o) {
+        Shuffle *s = (Shuffle *)o;
+        bool given = s->from >= 0 && s->from < WARP && m.arrived >> s->from & 1;
+        s->result = given ? ((Shuffle *)m.operands[s->from])->value : ~(uint64_t)0;
+    });
+}
+
+uint64_t shuffle(uint32_t mask, uint64_t value, int from) {
+    Shuffle s = {value, 0, from};
+    meet(mask, false, finish_shuffle, &s, "at __shfl_sync", CALLER);
+    return s.result;
+}
+
+struct Vote {
+    uint64_t value;
+    uint32_t result;
+    int all, operation;
+};
+
+static void finish_ballot(Meeting &m) {
+    uint32_t result = 0;
+    each(m, [&](int lane, void *o) { result |= (uint32_t)((Vote *)o)->value << lane; });
+    each(m, [&](int, void *o) { ((Vote *)o)->result = result; });
+}
+
+uint32_t ballot(uint32_t mask, bool predicate) {
+    Vote v = {predicate, 0, 0, 0};
+    meet(mask, false, finish_ballot, &v, "at a vote (__ballot_sync, __any_sync, __all_sync)",
+         CALLER);
+    return v.result;
+}
+
+static void finish_match(Meeting &m) {
+    each(m, [&](int, void *o) {
+        Vote *mine = (Vote *)o;
+        mine->result = 0;
+        each(m, [&](int lane, void *other) {
+            if (((Vote *)other)->value == mine->value) mine->result |= 1u << lane;
+        });
+        mine->all = mine->result == m.arrived;
+    });
+}
+
+uint32_t match(uint32_t mask, uint64_t value, int *all) {
+    Vote v = {value, 0, 0, 0};
+    meet(mask, false, finish_match, &v, "at __match_any_sync or __match_all_sync", CALLER);
+    if (!all) return v.result;
+    *all = v.all;
+    return v.all ? v.result : 0;
+}
+
+static uint32_t reduce_two(int operation, uint32_t a, uint32_t b) {
+    switch (operation) {
+    case 0: return a + b;
+    case 1: return a < b ? a : b;
+    case 2: return (int)a < (int)b ? a : b;
+    case 3: return a > b ? a : b;
+    case 4: return (int)a > (int)b ? a : b;
+    case 5: return a & b;
+    case 6: return a | b;
+    default: return a ^ b;
+    }
+}
+
+static void finish_reduce(Meeting &m) {
+    Vote *first = (Vote *)m.operands[__builtin_ctz(m.arrived)];
+    uint32_t result = (uint32_t)first->value;
+    each(m, [&](int, void *o) {
+        Vote *v = (Vote *)o;
+        if (v != first) result = reduce_two(v->operation, result, (uint32_t)v->value);
+    });
+    each(m, [&](int, void *o) { ((Vote *)o)->result = result; });
+}
+
+uint32_t reduce(uint32_t mask, uint32_t value, int operation) {
+    Vote v = {value, 0, 0, operation};
+    meet(mask, false, finish_reduce, &v, "at a __reduce_sync", CALLER);
+    return v.result;
+}
+
+static void finish_warp_barrier(Meeting &m) {
+    race::Sync sync = {};
+    each(m, [&](int lane, void *) { race::release(&m.warp->threads[lane], sync); });
+    each(m, [&](int lane, void *) { race::acquire(&m.warp->threads[lane], sync); });
+}
+
+void warp_barrier(uint32_t mask) {
+    meet(mask, false, finish_warp_barrier, nullptr, "at __syncwarp", CALLER);
+}
+
+static void finish_elect(Meeting &m) {
+    // Any lane may be the one, but always the same.
+    uint32_t leader = settings.shuffle ? (uint32_t)(settings.seed * 7 % 32) : 0;
+    each(m, [&](int lane, void *o) { *(bool *)o = (uint32_t)lane == leader; });
+}
+
+bool elect_one() {
+    bool elected = false;
+    meet(~0u, true, finish_elect, &elected, "at elect.sync", CALLER);
+    return elected;
+}
+
+// Nothing is promised about who is converged: this lane, and any of the others that live.
+uint32_t active_lanes() {
+    Thread *t = current_thread("__activemask");
+    return (t->warp->live & (uint32_t)t->owner->machine->random()) | t->bit;
+}
+
+int lane() { return (int)current_thread("a shuffle")->lane; }
+
+} // namespace cudasim
