@@ -4,7 +4,8 @@
 //     __global__ void __launch_bounds__(128) add(const float *a, float *b, int n) {
 //         SHARED(float, sums, [4]);
 //         DYNAMIC_SHARED(memory);
-//         float *tile = memory.take<float>(n, 16);
+//         float *tile;
+//         memory.take(&tile, n, 16);
 //         ...
 //     }
 //     struct launch how = {dim3(n_blocks), dim3(128), n_bytes, stream};
@@ -88,26 +89,45 @@ cudaError_t allow_shared(void (*kernel)(Parameter...), size_t shared_bytes) {
 #endif
 #define SHARED(type, name, ...) SHARED_ALIGNED(alignof(type), type, name, __VA_ARGS__)
 
-// The dynamic shared memory of the block, handed out in order. All threads take the same.
+// The dynamic shared memory of the block, handed out in order; all threads take the same. To take
+// and to count with the same lines, write them once for either class:
+//     struct layout {
+//         bf16 *tile;
+//         uint64_t *full;
+//         template <class Memory> __host__ __device__ explicit layout(Memory &memory) {
+//             memory.take(&tile, 64 * 64, 1024); // n elements, aligned to so many bytes
+//             memory.take(&full, 4);
+//         }
+//     };
+// In the kernel: DYNAMIC_SHARED(memory); layout at(memory); on the host: shared_size size;
+// layout at(size); how.shared_bytes = size.bytes.
 class dynamic_shared {
   public:
     __device__ __forceinline__ explicit dynamic_shared(unsigned char *base) : base(base) {}
-    // n elements, aligned to so many bytes: a power of 2 up to 1024.
-    template <class T> __device__ __forceinline__ T *take(size_t n, size_t align = alignof(T)) {
+    // align: a power of 2 up to 1024.
+    template <class T>
+    __device__ __forceinline__ void take(T **array, size_t n, size_t align = alignof(T)) {
         at = (at + align - 1) / align * align;
-        size_t begin = at;
-        at += n * sizeof(T);
 #ifdef CUDASIM
-        return (T *)cudasim::shared_take(n_taken++, begin, n * sizeof(T), align);
+        *array = (T *)cudasim::shared_take(n_taken++, at, n * sizeof(T), align);
 #else
-        return (T *)(base + begin);
+        *array = (T *)(base + at);
 #endif
+        at += n * sizeof(T);
     }
 
   private:
     unsigned char *base;
     size_t at = 0;
     int n_taken = 0;
+};
+struct shared_size {
+    size_t bytes = 0;
+    template <class T>
+    __host__ __device__ void take(T **array, size_t n, size_t align = alignof(T)) {
+        *array = nullptr;
+        bytes = (bytes + align - 1) / align * align + n * sizeof(T);
+    }
 };
 #ifdef CUDASIM
 #define DYNAMIC_SHARED(name) dynamic_shared name(nullptr)
@@ -116,13 +136,6 @@ class dynamic_shared {
     extern __shared__ __align__(1024) unsigned char name##_bytes[];                                \
     dynamic_shared name(name##_bytes)
 #endif
-// What the same takes add up to, for the host: shared_size().take<float>(n, 16).bytes.
-struct shared_size {
-    size_t bytes = 0;
-    template <class T> constexpr shared_size take(size_t n, size_t align = alignof(T)) const {
-        return {(bytes + align - 1) / align * align + n * sizeof(T)};
-    }
-};
 
 // All threads of a cooperative launch: orders all their accesses.
 static __device__ __forceinline__ void grid_barrier() {

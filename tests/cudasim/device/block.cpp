@@ -43,6 +43,7 @@ static void start_thread(Block *b, unsigned i) {
     t->cluster_phase = 0;
     t->wait = Wait();
     t->copies.clear();
+    t->first_copy = 0;
     t->stores.clear();
     t->product_groups.clear();
     t->copy_group = t->store_group = 0;
@@ -82,7 +83,7 @@ void block_start(Block *b, Grid *grid, uint64_t number) {
         w->n_lanes = i + 1 < b->n_warps ? WARP : b->n_threads - i * WARP;
         w->threads = &b->threads[i * WARP];
         w->live = w->runnable = w->parked = 0;
-        w->meetings.clear();
+        w->n_meetings = 0;
     }
     if (b->cluster) b->cluster->n_threads += b->n_threads;
     shared_reset(b);
@@ -103,7 +104,7 @@ void thread_ends(Thread *t) {
     Block *b = t->owner;
     uint64_t canary;
     memcpy(&canary, block_stack(b, t->number), sizeof canary);
-    if (canary != CANARY) fail(nullptr, "a thread used more than %d KB of stack", STACK_BYTES >> 10);
+    if (canary != CANARY) fail(nullptr, "a thread used more than %d KB of stack", (int)STACK_BYTES >> 10);
     copies_check_end(t);
     stores_check_end(t);
     b->n_live--;

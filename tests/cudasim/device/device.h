@@ -48,7 +48,8 @@ uint64_t l2_policy(int kind);
 void check_policy(uint64_t policy);
 void ldmatrix(uint32_t *r, int n, bool trans, const void *shared);
 void stmatrix(void *shared, const uint32_t *r, int n, bool trans);
-void mma_m16n8k16_bf16(float *d, const uint32_t *a, const uint32_t *b);
+// n_m n_n products at once: d (n_m, n_n, 4), a (n_m, 4), b (n_n, 2).
+void mma_m16n8k16_bf16(float *d, const uint32_t *a, const uint32_t *b, int n_m = 1, int n_n = 1);
 void wait_for_prior_grid();
 void launch_dependents();
 uint4 load_streamed_16(const void *global);

@@ -109,27 +109,44 @@ void stmatrix(void *shared, const uint32_t *r, int n, bool trans) {
 // ---------------------------------------------------------------- mma.sync
 
 struct Mma {
-    float *d;
-    const uint32_t *a, *b;
+    float *d;             // (n_m, n_n, 4)
+    const uint32_t *a, *b; // (n_m, 4), (n_n, 2)
+    int n_m, n_n;
 };
+
+static void gather_a(const Meeting &m, int tile, float (*a)[16]) {
+    for (int lane = 0; lane < WARP; lane++) {
+        const uint32_t *r = ((const Mma *)m.operands[lane])->a + 4 * tile;
+        int g = lane / 4, q = 2 * (lane % 4);
+        for (int h = 0; h < 2; h++) { // the low and the high half of a register
+            a[g][q + h] = bf16_half(r[0], h);
+            a[g + 8][q + h] = bf16_half(r[1], h);
+            a[g][q + 8 + h] = bf16_half(r[2], h);
+            a[g + 8][q + 8 + h] = bf16_half(r[3], h);
+        }
+    }
+}
+
+static void gather_b(const Meeting &m, int tile, float (*b)[8]) {
+    for (int lane = 0; lane < WARP; lane++) {
+        const uint32_t *r = ((const Mma *)m.operands[lane])->b + 2 * tile;
+        int g = lane / 4, q = 2 * (lane % 4);
+        for (int h = 0; h < 2; h++) {
+            b[q + h][g] = bf16_half(r[0], h);
+            b[q + 8 + h][g] = bf16_half(r[1], h);
+        }
+    }
+}
 
 // A product of 16 is summed in float32 along k, then added to d. The hardware sums in an order and
 // with a rounding of its own.
-static void finish_mma(Meeting &m) {
-    alignas(32) float a[16][16], b[16][8], c[16][8];
+static void multiply(const Meeting &m, int tile, const float (*a)[16], const float (*b)[8]) {
+    alignas(32) float c[16][8];
     for (int lane = 0; lane < WARP; lane++) {
-        const Mma *o = (const Mma *)m.operands[lane];
+        const float *d = ((const Mma *)m.operands[lane])->d + 4 * tile;
         int g = lane / 4, q = 2 * (lane % 4);
-        for (int h = 0; h < 2; h++) { // the low and the high half of a register
-            a[g][q + h] = bf16_half(o->a[0], h);
-            a[g + 8][q + h] = bf16_half(o->a[1], h);
-            a[g][q + 8 + h] = bf16_half(o->a[2], h);
-            a[g + 8][q + 8 + h] = bf16_half(o->a[3], h);
-            b[q + h][g] = bf16_half(o->b[0], h);
-            b[q + 8 + h][g] = bf16_half(o->b[1], h);
-            c[g][q + h] = o->d[h];
-            c[g + 8][q + h] = o->d[2 + h];
-        }
+        memcpy(&c[g][q], d, 8);
+        memcpy(&c[g + 8][q], d + 2, 8);
     }
     for (int i = 0; i < 16; i++) {
         Float8 sum = {};
@@ -137,18 +154,29 @@ static void finish_mma(Meeting &m) {
         *(Float8 *)c[i] += sum;
     }
     for (int lane = 0; lane < WARP; lane++) {
-        const Mma *o = (const Mma *)m.operands[lane];
+        float *d = ((const Mma *)m.operands[lane])->d + 4 * tile;
         int g = lane / 4, q = 2 * (lane % 4);
-        o->d[0] = c[g][q];
-        o->d[1] = c[g][q + 1];
-        o->d[2] = c[g + 8][q];
-        o->d[3] = c[g + 8][q + 1];
+        memcpy(d, &c[g][q], 8);
+        memcpy(d + 2, &c[g + 8][q], 8);
     }
-    m.warp->block->grid->counts->mma_flops += 2 * 16 * 8 * 16;
 }
 
-void mma_m16n8k16_bf16(float *d, const uint32_t *a, const uint32_t *b) {
-    Mma o = {d, a, b};
+static void finish_mma(Meeting &m) {
+    enum { MOST = 16 };
+    alignas(32) float a[16][16], b[MOST][16][8];
+    const Mma first = *(const Mma *)m.operands[0];
+    for (int j = 0; j < first.n_n; j++) gather_b(m, j, b[j]);
+    for (int i = 0; i < first.n_m; i++) {
+        gather_a(m, i, a);
+        for (int j = 0; j < first.n_n; j++) multiply(m, i * first.n_n + j, a, b[j]);
+    }
+    m.warp->block->grid->counts->mma_flops +=
+        2ull * 16 * 8 * 16 * (unsigned)(first.n_m * first.n_n);
+}
+
+void mma_m16n8k16_bf16(float *d, const uint32_t *a, const uint32_t *b, int n_m, int n_n) {
+    Mma o = {d, a, b, n_m, n_n};
+    if (n_n > 16) fail(CALLER, "mma_tile of %d products side by side; 16 is the limit", n_n);
     meet(~0u, true, finish_mma, &o, "at mma.sync", CALLER);
 }
 

@@ -28,8 +28,10 @@ struct Grid;
 namespace race {
 
 #ifdef CUDASIM_RACE
+constexpr bool IS_ON = true;
 #define CUDASIM_RACE_BODY ;
 #else
+constexpr bool IS_ON = false;
 #define CUDASIM_RACE_BODY                                                                          \
     {                                                                                              \
     }

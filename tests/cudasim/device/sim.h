@@ -55,7 +55,8 @@ struct Thread : Place {
     bool waited_for_prior_grid, called_dependents, cluster_arrived;
     uint64_t cluster_phase;
     Wait wait;
-    std::vector<Copy> copies; // cp.async, oldest first
+    std::vector<Copy> copies; // cp.async, oldest first; those before first_copy are done
+    size_t first_copy;
     uint32_t copy_group;      // the open one
     unsigned n_arrivals_pending; // of cp.async.mbarrier.arrive
     std::vector<std::shared_ptr<Store>> stores;
@@ -79,7 +80,8 @@ struct Warp {
     unsigned number, n_lanes;
     Thread *threads;
     uint32_t live, runnable, parked;
-    std::vector<Meeting> meetings; // of disjoint masks
+    std::vector<Meeting> meetings; // the first n_meetings are in use, of disjoint masks
+    unsigned n_meetings;
     std::unique_ptr<RequestTable, void (*)(RequestTable *)> requests{nullptr, nullptr};
 };
 
@@ -114,6 +116,7 @@ struct Accumulator {
 // Four warps and their products in flight.
 struct Warpgroup {
     std::vector<std::shared_ptr<Product>> products; // issued, not computed; oldest first
+    std::vector<std::shared_ptr<Product>> spare;    // records to use again
     uint64_t n_computed;
     int max_registers;      // of the last setmaxnreg; 0: none
     bool fenced[WARP * 4];  // per thread: a wgmma.fence since the last wait for all products

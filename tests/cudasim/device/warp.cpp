@@ -5,30 +5,38 @@ namespace cudasim {
 
 static std::string lanes_text(uint32_t mask) { return text("%#010x", mask); }
 
-// Whoever waits in a meeting is described by the function that will finish it.
-static Meeting *join(Thread *t, uint32_t mask, void (*finish)(Meeting &), const char *name,
-                     const void *caller) {
-    Warp *w = t->warp;
-    for (Meeting &m : w->meetings) {
-        if (!(m.mask & mask)) continue;
-        if (m.mask == mask && m.finish == finish && !(m.arrived & t->bit)) return &m;
-        const Thread *other = &w->threads[__builtin_ctz(m.arrived)];
-        fail(caller,
-             "a thread calls %s with lanes %s while lane %u of its warp waits %s with lanes %s%s%s",
-             name, lanes_text(mask).c_str(), other->lane, other->wait.what,
-             lanes_text(m.mask).c_str(), other->wait.caller ? " at " : "",
-             source_line(other->wait.caller).c_str());
-    }
-    w->meetings.push_back({mask, 0, finish, w, {}});
-    return &w->meetings.back();
+[[noreturn]] static void fail_differing(const Meeting &m, uint32_t mask, const char *name,
+                                        const void *caller) {
+    const Thread *other = &m.warp->threads[__builtin_ctz(m.arrived)];
+    fail(caller, "a thread comes with lanes %s %s while lane %u of its warp waits with lanes %s %s%s%s",
+         lanes_text(mask).c_str(), name, other->lane, lanes_text(m.mask).c_str(), other->wait.what,
+         other->wait.caller ? ", " : "", source_line(other->wait.caller).c_str());
 }
 
-static void end_meeting(Meeting *m) {
+static inline Meeting *join(Thread *t, uint32_t mask, void (*finish)(Meeting &), const char *name,
+                            const void *caller) {
+    Warp *w = t->warp;
+    for (unsigned i = 0; i < w->n_meetings; i++) {
+        Meeting *m = &w->meetings[i];
+        if (!(m->mask & mask)) continue;
+        if (m->mask == mask && m->finish == finish && !(m->arrived & t->bit)) return m;
+        fail_differing(*m, mask, name, caller);
+    }
+    if (w->n_meetings == w->meetings.size()) w->meetings.resize(w->n_meetings + 1);
+    Meeting *m = &w->meetings[w->n_meetings++];
+    m->mask = mask;
+    m->arrived = 0;
+    m->finish = finish;
+    m->warp = w;
+    return m;
+}
+
+static inline void end_meeting(Meeting *m) {
     Warp *w = m->warp;
     uint32_t arrived = m->arrived;
     m->finish(*m);
-    if (m != &w->meetings.back()) *m = w->meetings.back();
-    w->meetings.pop_back();
+    Meeting *last = &w->meetings[--w->n_meetings];
+    if (m != last) *m = *last;
     w->runnable |= arrived;
     w->block->runnable |= 1u << w->number;
     w->block->machine->progress++;
@@ -39,31 +47,28 @@ void meet(uint32_t mask, bool aligned, void (*finish)(Meeting &), void *operands
     Thread *t = current_thread(name);
     Warp *w = t->warp;
     if (aligned && w->live != ~0u)
-        fail(caller, "%s needs all 32 lanes of the warp; lanes %s have ended or do not exist", name,
-             lanes_text(~w->live).c_str());
+        fail(caller, "all 32 lanes of the warp are needed %s; lanes %s have ended or do not exist",
+             name, lanes_text(~w->live).c_str());
     if (!(mask & t->bit))
-        fail(caller, "%s with lanes %s is called by lane %u, which is not among them", name,
-             lanes_text(mask).c_str(), t->lane);
+        fail(caller, "lane %u comes with lanes %s, which it is not among, %s", t->lane,
+             lanes_text(mask).c_str(), name);
     Meeting *m = join(t, mask, finish, name, caller);
     m->operands[t->lane] = operands;
     m->arrived |= t->bit;
-    if (m->arrived == (mask & w->live)) {
+    if (m->arrived == (mask & w->live))
         end_meeting(m);
-        return;
-    }
-    suspend(name, nullptr, caller);
-    t->wait = Wait();
+    else
+        suspend(name, nullptr, caller);
 }
 
 void warp_lane_ends(Thread *t) {
     Warp *w = t->warp;
     w->live &= ~t->bit;
-    for (size_t i = 0; i < w->meetings.size(); i++) {
+    for (unsigned i = 0; i < w->n_meetings; i++) {
         Meeting *m = &w->meetings[i];
-        if (m->mask & t->bit && m->arrived == (m->mask & w->live)) {
-            end_meeting(m);
-            i = (size_t)-1;
-        }
+        if (!(m->mask & t->bit) || m->arrived != (m->mask & w->live)) continue;
+        end_meeting(m);
+        i = ~0u; // from the start again
     }
 }
 

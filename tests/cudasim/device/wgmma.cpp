@@ -9,11 +9,19 @@ namespace cudasim {
 
 enum { GROUP = 4 * WARP, MAX_N = 256 };
 
-struct Product {
+// What all threads of the warpgroup must say alike.
+struct Shape {
     int n, trans_a, trans_b;
     bool accumulate, from_registers;
     uint64_t a, b; // descriptors
     const void *caller;
+    bool same(const Shape &o) const {
+        return n == o.n && trans_a == o.trans_a && trans_b == o.trans_b && a == o.a && b == o.b &&
+               accumulate == o.accumulate && from_registers == o.from_registers;
+    }
+};
+
+struct Product : Shape {
     unsigned n_issued; // threads
     float *d[GROUP];
     const uint32_t *a_registers[GROUP];
@@ -105,20 +113,22 @@ static void check_fence(Warpgroup *g, unsigned i, const float *d, int n, bool ac
 
 // ---------------------------------------------------------------- issue
 
-static std::shared_ptr<Product> product_at(Warpgroup *g, uint64_t index, const Product &like) {
+static Product *product_at(Warpgroup *g, uint64_t index, const Shape &shape) {
     size_t i = (size_t)(index - g->n_computed);
     if (i == g->products.size()) {
-        g->products.push_back(std::make_shared<Product>(like));
-        return g->products.back();
+        if (g->spare.empty()) g->spare.push_back(std::make_shared<Product>());
+        g->products.push_back(g->spare.back());
+        g->spare.pop_back();
+        static_cast<Shape &>(*g->products[i]) = shape;
+        g->products[i]->n_issued = 0;
     }
-    const Product &p = *g->products[i];
-    if (p.n != like.n || p.trans_a != like.trans_a || p.trans_b != like.trans_b || p.a != like.a ||
-        p.b != like.b || p.accumulate != like.accumulate || p.from_registers != like.from_registers)
-        fail(like.caller, "the threads of a warpgroup issue different wgmma: shapes n %d and %d, "
-             "descriptors %#llx and %#llx, %#llx and %#llx, accumulate %d and %d", like.n, p.n,
-             (unsigned long long)like.a, (unsigned long long)p.a, (unsigned long long)like.b,
-             (unsigned long long)p.b, like.accumulate, p.accumulate);
-    return g->products[i];
+    Product *p = g->products[i].get();
+    if (!p->same(shape))
+        fail(shape.caller, "the threads of a warpgroup issue different wgmma: shapes n %d and %d, "
+             "descriptors %#llx and %#llx, %#llx and %#llx, accumulate %d and %d", shape.n, p->n,
+             (unsigned long long)shape.a, (unsigned long long)p->a, (unsigned long long)shape.b,
+             (unsigned long long)p->b, shape.accumulate, p->accumulate);
+    return p;
 }
 
 // The accumulator becomes the product's: its value is kept aside, NaN stands in its place.
@@ -149,19 +159,16 @@ void wgmma_bf16(int n, int trans_a, int trans_b, float *d, const uint32_t *a_reg
     Thread *t = current_thread("wgmma");
     Warpgroup *g = group_of(t, "wgmma", CALLER);
     unsigned i = t->number % GROUP;
-    Product like = {};
-    like.n = n, like.trans_a = trans_a, like.trans_b = trans_b, like.a = a, like.b = b;
-    like.accumulate = accumulate != 0, like.from_registers = a_registers != nullptr;
-    like.caller = CALLER;
+    Shape shape = {n, trans_a, trans_b, accumulate != 0, a_registers != nullptr, a, b, CALLER};
     uint64_t index = t->n_products++;
-    std::shared_ptr<Product> p = product_at(g, index, like);
+    Product *p = product_at(g, index, shape);
     p->d[i] = d;
     p->a_registers[i] = a_registers;
     if (a_registers) __builtin_memcpy(p->a_copy[i], a_registers, 16);
-    take_accumulator(g, p.get(), i, (size_t)(index - g->n_computed));
+    take_accumulator(g, p, i, (size_t)(index - g->n_computed));
     // Each warp must itself have seen what it reads.
     bool last = ++p->n_issued == GROUP;
-    if (last || t->lane == 0) {
+    if (last || (race::IS_ON && t->lane == 0)) {
         race::Token token = race::begins("wgmma", true, CALLER);
         if (!a_registers) operand_will_read(token, t->owner, a, 64, trans_a, "A", CALLER);
         operand_will_read(token, t->owner, b, n, trans_b, "B", CALLER);
@@ -324,6 +331,7 @@ static void compute_until(Block *b, Warpgroup *g, uint64_t end) {
         race::ends(p.token, b, slot_of(b, g), (uint32_t)(g->n_computed + k + 1), true);
     }
     store_tile(tile, g, *g->products[n - 1]);
+    g->spare.insert(g->spare.end(), g->products.begin(), g->products.begin() + (long)n);
     g->products.erase(g->products.begin(), g->products.begin() + (long)n);
     g->n_computed = end;
     take_back(g);

@@ -24,7 +24,8 @@ __global__ void __launch_bounds__(THREADS)
     gemm_mma(const bf16 *__restrict__ x, const bf16 *__restrict__ w, bf16 *__restrict__ out,
              float *__restrict__ squares, int m, int n, int k) {
     DYNAMIC_SHARED(memory);
-    bf16 *stages = memory.take<bf16>(STAGES * 2 * TILE * ROW, 16);
+    bf16 *stages;
+    memory.take(&stages, STAGES * 2 * TILE * ROW, 16);
     SHARED(float, sums, [2][TILE]);
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, wm = warp / 2, wn = warp % 2;
     const int m0 = blockIdx.y * TILE, n0 = blockIdx.x * TILE, steps = k / DEPTH;
@@ -52,8 +53,7 @@ __global__ void __launch_bounds__(THREADS)
                 b[2 * j][0] = r[0], b[2 * j][1] = r[1];
                 b[2 * j + 1][0] = r[2], b[2 * j + 1][1] = r[3];
             }
-            for (int i = 0; i < 2; i++)
-                for (int j = 0; j < 4; j++) mma_m16n8k16_bf16(acc[i][j], a[i], b[j]);
+            mma_tile(acc, a, b);
         }
     }
     for (int i = 0; i < 2; i++)
@@ -82,7 +82,7 @@ cudaError_t gemm_mma_launch(const void *x, const void *w, void *out, float *squa
     struct launch how;
     how.grid = dim3(n / TILE, (m + TILE - 1) / TILE);
     how.block = dim3(THREADS);
-    how.shared_bytes = shared_size().take<bf16>(STAGES * 2 * TILE * ROW, 16).bytes;
+    how.shared_bytes = STAGES * 2 * TILE * ROW * sizeof(bf16);
     how.stream = stream;
     return launch_kernel(how, gemm_mma, (const bf16 *)x, (const bf16 *)w, (bf16 *)out, squares, m, n,
                          k);
