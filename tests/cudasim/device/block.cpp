@@ -71,7 +71,7 @@ void block_start(Block *b, Grid *grid, uint64_t number) {
     b->block_dim = grid->block;
     b->n_threads = b->n_live = grid->block.x * grid->block.y * grid->block.z;
     b->n_warps = (b->n_threads + WARP - 1) / WARP;
-    b->runnable = b->n_warps == 32 ? ~0u : (1u << b->n_warps) - 1;
+    b->runnable = ~0u >> (32 - b->n_warps);
     b->current = 0;
     b->waited_for_prior_grid = b->triggered = false;
     b->n_dependents_calls = 0;
@@ -140,7 +140,6 @@ void wait_for_prior_grid() {
         b->grid->n_waited++;
     }
     t->waited_for_prior_grid = true;
-    race::prior_grid_ended(t);
 }
 
 } // namespace cudasim

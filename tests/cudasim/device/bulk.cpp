@@ -65,10 +65,8 @@ static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char
                  const void *caller) {
     Block *b = t->owner;
     Mbarrier *m = mbarrier_find(b, barrier, what, caller);
+    race::proxy_sees(barrier, 8, what, caller);
     race::Token token = race::begins(what, true, caller);
-    race::will_read(token, barrier, 8);
-    race::ends(token, t, true);
-    token = race::begins(what, true, caller);
     long long bytes = 0;
     for (const Run &r : runs) {
         if (r.global) count_sectors(r.global, r.bytes);
@@ -90,7 +88,7 @@ static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char
                 race::filled(r.shared, r.bytes);
             }
         }
-        race::ends(token, owner, m->slot, (uint32_t)m->phase + 1, false);
+        race::ends(token, owner, m->slot, (uint32_t)m->phase + 1);
         mbarrier_complete_bytes(owner, m, bytes);
     };
     if (at_once(t)) return run();
@@ -221,14 +219,14 @@ static void write_store(Store *s) {
 
 static void know_reads(Thread *t, Store *s) {
     read_store(s);
-    if (!s->reads_known) race::ends(s->reads, t, true);
+    if (!s->reads_known) race::ends(s->reads, t);
     s->reads_known = true;
 }
 
 static void know_writes(Thread *t, Store *s) {
     know_reads(t, s);
     write_store(s);
-    race::ends(s->writes, t, false);
+    race::ends(s->writes, t);
     t->owner->machine->progress++;
 }
 

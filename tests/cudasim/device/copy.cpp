@@ -19,7 +19,7 @@ static void move(Copy *c) {
 // It is waited for: now it has landed, and this thread knows.
 static void land(Thread *t, Copy *c) {
     if (!c->landed) move(c);
-    race::ends(c->token, t, false);
+    race::ends(c->token, t);
 }
 
 static void check(void *shared, const void *global, int bytes, int read_bytes, const void *caller) {
@@ -86,7 +86,7 @@ void cp_async_arrive(uint64_t *at) {
     Thread *t = current_thread("cp.async.mbarrier.arrive");
     Block *b = t->owner;
     Mbarrier *m = mbarrier_find(b, at, "cp.async.mbarrier.arrive", CALLER);
-    race::atomic_access(at, 8, false, false, CALLER);
+    race::atomic_touches(at, 8, CALLER);
     auto copies = std::make_shared<std::vector<Copy>>(t->copies.begin() + (long)t->first_copy,
                                                       t->copies.end());
     t->copies.clear();

@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include <functional>
 #include <limits>
+#include <memory>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -29,12 +29,23 @@ namespace cudasim {
 void *shared_array(const void *key, size_t bytes, size_t align, const char *name);
 void *shared_take(int index, size_t begin, size_t bytes, size_t align);
 void grid_barrier();
-cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel,
-                   std::function<void()> body);
+// call(arguments) is the kernel's body for one thread.
+cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel, void (*call)(const void *),
+                   std::shared_ptr<const void> arguments, size_t arguments_bytes);
 template <class... Parameter>
 cudaError_t launch(const cudaLaunchConfig_t *config, void (*kernel)(Parameter...),
                    std::tuple<Parameter...> values) {
-    return launch(config, (const void *)kernel, [=] { std::apply(kernel, values); });
+    struct Arguments {
+        void (*kernel)(Parameter...);
+        std::tuple<Parameter...> values;
+    };
+    void (*call)(const void *) = [](const void *p) {
+        const Arguments *a = (const Arguments *)p;
+        std::apply(a->kernel, a->values);
+    };
+    return launch(config, (const void *)kernel, call,
+                  std::make_shared<Arguments>(Arguments{kernel, std::move(values)}),
+                  sizeof(Arguments));
 }
 
 // ---------------------------------------------------------------- ptx.h

@@ -113,7 +113,8 @@ void thread_main() {
     __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
     Thread *t = current_thread();
-    t->owner->grid->body();
+    Grid *g = t->owner->grid;
+    g->call(g->arguments.get());
     thread_ends(t);
     stop(t);
     void *gone;

@@ -93,7 +93,7 @@ static void finish_stmatrix(Meeting &m) {
 void ldmatrix(uint32_t *r, int n, bool trans, const void *shared) {
     Matrices o = {r, (unsigned char *)shared, n, trans, CALLER};
     Thread *t = current_thread("ldmatrix");
-    if ((int)t->lane < 8 * n) race::reads(shared, 16, CALLER);
+    if ((int)t->lane < 8 * n) race::reads(shared, 16, CALLER, false);
     meet(~0u, true, finish_ldmatrix, &o, "at ldmatrix", CALLER);
 }
 

@@ -73,7 +73,7 @@ void mbarrier_invalidate(uint64_t *at) {
 // An atomic access: it conflicts with ordinary ones, so that others must have seen the init.
 static Mbarrier *use(Thread *t, uint64_t *at, const char *what, const void *caller) {
     Mbarrier *m = mbarrier_find(t->owner, at, what, caller);
-    race::atomic_access(at, 8, false, false, caller);
+    race::atomic_touches(at, 8, caller);
     return m;
 }
 

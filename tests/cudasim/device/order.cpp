@@ -141,7 +141,7 @@ uint4 load_streamed_16(const void *global) {
              describe(global).c_str());
     count_bytes(global, 16, false);
     if (settings.count) count_request(global, 16, false, CALLER);
-    race::reads(global, 16, CALLER);
+    race::reads(global, 16, CALLER, true);
     uint4 v;
     memcpy(&v, global, 16);
     return v;
@@ -155,15 +155,15 @@ float exp2_approx(float x) {
 }
 
 void copy_bytes(void *to, const void *from, size_t n) {
-    if (place) {
-        race::reads(from, n, CALLER);
-        race::writes(to, n, CALLER);
+    if (race::IS_ON && place) {
+        race::range(from, n, false, CALLER);
+        race::range(to, n, true, CALLER);
     }
     ::memcpy(to, from, n);
 }
 
 void set_bytes(void *to, int value, size_t n) {
-    if (place) race::writes(to, n, CALLER);
+    if (race::IS_ON && place) race::range(to, n, true, CALLER);
     ::memset(to, value, n);
 }
 

@@ -70,13 +70,19 @@ HOOK void memory_fence(Thread *, bool whole_device) CUDASIM_RACE_BODY
 // An atomic operation on this address; relaxed ones order only through memory fences.
 HOOK void atomic_access(const void *address, int bytes, bool acquires, bool releases,
                         const void *caller) CUDASIM_RACE_BODY
-HOOK void prior_grid_ended(Thread *) CUDASIM_RACE_BODY
+// The same without an effect on order: mbarriers, which have clocks of their own.
+HOOK void atomic_touches(const void *address, int bytes, const void *caller) CUDASIM_RACE_BODY
 
 // ---------------------------------------------------------------- accesses
 
-// Of the current thread, at once.
-HOOK void reads(const void *address, size_t bytes, const void *caller) CUDASIM_RACE_BODY
+// Of the current thread, at once. looks: what nobody has written may not be read.
+HOOK void reads(const void *address, size_t bytes, const void *caller,
+                bool looks) CUDASIM_RACE_BODY
 HOOK void writes(const void *address, size_t bytes, const void *caller) CUDASIM_RACE_BODY
+
+// Ordinary accesses of a kernel, wherever they go: the hooks of the compiler.
+HOOK void range(const void *address, size_t bytes, bool writes,
+                const void *caller) CUDASIM_RACE_BODY
 
 #ifdef CUDASIM_RACE
 // The start of an asynchronous access by the current thread. what: "cp.async". By proxy: it reads
@@ -89,10 +95,13 @@ HOOK void will_read(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY
 HOOK void will_write(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY
 // It was only a check of what may be accessed now.
 HOOK void drops(Token) CUDASIM_RACE_BODY
-// It ended: its reads, its writes or both are accesses of this slot of the block at this count.
-HOOK void ends(Token, Block *, unsigned slot, uint32_t count, bool reads_only) CUDASIM_RACE_BODY
-// As an access of a thread at its present time.
-HOOK void ends(Token, Thread *, bool reads_only) CUDASIM_RACE_BODY
+// It ended: it counts as an access of this slot of the block at this count, or of a thread at its
+// present time.
+HOOK void ends(Token, Block *, unsigned slot, uint32_t count) CUDASIM_RACE_BODY
+HOOK void ends(Token, Thread *) CUDASIM_RACE_BODY
+// An mbarrier that the copy engine uses: its init has passed through a proxy fence.
+HOOK void proxy_sees(const void *address, size_t bytes, const char *what,
+                     const void *caller) CUDASIM_RACE_BODY
 
 // ---------------------------------------------------------------- contents
 

@@ -118,7 +118,8 @@ void Machine::deadlock(const char *kind) {
     for (const Block *b : resident) {
         for (unsigned i = 0; i < b->n_threads; i++) {
             const Thread *t = &b->threads[i];
-            if (!t->wait.what) continue;
+            bool waits = t->warp->live & t->bit && !(t->warp->runnable & t->bit);
+            if (!waits || !t->wait.what) continue;
             std::string at = t->wait.what, line = source_line(t->wait.caller);
             if (t->wait.key && (shared_holds(b, t->wait.key)))
                 at += " on " + describe_shared(b, (const unsigned char *)t->wait.key) +

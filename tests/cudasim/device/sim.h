@@ -167,7 +167,9 @@ struct Block : BlockPlace {
 // A kernel in flight.
 struct Grid {
     std::string name;
-    std::function<void()> body;
+    void (*call)(const void *arguments); // a thread's body
+    std::shared_ptr<const void> arguments;
+    size_t arguments_bytes = 0;
     dim3 grid, block;
     size_t shared_bytes = 0;
     bool cooperative = false, programmatic = false;

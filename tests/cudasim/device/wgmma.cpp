@@ -121,6 +121,7 @@ static Product *product_at(Warpgroup *g, uint64_t index, const Shape &shape) {
         g->spare.pop_back();
         static_cast<Shape &>(*g->products[i]) = shape;
         g->products[i]->n_issued = 0;
+        for (float *&d : g->products[i]->d) d = nullptr;
     }
     Product *p = g->products[i].get();
     if (!p->same(shape))
@@ -328,7 +329,7 @@ static void compute_until(Block *b, Warpgroup *g, uint64_t end) {
             operand_gather_rows(b, p.a, 64, p.trans_a, a);
         operand_gather_columns(b, p.b, p.n, p.trans_b, b_rows);
         multiply(&tile, a, b_rows, p.n);
-        race::ends(p.token, b, slot_of(b, g), (uint32_t)(g->n_computed + k + 1), true);
+        race::ends(p.token, b, slot_of(b, g), (uint32_t)(g->n_computed + k + 1));
     }
     store_tile(tile, g, *g->products[n - 1]);
     g->spare.insert(g->spare.end(), g->products.begin(), g->products.begin() + (long)n);

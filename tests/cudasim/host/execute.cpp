@@ -13,7 +13,7 @@ namespace cudasim {
 
 static std::vector<OperationPtr> pending; // not done, in the order of the calls
 static std::vector<uint64_t> host_known;  // what the host has waited for, per stream
-static uint64_t n_operations, running, random_state;
+static uint64_t n_operations, random_state;
 static double now_ms;
 
 static uint64_t chance(uint64_t n) {
@@ -76,6 +76,22 @@ static cudaError_t add_node(Stream *stream, Work work) {
     return cudaSuccess;
 }
 
+// A kernel that may overlap the one ahead knows at its start what that one knew at its own.
+static std::shared_ptr<race::Operation> order_of(const Operation &op) {
+    auto o = std::make_shared<race::Operation>();
+    o->stream = op.stream->number;
+    o->place = op.place;
+    o->node = -1;
+    o->at_start.streams = op.known;
+    if (!op.work.programmatic || !op.ahead || !op.ahead->work.grid) return o;
+    if (o->stream < host_known.size() && host_known[o->stream] >= op.ahead->place) return o;
+    o->ahead = op.ahead->order;
+    o->at_start.streams = host_known;
+    for (const OperationPtr &a : op.after)
+        join(&o->at_start.streams, a == op.ahead ? a->order->at_start.streams : a->known);
+    return o;
+}
+
 cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after) {
     if (stream->capture) return add_node(stream, std::move(work));
     for (auto &s : streams())
@@ -98,6 +114,7 @@ cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after) 
     for (const OperationPtr &a : op->after) join(&op->known, a->known);
     if (op->known.size() <= stream->number) op->known.resize(stream->number + 1);
     op->known[stream->number] = op->place;
+    op->order = order_of(*op);
     stream->last = op;
     pending.push_back(op);
     if (settings.streams == When::early) run_until_done(op);
@@ -136,11 +153,16 @@ static Machine *machine() {
     return &m;
 }
 
-static void run_grids(const std::vector<std::shared_ptr<Grid>> &prototypes) {
+struct Launch {
+    std::shared_ptr<Grid> grid;
+    std::shared_ptr<race::Operation> order;
+};
+
+static void run_grids(const std::vector<Launch> &launches) {
     std::vector<std::unique_ptr<Grid>> copies;
     std::vector<Grid *> chain;
-    for (const auto &p : prototypes) {
-        copies.emplace_back(new Grid(*p));
+    for (const Launch &l : launches) {
+        copies.emplace_back(new Grid(*l.grid));
         Grid *g = copies.back().get();
         g->ahead = chain.empty() ? nullptr : chain.back();
         g->counts = counters_of(g->name);
@@ -152,6 +174,7 @@ static void run_grids(const std::vector<std::shared_ptr<Grid>> &prototypes) {
             do g->multiplier = 1 + chance(n);
             while (std::__gcd(g->multiplier, n) != 1);
         }
+        race::operation_set_current(l.order);
         race::grid_begins(g);
         chain.push_back(g);
     }
@@ -170,7 +193,7 @@ static void run_work(const Work &work) {
 // A kernel, with those behind it in the stream that may start before it has ended.
 static void run_kernel(OperationPtr op) {
     std::vector<OperationPtr> chain = {op};
-    std::vector<std::shared_ptr<Grid>> grids = {op->work.grid};
+    std::vector<Launch> grids = {{op->work.grid, op->order}};
     while (settings.streams != When::early && chain.size() < 4 && chance(4) != 0) {
         OperationPtr next;
         for (const OperationPtr &p : pending)
@@ -182,21 +205,18 @@ static void run_kernel(OperationPtr op) {
         }
         if (!ready) break;
         chain.push_back(next);
-        grids.push_back(next->work.grid);
+        grids.push_back({next->work.grid, next->order});
     }
-    running = op->number;
     run_grids(grids);
     for (const OperationPtr &o : chain) finish(o);
 }
 
 static void run_one(OperationPtr op) {
     if (op->work.grid) return run_kernel(op);
-    running = op->number;
+    race::operation_set_current(op->order);
     run_work(op->work);
     finish(op);
 }
-
-uint64_t operation_running() { return running; }
 
 static void collect(const OperationPtr &op, std::set<Operation *> *found) {
     if (op->done || !found->insert(op.get()).second) return;
@@ -236,17 +256,45 @@ void run_some() {
 
 // ---------------------------------------------------------------- graphs
 
+// Nodes that depend on the last one alone and may overlap it.
 static int next_overlapping(const std::vector<GraphNode> &nodes, const std::vector<bool> &done,
                             int last) {
     for (size_t i = 0; i < nodes.size(); i++)
-        if (!done[i] && nodes[i].work.programmatic && nodes[i].work.grid &&
-            nodes[i].after == std::vector<int>{last})
+        if (!done[i] && nodes[i].work.programmatic && nodes[i].after == std::vector<int>{last})
             return (int)i;
     return -1;
 }
 
-void run_works(const std::vector<GraphNode> &nodes, bool shuffle) {
+// What is before each node: nodes come after those that they depend on.
+static std::vector<std::shared_ptr<race::Operation>>
+orders_of(const std::vector<GraphNode> &nodes, const race::Operation &whole) {
+    std::vector<std::shared_ptr<race::Operation>> all;
+    for (size_t i = 0; i < nodes.size(); i++) {
+        auto o = std::make_shared<race::Operation>(whole);
+        o->node = (int)i;
+        o->at_start.nodes.resize(nodes.size());
+        const std::vector<int> &after = nodes[i].after;
+        bool overlaps = nodes[i].work.programmatic && after.size() == 1 &&
+                        nodes[(size_t)after[0]].work.grid;
+        for (int a : after) {
+            if (!overlaps) o->at_start.nodes[(size_t)a] = true;
+            for (size_t k = 0; k < nodes.size(); k++)
+                if (all[(size_t)a]->at_start.nodes[k]) o->at_start.nodes[k] = true;
+        }
+        if (overlaps) o->ahead = all[(size_t)after[0]];
+        // What the one ahead waits for is known through it.
+        for (int a : after)
+            if (!overlaps && all[(size_t)a]->ahead)
+                for (race::Operation *p = all[(size_t)a]->ahead.get(); p; p = p->ahead.get())
+                    o->at_start.nodes[(size_t)p->node] = true;
+        all.push_back(o);
+    }
+    return all;
+}
+
+void run_nodes(const std::vector<GraphNode> &nodes) {
     std::vector<bool> done(nodes.size(), false);
+    auto orders = orders_of(nodes, *race::operation_current());
     for (size_t n_done = 0; n_done < nodes.size();) {
         std::vector<int> ready;
         for (size_t i = 0; i < nodes.size(); i++) {
@@ -254,18 +302,19 @@ void run_works(const std::vector<GraphNode> &nodes, bool shuffle) {
             for (int a : nodes[i].after) all = all && done[(size_t)a];
             if (all) ready.push_back((int)i);
         }
-        int i = ready[shuffle ? chance(ready.size()) : 0];
+        int i = ready[settings.shuffle ? chance(ready.size()) : 0];
         if (!nodes[(size_t)i].work.grid) {
+            race::operation_set_current(orders[(size_t)i]);
             run_work(nodes[(size_t)i].work);
             done[(size_t)i] = true;
             n_done++;
             continue;
         }
-        std::vector<std::shared_ptr<Grid>> chain;
+        std::vector<Launch> chain;
         for (int last = i; last >= 0; n_done++) {
-            chain.push_back(nodes[(size_t)last].work.grid);
+            chain.push_back({nodes[(size_t)last].work.grid, orders[(size_t)last]});
             done[(size_t)last] = true;
-            bool more = shuffle && chain.size() < 4 && chance(4) != 0;
+            bool more = settings.streams != When::early && chain.size() < 4 && chance(4) != 0;
             last = more ? next_overlapping(nodes, done, last) : -1;
         }
         run_grids(chain);

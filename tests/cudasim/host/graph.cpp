@@ -108,7 +108,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t instance, cudaStream_t stream) {
     std::vector<OperationPtr> after;
     if (e->last && !e->last->done) after.push_back(e->last);
     cudaError_t status =
-        enqueue(s, {"graph", [g] { run_works(g->nodes, settings.shuffle); }}, after);
+        enqueue(s, {"graph", [g] { run_nodes(g->nodes); }}, after);
     e->last = s->last;
     return result(status);
 }

@@ -83,14 +83,16 @@ static void read_attributes(const cudaLaunchConfig_t &config, Grid *g) {
     }
 }
 
-cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel,
-                   std::function<void()> body) {
+cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel, void (*body)(const void *),
+                   std::shared_ptr<const void> arguments, size_t arguments_bytes) {
     CALL(cudaLaunchKernelExC);
     Stream *s = stream_of(config->stream);
     if (!s) return result(cudaErrorInvalidResourceHandle, "a stream that does not exist");
     auto g = std::make_shared<Grid>();
     g->name = name_of(kernel);
-    g->body = std::move(body);
+    g->call = body;
+    g->arguments = std::move(arguments);
+    g->arguments_bytes = arguments_bytes;
     g->grid = config->gridDim;
     g->block = config->blockDim;
     g->shared_bytes = config->dynamicSmemBytes;

@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/cudasim/device/operation.h"
 #include "tests/cudasim/device/sim.h"
 
 namespace cudasim {
@@ -36,6 +37,7 @@ struct Operation {
     struct Stream *stream;
     uint64_t place;              // in the stream
     std::vector<uint64_t> known; // per stream: operations up to this place are before this one
+    std::shared_ptr<race::Operation> order; // the same for the race mode
     bool done = false;
 };
 
@@ -88,15 +90,13 @@ cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after =
 void run_until_done(OperationPtr operation); // with all that it depends on
 void run_everything();
 void run_some(); // at a call that does not wait: what chance says
-void run_works(const std::vector<GraphNode> &nodes, bool shuffle); // a graph's, all of them
+void run_nodes(const std::vector<GraphNode> &nodes); // of a graph, all of them
 bool before(const Operation &a, const Operation &b);
 double device_ms(); // time that only goes forward
 
 Stream *stream_of(cudaStream_t handle); // also of 0, cudaStreamLegacy, cudaStreamPerThread
 std::vector<std::unique_ptr<Stream>> &streams();
 OperationPtr stream_end(Stream *stream); // what an event recorded now waits for; may be null
-// Between two kernels in flight, for the race mode.
-uint64_t operation_running();
 
 // ---------------------------------------------------------------- calls.cpp
 
