@@ -80,7 +80,7 @@ void block_start(Block *b, Grid *grid, uint64_t number) {
         Warp *w = &b->warps[i];
         w->block = b;
         w->number = i;
-        w->n_lanes = i + 1 < b->n_warps ? WARP : b->n_threads - i * WARP;
+        w->n_lanes = i + 1 < b->n_warps ? (unsigned)WARP : b->n_threads - i * WARP;
         w->threads = &b->threads[i * WARP];
         w->live = w->runnable = w->parked = 0;
         w->n_meetings = 0;

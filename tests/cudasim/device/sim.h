@@ -71,6 +71,7 @@ struct Thread : Place {
 struct Meeting {
     uint32_t mask, arrived;
     void (*finish)(Meeting &);
+    const void *caller; // of the first
     Warp *warp;
     void *operands[WARP];
 };
@@ -80,7 +81,7 @@ struct Warp {
     unsigned number, n_lanes;
     Thread *threads;
     uint32_t live, runnable, parked;
-    std::vector<Meeting> meetings; // the first n_meetings are in use, of disjoint masks
+    std::vector<Meeting> meetings; // the first n_meetings are in use
     unsigned n_meetings;
     std::unique_ptr<RequestTable, void (*)(RequestTable *)> requests{nullptr, nullptr};
 };
