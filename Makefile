@@ -93,6 +93,7 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
 tests: $(TESTS) $(TOOLS)
+include tests/cudasim/cudasim.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 

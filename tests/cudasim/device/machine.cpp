@@ -228,8 +228,10 @@ void Machine::retire() {
         b->cluster.reset();
         b->grid->n_done++;
         progress++;
-        if (b->grid->done())
+        if (b->grid->done()) {
+            race::grid_ends(b->grid);
             for (Block *other : resident) wake_all(other, b->grid);
+        }
         idle.push_back(b);
         resident.erase(resident.begin() + (long)i);
     }

@@ -14,6 +14,7 @@
 
 namespace cudasim {
 
+struct cudasim_host_counts host_counts;
 static std::recursive_mutex mutex;
 static thread_local cudaError_t last_error = cudaSuccess;
 static cudaError_t lost = cudaSuccess;

@@ -104,6 +104,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t instance, cudaStream_t stream) {
         s->capture->graph->invalid = true;
         return result(cudaErrorStreamCaptureUnsupported, "a graph is launched inside of a capture");
     }
+    host_counts.graph_launches++;
     std::shared_ptr<const Graph> g = e->graph;
     std::vector<OperationPtr> after;
     if (e->last && !e->last->done) after.push_back(e->last);

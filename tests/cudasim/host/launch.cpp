@@ -100,6 +100,7 @@ cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel, void (*
     read_attributes(*config, g.get());
     cudaError_t status = check_limits(*g, functions[kernel]);
     if (status != cudaSuccess) return status;
+    host_counts.kernel_launches++;
     Work work = {g->name, nullptr, g};
     work.programmatic = g->programmatic;
     return result(enqueue(s, work));

@@ -6,14 +6,12 @@
 
 #include "tests/cudasim/device/counters.h"
 #include "tests/cudasim/device/memory.h"
-#include "tests/cudasim/host/copies.h"
 #include "tests/cudasim/host/runtime.h"
 
 using namespace cudasim;
 
 namespace cudasim {
 
-CopyCounts copy_counts;
 static std::map<const char *, size_t> registered; // by cudaHostRegister
 
 bool is_host_registered(const void *p) {
@@ -54,9 +52,9 @@ static cudaError_t enqueue_copy(Stream *s, void *to, const void *from, size_t by
                                 cudaMemcpyKind kind) {
     bool from_pageable = kind == cudaMemcpyHostToDevice && !is_page_locked(from);
     bool to_pageable = kind == cudaMemcpyDeviceToHost && !is_page_locked(to);
-    copy_counts.copies++;
-    copy_counts.bytes += bytes;
-    copy_counts.pageable += from_pageable || to_pageable;
+    host_counts.copies++;
+    host_counts.copied_bytes += bytes;
+    host_counts.pageable_copies += from_pageable || to_pageable;
     if (s->capture) // the addresses are frozen; the bytes are read at each launch
         return result(enqueue(s, {"copy", [=] { copy_now(to, from, bytes); }}));
     if (from_pageable) {
@@ -88,6 +86,8 @@ cudaError_t cudaMalloc(void **at, size_t bytes) {
     if (bytes == 0) return cudaSuccess;
     void *p = memory_allocate(bytes, false);
     if (!p) return result(cudaErrorMemoryAllocation);
+    host_counts.allocations++;
+    host_counts.allocated_bytes += bytes;
     *at = p;
     return cudaSuccess;
 }
@@ -178,6 +178,9 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind 
     const char *wrong = check_copy(to, from, bytes, &kind);
     if (wrong) return result(cudaErrorInvalidValue, "cudaMemcpy of %zu bytes: %s", bytes, wrong);
     Stream *s = stream_of(nullptr);
+    host_counts.copies++;
+    host_counts.copied_bytes += bytes;
+    host_counts.waits += kind != cudaMemcpyDeviceToDevice;
     cudaError_t status = enqueue(s, {"copy", [=] { copy_now(to, from, bytes); }});
     if (status == cudaSuccess && kind != cudaMemcpyDeviceToDevice) run_until_done(s->last);
     return result(status);

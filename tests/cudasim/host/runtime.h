@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/cudasim/cudasim.h"
 #include "tests/cudasim/device/operation.h"
 #include "tests/cudasim/device/sim.h"
 
@@ -117,6 +118,8 @@ cudaError_t result(cudaError_t status, const char *why = nullptr, ...)
 void lose_device(cudaError_t status); // every call fails from here on
 
 bool is_host_registered(const void *p);
+void set_registers(const void *kernel, int n);
+extern struct cudasim_host_counts host_counts; // calls.cpp
 
 } // namespace cudasim
 

@@ -67,6 +67,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
         return result(cudaErrorStreamCaptureUnsupported,
                       "cudaStreamSynchronize on a stream that is captured");
     }
+    host_counts.waits++;
     run_until_done(stream_end(s));
     return cudaSuccess;
 }
@@ -87,6 +88,7 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
 
 cudaError_t cudaDeviceSynchronize() {
     CALL(cudaDeviceSynchronize, true);
+    host_counts.waits++;
     run_everything();
     return cudaSuccess;
 }
@@ -162,6 +164,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     EVENT(e, event);
     if (e->graph)
         return result(cudaErrorStreamCaptureUnsupported, "cudaEventSynchronize on a captured event");
+    host_counts.waits++;
     run_until_done(e->operation);
     return cudaSuccess;
 }

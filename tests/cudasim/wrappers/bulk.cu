@@ -131,7 +131,7 @@ static void run_box(context &c, const box_test &b) {
             }
     uint16_t *source = c.device(in), *target = c.device(std::vector<uint16_t>(n, 9));
     uint32_t *out = c.zeros<uint32_t>(n_box / 2);
-    alignas(64) CUtensorMap map, store_map;
+    CUtensorMap map, store_map;
     if (encode_16bit(&map, source, b.rank, s, 2 * (size_t)s[0], b.box, b.swizzle) ||
         encode_16bit(&store_map, target, b.rank, s, 2 * (size_t)s[0], b.box, b.swizzle)) {
         printf("# %s: the tensor map was refused\n", b.name);
@@ -204,7 +204,7 @@ CASE(cluster, NEEDS_90) {
     for (int b = 0; b < 2; b++)
         for (int i = 0; i < 512; i++)
             want[512 * b + i] = in[2 * i] | (uint32_t)in[2 * i + 1] << 16;
-    alignas(64) CUtensorMap map;
+    CUtensorMap map;
     uint16_t *source = c.device(in);
     if (encode_16bit(&map, source, 2, size, 128, box, CU_TENSOR_MAP_SWIZZLE_NONE)) c.n_failed++;
     uint32_t *out = c.zeros<uint32_t>(1024), *ranks = c.zeros<uint32_t>(2);
