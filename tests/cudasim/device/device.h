@@ -162,7 +162,7 @@ void set_bytes(void *to, int value, size_t n);
 #define blockIdx  (cudasim::place->block->block_index)
 #define blockDim  (cudasim::place->block->block_dim)
 #define gridDim   (cudasim::place->block->grid_dim)
-#define warpSize  32
+static const int warpSize = 32;
 
 #include "tests/cudasim/device/builtins.h"
 

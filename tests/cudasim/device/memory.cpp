@@ -73,6 +73,7 @@ void *memory_allocate(size_t bytes, bool pinned) {
     sanitizer_close(mapped_start(b), (size_t)(b.at - mapped_start(b)));
     sanitizer_close(b.at + bytes, (size_t)(mapped_start(b) + mapped - (b.at + bytes)));
     race::forget(b.at, bytes);
+    if (pinned) race::filled(b.at, bytes); // what the host writes there is not seen
     if (!pinned && !n_open) protect(b, PROT_NONE);
     if (!pinned) used += bytes;
     range->numbers[b.at] = b.number;

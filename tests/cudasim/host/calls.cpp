@@ -15,6 +15,7 @@
 namespace cudasim {
 
 struct cudasim_host_counts host_counts;
+bool in_host_function;
 static std::recursive_mutex mutex;
 static thread_local cudaError_t last_error = cudaSuccess;
 static cudaError_t lost = cudaSuccess;
@@ -28,8 +29,10 @@ struct Failure {
 static std::vector<Failure> failures;
 static bool failures_read;
 
-static void read_failures() {
+void failures_from_environment() {
     failures_read = true;
+    failures.clear();
+    n_calls.clear();
     const char *list = getenv("CUDASIM_FAIL"), *lose = getenv("CUDASIM_LOSE");
     std::string text = list ? list : "";
     if (lose && *lose) text += (text.empty() ? "lose:" : ",lose:") + std::string(lose);
@@ -47,7 +50,7 @@ static void read_failures() {
 }
 
 static cudaError_t injected(const char *name) {
-    if (!failures_read) read_failures();
+    if (!failures_read) failures_from_environment();
     uint64_t of_name = ++n_calls[name], of_any = ++n_calls["any"];
     for (const Failure &f : failures) {
         if (f.name == "lose" && f.at == of_any) lost = f.status;
@@ -80,6 +83,7 @@ static bool capture_forbids() {
 Call::Call(const char *name, bool waits) : lock(mutex) {
     status = driver_state();
     if (status == cudaSuccess) status = injected(name);
+    if (status == cudaSuccess && in_host_function) status = cudaErrorNotPermitted;
     if (status == cudaSuccess && current_thread())
         fail(nullptr, "a kernel calls %s", name);
     if (status == cudaSuccess && waits && capture_forbids()) {

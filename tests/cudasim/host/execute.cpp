@@ -184,9 +184,12 @@ static void run_grids(const std::vector<Launch> &launches) {
 }
 
 static void run_work(const Work &work) {
-    if (work.calls_host) memory_close();
+    if (!work.calls_host) return work.run();
+    memory_close();
+    in_host_function = true;
     work.run();
-    if (work.calls_host) memory_open();
+    in_host_function = false;
+    memory_open();
 }
 
 // A kernel, with those behind it in the stream that may start before it has ended.

@@ -102,6 +102,7 @@ void cudasim_host_counts(struct cudasim_host_counts *counts) { *counts = host_co
 void cudasim_set(const char *variable, const char *value) {
     setenv(variable, value, 1);
     settings_from_environment();
+    failures_from_environment();
 }
 void cudasim_set_registers(const void *kernel, int n) { set_registers(kernel, n); }
 void cudasim_lose_device(int cuda_error) { lose_device((cudaError_t)cuda_error); }

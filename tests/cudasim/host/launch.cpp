@@ -138,7 +138,8 @@ cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessorWithFlags(int *n, const
     g.shared_bytes = shared_bytes;
     // Registers are handed out by 256 a warp.
     size_t warps = ((size_t)n_threads + WARP - 1) / WARP;
-    size_t by_registers = 65536 / (warps * ((size_t)f.n_registers * WARP + 255) / 256 * 256);
+    size_t a_warp = ((size_t)f.n_registers * WARP + 255) / 256 * 256;
+    size_t by_registers = 65536 / (warps * a_warp);
     *n = (int)std::min(blocks_per_sm(g, 0), by_registers);
     if (shared_bytes > f.dynamic_limit) *n = 0;
     return cudaSuccess;

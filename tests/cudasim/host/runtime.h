@@ -116,7 +116,9 @@ class Call {
 cudaError_t result(cudaError_t status, const char *why = nullptr, ...)
     __attribute__((format(printf, 2, 3)));
 void lose_device(cudaError_t status); // every call fails from here on
+void failures_from_environment();     // CUDASIM_FAIL and CUDASIM_LOSE; calls count from 1 again
 
+extern bool in_host_function; // of cudaLaunchHostFunc: it may not call the runtime
 bool is_host_registered(const void *p);
 void set_registers(const void *kernel, int n);
 extern struct cudasim_host_counts host_counts; // calls.cpp
