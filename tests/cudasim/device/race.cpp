@@ -180,7 +180,7 @@ static bool is_before(const Stamp &s, const Thread *t, const Clock &clock) {
     const Operation *now = t ? t->owner->grid->race.operation.get() : operation_current().get();
     const Operation *then = actors[s.block].operation.get();
     if (then != now) return operation_is_before(*then, *now, !t || t->waited_for_prior_grid);
-    return clock.has_seen(s);
+    return !t || clock.has_seen(s); // an operation that is no kernel does one thing after another
 }
 
 [[noreturn]] static void report(const void *address, const void *caller, const char *does,
