@@ -105,6 +105,7 @@ tests: $(TESTS) $(TOOLS) $(OBJECTS)
 $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
+include tests/cudasim/cudasim.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 

@@ -1,0 +1,121 @@
+# The emulator of CUDA and the checks of .cu files with nvcc; the top Makefile includes this file.
+#
+# make cudasim        the emulator's test programs, in three builds: normal, race, memory
+# make cuda-check     every .cu compiles for all architectures without warnings, uses no more
+#                     registers than tests/cudasim/ptxas.txt says, and holds the instructions of
+#                     tests/cudasim/ptx.txt
+# make cuda-table     writes ptxas.txt anew
+#
+# CUDA's headers come from $(CUDA_HOME), or from the wheels in .venv; cublasLt.h and nccl.h too.
+# Without cuda_runtime.h (or without nvcc, for cuda-check) the targets say so and do nothing.
+CUDA_HOME    ?= $(firstword $(wildcard /usr/local/cuda /usr/lib/cuda \
+    .venv/lib/python3*/site-packages/nvidia/cu13))
+CUDA_INCLUDE := $(wildcard $(addsuffix /include,$(CUDA_HOME) \
+    $(wildcard .venv/lib/python3*/site-packages/nvidia/cu13 \
+    .venv/lib/python3*/site-packages/nvidia/nccl)) $(CUDA_EXTRA_INCLUDE))
+has_header    = $(firstword $(wildcard $(addsuffix /$1,$(CUDA_INCLUDE))))
+NVCC         ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
+CUDA_ARCHS   := 80 89 90a 100a 120a
+CUDASIM      := $(B)/cudasim
+
+# The emulator is g++'s C++17, whatever CC is. AVX2 where this machine has it: the same bits.
+CUDASIM_CXX   := g++
+CUDASIM_ISA   := $(if $(shell grep -m1 -o avx2 /proc/cpuinfo 2>/dev/null),-mavx2 -mfma -mf16c)
+CUDASIM_FLAGS := -std=c++17 -g $(CUDASIM_ISA) -fPIC -I. $(addprefix -isystem ,$(CUDA_INCLUDE)) \
+    -MMD -MP -Wall -Wextra -Wno-unused-parameter -Werror -ffp-contract=off -fno-strict-aliasing \
+    -fno-omit-frame-pointer
+CUDASIM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+CUDASIM_FLAGS_normal := -O2
+CUDASIM_FLAGS_race   := -O2 -DCUDASIM_RACE
+CUDASIM_FLAGS_memory := -O1 $(CUDASIM_SANITIZE)
+# Kernels: the emulator's header comes first in each; unknown pragmas are nvcc's.
+CUDASIM_CU_FLAGS := -DCUDASIM -include tests/cudasim/device/device.h -Wno-unknown-pragmas -Wno-psabi
+CUDASIM_CU_FLAGS_normal := -O2
+CUDASIM_CU_FLAGS_race   := -O1 -fsanitize=thread --param tsan-distinguish-volatile=1 \
+    -ftrivial-auto-var-init=pattern
+CUDASIM_CU_FLAGS_memory := -O1 $(CUDASIM_SANITIZE) -ftrivial-auto-var-init=pattern
+CUDASIM_LINK_memory := $(CUDASIM_SANITIZE)
+CUDASIM_LIBS := -ldl -lpthread -lrt
+
+CUDASIM_SRC := $(sort $(wildcard tests/cudasim/device/*.cpp tests/cudasim/host/*.cpp))
+CUDASIM_SRC := $(filter-out $(if $(call has_header,cublasLt.h),,tests/cudasim/host/cublaslt%) \
+    $(if $(call has_header,nccl.h),,tests/cudasim/host/nccl%),$(CUDASIM_SRC))
+# Programs of one .cu file each, and two of several.
+CUDASIM_ONE := $(patsubst tests/cudasim/%.cu,%,$(sort $(wildcard tests/cudasim/cases/*.cu \
+    tests/cudasim/bugs/*.cu)))
+CUDASIM_ONE := $(filter-out $(if $(call has_header,cublasLt.h),,%/cublaslt) \
+    $(if $(call has_header,nccl.h),,%/nccl),$(CUDASIM_ONE))
+CUDASIM_SAMPLES  := $(sort $(wildcard tests/cudasim/samples/*.cu))
+CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu))
+
+.PHONY: cudasim cuda-check cuda-table
+define CUDASIM_VARIANT
+$$(CUDASIM)/$1/%.o: %.cpp
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  c++ ($1) $$<" &&) $$(CUDASIM_CXX) $$(CUDASIM_FLAGS) $$(CUDASIM_FLAGS_$1) \
+	    -c $$< -o $$@
+$$(CUDASIM)/$1/%.cu.o: %.cu
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  cu ($1) $$<" &&) $$(CUDASIM_CXX) $$(CUDASIM_FLAGS) $$(CUDASIM_CU_FLAGS) \
+	    $$(CUDASIM_CU_FLAGS_$1) -x c++ -c $$< -o $$@
+CUDASIM_OBJ_$1 := $$(CUDASIM_SRC:%.cpp=$$(CUDASIM)/$1/%.o)
+CUDASIM_SAMPLES_$1 := $$(CUDASIM_SAMPLES:%.cu=$$(CUDASIM)/$1/%.cu.o)
+CUDASIM_BIN_$1 := $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE) wrappers/wrappers)
+$$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE)): $$(CUDASIM)/$1/%: \
+    $$(CUDASIM)/$1/tests/cudasim/%.cu.o $$(CUDASIM_SAMPLES_$1) $$(CUDASIM_OBJ_$1)
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
+	    $$(CUDASIM_LIBS) -o $$@
+$$(CUDASIM)/$1/wrappers/wrappers: $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.o) $$(CUDASIM_OBJ_$1)
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
+	    $$(CUDASIM_LIBS) -o $$@
+-include $$(CUDASIM_OBJ_$1:.o=.d) $$(CUDASIM_SAMPLES_$1:.o=.d) \
+    $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.d) \
+    $$(CUDASIM_ONE:%=$$(CUDASIM)/$1/tests/cudasim/%.cu.d)
+endef
+$(foreach v,normal race memory,$(eval $(call CUDASIM_VARIANT,$v)))
+
+# Matrix products are exact in float32: contraction changes their speed and no bit.
+$(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/matrix.o \
+    $(CUDASIM)/$v/tests/cudasim/device/wgmma.o): CUDASIM_FLAGS += -ffp-contract=fast -O3
+
+ifneq ($(call has_header,cuda_runtime.h),)
+cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
+	@echo "present$(if $(call has_header,cublasLt.h), cublaslt)$(if $(call has_header,nccl.h), nccl)" \
+	    >$(CUDASIM)/state
+else
+cudasim:
+	@mkdir -p $(CUDASIM)
+	@echo "absent: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv" | tee $(CUDASIM)/state
+endif
+# Other builds of the tests (clang, sanitizers) leave it out: it has its own.
+ifeq ($(VARIANT),)
+tests: cudasim
+endif
+
+# ------------------------------------------------------------------ nvcc
+
+CUDA_CHECKED := $(sort $(wildcard kernels/cuda/*.cu) $(CUDASIM_SAMPLES))
+CUDA_PTX := $(foreach a,$(CUDA_ARCHS),$(CUDA_CHECKED:%.cu=$(B)/cuda/%.sm_$a.log))
+NVCC_FLAGS := -std=c++17 -I. -Werror all-warnings -fmad=false
+# The PTX of one architecture, then machine code from it; what ptxas says is the log.
+$(B)/cuda/%.log:
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  nvcc $*" &&) $(NVCC) $(NVCC_FLAGS) $(NVCC_FLAGS_$(basename $*)) -MMD \
+	    -MT $@ -MF $(@:.log=.d) -arch=$(patsubst .sm_%,compute_%,$(suffix $*)) -ptx $(basename $*).cu \
+	    -o $(@:.log=.ptx)
+	@ptxas=$(dir $(NVCC))ptxas; [ -x $$ptxas ] || ptxas=ptxas; \
+	    $$ptxas -v --warning-as-error -arch=$(patsubst .%,%,$(suffix $*)) $(@:.log=.ptx) \
+	    -o $(@:.log=.cubin) >$@.new 2>&1 || { cat $@.new; exit 1; }; mv $@.new $@
+-include $(CUDA_PTX:.log=.d)
+
+ifneq ($(NVCC),)
+cuda-check: $(CUDA_PTX)
+	@python3 tests/cudasim/ptxas.py $(B)/cuda $(CUDA_PTX)
+cuda-table: $(CUDA_PTX)
+	@python3 tests/cudasim/ptxas.py --write $(B)/cuda $(CUDA_PTX)
+else
+cuda-check cuda-table:
+	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
+endif

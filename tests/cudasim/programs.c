@@ -1,0 +1,94 @@
+#include "tests/cudasim/programs.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+// BUILD/cudasim, where this program is BUILD/tests/cudasim/test_x.
+static void folder(char *path, size_t size) {
+    ssize_t n = readlink("/proc/self/exe", path, size - 16);
+    assert(n > 0);
+    path[n] = 0;
+    char *end = strstr(path, "/tests/cudasim/");
+    assert(end);
+    memcpy(end, "/cudasim", 9);
+}
+
+bool programs_exist(const char *with) {
+    char path[4096], state[256] = "absent: make cudasim was not run";
+    folder(path, sizeof path);
+    strcat(path, "/state");
+    FILE *f = fopen(path, "r");
+    if (f) {
+        if (!fgets(state, sizeof state, f)) state[0] = 0;
+        fclose(f);
+    }
+    state[strcspn(state, "\n")] = 0;
+    if (strncmp(state, "present", 7) == 0 && (!with || strstr(state, with))) return true;
+    printf("# CUDA was left out (%s%s%s)\n", state, with ? "; needed: " : "", with ? with : "");
+    return false;
+}
+
+static void start(const struct program *p, int out) {
+    char path[4096];
+    const char *argv[6];
+    int n = 0;
+    folder(path, sizeof path - 256);
+    snprintf(path + strlen(path), 256, "/%s/%s", p->variant, p->name);
+    argv[n++] = path;
+    for (int i = 0; i < 4 && p->arguments[i]; i++) argv[n++] = p->arguments[i];
+    argv[n] = NULL;
+    for (int i = 0; i < 6 && p->environment[i]; i++) putenv((char *)p->environment[i]);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    setpgid(0, 0);
+    execv(path, (char **)argv);
+    perror(path);
+    _exit(126);
+}
+
+static long now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+// Everything until the other end is closed; false: the time was up.
+static bool collect(int in, long end_ms, char *output, size_t size) {
+    size_t n = 0;
+    for (;;) {
+        char dropped[4096];
+        bool full = n + 1 >= size;
+        struct pollfd ready = {in, POLLIN, 0};
+        long left = end_ms - now_ms();
+        if (left <= 0 || poll(&ready, 1, (int)left) == 0) return false;
+        ssize_t got = full ? read(in, dropped, sizeof dropped) : read(in, output + n, size - 1 - n);
+        if (got <= 0) return true;
+        if (!full) n += (size_t)got;
+        output[n] = 0;
+    }
+}
+
+int program_run(const struct program *p, int timeout_s, char *output, size_t size) {
+    int ends[2], status;
+    output[0] = 0;
+    if (pipe2(ends, O_CLOEXEC) != 0) return -1;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) start(p, ends[1]);
+    close(ends[1]);
+    bool ended = child > 0 && collect(ends[0], now_ms() + 1000L * timeout_s, output, size);
+    close(ends[0]);
+    if (child < 0) return -1;
+    if (!ended) kill(-child, SIGKILL);
+    waitpid(child, &status, 0);
+    if (!ended) return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

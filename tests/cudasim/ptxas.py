@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Holds what ptxas said of each kernel against tests/cudasim/ptxas.txt, and the PTX against ptx.txt.
+
+Usage: ptxas.py [--write] FOLDER LOG...   (make cuda-check, make cuda-table)
+A log is FOLDER/SOURCE.sm_ARCH.log, with the PTX beside it. A kernel may use fewer registers than its
+line says, never more; shared memory must be equal; stack and spills must be none unless the line
+says so. Prints "SOURCE: sentence" for each finding; the status is 1 when there is one.
+"""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path("tests/cudasim")
+COLUMNS = "source kernel arch registers shared stack spill"
+
+
+def demangle(names):
+    done = subprocess.run(["c++filt"], input="\n".join(names), capture_output=True, text=True)
+    plain = done.stdout.split("\n") if done.returncode == 0 else names
+    # Without the result and the arguments; spaces would end the column.
+    return [re.sub(r"^void ", "", re.sub(r"\(.*", "", p)).replace(" ", "") for p in plain]
+
+
+def read_log(text):
+    """Of each entry function: (name, registers, static shared bytes, stack bytes, spill bytes)."""
+    parts = re.split(r"Compiling entry function '(\S+)' for '\S+'", text)[1:]
+    rows = []
+    for mangled, body in zip(parts[::2], parts[1::2]):
+        def number(pattern):
+            match = re.search(pattern, body)
+            return int(match.group(1)) if match else 0
+        rows.append((mangled, number(r"Used (\d+) registers"), number(r"(\d+) bytes smem"),
+                     number(r"(\d+) bytes stack frame"),
+                     number(r"(\d+) bytes spill stores") + number(r"(\d+) bytes spill loads")))
+    names = demangle([row[0] for row in rows])
+    return [(name, *row[1:]) for name, row in zip(names, rows)]
+
+
+def read_table(path):
+    lines = path.read_text().split("\n") if path.exists() else []
+    return [line.split() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def compare(source, arch, rows, table):
+    for name, registers, shared, stack, spill in rows:
+        known = table.get((source, name, arch))
+        if known is None:
+            yield f"{source}: {name} for {arch} is not in the table: make cuda-table."
+            continue
+        limits = [int(n) for n in known]
+        if registers > limits[0]:
+            yield f"{source}: {name} for {arch} uses {registers} registers; {limits[0]} is its line."
+        if shared != limits[1]:
+            yield f"{source}: {name} for {arch} has {shared} bytes shared, not {limits[1]}."
+        if stack > limits[2] or spill > limits[3]:
+            yield (f"{source}: {name} for {arch} has {stack} bytes of stack and {spill} spilled; "
+                   f"{limits[2]} and {limits[3]} are its line.")
+    present = {(source, row[0], arch) for row in rows}
+    for key in table:
+        if key[0] == source and key[2] == arch and key not in present:
+            yield f"{source}: the table has {key[1]} for {arch}, which is not there any more."
+
+
+def kernel_ptx(text):
+    """The PTX of each entry by its name."""
+    parts = re.split(r"\.entry\s+(\w+)", text)[1:]
+    return dict(zip(demangle(parts[::2]), parts[1::2]))
+
+
+def check_ptx(source, arch, text, rules):
+    """ptx.txt: SOURCE ARCH KERNEL INSTRUCTION [none]; the instruction stands in each such kernel."""
+    bodies = kernel_ptx(text)
+    for rule in rules:
+        if rule[0] != source or rule[1] != arch:
+            continue
+        found = [name for name in bodies if re.fullmatch(rule[2], name)]
+        if not found:
+            yield f"{source}: no kernel is called {rule[2]}, which ptx.txt names."
+        for name in found:
+            if (rule[3] in bodies[name]) == (rule[4:] == ["none"]):
+                word = "has" if rule[4:] else "lacks"
+                yield f"{source}: {name} for {arch} {word} {rule[3]}."
+
+
+def main():
+    write = "--write" in sys.argv
+    folder, *logs = [a for a in sys.argv[1:] if a != "--write"]
+    rules = read_table(HERE / "ptx.txt")
+    table = {tuple(row[:3]): row[3:] for row in read_table(HERE / "ptxas.txt")}
+    lines, findings, n = [], [], 0
+    for log in sorted(logs):
+        path = Path(log)
+        source = str(path.relative_to(folder).with_suffix("").with_suffix(".cu"))
+        arch = path.with_suffix("").suffix[1:]
+        rows = read_log(path.read_text())
+        n += len(rows)
+        lines += [" ".join([source, row[0], arch, *map(str, row[1:])]) for row in rows]
+        findings += compare(source, arch, rows, table)
+        findings += check_ptx(source, arch, path.with_suffix(".ptx").read_text(), rules)
+    if write:
+        (HERE / "ptxas.txt").write_text(
+            f"# What ptxas says, by make cuda-table. {COLUMNS}\n" + "\n".join(sorted(lines)) + "\n")
+        return 0
+    sources = {str(Path(log).relative_to(folder).with_suffix("").with_suffix(".cu")) for log in logs}
+    for rule in rules:
+        if rule[0] not in sources:
+            findings.append(f"{rule[0]}: ptx.txt names it, but it was not compiled.")
+    print("\n".join(findings) if findings else f"cuda-check: {n} kernels as the table says")
+    return 1 if findings else 0
+
+
+sys.exit(main())
