@@ -8,33 +8,32 @@
 #ifndef KERNELS_MATH_H
 #define KERNELS_MATH_H
 
-#include <stdint.h>
-#include <string.h>
+#include "kernels/tensor.h"
 
-static inline uint32_t math_bits(float x) {
+ON_DEVICE uint32_t math_bits(float x) {
     uint32_t u;
     memcpy(&u, &x, 4);
     return u;
 }
 
-static inline float math_float(uint32_t u) {
+ON_DEVICE float math_float(uint32_t u) {
     float x;
     memcpy(&x, &u, 4);
     return x;
 }
 
-static inline float math_infinity(void) {
+ON_DEVICE float math_infinity(void) {
     return math_float(0x7f800000u);
 }
 
-static inline int math_is_finite(float x) {
+ON_DEVICE int math_is_finite(float x) {
     return (math_bits(x) & 0x7f800000u) != 0x7f800000u;
 }
 
 // ------------------------------------------------------------------ float32
 
 // e^x. Overflows to infinity, underflows through the subnormals to 0; NaN gives NaN.
-static inline float math_exp(float x) {
+ON_DEVICE float math_exp(float x) {
     x = x < -104.0f ? -104.0f : x;
     x = x > 89.0f ? 89.0f : x;
     // Adding 1.5 * 2^23 leaves the nearest integer n in the low bits of the sum.
@@ -57,7 +56,7 @@ static inline float math_exp(float x) {
 }
 
 // Natural logarithm of a positive normal number; vector code computes exactly this.
-static inline float math_log_normal(float x) {
+ON_DEVICE float math_log_normal(float x) {
     uint32_t u = math_bits(x) - 0x3f3504f3u; // x = 2^k * m with m in [sqrt(1/2), sqrt(2))
     float k = (float)((int32_t)u >> 23);
     float f = math_float((u & 0x7fffffu) + 0x3f3504f3u) - 1.0f;
@@ -71,7 +70,7 @@ static inline float math_log_normal(float x) {
     return k * 0x1.62ep-1f - ((h - (s * (h + r) + k * 0x1.0bfbe8p-15f)) - f);
 }
 
-static inline float math_log(float x) {
+ON_DEVICE float math_log(float x) {
     if (x != x || x == math_infinity()) return x;
     if (x == 0.0f) return -math_infinity();
     if (x < 0.0f) return math_float(0x7fc00000u);
@@ -81,7 +80,7 @@ static inline float math_log(float x) {
 
 // Correctly rounded: the double is good to 2^-52, and no root of a float32 lies that near to the
 // middle between two float32.
-static inline float math_sqrt(float x) {
+ON_DEVICE float math_sqrt(float x) {
     if (x != x || x == 0.0f || x == math_infinity()) return x;
     if (x < 0.0f) return math_float(0x7fc00000u);
     double v = x;
@@ -94,14 +93,14 @@ static inline float math_sqrt(float x) {
     return (float)y;
 }
 
-static inline float math_sigmoid(float x) {
+ON_DEVICE float math_sigmoid(float x) {
     return 1.0f / (1.0f + math_exp(-x));
 }
 
 // ------------------------------------------------------------------ float64
 
 // e^x for |x| < 700.
-static inline double math_exp64(double x) {
+ON_DEVICE double math_exp64(double x) {
     int n = (int)(x * 0x1.71547652b82fep+0 + (x < 0 ? -0.5 : 0.5));
     double r = x - n * 0x1.62e42fefp-1;
     r = r - n * 0x1.473de6af278edp-34;
@@ -114,7 +113,7 @@ static inline double math_exp64(double x) {
 }
 
 // Natural logarithm of a positive normal number.
-static inline double math_log64(double x) {
+ON_DEVICE double math_log64(double x) {
     uint64_t u;
     memcpy(&u, &x, 8);
     u -= 0x3fe6a09e667f3bcdu;
@@ -129,7 +128,7 @@ static inline double math_log64(double x) {
 }
 
 // Sine and cosine of a float32 angle up to 2^20 rad: the range reduction is exact to 2^-60.
-static inline void math_sin_cos(float angle, float *sine, float *cosine) {
+ON_DEVICE void math_sin_cos(float angle, float *sine, float *cosine) {
     double x = angle, t = x * 0x1.45f306dc9c883p-1;
     int64_t n = (int64_t)(t + (t < 0 ? -0.5 : 0.5));
     double q = (double)n;
@@ -149,7 +148,7 @@ static inline void math_sin_cos(float angle, float *sine, float *cosine) {
 
 // Entry d of the `dim` / 2 inverse frequencies 1 / theta^(2d / dim), rounded to float32 where
 // transformers rounds: the exponent, the power, the quotient.
-static inline float math_inverse_frequency(float theta, int d, int dim) {
+ON_DEVICE float math_inverse_frequency(float theta, int d, int dim) {
     float exponent = (float)(2 * d) / (float)dim;
     return 1.0f / (float)math_exp64((double)exponent * math_log64((double)theta));
 }
@@ -161,8 +160,7 @@ struct math_words {
 };
 
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-static inline struct math_words math_philox(struct math_words counter, uint32_t key0,
-                                            uint32_t key1) {
+ON_DEVICE struct math_words math_philox(struct math_words counter, uint32_t key0, uint32_t key1) {
     struct math_words c = counter;
     for (int i = 0; i < 10; i++) {
         uint64_t a = (uint64_t)0xD2511F53u * c.w[0], b = (uint64_t)0xCD9E8D57u * c.w[2];
@@ -179,13 +177,13 @@ static inline struct math_words math_philox(struct math_words counter, uint32_t 
 }
 
 // Gumbel noise of one random word: -ln(-ln u), u in [2^-24, 1 - 2^-24] exactly representable.
-static inline float math_gumbel(uint32_t word) {
+ON_DEVICE float math_gumbel(uint32_t word) {
     float u = ((float)(word >> 9) + 0.5f) * 0x1p-23f;
     return -math_log_normal(-math_log_normal(u));
 }
 
 // The noise of one id (D5).
-static inline float math_gumbel_of(uint64_t seed, uint32_t id, uint32_t position, uint32_t sample) {
+ON_DEVICE float math_gumbel_of(uint64_t seed, uint32_t id, uint32_t position, uint32_t sample) {
     struct math_words counter = {{id, position, sample, 0}};
     return math_gumbel(math_philox(counter, (uint32_t)seed, (uint32_t)(seed >> 32)).w[0]);
 }

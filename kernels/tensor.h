@@ -6,9 +6,16 @@
 #include <stdint.h>
 #include <string.h>
 
+// Functions of headers that CUDA's kernels call too.
+#ifdef __CUDACC__
+#define ON_DEVICE static inline __host__ __device__
+#else
+#define ON_DEVICE static inline
+#endif
+
 enum dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16, N_DTYPES };
 
-static inline size_t dtype_bytes(enum dtype t) {
+ON_DEVICE size_t dtype_bytes(enum dtype t) {
     return t == DTYPE_F32 ? 4 : 2;
 }
 
@@ -34,21 +41,21 @@ static inline int64_t tensor_n(const struct tensor *t) {
 
 // Scalar conversions, exact where the target holds the value and to nearest even otherwise.
 // A NaN stays a NaN.
-static inline float dtype_bf16_to_f32(uint16_t bits) {
+ON_DEVICE float dtype_bf16_to_f32(uint16_t bits) {
     uint32_t u = (uint32_t)bits << 16;
     float f;
     memcpy(&f, &u, 4);
     return f;
 }
 
-static inline uint16_t dtype_f32_to_bf16(float f) {
+ON_DEVICE uint16_t dtype_f32_to_bf16(float f) {
     uint32_t u;
     memcpy(&u, &f, 4);
     if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40);
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }
 
-static inline float dtype_f16_to_f32(uint16_t h) {
+ON_DEVICE float dtype_f16_to_f32(uint16_t h) {
     uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exponent = h >> 10 & 31, m = h & 0x3ffu, u;
     if (exponent == 31) {
         u = sign | 0x7f800000u | m << 13;
@@ -63,7 +70,7 @@ static inline float dtype_f16_to_f32(uint16_t h) {
     return f;
 }
 
-static inline uint16_t dtype_f32_to_f16(float f) {
+ON_DEVICE uint16_t dtype_f32_to_f16(float f) {
     uint32_t u;
     memcpy(&u, &f, 4);
     uint32_t sign = u >> 16 & 0x8000u, a = u & 0x7fffffffu;
@@ -80,7 +87,7 @@ static inline uint16_t dtype_f32_to_f16(float f) {
     return (uint16_t)(sign | (v - 0x3f000000u));
 }
 
-static inline float dtype_get(enum dtype t, const void *data, int64_t i) {
+ON_DEVICE float dtype_get(enum dtype t, const void *data, int64_t i) {
     if (t == DTYPE_F32) {
         float f;
         memcpy(&f, (const char *)data + 4 * i, 4);
@@ -91,7 +98,7 @@ static inline float dtype_get(enum dtype t, const void *data, int64_t i) {
     return t == DTYPE_BF16 ? dtype_bf16_to_f32(h) : dtype_f16_to_f32(h);
 }
 
-static inline void dtype_put(enum dtype t, void *data, int64_t i, float value) {
+ON_DEVICE void dtype_put(enum dtype t, void *data, int64_t i, float value) {
     if (t == DTYPE_F32) {
         memcpy((char *)data + 4 * i, &value, 4);
         return;
