@@ -1,0 +1,26 @@
+// act = silu(w1 n) * (w3 n) of the dense feed-forward; matmul.cu's residual product is its w2.
+#include "kernels/cuda/swiglu.cuh"
+
+template <int ROWS, int BT> struct gate_op : gate {
+    static const int rows = ROWS;
+    static const bool is_early = true;
+
+    __device__ __forceinline__ int n_tiles() const {
+        return n_dense_tiles<ROWS, BT>(w, step->n_tokens);
+    }
+    __device__ __forceinline__ product_tile tile(int i) const {
+        return dense_tile<ROWS, BT>(w, step->n_tokens, i);
+    }
+    __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
+        return (const bf16 *)n + (int64_t)(t.token + i) * n_stride;
+    }
+    template <class Sync>
+    __device__ __forceinline__ void finish(const product_tile &t, int first, int n_tokens,
+                                           const float *sums, int thread, int n_threads,
+                                           Sync) const {
+        swiglu_store<ROWS>(sums, n_tokens, (bf16 *)act + (int64_t)(t.token + first) * act_stride,
+                           act_stride, t.row, thread, n_threads);
+    }
+};
+
+PRODUCT_LAUNCH(gate_launch, gate_op, gate)

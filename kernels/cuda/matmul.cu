@@ -1,0 +1,38 @@
+// The products that end a block: out_proj of convolutions and of attention, w2 of the dense
+// feed-forward. h += W x (+ bias), float32; each element of h belongs to one block.
+#include "kernels/cuda/matmul.cuh"
+
+template <int ROWS, int BT> struct residual_op : residual {
+    static const int rows = ROWS;
+    static const bool is_early = true;
+
+    __device__ __forceinline__ int n_tiles() const {
+        return n_dense_tiles<ROWS, BT>(w, step->n_tokens);
+    }
+    __device__ __forceinline__ product_tile tile(int i) const {
+        return dense_tile<ROWS, BT>(w, step->n_tokens, i);
+    }
+    __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
+        return (const bf16 *)x + (int64_t)(t.token + i) * x_stride;
+    }
+    template <class Sync>
+    __device__ __forceinline__ void finish(const product_tile &t, int first, int n,
+                                           const float *sums, int thread, int n_threads,
+                                           Sync) const {
+        for (int i = thread; i < n * (ROWS / 4); i += n_threads) {
+            int token = i / (ROWS / 4), r = i % (ROWS / 4) * 4;
+            if (t.row + r >= h_stride) continue;
+            float4 v = *(const float4 *)(sums + token * sums_stride<ROWS> + r);
+            float4 *to = (float4 *)(h + (int64_t)(t.token + first + token) * h_stride + t.row + r);
+            float4 old = *to;
+            if (bias) {
+                // Behind the last output lie zeros.
+                float4 b = *(const float4 *)(bias + t.row + r);
+                v = make_float4(v.x + b.x, v.y + b.y, v.z + b.z, v.w + b.w);
+            }
+            *to = make_float4(old.x + v.x, old.y + v.y, old.z + v.z, old.w + v.w);
+        }
+    }
+};
+
+PRODUCT_LAUNCH(residual_launch, residual_op, residual)

@@ -1,0 +1,176 @@
+// Products by wgmma, on sm_90a: the rows of the weights are the 64 rows of A, tokens are N. A
+// producer warpgroup fills a ring of stages: the weights by the bulk copy engine (their tiles lie
+// as the swizzling of wgmma wants them), the activations by cp.async, gathered row by row. A
+// warpgroup for each 64 rows multiplies. mbarriers say what is full and what is free.
+//
+// Bytes in flight: tiles of 64 rows take 104 KB a block, two blocks a SM, 7 stages of 8 KB of
+// weights under way in each: 112 KB a SM. Tiles of 128 rows and 256 tokens have 128 sums a thread.
+#ifndef KERNELS_CUDA_MATMUL_WGMMA_CUH
+#define KERNELS_CUDA_MATMUL_WGMMA_CUH
+
+enum { WGMMA_ROWS = 64, WARPGROUP = 128, WGMMA_LAG = 2 };
+
+template <int ROWS> constexpr int wgmma_threads = WARPGROUP *(1 + ROWS / WGMMA_ROWS);
+
+template <int ROWS, int BT> struct wgmma_memory {
+    static constexpr int w_bytes = ROWS * X_ROW_BYTES, x_bytes = BT * X_ROW_BYTES;
+    static constexpr int stage_bytes = w_bytes + x_bytes;
+    static constexpr int sums_bytes = slice_tokens<ROWS, BT> * sums_stride<ROWS> * 4;
+    static constexpr int limit = ROWS == 64 && BT <= 32 ? 110 * 1024 : 225 * 1024;
+    static constexpr int fit = (limit - sums_bytes) / stage_bytes;
+    static constexpr int n_stages = fit > 8 ? 8 : fit;
+    static_assert(n_stages > WGMMA_LAG, "");
+    char *stages;
+    float *sums;           // (slice, sums_stride)
+    uint64_t *full, *free; // (n_stages)
+    template <class Memory> __host__ __device__ explicit wgmma_memory(Memory &memory) {
+        memory.take(&stages, n_stages * stage_bytes, 1024);
+        memory.take(&sums, sums_bytes / 4, 16);
+        memory.take(&full, n_stages);
+        memory.take(&free, n_stages);
+    }
+};
+
+#if HAS_WGMMA
+__device__ __forceinline__ void wait_barrier(uint64_t *barrier, int parity) {
+    while (!mbarrier_try_wait(barrier, parity)) {
+    }
+}
+
+// The weights of a stage, by one thread.
+template <int ROWS, bool IS_ONCE>
+__device__ __forceinline__ void wgmma_load_w(char *stage, const product_tile &tile, int k_tile,
+                                             int n_k_tiles, uint64_t *full, uint64_t policy) {
+    mbarrier_arrive_expect(full, ROWS * X_ROW_BYTES);
+    const char *from = tile.w + (int64_t)k_tile * TILE_BYTES;
+    for (int i = 0; i < ROWS / TILE_ROWS; i++, stage += TILE_BYTES) {
+        const char *at = from + (int64_t)i * n_k_tiles * TILE_BYTES;
+        if (IS_ONCE)
+            bulk_load_hint(stage, at, TILE_BYTES, full, policy);
+        else
+            bulk_load(stage, at, TILE_BYTES, full);
+    }
+}
+
+template <class Op, int BT>
+__device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<Op::rows, BT> &at,
+                                              int thread) {
+    typedef wgmma_memory<Op::rows, BT> memory_of;
+    constexpr int STAGES = memory_of::n_stages;
+    const int n_k_tiles = op.w.n_tile_columns;
+    const uint64_t policy = l2_evict_first();
+    product_cursor<Op> load(op, n_k_tiles);
+    if (Op::is_early) {
+        product_cursor<Op> ahead = load;
+        for (int s = 0; s < STAGES && !ahead.is_done() && thread == 0; s++, ahead.next(op))
+            wgmma_load_w<Op::rows, is_read_once<BT>>(at.stages + s * memory_of::stage_bytes,
+                                                     ahead.tile, ahead.k_tile, n_k_tiles,
+                                                     &at.full[s], policy);
+        wait_for_prior_grid();
+    }
+    // Of the activations, copies by threads: they have landed when this thread says so, LAG stages
+    // later, and are fenced for wgmma, which reads by the async proxy.
+    auto landed = [&](int i) {
+        fence_proxy_async_shared();
+        __syncwarp();
+        if (thread % N_LANES == 0) mbarrier_arrive(&at.full[i % STAGES]);
+    };
+    x_loader<Op, BT> x;
+    if (!load.is_done()) x.begin(op, load.tile, thread);
+    int n = 0;
+    for (; !load.is_done(); n++) {
+        int stage = n % STAGES;
+        char *to = at.stages + stage * memory_of::stage_bytes;
+        wait_barrier(&at.free[stage], ~(n / STAGES) & 1);
+        if (thread == 0 && (!Op::is_early || n >= STAGES))
+            wgmma_load_w<Op::rows, is_read_once<BT>>(to, load.tile, load.k_tile, n_k_tiles,
+                                                     &at.full[stage], policy);
+        x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
+        cp_async_commit();
+        if (n >= WGMMA_LAG) {
+            cp_async_wait<WGMMA_LAG>();
+            landed(n - WGMMA_LAG);
+        }
+        if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
+    }
+    cp_async_wait<0>();
+    for (int i = max(0, n - WGMMA_LAG); i < n; i++) landed(i);
+}
+
+template <class Op, int BT>
+__device__ __forceinline__ void wgmma_consume(const Op &op, const wgmma_memory<Op::rows, BT> &at,
+                                              int thread) {
+    typedef wgmma_memory<Op::rows, BT> memory_of;
+    constexpr int STAGES = memory_of::n_stages, SLICE = slice_tokens<Op::rows, BT>;
+    constexpr int N_THREADS = Op::rows / WGMMA_ROWS * WARPGROUP, STRIDE = sums_stride<Op::rows>;
+    const int n_k_tiles = op.w.n_tile_columns, lane = thread % N_LANES;
+    const int group = thread / WARPGROUP, n_tiles = op.n_tiles();
+    auto sync = [] { barrier_sync(1, N_THREADS); };
+    int n = 0;
+    for (int index = blockIdx.x; index < n_tiles; index += gridDim.x) {
+        float d[BT / 2];
+        for (int k = 0; k < n_k_tiles; k++, n++) {
+            int stage = n % STAGES;
+            const char *w = at.stages + stage * memory_of::stage_bytes, *x = w + memory_of::w_bytes;
+            w += group * WGMMA_ROWS * X_ROW_BYTES;
+            wait_barrier(&at.full[stage], n / STAGES & 1);
+            wgmma_fence();
+            for (int i = 0; i < K_STEP / 16; i++)
+                wgmma_bf16<BT>(d, wgmma_descriptor(w + i * 32, 16, 1024, WGMMA_128),
+                               wgmma_descriptor(x + i * 32, 16, 1024, WGMMA_128), k + i > 0);
+            wgmma_commit();
+            // The products of the stage before are done.
+            wgmma_wait<1>();
+            if (k > 0 && lane == 0) mbarrier_arrive(&at.free[(n - 1) % STAGES]);
+        }
+        wgmma_wait<0>();
+        if (lane == 0) mbarrier_arrive(&at.free[(n - 1) % STAGES]);
+        const product_tile tile = op.tile(index);
+        float *to = at.sums + lane % 4 * 2 * STRIDE + group * WGMMA_ROWS +
+                    thread % WARPGROUP / N_LANES * 16 + lane / 4;
+        for (int first = 0; first < tile.n; first += SLICE) {
+#pragma unroll
+            for (int j = 0; j < BT / 8; j++) {
+                if (j * 8 / SLICE != first / SLICE) continue;
+                float *token = to + j * 8 % SLICE * STRIDE;
+                token[0] = d[4 * j];
+                token[STRIDE] = d[4 * j + 1];
+                token[8] = d[4 * j + 2];
+                token[STRIDE + 8] = d[4 * j + 3];
+            }
+            sync();
+            op.finish(tile, first, min(SLICE, tile.n - first), at.sums, thread, N_THREADS, sync);
+            sync();
+        }
+    }
+}
+#endif
+
+template <class Op, int BT>
+__global__ void __launch_bounds__(wgmma_threads<Op::rows>, Op::rows == 64 && BT <= 32 ? 2 : 1)
+    product_wgmma(const Op op) {
+#if HAS_WGMMA
+    typedef wgmma_memory<Op::rows, BT> memory_of;
+    DYNAMIC_SHARED(memory);
+    memory_of at(memory);
+    if (threadIdx.x == 0) {
+        for (int s = 0; s < memory_of::n_stages; s++) {
+            // The expectation of the weights, and the 4 warps that copy activations.
+            mbarrier_init(&at.full[s], 1 + WARPGROUP / N_LANES);
+            mbarrier_init(&at.free[s], Op::rows / WGMMA_ROWS * (WARPGROUP / N_LANES));
+        }
+        fence_mbarrier_init();
+    }
+    __syncthreads();
+    launch_dependents();
+    if (threadIdx.x < WARPGROUP) {
+        if (!Op::is_early) wait_for_prior_grid();
+        wgmma_produce<Op, BT>(op, at, threadIdx.x);
+    } else {
+        wait_for_prior_grid();
+        wgmma_consume<Op, BT>(op, at, threadIdx.x - WARPGROUP);
+    }
+#endif
+}
+
+#endif

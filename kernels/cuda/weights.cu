@@ -1,0 +1,89 @@
+// Weights between the checkpoint's order and the order in which they are resident.
+#include "kernels/cuda/device.cuh"
+
+enum { MOVE_THREADS = 256 };
+
+static __device__ __forceinline__ void *place_of(const struct weight_move &a, int64_t i) {
+    int row = (int)(i / a.map.columns), column = (int)(i % a.map.columns);
+    if (a.kind == PLACE_VECTOR) return (float *)a.data + (int64_t)column * a.stride + row;
+    if (a.kind == PLACE_ROWS)
+        return (char *)a.data +
+               ((int64_t)row * a.stride + column) * (a.dtype == DTYPE_BF16 ? 2 : 4);
+    return (char *)a.data + tile_offset(tile_map_row(&a.map, row), tile_map_column(&a.map, column),
+                                        a.n_tile_columns);
+}
+
+// Vectors are float32 whatever their type; matrices of bf16 and rows of either stay as they are.
+static __device__ __forceinline__ void write_one(const struct weight_move &a, int64_t k) {
+    void *to = place_of(a, a.first + k);
+    if (a.kind == PLACE_VECTOR)
+        *(float *)to = dtype_get(a.dtype, a.plain, k);
+    else if (a.dtype == DTYPE_BF16)
+        *(uint16_t *)to = ((const uint16_t *)a.plain)[k];
+    else
+        *(uint32_t *)to = ((const uint32_t *)a.plain)[k];
+}
+static __device__ __forceinline__ void read_one(const struct weight_move &a, int64_t k) {
+    const void *from = place_of(a, a.first + k);
+    if (a.kind == PLACE_VECTOR)
+        dtype_put(a.dtype, a.plain, k, *(const float *)from);
+    else if (a.dtype == DTYPE_BF16)
+        ((uint16_t *)a.plain)[k] = *(const uint16_t *)from;
+    else
+        ((uint32_t *)a.plain)[k] = *(const uint32_t *)from;
+}
+
+// 8 elements a time: where a matrix's rows are whole chunks, they are one chunk of a tile.
+__global__ void __launch_bounds__(MOVE_THREADS) write_weights(const struct weight_move a) {
+    bool is_chunked = a.kind == PLACE_TILES && a.map.columns % 8 == 0 && a.first % 8 == 0 &&
+                      a.map.column_head % 8 == 0;
+    int64_t stride = (int64_t)gridDim.x * MOVE_THREADS * 8;
+    for (int64_t k = ((int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x) * 8; k < a.n; k += stride) {
+        if (is_chunked && k + 8 <= a.n)
+            *(uint4 *)place_of(a, a.first + k) = *(const uint4 *)((const uint16_t *)a.plain + k);
+        else
+            for (int64_t i = k; i < k + 8 && i < a.n; i++) write_one(a, i);
+    }
+}
+
+__global__ void __launch_bounds__(MOVE_THREADS) read_weights(const struct weight_move a) {
+    int64_t stride = (int64_t)gridDim.x * MOVE_THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x; k < a.n; k += stride)
+        read_one(a, k);
+}
+
+__global__ void __launch_bounds__(MOVE_THREADS)
+    digest_weights(const void *plain, int is_wide, uint64_t name_hash, int64_t first, int64_t n,
+                   unsigned long long *sum) {
+    unsigned long long mine = 0;
+    int64_t stride = (int64_t)gridDim.x * MOVE_THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x; k < n; k += stride) {
+        uint32_t bits = is_wide ? ((const uint32_t *)plain)[k] : ((const uint16_t *)plain)[k];
+        mine += digest_mix(name_hash, (uint64_t)(first + k), bits);
+    }
+    for (int by = N_LANES / 2; by > 0; by /= 2) mine += __shfl_xor_sync(ALL_LANES, mine, by);
+    if (threadIdx.x % N_LANES == 0) atomicAdd(sum, mine); // of integers: in any order
+}
+
+static struct launch move_launch(const struct queue *q, int64_t n_threads) {
+    int64_t n = (n_threads + MOVE_THREADS - 1) / MOVE_THREADS, most = 8 * q->n_sms;
+    struct launch how;
+    how.grid = dim3((unsigned)(n < 1 ? 1 : n < most ? n : most));
+    how.block = dim3(MOVE_THREADS);
+    how.stream = (cudaStream_t)q->stream;
+    return how;
+}
+
+int weight_write_launch(const struct queue *q, const struct weight_move *a) {
+    return launch_kernel(move_launch(q, (a->n + 7) / 8), write_weights, *a);
+}
+
+int weight_read_launch(const struct queue *q, const struct weight_move *a) {
+    return launch_kernel(move_launch(q, a->n), read_weights, *a);
+}
+
+int digest_launch(const struct queue *q, const void *plain, enum dtype dtype, uint64_t name_hash,
+                  int64_t first, int64_t n, uint64_t *sum) {
+    return launch_kernel(move_launch(q, n), digest_weights, plain, dtype_bytes(dtype) == 4,
+                         name_hash, first, n, (unsigned long long *)sum);
+}
