@@ -19,11 +19,7 @@
 #include "kernels/cuda/timing.h"
 #include "kernels/cuda/weights.h"
 
-// What a step's launches are made for: bounds of what its description holds.
-struct step_bounds {
-    int tokens, rows;                                // powers of 2; rows may be 0
-    int token_tile, conv_tile, expert_tile, row_tile;
-};
+enum { BACKEND_COPIES = 4096 }; // moves of state that are listed at a time
 
 struct cuda {
     struct backend base;
@@ -43,7 +39,7 @@ struct cuda {
     int n_loaders;
     struct staging staging;
 
-    struct state_copy *copies; // (COPIES) pinned; n_copies are in use until the stream was waited for
+    struct state_copy *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for
     int n_copies;
     uint32_t *touched; // (all pages and slots) the batch that wrote it or read it, see state.c
     uint32_t batch;
