@@ -29,7 +29,8 @@ struct cuda {
     struct scratch scratch;
     struct queue queue;
     cudaStream_t stream;
-    int device;
+    int device, max_token_tile;
+    float attention_scale; // 1 / sqrt(head_dim)
     char numerics[128];
 
     char *weight_memory, *pages, *slots, *scratch_memory; // of the device
@@ -41,6 +42,7 @@ struct cuda {
 
     struct state_copy *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for
     int n_copies;
+    int *order, *first_cell; // (max_segments) of step.c
     uint32_t *touched; // (all pages and slots) the batch that wrote it or read it, see state.c
     uint32_t batch;
 
@@ -70,6 +72,9 @@ int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, voi
                      struct error *err);
 
 void cuda_move(struct backend *b, const struct state_move *moves, size_t n);
+
+// Memory for so many bytes of a description, at least.
+void backend_room_for_step(struct cuda *c, size_t bytes);
 
 // Builds the description of a step and its bounds.
 void step_describe(struct cuda *c, const struct step *step);

@@ -99,7 +99,7 @@ static int load_pieces(struct load *l, const struct queue *q, int number, cudaEv
     const struct staging *s = &l->c->staging;
     for (int i = 0; next_piece(l, p); i++) {
         size_t at = (size_t)(2 * number + i % 2) * LOAD_BYTES;
-        int status = i < 2 ? cudaSuccess : cudaEventSynchronize(done[i % 2]);
+        int status = i < 2 ? 0 : (int)cudaEventSynchronize(done[i % 2]);
         if (!status && read_piece(l, p, s->host + at, err)) return -1;
         if (!status) status = put_piece(l, q, p, s->host + at, s->device + at);
         if (!status) status = cudaEventRecord(done[i % 2], (cudaStream_t)q->stream);
