@@ -4,7 +4,7 @@
 # make cuda           stampede_cuda.so, by nvcc, for the architectures CUDA_ARCHS
 # make cuda-emulated  stampede_cudasim.so: the same sources on the emulator
 CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/tensor.c \
-    $(addprefix protocol/base/,error.c memory.c machine.c utf8.c)
+    $(addprefix protocol/base/,error.c memory.c machine.c utf8.c buffer.c locale.c)
 CUDA_CU  := $(sort $(wildcard kernels/cuda/*.cu))
 CUDA_OBJ := $(CUDA_C:%.c=$(B)/cuda/host/%.o)
 CUDA_DEVICE_OBJ := $(CUDA_CU:%.cu=$(B)/cuda/device/%.o)
@@ -26,12 +26,12 @@ $(B)/cuda/device/%.o: %.cu
 
 # cudart is linked in: the object needs the driver, libc and nothing else.
 $(B)/stampede_cuda.so: $(CUDA_OBJ) $(CUDA_DEVICE_OBJ) kernels/cuda/backend.map
-	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-Bsymbolic \
+	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-z,defs -Wl,-Bsymbolic \
 	    -Wl,--version-script=kernels/cuda/backend.map -static-libstdc++ -static-libgcc \
 	    $(filter %.o,$^) $(addprefix -L,$(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib)) \
 	    -lcudart_static -lpthread -ldl -lrt -o $@
 $(B)/stampede_cudasim.so: $(CUDA_OBJ) $(CUDASIM_DEVICE_OBJ) $(CUDASIM_OBJ_normal)
-	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-Bsymbolic $^ $(CUDASIM_LIBS) -o $@
+	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-z,defs -Wl,-Bsymbolic $^ $(CUDASIM_LIBS) -o $@
 
 # Tests look in the folder lib beside their own.
 $(B)/tests/lib/%.so: $(B)/%.so
