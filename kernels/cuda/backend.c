@@ -112,7 +112,7 @@ static void fill_constants(struct cuda *c, const uint8_t *id_exists) {
 
 // ------------------------------------------------------------------ the device
 
-// Words of backend_options.isa, joined by commas.
+// Words of backend_options.path, joined by commas.
 struct path {
     bool mma, wgmma, launches, serial, timed;
 };
@@ -168,7 +168,7 @@ static int open_queue(struct cuda *c, const struct path *p, struct error *err) {
                          major, minor);
     c->queue = (struct queue){
         .stream = c->stream,
-        .family = has_wgmma && p->wgmma ? FAMILY_WGMMA : FAMILY_MMA,
+        .family = has_wgmma && !p->mma ? FAMILY_WGMMA : FAMILY_MMA,
         .n_sms = attribute(c, cudaDevAttrMultiProcessorCount),
         .max_shared_bytes = attribute(c, cudaDevAttrMaxSharedMemoryPerBlockOptin),
         .is_programmatic = major >= 9 && !p->serial && !p->timed,
@@ -205,7 +205,7 @@ static int check_room(const struct backend_options *o, const struct backend_plan
 
 static int cuda_plan(const struct backend_options *o, struct backend_plan *out, struct error *err) {
     struct path path;
-    if (plan_check(o, err) || parse_path(o->isa, &path, err) || errors_device(err, o->device))
+    if (plan_check(o, err) || parse_path(o->path, &path, err) || errors_device(err, o->device))
         return -1;
     plan_bytes(o, out);
     return check_room(o, out, err);
@@ -242,7 +242,7 @@ static void cuda_close(struct backend **b) {
 static int cuda_open(const struct backend_options *o, struct backend **out, struct error *err) {
     struct path path;
     *out = NULL;
-    if (plan_check(o, err) || parse_path(o->isa, &path, err) || errors_device(err, o->device))
+    if (plan_check(o, err) || parse_path(o->path, &path, err) || errors_device(err, o->device))
         return -1;
     struct cuda *c = memory_new(1, sizeof *c);
     struct backend *b = &c->base;

@@ -74,7 +74,7 @@ struct model_shape harness_shape(int index) {
 }
 
 static bool is_cpu(void) {
-    return strcmp(harness_device(), "cpu") == 0;
+    return strncmp(harness_device(), "cpu", 3) == 0;
 }
 
 static bool is_vector(const struct weight *w) {
@@ -109,11 +109,13 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .max_outputs = 4 * HARNESS_MAX_TOKENS,
         .id_exists = o->id_exists,
         .n_threads = o->n_threads,
-        .isa = o->path,
+        .path = o->path,
     };
     struct error err = {0};
     const struct weight_source source = {h, read_values};
-    const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &err);
+    const char *path;
+    const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &path, &err);
+    if (path) options.path = path;
     if (!ops || ops->open(&options, &h->backend, &err) ||
         ops->load(h->backend, &source, h->digests, &err)) {
         fprintf(stderr, "%s\n", err.text);
