@@ -316,7 +316,9 @@ __device__ __forceinline__ struct drawn draw_row(const struct row_logits &row,
 
 __device__ __forceinline__ struct row_logits
 logits_of(const struct head &h, const struct step_want &want, const draw_memory &at) {
-    struct row_logits row = {&h, want};
+    struct row_logits row = {};
+    row.head = &h;
+    row.want = want;
     row.logits = h.logits + step_rows(h.step)[want.row].stored * h.logits_stride;
     if (want.seen >= 0) row.seen = step_seen(h.step) + (int64_t)want.seen * ((h.vocab + 31) / 32);
     row.biased = at.biased;

@@ -47,6 +47,10 @@ CUDASIM_ONE := $(filter-out $(if $(call has_header,cublasLt.h),,%/cublaslt) \
     $(if $(call has_header,nccl.h),,%/nccl),$(CUDASIM_ONE))
 CUDASIM_SAMPLES  := $(sort $(wildcard tests/cudasim/samples/*.cu))
 CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu))
+# kernel_check: all kernels, their checks, and the float64 twins in C.
+CUDASIM_KERNELS := $(sort $(wildcard kernels/cuda/*.cu tests/cudasim/kernels/*.cu))
+CUDASIM_TWINS   := $(patsubst %.c,$(B)/obj/%.o,tests/reference.c protocol/base/memory.c \
+    kernels/digest.c)
 
 .PHONY: cudasim cuda-check cuda-table
 define CUDASIM_VARIANT
@@ -60,7 +64,8 @@ $$(CUDASIM)/$1/%.cu.o: %.cu
 	    $$(CUDASIM_CU_FLAGS_$1) -x c++ -c $$< -o $$@
 CUDASIM_OBJ_$1 := $$(CUDASIM_SRC:%.cpp=$$(CUDASIM)/$1/%.o)
 CUDASIM_SAMPLES_$1 := $$(CUDASIM_SAMPLES:%.cu=$$(CUDASIM)/$1/%.cu.o)
-CUDASIM_BIN_$1 := $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE) wrappers/wrappers)
+CUDASIM_BIN_$1 := $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE) wrappers/wrappers \
+    kernels/kernel_check)
 $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE)): $$(CUDASIM)/$1/%: \
     $$(CUDASIM)/$1/tests/cudasim/%.cu.o $$(CUDASIM_SAMPLES_$1) $$(CUDASIM_OBJ_$1)
 	@mkdir -p $$(@D)
@@ -70,6 +75,12 @@ $$(CUDASIM)/$1/wrappers/wrappers: $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.o
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
 	    $$(CUDASIM_LIBS) -o $$@
+$$(CUDASIM)/$1/kernels/kernel_check: $$(CUDASIM_KERNELS:%.cu=$$(CUDASIM)/$1/%.cu.o) \
+    $$(CUDASIM_OBJ_$1) $$(CUDASIM_TWINS)
+	@mkdir -p $$(@D)
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
+	    $$(CUDASIM_LIBS) -o $$@
+-include $$(CUDASIM_KERNELS:%.cu=$$(CUDASIM)/$1/%.cu.d)
 -include $$(CUDASIM_OBJ_$1:.o=.d) $$(CUDASIM_SAMPLES_$1:.o=.d) \
     $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.d) \
     $$(CUDASIM_ONE:%=$$(CUDASIM)/$1/tests/cudasim/%.cu.d)

@@ -1,0 +1,212 @@
+// head and draw: scores, plain draws, and draws that look at stored logits.
+#include <algorithm>
+
+#include "tests/cudasim/kernels/check.h"
+
+static const std::vector<int> TILES = {8, 16, 32, 64, 128};
+
+// What is asked of a row.
+struct ask {
+    bool is_draw;
+    int32_t target;
+    float temperature, top_p, min_p, penalty;
+    int top_k;
+    bool with_bias;
+    uint32_t position;
+};
+
+struct head_case {
+    int n_rows, vocab, hidden;
+    bf16_rows w, x;
+    std::vector<uint8_t> exists;
+    std::vector<int32_t> seen, bias_ids;
+    std::vector<float> biases;
+    std::vector<uint32_t> seen_bits;
+    std::vector<std::vector<double>> logits;
+    struct draw_args a = {};
+
+    head_case(checker &c, int n_rows, int vocab, int hidden)
+        : n_rows(n_rows), vocab(vocab), hidden(hidden), w(vocab, hidden, hidden),
+          x(n_rows, hidden, pad_to(hidden, 64)), exists(vocab, 1) {
+        w.fill(c, 3 / sqrt(hidden));
+        x.fill(c, 1);
+        std::vector<uint32_t> missing(pad_to(vocab, 128) / 32);
+        for (int i = 0; i < vocab; i++)
+            if (i % 17 == 3 || i >= vocab - 2) {
+                missing[i / 32] |= 1u << i % 32;
+                exists[i] = 0;
+            }
+        seen_bits.resize((vocab + 31) / 32);
+        for (int i = 0; i < 20; i++) {
+            int id = i * (vocab / 20);
+            seen.push_back(id);
+            seen_bits[id / 32] |= 1u << id % 32;
+        }
+        for (int i = 0; i < 7; i++) {
+            bias_ids.push_back(i * (vocab / 7) + 1);
+            biases.push_back(2 * c.normal());
+        }
+        for (int t = 0; t < n_rows; t++) {
+            logits.push_back(std::vector<double>(vocab));
+            for (int i = 0; i < vocab; i++) logits[t][i] = dot(w.row(i), x.row(t), hidden).value;
+        }
+        a.head.w = put_matrix(c, w);
+        a.head.n_stride = x.stride, a.head.vocab = vocab;
+        a.head.missing = c.put(missing);
+        a.head.logits_stride = pad_to(vocab, 128);
+    }
+    ask ask_of(int t) const {
+        ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0, false,
+                 (uint32_t)(100 + t)};
+        if (t % 11 == 4) q.temperature = 0;
+        if (t % 7 == 1) q.top_k = 5;
+        if (t % 7 == 2) q.top_p = 0.6f;
+        if (t % 7 == 3) q.min_p = 0.1f;
+        if (t % 7 == 4) q.penalty = 1.3f, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
+        return q;
+    }
+    static bool needs_logits(const ask &q) {
+        return q.is_draw && (q.top_k || q.top_p < 1 || q.min_p > 0 || q.penalty != 1 || q.with_bias);
+    }
+    struct draw draw_of(const ask &q) const {
+        struct draw d = {};
+        d.temperature = q.temperature, d.top_p = q.top_p, d.min_p = q.min_p;
+        d.repetition_penalty = q.penalty, d.top_k = q.top_k;
+        d.seed = 0x123456789abcdefull, d.position = q.position, d.sample = 3;
+        if (q.penalty != 1) d.seen = seen.data(), d.n_seen = (int)seen.size();
+        if (q.with_bias) {
+            d.bias_ids = bias_ids.data();
+            d.bias = biases.data(), d.n_bias = (int)biases.size();
+        }
+        return d;
+    }
+    step_want want_of(const ask &q, int row) const {
+        step_want w = {};
+        w.row = row, w.target = q.target, w.is_draw = q.is_draw, w.needs_logits = needs_logits(q);
+        w.temperature = q.temperature, w.top_p = q.top_p, w.min_p = q.min_p, w.penalty = q.penalty;
+        w.top_k = q.top_k, w.position = q.position, w.sample = 3;
+        w.seed_low = 0x89abcdefu, w.seed_high = 0x01234567u;
+        w.seen = q.penalty != 1 ? 0 : -1;
+        w.n_bias = q.with_bias ? (int)biases.size() : 0;
+        return w;
+    }
+    // Of each row: its own want, and a score of another id.
+    struct result {
+        std::vector<int32_t> ids;
+        std::vector<float> lp_full, lp_behav;
+        std::vector<uint8_t> bad;
+    };
+    result run(checker &c, const std::vector<int> &tokens, int tile) {
+        int n = (int)tokens.size(), n_wants = 2 * n;
+        step_parts p(n);
+        p.seen = seen_bits, p.bias_ids = bias_ids, p.biases = biases;
+        for (int i = 0; i < n; i++) {
+            ask q = ask_of(tokens[i]), score = q;
+            score.is_draw = false, score.target = (q.target + 5) % vocab;
+            bool stored = needs_logits(q);
+            p.rows.push_back({i, 2 * i, 2, stored ? p.n_stored++ : -1});
+            p.wants.push_back(want_of(q, i));
+            p.wants.push_back(want_of(score, i));
+        }
+        a.head.step = put_step(c, p);
+        a.head.n = c.put(x.pick(tokens).v);
+        a.head.sums = c.room<head_sums>((size_t)n_wants * (a.head.w.n_rows / HEAD_TILE));
+        a.head.targets = c.room<float>(n_wants);
+        a.head.logits = c.room<float>((size_t)(p.n_stored + 1) * a.head.logits_stride);
+        a.ids = c.room<int32_t>(13 * (n_wants + 1) / 4 + 1);
+        c.done(head_launch(&c.queue, &a.head, tile), "head");
+        c.done(draw_launch(&c.queue, &a, n_wants), "draw");
+        result r;
+        r.ids = c.get(a.ids, n_wants);
+        r.lp_full = c.get((float *)a.ids + n_wants, n_wants);
+        r.lp_behav = c.get((float *)a.ids + 2 * n_wants, n_wants);
+        r.bad = c.get((uint8_t *)a.ids + 12 * n_wants, n_wants);
+        return r;
+    }
+    double log_softmax(int t, int id, double temperature) const {
+        std::vector<double> v(vocab), out(vocab);
+        for (int i = 0; i < vocab; i++) v[i] = logits[t][i] / temperature;
+        reference_log_softmax(vocab, v.data(), out.data());
+        return out[id];
+    }
+    // Of the draw of row t.
+    void compare_draw(int t, const ask &q, int id, double lp_behav, closeness &worst,
+                      size_t *n_wrong) const {
+        struct draw d = draw_of(q);
+        std::vector<double> log_p(vocab);
+        double edge, best = -INFINITY;
+        int arg = 0;
+        if (q.temperature == 0) d.temperature = 1, d.top_p = 1, d.min_p = 0, d.top_k = 0;
+        reference_draw(vocab, logits[t].data(), &d, exists.data(), log_p.data(), &edge);
+        for (int i = 0; i < vocab; i++) {
+            double noise = q.temperature == 0
+                               ? 0
+                               : math_gumbel_of(d.seed, (uint32_t)i, d.position, d.sample);
+            if (log_p[i] + noise > best) best = log_p[i] + noise, arg = i;
+        }
+        if (edge < 1e-4) return;
+        double noise =
+            q.temperature == 0 ? 0 : math_gumbel_of(d.seed, (uint32_t)id, d.position, d.sample);
+        // Another id than the twin's may be drawn where both are as good.
+        if (id != arg && !(id >= 0 && id < vocab && log_p[id] + noise > best - 1e-3)) ++*n_wrong;
+        else worst.add(lp_behav, q.temperature == 0 ? 0 : log_p[id], 1e-4);
+    }
+    closeness compare(const result &r, size_t *n_wrong) const {
+        closeness worst;
+        for (int t = 0; t < n_rows; t++) {
+            ask q = ask_of(t);
+            double temperature = q.temperature == 0 ? 1 : q.temperature;
+            if (!q.is_draw) *n_wrong += r.ids[2 * t] != q.target;
+            *n_wrong += r.ids[2 * t + 1] != (q.target + 5) % vocab;
+            for (int i = 2 * t; i < 2 * t + 2; i++) {
+                *n_wrong += r.bad[i] != 0;
+                if (r.ids[i] < 0 || r.ids[i] >= vocab) ++*n_wrong;
+                else worst.add(r.lp_full[i], log_softmax(t, r.ids[i], temperature), 1e-4);
+            }
+            if (q.is_draw) compare_draw(t, q, r.ids[2 * t], r.lp_behav[2 * t], worst, n_wrong);
+        }
+        return worst;
+    }
+};
+
+static void check_bad(checker &c) {
+    head_case h(c, 3, 300, 64);
+    h.x.row(1)[5] = 0x7f80; // infinity
+    head_case::result r = h.run(c, all_tokens(3), 8);
+    size_t n_wrong = (r.bad[0] != 0) + (r.bad[2] != 1) + (r.bad[3] != 1) + (r.bad[4] != 0);
+    c.equal("draw", "a row that is not finite", n_wrong);
+    c.release();
+}
+
+static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms) {
+    head_case h(c, n_rows, vocab, hidden);
+    std::string shape = text("%d rows, %d x %d", n_rows, vocab, hidden);
+    int all_sms = c.queue.n_sms;
+    if (n_sms) c.queue.n_sms = n_sms;
+    for (int tile : TILES) {
+        size_t n_wrong = 0;
+        closeness close = h.compare(h.run(c, all_tokens(n_rows), tile), &n_wrong);
+        c.line("head, draw", shape + text(", tile %d", tile), close);
+        c.equal("head, draw", shape + text(", tile %d, ids", tile), n_wrong);
+    }
+    c.queue.n_sms = all_sms;
+    check_bits(c, "head, draw", shape, n_rows, 24, TILES,
+               [&](const std::vector<int> &tokens, int tile) {
+                   head_case::result r = h.run(c, tokens, tile);
+                   std::vector<char> out(r.ids.size() * 12);
+                   for (size_t i = 0; i < r.ids.size(); i++) {
+                       memcpy(&out[i * 12], &r.ids[i], 4);
+                       memcpy(&out[i * 12 + 4], &r.lp_full[i], 4);
+                       memcpy(&out[i * 12 + 8], &r.lp_behav[i], 4);
+                   }
+                   return out;
+               });
+    c.release();
+}
+
+void check_head(checker &c) {
+    check_bad(c);
+    check_shape(c, 2, 130, 64, 0);
+    check_shape(c, 40, 700, 90, 1);
+    if (c.is_large) check_shape(c, 140, 8192, 512, 0);
+}

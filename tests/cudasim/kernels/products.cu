@@ -1,0 +1,156 @@
+// residual and gate: dense products and their epilogues.
+#include "tests/cudasim/kernels/check.h"
+
+static const std::vector<int> TILES = {8, 16, 32, 64, 128};
+
+struct dense_case {
+    int n_tokens, n_out, n_in;
+    bool with_bias;
+};
+
+// ------------------------------------------------------------------ residual
+
+struct residual_case {
+    const dense_case &shape;
+    bf16_rows w, x;
+    std::vector<float> h, bias;
+    struct residual a = {};
+    int h_stride;
+
+    residual_case(checker &c, const dense_case &s)
+        : shape(s), w(s.n_out, s.n_in, s.n_in), x(s.n_tokens, s.n_in, pad_to(s.n_in, 64)) {
+        w.fill(c, 1 / sqrt(s.n_in));
+        x.fill(c, 1);
+        h_stride = pad_to(s.n_out, 64);
+        h.resize((size_t)s.n_tokens * h_stride);
+        for (int t = 0; t < s.n_tokens; t++)
+            for (int r = 0; r < s.n_out; r++) h[(size_t)t * h_stride + r] = c.normal();
+        bias.resize(pad_to(s.n_out, 128));
+        for (int r = 0; r < s.n_out; r++) bias[r] = c.normal();
+        a.w = put_matrix(c, w);
+        a.bias = s.with_bias ? c.put(bias) : nullptr;
+        a.x_stride = x.stride;
+        a.h_stride = h_stride;
+        a.n_out = s.n_out;
+    }
+    std::vector<float> run(checker &c, const std::vector<int> &tokens, int tile) {
+        std::vector<float> some;
+        for (int t : tokens)
+            some.insert(some.end(), h.begin() + (size_t)t * h_stride,
+                        h.begin() + (size_t)(t + 1) * h_stride);
+        a.step = put_step(c, step_parts((int)tokens.size()));
+        a.x = c.put(x.pick(tokens).v);
+        a.h = c.put(some);
+        c.done(residual_launch(&c.queue, &a, tile), "residual");
+        return c.get(a.h, some.size());
+    }
+    closeness compare(const std::vector<float> &have) const {
+        closeness worst;
+        for (int t = 0; t < shape.n_tokens; t++)
+            for (int r = 0; r < h_stride; r++) {
+                sum s = {0, 0};
+                if (r < shape.n_out) s = dot(w.row(r), x.row(t), shape.n_in);
+                size_t at = (size_t)t * h_stride + r;
+                double want = h[at] + s.value + (shape.with_bias ? bias[r] : 0);
+                double allow = sum_error(s.magnitude, shape.n_in) + (fabs(want) + 4) * 0x1p-22;
+                worst.add(have[at], want, allow);
+            }
+        return worst;
+    }
+};
+
+static void check_residual(checker &c, const dense_case &s, int n_sms) {
+    residual_case r(c, s);
+    std::string shape = text("%d tokens, %d x %d%s", s.n_tokens, s.n_out, s.n_in,
+                             s.with_bias ? ", bias" : "");
+    int all_sms = c.queue.n_sms;
+    if (n_sms) c.queue.n_sms = n_sms;
+    for (int tile : TILES)
+        c.line("residual", shape + text(", tile %d", tile),
+               r.compare(r.run(c, all_tokens(s.n_tokens), tile)));
+    c.queue.n_sms = all_sms;
+    check_bits(c, "residual", shape, s.n_tokens, (size_t)r.h_stride * 4, TILES,
+               [&](const std::vector<int> &tokens, int tile) {
+                   return bytes_of(r.run(c, tokens, tile));
+               });
+    c.release();
+}
+
+// ------------------------------------------------------------------ gate
+
+struct gate_case {
+    const dense_case &shape;
+    bf16_rows w1, w3, x;
+    struct gate a = {};
+
+    gate_case(checker &c, const dense_case &s)
+        : shape(s), w1(s.n_out, s.n_in, s.n_in), w3(w1), x(s.n_tokens, s.n_in, pad_to(s.n_in, 64)) {
+        w1.fill(c, 2 / sqrt(s.n_in));
+        w3.fill(c, 1 / sqrt(s.n_in));
+        x.fill(c, 1);
+        bf16_rows both(2 * s.n_out, s.n_in, s.n_in);
+        both.v = w1.v;
+        both.v.insert(both.v.end(), w3.v.begin(), w3.v.end());
+        a.w = put_matrix(c, both, 2 * pad_to(s.n_out, 32), 128, [&](int r) {
+            int at = r / 64 * 32 + r % 32;
+            return at >= s.n_out ? -1 : r % 64 < 32 ? at : s.n_out + at;
+        });
+        a.n_stride = x.stride;
+        a.act_stride = pad_to(s.n_out, 64);
+    }
+    std::vector<uint16_t> run(checker &c, const std::vector<int> &tokens, int tile) {
+        size_t n = tokens.size() * a.act_stride;
+        a.step = put_step(c, step_parts((int)tokens.size()));
+        a.n = c.put(x.pick(tokens).v);
+        a.act = c.room<uint16_t>(n);
+        c.done(gate_launch(&c.queue, &a, tile), "gate");
+        return c.get((uint16_t *)a.act, n);
+    }
+    closeness compare(const std::vector<uint16_t> &have) const {
+        closeness worst;
+        for (int t = 0; t < shape.n_tokens; t++)
+            for (int r = 0; r < a.act_stride; r++) {
+                double got = from_bf16(have[(size_t)t * a.act_stride + r]);
+                if (r >= shape.n_out) {
+                    worst.add(got, 0, 1e-30);
+                    continue;
+                }
+                sum g = dot(w1.row(r), x.row(t), shape.n_in);
+                sum u = dot(w3.row(r), x.row(t), shape.n_in);
+                double silu = reference_silu(g.value), want = silu * u.value;
+                double allow = 1.2 * fabs(u.value) * sum_error(g.magnitude, shape.n_in) +
+                               fabs(silu) * sum_error(u.magnitude, shape.n_in) + bf16_error(want) +
+                               1e-6;
+                worst.add(got, want, allow);
+            }
+        return worst;
+    }
+};
+
+static void check_gate(checker &c, const dense_case &s, int n_sms) {
+    gate_case g(c, s);
+    std::string shape = text("%d tokens, %d x %d", s.n_tokens, s.n_out, s.n_in);
+    int all_sms = c.queue.n_sms;
+    if (n_sms) c.queue.n_sms = n_sms;
+    for (int tile : TILES)
+        c.line("gate", shape + text(", tile %d", tile),
+               g.compare(g.run(c, all_tokens(s.n_tokens), tile)));
+    c.queue.n_sms = all_sms;
+    check_bits(c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, TILES,
+               [&](const std::vector<int> &tokens, int tile) {
+                   return bytes_of(g.run(c, tokens, tile));
+               });
+    c.release();
+}
+
+void check_products(checker &c) {
+    check_residual(c, {1, 64, 64, false}, 0);
+    check_residual(c, {21, 200, 90, true}, 1);
+    check_residual(c, {150, 140, 700, false}, 1);
+    check_gate(c, {3, 32, 64, false}, 0);
+    check_gate(c, {70, 90, 720, false}, 1);
+    if (!c.is_large) return;
+    check_residual(c, {300, 2048, 2048, false}, 0);
+    check_residual(c, {40, 2048, 11776, false}, 0);
+    check_gate(c, {300, 1536, 2048, false}, 0);
+}

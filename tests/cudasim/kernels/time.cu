@@ -1,0 +1,2 @@
+#include "tests/cudasim/kernels/check.h"
+void time_all(checker &, const char *) {}

@@ -1,0 +1,116 @@
+// Weights to their places and back, digests, moves of state.
+#include "tests/cudasim/kernels/check.h"
+
+extern "C" {
+#include "kernels/digest.h"
+}
+
+static struct tile_map plain_map(int rows, int columns) {
+    struct tile_map m = {};
+    m.rows = rows, m.columns = columns, m.fold = rows, m.n_parts = 1;
+    m.head = m.head_rows = m.column_head = m.column_head_rows = 1;
+    return m;
+}
+
+// Written in pieces, in any order; then it lies where `place` says and reads back the same.
+static void check_move(checker &c, const char *what, struct weight_move a, size_t data_bytes,
+                       const std::function<size_t(int, int)> &place) {
+    size_t size = dtype_bytes(a.dtype), n = (size_t)a.map.rows * a.map.columns;
+    size_t kept = a.kind == PLACE_VECTOR ? 4 : size;
+    std::vector<char> values(n * size), back(n * size);
+    for (char &x : values) x = (char)c.below(120); // no NaN
+    a.data = c.zeros<char>(data_bytes);
+    for (size_t first = 0; first < n;) {
+        size_t many = 1 + c.below(900);
+        if (many > n - first) many = n - first;
+        a.first = (int64_t)first, a.n = (int64_t)many;
+        a.plain = c.put(std::vector<char>(&values[first * size], &values[first * size] + many * size));
+        c.done(weight_write_launch(&c.queue, &a), "weight_write");
+        first += many;
+    }
+    std::vector<char> data = c.get((char *)a.data, data_bytes);
+    size_t n_wrong = 0;
+    for (size_t i = 0; i < n; i++) {
+        size_t at = place((int)(i / a.map.columns), (int)(i % a.map.columns));
+        float wide = dtype_get(a.dtype, values.data(), (int64_t)i);
+        const void *want = a.kind == PLACE_VECTOR ? (const char *)&wide : &values[i * size];
+        n_wrong += memcmp(&data[at], want, kept) != 0;
+        memset(&data[at], 0, kept);
+    }
+    for (char x : data) n_wrong += x != 0; // nothing else was written
+    a.first = 0, a.n = (int64_t)n, a.plain = c.room<char>(n * size);
+    c.done(weight_read_launch(&c.queue, &a), "weight_read");
+    back = c.get((char *)a.plain, n * size);
+    c.equal("weights", text("%s, %d x %d", what, a.map.rows, a.map.columns),
+            n_wrong + (back != values));
+
+    uint64_t *sum = c.zeros<uint64_t>(1), want = digest_range(77, 5, (int64_t)n, a.dtype, back.data());
+    c.done(digest_launch(&c.queue, a.plain, a.dtype, 77, 5, (int64_t)n, sum), "digest");
+    c.equal("digest", text("%s, %d x %d", what, a.map.rows, a.map.columns), c.get(sum, 1)[0] != want);
+    c.release();
+}
+
+static void check_tiles(checker &c, const char *what, const struct tile_map &m, int n_rows,
+                        int n_columns) {
+    struct weight_move a = {};
+    a.kind = PLACE_TILES, a.dtype = DTYPE_BF16, a.map = m;
+    a.n_tile_columns = pad_to(n_columns, 64) / 64;
+    int tiles = a.n_tile_columns;
+    check_move(c, what, a, (size_t)n_rows * tiles * 128, [=](int r, int k) {
+        return (size_t)tile_offset(tile_map_row(&m, r), tile_map_column(&m, k), tiles);
+    });
+}
+
+static void check_moves(checker &c) {
+    check_tiles(c, "tiles", plain_map(70, 136), 96, 136);
+    check_tiles(c, "tiles", plain_map(40, 50), 64, 50);
+    struct tile_map up = plain_map(90, 72);
+    up.part = 1, up.n_parts = 2;
+    check_tiles(c, "w3", up, 192, 72);
+    struct tile_map conv = plain_map(3 * 80, 80);
+    conv.fold = 80, conv.n_parts = 3;
+    check_tiles(c, "conv in", conv, 288, 80);
+    struct tile_map k = plain_map(48, 64);
+    k.head = 24, k.head_rows = 32, k.first_row = 64;
+    check_tiles(c, "k", k, 128, 64);
+    struct tile_map out = plain_map(33, 72);
+    out.column_head = 24, out.column_head_rows = 32;
+    check_tiles(c, "attention out", out, 64, 96);
+
+    struct weight_move a = {};
+    a.kind = PLACE_ROWS, a.map = plain_map(7, 50), a.stride = 64;
+    for (enum dtype t : {DTYPE_F32, DTYPE_BF16}) {
+        a.dtype = t;
+        size_t size = dtype_bytes(t);
+        check_move(c, "rows", a, 7 * 64 * size,
+                   [=](int r, int i) { return ((size_t)r * 64 + i) * size; });
+    }
+    a.kind = PLACE_VECTOR, a.map = plain_map(50, 3), a.stride = 52;
+    for (enum dtype t : {DTYPE_F32, DTYPE_BF16}) {
+        a.dtype = t;
+        check_move(c, "vector", a, 3 * 52 * 4, [](int r, int i) { return ((size_t)i * 52 + r) * 4; });
+    }
+}
+
+static void check_state(checker &c) {
+    const size_t bytes[] = {16, 4096, 40000};
+    std::vector<std::vector<char>> values;
+    std::vector<struct state_copy> copies;
+    for (int i = 0; i < 9; i++) {
+        values.push_back(std::vector<char>(bytes[i % 3]));
+        for (char &x : values.back()) x = (char)c.below(256);
+        copies.push_back({c.put(values.back()), c.room<char>(bytes[i % 3]), (int64_t)bytes[i % 3]});
+    }
+    c.done(state_launch(&c.queue, c.put(copies), (int)copies.size()), "state");
+    size_t n_wrong = 0;
+    for (int i = 0; i < 9; i++)
+        n_wrong += c.get((char *)copies[i].to, values[i].size()) != values[i];
+    c.equal("state", "9 copies", n_wrong);
+    c.release();
+}
+
+void check_weights(checker &c) {
+    if (c.queue.family != FAMILY_MMA) return; // the same kernels in both
+    check_moves(c);
+    check_state(c);
+}
