@@ -47,17 +47,16 @@ static int prompt_from_text(const struct request_context *c, struct task *t, str
 }
 
 static int prompt_from_messages(const struct request_context *c, struct task *t,
-                                const struct json *messages, struct error *err) {
+                                const struct json *messages, const struct json *tools,
+                                struct error *err) {
     struct token_list list = {0};
     struct buffer text = {0};
     if (need_tokenizer(c, "A prompt as messages", err)) return -1;
-    if (chat_render(c->chat, messages, (struct slice){0}, &text, err)) {
-        buffer_free(&text);
-        return -1;
-    }
-    t->prompt_text = keep(t, buffer_slice(&text));
+    int failed = chat_render(c->chat, messages, tools, &text, err);
+    if (!failed) failed = tokenizer_encode(c->tokenizer, buffer_slice(&text), false, &list, err);
+    t->prompt_text = keep(t, chat_without_bos(c->chat, buffer_slice(&text)));
     buffer_free(&text);
-    return take_tokens(t, &list, chat_encode(c->chat, c->tokenizer, messages, &list, err));
+    return take_tokens(t, &list, failed);
 }
 
 static int prompt_from_ids(const struct request_context *c, struct task *t,
@@ -116,21 +115,24 @@ static int finish(const struct request_context *c, struct task *t, struct error 
 static int set_prompt(const struct request_context *c, struct task *t, const struct json *line,
                       struct error *err) {
     const struct json *text = json_get(line, "prompt"), *ids = json_get(line, "prompt_ids");
-    const struct json *messages = json_get(line, "messages");
+    const struct json *messages = json_get(line, "messages"), *tools = json_get(line, "tools");
     if (!!text + !!ids + !!messages != 1)
         return error_set(err, ERROR_INPUT,
                          "A prompt needs exactly one of prompt, messages and prompt_ids; %d of "
                          "them stand here.",
                          !!text + !!ids + !!messages);
+    if (tools && !messages)
+        return error_set(err, ERROR_INPUT, "tools stand without messages; expected both.");
     if (ids) return prompt_from_ids(c, t, ids, err);
-    if (messages) return prompt_from_messages(c, t, messages, err);
+    if (messages) return prompt_from_messages(c, t, messages, tools, err);
     if (text->type != JSON_STRING)
         return error_set(err, ERROR_INPUT, "prompt is %s; expected a text.", json_type_name(text));
     return prompt_from_text(c, t, json_string(text, &t->arena), err);
 }
 
 static bool is_prompt_key(struct slice key) {
-    return slice_is(key, "prompt") || slice_is(key, "prompt_ids") || slice_is(key, "messages");
+    return slice_is(key, "prompt") || slice_is(key, "prompt_ids") || slice_is(key, "messages") ||
+           slice_is(key, "tools");
 }
 
 static int set_sampling(const struct request_context *c, struct task *t, struct wanted *wanted,
@@ -163,8 +165,8 @@ static int set_member(const struct request_context *c, struct task *t, struct wa
     }
     if (slice_is(key, "reward")) return m->type == JSON_NULL ? 0 : parse_reward(c, t, m->text, err);
     return error_set(err, ERROR_INPUT,
-                     "The key '%.*s' is not known; expected prompt, messages, prompt_ids, id, n, "
-                     "sampling, reward or meta.",
+                     "The key '%.*s' is not known; expected prompt, messages, tools, prompt_ids, "
+                     "id, n, sampling, reward or meta.",
                      SLICE_ARG(key));
 }
 
@@ -226,7 +228,7 @@ static int prompt_from_message(const struct request_context *c, struct task *t,
     struct arena scratch = {0};
     const struct json *messages = json_parse(column_slice(m->messages), &scratch, err);
     int failed =
-        messages ? prompt_from_messages(c, t, messages, err) : error_prefix(err, "messages");
+        messages ? prompt_from_messages(c, t, messages, NULL, err) : error_prefix(err, "messages");
     arena_clear(&scratch);
     return failed;
 }

@@ -26,7 +26,7 @@ static int range_function(struct run *r, struct value self, const struct args *a
     if (n > MAX_RANGE) return run_fail(r, "range has more than %d items.", MAX_RANGE);
     struct range *range = run_take(r, 1, sizeof *range);
     if (!range) return -1;
-    *range = (struct range){bounds[0], step, n};
+    *range = (struct range){bounds[0], bounds[1], step, n};
     *out = (struct value){.type = VALUE_RANGE, .range = range};
     return 0;
 }

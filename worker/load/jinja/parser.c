@@ -151,10 +151,10 @@ static struct node *with_kids(struct parser *p, enum node_kind kind, int line,
 }
 
 static struct node *parse_set(struct parser *p, int line) {
-    struct node *target = parser_target(p, true, CONTEXT_STORE, NULL), *filter = NULL;
+    struct node *target = parser_target(p, true, CONTEXT_STORE), *filter = NULL;
     if (!target) return NULL;
     if (parser_skip_operator(p, "=")) {
-        struct node *value = parser_tuple(p, true, NULL);
+        struct node *value = parser_tuple(p, true);
         struct node *const kids[] = {target, value};
         return value ? with_kids(p, NODE_ASSIGN, line, kids, 2) : NULL;
     }
@@ -167,9 +167,9 @@ static struct node *parse_set(struct parser *p, int line) {
 static struct node *parse_for(struct parser *p, int line) {
     static const char *const ends[] = {"else", "endfor", NULL};
     struct node *kids[5] = {0};
-    if (!(kids[0] = parser_target(p, false, CONTEXT_STORE, "in"))) return NULL;
+    if (!(kids[0] = parser_target(p, false, CONTEXT_STORE))) return NULL;
     if (parser_expect_name(p, "in")) return NULL;
-    if (!(kids[1] = parser_tuple(p, false, "recursive"))) return NULL;
+    if (!(kids[1] = parser_tuple(p, false))) return NULL;
     if (parser_skip_name(p, "if") && !(kids[4] = parser_expression(p))) return NULL;
     if (parser_is_name(p, "recursive"))
         return parser_fail(p, line, "a recursive loop is not supported.");
@@ -190,7 +190,7 @@ static struct node *parse_if(struct parser *p, int line) {
     for (;;) {
         struct node *kids[4] = {0};
         int at = p->at->line;
-        if (!(kids[0] = parser_tuple(p, false, NULL))) return NULL;
+        if (!(kids[0] = parser_tuple(p, false))) return NULL;
         if (!(kids[1] = body(p, "if", line, ends))) return NULL;
         struct node *n = with_kids(p, NODE_IF, first ? at : line, kids, 4);
         if (!n) return NULL;
@@ -312,7 +312,7 @@ static struct node *parse_with(struct parser *p, int line) {
     struct kids kids = {0}, values = {0};
     while (!parser_is(p, TOKEN_BLOCK_END)) {
         if (kids.n && parser_expect_operator(p, ",")) return NULL;
-        struct node *target = parser_target(p, false, CONTEXT_PARAM, NULL);
+        struct node *target = parser_target(p, false, CONTEXT_PARAM);
         if (!target || parser_expect_operator(p, "=")) return NULL;
         struct node *value = parser_expression(p);
         if (!value) return NULL;
@@ -410,7 +410,7 @@ static struct node *output(struct parser *p) {
             n = parser_node(p, NODE_CONST, t->line, &(struct kids){0});
             n->constant = value_string(t->text);
         } else {
-            if (!(n = parser_tuple(p, true, NULL))) return NULL;
+            if (!(n = parser_tuple(p, true))) return NULL;
             if (!parser_is(p, TOKEN_VARIABLE_END)) {
                 expected(p, "the end of the tag");
                 return NULL;

@@ -48,13 +48,19 @@ int parser_take_name(struct parser *p, struct slice *out); // any name
 // What the current token is called in a sentence: "'endif'", "the end of the tag".
 const char *parser_found(struct parser *p);
 
+struct node *parser_node1(struct parser *p, enum node_kind kind, int line, struct node *kid);
+struct node *parser_node2(struct parser *p, enum node_kind kind, int line, struct node *left,
+                          struct node *right);
+
 struct node *parser_expression(struct parser *p);
-// Expressions with commas between them. `condition`: "a if b else c" may stand there; `end`: a
-// name that ends them, or NULL.
-struct node *parser_tuple(struct parser *p, bool condition, const char *end);
-// What is assigned to: names with commas between them, up to the name `end` if that is not NULL.
-struct node *parser_target(struct parser *p, bool namespaces, enum node_context context,
-                           const char *end);
+// A literal or name; `namespaces`: name.attribute is one too.
+struct node *parser_primary(struct parser *p, bool namespaces);
+struct node *parser_postfix(struct parser *p, struct node *n); // .a, [a] and (a) behind it
+struct node *parser_filters_and_tests(struct parser *p, struct node *n);
+// Expressions with commas between them. `condition`: "a if b else c" may stand there.
+struct node *parser_tuple(struct parser *p, bool condition);
+// What is assigned to: names with commas between them.
+struct node *parser_target(struct parser *p, bool namespaces, enum node_context context);
 // "| name(...)" as often as it stands there; the object may be NULL. `inside`: the first '|' is
 // not there.
 struct node *parser_filters(struct parser *p, struct node *object, bool inside);

@@ -77,6 +77,14 @@ static int quoted_view(struct run *r, struct value v, int nesting) {
     return print_text(r, "])");
 }
 
+static int print_range(struct run *r, const struct range *range) {
+    if (print_text(r, "range(") || print_integer(r, range->start) || print_text(r, ", ") ||
+        print_integer(r, range->stop))
+        return -1;
+    if (range->step != 1 && (print_text(r, ", ") || print_integer(r, range->step))) return -1;
+    return print_text(r, ")");
+}
+
 static int quoted(struct run *r, struct value v, int nesting) {
     if (nesting > RUN_MAX_NESTING) return too_deep(r);
     if (run_spend(r)) return -1;
@@ -102,6 +110,8 @@ static int quoted(struct run *r, struct value v, int nesting) {
         return quoted_members(r, v.dict, nesting + 1);
     case VALUE_VIEW:
         return quoted_view(r, v, nesting + 1);
+    case VALUE_RANGE:
+        return print_range(r, v.range);
     default:
         return not_printed(r, v);
     }

@@ -78,7 +78,7 @@ struct dict {
 };
 
 struct range {
-    int64_t start, step, n;
+    int64_t start, stop, step, n;
 };
 
 struct method {

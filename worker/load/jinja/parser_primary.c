@@ -1,23 +1,18 @@
-#include <stdlib.h>
-
-#include "worker/load/jinja/arith.h"
+// Literals, names, and what stands behind them: attributes, calls, filters and tests.
 #include "worker/load/jinja/filter.h"
 #include "worker/load/jinja/parser.h"
 #include "worker/load/jinja/predicate.h"
 
-static struct node *condition(struct parser *p);
-static struct node *unary(struct parser *p, bool with_filters);
-
 // ---- nodes of one shape
 
-static struct node *node1(struct parser *p, enum node_kind kind, int line, struct node *kid) {
+struct node *parser_node1(struct parser *p, enum node_kind kind, int line, struct node *kid) {
     struct kids kids = {0};
     if (!kid) return NULL;
     parser_add_kid(p, &kids, kid);
     return parser_node(p, kind, line, &kids);
 }
 
-static struct node *node2(struct parser *p, enum node_kind kind, int line, struct node *left,
+struct node *parser_node2(struct parser *p, enum node_kind kind, int line, struct node *left,
                           struct node *right) {
     struct kids kids = {0};
     if (!left || !right) return NULL;
@@ -42,7 +37,7 @@ static int keyword(struct parser *p, struct kids *kids, int n_args) {
             return parser_fail(p, line, "the argument '%.*s' is given twice.", SLICE_ARG(name)), -1;
     if (name.ptr[0] == '_') return parser_fail(p, line, "an argument's name starts with '_'."), -1;
     p->at += 2;
-    struct node *n = node1(p, NODE_KEYWORD, line, parser_expression(p));
+    struct node *n = parser_node1(p, NODE_KEYWORD, line, parser_expression(p));
     if (!n) return -1;
     n->name = name;
     parser_add_kid(p, kids, n);
@@ -144,9 +139,6 @@ struct node *parser_filters(struct parser *p, struct node *object, bool inside) 
     return object;
 }
 
-static struct node *primary(struct parser *p, bool namespaces);
-static struct node *postfix(struct parser *p, struct node *n);
-
 static bool starts_argument(const struct parser *p) {
     switch (p->at->type) {
     case TOKEN_NAME:
@@ -174,8 +166,8 @@ static struct node *test(struct parser *p, struct node *object) {
     } else if (starts_argument(p)) {
         if (parser_is_name(p, "is"))
             return parser_fail(p, line, "a test follows a test; expected 'and' between them.");
-        struct node *argument = primary(p, false);
-        argument = argument ? postfix(p, argument) : NULL;
+        struct node *argument = parser_primary(p, false);
+        argument = argument ? parser_postfix(p, argument) : NULL;
         if (!argument) return NULL;
         parser_add_kid(p, &kids, argument);
         n_args = 1;
@@ -186,10 +178,10 @@ static struct node *test(struct parser *p, struct node *object) {
     n->n_args = n_args;
     n->n_named = n_named;
     n->callable = row;
-    return negated ? node1(p, NODE_NOT, line, n) : n;
+    return negated ? parser_node1(p, NODE_NOT, line, n) : n;
 }
 
-static struct node *filters_and_tests(struct parser *p, struct node *n) {
+struct node *parser_filters_and_tests(struct parser *p, struct node *n) {
     while (n) {
         if (parser_is_operator(p, "|"))
             n = parser_filters(p, n, false);
@@ -292,7 +284,7 @@ static struct node *parenthesis(struct parser *p) {
     return tuple ? parser_node(p, NODE_TUPLE, line, &kids) : kids.list[0];
 }
 
-static struct node *primary(struct parser *p, bool namespaces) {
+struct node *parser_primary(struct parser *p, bool namespaces) {
     if (parser_is(p, TOKEN_NAME)) return name(p, namespaces);
     if (parser_is(p, TOKEN_STRING)) return strings(p);
     if (parser_is(p, TOKEN_NUMBER)) {
@@ -308,13 +300,13 @@ static struct node *primary(struct parser *p, bool namespaces) {
 static struct node *attribute(struct parser *p, struct node *object) {
     int line = p->at++->line;
     if (parser_is(p, TOKEN_NUMBER) && p->at->value.type == VALUE_INT)
-        return node2(p, NODE_GETITEM, line, object, primary(p, false));
+        return parser_node2(p, NODE_GETITEM, line, object, parser_primary(p, false));
     struct slice attribute;
     if (parser_take_name(p, &attribute)) return NULL;
     if (attribute.len > 1 && attribute.ptr[0] == '_' && attribute.ptr[1] == '_')
         return parser_fail(p, line, "'%.*s' is not allowed in a chat template.",
                            SLICE_ARG(attribute));
-    struct node *n = node1(p, NODE_GETATTR, line, object);
+    struct node *n = parser_node1(p, NODE_GETATTR, line, object);
     if (n) n->name = attribute;
     return n;
 }
@@ -344,10 +336,10 @@ static struct node *subscript(struct parser *p, struct node *object) {
     if (parser_is_operator(p, ","))
         return parser_fail(p, line, "[ ] has several keys; expected one.");
     if (parser_expect_operator(p, "]")) return NULL;
-    return node2(p, NODE_GETITEM, line, object, key);
+    return parser_node2(p, NODE_GETITEM, line, object, key);
 }
 
-static struct node *postfix(struct parser *p, struct node *n) {
+struct node *parser_postfix(struct parser *p, struct node *n) {
     while (n) {
         if (parser_is_operator(p, "."))
             n = attribute(p, n);
@@ -359,210 +351,4 @@ static struct node *postfix(struct parser *p, struct node *n) {
             break;
     }
     return n;
-}
-
-// ---- operators, from those that bind closest
-
-static struct node *unary_inner(struct parser *p, bool with_filters) {
-    int line = p->at->line;
-    struct node *n;
-    if (parser_skip_operator(p, "-"))
-        n = node1(p, NODE_NEGATIVE, line, unary(p, false));
-    else if (parser_skip_operator(p, "+"))
-        n = node1(p, NODE_POSITIVE, line, unary(p, false));
-    else
-        n = primary(p, false);
-    n = n ? postfix(p, n) : NULL;
-    return n && with_filters ? filters_and_tests(p, n) : n;
-}
-
-// Counts what is inside each other, so that neither we nor Python run out of stack.
-static struct node *nested(struct parser *p, struct node *(*read)(struct parser *, bool),
-                           bool flag) {
-    if (++p->nesting > PARSER_MAX_NESTING)
-        return parser_fail(p, p->at->line, "expressions are nested deeper than %d levels.",
-                           PARSER_MAX_NESTING);
-    struct node *n = read(p, flag);
-    p->nesting--;
-    return n;
-}
-
-static struct node *unary(struct parser *p, bool with_filters) {
-    return nested(p, unary_inner, with_filters);
-}
-
-static struct node *arith(struct parser *p, enum arith_op op, int line, struct node *left,
-                          struct node *right) {
-    struct node *n = node2(p, NODE_ARITH, line, left, right);
-    if (n) n->op = (uint8_t)op;
-    return n;
-}
-
-static struct node *power(struct parser *p) {
-    int line = p->at->line;
-    struct node *left = unary(p, true);
-    while (left && parser_skip_operator(p, "**"))
-        left = arith(p, ARITH_POW, line, left, unary(p, true));
-    return left;
-}
-
-static struct node *product(struct parser *p) {
-    static const char *const signs[] = {"*", "/", "//", "%"};
-    static const enum arith_op ops[] = {ARITH_MUL, ARITH_DIV, ARITH_FLOORDIV, ARITH_MOD};
-    int line = p->at->line;
-    struct node *left = power(p);
-    for (int i = 0; left && i < 4;) {
-        if (parser_skip_operator(p, signs[i])) {
-            left = arith(p, ops[i], line, left, power(p));
-            i = 0;
-        } else {
-            i++;
-        }
-    }
-    return left;
-}
-
-static struct node *concat(struct parser *p) {
-    struct kids kids = {0};
-    int line = p->at->line;
-    do {
-        struct node *operand = product(p);
-        if (!operand) return NULL;
-        parser_add_kid(p, &kids, operand);
-    } while (parser_skip_operator(p, "~"));
-    return kids.n == 1 ? kids.list[0] : parser_node(p, NODE_CONCAT, line, &kids);
-}
-
-static struct node *sum(struct parser *p) {
-    int line = p->at->line;
-    struct node *left = concat(p);
-    while (left && (parser_is_operator(p, "+") || parser_is_operator(p, "-"))) {
-        enum arith_op op = parser_is_operator(p, "+") ? ARITH_ADD : ARITH_SUB;
-        p->at++;
-        left = arith(p, op, line, left, concat(p));
-    }
-    return left;
-}
-
-static int comparison(struct parser *p) {
-    static const char *const signs[] = {"==", "!=", "<", "<=", ">", ">="};
-    for (int i = 0; i < 6; i++)
-        if (parser_skip_operator(p, signs[i])) return COMPARE_EQ + i;
-    if (parser_skip_name(p, "in")) return COMPARE_IN;
-    if (!parser_is_name(p, "not") || p->at[1].type != TOKEN_NAME || !slice_is(p->at[1].text, "in"))
-        return -1;
-    p->at += 2;
-    return COMPARE_NOT_IN;
-}
-
-static struct node *compare(struct parser *p) {
-    struct kids kids = {0};
-    int line = p->at->line, op;
-    struct node *left = sum(p);
-    parser_add_kid(p, &kids, left);
-    while (left && (op = comparison(p)) >= 0) {
-        struct node *operand = node1(p, NODE_OPERAND, line, sum(p));
-        if (!operand) return NULL;
-        operand->op = (uint8_t)op;
-        parser_add_kid(p, &kids, operand);
-    }
-    return kids.n > 1 ? parser_node(p, NODE_COMPARE, line, &kids) : left;
-}
-
-static struct node *negation(struct parser *p, bool unused) {
-    (void)unused;
-    int line = p->at->line;
-    if (!parser_skip_name(p, "not")) return compare(p);
-    return node1(p, NODE_NOT, line, nested(p, negation, false));
-}
-
-static struct node *conjunction(struct parser *p) {
-    int line = p->at->line;
-    struct node *left = negation(p, false);
-    while (left && parser_skip_name(p, "and"))
-        left = node2(p, NODE_AND, line, left, negation(p, false));
-    return left;
-}
-
-static struct node *disjunction(struct parser *p, bool unused) {
-    (void)unused;
-    int line = p->at->line;
-    struct node *left = conjunction(p);
-    while (left && parser_skip_name(p, "or")) left = node2(p, NODE_OR, line, left, conjunction(p));
-    return left;
-}
-
-static struct node *condition_inner(struct parser *p, bool unused) {
-    (void)unused;
-    int line = p->at->line;
-    struct node *value = disjunction(p, false);
-    while (value && parser_skip_name(p, "if")) {
-        struct kids kids = {0};
-        struct node *test_node = disjunction(p, false), *other = NULL;
-        if (!test_node) return NULL;
-        if (parser_skip_name(p, "else") && !(other = condition(p))) return NULL;
-        parser_add_kid(p, &kids, test_node);
-        parser_add_kid(p, &kids, value);
-        parser_add_kid(p, &kids, other);
-        value = parser_node(p, NODE_COND, line, &kids);
-    }
-    return value;
-}
-
-static struct node *condition(struct parser *p) {
-    return nested(p, condition_inner, false);
-}
-
-struct node *parser_expression(struct parser *p) {
-    return condition(p);
-}
-
-// ---- tuples and targets
-
-static bool ends_tuple(const struct parser *p, const char *end) {
-    return parser_is(p, TOKEN_VARIABLE_END) || parser_is(p, TOKEN_BLOCK_END) ||
-           parser_is_operator(p, ")") || (end && parser_is_name(p, end));
-}
-
-static struct node *tuple_of(struct parser *p, struct node *(*read)(struct parser *, bool),
-                             bool flag, const char *end) {
-    struct kids kids = {0};
-    int line = p->at->line;
-    bool tuple = false;
-    for (;;) {
-        if (kids.n && parser_expect_operator(p, ",")) return NULL;
-        if (ends_tuple(p, end)) break;
-        struct node *item = read(p, flag);
-        if (!item) return NULL;
-        parser_add_kid(p, &kids, item);
-        if (!parser_is_operator(p, ",")) break;
-        tuple = true;
-    }
-    if (tuple) return parser_node(p, NODE_TUPLE, line, &kids);
-    if (kids.n) return kids.list[0];
-    return parser_fail(p, line, "%s stands where a value was expected.", parser_found(p));
-}
-
-struct node *parser_tuple(struct parser *p, bool with_condition, const char *end) {
-    return tuple_of(p, with_condition ? condition_inner : disjunction, false, end);
-}
-
-// Marks names as written; false for what cannot be assigned to.
-static bool set_context(struct node *n, enum node_context context) {
-    if (n->kind == NODE_NSREF) return true;
-    n->op = (uint8_t)context;
-    if (n->kind == NODE_NAME) return true;
-    if (n->kind != NODE_TUPLE) return false;
-    for (int i = 0; i < n->n; i++)
-        if (!set_context(n->kids[i], context)) return false;
-    return true;
-}
-
-struct node *parser_target(struct parser *p, bool namespaces, enum node_context context,
-                           const char *end) {
-    int line = p->at->line;
-    struct node *target = tuple_of(p, primary, namespaces, end);
-    if (target && !set_context(target, context))
-        return parser_fail(p, line, "a value is assigned to what is no name.");
-    return target;
 }
