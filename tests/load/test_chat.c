@@ -194,8 +194,10 @@ static void bounds(void **state) {
     expect_refusal("{% set n = namespace(l=[]) %}{% for a in range(300) %}"
                    "{% set n.l = [n.l] %}{% endfor %}{{ n.l }}",
                    USER_X, "nested deeper than 200 levels");
-    char deep[48] = "{{";
+    char deep[96] = "{{";
     memset(deep + 2, '(', 40);
+    memset(deep + 42, ')', 40);
+    memcpy(deep + 82, "}}", 3);
     expect_refusal(deep, USER_X, "nested deeper than 32 levels");
 }
 

@@ -170,25 +170,35 @@ static int add_test(struct run *r, const struct node *n, struct iterator **items
 
 // ---- the loop
 
-// Goes through the items; `ran` says whether a round came to its end, which a round that ends with
-// break or continue does not.
+// One round; `ran` says whether one came to its end, which none does that ends with break or
+// continue.
+static int one_round(struct run *r, const struct node *n, struct loop *loop, struct value item,
+                     enum flow *flow, bool *ran) {
+    r->line = n->line;
+    if (eval_assign(r, n->kids[0], item)) return -1;
+    if (n->loop->has_loop)
+        r->activation->slots[n->loop->loop_slot] = (struct value){.type = VALUE_LOOP, .loop = loop};
+    eval_enter(r, &n->loop->body);
+    if (eval_body(r, n->kids[2], flow)) return -1;
+    if (*flow == FLOW_ON) *ran = true;
+    return 0;
+}
+
 static int rounds(struct run *r, const struct node *n, struct loop *loop, bool *ran) {
+    bool outermost = r->loop_line == 0;
+    if (outermost) r->loop_line = n->line;
     for (enum flow flow = FLOW_ON; flow != FLOW_BREAK;) {
         struct value item;
         bool done;
         flow = FLOW_ON;
-        int failed = n->loop->has_loop ? advance(r, loop, &item, &done)
-                                       : iterator_next(r, loop->items, &item, &done);
-        if (failed || done) return failed;
-        r->line = n->line;
-        if (eval_assign(r, n->kids[0], item)) return -1;
-        if (n->loop->has_loop)
-            r->activation->slots[n->loop->loop_slot] =
-                (struct value){.type = VALUE_LOOP, .loop = loop};
-        eval_enter(r, &n->loop->body);
-        if (eval_body(r, n->kids[2], &flow)) return -1;
-        if (flow == FLOW_ON) *ran = true;
+        if (outermost) r->round++;
+        if (n->loop->has_loop ? advance(r, loop, &item, &done)
+                              : iterator_next(r, loop->items, &item, &done))
+            return -1;
+        if (done) break;
+        if (one_round(r, n, loop, item, &flow, ran)) return -1;
     }
+    if (outermost) r->loop_line = 0, r->round = 0;
     return 0;
 }
 

@@ -96,8 +96,7 @@ static int raise_exception(struct run *r, struct value self, const struct args *
     size_t from = r->out.len;
     (void)self, (void)out;
     if (repr_print(r, args->values[0])) return -1;
-    size_t len = r->out.len - from;
-    return run_fail(r, "%.*s", len < 800 ? (int)len : 800, r->out.ptr + from);
+    return run_fail_with(r, (struct slice){r->out.ptr + from, r->out.len - from});
 }
 
 static int strftime_now(struct run *r, struct value self, const struct args *args,

@@ -11,7 +11,16 @@ int run_fail(struct run *r, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return error_set(r->err, ERROR_INPUT, "%s, line %d: %s", r->name, r->line, text);
+    if (r->loop_line == 0) return run_fail_with(r, slice_of(text));
+    size_t len = strlen(text);
+    if (len > 0 && text[len - 1] == '.') text[len - 1] = 0;
+    return error_set(r->err, ERROR_INPUT, "%s, line %d: %s (round %lld of the loop in line %d).",
+                     r->name, r->line, text, (long long)r->round, r->loop_line);
+}
+
+int run_fail_with(struct run *r, struct slice sentence) {
+    return error_set(r->err, ERROR_INPUT, "%s, line %d: %.*s", r->name, r->line,
+                     (int)(sentence.len < 800 ? sentence.len : 800), sentence.ptr);
 }
 
 void *run_take(struct run *r, size_t n, size_t size) {

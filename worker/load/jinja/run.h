@@ -32,13 +32,18 @@ struct run {
     const struct value *names;     // (n) values of the names that come from outside
     int64_t n_steps;
     int depth, n_calls;
-    int64_t now; // seconds since 1970
-    int line;    // of the node that is evaluated
+    int64_t now;   // seconds since 1970
+    int line;      // of the node that is evaluated
+    int loop_line; // of the outermost loop that runs, 0 without one
+    int64_t round; // of that loop, from 1
     struct error *err;
 };
 
-// ERROR_INPUT: "NAME, line N: " and the sentence. Returns -1.
+// ERROR_INPUT: "NAME, line N: ", the sentence, and the round of the loop. Returns -1.
 int run_fail(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+// The same for a sentence that is not ours, as it is.
+int run_fail_with(struct run *r, struct slice sentence);
 
 // Zeroed memory of the arena, or NULL after run_fail.
 void *run_take(struct run *r, size_t n, size_t size);
