@@ -16,14 +16,14 @@ TOOLS = [
                     "city": {"type": "string", "description": "City"},
                     "unit": {"type": "string", "enum": ["c", "f"]},
                     "days": {"type": ["integer", "null"]},
-                    "rest": {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}}}},
+                    "rest": {"type": "object", "properties": {"a": {"type": "array", "items": {}}}},
                 },
                 "required": ["city"],
             },
         },
     },
-    {"type": "function", "function": {"name": "none", "description": "x", "parameters": {"type": "object", "properties": {}}}},
-    {"name": "flat", "description": "flat tool", "parameters": {"type": "object", "properties": {"q": {"default": 1.5}}}},
+    {"type": "function", "function": {"name": "none", "description": "x", "parameters": {}}},
+    {"name": "flat", "description": "flat", "parameters": {"properties": {"q": {"default": 1.5}}}},
 ]  # fmt: skip
 TEXTS = [
     "Hello", "", "  spaced \n", "<think>\nreason\n</think>\n\nAnswer", "<think>a</think>b</think>c",
@@ -33,7 +33,8 @@ TEXTS = [
 ARGUMENTS = [
     {"city": "Paris"}, {}, {"a": 1, "b": [1, "x", None, True, 2.5], "c": {"d": "é\"'", "e": None}},
     {"s": "it's\nnew \\ \"q\""}, '{"city": "Paris"}', "{}", "", {"b": False, "n": None},
-    {"n": 10**30, "f": 1e22, "z": -0.0, "t": [], "u": ["Ü", "東\u200b"]}, {"i": -(2**63), "g": 5e-324},
+    {"n": 10**30, "f": 1e22, "z": -0.0, "t": [], "u": ["Ü", "東\u200b"]},
+    {"i": -(2**63), "g": 5e-324},
 ]  # fmt: skip
 REASONING = ("reasoning_content", "thinking", "reasoning")
 
@@ -45,8 +46,9 @@ def content(rng):
     if kind < 0.75:
         return [{"type": "text", "text": rng.choice(TEXTS)} for _ in range(rng.randint(0, 3))]
     return rng.choice([
-        [{"type": "image"}, {"type": "text", "text": "see"}], None, ["plain", {"type": "text", "text": "b"}],
-        {"k": [1, "é"], "type": "text"}, [{"type": "other", "x": 1.0}], 3, 1.5, True, [],
+        [{"type": "image"}, {"type": "text", "text": "see"}], None,
+        ["plain", {"type": "text", "text": "b"}], {"k": [1, "é"], "type": "text"},
+        [{"type": "other", "x": 1.0}], 3, 1.5, True, [],
     ])  # fmt: skip
 
 
@@ -67,10 +69,16 @@ def conversation(rng):
     """Messages; most of them in an order that templates expect."""
     turns = []
     if rng.random() < 0.5:
-        turns.append({"role": rng.choice(["system", "system", "developer"]), "content": content(rng)})
+        turns.append(
+            {"role": rng.choice(["system", "system", "developer"]), "content": content(rng)}
+        )
     usual = rng.random() < 0.7
     for i in range(rng.randint(0, 6)):
-        role = ["user", "assistant"][i % 2] if usual else rng.choice(["user", "assistant", "tool", "system", "x"])
+        role = (
+            ["user", "assistant"][i % 2]
+            if usual
+            else rng.choice(["user", "assistant", "tool", "system", "x"])
+        )
         turn = {"role": role}
         if rng.random() < 0.95:
             turn["content"] = rng.choice(TEXTS) if usual and rng.random() < 0.6 else content(rng)
@@ -82,7 +90,13 @@ def conversation(rng):
             turn["tool_call_id"] = "abcdefghi"
         turns.append(turn)
         if usual and turn.get("tool_calls"):
-            turns.append({"role": "tool", "name": "get_weather", "content": rng.choice(["18C", '{"t": 1}', content(rng)])})
+            turns.append(
+                {
+                    "role": "tool",
+                    "name": "get_weather",
+                    "content": rng.choice(["18C", '{"t": 1}', content(rng)]),
+                }
+            )
     if not turns or (usual and turns[-1]["role"] not in ("user", "tool")):
         turns.append({"role": "user", "content": "last?"})
     return turns
@@ -126,14 +140,14 @@ PIECE = re.compile(
     re.S,
 )
 EXPRESSIONS = [
-    "messages", "messages[0]", "message", "message.content", "message['role']", "loop", "tools", "ns",
-    "bos_token", "eos_token", "nowhere", "none", "true", "1", "2.5", "-1", "0", "'x'", '"é"', "[]",
-    "[1, 2]", "{}", "{'a': 1}", "()", "(1, 2)", "range(3)", "namespace()", "dict(a=1)", "messages|length",
-    "add_generation_prompt", "messages[1:]", "messages[::-1]", "messages[-1]", "'abc'[::-1]", "1/2",
-    "7//2", "7%3", "2**3", "'a'~1", "[1]+[2]", "'a'*3", "not 1", "-(1)", "'a' in 'abc'", "1 if 0",
-    "1 if 1 else 2", "1<2<3", "1==1.0", "messages.append", "messages|map(attribute='role')|list",
-    "'x'.upper()", "'a b'.split()", "'%s' % 1", "messages[0].items()|list", "messages[0].keys()",
-    "caller()", "varargs", "kwargs", *LOOP,
+    "messages", "messages[0]", "message", "message.content", "message['role']", "loop", "tools",
+    "ns", "bos_token", "eos_token", "nowhere", "none", "true", "1", "2.5", "-1", "0", "'x'", '"é"',
+    "[]", "[1, 2]", "{}", "{'a': 1}", "()", "(1, 2)", "range(3)", "namespace()", "dict(a=1)",
+    "messages|length", "add_generation_prompt", "messages[1:]", "messages[::-1]", "messages[-1]",
+    "'abc'[::-1]", "1/2", "7//2", "7%3", "2**3", "'a'~1", "[1]+[2]", "'a'*3", "not 1", "-(1)",
+    "'a' in 'abc'", "1 if 0", "1 if 1 else 2", "1<2<3", "1==1.0", "messages.append",
+    "messages|map(attribute='role')|list", "'x'.upper()", "'a b'.split()", "'%s' % 1",
+    "messages[0].items()|list", "messages[0].keys()", "caller()", "varargs", "kwargs", *LOOP,
 ]  # fmt: skip
 WORDS = [
     *SIGNS, "==", "!=", "<", ">", "<=", ">=", "and", "or", "in", "not in", "is", "|", ".", ",", "(",
@@ -141,12 +155,14 @@ WORDS = [
 ]  # fmt: skip
 STATEMENTS = [
     "{% set x = 1 %}", "{% set q = namespace(a=1) %}{% set q.a = 2 %}{{ q.a }}", "{% if true %}",
-    "{% endif %}", "{% else %}", "{% for q in [1, 2] %}", "{% endfor %}", "{% break %}", "{% continue %}",
-    "{% for q in messages if q.role %}{{ loop.index }}{% endfor %}", "{# c #}", "{% print 1, 2 %}",
+    "{% endif %}", "{% else %}", "{% for q in [1, 2] %}", "{% endfor %}", "{% break %}",
+    "{% continue %}", "{% for q in messages if q.role %}{{ loop.index }}{% endfor %}", "{# c #}",
+    "{% print 1, 2 %}",
     "{% macro mm(a, b=1) %}{{ a }}{{ b }}{{ caller is defined }}{% endmacro %}{{ mm(1) }}",
     "{% set y %}a{{ loop is defined }}{% endset %}{{ y }}", "{% filter upper %}ab{% endfilter %}",
-    "{% with z = 1 %}{{ z }}{% endwith %}", "{% raw %}{{ x }}{% endraw %}", "{% set message = none %}",
-    "{% generation %}g{% endgeneration %}", "{% call mm(2) %}q{% endcall %}", "{% set content = 'c' %}",
+    "{% with z = 1 %}{{ z }}{% endwith %}", "{% raw %}{{ x }}{% endraw %}",
+    "{% set message = none %}", "{% generation %}g{% endgeneration %}",
+    "{% call mm(2) %}q{% endcall %}", "{% set content = 'c' %}",
     "{% for a, b in {'p': 1}.items() %}{{ a }}{{ b }}{% else %}n{% endfor %}",
     "{% set a, b = 1, 2 %}{{ a }}{{ b }}", "{% set messages = messages[1:] %}",
 ]  # fmt: skip

@@ -17,7 +17,9 @@ CONTEXT = {
     "s": "Hello", "t": "  spaced\n", "u": "Ünï 東", "n": 5, "m": -3, "f": 2.5, "big": 10**20,
     "xs": [3, 1, 2, 1], "ys": ["b", "A", "c", "a"], "empty": [], "d": {"b": 1, "a": "x", "C": None},
     "e": {}, "nothing": None, "yes": True, "no": False, "bos_token": "<s>",
-    "deep": {"l": [{"k": 1, "v": [1.5, "é\"'"]}, {"k": 2}], "items": [1], "keys": "k", "x": {"y": 0}},
+    "deep": {
+        "l": [{"k": 1, "v": [1.5, "é\"'"]}, {"k": 2}], "items": [1], "keys": "k", "x": {"y": 0},
+    },
     "messages": [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi <there>"},
@@ -27,44 +29,46 @@ CONTEXT = {
 }  # fmt: skip
 TO_STRING = [
     "trim", "upper", "lower", "title", "capitalize", "string", "replace('a', 'b')", "trim('x ')",
-    "replace('', '-')", "replace('b', '', 1)", "indent", "indent(2, true)", "indent('>', blank=true)",
-    "center(9)", "reverse", "safe", "e", "tojson", "default('D', true)", "first", "last",
-    "format(1, 'b')", "replace(old='a', new='z', count=1)",
+    "replace('', '-')", "replace('b', '', 1)", "indent", "indent(2, true)",
+    "indent('>', blank=true)", "center(9)", "reverse", "safe", "e", "tojson", "default('D', true)",
+    "first", "last", "format(1, 'b')", "replace(old='a', new='z', count=1)",
 ]  # fmt: skip
 LIST_FILTERS = [
     "list", "sort", "sort(reverse=true)", "unique|list", "reverse|list", "map('string')|list",
     "map('upper')|list", "select|list", "select('string')|list", "reject('odd')|list",
     "map(attribute='role')|list", "map(attribute='n', default=0)|list", "sort(attribute='role')",
-    "selectattr('role', 'equalto', 'user')|list", "rejectattr('n')|list", "selectattr('n', 'defined')",
-    "map('length')", "select('in', [1, 2])", "batch(2)", "sort(case_sensitive=true)", "items|list",
-    "dictsort", "dictsort(false, 'value')", "dictsort(reverse=true)", "map('tojson')|list",
-    "unique(case_sensitive=true)|list", "map(attribute='content.0.text')|list", "map('trim', 'a')",
+    "selectattr('role', 'equalto', 'user')|list", "rejectattr('n')|list",
+    "selectattr('n', 'defined')", "map('length')", "select('in', [1, 2])", "batch(2)",
+    "sort(case_sensitive=true)", "items|list", "dictsort", "dictsort(false, 'value')",
+    "dictsort(reverse=true)", "map('tojson')|list", "unique(case_sensitive=true)|list",
+    "map(attribute='content.0.text')|list", "map('trim', 'a')",
 ]  # fmt: skip
 TO_SCALAR = [
     "length", "count", "first", "last", "sum", "max", "min", "join", "join(', ')", "tojson",
     "tojson(indent=2)", "tojson(sort_keys=true)", "tojson(ensure_ascii=true)", "string",
-    "tojson(separators=(',', ':'))", "join('-', attribute='role')", "d(1)", "default", "int", "float",
-    "round", "abs", "round(0, 'ceil')", "round(method='floor')", "int(9)", "sum(start=1)",
+    "tojson(separators=(',', ':'))", "join('-', attribute='role')", "d(1)", "default", "int",
+    "float", "round", "abs", "round(0, 'ceil')", "round(method='floor')", "int(9)", "sum(start=1)",
     "sum(attribute='n')", "max(attribute='k')", "tojson(indent=0)", "tojson(indent='\t')",
 ]  # fmt: skip
 TESTS = [
-    "defined", "undefined", "none", "string", "mapping", "sequence", "iterable", "number", "integer",
-    "float", "boolean", "true", "false", "in [1, 'a']", "in 'abc'", "equalto 1", "odd", "even",
-    "divisibleby 2", "divisibleby(3)", "sameas none", "callable", "escaped", "lower", "upper",
-    "eq 'a'", "ne(1)", "lt 3", "ge 2", "gt(f)", "not none", "not string", "not in xs",
+    "defined", "undefined", "none", "string", "mapping", "sequence", "iterable", "number",
+    "integer", "float", "boolean", "true", "false", "in [1, 'a']", "in 'abc'", "equalto 1", "odd",
+    "even", "divisibleby 2", "divisibleby(3)", "sameas none", "callable", "escaped", "lower",
+    "upper", "eq 'a'", "ne(1)", "lt 3", "ge 2", "gt(f)", "not none", "not string", "not in xs",
 ]  # fmt: skip
 METHODS = [
     ".strip()", ".lstrip()", ".rstrip('\\n')", ".upper()", ".lower()", ".title()", ".capitalize()",
     ".split()", ".split(',')", ".split(',', 1)", ".rsplit(' ', 1)", ".split('</think>')[-1]",
     ".startswith('a')", ".endswith(('o', 'd'))", ".replace('a', 'bb')", ".find('l')", ".rfind('l')",
-    ".count('l')", ".splitlines()", ".splitlines(true)", ".join(ys)", ".format(1, 'x')", ".isdigit()",
-    ".index('l')", ".zfill(5)", ".center(8, '*')", ".partition(' ')", ".removeprefix('He')",
-    ".isupper()", ".split(sep='l', maxsplit=1)", ".rpartition('l')", ".ljust(7)", ".rjust(7, '.')",
-    ".get('a')", ".get('z', 9)", ".items()", ".keys()", ".values()", ".items()|list", ".copy()",
-    ".append(1)", ".pop()", ".index(1)", ".count(1)", ".update(e)", ".a", ".b", ".role", ".content",
-    ".items", ".keys", ".x.y", "['a']", "['items']", "[0]", "[-1]", "[9]", "[n]", "[s]", "[none]",
-    "[1:]", "[:-1]", "[::-1]", "[::2]", "[-2:]", "[5:1:-2]", "[:n]", "[m:]", ".l[0].v", "[true]",
-    "[1.0]", "[0].content", ".0", ".real", "['__class__']", "._x", ".format", "[0]['role']",
+    ".count('l')", ".splitlines()", ".splitlines(true)", ".join(ys)", ".format(1, 'x')",
+    ".isdigit()", ".index('l')", ".zfill(5)", ".center(8, '*')", ".partition(' ')",
+    ".removeprefix('He')", ".isupper()", ".split(sep='l', maxsplit=1)", ".rpartition('l')",
+    ".ljust(7)", ".rjust(7, '.')", ".get('a')", ".get('z', 9)", ".items()", ".keys()", ".values()",
+    ".items()|list", ".copy()", ".append(1)", ".pop()", ".index(1)", ".count(1)", ".update(e)",
+    ".a", ".b", ".role", ".content", ".items", ".keys", ".x.y", "['a']", "['items']", "[0]", "[-1]",
+    "[9]", "[n]", "[s]", "[none]", "[1:]", "[:-1]", "[::-1]", "[::2]", "[-2:]", "[5:1:-2]", "[:n]",
+    "[m:]", ".l[0].v", "[true]", "[1.0]", "[0].content", ".0", ".real", "['__class__']", "._x",
+    ".format", "[0]['role']",
 ]  # fmt: skip
 LOOP = [
     "loop.index", "loop.index0", "loop.first", "loop.last", "loop.length", "loop.revindex",
@@ -111,7 +115,10 @@ class Program:
         if kind == "bool":
             return self.one(["true", "false", "True", "none"])
         if kind == "dict":
-            pairs = [f"{self.one(STRINGS)}: {self.any(depth, names)}" for _ in range(self.rng.randint(0, 3))]
+            pairs = [
+                f"{self.one(STRINGS)}: {self.any(depth, names)}"
+                for _ in range(self.rng.randint(0, 3))
+            ]
             return "{" + ", ".join(pairs) + "}"
         items = [self.any(depth, names) for _ in range(self.rng.randint(0, 4))]
         if self.chance(0.2) and items:
@@ -152,7 +159,9 @@ class Program:
             return f"{self.operand(inner)}{self.one(METHODS)}"
         if shape == 6:
             sign = self.one(COMPARISONS)
-            chain = f" {self.one(COMPARISONS)} {self.any(depth, names)}" if self.chance(0.15) else ""
+            chain = (
+                f" {self.one(COMPARISONS)} {self.any(depth, names)}" if self.chance(0.15) else ""
+            )
             return self.paren(f"{inner} {sign} {self.any(depth, names)}{chain}")
         if shape == 7:
             word = self.one(["and", "or"])
@@ -197,7 +206,9 @@ class Program:
         return "{{" + before + " " + self.good(kind, names) + " " + behind + "}}"
 
     def text(self):
-        return self.one(["", " ", "\n", "\n  ", "a", "x\n", " b ", "\t\n\n", "{ ", "}}", "é\u2028", "\r\n"])
+        return self.one(
+            ["", " ", "\n", "\n  ", "a", "x\n", " b ", "\t\n\n", "{ ", "}}", "é\u2028", "\r\n"]
+        )
 
     def name(self):
         self.n_names += 1
@@ -221,10 +232,10 @@ class Program:
 
     def statement(self, depth, names):
         makers = [
-            self.output, self.output, self.output, self.set, self.set, self.set_namespace, self.set_block,
-            self.if_block, self.if_block, self.for_block, self.for_block, self.macro, self.call_block,
-            self.with_block, self.filter_block, self.generation, self.raw, self.comment, self.jump,
-            self.jump,
+            self.output, self.output, self.output, self.set, self.set, self.set_namespace,
+            self.set_block, self.if_block, self.if_block, self.for_block, self.for_block,
+            self.macro, self.call_block, self.with_block, self.filter_block, self.generation,
+            self.raw, self.comment, self.jump, self.jump,
         ]  # fmt: skip
         maker = self.one(makers)
         if maker in (self.output,):
@@ -267,7 +278,9 @@ class Program:
         kind = self.one(["list", "list", "dict", "str"])
         items = self.good(kind, names)
         if "," in target:
-            items = self.one(["d.items()", "d|dictsort", "deep.items()", "[(1, 2), (3, 4)]", "e|items", items])
+            items = self.one(
+                ["d.items()", "d|dictsort", "deep.items()", "[(1, 2), (3, 4)]", "e|items", items]
+            )
         inside = [*names, *target.replace("(", "").replace(")", "").split(", "), "loop.index"]
         test = f" if {self.good(None, inside)}" if self.chance(0.3) else ""
         text = self.tag(f"for {target} in {items}{test}") + self.inner(depth, inside, True)
@@ -279,9 +292,13 @@ class Program:
 
     def macro(self, depth, names):
         name = f"f{len(self.macros)}"
-        parameters = self.one(["", "a", "a, b", "a, b=1", "a, b=a", "a='d', c=n", "s, a=s", "x=1, caller=0"])
+        parameters = self.one(
+            ["", "a", "a, b", "a, b=1", "a, b=a", "a='d', c=n", "s, a=s", "x=1, caller=0"]
+        )
         inside = [*names, *[p.split("=")[0] for p in parameters.split(", ") if p]]
-        special = self.one(["", "", "", "{{ caller() }}", "{{ varargs }}", "{{ kwargs }}", "{{ caller('q') }}"])
+        special = self.one(
+            ["", "", "", "{{ caller() }}", "{{ varargs }}", "{{ kwargs }}", "{{ caller('q') }}"]
+        )
         text = self.tag(f"macro {name}({parameters})") + self.inner(depth, inside, False) + special
         self.macros.append(name)
         return text + self.tag("endmacro")
@@ -291,7 +308,11 @@ class Program:
             return self.macro(depth, names)
         parameters = self.one(["", "(x)", "(x, y=2)"])
         call = f"{self.one(self.macros)}({self.one(['', '1', 's, 2', 'a=1'])})"
-        return self.tag(f"call{parameters} {call}") + self.inner(depth, [*names, "x"], False) + self.tag("endcall")
+        return (
+            self.tag(f"call{parameters} {call}")
+            + self.inner(depth, [*names, "x"], False)
+            + self.tag("endcall")
+        )
 
     def with_block(self, depth, names):
         name = self.name()
@@ -299,7 +320,11 @@ class Program:
         return text + self.inner(depth, [*names, name]) + self.tag("endwith")
 
     def filter_block(self, depth, names):
-        return self.tag(f"filter {self.one(TO_STRING)}") + self.inner(depth, names) + self.tag("endfilter")
+        return (
+            self.tag(f"filter {self.one(TO_STRING)}")
+            + self.inner(depth, names)
+            + self.tag("endfilter")
+        )
 
     def generation(self, depth, names):
         return self.tag("generation") + self.inner(depth, names, False) + self.tag("endgeneration")
@@ -309,7 +334,13 @@ class Program:
         return self.one(["{% raw %}", "{%- raw -%}", "{%+raw%}"]) + inside + self.tag("endraw")
 
     def comment(self, depth, names):
-        return "{#" + self.one(["", "-"]) + self.one([" c ", "\n{{ x }}\n", ""]) + self.one(["", "-", "+"]) + "#}"
+        return (
+            "{#"
+            + self.one(["", "-"])
+            + self.one([" c ", "\n{{ x }}\n", ""])
+            + self.one(["", "-", "+"])
+            + "#}"
+        )
 
     def jump(self, depth, names):
         if not self.in_loop and not self.chance(0.02):

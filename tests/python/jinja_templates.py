@@ -194,11 +194,13 @@ QWEN = """{%- if tools %}
         {%- if message.reasoning_content is string %}
             {%- set reasoning = message.reasoning_content %}
         {%- elif '</think>' in content %}
-            {%- set reasoning = content.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') %}
+            {%- set reasoning = content.split('</think>')[0].rstrip('\\n') %}
+            {%- set reasoning = reasoning.split('<think>')[-1].lstrip('\\n') %}
             {%- set content = content.split('</think>')[-1].lstrip('\\n') %}
         {%- endif %}
         {%- if loop.index0 > ns.last_query and (loop.last or (not loop.last and reasoning)) %}
-            {{- '<|im_start|>' + message.role + '\\n<think>\\n' + reasoning.strip('\\n') + '\\n</think>\\n\\n' }}
+            {{- '<|im_start|>' + message.role + '\\n<think>\\n' }}
+            {{- reasoning.strip('\\n') + '\\n</think>\\n\\n' }}
         {%- else %}
             {{- '<|im_start|>' + message.role + '\\n' + content }}
         {%- endif %}
@@ -213,7 +215,8 @@ QWEN = """{%- if tools %}
                 {{- '<tool_call>\\n{"name": "' ~ tool_call.name ~ '", "arguments": ' }}
                 {%- for args_name, args_value in tool_call.arguments|items %}
                     {%- set args_value = args_value | tojson | safe if args_value is mapping or
-                        (args_value is sequence and args_value is not string) else args_value | string %}
+                        (args_value is sequence and args_value is not string)
+                        else args_value | string %}
                     {{- args_name }}={{ args_value }}
                 {%- endfor %}
                 {{- tool_call.arguments | tojson if tool_call.arguments is not string else '' }}
@@ -268,7 +271,8 @@ LLAMA = """{{- bos_token }}
 {{- "<|eot_id|>" }}
 {%- for message in messages %}
     {%- if not (message.role == 'ipython' or message.role == 'tool' or 'tool_calls' in message) %}
-        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' }}
+        {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' +
+            message['content'] | trim + '<|eot_id|>' }}
     {%- elif 'tool_calls' in message %}
         {%- if not message.tool_calls|length == 1 %}
             {{- raise_exception("This model only supports single tool-calls at once!") }}
@@ -293,7 +297,8 @@ LLAMA = """{{- bos_token }}
     {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}
 {%- endif %}
 """
-SMOLLM = """{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
+SMOLLM = """{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}
+{{ '<|im_start|>system
 You are a helpful AI assistant named SmolLM<|im_end|>
 ' }}{% endif %}{{'<|im_start|>' + message['role'] + '
 ' + message['content'] + '<|im_end|>' + '
@@ -412,7 +417,8 @@ OSS = """{%- macro typescript(spec, required, is_nullable=false) -%}
     {%- else -%}(nothing)
     {%- endfor -%}
 {%- endmacro -%}
-{%- if "content" in messages[0] and messages | selectattr('role', 'equalto', 'system') | list | length > 1 -%}
+{%- if "content" in messages[0] and
+    messages | selectattr('role', 'equalto', 'system') | list | length > 1 -%}
     {{- raise_exception("Only one system message") }}
 {%- endif -%}
 {%- set roles = messages | map(attribute='role') | unique | list -%}
@@ -423,8 +429,9 @@ type {{ tool.function.name }} = (_: {{ typescript(tool.function.parameters, []) 
 {%- endfor %}
 {%- set last = namespace(name=none, count=0) %}
 {%- for message in messages %}
-    {%- if message.role == 'assistant' and loop.nextitem is defined and loop.nextitem.role == 'tool' -%}
-        {%- set last.name = message.tool_calls[-1].function.name if message.tool_calls else 'none' -%}
+    {%- if message.role == 'assistant' and loop.nextitem and loop.nextitem.role == 'tool' -%}
+        {%- set call = message.tool_calls[-1] if message.tool_calls -%}
+        {%- set last.name = call.function.name if call else 'none' -%}
     {%- elif message.role == 'tool' and last.name is none -%}
         {{- raise_exception("Message has tool role, but there was no previous call") }}
     {%- endif -%}
@@ -449,7 +456,8 @@ MISTRAL = """{%- if messages[0]["role"] == "system" %}
 {%- set ns = namespace() %}
 {%- set ns.index = 0 %}
 {%- for message in loop_messages %}
-    {%- if not (message.role == "tool" or (message.tool_calls is defined and message.tool_calls is not none)) %}
+    {%- if not (message.role == "tool" or
+                (message.tool_calls is defined and message.tool_calls is not none)) %}
         {%- set ns.index = ns.index + 1 %}
     {%- endif %}
 {%- endfor %}
@@ -473,15 +481,15 @@ MISTRAL = """{%- if messages[0]["role"] == "system" %}
             {%- endfor %}
             {{- "][/AVAILABLE_TOOLS]" }}
         {%- endif %}
-        {{- "[INST] " + (system_message + "\\n\\n" if loop.last and system_message is defined else "")
-            + message["content"] + "[/INST]" }}
+        {%- set first = system_message + "\\n\\n" if loop.last and system_message is defined %}
+        {{- "[INST] " + (first or "") + message["content"] + "[/INST]" }}
     {%- elif message.tool_calls is defined and message.tool_calls is not none %}
         {{- "[TOOL_CALLS] [" }}
         {%- for tool_call in message.tool_calls %}
             {%- set out = tool_call.function|tojson %}
             {{- out[:-1] }}
             {%- if not tool_call.id is defined or tool_call.id|length != 9 %}
-                {{- raise_exception("Tool call IDs should be alphanumeric strings with length 9!") }}
+                {{- raise_exception("Tool call IDs should be strings with length 9!") }}
             {%- endif %}
             {{- ', "id": "' + tool_call.id + '"}' }}
             {{- ", " if not loop.last else "]" + eos_token }}
@@ -489,7 +497,8 @@ MISTRAL = """{%- if messages[0]["role"] == "system" %}
     {%- elif message["role"] == "assistant" %}
         {{- " " + message["content"]|trim + eos_token}}
     {%- elif message["role"] in ("tool_results", "tool") %}
-        {%- set content = message.content.content if message.content is mapping else message.content %}
+        {%- set content = message.content %}
+        {%- set content = content.content if content is mapping else content %}
         {{- '[TOOL_RESULTS] {"content": ' ~ content ~ ', "n": ' ~ ns.index ~ others|length ~ '}' }}
     {%- else %}
         {{- raise_exception("Only user and assistant roles are supported!") }}

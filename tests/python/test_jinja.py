@@ -43,7 +43,9 @@ def render():
 
     def answers(cases):
         """The answers to (template, variables); a template that is None is the one before."""
-        requests = ({"template": t, "variables": v} if t is not None else {"variables": v} for t, v in cases)
+        requests = (
+            {"template": t, "variables": v} if t is not None else {"variables": v} for t, v in cases
+        )
         lines = "".join(json.dumps(r) + "\n" for r in requests)
         run = subprocess.run([program], input=lines.encode(), stdout=subprocess.PIPE, check=True)
         return [json.loads(line) for line in run.stdout.decode().split("\n")[:-1]]
@@ -123,38 +125,51 @@ def same(render, templates, given=CONTEXT):
 
 def test_expressions(render):
     expressions = [
-        "1 + 2 * 3 - 4", "7 // 2", "-7 // 2", "7 % -3", "-7 % 3", "7 / 2", "2 ** 3 ** 2", "-2 ** 2", "7.5 // 2",
-        "-7.5 % 2", "1e16", "1e15", "1e-5", "0.1 + 0.2", "True + True", "1 == 1.0 == true", "1 < 2 < 3 > 1",
-        "'a' < 'b' < 'B'", "[1, 2] < [1, 3]", "not 1 in [2]", "1 not in [2]", "'a' ~ 1 ~ none ~ 2.0 ~ [1] ~ {}",
-        "'a' 'b' \"c\"", "(1,)", "()", "(1, 'a', (2,))", "[1, [2, {'a': none}]]", "{'a': 1, 'b': [true]}",
-        "{1: 'x', 1.0: 'y'}", "1 if missing else 2", "1 if missing", "missing", "missing.x if missing else 'n'",
-        "none", "true and 'x'", "0 or ''", "'' or missing or 'z'", "-1|abs", "(-1)|abs", "- 1 | abs ~ 'x'",
-        "xs|length + 1", "missing|length", "missing == nothing", "missing == missing", "[missing]", "'x' * 3",
-        "3 * [1]", "s[1]", "s[-1]", "s[9]", "s[1:3]", "s[::-1]", "s[-3:]", "s[:-9]", "u[1:3]", "u[::-2]", "u|length",
-        "xs[::2]", "xs[-1:0:-1]", "d.b", "d['a']", "d.items()", "d.items", "d.keys() | list", "deep.items()|list",
-        "deep.keys", "deep['keys']", "deep.l[0].v[1]", "d.get('zz', 5)", "d.get('b')", "d.zz", "xs.0", "xs[true]",
-        "'a,b'.split(',')", "' a  b '.split()", "'a b c'.split(none, 1)", "'aXbXc'.rsplit('X', 1)", "t.strip()",
-        "'xxaxx'.strip('x')", "'abc'.replace('', '-')", "'aaa'.replace('a', 'b', 2)", "'Hello'.find('l')",
-        "'é東x'.find('x')", "'a\\nb\\r\\nc'.splitlines()", "'%s %d %%' % ('a', 3)", "'{} {}'.format(1, 'x')",
-        "'{1}{0}{k}{{'.format(1, 2, k=3)", "'hello world'.title()", "'hELLO'.capitalize()", "'-5'.zfill(4)",
-        "xs|sort", "xs|sort(reverse=true)", "ys|sort", "ys|sort(case_sensitive=true)", "xs|unique|list", "d|dictsort",
-        "d|dictsort(true)", "d|items|list", "xs|map('string')|list", "messages|map(attribute='role')|join(',')",
-        "messages|selectattr('role', 'equalto', 'user')|list|length", "messages|rejectattr('n')|map(attribute='role')|list",
-        "xs|select('odd')|list", "xs|reject('in', [1])|list", "xs|join('-')", "xs|sum", "xs|max", "xs|min", "[]|max",
-        "xs|first", "xs|last", "[]|first", "d|first", "s|first", "s|list", "xs|reverse|list", "s|reverse", "'5'|int + 1",
-        "'5.7'|int", "'x'|int(9)", "'1_0'|int", "' 7 '|int", "2.7|int", "'1e2'|float", "'x'|float", "2.5|round", "3.5|round",
-        "7|round", "2.1|round(method='ceil')", "'a\\nb\\n\\nc'|indent(2)", "'a\\nb'|indent(2, true)", "'a\\n\\nb'|indent(2, blank=true)",
-        "'hello (world) [x'|title", "'x'|center(5)", "missing|default('d')", "''|d('d', true)", "nothing|default('d')",
-        "nothing|d('d', true)", "'<a>'|e", "'<a>'|safe ~ '<'", "('<a>'|safe) + '<'", "'<' + ('<a>'|safe)", "'x'|safe|upper",
-        "messages|tojson", "deep|tojson(indent=2)", "d|tojson(sort_keys=true)", "u|tojson(ensure_ascii=true)",
-        "xs|tojson(separators=(',', ':'))", "[]|tojson(indent=1)", "{1: 2, none: 3, true: 4}|tojson", "'\\x7f\\x00\"\\\\'|tojson",
-        "big", "big|tojson", "big|int", "big > 5", "[big, f]", "range(5)|list", "range(5, 0, -2)|list", "range(3)", "range(2)|last",
-        "dict(d, z=1)", "dict([('a', 1)])", "namespace(a=1).a", "namespace(a=1).b", "s is string", "s is not mapping",
-        "missing is sequence", "missing is iterable", "missing is callable", "d is sequence", "1 is number and true is number",
-        "true is integer", "1 is integer", "1.0 is float", "nothing is none", "3 is divisibleby 3", "'a' is in 'abc'",
+        "1 + 2 * 3 - 4", "7 // 2", "-7 // 2", "7 % -3", "-7 % 3", "7 / 2", "2 ** 3 ** 2", "-2 ** 2",
+        "7.5 // 2", "-7.5 % 2", "1e16", "1e15", "1e-5", "0.1 + 0.2", "True + True",
+        "1 == 1.0 == true", "1 < 2 < 3 > 1", "'a' < 'b' < 'B'", "[1, 2] < [1, 3]", "not 1 in [2]",
+        "1 not in [2]", "'a' ~ 1 ~ none ~ 2.0 ~ [1] ~ {}", "'a' 'b' \"c\"", "(1,)", "()",
+        "(1, 'a', (2,))", "[1, [2, {'a': none}]]", "{'a': 1, 'b': [true]}", "{1: 'x', 1.0: 'y'}",
+        "1 if missing else 2", "1 if missing", "missing", "missing.x if missing else 'n'", "none",
+        "true and 'x'", "0 or ''", "'' or missing or 'z'", "-1|abs", "(-1)|abs", "- 1 | abs ~ 'x'",
+        "xs|length + 1", "missing|length", "missing == nothing", "missing == missing", "[missing]",
+        "'x' * 3", "3 * [1]", "s[1]", "s[-1]", "s[9]", "s[1:3]", "s[::-1]", "s[-3:]", "s[:-9]",
+        "u[1:3]", "u[::-2]", "u|length", "xs[::2]", "xs[-1:0:-1]", "d.b", "d['a']", "d.items()",
+        "d.items", "d.keys() | list", "deep.items()|list", "deep.keys", "deep['keys']",
+        "deep.l[0].v[1]", "d.get('zz', 5)", "d.get('b')", "d.zz", "xs.0", "xs[true]",
+        "'a,b'.split(',')", "' a  b '.split()", "'a b c'.split(none, 1)", "'aXbXc'.rsplit('X', 1)",
+        "t.strip()", "'xxaxx'.strip('x')", "'abc'.replace('', '-')", "'aaa'.replace('a', 'b', 2)",
+        "'Hello'.find('l')", "'é東x'.find('x')", "'a\\nb\\r\\nc'.splitlines()",
+        "'%s %d %%' % ('a', 3)", "'{} {}'.format(1, 'x')", "'{1}{0}{k}{{'.format(1, 2, k=3)",
+        "'hello world'.title()", "'hELLO'.capitalize()", "'-5'.zfill(4)", "xs|sort",
+        "xs|sort(reverse=true)", "ys|sort", "ys|sort(case_sensitive=true)", "xs|unique|list",
+        "d|dictsort", "d|dictsort(true)", "d|items|list", "xs|map('string')|list",
+        "messages|map(attribute='role')|join(',')",
+        "messages|selectattr('role', 'equalto', 'user')|list|length",
+        "messages|rejectattr('n')|map(attribute='role')|list", "xs|select('odd')|list",
+        "xs|reject('in', [1])|list", "xs|join('-')", "xs|sum", "xs|max", "xs|min", "[]|max",
+        "xs|first", "xs|last", "[]|first", "d|first", "s|first", "s|list", "xs|reverse|list",
+        "s|reverse", "'5'|int + 1", "'5.7'|int", "'x'|int(9)", "'1_0'|int", "' 7 '|int", "2.7|int",
+        "'1e2'|float", "'x'|float", "2.5|round", "3.5|round", "7|round", "2.1|round(method='ceil')",
+        "'a\\nb\\n\\nc'|indent(2)", "'a\\nb'|indent(2, true)", "'a\\n\\nb'|indent(2, blank=true)",
+        "'hello (world) [x'|title", "'x'|center(5)", "missing|default('d')", "''|d('d', true)",
+        "nothing|default('d')", "nothing|d('d', true)", "'<a>'|e", "'<a>'|safe ~ '<'",
+        "('<a>'|safe) + '<'", "'<' + ('<a>'|safe)", "'x'|safe|upper", "messages|tojson",
+        "deep|tojson(indent=2)", "d|tojson(sort_keys=true)", "u|tojson(ensure_ascii=true)",
+        "xs|tojson(separators=(',', ':'))", "[]|tojson(indent=1)",
+        "{1: 2, none: 3, true: 4}|tojson", "'\\x7f\\x00\"\\\\'|tojson", "big", "big|tojson",
+        "big|int", "big > 5", "[big, f]", "range(5)|list", "range(5, 0, -2)|list", "range(3)",
+        "range(2)|last", "dict(d, z=1)", "dict([('a', 1)])", "namespace(a=1).a", "namespace(a=1).b",
+        "s is string", "s is not mapping", "missing is sequence", "missing is iterable",
+        "missing is callable", "d is sequence", "1 is number and true is number", "true is integer",
+        "1 is integer", "1.0 is float", "nothing is none", "3 is divisibleby 3", "'a' is in 'abc'",
         "s is sameas none", "none is sameas none", "'A' is upper", "'' is lower",
-        "['a', \"it's\", '\"', \"'\\\"\", '\\n\\t\\r\\\\', '\\x00\\x1f\\x7f\\xa0\\xad', 'é\\u200b\\u2028😀']",
-        "s.upper", "xs.append", "d.pop is defined", "s.nothing is defined", "loop", "loop is defined", "caller is defined",
+        (
+            "['a', \"it's\", '\"', \"'\\\"\", '\\n\\t\\r\\\\', '\\x00\\x1f\\x7f\\xa0\\xad', "
+            "'é\\u200b\\u2028😀']"
+        ),
+        "s.upper", "xs.append", "d.pop is defined", "s.nothing is defined", "loop",
+        "loop is defined", "caller is defined",
     ]  # fmt: skip
     broken = {"d.items", "deep.keys", "s.upper"}  # Jinja prints an address
     same(render, ["{{ " + e + " }}" for e in expressions if e not in broken])
@@ -166,52 +181,105 @@ def test_scopes(render):
         "{% for x in xs %}{{ x }}{% endfor %}{{ x }}",
         "{% set x = 9 %}{% for x in xs %}{{ x }}{% endfor %}{{ x }}",
         "{% if yes %}{% set s = 'in' %}{% endif %}{{ s }}",
-        "{% if no %}{% set s = 'in' %}{% endif %}{{ s }}{% if no %}{% set q = 1 %}{% endif %}{{ q }}",
+        (
+            "{% if no %}{% set s = 'in' %}{% endif %}{{ s }}{% if no %}{% set q = 1 %}{% endif %}"
+            "{{ q }}"
+        ),
         "{% for i in xs %}{% if loop.first %}{% set q = i %}{% endif %}{{ q }}{% endfor %}",
-        "{% set ns = namespace(n=0) %}{% for i in xs %}{% set ns.n = ns.n + i %}{% endfor %}{{ ns.n }}",
+        (
+            "{% set ns = namespace(n=0) %}{% for i in xs %}{% set ns.n = ns.n + i %}{% endfor %}{{ "
+            "ns.n }}"
+        ),
         "{% macro f() %}{{ x }}{% endmacro %}{% set x = 1 %}{{ f() }}{% set x = 2 %}{{ f() }}",
-        "{% for i in xs %}{% macro f() %}{{ i }}{{ loop.index }}{% endmacro %}{{ f() }}{% endfor %}",
-        "{% macro f(a, b=a, c='d') %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ f(1) }}{{ f(1, c=2) }}{{ f() }}",
+        (
+            "{% for i in xs %}{% macro f() %}{{ i }}{{ loop.index }}{% endmacro %}{{ f() }}{% "
+            "endfor %}"
+        ),
+        (
+            "{% macro f(a, b=a, c='d') %}{{ a }}{{ b }}{{ c }}{% endmacro %}{{ f(1) }}{{ f(1, c=2) "
+            "}}{{ f() }}"
+        ),
         "{% macro f() %}{{ varargs }}{{ kwargs }}{% endmacro %}{{ f(1, 2, q=3) }}",
         "{% macro f(x) %}{% set x = x + 1 %}{{ x }}{% endmacro %}{{ f(1) }}{{ x }}",
         "{% macro f(n) %}{{ n }}{% if n > 0 %}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(3) }}",
         "{% macro f() %}[{{ caller() }}]{% endmacro %}{% call f() %}{{ s }}{% endcall %}",
-        "{% macro f() %}{{ caller(1) }}{{ caller(2, b=3) }}{% endmacro %}{% call(a, b='z') f() %}{{ a }}{{ b }}{% endcall %}",
+        (
+            "{% macro f() %}{{ caller(1) }}{{ caller(2, b=3) }}{% endmacro %}{% call(a, b='z') f() "
+            "%}{{ a }}{{ b }}{% endcall %}"
+        ),
         "{% set q %}a{% set s = 'inner' %}{{ s }}{% endset %}{{ q }}{{ s }}",
         "{% with a = 1, s = s ~ '!' %}{{ a }}{{ s }}{% endwith %}{{ a }}{{ s }}",
         "{% generation %}{% set s = 'g' %}{{ s }}{% endgeneration %}{{ s }}",
         "{% filter upper %}{% set s = 'g' %}{{ s }}x{% endfilter %}{{ s }}",
         "{% for a, (b, c) in [(1, (2, 3))] %}{{ a }}{{ b }}{{ c }}{% endfor %}",
         "{% for k, v in d.items() if v %}{{ k }}={{ v }};{% else %}none{% endfor %}",
-        "{% for i in empty %}x{% else %}none{% endfor %}{% for i in missing %}x{% else %}none{% endfor %}",
-        "{% for i in xs %}{% break %}{% else %}none{% endfor %}{% for i in xs %}{% continue %}{% else %}none{% endfor %}",
-        "{% for i in xs %}{% if i == 1 %}{% continue %}{% endif %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}",
-        "{% for i in xs %}{{ loop.index }}{{ loop.revindex0 }}{{ loop.previtem }}{{ loop.nextitem }}{{ loop.last }} {% endfor %}",
-        "{% for i in xs %}{% for j in ys %}{{ loop.index }}{% endfor %}{{ loop.index }}{% endfor %}",
+        (
+            "{% for i in empty %}x{% else %}none{% endfor %}{% for i in missing %}x{% else %}"
+            "none{% endfor %}"
+        ),
+        (
+            "{% for i in xs %}{% break %}{% else %}none{% endfor %}{% for i in xs %}{% continue %}"
+            "{% else %}none{% endfor %}"
+        ),
+        (
+            "{% for i in xs %}{% if i == 1 %}{% continue %}{% endif %}{% if i == 2 %}{% break %}{% "
+            "endif %}{{ i }}{% endfor %}"
+        ),
+        (
+            "{% for i in xs %}{{ loop.index }}{{ loop.revindex0 }}{{ loop.previtem }}{{ "
+            "loop.nextitem }}{{ loop.last }} {% endfor %}"
+        ),
+        (
+            "{% for i in xs %}{% for j in ys %}{{ loop.index }}{% endfor %}{{ loop.index }}{% "
+            "endfor %}"
+        ),
         "{% for i in xs if i > 1 %}{{ loop.length }}{{ loop.first }}{{ loop.last }}{% endfor %}",
         "{% for i in xs %}{{ loop.cycle('a', 'b') }}{{ loop.changed(i > 1) }}{% endfor %}",
         "{% set a, b = 1, 2 %}{{ a }}{{ b }}{% set a, b = b, a %}{{ a }}{{ b }}",
-        "{% set g = xs|map('string') %}{% for x in g %}{{ x }}{% endfor %}{% for x in g %}again{% endfor %}",
-        "{% set ns = namespace(f=1) %}{% for x in xs if ns.f %}{% set ns.f = 0 %}{{ x }}{% endfor %}",
-        "{% set ns = namespace(f=1) %}{% for x in xs if ns.f %}{{ loop.last }}{% set ns.f = 0 %}{{ x }}{% endfor %}",
+        (
+            "{% set g = xs|map('string') %}{% for x in g %}{{ x }}{% endfor %}{% for x in g %}"
+            "again{% endfor %}"
+        ),
+        (
+            "{% set ns = namespace(f=1) %}{% for x in xs if ns.f %}{% set ns.f = 0 %}{{ x }}{% "
+            "endfor %}"
+        ),
+        (
+            "{% set ns = namespace(f=1) %}{% for x in xs if ns.f %}{{ loop.last }}{% set ns.f = 0 "
+            "%}{{ x }}{% endfor %}"
+        ),
     ])  # fmt: skip
 
 
 def test_white_space(render):
     same(render, [
-        "  {% if yes %}  \n  a  \n  {% endif %}  \n b", "a \n {%- if yes -%} \n b \n {%- endif -%} \n c", "x\n\n", "x\r\n", "x\r\ny\rz",
-        "{%+ if yes +%} \n a {%+ endif %}\n", "  {# c #}  \nx", "  {#- c -#}  \nx", "a\n  {# c +#}\nx", "  {{ s }}  \n  {{- s -}} \n x",
-        "{% raw %} {{ x }} {% endraw %}", "  {%- raw -%}  {% x %}  {%- endraw -%}  y", "a\n  {% raw %}\n b\n  {% endraw %}\nc",
-        "a\u00a0\u2028{%- if yes -%}\u3000\x1c\x85b{%- endif %}", "\t{% if yes %}\t{{ s }}\t{% endif %}\t\n", "{%if yes%}a{%endif%}",
-        "{% if yes %}\n{% endif %}\n{% if yes %}\n\n{% endif %}", "{{ '\\n' }}\n", "{{-1}}{{+1}}{{ - 1 }}", "{ { {% if yes %}}}{% endif %}%}#}",
-        "x{##}y{#-#}z{#--#} w", "\n  {% set q = 1 %}\n  {% set q = 2 %}\n", "é{%- set q = 1 -%}\n\u00e9",
+        "  {% if yes %}  \n  a  \n  {% endif %}  \n b",
+        "a \n {%- if yes -%} \n b \n {%- endif -%} \n c", "x\n\n", "x\r\n", "x\r\ny\rz",
+        "{%+ if yes +%} \n a {%+ endif %}\n", "  {# c #}  \nx", "  {#- c -#}  \nx",
+        "a\n  {# c +#}\nx", "  {{ s }}  \n  {{- s -}} \n x", "{% raw %} {{ x }} {% endraw %}",
+        "  {%- raw -%}  {% x %}  {%- endraw -%}  y", "a\n  {% raw %}\n b\n  {% endraw %}\nc",
+        "a\u00a0\u2028{%- if yes -%}\u3000\x1c\x85b{%- endif %}",
+        "\t{% if yes %}\t{{ s }}\t{% endif %}\t\n", "{%if yes%}a{%endif%}",
+        "{% if yes %}\n{% endif %}\n{% if yes %}\n\n{% endif %}", "{{ '\\n' }}\n",
+        "{{-1}}{{+1}}{{ - 1 }}", "{ { {% if yes %}}}{% endif %}%}#}", "x{##}y{#-#}z{#--#} w",
+        "\n  {% set q = 1 %}\n  {% set q = 2 %}\n", "é{%- set q = 1 -%}\n\u00e9",
     ])  # fmt: skip
 
 
 def test_dates(render):
-    fields = ["%Y-%m-%d", "%d %b %Y", "%B %d, %Y", "%A %a %j %H:%M %I%p %y %%", "%-d.%-m. %e %-H %-I %-M %-j %-y é"]
+    fields = [
+        "%Y-%m-%d",
+        "%d %b %Y",
+        "%B %d, %Y",
+        "%A %a %j %H:%M %I%p %y %%",
+        "%-d.%-m. %e %-H %-I %-M %-j %-y é",
+    ]
     for field in fields:
-        before, answer, after = datetime.now(), render([("{{ strftime_now('" + field + "') }}", {})])[0], datetime.now()
+        before, answer, after = (
+            datetime.now(),
+            render([("{{ strftime_now('" + field + "') }}", {})])[0],
+            datetime.now(),
+        )
         assert answer["text"] in (before.strftime(field), after.strftime(field))
 
 
@@ -282,8 +350,9 @@ def test_every_first_letter_of_a_word(render):
 
 def test_letters_of_the_family_s_languages_are_known(render):
     texts = [
-        "Ärger über Öl", "déjà vu œuvre", "¿Qué año?", "Ελληνικά", "Привет, мир", "日本語 テスト ひらがな", "한국어",
-        "العربية", "हिन्दी", "ไทย", "中文，。", "Việt Nam", "Çağ", "łódź", "±×÷√∞≠", "…“”‘’—–•", "😀🦙👩‍👩‍👧", "①½²",
+        "Ärger über Öl", "déjà vu œuvre", "¿Qué año?", "Ελληνικά", "Привет, мир", "日本語 テスト ひらがな",
+        "한국어", "العربية", "हिन्दी", "ไทย", "中文，。", "Việt Nam", "Çağ", "łódź", "±×÷√∞≠", "…“”‘’—–•",
+        "😀🦙👩‍👩‍👧", "①½²",
     ]  # fmt: skip
     for text in texts:
         same(render, ["{{ [s] }}{{ {s: [s]} }}{{ s|upper }}{{ s|lower }}"], {"s": text})
@@ -295,16 +364,17 @@ def test_letters_of_the_family_s_languages_are_known(render):
 @pytest.mark.parametrize(
     ("template", "at", "said"),
     [
-        ("a\n{{ x | nosuch }}", "load", "line 2: the filter 'nosuch' is not known; expected one of abs,"),
-        ("{{ x is nosuch }}", "load", "line 1: the test 'nosuch' is not known; expected one of boolean,"),
+        ("a\n{{ x|nosuch }}", "load", "line 2: the filter 'nosuch' is not known; expected one of"),
+        ("{{ x is nosuch }}", "load", "the test 'nosuch' is not known; expected one of boolean,"),
         ("{{ x | map('nosuch') }}", "load", "the filter 'nosuch' is not known"),
         ("{{ x | selectattr('a', 'nosuch') }}", "load", "the test 'nosuch' is not known"),
-        ("\n\n{% include 'x' %}", "load", "line 3: the tag 'include' is not known; expected one of set,"),
-        ("{% if x %}\n{% endfor %}", "load", "line 2: the tag 'endfor' is not known here, inside of the 'if' of line 1"),
+        ("\n\n{% include 'x' %}", "load", "line 3: the tag 'include' is not known; expected one"),
+        ("{% if x %}\n{% endfor %}", "load", "line 2: the tag 'endfor' is not known here, inside"),
+        ("{% if x %}\n{% endfor %}", "load", "inside of the 'if' of line 1; expected one of"),
         ("{% for x in xs %}", "load", "line 1: the 'for' is not closed, expected 'endfor'."),
         ("{% for x in xs recursive %}{% endfor %}", "load", "a recursive loop is not supported"),
         ("{% break %}", "load", "'break' or 'continue' stands outside of a loop"),
-        ("{% for x in xs %}{% macro f() %}{% break %}{% endmacro %}{% endfor %}", "load", "outside of a loop"),
+        ("{% for x in s %}{% macro f() %}{% break %}{% endmacro %}{% endfor %}", "load", "outside"),
         ("{{ x", "load", "a tag is not closed, expected }}."),
         ("{% set x = 1", "load", "a tag is not closed, expected %}."),
         ("{{ 'x }}", "load", "a string is not closed"),
@@ -337,10 +407,10 @@ def test_letters_of_the_family_s_languages_are_known(render):
         ("{{ xs.append(4) }}", "render", "'append' is not allowed in a chat template."),
         ("{{ xs|map('string') }}", "render", "an iterator is printed, expected text or data."),
         ("{{ s.upper }}", "render", "a method is printed"),
-        ("{{ raise_exception('Roles must ' ~ 'alternate') }}", "render", "line 1: Roles must alternate"),
-        ("{% set s.x = 1 %}", "render", "'s' is a string; only a namespace's attributes are assigned to."),
-        ("{% macro f() %}{% endmacro %}{{ f(1) }}", "render", "the macro 'f' gets 1 arguments, expected at most 0."),
-        ("{% macro f() %}{% endmacro %}{{ f(a=1) }}", "render", "the macro 'f' has no parameter 'a'."),
+        ("{{ raise_exception('Roles ' ~ 'alternate') }}", "render", "line 1: Roles alternate"),
+        ("{% set s.x = 1 %}", "render", "'s' is a string; only a namespace's attributes are"),
+        ("{% macro f() %}{% endmacro %}{{ f(1) }}", "render", "the macro 'f' gets 1 arguments"),
+        ("{% macro f() %}{% endmacro %}{{ f(a=1) }}", "render", "'f' has no parameter 'a'."),
         ("{{ [s, xs]|sort }}", "render", "have no order"),
         ("{{ strftime_now('%c') }}", "render", "a field of strftime_now's format is not supported"),
         ("{{ s|replace('a') }}", "render", "replace needs the argument 'new'."),
@@ -349,6 +419,8 @@ def test_letters_of_the_family_s_languages_are_known(render):
 )  # fmt: skip
 def test_what_is_refused(render, template, at, said):
     answer = render([(template, CONTEXT)])[0]
-    assert answer["at"] == at and answer["error"].startswith("template, line ") and said in answer["error"], answer
-
-
+    assert (
+        answer["at"] == at
+        and answer["error"].startswith("template, line ")
+        and said in answer["error"]
+    ), answer

@@ -43,14 +43,9 @@ void jinja_free(struct jinja **jinja) {
     *jinja = NULL;
 }
 
-bool jinja_reads(const struct jinja *jinja, const char *name) {
-    for (int i = 0; i < jinja->resolved.n_names; i++)
-        if (slice_is(jinja->resolved.names[i], name)) return true;
-    return false;
-}
-
 void jinja_open(struct run *r, const struct jinja *jinja, struct error *err) {
     *r = (struct run){.name = jinja->name, .err = err, .line = 1, .now = (int64_t)time(NULL)};
+    buffer_extend(&r->out, 0); // so that its ptr is one
 }
 
 void jinja_close(struct run *r) {

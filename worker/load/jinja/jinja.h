@@ -21,9 +21,6 @@ struct jinja;
 struct jinja *jinja_parse(struct slice text, const char *name, struct error *err);
 void jinja_free(struct jinja **jinja);
 
-// Whether the template reads the variable `name` anywhere.
-bool jinja_reads(const struct jinja *jinja, const char *name);
-
 struct jinja_variable {
     const char *name;
     struct value value;

@@ -199,7 +199,8 @@ struct node *parser_filters_and_tests(struct parser *p, struct node *n) {
 
 static struct node *list(struct parser *p) {
     struct kids kids = {0};
-    int line = p->at++->line;
+    int line = p->at->line;
+    p->at++;
     while (!parser_is_operator(p, "]")) {
         if (kids.n && parser_expect_operator(p, ",")) return NULL;
         if (parser_is_operator(p, "]")) break;
@@ -221,7 +222,8 @@ static bool is_plain_key(const struct node *key) {
 
 static struct node *dict(struct parser *p) {
     struct kids kids = {0};
-    int line = p->at++->line;
+    int line = p->at->line;
+    p->at++;
     while (!parser_is_operator(p, "}")) {
         if (kids.n && parser_expect_operator(p, ",")) return NULL;
         if (parser_is_operator(p, "}")) break;
@@ -298,7 +300,8 @@ struct node *parser_primary(struct parser *p, bool namespaces) {
 }
 
 static struct node *attribute(struct parser *p, struct node *object) {
-    int line = p->at++->line;
+    int line = p->at->line;
+    p->at++;
     if (parser_is(p, TOKEN_NUMBER) && p->at->value.type == VALUE_INT)
         return parser_node2(p, NODE_GETITEM, line, object, parser_primary(p, false));
     struct slice attribute;
@@ -329,7 +332,8 @@ static struct node *slice(struct parser *p, struct node *first) {
 }
 
 static struct node *subscript(struct parser *p, struct node *object) {
-    int line = p->at++->line;
+    int line = p->at->line;
+    p->at++;
     struct node *key = NULL;
     if (!parser_is_operator(p, ":") && !(key = parser_expression(p))) return NULL;
     if (parser_is_operator(p, ":") && !(key = slice(p, key))) return NULL;
