@@ -83,6 +83,7 @@ static int prompt_from_ids(const struct request_context *c, struct task *t,
 static int parse_reward(const struct request_context *c, struct task *t, struct slice json,
                         struct error *err) {
     t->reward_json = keep(t, json);
+    reward_spec_free(&t->reward);  // of a key that stands twice
     t->reward = reward_spec_parse(json, c->externals, c->n_externals, err);
     if (!t->reward) {
         if (err) err->code = ERROR_SPEC;
