@@ -76,7 +76,7 @@ static int prompt_from_ids(const struct request_context *c, struct task *t,
 static int parse_reward(const struct request_context *c, struct task *t, struct slice json,
                         struct error *err) {
     t->reward_json = keep(t, json);
-    reward_spec_free(&t->reward);  // of a key that stands twice
+    reward_spec_free(&t->reward); // of a key that stands twice
     t->reward = reward_spec_parse(json, c->externals, c->n_externals, err);
     if (!t->reward) {
         if (err) err->code = ERROR_SPEC;
@@ -106,6 +106,10 @@ static int finish(const struct request_context *c, struct task *t, struct error 
 
 // ---- a line of a prompt file
 
+static int refuse_tools(struct error *err) {
+    return error_set(err, ERROR_INPUT, "tools stand without messages; expected both.");
+}
+
 static int set_prompt(const struct request_context *c, struct task *t, const struct json *line,
                       struct error *err) {
     const struct json *text = json_get(line, "prompt"), *ids = json_get(line, "prompt_ids");
@@ -115,8 +119,7 @@ static int set_prompt(const struct request_context *c, struct task *t, const str
                          "A prompt needs exactly one of prompt, messages and prompt_ids; %d of "
                          "them stand here.",
                          !!text + !!ids + !!messages);
-    if (tools && !messages)
-        return error_set(err, ERROR_INPUT, "tools stand without messages; expected both.");
+    if (tools && !messages) return refuse_tools(err);
     if (ids) return prompt_from_ids(c, t, ids, err);
     if (messages) return prompt_from_messages(c, t, messages, tools, err);
     if (text->type != JSON_STRING)
@@ -220,6 +223,7 @@ static int check_ids(const struct request_context *c, struct column ids, struct 
 
 static int prompt_from_message(const struct request_context *c, struct task *t,
                                const struct message_task *m, struct error *err) {
+    if (m->tools.dtype && !m->messages.dtype) return refuse_tools(err);
     if (m->prompt_ids.dtype) {
         if (check_ids(c, m->prompt_ids, err)) return -1;
         keep_ids(t, column_i32(m->prompt_ids), m->prompt_ids.n);
@@ -227,9 +231,14 @@ static int prompt_from_message(const struct request_context *c, struct task *t,
     }
     if (m->prompt.dtype) return prompt_from_text(c, t, column_slice(m->prompt), err);
     struct arena scratch = {0};
-    const struct json *messages = json_parse(column_slice(m->messages), &scratch, err);
-    int failed =
-        messages ? prompt_from_messages(c, t, messages, NULL, err) : error_prefix(err, "messages");
+    const struct json *messages = json_parse(column_slice(m->messages), &scratch, err),
+                      *tools = NULL;
+    int failed = messages ? 0 : error_prefix(err, "messages");
+    if (!failed && m->tools.dtype) {
+        tools = json_parse(column_slice(m->tools), &scratch, err);
+        failed = tools ? 0 : error_prefix(err, "tools");
+    }
+    if (!failed) failed = prompt_from_messages(c, t, messages, tools, err);
     arena_clear(&scratch);
     return failed;
 }
