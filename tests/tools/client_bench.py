@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
@@ -28,12 +29,11 @@ import numpy as np  # noqa: E402
 import zmq  # noqa: E402
 
 import stampede  # noqa: E402
-import stampede.trainer  # noqa: E402
-from stampede import core, wire  # noqa: E402
+from stampede import core, jobs, wire  # noqa: E402
 
 N = 8
 SIZES = (8_000, 16_000, 64_000)
-TOKENS = (1, 256)
+WORKERS, GROUPS = (1, 16, 256), (1_000, 10_000)
 SLOTS = 1024
 PROMPT = list(range(1, 33))
 REWARD = (b'{"value":1,"status":"ok","terms":[{"name":"math","verifier":"math","value":1,'
@@ -184,28 +184,34 @@ def run(n_samples: int, together: bool, n_tokens: int) -> Tuple[float, float]:
 
 
 class Clock:
-    """Time of a part's calls on their own threads, without the parts that they call."""
+    """Processor time of each part's calls, without that of the parts that they call."""
 
     def __init__(self) -> None:
         self.seconds: Dict[str, float] = {part: 0.0 for part in PARTS}
-        self._stack: List[List[float]] = []
+        self._inner = threading.local()
 
     def around(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        inner = self._inner
+
         def timed(*arguments: Any, **more: Any) -> Any:
+            outside, inner.seconds = getattr(inner, "seconds", 0.0), 0.0
             start = time.thread_time()
             try:
                 return function(*arguments, **more)
             finally:
-                self.seconds[part] += time.thread_time() - start
+                whole = time.thread_time() - start
+                self.seconds[part] += whole - inner.seconds
+                inner.seconds = outside + whole
 
         return timed
 
 
 def run_parts(n_samples: int, together: bool, n_tokens: int) -> Dict[str, float]:
+    """Microseconds a sample by part. The clocks themselves cost about one for each call."""
     clock = Clock()
-    places = [("make_job", stampede.trainer, "make_job"), ("dispatch", core.Core, "_dispatch"),
+    places = [("make_job", jobs.Request, "job"), ("dispatch", core.Core, "_dispatch"),
               ("decode", wire, "decode"), ("commit", core.Core, "_on_result"),
-              ("ack", core.Core, "send"), ("consumer", sys.modules[__name__], "look")]
+              ("ack", core.Core, "_acknowledge"), ("consumer", sys.modules[__name__], "look")]
     saved = [(owner, name, getattr(owner, name)) for _, owner, name in places]
     for part, owner, name in places:
         setattr(owner, name, clock.around(part, getattr(owner, name)))
@@ -217,6 +223,92 @@ def run_parts(n_samples: int, together: bool, n_tokens: int) -> Dict[str, float]
     return {part: seconds * 1e6 / n_samples for part, seconds in clock.seconds.items()}
 
 
+# --- the core alone ---
+
+
+class Mute:
+    """A mailbox that counts."""
+
+    n = 0
+
+    def put(self, group: Any) -> None:
+        self.n += 1
+
+
+def run_core(n_workers: int, n_groups: int) -> float:
+    """Microseconds of CPU a task: handing all groups out to so many workers, and taking results.
+
+    Each worker has room for two groups, so that nearly all of them wait nearly all the time.
+    """
+    sent: "deque[Tuple[Any, int, int]]" = deque()  # of each TASK: where it went, serial, first
+    request = jobs.Request(N, None, 0, None, "continue", False, False, None)
+    mailbox = Mute()
+    made = [request.job(stampede.Prompt(prompt_ids=PROMPT), i, i, mailbox)
+            for i in range(n_groups)]
+    for job in made:
+        def frames(*numbers: Any, serial: int = job.serial) -> Sequence[bytes]:
+            return [b"%d" % serial]
+        job.task = type("Task", (), {"frames": staticmethod(frames)})()
+    template = wire.decode(*wire.encode(wire.Message("RESULT", result_fields(range(N), 1))))
+
+    def send(address: Any, out: Sequence[bytes]) -> bool:
+        if len(out[0]) < 12 and out[0].isdigit():
+            sent.append((address, int(out[0]), 0))
+        return True
+
+    state = core.Core("run", 0, 1, send, lambda work, done: None)
+    for i in range(n_workers):
+        fields = {**hello(), "uid": str(i), "slots": 2 * N}
+        state.on_message((0, b"%d" % i), wire.Message("HELLO", fields, seq=1), 0.0)
+    seqs = {worker.address: 1 for worker in state.workers.values()}
+    start = time.process_time()
+    state.submit(made)
+    state.settle()
+    credit = dict.fromkeys(seqs, 2 * N)
+    while sent:
+        address, serial, _ = sent.popleft()
+        template.serial = serial
+        template.run, template.epoch, template.seq = "run", 0, seqs[address] + 1
+        state.on_message(address, template, 0.0)
+        credit[address] += N
+        message = wire.Message("CREDIT", {"slots": credit[address]}, "run", 0, seqs[address] + 2)
+        state.on_message(address, message, 0.0)
+        seqs[address] += 2
+        state.settle()
+    spent = time.process_time() - start
+    assert mailbox.n == n_groups, "groups are missing"
+    return spent * 1e6 / n_groups
+
+
+# --- tables ---
+
+
+def measure() -> Dict[str, Any]:
+    out: Dict[str, Any] = {"samples": [], "parts": [], "core": []}
+    for together in (True, False):
+        what = "one a task" if together else "one a sample"
+        for n_samples, n_tokens in [(n, 1) for n in SIZES] + [(SIZES[0], 256)]:
+            whole, tensors = run(n_samples, together, n_tokens)
+            out["samples"].append(dict(results=what, samples=n_samples, tokens=n_tokens,
+                                       total_us=whole, to_tensors_us=tensors))
+        out["parts"].append(dict(results=what, **run_parts(SIZES[0], together, 1)))
+    for n_workers in WORKERS:
+        for n_groups in GROUPS:
+            out["core"].append(dict(workers=n_workers, groups=n_groups,
+                                    task_us=run_core(n_workers, n_groups)))
+    return out
+
+
+def table(rows: Sequence[Dict[str, Any]]) -> str:
+    def cell(value: Any) -> str:
+        return f"{value:.1f}" if isinstance(value, float) else (
+            f"{value:,}" if isinstance(value, int) else value)
+
+    head = list(rows[0])
+    lines = [[*head], ["---"] * len(head)] + [[cell(row[key]) for key in head] for row in rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--json", action="store_true", help="one object instead of tables")
@@ -226,13 +318,17 @@ def main() -> None:
     if options.peer:
         peer(options.peer[0], options.peer[1] == "1", int(options.peer[2]))
         return
-    for together in (True, False):
-        for size in SIZES:
-            for tokens in (1,):
-                print(together, size, tokens, run(size, together, tokens), flush=True)
-        print(run_parts(8000, together, 1))
+    import torch  # to_tensors does it, and is not to be charged for it
+
+    torch.set_num_threads(1)
+    figures = measure()
+    if options.json:
+        print(json.dumps(figures))
+        return
+    print(f"The client, microseconds of its process's CPU a sample (n = {N}); RESULTs come\n"
+          f"{table(figures['samples'])}\n\nby part\n{table(figures['parts'])}\n\n"
+          f"The core alone, microseconds a task of {N}\n{table(figures['core'])}")
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     main()
