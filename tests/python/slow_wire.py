@@ -1,251 +1,33 @@
-"""Messages to frames and back: the Python half of protocol/PROTOCOL.md.
+"""The decoder as it was before it was made quick: the twin that test_wire.py holds it against.
 
-The table below says of each message what PROTOCOL.md says. Encoding is canonical: C and Python
-write the same bytes for the same message. Decoding checks sizes, types, required fields and the
-lengths that belong together, and never executes anything that a peer has sent.
+Every column becomes an array and every check is a line of its own. Where the twin takes what the
+decoder refuses by now, test_wire.py says so.
 """
 
-from __future__ import annotations
-
 import math
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import msgpack
 import numpy as np
 import xxhash
 
-from .errors import WireError
-
-MAGIC, MAJOR, MINOR = "STMP", 1, 0
-MAX_HEADER = 64 << 10
-MAX_PAYLOAD = 16 << 20
-MAX_RESULT_PAYLOAD = 64 << 20
-MAX_CHUNK = 1 << 20
-MAX_TEXT = 16 << 10
-MAX_RUN = 64
-MAX_SAMPLES = 65536
-MAX_ELEMENTS = 1024
-ALIGNMENT = 64
-HEARTBEAT_MS, LOST_MS = 1000, 5000
-
-# Element types of columns and of weights: number on the wire, numpy's little-endian type.
-DTYPES: Dict[str, Tuple[int, Optional[np.dtype]]] = {
-    "u8": (1, np.dtype("<u1")), "u16": (2, np.dtype("<u2")), "i32": (3, np.dtype("<i4")),
-    "i64": (4, np.dtype("<i8")), "u64": (5, np.dtype("<u8")), "f32": (6, np.dtype("<f4")),
-    "f64": (7, np.dtype("<f8")), "bf16": (8, None), "f16": (9, None),
-}
-DTYPE_NAMES = {number: name for name, (number, _) in DTYPES.items()}
-
-FINISH = ("", "stop", "length", "cancelled", "preempted", "error")
-STATUS = ("", "ok", "no_answer", "limit", "unknown", "timeout", "crash", "unsupported", "bad_spec")
-REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5}
-BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
-TENSOR_SKIP, TENSOR_DENSE = 0, 1
-PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED = 1, 2, 3
-U8, U32, I31, U64 = 0xFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
-
-
-class Field(NamedTuple):
-    """One field: `kind` is bool, int, float, text, or the dtypes of a column joined by "|"."""
-
-    key: int
-    name: str
-    kind: str
-    required: bool
-    max: int  # ints: largest; texts: bytes
-
-
-def _fields(*rows: Tuple[Any, ...]) -> Tuple[Field, ...]:
-    """Rows of (name, kind[, max]); a name with "!" behind it is required; keys count from 1."""
-    out = []
-    for key, row in enumerate(rows, 1):
-        name, kind = row[0], row[1]
-        out.append(Field(key, name.rstrip("!"), kind, name.endswith("!"),
-                         row[2] if len(row) > 2 else U64))
-    return tuple(out)
-
-
-TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
-    "HELLO": (1, _fields(
-        ("uid!", "text", 256), ("incarnation!", "int"), ("build!", "text", 256),
-        ("numerics!", "text", 256), ("fingerprint!", "int"), ("slots!", "int"),
-        ("max_context!", "int", I31), ("vocab!", "int", I31), ("tied_head", "bool"),
-        ("version!", "int"), ("digest!", "int"), ("dtype!", "int", 9), ("bulk_url", "text", 256),
-        ("exception_names", "u8"), ("exception_offsets", "i64"), ("exception_dtypes", "u8"))),
-    "WELCOME": (2, _fields(
-        ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
-        ("bulk_url", "text", 256))),
-    "REFUSE": (3, _fields(("code!", "int", 5), ("error", "text", 1024))),
-    "CREDIT": (4, _fields(("slots!", "int"))),
-    "TASK": (5, _fields(
-        ("serial!", "int"), ("id!", "text", 4096), ("first!", "int", MAX_SAMPLES - 1),
-        ("n!", "int", MAX_SAMPLES), ("attempt", "int", U32), ("seed!", "int"),
-        ("max_new_tokens!", "int", I31), ("temperature!", "float"), ("top_p!", "float"),
-        ("min_p!", "float"), ("repetition_penalty!", "float"), ("top_k", "int", I31),
-        ("ignore_eos", "bool"), ("prompt_logprobs", "bool"), ("routed_experts", "bool"),
-        ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int"),
-        ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
-        ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
-        ("reward", "u8"), ("meta", "u8"))),
-    "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
-                          ("n", "int", MAX_SAMPLES))),
-    "HEARTBEAT": (7, _fields(
-        ("n_rows", "int", U32), ("n_waiting", "int", U32), ("n_unacked", "int", U32),
-        ("n_tokens", "int"), ("n_steps", "int"), ("step_age_ms", "int"), ("version", "int"),
-        ("draining", "bool"))),
-    "RESULT": (8, _fields(
-        ("result!", "int"), ("serial!", "int"), ("id!", "text", 4096), ("attempt", "int", U32),
-        ("digest!", "int"), ("moe_layers", "int", 1024), ("experts_per_token", "int", 1024),
-        ("sample!", "i32"), ("finish!", "u8"), ("token_offsets!", "i64"), ("tokens!", "i32"),
-        ("lp_full!", "f32"), ("lp_behav!", "f32"), ("span_offsets!", "i64"),
-        ("span_first!", "i32"), ("span_version!", "u64"), ("text", "u8"), ("text_offsets", "i64"),
-        ("prompt_ids", "i32"), ("prompt_lp_full", "f32"), ("value", "f64"), ("status", "u8"),
-        ("reward", "u8"), ("reward_offsets", "i64"), ("error", "u8"), ("error_offsets", "i64"),
-        ("routed", "u8|u16"), ("routed_offsets", "i64"), ("meta", "u8"))),
-    "ACK": (9, _fields(("result!", "int"))),
-    "DRAIN": (10, _fields(("reason", "text", 1024))),
-    "BYE": (11, _fields(("code!", "int", 1), ("reason", "text", 1024))),
-    "WEIGHTS_BEGIN": (12, _fields(
-        ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
-        ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
-        ("shapes!", "i64"), ("modes!", "u8"), ("bytes!", "u64"), ("hashes!", "u64"))),
-    "WEIGHTS_PULL": (13, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("n_bytes!", "int"))),
-    "WEIGHTS_CHUNK": (14, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("data!", "u8"))),
-    "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
-    "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
-    "WEIGHTS_STATUS": (17, _fields(
-        ("update!", "int"), ("phase!", "int", 3), ("version!", "int"), ("digest", "int"),
-        ("tensor", "text", 512), ("error", "text", 1024))),
-}
-TYPE_NAMES = {number: name for name, (number, _) in TYPES.items()}
-
-
-@dataclass
-class Message:
-    """One message. `fields` holds what was present: ints, floats, bools, str, numpy columns."""
-
-    type: str
-    fields: Dict[str, Any] = field(default_factory=dict)
-    run: str = ""
-    epoch: int = 0
-    seq: int = 0
-    minor: int = MINOR
-
-    def __getitem__(self, name: str) -> Any:
-        """A field, with the protocol's default where it was absent (columns: None)."""
-        if name in self.fields:
-            return self.fields[name]
-        for f in TYPES[self.type][1]:
-            if f.name == name:
-                return {"bool": False, "int": 0, "float": 0.0, "text": ""}.get(f.kind)
-        raise KeyError(name)
-
-
-def pack_texts(texts: Sequence[bytes]) -> Tuple[np.ndarray, np.ndarray]:
-    """A list of texts as its two columns: the bytes joined, and len + 1 offsets."""
-    offsets = np.zeros(len(texts) + 1, dtype="<i8")
-    np.cumsum([len(t) for t in texts], out=offsets[1:])
-    return np.frombuffer(b"".join(texts), dtype="<u1"), offsets
-
-
-def unpack_texts(joined: Optional[np.ndarray], offsets: Optional[np.ndarray]) -> List[str]:
-    """The inverse of pack_texts; an absent list is empty. Bytes that are no UTF-8 become U+FFFD."""
-    if joined is None or offsets is None:
-        return []
-    raw = joined.tobytes()
-    return [raw[a:b].decode("utf-8", "replace") for a, b in zip(offsets[:-1], offsets[1:])]
-
-
-def column_text(column: Optional[np.ndarray]) -> str:
-    """A u8 column as text; absent is empty."""
-    return "" if column is None else column.tobytes().decode("utf-8", "replace")
-
-
-# --- encoding ---
-
-
-def _pack_column(name: str, kind: str, value: Any, payload: bytearray) -> List[int]:
-    array = np.ascontiguousarray(value)
-    for dtype in kind.split("|"):
-        number, numpy_type = DTYPES[dtype]
-        if array.dtype == numpy_type:
-            break
-    else:
-        raise WireError("field", f"Field {name} has type {array.dtype}, expected {kind}.")
-    if array.size == 0:
-        return [number, 0, 0]
-    payload.extend(bytes(-len(payload) % ALIGNMENT))
-    at = len(payload)
-    payload.extend(array.reshape(-1).view(np.uint8).data)
-    return [number, int(array.size), at]
-
-
-def _pack_scalar(f: Field, value: Any) -> Any:
-    if f.kind == "bool":
-        return bool(value)
-    if f.kind == "float":
-        value = float(value)
-        if math.isfinite(value):
-            return value
-    elif f.kind == "text":
-        if len(value.encode()) <= f.max:
-            return value
-    elif 0 <= int(value) <= f.max:
-        return int(value)
-    raise WireError("field", f"Field {f.name} is out of range or too large.")
-
-
-def encode(message: Message) -> List[bytes]:
-    """The frames of a message: the header and, where it has columns with elements, the payload."""
-    number, table = TYPES[message.type]
-    payload = bytearray()
-    body: Dict[int, Any] = {}
-    unknown = set(message.fields) - {f.name for f in table}
-    if unknown:
-        raise WireError("field", f"{message.type} has no field {sorted(unknown)[0]}.")
-    for f in table:
-        value = message.fields.get(f.name)
-        if value is None:
-            if f.required:
-                raise WireError("field", f"{message.type}: field {f.name} is missing.")
-            continue
-        if f.kind in ("bool", "int", "float", "text"):
-            value = _pack_scalar(f, value)
-            if not f.required and f.kind != "float" and not value:
-                continue
-        else:
-            value = _pack_column(f.name, f.kind, value, payload)
-        body[f.key] = value
-    frames_payload = bytes(payload)
-    if frames_payload:
-        digest = xxhash.xxh3_64_intdigest(frames_payload)
-        body = {0: [len(frames_payload), digest, "little"], **body}
-    header = b"".join([
-        b"\x98", msgpack.packb(MAGIC), msgpack.packb(MAJOR), msgpack.packb(MINOR),
-        msgpack.packb(number), msgpack.packb(message.run), msgpack.packb(message.epoch),
-        b"\xcf", message.seq.to_bytes(8, "big"), msgpack.packb(body)])
-    limit = MAX_RESULT_PAYLOAD if message.type == "RESULT" else MAX_PAYLOAD
-    if len(header) > MAX_HEADER or len(frames_payload) > limit:
-        raise WireError("size", f"{message.type}: {len(header)} and {len(frames_payload)} bytes, "
-                                f"at most {MAX_HEADER} and {limit} are allowed.")
-    return [header, frames_payload] if frames_payload else [header]
-
-
-# --- decoding ---
-
+from stampede.errors import WireError
+from stampede.messages import Message
+from stampede.tables import (ALIGNMENT, DTYPE_NAMES, DTYPES, FINISH, MAGIC, MAJOR, MAX_CHUNK,
+                             MAX_ELEMENTS, MAX_HEADER, MAX_PAYLOAD, MAX_RESULT_PAYLOAD, MAX_RUN,
+                             MAX_SAMPLES, MAX_TEXT, MINOR, STATUS, TYPE_NAMES, TYPES, U64, Field)
 
 def _is_uint(value: Any, maximum: int = U64) -> bool:
     return type(value) is int and 0 <= value <= maximum
 
 
+class Pairs(list):
+    """A map as it came."""
+
+
 def _count_elements(value: Any) -> int:
-    if isinstance(value, dict):
-        return 2 * len(value) + sum(_count_elements(v) for v in value.values())
+    if isinstance(value, Pairs):
+        return 2 * len(value) + sum(_count_elements(v) for pair in value for v in pair)
     if isinstance(value, list):
         return len(value) + sum(_count_elements(v) for v in value)
     return 0
@@ -255,13 +37,10 @@ def _unpack_header(header: bytes) -> List[Any]:
     if len(header) > MAX_HEADER:
         raise WireError("size", f"A header of {len(header)} bytes, at most {MAX_HEADER}.")
     try:
-        # The maps must be lists of pairs, or a repeated key would be lost before it is seen.
         root = msgpack.unpackb(header, raw=False, strict_map_key=False, use_list=True,
                                max_str_len=MAX_TEXT, max_bin_len=MAX_TEXT, max_ext_len=0,
                                max_array_len=MAX_ELEMENTS, max_map_len=MAX_ELEMENTS // 2,
-                               object_pairs_hook=_rising_keys)
-    except WireError:
-        raise
+                               object_pairs_hook=Pairs)
     except Exception as error:  # msgpack raises a dozen kinds, all of them mean the same here
         raise WireError("msgpack", f"The header is no msgpack in the limits: {error}.") from None
     if not isinstance(root, list) or len(root) < 8 or root[0] != MAGIC:
@@ -333,7 +112,7 @@ def decode(header: bytes, payload: Any = b"") -> Message:
     root = _unpack_header(header)
     _, major, minor, number, run, epoch, seq, body = root[:8]
     if not (all(_is_uint(v) for v in (major, minor, number, epoch, seq)) and isinstance(run, str)
-            and len(run.encode()) <= MAX_RUN and isinstance(body, dict)):
+            and len(run.encode()) <= MAX_RUN and isinstance(body, Pairs)):
         raise WireError("header", "The header's first elements are malformed.")
     if major != MAJOR:
         raise WireError("version", f"Protocol version {major}.{minor}, this side speaks "
@@ -341,6 +120,7 @@ def decode(header: bytes, payload: Any = b"") -> Message:
     kind = TYPE_NAMES.get(number)
     if kind is None:
         raise WireError("type", f"Message type {number} is unknown.")
+    body = _rising_keys(body)
     view = memoryview(payload).toreadonly()
     _check_payload(kind, body, view)
     fields: Dict[str, Any] = {}
