@@ -16,7 +16,7 @@ import msgpack
 from . import wire
 from .dispatch import Dispatcher
 from .jobs import Job
-from .peers import Address, Worker
+from .peers import Address, Worker, digest_text
 from .updates import Updates
 
 log = logging.getLogger("stampede")
@@ -153,7 +153,7 @@ class Core:
         self.workers[address] = worker
         self._gone.discard(address)
         log.info("Worker %s joined: %s, version %d, digest %s.", worker.uid, worker.build,
-                 worker.version, worker.digest_text())
+                 worker.version, digest_text(worker.digest))
         self.send(worker, "WELCOME", heartbeat_ms=wire.HEARTBEAT_MS, lost_ms=wire.LOST_MS,
                   version=self.updates.version, bulk_url=self.bulk_url)
         self.dispatcher.add(worker)
@@ -230,7 +230,7 @@ class Core:
                 self._give_back(job, _flagged(held[serial].flags))
                 self._finish_if_complete(job)
         self._workers_changed = True
-        self.updates.on_change()
+        self.updates.on_leave(worker)
 
     def expel(self, worker: Worker, why: str) -> None:
         """Ends a session with a worker whose weights are not those that count."""

@@ -12,6 +12,11 @@ from .weights import DtypePlan, Entry, Table
 Address = Tuple[int, bytes]
 
 
+def digest_text(digest: Optional[int]) -> str:
+    """As `stampede inspect` prints it."""
+    return "unknown" if digest is None else f"{digest:016x}"
+
+
 class Update(NamedTuple):
     """An offer of weights to one worker."""
 
@@ -86,16 +91,13 @@ class Worker:
             held.job.holders.pop(self, None)
         return back
 
-    def digest_text(self) -> str:
-        return "unknown" if self.digest is None else f"{self.digest:016x}"
-
     def describe(self, serves: bool) -> Dict[str, Any]:
         """`serves`: it serves the weights that count, and is not one that waits for them."""
         beat = self.heartbeat
         return {
             "uid": self.uid, "build": self.build, "numerics": self.numerics,
             "slots": self.slots, "max_context": self.max_context, "dtype": self.plan.default,
-            "version": self.version, "digest": self.digest_text(),
+            "version": self.version, "digest": digest_text(self.digest),
             "state": ("draining" if self.draining else
                       "serving" if serves and self.update is None else "updating"),
             "samples": self.n_held, "rows": beat.get("n_rows", 0),

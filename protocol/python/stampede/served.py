@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Dict, NamedTuple, Optional
 
-from .peers import Worker
+from .peers import Worker, digest_text
 from .weights import DtypePlan
 
 
@@ -50,8 +50,7 @@ class Served:
         """Whether the worker's digest is the one that counts for its version. One that has not said
         its digest is believed: its first RESULT tells."""
         known = self.known(worker, pushed)
-        return known is not None and (known.digest is None or
-                                      worker.digest in (None, known.digest))
+        return known is not None and worker.digest in (None, known.digest)
 
     def counts(self, worker: Worker) -> bool:
         """Whether it serves a digest that counts, of any version."""
@@ -61,10 +60,10 @@ class Served:
     def difference(self, worker: Worker, pushed: bool) -> str:
         """The sentence about a worker whose digest is not the one that counts."""
         known = self.known(worker, pushed)
-        assert known is not None and known.digest is not None
+        assert known is not None
         return (f"Worker {worker.uid} serves policy version {worker.version} with digest "
-                f"{worker.digest_text()}, worker {known.uid} the same version with digest "
-                f"{known.digest:016x}: their weights are not the same.")
+                f"{digest_text(worker.digest)}, worker {known.uid} the same version with digest "
+                f"{digest_text(known.digest)}: their weights are not the same.")
 
     def has(self, worker: Worker, version: int, digest: int) -> bool:
         """Whether samples of this worker that ended at `version` may say this digest: that
@@ -84,7 +83,7 @@ class Served:
         """Half a sentence about the digest of a version."""
         for digests in (self._pushed, self._inherited):
             known = digests.get(worker.plan, {}).get(version)
-            if known is not None and known.digest is not None:
+            if known is not None:
                 return (f"worker {known.uid} served that version with digest "
-                        f"{known.digest:016x}")
+                        f"{digest_text(known.digest)}")
         return "no worker is known to have served that version"

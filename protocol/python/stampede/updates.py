@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("stampede")
 _RECOMMIT_S = 3.0
+_ALONE_S = 2.0  # so long one that has applied an update waits for another that agrees
 _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
 
 
@@ -35,6 +37,7 @@ class Push:
         self.committed = False
         self.reported: Set[Address] = set()  # who has applied it
         self.applied: Set[Address] = set()  # and has the digest that counts
+        self.heard_at = 0.0  # when the first of them was heard
         self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
 
 
@@ -147,6 +150,13 @@ class Updates:
                         "%s: it gets no task before weights are pushed.", worker.uid,
                         worker.version, self._served.base)
 
+    def on_leave(self, worker: Worker) -> None:
+        self._withdraw(worker)
+        if self._push is not None:
+            self._push.reported.discard(worker.address)
+            self._push.applied.discard(worker.address)
+        self.on_change()
+
     def foreign(self, worker: Worker, result: wire.Result) -> Optional[str]:
         """Why a RESULT may not be taken: its digest is of weights that do not count."""
         version = result.last_version
@@ -257,16 +267,14 @@ class Updates:
             self._end_push(push.error)
 
     def _agree(self, push: Push, members: List[Worker]) -> None:
-        """Compares the digests of those that have applied. What counts is the digest of a worker
-        that served what counted before; only where there is none, that of the first."""
+        """Compares the digests of those that have applied with the one that counts."""
         served = self._served
         for plan in {w.plan for w in members}:
             same = [w for w in members if w.plan is plan]
             here = [w for w in same if w.address in push.reported]
-            vouched = [w for w in here if w.vouched]
-            if vouched or not any(w.vouched for w in same):
-                for worker in vouched or here:
-                    served.learn(worker, True)
+            voice = self._voice(push, same, here)
+            if voice is not None:
+                served.learn(voice, True)
             for worker in here:
                 if worker.address in push.applied or served.known(worker, True) is None:
                     continue
@@ -275,6 +283,23 @@ class Updates:
                     self._core.changed(worker)
                 else:
                     self._fail(worker, push.snapshot.version, served.difference(worker, True), None)
+
+    @staticmethod
+    def _voice(push: Push, same: List[Worker], here: List[Worker]) -> Optional[Worker]:
+        """Whose digest counts, of the workers with the same types: one of those that served what
+        counted before, if there are any, that another one agrees with. Where nobody agrees it is
+        the first, once all are heard or for so long nobody else was."""
+        vouched = [w for w in same if w.vouched] or same
+        heard = [w for w in here if w in vouched]
+        if not heard:
+            return None
+        said = [w for w in heard if w.digest is not None] or heard
+        digest, votes = Counter(w.digest for w in said).most_common(1)[0]
+        now = time.monotonic()
+        push.heard_at = push.heard_at or now
+        if votes < 2 and len(heard) < len(vouched) and now < push.heard_at + _ALONE_S:
+            return None
+        return next(w for w in said if w.digest == digest)
 
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
@@ -412,3 +437,5 @@ class Updates:
         if push is not None and now > push.deadline:
             self._end_push(push.error or WeightUpdateError(
                 f"No worker took version {push.snapshot.version} in {self.timeout_s:.0f} s."))
+        elif push is not None and push.reported - push.applied:
+            self.on_change()  # time may have told whose digest counts
