@@ -3,6 +3,7 @@
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
+# make bench-host   what the engine and the loop cost around a step, without a device
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
@@ -26,7 +27,7 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev \
+    zlib1g-dev libzstd-dev locales \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
 LIBS_PC  += $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
@@ -54,9 +55,12 @@ MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
-HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
+# An object_NAME.c is a shared object of its own, stampede_NAME.so beside the tests.
+SHARED := $(wildcard tests/kernels/object_*.c)
+HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
+    $(CHECK)))
 
-.PHONY: all deps demo test bench peers verify-bench verify-report fuzz lint format install clean \
+.PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint format install clean \
     help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
@@ -92,7 +96,11 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-tests: $(TESTS) $(TOOLS)
+OBJECTS := $(SHARED:tests/kernels/object_%.c=$(B)/tests/kernels/stampede_%.so)
+tests: $(TESTS) $(TOOLS) $(OBJECTS)
+$(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
@@ -105,6 +113,8 @@ test: deps
 	@.ci/tests $(B)
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
+
+bench-host: $(B)/tests/tools/bench_host ; $<
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

@@ -25,6 +25,7 @@ struct message_hello {
     uint64_t digest;       // of the resident weights (design D8)
     uint8_t dtype;         // enum column_dtype of resident weights, but for the exceptions below
     struct slice bulk_url; // with --bind: where the worker's bulk socket is bound; else empty
+    struct slice bulk_id;  // with --bind: the ZMQ_ROUTING_ID of the trainer's connection to it
     struct column exception_names, exception_offsets; // texts: hub names of tensors (n)
     struct column exception_dtypes;                   // u8 (n), enum column_dtype of each
 };
@@ -73,6 +74,7 @@ struct message_task {
     struct column prompt_ids;            // i32: taken as they are
     struct column prompt;                // u8: text; the worker tokenizes it
     struct column messages;              // u8: JSON text of the chat's messages
+    struct column tools;                 // u8: JSON text of the chat's tools, or absent
     struct column stop, stop_offsets;    // texts
     struct column stop_ids;              // i32
     struct column bias_ids, bias_values; // i32 (n), f32 (n)

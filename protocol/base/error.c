@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/utf8.h"
 
 // Quoted input may hold terminal escapes or anything but UTF-8, and a quotation or the whole may be
@@ -22,10 +23,12 @@ static void make_printable(char *text) {
 int error_set(struct error *err, enum error_code code, const char *format, ...) {
     if (!err) return -1;
     char text[sizeof err->text]; // the arguments may quote the error's own text
+    locale_t before = locale_enter();
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    locale_leave(before);
     make_printable(text);
     memcpy(err->text, text, strlen(text) + 1);
     err->code = code;

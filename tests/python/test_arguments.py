@@ -68,7 +68,8 @@ BAD: List[Tuple[Call, str, str, str]] = [
     # Sampling
     *[(sampling(temperature=v), "temperature", str(v), "1e-5 to 1e5")
       for v in (INF, -INF, NAN, -1, 1e-6, 1e6, "hot", True, None)],
-    *[(sampling(top_k=v), "top_k", str(v), "integer from 0") for v in (-1, 1 << 31, 2.5, "3", True)],
+    *[(sampling(top_k=v), "top_k", str(v), "integer from 0")
+      for v in (-1, 1 << 31, 2.5, "3", True)],
     *[(sampling(top_p=v), "top_p", str(v), "above 0, at most 1") for v in (0, 1.01, NAN, 1e-50)],
     *[(sampling(min_p=v), "min_p", str(v), "from 0 to 1") for v in (-0.1, 1.1, NAN, INF)],
     *[(sampling(repetition_penalty=v), "repetition_penalty", str(v), "1e-3 to 1e3")
@@ -81,6 +82,7 @@ BAD: List[Tuple[Call, str, str, str]] = [
     (sampling(stop=["a", 5]), "stop[1]", "5", "str"),
     (sampling(stop=["a"] * 65), "stop", "65", "at most 64"),
     (sampling(stop=["a" + HALF]), "stop[0]", "surrogate", "UTF-8"),
+    (sampling(stop=["ä" * 20_000] * 2), "stop", "80,000", "65,536"),
     (sampling(stop=5), "stop", "5", "list"),
     (sampling(stop_ids=[1.5]), "stop_ids", "1.5", "list of token ids"),
     (sampling(stop_ids=[1.0]), "stop_ids", "1.0", "list of token ids"),
@@ -172,7 +174,8 @@ BAD: List[Tuple[Call, str, str, str]] = [
     (lambda t: t.wait_for_workers(1.5), "n is", "1.5", "integer from 0"),
     (lambda t: t.wait_for_workers(1, NAN), "timeout_s", "nan", "seconds"),
     (lambda t: t.close(run_complete=1), "run_complete", "1", "True or False"),
-    *[(push(version=v), "version", str(v), "integer from 0") for v in (1.5, -1, "1", 1 << 63, None)],
+    *[(push(version=v), "version", str(v), "integer from 0")
+      for v in (1.5, -1, "1", 1 << 63, None)],
     *[(push(timeout_s=v), "timeout_s", str(v), "seconds") for v in (0, NAN, -1, "1")],
     (push(state={}), "state_dict", "empty", "a tensor or more"),
     (push(state=5), "state_dict", "5", "pairs"),
@@ -347,7 +350,8 @@ def test_prompts_and_samplings_are_values():
 
 
 @pytest.mark.parametrize("p, s", [
-    (P(prompt_ids=[1, 2]), S()), (P(prompt_ids=[]), S()), (P(prompt="ü", id="é"), S(temperature=0)),
+    (P(prompt_ids=[1, 2]), S()), (P(prompt_ids=[]), S()),
+    (P(prompt="ü", id="é"), S(temperature=0)),
     (P(messages=[{"role": "user", "content": "ü"}], meta=1.5, reward=stampede.math("4")),
      S(top_k=3, stop=["a", "ü"], stop_ids=[4], logit_bias={1: 2}, ignore_eos=True, seed=3)),
 ], ids=range(4))

@@ -5,7 +5,7 @@
 #include "protocol/messages.h"
 #include "worker/load/chat.h"
 #include "worker/session/sampling.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // What requests are checked against. All of it is read-only and may be shared by threads.
 struct request_context {

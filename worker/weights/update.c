@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "kernels/digest.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
-#include "worker/weights/digest.h"
 
 struct staged {
     int weight; // index, -1: skipped
@@ -193,15 +193,6 @@ bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_p
     return false;
 }
 
-static bool all_finite(const struct staged *s) {
-    int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
-    for (int64_t i = 0; i < n; i++) {
-        float v = dtype_get(s->dtype, s->bytes, i);
-        if (v - v != 0) return false;
-    }
-    return true;
-}
-
 static int verify(struct update *u, struct staged *s, char tensor[NAMES_MAX_BYTES],
                   struct error *err) {
     char name[NAMES_MAX_BYTES];
@@ -212,9 +203,9 @@ static int verify(struct update *u, struct staged *s, char tensor[NAMES_MAX_BYTE
         return error_set(err, ERROR_INPUT,
                          "Tensor '%s' has checksum %016llx; %016llx was announced.", name,
                          (unsigned long long)hash, (unsigned long long)s->hash);
-    if (!all_finite(s))
-        return error_set(err, ERROR_INPUT, "Tensor '%s' holds a value that is not finite.", name);
     int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
+    if (dtype_find_not_finite(s->dtype, s->bytes, n) >= 0)
+        return error_set(err, ERROR_INPUT, "Tensor '%s' holds a value that is not finite.", name);
     s->digest = digest_range(u->names->hashes[s->weight], 0, n, s->dtype, s->bytes);
     u->n_verified++;
     return 0;

@@ -40,7 +40,7 @@ class Loop:
         self._bind, self._insecure = bind, insecure
         self._control: List[zmq.Socket[bytes]] = []
         self._bulk: Dict[int, zmq.Socket[bytes]] = {}  # by index of the control socket
-        self._bulk_urls: Dict[int, str] = {}
+        self._bulk_names: Dict[int, Tuple[str, str]] = {}
         self._poller: Optional[zmq.Poller] = None  # made anew when there are other sockets
         self._commands: Deque[Callable[[], Any]] = deque()
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -166,9 +166,10 @@ class Loop:
         bulk = f"{self.url}-bulk" if self.url.startswith("ipc://") else f"{host}:*"
         self._bulk[0], self.core.bulk_url = self._bound(bulk, _BULK_HIGH_WATER, wire.MAX_HEADER)
 
-    def _connect_bulk(self, index: int, url: str) -> None:
-        """A bound worker's HELLO says where its bulk socket is."""
-        if self._bind or not url or self._bulk_urls.get(index) == url:
+    def _connect_bulk(self, index: int, url: str, routing_id: str) -> None:
+        """A bound worker's HELLO says where its bulk socket is, and by which name it knows us."""
+        names = url, routing_id
+        if self._bind or not url or self._bulk_names.get(index) == names:
             return
         try:
             url = addresses.check(url, False, self._insecure)
@@ -178,8 +179,10 @@ class Loop:
         if index in self._bulk:
             self._bulk.pop(index).close(0)
         socket = self._socket(zmq.DEALER, url, _BULK_HIGH_WATER, wire.MAX_HEADER)
+        if routing_id:
+            socket.setsockopt(zmq.ROUTING_ID, routing_id.encode())
         socket.connect(url)
-        self._bulk[index], self._bulk_urls[index] = socket, url
+        self._bulk[index], self._bulk_names[index] = socket, names
         self._poller = None
 
     def _close_all(self) -> None:
@@ -315,7 +318,7 @@ class Loop:
         try:
             message = decode_frames(got[1])
             if message.type == "HELLO":
-                self._connect_bulk(index, message["bulk_url"])
+                self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
             self.core.on_message(address, message, time.monotonic())
         except wire.WireError as error:
             self.core.on_malformed(address, error, _is_hello(got[1]))

@@ -16,8 +16,8 @@ import xxhash
 
 from . import checks
 from .errors import ArgumentError
-from .tables import (DTYPES, I31, MAX_BIAS, MAX_BIAS_IDS, MAX_ID, MAX_SAMPLES, MAX_STOP_IDS,
-                     MAX_STOPS, TYPES)
+from .tables import (DTYPES, I31, MAX_BIAS, MAX_BIAS_IDS, MAX_ID, MAX_SAMPLES, MAX_STOP_BYTES,
+                     MAX_STOP_IDS, MAX_STOPS, TYPES)
 
 Reward = Union[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 _NO_ID: Any = type("NoId", (), {"__repr__": lambda self: "<serial>",
@@ -66,8 +66,8 @@ class Sampling:
     (the token that crosses p is kept), min-p, renormalise. `seed` wins over that of `generate`.
 
     temperature is 0 (greedy) or 1e-5 to 1e5; top_k 0 (off) or more; top_p above 0, at most 1 (off);
-    min_p 0 (off) to 1; repetition_penalty 1e-3 to 1e3; stop one text or at most 64; stop_ids at
-    most 1,024 ids; logit_bias at most 65,536 ids, each bias within 1e30.
+    min_p 0 (off) to 1; repetition_penalty 1e-3 to 1e3; stop one text or at most 64, of 64 KiB
+    together; stop_ids at most 1,024 ids; logit_bias at most 65,536 ids, each bias within 1e30.
     """
 
     temperature: float = 1.0
@@ -113,6 +113,10 @@ class Sampling:
         for i, text in enumerate(stop):
             if not checks.text(f"Sampling: stop[{i}]", text):
                 raise checks.refuse(f"Sampling: stop[{i}]", text, "a text that is not empty")
+        n_bytes = sum(len(text.encode()) for text in stop)
+        if n_bytes > MAX_STOP_BYTES:
+            raise ArgumentError(f"Sampling: stop has {n_bytes:,} bytes of text, expected at most "
+                                f"{MAX_STOP_BYTES:,}.")
         return tuple(map(str, stop))
 
     def _check_stop_ids(self) -> Tuple[int, ...]:

@@ -21,19 +21,21 @@ from .results import PREEMPTED, Result
 from .tables import (ALIGNMENT, BYE_LEAVING, BYE_RUN_COMPLETE, DTYPE_NAMES, DTYPES, FINISH,
                      HEARTBEAT_MS, I31, LOST_MS, MAGIC, MAJOR, MAX_BIAS, MAX_BIAS_IDS, MAX_CHUNK,
                      MAX_DEADLINE_MS, MAX_DEPTH, MAX_ELEMENTS, MAX_HEADER, MAX_ID, MAX_PAYLOAD,
-                     MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES, MAX_STOP_IDS, MAX_STOPS, MAX_TEXT,
-                     MINOR, PHASE_APPLIED, PHASE_FAILED, PHASE_STAGED, REFUSALS, STATUS,
-                     TENSOR_DENSE, TENSOR_SKIP, TYPE_NAMES, TYPES, U8, U32, U64, Field)
+                     MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES, MAX_STOP_BYTES, MAX_STOP_IDS,
+                     MAX_STOPS, MAX_TEXT, MINOR, PHASE_APPLIED, PHASE_FAILED, PHASE_STAGED,
+                     REFUSALS, STATUS, TENSOR_DENSE, TENSOR_SKIP, TYPE_NAMES, TYPES, U8, U32, U64,
+                     Field)
 
 __all__ = [
     "ALIGNMENT", "BYE_LEAVING", "BYE_RUN_COMPLETE", "Column", "DTYPES", "DTYPE_NAMES", "FINISH",
     "Field", "HEARTBEAT_MS", "I31", "LOST_MS", "MAGIC", "MAJOR", "MAX_BIAS", "MAX_BIAS_IDS",
     "MAX_CHUNK", "MAX_DEADLINE_MS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_HEADER", "MAX_ID",
-    "MAX_PAYLOAD", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES", "MAX_STOPS", "MAX_STOP_IDS",
-    "MAX_TEXT", "MINOR", "Message", "PHASE_APPLIED", "PHASE_FAILED", "PHASE_STAGED",
-    "PREEMPTED", "REFUSALS", "Result", "STATUS", "TENSOR_DENSE", "TENSOR_SKIP", "TYPES",
-    "TYPE_NAMES", "U32", "U64", "U8", "WireError", "column_text", "decode", "describe_payload",
-    "encode", "header_start", "pack_texts", "unpack_texts", "xxhash",
+    "MAX_PAYLOAD", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES", "MAX_STOPS",
+    "MAX_STOP_BYTES", "MAX_STOP_IDS", "MAX_TEXT", "MINOR", "Message", "PHASE_APPLIED",
+    "PHASE_FAILED", "PHASE_STAGED", "PREEMPTED", "REFUSALS", "Result", "STATUS", "TENSOR_DENSE",
+    "TENSOR_SKIP", "TYPES", "TYPE_NAMES", "U32", "U64", "U8", "WireError", "column_text",
+    "decode", "describe_payload", "encode", "header_start", "pack_texts", "unpack_texts",
+    "xxhash",
 ]
 
 
@@ -240,9 +242,12 @@ def _check_task(m: Message) -> None:
     n_bias = 0 if m["bias_ids"] is None else len(m["bias_ids"])
     _check_same(m, ("bias_values",), n_bias)
     n_ids = 0 if m["stop_ids"] is None else len(m["stop_ids"])
-    if n_stops > MAX_STOPS or n_ids > MAX_STOP_IDS or n_bias > MAX_BIAS_IDS:
-        raise WireError("field", f"TASK: {n_stops} stop texts, {n_ids} stop ids, {n_bias} biased "
-                                 f"ids, at most {MAX_STOPS}, {MAX_STOP_IDS}, {MAX_BIAS_IDS}.")
+    n_bytes = 0 if m["stop"] is None else len(m["stop"])
+    if (n_stops > MAX_STOPS or n_bytes > MAX_STOP_BYTES or n_ids > MAX_STOP_IDS
+            or n_bias > MAX_BIAS_IDS):
+        raise WireError("field", f"TASK: {n_stops} stop texts of {n_bytes} bytes, {n_ids} stop "
+                                 f"ids, {n_bias} biased ids, at most {MAX_STOPS}, "
+                                 f"{MAX_STOP_BYTES}, {MAX_STOP_IDS}, {MAX_BIAS_IDS}.")
 
 
 def _check_begin(m: Message) -> None:
