@@ -417,6 +417,42 @@ def test_a_late_worker_serves_the_last_weights_before_any_task(tmp_path: Path,
                 {digest_of(new_model)}
 
 
+def test_the_same_model_with_other_weights(tmp_path: Path, new_model: Path) -> None:
+    """Refused while nothing was pushed, with both digests; given the trainer's weights after."""
+    old, new = digest_of(TINY), digest_of(new_model)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, max_rows=4) as worker:
+            trainer.wait_for_workers(1, PATIENCE_S)
+            with serving(tmp_path, trainer.url, model=new_model) as other:
+                other.ends(78)
+                assert old in other.log() and new in other.log(), other.log()
+            want = expected(TINY, 6, 4, "--max-new-tokens", 20)
+            sampling = stampede.Sampling(max_new_tokens=20, ignore_eos=True)
+            groups = trainer.generate(numbered(6), n=4, sampling=sampling)
+            assert all(same_bits(g, i, want[g.id, i]) for g in groups for i in range(4))
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            # A checkpoint that is what was pushed, and one that is not: both serve the push.
+            with serving(tmp_path, trainer.url, model=new_model, max_rows=4), \
+                    serving(tmp_path, trainer.url, model=TINY, max_rows=4):
+                trainer.wait_for_workers(3, PATIENCE_S)
+                assert {(w["version"], w["digest"]) for w in trainer.workers()} == {(1, new)}
+                want = expected(new_model, 12, 8, "--max-new-tokens", 20)
+                for g in trainer.generate(numbered(12), n=8, sampling=sampling):
+                    assert all(same_bits(g, i, want[g.id, i]) for i in range(8))
+            assert worker.alive()
+
+
+def test_workers_with_other_types_share_no_group(tmp_path: Path) -> None:
+    sampling = stampede.Sampling(max_new_tokens=20, ignore_eos=True)
+    want = [expected(TINY, 16, 8, "--max-new-tokens", 20, *flags)
+            for flags in ((), ("--weights", "f32"))]
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url), serving(tmp_path, trainer.url, weights="f32"):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            for g in trainer.generate(numbered(16), n=8, sampling=sampling):
+                assert any(all(same_bits(g, i, rows[g.id, i]) for i in range(8)) for rows in want)
+
+
 def test_two_workers_die_and_join_while_weights_are_pushed(tmp_path: Path) -> None:
     with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
         workers = [Worker(tmp_path, trainer.url, max_rows=4) for _ in range(2)]

@@ -51,9 +51,10 @@ def integer(where: str, value: Any, low: int, high: int) -> int:
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
             raise refuse_kind(where, value, _range(low, high))
         value = int(value)
-    if not low <= value <= high:
-        raise refuse(where, value, _range(low, high))
-    return value
+    whole: int = value
+    if not low <= whole <= high:
+        raise refuse(where, whole, _range(low, high))
+    return whole
 
 
 def number(where: str, value: Any, expected: str = "a finite number") -> float:
@@ -66,16 +67,17 @@ def number(where: str, value: Any, expected: str = "a finite number") -> float:
             value = float(value)
         except OverflowError:
             raise refuse(where, value, expected) from None
-    if not math.isfinite(value):
-        raise refuse(where, value, expected)
-    return value
+    real: float = value
+    if not math.isfinite(real):
+        raise refuse(where, real, expected)
+    return real
 
 
 def seconds(where: str, value: Any) -> float:
-    value = number(where, value, "a number of seconds above 0")
-    if not 0 < value <= 1e9:
-        raise refuse(where, value, "a number of seconds above 0, at most 1e9")
-    return value
+    real = number(where, value, "a number of seconds above 0")
+    if not 0 < real <= 1e9:
+        raise refuse(where, real, "a number of seconds above 0, at most 1e9")
+    return real
 
 
 def flag(where: str, value: Any) -> bool:

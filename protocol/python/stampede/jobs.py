@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple
+from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple,
+                    Union)
 
 import msgpack
 
@@ -204,7 +205,7 @@ class Job:
             yield begin, end - begin
             begin = self.done.find(0, end, last)
 
-    def end(self, flags: bytes, reason: str, error: str = "") -> None:
+    def end(self, flags: Union[bytes, bytearray], reason: str, error: str = "") -> None:
         """Ends the samples that are flagged and have not come, which no worker has any more."""
         self.group._others = (reason, error)
         mask = int.from_bytes(flags, "little") | int.from_bytes(self.done, "little")

@@ -189,7 +189,8 @@ class Result(Message):
     # --- columns ---
 
     def _n(self, name: str) -> int:
-        return self._places[3 * self._layout.index[name] + 1]
+        n: int = self._places[3 * self._layout.index[name] + 1]
+        return n
 
     def _bytes(self, name: str) -> bytes:
         """A u8 column; empty where it is absent."""

@@ -70,7 +70,7 @@ def _bytes(where: str, text: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _take(lib: ctypes.CDLL, memory: Optional[int], size: int) -> str:
+def _take(lib: ctypes.CDLL, memory: int, size: int) -> str:
     try:
         return ctypes.string_at(memory, size).decode("utf-8")
     finally:

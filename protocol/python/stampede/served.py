@@ -61,9 +61,9 @@ class Served:
         """The sentence about a worker whose digest is not the one that counts."""
         known = self.known(worker, pushed)
         assert known is not None
-        return (f"Worker {worker.uid} serves policy version {worker.version} with digest "
-                f"{digest_text(worker.digest)}, worker {known.uid} the same version with digest "
-                f"{digest_text(known.digest)}: their weights are not the same.")
+        return (f"Digest {digest_text(worker.digest)} is not {digest_text(known.digest)}, which "
+                f"counts for policy version {worker.version}: worker {worker.uid} has other "
+                f"weights than worker {known.uid}.")
 
     def has(self, worker: Worker, version: int, digest: int) -> bool:
         """Whether samples of this worker that ended at `version` may say this digest: that
@@ -79,11 +79,12 @@ class Served:
                  if inherited is not None or number >= version]
         return digest in newer or (inherited is not None and inherited.digest == digest)
 
-    def what_counts(self, worker: Worker, version: int) -> str:
-        """Half a sentence about the digest of a version."""
+    def foreign(self, worker: Worker, version: int, digest: int) -> str:
+        """The sentence about samples that may not say this digest."""
+        which = f"Digest {digest:016x} of samples of policy version {version}"
         for digests in (self._pushed, self._inherited):
             known = digests.get(worker.plan, {}).get(version)
             if known is not None:
-                return (f"worker {known.uid} served that version with digest "
-                        f"{digest_text(known.digest)}")
-        return "no worker is known to have served that version"
+                return (f"{which} is not {digest_text(known.digest)}, which counts: worker "
+                        f"{worker.uid} has other weights than worker {known.uid}.")
+        return f"{which} is unknown: worker {worker.uid} is the first that served that version."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 import msgpack
 import numpy as np
@@ -58,6 +58,15 @@ def group_seed(seed: int, id_json: Union[str, bytes]) -> int:
     return xxhash.xxh3_64_intdigest(struct.pack("<Q", seed) + text)
 
 
+# What the worker takes, and what it would take it for: it computes in float32.
+_NUMBERS: Dict[str, Tuple[Callable[[float], bool], str]] = {
+    "temperature": (lambda v: v == 0 or 1e-5 <= v <= 1e5, "0 (greedy), or 1e-5 to 1e5"),
+    "top_p": (lambda v: 0 < v <= 1 and bool(np.float32(v) > 0), "above 0, at most 1"),
+    "min_p": (lambda v: 0 <= v <= 1, "from 0 to 1"),
+    "repetition_penalty": (lambda v: 1e-3 <= v <= 1e3, "from 1e-3 to 1e3"),
+}
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are drawn; transformers' order and definitions.
@@ -84,11 +93,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         put = self.__dict__.__setitem__
-        for name, good, expected in (
-                ("temperature", lambda v: v == 0 or 1e-5 <= v <= 1e5, "0 (greedy), or 1e-5 to 1e5"),
-                ("top_p", lambda v: 0 < v <= 1 and np.float32(v) > 0, "above 0, at most 1"),
-                ("min_p", lambda v: 0 <= v <= 1, "from 0 to 1"),
-                ("repetition_penalty", lambda v: 1e-3 <= v <= 1e3, "from 1e-3 to 1e3")):
+        for name, (good, expected) in _NUMBERS.items():
             value = checks.number(f"Sampling: {name}", getattr(self, name), expected)
             if not good(value):
                 raise checks.refuse(f"Sampling: {name}", value, expected)

@@ -171,8 +171,7 @@ class Updates:
             self._late_digest(worker, digest)
         if self._served.has(worker, version, digest):
             return None
-        return (f"Worker {worker.uid} sent samples of policy version {version} and digest "
-                f"{digest:016x}; {self._served.what_counts(worker, version)}.")
+        return self._served.foreign(worker, version, digest)
 
     # --- offering ---
 

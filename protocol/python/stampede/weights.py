@@ -181,7 +181,7 @@ class Snapshot:
                 raise WeightUpdateError(f"Tensor {name} has values beyond {dtype}.", tensor=name)
             data = rounded.reshape(-1).view(torch.uint8).numpy()
             out[name] = Entry(name, dtype, tuple(value.shape), data,
-                              xxhash.xxh3_64_intdigest(data))
+                              xxhash.xxh3_64_intdigest(data.data))
         return out
 
 
