@@ -360,6 +360,12 @@ def test_transformers_state_dict_and_a_full_rehash(tmp_path: Path, new_model: Pa
             trainer.wait_for_workers(2, PATIENCE_S)
             trainer.push_weights(model.state_dict(), version=1, timeout_s=PATIENCE_S)
             by_type = {w["dtype"]: w["digest"] for w in trainer.workers()}
+            # The tied head comes once by named_parameters(); the alias of the first push is stale.
+            with torch.no_grad():
+                model.model.embed_tokens.weight.mul_(1.5)
+            trainer.push_weights(model.named_parameters(), version=2, timeout_s=PATIENCE_S)
+            changed = {w["dtype"]: w["digest"] for w in trainer.workers()}
+            assert len(set(changed.values()) | set(by_type.values())) == 4
     assert by_type["bf16"] == digest_of(new_model) != digest_of(TINY)
     assert by_type["f32"] != by_type["bf16"]
 

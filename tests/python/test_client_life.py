@@ -7,6 +7,7 @@ import sys
 import textwrap
 import threading
 import weakref
+from collections import deque
 from pathlib import Path
 
 import numpy as np
@@ -296,6 +297,22 @@ def test_interrupts():
 
 
 # --- many at once ---
+
+
+def test_a_call_that_is_dropped_while_the_same_thread_calls(trainer):  # noqa: F811
+    """As the garbage collector does it, in the middle of another call."""
+    with FakeWorker(trainer.url):
+        call = [trainer.generate(prompts(2), n=1)]
+
+        class Commands(deque):
+            def append(self, command):
+                super().append(command)
+                while call:
+                    call.pop()  # __del__ posts a command of its own
+
+        trainer._loop._commands = Commands()
+        check_all(list(trainer.generate(prompts(2), n=1)), 2, 1, first_serial=2)
+        assert not call
 
 
 def test_threads_that_call_at_once(trainer):  # noqa: F811

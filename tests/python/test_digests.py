@@ -216,7 +216,8 @@ def test_the_odd_one_is_named(trainer, odd):
         trainer.wait_for_workers(3, 5)
         answer_later(workers[1])
         answer_later(workers[2])
-        with pytest.raises(stampede.WeightUpdateError, match=f"Worker w{odd}.*Digest.*worker w{odd}") as caught:
+        words = f"Worker w{odd}.*Digest.*worker w{odd}"
+        with pytest.raises(stampede.WeightUpdateError, match=words) as caught:
             trainer.push_weights(state(1), version=1)
         assert caught.value.worker == f"w{odd}"
         check_all(list(trainer.generate(prompts(9), n=4)), 9, 4)

@@ -197,6 +197,7 @@ def test_a_draining_worker_gets_nothing_more(trainer):
     with FakeWorker(trainer.url, uid="a") as a:
         trainer.wait_for_workers(1, 5)
         a.do(lambda w: w.send("DRAIN", reason="SIGTERM"))
+        eventually(lambda: [w["state"] for w in trainer.workers()] == ["draining"])
         call = trainer.generate(prompts(3), n=2)
         with FakeWorker(trainer.url, uid="b"):
             check_all(list(call), 3, 2)

@@ -22,6 +22,7 @@ from .updates import Updates
 log = logging.getLogger("stampede")
 _KNOCK_S = 0.2
 _TICK_S = 0.05
+_ALIVE_S = 1.5  # who was heard so recently is not likely to have been started again
 _WARN_S = 30.0  # between warnings that nobody works
 
 
@@ -85,7 +86,8 @@ class Core:
         self._say_refuse(address, code, text)
 
     def _say_refuse(self, address: Address, code: str, text: str) -> None:
-        fields = {"code": wire.REFUSALS[code], "error": text[:1000]}
+        short = text.encode()[:1000].decode("utf-8", "ignore")
+        fields = {"code": wire.REFUSALS[code], "error": short}
         self._transport(address, wire.encode(wire.Message("REFUSE", fields, self.run, self.epoch)))
 
     # --- receiving ---
@@ -131,6 +133,9 @@ class Core:
     def _on_hello(self, address: Address, m: wire.Message, now: float) -> None:
         for old in [w for w in self.workers.values()
                     if w.address == address or w.uid == m["uid"]]:
+            if old.incarnation != m["incarnation"] and now - old.last_heard < _ALIVE_S:
+                log.warning("A worker named %s joins, and another one of that name was here a "
+                            "moment ago: give each worker a --name of its own.", old.uid)
             self.lose(old, "it began a new session")
         if m.run == self.run and m.epoch > self.epoch:
             self.refuse(address, "epoch", f"The worker has seen epoch {m.epoch}, this trainer is "

@@ -44,7 +44,8 @@ class Loop:
         self._poller: Optional[zmq.Poller] = None  # made anew when there are other sockets
         self._commands: Deque[Callable[[], Any]] = deque()
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._lock = threading.Lock()  # of the commands and the pipe
+        # Of the commands and the pipe. Whoever holds it may be made to run a __del__ that posts.
+        self._lock = threading.RLock()
         self._stopping = False
         self._farewell = wire.BYE_LEAVING
         self._error: Optional[BaseException] = None
@@ -88,13 +89,15 @@ class Loop:
         except BlockingIOError:
             pass  # the pipe is full of wakes already
 
-    def wait(self, future: "Future[T]", timeout: Optional[float] = None) -> T:
-        """The future's result; ends when the I/O thread ends."""
+    def wait(self, future: "Future[T]", timeout: Optional[float] = None,
+             what: str = "Nothing came") -> T:
+        """The future's result; ends when the I/O thread ends. `what` begins the sentence of the
+        StampedeError that says that the timeout, in seconds, is over."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not wait_for([future], min(0.5, max(0.0, deadline - time.monotonic()))).done:
             self.check()
             if time.monotonic() >= deadline:
-                raise StampedeError(f"Nothing came in {timeout} s.")
+                raise StampedeError(f"{what} in {timeout:g} s.")
         return future.result()
 
     def check(self) -> None:
@@ -317,11 +320,13 @@ class Loop:
         address = (index, got[0])
         try:
             message = decode_frames(got[1])
+        except wire.WireError as error:
+            self.core.on_malformed(address, error, _is_hello(got[1]))
+            return True
+        try:
             if message.type == "HELLO":
                 self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
             self.core.on_message(address, message, time.monotonic())
-        except wire.WireError as error:
-            self.core.on_malformed(address, error, _is_hello(got[1]))
         except Exception:  # a message that we fail on costs its session and nothing else
             log.exception("A message could not be handled.")
             self.core.on_failure(address)

@@ -6,12 +6,12 @@ import secrets
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import (TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple,
-                    Union)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional,
+                    Sequence, Tuple, Union)
 
 from . import checks, wire
 from .core import Core
-from .errors import ArgumentError, StampedeError
+from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .loop import Loop
@@ -142,9 +142,11 @@ class Trainer:
         n = checks.integer("wait_for_workers: n", n, 0, checks.I31)
         if timeout_s is not None:
             timeout_s = checks.seconds("wait_for_workers: timeout_s", timeout_s)
-        self._wait_until(lambda: self._core.n_ready >= n, timeout_s)
+        self._wait_until(lambda: self._core.n_ready >= n, timeout_s,
+                         f"Fewer than {n} workers were ready")
 
-    def _wait_until(self, condition: Any, timeout_s: Optional[float]) -> None:
+    def _wait_until(self, condition: Callable[[], bool], timeout_s: Optional[float],
+                    what: str) -> None:
         """Returns when the condition is true on the I/O thread, which looks after each change."""
         future: "Future[None]" = Future()
 
@@ -156,7 +158,7 @@ class Trainer:
 
         self._loop.call(self._core.when, ready)
         try:
-            self._loop.wait(future, timeout_s)
+            self._loop.wait(future, timeout_s, what)
         except BaseException:
             future.cancel()
             raise
@@ -194,7 +196,7 @@ class Trainer:
             snapshot = Snapshot(version, state, last)
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
-                             timeout_s)
+                             timeout_s, "No worker was ready for the push")
             for plan in self._loop.call(self._core.updates.plans):
                 snapshot.table(plan)
             self._push(snapshot, timeout_s)
@@ -222,6 +224,10 @@ class Trainer:
         complete = checks.flag("close: run_complete", run_complete)
         self._loop.close(wire.BYE_RUN_COMPLETE if complete else wire.BYE_LEAVING)
 
+    def __reduce__(self) -> Any:
+        raise ArgumentTypeError("A Trainer cannot be pickled or copied: another process makes one "
+                                "of its own.")
+
     def __enter__(self) -> "Trainer":
         return self
 
@@ -239,4 +245,8 @@ def _check_urls(url: Any, connect: Any) -> List[str]:
     urls = checks.items("Trainer: connect", connect, "a URL or a list of URLs")
     if not urls:
         raise ArgumentError("Trainer: connect is an empty list, expected a URL or more.")
-    return [checks.text(f"Trainer: connect[{i}]", one) for i, one in enumerate(urls)]
+    out = [checks.text(f"Trainer: connect[{i}]", one) for i, one in enumerate(urls)]
+    for i, one in enumerate(out):
+        if one in out[:i]:
+            raise checks.refuse(f"Trainer: connect[{i}]", one, "each URL once")
+    return out
