@@ -82,7 +82,7 @@ class FakeWorker:
         """Runs function(self) on the worker's thread."""
         done = threading.Event()
         self._commands.append((function, done))
-        assert done.wait(5), "the fake worker hangs"
+        assert done.wait(30), "the fake worker hangs"
 
     def release(self):
         self.hold = False
@@ -90,7 +90,7 @@ class FakeWorker:
     def die(self):
         """kill -9: no word to anyone."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(30)
 
     close = die
 

@@ -276,7 +276,7 @@ def test_wrong_kinds_are_type_errors_too():
 
 def test_nothing_of_a_refused_call_is_sent(trainer):  # noqa: F811
     with FakeWorker(trainer.url) as worker:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         call = trainer.generate(prompts(3), n=2)
         with pytest.raises(ValueError, match=r"prompts\[1\]"):
             trainer.generate([P(prompt_ids=[1]), P(prompt_ids=[1], meta="x" * (17 << 20))])

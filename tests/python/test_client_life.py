@@ -51,7 +51,7 @@ def check_script(code, *arguments):
 FORK = """
 def child(trainer, call, worker):
     calls = [lambda: list(trainer.generate(prompts(1))), lambda: next(call), trainer.workers,
-             trainer.counters, lambda: trainer.cancel(0), lambda: trainer.wait_for_workers(1, 5),
+             trainer.counters, lambda: trainer.cancel(0), lambda: trainer.wait_for_workers(1, 30),
              lambda: trainer.push_weights({"w": torch.ones(1)}, version=1),
              lambda: trainer.agenerate(prompts(1))]
     for i, one in enumerate(calls):
@@ -215,7 +215,7 @@ def test_a_trainer_that_is_dropped_ends():
         del call
         gc.collect()
         assert gone() is None
-        thread.join(10)
+        thread.join(30)
         assert not thread.is_alive()
         eventually(lambda: worker.count("BYE") == 1)
 
@@ -239,7 +239,7 @@ def test_close_ends_who_waits(trainer):  # noqa: F811
     eventually(lambda: trainer.next_serial == 3)
     trainer.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(30)
     assert len(ended) == 4
     trainer.close()
 
@@ -259,7 +259,7 @@ def test_closing_a_call_ends_who_waits_for_it(trainer):  # noqa: F811
         eventually(lambda: worker.count("TASK") == 2)
         call.close()
         for thread in threads:
-            thread.join(10)
+            thread.join(30)
         assert got == [[], [], []]
 
 
@@ -347,7 +347,7 @@ def test_threads_share_a_call(trainer):  # noqa: F811
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(30)
             assert not thread.is_alive()
         check_all(got, 40, 1)
 
@@ -472,7 +472,7 @@ def test_a_message_that_cannot_be_handled_costs_its_session(trainer, monkeypatch
 
 def test_a_hello_without_a_type_is_refused(trainer):  # noqa: F811
     with FakeWorker(trainer.url) as worker:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         worker.do(lambda w: w.send("HELLO", **{**hello_fields(w), "dtype": 0}))
         eventually(lambda: any(m.type == "REFUSE" and m["code"] == wire.REFUSALS["malformed"]
                                for m in worker.log))

@@ -63,7 +63,7 @@ def uids(trainer):
 
 def test_other_weights_at_the_same_version_are_refused(trainer):
     with FakeWorker(trainer.url, uid="a", digest=X) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         with FakeWorker(trainer.url, uid="b", digest=Y) as b:
             check_refused(b, "worker b", "worker a", f"{X:016x}", f"{Y:016x}", "version 0")
             check_all(list(trainer.generate(prompts(6), n=4)), 6, 4)
@@ -85,7 +85,7 @@ def test_the_same_worker_with_other_weights_is_refused(trainer):
 def test_workers_with_other_types_share_no_group(trainer):
     with FakeWorker(trainer.url, uid="a", digest=X, slots=64) as a, \
             FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16", slots=64) as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         check_all(list(trainer.generate(prompts(12), n=16)), 12, 16)
         serials = [{serial for serial, _, _ in w.sent_results} for w in (a, b)]
         assert serials[0] and serials[1] and not serials[0] & serials[1]
@@ -96,7 +96,7 @@ def test_large_groups_are_split_among_workers_of_one_kind(trainer):
         kinds = [("f32", X), ("f32", X), ("bf16", Y), ("bf16", Y)]
         workers = [stack.enter_context(FakeWorker(trainer.url, uid=str(i), digest=d, dtype=t,
                                                   slots=64)) for i, (t, d) in enumerate(kinds)]
-        trainer.wait_for_workers(4, 5)
+        trainer.wait_for_workers(4, 30)
         check_all(list(trainer.generate(prompts(1), n=32)), 1, 32)
         assert sorted(len(w.sent_results) for w in workers) == [0, 0, 16, 16]
         first, second = [w for w in workers if w.sent_results]
@@ -111,7 +111,7 @@ def test_a_group_begins_again_when_only_other_types_are_left(trainer):
         a.do(lambda w: w._answer_next())
         eventually(lambda: not a.unacked)
         with FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16") as b:
-            trainer.wait_for_workers(2, 5)
+            trainer.wait_for_workers(2, 30)
             assert b.count("TASK") == 0
             a.die()
             check_all(list(call), 1, 6)
@@ -124,7 +124,7 @@ def test_results_that_come_late_do_not_mix_types(trainer):
     """a falls silent, its group begins again at b; then a is back with what it had made."""
     with FakeWorker(trainer.url, uid="a", digest=X, hold=True) as a, \
             FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16", hold=True) as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         call = trainer.generate(prompts(1), n=6)
         eventually(lambda: len(a._held) + len(b._held) == 6)
         one, two = (a, b) if a._held else (b, a)
@@ -139,9 +139,9 @@ def test_results_that_come_late_do_not_mix_types(trainer):
 
 def test_another_version_waits_for_the_first_push(trainer):
     with FakeWorker(trainer.url, uid="a", version=7, digest=X) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         with FakeWorker(trainer.url, uid="b", version=0, digest=Y) as b:
-            trainer.wait_for_workers(2, 5)  # ready for a push
+            trainer.wait_for_workers(2, 30)  # ready for a push
             check_all(list(trainer.generate(prompts(4), n=4)), 4, 4)
             assert b.count("TASK") == 0
             assert {w["uid"]: w["state"] for w in trainer.workers()} == {
@@ -155,7 +155,7 @@ def test_another_version_waits_for_the_first_push(trainer):
 def test_when_the_version_that_counted_is_gone_another_one_counts(trainer, monkeypatch):
     monkeypatch.setattr(core, "_WARN_S", 0.5)
     with FakeWorker(trainer.url, uid="a", version=7, digest=X, hold=True) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         with FakeWorker(trainer.url, uid="b", version=0, digest=Y) as b:
             call = trainer.generate(prompts(1), n=4)
             eventually(lambda: len(a._held) == 4)
@@ -187,7 +187,7 @@ def test_who_joins_with_the_trainers_weights_gets_only_what_changes(trainer):
         trainer.push_weights({**state(1), **part(1)}, version=1)
         with FakeWorker(trainer.url, uid="b", version=1, digest=a.digest) as b:
             b.weights = dict(a.weights)
-            trainer.wait_for_workers(2, 5)
+            trainer.wait_for_workers(2, 30)
             assert b.count("WEIGHTS_BEGIN") == 0
             trainer.push_weights({**state(1), **part(2)}, version=2)
             begin = next(m for m in b.log if m.type == "WEIGHTS_BEGIN")
@@ -213,7 +213,7 @@ def test_the_odd_one_is_named(trainer, odd):
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(FakeWorker(trainer.url, uid=f"w{i}", salt=int(i == odd)))
                    for i in range(3)]
-        trainer.wait_for_workers(3, 5)
+        trainer.wait_for_workers(3, 30)
         answer_later(workers[1])
         answer_later(workers[2])
         words = f"Worker w{odd}.*Digest.*worker w{odd}"
@@ -227,9 +227,9 @@ def test_the_odd_one_is_named(trainer, odd):
 def test_who_was_left_out_before_does_not_decide(trainer):
     """b serves other weights and is heard first; what counts is what a makes of the push."""
     with FakeWorker(trainer.url, uid="a", version=0, digest=X) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         with FakeWorker(trainer.url, uid="b", version=3, digest=Y, salt=1) as b:
-            trainer.wait_for_workers(2, 5)
+            trainer.wait_for_workers(2, 30)
             answer_later(a)
             with pytest.raises(stampede.WeightUpdateError) as caught:
                 trainer.push_weights(part(1), version=4)
@@ -241,7 +241,7 @@ def test_who_was_left_out_before_does_not_decide(trainer):
 def test_who_hangs_at_the_commit_holds_up_nobody(trainer, monkeypatch):
     monkeypatch.setattr(updates, "_ALONE_S", 0.2)
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         b._on_weights_commit = lambda m: None
         push = threading.Thread(target=trainer.push_weights, args=(state(1), 1))
         push.start()
@@ -249,13 +249,13 @@ def test_who_hangs_at_the_commit_holds_up_nobody(trainer, monkeypatch):
         (group,) = trainer.generate(prompts(1), n=4, min_version=1)
         assert group.version_spans == [[(0, 1)]] * 4 and push.is_alive()
         b.die()
-        push.join(10)
+        push.join(30)
         assert not push.is_alive()
 
 
 def test_who_joins_while_a_push_fails_is_refused_after_it(trainer):
     with FakeWorker(trainer.url, uid="a", digest=X) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         a.answers_weights = False
         failed = []
 
@@ -271,7 +271,7 @@ def test_who_joins_while_a_push_fails_is_refused_after_it(trainer):
         with FakeWorker(trainer.url, uid="b", digest=Y) as b:
             eventually(lambda: len(trainer.workers()) == 2)
             check_all(list(trainer.generate(prompts(4), n=4)), 4, 4)
-            thread.join(5)
+            thread.join(30)
             assert failed and b.count("TASK") == 0
             check_refused(b, f"{X:016x}", f"{Y:016x}")
         assert uids(trainer) == ["a"]
@@ -279,7 +279,7 @@ def test_who_joins_while_a_push_fails_is_refused_after_it(trainer):
 
 def test_joining_while_a_push_succeeds(trainer):
     with FakeWorker(trainer.url, uid="a", digest=X) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         a.answers_weights = False
         thread = threading.Thread(target=trainer.push_weights, args=(state(1), 1))
         thread.start()
@@ -287,7 +287,7 @@ def test_joining_while_a_push_succeeds(trainer):
         with FakeWorker(trainer.url, uid="b", digest=Y) as b:
             eventually(lambda: b.count("WEIGHTS_BEGIN") == 1)
             a.answers_weights = True
-            thread.join(5)
+            thread.join(30)
             assert not thread.is_alive() and a.digest == b.digest
             check_all(list(trainer.generate(prompts(8), n=4)), 8, 4)
 
@@ -298,7 +298,7 @@ def test_joining_while_a_push_succeeds(trainer):
 def test_a_later_epoch_finds_workers_with_what_the_earlier_one_pushed():
     with stampede.Trainer("tcp://127.0.0.1:0", run="r", epoch=1) as t:
         with FakeWorker(t.url, uid="a", version=7, digest=X) as a:
-            t.wait_for_workers(1, 5)
+            t.wait_for_workers(1, 30)
             with FakeWorker(t.url, uid="b", version=7, digest=Y) as b:
                 check_refused(b, f"{X:016x}", f"{Y:016x}", "version 7")
             check_all(list(t.generate(prompts(2), n=2)), 2, 2)
@@ -334,7 +334,7 @@ def test_below_what_workers_serve(trainer):
 def test_the_answer_to_commit_is_lost(trainer, recommit):
     with FakeWorker(trainer.url, uid="a", lost=[wire.PHASE_APPLIED], recommit=recommit) as a, \
             FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         start = time.monotonic()
         trainer.push_weights(state(1), version=1, timeout_s=60)
         assert time.monotonic() - start < 20 and a.digest == b.digest
@@ -344,7 +344,7 @@ def test_the_answer_to_commit_is_lost(trainer, recommit):
 
 def test_the_only_answer_is_lost_and_a_result_says_the_digest(trainer):
     with FakeWorker(trainer.url, uid="a", lost=[wire.PHASE_APPLIED], recommit=None) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         trainer.push_weights(state(1), version=1, timeout_s=60)
         assert trainer.workers()[0]["digest"] == "unknown"
         check_all(list(trainer.generate(prompts(2), n=2)), 2, 2)
@@ -356,7 +356,7 @@ def test_the_only_answer_is_lost_and_a_result_says_the_digest(trainer):
 def test_the_session_is_lost_with_the_answer(trainer):
     """It says HELLO again with what it serves by now."""
     with FakeWorker(trainer.url, uid="a", lost=[wire.PHASE_APPLIED], recommit=None) as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         on_commit = a._on_weights_commit
         a._on_weights_commit = lambda m: (on_commit(m), a.hello())
         trainer.push_weights(state(1), version=1, timeout_s=60)
@@ -368,7 +368,7 @@ def test_the_session_is_lost_with_the_answer(trainer):
 
 def test_commit_is_lost(trainer):
     with FakeWorker(trainer.url, uid="a") as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         on_commit, lost = a._on_weights_commit, []
         a._on_weights_commit = lambda m: on_commit(m) if lost else lost.append(m)
         trainer.push_weights(state(1), version=1, timeout_s=60)
@@ -379,7 +379,7 @@ def test_an_answer_that_comes_late_is_compared(trainer):
     """b counts as applied by its heartbeats; when its digest comes it is another."""
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(
             trainer.url, uid="b", lost=[wire.PHASE_APPLIED], recommit=None, salt=1) as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         trainer.push_weights(state(1), version=1, timeout_s=60)
         begin = next(m for m in b.log if m.type == "WEIGHTS_BEGIN")
         b.do(lambda w: w._status(begin, wire.PHASE_APPLIED))
@@ -394,7 +394,7 @@ def test_an_answer_that_comes_late_is_compared(trainer):
 def test_samples_of_foreign_weights_are_not_taken(trainer):
     with FakeWorker(trainer.url, uid="a", digest=X, hold=True) as a, \
             FakeWorker(trainer.url, uid="b", digest=X, hold=True) as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         call = trainer.generate(prompts(8), n=2)
         eventually(lambda: a._held and b._held)
         b.do(lambda w: setattr(w, "digest", Y))
@@ -466,7 +466,7 @@ def test_named_parameters_after_a_state_dict(trainer):
     embedding, head = "model.embed_tokens.weight", "lm_head.weight"
     with FakeWorker(trainer.url, uid="a", tied_head=True) as a, \
             FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         one, two = torch.ones(4, 2), torch.full((4, 2), 2.0)
         trainer.push_weights({embedding: one, head: one}, version=1)
         trainer.push_weights(iter([(embedding, two)]), version=2)  # named_parameters()

@@ -428,13 +428,16 @@ class Updates:
                 continue
             if now > worker.update_deadline:
                 self._fail(worker, update.version,
-                           f"nothing came of it in {self.timeout_s:.0f} s.", None)
+                           f"nothing came of it in {self.timeout_s:g} s.", None)
                 self.on_change()
             elif worker.committed_at is not None and now > worker.committed_at + _RECOMMIT_S:
                 self._commit(worker, update)
         push = self._push
         if push is not None and now > push.deadline:
+            late = [w.uid for w in self._core.workers.values() if w.address not in push.applied]
+            who = f"Worker {late[0]} did not take" if late else "No worker took"
             self._end_push(push.error or WeightUpdateError(
-                f"No worker took version {push.snapshot.version} in {self.timeout_s:.0f} s."))
+                f"{who} version {push.snapshot.version} in {self.timeout_s:g} s.",
+                worker=late[0] if late else None))
         elif push is not None and push.reported - push.applied:
             self.on_change()  # time may have told whose digest counts
