@@ -491,6 +491,21 @@ def test_weights_that_cannot_be_pushed(trainer, tensor, name):
         assert caught.value.tensor == name
 
 
+def test_an_update_of_too_many_tensors(trainer):
+    """Its announcement does not fit into a message: that is said, and nothing else suffers."""
+    many = {f"{i:0500}": torch.ones(1) for i in range(35_000)}
+    with FakeWorker(trainer.url) as worker:
+        trainer.wait_for_workers(1, 30)
+        with pytest.raises(stampede.WeightUpdateError, match="WEIGHTS_BEGIN.*16777216") as caught:
+            trainer.push_weights(many, version=1)
+        assert caught.value.worker == "w0"
+        check_all(list(trainer.generate(prompts(2), n=2)), 2, 2)
+        assert worker.count("REFUSE") == 0 and worker.count("WELCOME") == 1
+        with stampede.Trainer("tcp://127.0.0.1:0") as other, FakeWorker(other.url) as w:
+            other.push_weights(state(1.0), version=1)
+            assert w.version == 1
+
+
 # --- the rest of the package ---
 
 

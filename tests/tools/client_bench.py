@@ -240,20 +240,17 @@ def run_core(n_workers: int, n_groups: int) -> float:
 
     Each worker has room for two groups, so that nearly all of them wait nearly all the time.
     """
-    sent: "deque[Tuple[Any, int, int]]" = deque()  # of each TASK: where it went, serial, first
+    sent: "deque[Tuple[Any, int]]" = deque()  # of each TASK: where it went, and its serial
     request = jobs.Request(N, None, 0, None, "continue", False, False, None)
     mailbox = Mute()
     made = [request.job(stampede.Prompt(prompt_ids=PROMPT), i, i, mailbox)
             for i in range(n_groups)]
-    for job in made:
-        def frames(*numbers: Any, serial: int = job.serial) -> Sequence[bytes]:
-            return [b"%d" % serial]
-        job.task = type("Task", (), {"frames": staticmethod(frames)})()
-    template = wire.decode(*wire.encode(wire.Message("RESULT", result_fields(range(N), 1))))
+    result = wire.decode(*wire.encode(wire.Message("RESULT", result_fields(range(N), 1))))
+    task = start_of("TASK", "run", 0)
 
     def send(address: Any, out: Sequence[bytes]) -> bool:
-        if len(out[0]) < 12 and out[0].isdigit():
-            sent.append((address, int(out[0]), 0))
+        if out[0].startswith(task):
+            sent.append((address, msgpack.unpackb(out[0], strict_map_key=False)[7][1]))
         return True
 
     state = core.Core("run", 0, 1, send, lambda work, done: None)
@@ -266,10 +263,9 @@ def run_core(n_workers: int, n_groups: int) -> float:
     state.settle()
     credit = dict.fromkeys(seqs, 2 * N)
     while sent:
-        address, serial, _ = sent.popleft()
-        template.serial = serial
-        template.run, template.epoch, template.seq = "run", 0, seqs[address] + 1
-        state.on_message(address, template, 0.0)
+        address, result.serial = sent.popleft()
+        result.run, result.seq = "run", seqs[address] + 1
+        state.on_message(address, result, 0.0)
         credit[address] += N
         message = wire.Message("CREDIT", {"slots": credit[address]}, "run", 0, seqs[address] + 2)
         state.on_message(address, message, 0.0)
@@ -299,6 +295,18 @@ def measure() -> Dict[str, Any]:
     return out
 
 
+def growth(rows: Sequence[Dict[str, Any]]) -> str:
+    """How the cost of a sample grows with their number."""
+    out = []
+    for what in dict.fromkeys(row["results"] for row in rows):
+        cost = {row["samples"]: row["total_us"] for row in rows
+                if row["results"] == what and row["tokens"] == 1}
+        first, last = min(cost), max(cost)
+        out.append(f"One of {last:,} costs {cost[last] / cost[first]:.2f} times what one of "
+                   f"{first:,} does ({what}).")
+    return "\n".join(out)
+
+
 def table(rows: Sequence[Dict[str, Any]]) -> str:
     def cell(value: Any) -> str:
         return f"{value:.1f}" if isinstance(value, float) else (
@@ -326,7 +334,7 @@ def main() -> None:
         print(json.dumps(figures))
         return
     print(f"The client, microseconds of its process's CPU a sample (n = {N}); RESULTs come\n"
-          f"{table(figures['samples'])}\n\nby part\n{table(figures['parts'])}\n\n"
+          f"{table(figures['samples'])}\n{growth(figures['samples'])}\n\nby part\n{table(figures['parts'])}\n\n"
           f"The core alone, microseconds a task of {N}\n{table(figures['core'])}")
 
 

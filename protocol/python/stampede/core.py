@@ -65,9 +65,9 @@ class Core:
             self._gone.add(worker.address)
 
     def send(self, worker: Worker, kind: str, **fields: Any) -> None:
-        worker.seq_out += 1
-        self._ship(worker, wire.encode(wire.Message(kind, fields, self.run, self.epoch,
-                                                    worker.seq_out)))
+        frames = wire.encode(wire.Message(kind, fields, self.run, self.epoch, worker.seq_out + 1))
+        worker.seq_out += 1  # only now: a number that is not sent is a lost message
+        self._ship(worker, frames)
 
     def _acknowledge(self) -> None:
         """Says ACK to all RESULTs of this turn: in a row they go out with few system calls. One of

@@ -62,6 +62,8 @@ class Dispatcher:
 
     def touch(self, worker: Worker) -> None:
         """Its room, its version, or its right to work may have changed."""
+        if worker not in self._workers:
+            return
         worker.change += 1
         able = not worker.draining and self._may_serve(worker)
         self._workers[worker] = able

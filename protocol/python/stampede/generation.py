@@ -60,7 +60,7 @@ class Generation(Call, Iterator[Group]):
 
     def __next__(self) -> Group:
         while self._open:
-            self._loop.check()
+            self._loop.check_process()
             group = self.mailbox.get()
             if group is not None and group.serial in self._open:
                 return self._came(group, self.mailbox)
@@ -118,7 +118,7 @@ class AsyncGeneration(Call, AsyncIterator[Group]):
 
     async def __anext__(self) -> Group:
         while self._open:
-            self._loop.check()
+            self._loop.check_process()
             try:
                 group = await self.mailbox.get()
             except asyncio.CancelledError:

@@ -102,15 +102,22 @@ class Loop:
 
     def check(self) -> None:
         """Raises when nothing runs here any more, or ever did in this process."""
+        self.check_process()
+        if self._error is not None:
+            raise StampedeError(f"The I/O thread failed: {self._error!r}.") from self._error
+        if self._stopping:
+            raise ClosedError("The Trainer is closed.")
+
+    @property
+    def has_ended(self) -> bool:
+        return self._stopping
+
+    def check_process(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedError(
                 f"This Trainer belongs to process {self._pid}; process {os.getpid()} was forked "
                 "from it and cannot use it: make a Trainer of its own, or start the process with "
                 '"spawn".')
-        if self._error is not None:
-            raise StampedeError(f"The I/O thread failed: {self._error!r}.") from self._error
-        if self._stopping:
-            raise ClosedError("The Trainer is closed.")
 
     def stop(self, farewell: int = wire.BYE_LEAVING) -> None:
         """The thread says goodbye and ends, soon. Nothing happens in a forked process."""

@@ -71,13 +71,16 @@ class Served:
         pushed = self._pushed.get(worker.plan, {})
         inherited = self._inherited.get(worker.plan, {}).get(version)
         own = pushed.get(version)
-        if own is not None and own.digest is None:
-            own = pushed[version] = Known(digest, worker.uid)
         if inherited is None and own is None:
             return False
         newer = [known.digest for number, known in pushed.items()
                  if inherited is not None or number >= version]
-        return digest in newer or (inherited is not None and inherited.digest == digest)
+        if digest in newer or (inherited is not None and inherited.digest == digest):
+            return True
+        if own is None or own.digest is not None:
+            return False
+        pushed[version] = Known(digest, worker.uid)  # nobody has said it before
+        return True
 
     def foreign(self, worker: Worker, version: int, digest: int) -> str:
         """The sentence about samples that may not say this digest."""

@@ -156,8 +156,8 @@ class Trainer:
             future.set_result(None)
             return True
 
-        self._loop.call(self._core.when, ready)
         try:
+            self._loop.call(self._core.when, ready)
             self._loop.wait(future, timeout_s, what)
         except BaseException:
             future.cancel()
@@ -212,9 +212,9 @@ class Trainer:
         try:
             self._loop.call(begin)
             self._loop.wait(future)
-        except KeyboardInterrupt:
-            self._loop.post(lambda: updates.give_up(future))
-            raise
+        finally:
+            if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
+                self._loop.post(lambda: updates.give_up(future))
 
     # --- the end ---
 

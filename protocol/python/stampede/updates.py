@@ -200,10 +200,14 @@ class Updates:
         table = snapshot.table(worker.plan)
         update = Update(self._n_offers, worker.version, snapshot.version, worker.plan,
                         list(table.values()))
+        try:
+            self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
+                update.number, update.base, update.version, table, worker.weights))
+        except wire.WireError as error:
+            self._fail(worker, snapshot.version, str(error), None)
+            return
         self._offers[update.number] = update
         worker.update = update
-        self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
-            update.number, update.base, update.version, table, worker.weights))
 
     def _withdraw(self, worker: Worker) -> None:
         if worker.update is not None:
@@ -237,10 +241,12 @@ class Updates:
                 "epoch, and groups are under way, whose samples could not be told apart: push "
                 "another version, or push before generate.", worker=same[0].uid))
             return
-        self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
+        push = self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
-            self._offer(worker, snapshot)
+        for worker in list(self._core.workers.values()):
+            if self._push is push:
+                self._offer(worker, snapshot)
         self._core.changed()
 
     def on_change(self) -> None:
