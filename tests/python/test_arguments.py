@@ -12,8 +12,8 @@ from typing import Any, Callable, List, Tuple
 import numpy as np
 import pytest
 import torch
+from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
-from test_trainer import check_all, eventually, prompts, quick_loss, trainer  # noqa: F401
 
 import stampede
 from stampede import jobs, wire
@@ -274,7 +274,7 @@ def test_wrong_kinds_are_type_errors_too():
     assert not isinstance(caught.value, TypeError)
 
 
-def test_nothing_of_a_refused_call_is_sent(trainer):  # noqa: F811
+def test_nothing_of_a_refused_call_is_sent(trainer):
     with FakeWorker(trainer.url) as worker:
         trainer.wait_for_workers(1, 30)
         call = trainer.generate(prompts(3), n=2)
@@ -285,7 +285,7 @@ def test_nothing_of_a_refused_call_is_sent(trainer):  # noqa: F811
         check_all(list(trainer.generate(prompts(2), n=1)), 2, 1, first_serial=3)
 
 
-def test_numpys_numbers_are_numbers(trainer):  # noqa: F811
+def test_numpys_numbers_are_numbers(trainer):
     s = S(temperature=np.float32(0.5), top_k=np.int64(3), stop_ids=np.array([7, 9, 7]),
           logit_bias={np.int32(5): np.float64(-1)}, max_new_tokens=np.uint8(9),
           ignore_eos=np.bool_(True), seed=np.uint64(2**64 - 1), min_p=0)
@@ -304,7 +304,7 @@ def test_numpys_numbers_are_numbers(trainer):  # noqa: F811
     assert wire.column_text(task["meta"]) == "true" and task["stop_ids"].tolist() == [7, 9]
 
 
-def test_limits_are_inclusive(trainer):  # noqa: F811
+def test_limits_are_inclusive(trainer):
     s = S(temperature=1e-5, top_k=(1 << 31) - 1, min_p=1, repetition_penalty=1e3,
           stop=["x"] * 64, stop_ids=range(1024), logit_bias={i: 1e30 for i in range(65536)})
     p = P(prompt_ids=[2**31 - 1], id="x" * 4094, sampling=s)
@@ -373,7 +373,7 @@ def test_tasks_are_written_as_any_message(p, s, attempt):
     assert wire.encode(message) == frames
 
 
-def test_a_group_that_cannot_be_written_fails_alone(trainer, monkeypatch):  # noqa: F811
+def test_a_group_that_cannot_be_written_fails_alone(trainer, monkeypatch):
     whole = jobs.Task.frames
 
     def frames(self: Any, run: str, epoch: int, seq: int, first: int, *more: int) -> Any:

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
-from test_trainer import check_all, eventually, prompts, quick_loss, trainer  # noqa: F401
 
 import stampede
 from stampede import core, wire
@@ -24,11 +24,11 @@ PREAMBLE = """
 import gc, multiprocessing, os, signal, sys, threading, time
 sys.path.insert(0, {here!r})
 # A hang ends it. (faulthandler's watchdog would itself hang in a forked process.)
-signal.alarm(50)
-os.register_at_fork(after_in_child=lambda: signal.alarm(30))
-import stampede, torch
+signal.alarm(90)
+os.register_at_fork(after_in_child=lambda: signal.alarm(60))
+import stampede
 from fake_worker import FakeWorker
-from test_trainer import check_all, eventually, prompts
+from client import check_all, eventually, prompts
 """
 
 
@@ -49,6 +49,8 @@ def check_script(code, *arguments):
 
 
 FORK = """
+import torch
+
 def child(trainer, call, worker):
     calls = [lambda: list(trainer.generate(prompts(1))), lambda: next(call), trainer.workers,
              trainer.counters, lambda: trainer.cancel(0), lambda: trainer.wait_for_workers(1, 30),
@@ -220,7 +222,7 @@ def test_a_trainer_that_is_dropped_ends():
         eventually(lambda: worker.count("BYE") == 1)
 
 
-def test_close_ends_who_waits(trainer):  # noqa: F811
+def test_close_ends_who_waits(trainer):
     ended = []
 
     def wait(call):
@@ -249,7 +251,7 @@ async def anext_of(call):
         return group
 
 
-def test_what_came_before_the_end_is_not_lost(trainer):  # noqa: F811
+def test_what_came_before_the_end_is_not_lost(trainer):
     with FakeWorker(trainer.url):
         call, other = trainer.generate(prompts(3), n=2), trainer.agenerate(prompts(2), n=2)
         eventually(lambda: trainer._loop.call(lambda: trainer._core.n_jobs) == 0)
@@ -260,7 +262,7 @@ def test_what_came_before_the_end_is_not_lost(trainer):  # noqa: F811
         check_all(asyncio.run(all_of(other)), 2, 2, first_serial=3)
 
 
-def test_closing_a_call_ends_who_waits_for_it(trainer):  # noqa: F811
+def test_closing_a_call_ends_who_waits_for_it(trainer):
     with FakeWorker(trainer.url, hold=True) as worker:
         call = trainer.generate(prompts(2), n=2)
         got = []
@@ -277,6 +279,8 @@ def test_closing_a_call_ends_who_waits_for_it(trainer):  # noqa: F811
 def test_interrupts():
     """Ctrl-C at a loop that waits, and at a push that waits; then both go on."""
     check_script("""
+        import torch
+
         def interrupt(worker, kind, n):
             def run():
                 eventually(lambda: worker.count(kind) >= n)
@@ -310,7 +314,7 @@ def test_interrupts():
 # --- many at once ---
 
 
-def test_a_call_that_is_dropped_while_the_same_thread_calls(trainer):  # noqa: F811
+def test_a_call_that_is_dropped_while_the_same_thread_calls(trainer):
     """As the garbage collector does it, in the middle of another call."""
     with FakeWorker(trainer.url):
         call = [trainer.generate(prompts(2), n=1)]
@@ -326,7 +330,7 @@ def test_a_call_that_is_dropped_while_the_same_thread_calls(trainer):  # noqa: F
         assert not call
 
 
-def test_threads_that_call_at_once(trainer):  # noqa: F811
+def test_threads_that_call_at_once(trainer):
     with FakeWorker(trainer.url, together=True), FakeWorker(trainer.url, uid="w1"):
         serials, errors = [], []
 
@@ -350,7 +354,7 @@ def test_threads_that_call_at_once(trainer):  # noqa: F811
         assert trainer.next_serial == 6 * 10 * 5
 
 
-def test_threads_share_a_call(trainer):  # noqa: F811
+def test_threads_share_a_call(trainer):
     with FakeWorker(trainer.url):
         call = trainer.generate(prompts(40), n=1)
         got = []
@@ -363,7 +367,7 @@ def test_threads_share_a_call(trainer):  # noqa: F811
         check_all(got, 40, 1)
 
 
-def test_a_call_is_dropped_in_another_thread(trainer):  # noqa: F811
+def test_a_call_is_dropped_in_another_thread(trainer):
     with FakeWorker(trainer.url, hold=True, slots=4) as worker:
         calls = [trainer.generate(prompts(4), n=2)]
         eventually(lambda: worker.count("TASK") == 2)
@@ -375,7 +379,7 @@ def test_a_call_is_dropped_in_another_thread(trainer):  # noqa: F811
         check_all(list(trainer.generate(prompts(2), n=2)), 2, 2, first_serial=4)
 
 
-def test_odd_ids(trainer):  # noqa: F811
+def test_odd_ids(trainer):
     ids = [{"a": [1]}, {"a": [1]}, None, "x", 1, 1.0, True, [1]]
     with FakeWorker(trainer.url, hold=True, slots=64) as worker:
         call = trainer.generate([stampede.Prompt(prompt_ids=[1], id=i) for i in ids], n=1)
@@ -394,7 +398,7 @@ def test_odd_ids(trainer):  # noqa: F811
 # --- asyncio ---
 
 
-def test_agenerate(trainer):  # noqa: F811
+def test_agenerate(trainer):
     async def main():
         both = [trainer.agenerate(prompts(5), n=2), trainer.agenerate(prompts(3), n=2)]
         return await asyncio.gather(*[collect(call) for call in both])
@@ -411,7 +415,7 @@ def test_agenerate(trainer):  # noqa: F811
 
 
 @pytest.mark.parametrize("how", ["cancel", "aclose", "break", "timeout"])
-def test_leaving_agenerate_cancels_the_rest(trainer, how):  # noqa: F811
+def test_leaving_agenerate_cancels_the_rest(trainer, how):
     async def take(call):
         async for _ in call:
             if how == "break":
@@ -442,7 +446,7 @@ def test_leaving_agenerate_cancels_the_rest(trainer, how):  # noqa: F811
         assert worker.count("TASK") <= 3 + 2  # most of the eight never went out
 
 
-def test_an_event_loop_that_ends_harms_nobody(trainer):  # noqa: F811
+def test_an_event_loop_that_ends_harms_nobody(trainer):
     """Its waiter is gone without a word; groups go on coming for others."""
     with FakeWorker(trainer.url, hold=True) as worker:
         call = trainer.agenerate(prompts(2), n=1)
@@ -466,7 +470,7 @@ async def all_of(call):
 # --- what the I/O thread survives ---
 
 
-def test_a_message_that_cannot_be_handled_costs_its_session(trainer, monkeypatch):  # noqa: F811
+def test_a_message_that_cannot_be_handled_costs_its_session(trainer, monkeypatch):
     """A second line of defence: whatever goes wrong with one message."""
     real, failed = core.Core._on_result, []
 
@@ -482,7 +486,7 @@ def test_a_message_that_cannot_be_handled_costs_its_session(trainer, monkeypatch
         assert t.counters()["failed_messages"] == 1 and worker.count("WELCOME") == 2
 
 
-def test_a_hello_without_a_type_is_refused(trainer):  # noqa: F811
+def test_a_hello_without_a_type_is_refused(trainer):
     with FakeWorker(trainer.url) as worker:
         trainer.wait_for_workers(1, 30)
         worker.do(lambda w: w.send("HELLO", **{**hello_fields(w), "dtype": 0}))

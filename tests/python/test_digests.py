@@ -7,19 +7,13 @@ import time
 import numpy as np
 import pytest
 import torch
+from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
-from test_trainer import as_bytes, check_all, eventually, prompts, quick_loss  # noqa: F401
 
 import stampede
 from stampede import core, updates, wire
 
 X, Y = 0x1111, 0x2222
-
-
-@pytest.fixture
-def trainer():
-    with stampede.Trainer("tcp://127.0.0.1:0") as t:
-        yield t
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +25,10 @@ def answer_later(worker):
     """It applies what it is told to only after others had time to."""
     on_commit = worker._on_weights_commit
     worker._on_weights_commit = lambda m: (time.sleep(0.2), on_commit(m))
+
+
+def as_bytes(tensor):
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def state(value):

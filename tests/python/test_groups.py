@@ -7,8 +7,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from client import check_all, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
-from test_trainer import check_all, prompts, quick_loss, trainer  # noqa: F401
 from test_wire import result_fields
 
 import stampede
@@ -113,7 +113,7 @@ def test_groups_against_a_slow_reading(seed):
     np.testing.assert_array_equal(job.group.rewards, want["rewards"])
 
 
-def test_lists_are_lists(trainer):  # noqa: F811
+def test_lists_are_lists(trainer):
     with FakeWorker(trainer.url, together=True):
         (g,) = trainer.generate(prompts(1), n=4)
     assert g.text == ["sample 0", "sample 1", "sample 2", "sample 3"] and len(g.text) == 4
@@ -133,7 +133,7 @@ def test_lists_are_lists(trainer):  # noqa: F811
 
 @pytest.mark.parametrize("looked_at", [False, True])
 @pytest.mark.parametrize("together", [False, True])
-def test_groups_can_be_copied_and_sent(trainer, together, looked_at):  # noqa: F811
+def test_groups_can_be_copied_and_sent(trainer, together, looked_at):
     with FakeWorker(trainer.url, together=together):
         (g,) = trainer.generate(prompts(1), n=4, prompt_logprobs=True, routed_experts=True)
     if looked_at:
@@ -145,7 +145,7 @@ def test_groups_can_be_copied_and_sent(trainer, together, looked_at):  # noqa: F
         assert repr(other) == repr(g) and other.mean == 0.5
 
 
-def test_one_result_a_task_and_one_a_sample_are_the_same(trainer):  # noqa: F811
+def test_one_result_a_task_and_one_a_sample_are_the_same(trainer):
     got = []
     for together in (False, True):
         with FakeWorker(trainer.url, uid=str(together), together=together) as worker:
@@ -160,7 +160,7 @@ def test_one_result_a_task_and_one_a_sample_are_the_same(trainer):  # noqa: F811
     assert got[0] == got[1]
 
 
-def test_preempted_samples_of_a_result_with_others(trainer):  # noqa: F811
+def test_preempted_samples_of_a_result_with_others(trainer):
     with FakeWorker(trainer.url, preempt=5, together=True) as worker:
         check_all(list(trainer.generate(prompts(4), n=3)), 4, 3)
         assert trainer.counters()["preempted_samples"] == 5
