@@ -211,6 +211,51 @@ def test_tensors_against_a_slow_reading(seed):
     assert got["reward_mask"].tolist() == [bool(r == r) for g in groups for r in g.rewards]
 
 
+def group_of(rng, index):
+    """A group as it comes: in one RESULT or in some, whole or mixed, with one span or more."""
+    n = int(rng.integers(1, 7))
+    request = jobs.Request(n, None, 0, None, "continue", False, False, None)
+    job = request.job(stampede.Prompt(prompt_ids=[1]), index, index, Box())
+    cuts = [0, n] if rng.random() < 0.4 else sorted({0, n, int(rng.integers(0, n + 1))})
+    order = rng.permutation(n) if rng.random() < 0.3 else np.arange(n)
+    parts = [order[a:b] for a, b in zip(cuts, cuts[1:])]
+    if rng.random() < 0.2:
+        parts.append(order[:1])  # comes twice
+    for samples in [parts[i] for i in rng.permutation(len(parts))]:
+        k = len(samples)
+        fields = result_fields(k, rng)
+        lengths = rng.integers(0, 5, k)
+        ends = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
+        several = rng.random() < 0.4
+        spans = np.minimum(lengths, rng.integers(0, 3, k) if several else 1)
+        fields.update(
+            sample=samples.astype("<i4"), finish=rng.choice([1, 2, 3, 5], k).astype("<u1"),
+            prompt_ids=np.arange(3, dtype="<i4"), prompt_lp_full=np.zeros(3, "<f4"),
+            token_offsets=ends, tokens=rng.integers(0, 99, ends[-1]).astype("<i4"),
+            lp_full=rng.random(ends[-1]).astype("<f4"), lp_behav=rng.random(ends[-1]).astype("<f4"),
+            span_offsets=np.concatenate([[0], np.cumsum(spans)]).astype("<i8"),
+            span_first=np.concatenate([np.arange(s) for s in spans] or [[]]).astype("<i4"),
+            span_version=rng.integers(0, 9, spans.sum()).astype("<u8"))
+        for name in ("routed", "routed_offsets"):
+            del fields[name]
+        job.commit(wire.decode(*wire.encode(wire.Message("RESULT", fields))))
+    return job.group
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_tensors_of_what_nobody_has_looked_at(seed):
+    rng = np.random.default_rng(seed)
+    groups = [group_of(rng, index) for index in range(int(rng.integers(1, 6)))]
+    if seed % 3 == 0:
+        assert groups[0].tokens and groups[0].version_spans is not None
+    got = stampede.to_tensors(groups, pad_id=7)
+    for name, array in slow_tensors(groups, 7).items():
+        np.testing.assert_array_equal(got[name].numpy(), array, err_msg=name)
+    again = stampede.to_tensors(groups, pad_id=7)  # after slow_tensors has looked at all
+    for name, tensor in got.items():
+        np.testing.assert_array_equal(tensor.numpy(), again[name].numpy(), err_msg=name)
+
+
 def test_tensors_of_nothing_and_of_what_does_not_fit():
     assert stampede.to_tensors([])["input_ids"].shape == (0, 0)
     g = stampede.Group(0, 0, 0, 2)

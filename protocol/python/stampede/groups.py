@@ -142,6 +142,34 @@ class Group:
         columns = (result.column(name) for result, _ in self._parts)
         return next((column for column in columns if column is not None), None)
 
+    # --- for who takes all samples at once: nothing is made for a single one ---
+
+    def joined(self, name: str) -> Tuple[List[NDArray[Any]], List[int]]:
+        """`tokens`, `lp_full` or `lp_behav` as arrays of one or more samples, in order, and the
+        length of each sample. A list that was looked at is taken as it is by now."""
+        whole = None if name in self.__dict__ else self._whole()
+        if whole is None:
+            arrays = getattr(self, name)
+            return list(arrays), [len(array) for array in arrays]
+        return ([result[name] for result in whole],
+                [length for result in whole for length in result.lengths()])
+
+    def single_versions(self) -> Optional[List[int]]:
+        """The policy version of each sample where each has one span; None where some have more, or
+        where somebody has looked at version_spans."""
+        whole = None if "version_spans" in self.__dict__ else self._whole()
+        if whole is None:
+            return None
+        versions = [result.single_versions() for result in whole]
+        return None if None in versions else [v for some in versions for v in some or ()]
+
+    def _whole(self) -> Optional[List[Result]]:
+        """The RESULTs in the order of their samples, where all rows of all of them count."""
+        whole = [result for result, rows in self._parts if rows is None]
+        if len(whole) < len(self._parts) or sum(result.n for result in whole) < self.n:
+            return None
+        return sorted(whole, key=lambda result: result.samples[0])
+
     @property
     def mean(self) -> float:
         """Of the rewards that have a value; NaN if none has."""

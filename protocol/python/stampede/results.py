@@ -235,6 +235,18 @@ class Result(Message):
         """The newest policy version of all spans; None when nothing was generated."""
         return max(self._unpack("span_version", "Q"), default=None)
 
+    def lengths(self) -> List[int]:
+        """Tokens of each row."""
+        ends = self._unpack("token_offsets", "q")
+        return [b - a for a, b in zip(ends, ends[1:])]
+
+    def single_versions(self) -> Optional[Tuple[int, ...]]:
+        """The policy version of each row, if each has one span from its first token on."""
+        if self._n("span_first") != self.n or any(self._unpack("span_first", "i")) or \
+                self._unpack("span_offsets", "q") != tuple(range(self.n + 1)):
+            return None
+        return self._unpack("span_version", "Q")
+
     def split(self, name: str, offsets: str) -> List[Column]:
         """A column by row, as views."""
         whole = self.column(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class _Batch:
         self.n = np.array([g.n for g in groups], np.int64)  # samples of each group
         # (B,) each:
         self.n_prompt = np.repeat(np.array([len(g.prompt_ids) for g in groups], np.int64), self.n)
-        self.n_tokens = self._lengths("tokens")
+        self.tokens, self.n_tokens = self._joined("tokens")
         self.end = self.n_prompt + self.n_tokens
         self.length = int(self.end.max(initial=0))
         begin = np.arange(len(self.end)) * self.length + self.n_prompt
@@ -57,22 +57,27 @@ class _Batch:
         # Of each token of all samples, its place in the flat (B, L) array.
         self.places = np.repeat(begin - before, self.n_tokens) + np.arange(self.n_tokens.sum())
 
-    def _lengths(self, name: str) -> NDArray[np.int64]:
-        return np.array([len(a) for g in self.groups for a in getattr(g, name)], np.int64)
+    def _joined(self, name: str) -> Tuple[Array, NDArray[np.int64]]:
+        """A list of all samples as one array, and the length of each."""
+        both = [g.joined(name) for g in self.groups]
+        arrays = [array for some, _ in both for array in some]
+        lengths = [length for _, some in both for length in some]
+        return np.concatenate(arrays) if arrays else np.empty(0), np.array(lengths, np.int64)
 
     def arrays(self, pad_id: int) -> Dict[str, Array]:
         shape = (len(self.end), self.length)
         columns = np.arange(self.length)
         out: Dict[str, Array] = {
-            "input_ids": self._scatter("tokens", np.full(shape, pad_id, np.int64)),
+            "input_ids": np.full(shape, pad_id, np.int64),
             "attention_mask": (columns < self.end[:, None]).astype(np.int64),
             "completion_mask": np.zeros(shape, bool),
             "lp_full": self._scatter("lp_full", np.zeros(shape, np.float32)),
             "lp_behav": self._scatter("lp_behav", np.zeros(shape, np.float32)),
             "versions": np.full(shape, -1, np.int64),
-            "rewards": _joined([g.rewards for g in self.groups], np.float32),
+            "rewards": np.array([r for g in self.groups for r in g.rewards], np.float32),
             "group_index": np.repeat(np.arange(len(self.groups)), self.n),
         }
+        out["input_ids"].reshape(-1)[self.places] = self.tokens
         out["completion_mask"].reshape(-1)[self.places] = True
         out["versions"].reshape(-1)[self.places] = self._versions()
         out["reward_mask"] = ~np.isnan(out["rewards"])
@@ -87,22 +92,28 @@ class _Batch:
 
     def _scatter(self, name: str, out: Array) -> Array:
         """Puts what each token has into its place."""
-        if not np.array_equal(self._lengths(name), self.n_tokens):
+        values, lengths = self._joined(name)
+        if not np.array_equal(lengths, self.n_tokens):
             raise ArgumentError(f"to_tensors: {name} of a sample is not as long as its tokens.")
-        out.reshape(-1)[self.places] = _joined(
-            [a for g in self.groups for a in getattr(g, name)], out.dtype)
+        out.reshape(-1)[self.places] = values
         return out
 
     def _versions(self) -> NDArray[np.int64]:
         """The policy version of each token. Nearly every sample has one span."""
-        spans = [s for g in self.groups for s in g.version_spans]
-        last = np.array([min(s[-1][1], checks.U63) if s else -1 for s in spans], np.int64)
-        out = np.repeat(last, self.n_tokens)
+        last: List[int] = []
+        several: Dict[int, List[Tuple[int, int]]] = {}  # spans, by row
+        for g in self.groups:
+            single = g.single_versions()
+            if single is None:
+                several.update(enumerate(g.version_spans, len(last)))
+                single = [0] * g.n
+            last += single
+        out = np.repeat(np.array([min(v, checks.U63) for v in last], np.int64), self.n_tokens)
         ends = np.cumsum(self.n_tokens)
-        for row in [i for i, s in enumerate(spans) if len(s) != 1 or s[0][0] != 0]:
+        for row, spans in several.items():
             mine = out[ends[row] - self.n_tokens[row]:ends[row]]
             mine[:] = -1
-            for first, version in spans[row]:
+            for first, version in spans:
                 mine[max(0, first):] = min(version, checks.U63)
         return out
 
@@ -116,7 +127,3 @@ class _Batch:
             if array is not None:
                 out[row, :len(array)] = array
         return out
-
-
-def _joined(arrays: List[Array], dtype: Any) -> Array:
-    return np.concatenate(arrays).astype(dtype) if arrays else np.empty(0, dtype)
