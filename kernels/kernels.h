@@ -50,7 +50,7 @@ struct step_segment {
     int n_pages;
 };
 
-// How a token is drawn (design D4, D5), in this order: logits + bias, repetition penalty (ids in
+// How a token is drawn (D4, D5), in this order: logits + bias, repetition penalty (ids in
 // `seen`: logit / r when positive, logit * r otherwise), / temperature, top-k (ties with the k-th
 // survive), top-p (in order of falling probability, lower id first; the id that crosses p is
 // kept), min-p (p >= min_p * largest p), renormalise. Ids that the tokenizer lacks never survive:

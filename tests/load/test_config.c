@@ -16,6 +16,7 @@ struct pair {
 
 static const struct pair moe[] = {
     {"model_type", "\"lfm2_moe\""},
+    {"architectures", "[\"Lfm2MoeForCausalLM\"]"},
     {"vocab_size", "512"},
     {"hidden_size", "72"},
     {"intermediate_size", "100"},
@@ -247,6 +248,12 @@ static const struct {
     {{{"model_type", "\"llama\""}}, "model_type", "llama", "lfm2_moe"},
     {{{"model_type", NULL}}, "model_type", "missing", "lfm2_moe"},
     {{{"model_type", "3"}}, "model_type", "3", "lfm2_moe"},
+    {{{"architectures", "[\"Lfm2Model\"]"}}, "architectures", "Lfm2Model", "Lfm2ForCausalLM"},
+    {{{"architectures", "[\"Lfm2BidirectionalModel\", \"Lfm2ForCausalLMX\"]"}},
+     "architectures",
+     "Bidirectional",
+     "Lfm2MoeForCausalLM"},
+    {{{"architectures", "\"Lfm2ForCausalLM\""}}, "architectures", "is", "in it"},
     {{{"vocab_size", "0"}}, "vocab_size", "is 0", "1 to 2097152"},
     {{{"vocab_size", NULL}}, "vocab_size", "missing", "integer"},
     {{{"vocab_size", huge}}, "vocab_size", "999999", "integer"},

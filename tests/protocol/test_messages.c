@@ -77,7 +77,7 @@ static void test_golden_task(void **state) {
     assert_int_equal(m.seq, 5);
     assert_int_equal(t->serial, 41);
     IS_TEXT(t->id, "\"q-41\"");
-    assert_true(t->seed == hash_group_seed(7, "\"q-41\"", 6)); // design D5, C and Python
+    assert_true(t->seed == hash_group_seed(7, "\"q-41\"", 6)); // D5, C and Python
     assert_int_equal(t->first, 0);
     assert_int_equal(t->n, 8);
     assert_int_equal(t->max_new_tokens, 256);

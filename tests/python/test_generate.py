@@ -1,4 +1,4 @@
-"""`stampede generate`: the surface of interface.md, section 2."""
+"""`stampede generate`: the surface that worker/README.md describes."""
 
 from __future__ import annotations
 
@@ -307,13 +307,17 @@ def test_bad_flags(flags: List[Any], words: str) -> None:
     assert words in said and said.startswith("stampede generate: ")
 
 
-@pytest.mark.parametrize("flags,status", [
-    (["--model", "/nowhere"], 78), (["--kv-memory", "100"], 78), (["--max-context", "9999"], 78),
+@pytest.mark.parametrize("flags,words", [
+    (["--model", "/nowhere"], "/nowhere"),
+    (["--kv-memory", "100"], "100 bytes; expected room for a page of 16 tokens"),
+    (["--kv-memory", "48K", "--max-context", "100"], "one row of --max-context needs 100"),
+    (["--max-context", "9999"], "9999"),
 ])
-def test_configurations_that_cannot_work(flags: List[Any], status: int) -> None:
+def test_configurations_that_cannot_work(flags: List[Any], words: str) -> None:
     done = run("generate", "--model", TINY, "--prompts", "-", "--output", "-", *flags,
                stdin=b'{"prompt_ids": [1]}')
-    assert done.returncode == status, done.stderr.decode()
+    said = done.stderr.decode()
+    assert done.returncode == 78 and words in said, said
 
 
 @pytest.mark.parametrize("flags", [[], ["--no-verify"]])

@@ -1,5 +1,5 @@
 // make bench-host: what the engine and the loop cost around a step, on a backend that computes
-// nothing (design D16): microseconds a step by part, at several numbers of rows.
+// nothing (D16): microseconds a step by part, at several numbers of rows.
 //
 // Groups of 8 samples with prompts of 512 tokens; a sample ends with one token in 256, so rows come
 // and go as they do in a long run, and every row takes a page each 16 steps.

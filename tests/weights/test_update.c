@@ -192,9 +192,10 @@ static void test_wrong_offers_are_refused(void **state) {
     (void)state;
     struct fixture f;
     open_fixture(&f);
-    const char *const words[] = {"version 4",       "only rise",  "--staging-memory",
-                                 "none of this",    "dimensions", "resident as",
-                                 "bytes; expected", "twice",      "were announced"};
+    const char *const words[] = {
+        "version 4",          "only rise",   "--staging-memory", "none of this",
+        "comes with shape [", "resident as", "bytes; expected",  "twice",
+        "were announced"};
     for (int i = 0; i < 9; i++) {
         struct offer o;
         struct error err = {0};

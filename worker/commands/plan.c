@@ -35,7 +35,12 @@ static int plan_pages(struct plan_memory *p, const struct model_shape *shape,
                          f->max_context, shape->max_positions);
     int64_t room = page ? (int64_t)smaller((int64_t)(f->kv_bytes / page), 1 << 26) : 1 << 26;
     if (!f->max_context) context = smaller(context, room * PAGE_TOKENS);
-    if (room < 1 || pages_for(context) > room)
+    if (room < 1)
+        return error_set(err, ERROR_CONFIG,
+                         "--kv-memory is %llu bytes; expected room for a page of %d tokens, %llu "
+                         "bytes, at least.",
+                         (unsigned long long)f->kv_bytes, PAGE_TOKENS, (unsigned long long)page);
+    if (pages_for(context) > room)
         return error_set(err, ERROR_CONFIG,
                          "--kv-memory of %llu bytes holds %lld tokens; one row of --max-context "
                          "needs %lld.",

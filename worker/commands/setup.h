@@ -69,7 +69,7 @@ struct command {
 // Parses the flags, prints --help or runs, prints an error's sentence, returns the exit status.
 int command_run(const struct command *c, int argc, char **argv);
 
-// The exit status that interface.md gives an error.
+// The exit status of an error (README.md, Commands).
 int exit_status(const struct error *err);
 
 #endif

@@ -47,13 +47,6 @@ void checkpoint_dtype_name(const struct names *names, const enum dtype *dtypes, 
 
 // ------------------------------------------------------------------ tensors to weights
 
-static void describe_dims(const int64_t *dims, int n, char out[160]) {
-    size_t len = (size_t)snprintf(out, 160, "[");
-    for (int i = 0; i < n && len < 130; i++)
-        len += (size_t)snprintf(out + len, 160 - len, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    snprintf(out + len, 160 - len, "]");
-}
-
 static int check_tensor(const struct safetensor *t, const int64_t *dims, int n_dims,
                         struct error *err) {
     if (!t->is_float)
@@ -63,12 +56,11 @@ static int check_tensor(const struct safetensor *t, const int64_t *dims, int n_d
     bool same = t->n_dims == n_dims;
     for (int i = 0; same && i < n_dims; i++) same = t->dims[i] == dims[i];
     if (same) return 0;
-    char found[160], expected[160];
-    describe_dims(t->dims, t->n_dims, found);
-    describe_dims(dims, n_dims, expected);
+    char found[NAMES_MAX_DIMS_BYTES], expected[NAMES_MAX_DIMS_BYTES];
     return error_set(err, ERROR_CONFIG,
                      "Tensor \"%.*s\" has shape %s; %s was expected, as config.json says.",
-                     SLICE_ARG(t->name), found, expected);
+                     SLICE_ARG(t->name), names_write_dims(t->dims, t->n_dims, found),
+                     names_write_dims(dims, n_dims, expected));
 }
 
 // Gives weight `index` the values that start at `first` of the tensor.
@@ -143,11 +135,12 @@ static int take_tensors(struct checkpoint *c, struct error *err) {
         if (take_tensor(c, &c->map->items[i], err)) return -1;
     for (int i = 0; i < c->names->n; i++) {
         if (c->tensors[i].data) continue;
-        char name[NAMES_MAX_BYTES], dims[160];
-        names_write(&c->names->weights[i], name);
-        describe_dims(c->names->weights[i].dims, c->names->weights[i].n_dims, dims);
+        const struct weight *w = &c->names->weights[i];
+        char name[NAMES_MAX_BYTES], dims[NAMES_MAX_DIMS_BYTES];
+        names_write(w, name);
         return error_set(err, ERROR_CONFIG,
-                         "Tensor \"%s\" is missing; one of shape %s was expected.", name, dims);
+                         "Tensor \"%s\" is missing; one of shape %s was expected.", name,
+                         names_write_dims(w->dims, w->n_dims, dims));
     }
     return 0;
 }

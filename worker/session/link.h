@@ -36,7 +36,7 @@ struct link_options {
 
 struct link;
 
-// Why the link ended: an exit status of interface.md.
+// Why the link ended: an exit status (README.md, Commands).
 enum link_end {
     LINK_RUN_COMPLETE = 0,
     LINK_NO_TRAINER = 69,

@@ -1,4 +1,4 @@
-// A finished sample as one line of JSON: the output of `generate` (interface.md, section 2).
+// A finished sample as one line of JSON: the output of `generate` (worker/README.md).
 #ifndef WORKER_SESSION_OUTPUT_H
 #define WORKER_SESSION_OUTPUT_H
 

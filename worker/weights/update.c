@@ -50,11 +50,10 @@ static int check_shape(const struct message_weights_begin *m, uint32_t i, const 
     bool same = rank == w->n_dims;
     for (int d = 0; same && d < rank; d++) same = dims[d] == w->dims[d];
     if (same) return 0;
-    return error_set(err, ERROR_INPUT,
-                     "Tensor '%.*s' comes with %d dimensions (%lld, %lld, ...); expected %d "
-                     "(%lld, %lld, ...).",
-                     SLICE_ARG(name), rank, (long long)dims[0], (long long)dims[1], w->n_dims,
-                     (long long)w->dims[0], (long long)w->dims[1]);
+    char found[NAMES_MAX_DIMS_BYTES], expected[NAMES_MAX_DIMS_BYTES];
+    return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes with shape %s; expected %s.",
+                     SLICE_ARG(name), names_write_dims(dims, rank, found),
+                     names_write_dims(w->dims, w->n_dims, expected));
 }
 
 static int check_tensor(const struct message_weights_begin *m, uint32_t i,
