@@ -334,7 +334,8 @@ def main() -> None:
         print(json.dumps(figures))
         return
     print(f"The client, microseconds of its process's CPU a sample (n = {N}); RESULTs come\n"
-          f"{table(figures['samples'])}\n{growth(figures['samples'])}\n\nby part\n{table(figures['parts'])}\n\n"
+          f"{table(figures['samples'])}\n{growth(figures['samples'])}\n\n"
+          f"by part\n{table(figures['parts'])}\n\n"
           f"The core alone, microseconds a task of {N}\n{table(figures['core'])}")
 
 

@@ -101,7 +101,7 @@ class Request:
         if task.n_bytes > MAX_PAYLOAD:
             raise ArgumentError(
                 f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "
-                f"reward and meta, expected at most {MAX_PAYLOAD:,} together.")
+                f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
         group = Group(prompt.id if prompt.has_id else serial, index, serial,
                       self.n if prompt.n is None else prompt.n, prompt.meta)
         return Job(group, id_json, task, self.min_version, mailbox)

@@ -180,6 +180,8 @@ class Sampling:
 class Prompt:
     """One prompt: exactly one of `prompt` (text), `messages` (chat) and `prompt_ids` (tokens).
 
+    `tools` goes with `messages`: what the chat template is told of tools, as transformers'
+    apply_chat_template takes it (dicts of JSON values, no functions).
     `id` is any JSON value of at most 4,096 bytes; a group without one has its serial as id.
     `reward` is a term, a list of terms, or {"terms": [...], "clamp": ..., "scale": ...}. `meta` is
     any JSON value and comes back as it was. `n` and `sampling` win over those of `generate`.
@@ -193,6 +195,7 @@ class Prompt:
     meta: Any = None
     n: Optional[int] = None
     sampling: Optional[Sampling] = None
+    tools: Optional[Sequence[Mapping[str, Any]]] = None
 
     def __post_init__(self) -> None:
         given = [name for name in ("prompt", "messages", "prompt_ids")
@@ -200,6 +203,8 @@ class Prompt:
         if len(given) != 1:
             raise ArgumentError(f"Prompt: {' and '.join(given) or 'none'} of prompt, "
                                        "messages and prompt_ids given, expected exactly one.")
+        if self.tools is not None and self.messages is None:
+            raise ArgumentError("Prompt: tools are given without messages, expected both.")
         put = self.__dict__.__setitem__
         if self.n is not None:
             put("n", checks.integer("Prompt: n", self.n, 1, MAX_SAMPLES))
@@ -215,18 +220,16 @@ class Prompt:
         if self.prompt_ids is not None:
             ids = checks.token_ids("Prompt: prompt_ids", self.prompt_ids)
             return task_column("prompt_ids", len(ids), ids.tobytes())
-        messages = checks.items("Prompt: messages", self.messages, "a list of messages")
-        for i, message in enumerate(messages):
-            if not isinstance(message, Mapping):
-                raise checks.refuse_kind(f"Prompt: messages[{i}]", message,
-                                         'a dict such as {"role": "user", "content": "..."}')
-        return task_text("messages", checks.json_bytes("Prompt: messages",
-                                                       [dict(m) for m in messages]))
+        return task_text("messages", _objects("messages", self.messages,
+                                              '{"role": "user", "content": "..."}'))
 
     def _encode_rest(self) -> List[TaskColumn]:
         out: List[TaskColumn] = []
         if self.reward is not None:
             out.append(task_text("reward", reward_json("Prompt: reward", self.reward)))
+        if self.tools is not None:
+            out.append(task_text("tools", _objects("tools", self.tools,
+                                                   '{"type": "function", "function": {...}}')))
         if self.meta is not None:
             out.append(task_text("meta", checks.json_bytes("Prompt: meta", self.meta)))
         return out
@@ -243,9 +246,19 @@ class Prompt:
 
     @property
     def encoded(self) -> Tuple[TaskColumn, List[TaskColumn]]:
-        """The column with the prompt, and those of reward and meta."""
+        """The column with the prompt, and those of reward, tools and meta."""
         out: Tuple[TaskColumn, List[TaskColumn]] = self.__dict__["_encoded"]
         return out
+
+
+def _objects(name: str, value: Any, example: str) -> bytes:
+    """A list of dicts as JSON."""
+    where = f"Prompt: {name}"
+    objects = checks.items(where, value, f"a list of {name}")
+    for i, one in enumerate(objects):
+        if not isinstance(one, Mapping):
+            raise checks.refuse_kind(f"{where}[{i}]", one, f"a dict such as {example}")
+    return checks.json_bytes(where, [dict(one) for one in objects])
 
 
 def reward_json(where: str, reward: Any) -> bytes:
