@@ -352,6 +352,23 @@ static void test_sums(void **state) {
     }
 }
 
+// The step's bound is where more of its time goes, not what binds behind K and V.
+static void test_bound(void **state) {
+    (void)state;
+    struct roofline_model m = model_24b(2, 2);
+    struct device d = h100();
+    struct roofline_load load = {.rows = 1024, .context = 1024, .prefill_tokens = 4096};
+    struct roofline r;
+    d.kv_overlaps = false;
+    roofline_step(&m, &d, &load, &r);
+    assert_true(r.step.is_flops_bound);
+    load.context = 20000;
+    roofline_step(&m, &d, &load, &r);
+    double kv_ms = r.kernels[ROOFLINE_ATTENTION].memory_ms;
+    assert_true(r.step.flops_ms > r.step.memory_ms - kv_ms && r.step.flops_ms < kv_ms);
+    assert_false(r.step.is_flops_bound);
+}
+
 // Every way in which two tokens choose 2 of 4 experts, counted.
 static void test_experts_hit(void **state) {
     (void)state;
@@ -452,12 +469,19 @@ static void test_dense(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),          cmocka_unit_test(test_decode),
-        cmocka_unit_test(test_narrow_weights), cmocka_unit_test(test_break_even),
-        cmocka_unit_test(test_room),           cmocka_unit_test(test_mix),
-        cmocka_unit_test(test_by_hand),        cmocka_unit_test(test_sums),
-        cmocka_unit_test(test_experts_hit),    cmocka_unit_test(test_drafts),
-        cmocka_unit_test(test_steady_state),   cmocka_unit_test(test_fit),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_narrow_weights),
+        cmocka_unit_test(test_break_even),
+        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_mix),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_experts_hit),
+        cmocka_unit_test(test_drafts),
+        cmocka_unit_test(test_steady_state),
+        cmocka_unit_test(test_fit),
         cmocka_unit_test(test_dense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
