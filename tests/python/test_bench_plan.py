@@ -104,6 +104,8 @@ def test_text() -> None:
     assert re.search(r"^experts_w13 .* <- largest$", text, re.M)
     assert re.search(r"^ +1024 +64 .* (memory|arithmetic) +[0-9]+ +[0-9]\.[0-9]{2}$", text, re.M)
     assert max(map(len, text.splitlines())) <= 120
+    one = run("bench", "--plan", "h100", "--rows", "1", "--context", "1").stdout.decode()
+    assert "memory  1 row takes" in one and "kernels of the step of 1 row\n" in one
     dense = run("bench", "--plan", "4090", "--synthetic", "700m").stdout.decode()
     assert "dense_w13" in dense and "experts_w13" not in dense
 

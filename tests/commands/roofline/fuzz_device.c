@@ -16,6 +16,7 @@ static void check(bool holds) {
 
 static void check_device(const struct device *d) {
     check(d->name[0] && memchr(d->name, 0, sizeof d->name));
+    for (const char *c = d->name; *c; c++) check((unsigned char)*c >= 0x20 && *c != 0x7f);
     check(d->read_bytes_per_s > 0 && d->peak_flops > 0 && d->memory_bytes > 0);
     check(d->launch_gap_us >= 0 && d->workspace_bytes >= 0);
     check(d->read_share > 0 && d->read_share <= 1 && d->flops_share > 0 && d->flops_share <= 1);

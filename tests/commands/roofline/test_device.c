@@ -105,6 +105,10 @@ static void test_refusals(void **state) {
         {"{" GOOD ", \"name\": 4090}", "name", "4090"},
         {"{" GOOD ", \"name\": \"\"}", "name", "\"\""},
         {"{" GOOD ", \"name\": \"a\\u0000b\"}", "name", "u0000"},
+        {"{" GOOD ", \"name\": \"a\\nb\"}", "name", "a\\nb"},
+        {"{" GOOD ", \"name\": \"\\u001b[2J\"}", "name", "u001b"},
+        {"{" GOOD ", \"name\": \"a\\u007f\"}", "name", "u007f"},
+        {"{" GOOD ", \"name\": \"\\u009b2J\"}", "name", "u009b"},
         {"{" GOOD
          ", \"name\": \"0123456789012345678901234567890123456789012345678901234567890123\"}",
          "name", "63 bytes"},

@@ -201,7 +201,7 @@ static void test_room(void **state) {
 
 // The mix of 1,024 requests of 1,024 prompt and 512 new tokens. The classes' rows leave 0.1 ms
 // unexplained by their shares: 30.57, 40.42 and 16.18 ms come out without gaps where the table has
-// 30.7, 40.5 and 16.3. 248 launches at 0.4 us, what programmatic launches may leave of a
+// 30.7, 40.5 and 16.3. 248 launches at 0.5 us, what programmatic launches may leave of a
 // graph's 1.3, are that much.
 static void test_mix(void **state) {
     (void)state;

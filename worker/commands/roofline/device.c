@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "protocol/base/json.h"
+#include "protocol/base/utf8.h"
 
 // What bounds any program. Data sheets of H100 SXM, H200 SXM, A100 SXM of 80 GB, L40S and GeForce
 // RTX 4090: dense bf16 with float32 sums; memory as the driver reports it. No gaps: a graph's
@@ -59,13 +60,22 @@ static double *value_of(struct device *d, const struct field *f) {
     return (double *)(void *)((char *)d + f->offset);
 }
 
+// It stands in tables and in sentences.
+static bool is_printable(struct slice text) {
+    uint32_t code = 0;
+    for (int n; text.len && (n = utf8_next(text, &code)); text.ptr += n, text.len -= (size_t)n)
+        if (code < 0x20 || (code >= 0x7f && code < 0xa0)) return false;
+    return text.len == 0;
+}
+
 static int read_name(const struct json *v, struct arena *arena, struct device *d,
                      struct error *err) {
     struct slice text = {"", 0};
     if (v->type == JSON_STRING) text = json_string(v, arena);
-    if (text.len < 1 || text.len >= sizeof d->name || memchr(text.ptr, 0, text.len))
+    if (text.len < 1 || text.len >= sizeof d->name || !is_printable(text))
         return error_set(err, ERROR_CONFIG,
-                         "\"name\" is %.*s; a text of 1 to %d bytes was expected.",
+                         "\"name\" is %.*s; a text of 1 to %d bytes was expected, without control "
+                         "characters.",
                          SLICE_ARG(v->text), DEVICE_MAX_NAME - 1);
     memcpy(d->name, text.ptr, text.len);
     d->name[text.len] = 0;

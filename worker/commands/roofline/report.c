@@ -34,6 +34,10 @@ static double draft_gain(const struct report_plan *p, const struct roofline_load
     return output_per_s(r, r->step.ms) / output_per_s(&plain, plain.step.ms);
 }
 
+static const char *plural(double n) {
+    return n == 1 ? "" : "s";
+}
+
 static const struct roofline_load *last(const struct report_plan *p) {
     return &p->loads[p->n_loads - 1];
 }
@@ -63,10 +67,12 @@ static void add_memory(struct buffer *out, const struct report_plan *p) {
     struct roofline_memory f;
     roofline_fit(p->model, p->device, last(p), &f);
     buffer_printf(out,
-                  "memory  %.0f rows take %.4g of %.4g GB: weights %.4g, KV %.4g, conv state %.3g, "
-                  "workspace %.3g\n        room for %.0f rows of %.0f tokens\n",
-                  last(p)->rows, f.need / 1e9, f.have / 1e9, f.weights / 1e9, f.kv / 1e9,
-                  f.conv / 1e9, f.workspace / 1e9, f.max_rows, last(p)->context);
+                  "memory  %.0f row%s %s %.4g of %.4g GB: weights %.4g, KV %.4g, conv state %.3g, "
+                  "workspace %.3g\n        room for %.0f row%s of %.0f token%s\n",
+                  last(p)->rows, plural(last(p)->rows), last(p)->rows == 1 ? "takes" : "take",
+                  f.need / 1e9, f.have / 1e9, f.weights / 1e9, f.kv / 1e9, f.conv / 1e9,
+                  f.workspace / 1e9, f.max_rows, plural(f.max_rows), last(p)->context,
+                  plural(last(p)->context));
 }
 
 static void add_drafts(struct buffer *out, const struct roofline_load *l) {
@@ -123,7 +129,8 @@ static void add_time(struct buffer *out, const struct roofline *r, const char *w
 static void add_kernels(struct buffer *out, const struct report_plan *p) {
     struct roofline r;
     roofline_step(p->model, p->device, last(p), &r);
-    buffer_printf(out, "\nkernels of the step of %.0f rows\n", last(p)->rows);
+    buffer_printf(out, "\nkernels of the step of %.0f row%s\n", last(p)->rows,
+                  plural(last(p)->rows));
     buffer_printf(out, "%-14s %8s %8s %8s %8s %8s %8s  %-10s %12s\n", "kernel", "launches", "GB",
                   "TFLOP", "mem ms", "FLOP ms", "ms", "bound", "tokens/s");
     for (int i = 0; i < N_ROOFLINE_KERNELS; i++)
