@@ -62,7 +62,7 @@ void roofline_model_add(struct roofline_model *m, const struct weight *w, double
     m->bytes[k] += bytes;
 }
 
-static bool is_of_experts(int kernel) {
+static bool is_of_experts(enum roofline_kernel kernel) {
     return kernel == ROOFLINE_EXPERTS_W13 || kernel == ROOFLINE_EXPERTS_W2;
 }
 
@@ -201,7 +201,7 @@ void roofline_step(const struct roofline_model *m, const struct device *d,
     for (int i = 0; i < N_ROOFLINE_KERNELS; i++) {
         enum roofline_kernel k = (enum roofline_kernel)i;
         struct roofline_cost *c = &r.kernels[i];
-        double weights = m->bytes[i] * (is_of_experts(i) ? t.share : 1);
+        double weights = m->bytes[i] * (is_of_experts(k) ? t.share : 1);
         c->launches = n_launches(&m->shape, k);
         c->bytes = weights + state_bytes(m, l, k, &t);
         c->flops = kernel_flops(m, l, k, &t);
