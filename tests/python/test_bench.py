@@ -35,7 +35,9 @@ def test_table_and_synthetic_model() -> None:
     ([], "--synthetic"), (["--synthetic", "7b"], "7b"),
     (["--model", TINY, "--rows", "0"], "--rows"),
     (["--model", TINY, "--prompt", "600"], "--prompt 600"),
-    (["--model", TINY, "--rows", "1,,2"], "--rows"),
+    (["--model", TINY, "--rows", "1,,2"], "--rows"), (["--model", TINY, "--rows", ""], "--rows"),
+    (["--model", TINY, "--rows", "65"], "64 (--max-rows)"),
+    (["--model", TINY, "--new", "2"], "--new"),  # no step would be timed
 ])
 def test_bad_flags(flags: list, words: str) -> None:
     done = run("bench", *flags)
