@@ -146,6 +146,7 @@ def test_what_cannot_be(flags: list, words: list) -> None:
     (["--plan", "h100", "--prompt", "100"], "--measure"),
     (["--plan", "h100", "--new", "100"], "--measure"),
     (["--plan", "h100", "--in", "100"], "--concurrent"),
+    (["--plan", "h100", "--group", "2"], "--group"),
     (["--plan", "h100", "--in", "1", "--out", "1", "--concurrent", "1", "--rows", "2"], "--rows"),
     (["--plan", "h100", "--in", "1", "--out", "1", "--concurrent", "1", "--context", "2"],
      "--context"),

@@ -26,10 +26,11 @@ static int check_mix(const struct bench_flags *f, struct error *err) {
 static int check_flags(const struct bench_flags *f, struct error *err) {
     if (f->synthetic && f->engine.model)
         return error_set(err, ERROR_USAGE, "Expected at most one of --model and --synthetic.");
-    if (f->n_prompt || f->n_new)
-        return error_set(err, ERROR_USAGE,
-                         "--prompt and --new belong to a measured run; expected --context, or "
-                         "--in, --out and --concurrent, of a plan (or --measure).");
+    if (f->n_prompt || f->n_new || f->n_group)
+        return error_set(
+            err, ERROR_USAGE,
+            "--prompt, --new and --group belong to a measured run; expected --context, or "
+            "--in, --out and --concurrent, of a plan (or --measure).");
     if (!f->n_draft != (f->acceptance < 0))
         return error_set(err, ERROR_USAGE, "Expected both --draft and --acceptance, or neither.");
     return f->n_in || f->n_out || f->n_concurrent ? check_mix(f, err) : 0;
