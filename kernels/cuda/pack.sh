@@ -5,11 +5,14 @@ set -e
 build=$1 to=$2
 rm -rf "$to"
 mkdir -p "$to/lib"
-cp "$build/stampede" "$build/stampede_cuda.so" "$build/tests/kernels/test_backend" "$to"
+for file in stampede stampede_cuda.so tests/kernels/test_backend; do
+    strip -g "$build/$file" -o "$to/${file##*/}"
+done
 for program in "$to/stampede" "$to/test_backend"; do
     ldd "$program" | awk '$3 ~ /^\// {print $3}'
 done | sort -u | grep -vE '/(libc|libm|libpthread|libdl|librt|ld-linux[^/]*|libresolv)\.so' |
     while read -r library; do cp -L "$library" "$to/lib"; done
 cp -r examples/tiny/checkpoint "$to/checkpoint"
 printf '{"prompt": "What is 3 + 4?"}\n{"prompt": "Compute 12 - 5 ="}\n' >"$to/prompts.jsonl"
+cp kernels/cuda/try.sh kernels/cuda/compare.py "$to"
 du -sh "$to"
