@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
+import machine
 import tiny
 
-# Weights and KV of the benchmark's model beside what the driver takes.
-MODELS = (("24b", 72), ("8b", 24), ("2.6b", 12), ("350m", 0))  # name, GiB of the device
+# What `bench` runs: the first of these whose least memory (GiB) the device has.
+MODELS = (("24b", 72, "29G"), ("8b", 24, "4G"), ("2.6b", 12, "2G"), ("350m", 0, "1G"))
 ROWS = (1, 16, 64, 256, 1024)
+FAMILIES = ("mma", "wgmma")
 
 
 @dataclass
@@ -45,6 +47,7 @@ class Run:
         self._env = dict(os.environ, LD_LIBRARY_PATH=str(home / "lib"), STAMPEDE_DEVICE=device,
                          STAMPEDE_BIN=str(home / "bin" / "stampede"))
         self._log: Any = None
+        self._has: Dict[str, bool] = {}
 
     @property
     def is_emulated(self) -> bool:
@@ -59,13 +62,24 @@ class Run:
             raise LeftOut(f"{name} is not in this bundle")
         return path
 
-    def call(self, *command: Any, limit_s: float) -> Tuple[int, str]:
+    def has(self, device_name: str) -> bool:
+        """Whether the device runs this family: a model opens there."""
+        if device_name not in self._has:
+            try:
+                tiny.generate(self, tiny.prompt_lines(1)[:1], device_name)
+                self._has[device_name] = True
+            except RuntimeError:
+                self._has[device_name] = False
+        return self._has[device_name]
+
+    def call(self, *command: Any, limit_s: float, device: str = "") -> Tuple[int, str]:
         """Exit status (124: out of time) and what was printed; all of it goes into the log too."""
         words = [str(c) for c in command]
         self._log.write(f"$ {' '.join(words)}\n")
         self._log.flush()
         try:
-            done = subprocess.run(words, env=self._env, cwd=self.home, timeout=limit_s, check=False,
+            env = dict(self._env, STAMPEDE_DEVICE=device) if device else self._env
+            done = subprocess.run(words, env=env, cwd=self.home, timeout=limit_s, check=False,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT)
             status, text = done.returncode, done.stdout
@@ -98,9 +112,9 @@ def last_line(text: str) -> str:
     return lines[-1][:200] if lines else "It printed nothing."
 
 
-def passes(run: Run, result: Result, limit_s: float, *command: Any) -> str:
+def passes(run: Run, result: Result, limit_s: float, *command: Any, device: str = "") -> str:
     """A program that judges by its exit status and says in its last line how it went."""
-    status, said = run.call(*command, limit_s=limit_s)
+    status, said = run.call(*command, limit_s=limit_s, device=device)
     result.words = last_line(said)
     if status == 124:
         raise Failed(f"It was not done after {limit_s:.0f} s. {result.words}")
@@ -114,90 +128,163 @@ def passes(run: Run, result: Result, limit_s: float, *command: Any) -> str:
 
 
 def device(run: Run, result: Result) -> None:
-    """What this machine is, as the driver and as Stampede name it."""
-    if not run.is_emulated and shutil.which("nvidia-smi"):
-        asked = "name,driver_version,memory.total,clocks.max.sm,clocks.max.mem"
-        status, said = run.call("nvidia-smi", f"--query-gpu={asked}", "--format=csv,noheader,nounits",
-                                limit_s=30)
-        if not status:
-            values = [v.strip() for v in said.strip().splitlines()[0].split(",")]
-            run.figures.update(zip(("gpu", "driver", "memory_mib", "sm_mhz", "memory_mhz"), values))
-    lines = tiny.prompt_lines()[:1]
-    _, log = tiny.generate(run, lines, run.device)
-    ready = [line for line in log.splitlines() if "engine ready" in line or "numerics" in line]
-    result.words = "; ".join(ready)[-300:]
+    """What this machine is, and what it can do at best: both ceilings, measured here."""
+    if not run.is_emulated:
+        run.figures.update(machine.named())
+        run.figures.update(machine.ceilings())
+    _, log = tiny.generate(run, tiny.prompt_lines()[:1], run.device)
+    ready = [line for line in log.splitlines() if "engine ready" in line]
+    result.words = ready[-1].partition("engine ready: ")[2] if ready else ""
+    run.figures["numerics"] = result.words.partition(",")[0]
     result.table = [("what", "value")] + sorted(run.figures.items())
 
 
 def wrappers(run: Run, result: Result) -> None:
-    """Every PTX wrapper against its emulated body."""
-    passes(run, result, 90, run.program("gpu_wrappers"))
+    """Every PTX wrapper against its emulated body; facts about sums on this device."""
+    emulated = run.home / "bin" / "emulated.bin"
+    said = passes(run, result, 600 if run.is_emulated else 90, run.program("gpu_wrappers"),
+                  "--seeds", 1 if run.is_quick else 3,
+                  *(["--against", emulated] if emulated.exists() and not run.is_emulated else []))
+    facts = [line[len("# fact "):] for line in said.splitlines() if line.startswith("# fact ")]
+    result.table = [("fact",)] + [(f,) for f in facts if "/1:" in f]
+
+
+def families(run: Run) -> List[str]:
+    """The device's name with each family of instructions that it has."""
+    names = [f"{run.device}/{family}" for family in FAMILIES]
+    return [name for name in names if run.has(name)]
 
 
 def kernels(run: Run, result: Result) -> None:
-    """Every kernel against its float64 twin; bits by number, place and family."""
-    passes(run, result, 1500 if run.is_emulated else 120, run.program("kernel_check"),
-           *(["--quick"] if run.is_quick else []))
+    """Every kernel against its float64 twin; bits by number, place and tile."""
+    result.table = [("family", "says")]
+    for family in FAMILIES:
+        passes(run, result, 1200 if run.is_emulated else 90, run.program("kernel_check"),
+               "--family", family)
+        result.table.append((family, result.words))
 
 
 def backend(run: Run, result: Result) -> None:
     """The contract's tests (tests/kernels/test_backend.c) on this device."""
-    passes(run, result, 600 if run.is_emulated else 120, run.program("test_backend"))
+    result.table = [("device", "says")]
+    for name in families(run):
+        passes(run, result, 900 if run.is_emulated else 90, run.program("test_backend"),
+               device=name)
+        result.table.append((name, result.words))
 
 
 def model(run: Run, result: Result) -> None:
     """The tiny model against the CPU backend, token by token."""
-    problems = tiny.compare(run, result)
+    problems = tiny.compare(run, result, families(run))
     if problems:
         raise Failed("; ".join(problems))
 
 
 def invariance(run: Run, result: Result) -> None:
     """Bits of tokens and log-probabilities in every company."""
-    problems = tiny.invariance(run, result)
+    problems = tiny.invariance(run, result, families(run))
     if problems:
         raise Failed("; ".join(problems))
 
 
-def bench(run: Run, result: Result) -> None:
-    """Decode, prefill and the published mix on synthetic weights."""
+def bench_flags(run: Run) -> List[Any]:
+    """The model that fits, and what it runs with."""
+    if run.is_quick:
+        return ["--synthetic", "tiny", "--rows", "1,4", "--max-rows", 4, "--prompt", 16, "--new", 6,
+                "--in", 12, "--out", 4, "--concurrent", 6]
     memory_gib = int(run.figures.get("memory_mib", 0)) / 1024
-    name = "tiny" if run.is_quick else next(n for n, least in MODELS if memory_gib >= least)
-    rows = (1, 4) if run.is_quick else ROWS
-    shape = ["--prompt", 16, "--new", 8] if run.is_quick else ["--prompt", 1024, "--new", 64]
-    command = [run.program("stampede"), "bench", "--device", run.device, "--synthetic", name,
-               "--kv-type", "bf16", "--max-rows", max(rows), "--json"]
-    if not run.is_quick:
-        command += ["--weights", "bf16", "--kv-memory", "24G", "--prefill-chunk", 8192]
-    status, said = run.call(*command, "--rows", ",".join(map(str, rows)), *shape, limit_s=240)
+    name, kv = next((n, kv) for n, least, kv in MODELS if memory_gib >= least)
+    return ["--synthetic", name, "--rows", ",".join(map(str, ROWS)), "--max-rows", max(ROWS),
+            "--prompt", 1024, "--new", 32, "--group", 1, "--in", 1024, "--out", 512,
+            "--concurrent", 1024, "--max-context", 1600, "--kv-memory", kv, "--suspend-memory", "4G",
+            "--prefill-chunk", 8192]
+
+
+def bench(run: Run, result: Result) -> None:
+    """Decode, prefill and the published mix on synthetic weights, beside this device's plan."""
+    plan: List[Any] = []
+    if "read_gb_s" in run.figures and "product_tflops" in run.figures:
+        file = run.out / "device.json"
+        file.write_text(json.dumps({
+            "name": str(run.figures.get("gpu")), "read_bytes_per_s": 1e9 * run.figures["read_gb_s"],
+            "peak_flops": 1e12 * run.figures["product_tflops"], "launch_gap_us": 0.5,
+            "memory_bytes": float(run.figures["memory_mib"]) * 2**20}), encoding="utf-8")
+        plan = ["--plan", file.resolve(), "--measure"]
+    status, said = run.call(run.program("stampede"), "bench", "--device", run.device, "--kv-type",
+                            "bf16", "--weights", "bf16", "--json", *bench_flags(run), *plan,
+                            limit_s=600 if run.is_emulated else 240)
     if status:
         raise Failed(f"Status {status}. {last_line(said)}")
     found = json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
-    result.figures = {"model": name, **found}
-    result.table = [("model", "rows", "step ms", "tok/s")]
-    result.table += [(name, p["rows"], f"{p['step_ms']:.2f}", f"{p['tokens_per_s']:,.0f}")
-                     for p in found["decode"]]
-    result.table.append((name, "prefill", "", f"{found['prefill_tokens_per_s']:,.0f}"))
+    result.figures = found
+    planned = found.get("plan", {})
+    result.table = [("stage", "rows", "step ms", "tok/s", "of the plan")]
+    for i, p in enumerate(found["decode"]):
+        share = f"{100 * planned['decode'][i]['share']:.0f}%" if planned else ""
+        result.table.append(("decode", p["rows"], f"{p['step_ms']:.2f}",
+                             f"{p['tokens_per_s']:,.0f}", share))
+    share = f"{100 * planned['prefill_share']:.0f}%" if planned else ""
+    result.table.append(("prefill", "", "", f"{found['prefill_tokens_per_s']:,.0f}", share))
+    mix = found["mix"]
+    result.table.append((f"{mix['requests']} requests, {mix['in']} in, {mix['out']} out",
+                         "", f"{1000 * mix['seconds']:,.0f} in all",
+                         f"{mix['tokens_per_s']:,.0f} in and out", ""))
+    result.words = f"{bench_flags(run)[1]}: {mix['tokens_per_s']:,.0f} tokens/s of the mix"
+
+
+def steps(run: Run, result: Result) -> None:
+    """Where a decode step's time goes: events around every kernel."""
+    if run.is_emulated:
+        raise LeftOut("an emulator has no times")
+    rows = ("1", "64", "1024")
+    result.table = [("kernel",) + tuple(f"us a step, {n} rows" for n in rows)]
+    found: Dict[str, List[str]] = {}
+    for i, n in enumerate(rows):
+        flags = bench_flags(run)
+        flags[flags.index("--rows") + 1] = n
+        at = flags.index("--in")
+        status, said = run.call(run.program("stampede"), "bench", "--device",
+                                f"{run.device}/timed", "--kv-type", "bf16", "--weights", "bf16",
+                                *flags[:at], *flags[at + 6:], limit_s=100)
+        if status:
+            raise Failed(f"Status {status}. {last_line(said)}")
+        for line in said.splitlines():
+            words = line.split()
+            if len(words) == 5 and words[4].endswith("%") and words[0] not in ("prefill", "decode"):
+                found.setdefault(words[0], [""] * len(rows))[i] = words[2]
+    result.table += [(name, *times) for name, times in found.items()]
 
 
 def times(run: Run, result: Result) -> None:
-    """The time of every kernel at the model's sizes, beside the bytes and operations it needs."""
+    """Every kernel alone, at its best tile, beside the bytes and operations that it needs."""
     if run.is_emulated:
         raise LeftOut("an emulator has no times")
-    said = passes(run, result, 120, run.program("kernel_check"), "--time")
-    rows = [line.split() for line in said.splitlines() if line.strip()]
-    result.table = [r for r in rows if len(r) == max(map(len, rows))]
+    best: Dict[Tuple[str, int], List[str]] = {}
+    family = "wgmma" if "wgmma" in str(run.figures.get("numerics")) else "mma"
+    said = passes(run, result, 120, run.program("kernel_check"), "--time", "--large", "--family",
+                  family)
+    for line in said.splitlines():
+        w = line.split()
+        if len(w) == 13 and w[0] == "time":
+            key = (w[1], int(w[3]))
+            if key not in best or float(w[7]) < float(best[key][7]):
+                best[key] = w
+    read, product = (run.figures.get(k) for k in ("read_gb_s", "product_tflops"))
+    result.table = [("kernel", "tokens", "tile", "us", "GB/s", "TFLOP/s", "of the nearer ceiling")]
+    for (name, n), w in best.items():
+        share = max(float(w[9]) / read, float(w[11]) / product) if read and product else 0
+        result.table.append((name, n, w[6], w[7], w[9], w[11], f"{100 * share:.0f}%"))
 
 
 def sanitizer(run: Run, result: Result) -> None:
-    """compute-sanitizer over the kernels on small shapes."""
+    """compute-sanitizer over the backend's tests."""
     tool = shutil.which("compute-sanitizer")
     if run.is_emulated or not tool:
         raise LeftOut("there is no compute-sanitizer here")
     result.table = [("tool", "says")]
     for name in ("memcheck", "racecheck", "synccheck"):
         status, said = run.call(tool, "--tool", name, "--error-exitcode", 9,
-                                run.program("kernel_check"), "--quick", limit_s=90)
+                                run.program("test_backend"), limit_s=120)
         result.table.append((name, last_line(said)))
         if status:
             raise Failed(f"{name}: status {status}. {last_line(said)}")
@@ -205,5 +292,6 @@ def sanitizer(run: Run, result: Result) -> None:
 
 PARTS: Dict[str, Callable[[Run, Result], None]] = {
     "device": device, "wrappers": wrappers, "kernels": kernels, "backend": backend, "model": model,
-    "invariance": invariance, "bench": bench, "times": times, "sanitizer": sanitizer,
+    "invariance": invariance, "bench": bench, "steps": steps, "times": times,
+    "sanitizer": sanitizer,
 }

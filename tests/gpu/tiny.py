@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 Line = Dict[str, Any]
 KEYS = ("tokens", "lp_full", "lp_behav", "prompt_lp_full", "routed_experts", "finish_reason")
-# Operands of products are rounded to bf16 on the device and not on the CPU: 2^-9 of each, through
-# 6 layers; measured 0.02 at most on the emulator.
-LP_TOLERANCE = 0.06
+# Operands of products are rounded to bf16 on the device and not on the CPU, 2^-9 of each at most.
+# The prompts are random ids, so some log-probabilities are those of ids that nothing speaks for:
+# what is allowed grows with their size. 0.14 at -20 was seen on an H100, 0.002 in the mean.
+LP_ABSOLUTE, LP_RELATIVE, LP_MEAN = 0.05, 0.01, 0.01
 # Two experts whose scores are closer than that rounding may change places.
 ROUTES_SHARE = 0.98
 
@@ -49,35 +50,36 @@ def generate(run: "Run", lines: List[Line], device: str, *flags: Any) -> Tuple[L
     return sorted(rows, key=lambda r: (str(r["id"]), r["sample"])), log
 
 
-def compare(run: "Run", result: "Result") -> List[str]:
+def compare(run: "Run", result: "Result", devices: List[str]) -> List[str]:
     """The CPU backend's own samples, scored by both: log-probabilities and experts."""
     lines = prompt_lines(8 if run.is_quick else 32)
     drawn, _ = generate(run, lines, "cpu")
     scored = [{"id": f"{r['id']}/{r['sample']}", "prompt_ids": r["prompt_ids"] + r["tokens"],
                "sampling": {"max_new_tokens": 1, "temperature": 0}} for r in drawn]
-    want, got = (generate(run, scored, d)[0] for d in ("cpu", run.device))
-    worst = same = n = 0.0
-    for a, b in zip(want, got):
-        worst = max([worst] + [abs(x - y) for x, y in zip(a["prompt_lp_full"], b["prompt_lp_full"])
-                               if x is not None])
-        flat_a, flat_b = (sorted_sets(r["routed_experts"]) for r in (a, b))
-        same += sum(x == y for x, y in zip(flat_a, flat_b))
-        n += len(flat_a)
-    own, _ = generate(run, lines, run.device)
-    tokens = sum(x == y for a, b in zip(drawn, own) for x, y in zip(a["tokens"], b["tokens"]))
-    total = sum(len(a["tokens"]) for a in drawn)
-    share = same / n
-    result.figures = {"worst_lp": worst, "same_experts": share, "same_tokens": tokens / total}
-    result.table = [("what", "here", "allowed"),
-                    ("largest difference of a log-probability", f"{worst:.4f}", LP_TOLERANCE),
-                    ("selections with the same experts", f"{share:.4f}", ROUTES_SHARE),
-                    ("drawn tokens that are the CPU's", f"{tokens / total:.3f}", "told only")]
-    result.words = f"log-probabilities within {worst:.4f}, {100 * share:.2f}% of selections equal"
+    want, _ = generate(run, scored, "cpu")
+    result.table = [("device", "largest difference of a log-probability", "at", "mean",
+                     "same experts", "drawn tokens that are the CPU's")]
     problems = []
-    if not worst <= LP_TOLERANCE:
-        problems.append(f"a log-probability differs by {worst}")
-    if share < ROUTES_SHARE:
-        problems.append(f"only {share:.4f} of the selections have the same experts")
+    for name in devices:
+        got, _ = generate(run, scored, name)
+        pairs = [(x, y) for a, b in zip(want, got)
+                 for x, y in zip(a["prompt_lp_full"], b["prompt_lp_full"]) if x is not None]
+        worst = max(pairs, key=lambda p: abs(p[0] - p[1]))
+        excess = max(abs(x - y) - LP_ABSOLUTE - LP_RELATIVE * abs(x) for x, y in pairs)
+        mean = sum(abs(x - y) for x, y in pairs) / len(pairs)
+        routes = [(x, y) for a, b in zip(want, got) for x, y in
+                  zip(sorted_sets(a["routed_experts"]), sorted_sets(b["routed_experts"]))]
+        share = sum(x == y for x, y in routes) / len(routes)
+        own, _ = generate(run, lines, name)
+        tokens = [x == y for a, b in zip(drawn, own) for x, y in zip(a["tokens"], b["tokens"])]
+        result.table.append((name, f"{abs(worst[0] - worst[1]):.4f}", f"{worst[0]:.2f}",
+                             f"{mean:.5f}", f"{share:.4f}", f"{sum(tokens) / len(tokens):.3f}"))
+        if not (excess <= 0 and mean <= LP_MEAN):
+            problems.append(f"{name}: log-probabilities differ by {abs(worst[0] - worst[1]):.4f} at "
+                            f"{worst[0]:.2f}, {mean:.5f} in the mean")
+        if share < ROUTES_SHARE:
+            problems.append(f"{name}: only {share:.4f} of the selections have the same experts")
+    result.words = f"{len(devices)} paths, {len(pairs)} log-probabilities"
     return problems
 
 
@@ -88,8 +90,13 @@ def sorted_sets(routes: Any) -> List[Tuple[int, ...]]:
     return [s for r in routes or [] for s in sorted_sets(r)]
 
 
-def invariance(run: "Run", result: "Result") -> List[str]:
+def invariance(run: "Run", result: "Result", devices: List[str]) -> List[str]:
     """Design D3: the same bits alone, together, in chunks and among strangers."""
+    result.table = [("device", "company", "samples with other bits")]
+    return [problem for name in devices for problem in one_invariance(run, result, name)]
+
+
+def one_invariance(run: "Run", result: "Result", device: str) -> List[str]:
     lines = prompt_lines(6 if run.is_quick else 48)
     rng = random.Random(6)
     others = [{"id": f"stranger{i}", "n": 1,
@@ -103,16 +110,15 @@ def invariance(run: "Run", result: "Result") -> List[str]:
     if not run.is_quick:
         cases["chunks of 1"] = ([], ("--prefill-chunk", 1))
     bits = {name: [tuple(map(str, (r["id"], r["sample"], *(r[k] for k in KEYS))))
-                   for r in generate(run, more + lines, run.device, *flags)[0]
+                   for r in generate(run, more + lines, device, *flags)[0]
                    if not str(r["id"]).startswith("stranger")]
             for name, (more, flags) in cases.items()}
     truth = bits["one row"]
-    result.table = [("company", "samples with other bits")]
     problems = []
     for name, rows in bits.items():
         n = sum(a != b for a, b in zip(truth, rows)) + abs(len(truth) - len(rows))
-        result.table.append((name, n))
+        result.table.append((device, name, n))
         if n:
-            problems.append(f"{name}: {n} of {len(truth)} samples have other bits")
+            problems.append(f"{device}, {name}: {n} of {len(truth)} samples have other bits")
     result.words = f"{len(truth)} samples, {len(cases)} companies"
     return problems

@@ -287,11 +287,10 @@ static int check_measured(const struct bench_flags *f, struct error *err) {
     if (!f->plan && f->measure)
         return error_set(err, ERROR_USAGE,
                          "--measure adds a measured run to --plan, which is missing.");
-    if (f->context || f->n_draft || f->acceptance >= 0 || (f->plan && has_mix(f)))
+    if (f->context || f->n_draft || f->acceptance >= 0)
         return error_set(err, ERROR_USAGE,
-                         "--context, --draft and --acceptance, and with --plan --in, --out and "
-                         "--concurrent, describe the load of a plan that is not measured; expected "
-                         "--rows, --prompt and --new of what is.");
+                         "--context, --draft and --acceptance describe the load of a plan that is "
+                         "not measured; expected --rows, --prompt and --new of what is.");
     if (has_mix(f) && !(f->n_in && f->n_out && f->n_concurrent))
         return error_set(err, ERROR_USAGE,
                          "--in, --out and --concurrent describe requests together; expected all "
