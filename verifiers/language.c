@@ -9,7 +9,7 @@
 
 #include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/language.h"
 #include "verifiers/verifier.h"
 
 enum {

@@ -28,6 +28,13 @@ struct slices plain_words(struct constraint_text *text, struct slice s) {
     return text_fields_of(text, text_without_punctuation_of(text, s));
 }
 
+size_t count_plain_words(struct constraint_text *text, struct slice s) {
+    struct slice rest = text_without_punctuation_of(text, s), word;
+    size_t n = 0;
+    while (slice_next_field(&rest, &word)) n++;
+    return n;
+}
+
 uint32_t first_code(struct slice s) {
     uint32_t code = 0;
     chars_next(&s, &code);
@@ -37,20 +44,6 @@ uint32_t first_code(struct slice s) {
 uint32_t first_lower(struct slice s) {
     const uint32_t code = first_code(s);
     return code == 0x130 ? 'i' : char_lower(code);
-}
-
-static int compare_slices(const void *a, const void *b) {
-    const struct slice x = *(const struct slice *)a, y = *(const struct slice *)b;
-    if (x.len != y.len) return x.len < y.len ? -1 : 1;
-    return x.len ? memcmp(x.ptr, y.ptr, x.len) : 0;
-}
-
-size_t count_distinct(struct constraint_text *text, struct slices *list) {
-    size_t n = list->n > 0;
-    if (!text_spend(text, 24 * list->n) || list->n == 0) return n;
-    qsort(list->items, list->n, sizeof *list->items, compare_slices);
-    for (size_t i = 1; i < list->n; i++) n += !slice_equal(list->items[i - 1], list->items[i]);
-    return n;
 }
 
 bool is_palindrome(struct slice s) {

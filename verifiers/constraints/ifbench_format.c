@@ -1,7 +1,8 @@
 // IFBench: lines, bullets, separators, templates, title case, emoji.
 #include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/emoji.h"
 #include "verifiers/constraints/ifbench.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // ---- Options -----------------------------------------------------------------------------------
 
@@ -169,7 +170,7 @@ static bool follows_some_bullets(struct constraint_text *text, const struct cons
             in_sentences = false;
             n_bullets++;
         } else if (in_sentences) {
-            const size_t n = text_sentences_of(text, line).n;
+            const size_t n = text_n_sentences_of(text, line);
             in_sentences = n > 0;
             n_sentences += n;
         } else {

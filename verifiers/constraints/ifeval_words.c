@@ -1,7 +1,8 @@
 // IFEval: keywords, letters, case, language, commas.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/language.h"
+#include "verifiers/constraints/text_sentences.h"
 
 enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
 

@@ -1,9 +1,10 @@
 // Syllables of English words by their letters: groups of vowels, less a silent "e" or "ed", more
 // for vowels that meet without merging. Words that the rules get wrong are listed.
+#include "verifiers/constraints/syllables.h"
+
 #include <stdlib.h>
 
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 
 enum { MAX_WORD = 64 };
 
