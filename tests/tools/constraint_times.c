@@ -125,6 +125,19 @@ static const struct {
     {"companies", " Inc. He "},
     {"sites", "a.com "},
     {"two letters", "ab "},
+    // Texts that follow, so that checks go to their end.
+    {"alternating syllables", "a water "},
+    {"long words of both kinds", "responsibility characterization "},
+    {"an alphabet", "a b c d e f g h i j k l m n o p q r s t u v w x y z "},
+    {"consonants", "st "},
+    {"each in brackets", "[a] "},
+    {"each two in angles", "<<a b>> "},
+    {"sub-bullets", "*-"},
+    {"first as last", "a b. b a. "},
+    {"numbers of one length", "12, "},
+    {"first names", "Emma Olivia Ava Mia Amelia "},
+    {"quoted and not", "\"a\" b "},
+    {"emoji at each end", "a\xF0\x9F\x98\x80. "},
 };
 
 enum { N_FAMILIES = sizeof FAMILIES / sizeof *FAMILIES };

@@ -46,10 +46,14 @@ static bool follows_names(struct constraint_text *text, const struct constraint_
         "Nathan",   "Nicholas",  "Noah",     "Nora",        "Olivia",   "Owen",    "Penelope",
         "Ryan",     "Samuel",    "Scarlett", "Sophia",      "Stella",   "Thomas",  "Victoria",
         "Zoe"};
-    int64_t n = 0;
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
-        n += slice_find_word(text->raw, slice_of(NAMES[i]), 0) >= 0;
-    return n >= args->values[0].integer;
+    const struct slices *words = text_words(text);
+    struct tally tally = tally_open(text, sizeof NAMES / sizeof *NAMES);
+    for (size_t i = 0; i < words->n; i++) {
+        const struct slice word = words->items[i];
+        if (*word.ptr >= 'A' && *word.ptr <= 'Z' && IS_LISTED(word, NAMES))
+            tally_add(text, &tally, word);
+    }
+    return (int64_t)tally.n >= args->values[0].integer;
 }
 
 // Punctuation goes first, so that 3.14 is one number, and 1-2 another one.

@@ -2,6 +2,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/language.h"
+#include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
 enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
@@ -83,14 +84,11 @@ static bool follows_key_sentences(struct constraint_text *text,
                                   const struct constraint_args *args) {
     const struct constraint_value *keys = &args->values[0];
     const struct slices *sentences = text_sentences(text);
+    struct tally tally = tally_open(text, sentences->n);
     int64_t n = 0;
-    if (!text_spend(text, (uint64_t)keys->n_items * sentences->n)) return false;
-    for (int k = 0; k < keys->n_items; k++)
-        for (size_t i = 0; i < sentences->n; i++)
-            if (slice_equal(slice_strip(sentences->items[i], CHAR_SPACE), keys->items[k])) {
-                n++;
-                break;
-            }
+    for (size_t i = 0; i < sentences->n; i++)
+        tally_add(text, &tally, slice_strip(sentences->items[i], CHAR_SPACE));
+    for (int k = 0; k < keys->n_items; k++) n += tally_count(text, &tally, keys->items[k]) > 0;
     return n == args->values[1].integer;
 }
 

@@ -56,7 +56,8 @@ static int hiatus(const char *word, size_t n) {
         if (word[i] == 'y' &&
             (before && is_vowel(before) ? is_vowel(word[i + 1]) : word[i + 1] == 'i'))
             found += !ends(word, n, "yed") || i + 3 != n;
-        for (int p = 0; PAIRS[p]; p++) {
+        for (int p = 0; strchr("ieu", word[i]) && PAIRS[p]; p++) {
+            if (*PAIRS[p] != word[i]) continue;
             if (!has_at(word, n, i, PAIRS[p])) continue;
             if ((!soft && !million) || has_at(word, n, i, "iet")) found++;
             break;

@@ -21,7 +21,7 @@ static struct tally_slot *slot_of(struct constraint_text *text, const struct tal
     }
 }
 
-int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item) {
+size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item) {
     uint32_t hash;
     struct tally_slot *slot = slot_of(text, tally, item, &hash);
     if (!slot->times) {
@@ -29,7 +29,12 @@ int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slic
         slot->hash = hash;
         tally->n++;
     }
-    return ++slot->times;
+    slot->times++;
+    return (size_t)(slot - tally->slots);
+}
+
+int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item) {
+    return tally->slots[tally_place(text, tally, item)].times;
 }
 
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item) {

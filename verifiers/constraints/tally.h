@@ -20,6 +20,9 @@ struct tally tally_open(struct constraint_text *text, size_t max);
 // Counts `item` and returns how often it was counted. Each slot that is looked at is a step.
 int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item);
 
+// Counts it, and returns the place of its slot, which is its alone for ever.
+size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item);
+
 // How often it was counted.
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item);
 
