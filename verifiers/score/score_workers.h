@@ -11,7 +11,7 @@
 #include "verifiers/score.h"
 #include "verifiers/score/score_frame.h"
 #include "verifiers/score/score_golds.h"
-#include "verifiers/score/score_record.h"
+#include "verifiers/score/score_format.h"
 
 struct score_batch {
     uint64_t number;
