@@ -5,7 +5,8 @@
 // Texts of N bytes (default 1,000,000), each one unit over and over, are checked by every
 // constraint with several arguments: short and long strings that almost occur in the text, bounds
 // that are never and always reached. Prints a row for each id, slowest first: milliseconds of
-// processor time of the strict check of its slowest text, whether that ended at the budget
+// processor time of the strict check of its slowest text (the least of three, if it is long),
+// whether that ended at the budget
 // ("limit"), and the same of the loose check. --all prints every text of every id that took over
 // 1 ms, --id and --text leave the others out. The exit status is 1 when a strict check took over
 // LIMIT_MS.
@@ -17,7 +18,14 @@
 #include "protocol/base/buffer.h"
 #include "verifiers/constraints/constraints.h"
 
-enum { DEFAULT_BYTES = 1000000, LIMIT_MS = 50, MAX_ROWS = 256, N_ARGUMENTS = 4 };
+enum {
+    DEFAULT_BYTES = 1000000,
+    LIMIT_MS = 50,
+    MAX_ROWS = 256,
+    N_ARGUMENTS = 4,
+    N_RUNS = 3,
+    SHORT_NS = 20000000
+};
 
 static const struct {
     const char *name, *unit;
@@ -271,14 +279,19 @@ static struct constraint_list *make_list(const struct constraint *c, struct slic
 
 // ---- Times -------------------------------------------------------------------------------------
 
+// The least of some runs: other programs share the processor and its caches.
 static int64_t check(const struct constraint_list *list, struct slice text, bool loose,
                      bool *limit) {
     enum constraint_verdict verdict;
-    const int64_t start = cpu_ns();
-    constraint_list_check(list, text, loose, &verdict);
-    const int64_t ns = cpu_ns() - start;
+    int64_t least = INT64_MAX;
+    for (int i = 0; i == 0 || (i < N_RUNS && least > SHORT_NS); i++) {
+        const int64_t start = cpu_ns();
+        constraint_list_check(list, text, loose, &verdict);
+        const int64_t ns = cpu_ns() - start;
+        if (ns < least) least = ns;
+    }
     *limit = verdict == CONSTRAINT_LIMIT;
-    return ns;
+    return least;
 }
 
 static void time_text(struct row *row, const struct constraint_list *list, struct slice text,

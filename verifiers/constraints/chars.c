@@ -144,8 +144,28 @@ const struct char_page *char_page(uint32_t code) {
 
 // ---- Slices ------------------------------------------------------------------------------------
 
+static bool goes_on(const unsigned char *p, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return false;
+    return true;
+}
+
+// The common leads by hand; what has more conditions, or is no UTF-8, by the rules.
 bool chars_next_wide(struct slice *s, uint32_t *code) {
-    int n = utf8_next(*s, code);
+    const unsigned char *p = (const unsigned char *)s->ptr;
+    int n = 0;
+    if (p[0] >= 0xC2 && p[0] < 0xE0 && s->len >= 2 && goes_on(p, 2)) {
+        *code = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+        n = 2;
+    } else if (p[0] > 0xE0 && p[0] < 0xED && s->len >= 3 && goes_on(p, 3)) {
+        *code = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+        n = 3;
+    } else if (p[0] == 0xF0 && s->len >= 4 && p[1] >= 0x90 && goes_on(p, 4)) {
+        *code = (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+        n = 4;
+    } else {
+        n = utf8_next(*s, code);
+    }
     if (n == 0) { // not reached with valid UTF-8
         *code = 0xFFFD;
         n = 1;
@@ -164,13 +184,18 @@ bool chars_last(struct slice *s, uint32_t *code) {
     return chars_next(&one, code);
 }
 
+// Whether a byte that is not ASCII starts characters of which some are white space.
+static bool may_be_space(unsigned char c) {
+    return c == 0xC2 || (c >= 0xE1 && c <= 0xE3);
+}
+
 // How many bytes at the start of `s` are white space, or (`space` false) are none.
 static size_t span(struct slice s, bool space) {
     size_t n = 0;
     while (n < s.len) {
         const unsigned char c = (unsigned char)s.ptr[n];
-        if (c < 128) {
-            if (!(char_ascii_classes[c] & CHAR_SPACE) == space) break;
+        if (c < 128 || !may_be_space(c)) {
+            if (!(c < 128 && char_ascii_classes[c] & CHAR_SPACE) == space) break;
             n++;
             continue;
         }

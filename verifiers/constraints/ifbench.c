@@ -1,7 +1,5 @@
 #include "verifiers/constraints/ifbench.h"
 
-#include <stdlib.h>
-
 #include "verifiers/constraints/chars.h"
 
 static bool is_mark(uint32_t code) {
@@ -53,14 +51,24 @@ bool is_palindrome(struct slice s) {
     return true;
 }
 
-static int compare_word(const void *key, const void *word) {
-    const struct slice s = *(const struct slice *)key;
-    const char *w = *(const char *const *)word;
-    const size_t len = strlen(w), shorter = s.len < len ? s.len : len;
-    const int order = shorter ? memcmp(s.ptr, w, shorter) : 0;
-    return order ? order : (s.len > len) - (s.len < len);
+// As memcmp, a word that the other one starts with being less.
+static int compare_word(struct slice s, const char *word) {
+    size_t i = 0;
+    while (i < s.len && word[i] && s.ptr[i] == word[i]) i++;
+    if (i == s.len) return word[i] ? -1 : 0;
+    return word[i] ? (unsigned char)s.ptr[i] - (unsigned char)word[i] : 1;
 }
 
 bool is_listed(struct slice s, const char *const *words, size_t n) {
-    return bsearch(&s, words, n, sizeof *words, compare_word) != NULL;
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        const int order = compare_word(s, words[middle]);
+        if (order == 0) return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
 }

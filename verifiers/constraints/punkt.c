@@ -12,6 +12,8 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/tables.h"
 
+#define NUMBER "##number##" // the type of every number
+
 enum { MAX_TYPE = 24 }; // longer than any word of the tables
 
 enum token_kind { PLAIN, SENTENCE_END, ABBREVIATION, ELLIPSIS };
@@ -46,6 +48,7 @@ struct word_set {
 
 static struct word_set abbreviations, starters, collocations;
 static uint64_t first_lens[256]; // of collocations: as word_set.lens, for the first word of each
+static bool behind_number[256];  // the first letters of words that the model has behind numbers
 static pthread_once_t sets_made = PTHREAD_ONCE_INIT;
 
 static size_t slot_of(const char *word, size_t len) {
@@ -65,9 +68,13 @@ static void make_sets(void) {
     fill(&abbreviations, punkt_abbreviations, punkt_n_abbreviations);
     fill(&starters, punkt_starters, punkt_n_starters);
     fill(&collocations, punkt_collocations, punkt_n_collocations);
-    for (int i = 0; i < punkt_n_collocations; i++)
-        first_lens[(unsigned char)*punkt_collocations[i]] |=
-            (uint64_t)1 << strcspn(punkt_collocations[i], "\t") % 64;
+    for (int i = 0; i < punkt_n_collocations; i++) {
+        const char *first = punkt_collocations[i];
+        const size_t len = strcspn(first, "\t");
+        first_lens[(unsigned char)*first] |= (uint64_t)1 << len % 64;
+        if (slice_is((struct slice){first, len}, NUMBER))
+            behind_number[(unsigned char)first[len + 1]] = true;
+    }
 }
 
 static bool has_word(const struct word_set *set, const char *word, size_t len) {
@@ -86,12 +93,12 @@ enum byte_class {
     MULTI = 8,    // may start "--", ".." or ". . ."
     COMMA = 16,
     ALONE = 32, // is a token by itself at the start of one
-    WIDE = 64,  // of a character that is not ASCII
+    WIDE = 64,  // the first byte of what may be other white space
 };
 
 static const uint8_t BYTES[256] = {
     ['\t' ... '\r'] = SPACE,
-    [0x1C ... 0x1F] = WIDE, // white space to Python, and to nothing that looks for ASCII
+    [0x1C ... 0x1F] = WIDE, // the four ASCII separators are white space to Python
     [' '] = SPACE,
     ['!'] = MARK | NON_WORD,
     ['"'] = NON_WORD | ALONE,
@@ -113,7 +120,8 @@ static const uint8_t BYTES[256] = {
     ['`'] = ALONE,
     ['{'] = NON_WORD | ALONE,
     ['}'] = NON_WORD | ALONE,
-    [0x80 ... 0xFF] = WIDE,
+    [0xC2] = WIDE,
+    [0xE1 ... 0xE3] = WIDE,
 };
 
 static unsigned byte_class(char c) {
@@ -228,7 +236,7 @@ static enum token_kind kind_of(struct slice s) {
 
 static void type_of(struct slice text, bool is_sentence_end, struct type *out) {
     if (is_number(text)) {
-        *out = (struct type){"##number##", sizeof "##number##" - 1};
+        *out = (struct type){NUMBER, sizeof NUMBER - 1};
         return;
     }
     lower_into(text, out);
@@ -245,16 +253,27 @@ static bool is_initial(struct slice s) {
 // first letter and its length are looked at, which a word that is not ASCII may change.
 static bool may_be_first(struct slice s) {
     const size_t len = s.len - (s.len > 1);
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.ptr[i] >= 128) return true;
-    return first_lens[char_lower((unsigned char)*s.ptr)] >> len % 64 & 1;
+    bool is_ascii = true;
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < 128) continue;
+        is_ascii = false;
+        // Only the Kelvin sign is an ASCII letter in lower case.
+        if (slice_starts(slice_from(s, i), slice_of("\xE2\x84\xAA"))) return true;
+    }
+    return is_ascii && first_lens[char_lower((unsigned char)*s.ptr)] >> len % 64 & 1;
+}
+
+// The same for the word behind a number.
+static bool may_follow_number(struct slice s) {
+    const unsigned char c = (unsigned char)*s.ptr;
+    return c >= 128 || behind_number[char_lower(c)] || (behind_number['#'] && is_number(s));
 }
 
 // Whether the model has the two words, of which the first one ends with a full stop, side by side.
 static bool is_collocation(const struct token *first, bool is_number, const struct token *second) {
     struct type a, b;
     char key[2 * MAX_TYPE];
-    if (!is_number && !may_be_first(first->text)) return false;
+    if (is_number ? !may_follow_number(second->text) : !may_be_first(first->text)) return false;
     type_of(first->text, true, &a);
     type_of(second->text, second->kind == SENTENCE_END, &b);
     if (a.len == 0 || b.len == 0) return false;

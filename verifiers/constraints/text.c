@@ -128,9 +128,7 @@ struct slices text_split_of(struct constraint_text *text, struct slice s, struct
     return out;
 }
 
-// Runs of characters that have (`wanted`) or do not have the class.
-static struct slices runs(struct constraint_text *text, struct slice s, unsigned class,
-                          bool wanted) {
+struct slices text_words_of(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
     const char *start = NULL;
     uint32_t code;
@@ -139,7 +137,7 @@ static struct slices runs(struct constraint_text *text, struct slice s, unsigned
     for (struct slice rest = s; rest.len;) {
         const char *at = rest.ptr;
         chars_next(&rest, &code);
-        const bool in = !!(char_classes(code) & class) == wanted;
+        const bool in = char_classes(code) & CHAR_WORD;
         if (in && !start) start = at;
         if (!in && start) {
             slices_add(text, &out, (struct slice){start, (size_t)(at - start)});
@@ -151,11 +149,12 @@ static struct slices runs(struct constraint_text *text, struct slice s, unsigned
 }
 
 struct slices text_fields_of(struct constraint_text *text, struct slice s) {
-    return runs(text, s, CHAR_SPACE, false);
-}
-
-struct slices text_words_of(struct constraint_text *text, struct slice s) {
-    return runs(text, s, CHAR_WORD, true);
+    struct slices out = {0};
+    struct slice field;
+    if (!text_spend(text, s.len)) return out;
+    slices_expect(text, &out, s.len / 2 + 1);
+    while (slice_next_field(&s, &field)) slices_add(text, &out, field);
+    return out;
 }
 
 struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s) {
