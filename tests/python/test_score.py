@@ -184,8 +184,11 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
         time.sleep(rng.uniform(0.01, 0.12))
         os.killpg(child.pid, signal.SIGKILL)
         kills += child.wait() == -signal.SIGKILL
-        if out.exists() and rng.random() < 0.5:  # a torn row, and a torn block of the journal
-            for path in (out, Path(f"{out}.journal")):
+        part = Path(f"{out}.part")
+        if child.returncode < 0:
+            assert not out.exists()
+        if part.exists() and rng.random() < 0.5:  # a torn row, and a torn block of the journal
+            for path in (part, Path(f"{out}.journal")):
                 if path.exists() and path.stat().st_size:
                     with open(path, "ab") as file:
                         file.write(b"\x00\x01torn"[:rng.randrange(1, 6)])
@@ -193,6 +196,7 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
     assert kills > 0
     assert done.returncode == 1, done.stderr
     assert out.read_bytes() == (large / "whole").read_bytes()
+    assert not Path(f"{out}.part").exists()
     assert stable(done.stdout) == stable((large / "summary").read_bytes())
     again = run("score", *args, "--resume")  # nothing is left to do
     assert stable(again.stdout) == stable((large / "summary").read_bytes())
@@ -200,18 +204,26 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
 
 
 def test_resume_wherever_the_files_were_cut(large: Path) -> None:
-    """As a power cut leaves them: any two lengths."""
+    """As a power cut leaves them: any two lengths, and the moment between end and name."""
     rng, out = random.Random(3), large / "cut"
+    part, journal = Path(f"{out}.part"), Path(f"{out}.journal")
     args = [large / "in.jsonl", "--output", out, "--verifier", "math", "--label", "label",
             "--summary", "off"]
     run("score", *args)
-    journal = Path(f"{out}.journal")
     whole, blocks = out.read_bytes(), journal.read_bytes()
-    for _ in range(8):
-        out.write_bytes(whole[:rng.randrange(len(whole))])
-        journal.write_bytes(blocks[:rng.randrange(100, len(blocks))])
+    for n_part, n_blocks in [(rng.randrange(len(whole)), rng.randrange(100, len(blocks)))
+                             for _ in range(8)] + [(len(whole), len(blocks))]:
+        out.unlink()
+        part.write_bytes(whole[:n_part])
+        journal.write_bytes(blocks[:n_blocks])
         assert run("score", *args, "--resume").returncode == 1
-        assert out.read_bytes() == (large / "whole").read_bytes()
+        assert out.read_bytes() == (large / "whole").read_bytes() and not part.exists()
+    # Where the rows are gone, it begins anew; what has the name is no part of this run.
+    for n_out, n_blocks in ((1000, len(blocks)), (len(whole) // 2, len(blocks) // 2)):
+        out.write_bytes(b"x" * n_out)
+        journal.write_bytes(blocks[:n_blocks])
+        assert run("score", *args, "--resume").returncode == 1
+        assert out.read_bytes() == (large / "whole").read_bytes() and not part.exists()
 
 
 def test_resume_refuses_another_run(large: Path, tmp_path: Path) -> None:
@@ -291,11 +303,18 @@ def test_skip_stop_and_max_errors(tmp_path: Path) -> None:
     status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--on-error", "skip")
     assert status == 1 and [r["index"] for r in rows] == [0, 2, 4, 6, 8]
     assert summary["n_bad"] == 5
-    status, rows, _, stderr = score(tmp_path, lines, "--verifier", "math", "--on-error", "stop")
-    assert status == 1 and [r["index"] for r in rows] == [0, 1] and "stopped" in stderr
-    status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 2)
-    assert status == 1 and [r["index"] for r in rows] == [0, 1, 2, 3, 4, 5]
-    assert summary["n"] == 6
+    out = tmp_path / "out.jsonl"
+    out.unlink()  # what was stopped is not complete
+    status, _, _, stderr = score(tmp_path, lines, "--verifier", "math", "--on-error", "stop")
+    assert status == 1 and "stopped behind record 1" in stderr and "out.jsonl.part" in stderr
+    assert [r["index"] for r in read(Path(f"{out}.part"))] == [0, 1] and not out.exists()
+    status, _, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 2)
+    assert status == 1 and [r["index"] for r in read(Path(f"{out}.part"))] == [0, 1, 2, 3, 4, 5]
+    assert summary["n"] == 6 and not out.exists()
+    # More errors are allowed: it goes on.
+    status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 9,
+                                     "--resume")
+    assert status == 1 and [r["index"] for r in rows] == list(range(10)) and summary["n"] == 10
 
 
 def test_packed_input(tmp_path: Path) -> None:

@@ -4,10 +4,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "verifiers/score/score_file.h"
 #include "verifiers/score/score_journal.h"
 #include "verifiers/score/score_source.h"
 #include "verifiers/score/score_stats.h"
@@ -94,10 +96,16 @@ static int next_row(struct merge *m, struct shard *s, struct error *err) {
     return 0;
 }
 
+static uint64_t size_of(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 static int open_shard(struct merge *m, struct shard *s, struct error *err) {
     uint64_t n_good;
     struct error why;
-    s->has_journal = score_journal_read(s->path, &s->identity, &n_good, take_block, s, &why) == 0;
+    s->has_journal = score_journal_read(s->path, size_of(s->path), &s->identity, &n_good,
+                                        take_block, s, &why) == 0;
     if (s->has_journal && !s->ended)
         return error_set(err, ERROR_INPUT, "%s is not finished, as its journal says.", s->path);
     m->journaled = m->journaled && s->has_journal;
@@ -163,8 +171,9 @@ static int merge_rows(struct merge *m, struct error *err) {
         struct score_identity unused;
         struct taking taking = {m};
         uint64_t n_good;
+        const char *path = m->shards[i].path;
         failed =
-            score_journal_read(m->shards[i].path, &unused, &n_good, take_accounts, &taking, err);
+            score_journal_read(path, size_of(path), &unused, &n_good, take_accounts, &taking, err);
     }
     return failed;
 }
@@ -172,14 +181,26 @@ static int merge_rows(struct merge *m, struct error *err) {
 static int open_output(struct merge *m, struct error *err) {
     const char *path = m->options->output;
     m->file = stdout;
-    if (strcmp(path, "-") != 0) {
-        m->partial = memory_new(strlen(path) + 16, 1);
-        strcpy(stpcpy(m->partial, path), ".partial");
+    if (strcmp(path, "-") != 0 && score_file_is_stream(path)) {
+        m->file = fopen(path, "wb");
+    } else if (strcmp(path, "-") != 0) {
+        m->partial = memory_new(strlen(path) + sizeof ".part", 1);
+        strcpy(stpcpy(m->partial, path), ".part");
         m->file = fopen(m->partial, "wb");
     }
     if (m->file) return 0;
-    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.", m->partial,
-                     strerror(errno));
+    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.",
+                     m->partial ? m->partial : path, strerror(errno));
+}
+
+// A journal of what had the name before says nothing of the merged rows.
+static int give_name(struct merge *m) {
+    char journal[4096];
+    snprintf(journal, sizeof journal, "%s.journal", m->options->output);
+    unlink(journal);
+    if (rename(m->partial, m->options->output)) return -1;
+    score_file_sync_folder(m->options->output);
+    return 0;
 }
 
 static int close_output(struct merge *m, bool keep, struct error *err) {
@@ -190,7 +211,7 @@ static int close_output(struct merge *m, bool keep, struct error *err) {
     if (m->partial) {
         failed = (keep && fsync(fileno(file))) || failed;
         failed = fclose(file) || failed;
-        if (keep && !failed) failed = rename(m->partial, m->options->output);
+        if (keep && !failed) failed = give_name(m);
         if (!keep || failed) unlink(m->partial);
     }
     if (!failed) return 0;

@@ -10,7 +10,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
 #include "verifiers/score/score_grader.h"
-#include "verifiers/score/score_journal.h"
+#include "verifiers/score/score_output.h"
 #include "verifiers/score/score_source.h"
 #include "verifiers/score/score_stats.h"
 #include "verifiers/score/score_workers.h"
@@ -229,7 +229,7 @@ static int wait_for(struct run *r, bool *readable, struct error *err) {
     if (read(r->signals, &info, sizeof info) != (ssize_t)sizeof info) return 0;
     r->status = info.ssi_signo == SIGINT ? SCORE_INTERRUPTED : SCORE_TERMINATED;
     return error_set(err, ERROR_UNAVAILABLE,
-                     score_output_has_journal(r->output)
+                     score_output_part(r->output)
                          ? "Interrupted before record %llu; --resume goes on there."
                          : "Interrupted before record %llu.",
                      (unsigned long long)r->next_index);
@@ -327,10 +327,13 @@ static int finish(struct run *r, struct error *err) {
         return -1;
     }
     r->status = SCORE_BAD_RECORDS;
-    if (r->stopped)
+    if (r->stopped) {
+        const char *part = score_output_part(r->output);
         return error_set(err, ERROR_INPUT,
-                         "It was stopped behind record %llu, at %llu bad records.",
-                         (unsigned long long)(r->next_index - 1), (unsigned long long)r->n_errors);
+                         "It was stopped behind record %llu, at %llu bad records%s%s.",
+                         (unsigned long long)(r->next_index - 1), (unsigned long long)r->n_errors,
+                         part ? "; its rows are in " : "", part ? part : "");
+    }
     if (!r->ended && score_output_finish(r->output, score_source_n_records(r->source), err)) {
         r->status = SCORE_OUTPUT;
         return -1;
@@ -405,6 +408,7 @@ enum score_status score_run(const struct score_options *options, struct error *e
     sigaddset(&mask, SIGTERM);
     sigprocmask(SIG_BLOCK, &mask, &old);
     signal(SIGPIPE, SIG_IGN); // a closed pipe is an output that failed
+    signal(SIGXFSZ, SIG_IGN); // and so is a file that may not grow
     r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     run(&r, err);
     close_run(&r);
