@@ -2,7 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

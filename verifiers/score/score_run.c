@@ -1,6 +1,7 @@
 // The parent: input to batches, batches to workers, rows to the output, in input order.
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +20,6 @@ enum {
     POLL_MS = 200,
     PROGRESS_MS = 1000,
     READS_A_TURN = 16,
-    MAX_FDS = 2 * SCORE_MAX_WORKERS + 2,
 };
 
 struct run {
@@ -206,11 +206,12 @@ static void show(struct run *r, bool last) {
 // ---- the loop
 
 static int wait_for(struct run *r, bool *readable, struct error *err) {
-    struct pollfd fds[MAX_FDS];
+    struct pollfd fds[3];
     struct signalfd_siginfo info;
-    int n = score_workers_poll_fds(r->workers, fds, MAX_FDS - 2);
-    int signals = n++, input = -1;
+    int n = 0, input = -1;
+    const int signals = n++;
     fds[signals] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = score_workers_fd(r->workers), .events = POLLIN};
     bool room = r->n_window + 1 < r->max_window && score_workers_hungry(r->workers);
     int wait = POLL_MS;
     if (room && !score_source_ended(r->source)) {

@@ -8,7 +8,7 @@
 
 #include "protocol/base/clock.h"
 #include "verifiers/constraints/constraints.h"
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 static struct constraint_list *parse(const char *ids, const char *kwargs, struct error *err) {
     struct arena arena = {0};

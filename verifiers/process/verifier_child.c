@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 enum { READ_BYTES = 64 << 10 };
 

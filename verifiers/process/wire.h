@@ -3,8 +3,8 @@
 // Every program is asked {"id", "completion", "term", ...} and answers {"id", "value", ...}. This
 // program's own children get the whole reward spec once ({"slot", "reward", "external"}, no reply),
 // then samples that name the slot, and answer for all built-in terms at once.
-#ifndef VERIFIERS_VERIFIER_WIRE_H
-#define VERIFIERS_VERIFIER_WIRE_H
+#ifndef VERIFIERS_PROCESS_WIRE_H
+#define VERIFIERS_PROCESS_WIRE_H
 
 #include "verifiers/verifier.h"
 

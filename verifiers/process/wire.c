@@ -1,4 +1,4 @@
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 #include <inttypes.h>
 #include <math.h>
