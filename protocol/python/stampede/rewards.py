@@ -77,20 +77,23 @@ def length(max: int, soft: int = 0, **keys: Any) -> Term:
 
 def ifeval(instruction_id_list: Sequence[str],
            kwargs: Optional[Sequence[Optional[Mapping[str, Any]]]] = None, mode: str = "strict",
-           score: str = "all", **keys: Any) -> Term:
+           score: str = "all", where: str = "all", **keys: Any) -> Term:
     """How far the text follows instructions of IFEval, IFBench or IF-RLVR.
 
     `kwargs` has the arguments of each instruction (default: none has any); None among them counts
     as absent. `mode` is "strict" or "loose"; `score` is "all" (1 or 0) or "fraction".
+    `where="answer"`: only what is behind </think>, without <answer> and </answer>.
     """
     if mode not in ("strict", "loose"):
         raise ValueError(f'ifeval: mode is {mode!r}, expected "strict" or "loose".')
     if score not in ("all", "fraction"):
         raise ValueError(f'ifeval: score is {score!r}, expected "all" or "fraction".')
+    if where not in ("all", "answer"):
+        raise ValueError(f'ifeval: where is {where!r}, expected "all" or "answer".')
     ids = list(instruction_id_list)
     arguments = [{} for _ in ids] if kwargs is None else [dict(k or {}) for k in kwargs]
     if len(arguments) != len(ids):
         raise ValueError(f"ifeval: kwargs has {len(arguments)} elements for {len(ids)} "
                          "instructions, expected one each.")
     return term("ifeval", instruction_id_list=ids, kwargs=arguments, mode=mode, score=score,
-                **keys)
+                where=None if where == "all" else where, **keys)
