@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/memory.h"
 
 char *buffer_extend(struct buffer *b, size_t len) {
@@ -34,6 +35,7 @@ void buffer_add_slice(struct buffer *b, struct slice s) {
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...) {
+    locale_t before = locale_enter();
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
@@ -43,6 +45,7 @@ void buffer_printf(struct buffer *b, const char *format, ...) {
     vsnprintf(start, (size_t)n + 1, format, again);
     va_end(again);
     va_end(args);
+    locale_leave(before);
 }
 
 void buffer_clear(struct buffer *b) {

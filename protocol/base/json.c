@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/utf8.h"
 
 struct reader {
@@ -338,7 +339,7 @@ int json_uint64(const struct json *value, uint64_t *out) {
 int json_double(const struct json *value, double *out) {
     if (!value || value->type != JSON_NUMBER) return -1;
     char *text = memory_copy(value->text.ptr, value->text.len);
-    double v = strtod(text, NULL);
+    double v = locale_strtod(text, NULL);
     free(text);
     if (v - v != 0) return -1;
     *out = v;
