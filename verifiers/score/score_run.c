@@ -142,21 +142,31 @@ static void cut(struct score_batch *b, struct score_accounts *a, uint32_t n) {
     a->n_stats = n;
 }
 
+// Counts bad records, and stops behind the one that is too many, with all of its rows.
+static void count_errors(struct run *r, struct score_batch *b, struct score_accounts *a) {
+    const struct score_options *o = r->options;
+    const int64_t limit = o->on_error == SCORE_STOP ? 0 : o->max_errors;
+    const struct score_stat *stats = a->stats;
+    uint32_t end;
+    for (uint32_t i = 0; i < a->n_stats && !r->stopped; i = end) {
+        bool bad = false;
+        for (end = i; end < a->n_stats && stats[end].index == stats[i].index; end++)
+            bad = bad || stats[end].flags & SCORE_ROW_ERROR;
+        r->n_errors += bad;
+        if (limit < 0 || r->n_errors <= (uint64_t)limit) continue;
+        r->stopped = true;
+        if (!o->explain) cut(b, a, end);
+    }
+}
+
 static int write_batch(struct run *r, struct score_batch *b, struct error *err) {
     struct score_accounts accounts;
-    const struct score_options *o = r->options;
-    int64_t limit = o->on_error == SCORE_STOP ? 0 : o->max_errors;
     struct slice meta = {b->reply.ptr + b->text_len, b->reply.len - b->text_len};
     if (score_accounts_read(meta, &r->arena, &accounts)) {
         r->status = SCORE_INTERNAL;
         return error_set(err, ERROR_INTERNAL, "A worker's account of a batch is damaged.");
     }
-    for (uint32_t i = 0; i < accounts.n_stats && !r->stopped; i++) {
-        r->n_errors += (accounts.stats[i].flags & SCORE_ROW_ERROR) != 0;
-        if (limit < 0 || r->n_errors <= (uint64_t)limit) continue;
-        r->stopped = true;
-        if (!o->explain) cut(b, &accounts, i + 1);
-    }
+    count_errors(r, b, &accounts);
     score_stats_add(&r->stats, &accounts);
     struct slice text = {b->reply.ptr, b->text_len};
     meta = (struct slice){b->reply.ptr + b->text_len, b->reply.len - b->text_len};
