@@ -20,7 +20,8 @@ struct child {
     struct process process;
     struct supervisor_job *sent[SUPERVISOR_MAX_SENT]; // (n_sent), oldest first
     int n_sent;
-    int64_t still_ms;   // for so long it has not got on with the oldest one
+    int64_t still_ms;   // for so long at least it has not got on with the oldest one
+    bool moved;         // it got on since the last step
     uint64_t progress;  // as last seen
     int64_t restart_ms; // when a dead one may be started again
     int backoff_ms;
@@ -103,7 +104,7 @@ static int start(struct supervisor *s, struct child *c, struct error *err) {
         c->restart_ms = clock_ms() + MAX_BACKOFF_MS;
         return -1;
     }
-    c->waits_to_write = false;
+    c->waits_to_write = c->moved = false;
     c->still_ms = 0;
     c->progress = progress_of(s, c);
     watch(s, c, EPOLL_CTL_ADD, c->process.out, EPOLLIN);
@@ -135,7 +136,7 @@ static void take_reply(struct supervisor *s, struct child *c, size_t len, struct
     c->process.from_done += len;
     c->n_sent--;
     memmove(c->sent, c->sent + 1, (size_t)c->n_sent * sizeof c->sent[0]);
-    c->still_ms = 0;
+    c->moved = true;
     c->n_barren = 0;
     c->backoff_ms = FIRST_BACKOFF_MS;
 }
@@ -179,6 +180,7 @@ static void handle_events(struct supervisor *s) {
 
 // ---- A step ------------------------------------------------------------------------------------
 
+// Since the last step a child was still for all of the time or, if it moved, for an unknown part.
 static void expire(struct supervisor *s, int64_t passed_ms) {
     for (int i = 0; i < s->o.n_children; i++) {
         struct child *c = &s->children[i];
@@ -186,9 +188,10 @@ static void expire(struct supervisor *s, int64_t passed_ms) {
         if (c->process.pid == 0) continue;
         const uint64_t progress = progress_of(s, c);
         if (progress != c->progress) c->n_barren = 0;
-        if (progress != c->progress || c->n_sent == 0) c->still_ms = 0;
+        const bool moved = c->moved || progress != c->progress || c->n_sent == 0;
+        c->still_ms = moved ? 0 : c->still_ms + passed_ms;
+        c->moved = false;
         c->progress = progress;
-        if (c->n_sent > 0) c->still_ms += passed_ms;
         if (c->still_ms < s->o.deadline_ms) continue;
         snprintf(why, sizeof why, "The verifier did not answer within %d ms.", s->o.deadline_ms);
         lose(s, c, SUPERVISOR_TIMEOUT, why);
