@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,11 @@ bool score_file_is_stream(const char *path) {
     for (size_t i = 0; i < sizeof OWN / sizeof *OWN; i++)
         if (strncmp(path, OWN[i], strlen(OWN[i])) == 0) return true;
     return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+void score_file_ignore_signals(void) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 void score_file_sync_folder(const char *path) {

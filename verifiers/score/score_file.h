@@ -13,6 +13,9 @@ int score_file_write(int fd, struct slice bytes);
 // Returns how much was read: less than `len` at the end of the file, or where it fails.
 size_t score_file_read(int fd, void *to, size_t len);
 
+// For the whole process: a closed pipe, and a file that may not grow, are writes that fail.
+void score_file_ignore_signals(void);
+
 // Makes what was renamed in the folder of `path` last; what cannot be synced is not.
 void score_file_sync_folder(const char *path);
 

@@ -28,11 +28,20 @@ struct score_grader {
 
 // ---- reward specs
 
+static bool holds_not_finite(struct slice json) {
+    struct arena arena = {0};
+    const bool holds = !json_parse(json, &arena, NULL) && json_parse_python(json, &arena, NULL);
+    arena_clear(&arena);
+    return holds;
+}
+
 static struct reward_spec *get_spec(struct score_grader *g, struct slice json, struct error *err) {
     const struct score_options *o = g->options;
     struct reward_spec **at = &g->cached[hash_bytes(json.ptr, json.len) % N_CACHED];
     if (*at && slice_equal(reward_spec_json(*at), json)) return *at;
     struct reward_spec *spec = reward_spec_parse(json, o->externals, o->n_externals, err);
+    if (!spec && holds_not_finite(json))
+        error_set(err, ERROR_SPEC, "reward: it holds NaN or Infinity; JSON has no such number.");
     if (!spec) return NULL;
     reward_spec_free(at);
     return *at = spec;

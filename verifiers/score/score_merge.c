@@ -9,8 +9,10 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "protocol/base/memory.h"
 #include "verifiers/score/score_file.h"
 #include "verifiers/score/score_journal.h"
+#include "verifiers/score/score_part.h"
 #include "verifiers/score/score_source.h"
 #include "verifiers/score/score_stats.h"
 
@@ -32,9 +34,9 @@ struct merge {
     bool journaled; // all of them are
     struct score_stats stats;
     struct arena arena;
-    FILE *file;
-    char *partial; // written to, then renamed; NULL: stdout
-    uint64_t next; // index
+    FILE *file;             // NULL: closed
+    struct score_part part; // path NULL: the output is a stream
+    uint64_t next;          // index
     uint64_t n_bad;
 };
 
@@ -178,45 +180,42 @@ static int merge_rows(struct merge *m, struct error *err) {
     return failed;
 }
 
+// The part keeps its descriptor, and with it the lock, until it has its name.
 static int open_output(struct merge *m, struct error *err) {
     const char *path = m->options->output;
-    m->file = stdout;
-    if (strcmp(path, "-") != 0 && score_file_is_stream(path)) {
-        m->file = fopen(path, "wb");
-    } else if (strcmp(path, "-") != 0) {
-        m->partial = memory_new(strlen(path) + sizeof ".part", 1);
-        strcpy(stpcpy(m->partial, path), ".part");
-        m->file = fopen(m->partial, "wb");
+    if (!score_file_is_stream(path)) {
+        if (score_part_open(path, &m->part, err)) return -1;
+        if (ftruncate(m->part.fd, 0) == 0) m->file = fdopen(dup(m->part.fd), "wb");
+    } else {
+        m->file = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
     }
     if (m->file) return 0;
-    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.",
-                     m->partial ? m->partial : path, strerror(errno));
+    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.", path, strerror(errno));
 }
 
 // A journal of what had the name before says nothing of the merged rows.
-static int give_name(struct merge *m) {
-    char journal[4096];
-    snprintf(journal, sizeof journal, "%s.journal", m->options->output);
+static void remove_journal(const char *path) {
+    char *journal = memory_new(strlen(path) + sizeof ".journal", 1);
+    stpcpy(stpcpy(journal, path), ".journal");
     unlink(journal);
-    if (rename(m->partial, m->options->output)) return -1;
-    score_file_sync_folder(m->options->output);
+    free(journal);
+}
+
+static int close_output(struct merge *m, struct error *err) {
+    FILE *file = m->file;
+    m->file = NULL;
+    if (!file) return 0;
+    if (file == stdout ? fflush(file) : fclose(file))
+        return error_set(err, ERROR_IO, "The output %s cannot be written: %s.", m->options->output,
+                         strerror(errno));
     return 0;
 }
 
-static int close_output(struct merge *m, bool keep, struct error *err) {
-    FILE *file = m->file;
-    if (!file) return 0;
-    m->file = NULL;
-    int failed = fflush(file) != 0;
-    if (m->partial) {
-        failed = (keep && fsync(fileno(file))) || failed;
-        failed = fclose(file) || failed;
-        if (keep && !failed) failed = give_name(m);
-        if (!keep || failed) unlink(m->partial);
-    }
-    if (!failed) return 0;
-    return error_set(err, ERROR_IO, "The output %s cannot be written: %s.", m->options->output,
-                     strerror(errno));
+static int finish(struct merge *m, struct error *err) {
+    if (close_output(m, err)) return -1;
+    if (!m->part.path) return 0;
+    remove_journal(m->options->output);
+    return score_part_finish(&m->part, err);
 }
 
 static enum score_status merge(struct merge *m, struct error *err) {
@@ -225,9 +224,9 @@ static enum score_status merge(struct merge *m, struct error *err) {
         if (open_shard(m, &m->shards[i], err)) return SCORE_INPUT;
     }
     if (check_journals(m, err)) return SCORE_INPUT;
-    if (open_output(m, err)) return SCORE_OUTPUT;
+    if (open_output(m, err)) return err->code == ERROR_USAGE ? SCORE_USAGE : SCORE_OUTPUT;
     if (merge_rows(m, err)) return err->code == ERROR_INPUT ? SCORE_INPUT : SCORE_OUTPUT;
-    if (close_output(m, true, err)) return SCORE_OUTPUT;
+    if (finish(m, err)) return SCORE_OUTPUT;
     if (!m->journaled)
         fprintf(stderr, "stampede score: Without all journals there is no summary.\n");
     else if (score_report(m->options, &m->stats, 0, err))
@@ -236,15 +235,16 @@ static enum score_status merge(struct merge *m, struct error *err) {
 }
 
 enum score_status score_merge(const struct score_options *options, struct error *err) {
-    struct merge m = {.options = options, .n = options->n_inputs, .journaled = true};
+    struct merge m = {.options = options, .n = options->n_inputs, .journaled = true, .part.fd = -1};
     *err = (struct error){0};
+    score_file_ignore_signals();
     m.shards = memory_new((size_t)m.n, sizeof *m.shards);
     enum score_status status = merge(&m, err);
     struct error other;
-    close_output(&m, false, &other);
+    close_output(&m, &other);
+    score_part_close(&m.part, true);
     for (int i = 0; i < m.n; i++) score_source_free(&m.shards[i].source);
     free(m.shards);
-    free(m.partial);
     score_stats_free(&m.stats);
     arena_clear(&m.arena);
     return status;

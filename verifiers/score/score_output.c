@@ -4,28 +4,28 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
 #include "verifiers/score/score_file.h"
+#include "verifiers/score/score_part.h"
 
 enum { SYNC_MS = 5000 };
 
 struct score_output {
-    int fd, journal; // journal -1: none
+    int stream;             // -1: it is a file, with
+    struct score_part part; // its rows and
+    int journal;
     char *path;
-    char *target; // what `path` leads to, where it is a link
-    char *part;   // TARGET.part; NULL: written as it is
     uint64_t n_bytes;
     int64_t synced_ms;
 };
 
 static int io_error(const struct score_output *out, const char *what, struct error *err) {
     return error_set(err, ERROR_IO, "The output %s cannot be %s: %s.",
-                     out->part ? out->part : out->path, what, strerror(errno));
+                     out->part.path ? out->part.path : out->path, what, strerror(errno));
 }
 
 // ---- Resuming ----------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ static int take_over(void *self, const struct score_block *block, struct error *
 
 static int begin(struct score_output *out, const struct score_identity *identity,
                  struct error *err) {
-    if (ftruncate(out->fd, 0)) return io_error(out, "emptied", err);
+    if (ftruncate(out->part.fd, 0)) return io_error(out, "emptied", err);
     out->journal = score_journal_create(out->path, identity, err);
     return out->journal < 0 ? -1 : 0;
 }
@@ -57,7 +57,7 @@ static int go_on(struct score_output *out, uint64_t n_journal, struct resuming *
                  struct error *err) {
     out->journal = score_journal_go_on(out->path, n_journal, err);
     if (out->journal < 0) return -1;
-    if (ftruncate(out->fd, (off_t)r->n_bytes) || lseek(out->fd, 0, SEEK_END) < 0)
+    if (ftruncate(out->part.fd, (off_t)r->n_bytes) || lseek(out->part.fd, 0, SEEK_END) < 0)
         return io_error(out, "cut to where it was", err);
     out->n_bytes = r->n_bytes;
     return 0;
@@ -103,32 +103,17 @@ static int64_t size_of(const char *path) {
     return stat(path, &st) == 0 ? (int64_t)st.st_size : -1;
 }
 
-static int give_name(struct score_output *out, struct error *err) {
-    if (rename(out->part, out->target)) return io_error(out, "renamed", err);
-    score_file_sync_folder(out->target);
-    return 0;
-}
-
-// Links are followed: the new file goes where the old one is.
-static char *target_of(const char *path) {
-    struct stat st;
-    char *real = lstat(path, &st) == 0 && S_ISLNK(st.st_mode) ? realpath(path, NULL) : NULL;
-    return real ? real : memory_copy(path, strlen(path));
-}
-
-// The lock keeps a second run, such as a pod that is started again too early, from the same file.
 static int open_part(struct score_output *out, const struct score_identity *identity,
                      bool is_resumed, struct resuming *r, struct error *err) {
-    const int64_t n_part = size_of(out->part), n_whole = size_of(out->path);
-    out->fd = open(out->part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (out->fd < 0) return io_error(out, "opened", err);
-    if (flock(out->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
-        return error_set(err, ERROR_USAGE, "Another run is writing %s.", out->part);
+    if (score_part_open(out->path, &out->part, err)) return -1;
+    const bool is_new = out->part.is_new;
+    const int64_t n_part = is_new ? -1 : size_of(out->part.path), n_whole = size_of(out->path);
     int failed =
         is_resumed ? resume(out, identity, n_part, n_whole, r, err) : begin(out, identity, err);
-    if (!failed && r->ended && n_part >= 0) failed = give_name(out, err); // killed just before
+    if (!failed && r->ended && !is_new) // killed just before
+        failed = score_part_finish(&out->part, err);
     // What was made for the lock is no part of anything.
-    if (n_part < 0 && (failed || r->ended)) unlink(out->part);
+    if (is_new && (failed || r->ended)) score_part_close(&out->part, true);
     return failed;
 }
 
@@ -139,19 +124,16 @@ struct score_output *score_output_open(const char *path, bool resume,
     struct resuming r = {.take = take, .self = self};
     int failed = 0;
     out->path = memory_copy(path, strlen(path));
-    out->fd = out->journal = -1;
+    out->stream = out->part.fd = out->journal = -1;
     out->synced_ms = clock_ms();
     if (score_file_is_stream(path) && resume) {
         failed = error_set(err, ERROR_USAGE,
                            "--resume needs a regular file as --output, which %s is not.", path);
     } else if (score_file_is_stream(path)) {
-        out->fd = strcmp(path, "-") == 0 ? STDOUT_FILENO
-                                         : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-        if (out->fd < 0) failed = io_error(out, "opened", err);
+        out->stream = strcmp(path, "-") == 0 ? STDOUT_FILENO
+                                             : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        if (out->stream < 0) failed = io_error(out, "opened", err);
     } else {
-        out->target = target_of(path);
-        out->part = memory_new(strlen(out->target) + sizeof ".part", 1);
-        stpcpy(stpcpy(out->part, out->target), ".part");
         failed = open_part(out, identity, resume, &r, err);
     }
     *next = r.next;
@@ -164,11 +146,12 @@ struct score_output *score_output_open(const char *path, bool resume,
 
 int score_output_write(struct score_output *out, struct slice text, struct slice meta,
                        uint64_t next_index, struct error *err) {
-    if (score_file_write(out->fd, text)) return io_error(out, "written", err);
+    const int fd = out->journal < 0 ? out->stream : out->part.fd;
+    if (score_file_write(fd, text)) return io_error(out, "written", err);
     out->n_bytes += text.len;
     if (out->journal < 0) return 0;
     if (clock_ms() - out->synced_ms > SYNC_MS) {
-        if (fdatasync(out->fd)) return io_error(out, "written", err);
+        if (fdatasync(fd)) return io_error(out, "written", err);
         out->synced_ms = clock_ms();
     }
     const struct score_block block = {SCORE_BLOCK_ROWS, out->n_bytes, next_index, meta};
@@ -177,30 +160,28 @@ int score_output_write(struct score_output *out, struct slice text, struct slice
 
 int score_output_finish(struct score_output *out, uint64_t n_records, struct error *err) {
     if (out->journal >= 0) {
-        if (fdatasync(out->fd)) return io_error(out, "written", err);
+        if (fdatasync(out->part.fd)) return io_error(out, "written", err);
         const struct score_block block = {SCORE_BLOCK_END, out->n_bytes, n_records, {NULL, 0}};
         if (score_journal_add(out->journal, out->path, &block, err)) return -1;
         fdatasync(out->journal);
-        if (give_name(out, err)) return -1;
+        return score_part_finish(&out->part, err);
     }
-    const int fd = out->fd;
-    out->fd = -1;
-    if (fd != STDOUT_FILENO && close(fd)) return io_error(out, "closed", err);
-    return 0;
+    const int fd = out->stream;
+    out->stream = -1;
+    return fd != STDOUT_FILENO && close(fd) ? io_error(out, "closed", err) : 0;
 }
 
 const char *score_output_part(const struct score_output *out) {
-    return out->part;
+    return out->part.path;
 }
 
 void score_output_free(struct score_output **out) {
     struct score_output *o = *out;
     *out = NULL;
     if (!o) return;
-    if (o->fd > STDERR_FILENO) close(o->fd);
+    if (o->stream > STDERR_FILENO) close(o->stream);
+    score_part_close(&o->part, false);
     if (o->journal >= 0) close(o->journal);
     free(o->path);
-    free(o->target);
-    free(o->part);
     free(o);
 }

@@ -10,6 +10,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
+#include "verifiers/score/score_file.h"
 #include "verifiers/score/score_grader.h"
 #include "verifiers/score/score_output.h"
 #include "verifiers/score/score_source.h"
@@ -418,8 +419,7 @@ enum score_status score_run(const struct score_options *options, struct error *e
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
     sigprocmask(SIG_BLOCK, &mask, &old);
-    signal(SIGPIPE, SIG_IGN); // a closed pipe is an output that failed
-    signal(SIGXFSZ, SIG_IGN); // and so is a file that may not grow
+    score_file_ignore_signals();
     r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     run(&r, err);
     close_run(&r);
