@@ -72,7 +72,7 @@ def test_nan_and_infinity(tmp_path: Path) -> None:
         {"id": "g", "n_tokens": 31.5, **good}, {"id": "h", "n_tokens": float("inf"), **good},
         {"id": "i", "reward": NAN, **good}, {"id": "j", "prompt": NAN, "dataset": NAN, **good},
         {"id": "k", "completion": ["4", NAN], "gold": "4"},
-        {"id": "l", "completion": "4", "reward": [{"verifier": "exact", "gold": "", "weight": NAN}]},
+        {"id": "l", "completion": "4", "reward": [{"verifier": "math", "gold": 4, "weight": NAN}]},
         {"id": "m", "completion": "4", "gold": float("inf")},
     ]
     status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--label", "label")
