@@ -69,7 +69,7 @@ int score_journal_read(const char *output, uint64_t have, struct score_identity 
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     int failed = 0;
     if (fd < 0) {
-        const int code = errno == ENOENT ? ERROR_INPUT : ERROR_IO;
+        const enum error_code code = errno == ENOENT ? ERROR_INPUT : ERROR_IO;
         io_error(output, "opened", err);
         if (err) err->code = code;
         return -1;
