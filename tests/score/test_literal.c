@@ -180,6 +180,7 @@ static void test_instructions(void **state) {
         {"{\"doc\":{\"question\":\"q\"},\"target\":\"0\"}", SCORE_LM_EVAL, NULL},
         {"{\"gold\":\"17\"}", SCORE_JSONL, NULL},
         {"{\"gold\":[1,2]}", SCORE_JSONL, NULL},
+        {"{\"gold\":\"[{'instruction_id': ['a:b']}]=\"}", SCORE_JSONL, NULL},
         {"{\"gold\":[[[[[{\"instruction_id\":[]}]]]]]}", SCORE_JSONL, NULL},
         {"{\"completion\":\"a\"}", SCORE_JSONL, NULL},
     };

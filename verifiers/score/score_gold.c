@@ -74,12 +74,13 @@ static bool find_instructions(const struct json *object, struct instructions *ou
 
 // Whatever a value says: itself, or the list or dictionary that its text says.
 static const struct json *opened(const struct json *value, struct arena *arena) {
-    struct buffer json = {0};
     struct slice text = value->text;
     if (value->type == JSON_STRING) {
-        if (score_literal_json(json_string(value, arena), false, &json)) return value;
+        struct buffer json = {0};
+        const int failed = score_literal_json(json_string(value, arena), false, &json);
         text = (struct slice){arena_copy(arena, json.ptr, json.len), json.len};
         buffer_free(&json);
+        if (failed) return value;
     }
     const struct json *found = json_parse_python(text, arena, NULL);
     return found ? found : value;
