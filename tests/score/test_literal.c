@@ -15,7 +15,7 @@ static void check(const char *text, bool latex, const char *want) {
     buffer_add_text(&out, "before");
     const int failed = score_literal_json(slice_of(text), latex, &out);
     buffer_add(&out, "", 1);
-    if (!failed != !!want || strcmp(out.ptr + 6, want ? want : "") != 0)
+    if ((failed != 0) != !want || strcmp(out.ptr + 6, want ? want : "") != 0)
         print_error("%s gives %s\n", text, out.ptr + 6);
     assert_int_equal(failed, want ? 0 : -1);
     assert_string_equal(out.ptr + 6, want ? want : "");
