@@ -1,4 +1,5 @@
-// What hostile text costs each constraint, for make verify-bench.
+// What hostile text costs each constraint. All of it takes a quarter of an hour; run it by hand
+// after a change to verifiers/constraints.
 //
 //     constraint_times [--bytes N] [--all] [--id ID] [--text NAME]
 //
@@ -6,10 +7,9 @@
 // constraint with several arguments: short and long strings that almost occur in the text, bounds
 // that are never and always reached. Prints a row for each id, slowest first: milliseconds of
 // processor time of the strict check of its slowest text (the least of three, if it is long),
-// whether that ended at the budget
-// ("limit"), and the same of the loose check. --all prints every text of every id that took over
-// 1 ms, --id and --text leave the others out. The exit status is 1 when a strict check took over
-// LIMIT_MS.
+// whether that ended at the budget ("limit"), and the same of the loose check. --all prints every
+// text of every id that took over 1 ms, --id and --text leave the others out. The exit status is 1
+// when a strict check took over LIMIT_MS.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
