@@ -119,8 +119,20 @@ template <class T> __forceinline__ void __stcg(T *p, T v) { *p = v; }
 template <class T> __forceinline__ void __stcs(T *p, T v) { *p = v; }
 template <class T> __forceinline__ void __stwt(T *p, T v) { *p = v; }
 // Calls of the C library would be unseen by the race mode.
-#define memcpy(to, from, n) cudasim::copy_bytes(to, from, n)
-#define memset(to, value, n) cudasim::set_bytes(to, value, n)
+__forceinline__ void *cudasim_memcpy(void *to, const void *from, size_t n) {
+    cudasim::copy_bytes(to, from, n);
+    return to;
+}
+__forceinline__ void *cudasim_memset(void *to, int value, size_t n) {
+    cudasim::set_bytes(to, value, n);
+    return to;
+}
+namespace std {
+using ::cudasim_memcpy;
+using ::cudasim_memset;
+} // namespace std
+#define memcpy(...) cudasim_memcpy(__VA_ARGS__)
+#define memset(...) cudasim_memset(__VA_ARGS__)
 
 __forceinline__ void __threadfence() { cudasim::fence(true); }
 __forceinline__ void __threadfence_system() { cudasim::fence(true); }
