@@ -54,7 +54,7 @@ CASE(shuffles, NEEDS_80) {
 
 enum { N_VOTES = 18 };
 __global__ void vote_kernel(const uint32_t *in, uint32_t *out) {
-    int t = threadIdx.x, pred;
+    int t = threadIdx.x, pred = 0;
     uint32_t v = in[t], r[N_VOTES];
     unsigned all = 0xffffffff;
     r[0] = __ballot_sync(all, v & 1);
@@ -62,8 +62,10 @@ __global__ void vote_kernel(const uint32_t *in, uint32_t *out) {
     r[2] = (uint32_t)__all_sync(all, v == in[3]);
     r[3] = (uint32_t)__all_sync(all, t < 32);
     r[4] = __match_any_sync(all, v % 5);
-    r[5] = __match_all_sync(all, v, &pred) + (uint32_t)pred;
-    r[6] = __match_all_sync(all, 7u, &pred) + (uint32_t)pred;
+    r[5] = __match_all_sync(all, v, &pred);
+    r[5] += (uint32_t)pred;
+    r[6] = __match_all_sync(all, 7u, &pred);
+    r[6] += (uint32_t)pred;
     r[7] = __reduce_add_sync(all, v);
     r[8] = __reduce_min_sync(all, v);
     r[9] = __reduce_max_sync(all, v);

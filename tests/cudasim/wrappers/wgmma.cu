@@ -120,7 +120,26 @@ __global__ void __launch_bounds__(128, 1)
         out[row * N + column] = even[i] + odd[i];
     }
 }
+
+// Two of three warpgroups take over the registers of the first and use them: 160 words each.
+__global__ void __launch_bounds__(384, 1) set_registers_kernel(const uint32_t *in, uint32_t *out) {
+    int t = threadIdx.x;
+    if (t < 128) {
+        registers_decrease<24>();
+        out[t] = in[t];
+    } else {
+        registers_increase<240>();
+        uint32_t held[160];
+#pragma unroll
+        for (int i = 0; i < 160; i++) held[i] = in[(t * 5 + i) % 384];
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < 159; i++) held[i + 1] += held[i] * (uint32_t)(2 * i + 1);
+        out[t] = held[159];
+    }
+}
 #else
+__global__ void set_registers_kernel(const uint32_t *, uint32_t *) {}
 template <int N, int TRANS_A, int TRANS_B>
 __global__ void product_kernel(const uint16_t *, const uint16_t *, float *, int, int) {}
 template <int N> __global__ void registers_kernel(const uint16_t *, const uint16_t *, float *) {}
@@ -187,4 +206,18 @@ CASE(wgmma_registers, NEEDS_90A) {
     run_registers<8>(c);
     run_registers<64>(c);
     run_registers<128>(c);
+}
+
+CASE(set_registers, NEEDS_90A) {
+    std::vector<uint32_t> in = c.random_words(384), want = in;
+    for (int t = 128; t < 384; t++) {
+        uint32_t held = in[t * 5 % 384];
+        for (int i = 0; i < 159; i++)
+            held = in[(t * 5 + i + 1) % 384] + held * (uint32_t)(2 * i + 1);
+        want[t] = held;
+    }
+    uint32_t *out = c.zeros<uint32_t>(384);
+    struct launch how = {dim3(1), dim3(384)};
+    c.check(launch_kernel(how, set_registers_kernel, c.device(in), out), "launch");
+    c.expect("out", out, want);
 }
