@@ -78,9 +78,7 @@ $$(CUDASIM)/$1/wrappers/wrappers: $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.o
 endef
 $(foreach v,normal race memory,$(eval $(call CUDASIM_VARIANT,$v)))
 
-# Matrix products are exact in float32: contraction changes their speed and no bit.
-$(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/matrix.o \
-    $(CUDASIM)/$v/tests/cudasim/device/wgmma.o): CUDASIM_FLAGS += -ffp-contract=fast -O3
+$(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/product.o): CUDASIM_FLAGS += -O3
 
 ifneq ($(call has_header,cuda_runtime.h),)
 cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)

@@ -43,14 +43,13 @@ __forceinline__ unsigned __brev(unsigned x) {
     x = (x >> 4 & 0x0f0f0f0f) | (x & 0x0f0f0f0f) << 4;
     return __builtin_bswap32(x);
 }
-// Four of the eight bytes of b:a; selector 8 to 15 copies the sign of the byte.
+// Four of the eight bytes of b:a. Three bits of the selector count for each: nvcc clears the fourth,
+// with which prmt would copy signs.
 __forceinline__ unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
     uint64_t both = (uint64_t)b << 32 | a;
     unsigned result = 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned s = selector >> 4 * i & 15, byte = both >> 8 * (s & 7) & 0xff;
-        result |= (s & 8 ? (byte >> 7) * 0xff : byte) << 8 * i;
-    }
+    for (int i = 0; i < 4; i++)
+        result |= (unsigned)(both >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
     return result;
 }
 __forceinline__ unsigned __funnelshift_l(unsigned low, unsigned high, unsigned n) {

@@ -151,12 +151,10 @@ CASE(bits_and_numbers, NEEDS_80) {
         return u;
     };
     for (int t = 0; t < 32; t++) {
-        uint32_t a = in[t], b = in[t + 32], perm[2] = {}, reversed = 0;
+        uint32_t a = in[t], b = in[t + 32], perm = 0, reversed = 0;
         uint64_t both = (uint64_t)b << 32 | a, other = (uint64_t)a << 32 | b;
         for (int i = 0; i < 4; i++) {
-            uint32_t s = b >> 4 * i & 15, byte = (uint32_t)(both >> 8 * (s & 7)) & 255;
-            perm[0] |= byte << 8 * i;
-            perm[1] |= (s & 8 ? (byte & 128 ? 255u : 0u) : byte) << 8 * i;
+            perm |= ((uint32_t)(both >> 8 * (b >> 4 * i & 7)) & 255) << 8 * i;
         }
         for (int i = 0; i < 32; i++) reversed |= (a >> i & 1) << (31 - i);
         uint32_t s = b % 40 & 31, shifted = a >> t, left = a << t;
@@ -165,8 +163,8 @@ CASE(bits_and_numbers, NEEDS_80) {
             shifted ? (uint32_t)__builtin_clz(shifted) : 32,
             (uint32_t)__builtin_ffs((int)left),
             reversed,
-            perm[0],
-            perm[1],
+            perm,
+            perm,
             (uint32_t)(both << s >> 32),
             (uint32_t)(both >> s),
             (uint32_t)((uint64_t)a * b >> 32),

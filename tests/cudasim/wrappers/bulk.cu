@@ -176,17 +176,17 @@ static void run_box(context &c, const box_test &b) {
 CASE(bulk_boxes, NEEDS_90) {
     const box_test tests[] = {
         {"1d", 1, {200, 1, 1}, {64, 1, 1}, {24, 0, 0}, {8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
-        {"1d edge", 1, {200, 1, 1}, {64, 1, 1}, {170, 0, 0}, {-5, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
+        {"1d edge", 1, {200, 1, 1}, {64, 1, 1}, {168, 0, 0}, {-8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d 32", 2, {96, 40, 1}, {16, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_32B},
         {"2d 64", 2, {96, 40, 1}, {32, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_64B},
         {"2d 128", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d edges", 2, {96, 40, 1}, {64, 32, 1}, {-3, 20, 0}, {50, -9, 0},
+        {"2d edges", 2, {96, 40, 1}, {64, 32, 1}, {-8, 20, 0}, {48, -9, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d corner", 2, {96, 40, 1}, {64, 16, 1}, {61, 35, 0}, {-33, 39, 0},
+        {"2d corner", 2, {96, 40, 1}, {64, 16, 1}, {56, 35, 0}, {-40, 39, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
         {"3d", 3, {72, 9, 5}, {64, 4, 3}, {8, 2, 1}, {0, 5, 2}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"3d edges", 3, {72, 9, 5}, {64, 4, 3}, {20, 7, 4}, {-8, -2, -1},
+        {"3d edges", 3, {72, 9, 5}, {64, 4, 3}, {24, 7, 4}, {-8, -2, -1},
          CU_TENSOR_MAP_SWIZZLE_128B},
     };
     for (const box_test &b : tests) run_box(c, b);

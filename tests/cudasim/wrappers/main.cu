@@ -1,7 +1,9 @@
-// wrappers [--seed N] [--seeds N] [--dump FILE | --against FILE] [CASE...]: runs the cases, each in
-// a process of its own for at most a minute, and prints a line for each. The emulator's program
-// writes what it computed (--dump); the GPU's compares with that (--against): the same bits, for
-// float32 sums within twice the tolerance of the check.
+// wrappers [--seed N] [--seeds N] [--dump FILE] [--against FILE] [--digests FILE] [CASE...]: runs
+// the cases, each in a process of its own for at most a minute, and prints a line for each. The
+// emulator's program writes what it computed (--dump); the GPU's compares with that (--against): the
+// same bits, for float32 sums within twice the tolerance of the check. --digests compares every bit
+// with digests of a GPU's results, which "wrappers --list-digests FILE" prints of the file that
+// --dump wrote there.
 #include "tests/cudasim/wrappers/wrappers.h"
 
 #include <math.h>
@@ -16,6 +18,7 @@
 enum { CASE_SECONDS = 60 };
 static case_entry *first, **last = &first;
 static std::map<std::string, std::vector<uint32_t>> recorded; // of --against
+static std::map<std::string, std::string> digests;            // of --digests: "N_WORDS DIGEST"
 
 case_entry::case_entry(const char *name, enum needs needs, void (*run)(context &))
     : name(name), needs(needs), run(run), next(nullptr) {
@@ -79,6 +82,16 @@ void context::report(const char *name, const char *beside, size_t i, double have
                want);
 }
 
+// FNV-1a of the words' bytes.
+static std::string digest_of(const std::vector<uint32_t> &words) {
+    uint64_t h = 0xcbf29ce484222325;
+    for (uint32_t w : words)
+        for (int i = 0; i < 32; i += 8) h = (h ^ (w >> i & 255)) * 0x100000001b3;
+    char line[64];
+    snprintf(line, sizeof line, "%zu %016llx", words.size(), (unsigned long long)h);
+    return line;
+}
+
 // tolerance below 0: bits.
 void context::record(const char *name, const std::vector<uint32_t> &words, double tolerance) {
     std::string key = prefix + "/" + name;
@@ -91,6 +104,12 @@ void context::record(const char *name, const std::vector<uint32_t> &words, doubl
         fwrite(&n, 4, 1, dump);
         fwrite(words.data(), 4, n, dump);
         fflush(dump);
+    }
+    auto digest = digests.find(key);
+    if (digest != digests.end()) {
+        n_digests++;
+        if (digest->second != digest_of(words) && n_failed++ < 5)
+            printf("# %s: not the bits that the GPU computed\n", key.c_str());
     }
     auto found = recorded.find(key);
     if (found == recorded.end()) return;
@@ -160,7 +179,7 @@ void run_case(context &c, void (*run)(context &)) {
 
 struct options {
     uint64_t seed = 1, n_seeds = 1;
-    const char *dump = nullptr, *against = nullptr;
+    const char *dump = nullptr, *against = nullptr, *digests = nullptr;
     int n_names = 0;
     char **names = nullptr;
 };
@@ -193,6 +212,7 @@ static int run_seeds(const case_entry *e, const options &o) {
         run_case(c, e->run);
         all.n_failed += c.n_failed, all.n_compared += c.n_compared, all.n_values += c.n_values;
         all.n_recorded += c.n_recorded, all.n_floats += c.n_floats;
+        all.n_digests += c.n_digests;
         all.n_floats_equal += c.n_floats_equal, all.largest = fmax(all.largest, c.largest);
     }
     if (dump) fclose(dump);
@@ -201,6 +221,7 @@ static int run_seeds(const case_entry *e, const options &o) {
            all.n_values);
     if (all.n_failed) printf(", %d wrong", all.n_failed);
     if (o.against) printf("; %d beside the emulator's", all.n_recorded);
+    if (o.digests) printf("; %d with the digests of a GPU's", all.n_digests);
     if (all.n_floats)
         printf(", %zu of %zu float32 the same bits, at most %.3g apart", all.n_floats_equal,
                all.n_floats, all.largest);
@@ -250,6 +271,28 @@ static bool read_recorded(const char *path) {
     return whole;
 }
 
+// Lines of "N_WORDS DIGEST NAME"; # begins a comment.
+static bool read_digests(const char *path) {
+    FILE *f = fopen(path, "r");
+    char line[512], digest[64];
+    int n, name;
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        if (line[0] == '#') continue;
+        if (sscanf(line, "%d %16s %n", &n, digest, &name) == 2)
+            digests[line + name] = std::to_string(n) + " " + digest;
+    }
+    if (f) fclose(f);
+    return !digests.empty();
+}
+
+static int list_digests(const char *path) {
+    if (!read_recorded(path)) return 2;
+    for (auto &entry : recorded)
+        printf("%s %s\n", digest_of(entry.second).c_str(), entry.first.c_str());
+    return 0;
+}
+
 int main(int argc, char **argv) {
     options o;
     int i = 1, n_cases = 0, n_failed = 0;
@@ -258,12 +301,18 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--seeds") == 0) o.n_seeds = strtoull(argv[i + 1], nullptr, 10);
         if (strcmp(argv[i], "--dump") == 0) o.dump = argv[i + 1];
         if (strcmp(argv[i], "--against") == 0) o.against = argv[i + 1];
+        if (strcmp(argv[i], "--digests") == 0) o.digests = argv[i + 1];
+        if (strcmp(argv[i], "--list-digests") == 0) return list_digests(argv[i + 1]);
     }
     o.n_names = argc - i;
     o.names = argv + i;
     if (o.dump) remove(o.dump);
     if (o.against && !read_recorded(o.against)) {
         fprintf(stderr, "%s is not a whole file of --dump\n", o.against);
+        return 2;
+    }
+    if (o.digests && !read_digests(o.digests)) {
+        fprintf(stderr, "%s holds no digests\n", o.digests);
         return 2;
     }
     for (case_entry *e = first; e; e = e->next) {

@@ -45,7 +45,7 @@ class context {
     void check(cudaError_t status, const char *what);
 
     std::string prefix; // of the case and the seed
-    int n_failed = 0, n_compared = 0, n_recorded = 0;
+    int n_failed = 0, n_compared = 0, n_recorded = 0, n_digests = 0;
     size_t n_values = 0, n_floats = 0, n_floats_equal = 0; // floats: compared with the emulator's
     double largest = 0;                                    // difference to the emulator's
     FILE *dump = nullptr;
