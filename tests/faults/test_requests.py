@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import stampede
+import chats
 from cli import TINY, generate
 from harness import (CHAT, LONG, PATIENCE_S, SHORT, RawTrainer, bits, collect, eventually, prompts,
-                     serving)
-from stampede import wire
+                     samples_of, serving)
 
 CRASHES = "import sys; sys.stdin.readline(); sys.exit(3)"
 JUNK = "import sys\nfor line in sys.stdin: print('junk', flush=True)"
@@ -25,6 +25,11 @@ for line in sys.stdin:
     print(json.dumps({"id": json.loads(line)["id"], "value": 0.25}), flush=True)
 """
 SPINS = "while True: pass"
+
+
+DEEP: Any = 5
+for _ in range(300):
+    DEEP = [DEEP]
 
 
 def program(folder: Path, name: str, text: str) -> str:
@@ -65,6 +70,7 @@ def test_tasks_that_cannot_be_run_are_answered_with_a_sentence(tmp_path: Path) -
         (stampede.Prompt(prompt_ids=[5, 512], id="id"), "", "512"),
         (stampede.Prompt(prompt_ids=[], id="empty"), "", "no tokens"),
         (stampede.Prompt(messages=[{"role": "user"}], id="chat"), "", "content"),
+        (stampede.Prompt(messages=chats.CHAT, tools=[{"deep": DEEP}], id="tools"), "", "tools"),
         (stampede.Prompt(prompt_ids=[5], id="nobody", reward=[{"verifier": "nobody"}]),
          "bad_spec", "nobody"),
         (stampede.Prompt(prompt_ids=[5], id="gold", reward=[{"verifier": "math"}]), "bad_spec",
@@ -87,6 +93,21 @@ def test_tasks_that_cannot_be_run_are_answered_with_a_sentence(tmp_path: Path) -
             for i in range(len(bad)):
                 assert got[i].finish_reason == ["length"] * 3 and got[i].errors == [None] * 3
             assert worker.alive()
+
+
+def test_tools_reach_the_template_over_the_wire(tmp_path: Path) -> None:
+    model = chats.with_template(tmp_path, chats.LISTS_TOOLS)
+    tools: List[Any] = [chats.TOOLS, chats.TOOLS * 2, [], None]
+    lines = generate(model, [{"messages": chats.CHAT, "tools": t} for t in tools],
+                     "--max-new-tokens", 1)
+    want = [line["prompt_ids"] for line in lines]
+    assert len({tuple(ids) for ids in want}) == 3
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, model=model):
+            asked = [stampede.Prompt(messages=chats.CHAT, tools=t) for t in tools]
+            got = {g.index: g.prompt_ids.tolist() for g in trainer.generate(asked, n=1,
+                                                                            sampling=SHORT)}
+    assert [got[i] for i in range(len(tools))] == want
 
 
 def test_non_finite_logits_fail_the_sample_alone(tmp_path: Path) -> None:
@@ -176,22 +197,17 @@ def test_single_sample_tasks_and_forks_are_the_same_samples(tmp_path: Path) -> N
     with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
         trainer.welcome()
 
-        def sample_bits(serials: List[int]) -> Dict[int, Any]:
-            got: Dict[int, Any] = {}
-            for serial in serials:
-                while not any(m["serial"] == serial for m in trainer.log if m.type == "RESULT"):
-                    trainer._read(100)
-            for m in [m for m in trainer.log if m.type == "RESULT"]:
-                got[int(m["sample"][0])] = (m["tokens"].tobytes(), m["lp_full"].tobytes(),
-                                            m["lp_behav"].tobytes())
-            return got
+        def sample_bits(n: int) -> Dict[int, Any]:
+            """The next n samples that come, by number."""
+            got: List[Dict[str, Any]] = []
+            while len(got) < n:
+                got += samples_of(trainer.take("RESULT"))
+            return {s["sample"]: tuple(s[name].tobytes() for name in
+                                       ("tokens", "lp_full", "lp_behav")) for s in got}
 
         trainer.task(0, n=12, max_new_tokens=50, seed=99)
-        eventually(lambda: trainer._read(50) or
-                   sum(m.type == "RESULT" for m in trainer.log) == 12)
-        forked = sample_bits([0])
-        trainer.log.clear()
+        forked = sample_bits(12)
         for i in range(12):
             trainer.task(10 + i, n=1, first=i, max_new_tokens=50, seed=99)
-        assert sample_bits(list(range(10, 22))) == forked
+        assert sample_bits(12) == forked and len(forked) == 12
         assert worker.alive()

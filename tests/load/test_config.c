@@ -16,6 +16,7 @@ struct pair {
 
 static const struct pair moe[] = {
     {"model_type", "\"lfm2_moe\""},
+    {"architectures", "[\"Lfm2MoeForCausalLM\"]"},
     {"vocab_size", "512"},
     {"hidden_size", "72"},
     {"intermediate_size", "100"},
@@ -214,9 +215,9 @@ static void test_synthetic(void **state) {
         const char *name;
         int64_t total, active;
     } cases[] = {
-        {"24b", 23843661440, 2326881920},
-        {"8b", 8339930560, 1557740992},
-        {"350m", 354483968, 354483968},
+        {"24b", 23843661440, 2326881920}, {"8b", 8339930560, 1557740992},
+        {"2.6b", 2569272320, 2569272320}, {"1.2b", 1170340608, 1170340608},
+        {"700m", 742489344, 742489344},   {"350m", 354483968, 354483968},
     };
     struct model_config c;
     struct error err;
@@ -227,7 +228,7 @@ static void test_synthetic(void **state) {
     }
     assert_int_equal(config_synthetic("24b", &c, &err), 0);
     assert_int_equal(kernels_page_bytes(&c.shape, DTYPE_BF16, 1), 20480);
-    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_BF16), 245760);
+    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_BF16, 0), 245760);
     struct weight *list;
     assert_int_equal(weights_list(&c.shape, &list), 7610);
     free(list);
@@ -247,6 +248,12 @@ static const struct {
     {{{"model_type", "\"llama\""}}, "model_type", "llama", "lfm2_moe"},
     {{{"model_type", NULL}}, "model_type", "missing", "lfm2_moe"},
     {{{"model_type", "3"}}, "model_type", "3", "lfm2_moe"},
+    {{{"architectures", "[\"Lfm2Model\"]"}}, "architectures", "Lfm2Model", "Lfm2ForCausalLM"},
+    {{{"architectures", "[\"Lfm2BidirectionalModel\", \"Lfm2ForCausalLMX\"]"}},
+     "architectures",
+     "Bidirectional",
+     "Lfm2MoeForCausalLM"},
+    {{{"architectures", "\"Lfm2ForCausalLM\""}}, "architectures", "is", "in it"},
     {{{"vocab_size", "0"}}, "vocab_size", "is 0", "1 to 2097152"},
     {{{"vocab_size", NULL}}, "vocab_size", "missing", "integer"},
     {{{"vocab_size", huge}}, "vocab_size", "999999", "integer"},

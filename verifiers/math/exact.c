@@ -3,6 +3,8 @@
 #include "verifiers/math/exact_library.h"
 #include "verifiers/math/parse.h"
 
+#include <stdlib.h>
+
 enum {
     MAX_EXTENSIONS = 10, // different radicals, exponentials, logarithms in one proof
     MAX_NESTED = 2,      // of them under one root
