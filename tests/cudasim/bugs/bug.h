@@ -1,5 +1,5 @@
 // Planted errors. Each program here is correct when it is run with "correct", and has one error when
-// it is run with the error's name. What it computes is checked: "wrong result" and exit status 1.
+// it is run with the error's name; "list" prints the names. table.txt says who sees which. What it computes is checked: "wrong result" and exit status 1.
 #ifndef TESTS_CUDASIM_BUGS_BUG_H
 #define TESTS_CUDASIM_BUGS_BUG_H
 
@@ -20,7 +20,11 @@
 static int bug_number(int argc, char **argv, std::vector<const char *> names) {
     for (size_t i = 0; argc == 2 && i < names.size(); i++)
         if (strcmp(argv[1], names[i]) == 0) return (int)i;
-    fprintf(stderr, "usage: %s correct|BUG\n", argv[0]);
+    if (argc == 2 && strcmp(argv[1], "list") == 0) {
+        for (const char *name : names) printf("%s\n", name);
+        exit(0);
+    }
+    fprintf(stderr, "usage: %s correct|list|BUG\n", argv[0]);
     exit(2);
 }
 

@@ -5,7 +5,7 @@
 enum bug {
     CORRECT, STORE_FENCE, INIT_FENCE, PHASE, EXPECT_FEW, EXPECT_MANY, DESCRIPTOR, SWIZZLE,
     REGISTER_FENCE, READ_EARLY, FREED_EARLY, ONE_WARP_WAITS, STORE_NOT_WAITED, MAP_TOO_LARGE,
-    NOT_WAITED, DIFFERENT_DESCRIPTORS, FILL_FENCE
+    NOT_WAITED, DIFFERENT_DESCRIPTORS, FILL_FENCE, BOX_START
 };
 enum { ROWS = 64, COLUMNS = 32, DEPTH = 64, STAGES = 2, THREADS = 256 };
 
@@ -46,7 +46,8 @@ __device__ void produce(const ring &r, const CUtensorMap *w_map, const uint16_t 
             if (bug == EXPECT_FEW) bytes -= 128;
             if (bug == EXPECT_MANY) bytes += 128;
             mbarrier_arrive_expect(&r.full[s], bytes);
-            tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, step * DEPTH, 0, &r.full[s]);
+            int column = step * DEPTH + (bug == BOX_START ? 4 : 0);
+            tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, column, 0, &r.full[s]);
         } else {
             mbarrier_arrive(&r.full[s]);
         }
@@ -114,7 +115,8 @@ int main(int argc, char **argv) {
                          {"correct", "store_fence", "init_fence", "phase", "expect_few",
                           "expect_many", "descriptor", "swizzle", "register_fence", "read_early",
                           "freed_early", "one_warp_waits", "store_not_waited", "map_too_large",
-                          "not_waited", "different_descriptors", "fill_fence"});
+                          "not_waited", "different_descriptors", "fill_fence",
+                          "box_start"});
     int k = 256;
     std::vector<uint16_t> x = random_bf16(COLUMNS * k, 1), w = random_bf16(ROWS * k, 2);
     uint16_t *dx = device_copy(x), *dw = device_copy(w);
