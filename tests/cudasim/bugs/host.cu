@@ -43,7 +43,7 @@ static void round_trip(int bug) {
     CHECK_CUDA(cudaMemcpyAsync(x, in, bytes, cudaMemcpyHostToDevice, s));
     if (bug == REUSED_EARLY)
         for (uint32_t i = 0; i < N; i++) in[i] = 0;
-    launch_scale(bug == HOST_POINTER ? in : x, y, 3, s);
+    launch_scale(bug == HOST_POINTER ? pageable.data() : x, y, 3, s);
     CHECK_CUDA(cudaMemcpyAsync(back, y, N * 4, cudaMemcpyDeviceToHost, s));
     if (bug != READ_BACK) CHECK_CUDA(cudaStreamSynchronize(s));
     for (uint32_t i = 0; i < N; i++) EXPECT(back[i] == i * 3 + 1);
@@ -70,6 +70,7 @@ static void two_streams(int bug) {
     CHECK_CUDA(cudaStreamSynchronize(b));
     for (uint32_t v : fetch(y, N)) EXPECT(v == 6);
     CHECK_CUDA(cudaStreamSynchronize(a));
+    CHECK_CUDA(cudaEventDestroy(made));
 }
 
 // A graph that is launched for each of three steps; the factor of a step lies in pinned memory.
@@ -98,6 +99,8 @@ static void graph_steps(int bug) {
         CHECK_CUDA(cudaStreamSynchronize(s));
         for (uint32_t i = 0; i < N; i++) EXPECT(back[i] == (i + step) * wanted + 1);
     }
+    CHECK_CUDA(cudaGraphExecDestroy(steps));
+    CHECK_CUDA(cudaGraphDestroy(graph));
 }
 
 // Two kernels of which the second may start early.

@@ -27,8 +27,8 @@ __device__ void wait(uint64_t *barrier, int parity) {
     }
 }
 
-// x by cp.async of one warp, swizzled by hand; w by the engine.
-__device__ void produce(const ring &r, const CUtensorMap *w_map, const uint16_t *x, int k, int bug) {
+// x by cp.async of one warp, swizzled by hand.
+__device__ void produce(const ring &r, const uint16_t *x, int k, int bug) {
     int lane = threadIdx.x % 32;
     for (int step = 0; step < k / DEPTH; step++) {
         int s = step % STAGES, turn = step / STAGES & 1;
@@ -41,16 +41,20 @@ __device__ void produce(const ring &r, const CUtensorMap *w_map, const uint16_t 
         cp_async_commit();
         cp_async_wait<0>();
         if (bug != FILL_FENCE) fence_proxy_async_shared();
-        if (lane == 0) {
-            int bytes = ROWS * DEPTH * 2;
-            if (bug == EXPECT_FEW) bytes -= 128;
-            if (bug == EXPECT_MANY) bytes += 128;
-            mbarrier_arrive_expect(&r.full[s], bytes);
-            int column = step * DEPTH + (bug == BOX_START ? 4 : 0);
-            tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, column, 0, &r.full[s]);
-        } else {
-            mbarrier_arrive(&r.full[s]);
-        }
+        mbarrier_arrive(&r.full[s]);
+    }
+}
+
+// w by the engine: one thread.
+__device__ void produce_boxes(const ring &r, const CUtensorMap *w_map, int k, int bug) {
+    for (int step = 0; step < k / DEPTH; step++) {
+        int s = step % STAGES, bytes = ROWS * DEPTH * 2;
+        wait(&r.free[s], (step / STAGES & 1) ^ 1);
+        if (bug == EXPECT_FEW) bytes -= 128;
+        if (bug == EXPECT_MANY) bytes += 128;
+        mbarrier_arrive_expect(&r.full[s], bytes);
+        int column = step * DEPTH + (bug == BOX_START ? 4 : 0);
+        tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, column, 0, &r.full[s]);
     }
 }
 
@@ -78,20 +82,21 @@ __device__ void consume(const ring &r, float (&acc)[COLUMNS / 2], int k, int bug
     }
 }
 
-// out (COLUMNS, ROWS) = x (COLUMNS, k) w (ROWS, k)'. Warp 0 produces, the second warpgroup consumes.
+// out (COLUMNS, ROWS) = x (COLUMNS, k) w (ROWS, k)'. The first warpgroup produces, the second warpgroup consumes.
 __global__ void __launch_bounds__(THREADS, 1)
     multiply(const __grid_constant__ CUtensorMap w_map, const uint16_t *x, float *out, int k, int bug) {
     DYNAMIC_SHARED(memory);
     ring r(memory);
     if (threadIdx.x == 128) { // not the thread that uses them with the engine
         for (int s = 0; s < STAGES; s++) {
-            mbarrier_init(&r.full[s], 32);
+            mbarrier_init(&r.full[s], 33);
             mbarrier_init(&r.free[s], 128);
         }
         if (bug != INIT_FENCE) fence_mbarrier_init();
     }
     __syncthreads();
-    if (threadIdx.x < 32) produce(r, &w_map, x, k, bug);
+    if (threadIdx.x < 32) produce(r, x, k, bug);
+    if (threadIdx.x == 32) produce_boxes(r, &w_map, k, bug);
     if (threadIdx.x < 128) return;
     float acc[COLUMNS / 2];
     consume(r, acc, k, bug);

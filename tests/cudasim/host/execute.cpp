@@ -83,6 +83,7 @@ static std::shared_ptr<race::Operation> order_of(const Operation &op) {
     o->place = op.place;
     o->node = -1;
     o->at_start.streams = op.known;
+    o->at_start.streams[o->stream] = op.place - 1; // not itself: one that overlaps it copies this
     if (!op.work.programmatic || !op.ahead || !op.ahead->work.grid) return o;
     if (o->stream < host_known.size() && host_known[o->stream] >= op.ahead->place) return o;
     o->ahead = op.ahead->order;

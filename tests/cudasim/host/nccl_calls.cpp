@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "tests/cudasim/device/memory.h"
 #include "tests/cudasim/host/nccl_inside.h"
@@ -63,6 +64,20 @@ bool everybody_lives(Communicator *c) {
 
 // ---------------------------------------------------------------- communicators
 
+static auto &all_communicators = *new std::vector<Communicator *>(); // outlives the process's end
+static std::mutex all_lock;
+
+static Communicator *live(ncclComm_t comm, const char *what) {
+    Communicator *c = (Communicator *)comm;
+    std::lock_guard<std::mutex> hold(all_lock);
+    bool known = std::find(all_communicators.begin(), all_communicators.end(), c) !=
+                 all_communicators.end();
+    if (!known || c->gone)
+        fail(nullptr, "NCCL: %s with a communicator that %s", what,
+             known ? "was destroyed or aborted" : "was never made");
+    return c;
+}
+
 static Communicator *open_board(const char *name, int n_ranks, int rank) {
     int fd = shm_open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, sizeof(Board)) != 0) {
@@ -80,6 +95,9 @@ static Communicator *open_board(const char *name, int n_ranks, int rank) {
     c->linked = true;
     c->error = ncclSuccess;
     c->n_collectives = 0;
+    c->gone = false;
+    std::lock_guard<std::mutex> hold(all_lock);
+    all_communicators.push_back(c);
     return c;
 }
 
@@ -179,10 +197,10 @@ static ncclResult_t add(Collective kind, const void *from, void *to, size_t coun
                         cudaStream_t stream) {
     Call call(collective_name(kind));
     if (call.status != cudaSuccess) return ncclUnhandledCudaError;
-    Communicator *c = (Communicator *)comm;
-    Stream *s = stream_of(stream);
     const char *name = collective_name(kind);
-    if (!c || !s) return refuse_nccl(ncclInvalidArgument, text("%s: no communicator or stream", name));
+    Communicator *c = live(comm, name);
+    Stream *s = stream_of(stream);
+    if (!s) return refuse_nccl(ncclInvalidArgument, text("%s: no such stream", name));
     if (c->error != ncclSuccess) return c->error;
     if (!c->deferred.empty())
         return refuse_nccl(ncclInvalidUsage, text("%s while the communicator is in progress: "
@@ -270,7 +288,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId 
     if (status == ncclSuccess && c->blocking) status = wait_for_everybody(c);
     if (status != ncclSuccess) {
         close_board(c, RankState::aborted);
-        delete c;
+        c->gone = true;
         return status;
     }
     *comm = (ncclComm_t)c;
@@ -283,7 +301,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int n_ranks, ncclUniqueId id, in
 // Where a communicator that does not block says how it gets on; what was in progress goes on here.
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
     Call call("ncclCommGetAsyncError");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommGetAsyncError");
     bool joined = everybody_joined(c);
     everybody_lives(c);
     *error = c->error;
@@ -304,7 +322,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
 
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
     Call call("ncclCommFinalize");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommFinalize");
     if (c->error != ncclSuccess) return c->error;
     run_until_done(c->last);
     close_board(c, RankState::finalized);
@@ -312,26 +330,28 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 }
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
     Call call("ncclCommDestroy");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommDestroy");
     if (c->error == ncclSuccess) run_until_done(c->last);
     close_board(c, RankState::finalized);
-    return ncclSuccess; // its memory stays: operations may still refer to it
+    c->gone = true;
+    return ncclSuccess;
 }
 // Operations in flight end without their data.
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
     Call call("ncclCommAbort");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommAbort");
     c->deferred.clear();
     close_board(c, RankState::aborted);
+    c->gone = true;
     return ncclSuccess;
 }
 
 ncclResult_t ncclCommCount(const ncclComm_t comm, int *count) {
-    *count = ((const Communicator *)comm)->n_ranks;
+    *count = live(comm, "ncclCommCount")->n_ranks;
     return ncclSuccess;
 }
 ncclResult_t ncclCommUserRank(const ncclComm_t comm, int *rank) {
-    *rank = ((const Communicator *)comm)->rank;
+    *rank = live(comm, "ncclCommUserRank")->rank;
     return ncclSuccess;
 }
 ncclResult_t ncclCommCuDevice(const ncclComm_t, int *device) {

@@ -60,6 +60,7 @@ struct Communicator {
     std::string name;
     int rank, n_ranks;
     bool blocking, linked; // linked: the name still stands for the memory
+    bool gone;             // destroyed or aborted; the record stays, operations may refer to it
     ncclResult_t error;    // the first that came later than its call
     uint64_t n_collectives;
     OperationPtr last;                                // operations follow one another
