@@ -14,7 +14,8 @@
 #define CHECK_NCCL(call) CHECK((call) == ncclSuccess)
 
 // Runs f(rank, id) in n processes; each must end with this status (or be killed by -status).
-static void in_ranks(int n, std::function<void(int, ncclUniqueId)> f, std::vector<int> status = {}) {
+static void in_ranks(int n, std::function<void(int, ncclUniqueId)> f,
+                     std::vector<int> status = {}) {
     ncclUniqueId id;
     CHECK_NCCL(ncclGetUniqueId(&id));
     std::vector<pid_t> child(n);
