@@ -18,17 +18,18 @@ extern "C" {
 struct cudasim_counts {
     uint64_t launches, blocks, barriers; // barriers: arrivals of threads at __syncthreads, bar.sync
     uint64_t mma_flops, wgmma_flops;
-    uint64_t copies, bulk_copies;   // cp.async by thread; calls of the bulk engine
+    uint64_t copies, bulk_copies; // cp.async by thread; calls of the bulk engine
     uint64_t bytes_read, bytes_written;
-    uint64_t requests;              // by warps, of device memory
-    uint64_t sectors;               // of 32 bytes that those moved
-    uint64_t sector_bytes_used;     // of their bytes, those that a lane asked for
-    uint64_t shared_requests;       // by warps, of shared memory
-    uint64_t shared_passes;         // cycles that they take with their bank conflicts
-    uint64_t shared_passes_ideal;   // and without
+    uint64_t requests;            // by warps, of device memory
+    uint64_t sectors;             // of 32 bytes that those moved
+    uint64_t sector_bytes_used;   // of their bytes, those that a lane asked for
+    uint64_t shared_requests;     // by warps, of shared memory
+    uint64_t shared_passes;       // cycles that they take with their bank conflicts
+    uint64_t shared_passes_ideal; // and without
     uint64_t atomics, float_atomics;
 };
-// The sum over the kernels whose name holds the text; null: all. Returns how many kernels those are.
+// The sum over the kernels whose name holds the text; null: all. Returns how many kernels those
+// are.
 int cudasim_counts(const char *kernel, struct cudasim_counts *counts);
 // The same, of device memory the part that lies in the buffer (or named part) of the address.
 int cudasim_buffer_counts(const char *kernel, const void *address, struct cudasim_counts *counts);
@@ -44,8 +45,8 @@ void cudasim_print_counts(const char *path);
 struct cudasim_host_counts {
     uint64_t kernel_launches, graph_launches; // calls, kernels inside of graphs not counted
     uint64_t copies, copied_bytes;
-    uint64_t pageable_copies; // calls of cudaMemcpyAsync that are not asynchronous
-    uint64_t waits;           // calls that wait for the device
+    uint64_t pageable_copies;              // calls of cudaMemcpyAsync that are not asynchronous
+    uint64_t waits;                        // calls that wait for the device
     uint64_t allocations, allocated_bytes; // of device memory
 };
 void cudasim_host_counts(struct cudasim_host_counts *counts);

@@ -15,8 +15,8 @@ struct program {
 // Whether the programs were built; says why not, once, when they were not. with: a header that some
 // need, "cublaslt" or "nccl"; null: none.
 bool programs_exist(const char *with);
-// Runs it for at most some seconds. Its output (both streams, cut at size) ends with a zero. Returns
-// the exit status, 128 + the signal, or -1 when it did not end in time or could not start.
+// Runs it for at most some seconds. Its output (both streams, cut at size) ends with a zero.
+// Returns the exit status, 128 + the signal, or -1 when it did not end in time or could not start.
 int program_run(const struct program *p, int timeout_s, char *output, size_t size);
 
 #endif

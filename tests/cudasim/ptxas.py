@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Holds what ptxas said of each kernel against tests/cudasim/ptxas.txt, and the PTX against ptx.txt.
+"""Holds what ptxas said of each kernel against tests/cudasim/ptxas.txt, its PTX against ptx.txt.
 
 Usage: ptxas.py [--write] FOLDER LOG...   (make cuda-check, make cuda-table)
-A log is FOLDER/SOURCE.sm_ARCH.log, with the PTX beside it. A kernel may use fewer registers than its
-line says, never more; shared memory must be equal; stack and spills must be none unless the line
-says so. Prints "SOURCE: sentence" for each finding; the status is 1 when there is one.
+A log is FOLDER/SOURCE.sm_ARCH.log, with the PTX beside it. A kernel may use fewer registers than
+its line says, never more; shared memory must be equal; stack and spills must be none unless the
+line says so. Notes about wgmma (C7510: products are serialized; C7517, C7519: waits and fences that
+ptxas adds by itself) are findings. Prints "SOURCE: sentence" for each finding; the status is 1 when
+there is one.
 """
 import re
 import subprocess
@@ -37,6 +39,18 @@ def read_log(text):
     return [(name, *row[1:]) for name, row in zip(names, rows)]
 
 
+def read_notes(source, arch, text):
+    """ptxas says them as "info", so that --warning-as-error lets them pass."""
+    notes = {}
+    for code, note in re.findall(r"\((C7\d+)\)\s*([^\n]*)", text):
+        match = re.search(r"in (?:the )?function '(\w+)'", note)
+        key = code, match.group(1) if match else "", re.sub(r"\s+in(?: \S+)* function.*", "", note)
+        notes[key] = notes.get(key, 0) + 1
+    for (code, name, note), n in sorted(notes.items()):
+        kernel = demangle([name])[0] if name else "a kernel"
+        yield f"{source}: ptxas says of {kernel} for {arch}, {n} times: ({code}) {note}."
+
+
 def read_table(path):
     lines = path.read_text().split("\n") if path.exists() else []
     return [line.split() for line in lines if line.strip() and not line.startswith("#")]
@@ -50,7 +64,8 @@ def compare(source, arch, rows, table):
             continue
         limits = [int(n) for n in known]
         if registers > limits[0]:
-            yield f"{source}: {name} for {arch} uses {registers} registers; {limits[0]} is its line."
+            yield (f"{source}: {name} for {arch} uses {registers} registers; {limits[0]} is its "
+                   "line.")
         if shared != limits[1]:
             yield f"{source}: {name} for {arch} has {shared} bytes shared, not {limits[1]}."
         if stack > limits[2] or spill > limits[3]:
@@ -69,7 +84,7 @@ def kernel_ptx(text):
 
 
 def check_ptx(source, arch, text, rules):
-    """ptx.txt: SOURCE ARCH KERNEL INSTRUCTION [none]; the instruction stands in each such kernel."""
+    """ptx.txt: SOURCE ARCH KERNEL INSTRUCTION [none]; each such kernel has the instruction."""
     bodies = kernel_ptx(text)
     for rule in rules:
         if rule[0] != source or rule[1] != arch:
@@ -97,12 +112,14 @@ def main():
         n += len(rows)
         lines += [" ".join([source, row[0], arch, *map(str, row[1:])]) for row in rows]
         findings += compare(source, arch, rows, table)
+        findings += read_notes(source, arch, path.read_text())
         findings += check_ptx(source, arch, path.with_suffix(".ptx").read_text(), rules)
     if write:
         (HERE / "ptxas.txt").write_text(
             f"# What ptxas says, by make cuda-table. {COLUMNS}\n" + "\n".join(sorted(lines)) + "\n")
         return 0
-    sources = {str(Path(log).relative_to(folder).with_suffix("").with_suffix(".cu")) for log in logs}
+    sources = {str(Path(log).relative_to(folder).with_suffix("").with_suffix(".cu"))
+               for log in logs}
     for rule in rules:
         if rule[0] not in sources:
             findings.append(f"{rule[0]}: ptx.txt names it, but it was not compiled.")

@@ -47,12 +47,27 @@ CASE(test_counters, "cases/counters", NULL)
 CASE(test_cublaslt, "cases/cublaslt", "cublaslt")
 CASE(test_nccl, "cases/nccl", "nccl")
 
+// The emulator's bits are those that a GPU computed, as far as one was asked.
+static void test_bits_of_h100(void **state) {
+    (void)state;
+    if (!programs_exist(NULL)) skip();
+    static char output[1 << 16];
+    struct program p = {"normal",
+                        "wrappers/wrappers",
+                        {"--seeds", "3", "--digests", "tests/cudasim/wrappers/h100.txt"},
+                        {0}};
+    if (program_run(&p, 120, output, sizeof output) != 0) fail_msg("%s", output);
+    assert_non_null(strstr(output, "\nok numerics_of_tokens: 3 results, 49152 values; 3 with"));
+    assert_non_null(strstr(output, "\nok pipeline_wgmma: 18 results, 360960 values; 18 with"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wrappers), cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_streams),  cmocka_unit_test(test_graphs),
-        cmocka_unit_test(test_device),   cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_cublaslt), cmocka_unit_test(test_nccl),
+        cmocka_unit_test(test_wrappers), cmocka_unit_test(test_bits_of_h100),
+        cmocka_unit_test(test_samples),  cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_device),
+        cmocka_unit_test(test_counters), cmocka_unit_test(test_cublaslt),
+        cmocka_unit_test(test_nccl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

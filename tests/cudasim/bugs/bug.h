@@ -1,5 +1,6 @@
-// Planted errors. Each program here is correct when it is run with "correct", and has one error when
-// it is run with the error's name; "list" prints the names. table.txt says who sees which. What it computes is checked: "wrong result" and exit status 1.
+// Planted errors. Each program here is correct when it is run with "correct", and has one error
+// when it is run with the error's name; "list" prints the names. table.txt says who sees which.
+// What it computes is checked: "wrong result" and exit status 1.
 #ifndef TESTS_CUDASIM_BUGS_BUG_H
 #define TESTS_CUDASIM_BUGS_BUG_H
 
@@ -37,6 +38,8 @@ static inline std::vector<uint16_t> random_bf16(size_t n, uint64_t seed) {
     }
     return v;
 }
-static inline double bf16_value(uint16_t h) { return __uint_as_float((unsigned)h << 16); }
+static inline double bf16_value(uint16_t h) {
+    return __uint_as_float((unsigned)h << 16);
+}
 
 #endif

@@ -3,8 +3,20 @@
 #include "tests/cudasim/cudasim.h"
 
 enum bug {
-    CORRECT, DEREFERENCE, READ_BACK, REUSED_EARLY, PAGEABLE, WRONG_EVENT, NO_EVENT, DEFAULT_STREAM,
-    STALE_ARGUMENT, FREED_IN_GRAPH, USE_AFTER_FREE, ALLOCATES_IN_CAPTURE, OVERLAP, HOST_POINTER,
+    CORRECT,
+    DEREFERENCE,
+    READ_BACK,
+    REUSED_EARLY,
+    PAGEABLE,
+    WRONG_EVENT,
+    NO_EVENT,
+    DEFAULT_STREAM,
+    STALE_ARGUMENT,
+    FREED_IN_GRAPH,
+    USE_AFTER_FREE,
+    ALLOCATES_IN_CAPTURE,
+    OVERLAP,
+    HOST_POINTER,
     SHORT_COPY
 };
 enum { N = 256 };
@@ -43,7 +55,7 @@ static void round_trip(int bug) {
     CHECK_CUDA(cudaMemcpyAsync(x, in, bytes, cudaMemcpyHostToDevice, s));
     if (bug == REUSED_EARLY)
         for (uint32_t i = 0; i < N; i++) in[i] = 0;
-    launch_scale(bug == HOST_POINTER ? in : x, y, 3, s);
+    launch_scale(bug == HOST_POINTER ? pageable.data() : x, y, 3, s);
     CHECK_CUDA(cudaMemcpyAsync(back, y, N * 4, cudaMemcpyDeviceToHost, s));
     if (bug != READ_BACK) CHECK_CUDA(cudaStreamSynchronize(s));
     for (uint32_t i = 0; i < N; i++) EXPECT(back[i] == i * 3 + 1);
@@ -70,6 +82,7 @@ static void two_streams(int bug) {
     CHECK_CUDA(cudaStreamSynchronize(b));
     for (uint32_t v : fetch(y, N)) EXPECT(v == 6);
     CHECK_CUDA(cudaStreamSynchronize(a));
+    CHECK_CUDA(cudaEventDestroy(made));
 }
 
 // A graph that is launched for each of three steps; the factor of a step lies in pinned memory.
@@ -98,6 +111,8 @@ static void graph_steps(int bug) {
         CHECK_CUDA(cudaStreamSynchronize(s));
         for (uint32_t i = 0; i < N; i++) EXPECT(back[i] == (i + step) * wanted + 1);
     }
+    CHECK_CUDA(cudaGraphExecDestroy(steps));
+    CHECK_CUDA(cudaGraphDestroy(graph));
 }
 
 // Two kernels of which the second may start early.

@@ -2,8 +2,18 @@
 #include "tests/cudasim/bugs/bug.h"
 
 enum bug {
-    CORRECT, WAIT_COUNT, WARP_BARRIER, STAGE_OVERWRITTEN, ROW_CHECK, DIVERGENT_BARRIER,
-    DIVERGENT_SHUFFLE, REDUCTION_BARRIER, PLAIN_ADD, UNALIGNED_COPY, NEVER_WAITED, TRANSPOSED_LOAD,
+    CORRECT,
+    WAIT_COUNT,
+    WARP_BARRIER,
+    STAGE_OVERWRITTEN,
+    ROW_CHECK,
+    DIVERGENT_BARRIER,
+    DIVERGENT_SHUFFLE,
+    REDUCTION_BARRIER,
+    PLAIN_ADD,
+    UNALIGNED_COPY,
+    NEVER_WAITED,
+    TRANSPOSED_LOAD,
     COPY_OVERRUN
 };
 enum { TILE = 32, DEPTH = 16, STAGES = 3, ROW = DEPTH + 8, THREADS = 64 };
@@ -13,8 +23,8 @@ struct ring {
 };
 
 // Rows of x from m0, rows of w from n0, columns from at.
-__device__ void load(ring *r, int stage, const uint16_t *x, const uint16_t *w, int m0, int n0, int m,
-                     int k, int at, int bug) {
+__device__ void load(ring *r, int stage, const uint16_t *x, const uint16_t *w, int m0, int n0,
+                     int m, int k, int at, int bug) {
     for (int c = threadIdx.x; c < 2 * TILE * (DEPTH / 8); c += THREADS) {
         int row = c / 2 % TILE, column = c % 2 * 8;
         bool is_x = c < TILE * 2;
@@ -91,10 +101,11 @@ __global__ void multiply(const uint16_t *x, const uint16_t *w, float *out, float
 }
 
 int main(int argc, char **argv) {
-    int bug = bug_number(argc, argv,
-                         {"correct", "wait_count", "warp_barrier", "stage_overwritten", "row_check",
-                          "divergent_barrier", "divergent_shuffle", "reduction_barrier", "plain_add",
-                          "unaligned_copy", "never_waited", "transposed_load", "copy_overrun"});
+    int bug =
+        bug_number(argc, argv,
+                   {"correct", "wait_count", "warp_barrier", "stage_overwritten", "row_check",
+                    "divergent_barrier", "divergent_shuffle", "reduction_barrier", "plain_add",
+                    "unaligned_copy", "never_waited", "transposed_load", "copy_overrun"});
     int m = 40, n = 64, k = 96;
     std::vector<uint16_t> x = random_bf16(m * k, 1), w = random_bf16(n * k, 2);
     uint16_t *dx = device_copy(x), *dw = device_copy(w);

@@ -52,8 +52,9 @@ static void run_rank(int rank, ncclUniqueId id, int bug) {
 }
 
 int main(int argc, char **argv) {
-    int bug = bug_number(argc, argv, {"correct", "order", "count", "root", "type", "not_polled",
-                                      "sizes"}), status;
+    int bug = bug_number(argc, argv,
+                         {"correct", "order", "count", "root", "type", "not_polled", "sizes"}),
+        status;
     ncclUniqueId id;
     CHECK_NCCL(ncclGetUniqueId(&id));
     pid_t first = fork();

@@ -1,8 +1,16 @@
 // Errors with shared memory and between blocks.
 #include "tests/cudasim/bugs/bug.h"
+#include "tests/cudasim/cudasim.h"
 
 enum bug {
-    CORRECT, UNWRITTEN, OVERRUN, WARP_FENCE, OVER_LIMIT, FLAG_UNORDERED, NO_COOPERATION, STUCK
+    CORRECT,
+    UNWRITTEN,
+    OVERRUN,
+    WARP_FENCE,
+    OVER_LIMIT,
+    FLAG_UNORDERED,
+    NO_COOPERATION,
+    STUCK
 };
 
 // Each lane's value in reverse order; the second array stands behind the first.
@@ -61,8 +69,10 @@ __global__ void large(uint32_t *out, int n) {
 }
 
 int main(int argc, char **argv) {
-    int bug = bug_number(argc, argv, {"correct", "unwritten", "overrun", "warp_fence", "over_limit",
-                                      "flag_unordered", "no_cooperation", "stuck"});
+    int bug = bug_number(argc, argv,
+                         {"correct", "unwritten", "overrun", "warp_fence", "over_limit",
+                          "flag_unordered", "no_cooperation", "stuck"});
+    cudasim_set("CUDASIM_SMS", "2");
     std::vector<uint32_t> in(32);
     for (uint32_t i = 0; i < 32; i++) in[i] = i * 5;
     uint32_t *din = device_copy(in), *out = device_array<uint32_t>(64);
@@ -78,9 +88,9 @@ int main(int argc, char **argv) {
     CHECK_CUDA(cudaDeviceSynchronize());
     EXPECT(fetch(words, 2)[1] == 42);
 
-    // As many blocks as are resident at once, or many more.
+    // Two SMs: as many blocks as are resident at once, or more.
     CHECK_CUDA(cudaMemset(words, 0, 4096));
-    how.grid = dim3(bug == STUCK ? 1000 : 8), how.block = dim3(bug == STUCK ? 1024 : 32);
+    how.grid = dim3(bug == STUCK ? 5 : 4), how.block = dim3(1024);
     CHECK_CUDA(launch_kernel(how, relay, words, (int)how.grid.x));
     CHECK_CUDA(cudaDeviceSynchronize());
     EXPECT(fetch(words, 1)[0] == 1);

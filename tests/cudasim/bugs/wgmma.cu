@@ -3,9 +3,24 @@
 #include "tests/cudasim/wrappers/encode.h"
 
 enum bug {
-    CORRECT, STORE_FENCE, INIT_FENCE, PHASE, EXPECT_FEW, EXPECT_MANY, DESCRIPTOR, SWIZZLE,
-    REGISTER_FENCE, READ_EARLY, FREED_EARLY, ONE_WARP_WAITS, STORE_NOT_WAITED, MAP_TOO_LARGE,
-    NOT_WAITED, DIFFERENT_DESCRIPTORS, FILL_FENCE, BOX_START
+    CORRECT,
+    STORE_FENCE,
+    INIT_FENCE,
+    PHASE,
+    EXPECT_FEW,
+    EXPECT_MANY,
+    DESCRIPTOR,
+    SWIZZLE,
+    REGISTER_FENCE,
+    READ_EARLY,
+    FREED_EARLY,
+    ONE_WARP_WAITS,
+    STORE_NOT_WAITED,
+    MAP_TOO_LARGE,
+    NOT_WAITED,
+    DIFFERENT_DESCRIPTORS,
+    FILL_FENCE,
+    BOX_START
 };
 enum { ROWS = 64, COLUMNS = 32, DEPTH = 64, STAGES = 2, THREADS = 256 };
 
@@ -27,8 +42,8 @@ __device__ void wait(uint64_t *barrier, int parity) {
     }
 }
 
-// x by cp.async of one warp, swizzled by hand; w by the engine.
-__device__ void produce(const ring &r, const CUtensorMap *w_map, const uint16_t *x, int k, int bug) {
+// x by cp.async of one warp, swizzled by hand.
+__device__ void produce(const ring &r, const uint16_t *x, int k, int bug) {
     int lane = threadIdx.x % 32;
     for (int step = 0; step < k / DEPTH; step++) {
         int s = step % STAGES, turn = step / STAGES & 1;
@@ -36,21 +51,26 @@ __device__ void produce(const ring &r, const CUtensorMap *w_map, const uint16_t 
         uint16_t *to = r.x + s * COLUMNS * DEPTH;
         for (int c = lane; c < COLUMNS * DEPTH / 8; c += 32) {
             int row = c / 8, piece = c % 8;
-            cp_async_16(to + row * DEPTH + (piece ^ row % 8) * 8, x + row * k + step * DEPTH + piece * 8);
+            cp_async_16(to + row * DEPTH + (piece ^ row % 8) * 8,
+                        x + row * k + step * DEPTH + piece * 8);
         }
         cp_async_commit();
         cp_async_wait<0>();
         if (bug != FILL_FENCE) fence_proxy_async_shared();
-        if (lane == 0) {
-            int bytes = ROWS * DEPTH * 2;
-            if (bug == EXPECT_FEW) bytes -= 128;
-            if (bug == EXPECT_MANY) bytes += 128;
-            mbarrier_arrive_expect(&r.full[s], bytes);
-            int column = step * DEPTH + (bug == BOX_START ? 4 : 0);
-            tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, column, 0, &r.full[s]);
-        } else {
-            mbarrier_arrive(&r.full[s]);
-        }
+        mbarrier_arrive(&r.full[s]);
+    }
+}
+
+// w by the engine: one thread.
+__device__ void produce_boxes(const ring &r, const CUtensorMap *w_map, int k, int bug) {
+    for (int step = 0; step < k / DEPTH; step++) {
+        int s = step % STAGES, bytes = ROWS * DEPTH * 2;
+        wait(&r.free[s], (step / STAGES & 1) ^ 1);
+        if (bug == EXPECT_FEW) bytes -= 128;
+        if (bug == EXPECT_MANY) bytes += 128;
+        mbarrier_arrive_expect(&r.full[s], bytes);
+        int column = step * DEPTH + (bug == BOX_START ? 4 : 0);
+        tensor_load_2d(r.w + s * ROWS * DEPTH, w_map, column, 0, &r.full[s]);
     }
 }
 
@@ -78,20 +98,23 @@ __device__ void consume(const ring &r, float (&acc)[COLUMNS / 2], int k, int bug
     }
 }
 
-// out (COLUMNS, ROWS) = x (COLUMNS, k) w (ROWS, k)'. Warp 0 produces, the second warpgroup consumes.
+// out (COLUMNS, ROWS) = x (COLUMNS, k) w (ROWS, k)'. The first warpgroup produces, the second
+// warpgroup consumes.
 __global__ void __launch_bounds__(THREADS, 1)
-    multiply(const __grid_constant__ CUtensorMap w_map, const uint16_t *x, float *out, int k, int bug) {
+    multiply(const __grid_constant__ CUtensorMap w_map, const uint16_t *x, float *out, int k,
+             int bug) {
     DYNAMIC_SHARED(memory);
     ring r(memory);
     if (threadIdx.x == 128) { // not the thread that uses them with the engine
         for (int s = 0; s < STAGES; s++) {
-            mbarrier_init(&r.full[s], 32);
+            mbarrier_init(&r.full[s], 33);
             mbarrier_init(&r.free[s], 128);
         }
         if (bug != INIT_FENCE) fence_mbarrier_init();
     }
     __syncthreads();
-    if (threadIdx.x < 32) produce(r, &w_map, x, k, bug);
+    if (threadIdx.x < 32) produce(r, x, k, bug);
+    if (threadIdx.x == 32) produce_boxes(r, &w_map, k, bug);
     if (threadIdx.x < 128) return;
     float acc[COLUMNS / 2];
     consume(r, acc, k, bug);
@@ -115,8 +138,7 @@ int main(int argc, char **argv) {
                          {"correct", "store_fence", "init_fence", "phase", "expect_few",
                           "expect_many", "descriptor", "swizzle", "register_fence", "read_early",
                           "freed_early", "one_warp_waits", "store_not_waited", "map_too_large",
-                          "not_waited", "different_descriptors", "fill_fence",
-                          "box_start"});
+                          "not_waited", "different_descriptors", "fill_fence", "box_start"});
     int k = 256;
     std::vector<uint16_t> x = random_bf16(COLUMNS * k, 1), w = random_bf16(ROWS * k, 2);
     uint16_t *dx = device_copy(x), *dw = device_copy(w);
@@ -124,8 +146,9 @@ int main(int argc, char **argv) {
     int size[2] = {k, bug == MAP_TOO_LARGE ? 2 * ROWS : ROWS}, box[2] = {DEPTH, ROWS};
     if (bug == MAP_TOO_LARGE) dw += ROWS / 2 * k;
     CUtensorMap map;
-    CHECK(encode_16bit(&map, dw, 2, size, 2 * k, box, bug == SWIZZLE ? CU_TENSOR_MAP_SWIZZLE_NONE
-                                                      : CU_TENSOR_MAP_SWIZZLE_128B) == CUDA_SUCCESS);
+    CHECK(encode_16bit(&map, dw, 2, size, 2 * k, box,
+                       bug == SWIZZLE ? CU_TENSOR_MAP_SWIZZLE_NONE : CU_TENSOR_MAP_SWIZZLE_128B) ==
+          CUDA_SUCCESS);
     shared_size bytes;
     ring counted(bytes);
     struct launch how = {dim3(1), dim3(THREADS), bytes.bytes};

@@ -85,7 +85,8 @@ static void test_banks() {
     }
 }
 
-// Rows of 64 bytes put every second row on the same banks; of 80 bytes (64 and 16 for padding) none.
+// Rows of 64 bytes put every second row on the same banks; of 80 bytes (64 and 16 for padding)
+// none.
 static void test_matrices() {
     std::vector<uint32_t> zeros(1024);
     uint32_t *in = device_copy(zeros), *out = device_array<uint32_t>(32);

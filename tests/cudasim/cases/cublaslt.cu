@@ -17,16 +17,18 @@ struct setup {
 };
 
 // D (m, n) = op(A) op(B), all in column order.
-static setup make(int m, int n, int k, cublasOperation_t ta, cublasOperation_t tb, cudaDataType type,
-                  uint64_t workspace) {
+static setup make(int m, int n, int k, cublasOperation_t ta, cublasOperation_t tb,
+                  cudaDataType type, uint64_t workspace) {
     setup s;
     CHECK_LT(cublasLtCreate(&s.handle));
     CHECK_LT(cublasLtMatmulDescCreate(&s.desc, CUBLAS_COMPUTE_32F, CUDA_R_32F));
     CHECK_LT(cublasLtMatmulDescSetAttribute(s.desc, CUBLASLT_MATMUL_DESC_TRANSA, &ta, sizeof ta));
     CHECK_LT(cublasLtMatmulDescSetAttribute(s.desc, CUBLASLT_MATMUL_DESC_TRANSB, &tb, sizeof tb));
     int a_rows = ta == CUBLAS_OP_T ? k : m, b_rows = tb == CUBLAS_OP_T ? n : k;
-    CHECK_LT(cublasLtMatrixLayoutCreate(&s.a, CUDA_R_16BF, a_rows, ta == CUBLAS_OP_T ? m : k, a_rows));
-    CHECK_LT(cublasLtMatrixLayoutCreate(&s.b, CUDA_R_16BF, b_rows, tb == CUBLAS_OP_T ? k : n, b_rows));
+    CHECK_LT(
+        cublasLtMatrixLayoutCreate(&s.a, CUDA_R_16BF, a_rows, ta == CUBLAS_OP_T ? m : k, a_rows));
+    CHECK_LT(
+        cublasLtMatrixLayoutCreate(&s.b, CUDA_R_16BF, b_rows, tb == CUBLAS_OP_T ? k : n, b_rows));
     CHECK_LT(cublasLtMatrixLayoutCreate(&s.d, type, m, n, m));
     CHECK_LT(cublasLtMatmulPreferenceCreate(&s.preference));
     CHECK_LT(cublasLtMatmulPreferenceSetAttribute(
@@ -57,7 +59,8 @@ static std::vector<__nv_bfloat16> random_bf16(size_t n) {
     std::vector<__nv_bfloat16> v(n);
     for (auto &x : v) {
         state = state * 6364136223846793005ull + 1;
-        x = __float2bfloat16(ldexpf((float)(int)(state >> 40 & 255) / 128 - 1, -(int)(state >> 60)));
+        x = __float2bfloat16(
+            ldexpf((float)(int)(state >> 40 & 255) / 128 - 1, -(int)(state >> 60)));
     }
     return v;
 }
@@ -67,8 +70,8 @@ static void test_products() {
     for (int kind = 0; kind < 8; kind++) {
         bool ta = kind & 1, tb = kind & 2;
         cudaDataType type = kind & 4 ? CUDA_R_32F : CUDA_R_16BF;
-        setup s = make(m, n, k, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N, type,
-                       1 << 20);
+        setup s = make(m, n, k, ta ? CUBLAS_OP_T : CUBLAS_OP_N, tb ? CUBLAS_OP_T : CUBLAS_OP_N,
+                       type, 1 << 20);
         CHECK(s.n_found == 3);
         auto a = random_bf16(m * k), b = random_bf16(n * k);
         auto *da = device_copy(a), *db = device_copy(b);
@@ -76,8 +79,8 @@ static void test_products() {
         for (int i = 0; i < s.n_found; i++) {
             float alpha = 2, beta = i ? 0.5f : 0; // C is D
             CHECK_CUDA(cudaMemset(d, 0, 4 * m * n));
-            CHECK_LT(cublasLtMatmul(s.handle, s.desc, &alpha, da, s.a, db, s.b, &beta, d, s.d, d, s.d,
-                                    &s.found[i].algo, workspace, 1 << 20, nullptr));
+            CHECK_LT(cublasLtMatmul(s.handle, s.desc, &alpha, da, s.a, db, s.b, &beta, d, s.d, d,
+                                    s.d, &s.found[i].algo, workspace, 1 << 20, nullptr));
             auto as_float = fetch((float *)d, m * n);
             auto as_bf16 = fetch((__nv_bfloat16 *)d, m * n);
             for (int r = 0; r < m; r++)
@@ -92,7 +95,8 @@ static void test_products() {
                     CHECK(fabs(have - 2 * sum) <= allowed);
                 }
         }
-        for (void *p : {(void *)da, (void *)db, (void *)d, (void *)workspace}) CHECK_CUDA(cudaFree(p));
+        for (void *p : {(void *)da, (void *)db, (void *)d, (void *)workspace})
+            CHECK_CUDA(cudaFree(p));
         destroy(&s);
     }
 }
@@ -109,8 +113,8 @@ static bool depends_on_place(int wanted) {
         setup s = make(m, n, k, CUBLAS_OP_T, CUBLAS_OP_N, CUDA_R_32F, 1 << 20);
         for (int i = 0; i < s.n_found; i++)
             if (id_of(s.found[i].algo) == wanted)
-                CHECK_LT(cublasLtMatmul(s.handle, s.desc, &one, da, s.a, n == 8 ? db + 120 * k : db, s.b,
-                                        &zero, nullptr, s.d, n == 8 ? narrow : wide, s.d,
+                CHECK_LT(cublasLtMatmul(s.handle, s.desc, &one, da, s.a, n == 8 ? db + 120 * k : db,
+                                        s.b, &zero, nullptr, s.d, n == 8 ? narrow : wide, s.d,
                                         &s.found[i].algo, workspace, 1 << 20, nullptr));
         destroy(&s);
     }
@@ -129,24 +133,25 @@ static void test_refusals() {
     };
     std::vector<__nv_bfloat16> host(512);
     cublasLtMatrixLayout_t wrong;
-    CHECK(run(host.data(), p, s.d) != CUBLAS_STATUS_SUCCESS);          // a host pointer
-    CHECK(run(p + 1, p, s.d) == CUBLAS_STATUS_NOT_SUPPORTED);          // not aligned
-    CHECK(run(p + 16, p, s.d) == CUBLAS_STATUS_INVALID_VALUE);         // leaves the buffer
+    CHECK(run(host.data(), p, s.d) != CUBLAS_STATUS_SUCCESS);  // a host pointer
+    CHECK(run(p + 1, p, s.d) == CUBLAS_STATUS_NOT_SUPPORTED);  // not aligned
+    CHECK(run(p + 16, p, s.d) == CUBLAS_STATUS_INVALID_VALUE); // leaves the buffer
     CHECK_LT(cublasLtMatrixLayoutCreate(&wrong, CUDA_R_16BF, 16, 24, 16));
-    CHECK(run(p, p, wrong) == CUBLAS_STATUS_INVALID_VALUE);            // other shape
+    CHECK(run(p, p, wrong) == CUBLAS_STATUS_INVALID_VALUE); // other shape
     CHECK_LT(cublasLtMatrixLayoutDestroy(wrong));
     CHECK_LT(cublasLtMatrixLayoutCreate(&wrong, CUDA_R_16F, 16, 16, 16));
-    CHECK(run(p, p, wrong) == CUBLAS_STATUS_NOT_SUPPORTED);            // other type
+    CHECK(run(p, p, wrong) == CUBLAS_STATUS_NOT_SUPPORTED); // other type
     CHECK_LT(cublasLtMatrixLayoutDestroy(wrong));
     int32_t row = CUBLASLT_ORDER_ROW;
     CHECK_LT(cublasLtMatrixLayoutSetAttribute(s.a, CUBLASLT_MATRIX_LAYOUT_ORDER, &row, sizeof row));
     CHECK(run(p, p, s.d) == CUBLAS_STATUS_NOT_SUPPORTED);
     cublasLtMatmulAlgo_t algo;
-    CHECK_LT(cublasLtMatmulAlgoInit(s.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_16BF, CUDA_R_16BF,
-                                    CUDA_R_16BF, CUDA_R_16BF, 0, &algo));
+    CHECK_LT(cublasLtMatmulAlgoInit(s.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_16BF,
+                                    CUDA_R_16BF, CUDA_R_16BF, CUDA_R_16BF, 0, &algo));
     CHECK(id_of(algo) == 0);
     CHECK(cublasLtMatmulAlgoInit(s.handle, CUBLAS_COMPUTE_32F, CUDA_R_32F, CUDA_R_16BF, CUDA_R_16BF,
-                                 CUDA_R_16BF, CUDA_R_16BF, 7, &algo) == CUBLAS_STATUS_INVALID_VALUE);
+                                 CUDA_R_16BF, CUDA_R_16BF, 7,
+                                 &algo) == CUBLAS_STATUS_INVALID_VALUE);
     destroy(&s);
     CHECK_CUDA(cudaFree(p));
 }

@@ -14,7 +14,8 @@
 #define CHECK_NCCL(call) CHECK((call) == ncclSuccess)
 
 // Runs f(rank, id) in n processes; each must end with this status (or be killed by -status).
-static void in_ranks(int n, std::function<void(int, ncclUniqueId)> f, std::vector<int> status = {}) {
+static void in_ranks(int n, std::function<void(int, ncclUniqueId)> f,
+                     std::vector<int> status = {}) {
     ncclUniqueId id;
     CHECK_NCCL(ncclGetUniqueId(&id));
     std::vector<pid_t> child(n);
@@ -145,6 +146,32 @@ static void abort_and_again(int rank, ncclUniqueId id, shared *m) {
     all_kinds(rank, 2, m->second, false);
 }
 
+// Rank 1 stands still in the middle; rank 0 has a deadline of its own, aborts, and its stream ends.
+static void standstill(int rank, ncclUniqueId id, shared *m) {
+    ncclComm_t comm = join(rank, 2, id, false);
+    cudaStream_t s;
+    CHECK_CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    uint32_t *x = device_array<uint32_t>(64);
+    if (rank == 1) {
+        while (!m->joined) usleep(1000);
+        ncclResult_t state;
+        CHECK_NCCL(ncclCommGetAsyncError(comm, &state));
+        CHECK(state == ncclRemoteError);
+        CHECK_NCCL(ncclCommAbort(comm));
+        return;
+    }
+    settle(comm, ncclBroadcast(x, x, 64, ncclUint32, 0, comm, s));
+    for (int i = 0; i < 20; i++) {
+        ncclResult_t state;
+        CHECK_NCCL(ncclCommGetAsyncError(comm, &state));
+        CHECK(state == ncclSuccess && cudaStreamQuery(s) == cudaErrorNotReady);
+        usleep(1000);
+    }
+    CHECK_NCCL(ncclCommAbort(comm));
+    CHECK_CUDA(cudaStreamSynchronize(s));
+    m->joined = 1;
+}
+
 // A rank that never comes: the others stay in progress and give up when they like.
 static void lonely(int, ncclUniqueId id) {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -187,6 +214,8 @@ int main() {
     in_ranks(2, death, {0, -SIGKILL});
     void *p = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     in_ranks(2, [&](int r, ncclUniqueId id) { abort_and_again(r, id, (shared *)p); });
+    ((shared *)p)->joined = 0;
+    in_ranks(2, [&](int r, ncclUniqueId id) { standstill(r, id, (shared *)p); });
     in_ranks(1, lonely);
     in_ranks(1, refusals);
     printf("ok\n");

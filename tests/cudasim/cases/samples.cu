@@ -36,7 +36,8 @@ static std::vector<double> product(const std::vector<uint16_t> &x, const std::ve
     return out;
 }
 
-// bf16 has 8 bits: half a unit in the last place is up to 2^-8 of the value; float32 sums add little.
+// bf16 has 8 bits: half a unit in the last place is up to 2^-8 of the value; float32 sums add
+// little.
 static void check_close(const std::vector<uint16_t> &have, const std::vector<double> &want) {
     for (size_t i = 0; i < want.size(); i++)
         CHECK(fabs(value(have[i]) - want[i]) <= fabs(want[i]) / 256 + 1e-4);
@@ -44,7 +45,8 @@ static void check_close(const std::vector<uint16_t> &have, const std::vector<dou
 
 static void run_mma(int m, int n, int k) {
     std::vector<uint16_t> x = random_bf16((size_t)m * k), w = random_bf16((size_t)n * k);
-    uint16_t *dx = device_copy(x), *dw = device_copy(w), *out = device_array<uint16_t>((size_t)m * n);
+    uint16_t *dx = device_copy(x), *dw = device_copy(w),
+             *out = device_array<uint16_t>((size_t)m * n);
     float *squares = device_copy(std::vector<float>(m));
     CHECK_CUDA(gemm_mma_launch(dx, dw, out, squares, m, n, k, nullptr));
     std::vector<double> want = product(x, w, m, n, k);
@@ -60,7 +62,8 @@ static void run_mma(int m, int n, int k) {
 
 static void run_wgmma(int m, int n, int k, int tokens) {
     std::vector<uint16_t> x = random_bf16((size_t)m * k), w = random_bf16((size_t)n * k);
-    uint16_t *dx = device_copy(x), *dw = device_copy(w), *out = device_array<uint16_t>((size_t)m * n);
+    uint16_t *dx = device_copy(x), *dw = device_copy(w),
+             *out = device_array<uint16_t>((size_t)m * n);
     CHECK_CUDA(gemm_wgmma_launch(dx, dw, out, m, n, k, tokens, nullptr));
     std::vector<double> want = product(x, w, m, n, k);
     check_close(fetch(out, want.size()), want);

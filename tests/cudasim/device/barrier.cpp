@@ -44,8 +44,10 @@ static void check_same(Thread *t, Barrier *barrier, int line, int kind, const vo
         barrier->kind = kind;
         barrier->count = 0;
     } else if (barrier->line != line || barrier->kind != kind) {
-        fail(caller, "threads of one block wait at different __syncthreads: %s at line %d, others at "
-             "line %d", describe_thread(t).c_str(), line, barrier->line);
+        fail(caller,
+             "threads of one block wait at different __syncthreads: %s at line %d, others at "
+             "line %d",
+             describe_thread(t).c_str(), line, barrier->line);
     }
 }
 
@@ -69,7 +71,9 @@ static int block_sync(int kind, int predicate, int line, const void *caller) {
     return barrier->result;
 }
 
-void block_barrier(int line) { block_sync(-1, 0, line, CALLER); }
+void block_barrier(int line) {
+    block_sync(-1, 0, line, CALLER);
+}
 int block_vote(int kind, int predicate, int line) {
     return block_sync(kind, predicate, line, CALLER);
 }
@@ -78,8 +82,8 @@ static Barrier *named(Thread *t, int id, int n_threads, const char *what, const 
     Block *b = t->owner;
     if (id < 0 || id > 15) fail(caller, "%s: barrier %d; there are 0 to 15", what, id);
     if (n_threads <= 0 || n_threads % WARP || (unsigned)n_threads > b->n_warps * WARP)
-        fail(caller, "%s: barrier %d for %d threads in a block of %u; whole warps are expected", what,
-             id, n_threads, b->n_threads);
+        fail(caller, "%s: barrier %d for %d threads in a block of %u; whole warps are expected",
+             what, id, n_threads, b->n_threads);
     Barrier *barrier = &b->barriers[id];
     if (barrier->n_expected && barrier->n_expected != (unsigned)n_threads)
         fail(caller, "%s: barrier %d for %d threads, but others came to it for %u", what, id,
@@ -174,6 +178,8 @@ void cluster_wait() {
     race::acquire(t, c->ended);
 }
 
-uint32_t cluster_rank() { return current_thread("%cluster_ctarank")->owner->rank; }
+uint32_t cluster_rank() {
+    return current_thread("%cluster_ctarank")->owner->rank;
+}
 
 } // namespace cudasim

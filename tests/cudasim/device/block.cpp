@@ -103,7 +103,8 @@ void thread_ends(Thread *t) {
     Block *b = t->owner;
     uint64_t canary;
     memcpy(&canary, block_stack(b, t->number), sizeof canary);
-    if (canary != CANARY) fail(nullptr, "a thread used more than %d KB of stack", (int)STACK_BYTES >> 10);
+    if (canary != CANARY)
+        fail(nullptr, "a thread used more than %d KB of stack", (int)STACK_BYTES >> 10);
     copies_check_end(t);
     stores_check_end(t);
     b->n_live--;

@@ -19,7 +19,7 @@ struct Run {
 struct Store {
     uint32_t group;
     std::vector<Run> runs;
-    std::vector<unsigned char> bytes; // once they are read
+    std::vector<unsigned char> bytes;        // once they are read
     bool was_read, was_written, reads_known; // reads_known: the thread waited for them
     race::Token reads, writes;
 };
@@ -92,8 +92,8 @@ static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char
         mbarrier_complete_bytes(owner, m, bytes);
     };
     if (at_once(t)) return run();
-    std::string sentence = text("%s of %lld bytes to %s", what, bytes,
-                                describe(runs[0].shared).c_str());
+    std::string sentence =
+        text("%s of %lld bytes to %s", what, bytes, describe(runs[0].shared).c_str());
     b->pending.push_back({run, [=] { return sentence; }});
 }
 
@@ -137,8 +137,8 @@ static std::vector<Run> box_runs(const TensorMap &m, const int *at, unsigned cha
                     runs.push_back(r);
                     continue;
                 }
-                unsigned char *line = m.global + gy * (int64_t)m.stride[1] +
-                                      gz * (int64_t)m.stride[2];
+                unsigned char *line =
+                    m.global + gy * (int64_t)m.stride[1] + gz * (int64_t)m.stride[2];
                 for (int64_t e = 0; e < n; e++) { // partly outside: element by element
                     bool in = first + e >= 0 && first + e < (int64_t)m.size[0];
                     Run one = {r.shared + e * m.element_bytes,
@@ -160,15 +160,19 @@ static std::vector<Run> box(Block *b, const CUtensorMap *map, int rank, int x, i
     const TensorMap *m = map_of(map, rank, caller);
     const int at[3] = {x, y, z};
     if (x * (int64_t)m->element_bytes % 16)
-        fail(caller, "%s: the box begins at element %d of a row, byte %lld: no multiple of 16, an "
-             "illegal instruction on a GPU", what, x, x * (long long)m->element_bytes);
+        fail(caller,
+             "%s: the box begins at element %d of a row, byte %lld: no multiple of 16, an "
+             "illegal instruction on a GPU",
+             what, x, x * (long long)m->element_bytes);
     size_t align = m->swizzle_bytes == 16 ? 128 : 8 * m->swizzle_bytes;
     check_shared(b, shared, box_bytes(*m), align, what, caller);
     std::vector<Run> runs = box_runs(*m, at, (unsigned char *)shared);
     for (const Run &r : runs)
         if (r.global && !memory_holds(r.global, r.bytes))
-            fail(caller, "%s: element (%d,%d,%d) and the box behind it reach %s, outside of all "
-                 "buffers: the map does not fit them", what, x, y, z, describe(r.global).c_str());
+            fail(caller,
+                 "%s: element (%d,%d,%d) and the box behind it reach %s, outside of all "
+                 "buffers: the map does not fit them",
+                 what, x, y, z, describe(r.global).c_str());
     return runs;
 }
 
@@ -264,7 +268,9 @@ void tensor_store(const CUtensorMap *map, int rank, int x, int y, int z, const v
     store(t, box(t->owner, map, rank, x, y, z, shared, what, CALLER), what, CALLER);
 }
 
-void bulk_commit() { current_thread("cp.async.bulk.commit_group")->store_group++; }
+void bulk_commit() {
+    current_thread("cp.async.bulk.commit_group")->store_group++;
+}
 
 void bulk_wait(int n_pending, bool only_reads) {
     Thread *t = current_thread("cp.async.bulk.wait_group");
@@ -281,8 +287,9 @@ void bulk_wait(int n_pending, bool only_reads) {
 void stores_check_end(Thread *t) {
     for (auto &s : t->stores) {
         if (!s->reads_known)
-            fail(nullptr, "the thread ended before its bulk store had read shared memory at %s: "
-                          "cp.async.bulk.wait_group.read comes first",
+            fail(nullptr,
+                 "the thread ended before its bulk store had read shared memory at %s: "
+                 "cp.async.bulk.wait_group.read comes first",
                  describe(s->runs[0].shared).c_str());
         know_writes(t, s.get());
     }

@@ -44,9 +44,9 @@ struct Sync {
 
 struct ThreadState {
     Clock seen, proxied;
-    Sync fenced;        // as of the last __threadfence
-    Sync fenced_block;  // as of the last fence, of whatever scope
-    Sync observed;      // by relaxed atomic operations, until the next fence
+    Sync fenced;       // as of the last __threadfence
+    Sync fenced_block; // as of the last fence, of whatever scope
+    Sync observed;     // by relaxed atomic operations, until the next fence
     bool has_fenced, has_fenced_block, has_observed;
 };
 struct BlockState {

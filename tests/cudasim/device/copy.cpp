@@ -54,14 +54,16 @@ void cp_async(void *shared, const void *global, int bytes, int read_bytes) {
     race::Token token = race::begins("cp.async", false, CALLER);
     race::will_read(token, global, (size_t)read_bytes);
     race::will_write(token, shared, (size_t)bytes);
-    t->copies.push_back({shared, global, (uint8_t)bytes, (uint8_t)read_bytes, false, t->copy_group,
-                         token});
+    t->copies.push_back(
+        {shared, global, (uint8_t)bytes, (uint8_t)read_bytes, false, t->copy_group, token});
     if (settings.copies == When::early ||
         (settings.copies == When::random && t->owner->machine->one_in(2)))
         move(&t->copies.back());
 }
 
-void cp_async_commit() { current_thread("cp.async.commit_group")->copy_group++; }
+void cp_async_commit() {
+    current_thread("cp.async.commit_group")->copy_group++;
+}
 
 static void land_below(Thread *t, uint32_t group) {
     size_t n = t->first_copy;
@@ -117,7 +119,9 @@ void copies_check_end(Thread *t) {
 
 static const uint64_t POLICY_MARK = 0x706f6c6963790000;
 
-uint64_t l2_policy(int kind) { return POLICY_MARK + (uint64_t)kind; }
+uint64_t l2_policy(int kind) {
+    return POLICY_MARK + (uint64_t)kind;
+}
 void check_policy(uint64_t policy) {
     if (policy != POLICY_MARK + 1 && policy != POLICY_MARK + 2)
         fail(CALLER, "the cache policy %#llx was not made by createpolicy",

@@ -90,8 +90,8 @@ struct Request {
 };
 struct Instruction {
     bool shared;
-    unsigned n_executed[WARP];      // by lane
-    unsigned n_closed;              // requests closed before open[0]
+    unsigned n_executed[WARP]; // by lane
+    unsigned n_closed;         // requests closed before open[0]
     std::vector<Request> open;
 };
 struct RequestTable {
@@ -105,8 +105,7 @@ static void close_global(KernelCounts *counts, const Request &r) {
     for (int lane = 0; lane < WARP; lane++) {
         if (!(r.lanes >> lane & 1)) continue;
         any = r.address[lane];
-        for (unsigned i = 0; i < r.bytes; i++)
-            sectors[(any + i) / 32] |= 1u << (any + i) % 32;
+        for (unsigned i = 0; i < r.bytes; i++) sectors[(any + i) / 32] |= 1u << (any + i) % 32;
     }
     BufferCounts *b = buffer_of(counts, memory_part((const void *)any));
     b->requests++;
@@ -144,8 +143,7 @@ static void close(Warp *w, const Instruction &i, const Request &r) {
 void count_request(const void *address, unsigned bytes, bool shared, const void *caller) {
     Thread *t = current_thread();
     Warp *w = t->warp;
-    if (!w->requests)
-        w->requests = {new RequestTable(), [](RequestTable *table) { delete table; }};
+    if (!w->requests) w->requests = {new RequestTable(), [](RequestTable *table) { delete table; }};
     Instruction &i = w->requests->instructions[caller];
     i.shared = shared;
     unsigned n = i.n_executed[t->lane]++ - i.n_closed;

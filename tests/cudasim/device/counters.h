@@ -37,7 +37,9 @@ void counters_add(KernelCounts *into, const KernelCounts &from);
 // for sectors too, when request counting is on.
 void count_bytes(const void *global, uint64_t bytes, bool write);
 void count_sectors(const void *global, uint64_t bytes); // a request of its own: bulk copies
-inline void count_barrier(Block *b) { b->grid->counts->barriers++; }
+inline void count_barrier(Block *b) {
+    b->grid->counts->barriers++;
+}
 
 // One lane's part of a request; caller tells instructions apart. Requests close when all live lanes
 // have come to the instruction equally often, or at requests_end. Used when settings.count.

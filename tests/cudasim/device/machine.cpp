@@ -1,5 +1,6 @@
 // Fibers and the main loop. A fiber that cannot go on picks the next one of its block and switches
 // to it; everything about blocks happens on the host's stack.
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -259,6 +260,14 @@ bool Machine::step() {
 }
 
 void Machine::run(const std::vector<Grid *> &chain) {
+#if CUDASIM_ASAN
+    pthread_attr_t attributes;
+    void *bottom = nullptr;
+    pthread_getattr_np(pthread_self(), &attributes);
+    pthread_attr_getstack(&attributes, &bottom, &host_stack_bytes);
+    pthread_attr_destroy(&attributes);
+    host_stack_bottom = bottom;
+#endif
     grids = chain;
     idle_rounds = 0;
     random_state = settings.seed * 0x9e3779b97f4a7c15ull + 0x632be59bd9b4e019ull + progress;

@@ -110,7 +110,7 @@ void stmatrix(void *shared, const uint32_t *r, int n, bool trans) {
 // ---------------------------------------------------------------- mma.sync
 
 struct Mma {
-    float *d;             // (n_m, n_n, 4)
+    float *d;              // (n_m, n_n, 4)
     const uint32_t *a, *b; // (n_m, 4), (n_n, 2)
     int n_m, n_n;
 };

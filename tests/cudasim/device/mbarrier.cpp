@@ -7,7 +7,9 @@
 
 namespace cudasim {
 
-static uint64_t mark_of(const uint64_t *at) { return 0x6d62617200000000ull ^ (uint64_t)(uintptr_t)at; }
+static uint64_t mark_of(const uint64_t *at) {
+    return 0x6d62617200000000ull ^ (uint64_t)(uintptr_t)at;
+}
 
 static Block *block_of(Block *b, const uint64_t *at) {
     if (shared_holds(b, at) || !b->cluster) return b;
@@ -130,9 +132,12 @@ void mbarrier_arrive_remote(uint64_t *at, uint32_t rank) {
 }
 
 // The phase of this parity has ended when the current one has the other parity.
-static bool has_ended(const Mbarrier *m, int parity) { return (int)(m->phase & 1) != parity; }
+static bool has_ended(const Mbarrier *m, int parity) {
+    return (int)(m->phase & 1) != parity;
+}
 
-static bool wait_for(uint64_t *at, int parity, bool suspends, const char *what, const void *caller) {
+static bool wait_for(uint64_t *at, int parity, bool suspends, const char *what,
+                     const void *caller) {
     Thread *t = current_thread(what);
     Mbarrier *m = use(t, at, what, caller);
     if (parity != 0 && parity != 1)
@@ -157,13 +162,17 @@ bool mbarrier_try_wait(uint64_t *at, int parity) {
     return wait_for(at, parity, true, "at mbarrier.try_wait", CALLER);
 }
 
-void fence_mbarrier_init() { race::proxy_fence(current_thread("fence.mbarrier_init")); }
+void fence_mbarrier_init() {
+    race::proxy_fence(current_thread("fence.mbarrier_init"));
+}
 
 void mbarriers_check_end(Block *b) {
     for (auto &m : b->mbarriers)
         if (m->at && m->bytes_due)
-            fail(nullptr, "the block ended while the mbarrier at %s had %lld bytes due: other bytes "
-                          "were expected than came", describe(m->at).c_str(), m->bytes_due);
+            fail(nullptr,
+                 "the block ended while the mbarrier at %s had %lld bytes due: other bytes "
+                 "were expected than came",
+                 describe(m->at).c_str(), m->bytes_due);
 }
 
 } // namespace cudasim

@@ -30,7 +30,9 @@ static std::vector<Buffer> buffers(1); // number 0 is none
 static size_t used;
 static int n_open;
 
-static size_t round_up(size_t n, size_t unit) { return (n + unit - 1) / unit * unit; }
+static size_t round_up(size_t n, size_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
 
 static void prepare(Range *range) {
     if (range->base) return;
@@ -39,7 +41,9 @@ static void prepare(Range *range) {
     range->base = range->top = (unsigned char *)p;
 }
 
-static size_t mapped_bytes(const Buffer &b) { return round_up(b.bytes + 256, PAGE); }
+static size_t mapped_bytes(const Buffer &b) {
+    return round_up(b.bytes + 256, PAGE);
+}
 static unsigned char *mapped_start(const Buffer &b) {
     return (unsigned char *)((uintptr_t)b.at / PAGE * PAGE);
 }
@@ -52,8 +56,8 @@ void *memory_allocate(size_t bytes, bool pinned) {
     Range *range = pinned ? &pinned_range : &device_range;
     prepare(range);
     if (bytes == 0) bytes = 1;
-    if (!pinned && (bytes > settings.device.memory_bytes ||
-                    used + bytes > settings.device.memory_bytes))
+    if (!pinned &&
+        (bytes > settings.device.memory_bytes || used + bytes > settings.device.memory_bytes))
         return nullptr;
     // The end lies near the end of a page; the start is a multiple of 256 and not of 512.
     size_t mapped = round_up(bytes + 256, PAGE);
@@ -93,7 +97,9 @@ bool memory_free(void *at, bool pinned) {
     return true;
 }
 
-size_t memory_used() { return used; }
+size_t memory_used() {
+    return used;
+}
 
 bool memory_is_device(const void *address) {
     const unsigned char *p = (const unsigned char *)address;
@@ -148,8 +154,12 @@ unsigned memory_part(const void *address) {
     return b->number;
 }
 
-const Buffer &memory_buffer(unsigned number) { return buffers[number]; }
-unsigned memory_n_buffers() { return (unsigned)buffers.size(); }
+const Buffer &memory_buffer(unsigned number) {
+    return buffers[number];
+}
+unsigned memory_n_buffers() {
+    return (unsigned)buffers.size();
+}
 
 void memory_name(const void *at, size_t bytes, const char *name) {
     const Buffer *b = memory_find(at);
@@ -159,7 +169,8 @@ void memory_name(const void *at, size_t bytes, const char *name) {
         buffers[number].name = name;
         return;
     }
-    Buffer part = {(unsigned)buffers.size(), name, (unsigned char *)at, bytes, b->pinned, false, {}};
+    Buffer part = {
+        (unsigned)buffers.size(), name, (unsigned char *)at, bytes, b->pinned, false, {}};
     buffers.push_back(part);
     buffers[number].parts.push_back(part.number);
 }

@@ -3,9 +3,9 @@
 namespace cudasim {
 
 struct Operand {
-    uint32_t start;            // shared address
-    uint32_t leading, stride;  // bytes
-    int row_bytes;             // of a swizzled pattern: 32, 64, 128; 16 without swizzling
+    uint32_t start;           // shared address
+    uint32_t leading, stride; // bytes
+    int row_bytes;            // of a swizzled pattern: 32, 64, 128; 16 without swizzling
     bool trans;
 };
 
@@ -21,13 +21,16 @@ static Operand decode(uint64_t d, int trans, const char *name, const void *calle
         fail(caller, "the descriptor %#llx of %s has bits set that mean nothing",
              (unsigned long long)d, name);
     if (d >> 49 & 7)
-        fail(caller, "the descriptor of %s has a base offset: the emulator takes 0 alone, so a "
-             "pattern starts at a multiple of its size", name);
+        fail(caller,
+             "the descriptor of %s has a base offset: the emulator takes 0 alone, so a "
+             "pattern starts at a multiple of its size",
+             name);
     int pattern = 8 * o.row_bytes;
     if (o.row_bytes > 16 && o.start % (unsigned)pattern >= (unsigned)o.row_bytes)
-        fail(caller, "the descriptor of %s starts at shared address %u, in row %u of a swizzle "
-             "pattern of %d bytes; patterns start at multiples of their size", name, o.start,
-             o.start % (unsigned)pattern / (unsigned)o.row_bytes, pattern);
+        fail(caller,
+             "the descriptor of %s starts at shared address %u, in row %u of a swizzle "
+             "pattern of %d bytes; patterns start at multiples of their size",
+             name, o.start, o.start % (unsigned)pattern / (unsigned)o.row_bytes, pattern);
     return o;
 }
 
@@ -50,7 +53,8 @@ static inline uint32_t piece_mn(const Operand &o, int k, int m) {
                (uint32_t)(k % 8) * 16;
     int wide = o.row_bytes / 16; // pieces along M or N in one pattern
     return swizzle(o.start + (uint32_t)(m / wide) * o.leading + (uint32_t)(k / 8) * o.stride +
-                       (uint32_t)(k % 8 * o.row_bytes + m % wide * 16), o.row_bytes);
+                       (uint32_t)(k % 8 * o.row_bytes + m % wide * 16),
+                   o.row_bytes);
 }
 
 template <class F> static void each_piece(const Operand &o, int rows, F f) {

@@ -5,8 +5,12 @@ namespace race {
 
 static std::shared_ptr<Operation> current;
 
-std::shared_ptr<Operation> operation_current() { return current; }
-void operation_set_current(std::shared_ptr<Operation> operation) { current = operation; }
+std::shared_ptr<Operation> operation_current() {
+    return current;
+}
+void operation_set_current(std::shared_ptr<Operation> operation) {
+    current = operation;
+}
 void operation_ends(Operation *operation, bool all_waited) {
     if (operation) operation->all_waited = all_waited;
 }

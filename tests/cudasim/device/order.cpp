@@ -56,16 +56,26 @@ static uint64_t combine_integers(Kind kind, Atomic operation, int bytes, uint64_
     int64_t sa = bytes == 4 ? (int32_t)a : (int64_t)a, sb = bytes == 4 ? (int32_t)b : (int64_t)b;
     bool less = kind == SIGNED ? sa < sb : a < b;
     switch (operation) {
-    case ADD: return a + b;
-    case EXCHANGE: return b;
-    case MIN: return less ? a : b;
-    case MAX: return less ? b : a;
-    case AND: return a & b;
-    case OR: return a | b;
-    case XOR: return a ^ b;
-    case COMPARE: return a == compare ? b : a;
-    case INCREMENT: return a >= b ? 0 : a + 1;
-    case DECREMENT: return a == 0 || a > b ? b : a - 1;
+    case ADD:
+        return a + b;
+    case EXCHANGE:
+        return b;
+    case MIN:
+        return less ? a : b;
+    case MAX:
+        return less ? b : a;
+    case AND:
+        return a & b;
+    case OR:
+        return a | b;
+    case XOR:
+        return a ^ b;
+    case COMPARE:
+        return a == compare ? b : a;
+    case INCREMENT:
+        return a >= b ? 0 : a + 1;
+    case DECREMENT:
+        return a == 0 || a > b ? b : a - 1;
     }
     return a;
 }
@@ -122,7 +132,9 @@ uint32_t atomic_add_acq_rel(uint32_t *global, uint32_t value) {
 void fence(bool whole_device) {
     race::memory_fence(current_thread("__threadfence"), whole_device);
 }
-void fence_proxy_async() { race::proxy_fence(current_thread("fence.proxy.async")); }
+void fence_proxy_async() {
+    race::proxy_fence(current_thread("fence.proxy.async"));
+}
 
 void sleep(unsigned) {
     current_thread("__nanosleep");

@@ -8,6 +8,7 @@
 namespace cudasim {
 
 typedef int32_t Int8 __attribute__((vector_size(32), may_alias));
+typedef uint32_t Word8 __attribute__((vector_size(32))); // lanes that are not used overflow
 typedef double Double8 __attribute__((vector_size(64)));
 typedef int64_t Long4 __attribute__((vector_size(32)));
 typedef int64_t Long8 __attribute__((vector_size(64)));
@@ -16,7 +17,9 @@ typedef int64_t Long8 __attribute__((vector_size(64)));
 // one, no step of the fast way leaves the range of float32 or of int32.
 static const int32_t N_BITS = 25, ZERO = -10000, ENDLESS = 30000, LOWEST = -100, HIGHEST = 100;
 
-static inline Int8 all(int32_t v) { return Int8{} + v; }
+static inline Int8 all(int32_t v) {
+    return Int8{} + v;
+}
 
 static inline Int8 exponents_of(Int8 bits) {
     Int8 field = bits >> 23 & 0xff, magnitude = bits & 0x7fffffff, e = field - 127;
@@ -76,16 +79,17 @@ static inline void add_8(float *c, const float *a, const int32_t *a_exponents,
         top = e > top ? e : top;
     }
     Int8 outside = (top > HIGHEST) | (top < LOWEST), near = outside ? Int8{} : top;
-    // A product times 2^(N_BITS - top) is below 2^27: two sums of eight fit into int32, one does not.
+    // A product times 2^(N_BITS - top) is below 2^27: two sums of eight fit into int32, one does
+    // not.
     Float8 scale = (Float8)((N_BITS + 127 - near) << 23);
-    Int8 even = __builtin_convertvector(addend * scale, Int8), odd = {};
+    Word8 even = (Word8) __builtin_convertvector(addend * scale, Int8), odd = {};
     for (int k = 0; k < PRODUCT_DEPTH; k += 2) {
         const Float8 *b0 = (const Float8 *)&b[k * right.row];
         const Float8 *b1 = (const Float8 *)&b[(k + 1) * right.row];
-        even += __builtin_convertvector(a[k] * *b0 * scale, Int8);
-        odd += __builtin_convertvector(a[k + 1] * *b1 * scale, Int8);
+        even += (Word8) __builtin_convertvector(a[k] * *b0 * scale, Int8);
+        odd += (Word8) __builtin_convertvector(a[k + 1] * *b1 * scale, Int8);
     }
-    *(Float8 *)c = scaled(even, odd, near);
+    *(Float8 *)c = scaled((Int8)even, (Int8)odd, near);
     if (!any(outside)) return;
     for (int i = 0; i < 8; i++)
         if (outside[i]) c[i] = add_slowly(addend[i], top[i], a, b + i, right.row);

@@ -3,8 +3,8 @@
 // each product is exact; it and the addend are cut (toward 0) at 2^-25 of the largest power of two
 // among the addend's and the products', where a product's is the sum of its factors' exponents;
 // those are summed exactly, and the sum is cut to float32.
-// Not seen there, chosen here: bf16 below 2^-126 has that exponent; what is not finite, or too large
-// for float32, gives infinities and the NaN 0x7fffffff by the rules of IEEE 754.
+// Not seen there, chosen here: bf16 below 2^-126 has that exponent; what is not finite, or too
+// large for float32, gives infinities and the NaN 0x7fffffff by the rules of IEEE 754.
 #ifndef TESTS_CUDASIM_DEVICE_PRODUCT_H
 #define TESTS_CUDASIM_DEVICE_PRODUCT_H
 

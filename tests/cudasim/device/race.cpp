@@ -78,17 +78,23 @@ static std::string describe_stamp(const Stamp &s) {
     return line.empty() ? who : who + ", " + line;
 }
 
-void grid_begins(Grid *g) { g->race.operation = operation_current(); }
-void grid_ends(Grid *g) { operation_ends(g->race.operation.get(), g->n_waited == g->n_blocks); }
+void grid_begins(Grid *g) {
+    g->race.operation = operation_current();
+}
+void grid_ends(Grid *g) {
+    operation_ends(g->race.operation.get(), g->n_waited == g->n_blocks);
+}
 
 void block_begins(Block *b) {
     b->race.number = (uint32_t)actors.size();
     b->race.n_slots = b->n_threads + MBARRIER_SLOTS + WARPGROUP_SLOTS;
-    actors.push_back({b->grid->race.operation, b->grid->name, b->block_index, b->block_dim,
-                      b->n_threads});
+    actors.push_back(
+        {b->grid->race.operation, b->grid->name, b->block_index, b->block_dim, b->n_threads});
 }
 
-static uint32_t &own_count(Thread *t) { return t->race.seen.parts[0].counts[t->number]; }
+static uint32_t &own_count(Thread *t) {
+    return t->race.seen.parts[0].counts[t->number];
+}
 
 void thread_begins(Thread *t) {
     const BlockState &b = t->owner->race;
@@ -107,8 +113,12 @@ void acquire(Thread *t, const Sync &s) {
     t->race.seen.join(s.seen);
     t->race.proxied.join(s.proxied);
 }
-void clear(Sync &s) { s = Sync(); }
-void join(Sync &into, const Sync &from) { join_both(&into, from.seen, from.proxied); }
+void clear(Sync &s) {
+    s = Sync();
+}
+void join(Sync &into, const Sync &from) {
+    join_both(&into, from.seen, from.proxied);
+}
 
 void slot_reaches(Block *b, unsigned slot, uint32_t count, Sync &s) {
     for (Clock *c : {&s.seen, &s.proxied}) {
@@ -315,9 +325,10 @@ void proxy_sees(const void *address, size_t bytes, const char *what, const void 
     Thread *t = current_thread();
     each_cell(address, bytes, [&](Cell *c) {
         if (!is_before(c->write, t, t->race.proxied))
-            fail(caller, "%s uses %s, which %s wrote: no fence.proxy.async or fence.mbarrier_init "
-                 "and barrier are between", what, describe(address).c_str(),
-                 describe_stamp(c->write).c_str());
+            fail(caller,
+                 "%s uses %s, which %s wrote: no fence.proxy.async or fence.mbarrier_init "
+                 "and barrier are between",
+                 what, describe(address).c_str(), describe_stamp(c->write).c_str());
     });
 }
 
@@ -339,9 +350,10 @@ void will_read(Token token, const void *address, size_t bytes) {
     each_cell(address, bytes, [&](Cell *c) {
         check(a, *c);
         if (p->by_proxy && !is_before(c->write, t, t->race.proxied))
-            fail(p->caller, "%s reads %s, which was written by %s: a fence.proxy.async of the "
-                 "writer is missing", p->what, describe(address).c_str(),
-                 describe_stamp(c->write).c_str());
+            fail(p->caller,
+                 "%s reads %s, which was written by %s: a fence.proxy.async of the "
+                 "writer is missing",
+                 p->what, describe(address).c_str(), describe_stamp(c->write).c_str());
         add_mark(c, mark, t, t->race.seen);
     });
     p->reads.push_back({address, bytes});
@@ -360,9 +372,10 @@ void will_write(Token token, const void *address, size_t bytes) {
 
 static void drop_mark(Cell *c, Token token) {
     if (!c->marks) return;
-    c->marks->erase(std::remove_if(c->marks->begin(), c->marks->end(),
-                                   [&](const Mark &m) { return m.pending && m.stamp.slot == token; }),
-                    c->marks->end());
+    c->marks->erase(
+        std::remove_if(c->marks->begin(), c->marks->end(),
+                       [&](const Mark &m) { return m.pending && m.stamp.slot == token; }),
+        c->marks->end());
 }
 
 static void end(Token token, const Stamp &stamp) {
@@ -382,11 +395,15 @@ static void end(Token token, const Stamp &stamp) {
     pending.erase(found);
 }
 
-void drops(Token token) { end(token, Stamp()); }
+void drops(Token token) {
+    end(token, Stamp());
+}
 void ends(Token token, Block *b, unsigned slot, uint32_t count) {
     end(token, {b->race.number, slot, count, number_of(pending[token].caller)});
 }
-void ends(Token token, Thread *t) { end(token, stamp_now(t, pending[token].caller)); }
+void ends(Token token, Thread *t) {
+    end(token, stamp_now(t, pending[token].caller));
+}
 
 // ---------------------------------------------------------------- operations of streams
 

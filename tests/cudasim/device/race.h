@@ -33,8 +33,7 @@ constexpr bool IS_ON = true;
 #else
 constexpr bool IS_ON = false;
 #define CUDASIM_RACE_BODY                                                                          \
-    {                                                                                              \
-    }
+    {}
 struct Sync {};
 struct ThreadState {};
 struct BlockState {};
@@ -54,65 +53,64 @@ enum { MBARRIER_SLOTS = 64, WARPGROUP_SLOTS = 8 };
 
 // ---------------------------------------------------------------- order
 
-HOOK void grid_begins(Grid *) CUDASIM_RACE_BODY
-HOOK void grid_ends(Grid *) CUDASIM_RACE_BODY
-HOOK void block_begins(Block *) CUDASIM_RACE_BODY
-HOOK void thread_begins(Thread *) CUDASIM_RACE_BODY
-// What the thread has done so far becomes known to whoever acquires.
-HOOK void release(Thread *, Sync &) CUDASIM_RACE_BODY
-HOOK void acquire(Thread *, const Sync &) CUDASIM_RACE_BODY
-HOOK void clear(Sync &) CUDASIM_RACE_BODY
-HOOK void join(Sync &, const Sync &) CUDASIM_RACE_BODY
-// Adds to what sync holds: the slot has reached this count.
-HOOK void slot_reaches(Block *, unsigned slot, uint32_t count, Sync &) CUDASIM_RACE_BODY
-HOOK void proxy_fence(Thread *) CUDASIM_RACE_BODY
-HOOK void memory_fence(Thread *, bool whole_device) CUDASIM_RACE_BODY
-// An atomic operation on this address; relaxed ones order only through memory fences.
-HOOK void atomic_access(const void *address, int bytes, bool acquires, bool releases,
-                        const void *caller) CUDASIM_RACE_BODY
-// The same without an effect on order: mbarriers, which have clocks of their own.
-HOOK void atomic_touches(const void *address, int bytes, const void *caller) CUDASIM_RACE_BODY
+HOOK void grid_begins(Grid *) CUDASIM_RACE_BODY HOOK void grid_ends(Grid *) CUDASIM_RACE_BODY HOOK
+    void block_begins(Block *) CUDASIM_RACE_BODY HOOK void thread_begins(Thread *) CUDASIM_RACE_BODY
+    // What the thread has done so far becomes known to whoever acquires.
+    HOOK void release(Thread *, Sync &) CUDASIM_RACE_BODY HOOK
+    void acquire(Thread *, const Sync &) CUDASIM_RACE_BODY HOOK
+    void clear(Sync &) CUDASIM_RACE_BODY HOOK void join(Sync &, const Sync &) CUDASIM_RACE_BODY
+    // Adds to what sync holds: the slot has reached this count.
+    HOOK void slot_reaches(Block *, unsigned slot, uint32_t count, Sync &) CUDASIM_RACE_BODY HOOK
+    void proxy_fence(Thread *) CUDASIM_RACE_BODY HOOK
+    void memory_fence(Thread *, bool whole_device) CUDASIM_RACE_BODY
+    // An atomic operation on this address; relaxed ones order only through memory fences.
+    HOOK void atomic_access(const void *address, int bytes, bool acquires, bool releases,
+                            const void *caller) CUDASIM_RACE_BODY
+    // The same without an effect on order: mbarriers, which have clocks of their own.
+    HOOK void atomic_touches(const void *address, int bytes, const void *caller) CUDASIM_RACE_BODY
 
-// ---------------------------------------------------------------- accesses
+    // ---------------------------------------------------------------- accesses
 
-// Of the current thread, at once. looks: what nobody has written may not be read.
-HOOK void reads(const void *address, size_t bytes, const void *caller,
-                bool looks) CUDASIM_RACE_BODY
-HOOK void writes(const void *address, size_t bytes, const void *caller) CUDASIM_RACE_BODY
+    // Of the current thread, at once. looks: what nobody has written may not be read.
+    HOOK void reads(const void *address, size_t bytes, const void *caller,
+                    bool looks) CUDASIM_RACE_BODY HOOK
+    void writes(const void *address, size_t bytes, const void *caller) CUDASIM_RACE_BODY
 
-// Ordinary accesses of a kernel, wherever they go: the hooks of the compiler.
-HOOK void range(const void *address, size_t bytes, bool writes,
-                const void *caller) CUDASIM_RACE_BODY
+    // Ordinary accesses of a kernel, wherever they go: the hooks of the compiler.
+    HOOK
+    void range(const void *address, size_t bytes, bool writes, const void *caller) CUDASIM_RACE_BODY
 
 #ifdef CUDASIM_RACE
-// The start of an asynchronous access by the current thread. what: "cp.async". By proxy: it reads
-// only what has passed through fence.proxy.async.
-Token begins(const char *what, bool by_proxy, const void *caller);
+    // The start of an asynchronous access by the current thread. what: "cp.async". By proxy: it
+    // reads only what has passed through fence.proxy.async.
+    Token begins(const char *what, bool by_proxy, const void *caller);
 #else
-inline Token begins(const char *, bool, const void *) { return 0; }
+    inline Token begins(const char *, bool, const void *) {
+    return 0;
+}
 #endif
-HOOK void will_read(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY
-HOOK void will_write(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY
-// It was only a check of what may be accessed now.
-HOOK void drops(Token) CUDASIM_RACE_BODY
-// It ended: it counts as an access of this slot of the block at this count, or of a thread at its
-// present time.
-HOOK void ends(Token, Block *, unsigned slot, uint32_t count) CUDASIM_RACE_BODY
-HOOK void ends(Token, Thread *) CUDASIM_RACE_BODY
-// An mbarrier that the copy engine uses: its init has passed through a proxy fence.
-HOOK void proxy_sees(const void *address, size_t bytes, const char *what,
-                     const void *caller) CUDASIM_RACE_BODY
+HOOK void will_read(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY HOOK
+    void will_write(Token, const void *address, size_t bytes) CUDASIM_RACE_BODY
+    // It was only a check of what may be accessed now.
+    HOOK void drops(Token) CUDASIM_RACE_BODY
+    // It ended: it counts as an access of this slot of the block at this count, or of a thread at
+    // its present time.
+    HOOK void ends(Token, Block *, unsigned slot, uint32_t count) CUDASIM_RACE_BODY HOOK
+    void ends(Token, Thread *) CUDASIM_RACE_BODY
+    // An mbarrier that the copy engine uses: its init has passed through a proxy fence.
+    HOOK void proxy_sees(const void *address, size_t bytes, const char *what,
+                         const void *caller) CUDASIM_RACE_BODY
 
-// ---------------------------------------------------------------- contents
+    // ---------------------------------------------------------------- contents
 
-// Memory that nobody has touched: new allocations, the shared memory of a new block.
-HOOK void forget(const void *address, size_t bytes) CUDASIM_RACE_BODY
-// Bytes that moved without being looked at keep whether they were ever written.
-HOOK void moved(void *to, const void *from, size_t bytes) CUDASIM_RACE_BODY
-HOOK void filled(void *to, size_t bytes) CUDASIM_RACE_BODY
-// By the operation of a stream that runs: a copy, a memset, a library.
-HOOK void host_accesses(const void *address, size_t bytes, bool writes,
-                        const char *what) CUDASIM_RACE_BODY
+    // Memory that nobody has touched: new allocations, the shared memory of a new block.
+    HOOK void forget(const void *address, size_t bytes) CUDASIM_RACE_BODY
+    // Bytes that moved without being looked at keep whether they were ever written.
+    HOOK void moved(void *to, const void *from, size_t bytes) CUDASIM_RACE_BODY HOOK
+    void filled(void *to, size_t bytes) CUDASIM_RACE_BODY
+    // By the operation of a stream that runs: a copy, a memset, a library.
+    HOOK void host_accesses(const void *address, size_t bytes, bool writes,
+                            const char *what) CUDASIM_RACE_BODY
 
 #undef HOOK
 #undef CUDASIM_RACE_BODY

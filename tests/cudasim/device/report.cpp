@@ -1,4 +1,5 @@
-// What is said of a mistake: one sentence with the kernel, the block, the thread and the source line.
+// What is said of a mistake: one sentence with the kernel, the block, the thread and the source
+// line.
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -103,7 +104,9 @@ void fail(const void *caller, const char *format, ...) {
     abort();
 }
 
-void trap(const char *what) { fail(CALLER, "%s", what); }
+void trap(const char *what) {
+    fail(CALLER, "%s", what);
+}
 
 // ---------------------------------------------------------------- deadlocks
 

@@ -76,6 +76,8 @@ void settings_from_environment() {
 }
 
 // Before anything of this module is called.
-__attribute__((constructor)) static void at_load() { settings_from_environment(); }
+__attribute__((constructor)) static void at_load() {
+    settings_from_environment();
+}
 
 } // namespace cudasim

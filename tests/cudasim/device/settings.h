@@ -30,9 +30,9 @@ struct Settings {
     uint64_t seed = 1;
     bool shuffle = true; // random order of threads, warps and blocks
     When copies = When::late, streams = When::late;
-    Device device; // a copy: tests change the number of SMs
-    int n_threads = 1; // host threads that run blocks
-    bool count = false; // requests and bank conflicts of collectives too
+    Device device;                // a copy: tests change the number of SMs
+    int n_threads = 1;            // host threads that run blocks
+    bool count = false;           // requests and bank conflicts of collectives too
     uint64_t stuck_rounds = 2000; // rounds in which threads only ask, before it is called stuck
 };
 extern Settings settings;

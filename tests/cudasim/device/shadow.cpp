@@ -51,7 +51,8 @@ void forget(const void *address, size_t bytes) {
     each_page(address, bytes, [](uintptr_t at, uintptr_t end) {
         Page *page = page_if_any((void *)at);
         if (!page) return;
-        for (uintptr_t w = at / 4; w < (end + 3) / 4; w++) cell_clear(&page->cells[w % (PAGE_BYTES / 4)]);
+        for (uintptr_t w = at / 4; w < (end + 3) / 4; w++)
+            cell_clear(&page->cells[w % (PAGE_BYTES / 4)]);
         for (; at < end; at++) page->written[at % PAGE_BYTES] = false;
     });
 }

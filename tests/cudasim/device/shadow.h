@@ -21,8 +21,8 @@ struct Mark {
 };
 
 struct Cell {
-    Stamp write = {};            // the last ordinary write
-    uint32_t pending_write = 0;  // a token
+    Stamp write = {};           // the last ordinary write
+    uint32_t pending_write = 0; // a token
     std::vector<Mark> *marks = nullptr;
     Cell *bytes = nullptr; // four cells instead, once an access covered less than the word
 };
@@ -33,7 +33,7 @@ struct Page {
     std::bitset<PAGE_BYTES> written;
 };
 
-Page *page_of(const void *address);       // made when it is first asked for
+Page *page_of(const void *address); // made when it is first asked for
 Page *page_if_any(const void *address);
 void cell_clear(Cell *cell);
 

@@ -74,8 +74,10 @@ void *shared_take(int index, size_t begin, size_t bytes, size_t align) {
     for (const SharedArray &a : b->arrays) {
         if (a.key || i++ != index) continue;
         if (a.begin != begin || a.bytes != bytes)
-            fail(CALLER, "threads take different parts of the dynamic shared memory: %zu bytes at "
-                         "%zu, others %zu at %zu", bytes, begin, a.bytes, a.begin);
+            fail(CALLER,
+                 "threads take different parts of the dynamic shared memory: %zu bytes at "
+                 "%zu, others %zu at %zu",
+                 bytes, begin, a.bytes, a.begin);
         return a.at;
     }
     if (begin + bytes > b->grid->shared_bytes)
@@ -108,7 +110,9 @@ uint32_t shared_address(const void *shared) {
     return SHARED_RESERVED + (uint32_t)((const unsigned char *)shared - b->window);
 }
 
-void *shared_pointer(Block *b, uint32_t address) { return b->window + (address - SHARED_RESERVED); }
+void *shared_pointer(Block *b, uint32_t address) {
+    return b->window + (address - SHARED_RESERVED);
+}
 
 void *shared_of_rank(Block *b, void *address, unsigned rank, const void *caller) {
     if (!b->cluster || rank >= b->cluster->blocks.size())

@@ -57,7 +57,7 @@ struct Thread : Place {
     Wait wait;
     std::vector<Copy> copies; // cp.async, oldest first; those before first_copy are done
     size_t first_copy;
-    uint32_t copy_group;      // the open one
+    uint32_t copy_group;         // the open one
     unsigned n_arrivals_pending; // of cp.async.mbarrier.arrive
     std::vector<std::shared_ptr<Store>> stores;
     uint32_t store_group;
@@ -119,8 +119,8 @@ struct Warpgroup {
     std::vector<std::shared_ptr<Product>> products; // issued, not computed; oldest first
     std::vector<std::shared_ptr<Product>> spare;    // records to use again
     uint64_t n_computed;
-    int max_registers;      // of the last setmaxnreg; 0: none
-    bool fenced[WARP * 4];  // per thread: a wgmma.fence since the last wait for all products
+    int max_registers;     // of the last setmaxnreg; 0: none
+    bool fenced[WARP * 4]; // per thread: a wgmma.fence since the last wait for all products
     std::vector<Accumulator> written[WARP * 4];
     race::Sync sync;
 };
@@ -197,7 +197,7 @@ struct Machine {
     uint64_t progress = 0; // counts events that another thread may wait for
     uint64_t progress_seen = 0, idle_rounds = 0;
     size_t n_resident_wanted = 1;
-    bool restless = false; // fibers come back to the main loop now and then
+    bool restless = false;                   // fibers come back to the main loop now and then
     const void *host_stack_bottom = nullptr; // for the address sanitizer
     size_t host_stack_bytes = 0;
 
@@ -223,7 +223,9 @@ struct Machine {
 
 // ---------------------------------------------------------------- machine.cpp
 
-inline Thread *current_thread() { return static_cast<Thread *>(place); }
+inline Thread *current_thread() {
+    return static_cast<Thread *>(place);
+}
 Thread *current_thread(const char *what); // fails outside of kernels
 // The current thread does not run until wake.
 void suspend(const char *what, const void *key, const void *caller);

@@ -25,8 +25,7 @@ static bool in_module(const void *address) {
             for (int i = 0; i < info->dlpi_phnum; i++) {
                 const ElfW(Phdr) &p = info->dlpi_phdr[i];
                 uintptr_t begin = info->dlpi_addr + p.p_vaddr;
-                if (p.p_type == PT_LOAD && f->address >= begin &&
-                    f->address < begin + p.p_memsz)
+                if (p.p_type == PT_LOAD && f->address >= begin && f->address < begin + p.p_memsz)
                     f->found = true;
             }
             return f->found ? 1 : 0;
@@ -113,19 +112,35 @@ void __tsan_vptr_update(void **, void *) {}
 void __tsan_vptr_read(void **) {}
 
 #define ACCESS(bytes)                                                                              \
-    void __tsan_read##bytes(void *p) { race::range(p, bytes, false, CALLER); }                     \
-    void __tsan_write##bytes(void *p) { race::range(p, bytes, true, CALLER); }                     \
-    void __tsan_unaligned_read##bytes(void *p) { race::range(p, bytes, false, CALLER); }           \
-    void __tsan_unaligned_write##bytes(void *p) { race::range(p, bytes, true, CALLER); }           \
-    void __tsan_volatile_read##bytes(void *p) { race::volatile_access(p, bytes, CALLER); }         \
-    void __tsan_volatile_write##bytes(void *p) { race::volatile_access(p, bytes, CALLER); }
+    void __tsan_read##bytes(void *p) {                                                             \
+        race::range(p, bytes, false, CALLER);                                                      \
+    }                                                                                              \
+    void __tsan_write##bytes(void *p) {                                                            \
+        race::range(p, bytes, true, CALLER);                                                       \
+    }                                                                                              \
+    void __tsan_unaligned_read##bytes(void *p) {                                                   \
+        race::range(p, bytes, false, CALLER);                                                      \
+    }                                                                                              \
+    void __tsan_unaligned_write##bytes(void *p) {                                                  \
+        race::range(p, bytes, true, CALLER);                                                       \
+    }                                                                                              \
+    void __tsan_volatile_read##bytes(void *p) {                                                    \
+        race::volatile_access(p, bytes, CALLER);                                                   \
+    }                                                                                              \
+    void __tsan_volatile_write##bytes(void *p) {                                                   \
+        race::volatile_access(p, bytes, CALLER);                                                   \
+    }
 ACCESS(1)
 ACCESS(2)
 ACCESS(4)
 ACCESS(8)
 ACCESS(16)
-void __tsan_read_range(void *p, size_t n) { race::range(p, n, false, CALLER); }
-void __tsan_write_range(void *p, size_t n) { race::range(p, n, true, CALLER); }
+void __tsan_read_range(void *p, size_t n) {
+    race::range(p, n, false, CALLER);
+}
+void __tsan_write_range(void *p, size_t n) {
+    race::range(p, n, true, CALLER);
+}
 
 // Host code beside the kernels (reference counts and the like) uses the compiler's atomics.
 #define ATOMIC(bits)                                                                               \
@@ -163,7 +178,9 @@ ATOMIC(8)
 ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
-void __tsan_atomic_thread_fence(int) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+void __tsan_atomic_thread_fence(int) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
 void __tsan_atomic_signal_fence(int) {}
 
 } // extern "C"

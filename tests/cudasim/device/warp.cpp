@@ -5,7 +5,9 @@
 
 namespace cudasim {
 
-static std::string lanes_text(uint32_t mask) { return text("%#010x", mask); }
+static std::string lanes_text(uint32_t mask) {
+    return text("%#010x", mask);
+}
 
 // Lanes that meet must come from one line of the source: the compiler may have doubled it.
 static void check_line(const Meeting &m, uint32_t mask, const char *name, const void *caller) {
@@ -13,9 +15,10 @@ static void check_line(const Meeting &m, uint32_t mask, const char *name, const 
     if (known.count({m.caller, caller})) return;
     std::string there = source_line(m.caller), here = source_line(caller);
     if (there != here)
-        fail(caller, "lanes of one warp meet from different lines: one is %s with lanes %s, lane %d "
-             "came from %s", name, lanes_text(mask).c_str(), __builtin_ctz(m.arrived),
-             there.c_str());
+        fail(caller,
+             "lanes of one warp meet from different lines: one is %s with lanes %s, lane %d "
+             "came from %s",
+             name, lanes_text(mask).c_str(), __builtin_ctz(m.arrived), there.c_str());
     known.insert({m.caller, caller});
 }
 
@@ -147,14 +150,22 @@ uint32_t match(uint32_t mask, uint64_t value, int *all) {
 
 static uint32_t reduce_two(int operation, uint32_t a, uint32_t b) {
     switch (operation) {
-    case 0: return a + b;
-    case 1: return a < b ? a : b;
-    case 2: return (int)a < (int)b ? a : b;
-    case 3: return a > b ? a : b;
-    case 4: return (int)a > (int)b ? a : b;
-    case 5: return a & b;
-    case 6: return a | b;
-    default: return a ^ b;
+    case 0:
+        return a + b;
+    case 1:
+        return a < b ? a : b;
+    case 2:
+        return (int)a < (int)b ? a : b;
+    case 3:
+        return a > b ? a : b;
+    case 4:
+        return (int)a > (int)b ? a : b;
+    case 5:
+        return a & b;
+    case 6:
+        return a | b;
+    default:
+        return a ^ b;
     }
 }
 
@@ -202,6 +213,8 @@ uint32_t active_lanes() {
     return (t->warp->live & (uint32_t)t->owner->machine->random()) | t->bit;
 }
 
-int lane() { return (int)current_thread("a shuffle")->lane; }
+int lane() {
+    return (int)current_thread("a shuffle")->lane;
+}
 
 } // namespace cudasim

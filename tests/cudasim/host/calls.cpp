@@ -44,7 +44,8 @@ void failures_from_environment() {
         unsigned long long at;
         int code = cudaErrorUnknown;
         if (sscanf(item, "%63[^:]:%llu:%d", name, &at, &code) < 2) {
-            fprintf(stderr, "cudasim: CUDASIM_FAIL has \"%s\"; expected name:number[:code].\n", item);
+            fprintf(stderr, "cudasim: CUDASIM_FAIL has \"%s\"; expected name:number[:code].\n",
+                    item);
             abort();
         }
         failures.push_back({name, at, (cudaError_t)code});
@@ -72,10 +73,9 @@ static cudaError_t driver_state() {
 
 static bool capture_forbids() {
     for (auto &s : streams())
-        if (s->capture &&
-            (s->capture->mode == cudaStreamCaptureModeGlobal ||
-             (s->capture->mode == cudaStreamCaptureModeThreadLocal &&
-              s->capture->thread == std::this_thread::get_id()))) {
+        if (s->capture && (s->capture->mode == cudaStreamCaptureModeGlobal ||
+                           (s->capture->mode == cudaStreamCaptureModeThreadLocal &&
+                            s->capture->thread == std::this_thread::get_id()))) {
             s->capture->graph->invalid = true;
             return true;
         }
@@ -87,15 +87,16 @@ Call::Call(const char *name, bool waits) : lock(mutex) {
     status = driver_state();
     if (status == cudaSuccess) status = injected(name);
     if (status == cudaSuccess && in_host_function) status = cudaErrorNotPermitted;
-    if (status == cudaSuccess && current_thread())
-        fail(nullptr, "a kernel calls %s", name);
+    if (status == cudaSuccess && current_thread()) fail(nullptr, "a kernel calls %s", name);
     if (status == cudaSuccess && waits && capture_forbids()) {
         status = cudaErrorStreamCaptureUnsupported;
         result(status, "%s is not allowed while a stream is captured", name);
     }
 }
 
-Call::~Call() { n_locked--; }
+Call::~Call() {
+    n_locked--;
+}
 
 void unlock_for_a_while() {
     unsigned n = n_locked;
@@ -118,7 +119,9 @@ cudaError_t result(cudaError_t status, const char *why, ...) {
     return status;
 }
 
-void lose_device(cudaError_t status) { lost = status; }
+void lose_device(cudaError_t status) {
+    lost = status;
+}
 
 } // namespace cudasim
 
@@ -132,7 +135,9 @@ cudaError_t cudaGetLastError() {
     last_error = cudaSuccess;
     return status;
 }
-cudaError_t cudaPeekAtLastError() { return lost != cudaSuccess ? lost : last_error; }
+cudaError_t cudaPeekAtLastError() {
+    return lost != cudaSuccess ? lost : last_error;
+}
 
 struct ErrorText {
     cudaError_t status;
@@ -161,8 +166,7 @@ static const ErrorText ERRORS[] = {
     {cudaErrorCooperativeLaunchTooLarge, "cudaErrorCooperativeLaunchTooLarge",
      "too many blocks in cooperative launch"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
-    {cudaErrorECCUncorrectable, "cudaErrorECCUncorrectable",
-     "uncorrectable ECC error encountered"},
+    {cudaErrorECCUncorrectable, "cudaErrorECCUncorrectable", "uncorrectable ECC error encountered"},
     {cudaErrorDevicesUnavailable, "cudaErrorDevicesUnavailable",
      "CUDA-capable device(s) is/are busy or unavailable"},
     {cudaErrorNotSupported, "cudaErrorNotSupported", "operation not supported"},
@@ -188,7 +192,11 @@ static const ErrorText &text_of(cudaError_t status) {
         if (e.status == status) return e;
     return OTHER;
 }
-const char *cudaGetErrorName(cudaError_t status) { return text_of(status).name; }
-const char *cudaGetErrorString(cudaError_t status) { return text_of(status).text; }
+const char *cudaGetErrorName(cudaError_t status) {
+    return text_of(status).name;
+}
+const char *cudaGetErrorString(cudaError_t status) {
+    return text_of(status).text;
+}
 
 } // extern "C"

@@ -2,8 +2,8 @@
 // order, one matrix at a time; everything else is refused with a sentence.
 //
 // Three algorithms, as the library has many: 0 sums along k in order, 1 sums two halves apart (and
-// needs a workspace), 2 takes another order for the columns of D behind the last full 128, so that a
-// row's bits depend on its place. CUDASIM_CUBLASLT=dependent offers 2 alone.
+// needs a workspace), 2 takes another order for the columns of D behind the last full 128, so that
+// a row's bits depend on its place. CUDASIM_CUBLASLT=dependent offers 2 alone.
 #ifndef TESTS_CUDASIM_HOST_CUBLASLT_H
 #define TESTS_CUDASIM_HOST_CUBLASLT_H
 

@@ -30,8 +30,10 @@ cublasStatus_t check_product(const MatmulDesc *desc, const MatrixLayout *a, cons
             return refuse(CUBLAS_STATUS_INVALID_VALUE, "a leading dimension of %lld for %llu rows",
                           (long long)l->ld, (unsigned long long)l->rows);
         if (l->type == CUDA_R_16BF && l->ld % 8)
-            return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "a leading dimension of %lld: the emulator "
-                          "takes multiples of 16 bytes", (long long)l->ld);
+            return refuse(CUBLAS_STATUS_NOT_SUPPORTED,
+                          "a leading dimension of %lld: the emulator "
+                          "takes multiples of 16 bytes",
+                          (long long)l->ld);
     }
     bool ta = desc->trans_a == CUBLAS_OP_T, tb = desc->trans_b == CUBLAS_OP_T;
     p->desc = desc, p->a = a, p->b = b, p->c = c, p->d = d;
@@ -101,9 +103,9 @@ static void multiply(const MatrixProduct &p, const Pointers &q, int id) {
         bool apart = id == 2 && j >= p.n / 128 * 128;
         for (int64_t i = 0; i < p.m; i++) {
             const float *row = &x[(size_t)(i * p.k)];
-            float sum = id == 1 ? dot(row, &y[0], 0, p.k / 2, false) +
-                                      dot(row, &y[0], p.k / 2, p.k, false)
-                                : dot(row, &y[0], 0, p.k, apart);
+            float sum =
+                id == 1 ? dot(row, &y[0], 0, p.k / 2, false) + dot(row, &y[0], p.k / 2, p.k, false)
+                        : dot(row, &y[0], 0, p.k, apart);
             size_t to = (size_t)(i + j * p.d->ld), from = (size_t)(i + j * p.c->ld);
             float value = q.alpha * sum;
             if (p.d->type == CUDA_R_32F) {
@@ -142,9 +144,8 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
                                               int *n_found) {
     MatrixProduct p;
     *n_found = 0;
-    cublasStatus_t status =
-        check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b, (MatrixLayout *)c,
-                      (MatrixLayout *)d, &p);
+    cublasStatus_t status = check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b,
+                                          (MatrixLayout *)c, (MatrixLayout *)d, &p);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     const Preference *want = (const Preference *)preference;
     for (uint32_t align : want->align)
@@ -167,9 +168,8 @@ cublasStatus_t cublasLtMatmulAlgoCheck(cublasLtHandle_t, cublasLtMatmulDesc_t de
                                        const cublasLtMatmulAlgo_t *algo,
                                        cublasLtMatmulHeuristicResult_t *result) {
     MatrixProduct p;
-    cublasStatus_t status =
-        check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b, (MatrixLayout *)c,
-                      (MatrixLayout *)d, &p);
+    cublasStatus_t status = check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b,
+                                          (MatrixLayout *)c, (MatrixLayout *)d, &p);
     const Algorithm *x = (const Algorithm *)algo;
     if (status == CUBLAS_STATUS_SUCCESS && x->mark != ALGORITHM_MARK)
         status = CUBLAS_STATUS_INVALID_VALUE;
@@ -191,9 +191,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     Stream *s = stream_of(stream);
     if (call.status != cudaSuccess || !handle || !s) return CUBLAS_STATUS_EXECUTION_FAILED;
     MatrixProduct p;
-    cublasStatus_t status =
-        check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b, (MatrixLayout *)c,
-                      (MatrixLayout *)d, &p);
+    cublasStatus_t status = check_product((MatmulDesc *)desc, (MatrixLayout *)a, (MatrixLayout *)b,
+                                          (MatrixLayout *)c, (MatrixLayout *)d, &p);
     const Algorithm *x = (const Algorithm *)algo;
     if (status == CUBLAS_STATUS_SUCCESS && (!x || x->mark != ALGORITHM_MARK))
         status = refuse(CUBLAS_STATUS_INVALID_VALUE, "cublasLtMatmul without an algorithm: the "
@@ -209,8 +208,10 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc
     uint64_t needed = algorithm_workspace(x->id, p);
     if (needed > workspace_bytes ||
         (needed && (!memory_is_device(workspace) || !memory_holds(workspace, needed))))
-        return refuse(CUBLAS_STATUS_INVALID_VALUE, "a workspace of %zu bytes; algorithm %d needs %llu "
-                      "of device memory", workspace_bytes, x->id, (unsigned long long)needed);
+        return refuse(CUBLAS_STATUS_INVALID_VALUE,
+                      "a workspace of %zu bytes; algorithm %d needs %llu "
+                      "of device memory",
+                      workspace_bytes, x->id, (unsigned long long)needed);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     // Descriptors and layouts may be destroyed before the product runs.
     auto kept = std::make_shared<std::pair<MatmulDesc, std::vector<MatrixLayout>>>(

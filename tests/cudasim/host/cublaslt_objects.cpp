@@ -56,21 +56,34 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t handle) {
     free(handle);
     return CUBLAS_STATUS_SUCCESS;
 }
-size_t cublasLtGetVersion(void) { return CUBLAS_VERSION; }
+size_t cublasLtGetVersion(void) {
+    return CUBLAS_VERSION;
+}
 const char *cublasLtGetStatusName(cublasStatus_t status) {
     switch (status) {
-    case CUBLAS_STATUS_SUCCESS: return "CUBLAS_STATUS_SUCCESS";
-    case CUBLAS_STATUS_NOT_INITIALIZED: return "CUBLAS_STATUS_NOT_INITIALIZED";
-    case CUBLAS_STATUS_ALLOC_FAILED: return "CUBLAS_STATUS_ALLOC_FAILED";
-    case CUBLAS_STATUS_INVALID_VALUE: return "CUBLAS_STATUS_INVALID_VALUE";
-    case CUBLAS_STATUS_ARCH_MISMATCH: return "CUBLAS_STATUS_ARCH_MISMATCH";
-    case CUBLAS_STATUS_EXECUTION_FAILED: return "CUBLAS_STATUS_EXECUTION_FAILED";
-    case CUBLAS_STATUS_INTERNAL_ERROR: return "CUBLAS_STATUS_INTERNAL_ERROR";
-    case CUBLAS_STATUS_NOT_SUPPORTED: return "CUBLAS_STATUS_NOT_SUPPORTED";
-    default: return "unknown status";
+    case CUBLAS_STATUS_SUCCESS:
+        return "CUBLAS_STATUS_SUCCESS";
+    case CUBLAS_STATUS_NOT_INITIALIZED:
+        return "CUBLAS_STATUS_NOT_INITIALIZED";
+    case CUBLAS_STATUS_ALLOC_FAILED:
+        return "CUBLAS_STATUS_ALLOC_FAILED";
+    case CUBLAS_STATUS_INVALID_VALUE:
+        return "CUBLAS_STATUS_INVALID_VALUE";
+    case CUBLAS_STATUS_ARCH_MISMATCH:
+        return "CUBLAS_STATUS_ARCH_MISMATCH";
+    case CUBLAS_STATUS_EXECUTION_FAILED:
+        return "CUBLAS_STATUS_EXECUTION_FAILED";
+    case CUBLAS_STATUS_INTERNAL_ERROR:
+        return "CUBLAS_STATUS_INTERNAL_ERROR";
+    case CUBLAS_STATUS_NOT_SUPPORTED:
+        return "CUBLAS_STATUS_NOT_SUPPORTED";
+    default:
+        return "unknown status";
     }
 }
-const char *cublasLtGetStatusString(cublasStatus_t status) { return cublasLtGetStatusName(status); }
+const char *cublasLtGetStatusString(cublasStatus_t status) {
+    return cublasLtGetStatusName(status);
+}
 
 // ---------------------------------------------------------------- the operation
 
@@ -94,12 +107,18 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc,
                                               const void *value, size_t bytes) {
     MatmulDesc *d = (MatmulDesc *)desc;
     switch (attribute) {
-    case CUBLASLT_MATMUL_DESC_COMPUTE_TYPE: return set(&d->compute, value, bytes);
-    case CUBLASLT_MATMUL_DESC_SCALE_TYPE: return set(&d->scale, value, bytes);
-    case CUBLASLT_MATMUL_DESC_POINTER_MODE: return set(&d->pointer_mode, value, bytes);
-    case CUBLASLT_MATMUL_DESC_TRANSA: return set(&d->trans_a, value, bytes);
-    case CUBLASLT_MATMUL_DESC_TRANSB: return set(&d->trans_b, value, bytes);
-    case CUBLASLT_MATMUL_DESC_EPILOGUE: return set(&d->epilogue, value, bytes);
+    case CUBLASLT_MATMUL_DESC_COMPUTE_TYPE:
+        return set(&d->compute, value, bytes);
+    case CUBLASLT_MATMUL_DESC_SCALE_TYPE:
+        return set(&d->scale, value, bytes);
+    case CUBLASLT_MATMUL_DESC_POINTER_MODE:
+        return set(&d->pointer_mode, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSA:
+        return set(&d->trans_a, value, bytes);
+    case CUBLASLT_MATMUL_DESC_TRANSB:
+        return set(&d->trans_b, value, bytes);
+    case CUBLASLT_MATMUL_DESC_EPILOGUE:
+        return set(&d->epilogue, value, bytes);
     default:
         return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "attribute %d of a product is not emulated",
                       (int)attribute);
@@ -124,12 +143,18 @@ cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout,
                                                 const void *value, size_t bytes) {
     MatrixLayout *l = (MatrixLayout *)layout;
     switch (attribute) {
-    case CUBLASLT_MATRIX_LAYOUT_TYPE: return set(&l->type, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_ORDER: return set(&l->order, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_ROWS: return set(&l->rows, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_COLS: return set(&l->columns, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_LD: return set(&l->ld, value, bytes);
-    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT: return set(&l->batch, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_TYPE:
+        return set(&l->type, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_ORDER:
+        return set(&l->order, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_ROWS:
+        return set(&l->rows, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_COLS:
+        return set(&l->columns, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_LD:
+        return set(&l->ld, value, bytes);
+    case CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT:
+        return set(&l->batch, value, bytes);
     default:
         return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "attribute %d of a layout is not emulated",
                       (int)attribute);
@@ -153,11 +178,16 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     const void *value, size_t bytes) {
     Preference *p = (Preference *)preference;
     switch (attribute) {
-    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES: return set(&p->workspace, value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES: return set(&p->align[0], value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES: return set(&p->align[1], value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES: return set(&p->align[2], value, bytes);
-    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES: return set(&p->align[3], value, bytes);
+    case CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES:
+        return set(&p->workspace, value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES:
+        return set(&p->align[0], value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES:
+        return set(&p->align[1], value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES:
+        return set(&p->align[2], value, bytes);
+    case CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES:
+        return set(&p->align[3], value, bytes);
     default:
         return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "attribute %d of a preference is not emulated",
                       (int)attribute);
@@ -207,11 +237,13 @@ cublasStatus_t cublasLtMatmulAlgoCapGetAttribute(const cublasLtMatmulAlgo_t *alg
     const Algorithm *a = algorithm_of(algo);
     if (!a) return CUBLAS_STATUS_INVALID_VALUE;
     switch (attribute) {
-    case CUBLASLT_ALGO_CAP_SPLITK_SUPPORT: return get<int32_t>(a->id == 1, to, bytes, written);
+    case CUBLASLT_ALGO_CAP_SPLITK_SUPPORT:
+        return get<int32_t>(a->id == 1, to, bytes, written);
     case CUBLASLT_ALGO_CAP_MIN_ALIGNMENT_A_BYTES:
     case CUBLASLT_ALGO_CAP_MIN_ALIGNMENT_B_BYTES:
     case CUBLASLT_ALGO_CAP_MIN_ALIGNMENT_C_BYTES:
-    case CUBLASLT_ALGO_CAP_MIN_ALIGNMENT_D_BYTES: return get<uint32_t>(16, to, bytes, written);
+    case CUBLASLT_ALGO_CAP_MIN_ALIGNMENT_D_BYTES:
+        return get<uint32_t>(16, to, bytes, written);
     default:
         return refuse(CUBLAS_STATUS_NOT_SUPPORTED, "capability %d of an algorithm is not emulated",
                       (int)attribute);
@@ -224,19 +256,24 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
     const Algorithm *a = algorithm_of(algo);
     if (!a) return CUBLAS_STATUS_INVALID_VALUE;
     switch (attribute) {
-    case CUBLASLT_ALGO_CONFIG_ID: return get<int32_t>(a->id, to, bytes, written);
+    case CUBLASLT_ALGO_CONFIG_ID:
+        return get<int32_t>(a->id, to, bytes, written);
     case CUBLASLT_ALGO_CONFIG_SPLITK_NUM:
         return get<int32_t>(a->id == 1 ? 2 : 1, to, bytes, written);
     case CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME:
         return get<uint32_t>(a->id == 1 ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE
-                                        : CUBLASLT_REDUCTION_SCHEME_NONE, to, bytes, written);
+                                        : CUBLASLT_REDUCTION_SCHEME_NONE,
+                             to, bytes, written);
     case CUBLASLT_ALGO_CONFIG_TILE_ID:
     case CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING:
     case CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION:
-    case CUBLASLT_ALGO_CONFIG_STAGES_ID: return get<uint32_t>(0, to, bytes, written);
+    case CUBLASLT_ALGO_CONFIG_STAGES_ID:
+        return get<uint32_t>(0, to, bytes, written);
     case CUBLASLT_ALGO_CONFIG_INNER_SHAPE_ID:
-    case CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID: return get<uint16_t>(0, to, bytes, written);
-    default: return CUBLAS_STATUS_NOT_SUPPORTED;
+    case CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID:
+        return get<uint16_t>(0, to, bytes, written);
+    default:
+        return CUBLAS_STATUS_NOT_SUPPORTED;
     }
 }
 

@@ -80,29 +80,75 @@ cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int dev
     if (device < 0 || device >= n_devices()) return result(cudaErrorInvalidDevice);
     const Device &d = settings.device;
     switch (attribute) {
-    case cudaDevAttrMultiProcessorCount: *value = d.n_sms; break;
-    case cudaDevAttrComputeCapabilityMajor: *value = d.major; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = d.minor; break;
-    case cudaDevAttrMaxThreadsPerBlock: *value = MAX_THREADS; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = d.threads_per_sm; break;
-    case cudaDevAttrMaxBlocksPerMultiprocessor: *value = d.blocks_per_sm; break;
-    case cudaDevAttrMaxSharedMemoryPerBlock: *value = 48 << 10; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = d.shared_per_block; break;
-    case cudaDevAttrMaxSharedMemoryPerMultiprocessor: *value = d.shared_per_sm; break;
-    case cudaDevAttrReservedSharedMemoryPerBlock: *value = 1024; break;
-    case cudaDevAttrMaxRegistersPerBlock: *value = 65536; break;
-    case cudaDevAttrMaxRegistersPerMultiprocessor: *value = 65536; break;
-    case cudaDevAttrWarpSize: *value = WARP; break;
-    case cudaDevAttrL2CacheSize: *value = d.l2_bytes; break;
-    case cudaDevAttrClockRate: *value = d.clock_khz; break;
-    case cudaDevAttrMemoryClockRate: *value = d.memory_clock_khz; break;
-    case cudaDevAttrGlobalMemoryBusWidth: *value = d.memory_bus_bits; break;
-    case cudaDevAttrCooperativeLaunch: *value = 1; break;
-    case cudaDevAttrUnifiedAddressing: *value = 1; break;
-    case cudaDevAttrMaxGridDimX: *value = 2147483647; break;
-    case cudaDevAttrMaxGridDimY: *value = 65535; break;
-    case cudaDevAttrMaxGridDimZ: *value = 65535; break;
-    case cudaDevAttrAsyncEngineCount: *value = 1; break;
+    case cudaDevAttrMultiProcessorCount:
+        *value = d.n_sms;
+        break;
+    case cudaDevAttrComputeCapabilityMajor:
+        *value = d.major;
+        break;
+    case cudaDevAttrComputeCapabilityMinor:
+        *value = d.minor;
+        break;
+    case cudaDevAttrMaxThreadsPerBlock:
+        *value = MAX_THREADS;
+        break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+        *value = d.threads_per_sm;
+        break;
+    case cudaDevAttrMaxBlocksPerMultiprocessor:
+        *value = d.blocks_per_sm;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlock:
+        *value = 48 << 10;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+        *value = d.shared_per_block;
+        break;
+    case cudaDevAttrMaxSharedMemoryPerMultiprocessor:
+        *value = d.shared_per_sm;
+        break;
+    case cudaDevAttrReservedSharedMemoryPerBlock:
+        *value = 1024;
+        break;
+    case cudaDevAttrMaxRegistersPerBlock:
+        *value = 65536;
+        break;
+    case cudaDevAttrMaxRegistersPerMultiprocessor:
+        *value = 65536;
+        break;
+    case cudaDevAttrWarpSize:
+        *value = WARP;
+        break;
+    case cudaDevAttrL2CacheSize:
+        *value = d.l2_bytes;
+        break;
+    case cudaDevAttrClockRate:
+        *value = d.clock_khz;
+        break;
+    case cudaDevAttrMemoryClockRate:
+        *value = d.memory_clock_khz;
+        break;
+    case cudaDevAttrGlobalMemoryBusWidth:
+        *value = d.memory_bus_bits;
+        break;
+    case cudaDevAttrCooperativeLaunch:
+        *value = 1;
+        break;
+    case cudaDevAttrUnifiedAddressing:
+        *value = 1;
+        break;
+    case cudaDevAttrMaxGridDimX:
+        *value = 2147483647;
+        break;
+    case cudaDevAttrMaxGridDimY:
+        *value = 65535;
+        break;
+    case cudaDevAttrMaxGridDimZ:
+        *value = 65535;
+        break;
+    case cudaDevAttrAsyncEngineCount:
+        *value = 1;
+        break;
     default:
         return result(cudaErrorInvalidValue, "cudaDeviceGetAttribute does not know attribute %d",
                       (int)attribute);
@@ -139,8 +185,7 @@ cudaError_t cudaGetDriverEntryPointByVersion(const char *symbol, void **function
     *function = nullptr;
     bool known = strcmp(symbol, "cuTensorMapEncodeTiled") == 0 && version >= 12000;
     if (known) *function = (void *)cuTensorMapEncodeTiled;
-    if (found)
-        *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
+    if (found) *found = known ? cudaDriverEntryPointSuccess : cudaDriverEntryPointSymbolNotFound;
     if (!known && !found) return result(cudaErrorSymbolNotFound);
     return cudaSuccess;
 }

@@ -24,7 +24,9 @@ static uint64_t chance(uint64_t n) {
     return random_state % n;
 }
 
-double device_ms() { return now_ms += 0.001; }
+double device_ms() {
+    return now_ms += 0.001;
+}
 
 std::vector<std::unique_ptr<Stream>> &streams() {
     // The legacy default stream and the one of the host's threads come first.
@@ -83,6 +85,7 @@ static std::shared_ptr<race::Operation> order_of(const Operation &op) {
     o->place = op.place;
     o->node = -1;
     o->at_start.streams = op.known;
+    o->at_start.streams[o->stream] = op.place - 1; // not itself: one that overlaps it copies this
     if (!op.work.programmatic || !op.ahead || !op.ahead->work.grid) return o;
     if (o->stream < host_known.size() && host_known[o->stream] >= op.ahead->place) return o;
     o->ahead = op.ahead->order;
@@ -305,16 +308,16 @@ static int next_overlapping(const std::vector<GraphNode> &nodes, const std::vect
 }
 
 // What is before each node: nodes come after those that they depend on.
-static std::vector<std::shared_ptr<race::Operation>>
-orders_of(const std::vector<GraphNode> &nodes, const race::Operation &whole) {
+static std::vector<std::shared_ptr<race::Operation>> orders_of(const std::vector<GraphNode> &nodes,
+                                                               const race::Operation &whole) {
     std::vector<std::shared_ptr<race::Operation>> all;
     for (size_t i = 0; i < nodes.size(); i++) {
         auto o = std::make_shared<race::Operation>(whole);
         o->node = (int)i;
         o->at_start.nodes.resize(nodes.size());
         const std::vector<int> &after = nodes[i].after;
-        bool overlaps = nodes[i].work.programmatic && after.size() == 1 &&
-                        nodes[(size_t)after[0]].work.grid;
+        bool overlaps =
+            nodes[i].work.programmatic && after.size() == 1 && nodes[(size_t)after[0]].work.grid;
         for (int a : after) {
             if (!overlaps) o->at_start.nodes[(size_t)a] = true;
             for (size_t k = 0; k < nodes.size(); k++)

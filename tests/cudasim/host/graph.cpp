@@ -47,7 +47,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mo
 cudaError_t cudaStreamIsCapturing(cudaStream_t stream, cudaStreamCaptureStatus *status) {
     CALL(cudaStreamIsCapturing);
     STREAM(s, stream);
-    *status = !s->capture                   ? cudaStreamCaptureStatusNone
+    *status = !s->capture                  ? cudaStreamCaptureStatusNone
               : s->capture->graph->invalid ? cudaStreamCaptureStatusInvalidated
                                            : cudaStreamCaptureStatusActive;
     return cudaSuccess;
@@ -108,8 +108,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t instance, cudaStream_t stream) {
     std::shared_ptr<const Graph> g = e->graph;
     std::vector<OperationPtr> after;
     if (e->last && !e->last->done) after.push_back(e->last);
-    cudaError_t status =
-        enqueue(s, {"graph", [g] { run_nodes(g->nodes); }}, after);
+    cudaError_t status = enqueue(s, {"graph", [g] { run_nodes(g->nodes); }}, after);
     e->last = s->last;
     return result(status);
 }

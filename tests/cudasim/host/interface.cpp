@@ -51,7 +51,8 @@ static int sum(const char *kernel, unsigned buffer, struct cudasim_counts *count
 }
 
 static void print_kernel(FILE *out, const KernelCounts &k) {
-    fprintf(out, "%s: %llu launches, %llu blocks, %.3g GFLOP mma, %.3g GFLOP wgmma, %llu barriers\n",
+    fprintf(out,
+            "%s: %llu launches, %llu blocks, %.3g GFLOP mma, %.3g GFLOP wgmma, %llu barriers\n",
             k.name.c_str(), (unsigned long long)k.launches, (unsigned long long)k.blocks,
             (double)k.mma_flops / 1e9, (double)k.wgmma_flops / 1e9, (unsigned long long)k.barriers);
     if (k.shared_requests)
@@ -85,7 +86,9 @@ void cudasim_clear_counts(void) {
     counters_clear();
     memset(&host_counts, 0, sizeof host_counts);
 }
-void cudasim_count_requests(int on) { settings.count = on != 0; }
+void cudasim_count_requests(int on) {
+    settings.count = on != 0;
+}
 void cudasim_name(const void *address, size_t bytes, const char *name) {
     memory_name(address, bytes, name);
 }
@@ -98,14 +101,20 @@ void cudasim_print_counts(const char *path) {
     if (path) fclose(out);
 }
 
-void cudasim_host_counts(struct cudasim_host_counts *counts) { *counts = host_counts; }
+void cudasim_host_counts(struct cudasim_host_counts *counts) {
+    *counts = host_counts;
+}
 void cudasim_set(const char *variable, const char *value) {
     setenv(variable, value, 1);
     settings_from_environment();
     failures_from_environment();
 }
-void cudasim_set_registers(const void *kernel, int n) { set_registers(kernel, n); }
-void cudasim_lose_device(int cuda_error) { lose_device((cudaError_t)cuda_error); }
+void cudasim_set_registers(const void *kernel, int n) {
+    set_registers(kernel, n);
+}
+void cudasim_lose_device(int cuda_error) {
+    lose_device((cudaError_t)cuda_error);
+}
 
 } // extern "C"
 

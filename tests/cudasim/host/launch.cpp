@@ -54,8 +54,10 @@ static cudaError_t check_limits(const Grid &g, const Function &f) {
         return result(cudaErrorInvalidValue, "%s: %zu bytes of dynamic shared memory; %s has %d",
                       name, g.shared_bytes, d.full_name, d.shared_per_block);
     if (g.shared_bytes > f.dynamic_limit)
-        return result(cudaErrorInvalidValue, "%s: %zu bytes of dynamic shared memory; allow_shared "
-                      "was called for %zu", name, g.shared_bytes, f.dynamic_limit);
+        return result(cudaErrorInvalidValue,
+                      "%s: %zu bytes of dynamic shared memory; allow_shared "
+                      "was called for %zu",
+                      name, g.shared_bytes, f.dynamic_limit);
     if (g.cluster_blocks > 1 && (!d.has(90) || g.cluster_blocks > 8 || g.grid.x % g.cluster_blocks))
         return result(cudaErrorInvalidConfiguration, "%s: clusters of %u in a grid of %u blocks",
                       name, g.cluster_blocks, g.grid.x);
@@ -106,7 +108,9 @@ cudaError_t launch(const cudaLaunchConfig_t *config, const void *kernel, void (*
     return result(enqueue(s, work));
 }
 
-void set_registers(const void *kernel, int n) { functions[kernel].n_registers = n; }
+void set_registers(const void *kernel, int n) {
+    functions[kernel].n_registers = n;
+}
 
 } // namespace cudasim
 

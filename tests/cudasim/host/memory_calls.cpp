@@ -21,14 +21,17 @@ bool is_host_registered(const void *p) {
     return (const char *)p < after->first + after->second;
 }
 
-static bool is_page_locked(const void *p) { return memory_is_pinned(p) || is_host_registered(p); }
+static bool is_page_locked(const void *p) {
+    return memory_is_pinned(p) || is_host_registered(p);
+}
 
 // What is wrong with a copy's pointers; null: nothing. Infers the direction of cudaMemcpyDefault.
 static const char *check_copy(void *to, const void *from, size_t bytes, cudaMemcpyKind *kind) {
     bool to_device = memory_is_device(to), from_device = memory_is_device(from);
     if (*kind == cudaMemcpyDefault)
-        *kind = to_device ? from_device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice
-                          : from_device ? cudaMemcpyDeviceToHost : cudaMemcpyHostToHost;
+        *kind = to_device     ? from_device ? cudaMemcpyDeviceToDevice : cudaMemcpyHostToDevice
+                : from_device ? cudaMemcpyDeviceToHost
+                              : cudaMemcpyHostToHost;
     bool wants_to = *kind == cudaMemcpyHostToDevice || *kind == cudaMemcpyDeviceToDevice;
     bool wants_from = *kind == cudaMemcpyDeviceToHost || *kind == cudaMemcpyDeviceToDevice;
     if (wants_to != to_device) return "the destination is not of the kind that the copy names";
@@ -61,8 +64,7 @@ static cudaError_t enqueue_copy(Stream *s, void *to, const void *from, size_t by
         // Staged before the call returns, which may also wait for the stream.
         const char *p = (const char *)from;
         auto staged = std::make_shared<std::vector<char>>(p, p + bytes);
-        cudaError_t status =
-            enqueue(s, {"copy", [=] { copy_now(to, staged->data(), bytes); }});
+        cudaError_t status = enqueue(s, {"copy", [=] { copy_now(to, staged->data(), bytes); }});
         if (settings.streams != When::late) run_until_done(s->last);
         return result(status);
     }
@@ -98,8 +100,10 @@ cudaError_t cudaFree(void *at) {
     if (!at) return cudaSuccess;
     run_everything();
     return memory_free(at, false) ? cudaSuccess
-                                  : result(cudaErrorInvalidValue, "cudaFree of %p, which is no "
-                                                                  "device allocation", at);
+                                  : result(cudaErrorInvalidValue,
+                                           "cudaFree of %p, which is no "
+                                           "device allocation",
+                                           at);
 }
 
 cudaError_t cudaHostAlloc(void **at, size_t bytes, unsigned flags) {
@@ -128,8 +132,9 @@ cudaError_t cudaHostGetDevicePointer(void **device, void *host, unsigned flags) 
 }
 cudaError_t cudaHostRegister(void *at, size_t bytes, unsigned flags) {
     CALL(cudaHostRegister, true);
-    if (!at || !bytes || flags & ~(unsigned)(cudaHostRegisterPortable | cudaHostRegisterMapped |
-                                             cudaHostRegisterReadOnly))
+    if (!at || !bytes ||
+        flags & ~(unsigned)(cudaHostRegisterPortable | cudaHostRegisterMapped |
+                            cudaHostRegisterReadOnly))
         return result(cudaErrorInvalidValue);
     if (is_page_locked(at)) return result(cudaErrorHostMemoryAlreadyRegistered);
     registered[(const char *)at] = bytes;
@@ -153,7 +158,7 @@ cudaError_t cudaPointerGetAttributes(cudaPointerAttributes *a, const void *p) {
     CALL(cudaPointerGetAttributes);
     if (!a) return result(cudaErrorInvalidValue);
     *a = cudaPointerAttributes();
-    a->type = memory_is_device(p)  ? cudaMemoryTypeDevice
+    a->type = memory_is_device(p) ? cudaMemoryTypeDevice
               : is_page_locked(p) ? cudaMemoryTypeHost
                                   : cudaMemoryTypeUnregistered;
     a->devicePointer = a->type == cudaMemoryTypeUnregistered ? nullptr : (void *)p;
@@ -167,7 +172,8 @@ cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpy
     STREAM(s, stream);
     if (bytes == 0) return cudaSuccess;
     const char *wrong = check_copy(to, from, bytes, &kind);
-    if (wrong) return result(cudaErrorInvalidValue, "cudaMemcpyAsync of %zu bytes: %s", bytes, wrong);
+    if (wrong)
+        return result(cudaErrorInvalidValue, "cudaMemcpyAsync of %zu bytes: %s", bytes, wrong);
     return enqueue_copy(s, to, from, bytes, kind);
 }
 

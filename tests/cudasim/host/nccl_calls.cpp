@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 
 #include "tests/cudasim/device/memory.h"
 #include "tests/cudasim/host/nccl_inside.h"
@@ -63,6 +64,20 @@ bool everybody_lives(Communicator *c) {
 
 // ---------------------------------------------------------------- communicators
 
+static auto &all_communicators = *new std::vector<Communicator *>(); // outlives the process's end
+static std::mutex all_lock;
+
+static Communicator *live(ncclComm_t comm, const char *what) {
+    Communicator *c = (Communicator *)comm;
+    std::lock_guard<std::mutex> hold(all_lock);
+    bool known =
+        std::find(all_communicators.begin(), all_communicators.end(), c) != all_communicators.end();
+    if (!known || c->gone)
+        fail(nullptr, "NCCL: %s with a communicator that %s", what,
+             known ? "was destroyed or aborted" : "was never made");
+    return c;
+}
+
 static Communicator *open_board(const char *name, int n_ranks, int rank) {
     int fd = shm_open(name, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0 || ftruncate(fd, sizeof(Board)) != 0) {
@@ -80,6 +95,9 @@ static Communicator *open_board(const char *name, int n_ranks, int rank) {
     c->linked = true;
     c->error = ncclSuccess;
     c->n_collectives = 0;
+    c->gone = false;
+    std::lock_guard<std::mutex> hold(all_lock);
+    all_communicators.push_back(c);
     return c;
 }
 
@@ -88,8 +106,8 @@ static ncclResult_t take_seat(Communicator *c) {
     int none = 0;
     b->mark.store(BOARD_MARK);
     if (!b->n_ranks.compare_exchange_strong(none, c->n_ranks) && none != c->n_ranks)
-        return refuse_nccl(ncclInvalidArgument, text("rank %d says %d ranks, another %d", c->rank,
-                                                     c->n_ranks, none));
+        return refuse_nccl(ncclInvalidArgument,
+                           text("rank %d says %d ranks, another %d", c->rank, c->n_ranks, none));
     Seat *seat = &b->seats[c->rank];
     RankState absent = RankState::absent;
     seat->process = getpid();
@@ -112,8 +130,8 @@ static ncclResult_t wait_for_everybody(Communicator *c) {
     while (!everybody_joined(c)) {
         if (!everybody_lives(c)) return c->error;
         if (time(nullptr) > end)
-            return refuse_nccl(ncclSystemError, text("only %d of %d ranks came", (int)c->board->n_joined,
-                                                     c->n_ranks));
+            return refuse_nccl(ncclSystemError, text("only %d of %d ranks came",
+                                                     (int)c->board->n_joined, c->n_ranks));
         usleep(200);
     }
     return ncclSuccess;
@@ -164,8 +182,10 @@ static ncclResult_t start_group() {
         for (size_t i = 0; i < rest.size();) {
             bool mine = rest[i].second.comm == c && rest[i].first == s;
             if (mine) same.push_back(rest[i].second);
-            if (mine) rest.erase(rest.begin() + (long)i);
-            else i++;
+            if (mine)
+                rest.erase(rest.begin() + (long)i);
+            else
+                i++;
         }
         ncclResult_t one = start(s, same);
         if (one != ncclSuccess && (status == ncclSuccess || status == ncclInProgress)) status = one;
@@ -179,30 +199,35 @@ static ncclResult_t add(Collective kind, const void *from, void *to, size_t coun
                         cudaStream_t stream) {
     Call call(collective_name(kind));
     if (call.status != cudaSuccess) return ncclUnhandledCudaError;
-    Communicator *c = (Communicator *)comm;
-    Stream *s = stream_of(stream);
     const char *name = collective_name(kind);
-    if (!c || !s) return refuse_nccl(ncclInvalidArgument, text("%s: no communicator or stream", name));
+    Communicator *c = live(comm, name);
+    Stream *s = stream_of(stream);
+    if (!s) return refuse_nccl(ncclInvalidArgument, text("%s: no such stream", name));
     if (c->error != ncclSuccess) return c->error;
     if (!c->deferred.empty())
         return refuse_nccl(ncclInvalidUsage, text("%s while the communicator is in progress: "
-                                                  "ncclCommGetAsyncError comes first", name));
-    if (s->capture) return refuse_nccl(ncclInvalidUsage, text("%s in a capture is not emulated", name));
+                                                  "ncclCommGetAsyncError comes first",
+                                                  name));
+    if (s->capture)
+        return refuse_nccl(ncclInvalidUsage, text("%s in a capture is not emulated", name));
     if (!everybody_joined(c) && !c->blocking)
         return refuse_nccl(ncclInvalidUsage, text("%s before all ranks have joined", name));
     size_t bytes = count * bytes_of_type(type);
     if (bytes_of_type(type) == 0)
-        return refuse_nccl(ncclInvalidArgument, text("%s of type %d is not emulated", name, (int)type));
+        return refuse_nccl(ncclInvalidArgument,
+                           text("%s of type %d is not emulated", name, (int)type));
     int limit = c->n_ranks;
     if ((kind == Collective::broadcast && (root < 0 || root >= limit)) ||
         (kind >= Collective::send && (peer < 0 || peer >= limit || peer == c->rank)))
-        return refuse_nccl(ncclInvalidArgument, text("%s: rank %d of %d", name,
-                                                     kind == Collective::broadcast ? root : peer, limit));
+        return refuse_nccl(
+            ncclInvalidArgument,
+            text("%s: rank %d of %d", name, kind == Collective::broadcast ? root : peer, limit));
     size_t n_to = kind == Collective::all_gather ? bytes * (size_t)limit : bytes;
     bool gives = kind != Collective::recv && !(kind == Collective::broadcast && root != c->rank);
     if ((gives && bytes && !memory_holds(from, bytes)) ||
         (kind != Collective::send && bytes && !memory_holds(to, n_to)))
-        return refuse_nccl(ncclInvalidArgument, text("%s of %zu bytes outside of a buffer", name, bytes));
+        return refuse_nccl(ncclInvalidArgument,
+                           text("%s of %zu bytes outside of a buffer", name, bytes));
     Transfer t = {};
     t.comm = c;
     t.post = {kind, (int32_t)type, root, reduction, count};
@@ -226,18 +251,29 @@ ncclResult_t ncclGetVersion(int *version) {
 }
 const char *ncclGetErrorString(ncclResult_t status) {
     switch (status) {
-    case ncclSuccess: return "no error";
-    case ncclUnhandledCudaError: return "unhandled cuda error";
-    case ncclSystemError: return "unhandled system error";
-    case ncclInternalError: return "internal error";
-    case ncclInvalidArgument: return "invalid argument";
-    case ncclInvalidUsage: return "invalid usage";
-    case ncclRemoteError: return "remote process exited or there was a network error";
-    case ncclInProgress: return "NCCL operation in progress";
-    default: return "unknown result code";
+    case ncclSuccess:
+        return "no error";
+    case ncclUnhandledCudaError:
+        return "unhandled cuda error";
+    case ncclSystemError:
+        return "unhandled system error";
+    case ncclInternalError:
+        return "internal error";
+    case ncclInvalidArgument:
+        return "invalid argument";
+    case ncclInvalidUsage:
+        return "invalid usage";
+    case ncclRemoteError:
+        return "remote process exited or there was a network error";
+    case ncclInProgress:
+        return "NCCL operation in progress";
+    default:
+        return "unknown result code";
     }
 }
-const char *ncclGetLastError(ncclComm_t) { return last_error.c_str(); }
+const char *ncclGetLastError(ncclComm_t) {
+    return last_error.c_str();
+}
 
 // Needs no device, as in the library.
 ncclResult_t ncclGetUniqueId(ncclUniqueId *id) {
@@ -259,8 +295,8 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId 
         return refuse_nccl(ncclInvalidArgument, "the config was not initialised with "
                                                 "NCCL_CONFIG_INITIALIZER");
     if (n_ranks < 1 || n_ranks > NCCL_MAX_RANKS || rank < 0 || rank >= n_ranks)
-        return refuse_nccl(ncclInvalidArgument, text("rank %d of %d; the emulator has up to %d", rank,
-                                                     n_ranks, (int)NCCL_MAX_RANKS));
+        return refuse_nccl(ncclInvalidArgument, text("rank %d of %d; the emulator has up to %d",
+                                                     rank, n_ranks, (int)NCCL_MAX_RANKS));
     if (strncmp(id.internal, "/cudasim-nccl-", 14) != 0)
         return refuse_nccl(ncclInvalidArgument, "the unique id was not made by ncclGetUniqueId");
     Communicator *c = open_board(id.internal, n_ranks, rank);
@@ -270,7 +306,7 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t *comm, int n_ranks, ncclUniqueId 
     if (status == ncclSuccess && c->blocking) status = wait_for_everybody(c);
     if (status != ncclSuccess) {
         close_board(c, RankState::aborted);
-        delete c;
+        c->gone = true;
         return status;
     }
     *comm = (ncclComm_t)c;
@@ -283,7 +319,7 @@ ncclResult_t ncclCommInitRank(ncclComm_t *comm, int n_ranks, ncclUniqueId id, in
 // Where a communicator that does not block says how it gets on; what was in progress goes on here.
 ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
     Call call("ncclCommGetAsyncError");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommGetAsyncError");
     bool joined = everybody_joined(c);
     everybody_lives(c);
     *error = c->error;
@@ -304,7 +340,7 @@ ncclResult_t ncclCommGetAsyncError(ncclComm_t comm, ncclResult_t *error) {
 
 ncclResult_t ncclCommFinalize(ncclComm_t comm) {
     Call call("ncclCommFinalize");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommFinalize");
     if (c->error != ncclSuccess) return c->error;
     run_until_done(c->last);
     close_board(c, RankState::finalized);
@@ -312,26 +348,28 @@ ncclResult_t ncclCommFinalize(ncclComm_t comm) {
 }
 ncclResult_t ncclCommDestroy(ncclComm_t comm) {
     Call call("ncclCommDestroy");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommDestroy");
     if (c->error == ncclSuccess) run_until_done(c->last);
     close_board(c, RankState::finalized);
-    return ncclSuccess; // its memory stays: operations may still refer to it
+    c->gone = true;
+    return ncclSuccess;
 }
 // Operations in flight end without their data.
 ncclResult_t ncclCommAbort(ncclComm_t comm) {
     Call call("ncclCommAbort");
-    Communicator *c = (Communicator *)comm;
+    Communicator *c = live(comm, "ncclCommAbort");
     c->deferred.clear();
     close_board(c, RankState::aborted);
+    c->gone = true;
     return ncclSuccess;
 }
 
 ncclResult_t ncclCommCount(const ncclComm_t comm, int *count) {
-    *count = ((const Communicator *)comm)->n_ranks;
+    *count = live(comm, "ncclCommCount")->n_ranks;
     return ncclSuccess;
 }
 ncclResult_t ncclCommUserRank(const ncclComm_t comm, int *rank) {
-    *rank = ((const Communicator *)comm)->rank;
+    *rank = live(comm, "ncclCommUserRank")->rank;
     return ncclSuccess;
 }
 ncclResult_t ncclCommCuDevice(const ncclComm_t, int *device) {
@@ -344,7 +382,8 @@ ncclResult_t ncclGroupStart() {
 }
 ncclResult_t ncclGroupEnd() {
     Call call("ncclGroupEnd");
-    if (group.depth == 0) return refuse_nccl(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
+    if (group.depth == 0)
+        return refuse_nccl(ncclInvalidUsage, "ncclGroupEnd without ncclGroupStart");
     return --group.depth ? ncclSuccess : start_group();
 }
 
@@ -364,8 +403,8 @@ ncclResult_t ncclAllGather(const void *from, void *to, size_t count, ncclDataTyp
                            ncclComm_t comm, cudaStream_t stream) {
     return add(Collective::all_gather, from, to, count, type, -1, -1, 0, comm, stream);
 }
-ncclResult_t ncclSend(const void *from, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,
-                      cudaStream_t stream) {
+ncclResult_t ncclSend(const void *from, size_t count, ncclDataType_t type, int peer,
+                      ncclComm_t comm, cudaStream_t stream) {
     return add(Collective::send, from, nullptr, count, type, -1, -1, peer, comm, stream);
 }
 ncclResult_t ncclRecv(void *to, size_t count, ncclDataType_t type, int peer, ncclComm_t comm,

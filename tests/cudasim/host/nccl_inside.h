@@ -2,9 +2,9 @@
 // the name in the unique id. It holds a board, where each rank says which operation it is at, and a
 // channel for each pair of ranks.
 //
-// An operation of a stream tries to get on without blocking: it posts what it is, compares that with
-// what the others post, and moves pieces through the channels. What the ranks do not agree on ends
-// the process with a sentence that has both sides.
+// An operation of a stream tries to get on without blocking: it posts what it is, compares that
+// with what the others post, and moves pieces through the channels. What the ranks do not agree on
+// ends the process with a sentence that has both sides.
 #ifndef TESTS_CUDASIM_HOST_NCCL_INSIDE_H
 #define TESTS_CUDASIM_HOST_NCCL_INSIDE_H
 
@@ -60,10 +60,11 @@ struct Communicator {
     std::string name;
     int rank, n_ranks;
     bool blocking, linked; // linked: the name still stands for the memory
+    bool gone;             // destroyed or aborted; the record stays, operations may refer to it
     ncclResult_t error;    // the first that came later than its call
     uint64_t n_collectives;
-    OperationPtr last;                                // operations follow one another
-    std::vector<std::pair<Stream *, Work>> deferred;  // told of as in progress, not in a stream yet
+    OperationPtr last;                               // operations follow one another
+    std::vector<std::pair<Stream *, Work>> deferred; // told of as in progress, not in a stream yet
 };
 
 bool everybody_joined(Communicator *c);
@@ -77,9 +78,9 @@ struct Transfer {
     Post post;
     const char *from;
     char *to;
-    int peer;           // of send and recv
+    int peer; // of send and recv
     bool posted = false;
-    uint64_t number = 0; // of the collective
+    uint64_t number = 0;                  // of the collective
     std::vector<uint64_t> sent, received; // bytes by peer
     std::vector<char> parts;              // of all_reduce: what each rank gave, in order
 };

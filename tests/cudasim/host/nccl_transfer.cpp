@@ -11,24 +11,29 @@
 namespace cudasim {
 
 const char *collective_name(Collective kind) {
-    static const char *const NAMES[] = {"ncclBroadcast", "ncclAllReduce", "ncclAllGather", "ncclSend",
-                                        "ncclRecv"};
+    static const char *const NAMES[] = {"ncclBroadcast", "ncclAllReduce", "ncclAllGather",
+                                        "ncclSend", "ncclRecv"};
     return NAMES[(int)kind];
 }
 
 size_t bytes_of_type(ncclDataType_t type) {
     switch (type) {
     case ncclInt8:
-    case ncclUint8: return 1;
+    case ncclUint8:
+        return 1;
     case ncclFloat16:
-    case ncclBfloat16: return 2;
+    case ncclBfloat16:
+        return 2;
     case ncclInt32:
     case ncclUint32:
-    case ncclFloat32: return 4;
+    case ncclFloat32:
+        return 4;
     case ncclInt64:
     case ncclUint64:
-    case ncclFloat64: return 8;
-    default: return 0;
+    case ncclFloat64:
+        return 8;
+    default:
+        return 0;
     }
 }
 
@@ -105,20 +110,29 @@ template <class T, class F> static void combine(char *into, const char *from, ui
 
 template <class T> static void reduce_numbers(int op, char *into, const char *from, uint64_t n) {
     switch (op) {
-    case ncclSum: return combine<T>(into, from, n, [](T a, T b) { return (T)(a + b); });
-    case ncclMax: return combine<T>(into, from, n, [](T a, T b) { return a < b ? b : a; });
-    case ncclMin: return combine<T>(into, from, n, [](T a, T b) { return b < a ? b : a; });
-    default: fail(nullptr, "NCCL: reduction %d is not emulated", op);
+    case ncclSum:
+        return combine<T>(into, from, n, [](T a, T b) { return (T)(a + b); });
+    case ncclMax:
+        return combine<T>(into, from, n, [](T a, T b) { return a < b ? b : a; });
+    case ncclMin:
+        return combine<T>(into, from, n, [](T a, T b) { return b < a ? b : a; });
+    default:
+        fail(nullptr, "NCCL: reduction %d is not emulated", op);
     }
 }
 
 static void reduce(const Post &p, char *into, const char *from) {
     switch (p.type) {
-    case ncclInt32: return reduce_numbers<int32_t>(p.reduction, into, from, p.count);
-    case ncclInt64: return reduce_numbers<int64_t>(p.reduction, into, from, p.count);
-    case ncclUint64: return reduce_numbers<uint64_t>(p.reduction, into, from, p.count);
-    case ncclFloat32: return reduce_numbers<float>(p.reduction, into, from, p.count);
-    case ncclFloat64: return reduce_numbers<double>(p.reduction, into, from, p.count);
+    case ncclInt32:
+        return reduce_numbers<int32_t>(p.reduction, into, from, p.count);
+    case ncclInt64:
+        return reduce_numbers<int64_t>(p.reduction, into, from, p.count);
+    case ncclUint64:
+        return reduce_numbers<uint64_t>(p.reduction, into, from, p.count);
+    case ncclFloat32:
+        return reduce_numbers<float>(p.reduction, into, from, p.count);
+    case ncclFloat64:
+        return reduce_numbers<double>(p.reduction, into, from, p.count);
     case ncclBfloat16:
         return combine<__nv_bfloat16>(into, from, p.count, [&](__nv_bfloat16 a, __nv_bfloat16 b) {
             float x = __bfloat162float(a), y = __bfloat162float(b);
@@ -126,7 +140,8 @@ static void reduce(const Post &p, char *into, const char *from) {
                                     : p.reduction == ncclMin ? std::min(x, y)
                                                              : x + y);
         });
-    default: fail(nullptr, "NCCL: a reduction of type %d is not emulated", p.type);
+    default:
+        fail(nullptr, "NCCL: a reduction of type %d is not emulated", p.type);
     }
 }
 
@@ -166,8 +181,8 @@ static bool all_reduce(Transfer *t, uint64_t bytes) {
 
 static void tell_race_mode(const Transfer &t, uint64_t bytes) {
     const char *name = collective_name(t.post.kind);
-    uint64_t received = t.post.kind == Collective::all_gather
-                            ? bytes * (uint64_t)t.comm->n_ranks : bytes;
+    uint64_t received =
+        t.post.kind == Collective::all_gather ? bytes * (uint64_t)t.comm->n_ranks : bytes;
     if (t.from) race::host_accesses(t.from, bytes, false, name);
     if (!t.to) return;
     race::host_accesses(t.to, received, true, name);
@@ -176,11 +191,16 @@ static void tell_race_mode(const Transfer &t, uint64_t bytes) {
 
 static bool get_on(Transfer *t, uint64_t bytes) {
     switch (t->post.kind) {
-    case Collective::send: return send_some(t, t->peer, t->from, bytes);
-    case Collective::recv: return receive_some(t, t->peer, t->to, bytes);
-    case Collective::broadcast: return agree(t) && broadcast(t, bytes);
-    case Collective::all_gather: return agree(t) && exchange(t, t->to, bytes);
-    case Collective::all_reduce: return agree(t) && all_reduce(t, bytes);
+    case Collective::send:
+        return send_some(t, t->peer, t->from, bytes);
+    case Collective::recv:
+        return receive_some(t, t->peer, t->to, bytes);
+    case Collective::broadcast:
+        return agree(t) && broadcast(t, bytes);
+    case Collective::all_gather:
+        return agree(t) && exchange(t, t->to, bytes);
+    case Collective::all_reduce:
+        return agree(t) && all_reduce(t, bytes);
     }
     return false;
 }
@@ -188,7 +208,8 @@ static bool get_on(Transfer *t, uint64_t bytes) {
 bool transfer_attempt(Transfer *t) {
     Communicator *c = t->comm;
     uint64_t bytes = t->post.count * bytes_of_type((ncclDataType_t)t->post.type);
-    if (c->board->seats[c->rank].state == RankState::aborted) return true; // what is there is garbage
+    if (c->board->seats[c->rank].state == RankState::aborted)
+        return true; // what is there is garbage
     t->sent.resize((size_t)c->n_ranks);
     t->received.resize((size_t)c->n_ranks);
     if (c->error != ncclSuccess || !everybody_joined(c)) return false;

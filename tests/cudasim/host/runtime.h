@@ -24,10 +24,10 @@ typedef std::shared_ptr<Operation> OperationPtr;
 // What an operation does: a kernel, or host code that stands for the copy engine or a library.
 struct Work {
     std::string name;
-    std::function<void()> run;   // null for kernels
+    std::function<void()> run;            // null for kernels
     std::shared_ptr<Grid> grid = nullptr; // a kernel's launch; copied for each run
-    bool programmatic = false;   // may start before the kernel ahead in the stream has ended
-    bool calls_host = false;     // device memory stays closed
+    bool programmatic = false; // may start before the kernel ahead in the stream has ended
+    bool calls_host = false;   // device memory stays closed
     // Instead of run, for what waits for other processes: tries to get on; true: it is done.
     std::function<bool()> attempt = nullptr;
 };
@@ -80,7 +80,7 @@ struct GraphExec {
 struct Event {
     OperationPtr operation; // null: nothing was recorded, or it was done
     bool timing, recorded = false;
-    std::shared_ptr<double> ms; // when it happened
+    std::shared_ptr<double> ms;   // when it happened
     std::shared_ptr<Graph> graph; // recorded inside of a capture: the nodes it stands for
     std::vector<int> nodes;
 };
@@ -94,7 +94,7 @@ void unlock_for_a_while(); // other threads of the host may call the runtime; of
 void run_until_done(OperationPtr operation); // with all that it depends on; the host waits
 void run_everything();
 void host_knows(const OperationPtr &operation); // it asked, and was told that it is done
-void run_some(); // at a call that does not wait: what chance says
+void run_some();                                // at a call that does not wait: what chance says
 void run_nodes(const std::vector<GraphNode> &nodes); // of a graph, all of them
 bool before(const Operation &a, const Operation &b);
 double device_ms(); // time that only goes forward

@@ -53,7 +53,8 @@ cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest) {
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
     CALL(cudaStreamDestroy);
     STREAM(s, stream);
-    if (s->number < 2) return result(cudaErrorInvalidResourceHandle, "a default stream is not destroyed");
+    if (s->number < 2)
+        return result(cudaErrorInvalidResourceHandle, "a default stream is not destroyed");
     if (s->capture) s->capture->graph->invalid = true;
     s->destroyed = true;
     return cudaSuccess;
@@ -164,7 +165,8 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
     CALL(cudaEventSynchronize);
     EVENT(e, event);
     if (e->graph)
-        return result(cudaErrorStreamCaptureUnsupported, "cudaEventSynchronize on a captured event");
+        return result(cudaErrorStreamCaptureUnsupported,
+                      "cudaEventSynchronize on a captured event");
     host_counts.waits++;
     run_until_done(e->operation);
     return cudaSuccess;

@@ -15,17 +15,22 @@ static CUresult refuse(const char *why) {
 
 static uint32_t bytes_of(CUtensorMapDataType type) {
     switch (type) {
-    case CU_TENSOR_MAP_DATA_TYPE_UINT8: return 1;
+    case CU_TENSOR_MAP_DATA_TYPE_UINT8:
+        return 1;
     case CU_TENSOR_MAP_DATA_TYPE_UINT16:
     case CU_TENSOR_MAP_DATA_TYPE_FLOAT16:
-    case CU_TENSOR_MAP_DATA_TYPE_BFLOAT16: return 2;
+    case CU_TENSOR_MAP_DATA_TYPE_BFLOAT16:
+        return 2;
     case CU_TENSOR_MAP_DATA_TYPE_UINT32:
     case CU_TENSOR_MAP_DATA_TYPE_INT32:
-    case CU_TENSOR_MAP_DATA_TYPE_FLOAT32: return 4;
+    case CU_TENSOR_MAP_DATA_TYPE_FLOAT32:
+        return 4;
     case CU_TENSOR_MAP_DATA_TYPE_UINT64:
     case CU_TENSOR_MAP_DATA_TYPE_INT64:
-    case CU_TENSOR_MAP_DATA_TYPE_FLOAT64: return 8;
-    default: return 0;
+    case CU_TENSOR_MAP_DATA_TYPE_FLOAT64:
+        return 8;
+    default:
+        return 0;
     }
 }
 
@@ -45,14 +50,12 @@ static const char *check_dimensions(const TensorMap &m, const cuuint32_t *elemen
     return nullptr;
 }
 
-extern "C" CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type,
-                                           cuuint32_t rank, void *global, const cuuint64_t *sizes,
-                                           const cuuint64_t *strides, const cuuint32_t *box,
-                                           const cuuint32_t *element_strides,
-                                           CUtensorMapInterleave interleave,
-                                           CUtensorMapSwizzle swizzle,
-                                           CUtensorMapL2promotion promotion,
-                                           CUtensorMapFloatOOBfill fill) {
+extern "C" CUresult
+cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank, void *global,
+                       const cuuint64_t *sizes, const cuuint64_t *strides, const cuuint32_t *box,
+                       const cuuint32_t *element_strides, CUtensorMapInterleave interleave,
+                       CUtensorMapSwizzle swizzle, CUtensorMapL2promotion promotion,
+                       CUtensorMapFloatOOBfill fill) {
     (void)promotion;
     if (!settings.device.has(90)) return refuse("the device has no tensor maps before sm_90");
     if ((uintptr_t)map % 64) return refuse("the map is not aligned to 64 bytes");
@@ -68,11 +71,20 @@ extern "C" CUresult cuTensorMapEncodeTiled(CUtensorMap *map, CUtensorMapDataType
     m.element_bytes = bytes_of(type);
     if (!m.element_bytes) return refuse("the emulator does not have this element type");
     switch (swizzle) {
-    case CU_TENSOR_MAP_SWIZZLE_NONE: m.swizzle_bytes = 16; break;
-    case CU_TENSOR_MAP_SWIZZLE_32B: m.swizzle_bytes = 32; break;
-    case CU_TENSOR_MAP_SWIZZLE_64B: m.swizzle_bytes = 64; break;
-    case CU_TENSOR_MAP_SWIZZLE_128B: m.swizzle_bytes = 128; break;
-    default: return refuse("the emulator does not have this swizzle mode");
+    case CU_TENSOR_MAP_SWIZZLE_NONE:
+        m.swizzle_bytes = 16;
+        break;
+    case CU_TENSOR_MAP_SWIZZLE_32B:
+        m.swizzle_bytes = 32;
+        break;
+    case CU_TENSOR_MAP_SWIZZLE_64B:
+        m.swizzle_bytes = 64;
+        break;
+    case CU_TENSOR_MAP_SWIZZLE_128B:
+        m.swizzle_bytes = 128;
+        break;
+    default:
+        return refuse("the emulator does not have this swizzle mode");
     }
     for (uint32_t i = 0; i < TENSOR_MAX_RANK; i++) {
         m.size[i] = i < rank ? sizes[i] : 1;

@@ -13,8 +13,8 @@ __device__ __forceinline__ void load_stage(bf16 *stage, const bf16 *x, const bf1
                                            int n0, int m, int k, int at) {
     for (int c = threadIdx.x; c < 2 * TILE * (DEPTH / 8); c += THREADS) {
         int row = c / (DEPTH / 8), column = c % (DEPTH / 8) * 8;
-        const bf16 *from = row < TILE ? x + (size_t)min(m0 + row, m - 1) * k
-                                      : w + (size_t)(n0 + row - TILE) * k;
+        const bf16 *from =
+            row < TILE ? x + (size_t)min(m0 + row, m - 1) * k : w + (size_t)(n0 + row - TILE) * k;
         cp_async_16(stage + row * ROW + column, from + at + column);
     }
 }
@@ -84,6 +84,6 @@ cudaError_t gemm_mma_launch(const void *x, const void *w, void *out, float *squa
     how.block = dim3(THREADS);
     how.shared_bytes = STAGES * 2 * TILE * ROW * sizeof(bf16);
     how.stream = stream;
-    return launch_kernel(how, gemm_mma, (const bf16 *)x, (const bf16 *)w, (bf16 *)out, squares, m, n,
-                         k);
+    return launch_kernel(how, gemm_mma, (const bf16 *)x, (const bf16 *)w, (bf16 *)out, squares, m,
+                         n, k);
 }

@@ -49,7 +49,8 @@ __device__ __forceinline__ void consume(const ring<TOKENS> &r, float (&acc)[TOKE
     for (int step = 0; step < steps; step++) {
         int stage = step % STAGES;
         wait(&r.full[stage], step / STAGES & 1);
-        const bf16 *w = r.w + (stage * ROWS + group * 64) * DEPTH, *x = r.x + stage * TOKENS * DEPTH;
+        const bf16 *w = r.w + (stage * ROWS + group * 64) * DEPTH,
+                   *x = r.x + stage * TOKENS * DEPTH;
         wgmma_fence();
         for (int k = 0; k < DEPTH; k += 16)
             wgmma_bf16<TOKENS>(acc, wgmma_descriptor(w + k, 16, 1024, WGMMA_128),
@@ -96,7 +97,8 @@ __global__ void __launch_bounds__(THREADS, 1)
     wait_for_prior_grid();
     if (threadIdx.x < 128) {
         registers_decrease<40>();
-        if (threadIdx.x < 32 && elect_one()) produce<TOKENS>(r, &w_map, &x_map, row0, token0, steps);
+        if (threadIdx.x < 32 && elect_one())
+            produce<TOKENS>(r, &w_map, &x_map, row0, token0, steps);
     } else {
         registers_increase<232>();
         int group = threadIdx.x / 128 - 1;
@@ -157,9 +159,13 @@ cudaError_t gemm_wgmma_launch(const void *x, const void *w, void *out, int m, in
         encode(f, &out_map, out, m, n, tokens, ROWS, CU_TENSOR_MAP_SWIZZLE_NONE))
         return cudaErrorInvalidValue;
     switch (tokens) {
-    case 16: return launch_with<16>(w_map, x_map, out_map, m, n, k, stream);
-    case 64: return launch_with<64>(w_map, x_map, out_map, m, n, k, stream);
-    case 128: return launch_with<128>(w_map, x_map, out_map, m, n, k, stream);
-    default: return cudaErrorInvalidValue;
+    case 16:
+        return launch_with<16>(w_map, x_map, out_map, m, n, k, stream);
+    case 64:
+        return launch_with<64>(w_map, x_map, out_map, m, n, k, stream);
+    case 128:
+        return launch_with<128>(w_map, x_map, out_map, m, n, k, stream);
+    default:
+        return cudaErrorInvalidValue;
     }
 }

@@ -160,7 +160,8 @@ CASE(programmatic_launches, NEEDS_90) {
     struct launch how = {dim3(4), dim3(64)};
     how.programmatic = true;
     for (int step = 0; step < 8; step++) {
-        c.check(launch_kernel(how, chain_kernel, step % 2 ? b : a, step % 2 ? a : b, 256), "launch");
+        c.check(launch_kernel(how, chain_kernel, step % 2 ? b : a, step % 2 ? a : b, 256),
+                "launch");
         std::vector<uint32_t> before = want;
         for (int i = 0; i < 256; i++) want[i] = before[(i + 1) % 256] + (63 - i % 64) * 3;
     }

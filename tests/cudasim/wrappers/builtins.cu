@@ -75,13 +75,15 @@ __global__ void vote_kernel(const uint32_t *in, uint32_t *out) {
     r[13] = __reduce_or_sync(all, v & 0xff00);
     r[14] = __reduce_xor_sync(all, v);
     r[15] = (uint32_t)__syncthreads_count(v & 1);
-    r[16] = (uint32_t)(__syncthreads_and(t < 31) != 0) + 2 * (uint32_t)(__syncthreads_or(t == 9) != 0);
+    r[16] =
+        (uint32_t)(__syncthreads_and(t < 31) != 0) + 2 * (uint32_t)(__syncthreads_or(t == 9) != 0);
     r[17] = t % 2 ? __reduce_add_sync(0xaaaaaaaa, v) : __ballot_sync(0x55555555, t % 4);
     for (int i = 0; i < N_VOTES; i++) out[32 * i + t] = r[i];
 }
 CASE(votes, NEEDS_80) {
     std::vector<uint32_t> v = c.random_words(32), want(32 * N_VOTES);
-    uint32_t odd = 0, add = 0, low = ~0u, high = 0, all_and = ~0u, all_or = 0, all_xor = 0, alternate = 0;
+    uint32_t odd = 0, add = 0, low = ~0u, high = 0, all_and = ~0u, all_or = 0, all_xor = 0,
+             alternate = 0;
     int smallest = INT32_MAX, largest = INT32_MIN;
     for (int t = 0; t < 32; t++) {
         odd |= (v[t] & 1) << t;
@@ -92,8 +94,21 @@ CASE(votes, NEEDS_80) {
         if (t % 2) alternate += v[t];
     }
     for (int t = 0; t < 32; t++) {
-        uint32_t same = 0, r[N_VOTES] = {odd, 1, 0, 1, 0, 0, 0, add, low, high, (uint32_t)smallest,
-                                         (uint32_t)largest, all_and, all_or, all_xor};
+        uint32_t same = 0, r[N_VOTES] = {odd,
+                                         1,
+                                         0,
+                                         1,
+                                         0,
+                                         0,
+                                         0,
+                                         add,
+                                         low,
+                                         high,
+                                         (uint32_t)smallest,
+                                         (uint32_t)largest,
+                                         all_and,
+                                         all_or,
+                                         all_xor};
         for (int l = 0; l < 32; l++) same |= (uint32_t)(v[l] % 5 == v[t] % 5) << l;
         r[4] = same;
         r[6] = 0xffffffff + 1;
@@ -177,12 +192,24 @@ CASE(bits_and_numbers, NEEDS_80) {
             bits(-1.0f) + 77,
         };
         for (int i = 0; i < N_BITS; i++) want[32 * i + t] = r[i];
-        float f = x[t] = t == 0 ? 3e9f : t == 1 ? -3e9f : t == 2 ? 2.5f : 10 * c.random_float() + 0.001f;
-        auto to_int = [](double v) { return (uint32_t)(int)std::min(std::max(v, -2147483648.0), 2147483647.0); };
-        uint32_t n[11] = {to_int(nearbyint(f)), to_int(trunc(f)), to_int(floor(f)), to_int(ceil(f)),
+        float f = x[t] = t == 0   ? 3e9f
+                         : t == 1 ? -3e9f
+                         : t == 2 ? 2.5f
+                                  : 10 * c.random_float() + 0.001f;
+        auto to_int = [](double v) {
+            return (uint32_t)(int)std::min(std::max(v, -2147483648.0), 2147483647.0);
+        };
+        uint32_t n[11] = {to_int(nearbyint(f)),
+                          to_int(trunc(f)),
+                          to_int(floor(f)),
+                          to_int(ceil(f)),
                           (uint32_t)std::min(std::max(nearbyint((double)f), 0.0), 4294967295.0),
-                          bits(fmaf(f, f, 1.0f)), bits(1.0f / f), bits(sqrtf(fabsf(f))),
-                          bits(std::min(std::max(f, 0.0f), 1.0f)), bits((float)(int)a), bits((float)a)};
+                          bits(fmaf(f, f, 1.0f)),
+                          bits(1.0f / f),
+                          bits(sqrtf(fabsf(f))),
+                          bits(std::min(std::max(f, 0.0f), 1.0f)),
+                          bits((float)(int)a),
+                          bits((float)a)};
         for (int i = 0; i < 11; i++) numbers[32 * i + t] = n[i];
     }
     uint32_t *out = c.zeros<uint32_t>(want.size()), *y = c.zeros<uint32_t>(352);
@@ -225,7 +252,8 @@ CASE(atomics, NEEDS_80) {
     for (unsigned t = 0; t < 256; t++) x ^= t;
     struct launch how = {dim3(4), dim3(64)};
     c.check(launch_kernel(how, atomic_kernel, w, s, l, f), "launch");
-    c.expect("words", w, std::vector<uint32_t>{32640, 0u - 32640u, 745, 255, 0x80000000, 0x7fffffff, x, 56});
+    c.expect("words", w,
+             std::vector<uint32_t>{32640, 0u - 32640u, 745, 255, 0x80000000, 0x7fffffff, x, 56});
     c.expect("signed", s, std::vector<uint32_t>{(uint32_t)-100, 100});
     uint64_t sum = 32640ull << 30;
     c.expect("long", l, std::vector<uint32_t>{(uint32_t)sum, (uint32_t)(sum >> 32)});

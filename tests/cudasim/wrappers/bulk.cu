@@ -167,8 +167,9 @@ static void run_box(context &c, const box_test &b) {
     }
     struct launch how = {dim3(1), dim3(128), 4096 * 4};
     c.check(launch_kernel(how, box_kernel, map, store_map, b.rank, (int)n_box / 2,
-                          make_int3(b.at[0], b.at[1], b.at[2]), make_int3(b.to[0], b.to[1], b.to[2]),
-                          out), "launch");
+                          make_int3(b.at[0], b.at[1], b.at[2]),
+                          make_int3(b.to[0], b.to[1], b.to[2]), out),
+            "launch");
     c.expect(b.name, out, want);
     c.expect((std::string(b.name) + " stored").c_str(), target, stored);
 }
@@ -176,17 +177,38 @@ static void run_box(context &c, const box_test &b) {
 CASE(bulk_boxes, NEEDS_90) {
     const box_test tests[] = {
         {"1d", 1, {200, 1, 1}, {64, 1, 1}, {24, 0, 0}, {8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
-        {"1d edge", 1, {200, 1, 1}, {64, 1, 1}, {168, 0, 0}, {-8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
+        {"1d edge",
+         1,
+         {200, 1, 1},
+         {64, 1, 1},
+         {168, 0, 0},
+         {-8, 0, 0},
+         CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d 32", 2, {96, 40, 1}, {16, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_32B},
         {"2d 64", 2, {96, 40, 1}, {32, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_64B},
         {"2d 128", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d edges", 2, {96, 40, 1}, {64, 32, 1}, {-8, 20, 0}, {48, -9, 0},
+        {"2d edges",
+         2,
+         {96, 40, 1},
+         {64, 32, 1},
+         {-8, 20, 0},
+         {48, -9, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d corner", 2, {96, 40, 1}, {64, 16, 1}, {56, 35, 0}, {-40, 39, 0},
+        {"2d corner",
+         2,
+         {96, 40, 1},
+         {64, 16, 1},
+         {56, 35, 0},
+         {-40, 39, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
         {"3d", 3, {72, 9, 5}, {64, 4, 3}, {8, 2, 1}, {0, 5, 2}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"3d edges", 3, {72, 9, 5}, {64, 4, 3}, {24, 7, 4}, {-8, -2, -1},
+        {"3d edges",
+         3,
+         {72, 9, 5},
+         {64, 4, 3},
+         {24, 7, 4},
+         {-8, -2, -1},
          CU_TENSOR_MAP_SWIZZLE_128B},
     };
     for (const box_test &b : tests) run_box(c, b);
@@ -214,7 +236,8 @@ __global__ void cluster_kernel(const __grid_constant__ CUtensorMap map, uint32_t
         tensor_load_2d_multicast(box[rank], &map, 0, 8 * rank, full, 3);
     }
     wait(full, 0);
-    for (int i = 0; i < 4; i++) out[512 * blockIdx.x + 128 * i + t] = ((uint32_t *)box)[128 * i + t];
+    for (int i = 0; i < 4; i++)
+        out[512 * blockIdx.x + 128 * i + t] = ((uint32_t *)box)[128 * i + t];
     __syncthreads();
     if (t < 2) mbarrier_arrive_remote(peers, t);
     wait(peers, 0);
@@ -229,8 +252,7 @@ CASE(cluster, NEEDS_90) {
     std::vector<uint16_t> in = c.random_bf16(1024);
     std::vector<uint32_t> want(1024);
     for (int b = 0; b < 2; b++)
-        for (int i = 0; i < 512; i++)
-            want[512 * b + i] = in[2 * i] | (uint32_t)in[2 * i + 1] << 16;
+        for (int i = 0; i < 512; i++) want[512 * b + i] = in[2 * i] | (uint32_t)in[2 * i + 1] << 16;
     CUtensorMap map;
     uint16_t *source = c.device(in);
     if (encode_16bit(&map, source, 2, size, 128, box, CU_TENSOR_MAP_SWIZZLE_NONE)) c.n_failed++;

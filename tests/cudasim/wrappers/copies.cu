@@ -9,7 +9,8 @@ __global__ void copy_kernel(const uint32_t *in, uint32_t *out) {
     int t = threadIdx.x;
     for (int i = 0; i < 4; i++) cp_async_4(&buffer[0][32 * i + t], in + 32 * i + t);
     cp_async_16(&buffer[1][4 * t], in + 128 + 4 * t);
-    cp_async_16_hint(&buffer[2][4 * t], in + 256 + 4 * t, t & 1 ? l2_evict_first() : l2_evict_last());
+    cp_async_16_hint(&buffer[2][4 * t], in + 256 + 4 * t,
+                     t & 1 ? l2_evict_first() : l2_evict_last());
     cp_async_commit();
     cp_async_wait<0>();
     __syncwarp();
@@ -40,7 +41,8 @@ CASE(cp_async_zero_fill, NEEDS_80) {
     uint32_t *out = c.zeros<uint32_t>(128);
     struct launch how = {dim3(1), dim3(32)};
     c.check(launch_kernel(how, zero_fill_kernel, (const unsigned char *)c.device(in),
-                          (unsigned char *)out), "launch");
+                          (unsigned char *)out),
+            "launch");
     c.expect("out", out, want);
 }
 

@@ -1,8 +1,8 @@
 // wrappers [--seed N] [--seeds N] [--dump FILE] [--against FILE] [--digests FILE] [CASE...]: runs
 // the cases, each in a process of its own for at most a minute, and prints a line for each. The
-// emulator's program writes what it computed (--dump); the GPU's compares with that (--against): the
-// same bits, for float32 sums within twice the tolerance of the check. --digests compares every bit
-// with digests of a GPU's results, which "wrappers --list-digests FILE" prints of the file that
+// emulator's program writes what it computed (--dump); the GPU's compares with that (--against):
+// the same bits, for float32 sums within twice the tolerance of the check. --digests compares every
+// bit with digests of a GPU's results, which "wrappers --list-digests FILE" prints of the file that
 // --dump wrote there.
 #include "tests/cudasim/wrappers/wrappers.h"
 
@@ -30,7 +30,9 @@ uint32_t context::random() {
     state = state * 6364136223846793005ull + 1442695040888963407ull;
     return (uint32_t)(state >> 32);
 }
-float context::random_float() { return (float)((int)(random() % 257) - 128) / 128; }
+float context::random_float() {
+    return (float)((int)(random() % 257) - 128) / 128;
+}
 
 std::vector<uint32_t> context::random_words(size_t n) {
     std::vector<uint32_t> v(n);
@@ -115,8 +117,8 @@ void context::record(const char *name, const std::vector<uint32_t> &words, doubl
     if (found == recorded.end()) return;
     n_recorded++;
     const std::vector<uint32_t> &other = found->second;
-    if (other.size() != words.size()) report(name, "in number; the emulator has", 0, words.size(),
-                                             other.size());
+    if (other.size() != words.size())
+        report(name, "in number; the emulator has", 0, words.size(), other.size());
     for (size_t i = 0; i < words.size() && i < other.size(); i++) {
         if (tolerance < 0) {
             if (words[i] != other[i]) report(name, "the emulator has", i, words[i], other[i]);

@@ -4,7 +4,9 @@
 #include "tests/cudasim/wrappers/wrappers.h"
 
 // Rows lie in shared memory in a turned order, so that each lane's address matters.
-__device__ __forceinline__ int turned(int row) { return (row * 5 + 3) % 32; }
+__device__ __forceinline__ int turned(int row) {
+    return (row * 5 + 3) % 32;
+}
 
 __global__ void ldmatrix_kernel(const uint32_t *in, uint32_t *out) {
     SHARED_ALIGNED(16, uint32_t, rows, [32][4]);
@@ -85,8 +87,7 @@ CASE(stmatrix, NEEDS_90) {
 __global__ void mma_kernel(const uint16_t *a, const uint16_t *b, const float *d, float *out) {
     int lane = threadIdx.x, g = lane / 4, q = 2 * (lane % 4);
     uint32_t ra[4], rb[2];
-    for (int i = 0; i < 4; i++)
-        ra[i] = *(const uint32_t *)&a[16 * (g + i % 2 * 8) + q + i / 2 * 8];
+    for (int i = 0; i < 4; i++) ra[i] = *(const uint32_t *)&a[16 * (g + i % 2 * 8) + q + i / 2 * 8];
     for (int i = 0; i < 2; i++) rb[i] = *(const uint32_t *)&b[16 * g + q + 8 * i];
     float acc[4];
     for (int i = 0; i < 4; i++) acc[i] = d[8 * (g + i / 2 * 8) + q + i % 2];
@@ -133,6 +134,7 @@ CASE(mma_tile, NEEDS_80) {
     float *out = c.zeros<float>(1536);
     struct launch how = {dim3(1), dim3(32)};
     c.check(launch_kernel(how, tile_kernel, (const uint32_t *)c.device(a),
-                          (const uint32_t *)c.device(b), out), "launch");
+                          (const uint32_t *)c.device(b), out),
+            "launch");
     c.expect("difference", out + 768, std::vector<double>(768), 0);
 }

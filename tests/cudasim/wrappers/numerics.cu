@@ -20,7 +20,8 @@ __device__ __forceinline__ void fill(unsigned char *to, const uint16_t *from, in
                                      int last, int k0) {
     for (int i = threadIdx.x; i < rows * 64; i += blockDim.x) {
         int row = i / 64, o = row * 128 + i % 64 * 2;
-        *(uint16_t *)(to + (o ^ (o >> 7 & 7) << 4)) = from[min(row0 + row, last) * DEPTH + k0 + i % 64];
+        *(uint16_t *)(to + (o ^ (o >> 7 & 7) << 4)) =
+            from[min(row0 + row, last) * DEPTH + k0 + i % 64];
     }
 }
 
@@ -104,7 +105,8 @@ __global__ void mma_kernel(const uint16_t *a, const uint16_t *b, float *out, int
     for (int i = 0; i < 4; i++)
         out[(row + i / 2 * 8) * si + (8 * blockIdx.y + q + i % 2) * sj] = d[i];
 }
-__global__ void single_mma_kernel(const uint16_t *a, const uint16_t *b, const float *c, float *out) {
+__global__ void single_mma_kernel(const uint16_t *a, const uint16_t *b, const float *c,
+                                  float *out) {
     int lane = threadIdx.x, g = lane / 4, q = 2 * (lane % 4), row = 16 * blockIdx.x + g;
     uint32_t ra[4], rb[2];
     float d[4];
@@ -134,7 +136,8 @@ static std::vector<float> by_wgmma(context &c, const matrix &w, const matrix &x)
     std::vector<float> out(ROWS * TOKENS);
     float *at = c.zeros<float>(out.size());
     struct launch how = {dim3((TOKENS + N - 1) / N), dim3(128), ROWS * 128 + N * 128};
-    c.check(launch_kernel(how, tokens_kernel<N, REGISTERS>, c.device(w), c.device(x), at), "launch");
+    c.check(launch_kernel(how, tokens_kernel<N, REGISTERS>, c.device(w), c.device(x), at),
+            "launch");
     c.fetch(out.data(), at, 4 * out.size());
     return out;
 }
@@ -209,7 +212,9 @@ struct sum_model {
     int group, n_bits;
     bool normalized, nearest;
 };
-static int exponent(double v) { return v == 0 ? -1000 : ilogb(v); }
+static int exponent(double v) {
+    return v == 0 ? -1000 : ilogb(v);
+}
 static float to_float(double v, bool nearest) { // |v| has at most 53 bits
     float f = (float)v;
     if (nearest || fabs((double)f) <= fabs(v)) return f;
@@ -245,8 +250,9 @@ static void try_models(context &c, const char *name, const matrix &a, const matr
                     if (pass == 0) best = std::max(best, n);
                     if (pass == 1 && n == best)
                         printf("# fact %s: %s: %zu of %zu as a sum of %d products, %d bits below "
-                               "the largest %s, %s\n", c.prefix.c_str(), name, n, have.size(), group,
-                               n_bits, m.normalized ? "product" : "exponent sum",
+                               "the largest %s, %s\n",
+                               c.prefix.c_str(), name, n, have.size(), group, n_bits,
+                               m.normalized ? "product" : "exponent sum",
                                m.nearest ? "rounded" : "cut");
                 }
 }

@@ -27,7 +27,8 @@ __device__ __forceinline__ int element_offset(operand_layout l, int rows, int ro
         o = (k / 8) * (rows / 8) * 128 + (row / 8) * 128 + (k % 8) * 16 + row % 8 * 2;
     } else { // patterns of 8 rows of K by width / 2 elements: along K first, then M/N
         int columns = l.width / 2;
-        o = row / columns * 64 * l.width + k / 8 * 8 * l.width + k % 8 * l.width + row % columns * 2;
+        o = row / columns * 64 * l.width + k / 8 * 8 * l.width + k % 8 * l.width +
+            row % columns * 2;
     }
     return o ^ (o >> 7 & (l.width / 16 - 1)) << 4;
 }
@@ -101,8 +102,8 @@ __global__ void __launch_bounds__(128, 1)
     uint32_t ra[4][4];
     for (int k = 0; k < 4; k++)
         for (int i = 0; i < 4; i++)
-            ra[k][i] = *(const uint32_t *)&a[64 * (16 * (t / 32) + g + i % 2 * 8) + 16 * k + q +
-                                             i / 2 * 8];
+            ra[k][i] = *(
+                const uint32_t *)&a[64 * (16 * (t / 32) + g + i % 2 * 8) + 16 * k + q + i / 2 * 8];
     float even[N / 2] = {}, odd[N / 2] = {};
     wgmma_fence();
     for (int k = 0; k < 4; k++) {
@@ -156,8 +157,8 @@ __global__ void __launch_bounds__(128, 1)
     wgmma_commit();
     wgmma_wait<0>();
     for (int i = 0; i < 16; i++)
-        out[32 * (16 * (t / 32) + t % 32 / 4 + 8 * (i / 2 % 2)) + 8 * (i / 4) + 2 * (t % 4) + i % 2] =
-            d[i];
+        out[32 * (16 * (t / 32) + t % 32 / 4 + 8 * (i / 2 % 2)) + 8 * (i / 4) + 2 * (t % 4) +
+            i % 2] = d[i];
 }
 #else
 __global__ void static_kernel(const uint16_t *, const uint16_t *, float *) {}
@@ -187,7 +188,8 @@ static void run_product(context &c, int width_a, int width_b) {
     struct launch how = {dim3(1), dim3(128), 64 * 128 + N * 128};
     c.check(allow_shared(product_kernel<N, TRANS_A, TRANS_B>, how.shared_bytes), "allow_shared");
     c.check(launch_kernel(how, product_kernel<N, TRANS_A, TRANS_B>, c.device(a), c.device(b), out,
-                          width_a, width_b), "launch");
+                          width_a, width_b),
+            "launch");
     char name[64];
     snprintf(name, sizeof name, "n %d, trans %d %d, swizzle %d %d", N, TRANS_A, TRANS_B, width_a,
              width_b);

@@ -17,7 +17,7 @@ class context {
   public:
     explicit context(uint64_t seed) : state(seed * 2 + 1) {}
     uint32_t random();
-    float random_float();                        // -1 to 1, exact in bf16
+    float random_float(); // -1 to 1, exact in bf16
     std::vector<uint32_t> random_words(size_t n);
     std::vector<uint16_t> random_bf16(size_t n); // of random_float
     std::vector<uint16_t> random_wide(size_t n); // every bit of the mantissa, 2^-8 to 2^8
