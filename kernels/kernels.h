@@ -187,6 +187,10 @@ struct backend_ops {
     uint32_t abi;     // KERNELS_ABI; stays the first member
     const char *name; // "cpu", "cuda", ...
 
+    // How many devices there are, at least one: backend_options.device counts them. A process that
+    // asked may be unable to fork afterwards: a driver's state does not pass to children.
+    int (*n_devices)(int *n, struct error *err);
+
     // Fills *out; opens nothing. device and path as in backend_options. -1 as of plan().
     int (*describe)(int device, const char *path, struct device_facts *out, struct error *err);
     // Says what open() will take, and takes nothing. -1 where this backend cannot run the options

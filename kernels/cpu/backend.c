@@ -330,9 +330,16 @@ static int cpu_wait(struct backend *b, struct step_result *r, struct error *err)
     return 0;
 }
 
+static int cpu_n_devices(int *n, struct error *err) {
+    (void)err;
+    *n = 1;
+    return 0;
+}
+
 const struct backend_ops cpu_backend = {
     .abi = KERNELS_ABI,
     .name = "cpu",
+    .n_devices = cpu_n_devices,
     .describe = cpu_describe,
     .plan = cpu_plan,
     .open = cpu_open,

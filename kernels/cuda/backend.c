@@ -233,9 +233,14 @@ static const char *cuda_numerics(const struct backend *b) {
     return ((const struct cuda *)b)->numerics;
 }
 
+static int cuda_n_devices(int *n, struct error *err) {
+    return errors_n_devices(err, n);
+}
+
 const struct backend_ops stampede_backend = {
     .abi = KERNELS_ABI,
     .name = "cuda",
+    .n_devices = cuda_n_devices,
     .describe = cuda_describe,
     .plan = cuda_plan,
     .open = cuda_open,

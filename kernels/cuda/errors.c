@@ -38,12 +38,17 @@ int errors_run(struct error *err, int status, const char *what) {
                      cudaGetErrorName((cudaError_t)status));
 }
 
+int errors_n_devices(struct error *err, int *n) {
+    cudaError_t status = cudaGetDeviceCount(n);
+    if (status == cudaErrorNoDevice || (status == cudaSuccess && *n == 0))
+        return error_set(err, ERROR_CONFIG, "There is no CUDA device on this machine.");
+    return status ? errors_open(err, status, "counting devices") : 0;
+}
+
 int errors_device(struct error *err, int index) {
     int n = 0, major = 0, minor = 0;
-    cudaError_t status = cudaGetDeviceCount(&n);
-    if (status == cudaErrorNoDevice || (status == cudaSuccess && n == 0))
-        return error_set(err, ERROR_CONFIG, "There is no CUDA device on this machine.");
-    if (status) return errors_open(err, status, "counting devices");
+    cudaError_t status;
+    if (errors_n_devices(err, &n)) return -1;
     if (index >= n)
         return error_set(err, ERROR_USAGE,
                          "CUDA device %d does not exist; this machine has %d, numbered from 0.",

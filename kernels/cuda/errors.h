@@ -11,6 +11,9 @@ int errors_open(struct error *err, int status, const char *what);
 // The same for an error in mid-run: the device is lost, ERROR_IO.
 int errors_run(struct error *err, int status, const char *what);
 
+// Counts the devices, at least one. Without a driver, one that is new enough, or a device: -1.
+int errors_n_devices(struct error *err, int *n);
+
 // Checks that there is a driver, new enough, and a device `index` that kernels were built for.
 int errors_device(struct error *err, int index);
 

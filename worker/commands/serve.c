@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -13,6 +14,7 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/utf8.h"
 #include "worker/commands/commands.h"
+#include "worker/commands/fleet.h"
 #include "worker/commands/plan.h"
 #include "worker/commands/setup.h"
 #include "worker/loop.h"
@@ -32,7 +34,8 @@ struct flags {
 static const char usage[] =
     "stampede serve --model DIR (--connect URL | --bind URL) [flags]\n"
     "Serves rollouts to a trainer over ZeroMQ until the run is complete.\n"
-    "SIGTERM drains, a second one ends at once.\n"
+    "SIGTERM drains, a second one ends at once. --device NAME:all or NAME:0,1,... is a worker of\n"
+    "its own on each of these devices; the worst of their statuses is told.\n"
     "Exit status: 0 run complete, 2 usage, 69 no trainer within --trainer-deadline, 74 device or\n"
     "I/O lost, 75 drained on request, 78 bad configuration, checkpoint, or refused by the trainer.";
 
@@ -230,8 +233,42 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     return failed;
 }
 
-static int run_flags(void *f, int *status, struct error *err) {
-    return serve_until_signalled(f, status, err);
+// A worker of one device among several.
+struct member {
+    const struct flags *flags;
+    const struct fleet *fleet;
+};
+
+static int serve_member(void *arg, int i) {
+    const struct member *m = arg;
+    struct flags f = *m->flags;
+    char name[MAX_NAME + 16];
+    struct error err = {0};
+    int status = 0;
+    f.engine.device = m->fleet->devices[i];
+    snprintf(name, sizeof name, "%s-%d", f.name ? f.name : "", i);
+    if (f.name) f.name = name;
+    if (serve_until_signalled(&f, &status, &err) == 0) return status;
+    fprintf(stderr, "stampede serve: device %s: %s\n", f.engine.device, err.text);
+    return exit_status(&err);
+}
+
+static int run_flags(void *flags, int *status, struct error *err) {
+    struct flags *f = flags;
+    struct fleet fleet;
+    if (fleet_read(f->engine.device, &fleet, err)) return -1;
+    if (fleet.n == 1) {
+        f->engine.device = fleet.devices[0];
+        return serve_until_signalled(f, status, err);
+    }
+    if (f->bind)
+        return error_set(
+            err, ERROR_USAGE,
+            "--bind is one worker's address; expected --connect with the %d devices of "
+            "'%s'.",
+            fleet.n, f->engine.device);
+    struct member member = {f, &fleet};
+    return fleet_run(&fleet, serve_member, &member, status, err);
 }
 
 int command_serve(int argc, char **argv) {
