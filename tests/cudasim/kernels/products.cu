@@ -150,7 +150,7 @@ void check_products(checker &c) {
     check_gate(c, {3, 32, 64, false}, 0);
     check_gate(c, {70, 90, 720, false}, 1);
     if (!c.is_large) return;
-    check_residual(c, {300, 2048, 2048, false}, 0);
-    check_residual(c, {40, 2048, 11776, false}, 0);
-    check_gate(c, {300, 1536, 2048, false}, 0);
+    check_residual(c, {150, 2048, 2048, false}, 0);
+    check_residual(c, {12, 2048, 11776, false}, 0);
+    check_gate(c, {150, 1536, 2048, false}, 0);
 }
