@@ -188,11 +188,13 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
 static int open_model(struct setup *s, const struct engine_flags *f, struct plan_memory *plan,
                       bool want_digests, struct model *m, struct error *err) {
     int device;
-    m->ops = kernels_find(f->device, &device, err);
+    const char *path;
+    m->ops = kernels_find(f->device, &device, &path, err);
     if (!m->ops) return -1;
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;
+    options.path = path;
     int failed = plan_backend(plan, m->ops, &options, s->names, f, err);
     if (!failed) {
         plan_log(plan, &s->log);
