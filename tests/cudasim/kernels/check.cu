@@ -177,6 +177,12 @@ std::vector<int> all_tokens(int n) {
     return v;
 }
 
+std::vector<int> dense_sizes(const checker &c) {
+    std::vector<int> sizes = {8, 16, 32, 64, 128};
+    if (c.queue.family == FAMILY_WGMMA) sizes.insert(sizes.end(), {256, 512, 1024});
+    return sizes;
+}
+
 static size_t different_rows(const std::vector<char> &have, const std::vector<char> &base,
                              const std::vector<int> &tokens, size_t row_bytes) {
     size_t n = 0;

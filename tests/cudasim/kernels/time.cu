@@ -118,6 +118,14 @@ static std::vector<int> tiles_for(double n) {
     return tiles;
 }
 
+// The least power of 2 that holds n, and its neighbours.
+static std::vector<int> sizes_for(int n) {
+    int bound = 8;
+    while (bound < n) bound *= 2;
+    if (bound == 8) return {8, 16};
+    return {bound / 2, bound, 2 * bound};
+}
+
 static void time_residual(timer &t, const char *op, int n_in) {
     if (!t.is_wanted(op)) return;
     const model &m = t.m;
@@ -128,11 +136,11 @@ static void time_residual(timer &t, const char *op, int n_in) {
         a.x = t.random_rows((size_t)n * n_in * 2, 1);
         a.h = (float *)t.random_rows((size_t)n * m.hidden * 4, 1);
         a.x_stride = n_in, a.h_stride = a.n_out = m.hidden;
-        for (int tile : tiles_for(n))
-            t.run(op, n, tile, t.bytes(w) + 2.0 * n * n_in + 8.0 * n * m.hidden,
+        for (int size : sizes_for(n))
+            t.run(op, n, size, t.bytes(w) + 2.0 * n * n_in + 8.0 * n * m.hidden,
                   2.0 * n * n_in * m.hidden, [&](int i) {
                       a.w = t.copy_of(w, i);
-                      return residual_launch(&t.c.queue, &a, tile);
+                      return residual_launch(&t.c.queue, &a, size);
                   });
     }
     t.c.release();
@@ -148,11 +156,11 @@ static void time_gate(timer &t) {
         a.n = t.random_rows((size_t)n * m.hidden * 2, 1);
         a.act = t.random_rows((size_t)n * m.dense * 2, 1);
         a.n_stride = m.hidden, a.act_stride = m.dense;
-        for (int tile : tiles_for(n))
-            t.run("gate", n, tile, t.bytes(w) + 2.0 * n * (m.hidden + m.dense),
+        for (int size : sizes_for(n))
+            t.run("gate", n, size, t.bytes(w) + 2.0 * n * (m.hidden + m.dense),
                   4.0 * n * m.hidden * m.dense, [&](int i) {
                       a.w = t.copy_of(w, i);
-                      return gate_launch(&t.c.queue, &a, tile);
+                      return gate_launch(&t.c.queue, &a, size);
                   });
     }
     t.c.release();
@@ -164,8 +172,8 @@ static void time_conv(timer &t) {
     struct matrix w = t.weights(3 * m.hidden, m.hidden);
     for (int n : m.tokens) {
         struct conv_in a = {};
-        for (int tile : {16, 32, 64}) {
-            if (tile > 16 && n * 2 < tile) continue;
+        for (int size : sizes_for(n)) {
+            int tile = conv_in_tile(&t.c.queue, size);
             step_parts p(n);
             for (int i = 0; i < n; i++) {
                 p.tokens[i] = {0, m.context, 0, i};
@@ -180,10 +188,10 @@ static void time_conv(timer &t) {
             a.taps = (float *)t.random_rows((size_t)3 * m.hidden * 4, 1);
             a.slot_bytes = 4 * m.hidden;
             a.slots = t.random_rows(n * a.slot_bytes, 1);
-            t.run("conv_in", n, tile, t.bytes(w) + n * (4.0 + 8.0) * m.hidden,
+            t.run("conv_in", n, size, t.bytes(w) + n * (4.0 + 8.0) * m.hidden,
                   6.0 * n * m.hidden * m.hidden, [&](int i) {
                       a.w = t.copy_of(w, i);
-                      return conv_in_launch(&t.c.queue, &a, tile);
+                      return conv_in_launch(&t.c.queue, &a, size);
                   });
         }
     }
@@ -210,11 +218,11 @@ static void time_qkv(timer &t) {
         a.page_bytes = (int64_t)2 * m.n_kv_heads * PAGE * m.head_dim * 2;
         a.pages = t.c.room<char>((n / PAGE + 1) * a.page_bytes);
         a.page_tokens = PAGE, a.is_bf16 = 1;
-        for (int tile : tiles_for(n))
-            t.run("qkv", n, tile, t.bytes(w) + 2.0 * n * (m.hidden + n_rows),
+        for (int size : sizes_for(n))
+            t.run("qkv", n, size, t.bytes(w) + 2.0 * n * (m.hidden + n_rows),
                   2.0 * n * m.hidden * n_rows, [&](int i) {
                       a.w = t.copy_of(w, i);
-                      return qkv_launch(&t.c.queue, &a, tile);
+                      return qkv_launch(&t.c.queue, &a, size);
                   });
     }
     t.c.release();
