@@ -72,4 +72,13 @@ template <int ROWS, int BT> struct qkv_op : qkv {
     }
 };
 
-PRODUCT_LAUNCH(qkv_launch, qkv_op, qkv)
+int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
+    if (q->family == FAMILY_MMA) return launch_by_tile<qkv_op>(q, a, max_tokens);
+    // 48 heads of 64 rows: 48 or 96 tiles up to 128 tokens.
+    if (max_tokens <= 8) return launch_few<qkv_op<64, 8>, 8>(q, a);
+    if (max_tokens <= 32) return launch_few<qkv_op<64, 16>, 16>(q, a);
+    if (max_tokens <= 64) return launch_few<qkv_op<64, 32>, 32>(q, a);
+    if (max_tokens <= 128) return launch_few<qkv_op<64, 64>, 64>(q, a);
+    if (max_tokens <= 256) return launch_product<qkv_op<128, 64>, 64>(q, a);
+    return launch_product<qkv_op<128, 128>, 128>(q, a);
+}

@@ -11,7 +11,6 @@
 #include "protocol/base/memory.h"
 
 enum {
-    LARGEST_TILE_SHARED = 120 * 1024, // what products of 128 x 128 take of a block's memory
     STEP_BYTES = 1 << 20,             // of a description at first
     LAYER_LAUNCHES = 7,
 };

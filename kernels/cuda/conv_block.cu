@@ -6,24 +6,39 @@
 // the token's own is not rounded; taps oldest first, then the bias. So chunking changes no bit.
 #include "kernels/cuda/matmul.cuh"
 
+// What the finish knows of a row of the tile.
+struct conv_row {
+    int32_t token, position;
+    int32_t run_position; // of its segment's first token in this step
+    int32_t snapshot;     // -1: the state is in the slot
+    int32_t slot;
+    int32_t is_kept; // its u stays in the slot: of a segment longer than the ring the last ones do
+};
+
 template <int ROWS, int BT> struct conv_op : conv_in {
     static const int rows = ROWS;
     static const bool is_early = true;
     static const int channels = ROWS / 3;
+    // Rows of B in a tile that lie together, then as many of C and of x.
+    static const int turn = w_piece<ROWS>;
 
     __device__ __forceinline__ int n_tiles() const {
         return w.n_rows / ROWS * (step->n_conv_rows / BT);
     }
     __device__ __forceinline__ product_tile tile(int i) const {
-        int n_token_tiles = step->n_conv_rows / BT;
+        int n_token_tiles = step->n_conv_rows / BT, at = i / n_token_tiles;
+        // Tiles of 48 rows are the halves of 96: 16 rows of B, of C and of x.
+        int n_halves = TILE_ROWS / turn;
         product_tile t;
-        t.row = i / n_token_tiles * ROWS;
+        t.row = at * ROWS;
         t.token = i % n_token_tiles * BT;
         t.group = 0;
-        t.w = (const char *)w.data + (int64_t)(t.row / TILE_ROWS) * w.n_tile_columns * TILE_BYTES;
+        t.w = (const char *)w.data +
+              (int64_t)(at / n_halves * (ROWS / turn)) * w.n_tile_columns * TILE_BYTES +
+              at % n_halves * turn * X_ROW_BYTES;
         // Rows of the last tile that are none come last.
         const int32_t *list = step_conv_rows(step) + t.token;
-        int low = 0, high = BT;
+        int low = list[BT - 1] < 0 ? 0 : BT, high = BT;
         while (low < high) {
             int middle = (low + high) / 2;
             if (list[middle] < 0)
@@ -39,89 +54,119 @@ template <int ROWS, int BT> struct conv_op : conv_in {
         return (const bf16 *)n + (int64_t)token * stride;
     }
 
-    // One part (0: B, 1: C, 2: x) of a channel of the tile.
-    __device__ __forceinline__ float value(const product_tile &t, const float *sums, int row,
-                                           int part, int c) const {
-        float v = sums[row * sums_stride<ROWS> + c / 32 * 96 + part * 32 + c % 32];
-        return bias ? v + bias[part * hidden + t.row / 3 + c] : v;
+    static __device__ __forceinline__ conv_row *tile_rows() {
+        SHARED(conv_row, list, [BT]);
+        return list;
+    }
+    __device__ __forceinline__ void begin(const product_tile &t, int thread, int n_threads) const {
+        for (int i = thread; i < t.n; i += n_threads) {
+            int32_t token = step_conv_rows(step)[t.token + i];
+            const struct step_token place = step_tokens(step)[token & ~CONV_HALO];
+            const struct step_run run = step_runs(step)[place.segment];
+            tile_rows()[i] = {token,
+                              place.position,
+                              run.position,
+                              run.snapshot,
+                              run.conv_slot,
+                              token - run.first_token >= run.n_tokens - n_ring};
+        }
+    }
+
+    // Four channels of the tile from c on; none, or all of them are the network's (hidden is a
+    // multiple of 4).
+    __device__ __forceinline__ float4 value(const product_tile &t, const float *sums, int row,
+                                            int part, int c) const {
+        float4 v = *(const float4 *)(sums + row * sums_stride<ROWS> + c / turn * (3 * turn) +
+                                     part * turn + c % turn);
+        if (!bias) return v;
+        float4 b = *(const float4 *)(bias + part * hidden + t.row / 3 + c);
+        return make_float4(v.x + b.x, v.y + b.y, v.z + b.z, v.w + b.w);
+    }
+    __device__ __forceinline__ float4 product(const product_tile &t, const float *sums, int row,
+                                              int c) const {
+        float4 a = value(t, sums, row, 0, c), b = value(t, sums, row, 2, c);
+        return make_float4(a.x * b.x, a.y * b.y, a.z * b.z, a.w * b.w);
     }
     // u of `back` positions before the token of a row.
-    __device__ __forceinline__ float past(const product_tile &t, const float *sums, int row, int c,
-                                          int back, int position,
-                                          const struct step_run &run) const {
-        int p = position - back, channel = t.row / 3 + c;
-        if (p < 0) return 0;
-        if (p >= run.position)
-            return round_state(is_bf16,
-                               value(t, sums, row - back, 0, c) * value(t, sums, row - back, 2, c));
-        if (run.snapshot < 0)
-            return load_state(is_bf16, (const char *)slots + run.conv_slot * slot_bytes,
-                              (int64_t)(p % n_ring) * hidden + channel);
-        return load_state(is_bf16, (const char *)snapshots + run.snapshot * snapshot_bytes,
-                          (int64_t)(p - run.position + width - 1) * hidden + channel);
+    __device__ __forceinline__ float4 past(const product_tile &t, const float *sums, int row, int c,
+                                           int back, const conv_row &at) const {
+        int p = at.position - back, channel = t.row / 3 + c;
+        if (p < 0) return make_float4(0, 0, 0, 0);
+        if (p >= at.run_position) {
+            float4 u = product(t, sums, row - back, c);
+            return make_float4(round_state(is_bf16, u.x), round_state(is_bf16, u.y),
+                               round_state(is_bf16, u.z), round_state(is_bf16, u.w));
+        }
+        if (at.snapshot < 0)
+            return load_state_4(is_bf16, (const char *)slots + at.slot * slot_bytes,
+                                (int64_t)(p % n_ring) * hidden + channel);
+        return load_state_4(is_bf16, (const char *)snapshots + at.snapshot * snapshot_bytes,
+                            (int64_t)(p - at.run_position + width - 1) * hidden + channel);
     }
-    __device__ __forceinline__ float output(const product_tile &t, const float *sums, int row,
-                                            int c, int position, const struct step_run &run) const {
+    __device__ __forceinline__ void add_tap(float4 &v, float4 u, const float *tap) const {
+        float4 w = *(const float4 *)tap;
+        v = make_float4(v.x + u.x * w.x, v.y + u.y * w.y, v.z + u.z * w.z, v.w + u.w * w.w);
+    }
+    __device__ __forceinline__ uint2 output(const product_tile &t, const float *sums, int row,
+                                            int c, const conv_row &at) const {
         int channel = t.row / 3 + c;
-        float v = 0;
+        if (channel >= hidden) return make_uint2(0, 0);
+        float4 v = make_float4(0, 0, 0, 0);
         for (int j = 0; j < width - 1; j++)
-            v += past(t, sums, row, c, width - 1 - j, position, run) * taps[j * hidden + channel];
-        v += value(t, sums, row, 0, c) * value(t, sums, row, 2, c) *
-             taps[(width - 1) * hidden + channel];
-        if (taps_bias) v += taps_bias[channel];
-        return value(t, sums, row, 1, c) * v;
+            add_tap(v, past(t, sums, row, c, width - 1 - j, at), taps + j * hidden + channel);
+        add_tap(v, product(t, sums, row, c), taps + (width - 1) * hidden + channel);
+        if (taps_bias) {
+            float4 b = *(const float4 *)(taps_bias + channel);
+            v = make_float4(v.x + b.x, v.y + b.y, v.z + b.z, v.w + b.w);
+        }
+        float4 gate = value(t, sums, row, 1, c);
+        return make_uint2(pack_bf16(gate.x * v.x, gate.y * v.y),
+                          pack_bf16(gate.z * v.z, gate.w * v.w));
     }
 
     template <class Sync>
     __device__ __forceinline__ void finish(const product_tile &t, int, int n_rows,
                                            const float *sums, int thread, int n_threads,
                                            Sync sync) const {
-        const int32_t *list = step_conv_rows(step) + t.token;
-        // Two channels a thread: a word of y.
-        for (int i = thread; i < n_rows * (channels / 2); i += n_threads) {
-            int row = i / (channels / 2), c = i % (channels / 2) * 2, token = list[row];
-            if (token & CONV_HALO) continue;
-            const struct step_token *place = &step_tokens(step)[token];
-            const struct step_run run = step_runs(step)[place->segment];
-            float two[2];
-#pragma unroll
-            for (int k = 0; k < 2; k++)
-                two[k] = t.row / 3 + c + k < hidden
-                             ? output(t, sums, row, c + k, place->position, run)
-                             : 0;
-            bf16 *to = (bf16 *)y + (int64_t)token * stride + t.row / 3 + c;
-            *(uint32_t *)to = pack_bf16(two[0], two[1]);
+        constexpr int FOURS = channels / 4;
+        for (int i = thread; i < n_rows * FOURS; i += n_threads) {
+            int row = i / FOURS, c = i % FOURS * 4;
+            const conv_row at = tile_rows()[row];
+            if (at.token & CONV_HALO) continue;
+            bf16 *to = (bf16 *)y + (int64_t)at.token * stride + t.row / 3 + c;
+            *(uint2 *)to = output(t, sums, row, c, at);
         }
         sync(); // the state is read before it is written
-        for (int i = thread; i < n_rows * channels; i += n_threads) {
-            int row = i / channels, c = i % channels, token = list[row], channel = t.row / 3 + c;
-            if (token & CONV_HALO || channel >= hidden) continue;
-            const struct step_token *place = &step_tokens(step)[token];
-            const struct step_run run = step_runs(step)[place->segment];
-            // Of a segment longer than the ring only the last entries stay.
-            if (token - run.first_token < run.n_tokens - n_ring) continue;
-            float u = value(t, sums, row, 0, c) * value(t, sums, row, 2, c);
-            store_state(is_bf16, (char *)slots + run.conv_slot * slot_bytes,
-                        (int64_t)(place->position % n_ring) * hidden + channel, u);
+        for (int i = thread; i < n_rows * FOURS; i += n_threads) {
+            int row = i / FOURS, c = i % FOURS * 4, channel = t.row / 3 + c;
+            const conv_row at = tile_rows()[row];
+            if (at.token & CONV_HALO || !at.is_kept || channel >= hidden) continue;
+            store_state_4(is_bf16, (char *)slots + at.slot * slot_bytes,
+                          (int64_t)(at.position % n_ring) * hidden + channel,
+                          product(t, sums, row, c));
         }
     }
 };
 
-template <int BT> static int launch(const struct queue *q, const struct conv_in *a) {
-    conv_op<96, BT> mma;
-    conv_op<192, BT> wgmma;
-    static_cast<struct conv_in &>(mma) = static_cast<struct conv_in &>(wgmma) = *a;
-    return q->family == FAMILY_MMA ? launch_mma<conv_op<96, BT>, BT>(q, mma)
-                                   : launch_wgmma<conv_op<192, BT>, BT>(q, wgmma);
+int conv_in_tile(const struct queue *, int max_tokens) {
+    return max_tokens <= 16 ? 16 : max_tokens <= 32 ? 32 : 64;
 }
 
-int conv_in_launch(const struct queue *q, const struct conv_in *a, int token_tile) {
-    switch (token_tile) {
+template <template <int, int> class Op, int BT>
+static int launch(const struct queue *q, const struct conv_in *a, int max_tokens) {
+    if (q->family == FAMILY_MMA) return launch_product<Op<96, BT>, BT>(q, a);
+    if (BT < 64 || max_tokens <= 64) return launch_few<Op<48, BT>, BT>(q, a);
+    if (max_tokens <= 128) return launch_few<Op<96, 64>, 64>(q, a);
+    return launch_product<Op<192, 64>, 64>(q, a);
+}
+
+int conv_in_launch(const struct queue *q, const struct conv_in *a, int max_tokens) {
+    switch (conv_in_tile(q, max_tokens)) {
     case 16:
-        return launch<16>(q, a);
+        return launch<conv_op, 16>(q, a, max_tokens);
     case 32:
-        return launch<32>(q, a);
+        return launch<conv_op, 32>(q, a, max_tokens);
     default:
-        return launch<64>(q, a);
+        return launch<conv_op, 64>(q, a, max_tokens);
     }
 }

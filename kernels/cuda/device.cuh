@@ -43,6 +43,18 @@ __device__ __forceinline__ void store_state(int is_bf16, void *at, int64_t i, fl
     else
         ((float *)at)[i] = x;
 }
+// Four of them, from a multiple of 4 on.
+__device__ __forceinline__ float4 load_state_4(int is_bf16, const void *at, int64_t i) {
+    if (!is_bf16) return *(const float4 *)((const float *)at + i);
+    uint2 v = *(const uint2 *)((const bf16 *)at + i);
+    return make_float4(low_bf16(v.x), high_bf16(v.x), low_bf16(v.y), high_bf16(v.y));
+}
+__device__ __forceinline__ void store_state_4(int is_bf16, void *at, int64_t i, float4 x) {
+    if (is_bf16)
+        *(uint2 *)((bf16 *)at + i) = make_uint2(pack_bf16(x.x, x.y), pack_bf16(x.z, x.w));
+    else
+        *(float4 *)((float *)at + i) = x;
+}
 
 // All lanes; the same in each: lanes at distance 16, then 8, 4, 2, 1.
 __device__ __forceinline__ float warp_sum(float x) {

@@ -70,8 +70,12 @@ template <int ROWS, int BT> struct expert_down_op : expert_down {
     }
 };
 
-PRODUCT_LAUNCH(expert_gate_launch, expert_gate_op, expert_gate)
-PRODUCT_LAUNCH(expert_down_launch, expert_down_op, expert_down)
+int expert_gate_launch(const struct queue *q, const struct expert_gate *a, int token_tile) {
+    return launch_by_tile<expert_gate_op>(q, a, token_tile);
+}
+int expert_down_launch(const struct queue *q, const struct expert_down *a, int token_tile) {
+    return launch_by_tile<expert_down_op>(q, a, token_tile);
+}
 
 // ------------------------------------------------------------------ combine
 

@@ -23,4 +23,6 @@ template <int ROWS, int BT> struct gate_op : gate {
     }
 };
 
-PRODUCT_LAUNCH(gate_launch, gate_op, gate)
+int gate_launch(const struct queue *q, const struct gate *a, int max_tokens) {
+    return launch_by_tile<gate_op>(q, a, max_tokens);
+}

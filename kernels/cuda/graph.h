@@ -7,7 +7,7 @@
 // What a step's launches are made for: bounds of what its description holds.
 struct step_bounds {
     int tokens, rows; // powers of 2; rows may be 0
-    int token_tile, conv_tile, expert_tile, row_tile;
+    int conv_tile, expert_tile, row_tile;
 };
 
 struct graph {

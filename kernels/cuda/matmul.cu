@@ -35,4 +35,15 @@ template <int ROWS, int BT> struct residual_op : residual {
     }
 };
 
-PRODUCT_LAUNCH(residual_launch, residual_op, residual)
+int residual_launch(const struct queue *q, const struct residual *a, int max_tokens) {
+    if (q->family == FAMILY_MMA) return launch_by_tile<residual_op>(q, a, max_tokens);
+    // 2048 rows: 128 tiles up to 256 tokens.
+    if (max_tokens <= 8) return launch_few<residual_op<16, 8>, 8>(q, a);
+    if (max_tokens <= 16) return launch_few<residual_op<16, 16>, 16>(q, a);
+    if (max_tokens <= 32) return launch_few<residual_op<16, 32>, 32>(q, a);
+    if (max_tokens <= 64) return launch_few<residual_op<32, 32>, 32>(q, a);
+    if (max_tokens <= 128) return launch_few<residual_op<32, 64>, 64>(q, a);
+    if (max_tokens <= 256) return launch_product<residual_op<64, 64>, 64>(q, a);
+    if (max_tokens <= 512) return launch_product<residual_op<128, 64>, 64>(q, a);
+    return launch_product<residual_op<128, 128>, 128>(q, a);
+}

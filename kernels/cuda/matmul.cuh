@@ -24,7 +24,7 @@
 #include "kernels/cuda/device.cuh"
 
 struct product_tile {
-    const char *w;     // tiles of the first 32 rows; those of the next ones follow
+    const char *w;     // its pieces, w_piece rows each; the next n_tile_columns * TILE_BYTES on
     int row, token, n; // first row of the matrix; tokens token .. token + n - 1
     int group;         // of the Op
 };
@@ -34,7 +34,10 @@ enum { K_STEP = TILE_COLUMNS, X_ROW_BYTES = K_STEP * 2, SLICE_MAX = 32, SUMS_PAD
 template <int ROWS> constexpr int sums_stride = ROWS + SUMS_PAD;
 // Convolutions look at the tokens before: they get whole tiles.
 template <int ROWS, int BT>
-constexpr int slice_tokens = BT < SLICE_MAX || ROWS % 96 == 0 ? BT : int(SLICE_MAX);
+constexpr int slice_tokens = BT < SLICE_MAX || ROWS % 48 == 0 ? BT : int(SLICE_MAX);
+
+// Rows that lie together in memory: a tile's, or half of them.
+template <int ROWS> constexpr int w_piece = ROWS % TILE_ROWS ? TILE_ROWS / 2 : int(TILE_ROWS);
 
 // Small tiles are of steps that have one tile of tokens: nobody reads the weights again, and they
 // leave the L2 cache first.
@@ -84,6 +87,17 @@ template <class Op> struct product_cursor {
     }
 };
 
+// An Op may have begin(tile, thread, n_threads): what its finish wants to know early. The barriers
+// around the sums order it.
+template <class Op>
+__device__ __forceinline__ auto begin_tile(const Op &op, const product_tile &tile, int thread,
+                                           int n_threads, int)
+    -> decltype(op.begin(tile, thread, n_threads)) {
+    op.begin(tile, thread, n_threads);
+}
+template <class Op>
+__device__ __forceinline__ void begin_tile(const Op &, const product_tile &, int, int, long) {}
+
 // Tiles of all tokens of a step: all tokens of some rows, then the next rows, so that rows that are
 // read by several blocks are read at the same time.
 template <int ROWS, int BT>
@@ -94,7 +108,8 @@ __device__ __forceinline__ product_tile dense_tile(const struct matrix &w, int n
     t.token = i % n_token_tiles * BT;
     t.n = min(BT, n_tokens - t.token);
     t.group = 0;
-    t.w = (const char *)w.data + (int64_t)(t.row / TILE_ROWS) * w.n_tile_columns * TILE_BYTES;
+    t.w = (const char *)w.data + (int64_t)(t.row / TILE_ROWS) * w.n_tile_columns * TILE_BYTES +
+          t.row % TILE_ROWS * X_ROW_BYTES;
     return t;
 }
 template <int ROWS, int BT>
@@ -102,8 +117,35 @@ __device__ __forceinline__ int n_dense_tiles(const struct matrix &w, int n_token
     return w.n_rows / ROWS * ((n_tokens + BT - 1) / BT);
 }
 
+enum { WARPGROUP = 128 };
+
+#if HAS_BULK
+__device__ __forceinline__ void wait_barrier(uint64_t *barrier, int parity) {
+    while (!mbarrier_try_wait(barrier, parity)) {
+    }
+}
+
+// The weights of a stage, by one thread.
+template <int ROWS, bool IS_ONCE>
+__device__ __forceinline__ void bulk_load_w(char *stage, const product_tile &tile, int k_tile,
+                                             int n_k_tiles, uint64_t *full, uint64_t policy) {
+    mbarrier_arrive_expect(full, ROWS * X_ROW_BYTES);
+    const char *from = tile.w + (int64_t)k_tile * TILE_BYTES;
+    constexpr int BYTES = w_piece<ROWS> * X_ROW_BYTES;
+#pragma unroll
+    for (int i = 0; i < ROWS / w_piece<ROWS>; i++, stage += BYTES) {
+        const char *at = from + (int64_t)i * n_k_tiles * TILE_BYTES;
+        if (IS_ONCE)
+            bulk_load_hint(stage, at, BYTES, full, policy);
+        else
+            bulk_load(stage, at, BYTES, full);
+    }
+}
+#endif
+
 #include "kernels/cuda/matmul_mma.cuh"
 #include "kernels/cuda/matmul_wgmma.cuh"
+#include "kernels/cuda/matmul_few.cuh"
 
 // ------------------------------------------------------------------ launching
 
@@ -122,38 +164,37 @@ static int launch_with(const struct queue *q, void (*kernel)(const Op), int n_th
     how.programmatic = q->is_programmatic;
     return launch_kernel(how, kernel, op);
 }
-template <class Op, int BT> static int launch_mma(const struct queue *q, const Op &op) {
-    return launch_with<mma_memory<Op::rows, BT>>(q, product_mma<Op, BT>, MMA_THREADS, op);
-}
-template <class Op, int BT> static int launch_wgmma(const struct queue *q, const Op &op) {
-    return launch_with<wgmma_memory<Op::rows, BT>>(q, product_wgmma<Op, BT>,
-                                                   wgmma_threads<Op::rows>, op);
+template <class Op, class Arguments> static Op with_arguments(const Arguments *a) {
+    Op op;
+    static_cast<Arguments &>(op) = *a;
+    return op;
 }
 
 // Op<ROWS, BT> with the arguments `a`, which it inherits, on the device's family.
 template <class Op, int BT, class Arguments>
 static int launch_product(const struct queue *q, const Arguments *a) {
-    Op op;
-    static_cast<Arguments &>(op) = *a;
-    return q->family == FAMILY_MMA ? launch_mma<Op, BT>(q, op) : launch_wgmma<Op, BT>(q, op);
+    const Op op = with_arguments<Op>(a);
+    if (q->family == FAMILY_MMA)
+        return launch_with<mma_memory<Op::rows, BT>>(q, product_mma<Op, BT>, MMA_THREADS, op);
+    return launch_with<wgmma_memory<Op::rows, BT>>(q, product_wgmma<Op, BT>,
+                                                   wgmma_threads<Op::rows>, op);
+}
+template <class Op, int BT, class Arguments>
+static int launch_few(const struct queue *q, const Arguments *a) {
+    return launch_with<few_memory<Op::rows, BT>>(q, product_few<Op, BT>, FEW_THREADS,
+                                                 with_arguments<Op>(a));
 }
 
-// The rows of a tile: few where there are few tokens, so that all SMs have one; a function that
-// launches Op for each tile of tokens.
-#define PRODUCT_LAUNCH(name, Op, Arguments)                                                        \
-    int name(const struct queue *q, const struct Arguments *a, int token_tile) {                   \
-        switch (token_tile) {                                                                      \
-        case 8:                                                                                    \
-            return launch_product<Op<64, 8>, 8>(q, a);                                             \
-        case 16:                                                                                   \
-            return launch_product<Op<64, 16>, 16>(q, a);                                           \
-        case 32:                                                                                   \
-            return launch_product<Op<64, 32>, 32>(q, a);                                           \
-        case 64:                                                                                   \
-            return launch_product<Op<128, 64>, 64>(q, a);                                          \
-        default:                                                                                   \
-            return launch_product<Op<128, 128>, 128>(q, a);                                        \
-        }                                                                                          \
-    }
+// For the family mma, Op for each tile of tokens: few rows where there are few tokens, so that all
+// SMs have some.
+template <template <int, int> class Op, class Arguments>
+static int launch_by_tile(const struct queue *q, const Arguments *a, int token_tile) {
+    if (token_tile <= 8) return launch_product<Op<64, 8>, 8>(q, a);
+    if (token_tile <= 16) return launch_product<Op<64, 16>, 16>(q, a);
+    if (token_tile <= 32) return launch_product<Op<64, 32>, 32>(q, a);
+    if (token_tile <= 64 || q->max_shared_bytes < LARGEST_TILE_SHARED)
+        return launch_product<Op<128, 64>, 64>(q, a);
+    return launch_product<Op<128, 128>, 128>(q, a);
+}
 
 #endif

@@ -147,6 +147,8 @@ __global__ void __launch_bounds__(MMA_THREADS, 2) product_mma(const Op op) {
 
     int n_done = 0;
     for (int index = blockIdx.x; index < load.n_tiles; index += gridDim.x) {
+        const product_tile tile = op.tile(index);
+        begin_tile(op, tile, threadIdx.x, MMA_THREADS, 0);
         mma_sums<warps::M, warps::N> sums = {};
         for (int k = 0; k < n_k_tiles; k++, n_done++) {
             cp_async_wait<STAGES - 2>();
@@ -155,7 +157,6 @@ __global__ void __launch_bounds__(MMA_THREADS, 2) product_mma(const Op op) {
             issue();
             mma_stage<Op::rows, BT>(stage, stage + memory_of::w_bytes, row0, token0, sums);
         }
-        const product_tile tile = op.tile(index);
         for (int first = 0; first < tile.n; first += SLICE) {
             mma_put<Op::rows, BT>(sums, at.sums, row0, token0, first);
             __syncthreads();

@@ -8,7 +8,7 @@
 #ifndef KERNELS_CUDA_MATMUL_WGMMA_CUH
 #define KERNELS_CUDA_MATMUL_WGMMA_CUH
 
-enum { WGMMA_ROWS = 64, WARPGROUP = 128, WGMMA_LAG = 2 };
+enum { WGMMA_ROWS = 64 };
 
 template <int ROWS> constexpr int wgmma_threads = WARPGROUP *(1 + ROWS / WGMMA_ROWS);
 
@@ -16,10 +16,12 @@ template <int ROWS, int BT> struct wgmma_memory {
     static constexpr int w_bytes = ROWS * X_ROW_BYTES, x_bytes = BT * X_ROW_BYTES;
     static constexpr int stage_bytes = w_bytes + x_bytes;
     static constexpr int sums_bytes = slice_tokens<ROWS, BT> * sums_stride<ROWS> * 4;
-    static constexpr int limit = ROWS == 64 && BT <= 32 ? 110 * 1024 : 225 * 1024;
+    static constexpr int limit = ROWS == 64 && BT <= 32 ? 110 * 1024 : 220 * 1024;
     static constexpr int fit = (limit - sums_bytes) / stage_bytes;
     static constexpr int n_stages = fit > 8 ? 8 : fit;
-    static_assert(n_stages > WGMMA_LAG, "");
+    // Stages whose activations are under way while the producer issues the next one's.
+    static constexpr int lag = n_stages > 5 ? n_stages - 3 : 2;
+    static_assert(n_stages > lag, "");
     char *stages;
     float *sums;           // (slice, sums_stride)
     uint64_t *full, *free; // (n_stages)
@@ -32,38 +34,19 @@ template <int ROWS, int BT> struct wgmma_memory {
 };
 
 #if HAS_WGMMA
-__device__ __forceinline__ void wait_barrier(uint64_t *barrier, int parity) {
-    while (!mbarrier_try_wait(barrier, parity)) {
-    }
-}
-
-// The weights of a stage, by one thread.
-template <int ROWS, bool IS_ONCE>
-__device__ __forceinline__ void wgmma_load_w(char *stage, const product_tile &tile, int k_tile,
-                                             int n_k_tiles, uint64_t *full, uint64_t policy) {
-    mbarrier_arrive_expect(full, ROWS * X_ROW_BYTES);
-    const char *from = tile.w + (int64_t)k_tile * TILE_BYTES;
-    for (int i = 0; i < ROWS / TILE_ROWS; i++, stage += TILE_BYTES) {
-        const char *at = from + (int64_t)i * n_k_tiles * TILE_BYTES;
-        if (IS_ONCE)
-            bulk_load_hint(stage, at, TILE_BYTES, full, policy);
-        else
-            bulk_load(stage, at, TILE_BYTES, full);
-    }
-}
 
 template <class Op, int BT>
 __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<Op::rows, BT> &at,
                                               int thread) {
     typedef wgmma_memory<Op::rows, BT> memory_of;
-    constexpr int STAGES = memory_of::n_stages;
+    constexpr int STAGES = memory_of::n_stages, LAG = memory_of::lag;
     const int n_k_tiles = op.w.n_tile_columns;
     const uint64_t policy = l2_evict_first();
     product_cursor<Op> load(op, n_k_tiles);
     if (Op::is_early) {
         product_cursor<Op> ahead = load;
         for (int s = 0; s < STAGES && !ahead.is_done() && thread == 0; s++, ahead.next(op))
-            wgmma_load_w<Op::rows, is_read_once<BT>>(at.stages + s * memory_of::stage_bytes,
+            bulk_load_w<Op::rows, is_read_once<BT>>(at.stages + s * memory_of::stage_bytes,
                                                      ahead.tile, ahead.k_tile, n_k_tiles,
                                                      &at.full[s], policy);
         wait_for_prior_grid();
@@ -83,18 +66,18 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
         char *to = at.stages + stage * memory_of::stage_bytes;
         wait_barrier(&at.free[stage], ~(n / STAGES) & 1);
         if (thread == 0 && (!Op::is_early || n >= STAGES))
-            wgmma_load_w<Op::rows, is_read_once<BT>>(to, load.tile, load.k_tile, n_k_tiles,
+            bulk_load_w<Op::rows, is_read_once<BT>>(to, load.tile, load.k_tile, n_k_tiles,
                                                      &at.full[stage], policy);
         x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
         cp_async_commit();
-        if (n >= WGMMA_LAG) {
-            cp_async_wait<WGMMA_LAG>();
-            landed(n - WGMMA_LAG);
+        if (n >= LAG) {
+            cp_async_wait<LAG>();
+            landed(n - LAG);
         }
         if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
     }
     cp_async_wait<0>();
-    for (int i = max(0, n - WGMMA_LAG); i < n; i++) landed(i);
+    for (int i = max(0, n - LAG); i < n; i++) landed(i);
 }
 
 template <class Op, int BT>
@@ -108,7 +91,9 @@ __device__ __forceinline__ void wgmma_consume(const Op &op, const wgmma_memory<O
     auto sync = [] { barrier_sync(1, N_THREADS); };
     int n = 0;
     for (int index = blockIdx.x; index < n_tiles; index += gridDim.x) {
+        const product_tile tile = op.tile(index);
         float d[BT / 2];
+        begin_tile(op, tile, thread, N_THREADS, 0);
         for (int k = 0; k < n_k_tiles; k++, n++) {
             int stage = n % STAGES;
             const char *w = at.stages + stage * memory_of::stage_bytes, *x = w + memory_of::w_bytes;
@@ -125,7 +110,6 @@ __device__ __forceinline__ void wgmma_consume(const Op &op, const wgmma_memory<O
         }
         wgmma_wait<0>();
         if (lane == 0) mbarrier_arrive(&at.free[(n - 1) % STAGES]);
-        const product_tile tile = op.tile(index);
         float *to = at.sums + lane % 4 * 2 * STRIDE + group * WGMMA_ROWS +
                     thread % WARPGROUP / N_LANES * 16 + lane / 4;
         for (int first = 0; first < tile.n; first += SLICE) {

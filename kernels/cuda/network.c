@@ -83,7 +83,7 @@ static void residual(struct cuda *c, const char *name, const struct matrix *w, c
                          .x_stride = x_stride,
                          .h_stride = c->d.hidden_stride,
                          .n_out = c->shape.hidden};
-    note(c, name, residual_launch(&c->queue, &a, c->bounds.token_tile));
+    note(c, name, residual_launch(&c->queue, &a, c->bounds.tokens));
 }
 
 void cuda_conv(struct backend *b, int layer) {
@@ -108,7 +108,7 @@ void cuda_conv(struct backend *b, int layer) {
                         .slot_bytes = d->slot_bytes,
                         .snapshot_bytes = d->n_conv * d->layer_snapshot_bytes,
                         .is_bf16 = d->kv_is_bf16};
-    note(c, "conv_in", conv_in_launch(&c->queue, &a, c->bounds.conv_tile));
+    note(c, "conv_in", conv_in_launch(&c->queue, &a, c->bounds.tokens));
     residual(c, "conv_out", &l->conv_out, c->scratch.y, d->hidden_stride, l->conv_out_bias);
 }
 
@@ -155,7 +155,7 @@ void cuda_attention(struct backend *b, int layer) {
                           .cells = c->scratch.cells,
                           .counters = c->scratch.cell_counters,
                           .ticket = c->scratch.tickets + index};
-    note(c, "qkv", qkv_launch(&c->queue, &in, c->bounds.token_tile));
+    note(c, "qkv", qkv_launch(&c->queue, &in, c->bounds.tokens));
     note(c, "attention", attention_launch(&c->queue, &a));
     residual(c, "attention_out", &l->attention_out, c->scratch.out, d->q_stride, NULL);
 }
@@ -182,7 +182,7 @@ void cuda_dense(struct backend *b, int layer) {
                      .n_stride = c->d.hidden_stride,
                      .act_stride = c->d.dense_stride};
     norm(c, l->ffn_norm);
-    note(c, "gate", gate_launch(&c->queue, &a, c->bounds.token_tile));
+    note(c, "gate", gate_launch(&c->queue, &a, c->bounds.tokens));
     residual(c, "down", &l->down, c->scratch.act, c->d.dense_stride, NULL);
     norm(c, next_norm(c, layer));
 }

@@ -34,6 +34,10 @@ struct matrix {
     int n_tile_columns;
 };
 
+// Products take the least power of 2 that is not below the number of tokens, from 8 on, as
+// max_tokens: their tiles are chosen by it. They are right for any number.
+enum { LARGEST_TILE_SHARED = 120 * 1024 }; // of a block's memory, for tiles of 128 tokens
+
 // ------------------------------------------------------------------ embed.cu
 
 // h = embedding of each id; n = norm(h); sine and cosine of each position; the conv state of
@@ -82,7 +86,7 @@ struct residual {
     const float *bias; // (n_out) or null
     int x_stride, h_stride, n_out;
 };
-int residual_launch(const struct queue *q, const struct residual *a, int token_tile);
+int residual_launch(const struct queue *q, const struct residual *a, int max_tokens);
 
 // ------------------------------------------------------------------ conv_block.cu
 
@@ -101,8 +105,9 @@ struct conv_in {
     int64_t slot_bytes, snapshot_bytes;
     int is_bf16;
 };
-// token_tile: 16, 32 or 64; the rows of the description are cut into such tiles.
-int conv_in_launch(const struct queue *q, const struct conv_in *a, int token_tile);
+// The tile of tokens that the rows of the description are cut into.
+int conv_in_tile(const struct queue *q, int max_tokens);
+int conv_in_launch(const struct queue *q, const struct conv_in *a, int max_tokens);
 
 // ------------------------------------------------------------------ feed_forward.cu
 
@@ -114,7 +119,7 @@ struct gate {
     void *act;
     int n_stride, act_stride;
 };
-int gate_launch(const struct queue *q, const struct gate *a, int token_tile);
+int gate_launch(const struct queue *q, const struct gate *a, int max_tokens);
 
 // ------------------------------------------------------------------ router.cu
 
@@ -204,7 +209,7 @@ struct qkv {
     int64_t page_bytes;
     int page_tokens, is_bf16;
 };
-int qkv_launch(const struct queue *q, const struct qkv *a, int token_tile);
+int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens);
 
 // ------------------------------------------------------------------ attention.cu
 

@@ -360,8 +360,7 @@ static struct step_bounds bounds_of(const struct cuda *c, int n_tokens, int n_ro
     struct step_bounds b = {.tokens = bound(n_tokens, 8), .rows = n_rows ? bound(n_rows, 8) : 0};
     const struct model_shape *s = &c->shape;
     int most = c->max_token_tile;
-    b.token_tile = smaller(b.tokens, most);
-    b.conv_tile = smaller(bound(n_tokens, 16), 64);
+    b.conv_tile = conv_in_tile(&c->queue, b.tokens);
     b.row_tile = smaller(b.rows, most);
     if (c->d.n_moe)
         b.expert_tile = smaller(bound(b.tokens * s->n_experts_used / s->n_experts, 8), most);

@@ -121,6 +121,17 @@ $(B)/cuda/%.log:
 	    -o $(@:.log=.cubin) >$@.new 2>&1 || { cat $@.new; exit 1; }; mv $@.new $@
 -include $(CUDA_PTX:.log=.d)
 
+# kernel_check for a GPU, of as many architectures: KERNEL_CHECK_ARCHS=90a is built in a third of
+# the time.
+KERNEL_CHECK_ARCHS ?= $(CUDA_ARCHS)
+$(B)/cuda/gpu/%.o: %.cu
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  nvcc $<" &&) $(NVCC) $(NVCC_FLAGS) -O3 -MMD -MT $@ -MF $(@:.o=.d) \
+	    $(foreach a,$(KERNEL_CHECK_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) -c $< -o $@
+$(B)/cuda/kernel_check: $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.o) $(CUDASIM_TWINS)
+	$(if $(V),,@echo "  link $@" &&) $(NVCC) -cudart static \
+	    $(foreach a,$(KERNEL_CHECK_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) $^ -o $@
+-include $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.d)
 # The wrappers on a GPU: nothing but the driver and glibc is needed where it runs.
 GPU_WRAPPERS := $(CUDASIM_WRAPPERS:%.cu=$(B)/cuda/%.sm_90a.o)
 $(B)/cuda/%.sm_90a.o: %.cu

@@ -43,11 +43,11 @@ void checker::done(int status, const char *what) {
 void checker::release() {
     size_t n_broken = 0;
     for (const block &b : owned) {
-        size_t whole = (b.bytes + 15) / 16 * 16;
-        std::vector<unsigned char> v(whole + 2 * GUARD_BYTES);
-        copy_back(v.data(), b.at, v.size());
-        for (size_t i = 0; i < v.size(); i++)
-            if (i < GUARD_BYTES || i >= GUARD_BYTES + b.bytes) n_broken += v[i] != GUARD;
+        size_t behind = (b.bytes + 15) / 16 * 16 + GUARD_BYTES - b.bytes;
+        std::vector<unsigned char> v(GUARD_BYTES + behind);
+        copy_back(v.data(), b.at, GUARD_BYTES);
+        copy_back(v.data() + GUARD_BYTES, b.at + GUARD_BYTES + b.bytes, behind);
+        for (unsigned char x : v) n_broken += x != GUARD;
         need(cudaFree(b.at), "cudaFree");
     }
     if (n_broken) equal("guards", text("%zu blocks of memory", owned.size()), n_broken);
@@ -175,6 +175,12 @@ std::vector<int> all_tokens(int n) {
     std::vector<int> v(n);
     for (int i = 0; i < n; i++) v[i] = i;
     return v;
+}
+
+std::vector<int> dense_sizes(const checker &c) {
+    std::vector<int> sizes = {8, 16, 32, 64, 128};
+    if (c.queue.family == FAMILY_WGMMA) sizes.insert(sizes.end(), {256, 512, 1024});
+    return sizes;
 }
 
 static size_t different_rows(const std::vector<char> &have, const std::vector<char> &base,

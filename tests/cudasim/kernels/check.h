@@ -141,6 +141,8 @@ typedef std::function<std::vector<char>(const std::vector<int> &, int)> run_toke
 void check_bits(checker &c, const char *op, const std::string &shape, int n, size_t row_bytes,
                 const std::vector<int> &tiles, const run_tokens &run);
 std::vector<int> all_tokens(int n);
+// Numbers of tokens for which the family's launchers of dense products choose different tiles.
+std::vector<int> dense_sizes(const checker &c);
 template <class T> std::vector<char> bytes_of(const std::vector<T> &v) {
     return std::vector<char>((const char *)v.data(), (const char *)(v.data() + v.size()));
 }

@@ -195,5 +195,5 @@ void check_experts(checker &c) {
     check_shape(c, 1, 4, 2, 64, 32, 0);
     check_shape(c, 50, 5, 2, 100, 90, 1);
     check_shape(c, 180, 4, 2, 136, 40, 2);
-    if (c.is_large) check_shape(c, 100, 8, 4, 2048, 1536, 0);
+    if (c.is_large) check_shape(c, 40, 8, 4, 2048, 1536, 0);
 }

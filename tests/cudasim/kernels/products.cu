@@ -1,8 +1,6 @@
 // residual and gate: dense products and their epilogues.
 #include "tests/cudasim/kernels/check.h"
 
-static const std::vector<int> TILES = {8, 16, 32, 64, 128};
-
 struct dense_case {
     int n_tokens, n_out, n_in;
     bool with_bias;
@@ -33,7 +31,7 @@ struct residual_case {
         a.h_stride = h_stride;
         a.n_out = s.n_out;
     }
-    std::vector<float> run(checker &c, const std::vector<int> &tokens, int tile) {
+    std::vector<float> run(checker &c, const std::vector<int> &tokens, int size) {
         std::vector<float> some;
         for (int t : tokens)
             some.insert(some.end(), h.begin() + (size_t)t * h_stride,
@@ -41,7 +39,7 @@ struct residual_case {
         a.step = put_step(c, step_parts((int)tokens.size()));
         a.x = c.put(x.pick(tokens).v);
         a.h = c.put(some);
-        c.done(residual_launch(&c.queue, &a, tile), "residual");
+        c.done(residual_launch(&c.queue, &a, size), "residual");
         return c.get(a.h, some.size());
     }
     closeness compare(const std::vector<float> &have) const {
@@ -65,13 +63,13 @@ static void check_residual(checker &c, const dense_case &s, int n_sms) {
                              s.with_bias ? ", bias" : "");
     int all_sms = c.queue.n_sms;
     if (n_sms) c.queue.n_sms = n_sms;
-    for (int tile : TILES)
-        c.line("residual", shape + text(", tile %d", tile),
-               r.compare(r.run(c, all_tokens(s.n_tokens), tile)));
+    for (int size : dense_sizes(c))
+        c.line("residual", shape + text(", for %d", size),
+               r.compare(r.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "residual", shape, s.n_tokens, (size_t)r.h_stride * 4, TILES,
-               [&](const std::vector<int> &tokens, int tile) {
-                   return bytes_of(r.run(c, tokens, tile));
+    check_bits(c, "residual", shape, s.n_tokens, (size_t)r.h_stride * 4, dense_sizes(c),
+               [&](const std::vector<int> &tokens, int size) {
+                   return bytes_of(r.run(c, tokens, size));
                });
     c.release();
 }
@@ -98,12 +96,12 @@ struct gate_case {
         a.n_stride = x.stride;
         a.act_stride = pad_to(s.n_out, 64);
     }
-    std::vector<uint16_t> run(checker &c, const std::vector<int> &tokens, int tile) {
+    std::vector<uint16_t> run(checker &c, const std::vector<int> &tokens, int size) {
         size_t n = tokens.size() * a.act_stride;
         a.step = put_step(c, step_parts((int)tokens.size()));
         a.n = c.put(x.pick(tokens).v);
         a.act = c.room<uint16_t>(n);
-        c.done(gate_launch(&c.queue, &a, tile), "gate");
+        c.done(gate_launch(&c.queue, &a, size), "gate");
         return c.get((uint16_t *)a.act, n);
     }
     closeness compare(const std::vector<uint16_t> &have) const {
@@ -132,13 +130,13 @@ static void check_gate(checker &c, const dense_case &s, int n_sms) {
     std::string shape = text("%d tokens, %d x %d", s.n_tokens, s.n_out, s.n_in);
     int all_sms = c.queue.n_sms;
     if (n_sms) c.queue.n_sms = n_sms;
-    for (int tile : TILES)
-        c.line("gate", shape + text(", tile %d", tile),
-               g.compare(g.run(c, all_tokens(s.n_tokens), tile)));
+    for (int size : dense_sizes(c))
+        c.line("gate", shape + text(", for %d", size),
+               g.compare(g.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, TILES,
-               [&](const std::vector<int> &tokens, int tile) {
-                   return bytes_of(g.run(c, tokens, tile));
+    check_bits(c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, dense_sizes(c),
+               [&](const std::vector<int> &tokens, int size) {
+                   return bytes_of(g.run(c, tokens, size));
                });
     c.release();
 }
@@ -150,7 +148,7 @@ void check_products(checker &c) {
     check_gate(c, {3, 32, 64, false}, 0);
     check_gate(c, {70, 90, 720, false}, 1);
     if (!c.is_large) return;
-    check_residual(c, {300, 2048, 2048, false}, 0);
-    check_residual(c, {40, 2048, 11776, false}, 0);
-    check_gate(c, {300, 1536, 2048, false}, 0);
+    check_residual(c, {150, 2048, 2048, false}, 0);
+    check_residual(c, {12, 2048, 11776, false}, 0);
+    check_gate(c, {150, 1536, 2048, false}, 0);
 }

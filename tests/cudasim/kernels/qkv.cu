@@ -1,8 +1,6 @@
 // qkv: the product, norms of q and k, rotation, and where they are written.
 #include "tests/cudasim/kernels/check.h"
 
-static const std::vector<int> TILES = {8, 16, 32, 64, 128};
-
 struct qkv_shape {
     int n_tokens, hidden, n_heads, n_kv_heads, head_dim, page_tokens;
     bool is_bf16;
@@ -43,7 +41,7 @@ struct qkv_case {
     int size() const { return s.is_bf16 ? 2 : 4; }
 
     // Of each token q (n_heads, head_dim), k and v (n_kv_heads, head_dim), as float.
-    std::vector<float> run(checker &c, const std::vector<int> &tokens, int tile) {
+    std::vector<float> run(checker &c, const std::vector<int> &tokens, int size) {
         int n = (int)tokens.size(), half = s.head_dim / 2;
         step_parts p;
         std::vector<float> co, si;
@@ -58,7 +56,7 @@ struct qkv_case {
         a.q = c.zeros<uint16_t>((size_t)n * a.q_stride);
         a.cosine = c.put(co), a.sine = c.put(si);
         a.pages = c.room<char>(n * a.page_bytes);
-        c.done(qkv_launch(&c.queue, &a, tile), "qkv");
+        c.done(qkv_launch(&c.queue, &a, size), "qkv");
         std::vector<uint16_t> q = c.get((uint16_t *)a.q, (size_t)n * a.q_stride);
         std::vector<char> pages = c.get((char *)a.pages, n * a.page_bytes);
         std::vector<float> out;
@@ -121,13 +119,13 @@ static void check_shape(checker &c, const qkv_shape &s, int n_sms) {
                              s.n_heads, s.n_kv_heads, s.head_dim, s.is_bf16 ? "bf16" : "f32");
     int all_sms = c.queue.n_sms;
     if (n_sms) c.queue.n_sms = n_sms;
-    for (int tile : TILES)
-        c.line("qkv", shape + text(", tile %d", tile),
-               q.compare(q.run(c, all_tokens(s.n_tokens), tile)));
+    for (int size : dense_sizes(c))
+        c.line("qkv", shape + text(", for %d", size),
+               q.compare(q.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, TILES,
-               [&](const std::vector<int> &tokens, int tile) {
-                   return bytes_of(q.run(c, tokens, tile));
+    check_bits(c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
+               [&](const std::vector<int> &tokens, int size) {
+                   return bytes_of(q.run(c, tokens, size));
                });
     c.release();
 }
