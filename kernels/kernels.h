@@ -193,6 +193,7 @@ struct backend_ops {
 
     // Fills *out; opens nothing. device and path as in backend_options. -1 as of plan().
     int (*describe)(int device, const char *path, struct device_facts *out, struct error *err);
+
     // Says what open() will take, and takes nothing. -1 where this backend cannot run the options
     // on this machine.
     int (*plan)(const struct backend_options *o, struct backend_plan *out, struct error *err);

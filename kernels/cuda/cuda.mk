@@ -2,6 +2,7 @@
 # tests/cudasim/cudasim.mk, which finds CUDA's headers and nvcc.
 #
 # make cuda           stampede_cuda.so, by nvcc, for the architectures CUDA_ARCHS
+# make gpu-bundle     build/gpu-bundle: one folder for a bare GPU machine, with the program `check`
 # make cuda-emulated  stampede_cudasim.so: the same sources on the emulator; `make tests` has it too
 CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/tensor.c \
     $(addprefix protocol/base/,error.c memory.c machine.c utf8.c buffer.c locale.c)
@@ -14,7 +15,7 @@ CUDASIM_DEVICE_OBJ := $(CUDA_CU:%.cu=$(CUDASIM)/normal/%.cu.o)
 CUDA_CODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
     $(if $(filter 120a,$(CUDA_ARCHS)),-gencode arch=compute_120$(comma)code=compute_120)
 
-.PHONY: cuda cuda-emulated
+.PHONY: cuda cuda-emulated gpu-bundle
 $(B)/cuda/host/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(addprefix -isystem ,$(CUDA_INCLUDE)) $(CFLAGS) \
@@ -54,3 +55,13 @@ ifeq ($(VARIANT),)
 tests: cuda-emulated
 endif
 -include $(CUDA_OBJ:.o=.d) $(CUDA_DEVICE_OBJ:.o=.d) $(CUDASIM_DEVICE_OBJ:.o=.d)
+
+# Programs for a GPU and for the emulator, on which `check` runs to its end too.
+ifneq ($(NVCC),)
+gpu-bundle: all cuda cuda-emulated gpu-wrappers $(B)/tests/kernels/test_backend \
+    $(B)/cuda/kernel_check $(CUDASIM)/normal/kernels/kernel_check \
+    $(CUDASIM)/normal/wrappers/wrappers
+	@tests/gpu/bundle $(B)
+else
+gpu-bundle: cuda
+endif
