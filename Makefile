@@ -15,6 +15,7 @@
 # make clean    remove build
 # make tests    builds the tests and their tools without running them
 # Variables: CC=gcc|clang  SAN=address,undefined|thread  V=1 prints the commands
+# make deps CUDA=wheels   also NVIDIA's compiler, headers, cuBLAS and NCCL, where no toolkit is
 .DEFAULT_GOAL := all
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
 PREFIX ?= /usr/local
@@ -47,6 +48,8 @@ LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
 # Exact arithmetic is one library since FLINT 3; in Debian 12 it is three.
 FLINT3   := $(shell $(CC) -include flint/ca.h -E -x c /dev/null >/dev/null 2>&1 && echo yes)
 LDLIBS   += $(PC_LIBS) $(if $(FLINT3),,-lcalcium -lflint-arb) -lflint -lgmp -lpthread -ldl -lm
+
+CUDA_WHEELS := tests/requirements-cuda.txt
 
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
@@ -108,7 +111,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
 
-deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
+deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
 
 demo: deps
 	@$(MAKE) --no-print-directory all

@@ -149,6 +149,9 @@ PTX void ldmatrix_x4_trans(uint32_t (&r)[4], const void *shared) {
 // q = 2 (l % 4), holds of d: (g, q), (g, q+1), (g+8, q), (g+8, q+1); of a, two elements a register:
 // (g, q), (g+8, q), (g, q+8), (g+8, q+8); of b, as (k, n): (q, g), (q+8, g). ldmatrix_x4 of
 // row-major a gives a; ldmatrix_x2 of b stored with k contiguous (a weight matrix) gives b.
+// Seen on an H100, 2026-11-26: the same bits as wgmma, also with a and b exchanged. The exact
+// products and d are cut 25 bits below the largest exponent, summed exactly, the sum cut to
+// float32; the emulator has these bits. Other architectures were not asked.
 PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     RUN(cudasim::mma_m16n8k16_bf16(d, a, b),
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "

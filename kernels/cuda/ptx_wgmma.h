@@ -5,6 +5,10 @@
 // accumulator or of A were touched by other instructions; wgmma_commit closes a group of products;
 // wgmma_wait<N> returns when all but the N newest groups are done. Until then the accumulator and
 // the registers of A may not be touched, and shared memory that is read may not be written.
+//
+// Seen on an H100, 2026-11-26: the bits of an element of d depend on its row of a, its column of b
+// and the order of the products alone: not on N, its place, A from registers or shared memory, and
+// they are those of mma.sync (ptx.h). tests/cudasim/wrappers/numerics.cu asks a device.
 #ifndef KERNELS_CUDA_PTX_WGMMA_H
 #define KERNELS_CUDA_PTX_WGMMA_H
 

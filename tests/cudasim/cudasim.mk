@@ -2,8 +2,9 @@
 #
 # make cudasim        the emulator's test programs, in three builds: normal, race, memory
 # make cuda-check     every .cu compiles for all architectures without warnings, uses no more
-#                     registers than tests/cudasim/ptxas.txt says, and holds the instructions of
-#                     tests/cudasim/ptx.txt
+#                     registers than tests/cudasim/ptxas.txt says, holds the instructions of
+#                     tests/cudasim/ptx.txt, and ptxas has nothing to say of its wgmma; also a part
+#                     of make tests, whose test_ptxas reads what was found
 # make cuda-table     writes ptxas.txt anew
 # make gpu-wrappers   build/gpu: the wrappers' cases as a program for a GPU of sm_90a, and what the
 #                     emulator computed for the same cases; RUN_WRAPPERS says how it is run there
@@ -98,7 +99,8 @@ cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
 else
 cudasim:
 	@mkdir -p $(CUDASIM)
-	@echo "absent: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv" | tee $(CUDASIM)/state
+	@echo "absent: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv" >$(CUDASIM)/state
+	@echo "CUDA was left out ($$(cat $(CUDASIM)/state)). make deps CUDA=wheels brings it."
 endif
 # Other builds of the tests (clang, sanitizers) leave it out: it has its own.
 ifeq ($(VARIANT),)
@@ -148,14 +150,26 @@ $(B)/gpu/emulated.bin: $(CUDASIM)/normal/wrappers/wrappers
 -include $(GPU_WRAPPERS:.o=.o.d)
 RUN_WRAPPERS = cd $(B)/gpu && ./gpu_wrappers --seeds 3 --against emulated.bin
 
+CUDA_FINDINGS := $(B)/cuda/findings.txt
 ifneq ($(NVCC),)
 gpu-wrappers: $(B)/gpu/gpu_wrappers $(B)/gpu/emulated.bin
 	@echo "$(RUN_WRAPPERS)"
-cuda-check: $(CUDA_PTX)
-	@python3 tests/cudasim/ptxas.py $(B)/cuda $(CUDA_PTX)
+$(CUDA_FINDINGS): $(CUDA_PTX) tests/cudasim/ptxas.py tests/cudasim/ptxas.txt tests/cudasim/ptx.txt
+	@python3 tests/cudasim/ptxas.py $(B)/cuda $(CUDA_PTX) >$@ 2>&1 || true
+cuda-check: $(CUDA_FINDINGS)
+	@cat $<; ! grep -qv '^cuda-check: ' $<
 cuda-table: $(CUDA_PTX)
 	@python3 tests/cudasim/ptxas.py --write $(B)/cuda $(CUDA_PTX)
 else
-cuda-check cuda-table gpu-wrappers:
+.PHONY: $(CUDA_FINDINGS)
+$(CUDA_FINDINGS):
+	@mkdir -p $(@D)
+	@echo "absent: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH" >$@
+cuda-check: $(CUDA_FINDINGS)
+	@echo "CUDA was left out ($$(cat $<))."
+cuda-table gpu-wrappers:
 	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
+endif
+ifeq ($(VARIANT),)
+tests: $(CUDA_FINDINGS)
 endif
