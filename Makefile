@@ -51,7 +51,7 @@ LDLIBS   += $(PC_LIBS) $(if $(FLINT3),,-lcalcium -lflint-arb) -lflint -lgmp -lpt
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
-SRC   := $(call find,worker kernels protocol verifiers)
+SRC   := $(filter-out kernels/cuda/%,$(call find,worker kernels protocol verifiers))
 CHECK := $(call find,tests)
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
@@ -106,6 +106,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
+include kernels/cuda/cuda.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
@@ -119,7 +120,9 @@ test: deps
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
 
-bench-host: $(B)/tests/tools/bench_host ; $<
+bench-host: $(B)/tests/tools/bench_host
+	@$<
+	@$(PY) tests/tools/client_bench.py
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

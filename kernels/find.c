@@ -8,19 +8,24 @@
 
 enum { MAX_NAME = 32, PATH_BYTES = 4096 };
 
-// "NAME" or "NAME:INDEX", a name being letters and digits.
-static int split(const char *device, char name[MAX_NAME], int *index) {
+// "NAME[:INDEX][/PATH]", a name being letters and digits.
+static int split(const char *device, char name[MAX_NAME], int *index, const char **path) {
     size_t len = strspn(device, "abcdefghijklmnopqrstuvwxyz0123456789");
     char *end = NULL;
     *index = 0;
-    if (!len || len >= MAX_NAME || (device[len] && device[len] != ':')) return -1;
+    *path = NULL;
+    if (!len || len >= MAX_NAME) return -1;
     memcpy(name, device, len);
     name[len] = 0;
-    if (!device[len]) return 0;
-    const char *digits = device + len + 1;
-    if (!digits[strspn(digits, "0123456789")] && *digits && strlen(digits) <= 4)
-        *index = (int)strtol(digits, &end, 10);
-    return end ? 0 : -1;
+    const char *at = device + len;
+    if (*at == ':') {
+        size_t n_digits = strspn(++at, "0123456789");
+        if (n_digits == 0 || n_digits > 4) return -1;
+        *index = (int)strtol(at, &end, 10);
+        at = end;
+    }
+    if (*at == '/' && at[1]) *path = at + 1;
+    return *at && !*path ? -1 : 0;
 }
 
 // The shared object of a backend: beside the program, or in ../lib as `make install` lays it.
@@ -55,11 +60,12 @@ static const struct backend_ops *open_object(const char *name, const char *path,
     return NULL;
 }
 
-const struct backend_ops *kernels_find(const char *device, int *index, struct error *err) {
-    char name[MAX_NAME], path[PATH_BYTES];
-    if (split(device, name, index)) {
+const struct backend_ops *kernels_find(const char *device, int *index, const char **path,
+                                       struct error *err) {
+    char name[MAX_NAME], object[PATH_BYTES];
+    if (split(device, name, index, path)) {
         error_set(err, ERROR_USAGE,
-                  "Device '%s' is no name of one; expected cpu, NAME or NAME:INDEX.", device);
+                  "Device '%s' is no name of one; expected cpu, NAME, NAME:INDEX or one of them and /PATH.", device);
         return NULL;
     }
     if (strcmp(name, "cpu") == 0) {
@@ -67,11 +73,11 @@ const struct backend_ops *kernels_find(const char *device, int *index, struct er
         error_set(err, ERROR_USAGE, "Device '%s' does not exist; there is one cpu.", device);
         return NULL;
     }
-    find_object(name, path);
-    if (access(path, R_OK) == 0) return open_object(name, path, err);
+    find_object(name, object);
+    if (access(object, R_OK) == 0) return open_object(name, object, err);
     error_set(err, ERROR_USAGE,
               "Device '%s' is not in this build: %s is not there; expected cpu or a device whose "
               "shared object is.",
-              name, path);
+              name, object);
     return NULL;
 }

@@ -114,7 +114,7 @@ struct backend_options {
     int max_segments, max_tokens, max_outputs; // of one step
     const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
     int n_threads;            // of the CPU backend; 0: one a core that this process may use
-    const char *isa; // of the CPU backend: NULL the fastest that runs here, "portable", "avx2"
+    const char *path; // of the device, see its README; NULL: the fastest that runs here
     int device;      // which of several devices, from 0
 };
 
@@ -215,11 +215,12 @@ struct backend {
     const struct backend_ops *ops; // first member of every backend's own struct
 };
 
-// The operations behind a device name: "cpu", or "NAME" or "NAME:INDEX" of a shared object
+// The operations behind a device name "NAME[:INDEX][/PATH]": "cpu", or a shared object
 // stampede_NAME.so that lies beside the program and exports KERNELS_SYMBOL. *index (0 where none is
-// named) goes into backend_options.device. NULL with ERROR_USAGE for a name that is none or whose
+// named) goes into backend_options.device, *path (within `device`, or NULL) into .path. NULL with ERROR_USAGE for a name that is none or whose
 // object is not there, ERROR_CONFIG for an object that cannot be opened or has another KERNELS_ABI.
 #define KERNELS_SYMBOL "stampede_backend" // const struct backend_ops stampede_backend
-const struct backend_ops *kernels_find(const char *device, int *index, struct error *err);
+const struct backend_ops *kernels_find(const char *device, int *index, const char **path,
+                                       struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 #include "protocol/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -113,6 +114,7 @@ static int open_end(struct socket *s, struct end *end, int type, const char *url
 static int bind_bulk(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX + 8];
     uint64_t random[2];
+    assert(s->bound && s->control.zmq && !s->bulk.zmq);
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return error_set(err, ERROR_IO, "No random bytes could be had: %s.", strerror(errno));
     snprintf(s->bulk_id, sizeof s->bulk_id, "%016llx%016llx", (unsigned long long)random[0],
@@ -192,6 +194,8 @@ int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {
 
 static enum message_type type_of(const struct message_frames *frames) {
     // [array 8] [fixstr 4 + magic] [major] [minor] [type]: the encoder writes each in one byte.
+    assert(frames->header.len > frames->seq_at && frames->seq_at > 8);
+    assert(frames->header.ptr[6] == MESSAGE_MAJOR && (unsigned char)frames->header.ptr[8] < 0x80);
     return (enum message_type)frames->header.ptr[8];
 }
 
@@ -200,6 +204,7 @@ static enum message_type type_of(const struct message_frames *frames) {
 // messages.
 static int queue_frames(struct socket *s, struct end *end, const struct message_frames *frames) {
     bool two = frames->payload.len > 0, is_bulk = end == &s->bulk;
+    assert(is_bulk || end == &s->control);
     const void *id = is_bulk ? (const void *)s->bulk_id : s->peer.id;
     size_t id_len = is_bulk ? strlen(s->bulk_id) : s->peer.len;
     errno = EAGAIN;
@@ -313,6 +318,7 @@ static bool check_seq(struct socket *s, struct message *m) {
         s->expected_seq = 1;
     }
     if (s->awaits_welcome) return false;
+    assert(s->expected_seq > 0); // WELCOME has set it
     if (session_of(m) != s->session) return true;
     m->lost_before = m->seq != s->expected_seq;
     if (m->lost_before) count(&s->n_gaps, 1);
@@ -398,6 +404,7 @@ static int wait_for(struct socket *s, int timeout_ms, struct error *err) {
 
 int socket_receive(struct socket *s, struct message **out, int timeout_ms, struct error *err) {
     int64_t end_ms = clock_ms() + timeout_ms;
+    assert(s->control.zmq);
     *out = NULL;
     for (;;) {
         int control = take(s, &s->control, out, err);

@@ -64,6 +64,12 @@ const double *reference_weight(const struct reference_model *m, enum weight_kind
 void reference_forward(const struct reference_model *m, int n, const int32_t *ids, double *logits,
                        uint16_t *routes, double *gaps);
 
+// The same for a backend that rounds the operands of its products to bf16, all but the router's,
+// and an expert's output; following its routes, since rounding decides near choices otherwise:
+// *stray becomes the largest distance of a chosen expert's score to a better one that was left.
+void reference_follow(const struct reference_model *m, int n, const int32_t *ids, double *logits,
+                      const uint16_t *routes, double *stray);
+
 // ------------------------------------------------------------------ draws
 
 // The distribution that a draw is taken from: log-probabilities (vocab), -INFINITY for ids that do

@@ -167,12 +167,12 @@ static void cpu_close(struct backend **b) {
 }
 
 static const struct isa *find_isa(const struct backend_options *o, struct error *err) {
-    const struct isa *isa = isa_find(o->isa);
+    const struct isa *isa = isa_find(o->path);
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
                   "expected portable or avx2.",
-                  o->isa);
+                  o->path);
     return isa;
 }
 

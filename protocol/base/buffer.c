@@ -9,6 +9,7 @@
 #include "protocol/base/memory.h"
 
 char *buffer_extend(struct buffer *b, size_t len) {
+    assert(b->len < b->capacity || b->capacity == 0);
     if (b->capacity - b->len < len + 1) {
         size_t capacity = b->capacity ? b->capacity : 64;
         while (capacity - b->len < len + 1) capacity *= 2;

@@ -67,6 +67,7 @@ void *arena_take(struct arena *arena, size_t n, size_t size) {
     }
     void *p = block->bytes + block->used;
     block->used += bytes;
+    assert(block->used <= block->size);
     arena->n_bytes += bytes;
     return p;
 }

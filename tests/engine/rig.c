@@ -37,7 +37,8 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
     int n = weights_list(&m->shape, &list), device = 0;
     enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes); // all float32
     uint64_t *hashes = memory_new((size_t)n, sizeof *hashes);
-    m->ops = ro->is_real ? kernels_find(harness_device(), &device, &err) : &fake_backend;
+    const char *path = NULL;
+    m->ops = ro->is_real ? kernels_find(harness_device(), &device, &path, &err) : &fake_backend;
     struct backend_options o = {.shape = m->shape,
                                 .weight_dtypes = dtypes,
                                 .weight_hashes = hashes,
@@ -50,7 +51,8 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
                                 .max_tokens = eo->max_rows + eo->prefill_chunk,
                                 .max_outputs = eo->max_rows + eo->prefill_chunk,
                                 .n_threads = 2,
-                                .device = device};
+                                .device = device,
+                                .path = path};
     const struct weight_source source = {NULL, read_random};
     if (!m->ops || m->ops->open(&o, &m->backend, &err) ||
         (ro->is_real && m->ops->load(m->backend, &source, NULL, &err)))
@@ -94,7 +96,8 @@ struct task *rig_task(const struct rig *rig, uint64_t serial, int n_prompt, int 
     t->serial = t->group_seed = serial;
     t->prompt_ids = ids;
     t->n_prompt = n_prompt;
-    t->n_samples = t->n_left = n;
+    t->n_samples = n;
+    t->n_left = n;
     t->sampling = (struct sampling){
         .n = n, .max_new_tokens = max_new, .temperature = 1, .top_p = 1, .repetition_penalty = 1};
     return t;

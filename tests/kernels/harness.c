@@ -73,6 +73,10 @@ struct model_shape harness_shape(int index) {
     return s;
 }
 
+static bool is_cpu(void) {
+    return strncmp(harness_device(), "cpu", 3) == 0;
+}
+
 static bool is_vector(const struct weight *w) {
     return w->n_dims != 2;
 }
@@ -105,11 +109,13 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .max_outputs = 4 * HARNESS_MAX_TOKENS,
         .id_exists = o->id_exists,
         .n_threads = o->n_threads,
-        .isa = o->path,
+        .path = o->path,
     };
     struct error err = {0};
     const struct weight_source source = {h, read_values};
-    const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &err);
+    const char *path;
+    const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &path, &err);
+    if (path) options.path = path;
     if (!ops || ops->open(&options, &h->backend, &err) ||
         ops->load(h->backend, &source, h->digests, &err)) {
         fprintf(stderr, "%s\n", err.text);
@@ -127,7 +133,8 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
     h->digests = memory_new((size_t)n, sizeof *h->digests);
     for (int i = 0; i < n; i++) {
         h->hashes[i] = (uint64_t)i * 0x9e3779b97f4a7c15u;
-        h->dtypes[i] = o->matrices;
+        // Other devices hold matrices as bf16.
+        h->dtypes[i] = is_cpu() || is_vector(&list[i]) ? o->matrices : DTYPE_BF16;
         if (list[i].kind == WEIGHT_EXPERT_BIAS || (is_vector(&list[i]) && i % 2))
             h->dtypes[i] = DTYPE_F32;
     }
@@ -215,10 +222,6 @@ const char *harness_device(void) {
 const char *harness_isa(int index) {
     if (index == 0) return "portable";
     return index == 1 && isa_find("avx2") ? "avx2" : NULL;
-}
-
-static bool is_cpu(void) {
-    return strcmp(harness_device(), "cpu") == 0;
 }
 
 int harness_n_paths(void) {

@@ -19,32 +19,95 @@ enum { N = 37, N_TARGETS = 3 };
 static const double TOLERANCE = 3e-5;
 // bf16 KV and conv state round at 2^-9; the tiny networks pass that on almost undamped.
 static const double TOLERANCE_BF16_STATE = 0.15;
+// Devices that round the operands of products to bf16: the reference rounds too, but at times to the
+// other side, and the weights of the softmax not at all.
+static const double TOLERANCE_BF16 = 0.15, STRAY = 0.01;
+
+static bool is_cpu(void) {
+    return strncmp(harness_device(), "cpu", 3) == 0;
+}
 
 static void fill_ids(const struct model_shape *s, uint64_t seed, int n, int32_t *ids) {
     struct reference_random r = {seed};
     for (int i = 0; i < n; i++) ids[i] = reference_below(&r, s->vocab);
 }
 
-static void compare(const struct harness *h, const int32_t *ids, const int32_t *targets,
-                    const float *lp, double tolerance) {
+// A network run in one step, with its routes.
+struct run {
+    int32_t ids[N], targets[N_TARGETS];
+    float lp[N * N_TARGETS];
+    uint16_t *routes;
+};
+
+static void run_network(struct harness *h, struct run *r) {
     const struct model_shape *s = &h->model->shape;
-    size_t moe = (size_t)shape_n_moe(s);
-    double *logits = memory_new((size_t)(N * s->vocab), sizeof *logits);
-    double *gaps = memory_new((size_t)N * moe, sizeof *gaps);
-    reference_forward(h->model, N, ids, logits, NULL, gaps);
-    double *p = memory_new((size_t)s->vocab, sizeof *p);
+    int32_t drawn[N * N_TARGETS], pages[HARNESS_PAGES];
+    float behav[N * N_TARGETS];
+    uint8_t bad[N * N_TARGETS];
+    struct step_output outputs[N * N_TARGETS];
+    r->routes = memory_new((size_t)(N * shape_n_moe(s) * s->n_experts_used), 2);
+    for (int i = 0; i < HARNESS_PAGES; i++) pages[i] = HARNESS_PAGES - 1 - i;
+    for (int i = 0; i < N * N_TARGETS; i++)
+        outputs[i] = (struct step_output){
+            .token = i / N_TARGETS, .target = r->targets[i % N_TARGETS], .temperature = 1};
+    struct step_segment segment = {0, N, 0, 2, pages, HARNESS_PAGES};
+    struct step step = {N, 1, N * N_TARGETS, r->ids, &segment, outputs, true};
+    struct step_result result = {drawn, r->lp, behav, bad, r->routes};
+    harness_step(h, &step, &result);
+    for (int i = 0; i < N * N_TARGETS; i++) assert_false(bad[i]);
+}
+
+// The log-probabilities against those of the reference's logits.
+static void compare(const struct harness *h, const struct run *r, const double *logits,
+                    double tolerance) {
+    int vocab = h->model->shape.vocab;
+    double *p = memory_new((size_t)vocab, sizeof *p), worst = 0;
     for (int t = 0; t < N; t++) {
-        for (size_t i = 0; i < moe; i++) assert_true(gaps[(size_t)t * moe + i] > 1e-5);
-        reference_log_softmax(s->vocab, logits + t * s->vocab, p);
-        for (int k = 0; k < N_TARGETS; k++) {
-            double error = fabs(p[targets[k]] - (double)lp[t * N_TARGETS + k]);
-            if (error > tolerance) print_message("token %d: off by %g\n", t, error);
-            assert_true(error <= tolerance);
-        }
+        reference_log_softmax(vocab, logits + t * vocab, p);
+        for (int k = 0; k < N_TARGETS; k++)
+            worst = fmax(worst, fabs(p[r->targets[k]] - (double)r->lp[t * N_TARGETS + k]));
     }
+    if (!(worst <= tolerance)) print_message("off by %g, %g is allowed\n", worst, tolerance);
+    assert_true(worst <= tolerance);
+    free(p);
+}
+
+static void compare_exact(const struct harness *h, const struct run *r, double tolerance) {
+    const struct model_shape *s = &h->model->shape;
+    size_t n = (size_t)(N * shape_n_moe(s));
+    double *logits = memory_new((size_t)(N * s->vocab), sizeof *logits);
+    double *gaps = memory_new(n, sizeof *gaps);
+    uint16_t *routes = memory_new(n * (size_t)s->n_experts_used, 2);
+    reference_forward(h->model, N, r->ids, logits, routes, gaps);
+    for (size_t i = 0; i < n; i++) assert_true(gaps[i] > 1e-5);
+    assert_memory_equal(r->routes, routes, n * (size_t)s->n_experts_used * 2);
+    compare(h, r, logits, tolerance);
     free(logits);
     free(gaps);
-    free(p);
+    free(routes);
+}
+
+static void compare_rounded(const struct harness *h, const struct run *r, double tolerance) {
+    double *logits = memory_new((size_t)(N * h->model->shape.vocab), sizeof *logits), stray;
+    reference_follow(h->model, N, r->ids, logits, r->routes, &stray);
+    if (stray > STRAY) print_message("an expert's score is %g below a better one\n", stray);
+    assert_true(stray <= STRAY);
+    compare(h, r, logits, tolerance);
+    free(logits);
+}
+
+static void check_network(int shape, const struct harness_options *o, double tolerance) {
+    struct model_shape s = harness_shape(shape);
+    struct harness *h = harness_open(&s, o, 7 + (uint64_t)shape);
+    struct run r = {.targets = {0, 5, s.vocab - 1}};
+    fill_ids(&s, (uint64_t)shape + 100, N, r.ids);
+    run_network(h, &r);
+    if (is_cpu())
+        compare_exact(h, &r, tolerance);
+    else
+        compare_rounded(h, &r, fmax(tolerance, TOLERANCE_BF16));
+    free(r.routes);
+    harness_close(&h);
 }
 
 // Every shape, path and type of weights against the reference network.
@@ -53,34 +116,18 @@ static void test_network(void **state) {
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
         for (int path = 0; path < harness_n_paths(); path++)
-            for (int type = 0; type < 3; type++) {
-                struct model_shape s = harness_shape(shape);
+            for (int type = 0; type < (is_cpu() ? 3 : 1); type++) {
                 struct harness_options o = {
                     .matrices = types[type], .n_threads = 2, .page_tokens = 16};
                 o.path = harness_path(path);
-                struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
-                int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
-                float lp[N * N_TARGETS];
-                fill_ids(&s, (uint64_t)shape + 100, N, ids);
-                struct harness_sequence q = {ids, N, 0, N, 3, 5, targets, N_TARGETS};
-                harness_score(h, &q, lp);
-                compare(h, ids, targets, lp, TOLERANCE);
-                harness_close(&h);
+                check_network(shape, &o, TOLERANCE);
             }
 }
 
 static void test_bf16_state(void **state) {
     (void)state;
-    struct model_shape s = harness_shape(0);
     struct harness_options o = {.kv = DTYPE_BF16, .n_threads = 1, .page_tokens = 16};
-    struct harness *h = harness_open(&s, &o, 7);
-    int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
-    float lp[N * N_TARGETS];
-    fill_ids(&s, 100, N, ids);
-    struct harness_sequence q = {ids, N, 0, N, 3, 5, targets, N_TARGETS};
-    harness_score(h, &q, lp);
-    compare(h, ids, targets, lp, TOLERANCE_BF16_STATE);
-    harness_close(&h);
+    check_network(0, &o, TOLERANCE_BF16_STATE);
 }
 
 // The same sequence in any chunks, by any number of threads: the same bits.
@@ -247,31 +294,28 @@ static void test_many_outputs(void **state) {
     harness_close(&h);
 }
 
-// Routed experts are the reference's, in its order.
+// Routes of a step without outputs are those of one with them (compare_exact has the reference's).
 static void test_routes(void **state) {
     (void)state;
-    for (int shape = 1; shape < HARNESS_N_SHAPES; shape++)
-        for (int path = 0; path < harness_n_paths(); path++) {
-            struct model_shape s = harness_shape(shape);
-            struct harness_options o = {.n_threads = 1, .page_tokens = 16};
-            o.path = harness_path(path);
-            struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
-            size_t n = (size_t)(N * shape_n_moe(&s) * s.n_experts_used);
-            uint16_t *got = memory_new(n, 2), *want = memory_new(n, 2);
-            double *logits = memory_new((size_t)(N * s.vocab), sizeof *logits);
-            int32_t ids[N], pages[] = {2, 1, 0};
-            fill_ids(&s, (uint64_t)shape + 100, N, ids);
-            reference_forward(h->model, N, ids, logits, want, NULL);
-            struct step_segment segment = {0, N, 0, 2, pages, 3};
-            struct step step = {N, 1, 0, ids, &segment, NULL, true};
-            struct step_result r = {.routes = got};
-            harness_step(h, &step, &r);
-            assert_memory_equal(got, want, n * 2);
-            free(got);
-            free(want);
-            free(logits);
-            harness_close(&h);
-        }
+    for (int shape = 1; shape < HARNESS_N_SHAPES; shape++) {
+        struct model_shape s = harness_shape(shape);
+        struct harness_options o = {.n_threads = 1, .page_tokens = 16};
+        struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
+        size_t n = (size_t)(N * shape_n_moe(&s) * s.n_experts_used);
+        uint16_t *got = memory_new(n, 2);
+        int32_t pages[] = {2, 1, 0};
+        struct run r = {.targets = {0, 5, s.vocab - 1}};
+        fill_ids(&s, (uint64_t)shape + 100, N, r.ids);
+        run_network(h, &r);
+        struct step_segment segment = {0, N, 0, 2, pages, 3};
+        struct step step = {N, 1, 0, r.ids, &segment, NULL, true};
+        struct step_result result = {.routes = got};
+        harness_step(h, &step, &result);
+        assert_memory_equal(got, r.routes, n * 2);
+        free(got);
+        free(r.routes);
+        harness_close(&h);
+    }
 }
 
 // What is loaded or written is read back exactly, in any pieces, and nothing else changes; the
@@ -279,7 +323,7 @@ static void test_routes(void **state) {
 static void test_weights(void **state) {
     (void)state;
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
-    for (int type = 0; type < 3; type++) {
+    for (int type = 0; type < (is_cpu() ? 3 : 2); type++) {
         struct model_shape s = harness_shape(2);
         struct harness_options o = {.matrices = types[type], .n_threads = 1, .page_tokens = 16};
         struct harness *h = harness_open(&s, &o, 1);
@@ -321,8 +365,9 @@ static void test_bad(void **state) {
     struct model_shape s = harness_shape(1);
     struct harness_options o = {.n_threads = 1, .page_tokens = 16};
     struct harness *h = harness_open(&s, &o, 7);
-    float infinite = INFINITY;
-    h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, &infinite); // of id 3
+    char infinite[4];
+    dtype_put(h->dtypes[0], infinite, 0, INFINITY);
+    h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, infinite); // of id 3
     // An untied head keeps the infinity out of other rows' logits, but here the head is tied: id
     // 3's own logit is bad for everybody, so all outputs are.
     int32_t ids[2] = {3, 4}, pages[2] = {0, 1}, drawn[2];
@@ -338,7 +383,7 @@ static void test_bad(void **state) {
 
     s = harness_shape(2); // untied: only the row that reads id 3 is bad
     h = harness_open(&s, &o, 7);
-    h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, &infinite);
+    h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, infinite);
     harness_step(h, &step, &r);
     assert_true(bad[0] && !bad[1]);
     assert_true(isfinite(lp[1]));
@@ -376,16 +421,17 @@ static void test_plan_and_open(void **state) {
     int n = weights_list(&s, &list), device;
     enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes);
     uint64_t *hashes = memory_new((size_t)n, sizeof *hashes);
+    for (int i = 0; i < n && !is_cpu(); i++) dtypes[i] = DTYPE_BF16;
     struct backend_options o = {.shape = s, .weight_dtypes = dtypes, .weight_hashes = hashes};
     o.page_tokens = o.max_tokens = 16;
     o.n_pages = o.n_conv_slots = o.max_outputs = o.max_segments = o.n_threads = 1;
     struct backend *b;
     struct backend_plan plan;
     struct error err = {0};
-    const struct backend_ops *ops = kernels_find(harness_device(), &device, &err);
+    const struct backend_ops *ops = kernels_find(harness_device(), &device, &o.path, &err);
     assert_int_equal(ops->abi, KERNELS_ABI);
     assert_int_equal(ops->plan(&o, &plan, &err), 0);
-    assert_true(plan.bytes[MEMORY_WEIGHTS] >= (uint64_t)(s.vocab * s.hidden * 4));
+    assert_true(plan.bytes[MEMORY_WEIGHTS] >= (uint64_t)(s.vocab * s.hidden * (is_cpu() ? 4 : 2)));
     assert_true(plan.bytes[MEMORY_PAGES] >= kernels_page_bytes(&s, DTYPE_F32, 16));
     assert_true(plan.bytes[MEMORY_SLOTS] >= kernels_conv_bytes(&s, DTYPE_F32, 0));
     assert_true(plan.bytes[MEMORY_SCRATCH] > 0);
@@ -401,7 +447,7 @@ static void test_plan_and_open(void **state) {
     assert_null(b);
     o.n_pages = 1 << 30; // more than any machine has addresses for
     o.page_tokens = 256;
-    s.head_dim = o.shape.head_dim = 1 << 14;
+    if (is_cpu()) s.head_dim = o.shape.head_dim = 1 << 14;
     assert_int_equal(ops->open(&o, &b, &err), -1);
     assert_int_equal(err.code, ERROR_MEMORY);
     assert_null(b);
@@ -414,11 +460,11 @@ static void test_cpu_path(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
     struct harness_options o = {.n_threads = 1, .page_tokens = 16, .path = "portable"};
-    if (strcmp(harness_device(), "cpu") != 0) skip();
+    if (!is_cpu()) skip();
     struct harness *h = harness_open(&s, &o, 1);
     assert_string_equal(h->backend->ops->numerics(h->backend),
                         "cpu-portable weights=f32 kv=f32 page=16");
-    struct backend_options options = {.shape = s, .weight_dtypes = h->dtypes, .isa = "abacus"};
+    struct backend_options options = {.shape = s, .weight_dtypes = h->dtypes, .path = "abacus"};
     options.page_tokens = options.max_tokens = options.max_segments = 16;
     struct backend_plan plan;
     struct backend *b;

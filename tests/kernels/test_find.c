@@ -12,7 +12,8 @@
 static void refuse(const char *device, enum error_code code, const char *words) {
     struct error err = {0};
     int index;
-    assert_null(kernels_find(device, &index, &err));
+    const char *path;
+    assert_null(kernels_find(device, &index, &path, &err));
     assert_int_equal(err.code, code);
     if (!strstr(err.text, words)) fail_msg("\"%s\" does not say \"%s\"", err.text, words);
 }
@@ -21,9 +22,13 @@ static void test_cpu(void **state) {
     (void)state;
     struct error err = {0};
     int index = 9;
-    assert_string_equal(kernels_find("cpu", &index, &err)->name, "cpu");
+    const char *path;
+    assert_string_equal(kernels_find("cpu", &index, &path, &err)->name, "cpu");
     assert_int_equal(index, 0);
-    assert_non_null(kernels_find("cpu:0", &index, &err));
+    assert_non_null(kernels_find("cpu:0", &index, &path, &err));
+    assert_null(path);
+    assert_non_null(kernels_find("cpu:0/avx2", &index, &path, &err));
+    assert_string_equal(path, "avx2");
     refuse("cpu:1", ERROR_USAGE, "there is one cpu");
 }
 
@@ -39,6 +44,8 @@ static void test_names(void **state) {
                                       "cpu:-1",
                                       "cpu:12345",
                                       "cpu:1x",
+                                      "cpu/",
+                                      "cpu:0/",
                                       "a234567890123456789012345678901234"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         refuse(bad[i], ERROR_USAGE, "is no name of one");
@@ -49,23 +56,24 @@ static void test_objects(void **state) {
     (void)state;
     struct error err = {0};
     int index;
-    const struct backend_ops *ops = kernels_find("good:3", &index, &err);
+    const char *path;
+    const struct backend_ops *ops = kernels_find("good:3", &index, &path, &err);
     if (!ops) fail_msg("%s", err.text);
     assert_string_equal(ops->name, "good");
     assert_int_equal(index, 3);
     refuse("oldabi", ERROR_CONFIG, "was built for backend interface 1; this program has 2");
     refuse("empty", ERROR_CONFIG, "does not export stampede_backend");
-    char path[4096];
-    ssize_t len = readlink("/proc/self/exe", path, sizeof path - 64);
+    char file_name[4096];
+    ssize_t len = readlink("/proc/self/exe", file_name, sizeof file_name - 64);
     assert_true(len > 0);
-    path[len] = 0;
-    strcpy(strrchr(path, '/'), "/stampede_junk.so");
-    FILE *file = fopen(path, "w");
+    file_name[len] = 0;
+    strcpy(strrchr(file_name, '/'), "/stampede_junk.so");
+    FILE *file = fopen(file_name, "w");
     assert_non_null(file);
     fputs("no ELF file", file);
     fclose(file);
     refuse("junk", ERROR_CONFIG, "Device 'junk' cannot be opened");
-    unlink(path);
+    unlink(file_name);
 }
 
 int main(void) {

@@ -26,7 +26,8 @@ struct fixture {
 static void open_fixture(struct fixture *f) {
     struct error err = {0};
     int device;
-    const struct backend_ops *ops = kernels_find(harness_device(), &device, &err);
+    const char *path;
+    const struct backend_ops *ops = kernels_find(harness_device(), &device, &path, &err);
     assert_int_equal(config_synthetic("tiny", &f->config, &err), 0);
     f->names = names_new(&f->config.shape);
     f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
@@ -35,6 +36,7 @@ static void open_fixture(struct fixture *f) {
                                       .weight_dtypes = f->dtypes,
                                       .weight_hashes = f->names->hashes,
                                       .device = device,
+                                      .path = path,
                                       .n_threads = 1,
                                       .page_tokens = 16,
                                       .n_pages = 1,

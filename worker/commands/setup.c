@@ -102,6 +102,9 @@ static int open_tokenizer(struct setup *s, struct error *err) {
     if (!s->tokenizer) return -1;
     s->chat = chat_load(directory, err);
     if (!s->chat) return -1;
+    if (chat_warning(s->chat))
+        log_say(&s->log, LOG_WARN, "%s: prompts as messages are refused: %s", directory,
+                chat_warning(s->chat));
     int vocab = s->checkpoint->config.shape.vocab;
     if (tokenizer_n_ids(s->tokenizer) <= vocab) return 0;
     return error_set(err, ERROR_CONFIG,
@@ -188,11 +191,13 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
 static int open_model(struct setup *s, const struct engine_flags *f, struct plan_memory *plan,
                       bool want_digests, struct model *m, struct error *err) {
     int device;
-    m->ops = kernels_find(f->device, &device, err);
+    const char *path;
+    m->ops = kernels_find(f->device, &device, &path, err);
     if (!m->ops) return -1;
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;
+    options.path = path;
     int failed = plan_backend(plan, m->ops, &options, s->names, f, err);
     if (!failed) {
         plan_log(plan, &s->log);

@@ -1,6 +1,8 @@
 // wgmma: matrix products of four warps. A product is computed once all 128 threads have issued it:
 // at once, or when a thread waits for it (as late as is legal). Until then its accumulators hold
 // NaN.
+#include <memory>
+
 #include "tests/cudasim/device/operand.h"
 
 #include "tests/cudasim/device/counters.h"
@@ -315,7 +317,9 @@ static void take_back(Warpgroup *g) {
 }
 
 static void compute_until(Block *b, Warpgroup *g, uint64_t end) {
-    static thread_local Tile tile;
+    // On the heap: an object that is opened late finds little room for variables of threads.
+    static thread_local std::unique_ptr<Tile> room(new Tile);
+    Tile &tile = *room;
     alignas(32) float a[64][16], b_rows[16][MAX_N];
     size_t n = (size_t)(end - g->n_computed);
     for (size_t k = 0; k < n; k++) {

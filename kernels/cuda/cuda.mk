@@ -1,0 +1,47 @@
+# The CUDA backend as shared objects beside the program; the top Makefile includes this file behind
+# tests/cudasim/cudasim.mk, which finds CUDA's headers and nvcc.
+#
+# make cuda           stampede_cuda.so, by nvcc, for the architectures CUDA_ARCHS
+# make cuda-emulated  stampede_cudasim.so: the same sources on the emulator
+CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/tensor.c \
+    $(addprefix protocol/base/,error.c memory.c machine.c utf8.c buffer.c locale.c)
+CUDA_CU  := $(sort $(wildcard kernels/cuda/*.cu))
+CUDA_OBJ := $(CUDA_C:%.c=$(B)/cuda/host/%.o)
+CUDA_DEVICE_OBJ := $(CUDA_CU:%.cu=$(B)/cuda/device/%.o)
+CUDASIM_DEVICE_OBJ := $(CUDA_CU:%.cu=$(CUDASIM)/normal/%.cu.o)
+
+# Of the last architecture also PTX, for devices that come later.
+CUDA_CODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
+    $(if $(filter 120a,$(CUDA_ARCHS)),-gencode arch=compute_120$(comma)code=compute_120)
+
+.PHONY: cuda cuda-emulated
+$(B)/cuda/host/%.o: %.c | libraries
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(addprefix -isystem ,$(CUDA_INCLUDE)) $(CFLAGS) \
+	    -fPIC -c $< -o $@
+$(B)/cuda/device/%.o: %.cu
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  nvcc $<" &&) $(NVCC) $(NVCC_FLAGS) $(NVCC_FLAGS_$(<:%.cu=%)) -O3 -MMD -MP \
+	    -MF $(@:.o=.d) $(CUDA_CODE) -Xcompiler -fPIC,-ffp-contract=off -c $< -o $@
+
+# cudart is linked in: the object needs the driver, libc and nothing else.
+$(B)/stampede_cuda.so: $(CUDA_OBJ) $(CUDA_DEVICE_OBJ) kernels/cuda/backend.map
+	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-z,defs -Wl,-Bsymbolic \
+	    -Wl,--version-script=kernels/cuda/backend.map -static-libstdc++ -static-libgcc \
+	    $(filter %.o,$^) $(addprefix -L,$(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib)) \
+	    -lcudart_static -lpthread -ldl -lrt -o $@
+$(B)/stampede_cudasim.so: $(CUDA_OBJ) $(CUDASIM_DEVICE_OBJ) $(CUDASIM_OBJ_normal)
+	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-z,defs -Wl,-Bsymbolic $^ $(CUDASIM_LIBS) -o $@
+
+# Tests look in the folder lib beside their own.
+$(B)/tests/lib/%.so: $(B)/%.so
+	@mkdir -p $(@D)
+	@ln -sf ../../$*.so $@
+ifneq ($(NVCC),)
+cuda: $(B)/tests/lib/stampede_cuda.so
+else
+cuda:
+	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
+endif
+cuda-emulated: $(B)/tests/lib/stampede_cudasim.so
+-include $(CUDA_OBJ:.o=.d) $(CUDA_DEVICE_OBJ:.o=.d) $(CUDASIM_DEVICE_OBJ:.o=.d)
