@@ -130,7 +130,8 @@ struct routes {
     int32_t *sorted;           // pairs by expert, in order of the pair
     struct expert_tile *tiles; // (n_tiles)
     int32_t *n_tiles;
-    uint32_t *counter; // blocks that are done; 0 between launches
+    float *logits;      // (max_tokens, n_experts)
+    uint32_t *counters; // (1 + max_tokens) blocks that are done; 0 between launches
 };
 // n = norm(h); the experts of every token; then, by the block that ends last, the lists.
 struct router {

@@ -91,7 +91,9 @@ static void take_routes(struct scratch *s, const struct dimensions *d,
     s->routes.sorted = take(s, base, pairs, sizeof *s->routes.sorted);
     s->routes.tiles = take(s, base, tiles, sizeof *s->routes.tiles);
     s->routes.n_tiles = take(s, base, 1, sizeof *s->routes.n_tiles);
-    s->routes.counter = take(s, base, 1, sizeof *s->routes.counter);
+    s->routes.logits =
+        take(s, base, (int64_t)d->max_tokens * shape->n_experts, sizeof *s->routes.logits);
+    s->routes.counters = take(s, base, 1 + d->max_tokens, sizeof *s->routes.counters);
 }
 
 void plan_scratch(struct scratch *s, const struct dimensions *d, const struct model_shape *shape,
