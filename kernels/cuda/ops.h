@@ -242,6 +242,7 @@ struct head {
     int n_stride, vocab;
     const uint32_t *missing; // (vocab bits) ids that the tokenizer lacks
     struct head_sums *sums;  // (max_outputs, n_tiles of HEAD_TILE rows)
+    uint32_t *reached;       // (max_outputs) a value that a draw reaches, as a key; 0 between steps
     float *targets;          // (max_outputs) logits of the ids that are scored
     float *logits;           // (max rows, logits_stride) of wants that need them
     int64_t logits_stride;

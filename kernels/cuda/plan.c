@@ -120,6 +120,7 @@ void plan_scratch(struct scratch *s, const struct dimensions *d, const struct mo
     take_routes(s, d, shape, base);
     s->missing = take(s, base, d->vocab_rows / 32, sizeof *s->missing);
     s->sums = take(s, base, (int64_t)d->max_outputs * (d->vocab_rows / HEAD_TILE), sizeof *s->sums);
+    s->reached = take(s, base, d->max_outputs, sizeof *s->reached);
     s->targets = take(s, base, d->max_outputs, sizeof *s->targets);
     int stored = d->max_outputs < d->max_tokens ? d->max_outputs : d->max_tokens;
     s->logits = take(s, base, (int64_t)stored * d->vocab_rows, sizeof *s->logits);

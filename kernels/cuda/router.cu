@@ -324,7 +324,7 @@ __device__ __forceinline__ bool is_last(uint32_t *counter, int n) {
     return n_before[0] == (uint32_t)n - 1;
 }
 
-// Block b: experts of part b % n_parts for tile b / n_parts of the tokens.
+// Block (part, tile): a part of the experts for a tile of the tokens.
 template <int TOKENS, int EXPERTS, class Four>
 __global__ void __launch_bounds__(ROUTER_THREADS, EXPERTS == 8 && sizeof(Four) == 8 ? 2 : 1)
     route_tokens(const struct router a) {
@@ -332,8 +332,7 @@ __global__ void __launch_bounds__(ROUTER_THREADS, EXPERTS == 8 && sizeof(Four) =
     router_memory<TOKENS> at(memory, a.stride, a.n_experts);
     const int warp = threadIdx.x / N_LANES, lane = threadIdx.x % N_LANES;
     const int n = a.step->n_tokens, columns = tile_pad(a.stride, GROUP);
-    const int n_parts = (a.n_experts + ROUTER_WARPS * EXPERTS - 1) / (ROUTER_WARPS * EXPERTS);
-    const int part = blockIdx.x % n_parts, tile = blockIdx.x / n_parts, token = tile * TOKENS;
+    const int part = blockIdx.x, n_parts = gridDim.x, tile = blockIdx.y, token = tile * TOKENS;
     const int n_tokens = min(TOKENS, n - token), expert = (part * ROUTER_WARPS + warp) * EXPERTS;
     launch_dependents();
     if (n_tokens <= 0) {
@@ -378,7 +377,7 @@ static int launch(const struct queue *q, const struct router *a, int max_tokens)
     router_memory<TOKENS> counted(size, a->stride, a->n_experts);
     int n_parts = (a->n_experts + ROUTER_WARPS * EXPERTS - 1) / (ROUTER_WARPS * EXPERTS);
     struct launch how;
-    how.grid = dim3((max_tokens + TOKENS - 1) / TOKENS * n_parts);
+    how.grid = dim3(n_parts, (max_tokens + TOKENS - 1) / TOKENS);
     how.block = dim3(ROUTER_THREADS);
     how.shared_bytes = size.bytes;
     how.stream = (cudaStream_t)q->stream;

@@ -442,6 +442,7 @@ static void time_head(timer &t) {
             a.head.n_stride = m.hidden, a.head.vocab = m.vocab;
             a.head.missing = t.c.zeros<uint32_t>(m.vocab / 32);
             a.head.sums = t.c.room<head_sums>((size_t)n * (w.n_rows / HEAD_TILE));
+            a.head.reached = t.c.zeros<uint32_t>(n);
             a.head.targets = t.c.room<float>(n);
             a.head.logits_stride = m.vocab;
             a.head.logits = t.c.room<float>((size_t)(p.n_stored + 1) * m.vocab);
