@@ -65,7 +65,9 @@ const struct backend_ops *kernels_find(const char *device, int *index, const cha
     char name[MAX_NAME], object[PATH_BYTES];
     if (split(device, name, index, path)) {
         error_set(err, ERROR_USAGE,
-                  "Device '%s' is no name of one; expected cpu, NAME, NAME:INDEX or one of them and /PATH.", device);
+                  "Device '%s' is no name of one; expected cpu, NAME, NAME:INDEX or one of them "
+                  "and /PATH.",
+                  device);
         return NULL;
     }
     if (strcmp(name, "cpu") == 0) {

@@ -40,7 +40,8 @@ struct cuda {
     int n_loaders;
     struct staging staging;
 
-    struct state_copy *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for
+    struct state_copy
+        *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for
     int n_copies;
     int *order, *first_cell; // (max_segments) of step.c
     uint32_t *touched; // (all pages and slots) the batch that wrote it or read it, see state.c

@@ -2,7 +2,7 @@
 # tests/cudasim/cudasim.mk, which finds CUDA's headers and nvcc.
 #
 # make cuda           stampede_cuda.so, by nvcc, for the architectures CUDA_ARCHS
-# make cuda-emulated  stampede_cudasim.so: the same sources on the emulator
+# make cuda-emulated  stampede_cudasim.so: the same sources on the emulator; `make tests` has it too
 CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/tensor.c \
     $(addprefix protocol/base/,error.c memory.c machine.c utf8.c buffer.c locale.c)
 CUDA_CU  := $(sort $(wildcard kernels/cuda/*.cu))
@@ -43,5 +43,14 @@ else
 cuda:
 	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
 endif
+ifneq ($(call has_header,cuda_runtime.h),)
 cuda-emulated: $(B)/tests/lib/stampede_cudasim.so
+else
+cuda-emulated:
+	@echo "CUDA was left out: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv."
+endif
+# Builds with clang or sanitizers leave the emulator out: it is g++'s and has builds of its own.
+ifeq ($(VARIANT),)
+tests: cuda-emulated
+endif
 -include $(CUDA_OBJ:.o=.d) $(CUDA_DEVICE_OBJ:.o=.d) $(CUDASIM_DEVICE_OBJ:.o=.d)

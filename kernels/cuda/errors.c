@@ -27,13 +27,15 @@ int errors_open(struct error *err, int status, const char *what) {
                          (double)free_bytes / (1 << 30), (double)total / (1 << 30));
     }
     return error_set(err, ERROR_CONFIG, "The CUDA device cannot be used, at %s: %s (%s).", what,
-                     cudaGetErrorString((cudaError_t)status), cudaGetErrorName((cudaError_t)status));
+                     cudaGetErrorString((cudaError_t)status),
+                     cudaGetErrorName((cudaError_t)status));
 }
 
 int errors_run(struct error *err, int status, const char *what) {
     if (status == cudaErrorMemoryAllocation) return errors_open(err, status, what);
     return error_set(err, ERROR_IO, "The CUDA device was lost in mid-run, at %s: %s (%s).", what,
-                     cudaGetErrorString((cudaError_t)status), cudaGetErrorName((cudaError_t)status));
+                     cudaGetErrorString((cudaError_t)status),
+                     cudaGetErrorName((cudaError_t)status));
 }
 
 int errors_device(struct error *err, int index) {

@@ -168,8 +168,8 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
 void cuda_weight_write(struct backend *b, int index, int64_t first, int64_t n, const void *values) {
     struct cuda *c = (struct cuda *)b;
     if (c->failed) return;
-    backend_note(c, staging_write(&c->staging, &c->queue, &c->weights.places[index], first, n,
-                                  values),
+    backend_note(c,
+                 staging_write(&c->staging, &c->queue, &c->weights.places[index], first, n, values),
                  "writing weights");
 }
 
@@ -177,8 +177,8 @@ int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, voi
                      struct error *err) {
     struct cuda *c = (struct cuda *)b;
     if (!c->failed)
-        backend_note(c, staging_read(&c->staging, &c->queue, &c->weights.places[index], first, n,
-                                     values),
-                     "reading weights");
+        backend_note(
+            c, staging_read(&c->staging, &c->queue, &c->weights.places[index], first, n, values),
+            "reading weights");
     return c->failed ? errors_run(err, c->failed, c->failed_what) : 0;
 }

@@ -34,8 +34,9 @@ void cuda_begin(struct backend *b, const struct step *step) {
     if (c->failed) return;
     step_describe(c, step);
     if (c->failed) return;
-    if (!backend_note(c, cudaMemcpyAsync(c->device_step, c->step, c->step->n_bytes,
-                                         cudaMemcpyHostToDevice, c->stream),
+    if (!backend_note(c,
+                      cudaMemcpyAsync(c->device_step, c->step, c->step->n_bytes,
+                                      cudaMemcpyHostToDevice, c->stream),
                       "a step's description"))
         return;
     if (c->timing.is_on) backend_note(c, timing_mark(&c->timing, c->stream, NULL), "timing");
@@ -280,9 +281,9 @@ static size_t routes_bytes(const struct cuda *c) {
 
 static void fetch(struct cuda *c, size_t at, const void *from, size_t bytes) {
     if (bytes > 0)
-        backend_note(c, cudaMemcpyAsync(c->results + at, from, bytes, cudaMemcpyDeviceToHost,
-                                        c->stream),
-                     "results");
+        backend_note(
+            c, cudaMemcpyAsync(c->results + at, from, bytes, cudaMemcpyDeviceToHost, c->stream),
+            "results");
 }
 
 void cuda_submit(struct backend *b) {

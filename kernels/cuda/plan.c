@@ -145,8 +145,8 @@ void plan_bytes(const struct backend_options *o, struct backend_plan *out) {
                   [MEMORY_PAGES] = (uint64_t)(d.n_pages * d.page_bytes),
                   [MEMORY_SLOTS] = (uint64_t)(d.n_conv_slots * d.slot_bytes),
                   [MEMORY_SCRATCH] = s.bytes + 2 * LOAD_BYTES * (uint64_t)plan_n_loaders(),
-                  [MEMORY_ARENA] = (uint64_t)(d.arena_pages * d.page_bytes +
-                                              d.arena_slots * d.slot_bytes)},
+                  [MEMORY_ARENA] =
+                      (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes)},
         .is_host = {[MEMORY_ARENA] = true},
     };
     weights_free(&w);

@@ -23,12 +23,12 @@ struct dimensions {
 
 // Parts of the scratch memory; what a network lacks has no bytes.
 struct scratch {
-    float *h;   // (max_tokens, hidden_stride)
-    void *n;    // likewise, bf16
-    void *y;    // likewise: of a convolution
-    void *q;    // (max_tokens, q_stride)
-    void *out;  // likewise: of attention
-    void *act;  // (max_tokens, dense_stride) or (max_tokens * n_experts_used, expert_stride)
+    float *h;     // (max_tokens, hidden_stride)
+    void *n;      // likewise, bf16
+    void *y;      // likewise: of a convolution
+    void *q;      // (max_tokens, q_stride)
+    void *out;    // likewise: of attention
+    void *act;    // (max_tokens, dense_stride) or (max_tokens * n_experts_used, expert_stride)
     void *slot_y; // (max_tokens * n_experts_used, hidden_stride): of experts
     float *frequencies, *cosine, *sine;
     void *snapshots;
@@ -39,8 +39,8 @@ struct scratch {
     struct head_sums *sums;
     uint32_t *reached;
     float *targets, *logits;
-    int32_t *results;   // ids, log-probabilities, marks
-    uint64_t *digests;  // (weights)
+    int32_t *results;  // ids, log-probabilities, marks
+    uint64_t *digests; // (weights)
     size_t bytes;
 };
 

@@ -157,8 +157,8 @@ PTX void mma_m16n8k16_bf16(float (&d)[4], const uint32_t (&a)[4], const uint32_t
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
-// The same for M x N of them, d[i][j] += a[i] b[j]: a loop for nvcc, one meeting of the lanes on the
-// emulator, where it is several times as fast.
+// The same for M x N of them, d[i][j] += a[i] b[j]: a loop for nvcc, one meeting of the lanes on
+// the emulator, where it is several times as fast.
 template <int M, int N>
 PTX void mma_tile(float (&d)[M][N][4], const uint32_t (&a)[M][4], const uint32_t (&b)[N][2]) {
 #ifdef CUDASIM

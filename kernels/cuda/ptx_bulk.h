@@ -83,7 +83,8 @@ PTX void bulk_prefetch(const void *global, int n_bytes) {
 
 // The map (cuTensorMapEncodeTiled) lies in a parameter that the kernel declares
 // "const __grid_constant__ CUtensorMap". x, y, z: element coordinates of the box's first element,
-// x along the contiguous dimension; they may lie outside of the tensor. Loads write zeros there and
+// x along the contiguous dimension, a multiple of 16 bytes (else: illegal instruction, seen on an
+// H100, 2026-11-26); they may lie outside of the tensor. Loads write zeros there and
 // count the whole box on the mbarrier; stores leave it out. shared is aligned to 128 bytes, with
 // swizzling to the repeat of its pattern (1024 for 128-byte swizzling).
 PTX void tensor_prefetch_map(const CUtensorMap *map) {

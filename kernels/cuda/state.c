@@ -34,8 +34,8 @@ static struct place arena_slot(const struct cuda *c, int i) {
 
 static void places(const struct cuda *c, const struct state_move *m, struct place *from,
                    struct place *to) {
-    bool is_page = m->kind == MOVE_PAGE_COPY || m->kind == MOVE_PAGE_SUSPEND ||
-                   m->kind == MOVE_PAGE_RESUME;
+    bool is_page =
+        m->kind == MOVE_PAGE_COPY || m->kind == MOVE_PAGE_SUSPEND || m->kind == MOVE_PAGE_RESUME;
     bool from_arena = m->kind == MOVE_PAGE_RESUME || m->kind == MOVE_CONV_RESUME;
     bool to_arena = m->kind == MOVE_PAGE_SUSPEND || m->kind == MOVE_CONV_SUSPEND;
     if (is_page) {

@@ -320,8 +320,8 @@ static void fill_segments(const struct cuda *c, const struct step *s, struct ste
         at += n;
         for (int k = 0; k < g->n_tokens; k++) {
             int position = g->position + k, t = g->first_token + k;
-            tokens[t] = (struct step_token){s->ids[t], position,
-                                            g->pages[position / c->d.page_tokens], i};
+            tokens[t] =
+                (struct step_token){s->ids[t], position, g->pages[position / c->d.page_tokens], i};
         }
     }
 }

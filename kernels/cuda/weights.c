@@ -136,8 +136,8 @@ static struct weight_move router_rows(struct room *r, const struct weight *id, s
     return p;
 }
 
-static struct weight_move place_vector(struct weights *w, const struct weight *id,
-                                       struct layer *l, struct room *r) {
+static struct weight_move place_vector(struct weights *w, const struct weight *id, struct layer *l,
+                                       struct room *r) {
     switch (id->kind) {
     case WEIGHT_FINAL_NORM:
         return vector(r, id, &w->final_norm);

@@ -14,8 +14,8 @@ struct layer {
     const float *conv_in_bias, *taps, *taps_bias, *conv_out_bias;
     struct matrix qkv, attention_out;
     const float *q_norm, *k_norm;
-    struct matrix gate, down;        // of expert 0 or the dense network
-    int64_t gate_bytes, down_bytes;  // of one expert
+    struct matrix gate, down;       // of expert 0 or the dense network
+    int64_t gate_bytes, down_bytes; // of one expert
     const void *router;
     const float *expert_bias;
     bool router_is_bf16;

@@ -5,6 +5,8 @@
 #                     registers than tests/cudasim/ptxas.txt says, and holds the instructions of
 #                     tests/cudasim/ptx.txt
 # make cuda-table     writes ptxas.txt anew
+# make gpu-wrappers   build/gpu: the wrappers' cases as a program for a GPU of sm_90a, and what the
+#                     emulator computed for the same cases; RUN_WRAPPERS says how it is run there
 #
 # CUDA's headers come from $(CUDA_HOME), or from the wheels in .venv; cublasLt.h and nccl.h too.
 # Without cuda_runtime.h (or without nvcc, for cuda-check) the targets say so and do nothing.
@@ -46,13 +48,13 @@ CUDASIM_ONE := $(patsubst tests/cudasim/%.cu,%,$(sort $(wildcard tests/cudasim/c
 CUDASIM_ONE := $(filter-out $(if $(call has_header,cublasLt.h),,%/cublaslt) \
     $(if $(call has_header,nccl.h),,%/nccl),$(CUDASIM_ONE))
 CUDASIM_SAMPLES  := $(sort $(wildcard tests/cudasim/samples/*.cu))
-CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu))
+CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu)) $(CUDASIM_SAMPLES)
 # kernel_check: all kernels, their checks, and the float64 twins in C.
 CUDASIM_KERNELS := $(sort $(wildcard kernels/cuda/*.cu tests/cudasim/kernels/*.cu))
 CUDASIM_TWINS   := $(patsubst %.c,$(B)/obj/%.o,tests/reference.c protocol/base/memory.c \
     kernels/digest.c)
 
-.PHONY: cudasim cuda-check cuda-table
+.PHONY: cudasim cuda-check cuda-table gpu-wrappers
 define CUDASIM_VARIANT
 $$(CUDASIM)/$1/%.o: %.cpp
 	@mkdir -p $$(@D)
@@ -87,9 +89,7 @@ $$(CUDASIM)/$1/kernels/kernel_check: $$(CUDASIM_KERNELS:%.cu=$$(CUDASIM)/$1/%.cu
 endef
 $(foreach v,normal race memory,$(eval $(call CUDASIM_VARIANT,$v)))
 
-# Matrix products are exact in float32: contraction changes their speed and no bit.
-$(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/matrix.o \
-    $(CUDASIM)/$v/tests/cudasim/device/wgmma.o): CUDASIM_FLAGS += -ffp-contract=fast -O3
+$(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/product.o): CUDASIM_FLAGS += -O3
 
 ifneq ($(call has_header,cuda_runtime.h),)
 cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
@@ -133,12 +133,30 @@ $(B)/cuda/kernel_check: $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.o) $(CUDASIM_TWIN
 	    $(foreach a,$(KERNEL_CHECK_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) $^ -o $@
 -include $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.d)
 
+# The wrappers on a GPU: nothing but the driver and glibc is needed where it runs.
+GPU_WRAPPERS := $(CUDASIM_WRAPPERS:%.cu=$(B)/cuda/%.sm_90a.o)
+$(B)/cuda/%.sm_90a.o: %.cu
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  nvcc $@" &&) $(NVCC) $(NVCC_FLAGS) -O2 -MMD -MT $@ -MF $(@:.o=.o.d) \
+	    -gencode arch=compute_90a,code=sm_90a -c $< -o $@ 2>$@.log || { cat $@.log; exit 1; }
+$(B)/gpu/gpu_wrappers: $(GPU_WRAPPERS)
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link $@" &&) $(NVCC) -arch=sm_90a -cudart static \
+	    -Xcompiler -static-libgcc,-static-libstdc++ $^ -o $@
+$(B)/gpu/emulated.bin: $(CUDASIM)/normal/wrappers/wrappers
+	@mkdir -p $(@D)
+	$< --seeds 3 --dump $@ >$@.log || { cat $@.log; exit 1; }
+-include $(GPU_WRAPPERS:.o=.o.d)
+RUN_WRAPPERS = cd $(B)/gpu && ./gpu_wrappers --seeds 3 --against emulated.bin
+
 ifneq ($(NVCC),)
+gpu-wrappers: $(B)/gpu/gpu_wrappers $(B)/gpu/emulated.bin
+	@echo "$(RUN_WRAPPERS)"
 cuda-check: $(CUDA_PTX)
 	@python3 tests/cudasim/ptxas.py $(B)/cuda $(CUDA_PTX)
 cuda-table: $(CUDA_PTX)
 	@python3 tests/cudasim/ptxas.py --write $(B)/cuda $(CUDA_PTX)
 else
-cuda-check cuda-table:
+cuda-check cuda-table gpu-wrappers:
 	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
 endif

@@ -25,8 +25,10 @@ static struct model_shape shape_of(const struct rig_options *o) {
 static const void *read_random(const void *self, int index, int64_t first, int64_t n, void *room,
                                struct error *err) {
     struct reference_random r = {(uint64_t)index * 7919 + (uint64_t)first + 1};
-    (void)self, (void)err;
-    for (int64_t i = 0; i < n; i++) dtype_put(DTYPE_F32, room, i, (float)reference_normal(&r) / 8);
+    const enum dtype *dtypes = self;
+    (void)err;
+    for (int64_t i = 0; i < n; i++)
+        dtype_put(dtypes[index], room, i, (float)reference_normal(&r) / 8);
     return room;
 }
 
@@ -35,9 +37,10 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
     struct error err = {0};
     struct weight *list;
     int n = weights_list(&m->shape, &list), device = 0;
-    enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes); // all float32
+    enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes);
     uint64_t *hashes = memory_new((size_t)n, sizeof *hashes);
     const char *path = NULL;
+    for (int i = 0; i < n; i++) dtypes[i] = harness_dtype(&list[i], DTYPE_F32);
     m->ops = ro->is_real ? kernels_find(harness_device(), &device, &path, &err) : &fake_backend;
     struct backend_options o = {.shape = m->shape,
                                 .weight_dtypes = dtypes,
@@ -53,7 +56,7 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
                                 .n_threads = 2,
                                 .device = device,
                                 .path = path};
-    const struct weight_source source = {NULL, read_random};
+    const struct weight_source source = {dtypes, read_random};
     if (!m->ops || m->ops->open(&o, &m->backend, &err) ||
         (ro->is_real && m->ops->load(m->backend, &source, NULL, &err)))
         fail_msg("%s", err.text);

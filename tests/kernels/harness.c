@@ -73,12 +73,16 @@ struct model_shape harness_shape(int index) {
     return s;
 }
 
-static bool is_cpu(void) {
+static bool is_vector(const struct weight *w) {
+    return w->n_dims != 2;
+}
+
+bool harness_is_cpu(void) {
     return strncmp(harness_device(), "cpu", 3) == 0;
 }
 
-static bool is_vector(const struct weight *w) {
-    return w->n_dims != 2;
+enum dtype harness_dtype(const struct weight *w, enum dtype wanted) {
+    return harness_is_cpu() || is_vector(w) ? wanted : DTYPE_BF16;
 }
 
 // The reference's values, in the types that are resident.
@@ -133,8 +137,7 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
     h->digests = memory_new((size_t)n, sizeof *h->digests);
     for (int i = 0; i < n; i++) {
         h->hashes[i] = (uint64_t)i * 0x9e3779b97f4a7c15u;
-        // Other devices hold matrices as bf16.
-        h->dtypes[i] = is_cpu() || is_vector(&list[i]) ? o->matrices : DTYPE_BF16;
+        h->dtypes[i] = harness_dtype(&list[i], o->matrices);
         if (list[i].kind == WEIGHT_EXPERT_BIAS || (is_vector(&list[i]) && i % 2))
             h->dtypes[i] = DTYPE_F32;
     }
@@ -225,9 +228,9 @@ const char *harness_isa(int index) {
 }
 
 int harness_n_paths(void) {
-    return is_cpu() && harness_isa(1) ? 2 : 1;
+    return harness_is_cpu() && harness_isa(1) ? 2 : 1;
 }
 
 const char *harness_path(int index) {
-    return is_cpu() ? harness_isa(index) : NULL;
+    return harness_is_cpu() ? harness_isa(index) : NULL;
 }

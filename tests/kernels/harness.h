@@ -50,6 +50,11 @@ void harness_score(struct harness *h, const struct harness_sequence *s, float *o
 // harness_n_paths() - 1. Those of the CPU are "portable" and what this processor has; another
 // device has one, NULL.
 const char *harness_device(void);
+bool harness_is_cpu(void);
+
+// The resident type of a weight where `wanted` is asked for: devices other than the CPU hold
+// matrices as bf16.
+enum dtype harness_dtype(const struct weight *w, enum dtype wanted);
 int harness_n_paths(void);
 const char *harness_path(int index);
 

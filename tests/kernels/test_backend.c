@@ -19,13 +19,9 @@ enum { N = 37, N_TARGETS = 3 };
 static const double TOLERANCE = 3e-5;
 // bf16 KV and conv state round at 2^-9; the tiny networks pass that on almost undamped.
 static const double TOLERANCE_BF16_STATE = 0.15;
-// Devices that round the operands of products to bf16: the reference rounds too, but at times to the
-// other side, and the weights of the softmax not at all.
+// Devices that round the operands of products to bf16: the reference rounds too, but at times to
+// the other side, and the weights of the softmax not at all.
 static const double TOLERANCE_BF16 = 0.15, STRAY = 0.01;
-
-static bool is_cpu(void) {
-    return strncmp(harness_device(), "cpu", 3) == 0;
-}
 
 static void fill_ids(const struct model_shape *s, uint64_t seed, int n, int32_t *ids) {
     struct reference_random r = {seed};
@@ -102,7 +98,7 @@ static void check_network(int shape, const struct harness_options *o, double tol
     struct run r = {.targets = {0, 5, s.vocab - 1}};
     fill_ids(&s, (uint64_t)shape + 100, N, r.ids);
     run_network(h, &r);
-    if (is_cpu())
+    if (harness_is_cpu())
         compare_exact(h, &r, tolerance);
     else
         compare_rounded(h, &r, fmax(tolerance, TOLERANCE_BF16));
@@ -116,7 +112,7 @@ static void test_network(void **state) {
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
         for (int path = 0; path < harness_n_paths(); path++)
-            for (int type = 0; type < (is_cpu() ? 3 : 1); type++) {
+            for (int type = 0; type < (harness_is_cpu() ? 3 : 1); type++) {
                 struct harness_options o = {
                     .matrices = types[type], .n_threads = 2, .page_tokens = 16};
                 o.path = harness_path(path);
@@ -323,7 +319,7 @@ static void test_routes(void **state) {
 static void test_weights(void **state) {
     (void)state;
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
-    for (int type = 0; type < (is_cpu() ? 3 : 2); type++) {
+    for (int type = 0; type < (harness_is_cpu() ? 3 : 2); type++) {
         struct model_shape s = harness_shape(2);
         struct harness_options o = {.matrices = types[type], .n_threads = 1, .page_tokens = 16};
         struct harness *h = harness_open(&s, &o, 1);
@@ -421,7 +417,7 @@ static void test_plan_and_open(void **state) {
     int n = weights_list(&s, &list), device;
     enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes);
     uint64_t *hashes = memory_new((size_t)n, sizeof *hashes);
-    for (int i = 0; i < n && !is_cpu(); i++) dtypes[i] = DTYPE_BF16;
+    for (int i = 0; i < n && !harness_is_cpu(); i++) dtypes[i] = DTYPE_BF16;
     struct backend_options o = {.shape = s, .weight_dtypes = dtypes, .weight_hashes = hashes};
     o.page_tokens = o.max_tokens = 16;
     o.n_pages = o.n_conv_slots = o.max_outputs = o.max_segments = o.n_threads = 1;
@@ -431,7 +427,8 @@ static void test_plan_and_open(void **state) {
     const struct backend_ops *ops = kernels_find(harness_device(), &device, &o.path, &err);
     assert_int_equal(ops->abi, KERNELS_ABI);
     assert_int_equal(ops->plan(&o, &plan, &err), 0);
-    assert_true(plan.bytes[MEMORY_WEIGHTS] >= (uint64_t)(s.vocab * s.hidden * (is_cpu() ? 4 : 2)));
+    assert_true(plan.bytes[MEMORY_WEIGHTS] >=
+                (uint64_t)(s.vocab * s.hidden * (harness_is_cpu() ? 4 : 2)));
     assert_true(plan.bytes[MEMORY_PAGES] >= kernels_page_bytes(&s, DTYPE_F32, 16));
     assert_true(plan.bytes[MEMORY_SLOTS] >= kernels_conv_bytes(&s, DTYPE_F32, 0));
     assert_true(plan.bytes[MEMORY_SCRATCH] > 0);
@@ -447,7 +444,7 @@ static void test_plan_and_open(void **state) {
     assert_null(b);
     o.n_pages = 1 << 30; // more than any machine has addresses for
     o.page_tokens = 256;
-    if (is_cpu()) s.head_dim = o.shape.head_dim = 1 << 14;
+    if (harness_is_cpu()) s.head_dim = o.shape.head_dim = 1 << 14;
     assert_int_equal(ops->open(&o, &b, &err), -1);
     assert_int_equal(err.code, ERROR_MEMORY);
     assert_null(b);
@@ -460,7 +457,7 @@ static void test_cpu_path(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
     struct harness_options o = {.n_threads = 1, .page_tokens = 16, .path = "portable"};
-    if (!is_cpu()) skip();
+    if (!harness_is_cpu()) skip();
     struct harness *h = harness_open(&s, &o, 1);
     assert_string_equal(h->backend->ops->numerics(h->backend),
                         "cpu-portable weights=f32 kv=f32 page=16");

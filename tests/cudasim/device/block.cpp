@@ -23,8 +23,7 @@ Block *block_make(Machine *machine) {
     b->stacks = map((size_t)STACK_STRIDE * MAX_THREADS);
     b->window = map(WINDOW_BYTES);
     memset(b->window, 0xff, WINDOW_BYTES);
-    b->dynamic_end = 0;
-    b->static_end = STATIC_BEGIN;
+    b->window_end = 0;
     return b;
 }
 

@@ -11,9 +11,10 @@ namespace cudasim {
 enum {
     STACK_BYTES = (CUDASIM_ASAN ? 256 : 64) * 1024,
     STACK_STRIDE = STACK_BYTES + 13 * 64,
-    // The dynamic parts lie in the first half, whose addresses fit a matrix descriptor.
-    WINDOW_BYTES = 512 << 10,
-    STATIC_BEGIN = WINDOW_BYTES / 2,
+    // Addresses of shared memory begin behind the system's part, as on sm_90 and later, and end
+    // where those of a matrix descriptor end.
+    SHARED_RESERVED = 1024,
+    WINDOW_BYTES = (256 << 10) - SHARED_RESERVED,
 };
 
 inline unsigned char *block_stack(const Block *b, unsigned thread) {

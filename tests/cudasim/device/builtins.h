@@ -43,14 +43,13 @@ __forceinline__ unsigned __brev(unsigned x) {
     x = (x >> 4 & 0x0f0f0f0f) | (x & 0x0f0f0f0f) << 4;
     return __builtin_bswap32(x);
 }
-// Four of the eight bytes of b:a; selector 8 to 15 copies the sign of the byte.
+// Four of the eight bytes of b:a. Three bits of the selector count for each: nvcc clears the fourth,
+// with which prmt would copy signs.
 __forceinline__ unsigned __byte_perm(unsigned a, unsigned b, unsigned selector) {
     uint64_t both = (uint64_t)b << 32 | a;
     unsigned result = 0;
-    for (int i = 0; i < 4; i++) {
-        unsigned s = selector >> 4 * i & 15, byte = both >> 8 * (s & 7) & 0xff;
-        result |= (s & 8 ? (byte >> 7) * 0xff : byte) << 8 * i;
-    }
+    for (int i = 0; i < 4; i++)
+        result |= (unsigned)(both >> 8 * (selector >> 4 * i & 7) & 0xff) << 8 * i;
     return result;
 }
 __forceinline__ unsigned __funnelshift_l(unsigned low, unsigned high, unsigned n) {
@@ -119,8 +118,20 @@ template <class T> __forceinline__ void __stcg(T *p, T v) { *p = v; }
 template <class T> __forceinline__ void __stcs(T *p, T v) { *p = v; }
 template <class T> __forceinline__ void __stwt(T *p, T v) { *p = v; }
 // Calls of the C library would be unseen by the race mode.
-#define memcpy(to, from, n) cudasim::copy_bytes(to, from, n)
-#define memset(to, value, n) cudasim::set_bytes(to, value, n)
+__forceinline__ void *cudasim_memcpy(void *to, const void *from, size_t n) {
+    cudasim::copy_bytes(to, from, n);
+    return to;
+}
+__forceinline__ void *cudasim_memset(void *to, int value, size_t n) {
+    cudasim::set_bytes(to, value, n);
+    return to;
+}
+namespace std {
+using ::cudasim_memcpy;
+using ::cudasim_memset;
+} // namespace std
+#define memcpy(...) cudasim_memcpy(__VA_ARGS__)
+#define memset(...) cudasim_memset(__VA_ARGS__)
 
 __forceinline__ void __threadfence() { cudasim::fence(true); }
 __forceinline__ void __threadfence_system() { cudasim::fence(true); }

@@ -159,6 +159,9 @@ static std::vector<Run> box(Block *b, const CUtensorMap *map, int rank, int x, i
                             const void *shared, const char *what, const void *caller) {
     const TensorMap *m = map_of(map, rank, caller);
     const int at[3] = {x, y, z};
+    if (x * (int64_t)m->element_bytes % 16)
+        fail(caller, "%s: the box begins at element %d of a row, byte %lld: no multiple of 16, an "
+             "illegal instruction on a GPU", what, x, x * (long long)m->element_bytes);
     size_t align = m->swizzle_bytes == 16 ? 128 : 8 * m->swizzle_bytes;
     check_shared(b, shared, box_bytes(*m), align, what, caller);
     std::vector<Run> runs = box_runs(*m, at, (unsigned char *)shared);

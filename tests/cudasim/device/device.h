@@ -12,7 +12,7 @@
 #include <cuda_runtime.h>
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
+#include <cstring>
 
 #include <limits>
 #include <memory>

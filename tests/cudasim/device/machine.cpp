@@ -200,6 +200,10 @@ bool Machine::start_next(bool beyond_wanted) {
 }
 
 bool Machine::unpark() {
+    idle_rounds = progress == progress_seen ? idle_rounds + 1 : 0;
+    progress_seen = progress;
+    if (idle_rounds > settings.stuck_rounds)
+        deadlock("stuck: every thread that runs only asks whether another has got on");
     bool any = false;
     for (Block *b : resident)
         for (unsigned i = 0; i < b->n_warps; i++) {
@@ -210,12 +214,7 @@ bool Machine::unpark() {
             b->runnable |= 1u << i;
             any = true;
         }
-    if (!any) return false;
-    idle_rounds = progress == progress_seen ? idle_rounds + 1 : 0;
-    progress_seen = progress;
-    if (idle_rounds > settings.stuck_rounds)
-        deadlock("stuck: every thread that runs only asks whether another has got on");
-    return true;
+    return any;
 }
 
 void Machine::retire() {

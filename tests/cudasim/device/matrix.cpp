@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "tests/cudasim/device/counters.h"
+#include "tests/cudasim/device/product.h"
 #include "tests/cudasim/device/sim.h"
 #include "tests/cudasim/device/vector.h"
 
@@ -138,9 +139,17 @@ static void gather_b(const Meeting &m, int tile, float (*b)[8]) {
     }
 }
 
-// A product of 16 is summed in float32 along k, then added to d. The hardware sums in an order and
-// with a rounding of its own.
-static void multiply(const Meeting &m, int tile, const float (*a)[16], const float (*b)[8]) {
+// Operands of one instruction with their exponents.
+struct Left {
+    alignas(32) float a[16][16];
+    alignas(32) int32_t exponents[16][16];
+};
+struct Right {
+    alignas(32) float b[16][8];
+    alignas(32) int32_t exponents[16][8];
+};
+
+static void multiply(const Meeting &m, int tile, const Left &left, const Right &right) {
     alignas(32) float c[16][8];
     for (int lane = 0; lane < WARP; lane++) {
         const float *d = ((const Mma *)m.operands[lane])->d + 4 * tile;
@@ -148,11 +157,7 @@ static void multiply(const Meeting &m, int tile, const float (*a)[16], const flo
         memcpy(&c[g][q], d, 8);
         memcpy(&c[g + 8][q], d + 2, 8);
     }
-    for (int i = 0; i < 16; i++) {
-        Float8 sum = {};
-        for (int k = 0; k < 16; k++) sum += a[i][k] * *(const Float8 *)b[k];
-        *(Float8 *)c[i] += sum;
-    }
+    product_add(c[0], 8, left.a, left.exponents, 16, {right.b[0], right.exponents[0], 8, 8});
     for (int lane = 0; lane < WARP; lane++) {
         float *d = ((const Mma *)m.operands[lane])->d + 4 * tile;
         int g = lane / 4, q = 2 * (lane % 4);
@@ -163,12 +168,17 @@ static void multiply(const Meeting &m, int tile, const float (*a)[16], const flo
 
 static void finish_mma(Meeting &m) {
     enum { MOST = 16 };
-    alignas(32) float a[16][16], b[MOST][16][8];
+    Left left;
+    Right right[MOST];
     const Mma first = *(const Mma *)m.operands[0];
-    for (int j = 0; j < first.n_n; j++) gather_b(m, j, b[j]);
+    for (int j = 0; j < first.n_n; j++) {
+        gather_b(m, j, right[j].b);
+        product_exponents(right[j].b[0], right[j].exponents[0], 16 * 8);
+    }
     for (int i = 0; i < first.n_m; i++) {
-        gather_a(m, i, a);
-        for (int j = 0; j < first.n_n; j++) multiply(m, i * first.n_n + j, a, b[j]);
+        gather_a(m, i, left.a);
+        product_exponents(left.a[0], left.exponents[0], 16 * 16);
+        for (int j = 0; j < first.n_n; j++) multiply(m, i * first.n_n + j, left, right[j]);
     }
     m.warp->block->grid->counts->mma_flops +=
         2ull * 16 * 8 * 16 * (unsigned)(first.n_m * first.n_n);

@@ -104,14 +104,17 @@ bool memory_is_pinned(const void *address) {
     return p >= pinned_range.base && p < pinned_range.top;
 }
 
-const Buffer *memory_find(const void *address) {
+const Buffer *memory_before(const void *address) {
     const unsigned char *p = (const unsigned char *)address;
     Range *range = memory_is_device(p) ? &device_range : memory_is_pinned(p) ? &pinned_range : 0;
     if (!range) return nullptr;
     auto after = range->numbers.upper_bound(p);
-    if (after == range->numbers.begin()) return nullptr;
-    const Buffer &b = buffers[(--after)->second];
-    return p < b.at + b.bytes ? &b : nullptr;
+    return after == range->numbers.begin() ? nullptr : &buffers[(--after)->second];
+}
+
+const Buffer *memory_find(const void *address) {
+    const Buffer *b = memory_before(address);
+    return b && address < b->at + b->bytes ? b : nullptr;
 }
 
 bool memory_holds(const void *address, size_t bytes) {

@@ -28,6 +28,8 @@ size_t memory_used();
 
 // The allocation that holds the byte, freed ones too; null outside of all.
 const Buffer *memory_find(const void *address);
+// The last allocation that begins at or before the byte, however far; null outside of both ranges.
+const Buffer *memory_before(const void *address);
 // The named part or else the allocation, by number; n_buffers counts both.
 unsigned memory_part(const void *address); // 0: none
 const Buffer &memory_buffer(unsigned number);

@@ -78,16 +78,12 @@ std::string describe(const void *address) {
             if (shared_holds(b, p))
                 return describe_shared(b, p) + text(" of block (%u,%u,%u)", b->block_index.x,
                                                     b->block_index.y, b->block_index.z);
-    const Buffer *buffer = memory_find(p);
-    if (buffer) {
+    if (memory_find(p)) {
         const Buffer &part = memory_buffer(memory_part(p));
         return text("byte %zu of %s", (size_t)(p - part.at), part.name.c_str());
     }
-    for (int behind = 1; behind <= 3; behind++) { // just behind a buffer
-        buffer = memory_find(p - behind * 256);
-        if (!buffer) continue;
-        return text("byte %zu of %s", (size_t)(p - buffer->at), buffer->name.c_str());
-    }
+    const Buffer *before = memory_before(p);
+    if (before) return text("byte %zu of %s", (size_t)(p - before->at), before->name.c_str());
     return text("address %p", address);
 }
 

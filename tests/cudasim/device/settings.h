@@ -33,7 +33,7 @@ struct Settings {
     Device device; // a copy: tests change the number of SMs
     int n_threads = 1; // host threads that run blocks
     bool count = false; // requests and bank conflicts of collectives too
-    uint64_t stuck_rounds = 200000; // rounds in which threads only ask, before it is called stuck
+    uint64_t stuck_rounds = 2000; // rounds in which threads only ask, before it is called stuck
 };
 extern Settings settings;
 void settings_from_environment();

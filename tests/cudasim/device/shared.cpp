@@ -1,24 +1,22 @@
-// Shared memory of a block: a window of addresses. Parts of the dynamic memory lie in its first
-// half, static arrays in the second; each has closed bytes behind it and the alignment that it asks
-// for and no more.
+// Shared memory of a block: a window of addresses, in which static arrays and parts of the dynamic
+// memory lie in the order in which they are declared; each has closed bytes behind it and the
+// alignment that it asks for and no more.
 #include <string.h>
+
+#include <algorithm>
 
 #include "tests/cudasim/device/block.h"
 #include "tests/cudasim/device/sim.h"
 
 namespace cudasim {
 
-// Addresses of shared memory begin here on sm_90 and later: the first bytes are the system's.
-static const uint32_t RESERVED = 1024;
 enum { RED_ZONE = 64 };
 
 void shared_reset(Block *b) {
     sanitizer_open(b->window, WINDOW_BYTES);
-    memset(b->window, 0xff, b->dynamic_end);
-    memset(b->window + STATIC_BEGIN, 0xff, b->static_end - STATIC_BEGIN);
+    memset(b->window, 0xff, b->window_end);
     sanitizer_close(b->window, WINDOW_BYTES);
-    b->dynamic_end = 0;
-    b->static_end = STATIC_BEGIN;
+    b->window_end = 0;
     b->static_bytes = 0;
     b->arrays.clear();
     race::forget(b->window, WINDOW_BYTES);
@@ -29,6 +27,26 @@ static size_t place_for(size_t end, size_t align) {
     end = (end + RED_ZONE + align - 1) / align * align;
     if (align >= 16 && align < 1024 && end % (2 * align) == 0) end += align;
     return end;
+}
+
+// Blocks of a cluster reach one another's arrays by their own addresses: all have the same layout.
+static void *place_array(Block *b, SharedArray array, const void *caller) {
+    size_t end = b->window_end, known = 0;
+    if (b->cluster)
+        for (const Block *other : b->cluster->blocks) {
+            end = std::max(end, other->window_end);
+            for (const SharedArray &a : other->arrays)
+                if (a.key == array.key && a.begin == array.begin && a.bytes == array.bytes)
+                    known = (size_t)(a.at - other->window);
+        }
+    size_t at = known ? known : place_for(end, array.align); // 0 is a red zone
+    if (at + array.bytes > WINDOW_BYTES)
+        fail(caller, "the emulator has no room for so many arrays of shared memory");
+    b->window_end = std::max(b->window_end, at + array.bytes);
+    array.at = b->window + at;
+    b->arrays.push_back(array);
+    sanitizer_open(array.at, array.bytes);
+    return array.at;
 }
 
 static void check_total(Block *b, const void *caller) {
@@ -45,14 +63,9 @@ void *shared_array(const void *key, size_t bytes, size_t align, const char *name
     Block *b = current_thread("SHARED")->owner;
     for (const SharedArray &a : b->arrays)
         if (a.key == key) return a.at;
-    size_t begin = place_for(b->static_end, align);
-    b->static_end = begin + bytes;
     b->static_bytes += bytes;
     check_total(b, CALLER);
-    if (b->static_end > WINDOW_BYTES) fail(CALLER, "too much static shared memory");
-    b->arrays.push_back({key, name, b->window + begin, 0, bytes, align});
-    sanitizer_open(b->window + begin, bytes);
-    return b->window + begin;
+    return place_array(b, {key, name, nullptr, 0, bytes, align}, CALLER);
 }
 
 void *shared_take(int index, size_t begin, size_t bytes, size_t align) {
@@ -68,13 +81,7 @@ void *shared_take(int index, size_t begin, size_t bytes, size_t align) {
     if (begin + bytes > b->grid->shared_bytes)
         fail(CALLER, "%zu bytes at %zu of the dynamic shared memory; the launch gave %zu", bytes,
              begin, b->grid->shared_bytes);
-    size_t at = place_for(b->dynamic_end, align);
-    b->dynamic_end = at + bytes;
-    if (b->dynamic_end > STATIC_BEGIN - RESERVED)
-        fail(CALLER, "the emulator has no room for so many parts of the dynamic shared memory");
-    b->arrays.push_back({nullptr, nullptr, b->window + at, begin, bytes, align});
-    sanitizer_open(b->window + at, bytes);
-    return b->window + at;
+    return place_array(b, {nullptr, nullptr, nullptr, begin, bytes, align}, CALLER);
 }
 
 bool shared_holds(const Block *b, const void *address) {
@@ -98,10 +105,10 @@ uint32_t shared_address(const void *shared) {
     Block *b = current_thread("shared_address")->owner;
     if (!shared_holds(b, shared))
         fail(CALLER, "%s is no shared memory of this block", describe(shared).c_str());
-    return RESERVED + (uint32_t)((const unsigned char *)shared - b->window);
+    return SHARED_RESERVED + (uint32_t)((const unsigned char *)shared - b->window);
 }
 
-void *shared_pointer(Block *b, uint32_t address) { return b->window + (address - RESERVED); }
+void *shared_pointer(Block *b, uint32_t address) { return b->window + (address - SHARED_RESERVED); }
 
 void *shared_of_rank(Block *b, void *address, unsigned rank, const void *caller) {
     if (!b->cluster || rank >= b->cluster->blocks.size())

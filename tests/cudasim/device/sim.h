@@ -152,8 +152,8 @@ struct Block : BlockPlace {
     unsigned current;  // the warp that runs
     Barrier barriers[16];
     unsigned char *stacks;
-    unsigned char *window; // shared memory: parts of the dynamic one, static arrays
-    size_t dynamic_end, static_end, static_bytes;
+    unsigned char *window; // shared memory: static arrays and parts of the dynamic one
+    size_t window_end, static_bytes;
     std::vector<SharedArray> arrays;
     std::vector<std::unique_ptr<Mbarrier>> mbarriers;
     std::vector<Pending> pending;

@@ -6,6 +6,7 @@
 #include "tests/cudasim/device/operand.h"
 
 #include "tests/cudasim/device/counters.h"
+#include "tests/cudasim/device/product.h"
 
 namespace cudasim {
 
@@ -260,21 +261,17 @@ static void store_tile(const Tile &tile, Warpgroup *g, const Product &p) {
     }
 }
 
-// c += a b: even and odd columns of K are summed apart, then together, then added to c. Not the
-// order of mma.sync: as on the hardware, the two need not give the same bits.
-static void multiply(Tile *tile, const float (*a)[16], const float (*b)[MAX_N], int n) {
-    for (int r = 0; r < 64; r += 2)
-        for (int j = 0; j < n; j += 8) {
-            Float8 even[2] = {}, odd[2] = {};
-            for (int k = 0; k < 16; k += 2) {
-                Float8 b0 = *(const Float8 *)&b[k][j], b1 = *(const Float8 *)&b[k + 1][j];
-                for (int i = 0; i < 2; i++) {
-                    even[i] += a[r + i][k] * b0;
-                    odd[i] += a[r + i][k + 1] * b1;
-                }
-            }
-            for (int i = 0; i < 2; i++) *(Float8 *)&tile->c[r + i][j] += even[i] + odd[i];
-        }
+// Both operands of one product with their exponents.
+struct Operands {
+    alignas(32) float a[64][16], b[16][MAX_N];
+    alignas(32) int32_t a_exponents[64][16], b_exponents[16][MAX_N];
+};
+
+static void multiply(Tile *tile, Operands *o, int n) {
+    product_exponents(o->a[0], o->a_exponents[0], 64 * 16);
+    for (int k = 0; k < 16; k++) product_exponents(o->b[k], o->b_exponents[k], n);
+    product_add(tile->c[0], MAX_N, o->a, o->a_exponents, 64,
+                {o->b[0], o->b_exponents[0], MAX_N, n});
 }
 
 static void gather_a_registers(const Product &p, float (*a)[16]) {
@@ -318,9 +315,10 @@ static void take_back(Warpgroup *g) {
 
 static void compute_until(Block *b, Warpgroup *g, uint64_t end) {
     // On the heap: an object that is opened late finds little room for variables of threads.
-    static thread_local std::unique_ptr<Tile> room(new Tile);
-    Tile &tile = *room;
-    alignas(32) float a[64][16], b_rows[16][MAX_N];
+    static thread_local std::unique_ptr<Tile> tile_room(new Tile);
+    static thread_local std::unique_ptr<Operands> operands_room(new Operands);
+    Tile &tile = *tile_room;
+    Operands &operands = *operands_room;
     size_t n = (size_t)(end - g->n_computed);
     for (size_t k = 0; k < n; k++) {
         const Product &p = *g->products[k];
@@ -328,11 +326,11 @@ static void compute_until(Block *b, Warpgroup *g, uint64_t end) {
         if (k > 0 && !follows) store_tile(tile, g, *g->products[k - 1]);
         if (!follows || !p.accumulate) load_tile(&tile, p);
         if (p.from_registers)
-            gather_a_registers(p, a);
+            gather_a_registers(p, operands.a);
         else
-            operand_gather_rows(b, p.a, 64, p.trans_a, a);
-        operand_gather_columns(b, p.b, p.n, p.trans_b, b_rows);
-        multiply(&tile, a, b_rows, p.n);
+            operand_gather_rows(b, p.a, 64, p.trans_a, operands.a);
+        operand_gather_columns(b, p.b, p.n, p.trans_b, operands.b);
+        multiply(&tile, &operands, p.n);
         race::ends(p.token, b, slot_of(b, g), (uint32_t)(g->n_computed + k + 1));
     }
     store_tile(tile, g, *g->products[n - 1]);

@@ -92,6 +92,10 @@ static std::shared_ptr<race::Operation> order_of(const Operation &op) {
     return o;
 }
 
+static void run_early(const OperationPtr &op);
+
+static void run_early(const OperationPtr &op);
+
 cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after) {
     if (stream->capture) return add_node(stream, std::move(work));
     for (auto &s : streams())
@@ -117,8 +121,8 @@ cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after) 
     op->order = order_of(*op);
     stream->last = op;
     pending.push_back(op);
-    if (settings.streams == When::early) run_until_done(op);
-    if (settings.streams == When::random) run_some();
+    if (settings.streams == When::early) run_early(op);
+    if (settings.streams == When::random && chance(2) == 0) run_some();
     return cudaSuccess;
 }
 
@@ -213,16 +217,46 @@ static void run_kernel(OperationPtr op) {
     for (const OperationPtr &o : chain) finish(o);
 }
 
-static void run_one(OperationPtr op) {
-    if (op->work.grid) return run_kernel(op);
+// False: it waits for another process.
+static bool run_one(OperationPtr op) {
+    if (op->work.grid) {
+        run_kernel(op);
+        return true;
+    }
     race::operation_set_current(op->order);
-    run_work(op->work);
+    if (op->work.attempt) {
+        if (!op->work.attempt()) return false;
+    } else {
+        run_work(op->work);
+    }
     finish(op);
+    return true;
 }
 
 static void collect(const OperationPtr &op, std::set<Operation *> *found) {
     if (op->done || !found->insert(op.get()).second) return;
     for (const OperationPtr &a : op->after) collect(a, found);
+}
+
+// Runs one of these, the first by chance that does not wait for others; false: all of them do.
+static bool run_any(std::vector<OperationPtr> ready) {
+    while (!ready.empty()) {
+        size_t i = settings.shuffle ? chance(ready.size()) : 0;
+        if (run_one(ready[i])) return true;
+        ready.erase(ready.begin() + (long)i);
+    }
+    return false;
+}
+
+// At its call, unless something ahead of it waits for others. The host knows nothing of it.
+static void run_early(const OperationPtr &op) {
+    memory_open();
+    if (is_ready(*op)) run_any({op});
+    memory_close();
+}
+
+void host_knows(const OperationPtr &op) {
+    if (op) join(&host_known, op->known);
 }
 
 void run_until_done(OperationPtr op) {
@@ -235,10 +269,13 @@ void run_until_done(OperationPtr op) {
         std::vector<OperationPtr> ready;
         for (const OperationPtr &p : pending)
             if ((others || wanted.count(p.get())) && is_ready(*p)) ready.push_back(p);
-        run_one(ready[settings.shuffle ? chance(ready.size()) : 0]);
+        if (run_any(ready)) continue;
+        memory_close();
+        unlock_for_a_while();
+        memory_open();
     }
     memory_close();
-    join(&host_known, op->known);
+    host_knows(op);
 }
 
 void run_everything() {
@@ -247,12 +284,12 @@ void run_everything() {
 
 void run_some() {
     memory_open();
-    while (!pending.empty() && chance(2) == 0) {
+    do {
         std::vector<OperationPtr> ready;
         for (const OperationPtr &p : pending)
             if (is_ready(*p)) ready.push_back(p);
-        run_one(ready[chance(ready.size())]);
-    }
+        if (ready.empty() || !run_any(ready)) break;
+    } while (chance(2) == 0);
     memory_close();
 }
 

@@ -28,6 +28,8 @@ struct Work {
     std::shared_ptr<Grid> grid = nullptr; // a kernel's launch; copied for each run
     bool programmatic = false;   // may start before the kernel ahead in the stream has ended
     bool calls_host = false;     // device memory stays closed
+    // Instead of run, for what waits for other processes: tries to get on; true: it is done.
+    std::function<bool()> attempt = nullptr;
 };
 
 struct Operation {
@@ -88,8 +90,10 @@ struct Event {
 // Adds work to a stream, or to the graph that the stream is being captured into. after: further
 // operations that it waits for.
 cudaError_t enqueue(Stream *stream, Work work, std::vector<OperationPtr> after = {});
-void run_until_done(OperationPtr operation); // with all that it depends on
+void unlock_for_a_while(); // other threads of the host may call the runtime; of calls.cpp
+void run_until_done(OperationPtr operation); // with all that it depends on; the host waits
 void run_everything();
+void host_knows(const OperationPtr &operation); // it asked, and was told that it is done
 void run_some(); // at a call that does not wait: what chance says
 void run_nodes(const std::vector<GraphNode> &nodes); // of a graph, all of them
 bool before(const Operation &a, const Operation &b);

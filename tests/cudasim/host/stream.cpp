@@ -81,9 +81,10 @@ cudaError_t cudaStreamQuery(cudaStream_t stream) {
                       "cudaStreamQuery on a stream that is captured");
     }
     OperationPtr end = s->last;
-    if (!end || end->done) return cudaSuccess;
-    run_some();
-    return end->done ? cudaSuccess : cudaErrorNotReady;
+    if (end && !end->done) run_some();
+    if (end && !end->done) return cudaErrorNotReady;
+    host_knows(end);
+    return cudaSuccess;
 }
 
 cudaError_t cudaDeviceSynchronize() {
@@ -174,9 +175,10 @@ cudaError_t cudaEventQuery(cudaEvent_t event) {
     EVENT(e, event);
     if (e->graph)
         return result(cudaErrorStreamCaptureUnsupported, "cudaEventQuery on a captured event");
-    if (!e->operation || e->operation->done) return cudaSuccess;
-    run_some();
-    return e->operation->done ? cudaSuccess : cudaErrorNotReady;
+    if (e->operation && !e->operation->done) run_some();
+    if (e->operation && !e->operation->done) return cudaErrorNotReady;
+    host_knows(e->operation);
+    return cudaSuccess;
 }
 
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t first, cudaEvent_t last) {

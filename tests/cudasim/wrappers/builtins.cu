@@ -54,7 +54,7 @@ CASE(shuffles, NEEDS_80) {
 
 enum { N_VOTES = 18 };
 __global__ void vote_kernel(const uint32_t *in, uint32_t *out) {
-    int t = threadIdx.x, pred;
+    int t = threadIdx.x, pred = 0;
     uint32_t v = in[t], r[N_VOTES];
     unsigned all = 0xffffffff;
     r[0] = __ballot_sync(all, v & 1);
@@ -62,8 +62,10 @@ __global__ void vote_kernel(const uint32_t *in, uint32_t *out) {
     r[2] = (uint32_t)__all_sync(all, v == in[3]);
     r[3] = (uint32_t)__all_sync(all, t < 32);
     r[4] = __match_any_sync(all, v % 5);
-    r[5] = __match_all_sync(all, v, &pred) + (uint32_t)pred;
-    r[6] = __match_all_sync(all, 7u, &pred) + (uint32_t)pred;
+    r[5] = __match_all_sync(all, v, &pred);
+    r[5] += (uint32_t)pred;
+    r[6] = __match_all_sync(all, 7u, &pred);
+    r[6] += (uint32_t)pred;
     r[7] = __reduce_add_sync(all, v);
     r[8] = __reduce_min_sync(all, v);
     r[9] = __reduce_max_sync(all, v);
@@ -149,12 +151,10 @@ CASE(bits_and_numbers, NEEDS_80) {
         return u;
     };
     for (int t = 0; t < 32; t++) {
-        uint32_t a = in[t], b = in[t + 32], perm[2] = {}, reversed = 0;
+        uint32_t a = in[t], b = in[t + 32], perm = 0, reversed = 0;
         uint64_t both = (uint64_t)b << 32 | a, other = (uint64_t)a << 32 | b;
         for (int i = 0; i < 4; i++) {
-            uint32_t s = b >> 4 * i & 15, byte = (uint32_t)(both >> 8 * (s & 7)) & 255;
-            perm[0] |= byte << 8 * i;
-            perm[1] |= (s & 8 ? (byte & 128 ? 255u : 0u) : byte) << 8 * i;
+            perm |= ((uint32_t)(both >> 8 * (b >> 4 * i & 7)) & 255) << 8 * i;
         }
         for (int i = 0; i < 32; i++) reversed |= (a >> i & 1) << (31 - i);
         uint32_t s = b % 40 & 31, shifted = a >> t, left = a << t;
@@ -163,8 +163,8 @@ CASE(bits_and_numbers, NEEDS_80) {
             shifted ? (uint32_t)__builtin_clz(shifted) : 32,
             (uint32_t)__builtin_ffs((int)left),
             reversed,
-            perm[0],
-            perm[1],
+            perm,
+            perm,
             (uint32_t)(both << s >> 32),
             (uint32_t)(both >> s),
             (uint32_t)((uint64_t)a * b >> 32),

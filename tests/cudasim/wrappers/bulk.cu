@@ -49,6 +49,23 @@ __global__ void bytes_kernel(const uint32_t *in, uint32_t *out) {
     }
 }
 
+// Device memory that threads wrote, loaded by the engine in the same kernel.
+__global__ void proxy_kernel(const uint32_t *in, uint32_t *between, uint32_t *out) {
+    SHARED_ALIGNED(16, uint32_t, buffer, [128]);
+    SHARED(uint64_t, barrier, [1]);
+    int t = threadIdx.x;
+    begin(barrier);
+    between[t] = in[t] * 3;
+    fence_proxy_async();
+    __syncthreads();
+    if (t == 0) {
+        mbarrier_arrive_expect(barrier, 512);
+        bulk_load(buffer, between, 512, barrier);
+    }
+    wait(barrier, 0);
+    out[t] = buffer[127 - t];
+}
+
 // The box at (x, y, z) as it lies in shared memory, then stored at (sx, sy, sz).
 __global__ void box_kernel(const __grid_constant__ CUtensorMap map,
                            const __grid_constant__ CUtensorMap store_map, int rank, int n_words,
@@ -85,6 +102,7 @@ __global__ void box_kernel(const __grid_constant__ CUtensorMap map,
 }
 #else
 __global__ void bytes_kernel(const uint32_t *, uint32_t *) {}
+__global__ void proxy_kernel(const uint32_t *, uint32_t *, uint32_t *) {}
 __global__ void box_kernel(const __grid_constant__ CUtensorMap, const __grid_constant__ CUtensorMap,
                            int, int, int3, int3, uint32_t *) {}
 #endif
@@ -95,6 +113,15 @@ CASE(bulk_bytes, NEEDS_90) {
     uint32_t *out = c.zeros<uint32_t>(256);
     struct launch how = {dim3(1), dim3(256)};
     c.check(launch_kernel(how, bytes_kernel, c.device(in), out), "launch");
+    c.expect("out", out, want);
+}
+
+CASE(bulk_proxies, NEEDS_90) {
+    std::vector<uint32_t> in = c.random_words(128), want(128);
+    for (int i = 0; i < 128; i++) want[i] = in[127 - i] * 3;
+    uint32_t *between = c.zeros<uint32_t>(128), *out = c.zeros<uint32_t>(128);
+    struct launch how = {dim3(1), dim3(128)};
+    c.check(launch_kernel(how, proxy_kernel, c.device(in), between, out), "launch");
     c.expect("out", out, want);
 }
 
@@ -149,17 +176,17 @@ static void run_box(context &c, const box_test &b) {
 CASE(bulk_boxes, NEEDS_90) {
     const box_test tests[] = {
         {"1d", 1, {200, 1, 1}, {64, 1, 1}, {24, 0, 0}, {8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
-        {"1d edge", 1, {200, 1, 1}, {64, 1, 1}, {170, 0, 0}, {-5, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
+        {"1d edge", 1, {200, 1, 1}, {64, 1, 1}, {168, 0, 0}, {-8, 0, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_NONE},
         {"2d 32", 2, {96, 40, 1}, {16, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_32B},
         {"2d 64", 2, {96, 40, 1}, {32, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_64B},
         {"2d 128", 2, {96, 40, 1}, {64, 32, 1}, {16, 3, 0}, {32, 8, 0}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d edges", 2, {96, 40, 1}, {64, 32, 1}, {-3, 20, 0}, {50, -9, 0},
+        {"2d edges", 2, {96, 40, 1}, {64, 32, 1}, {-8, 20, 0}, {48, -9, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
-        {"2d corner", 2, {96, 40, 1}, {64, 16, 1}, {61, 35, 0}, {-33, 39, 0},
+        {"2d corner", 2, {96, 40, 1}, {64, 16, 1}, {56, 35, 0}, {-40, 39, 0},
          CU_TENSOR_MAP_SWIZZLE_128B},
         {"3d", 3, {72, 9, 5}, {64, 4, 3}, {8, 2, 1}, {0, 5, 2}, CU_TENSOR_MAP_SWIZZLE_128B},
-        {"3d edges", 3, {72, 9, 5}, {64, 4, 3}, {20, 7, 4}, {-8, -2, -1},
+        {"3d edges", 3, {72, 9, 5}, {64, 4, 3}, {24, 7, 4}, {-8, -2, -1},
          CU_TENSOR_MAP_SWIZZLE_128B},
     };
     for (const box_test &b : tests) run_box(c, b);

@@ -120,7 +120,48 @@ __global__ void __launch_bounds__(128, 1)
         out[row * N + column] = even[i] + odd[i];
     }
 }
+
+// Two of three warpgroups take over the registers of the first and use them: 160 words each.
+__global__ void __launch_bounds__(384, 1) set_registers_kernel(const uint32_t *in, uint32_t *out) {
+    int t = threadIdx.x;
+    if (t < 128) {
+        registers_decrease<24>();
+        out[t] = in[t];
+    } else {
+        registers_increase<240>();
+        uint32_t held[160];
+#pragma unroll
+        for (int i = 0; i < 160; i++) held[i] = in[(t * 5 + i) % 384];
+        __syncwarp();
+#pragma unroll
+        for (int i = 0; i < 159; i++) held[i + 1] += held[i] * (uint32_t)(2 * i + 1);
+        out[t] = held[159];
+    }
+}
+
+// Operands in static arrays: out (64, 32) = a (64, 16) b (32, 16)', core matrices side by side.
+__global__ void __launch_bounds__(128, 1)
+    static_kernel(const uint16_t *a, const uint16_t *b, float *out) {
+    SHARED_ALIGNED(128, uint16_t, sa, [2][64][8]);
+    SHARED_ALIGNED(128, uint16_t, sb, [2][32][8]);
+    int t = threadIdx.x;
+    for (int i = t; i < 64 * 16; i += 128) sa[i % 16 / 8][i / 16][i % 8] = a[i];
+    for (int i = t; i < 32 * 16; i += 128) sb[i % 16 / 8][i / 16][i % 8] = b[i];
+    fence_proxy_async_shared();
+    __syncthreads();
+    float d[16];
+    wgmma_fence();
+    wgmma_bf16<32>(d, wgmma_descriptor(sa, 64 * 16, 128, WGMMA_PLAIN),
+                   wgmma_descriptor(sb, 32 * 16, 128, WGMMA_PLAIN), 0);
+    wgmma_commit();
+    wgmma_wait<0>();
+    for (int i = 0; i < 16; i++)
+        out[32 * (16 * (t / 32) + t % 32 / 4 + 8 * (i / 2 % 2)) + 8 * (i / 4) + 2 * (t % 4) + i % 2] =
+            d[i];
+}
 #else
+__global__ void static_kernel(const uint16_t *, const uint16_t *, float *) {}
+__global__ void set_registers_kernel(const uint32_t *, uint32_t *) {}
 template <int N, int TRANS_A, int TRANS_B>
 __global__ void product_kernel(const uint16_t *, const uint16_t *, float *, int, int) {}
 template <int N> __global__ void registers_kernel(const uint16_t *, const uint16_t *, float *) {}
@@ -187,4 +228,31 @@ CASE(wgmma_registers, NEEDS_90A) {
     run_registers<8>(c);
     run_registers<64>(c);
     run_registers<128>(c);
+}
+
+CASE(wgmma_static, NEEDS_90A) {
+    std::vector<uint16_t> a = c.random_bf16(64 * 16), b = c.random_bf16(32 * 16);
+    std::vector<double> want(64 * 32);
+    for (int i = 0; i < 64; i++)
+        for (int j = 0; j < 32; j++)
+            for (int k = 0; k < 16; k++)
+                want[32 * i + j] += (double)float_of(a[16 * i + k]) * float_of(b[16 * j + k]);
+    float *out = c.zeros<float>(want.size());
+    struct launch how = {dim3(1), dim3(128)};
+    c.check(launch_kernel(how, static_kernel, c.device(a), c.device(b), out), "launch");
+    c.expect("out", out, want, TOLERANCE);
+}
+
+CASE(set_registers, NEEDS_90A) {
+    std::vector<uint32_t> in = c.random_words(384), want = in;
+    for (int t = 128; t < 384; t++) {
+        uint32_t held = in[t * 5 % 384];
+        for (int i = 0; i < 159; i++)
+            held = in[(t * 5 + i + 1) % 384] + held * (uint32_t)(2 * i + 1);
+        want[t] = held;
+    }
+    uint32_t *out = c.zeros<uint32_t>(384);
+    struct launch how = {dim3(1), dim3(384)};
+    c.check(launch_kernel(how, set_registers_kernel, c.device(in), out), "launch");
+    c.expect("out", out, want);
 }
