@@ -14,8 +14,7 @@ enum {
     RADIX = 1 << RADIX_BITS,
     N_PASSES = 3,
 };
-#define MASS_ONE  0x1p44 // of an id as probable as the most probable one
-#define MAX_NOISE 16.7f  // no noise is larger
+#define MASS_ONE 0x1p44 // of an id as probable as the most probable one
 
 struct draw_memory {
     unsigned long long *counts; // (RADIX) ids, or masses, by digit
@@ -108,12 +107,6 @@ __device__ __forceinline__ struct tile_totals add_tiles(const struct head &h, co
 }
 
 // ------------------------------------------------------------------ a row of logits
-
-// Unsigned order of keys is the order of floats.
-__device__ __forceinline__ uint32_t key_of(float x) {
-    uint32_t u = math_bits(x + 0.0f); // -0 becomes 0
-    return u >> 31 ? ~u : u | 0x80000000u;
-}
 
 struct row_logits {
     const struct head *head;
@@ -274,7 +267,7 @@ __device__ __forceinline__ void cut_top_p(const struct row_logits &row, const dr
     unsigned long long wanted = (unsigned long long)((double)row.want.top_p * (double)total), above;
     if (wanted == 0) wanted = 1;
     s->least = find_key(row, at, wanted, &above, mass);
-    float x = math_float(s->least >> 31 ? s->least & 0x7fffffffu : ~s->least);
+    float x = value_of(s->least);
     unsigned long long each = mass_of(x, left.max), n = (wanted - above + each - 1) / each;
     s->last_id = find_tie(row, at, s->least, n);
 }
@@ -349,6 +342,7 @@ __device__ __forceinline__ void draw_want(const struct draw_args &a, const draw_
             d.lp_behav = log_softmax(d.logit / temperature, t.max_known, math_log64(t.sum_known));
     }
     if (threadIdx.x != 0) return;
+    h.reached[i] = 0;
     float lp_full = t.is_bad ? 0 : log_softmax(d.logit / temperature, t.max, math_log64(t.sum));
     a.ids[i] = d.id;
     ((float *)a.ids)[n + i] = lp_full;

@@ -134,6 +134,7 @@ $(B)/cuda/kernel_check: $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.o) $(CUDASIM_TWIN
 	$(if $(V),,@echo "  link $@" &&) $(NVCC) -cudart static \
 	    $(foreach a,$(KERNEL_CHECK_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) $^ -o $@
 -include $(CUDASIM_KERNELS:%.cu=$(B)/cuda/gpu/%.d)
+
 # The wrappers on a GPU: nothing but the driver and glibc is needed where it runs.
 GPU_WRAPPERS := $(CUDASIM_WRAPPERS:%.cu=$(B)/cuda/%.sm_90a.o)
 $(B)/cuda/%.sm_90a.o: %.cu
