@@ -81,6 +81,10 @@ bool harness_is_cpu(void) {
     return strncmp(harness_device(), "cpu", 3) == 0;
 }
 
+bool harness_is_emulated(void) {
+    return strncmp(harness_device(), "cudasim", 7) == 0;
+}
+
 enum dtype harness_dtype(const struct weight *w, enum dtype wanted) {
     return harness_is_cpu() || is_vector(w) ? wanted : DTYPE_BF16;
 }
