@@ -60,15 +60,15 @@ static int exponent_of(double v) {
 
 static float sum_by_rule(const uint16_t *a, const uint16_t *b, float c) {
     double sum = c;
+    for (int k = 0; k < 16; k++) sum += value(a[k]) * value(b[k]);
+    if (!isfinite(sum)) return isnan(sum) ? __uint_as_float(0x7fffffff) : (float)sum;
     int top = c == 0 ? -100000 : exponent_of(c);
     for (int k = 0; k < 16; k++) {
         double x = value(a[k]), y = value(b[k]);
-        sum += x * y;
         if (x == 0 || y == 0) continue;
         int e = exponent_of(x) + exponent_of(y);
         top = e > top ? e : top;
     }
-    if (!isfinite(sum)) return isnan(sum) ? __uint_as_float(0x7fffffff) : (float)sum;
     if (top == -100000) return 0;
     double unit = ldexp(1, top - 25);
     sum = trunc(c / unit);
