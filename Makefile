@@ -9,6 +9,10 @@
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
+# make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
+#                   what is there (tests/cudasim/README.md)
+# make cuda-check   every .cu by nvcc for all architectures, and the tables of ptxas; also in make tests
+# make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
 # make install  PREFIX=/usr/local

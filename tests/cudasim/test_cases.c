@@ -44,6 +44,7 @@ static void run_everywhere(const char *name, const char *with) {
         run_everywhere(name, with);                                                                \
     }
 CASE(test_wrappers, "wrappers/wrappers", NULL)
+CASE(test_products, "cases/products", NULL)
 CASE(test_samples, "cases/samples", NULL)
 CASE(test_streams, "cases/streams", NULL)
 CASE(test_graphs, "cases/graphs", NULL)
@@ -69,10 +70,10 @@ static void test_bits_of_h100(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrappers), cmocka_unit_test(test_bits_of_h100),
-        cmocka_unit_test(test_samples),  cmocka_unit_test(test_streams),
-        cmocka_unit_test(test_graphs),   cmocka_unit_test(test_device),
-        cmocka_unit_test(test_counters), cmocka_unit_test(test_cublaslt),
-        cmocka_unit_test(test_nccl),
+        cmocka_unit_test(test_products), cmocka_unit_test(test_samples),
+        cmocka_unit_test(test_streams),  cmocka_unit_test(test_graphs),
+        cmocka_unit_test(test_device),   cmocka_unit_test(test_counters),
+        cmocka_unit_test(test_cublaslt), cmocka_unit_test(test_nccl),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
