@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "protocol/base/json.h"
-#include "verifiers/math/answer.h"
 #include "verifiers/math/math.h"
+#include "verifiers/math/select/answer.h"
 #include "verifiers/verify.h"
 
 // The reward of completion i, or of all; the one before is used again when it is the same text.

@@ -1,0 +1,52 @@
+// Exact decisions about values, with FLINT, Arb and Calcium behind them. Only this folder names
+// these libraries.
+//
+// Everything is bounded before it is computed: integers to 2^16 bits, factorials, polynomial terms,
+// ball precision to 4096 bits; every step is counted in the budget.
+#ifndef VERIFIERS_MATH_EXACT_EXACT_H
+#define VERIFIERS_MATH_EXACT_EXACT_H
+
+#include "verifiers/math/base/budget.h"
+#include "verifiers/math/base/tree.h"
+
+enum exact {
+    EXACT_YES,   // proved
+    EXACT_NO,    // refuted
+    EXACT_AGREE, // the same at sample points, without a proof
+    EXACT_UNKNOWN,
+    EXACT_LIMIT,
+};
+
+// Are two constants (no symbols) the same number? `*rule`: "rational", "arb" or "calcium".
+enum exact exact_equal(const struct math_node *a, const struct math_node *b,
+                       struct math_budget *budget, const char **rule);
+
+// Which of two real constants is greater: *order = -1, 0, 1 on EXACT_YES; else UNKNOWN or LIMIT.
+enum exact exact_order(const struct math_node *a, const struct math_node *b,
+                       struct math_budget *budget, int *order);
+
+// Are two expressions with symbols the same function? `*rule`: "polynomial" or "points".
+enum exact exact_identity(const struct math_node *a, const struct math_node *b,
+                          struct math_budget *budget, const char **rule);
+
+// Do a = 0 and b = 0 say the same, one side a constant multiple of the other once denominators are
+// cleared? On YES and AGREE `*sign` is the constant's sign where a / b has one, else 0.
+enum exact exact_proportional(const struct math_node *a, const struct math_node *b,
+                              struct math_budget *budget, const char **rule, int *sign);
+
+// Is the literal `decimal` (or minus it) the value rounded at its last digit, or with `cut` also
+// the value cut there?
+enum exact exact_rounds(const struct math_node *value, const struct math_node *decimal, bool cut,
+                        struct math_budget *budget);
+
+// Is the constant a rational number, and one that a finite decimal is equal to? UNKNOWN where it
+// is not known to be rational.
+enum exact exact_is_terminating(const struct math_node *value, struct math_budget *budget);
+
+// A small rational number without any of these libraries: false when it is none or too large.
+struct ratio {
+    int64_t num, den; // den > 0, lowest terms
+};
+bool ratio_of(const struct math_node *node, struct ratio *out);
+
+#endif

@@ -1,0 +1,103 @@
+#include "verifiers/math/select/answer_scan.h"
+
+#include <strings.h>
+
+bool answer_starts(struct slice text, size_t at, const char *word) {
+    const size_t len = strlen(word);
+    return at + len <= text.len && strncasecmp(text.ptr + at, word, len) == 0;
+}
+
+bool answer_is_word(struct slice text, size_t at, const char *word) {
+    const size_t end = at + strlen(word);
+    return answer_starts(text, at, word) &&
+           (end == text.len || !isalpha((unsigned char)text.ptr[end]));
+}
+
+// strchr() finds the 0 behind a string too, and completions may hold NUL bytes.
+bool answer_is_one_of(const char *set, char c) {
+    return c != 0 && strchr(set, c);
+}
+
+bool answer_is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct slice answer_cut(struct slice text, size_t from, size_t to) {
+    return (struct slice){text.ptr + from, to - from};
+}
+
+struct slice answer_trim(struct slice s) {
+    while (s.len && answer_is_space(s.ptr[0])) s = (struct slice){s.ptr + 1, s.len - 1};
+    while (s.len && answer_is_space(s.ptr[s.len - 1])) s.len--;
+    return s;
+}
+
+size_t answer_find_last(struct slice text, const char *word) {
+    const size_t len = strlen(word);
+    size_t left = text.len >= len ? text.len - len + 1 : 0; // places where it may begin
+    for (const char *at; left && (at = memrchr(text.ptr, word[0], left));
+         left = (size_t)(at - text.ptr))
+        if (memcmp(at, word, len) == 0) return (size_t)(at - text.ptr);
+    return SIZE_MAX;
+}
+
+size_t answer_line_start(struct slice text, size_t at) {
+    while (at > 0 && text.ptr[at - 1] != '\n') at--;
+    return at;
+}
+
+size_t answer_line_end(struct slice text, size_t at) {
+    while (at < text.len && text.ptr[at] != '\n') at++;
+    return at;
+}
+
+bool answer_ends_sentence(struct slice text, size_t at) {
+    const char c = text.ptr[at];
+    if (c != '.' && c != '!' && c != '?')
+        return (c == '\xE3' || c == '\xEF') &&
+               (answer_starts(text, at, "。") || answer_starts(text, at, "？"));
+    if (at > 0 && text.ptr[at - 1] == '\\') return false; // \! is a space
+    size_t i = at + 1;
+    while (i < text.len && answer_is_one_of("*\"')$_`", text.ptr[i])) i++;
+    if (i + 1 < text.len && text.ptr[i] == '\\' && answer_is_one_of(")]", text.ptr[i + 1])) i += 2;
+    return i == text.len || answer_is_space(text.ptr[i]) || answer_starts(text, i, "”");
+}
+
+size_t answer_sentence_end(struct slice text, size_t at) {
+    const size_t limit = text.len - at < ANSWER_MAX_SENTENCE ? text.len : at + ANSWER_MAX_SENTENCE;
+    while (at < limit && text.ptr[at] != '\n' && !answer_ends_sentence(text, at)) at++;
+    return at;
+}
+
+size_t answer_sentence_start(struct slice text, size_t at) {
+    const size_t floor = at > ANSWER_MAX_CONTEXT ? at - ANSWER_MAX_CONTEXT : 0;
+    while (at > floor && text.ptr[at - 1] != '\n' && !answer_ends_sentence(text, at - 1)) at--;
+    return at;
+}
+
+size_t answer_formula_end(struct slice text, size_t at) {
+    static const struct {
+        const char *open, *close;
+        bool display;
+    } KINDS[] = {
+        {"$$", "$$", true}, {"$", "$", false}, {"\\(", "\\)", false}, {"\\[", "\\]", true}};
+    for (size_t k = 0; k < sizeof KINDS / sizeof *KINDS; k++) {
+        if (!answer_starts(text, at, KINDS[k].open)) continue;
+        const size_t from = at + strlen(KINDS[k].open);
+        const size_t limit =
+            text.len - from < ANSWER_MAX_SENTENCE ? text.len : from + ANSWER_MAX_SENTENCE;
+        for (size_t i = from; i < limit; i++) {
+            if (answer_starts(text, i, KINDS[k].close))
+                return i == from ? SIZE_MAX : i + strlen(KINDS[k].close);
+            if (!KINDS[k].display && answer_starts(text, i, "\n\n")) return SIZE_MAX;
+            if (text.ptr[i] == '\\') i++;
+        }
+        return SIZE_MAX;
+    }
+    return SIZE_MAX;
+}
+
+bool answer_looks_like_value(struct slice s) {
+    return s.len && (isdigit((unsigned char)s.ptr[0]) || answer_is_one_of("+-$\\.([{|", s.ptr[0]) ||
+                     ((unsigned char)s.ptr[0] >= 0x80 && !answer_starts(s, 0, "“")));
+}

@@ -1,0 +1,50 @@
+// Inside the selection: the walks over text that its files share, and what each of them finds.
+#ifndef VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
+#define VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
+
+#include <ctype.h>
+#include <stdint.h>
+
+#include "verifiers/math/select/answer.h"
+
+enum {
+    ANSWER_MAX_CONTEXT = 200,   // bytes around a statement that may deny or quote it
+    ANSWER_MAX_SENTENCE = 1024, // bytes of a statement that is a phrase
+};
+
+// answer_scan.c: white space is blank, tab, carriage return and line feed; case does not count in
+// words; offsets are into `text`.
+bool answer_starts(struct slice text, size_t at, const char *word);
+bool answer_is_word(struct slice text, size_t at, const char *word); // and no letter behind it
+bool answer_is_one_of(const char *set, char c);                      // false for a NUL byte
+bool answer_is_space(char c);
+struct slice answer_cut(struct slice text, size_t from, size_t to);
+struct slice answer_trim(struct slice s);
+size_t answer_find_last(struct slice text, const char *word); // case counts; SIZE_MAX: nowhere
+size_t answer_line_start(struct slice text, size_t at);
+size_t answer_line_end(struct slice text, size_t at);
+bool answer_ends_sentence(struct slice text, size_t at); // one of .!? and the end of a word
+// At most ANSWER_MAX_SENTENCE on and ANSWER_MAX_CONTEXT back, so that a text of many statements is
+// not read many times over.
+size_t answer_sentence_end(struct slice text, size_t at);
+size_t answer_sentence_start(struct slice text, size_t at);
+// The end of the $...$, $$...$$, \(...\) or \[...\] that starts at `at`, or SIZE_MAX.
+size_t answer_formula_end(struct slice text, size_t at);
+bool answer_looks_like_value(struct slice s); // by its first character
+
+// answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
+bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
+
+// Each finds the last statement of its kind and returns where it starts, or SIZE_MAX.
+// `*unclosed` is where an unclosed last box starts, else SIZE_MAX.
+size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed);
+size_t answer_find_hashes(struct slice text, struct answer *out);
+size_t answer_find_tag(struct slice text, struct answer *out);
+// `strong`: what looks like a value. Else also words: "the answer is Evelyn".
+size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
+bool answer_is_box(struct slice text, size_t at);
+
+// The last expression of the last sentence. False when there is none.
+bool answer_find_expression(struct slice text, struct answer *out);
+
+#endif
