@@ -42,6 +42,10 @@ struct choice_text {
 choice_set choice_read(const struct choice_options *options, struct choice_text value,
                        struct slice whole, struct arena *arena, size_t *end);
 
+// Choices that are joined to what ends at `at`: ", C", " or (D)". `*end` is behind them.
+choice_set choice_joined(const struct choice_options *options, struct slice text,
+                         struct slice folded, size_t at, size_t *end);
+
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.
 choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end);

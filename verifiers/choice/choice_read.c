@@ -1,6 +1,7 @@
 // Reads a value: letters with or without brackets, the texts of options, and what joins them.
 #include <stdint.h>
 
+#include "protocol/base/utf8.h"
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -30,6 +31,23 @@ static size_t skip_spaces(struct slice text, size_t at) {
     return at;
 }
 
+// Past one mark that is neither letter nor digit, or `at`.
+static size_t skip_mark(struct slice text, size_t at) {
+    uint32_t code = 0;
+    const int size = at < text.len ? utf8_next(slice_from(text, at), &code) : 0;
+    if (size == 0 || (char_classes(code) & CHAR_WORD) || code == '(' || code == '[') return at;
+    return at + (size_t)size;
+}
+
+static bool joins_letters(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"or",   "and",  "vs", "versus", "plus",   "nor",
+                                        "oder", "und",  "ou", "et",     "y",      "e",
+                                        "then", "with", "to", "else",   "through"};
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_is_word(text, at, WORDS[i])) return true;
+    return false;
+}
+
 // Behind a letter at `end` that has no bracket: whether it stands for itself.
 static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong) {
     const char c = text.ptr[at];
@@ -46,14 +64,17 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     if (answer_starts(text, end, "”") || answer_starts(text, end, "。") ||
         answer_starts(text, end, "—"))
         return true;
-    if (next != ' ') return upper && next == '&';
+    // Scripts that write no spaces go on at once: "B입니다".
+    uint32_t wide = 0;
+    if ((unsigned char)next >= 0x80)
+        return upper && utf8_next(slice_from(text, end), &wide) > 0 && wide >= 0x2E80;
+    if (next != ' ') return upper && answer_is_one_of("&|+", next);
     const size_t word = skip_spaces(text, end);
     if (word == text.len || text.ptr[end] == '\n') return true;
     const bool clause = begins_clause(text, word);
     if (!upper) return clause && !article;
-    if (clause || answer_is_one_of("(-/&<=|", text.ptr[word]) || answer_starts(text, word, "–") ||
-        answer_starts(text, word, "—") || answer_is_word(text, word, "or") ||
-        answer_is_word(text, word, "and") || text.ptr[word] == '\n')
+    if (clause || answer_is_one_of("(-/&<=|+", text.ptr[word]) || answer_starts(text, word, "–") ||
+        answer_starts(text, word, "—") || joins_letters(text, word) || text.ptr[word] == '\n')
         return true;
     *strong = false;
     return !article;
@@ -195,25 +216,29 @@ static size_t skip_lead(struct slice text, size_t at) {
 
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"and/or",  "and",           "or",   "possibly",   "maybe",
-                                        "perhaps", "alternatively", "plus", "as well as", "then",
-                                        "vs",      "versus",        "also", "along with"};
+    static const char *const WORDS[] = {
+        "and/or",   "and",       "or",      "oder",          "und",       "ou",          "et",
+        "o",        "y",         "e",       "または",        "或者",      "或",          "和",
+        "possibly", "maybe",     "perhaps", "alternatively", "plus",      "as well as",  "then",
+        "vs",       "versus",    "also",    "along with",    "with",      "to",          "through",
+        "else",     "otherwise", "if not",  "but also",      "but maybe", "but possibly"};
     static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
                                          "even",        "option",     "choice",   "it is",
                                          "it could be", "it might be"};
     size_t i = at;
     bool stop = false, joint = false;
-    while (i < text.len && answer_is_one_of(" \t\n\"':.,;/&|)]!", text.ptr[i])) {
-        stop |= answer_is_one_of(".!\n", text.ptr[i]);
-        joint |= answer_is_one_of(",;/&|", text.ptr[i]);
-        i++;
+    for (size_t next; (next = skip_mark(text, i)) != i; i = next) {
+        stop |= answer_is_one_of(".!?\n", text.ptr[i]);
+        joint |= !answer_is_one_of(" \t\n\"'.!?)]", text.ptr[i]);
     }
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
         answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps"))
         i++;
     for (size_t k = stop ? 2 : 0; k < N(WORDS); k++)
         if (answer_is_word(text, i, WORDS[k])) {
-            i = skip_spaces(text, i + strlen(WORDS[k]));
+            i += strlen(WORDS[k]);
+            if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
+            i = skip_spaces(text, i);
             joint = true;
             stop = false;
             break;
@@ -244,18 +269,17 @@ static bool is_subject(struct slice text, size_t at) {
 static size_t skip_gap(struct slice text, size_t at) {
     size_t i = at, end;
     bool strong;
-    while (i < text.len && answer_is_one_of(" .", text.ptr[i])) i++;
+    while (i < text.len && answer_is_one_of(" .?!", text.ptr[i])) i++;
     if (i == at || i >= text.len || !isupper((unsigned char)text.ptr[i]) ||
         !choice_letter(text, i, &strong, &end) || is_subject(text, end))
         return at;
-    if (memchr(text.ptr + at, '.', i - at)) // a new sentence starts with "A and C are wrong"
+    if (i - at > 1 || text.ptr[at] != ' ') // a new sentence starts with "A and C are wrong"
         return end == text.len || text.ptr[end] == '.' || text.ptr[end] == '\n' ? i : at;
     return i;
 }
 
-// Choices that are joined to what ends at `at`.
-static choice_set read_joined(const struct choice_options *o, struct slice text,
-                              struct slice folded, size_t at, size_t *end) {
+choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
+                         size_t at, size_t *end) {
     choice_set found = 0;
     *end = at;
     for (int n = 0; n < MAX_JOINED; n++) {
@@ -336,7 +360,7 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     } else {
         return 0;
     }
-    return found | read_joined(options, text, folded, *end, end);
+    return found | choice_joined(options, text, folded, *end, end);
 }
 
 choice_set choice_named(const struct choice_options *options, const struct choice_text *text,

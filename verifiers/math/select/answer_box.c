@@ -11,10 +11,24 @@ struct box {
     size_t start, from, to, end; // \boxed at start, content from..to, end behind the brace
 };
 
+// "\boxed 5" and "\boxed x$" are boxes; "\boxed as asked" and "\boxed." talk about them.
+static bool is_bare_box(struct slice text, size_t at) {
+    if (answer_is_digit(text, at)) return true;
+    const char c = text.ptr[at], next = at + 1 < text.len ? text.ptr[at + 1] : ' ';
+    if (answer_is_one_of("+-.", c)) return isdigit((unsigned char)next) || next == '\\';
+    if (c == '\\') return isalpha((unsigned char)next);
+    return isalpha((unsigned char)c) && next == '$';
+}
+
 bool answer_is_box(struct slice text, size_t at) {
+    static const char *const NAMES[] = {"\\boxed", "\\fbox", "\\framebox"};
+    size_t end = 0;
     if (text.ptr[at] != '\\') return false;
-    return answer_is_word(text, at, "\\boxed") || answer_is_word(text, at, "\\fbox") ||
-           answer_is_word(text, at, "\\framebox");
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && !end; i++)
+        if (answer_is_word(text, at, NAMES[i])) end = at + strlen(NAMES[i]);
+    if (!end) return false;
+    while (end < text.len && answer_is_space(text.ptr[end])) end++;
+    return end == text.len || text.ptr[end] == '{' || is_bare_box(text, end);
 }
 
 // Reads the box whose command starts at `at`. Returns false when it is unclosed.
@@ -27,7 +41,7 @@ static bool read_box(struct slice text, size_t at, struct box *out) {
     if (text.ptr[i] != '{') { // "\boxed 5"
         while (i < text.len && !answer_is_space(text.ptr[i]) && text.ptr[i] != '$') i++;
         out->to = out->end = i;
-        return i > out->from;
+        return true;
     }
     int depth = 0;
     for (out->from = i + 1; i < text.len; i++) {
@@ -87,22 +101,34 @@ static bool is_mention(struct slice text, const struct box *box) {
                                          "\\text{answer}",
                                          "\\text{your answer}",
                                          "\\cdot",
-                                         "\\cdots"};
-    static const char *const PLACES[] = {"in",   "within", "inside", "using", "use",
-                                         "with", "into",   "a",      "the",   "as"};
+                                         "\\cdots",
+                                         "\\",
+                                         "~",
+                                         "\\quad",
+                                         "\\text{final answer}",
+                                         "\\text{your final answer}",
+                                         "\\text{ANSWER}",
+                                         "result",
+                                         "\\text{result}",
+                                         "value",
+                                         "number",
+                                         "letter",
+                                         "_",
+                                         "__",
+                                         "\\_",
+                                         "?"};
     struct slice content = answer_trim(answer_cut(text, box->from, box->to));
     bool blank = false;
     for (size_t i = 0; i < sizeof BLANKS / sizeof *BLANKS; i++)
         blank |= content.len == strlen(BLANKS[i]) && answer_starts(content, 0, BLANKS[i]);
     if (!blank) return false;
-    if (content.len) return true;
+    if (content.len > 1) return true;
+    // An empty box says nothing where a value should stand: "x = \boxed{}", "it is \boxed{}".
     size_t end = box->start;
-    while (end > 0 && answer_is_one_of(" $`\"'\\(", text.ptr[end - 1])) end--;
-    size_t at = end;
-    while (at > 0 && isalpha((unsigned char)text.ptr[at - 1])) at--;
-    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
-        if (end - at == strlen(PLACES[i]) && answer_starts(text, at, PLACES[i])) return true;
-    return false;
+    while (end > 0 && answer_is_one_of(" $`\"'\\(\n[", text.ptr[end - 1])) end--;
+    if (end == 0 || answer_is_one_of("=:", text.ptr[end - 1])) return false;
+    return !(end >= 3 && answer_starts(text, end - 3, " is")) &&
+           !(end >= 4 && answer_starts(text, end - 4, " are"));
 }
 
 // "\boxed{12} or maybe 13": what is named beside the last box, len 0 where nothing is.

@@ -1,6 +1,7 @@
 // Whether a statement is meant: not negated, questioned, quoted, supposed or taken back.
 #include <strings.h>
 
+#include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -107,48 +108,14 @@ static bool is_negated(struct slice before, bool phrase) {
 
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {"is not",
-                                          "is wrong",
-                                          "is incorrect",
-                                          "isn't",
-                                          "isn’t",
-                                          "was wrong",
-                                          "cannot be",
-                                          "can't be",
-                                          "is false",
-                                          "is too",
-                                          "is invalid",
-                                          "is ruled",
-                                          "is impossible",
-                                          "is excluded",
-                                          "is extraneous",
-                                          "is rejected",
-                                          "is a trap",
-                                          "would be wrong",
-                                          "would not",
-                                          "wouldn't",
-                                          "doesn't",
-                                          "does not",
-                                          "must be wrong",
-                                          "can be ruled",
-                                          "can be excluded",
-                                          "seems wrong",
-                                          "was not",
-                                          "wasn't",
-                                          "fails",
-                                          "looks wrong",
-                                          "is a wrong",
-                                          "is an incorrect",
-                                          "was my first",
-                                          ", which is wrong",
-                                          ", which is not right",
-                                          ", which is incorrect",
-                                          ", which cannot be right",
-                                          ", but that is wrong",
-                                          ", but this is wrong",
-                                          ", but that's wrong",
-                                          ", but it is wrong",
-                                          ", but that is not right"};
+    static const char *const DENIALS[] = {
+        "is not",      "is wrong",        "is incorrect",   "isn't",        "isn’t",
+        "was wrong",   "cannot be",       "can't be",       "is false",     "is too",
+        "is invalid",  "is ruled",        "is impossible",  "is excluded",  "is extraneous",
+        "is rejected", "is a trap",       "would be wrong", "would not",    "wouldn't",
+        "doesn't",     "does not",        "must be wrong",  "can be ruled", "can be excluded",
+        "seems wrong", "was not",         "wasn't",         "fails",        "looks wrong",
+        "is a wrong",  "is an incorrect", "was my first"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
@@ -165,60 +132,14 @@ static bool is_refuted_behind(struct slice text, size_t at) {
     return false;
 }
 
-// Skips "Wait, no, actually - ". Returns where it ends; `*no` is set by "No" with a mark behind it.
-static size_t skip_starters(struct slice text, size_t at, bool *no) {
-    static const char *const STARTERS[] = {"wait",
-                                           "hmm",
-                                           "hm",
-                                           "no",
-                                           "oh",
-                                           "actually",
-                                           "oops",
-                                           "sorry",
-                                           "hold on",
-                                           "but",
-                                           "on second thought"};
-    *no = false;
-    for (bool more = true; more;) {
-        more = false;
-        while (at < text.len && answer_is_one_of(" \t\r\n,.!*$)\"-_", text.ptr[at])) at++;
-        for (size_t i = 0; i < N(STARTERS) && !more; i++) {
-            if (!answer_is_word(text, at, STARTERS[i])) continue;
-            const size_t end = at + strlen(STARTERS[i]);
-            if (slice_is(slice_of(STARTERS[i]), "no")) {
-                if (end < text.len && !answer_is_one_of(",.!;-", text.ptr[end])) return at;
-                *no = true;
-            }
-            at = end;
-            more = true;
-        }
-    }
-    return at;
-}
-
-// "That is wrong." as the next sentence takes a statement back.
-static bool is_taken_back(struct slice text, size_t at) {
-    static const char *const SUBJECTS[] = {"that answer", "this answer", "that",
-                                           "this",        "it",          "the above"};
-    static const char *const VERDICTS[] = {
-        " is wrong",     " is not right",  " is not correct", " is incorrect",   " is a mistake",
-        " is an error",  " is false",      " was wrong",      " was a mistake",  " was incorrect",
-        "'s wrong",      "'s not right",   "'s not correct",  "'s incorrect",    "’s not right",
-        "’s wrong",      " isn't right",   " isn't correct",  " can't be right", " cannot be right",
-        " doesn't work", " does not work", " is not the",     " seems wrong",    " is not it"};
-    bool no;
-    size_t i = at;
-    while (i < text.len && i - at < ANSWER_MAX_CONTEXT && text.ptr[i] != '\n' &&
-           !answer_ends_sentence(text, i))
-        i++;
-    if (i == text.len || i - at == ANSWER_MAX_CONTEXT || text.ptr[i] == '?') return false;
-    i = skip_starters(text, i, &no);
-    if (no) return true;
-    for (size_t s = 0; s < N(SUBJECTS); s++) {
-        if (!answer_starts(text, i, SUBJECTS[s])) continue;
-        for (size_t v = 0; v < N(VERDICTS); v++)
-            if (answer_is_word(text, i + strlen(SUBJECTS[s]), VERDICTS[v])) return true;
-    }
+// "The answer would be 12 if x were 2": `to` is behind what is said, with a condition behind it.
+static bool is_counterfactual(struct slice text, size_t from, size_t to) {
+    bool would = false;
+    for (size_t i = answer_sentence_start(text, from); i < to && !would; i++)
+        would = answer_starts(text, i, " would ");
+    if (!would) return false;
+    for (size_t i = to; i < answer_sentence_end(text, to); i++)
+        if (answer_starts(text, i, " if ") || answer_starts(text, i, " were ")) return true;
     return false;
 }
 
@@ -240,6 +161,8 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
 
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase) {
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
+    struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_taken_back(text, to);
+           (phrase && is_counterfactual(text, from, to)) ||
+           answer_remark_beside(text, to, &ANSWER_MATH, &value) == ANSWER_REFUTED;
 }

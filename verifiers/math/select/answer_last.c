@@ -146,6 +146,46 @@ static bool is_lone_choice(struct slice text) {
            text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
 }
 
+// A word with which a clause about the number before it begins: "which is", "since", "because".
+static bool begins_reason(struct slice text, const struct piece *p) {
+    static const char *const WORDS[] = {
+        "since",  "because", "which",    "i.e.",  "i.e.,",   "as",    "where", "namely",
+        "(which", "(since",  "(because", "(i.e.", "meaning", "given", "e.g.,", "instead"};
+    const struct slice word = answer_cut(text, p->from, p->to);
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    return false;
+}
+
+// "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
+// clause takes the number apart: "which is $200 minus $130".
+static bool concludes(struct slice text, const struct piece *p, int n, int at) {
+    static const char *const RESULTS[] = {"gives", "makes",      "leaves", "equals", "yields",
+                                          "means", "brings",     "comes",  "totals", "results",
+                                          "leads", "simplifies", "becomes"};
+    int n_math = 0;
+    if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
+    const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
+    for (size_t i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
+        if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
+    for (int i = at + 1; i < n; i++) n_math += p[i].kind == MATH && !is_operator(text, &p[i]);
+    return slice_is(verb, "is") && n_math == 1 && p[n - 1].kind == MATH;
+}
+
+// How many pieces of a sentence are left without a clause that only says why.
+static int without_reasons(struct slice text, const struct piece *p, int n) {
+    bool math = false;
+    for (int i = 0; i < n; i++) {
+        const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
+        const bool sure = answer_starts(text, p[i].from, "because") ||
+                          answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
+        if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
+            return i;
+        math |= p[i].kind == MATH && !is_operator(text, &p[i]);
+    }
+    return n;
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct piece pieces[MAX_WORDS];
     int first, last;
@@ -157,7 +197,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
            (end < 2 || !isdigit((unsigned char)text.ptr[end - 2])))
         end--;
     const size_t from = last_sentence(text, end);
-    const int n = split(text, from, end, pieces);
+    const int all = split(text, from, end, pieces), n = without_reasons(text, pieces, all);
+    if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
     if (is_lone_choice(text)) {
         out->parts[0] = answer_cut(text, 0, end);

@@ -1,4 +1,4 @@
-// "The answer is ...", "Answer: ...", "A: ...", "#### ..." and <answer>...</answer>.
+// "The answer is ...", "Answer: ...", "A: ...".
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -8,35 +8,6 @@ enum {
 };
 
 #define N(list) (sizeof(list) / sizeof *(list))
-
-// A line "#### value" that is no heading: "#### 3. Add up" is one.
-size_t answer_find_hashes(struct slice text, struct answer *out) {
-    size_t found = SIZE_MAX;
-    for (size_t i = 0; i < text.len; i = answer_line_end(text, i) + 1) {
-        size_t at = i;
-        while (at < text.len && text.ptr[at] == ' ') at++;
-        if (!answer_starts(text, at, "####") || answer_starts(text, at, "#####")) continue;
-        const size_t end = answer_line_end(text, at);
-        const struct slice value = answer_trim(answer_cut(text, at + 4, end));
-        if (!answer_looks_like_value(value) || answer_is_box(value, 0)) continue;
-        const bool heading =
-            memchr(value.ptr, ' ', value.len) && answer_trim(answer_cut(text, end, text.len)).len;
-        if (heading || answer_is_denied(text, at + 4, end, true)) continue;
-        *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "hashes"};
-        found = at;
-    }
-    return found;
-}
-
-size_t answer_find_tag(struct slice text, struct answer *out) {
-    const size_t close = answer_find_last(text, "</answer>");
-    if (close == SIZE_MAX) return SIZE_MAX;
-    const size_t open = answer_find_last(answer_cut(text, 0, close), "<answer>");
-    if (open == SIZE_MAX || answer_is_denied(text, open, close + 9, true)) return SIZE_MAX;
-    const struct slice value = answer_trim(answer_cut(text, open + 8, close));
-    *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "tag"};
-    return open;
-}
 
 // Skips white space and emphasis, and words that say nothing ("therefore").
 static size_t skip_filler(struct slice text, size_t at) {
@@ -50,6 +21,9 @@ static size_t skip_filler(struct slice text, size_t at) {
     for (bool more = true; more;) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t_:,", text.ptr[at])) at++;
+        if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2)
+            at = answer_skip_symbols(text, at);
+        while (at < text.len && text.ptr[at] == ' ') at++;
         for (size_t i = 0; i < N(FILLER); i++) {
             const size_t end = at + strlen(FILLER[i]);
             if (answer_starts(text, at, FILLER[i]) && end < text.len &&
@@ -165,9 +139,18 @@ static bool is_unbalanced(struct slice s) {
     return depth < 0;
 }
 
+// Without emojis behind it.
+static struct slice without_symbols(struct slice value) {
+    for (size_t i = 1; i < value.len; i++)
+        if ((unsigned char)value.ptr[i] >= 0xE2 && answer_skip_symbols(value, i) == value.len)
+            return answer_trim(answer_cut(value, 0, i));
+    return value;
+}
+
 // Emphasis and quotes that end with the value: the opening ones were skipped with the filler or
 // stand in front of the phrase.
 static struct slice unwrap(struct slice value) {
+    value = without_symbols(value);
     while (value.len && value.ptr[value.len - 1] == '}' && is_unbalanced(value))
         value = answer_trim(answer_cut(value, 0, value.len - 1));
     while (value.len > 1 && answer_is_one_of("*_`", value.ptr[0]))
@@ -314,47 +297,18 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
 
 // "The answer is" in other languages, in front of what looks like a value.
 static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
-    static const char *const PHRASES[] = {"答案是",
-                                          "答案为",
-                                          "答案：",
-                                          "答案:",
-                                          "答えは",
-                                          "答え：",
-                                          "정답은",
-                                          "답은",
-                                          "정답:",
-                                          "respuesta es ",
-                                          "respuesta final es ",
-                                          "respuesta: ",
-                                          "réponse est ",
-                                          "réponse : ",
-                                          "réponse finale est ",
-                                          "antwort ist ",
-                                          "antwort lautet",
-                                          "antwort: ",
-                                          "resposta é ",
-                                          "resposta: ",
-                                          "risposta è ",
-                                          "risposta: "};
-    // Few places begin with two bytes of one of them: most texts are passed over quickly.
-    if (text.len - at < 4) return SIZE_MAX;
-    const char first = text.ptr[at], second = text.ptr[at + 1];
-    const bool latin = ((first | 32) == 'r' && memchr("eEiI\xC3", second, 5)) ||
-                       ((first | 32) == 'a' && (second == 'n' || second == 'N'));
-    if (!latin && first != '\xE7' && first != '\xEB' && first != '\xEC') return SIZE_MAX;
-    for (size_t i = 0; i < N(PHRASES); i++) {
-        if (!answer_starts(text, at, PHRASES[i])) continue;
-        const size_t from = skip_filler(text, at + strlen(PHRASES[i]));
-        const size_t to = from < text.len ? value_end(text, from) : from;
-        const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
-        if (!answer_looks_like_value(value) || (unsigned char)value.ptr[0] >= 0x80 ||
-            answer_is_denied(text, at, from, true))
-            return SIZE_MAX;
-        *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
-        out->shorter = formulas(value);
-        return from;
-    }
-    return SIZE_MAX;
+    size_t from = answer_foreign(text, at);
+    if (from == SIZE_MAX) return SIZE_MAX;
+    while (from < text.len && answer_is_one_of("*_`", text.ptr[from])) from++;
+    const size_t to = from < text.len ? value_end(text, from) : from;
+    const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
+    if (!answer_looks_like_value(value) ||
+        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0)) ||
+        answer_is_denied(text, at, from, true))
+        return SIZE_MAX;
+    *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
+    out->shorter = formulas(value);
+    return from;
 }
 
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {

@@ -32,6 +32,14 @@ size_t answer_sentence_start(struct slice text, size_t at);
 size_t answer_formula_end(struct slice text, size_t at);
 bool answer_looks_like_value(struct slice s); // by its first character
 
+bool answer_is_digit(struct slice text, size_t at); // a decimal digit of any script
+bool answer_is_tag(struct slice text, size_t at);   // "</div>", "<br>", "<|im_end|>": an end mark
+size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check marks, arrows
+
+// answer_language.c: behind "the answer is" in another language than English at `at`, where the
+// value starts; SIZE_MAX: no such words begin there.
+size_t answer_foreign(struct slice text, size_t at);
+
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
 
@@ -43,6 +51,9 @@ size_t answer_find_tag(struct slice text, struct answer *out);
 // `strong`: what looks like a value. Else also words: "the answer is Evelyn".
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
 bool answer_is_box(struct slice text, size_t at);
+
+// A verdict as the first or last word: "No, it is not." False when there is none.
+bool answer_find_word(struct slice text, struct answer *out);
 
 // The last expression of the last sentence. False when there is none.
 bool answer_find_expression(struct slice text, struct answer *out);

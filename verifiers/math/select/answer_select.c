@@ -1,4 +1,5 @@
 // The last statement of a text, of any kind.
+#include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
 // A last line in bold. Words in bold ("**Good luck!**") are a statement only where `words` says so.
@@ -28,16 +29,39 @@ static struct slice undelimited(struct slice part) {
     return answer_trim(answer_cut(part, len, part.len - len));
 }
 
-static bool find(struct slice completion, struct answer *out) {
-    const struct slice text = answer_text(completion);
-    if (text.len == 0) return false;
+// Whether a statement still stands at the end of the text, as it is or corrected.
+static bool is_left(struct slice text, struct answer *answer) {
+    const struct slice last = answer->parts[answer->n_parts - 1];
+    struct slice value;
+    const size_t end = (size_t)(last.ptr - text.ptr) + last.len;
+    const enum answer_fate fate = answer_remark_behind(text, end, &ANSWER_MATH, &value);
+    if (fate == ANSWER_CORRECTED)
+        *answer = (struct answer){
+            .n_parts = 1, .parts = {answer_trim(value)}, .prose = true, .rule = "correction"};
+    return fate != ANSWER_REFUTED;
+}
+
+// What a tag holds is a sentence of its own: <answer>Tom has 5 apples.</answer>
+static bool is_sentence(struct slice value) {
+    static const char *const VERBS[] = {
+        " is ",     " are ",   " was ",   " were ",  " has ",   " have ", " had ",   " gets ",
+        " equals ", " gives ", " makes ", " costs ", " needs ", " be ",   " takes ", " earns "};
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] == '\n') return true;
+        for (size_t k = 0; value.ptr[i] == ' ' && k < sizeof VERBS / sizeof *VERBS; k++)
+            if (answer_starts(value, i, VERBS[k])) return true;
+    }
+    return false;
+}
+
+// The last statement of a text: where it starts, or SIZE_MAX. `*unclosed`: a box that is not closed
+// stands behind all.
+static size_t last_statement(struct slice text, struct answer *out, bool *unclosed) {
     struct answer found[5];
-    size_t unclosed, best = SIZE_MAX;
+    size_t open, best = SIZE_MAX;
     const size_t at[] = {
-        answer_find_box(text, &found[0], &unclosed),
-        answer_find_hashes(text, &found[1]),
-        answer_find_tag(text, &found[2]),
-        answer_find_phrase(text, true, &found[3]),
+        answer_find_box(text, &found[0], &open), answer_find_hashes(text, &found[1]),
+        answer_find_tag(text, &found[2]),        answer_find_phrase(text, true, &found[3]),
         find_bold(text, false, &found[4]),
     };
     // A phrase whose value starts with the box is the box: it starts behind the phrase's value.
@@ -46,13 +70,33 @@ static bool find(struct slice completion, struct answer *out) {
             best = at[i];
             *out = found[i];
         }
-    if (unclosed != SIZE_MAX && (best == SIZE_MAX || unclosed >= best)) return false;
-    return best != SIZE_MAX || answer_find_phrase(text, false, out) != SIZE_MAX ||
-           answer_find_expression(text, out) || find_bold(text, true, out) != SIZE_MAX;
+    *unclosed = open != SIZE_MAX && (best == SIZE_MAX || open >= best);
+    return best;
+}
+
+static bool find(struct slice text, struct answer *out) {
+    bool unclosed;
+    if (text.len == 0) return false;
+    const size_t best = last_statement(text, out, &unclosed);
+    if (unclosed) return false;
+    if (best == SIZE_MAX)
+        return answer_find_phrase(text, false, out) != SIZE_MAX ||
+               answer_find_expression(text, out) || answer_find_word(text, out) ||
+               find_bold(text, true, out) != SIZE_MAX;
+    const struct slice value = out->parts[0];
+    if (value.len == 0) return true;
+    if (!is_left(text, out)) return false;
+    struct answer inner;
+    if (strcmp(out->rule, "tag") == 0 && is_sentence(value) && value.len < text.len &&
+        find(value, &inner)) {
+        *out = inner;
+        out->rule = "tag";
+    }
+    return true;
 }
 
 bool answer_select(struct slice completion, struct answer *out) {
-    if (!find(completion, out)) return false;
+    if (!find(answer_text(completion), out)) return false;
     for (int i = 0; i < out->n_parts; i++) out->parts[i] = undelimited(out->parts[i]);
     out->shorter = undelimited(out->shorter);
     return true;

@@ -9,16 +9,58 @@ static struct slice after_thinking(struct slice text) {
     return close == SIZE_MAX ? text : answer_cut(text, close + 8, text.len);
 }
 
-// Without the marks with which models end their turns.
+// Where the turn ends: a mark that ends it, or one that another speaker begins with. What a model
+// says for others behind its own answer is not its answer. A mark in front of everything is none.
+static struct slice own_turn(struct slice text) {
+    static const char *const MARKS[] = {"<|im_end|>",
+                                        "<|endoftext|>",
+                                        "<|eot_id|>",
+                                        "<|end_of_text|>",
+                                        "<|im_start|>user",
+                                        "<|start_header_id|>user",
+                                        "<end_of_turn>",
+                                        "<start_of_turn>user",
+                                        "<|user|>",
+                                        "<|User|>",
+                                        "<｜User｜>",
+                                        "<｜end▁of▁sentence｜>",
+                                        "<|eom_id|>",
+                                        "<|return|>",
+                                        "<|END_OF_TURN_TOKEN|>",
+                                        "<eos>",
+                                        "</s>",
+                                        "<|end_of_turn|>",
+                                        "<|im_sep|>user"};
+    for (const char *at = text.ptr; (at = memchr(at, '<', text.len - (size_t)(at - text.ptr)));
+         at++) {
+        const struct slice rest = {at, text.len - (size_t)(at - text.ptr)};
+        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+            const size_t len = strlen(MARKS[i]);
+            if (rest.len < len || memcmp(rest.ptr, MARKS[i], len)) continue;
+            const struct slice before = answer_cut(text, 0, text.len - rest.len);
+            // <s>12</s> is struck out.
+            const bool struck =
+                strcmp(MARKS[i], "</s>") == 0 && answer_find_last(before, "<s>") != SIZE_MAX;
+            if (answer_trim(before).len && !struck) return before;
+        }
+    }
+    return text;
+}
+
+// Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
     static const char *const MARKS[] = {
-        "</s>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<eos>", "<|end|>"};
+        "<|end|>",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",        "<br/>",
+        "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>", "</solution>",
+        "</final>", "</output>", "```",       "---",     "***"};
     for (bool more = true; more;) {
         more = false;
         text = answer_trim(text);
         for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
             const size_t len = strlen(MARKS[i]);
-            if (text.len < len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
+            if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
+            const char before = text.ptr[text.len - len - 1];
+            if (answer_is_one_of("`-*", MARKS[i][0]) && before != '\n') continue;
             text.len -= len;
             more = true;
         }
@@ -30,5 +72,5 @@ struct slice answer_text(struct slice completion) {
     struct slice text = after_thinking(completion);
     if (text.len > ANSWER_WINDOW_BYTES)
         text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
-    return before_end_marks(text);
+    return before_end_marks(own_turn(text));
 }
