@@ -170,7 +170,7 @@ static const struct pair PAIRS[] = {
     {"x^2+y^2=1", "x^2+y^2-1=0", MATH_EQUAL},
     {"3x-y+13=0", "3x+4y+14=0", MATH_DIFFERENT},
     {"0", "3x-y+13=0", MATH_DIFFERENT},
-    {"1", "x+z=1", MATH_DIFFERENT},
+    {"1", "x+z=1", MATH_EQUAL},
     {"x+z=1", "1", MATH_DIFFERENT},
     {"\\frac{x}{2}+\\frac{y}{3}=1", "3x+2y=6", MATH_EQUAL},
     {"f(x)=0", "\\forall x>0, f(x)=0", MATH_DIFFERENT},

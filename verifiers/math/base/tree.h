@@ -26,7 +26,9 @@ enum math_kind {
     MATH_BASED,      // digits in `text` with the base as child: 204_5
     MATH_MIXED,      // whole, fraction: 2 1/3
     MATH_BIG,        // integral, sum, product, limit, derivative: text = its name; children
-    MATH_DOTS,       // \ldots
+    MATH_ALGEBRAIC, // real root number op, from 0 in ascending order, of the irreducible polynomial
+                    // with the children as coefficients, the constant first
+    MATH_DOTS,      // \ldots
     // Not scalars.
     MATH_RELATION, // sides; ops[i] stands before side i + 1
     MATH_LIST,     // items that are written with commas, "and", "or" and no bracket
@@ -51,6 +53,7 @@ enum {
     TREE_MINUS = 2,      // MATH_MUL with one child: minus it
     TREE_FROM_TEXT = 3,  // MATH_SYMBOL that was upright words
     TREE_VARIABLE = 4,   // MATH_SYMBOL of \variable{}
+    TREE_HOLE = 5,       // MATH_SYMBOL that is left out: of "> 3"
     TREE_AND = 1,        // MATH_LIST with an "and" in it
     TREE_OR = 2,         // MATH_LIST with an "or" in it
 };

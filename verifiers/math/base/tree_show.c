@@ -3,10 +3,11 @@
 #include "verifiers/math/base/tree.h"
 
 static const char *const KINDS[] = {
-    "number", "constant",     "symbol",     "add",      "mul",      "pow",   "root",    "function",
-    "apply",  "percent",      "degree",     "quantity", "+-",       "based", "mixed",   "big",
-    "dots",   "relation",     "list",       "tuple",    "brackets", "set",   "setname", "builder",
-    "union",  "intersection", "difference", "matrix",   "ratio",    "time",  "text",    "choice"};
+    "number",   "constant", "symbol",  "add",     "mul",      "pow",          "root",
+    "function", "apply",    "percent", "degree",  "quantity", "+-",           "based",
+    "mixed",    "big",      "root of", "dots",    "relation", "list",         "tuple",
+    "brackets", "set",      "setname", "builder", "union",    "intersection", "difference",
+    "matrix",   "ratio",    "time",    "text",    "choice"};
 
 static const char *const CONSTANTS[] = {"pi", "e", "i", "infinity", "phi"};
 static const char *const RELATIONS[] = {

@@ -34,6 +34,18 @@ enum exact exact_identity(const struct math_node *a, const struct math_node *b,
 enum exact exact_proportional(const struct math_node *a, const struct math_node *b,
                               struct math_budget *budget, const char **rule, int *sign);
 
+// The sign of a quotient of polynomials in one symbol, on the real line.
+enum { EXACT_MAX_POINTS = 24 };
+struct exact_signs {
+    int n; // points at which it is zero or has no value, in ascending order
+    const struct math_node *points[EXACT_MAX_POINTS]; // (n) constants
+    bool poles[EXACT_MAX_POINTS];                     // (n) it has no value there
+    int signs[EXACT_MAX_POINTS + 1];                  // (n + 1) between them: -1, 0, 1
+};
+// YES, or UNKNOWN where the expression is something else. Nodes are made in `arena`.
+enum exact exact_signs(const struct math_node *expression, struct math_budget *budget,
+                       struct arena *arena, struct exact_signs *out);
+
 // Is the literal `decimal` (or minus it) the value rounded at its last digit, or with `cut` also
 // the value cut there?
 enum exact exact_rounds(const struct math_node *value, const struct math_node *decimal, bool cut,

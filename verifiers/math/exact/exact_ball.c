@@ -222,6 +222,8 @@ bool exact_ball(const struct math_node *node, acb_t out, struct calc *c) {
         return good;
     case MATH_ROOT:
         return ball_root(node, out, c);
+    case MATH_ALGEBRAIC:
+        return exact_algebraic_ball(node, out, c);
     case MATH_POW:
         acb_init(second);
         good = exact_ball(node->kids[0], out, c) && exact_ball(node->kids[1], second, c) &&

@@ -7,13 +7,18 @@
 
 #if __has_include(<flint/ca.h>)
 #include <flint/acb.h>
+#include <flint/arb_fmpz_poly.h>
 #include <flint/ca.h>
+#include <flint/qqbar.h>
 #else
 #include <acb.h>
+#include <arb_fmpz_poly.h>
 #include <calcium/ca.h>
+#include <calcium/qqbar.h>
 #endif
 #include <flint/fmpq.h>
 #include <flint/fmpz_mpoly.h>
+#include <flint/fmpz_poly.h>
 
 enum {
     EXACT_MAX_BITS = 1 << 16,
@@ -43,6 +48,14 @@ bool exact_ball(const struct math_node *node, acb_t out, struct calc *c);
 
 // Are two constants the same number? UNKNOWN also where a proof would be slow.
 enum exact exact_prove(const struct math_node *a, const struct math_node *b, struct calc *c);
+
+// The expression as a quotient of polynomials in its only symbol; false where it is none.
+bool exact_quotient(const struct math_node *node, fmpz_poly_t top, fmpz_poly_t bottom,
+                    struct calc *c);
+
+// A MATH_ALGEBRAIC node: as a ball, and as an exact number.
+bool exact_algebraic_ball(const struct math_node *node, acb_t out, struct calc *c);
+bool exact_algebraic(const struct math_node *node, ca_t out, ca_ctx_t ctx, struct calc *c);
 
 // Are a and b the same quotient of polynomials? With `proportional`: are their numerators the same
 // up to a constant? EXACT_UNKNOWN when one is no such quotient or too large.

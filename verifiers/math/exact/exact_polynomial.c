@@ -177,3 +177,18 @@ enum exact exact_polynomials(const struct math_node *a, const struct math_node *
     if (same) return EXACT_YES;
     return has_application(a) || has_application(b) ? EXACT_UNKNOWN : EXACT_NO;
 }
+
+bool exact_quotient(const struct math_node *node, fmpz_poly_t top, fmpz_poly_t bottom,
+                    struct calc *c) {
+    struct field f = {.c = c};
+    struct quotient q;
+    if (has_application(node)) return false;
+    fmpz_mpoly_ctx_init(f.ctx, EXACT_MAX_VARIABLES, ORD_DEGREVLEX);
+    quotient_init(&q, &f);
+    const bool good = value(node, &q, &f) && f.n_symbols <= 1 &&
+                      fmpz_mpoly_get_fmpz_poly(top, q.top, 0, f.ctx) &&
+                      fmpz_mpoly_get_fmpz_poly(bottom, q.bottom, 0, f.ctx);
+    quotient_clear(&q, &f);
+    fmpz_mpoly_ctx_clear(f.ctx);
+    return good;
+}

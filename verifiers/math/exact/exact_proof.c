@@ -11,7 +11,7 @@ enum {
 
 static bool is_extension(const struct math_node *node) {
     return node->kind == MATH_ROOT || node->kind == MATH_FUNCTION || node->kind == MATH_CONSTANT ||
-           node->kind == MATH_DEGREE ||
+           node->kind == MATH_DEGREE || node->kind == MATH_ALGEBRAIC ||
            (node->kind == MATH_POW && node->kids[1]->kind != MATH_NUMBER &&
             node->op != TREE_JUXTAPOSED);
 }
@@ -279,6 +279,8 @@ static bool number(const struct math_node *node, ca_t out, ca_ctx_t ctx, struct 
         return number_power(node, out, ctx, c);
     case MATH_FUNCTION:
         return number_call(node, out, ctx, c);
+    case MATH_ALGEBRAIC:
+        return exact_algebraic(node, out, ctx, c);
     case MATH_PERCENT:
     case MATH_DEGREE: {
         if (!number(node->kids[0], out, ctx, c)) return false;

@@ -1,16 +1,41 @@
 // Lists: items with commas, "and" or "or" between them, in no bracket or in braces.
 #include "verifiers/math/kinds/kind.h"
 
+// What stands between items: `words` for each gap, TREE_AND, TREE_OR, both or none.
+struct gaps {
+    uint8_t words[MATH_MAX_ITEMS];
+    uint8_t all;
+    bool bare; // a gap without a word
+};
+
+// "a and b or c": the "and" binds more than the "or". NULL where commas leave it open.
+static struct math_node *by_precedence(struct parser *p, const struct parse_nodes *items,
+                                       const struct gaps *gaps) {
+    struct parse_nodes parts = {0};
+    if (gaps->bare || items->n > MATH_MAX_ITEMS) return NULL;
+    for (int from = 0, i = 0; i < items->n; i++) {
+        if (i + 1 < items->n && gaps->words[i] == TREE_AND) continue;
+        struct math_node *part =
+            i == from ? items->list[i]
+                      : parse_node(p, MATH_LIST, TREE_AND, i - from + 1, items->list + from);
+        if (!part) return NULL;
+        parse_add(p, &parts, part);
+        from = i + 1;
+    }
+    return parse_node(p, MATH_LIST, TREE_OR, parts.n, parts.list);
+}
+
 // Items up to a ';', which binds less than the other separators.
 static struct math_node *without_semicolon(struct parser *p, int below) {
     struct parse_nodes items = {0};
-    uint8_t words = 0;
+    struct gaps gaps = {.all = 0};
     for (;;) {
         struct math_node *item = parse_level(p, below);
         if (!item) return NULL;
         parse_add(p, &items, item);
         if (parse_is(p, ';') || !parse_separator_is_next(p)) break;
         const int at = p->at;
+        uint8_t words = 0;
         bool more = false;
         while (!parse_is(p, ';') && parse_separator(p, &words)) more = true;
         const enum token_kind kind = parse_peek(p)->kind;
@@ -18,9 +43,13 @@ static struct math_node *without_semicolon(struct parser *p, int below) {
             if (kind != TOKEN_END) p->at = at;
             break;
         }
+        if (items.n <= MATH_MAX_ITEMS) gaps.words[items.n - 1] = words;
+        gaps.all |= words;
+        gaps.bare |= words == 0;
     }
     if (items.n == 1) return items.list[0];
-    return parse_node(p, MATH_LIST, words, items.n, items.list);
+    if (gaps.all == (TREE_AND | TREE_OR)) return by_precedence(p, &items, &gaps);
+    return parse_node(p, MATH_LIST, gaps.all, items.n, items.list);
 }
 
 static struct math_node *read_list(struct parser *p, int below) {
@@ -137,10 +166,13 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
         for (int i = 0; i < node->n; i++) add_signed(c, &items, node->kids[i]);
         return items.over ? node : kind_node(c, MATH_SET, node->op, items.n, items.list);
     }
-    if (tree_is_scalar(node) || list_is_assignment(node)) {
+    const bool excluded = node->kind == MATH_RELATION && node->n == 2 && node->ops[0] == MATH_NE;
+    if (tree_is_scalar(node) || list_is_assignment(node) || excluded) {
         add_signed(c, &items, node);
         if (items.n == 1 || items.over) return node;
-        const struct math_node *list = kind_node(c, MATH_LIST, 0, items.n, items.list);
+        // x is neither of both
+        const struct math_node *list =
+            kind_node(c, MATH_LIST, excluded ? TREE_AND : 0, items.n, items.list);
         return list_is_assignment(node) ? normal(c, list) : list;
     }
     return node;

@@ -42,13 +42,17 @@ static struct math_node *atom(struct parser *p) {
 
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
-    const bool both = gold->kind == MATH_TUPLE && answer->kind == MATH_TUPLE;
-    const bool answer_is_list = answer->kind == MATH_LIST || answer->kind == MATH_SET;
-    const bool gold_is_list = gold->kind == MATH_LIST || gold->kind == MATH_SET;
-    if (!both && !(gold->kind == MATH_TUPLE && answer_is_list) &&
-        !(answer->kind == MATH_TUPLE && gold_is_list))
+    const bool tuple = gold->kind == MATH_TUPLE || answer->kind == MATH_TUPLE;
+    if (!tuple) return false;
+    // Braces without a backslash only group: {1, 2} is the list 1, 2, and takes the other's side.
+    const struct math_node *other = gold->kind == MATH_TUPLE ? answer : gold;
+    const bool list = other->kind == MATH_LIST || (other->kind == MATH_SET && other->op == 1);
+    if (other->kind == MATH_SET && !list)
+        *out = kind_said(c, "form", MATH_DIFFERENT);
+    else if (other->kind == MATH_TUPLE || list)
+        *out = kind_in_order(c, gold, answer);
+    else
         return false;
-    *out = kind_in_order(c, gold, answer);
     return true;
 }
 

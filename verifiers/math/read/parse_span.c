@@ -44,7 +44,6 @@ static struct math_node *attempt(struct parser *p, bool eager_bars,
                                  struct math_node *(*read)(struct parser *)) {
     const struct parser start = *p;
     p->eager_bars = eager_bars;
-    if (parse_peek(p)->kind == TOKEN_RELATION && parse_peek(p)->op <= MATH_APPROX) parse_next(p);
     struct math_node *node = read(p);
     if (node && !p->over) return node;
     const struct parser failed = *p;
