@@ -24,9 +24,11 @@ void tree_seal(struct math_node *node) {
     h = mix(h, (uint64_t)(uint32_t)node->columns << 32 | (uint32_t)node->minutes);
     h = mix(h, node->open[0] + 2u * node->open[1] + ((uint64_t)(uint32_t)node->n_decimals << 8));
     node->free = is_free_kind(node->kind);
+    node->kinds = (uint64_t)1 << node->kind;
     for (int i = 0; i < node->n; i++) {
         h = mix(h, node->kids[i]->hash);
         node->free |= node->kids[i]->free;
+        node->kinds |= node->kids[i]->kinds;
         if (node->ops && i + 1 < node->n) h = mix(h, node->ops[i]);
     }
     if (node->unit) {
@@ -55,6 +57,10 @@ bool tree_same(const struct math_node *a, const struct math_node *b) {
         if (!tree_same(a->kids[i], b->kids[i])) return false;
     }
     return true;
+}
+
+bool tree_has(const struct math_node *node, enum math_kind kind) {
+    return node->kinds >> kind & 1;
 }
 
 bool tree_is_scalar(const struct math_node *node) {

@@ -102,6 +102,8 @@ enum math_function {
     MATH_ARG,
     MATH_CONJUGATE,
     MATH_DET,
+    MATH_TRACE,
+    MATH_RANK,
     MATH_N_FUNCTIONS,
 };
 
@@ -157,6 +159,7 @@ struct math_node {
     const struct math_unit *unit; // MATH_QUANTITY
     const uint8_t *ops;           // MATH_RELATION: (n - 1) enum math_relation
     bool free;                    // a symbol or an unknown function is below
+    uint64_t kinds;               // of this node and all below it: a bit for each enum math_kind
     uint64_t hash;                // of the whole subtree: equal trees have equal hashes
 };
 
@@ -172,7 +175,8 @@ struct math_node *tree_join(struct math_node *const *items, int n, struct arena 
 // Same tree, node for node (number literals by digits, not by value).
 bool tree_same(const struct math_node *a, const struct math_node *b);
 bool tree_is_scalar(const struct math_node *node);
-bool tree_is_integer(const struct math_node *node, long value); // a literal of that value
+bool tree_has(const struct math_node *node, enum math_kind kind); // itself, or below
+bool tree_is_integer(const struct math_node *node, long value);   // a literal of that value
 
 // The tree on one line, for --explain: "(add 1 (root 2 2))". In `arena`.
 const char *tree_show(const struct math_node *node, struct arena *arena);

@@ -14,11 +14,11 @@ static const char *const RELATIONS[] = {
     "=", "!=",  "<",      "<=",       ">",   ">=", "in", "notin",
     "~", "===", "subset", "superset", "sim", "->", "=>", "?"};
 static const char *const FUNCTIONS[] = {
-    "sin",       "cos",      "tan",          "cot",       "sec",  "csc",  "asin", "acos",  "atan",
-    "acot",      "asec",     "acsc",         "sinh",      "cosh", "tanh", "coth", "sech",  "csch",
-    "asinh",     "acosh",    "atanh",        "exp",       "ln",   "log",  "abs",  "floor", "ceil",
-    "factorial", "binomial", "permutations", "gcd",       "lcm",  "max",  "min",  "mod",   "sign",
-    "re",        "im",       "arg",          "conjugate", "det"};
+    "sin",       "cos",      "tan",          "cot",       "sec",  "csc",   "asin", "acos",  "atan",
+    "acot",      "asec",     "acsc",         "sinh",      "cosh", "tanh",  "coth", "sech",  "csch",
+    "asinh",     "acosh",    "atanh",        "exp",       "ln",   "log",   "abs",  "floor", "ceil",
+    "factorial", "binomial", "permutations", "gcd",       "lcm",  "max",   "min",  "mod",   "sign",
+    "re",        "im",       "arg",          "conjugate", "det",  "trace", "rank"};
 _Static_assert(sizeof FUNCTIONS / sizeof *FUNCTIONS == MATH_N_FUNCTIONS, "one name each");
 
 static void show(const struct math_node *node, struct buffer *out) {

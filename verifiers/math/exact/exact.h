@@ -34,6 +34,17 @@ enum exact exact_identity(const struct math_node *a, const struct math_node *b,
 enum exact exact_proportional(const struct math_node *a, const struct math_node *b,
                               struct math_budget *budget, const char **rule, int *sign);
 
+// The constant as an integer or a fraction in lowest terms; NULL where it is no rational number.
+const struct math_node *exact_literal(const struct math_node *node, struct math_budget *budget,
+                                      struct arena *arena);
+
+// Square matrices of (n * n) rational constants, row by row. The determinant: NULL where a cell is
+// no rational number. The inverse in `out`: false there too, and where there is none.
+const struct math_node *exact_determinant(const struct math_node *const *cells, int n,
+                                          struct math_budget *budget, struct arena *arena);
+bool exact_inverse(const struct math_node *const *cells, int n, struct math_budget *budget,
+                   struct arena *arena, const struct math_node **out);
+
 // The sign of a quotient of polynomials in one symbol, on the real line.
 enum { EXACT_MAX_POINTS = 24 };
 struct exact_signs {

@@ -40,6 +40,14 @@ static inline bool calc_spend(struct calc *c, int64_t steps) {
     return !c->over;
 }
 
+// exact_node.c: trees in `arena`.
+struct math_node *exact_node(enum math_kind kind, uint8_t op, struct math_node *const *kids, int n,
+                             struct arena *arena);
+struct math_node *exact_integer_node(const fmpz_t value, struct arena *arena);
+struct math_node *exact_fraction_node(struct math_node *top, const fmpz_t bottom,
+                                      struct arena *arena);
+struct math_node *exact_rational_node(const fmpq_t value, struct arena *arena);
+
 // The value of a constant as a rational number; false when it is none, not known, or too large.
 bool exact_rational(const struct math_node *node, fmpq_t out, struct calc *c);
 

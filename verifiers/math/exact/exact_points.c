@@ -101,14 +101,6 @@ static enum exact compare(struct comparison *q, struct calc *c) {
     return answer;
 }
 
-// One of each symbol's name is enough: an unknown function is a value of its own at each point.
-static bool has_unknown_function(const struct math_node *node) {
-    if (node->kind == MATH_APPLY) return true;
-    for (int i = 0; i < node->n; i++)
-        if (has_unknown_function(node->kids[i])) return true;
-    return false;
-}
-
 // The numbers that are written in an expression.
 static int find_anchors(const struct math_node *node, struct ratio *anchors, int n) {
     if (n < N_ANCHORS && node->kind == MATH_NUMBER && ratio_of(node, &anchors[n])) return n + 1;
@@ -133,7 +125,7 @@ static enum exact sample(struct comparison *q, struct math_budget *budget) {
         n_agreed += answer == EXACT_YES;
         n_refuted += answer == EXACT_NO;
         if (n_refuted)
-            return has_unknown_function(q->a) || has_unknown_function(q->b) ? EXACT_UNKNOWN
+            return tree_has(q->a, MATH_APPLY) || tree_has(q->b, MATH_APPLY) ? EXACT_UNKNOWN
                                                                             : EXACT_NO;
     }
     if (n_agreed < N_POINTS / 3) return EXACT_UNKNOWN;

@@ -149,10 +149,7 @@ static bool same_direction(fmpz_mpoly_t a, fmpz_mpoly_t b, struct field *f) {
 // An unknown function whose arguments are written in two ways is two generators, so a difference
 // between such expressions is no proof.
 static bool has_application(const struct math_node *node) {
-    if (node->kind == MATH_APPLY) return true;
-    for (int i = 0; i < node->n; i++)
-        if (has_application(node->kids[i])) return true;
-    return false;
+    return tree_has(node, MATH_APPLY);
 }
 
 enum exact exact_polynomials(const struct math_node *a, const struct math_node *b,

@@ -14,43 +14,9 @@ enum {
     FACTOR_STEPS = 60,
 };
 
-// ---- Nodes -----------------------------------------------------------------------------------
-
-static struct math_node *node_of(enum math_kind kind, uint8_t op, struct math_node *const *kids,
-                                 int n, struct arena *arena) {
-    struct math_node *node = tree_list(kind, kids, n, arena);
-    node->op = op;
-    tree_seal(node);
-    return node;
-}
-
-static struct math_node *integer_node(const fmpz_t value, struct arena *arena) {
-    fmpz_t size;
-    fmpz_init(size);
-    fmpz_abs(size, value);
-    char *digits = fmpz_get_str(NULL, 10, size);
-    const size_t len = strlen(digits);
-    struct math_node *node = tree_number(0, arena);
-    node->text = (struct slice){arena_copy(arena, digits, len), len};
-    tree_seal(node);
-    flint_free(digits);
-    fmpz_clear(size);
-    return fmpz_sgn(value) < 0 ? node_of(MATH_MUL, TREE_MINUS, &node, 1, arena) : node;
-}
-
-static struct math_node *fraction_node(struct math_node *top, const fmpz_t bottom,
-                                       struct arena *arena) {
-    if (fmpz_is_one(bottom)) return top;
-    struct math_node *const power[] = {integer_node(bottom, arena), tree_number(-1, arena)};
-    struct math_node *const pair[] = {top, node_of(MATH_POW, TREE_JUXTAPOSED, power, 2, arena)};
-    return node_of(MATH_MUL, 0, pair, 2, arena);
-}
-
 static void get_coefficient(fmpz_t out, const fmpz_poly_t p, slong i) {
     fmpz_poly_get_coeff_fmpz(out, p, i);
 }
-
-// ---- Roots -----------------------------------------------------------------------------------
 
 // A root, with a number for the order of roots that is exact enough to tell them apart.
 struct root {
@@ -158,28 +124,28 @@ static const struct math_node *root_node(const fmpz_poly_t p, int number, struct
             fmpz_neg(b, b);
             fmpz_neg(c, c);
         }
-        node = fraction_node(integer_node(c, arena), b, arena);
+        node = exact_fraction_node(exact_integer_node(c, arena), b, arena);
     } else if (degree == 2) {
         fmpz_mul(c, c, a);
         fmpz_mul_si(c, c, -4);
         fmpz_addmul(c, b, b);
-        struct math_node *const radical[] = {integer_node(c, arena), tree_number(2, arena)};
-        struct math_node *root = node_of(MATH_ROOT, 0, radical, 2, arena);
+        struct math_node *const radical[] = {exact_integer_node(c, arena), tree_number(2, arena)};
+        struct math_node *root = exact_node(MATH_ROOT, 0, radical, 2, arena);
         if ((number == 0) == (fmpz_sgn(a) > 0))
-            root = node_of(MATH_MUL, TREE_MINUS, &root, 1, arena);
+            root = exact_node(MATH_MUL, TREE_MINUS, &root, 1, arena);
         fmpz_neg(b, b);
-        struct math_node *const sum[] = {integer_node(b, arena), root};
+        struct math_node *const sum[] = {exact_integer_node(b, arena), root};
         fmpz_mul_si(a, a, fmpz_sgn(a) < 0 ? -2 : 2);
-        node = node_of(MATH_ADD, 0, sum, 2, arena);
+        node = exact_node(MATH_ADD, 0, sum, 2, arena);
         get_coefficient(c, p, degree);
-        if (fmpz_sgn(c) < 0) node = node_of(MATH_MUL, TREE_MINUS, &node, 1, arena);
-        node = fraction_node(node, a, arena);
+        if (fmpz_sgn(c) < 0) node = exact_node(MATH_MUL, TREE_MINUS, &node, 1, arena);
+        node = exact_fraction_node(node, a, arena);
     } else {
         for (slong i = 0; i <= degree; i++) {
             get_coefficient(a, p, i);
-            kids[i] = integer_node(a, arena);
+            kids[i] = exact_integer_node(a, arena);
         }
-        node = node_of(MATH_ALGEBRAIC, (uint8_t)number, kids, (int)degree + 1, arena);
+        node = exact_node(MATH_ALGEBRAIC, (uint8_t)number, kids, (int)degree + 1, arena);
     }
     fmpz_clear(a);
     fmpz_clear(b);

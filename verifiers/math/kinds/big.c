@@ -83,10 +83,12 @@ static bool is_derivative(const struct token *t) {
 }
 
 static bool starts(const struct parser *p) {
-    static const char *const COMMANDS[] = {"int", "sum", "prod", "lim", "iint", "oint"};
+    static const char *const COMMANDS[] = {"int", "sum", "prod", "lim", "iint", "oint", "iiint"};
     const struct token *t = parse_peek(p);
     if (t->kind != TOKEN_COMMAND) return false;
     if (slice_is(t->text, "frac")) return is_derivative(t + 1);
+    // \bigcup_{k} A_k; without limits it joins sets
+    if (slice_is(t->text, "bigcup") || slice_is(t->text, "bigcap")) return t[1].c == '_';
     for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
         if (slice_is(t->text, COMMANDS[i])) return true;
     return false;

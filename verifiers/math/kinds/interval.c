@@ -5,11 +5,11 @@ static struct math_node *read_union(struct parser *p, int below) {
     struct math_node *left = parse_level(p, below);
     while (left && !p->over) {
         enum math_kind kind = MATH_UNION;
-        if (parse_is_command(p, "cap"))
+        if (parse_is_command(p, "cap") || parse_is_command(p, "bigcap"))
             kind = MATH_INTERSECTION;
         else if (parse_is_command(p, "setminus"))
             kind = MATH_DIFFERENCE;
-        else if (!parse_is_command(p, "cup") &&
+        else if (!parse_is_command(p, "cup") && !parse_is_command(p, "bigcup") &&
                  !(left->kind >= MATH_TUPLE && left->kind <= MATH_DIFFERENCE &&
                    (parse_is_word(parse_peek(p), "U") || parse_is_word(parse_peek(p), "union"))))
             return left;

@@ -36,7 +36,7 @@ struct math_node *kind_node(struct comparison *c, enum math_kind kind, uint8_t o
     node->kids = arena_take(c->arena, (size_t)(n > 0 ? n : 1), sizeof *node->kids);
     if (n) memcpy(node->kids, kids, (size_t)n * sizeof *node->kids);
     math_step(c->budget, 1);
-    if (kind != MATH_RELATION) tree_seal(node);
+    tree_seal(node); // a relation again, when it has its signs
     return node;
 }
 

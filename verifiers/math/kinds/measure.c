@@ -19,10 +19,7 @@ const struct math_node *measure_in_base_units(struct comparison *c, const struct
 }
 
 bool measure_has_unit(const struct math_node *node) {
-    if (node->kind == MATH_QUANTITY) return true;
-    for (int i = 0; i < node->n; i++)
-        if (measure_has_unit(node->kids[i])) return true;
-    return false;
+    return tree_has(node, MATH_QUANTITY);
 }
 
 static bool product(struct comparison *c, const struct math_node *node, struct measured *out) {

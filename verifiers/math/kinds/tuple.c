@@ -19,7 +19,12 @@ static struct math_node *read_set(struct parser *p) {
         if (!pair[1] || !parse_take(p, '}')) return NULL;
         return parse_node(p, MATH_BUILDER, 0, 2, pair);
     }
-    if (!parse_take(p, '}')) return NULL;
+    if (!parse_is(p, '}')) {
+        // \left\{ \begin{array}...\end{array} \right. is a system.
+        const bool system = node->kind == MATH_MATRIX && node->columns == 1;
+        return system ? parse_node(p, MATH_LIST, TREE_AND, node->n, node->kids) : NULL;
+    }
+    parse_next(p);
     if (node->kind == MATH_LIST) return parse_node(p, MATH_SET, 0, node->n, node->kids);
     return parse_node(p, MATH_SET, 0, 1, &node);
 }

@@ -50,11 +50,22 @@ struct math_node *parse_item(struct parser *p) {
     return parse_level(p, level + 1);
 }
 
+// {a \over b} and {n \choose k}: all that is in front of the command, and all behind it.
+static struct math_node *divided(struct parser *p, struct math_node *top) {
+    const bool over = parse_take_command(p, "over");
+    if (!over && !parse_take_command(p, "choose")) return top;
+    struct math_node *const pair[] = {top, parse_any(p)};
+    if (!pair[1]) return NULL;
+    return over ? parse_quotient(p, top, pair[1])
+                : parse_node(p, MATH_FUNCTION, MATH_BINOMIAL, 2, pair);
+}
+
 struct math_node *parse_any(struct parser *p) {
     if (!parse_enter(p)) return NULL;
     struct math_node *node = parse_level(p, 0);
+    if (node && !p->over) node = divided(p, node);
     parse_leave(p);
-    return node;
+    return p->over ? NULL : node;
 }
 
 static struct math_node *minus(struct parser *p, struct math_node *value) {

@@ -62,8 +62,8 @@ static bool font_is_atom(const struct parser *p) {
 }
 
 bool parse_starts_atom(const struct parser *p) {
-    static const char *const COMMANDS[] = {"frac", "sqrt",   "cbrt",  "binom", "overline",
-                                           "bar",  "lfloor", "lceil", "boxed", "variable"};
+    static const char *const COMMANDS[] = {"frac", "sqrt",   "cbrt",  "binom", "overline", "dot",
+                                           "bar",  "lfloor", "lceil", "boxed", "variable", "ddot"};
     const struct token *t = parse_peek(p);
     if (is_differential(p)) return false;
     if (p->inside) return true;

@@ -44,16 +44,11 @@ static struct math_node *round_or_square(struct parser *p) {
     return (open == '(') == (close == ')') ? bracketed(node) : NULL;
 }
 
-// { } without a backslash groups; {n \choose k} too.
+// { } without a backslash groups.
 static struct math_node *braces(struct parser *p) {
     parse_next(p);
     struct math_node *node = parse_inside(p, false);
     if (!node) return NULL;
-    if (parse_take_command(p, "choose")) {
-        struct math_node *const pair[] = {node, parse_inside(p, false)};
-        if (!pair[1] || !parse_take(p, '}')) return NULL;
-        return parse_node(p, MATH_FUNCTION, MATH_BINOMIAL, 2, pair);
-    }
     if (!parse_take(p, '}')) return NULL;
     return node->kind == MATH_LIST ? several(p, '{', '}', node) : bracketed(node);
 }

@@ -28,7 +28,7 @@ static struct math_node *root(struct parser *p, bool cube, bool all_digits) {
     return radicand ? parse_node(p, MATH_ROOT, 0, 2, pair) : NULL;
 }
 
-static struct math_node *bar(struct parser *p) {
+static struct math_node *accented(struct parser *p, struct slice accent) {
     struct slice inside = parse_peek(p)->text;
     if (parse_is(p, '{')) {
         if (!parse_skip_group(p, &inside)) return NULL;
@@ -37,9 +37,10 @@ static struct math_node *bar(struct parser *p) {
         parse_next(p);
     }
     if (inside.len == 0 || inside.len > 200) return NULL;
-    char *name = arena_take(p->arena, inside.len + 8, 1);
-    size_t n = 4;
-    memcpy(name, "bar ", n);
+    char *name = arena_take(p->arena, accent.len + inside.len + 2, 1);
+    size_t n = accent.len + 1;
+    memcpy(name, accent.ptr, accent.len);
+    name[accent.len] = ' ';
     for (size_t i = 0; i < inside.len; i++)
         if (!strchr(" {}\\\t\n", inside.ptr[i])) name[n++] = inside.ptr[i];
     return parse_symbol(p, (struct slice){name, n}, 0);
@@ -65,7 +66,8 @@ static struct math_node *command(struct parser *p) {
     if (slice_is(name, "frac")) return fraction(p);
     if (slice_is(name, "sqrt")) return root(p, false, true);
     if (slice_is(name, "cbrt")) return root(p, true, true);
-    if (slice_is(name, "overline") || slice_is(name, "bar")) return bar(p);
+    if (slice_is(name, "overline") || slice_is(name, "bar")) return accented(p, slice_of("bar"));
+    if (slice_is(name, "dot") || slice_is(name, "ddot")) return accented(p, name);
     if (slice_is(name, "lfloor")) return between(p, "rfloor", MATH_FLOOR);
     if (slice_is(name, "lceil")) return between(p, "rceil", MATH_CEIL);
     if (slice_is(name, "boxed")) return parse_is(p, '{') ? parse_group(p) : NULL;

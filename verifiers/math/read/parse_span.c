@@ -40,10 +40,39 @@ static struct math_node *formula(struct parser *p) {
     return node && at_end(p) ? node : NULL;
 }
 
+static bool is_verb(const struct token *t) {
+    static const char *const VERBS[] = {"is", "are", "equals", "be", "was"};
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        if (parse_is_word(t, VERBS[i])) return true;
+    return false;
+}
+
+// Past words that lead to a value, "The answer is 5", \text{Area is }5: where the value starts, or
+// 0. Where a word follows the verb it may turn it round ("is not 5").
+static int skip_lead(const struct parser *p) {
+    enum { MAX_LEAD = 16 };
+    bool verb = false;
+    int depth = 0;
+    for (int i = 0; i < MAX_LEAD && p->t[i].kind != TOKEN_END; i++) {
+        const struct token *t = &p->t[i];
+        const bool brace = t->kind == TOKEN_CHAR && (t->c == '{' || t->c == '}') && t->op == 0;
+        if (brace) depth += t->c == '{' ? 1 : -1;
+        if (brace || t->kind == TOKEN_FONT) continue;
+        const bool mark = t->kind == TOKEN_CHAR && t->c == ':' && i > 0;
+        if (t->kind == TOKEN_WORD || (t->kind == TOKEN_CONSTANT && t->plain) || mark) {
+            verb = (i > 0 && is_verb(t)) || (mark && p->t[i - 1].text.len > 3);
+            continue;
+        }
+        return verb && depth == 0 && t->kind != TOKEN_RELATION ? i : 0;
+    }
+    return 0;
+}
+
 static struct math_node *attempt(struct parser *p, bool eager_bars,
                                  struct math_node *(*read)(struct parser *)) {
     const struct parser start = *p;
     p->eager_bars = eager_bars;
+    p->at = skip_lead(p);
     struct math_node *node = read(p);
     if (node && !p->over) return node;
     const struct parser failed = *p;
@@ -65,6 +94,22 @@ static struct slice trimmed(struct slice text) {
     return text;
 }
 
+// Without quotes around it: "5", ‘5’, ``5''.
+static bool unquote(struct slice *text) {
+    static const char *const QUOTES[][2] = {{"\"", "\""}, {"“", "”"}, {"‘", "’"},   {"'", "'"},
+                                            {"``", "''"}, {"«", "»"}, {"「", "」"}, {"„", "“"}};
+    for (size_t i = 0; i < sizeof QUOTES / sizeof *QUOTES; i++) {
+        const size_t open = strlen(QUOTES[i][0]), close = strlen(QUOTES[i][1]);
+        if (text->len <= open + close || memcmp(text->ptr, QUOTES[i][0], open) ||
+            memcmp(text->ptr + text->len - close, QUOTES[i][1], close))
+            continue;
+        text->ptr += open;
+        text->len -= open + close;
+        return true;
+    }
+    return false;
+}
+
 // Without the marks of bold and of code around it: **42**, `42`, and half of **42.
 static struct slice without_marks(struct slice text) {
     for (;;) {
@@ -79,7 +124,7 @@ static struct slice without_marks(struct slice text) {
                    text.ptr[text.len - 1] == first) {
             text.ptr++;
             text.len -= 2;
-        } else {
+        } else if (!unquote(&text)) {
             return text;
         }
     }
