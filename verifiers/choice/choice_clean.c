@@ -1,10 +1,10 @@
 // Takes the markup off a text, so that "\boxed{\text{(B)}}", "**B**" and "Ⓑ" read alike.
-#include <ctype.h>
 #include <stdint.h>
 
 #include "protocol/base/utf8.h"
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
+#include "verifiers/math/base/ascii.h"
 
 struct cleaner {
     struct slice in;
@@ -35,7 +35,7 @@ static size_t take_command(struct cleaner *c, size_t at) {
     static const char *const SPACES[] = {"quad", "qquad", "newline", NULL};
     const struct slice in = c->in;
     size_t i = at + 1;
-    while (i < in.len && isalpha((unsigned char)in.ptr[i])) i++;
+    while (i < in.len && ascii_is_alpha(in.ptr[i])) i++;
     const struct slice name = slice_part(in, at + 1, i);
     if (name.len == 0) {
         if (i == in.len) return i;
@@ -113,7 +113,7 @@ static bool is_emphasis(struct slice s, size_t at) {
     const char mark = s.ptr[at];
     const char before = at > 0 ? s.ptr[at - 1] : ' ', after = at + 1 < s.len ? s.ptr[at + 1] : ' ';
     if (before == mark || after == mark) return true;
-    return !isalnum((unsigned char)before) || !(isalnum((unsigned char)after) || after == '{');
+    return !ascii_is_alnum(before) || !(ascii_is_alnum(after) || after == '{');
 }
 
 // Takes what stands at `at` and returns where that ends.
@@ -163,7 +163,7 @@ struct slice choice_collapse(struct slice text, struct arena *arena) {
     char *out = arena_take(arena, text.len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < text.len; i++) {
-        const bool space = isspace((unsigned char)text.ptr[i]);
+        const bool space = ascii_is_space(text.ptr[i]);
         if (!space || (n > 0 && out[n - 1] != ' ')) out[n++] = space ? ' ' : text.ptr[i];
     }
     while (n > 0 && (out[n - 1] == ' ' || (out[n - 1] == '.' && n > 1))) n--;
@@ -177,7 +177,7 @@ struct slice choice_fold(struct slice text, struct arena *arena) {
         char lower[4];
         uint32_t code;
         if ((unsigned char)text.ptr[i] < 0x80) {
-            out[n++] = (char)tolower((unsigned char)text.ptr[i++]);
+            out[n++] = ascii_lower(text.ptr[i++]);
             continue;
         }
         const int size = utf8_next(slice_from(text, i), &code);

@@ -1,5 +1,6 @@
 // Lines that are a choice, and what the last sentence names.
 #include "verifiers/choice/choice_find.h"
+#include "verifiers/math/base/ascii.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -130,8 +131,8 @@ static bool is_joint(struct slice text, size_t from, size_t to) {
 static bool is_one_sentence(struct slice text) {
     enum { SHORT = 24, WORDLESS = 40 };
     for (size_t i = 0; i + 1 < text.len && text.len > SHORT; i++)
-        if (isalpha((unsigned char)text.ptr[i]) &&
-            (isalnum((unsigned char)text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
+        if (ascii_is_alpha(text.ptr[i]) &&
+            (ascii_is_alnum(text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
             return false;
     return text.len <= WORDLESS;
 }
@@ -145,9 +146,8 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (!letter || !strong || (by_text && text.ptr[at] != '(')) return 0;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const char c = text.ptr[at + bracket];
-    const bool sure =
-        (bracket && isupper((unsigned char)c)) ||
-        ((bracket || (isupper((unsigned char)c) && c != 'I')) && is_said(text, start, at));
+    const bool sure = (bracket && ascii_is_upper(c)) ||
+                      ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
     if (!sure || question) return 0;
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);

@@ -1,5 +1,6 @@
 // Phrases that state a choice: "the answer is B", "I choose B", "B is correct".
 #include "verifiers/choice/choice_find.h"
+#include "verifiers/math/base/ascii.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -78,7 +79,7 @@ static bool is_of_others(struct slice text, size_t at) {
     for (int n = 0; n < MAX_BEFORE; n++) {
         while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
         size_t from = at;
-        while (from > 0 && isalpha((unsigned char)text.ptr[from - 1])) from--;
+        while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
         if (from == at) return false;
         for (size_t i = 0; i < N(OTHERS); i++)
             if (at - from == strlen(OTHERS[i]) && answer_starts(text, from, OTHERS[i])) return true;
@@ -111,7 +112,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     bool strong;
     size_t end;
     *weak = false;
-    if (at > 0 && isalnum((unsigned char)text.ptr[at - 1])) return SIZE_MAX;
+    if (at > 0 && ascii_is_alnum(text.ptr[at - 1])) return SIZE_MAX;
     if (answer_starts(text, at, "answer")) {
         size_t i = at + strlen("answer");
         if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
@@ -136,7 +137,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         *weak = true;
         return is_of_others(text, at) ? SIZE_MAX : skip_filler(text, end);
     }
-    const size_t foreign = answer_foreign(text, at);
+    const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
     return foreign != SIZE_MAX ? foreign : chosen_in_chinese(text, at);
 }
 
@@ -194,7 +195,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     bool strong;
     size_t end, from;
     choice_set named = choice_letter(text, at, &strong, &end);
-    if (!named || islower((unsigned char)text.ptr[at])) return false;
+    if (!named || ascii_is_lower(text.ptr[at])) return false;
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
@@ -214,9 +215,9 @@ static bool may_be_cue(struct slice text, size_t at) {
                                          "sa", "ce", "ja", "ji", "od", "va", "ya"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
-    if (at + 1 == text.len || (at > 0 && isalnum((unsigned char)text.ptr[at - 1]))) return false;
-    const int first = tolower(c), second = tolower((unsigned char)text.ptr[at + 1]);
-    if (second >= 0x80) return answer_is_one_of("rvl", (char)first); // "réponse"
+    if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;
+    const char first = ascii_lower(text.ptr[at]), second = ascii_lower(text.ptr[at + 1]);
+    if ((unsigned char)second >= 0x80) return answer_is_one_of("rvl", first); // "réponse"
     for (size_t i = 0; i < N(STARTS); i++)
         if (STARTS[i][0] == first && STARTS[i][1] == second) return true;
     return false;

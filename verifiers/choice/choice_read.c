@@ -4,6 +4,7 @@
 #include "protocol/base/utf8.h"
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -11,7 +12,7 @@
 enum { MAX_JOINED = 16, MAX_REST = 400 };
 
 static bool is_letter_byte(char c) {
-    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
+    return ascii_is_alnum(c) || (unsigned char)c >= 0x80;
 }
 
 // Words that begin another clause: what is named behind them is no part of the answer.
@@ -51,8 +52,7 @@ static bool joins_letters(struct slice text, size_t at) {
 // Behind a letter at `end` that has no bracket: whether it stands for itself.
 static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong) {
     const char c = text.ptr[at];
-    const bool upper = isupper((unsigned char)c),
-               article = c == 'A' || c == 'a' || c == 'I' || c == 'i';
+    const bool upper = ascii_is_upper(c), article = c == 'A' || c == 'a' || c == 'I' || c == 'i';
     *strong = true;
     if (end == text.len) return true;
     const char next = text.ptr[end];
@@ -86,8 +86,7 @@ static bool follows_word(struct slice text, size_t at) {
     struct slice s = {text.ptr, at};
     if (at == 0) return false;
     if ((unsigned char)text.ptr[at - 1] < 0x80)
-        return isalnum((unsigned char)text.ptr[at - 1]) ||
-               answer_is_one_of("-\\^_([", text.ptr[at - 1]) ||
+        return ascii_is_alnum(text.ptr[at - 1]) || answer_is_one_of("-\\^_([", text.ptr[at - 1]) ||
                (text.ptr[at - 1] == '\'' && at > 1 && is_letter_byte(text.ptr[at - 2]));
     return chars_last(&s, &before) && before < 0x2E80 && (char_classes(before) & CHAR_WORD);
 }
@@ -102,8 +101,8 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
         return 0;
     }
     if (i >= text.len) return 0;
-    const int k = toupper((unsigned char)text.ptr[i]) - 'A';
-    if (!isalpha((unsigned char)text.ptr[i]) || k >= CHOICE_MAX) return 0;
+    const int k = ascii_upper(text.ptr[i]) - 'A';
+    if (!ascii_is_alpha(text.ptr[i]) || k >= CHOICE_MAX) return 0;
     *end = i + 1;
     *strong = true;
     if (close) {
@@ -116,7 +115,7 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
         }
         if (behind == *end && behind < text.len && !answer_is_one_of(".,:;/", text.ptr[behind]))
             return 0;
-        if (islower((unsigned char)text.ptr[i])) return 0;
+        if (ascii_is_lower(text.ptr[i])) return 0;
     }
     return stands_alone(text, i, *end, strong) ? 1u << k : 0;
 }
@@ -127,7 +126,7 @@ static bool is_bounded(struct slice text, size_t from, size_t to) {
     const char before = from > 0 ? text.ptr[from - 1] : ' ';
     const char after = to < text.len ? text.ptr[to] : ' ';
     const char more = to + 1 < text.len ? text.ptr[to + 1] : ' ';
-    const bool number = isdigit((unsigned char)first);
+    const bool number = ascii_is_digit(first);
     if (is_letter_byte(first) && (is_letter_byte(before) || answer_is_one_of("-+*/^_.\\", before)))
         return false;
     if (is_letter_byte(last) && (is_letter_byte(after) || answer_is_one_of("%^+*/_<>(", after)))
@@ -270,7 +269,7 @@ static size_t skip_gap(struct slice text, size_t at) {
     size_t i = at, end;
     bool strong;
     while (i < text.len && answer_is_one_of(" .?!", text.ptr[i])) i++;
-    if (i == at || i >= text.len || !isupper((unsigned char)text.ptr[i]) ||
+    if (i == at || i >= text.len || !ascii_is_upper(text.ptr[i]) ||
         !choice_letter(text, i, &strong, &end) || is_subject(text, end))
         return at;
     if (i - at > 1 || text.ptr[at] != ' ') // a new sentence starts with "A and C are wrong"
@@ -309,7 +308,7 @@ static choice_set other_labels(struct slice text, size_t at) {
         if (i + 1 >= text.len || (i == at ? !bracket : !answer_is_one_of(" ,;)", text.ptr[i - 1])))
             continue;
         const choice_set other = choice_letter(text, i, &strong, &end);
-        if (!other || !isupper((unsigned char)text.ptr[i + bracket])) continue;
+        if (!other || !ascii_is_upper(text.ptr[i + bracket])) continue;
         const bool label = end < text.len && text.ptr[end] == ')';
         const bool joined = strong && i > at + 3 && answer_is_word(text, i - 3, "or");
         if ((bracket || label || joined) && !is_subject(text, end + label)) found |= other;

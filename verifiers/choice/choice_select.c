@@ -2,6 +2,7 @@
 // answer is B", "B is correct", "I choose B"), or a line that is a choice; or what corrects it.
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/constraints/chars.h"
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_remark.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -63,7 +64,7 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
     if (at >= text.len) return at;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const choice_set letter = choice_letter(text, at, &strong, &end);
-    return letter && strong && !islower((unsigned char)text.ptr[at + bracket]) ? end : at;
+    return letter && strong && !ascii_is_lower(text.ptr[at + bracket]) ? end : at;
 }
 
 static const struct answer_values LETTERS = {letter_end, NULL};

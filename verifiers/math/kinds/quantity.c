@@ -1,6 +1,5 @@
 // Values with a mark: a unit, a currency, a percent sign, degrees.
 #include <stdlib.h>
-#include <strings.h>
 
 #include "verifiers/math/kinds/measure.h"
 

@@ -1,7 +1,6 @@
 // Answers in words.
-#include <ctype.h>
-#include <strings.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
 // A word that nobody means as a product of its letters.
@@ -10,10 +9,9 @@ static bool is_english(struct slice word) {
                                         "not", "all", "any", "even", "none", "never", "the", "day",
                                         "sun", "mon", "tue", "wed",  "thu",  "fri",   "sat", "may"};
     for (size_t i = 0; i < sizeof SHORT / sizeof *SHORT; i++)
-        if (word.len == strlen(SHORT[i]) && strncasecmp(word.ptr, SHORT[i], word.len) == 0)
-            return true;
-    const bool capital = isupper((unsigned char)word.ptr[0]) && word.len > 1;
-    return word.len > 3 || (word.len == 3 && capital && islower((unsigned char)word.ptr[1]));
+        if (word.len == strlen(SHORT[i]) && ascii_same(word.ptr, SHORT[i], word.len)) return true;
+    const bool capital = ascii_is_upper(word.ptr[0]) && word.len > 1;
+    return word.len > 3 || (word.len == 3 && capital && ascii_is_lower(word.ptr[1]));
 }
 
 // Only words, digits and the marks of a sentence, with a word among them that is English or in
@@ -32,7 +30,7 @@ static bool is_prose(const struct parser *p) {
                    t->kind != TOKEN_CONSTANT && t->kind != TOKEN_RELATION) {
             return false;
         } else if ((t->kind == TOKEN_RELATION || t->kind == TOKEN_CONSTANT) &&
-                   !isalpha((unsigned char)t->text.ptr[0])) {
+                   !ascii_is_alpha(t->text.ptr[0])) {
             return false;
         }
     }

@@ -1,6 +1,6 @@
 // Times of day: 4:30 p.m.
-#include <ctype.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
 static int two_digits(const struct token *t) {
@@ -24,11 +24,11 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
     char half = 0;
     const struct token *t = &p->t[at];
     if (parse_is_word(t, "am") || parse_is_word(t, "pm")) {
-        half = (char)tolower(t->text.ptr[0]);
+        half = ascii_lower(t->text.ptr[0]);
         at++;
     } else if ((parse_is_word(t, "a") || parse_is_word(t, "p")) && t[1].c == '.' &&
                parse_is_word(&t[2], "m")) {
-        half = (char)tolower(t->text.ptr[0]);
+        half = ascii_lower(t->text.ptr[0]);
         at += 3;
     }
     for (int i = 0; i < 2; i++) {

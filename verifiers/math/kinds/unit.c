@@ -1,8 +1,6 @@
 // Units as they are written: names with powers, products and quotients of them.
 #include "verifiers/math/kinds/unit.h"
 
-#include <strings.h>
-
 enum { MAX_NAME = 32 };
 
 static bool scale(int64_t *value, int64_t factor, int times) {

@@ -1,6 +1,6 @@
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/unit.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -271,7 +271,7 @@ static bool spelled(struct slice word, const char *words) {
     for (const char *w = words; *w;) {
         const size_t len = strcspn(w, " ");
         if (len == word.len &&
-            (len > 3 ? strncasecmp(w, word.ptr, len) == 0 : memcmp(w, word.ptr, len) == 0))
+            (len > 3 ? ascii_same(w, word.ptr, len) : memcmp(w, word.ptr, len) == 0))
             return true;
         w += len + (w[len] == ' ');
     }
@@ -289,8 +289,8 @@ static bool find_prefixed(struct slice name, struct math_unit *out) {
         const char *const texts[] = {PREFIXES[i].symbol, PREFIXES[i].word};
         for (int word = 0; word < 2; word++) {
             const size_t len = strlen(texts[word]);
-            if (name.len <= len || (word ? strncasecmp(name.ptr, texts[word], len)
-                                         : memcmp(name.ptr, texts[word], len)))
+            if (name.len <= len || !(word ? ascii_same(name.ptr, texts[word], len)
+                                          : memcmp(name.ptr, texts[word], len) == 0))
                 continue;
             const struct slice rest = {name.ptr + len, name.len - len};
             if ((rest.len > 3) != word && !slice_is(rest, "Ohm")) continue;
@@ -316,9 +316,8 @@ bool unit_find(struct slice name, struct math_unit *out) {
 uint32_t unit_hash(struct slice word) {
     uint32_t h = 2166136261u;
     size_t len = word.len;
-    if (len > 3 && tolower((unsigned char)word.ptr[len - 1]) == 's') len--;
-    for (size_t i = 0; i < len; i++)
-        h = (h ^ (uint32_t)tolower((unsigned char)word.ptr[i])) * 16777619u;
+    if (len > 3 && ascii_lower(word.ptr[len - 1]) == 's') len--;
+    for (size_t i = 0; i < len; i++) h = (h ^ (unsigned char)ascii_lower(word.ptr[i])) * 16777619u;
     return h ? h : 1;
 }
 
@@ -348,7 +347,7 @@ static const char *singular(struct slice word) {
     static const char *const ENDINGS[][2] = {{"", ""}, {"s", ""}, {"es", ""}, {"ies", "y"}};
     char text[24];
     if (word.len + 1 > sizeof text) return NULL;
-    for (size_t i = 0; i < word.len; i++) text[i] = (char)tolower((unsigned char)word.ptr[i]);
+    for (size_t i = 0; i < word.len; i++) text[i] = ascii_lower(word.ptr[i]);
     text[word.len] = 0;
     for (size_t i = 0; i < sizeof IRREGULAR / sizeof *IRREGULAR; i++)
         if (strcmp(text, IRREGULAR[i][0]) == 0) return IRREGULAR[i][1];

@@ -10,8 +10,7 @@
 #ifndef VERIFIERS_MATH_READ_PARSE_H
 #define VERIFIERS_MATH_READ_PARSE_H
 
-#include <strings.h>
-
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/base/budget.h"
 #include "verifiers/math/base/verdict.h"
 #include "verifiers/math/read/token.h"
@@ -126,7 +125,7 @@ enum math_read parse_span(struct slice text, bool prose, const struct reader *co
 // Is the token that word, in any case?
 static inline bool parse_is_word(const struct token *t, const char *word) {
     return t->kind == TOKEN_WORD && t->text.len == strlen(word) &&
-           strncasecmp(t->text.ptr, word, t->text.len) == 0;
+           ascii_same(t->text.ptr, word, t->text.len);
 }
 
 static inline const struct token *parse_peek(const struct parser *p) {

@@ -1,6 +1,6 @@
 // Braces and fonts: what stands in a group, as it is written or as a value.
-#include <ctype.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/read/parse.h"
 
 int parse_group_end(const struct parser *p, int at) {
@@ -28,20 +28,20 @@ struct slice parse_plain(struct parser *p, struct slice raw) {
     char *out = arena_take(p->arena, raw.len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < raw.len; i++) {
-        unsigned char c = (unsigned char)raw.ptr[i];
+        char c = raw.ptr[i];
         if (c == '\\') {
             size_t len = 1;
-            while (i + len < raw.len && isalpha((unsigned char)raw.ptr[i + len])) len++;
+            while (i + len < raw.len && ascii_is_alpha(raw.ptr[i + len])) len++;
             i += len > 1 ? len - 1 : 1;
             c = ' ';
             if (len > 1 && i + 1 < raw.len && raw.ptr[i + 1] == '{') continue; // \text{
         } else if (c == '{' || c == '}' || c == '$' || c == '*') {
             continue;
         }
-        if (isspace(c) || c == '~') {
+        if (ascii_is_space(c) || c == '~') {
             if (n && out[n - 1] != ' ') out[n++] = ' ';
         } else {
-            out[n++] = (char)tolower(c);
+            out[n++] = ascii_lower(c);
         }
     }
     size_t from = 0;

@@ -1,6 +1,6 @@
 // Number literals: separators of thousands, decimals, repeating decimals, powers of ten, bases.
-#include <ctype.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/read/parse.h"
 
 enum { MAX_DIGITS = 19000, MAX_EXPONENT = 100000 };
@@ -260,7 +260,7 @@ static struct math_node *letters_with_base(struct parser *p) {
         p->at = start;
         return NULL;
     }
-    for (size_t i = 0; i < n; i++) text[i] = (char)toupper((unsigned char)text[i]);
+    for (size_t i = 0; i < n; i++) text[i] = ascii_upper(text[i]);
     struct math_node *node = parse_node(p, MATH_BASED, 0, 1, &base);
     if (!node) return NULL;
     node->text = (struct slice){arena_copy(p->arena, text, n), n};

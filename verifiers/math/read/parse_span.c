@@ -1,5 +1,4 @@
 // The whole of a span: what may stand around a formula, and how often it is tried.
-#include <strings.h>
 
 #include "verifiers/math/read/parse.h"
 

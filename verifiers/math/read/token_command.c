@@ -1,6 +1,6 @@
 // Commands of LaTeX as tokens.
-#include <ctype.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/read/token_lexer.h"
 
 static bool is_layout_space(struct slice name) {
@@ -59,7 +59,7 @@ static int n_left_out(struct slice name) {
 static bool skip_argument(struct lexer *l, char open, char close) {
     size_t i = l->at;
     int depth = 0;
-    while (i < l->text.len && isspace((unsigned char)l->text.ptr[i])) i++;
+    while (i < l->text.len && ascii_is_space(l->text.ptr[i])) i++;
     if (i == l->text.len || l->text.ptr[i] != open) return false;
     for (; i < l->text.len; i++) {
         depth += (l->text.ptr[i] == open) - (l->text.ptr[i] == close);
@@ -86,7 +86,7 @@ static void named_command(struct lexer *l, struct slice name, size_t start) {
     if (token_is_layout(name)) {
         // \left| can only open and \right| only close; \left. and \right. are nothing.
         const bool left = slice_is(name, "left"), right = slice_is(name, "right");
-        while (l->at < l->text.len && isspace((unsigned char)lexer_peek(l, 0))) l->at++;
+        while (l->at < l->text.len && ascii_is_space(lexer_peek(l, 0))) l->at++;
         if ((left || right) && lexer_peek(l, 0) == '.') l->at++;
         if ((left || right) && lexer_peek(l, 0) == '|') {
             l->at++;
@@ -100,7 +100,7 @@ static void named_command(struct lexer *l, struct slice name, size_t start) {
         return;
     } else if (command && command->kind == TOKEN_FONT) {
         size_t i = l->at; // a font without a group behind it changes nothing
-        while (i < l->text.len && isspace((unsigned char)l->text.ptr[i])) i++;
+        while (i < l->text.len && ascii_is_space(l->text.ptr[i])) i++;
         if (i < l->text.len && l->text.ptr[i] == '{') {
             struct token *t = lexer_push(l, TOKEN_FONT, name, start);
             t->op = command->op;
@@ -134,7 +134,7 @@ static void short_command(struct lexer *l, char c, size_t start) {
         // Outside an environment this is a line break, or a backslash that was escaped twice.
         if (l->environments > 0)
             lexer_push(l, TOKEN_COMMAND, slice_of("\\"), start);
-        else if (isalpha((unsigned char)lexer_peek(l, 0)))
+        else if (ascii_is_alpha(lexer_peek(l, 0)))
             l->at--;
         else
             l->space = true;
@@ -150,7 +150,7 @@ static void short_command(struct lexer *l, char c, size_t start) {
 void lexer_command(struct lexer *l) {
     const size_t start = l->at;
     size_t len = 1;
-    while (isalpha((unsigned char)lexer_peek(l, len))) len++;
+    while (ascii_is_alpha(lexer_peek(l, len))) len++;
     if (len == 1) {
         short_command(l, lexer_peek(l, 1), start);
         return;
@@ -160,7 +160,7 @@ void lexer_command(struct lexer *l) {
     if (lexer_peek(l, 0) == '*') l->at++; // \operatorname*
     if (slice_is(name, "char") && lexer_peek(l, 0) == '"') {
         l->at++;
-        while (isxdigit((unsigned char)lexer_peek(l, 0))) l->at++;
+        while (lexer_peek(l, 0) && strchr("0123456789abcdefABCDEF", lexer_peek(l, 0))) l->at++;
         lexer_push(l, TOKEN_NAME, (struct slice){name.ptr, l->at - start - 1}, start);
         return;
     }

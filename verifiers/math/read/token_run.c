@@ -1,8 +1,6 @@
 // The walk over a span.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/read/token.h"
-
-#include <ctype.h>
-#include <strings.h>
 
 #include "protocol/base/utf8.h"
 #include "verifiers/math/base/budget.h"
@@ -36,11 +34,11 @@ static bool is_minus(const struct lexer *l, struct slice word) {
     static const char *const WORDS[] = {"negative", "minus"};
     bool found = false;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        found |= word.len == strlen(WORDS[i]) && strncasecmp(word.ptr, WORDS[i], word.len) == 0;
+        found |= word.len == strlen(WORDS[i]) && ascii_same(word.ptr, WORDS[i], word.len);
     size_t i = l->at;
     while (i < l->text.len && strchr(" }$", l->text.ptr[i]) && l->text.ptr[i]) i++;
     return found && i < l->text.len && i > l->at &&
-           (isdigit((unsigned char)l->text.ptr[i]) || strchr("\\(", l->text.ptr[i]));
+           (ascii_is_digit(l->text.ptr[i]) || strchr("\\(", l->text.ptr[i]));
 }
 
 // &lt; and its kin, as they stand in HTML. False where there is none.
@@ -109,31 +107,31 @@ static void word(struct lexer *l, size_t start) {
 static bool is_unequal(const struct lexer *l) {
     if (lexer_peek(l, 0) != '!' || lexer_peek(l, 1) != '=') return false;
     const char before = l->at > 0 ? l->text.ptr[l->at - 1] : ' ';
-    return !isdigit((unsigned char)before) && before != ')' && before != '}';
+    return !ascii_is_digit(before) && before != ')' && before != '}';
 }
 
 static bool one(struct lexer *l) {
     const size_t start = l->at;
     const char c = lexer_peek(l, 0);
     uint32_t code = 0;
-    if (isdigit((unsigned char)c)) {
-        while (isdigit((unsigned char)lexer_peek(l, 0))) l->at++;
+    if (ascii_is_digit(c)) {
+        while (ascii_is_digit(lexer_peek(l, 0))) l->at++;
         lexer_push(l, TOKEN_DIGITS, (struct slice){l->text.ptr + start, l->at - start}, start);
     } else if (utf8_next(lexer_rest(l), &code) && lexer_is_letter(code)) {
         for (int n; (n = utf8_next(lexer_rest(l), &code)) > 0 && lexer_is_letter(code);)
             l->at += (size_t)n;
         word(l, start);
-    } else if (isspace((unsigned char)c) || c == '~') {
+    } else if (ascii_is_space(c) || c == '~') {
         l->space = true;
         l->at++;
     } else if (c == '\\') {
         lexer_command(l);
-    } else if (c == '$' && isdigit((unsigned char)lexer_peek(l, 1)) && l->at == 0 &&
+    } else if (c == '$' && ascii_is_digit(lexer_peek(l, 1)) && l->at == 0 &&
                !memchr(l->text.ptr + 1, '$', l->text.len - 1)) {
         l->at++; // "$36" alone: money, for there is no second dollar to close it
         lexer_push_dollar(l, start);
-    } else if (c == '$' && isdigit((unsigned char)lexer_peek(l, 1)) && start > 0 &&
-               isupper((unsigned char)l->text.ptr[start - 1])) {
+    } else if (c == '$' && ascii_is_digit(lexer_peek(l, 1)) && start > 0 &&
+               ascii_is_upper(l->text.ptr[start - 1])) {
         l->at++; // US$36
         lexer_push_dollar(l, start);
     } else if (c == '$') {
@@ -193,8 +191,7 @@ bool token_word(struct slice word, struct token *out) {
     };
     if (word.len < 2) return false;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (word.len == strlen(WORDS[i].name) &&
-            strncasecmp(word.ptr, WORDS[i].name, word.len) == 0) {
+        if (word.len == strlen(WORDS[i].name) && ascii_same(word.ptr, WORDS[i].name, word.len)) {
             *out = (struct token){
                 .kind = WORDS[i].kind, .op = WORDS[i].op, .text = slice_of(WORDS[i].name)};
             return true;

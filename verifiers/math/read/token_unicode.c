@@ -1,7 +1,7 @@
 // Characters that are not ASCII as tokens.
-#include <ctype.h>
 
 #include "protocol/base/utf8.h"
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/base/digit.h"
 #include "verifiers/math/read/token_lexer.h"
 
@@ -43,7 +43,7 @@ static bool script(struct lexer *l) {
 }
 
 bool lexer_is_letter(uint32_t code) {
-    if (code < 0x80) return isalpha((int)code) != 0;
+    if (code < 0x80) return ascii_is_alpha((char)code);
     if (digit_value(code) >= 0) return false;
     if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7)
         return false;
@@ -100,7 +100,7 @@ bool lexer_unicode(struct lexer *l) {
     }
     if (code >= 0xFF01 && code <= 0xFF5E) { // full width ASCII
         const char c = (char)(code - 0xFF01 + '!');
-        if (isalpha((unsigned char)c))
+        if (ascii_is_alpha(c))
             lexer_push(l, TOKEN_WORD, (struct slice){arena_copy(l->arena, &c, 1), 1}, start);
         else if (c == '=' || c == '<' || c == '>')
             lexer_push(l, TOKEN_RELATION, text, start)->op = c == '='   ? MATH_EQ

@@ -1,4 +1,5 @@
 // \boxed{...}, \fbox{...} and \boxed 5.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -15,15 +16,17 @@ struct box {
 static bool is_bare_box(struct slice text, size_t at) {
     if (answer_is_digit(text, at)) return true;
     const char c = text.ptr[at], next = at + 1 < text.len ? text.ptr[at + 1] : ' ';
-    if (answer_is_one_of("+-.", c)) return isdigit((unsigned char)next) || next == '\\';
-    if (c == '\\') return isalpha((unsigned char)next);
-    return isalpha((unsigned char)c) && next == '$';
+    if (answer_is_one_of("+-.", c)) return ascii_is_digit(next) || next == '\\';
+    if (c == '\\') return ascii_is_alpha(next);
+    return ascii_is_alpha(c) && next == '$';
 }
 
 bool answer_is_box(struct slice text, size_t at) {
     static const char *const NAMES[] = {"\\boxed", "\\fbox", "\\framebox"};
     size_t end = 0;
-    if (text.ptr[at] != '\\') return false;
+    if (text.ptr[at] != '\\' || at + 4 >= text.len ||
+        !answer_is_one_of("bf", text.ptr[at + 1] | 32))
+        return false;
     for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && !end; i++)
         if (answer_is_word(text, at, NAMES[i])) end = at + strlen(NAMES[i]);
     if (!end) return false;
@@ -34,7 +37,7 @@ bool answer_is_box(struct slice text, size_t at) {
 // Reads the box whose command starts at `at`. Returns false when it is unclosed.
 static bool read_box(struct slice text, size_t at, struct box *out) {
     size_t i = at + 1;
-    while (i < text.len && isalpha((unsigned char)text.ptr[i])) i++;
+    while (i < text.len && ascii_is_alpha(text.ptr[i])) i++;
     while (i < text.len && answer_is_space(text.ptr[i])) i++;
     *out = (struct box){at, i, i, i};
     if (i == text.len) return false;
@@ -63,8 +66,7 @@ static bool read_box(struct slice text, size_t at, struct box *out) {
 static size_t joint(struct slice s, size_t at) {
     static const char *const JOINTS[] = {"and",      "or",     "\\text",  "\\mbox",  "\\textrm",
                                          "\\mathrm", "\\quad", "\\qquad", "\\hspace"};
-    if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) &&
-        !isalpha((unsigned char)s.ptr[at]))
+    if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) && !ascii_is_alpha(s.ptr[at]))
         for (size_t i = 2; i < sizeof JOINTS / sizeof *JOINTS; i++)
             if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
     for (size_t i = 0; i < 2; i++)
@@ -73,7 +75,7 @@ static size_t joint(struct slice s, size_t at) {
     if (s.ptr[at] == '-' && at > 0 && s.ptr[at - 1] == '\n') return 1; // a list's bullet
     if (s.ptr[at] != '\\') return 0;
     if (at + 1 == s.len) return 1;
-    return isalpha((unsigned char)s.ptr[at + 1]) ? 0 : 2; // \) \] \, \; and line breaks
+    return ascii_is_alpha(s.ptr[at + 1]) ? 0 : 2; // \) \] \, \; and line breaks
 }
 
 // Nothing between two boxes but white space, punctuation, delimiters, "and", "or".
@@ -89,8 +91,7 @@ static bool is_joint(struct slice between) {
 
 // "put your answer in \boxed{}", "\boxed{answer}": the box as such is talked about.
 static bool is_mention(struct slice text, const struct box *box) {
-    static const char *const BLANKS[] = {"",
-                                         "...",
+    static const char *const BLANKS[] = {"...",
                                          "…",
                                          "\\ldots",
                                          "\\dots",
@@ -118,7 +119,7 @@ static bool is_mention(struct slice text, const struct box *box) {
                                          "\\_",
                                          "?"};
     struct slice content = answer_trim(answer_cut(text, box->from, box->to));
-    bool blank = false;
+    bool blank = content.len == 0;
     for (size_t i = 0; i < sizeof BLANKS / sizeof *BLANKS; i++)
         blank |= content.len == strlen(BLANKS[i]) && answer_starts(content, 0, BLANKS[i]);
     if (!blank) return false;
@@ -159,6 +160,9 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     int n = 0, n_unclosed = 0;
     *unclosed = SIZE_MAX;
     for (size_t i = 0; i < text.len && n_unclosed < MAX_UNCLOSED; i++) {
+        const char *command = memchr(text.ptr + i, '\\', text.len - i);
+        if (!command) break;
+        i = (size_t)(command - text.ptr);
         if (!answer_is_box(text, i)) continue;
         if (!read_box(text, i, &ring[n % MAX_RECENT])) {
             *unclosed = i; // boxes behind it may be closed

@@ -1,6 +1,6 @@
 // Whether a statement is meant: not negated, questioned, quoted, supposed or taken back.
-#include <strings.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -13,8 +13,7 @@ enum {
 
 static bool is_in(struct slice word, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && strncasecmp(word.ptr, list[i], word.len) == 0)
-            return true;
+        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
     return false;
 }
 

@@ -1,4 +1,5 @@
 // "The answer is" in languages other than English.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -77,7 +78,7 @@ static const char *const WIDE_LINKS[] = {
 
 static bool is_letter(struct slice text, size_t at) {
     return at < text.len &&
-           (isalpha((unsigned char)text.ptr[at]) ||
+           (ascii_is_alpha(text.ptr[at]) ||
             ((unsigned char)text.ptr[at] >= 0xC3 && (unsigned char)text.ptr[at] <= 0xC9) ||
             (unsigned char)text.ptr[at] == 0xE1);
 }
@@ -102,6 +103,34 @@ static size_t skip_link(struct slice text, size_t at) {
     return at;
 }
 
+bool answer_may_be_foreign(struct slice text, size_t at) {
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c >= 0x80) return c >= 0xC3;
+    if (at + 2 >= text.len) return false;
+    const char second = text.ptr[at + 1] | 32;
+    switch (c | 32) {
+    case 'a': // antwort, antwoord, alternativa, atsakymas, atbilde
+        return second == 'n' || second == 'l' || second == 't';
+    case 'r': // respuesta, réponse, risposta, răspuns
+        return second == 'e' || second == 'i' || (unsigned char)text.ptr[at + 1] >= 0x80;
+    case 's':
+        return second == 'v' || second == 'a';
+    case 'c':
+        return second == 'e';
+    case 'y':
+        return second == 'a';
+    case 'j':
+        return second == 'a' || second == 'i';
+    case 'o':
+        return second == 'd' || second == 'p';
+    case 'v':
+    case 'l':
+        return second == 'a' || (unsigned char)text.ptr[at + 1] >= 0x80;
+    default:
+        return false;
+    }
+}
+
 // The word for "answer" at `at`: its end, or SIZE_MAX.
 static size_t word_end(struct slice text, size_t at) {
     const unsigned char c = (unsigned char)text.ptr[at];
@@ -117,9 +146,7 @@ static size_t word_end(struct slice text, size_t at) {
         }
         return best;
     }
-    if (!answer_is_one_of("arscyjovlARSCYJOVL", (char)c)) return SIZE_MAX;
-    if (at > 0 && (isalnum((unsigned char)text.ptr[at - 1]) || is_letter(text, at - 1)))
-        return SIZE_MAX;
+    if (at > 0 && (ascii_is_alnum(text.ptr[at - 1]) || is_letter(text, at - 1))) return SIZE_MAX;
     for (size_t i = 0; i < N(LATIN); i++)
         if ((LATIN[i][0] | 32) == (c | 32) && answer_starts(text, at, LATIN[i]) &&
             !is_letter(text, at + strlen(LATIN[i])))

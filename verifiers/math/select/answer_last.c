@@ -1,4 +1,5 @@
 // Where nothing is stated: the last expression of the last line or sentence.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -20,7 +21,7 @@ struct piece {
 
 static bool is_operator(struct slice text, const struct piece *p) {
     return p->kind == MATH && p->to - p->from <= 3 &&
-           (!isalnum((unsigned char)text.ptr[p->from]) && text.ptr[p->from] != '$');
+           (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
 }
 
 static enum kind kind_of(struct slice word) {
@@ -30,10 +31,9 @@ static enum kind kind_of(struct slice word) {
     if (slice_is(word, "and") || slice_is(word, "or")) return JOINT;
     const size_t len =
         word.len && answer_is_one_of(",;", word.ptr[word.len - 1]) ? word.len - 1 : word.len;
-    if (len == 1 && isalpha((unsigned char)word.ptr[0])) return LETTER;
+    if (len == 1 && ascii_is_alpha(word.ptr[0])) return LETTER;
     for (size_t i = 0; i < word.len; i++)
-        if (isdigit((unsigned char)word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i]))
-            return MATH;
+        if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i])) return MATH;
     static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅"};
     for (size_t i = 0; i < sizeof UNICODE / sizeof *UNICODE; i++)
         if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return MATH;
@@ -193,8 +193,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     size_t end = text.len;
     while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
     if (end == 0 || text.ptr[end - 1] == '?') return false;
-    while (end > 0 && text.ptr[end - 1] == '!' &&
-           (end < 2 || !isdigit((unsigned char)text.ptr[end - 2])))
+    while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
         end--;
     const size_t from = last_sentence(text, end);
     const int all = split(text, from, end, pieces), n = without_reasons(text, pieces, all);

@@ -1,4 +1,5 @@
 // "The answer is ...", "Answer: ...", "A: ...".
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -110,7 +111,7 @@ static bool is_value_start(struct slice text, size_t at) {
     struct slice s = answer_cut(text, at, text.len);
     while (s.len && answer_is_one_of("*_`\"'", s.ptr[0])) s = answer_cut(s, 1, s.len);
     if (answer_looks_like_value(s)) return true;
-    if (s.len == 0 || !isalpha((unsigned char)s.ptr[0])) return false;
+    if (s.len == 0 || !ascii_is_alpha(s.ptr[0])) return false;
     static const char *const WORDS[] = {"yes",    "no",       "true", "false", "option",
                                         "choice", "infinity", "zero", "none"};
     for (size_t i = 0; i < N(WORDS); i++)
@@ -129,7 +130,7 @@ static bool are_answer_words(struct slice value) {
         "consistent", "we",    "you",   "I",         "because", "when",     "if",    "to"};
     for (size_t i = 0; i < N(OTHERS); i++)
         if (answer_is_word(value, 0, OTHERS[i])) return false;
-    return value.len > 0 && value.len <= MAX_WORDS && isalpha((unsigned char)value.ptr[0]);
+    return value.len > 0 && value.len <= MAX_WORDS && ascii_is_alpha(value.ptr[0]);
 }
 
 // Whether `s` closes more braces than it opens: {"answer": 5}.
@@ -175,9 +176,8 @@ static bool begins_clause(struct slice s, size_t at) {
     size_t i = at + 1;
     if (!answer_is_one_of(",;", s.ptr[at]) || i >= s.len || s.ptr[i] != ' ') return false;
     while (i < s.len && s.ptr[i] == ' ') i++;
-    return i + 1 < s.len && isalpha((unsigned char)s.ptr[i]) &&
-           isalpha((unsigned char)s.ptr[i + 1]) && !answer_is_word(s, i, "and") &&
-           !answer_is_word(s, i, "or");
+    return i + 1 < s.len && ascii_is_alpha(s.ptr[i]) && ascii_is_alpha(s.ptr[i + 1]) &&
+           !answer_is_word(s, i, "and") && !answer_is_word(s, i, "or");
 }
 
 static bool has_one_of(struct slice text, const char *const *words, size_t n) {
@@ -235,8 +235,7 @@ static struct slice formulas(struct slice value) {
         while (end < value.len && value.ptr[end] == ' ') end++;
     }
     const char *remark = memmem(value.ptr, value.len, " (", 2);
-    if (to == 0 && remark && isdigit((unsigned char)value.ptr[0]) &&
-        value.ptr[value.len - 1] == ')')
+    if (to == 0 && remark && ascii_is_digit(value.ptr[0]) && value.ptr[value.len - 1] == ')')
         to = (size_t)(remark - value.ptr);
     const struct slice rest = answer_cut(value, to, value.len);
     if (rest.len == 0 || names_more(rest) || changes_value(rest)) to = 0;
@@ -267,8 +266,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     if (option)
         from = skip_filler(text, at + 2);
     else if (answer_starts(text, at, "answer") &&
-             (at == 0 || !(isalnum((unsigned char)text.ptr[at - 1]) ||
-                           answer_is_one_of("<\\/", text.ptr[at - 1]))))
+             (at == 0 ||
+              !(ascii_is_alnum(text.ptr[at - 1]) || answer_is_one_of("<\\/", text.ptr[at - 1]))))
         from = phrase_value(text, at + 6, titled);
     if (from == SIZE_MAX || from >= text.len) return SIZE_MAX;
     const size_t to = option ? answer_line_end(text, from) : value_end(text, from);
@@ -314,11 +313,15 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
     int n_tried = 0;
     for (size_t i = text.len; i-- > 0 && n_tried < MAX_TRIED;) {
-        const bool answer = (text.ptr[i] | 32) == 'a' &&
-                            (answer_starts(text, i, "answer") || answer_starts(text, i, "a:"));
-        n_tried += answer;
-        size_t from = answer ? read_phrase(text, i, strong, out) : SIZE_MAX;
-        if (from == SIZE_MAX) from = read_foreign(text, i, out);
+        size_t from = SIZE_MAX;
+        if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue; // within a word
+        if ((text.ptr[i] | 32) == 'a' &&
+            (answer_starts(text, i, "answer") || answer_starts(text, i, "a:"))) {
+            from = read_phrase(text, i, strong, out);
+            n_tried++;
+        } else if (answer_may_be_foreign(text, i)) {
+            from = read_foreign(text, i, out);
+        }
         if (from != SIZE_MAX) return from;
     }
     return SIZE_MAX;

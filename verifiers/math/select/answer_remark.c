@@ -5,8 +5,7 @@
 // values.
 #include "verifiers/math/select/answer_remark.h"
 
-#include <strings.h>
-
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -22,7 +21,7 @@ enum {
 static struct slice word_at(struct slice text, size_t at) {
     size_t end = at;
     while (end < text.len) {
-        if (isalpha((unsigned char)text.ptr[end]) || text.ptr[end] == '\'')
+        if (ascii_is_alpha(text.ptr[end]) || text.ptr[end] == '\'')
             end++;
         else if (answer_starts(text, end, "’"))
             end += strlen("’");
@@ -34,8 +33,7 @@ static struct slice word_at(struct slice text, size_t at) {
 
 static bool is_in(struct slice word, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && strncasecmp(word.ptr, list[i], word.len) == 0)
-            return true;
+        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
     return false;
 }
 
@@ -53,10 +51,9 @@ static size_t skip_marks(struct slice text, size_t at) {
         const size_t start = at;
         const unsigned char c = (unsigned char)text.ptr[at];
         if (answer_is_one_of(" \t\r\n,.;:!*_`'\"()[]{}>#~|-", text.ptr[at])) {
-            if (c == '-' && at + 1 < text.len && isdigit((unsigned char)text.ptr[at + 1])) break;
+            if (c == '-' && at + 1 < text.len && ascii_is_digit(text.ptr[at + 1])) break;
             if (answer_is_one_of("([", text.ptr[at]) && at + 2 < text.len &&
-                isalnum((unsigned char)text.ptr[at + 1]) &&
-                answer_is_one_of(",)", text.ptr[at + 2]))
+                ascii_is_alnum(text.ptr[at + 1]) && answer_is_one_of(",)", text.ptr[at + 2]))
                 break; // "(C)" and "(1, 2)" are values
             at++;
         } else if (c >= 0xF0) {
@@ -311,8 +308,8 @@ static size_t value_end(const void *context, struct slice text, size_t at) {
         size_t next = formula == SIZE_MAX ? i : formula;
         while (next < text.len && !answer_is_space(text.ptr[next])) next++;
         const struct slice piece = answer_cut(text, i, next);
-        const bool word = piece.len > 1 && isalpha((unsigned char)piece.ptr[0]) &&
-                          isalpha((unsigned char)piece.ptr[1]);
+        const bool word =
+            piece.len > 1 && ascii_is_alpha(piece.ptr[0]) && ascii_is_alpha(piece.ptr[1]);
         if (word) break;
         end = next;
         if (answer_ends_sentence(text, next - 1)) break;

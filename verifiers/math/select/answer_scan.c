@@ -1,32 +1,7 @@
 #include "verifiers/math/select/answer_scan.h"
 
-#include <strings.h>
-
 #include "protocol/base/utf8.h"
-
-bool answer_starts(struct slice text, size_t at, const char *word) {
-    const size_t len = strlen(word);
-    return at + len <= text.len && strncasecmp(text.ptr + at, word, len) == 0;
-}
-
-bool answer_is_word(struct slice text, size_t at, const char *word) {
-    const size_t end = at + strlen(word);
-    return answer_starts(text, at, word) &&
-           (end == text.len || !isalpha((unsigned char)text.ptr[end]));
-}
-
-// strchr() finds the 0 behind a string too, and completions may hold NUL bytes.
-bool answer_is_one_of(const char *set, char c) {
-    return c != 0 && strchr(set, c);
-}
-
-bool answer_is_space(char c) {
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-struct slice answer_cut(struct slice text, size_t from, size_t to) {
-    return (struct slice){text.ptr + from, to - from};
-}
+#include "verifiers/math/base/ascii.h"
 
 struct slice answer_trim(struct slice s) {
     while (s.len && answer_is_space(s.ptr[0])) s = (struct slice){s.ptr + 1, s.len - 1};
@@ -55,6 +30,7 @@ size_t answer_line_end(struct slice text, size_t at) {
 
 bool answer_ends_sentence(struct slice text, size_t at) {
     const char c = text.ptr[at];
+    if (c >= '@' || (c > '!' && c < '.') || c == ' ') return false; // nearly always
     if (c != '.' && c != '!' && c != '?')
         return (c == '\xE3' || c == '\xEF' || c == '\xE0') &&
                (answer_starts(text, at, "。") || answer_starts(text, at, "？") ||
@@ -62,10 +38,9 @@ bool answer_ends_sentence(struct slice text, size_t at) {
     if (at > 0 && text.ptr[at - 1] == '\\') return false; // \! is a space
     // "i.e. 5", "e.g. 5", "4 p.m. or 5"
     const bool abbreviation = c == '.' && at >= 3 && text.ptr[at - 2] == '.' &&
-                              isalpha((unsigned char)text.ptr[at - 1]) &&
-                              isalpha((unsigned char)text.ptr[at - 3]);
+                              ascii_is_alpha(text.ptr[at - 1]) && ascii_is_alpha(text.ptr[at - 3]);
     if (abbreviation && at + 1 < text.len && text.ptr[at + 1] == ' ' &&
-        !(at + 2 < text.len && isupper((unsigned char)text.ptr[at + 2])))
+        !(at + 2 < text.len && ascii_is_upper(text.ptr[at + 2])))
         return false;
     size_t i = at + 1;
     while (i < text.len && answer_is_one_of("*\"')$_`", text.ptr[i])) i++;
@@ -103,7 +78,7 @@ size_t answer_formula_end(struct slice text, size_t at) {
                 const size_t end = i + strlen(KINDS[k].close);
                 // "$90, which is $240": sums of money.
                 const bool money = k == 1 && text.ptr[i - 1] == ' ' && end < text.len &&
-                                   isdigit((unsigned char)text.ptr[end]);
+                                   ascii_is_digit(text.ptr[end]);
                 return i == from || money ? SIZE_MAX : end;
             }
             if (!KINDS[k].display && answer_starts(text, i, "\n\n")) return SIZE_MAX;
@@ -153,6 +128,6 @@ size_t answer_skip_symbols(struct slice text, size_t at) {
 }
 
 bool answer_looks_like_value(struct slice s) {
-    return s.len && (isdigit((unsigned char)s.ptr[0]) || answer_is_one_of("+-$\\.([{|", s.ptr[0]) ||
+    return s.len && (ascii_is_digit(s.ptr[0]) || answer_is_one_of("+-$\\.([{|", s.ptr[0]) ||
                      ((unsigned char)s.ptr[0] >= 0x80 && !answer_starts(s, 0, "“")));
 }

@@ -2,9 +2,10 @@
 #ifndef VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 #define VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 
-#include <ctype.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer.h"
 
 enum {
@@ -12,13 +13,36 @@ enum {
     ANSWER_MAX_SENTENCE = 1024, // bytes of a statement that is a phrase
 };
 
-// answer_scan.c: white space is blank, tab, carriage return and line feed; case does not count in
-// words; offsets are into `text`.
-bool answer_starts(struct slice text, size_t at, const char *word);
-bool answer_is_word(struct slice text, size_t at, const char *word); // and no letter behind it
-bool answer_is_one_of(const char *set, char c);                      // false for a NUL byte
-bool answer_is_space(char c);
-struct slice answer_cut(struct slice text, size_t from, size_t to);
+// White space is blank, tab, carriage return and line feed; case does not count in words; offsets
+// are into `text`. Walks ask most of this of each byte: the first letter decides nearly always.
+static inline bool answer_starts(struct slice text, size_t at, const char *word) {
+    if (at >= text.len || ((text.ptr[at] ^ word[0]) & ~32)) return false;
+    const size_t len = strlen(word);
+    return at + len <= text.len && ascii_same(text.ptr + at, word, len);
+}
+
+static inline bool answer_is_word(struct slice text, size_t at, const char *word) {
+    if (!answer_starts(text, at, word)) return false;
+    const size_t end = at + strlen(word); // and no letter behind it
+    return end == text.len || !ascii_is_alpha(text.ptr[end]);
+}
+
+// False for a NUL byte.
+static inline bool answer_is_one_of(const char *set, char c) {
+    for (; *set; set++)
+        if (*set == c) return true;
+    return false;
+}
+
+static inline bool answer_is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static inline struct slice answer_cut(struct slice text, size_t from, size_t to) {
+    return (struct slice){text.ptr + from, to - from};
+}
+
+// answer_scan.c
 struct slice answer_trim(struct slice s);
 size_t answer_find_last(struct slice text, const char *word); // case counts; SIZE_MAX: nowhere
 size_t answer_line_start(struct slice text, size_t at);
@@ -39,6 +63,7 @@ size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check 
 // answer_language.c: behind "the answer is" in another language than English at `at`, where the
 // value starts; SIZE_MAX: no such words begin there.
 size_t answer_foreign(struct slice text, size_t at);
+bool answer_may_be_foreign(struct slice text, size_t at); // a quick look: most places are none
 
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);

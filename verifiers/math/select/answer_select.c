@@ -1,4 +1,5 @@
 // The last statement of a text, of any kind.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -12,7 +13,7 @@ static size_t find_bold(struct slice text, bool words, struct answer *out) {
     struct slice value = answer_trim(answer_cut(line, 2, line.len - 2));
     if (memmem(value.ptr, value.len, "**", 2) || answer_is_denied(text, start, text.len, true))
         return SIZE_MAX;
-    const bool named = value.len > 1 && isalpha((unsigned char)value.ptr[0]) &&
+    const bool named = value.len > 1 && ascii_is_alpha(value.ptr[0]) &&
                        answer_is_one_of(" =", value.ptr[1]) && memchr(value.ptr, '=', value.len);
     const bool choice = value.len > 0 && value.ptr[0] >= 'A' && value.ptr[0] <= 'J' &&
                         (value.len == 1 || answer_is_one_of(".):", value.ptr[1]));

@@ -1,4 +1,5 @@
 // Where nothing else is stated: "Yes, because ...", "So the claim is false."
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -34,7 +35,7 @@ static struct slice last_word(struct slice text) {
     size_t end = text.len;
     while (end > 0 && answer_is_one_of(" \t\r\n.!*_`\"$)", text.ptr[end - 1])) end--;
     size_t at = end;
-    while (at > 0 && isalpha((unsigned char)text.ptr[at - 1])) at--;
+    while (at > 0 && ascii_is_alpha(text.ptr[at - 1])) at--;
     const struct slice word = verdict_at(text, at);
     if (word.len == 0 || word.len != end - at) return answer_cut(text, 0, 0);
     while (at > 0 && answer_is_one_of("*_`\"{", text.ptr[at - 1])) at--;
