@@ -73,7 +73,7 @@ static const struct { const char *text, *tree; } TREES[] = {
     {"4:30 p.m.", "(time 990)"},
     {"\\text{Evelyn}", "(text \"evelyn\" evelyn)"},
     {"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "(matrix 2 columns 1 2 3 4)"},
-    {"\\int_0^1 x\\,dx", "(big \"int\" x 0 1)"},
+    {"\\int_0^1 x\\,dx", "(big \"int\" x x 0 1)"},
     {"\\sum_{k=1}^{3} k", "(big \"sum\" k (relation k = 1) 3)"},
     {"$\\boxed{\\left(1,\\frac{1}{2}\\right)}$", "(tuple 1 (mul 1 (pow 2 (minus 1))))"},
     {"**42**", "42"},

@@ -25,7 +25,8 @@ enum math_kind {
     MATH_PLUS_MINUS, // a, b: a + b or a - b (op = 1: minus first); with one child: +a or -a
     MATH_BASED,      // digits in `text` with the base as child: 204_5
     MATH_MIXED,      // whole, fraction: 2 1/3
-    MATH_BIG,        // integral, sum, product, limit, derivative: text = its name; children
+    MATH_BIG,        // integral, sum, product, limit, derivative: text = its name; children: body,
+                     // variable of an integral (op & 2), lower bound, upper bound (op & 1)
     MATH_ALGEBRAIC, // real root number op, from 0 in ascending order, of the irreducible polynomial
                     // with the children as coefficients, the constant first
     MATH_DOTS,      // \ldots
@@ -54,6 +55,8 @@ enum {
     TREE_FROM_TEXT = 3,  // MATH_SYMBOL that was upright words
     TREE_VARIABLE = 4,   // MATH_SYMBOL of \variable{}
     TREE_HOLE = 5,       // MATH_SYMBOL that is left out: of "> 3"
+    TREE_UPPER = 1,      // MATH_BIG with an upper bound
+    TREE_OVER = 2,       // MATH_BIG with a variable behind the body
     TREE_AND = 1,        // MATH_LIST with an "and" in it
     TREE_OR = 2,         // MATH_LIST with an "or" in it
 };

@@ -25,7 +25,8 @@ enum exact exact_equal(const struct math_node *a, const struct math_node *b,
 enum exact exact_order(const struct math_node *a, const struct math_node *b,
                        struct math_budget *budget, int *order);
 
-// Are two expressions with symbols the same function? `*rule`: "polynomial" or "points".
+// Are two expressions with symbols the same function? `*rule`: "polynomial",
+// "primes" or "points".
 enum exact exact_identity(const struct math_node *a, const struct math_node *b,
                           struct math_budget *budget, const char **rule);
 
@@ -37,6 +38,13 @@ enum exact exact_proportional(const struct math_node *a, const struct math_node 
 // The constant as an integer or a fraction in lowest terms; NULL where it is no rational number.
 const struct math_node *exact_literal(const struct math_node *node, struct math_budget *budget,
                                       struct arena *arena);
+
+// The integral of a polynomial in `variable` alone between two rational constants; NULL where it is
+// something else.
+const struct math_node *exact_integral(const struct math_node *body,
+                                       const struct math_node *variable,
+                                       const struct math_node *low, const struct math_node *high,
+                                       struct math_budget *budget, struct arena *arena);
 
 // Square matrices of (n * n) rational constants, row by row. The determinant: NULL where a cell is
 // no rational number. The inverse in `out`: false there too, and where there is none.

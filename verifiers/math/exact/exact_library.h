@@ -70,4 +70,8 @@ bool exact_algebraic(const struct math_node *node, ca_t out, ca_ctx_t ctx, struc
 enum exact exact_polynomials(const struct math_node *a, const struct math_node *b,
                              bool proportional, struct calc *c);
 
+// The same at points modulo primes, for any degree: EXACT_NO is a proof, EXACT_AGREE is none.
+enum exact exact_modular(const struct math_node *a, const struct math_node *b, bool proportional,
+                         struct calc *c);
+
 #endif

@@ -141,6 +141,10 @@ static enum exact decide(const struct math_node *a, const struct math_node *b, b
     enum exact answer = exact_polynomials(a, b, proportional, &c);
     if (c.over) return EXACT_LIMIT;
     if (answer != EXACT_UNKNOWN) return answer;
+    *rule = "primes";
+    answer = exact_modular(a, b, proportional, &c);
+    if (c.over) return EXACT_LIMIT;
+    if (answer != EXACT_UNKNOWN) return answer;
     *rule = "points";
     struct comparison q = {.a = a, .b = b, .proportional = proportional};
     q.complex = has_imaginary(a) || has_imaginary(b);

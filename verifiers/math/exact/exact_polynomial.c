@@ -5,12 +5,14 @@
 enum {
     MAX_TERMS = 2000,
     MAX_DEGREE = 60, // of one power
+    MAX_WORK = 4000, // steps of one expansion; what costs more is left to exact_modular.c
 };
 
 struct field {
     fmpz_mpoly_ctx_t ctx;
     int n_symbols;
     uint64_t symbols[EXACT_MAX_VARIABLES]; // hashes
+    int64_t work;
     struct calc *c;
 };
 
@@ -32,8 +34,11 @@ static void quotient_clear(struct quotient *q, struct field *f) {
 // a = a * b within the budget.
 static bool multiply(fmpz_mpoly_t a, const fmpz_mpoly_t b, struct field *f) {
     const slong n = fmpz_mpoly_length(a, f->ctx), m = fmpz_mpoly_length(b, f->ctx);
-    if (n * m > 50L * MAX_TERMS || !calc_spend(f->c, 1 + n * m / 8)) return false;
-    if (fmpz_mpoly_max_bits(a) > 8192 || fmpz_mpoly_max_bits(a) < -8192) return false;
+    const slong bits = fmpz_mpoly_max_bits(a), words = (bits < 0 ? -bits : bits) / 64;
+    if (n * m > 50L * MAX_TERMS || words > 128) return false;
+    const int64_t steps = 1 + n * m * (16 + words) / 128;
+    f->work += steps;
+    if (f->work > MAX_WORK || !calc_spend(f->c, steps)) return false;
     fmpz_mpoly_mul(a, a, b, f->ctx);
     return fmpz_mpoly_length(a, f->ctx) <= MAX_TERMS;
 }
@@ -188,4 +193,63 @@ bool exact_quotient(const struct math_node *node, fmpz_poly_t top, fmpz_poly_t b
     quotient_clear(&q, &f);
     fmpz_mpoly_ctx_clear(f.ctx);
     return good;
+}
+
+static bool only_symbol(const struct math_node *node, const struct math_node *symbol) {
+    if (node->kind == MATH_SYMBOL) return tree_same(node, symbol);
+    for (int i = 0; i < node->n; i++)
+        if (!only_symbol(node->kids[i], symbol)) return false;
+    return true;
+}
+
+// The antiderivative of `top` that is zero at 0, at `x`.
+static bool antiderivative(const fmpz_poly_t top, const fmpq_t x, fmpq_t out, struct calc *c) {
+    fmpq_t term;
+    bool good = true;
+    fmpq_init(term);
+    fmpq_zero(out);
+    for (slong i = fmpz_poly_length(top); i-- > 0 && good;) { // by Horner's scheme
+        fmpz_poly_get_coeff_fmpz(fmpq_numref(term), top, i);
+        fmpz_set_si(fmpq_denref(term), i + 1);
+        fmpq_canonicalise(term);
+        fmpq_add(out, out, term);
+        fmpq_mul(out, out, x);
+        good = fmpz_bits(fmpq_numref(out)) < EXACT_MAX_BITS &&
+               fmpz_bits(fmpq_denref(out)) < EXACT_MAX_BITS &&
+               calc_spend(c, 1 + (int64_t)fmpz_bits(fmpq_numref(out)) / 1024);
+    }
+    fmpq_clear(term);
+    return good;
+}
+
+const struct math_node *exact_integral(const struct math_node *body,
+                                       const struct math_node *variable,
+                                       const struct math_node *low, const struct math_node *high,
+                                       struct math_budget *budget, struct arena *arena) {
+    struct calc c = {.budget = budget};
+    const struct math_node *value = NULL;
+    fmpz_poly_t top, bottom;
+    fmpq_t from, to, x;
+    fmpz_poly_init(top);
+    fmpz_poly_init(bottom);
+    fmpq_init(from);
+    fmpq_init(to);
+    fmpq_init(x);
+    const bool good = only_symbol(body, variable) && exact_rational(low, x, &c) &&
+                      exact_quotient(body, top, bottom, &c) && fmpz_poly_degree(bottom) == 0 &&
+                      antiderivative(top, x, from, &c) && exact_rational(high, x, &c) &&
+                      antiderivative(top, x, to, &c);
+    if (good) {
+        fmpq_sub(to, to, from);
+        fmpz_poly_get_coeff_fmpz(fmpq_numref(from), bottom, 0);
+        fmpz_one(fmpq_denref(from));
+        fmpq_div(to, to, from);
+        value = exact_rational_node(to, arena);
+    }
+    fmpq_clear(from);
+    fmpq_clear(to);
+    fmpq_clear(x);
+    fmpz_poly_clear(top);
+    fmpz_poly_clear(bottom);
+    return value;
 }

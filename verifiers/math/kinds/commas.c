@@ -27,14 +27,18 @@ static const struct math_node *as_number(struct comparison *c, const struct math
     return number;
 }
 
-// 1000,99: two items that may be a decimal with a comma. A gold is read so only with more than one
-// digit behind it, for 0,1 is a list.
+// 1000,99: two items that may be a decimal with a comma; the second with its unit, 3,5 cm. A gold
+// is read so only with more than one digit behind it, for 0,1 is a list.
 static const struct math_node *as_decimal(struct comparison *c, const struct math_node *node,
                                           bool is_gold) {
     if (node->kind != MATH_LIST || node->n != 2 || node->op) return NULL;
-    const struct math_node *whole = node->kids[0], *part = node->kids[1];
+    const struct math_node *whole = node->kids[0], *last = node->kids[1];
+    const bool marked =
+        last->kind == MATH_QUANTITY || last->kind == MATH_PERCENT || last->kind == MATH_DEGREE;
+    const struct math_node *part = marked ? last->kids[0] : last;
     if (!is_plain_integer(whole) || !is_plain_integer(part) || part->spaced) return NULL;
-    if (part->n_digits > 9 || whole->n_digits > 9 || (is_gold && part->n_digits < 2)) return NULL;
+    if (part->n_digits > 9 || whole->n_digits > 9 || (is_gold && !marked && part->n_digits < 2))
+        return NULL;
     char digits[32];
     int n = 0;
     memcpy(digits, whole->text.ptr, whole->text.len);
@@ -48,7 +52,8 @@ static const struct math_node *as_decimal(struct comparison *c, const struct mat
     number->n_decimals = number->n_digits = part->n_digits;
     number->decimal = true;
     tree_seal(number);
-    return number;
+    const struct math_node *const inner[] = {number};
+    return marked ? kind_rebuilt(c, last, inner) : number;
 }
 
 // 70,110 as a list.
@@ -72,10 +77,11 @@ static const struct math_node *as_list(struct comparison *c, const struct math_n
 enum math_verdict commas_compare(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer) {
     const bool scalar = tree_is_scalar(answer);
-    const struct math_node *decimal =
-        gold->kind == MATH_NUMBER && gold->decimal ? as_decimal(c, answer, false) : NULL;
+    const bool fraction = tree_is_scalar(gold) && !gold->free && !is_plain_integer(gold);
+    const struct math_node *decimal = fraction ? as_decimal(c, answer, false) : NULL;
     if (decimal) return kinds_compare(c, gold, decimal);
-    decimal = answer->kind == MATH_NUMBER && answer->decimal ? as_decimal(c, gold, true) : NULL;
+    const struct math_node *value = answer->kind == MATH_QUANTITY ? answer->kids[0] : answer;
+    decimal = value->kind == MATH_NUMBER && value->decimal ? as_decimal(c, gold, true) : NULL;
     if (decimal) return kinds_compare(c, decimal, answer);
     const struct math_node *other = scalar ? as_number(c, gold) : as_list(c, gold);
     if (other) return kinds_compare(c, other, answer);

@@ -62,6 +62,19 @@ const struct math_node *kind_rebuilt(struct comparison *c, const struct math_nod
     return copy;
 }
 
+const struct math_node *kind_replaced(struct comparison *c, const struct math_node *node,
+                                      const struct math_node *old, const struct math_node *new) {
+    if (tree_same(node, old)) return new;
+    if (node->n == 0 || !math_step(c->budget, 1)) return node;
+    const struct math_node **kids = arena_take(c->arena, (size_t)node->n, sizeof *kids);
+    bool changed = false;
+    for (int i = 0; i < node->n; i++) {
+        kids[i] = kind_replaced(c, node->kids[i], old, new);
+        changed |= kids[i] != node->kids[i];
+    }
+    return changed ? kind_rebuilt(c, node, kids) : node;
+}
+
 enum math_verdict kind_in_order(struct comparison *c, const struct math_node *gold,
                                 const struct math_node *answer) {
     enum math_verdict verdict = MATH_EQUAL;

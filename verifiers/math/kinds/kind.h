@@ -50,6 +50,10 @@ const struct math_node *kind_quotient(struct comparison *c, const struct math_no
 // The same node with other children, which are as many.
 const struct math_node *kind_rebuilt(struct comparison *c, const struct math_node *node,
                                      const struct math_node *const *kids);
+// With `new` in the place of every `old`. What comes back when the budget is used up is of no use;
+// the comparison then ends with MATH_LIMIT.
+const struct math_node *kind_replaced(struct comparison *c, const struct math_node *node,
+                                      const struct math_node *old, const struct math_node *new);
 // Item by item.
 enum math_verdict kind_in_order(struct comparison *c, const struct math_node *gold,
                                 const struct math_node *answer);

@@ -173,7 +173,7 @@ static bool font_follows(const struct parser *p, const struct math_node *value) 
     const struct token *t = parse_peek(p), *inner = t + 2;
     struct math_unit unit;
     const int end = t[1].c == '{' ? parse_group_end(p, p->at + 1) : -1;
-    if (end < 0) return false;
+    if (end < 0 || (parse_is_word(inner, "to") && t[3].c == '}')) return false; // a ratio
     if (inner->kind == TOKEN_FUNCTION) {
         if (!inner->plain || value->free || !unit_find(inner->text, &unit)) return false;
         return t[3].c != '}' || !is_call(&p->t[end - 1]);

@@ -1,12 +1,23 @@
 // Ratios: 7 : 32.
 #include "verifiers/math/kinds/kind.h"
 
+// ':' or the word "to", also in a font: 2 \text{ to } 3.
+static bool take_sign(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    int n = 0;
+    if (p->inside) return false;
+    if (parse_is(p, ':') || parse_is_word(t, "to")) n = 1;
+    if (t->kind == TOKEN_FONT && t[1].c == '{' && parse_is_word(&t[2], "to") && t[3].c == '}')
+        n = 4;
+    for (int i = 0; i < n; i++) parse_next(p);
+    return n > 0;
+}
+
 static struct math_node *read_ratio(struct parser *p, int below) {
     struct parse_nodes parts = {0};
     struct math_node *part = parse_level(p, below);
-    while (part && parse_is(p, ':') && !p->set) {
+    while (part && !p->set && take_sign(p)) {
         if (parts.n == 0) parse_add(p, &parts, part);
-        parse_next(p);
         part = parse_level(p, below);
         if (part) parse_add(p, &parts, part);
     }

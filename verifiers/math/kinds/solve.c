@@ -30,19 +30,6 @@ static const struct math_node *find_absolute(const struct math_node *node) {
     return node->kind == MATH_FUNCTION && node->op == MATH_ABS ? node : NULL;
 }
 
-static const struct math_node *replaced(struct comparison *c, const struct math_node *node,
-                                        const struct math_node *old, const struct math_node *new) {
-    if (tree_same(node, old)) return new;
-    if (node->n == 0 || node->n > MATH_MAX_ITEMS) return node;
-    const struct math_node *kids[MATH_MAX_ITEMS];
-    bool changed = false;
-    for (int i = 0; i < node->n; i++) {
-        kids[i] = replaced(c, node->kids[i], old, new);
-        changed |= kids[i] != node->kids[i];
-    }
-    return changed ? kind_rebuilt(c, node, kids) : node;
-}
-
 // Does a sign satisfy `sign op 0`?
 static bool satisfies(int sign, int op) {
     switch (op) {
@@ -90,7 +77,7 @@ static bool solve(struct comparison *c, const struct math_node *f, int op, int d
         struct real_set *part = arena_take(c->arena, 1, sizeof *part);
         const struct math_node *value = negative ? kind_negated(c, inside) : inside;
         if (!solve_signs(c, inside, negative ? MATH_LT : MATH_GE, &where) ||
-            !solve(c, replaced(c, f, absolute, value), op, depth + 1, part) ||
+            !solve(c, kind_replaced(c, f, absolute, value), op, depth + 1, part) ||
             !real_set_intersect(c, part, &where))
             return false;
         if (negative == 0)

@@ -211,6 +211,17 @@ static bool fraction_follows(const struct parser *p) {
     return true;
 }
 
+// Below one: 11 7/6 is a slip of the pen or a product, and 4 0/0 nothing at all.
+static bool is_proper(const struct math_node *fraction) {
+    if (fraction->kind != MATH_MUL || fraction->n != 2 || fraction->kids[1]->n == 0) return false;
+    const struct math_node *top = fraction->kids[0], *bottom = fraction->kids[1]->kids[0];
+    if (top->kind != MATH_NUMBER || bottom->kind != MATH_NUMBER) return false;
+    if (top->exponent || bottom->exponent) return false;
+    return top->text.len < bottom->text.len ||
+           (top->text.len == bottom->text.len &&
+            memcmp(top->text.ptr, bottom->text.ptr, top->text.len) < 0);
+}
+
 static struct math_node *mixed(struct parser *p, struct math_node *whole) {
     struct math_node *fraction = NULL;
     if (parse_peek(p)->kind == TOKEN_DIGITS) {
@@ -225,8 +236,9 @@ static struct math_node *mixed(struct parser *p, struct math_node *whole) {
     } else {
         fraction = parse_peek(p)->kind == TOKEN_VULGAR ? vulgar(p) : parse_command(p);
     }
+    if (!fraction || !is_proper(fraction)) return NULL;
     struct math_node *const both[] = {whole, fraction};
-    return fraction ? parse_node(p, MATH_MIXED, 0, 2, both) : NULL;
+    return parse_node(p, MATH_MIXED, 0, 2, both);
 }
 
 // The subscript of 204_5 or 1A_{16} behind digits: the base as a node, or NULL.

@@ -45,7 +45,8 @@ static bool script(struct lexer *l) {
 bool lexer_is_letter(uint32_t code) {
     if (code < 0x80) return ascii_is_alpha((char)code);
     if (digit_value(code) >= 0) return false;
-    if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7)
+    if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7 ||
+        code == 0x2DA)
         return false;
     if ((code >= 0x3000 && code < 0x3005) || (code >= 0xFE00 && code < 0xFE10)) return false;
     return code < 0xFF00 && !token_greek(code);
