@@ -192,6 +192,9 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     text = answer_trim(text);
     size_t end = text.len;
     while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
+    while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "।") ||
+                       answer_starts(text, end - 3, "！")))
+        end -= 3;
     if (end == 0 || text.ptr[end - 1] == '?') return false;
     while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
         end--;
@@ -204,6 +207,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         return true;
     }
     if (n == 0) return false;
+    const enum answer_glued glued = answer_find_glued(answer_cut(text, from, end), &out->parts[0]);
+    if (glued != ANSWER_NOT_GLUED) return glued == ANSWER_GLUED;
     if (n == 1 && from == 0 && pieces[0].kind != MATH && !answer_is_box(text, 0)) {
         out->parts[0] = strip(answer_cut(text, 0, end)); // one word is all there is
         return out->parts[0].len > 0;

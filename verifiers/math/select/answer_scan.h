@@ -80,6 +80,11 @@ bool answer_is_box(struct slice text, size_t at);
 // A verdict as the first or last word: "No, it is not." False when there is none.
 bool answer_find_word(struct slice text, struct answer *out);
 
+// answer_glued.c: the number between letters of a script without spaces, in a sentence that states
+// it, denies it or leaves it open; ANSWER_NOT_GLUED where there is none.
+enum answer_glued { ANSWER_NOT_GLUED, ANSWER_GLUED, ANSWER_DOUBTED };
+enum answer_glued answer_find_glued(struct slice sentence, struct slice *out);
+
 // The last expression of the last sentence. False when there is none.
 bool answer_find_expression(struct slice text, struct answer *out);
 
