@@ -50,6 +50,9 @@ choice_set choice_joined(const struct choice_options *options, struct slice text
 // neighbours leave no doubt. `*end` is behind it and its bracket.
 choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end);
 
+// Whether a verb is behind `at` ("C is wrong"): what stands before it is no answer, but a subject.
+bool choice_is_subject(struct slice text, size_t at);
+
 // The options whose texts occur in text[from, to) and are not denied there.
 choice_set choice_named(const struct choice_options *options, const struct choice_text *text,
                         size_t from, size_t to);

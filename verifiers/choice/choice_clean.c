@@ -123,6 +123,10 @@ static size_t take(struct cleaner *c, size_t at) {
     const bool wrapper = c->wrapper;
     c->wrapper = false;
     if (byte == '\\') return take_command(c, at);
+    if (byte == '~' && at + 1 < in.len && in.ptr[at + 1] == '~') { // ~~struck out~~
+        for (size_t i = at + 2; i + 1 < in.len && in.ptr[i] != '\n'; i++)
+            if (in.ptr[i] == '~' && in.ptr[i + 1] == '~') return i + 2;
+    }
     if (byte == '{' || byte == '}') {
         take_brace(c, byte, wrapper);
     } else if (byte == '$' || byte == '`' ||

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "verifiers/choice/choice.h"
+#include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
 struct finder {
@@ -29,6 +30,13 @@ static inline size_t find_skip_spaces(struct slice text, size_t at) {
 
 // choice_select.c: reads the value at `at`, whose line goes on at most to `limit`. 0: no choice.
 choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end);
+
+// choice_select.c: what a choice looks like, for corrections.
+extern const struct answer_values CHOICE_LETTERS;
+
+// choice_phrase.c: what stands before the letter at `at` and is joined to it: "either A or B is
+// correct". `*from` is where that starts.
+choice_set find_joined_before(struct slice text, size_t at, size_t *from);
 
 // choice_phrase.c: "the answer is B", "I choose B", "B is correct".
 struct statement find_phrase(const struct finder *f);

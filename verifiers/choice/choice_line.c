@@ -11,7 +11,10 @@ static choice_set line_label(struct slice line, size_t *end) {
     bool strong;
     size_t at = 0;
     while (at < line.len && answer_is_one_of(" \t\r-#>\"'", line.ptr[at])) at++;
-    if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice"))
+    if (at < line.len && (unsigned char)line.ptr[at] >= 0xE2)
+        at = find_skip_spaces(line, answer_skip_symbols(line, at)); // "✅ B"
+    if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
+        answer_is_word(line, at, "letter"))
         at = find_skip_spaces(line, at + strlen("option"));
     const choice_set label = choice_letter(line, at, &strong, end);
     if (!label || !strong) return 0;
@@ -28,9 +31,15 @@ static bool is_about(struct slice line, size_t label_end) {
     static const char *const VERBS[] = {"is",        "was",       "cannot", "can't", "does",
                                         "would",     "isn't",     "has",    "fails", "contradicts",
                                         "describes", "incorrect", "wrong",  "false"};
+    static const char *const ANYWHERE[] = {" is wrong",   " is incorrect", " are wrong",
+                                           " is false",   " is not ",      " isn't ",
+                                           " incorrect.", " wrong.",       " are incorrect"};
     while (label_end < line.len && answer_is_one_of(" .:)]-", line.ptr[label_end])) label_end++;
     for (size_t i = 0; i < N(VERBS); i++)
         if (answer_is_word(line, label_end, VERBS[i])) return true;
+    for (size_t at = label_end; at < line.len; at++)
+        for (size_t i = 0; line.ptr[at] == ' ' && i < N(ANYWHERE); i++)
+            if (answer_starts(line, at, ANYWHERE[i])) return true;
     return false;
 }
 
@@ -41,14 +50,17 @@ static size_t last_line(struct slice text, size_t end, size_t *start) {
     return end;
 }
 
-// Whether the text ends with a list of the choices: the label of the line before is the one before.
+// Whether the text ends with a list of the choices: the label of the line before is a smaller one.
 static bool ends_with_list(struct slice text) {
     size_t start, label_end;
     const size_t end = last_line(text, text.len, &start);
     const choice_set label = line_label(answer_cut(text, start, end), &label_end);
     if (label <= 1) return false;
     const size_t before = last_line(text, start, &start);
-    return line_label(answer_cut(text, start, before), &label_end) == label >> 1;
+    const struct slice line = answer_trim(answer_cut(text, start, before));
+    if (answer_starts(line, 0, "A:")) return true;
+    const choice_set other = line_label(line, &label_end);
+    return other && other < label;
 }
 
 // A last line that is a choice.
@@ -61,7 +73,8 @@ struct statement find_line(const struct finder *f) {
         const bool denied = answer && answer_is_denied(f->text, start, value_end, true);
         if (answer && !denied) return (struct statement){start, value_end, answer};
     }
-    if (!line_label(answer_cut(f->text, start, end), &label_end) ||
+    const struct slice line = answer_cut(f->text, start, end);
+    if (!line_label(line, &label_end) || is_about(line, label_end) ||
         answer_is_denied(f->text, start, start + label_end, true))
         return NO_STATEMENT;
     const choice_set named = find_value(f, start, end, &value_end);
@@ -85,7 +98,7 @@ struct statement find_first_line(const struct finder *f) {
     while (i < line.len && answer_is_one_of(" .:)\"'", line.ptr[i])) i++;
     // "B because ..." says why; a longer line may be about B.
     const bool own_text = choice_named(f->options, &f->both, start, end) == label;
-    if ((i < line.len && !bracket && !own_text) ||
+    if ((i < line.len && !bracket && !own_text && !other) ||
         answer_is_denied(f->text, start, start + label_end, true))
         return NO_STATEMENT;
     const choice_set named = find_value(f, start, end, &value_end);
@@ -100,7 +113,7 @@ static bool is_said(struct slice text, size_t start, size_t at) {
         "or",   "and",    "nor",       "not",     "no",      "both",   "so",         "actually",
         "thus", "hence",  "therefore", "leaves",  "leaving", "guess",  "likely",     "says",
         "say",  "get",    "probably",  "choices", "options", "yes",    "definitely", "vs",
-        "vs.",  "versus", "plus",      "und",     "oder",    "then",   "than"};
+        "vs.",  "versus", "plus",      "und",     "oder",    "then",   "than",       "but"};
     if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
     size_t from = at;
@@ -126,7 +139,6 @@ static bool is_joint(struct slice text, size_t from, size_t to) {
     return true;
 }
 
-// Where nothing is stated: the choices that the last sentence names.
 // Whether a text is too short for several sentences ("B vs. C"), or has no word ("B?? C").
 static bool is_one_sentence(struct slice text) {
     enum { SHORT = 24, WORDLESS = 40 };
@@ -135,6 +147,18 @@ static bool is_one_sentence(struct slice text) {
             (ascii_is_alnum(text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
             return false;
     return text.len <= WORDLESS;
+}
+
+// "anything but B", "all but B"
+static bool is_excepted(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {"anything but ",     "everything but ",  "all but ",
+                                        "any but ",          "anything except ", "all except ",
+                                        "everything except "};
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
 }
 
 // The letter at `at` as the last sentence from `start` on says it; 0 where it does not.
@@ -149,16 +173,27 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const bool sure = (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
-    if (!sure || question) return 0;
+    if (is_excepted(text, start, at)) return 0;
+    if (!sure || question || choice_is_subject(text, *end)) return 0;
+    const size_t next = find_skip_spaces(text, *end);
+    if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
+    size_t from;
+    letter |= find_joined_before(text, at, &from); // "between A and B"
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);
 }
 
+// Where nothing is stated: the choices that the last sentence names.
 choice_set find_in_last_sentence(const struct finder *f) {
     const struct slice text = f->text;
     size_t end = text.len;
     while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
     if (end == 0 || text.ptr[end - 1] == '?' || ends_with_list(text)) return 0;
     const size_t start = is_one_sentence(text) ? 0 : answer_sentence_start(text, end - 1);
+    const size_t first = find_skip_spaces(text, answer_sentence_start(text, end - 1));
+    if (answer_is_word(text, first, "or")) return 0; // "A? Or B."
+    for (size_t i = start; i < end; i++)             // "Tom's answer is B."
+        if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
+            return 0;
     choice_set named = choice_named(f->options, &f->both, start, end);
     const bool by_text = named; // "vitamin C" names no letter then
     size_t denied_to = 0;       // behind the last letter that is denied

@@ -10,6 +10,10 @@ enum {
     MAX_BEFORE = 4,   // words in front of "choose" that may say who does
 };
 
+static bool denied(struct slice text, size_t from, size_t to) {
+    return answer_is_denied_of(text, from, to, true, &CHOICE_LETTERS);
+}
+
 static size_t skip_words(struct slice text, size_t at, const char *const *words, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (answer_is_word(text, at, words[i])) return at + strlen(words[i]);
@@ -91,7 +95,8 @@ static bool is_of_others(struct slice text, size_t at) {
 // "选B", "故选：B": where the value starts, or SIZE_MAX.
 static size_t chosen_in_chinese(struct slice text, size_t at) {
     static const char *const WORDS[] = {"选择", "選擇", "选", "選"};
-    static const char *const DENIALS[] = {"不", "别", "勿", "误", "错", "可", "多", "单"};
+    static const char *const DENIALS[] = {"不", "别",   "勿",   "误",   "错",   "可",     "多",
+                                          "单", "不能", "不应", "不要", "不该", "不应该", "不可"};
     for (size_t i = 0; i < N(WORDS); i++) {
         if (!answer_starts(text, at, WORDS[i])) continue;
         for (size_t k = 0; k < N(DENIALS); k++) {
@@ -127,10 +132,14 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         if (choice_letter(text, next, &strong, &end)) return SIZE_MAX; // "option B is ..."
         return subject_value(text, at + strlen("option"), false);
     }
-    if (answer_is_word(text, at, "final") || answer_is_word(text, at, "ans")) {
-        const size_t i = at + (answer_starts(text, at, "final") ? 5 : 3);
-        return i < text.len && answer_is_one_of(":.", text.ptr[i]) ? skip_filler(text, i + 1)
-                                                                   : SIZE_MAX;
+    static const char *const TITLES[] = {"final", "ans", "correct", "solution"};
+    const size_t title = skip_words(text, at, TITLES, N(TITLES));
+    if (title != at) {
+        const size_t i = title;
+        const bool dot = answer_starts(text, at, "final") || answer_starts(text, at, "ans");
+        return i < text.len && answer_is_one_of(dot ? ":." : ":", text.ptr[i])
+                   ? skip_filler(text, i + 1)
+                   : SIZE_MAX;
     }
     end = skip_words(text, at, VERBS, N(VERBS));
     if (end != at) {
@@ -158,14 +167,15 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     if (!named || (weak && (named & (named - 1)))) return false;
     // The quote in {"answer": "B"} belongs to the statement.
     const bool key = at > 0 && f->text.ptr[at - 1] == '"' && answer_starts(f->text, at, "answer\"");
-    if (is_mistake(f->text, end) || answer_is_denied(f->text, at - key, end, true)) return false;
+    if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
+        answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
+        (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))
+        return false;
     *out = (struct statement){from, end, named};
     return true;
 }
 
-// What stands before the letter at `at` and is joined to it: "either A or B is correct". `*from` is
-// where that starts.
-static choice_set joined_before(struct slice text, size_t at, size_t *from) {
+choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
     static const char *const JOINTS[] = {" or ", " and ", ", ", "/", "|", "+", "&", " & "};
     choice_set named = 0;
     *from = at;
@@ -202,16 +212,16 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (to == end && at >= 5 && answer_starts(text, at - 5, "only "))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end) return false;
-    named |= joined_before(text, at, &from);
-    if (answer_is_denied(text, from, to, true)) return false;
+    named |= find_joined_before(text, at, &from);
+    if (denied(text, from, to)) return false;
     *out = (struct statement){at, to, named};
     return true;
 }
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we",
-                                         "re", "ri", "fi", "al", "at", "ra", "sv",
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re",
+                                         "ri", "fi", "al", "at", "ra", "sv", "co", "so",
                                          "sa", "ce", "ja", "ji", "od", "va", "ya"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;

@@ -49,6 +49,17 @@ static bool joins_letters(struct slice text, size_t at) {
     return false;
 }
 
+// "B'dir" is "it is B" in Turkish.
+static bool is_suffix(struct slice text, size_t at) {
+    static const char *const SUFFIXES[] = {"'dir", "'dır", "'dur", "'dür", "'tir", "'tır"};
+    for (size_t i = 0; i < N(SUFFIXES); i++) {
+        const size_t end = at + strlen(SUFFIXES[i]);
+        if (answer_starts(text, at, SUFFIXES[i]) && (end == text.len || text.ptr[end] == '.'))
+            return true;
+    }
+    return false;
+}
+
 // Behind a letter at `end` that has no bracket: whether it stands for itself.
 static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong) {
     const char c = text.ptr[at];
@@ -56,7 +67,8 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     *strong = true;
     if (end == text.len) return true;
     const char next = text.ptr[end];
-    if (answer_is_one_of(".,:;!?)]\"'", next) || (next == '/' && upper)) {
+    if (next == '\'' && upper && is_suffix(text, end)) return true;
+    if (answer_is_one_of(".,:;!?)]}>\"'", next) || (next == '/' && upper)) {
         const bool more = end + 1 < text.len && is_letter_byte(text.ptr[end + 1]);
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
     }
@@ -200,8 +212,13 @@ static size_t skip_lead(struct slice text, size_t at) {
                                         "both",    "answers", "correct"};
     for (bool more = true; more;) {
         more = false;
-        while (at < text.len && answer_is_one_of(" \t\r\n\"'#:>", text.ptr[at])) at++;
+        while (at < text.len && answer_is_one_of(" \t\r\n\"'#:><{", text.ptr[at])) at++;
         if (answer_starts(text, at, "“")) at += strlen("“"), more = true;
+        if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2) {
+            const size_t symbols = answer_skip_symbols(text, at); // "✅ B"
+            more |= symbols != at;
+            at = symbols;
+        }
         for (size_t i = 0; i < N(WORDS); i++) {
             if (!answer_is_word(text, at, WORDS[i])) continue;
             const size_t end = at + strlen(WORDS[i]);
@@ -211,6 +228,31 @@ static size_t skip_lead(struct slice text, size_t at) {
         }
     }
     return at;
+}
+
+// Past one of the words and the blanks and commas behind it, or `at`.
+static size_t skip_one(struct slice text, size_t at, const char *const *words, size_t n) {
+    for (size_t k = 0; k < n; k++) {
+        if (!answer_is_word(text, at, words[k])) continue;
+        at += strlen(words[k]);
+        while (at < text.len && answer_is_one_of(" ,", text.ptr[at])) at++;
+        break;
+    }
+    return at;
+}
+
+// Past "it could also be", "but it might be" and the like, or `at`.
+static size_t skip_possibility(struct slice text, size_t at) {
+    static const char *const LEADS[] = {"but", "though", "although", "however", "and", "or"};
+    static const char *const SUBJECTS[] = {"it", "that", "the answer"};
+    static const char *const VERBS[] = {"could", "might", "may", "can"};
+    static const char *const FILLERS[] = {"also", "well", "just as well", "as well", "equally"};
+    size_t i = skip_one(text, at, LEADS, N(LEADS));
+    i = skip_one(text, i, SUBJECTS, N(SUBJECTS));
+    const size_t verb = skip_one(text, i, VERBS, N(VERBS));
+    if (verb == i) return at;
+    i = skip_one(text, verb, FILLERS, N(FILLERS));
+    return answer_is_word(text, i, "be") ? skip_spaces(text, i + 2) : at;
 }
 
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
@@ -233,8 +275,11 @@ static size_t skip_joint(struct slice text, size_t at) {
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
         answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps"))
         i++;
+    const size_t possibility = skip_possibility(text, i);
+    if (possibility != i) return possibility;
     for (size_t k = stop ? 2 : 0; k < N(WORDS); k++)
-        if (answer_is_word(text, i, WORDS[k])) {
+        if ((unsigned char)WORDS[k][0] < 0x80 ? answer_is_word(text, i, WORDS[k])
+                                              : answer_starts(text, i, WORDS[k])) {
             i += strlen(WORDS[k]);
             if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
             i = skip_spaces(text, i);
@@ -249,7 +294,7 @@ static size_t skip_joint(struct slice text, size_t at) {
 }
 
 // "B, and C is wrong": the letter before `at` is the subject of another clause.
-static bool is_subject(struct slice text, size_t at) {
+bool choice_is_subject(struct slice text, size_t at) {
     static const char *const VERBS[] = {"is",    "was",    "can",     "has",   "does", "would",
                                         "isn't", "cannot", "doesn't", "gives", "says", "seems"};
     static const char *const ALSO[] = {"also", "possible", "equally", "another", "as"};
@@ -270,11 +315,36 @@ static size_t skip_gap(struct slice text, size_t at) {
     bool strong;
     while (i < text.len && answer_is_one_of(" .?!", text.ptr[i])) i++;
     if (i == at || i >= text.len || !ascii_is_upper(text.ptr[i]) ||
-        !choice_letter(text, i, &strong, &end) || is_subject(text, end))
+        !choice_letter(text, i, &strong, &end) || choice_is_subject(text, end))
         return at;
     if (i - at > 1 || text.ptr[at] != ' ') // a new sentence starts with "A and C are wrong"
         return end == text.len || text.ptr[end] == '.' || text.ptr[end] == '\n' ? i : at;
     return i;
+}
+
+// "A if x > 0, otherwise B", "A when x is even, B when it is odd": the letters of the other cases.
+static choice_set other_cases(struct slice text, size_t at) {
+    static const char *const CASES[] = {"if", "when", "for", "unless"};
+    static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and"};
+    choice_set found = 0;
+    size_t i = skip_spaces(text, at);
+    if (skip_one(text, i, CASES, N(CASES)) == i) return 0;
+    for (; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++) {
+        bool strong;
+        size_t end;
+        if (text.ptr[i] != ' ' || i + 1 >= text.len) continue;
+        const size_t letter = skip_one(text, i + 1, OTHERWISE, N(OTHERWISE));
+        const bool joined = letter != i + 1 || text.ptr[i - 1] == ',' || text.ptr[i - 1] == ';';
+        if (!joined || letter >= text.len || !ascii_is_upper(text.ptr[letter])) continue;
+        const choice_set other = choice_letter(text, letter, &strong, &end);
+        if (!other || !strong) continue;
+        const size_t next = skip_spaces(text, end);
+        if (next == text.len || answer_is_one_of(".,;", text.ptr[next]) ||
+            skip_one(text, next, CASES, N(CASES)) != next ||
+            answer_is_word(text, next, "otherwise"))
+            found |= other;
+    }
+    return found;
 }
 
 choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
@@ -286,14 +356,14 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
         const size_t i = joint == *end ? skip_gap(text, joint) : joint;
         size_t to = i, len;
         bool strong;
-        if (i == *end || i >= text.len) return found;
+        if (i == *end || i >= text.len) break;
         choice_set next = choice_letter(text, i, &strong, &to);
         if (!next && (next = option_at(o, text, folded, i, &len)) != 0) to = i + len;
-        if (!next || is_subject(text, to)) return found;
+        if (!next || choice_is_subject(text, to)) break;
         found |= next;
         *end = to;
     }
-    return found;
+    return found | other_cases(text, *end);
 }
 
 // Other labels in the same sentence, "(A) 5 (B) 6", "A) 5 or B", up to the next clause.
@@ -311,7 +381,7 @@ static choice_set other_labels(struct slice text, size_t at) {
         if (!other || !ascii_is_upper(text.ptr[i + bracket])) continue;
         const bool label = end < text.len && text.ptr[end] == ')';
         const bool joined = strong && i > at + 3 && answer_is_word(text, i - 3, "or");
-        if ((bracket || label || joined) && !is_subject(text, end + label)) found |= other;
+        if ((bracket || label || joined) && !choice_is_subject(text, end + label)) found |= other;
     }
     return found;
 }

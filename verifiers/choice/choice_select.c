@@ -3,7 +3,6 @@
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
-#include "verifiers/math/select/answer_remark.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -67,13 +66,13 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
     return letter && strong && !ascii_is_lower(text.ptr[at + bracket]) ? end : at;
 }
 
-static const struct answer_values LETTERS = {letter_end, NULL};
+const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
 
 // What is left of a statement at the end of the text: itself, a correction, or nothing.
 static struct statement what_stands(const struct finder *f, struct statement found) {
     struct slice value;
     size_t end;
-    switch (answer_remark_behind(f->text, found.end, &LETTERS, &value)) {
+    switch (answer_remark_behind(f->text, found.end, &CHOICE_LETTERS, &value)) {
     case ANSWER_REFUTED:
         return NO_STATEMENT;
     case ANSWER_CORRECTED:

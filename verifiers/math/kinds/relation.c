@@ -79,9 +79,7 @@ static struct math_node *left_out(struct parser *p, uint8_t *op) {
     }
     if (n == 0) return NULL;
     while (n-- > 0) parse_next(p);
-    if (*op == MATH_EQ || *op == MATH_APPROX || *op == MATH_IMPLIES || *op == MATH_TO ||
-        *op == MATH_SIMILAR)
-        return NULL;
+    if (*op == MATH_EQ || *op == MATH_APPROX || *op == MATH_IMPLIES || *op == MATH_TO) return NULL;
     struct math_node *hole = parse_node(p, MATH_SYMBOL, TREE_HOLE, 0, NULL);
     if (!hole) return NULL;
     hole->text = slice_of("?");
@@ -179,7 +177,7 @@ static bool is_name(const struct math_node *node) {
 static const struct math_node *unwrapped(const struct math_node *gold) {
     const struct math_node *value = NULL;
     if (gold->kind == MATH_RELATION && gold->n == 2 && gold->ops[0] == MATH_IN &&
-        relation_is_label(gold->kids[0]))
+        relation_is_label(gold->kids[0]) && !tree_is_scalar(gold->kids[1]))
         return gold->kids[1];
     if (!is_equation(gold)) return NULL;
     const bool named = is_name(gold->kids[0]);

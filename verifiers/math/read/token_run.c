@@ -134,7 +134,7 @@ static bool one(struct lexer *l) {
                ascii_is_upper(l->text.ptr[start - 1])) {
         l->at++; // US$36
         lexer_push_dollar(l, start);
-    } else if (c == '$') {
+    } else if (c == '$' || (c == ':' && lexer_peek(l, 1) == '=')) {
         l->at++;
     } else if (is_comment(l)) {
         while (l->at < l->text.len && lexer_peek(l, 0) != '\n') l->at++;

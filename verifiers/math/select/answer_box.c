@@ -64,14 +64,15 @@ static bool read_box(struct slice text, size_t at, struct box *out) {
 
 // The length of what may stand between two boxes of one list at `at`, or 0.
 static size_t joint(struct slice s, size_t at) {
-    static const char *const JOINTS[] = {"and",      "or",     "\\text",  "\\mbox",  "\\textrm",
-                                         "\\mathrm", "\\quad", "\\qquad", "\\hspace"};
+    enum { N_WORDS = 3 };
+    static const char *const JOINTS[] = {"and",      "or",       "vs",     "\\text",  "\\mbox",
+                                         "\\textrm", "\\mathrm", "\\quad", "\\qquad", "\\hspace"};
     if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) && !ascii_is_alpha(s.ptr[at]))
-        for (size_t i = 2; i < sizeof JOINTS / sizeof *JOINTS; i++)
+        for (size_t i = N_WORDS; i < sizeof JOINTS / sizeof *JOINTS; i++)
             if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < N_WORDS; i++)
         if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
-    if (answer_is_one_of(" \t\r\n,;.$()[]{}&*_~", s.ptr[at])) return 1;
+    if (answer_is_one_of(" \t\r\n,;.$()[]{}&*_~/|+", s.ptr[at])) return 1;
     if (s.ptr[at] == '-' && at > 0 && s.ptr[at - 1] == '\n') return 1; // a list's bullet
     if (s.ptr[at] != '\\') return 0;
     if (at + 1 == s.len) return 1;
@@ -136,10 +137,26 @@ static bool is_mention(struct slice text, const struct box *box) {
 static struct slice hedge(struct slice text, size_t at) {
     static const char *const WORDS[] = {"maybe", "perhaps",     "possibly",   "even",
                                         "it is", "it could be", "it might be"};
+    static const char *const STARTS[] = {"or",
+                                         "alternatively",
+                                         "but it could also be",
+                                         "but it could be",
+                                         "but it might also be",
+                                         "but it might be",
+                                         "but it may be",
+                                         "but maybe",
+                                         "but perhaps",
+                                         "but possibly",
+                                         "though it could be",
+                                         "though it might be",
+                                         "though it could also be"};
     bool guess = false;
+    size_t from = 0;
     while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
-    if (!answer_is_word(text, at, "or")) return answer_cut(text, 0, 0);
-    struct slice rest = answer_trim(answer_cut(text, at + 2, answer_sentence_end(text, at)));
+    for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
+        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
+    if (from == 0) return answer_cut(text, 0, 0);
+    struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         if (!answer_is_word(rest, 0, WORDS[i])) continue;
         rest = answer_trim(answer_cut(rest, strlen(WORDS[i]), rest.len));

@@ -42,7 +42,7 @@ static bool is_negation(struct slice word) {
         "neither",     "reject",   "rejected", "rejecting", "rejects",    "exclude",   "excluded",
         "excluding",   "excludes", "discard",  "discarded", "discarding", "eliminate", "eliminated",
         "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
-        "instead"};
+        "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful"};
     return is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -83,6 +83,19 @@ static struct slice last_word(struct slice *before, bool *pause, bool *colon) {
     return word;
 }
 
+// "my friend says the answer is 5": `word` says it, the word in front who does.
+static bool is_attributed(struct slice word, struct slice before) {
+    static const char *const VERBS[] = {"says",      "said",     "thinks",   "thought", "claims",
+                                        "claimed",   "believes", "believed", "argues",  "argued",
+                                        "insists",   "insisted", "guesses",  "guessed", "suggests",
+                                        "suggested", "told"};
+    static const char *const OURS[] = {"I",    "we",   "this",    "it",    "which",
+                                       "that", "rule", "theorem", "logic", "formula"};
+    bool pause, colon;
+    if (!is_in(word, VERBS, N(VERBS))) return false;
+    return !is_in(last_word(&before, &pause, &colon), OURS, N(OURS));
+}
+
 // The words in front of a statement, back to the first that is no filler.
 static bool is_negated(struct slice before, bool phrase) {
     struct slice behind = {NULL, 0}; // the word that was read before
@@ -96,9 +109,13 @@ static bool is_negated(struct slice before, bool phrase) {
             return slice_is(other, "rather") || slice_is(other, "other") ||
                    slice_is(other, "instead") || slice_is(other, "Instead");
         }
+        if (slice_is(word, "doubt")) { // "no doubt the answer is 5"
+            const struct slice other = last_word(&before, &pause, &colon);
+            return !(is_in(other, (const char *const[]){"no", "without", "any"}, 3));
+        }
         // "not only 5", "no longer"; "instead, 5" has its comma.
         if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
-        if (phrase && is_supposition(word)) return true;
+        if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
         if (!is_filler(word)) return false;
         behind = word;
     }
@@ -158,10 +175,43 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
     return false;
 }
 
-bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase) {
+// Behind a "~~" that opened on the line.
+static bool is_struck(struct slice text, size_t from) {
+    bool open = false;
+    for (size_t i = answer_line_start(text, from); i + 1 < from; i++)
+        if (text.ptr[i] == '~' && text.ptr[i + 1] == '~') {
+            open = !open;
+            i++;
+        }
+    return open;
+}
+
+bool answer_is_of_another(struct slice before) {
+    static const char *const OURS[] = {"problem", "question", "puzzle", "today", "exercise",
+                                       "riddle",  "task",     "let",    "here",  "that"};
+    before = answer_trim(before);
+    const char *const ends[] = {"'s", "’s"};
+    for (size_t k = 0; k < N(ends); k++) {
+        const size_t len = strlen(ends[k]);
+        if (before.len <= len || memcmp(before.ptr + before.len - len, ends[k], len)) continue;
+        const size_t end = before.len - len;
+        for (size_t i = 0; i < N(OURS); i++)
+            if (end >= strlen(OURS[i]) && answer_starts(before, end - strlen(OURS[i]), OURS[i]))
+                return false;
+        return true;
+    }
+    return false;
+}
+
+bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
+                         const struct answer_values *values) {
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           (phrase && is_counterfactual(text, from, to)) ||
-           answer_remark_beside(text, to, &ANSWER_MATH, &value) == ANSWER_REFUTED;
+           is_struck(text, from) || (phrase && is_counterfactual(text, from, to)) ||
+           answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
+}
+
+bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase) {
+    return answer_is_denied_of(text, from, to, phrase, &ANSWER_MATH);
 }

@@ -41,6 +41,7 @@ static const char *const LATIN[] = {
     "válasz",
     "vastus",
     "lösung ist",
+    "richtig ist",
     "lösung:",
 };
 static const char *const OTHER[] = {
@@ -55,25 +56,25 @@ static const char *const OTHER[] = {
 
 // Words between "answer" and its value.
 static const char *const LINKS[] = {
-    "ist",        "lautet",    "es",       "est",       "é",        "è",        "is",
-    "är",         "er",        "on",       "jest",      "adalah",   "ialah",    "là",
-    "este",       "je",        "ni",       "sería",     "será",     "sera",     "wäre",
-    "correcta",   "correcto",  "correcte", "correta",   "corretta", "corecta",  "correct",
-    "exacte",     "richtige",  "korrekt",  "korrekte",  "finale",   "final",    "endgültige",
-    "la",         "le",        "el",       "l'option",  "die",      "der",      "das",
-    "o",          "a",         "opción",   "option",    "opção",    "opzione",  "alternativa",
-    "letra",      "lettre",    "lettera",  "buchstabe", "variant",  "poprawna", "doğru",
-    "prawidłowa", "benar",     "yang",     "đúng",      "the",      "it",       "correct:",
-    "somit",      "also",      "donc",     "por",       "tanto",    "entonces", "portanto",
-    "dunque",     "therefore",
+    "ist",      "lautet",      "es",         "est",       "é",        "è",         "is",
+    "är",       "er",          "on",         "jest",      "adalah",   "ialah",     "là",
+    "este",     "je",          "ni",         "sería",     "será",     "sera",      "wäre",
+    "correcta", "correcto",    "correcte",   "correta",   "corretta", "corecta",   "correct",
+    "corect",   "to",          "exacte",     "richtige",  "korrekt",  "korrekte",  "finale",
+    "final",    "endgültige",  "la",         "le",        "el",       "l'option",  "die",
+    "der",      "das",         "o",          "a",         "opción",   "option",    "opção",
+    "opzione",  "alternativa", "letra",      "lettre",    "lettera",  "buchstabe", "variant",
+    "poprawna", "doğru",       "prawidłowa", "benar",     "yang",     "đúng",      "the",
+    "it",       "correct:",    "somit",      "also",      "donc",     "por",       "tanto",
+    "entonces", "portanto",    "dunque",     "therefore",
 };
 static const char *const WIDE_LINKS[] = {
-    "应该是",     "应该为", "應該是",  "应是",   "应为", "就是",    "是",    "为",
-    "為",         "选项",   "選項",    "選択肢", "选",   "選",      "は",    "が",
-    "은",         "는",     "이",      "가",     "번",   "：",      "—",     "–",
-    "هي",         "هو",     "الصحيحة", "الصحيح", "ہے",   "है",       "হল",    "হলো",
-    "হচ্ছে",       "คือ",     "ที่ถูกต้อง",  "là",     "это",  "вариант", "буква", "верный",
-    "правильный", "είναι",  "היא",     "הוא",    "ነው",   "არის",
+    "应该是", "应该为",     "應該是",  "应是",   "应为", "就是",    "是",    "为",
+    "為",     "选项",       "選項",    "選択肢", "选",   "選",      "は",    "が",
+    "은",     "는",         "이",      "가",     "번",   "：",      "—",     "–",
+    "هي",     "هو",         "الصحيحة", "الصحيح", "ہے",   "है",       "হল",    "হলো",
+    "হচ্ছে",   "คือ",         "ที่ถูกต้อง",  "là",     "это",  "вариант", "буква", "верный",
+    "е ",     "правильный", "είναι",   "היא",    "הוא",  "ነው",      "არის",
 };
 
 static bool is_letter(struct slice text, size_t at) {
@@ -101,6 +102,19 @@ static size_t skip_link(struct slice text, size_t at) {
             return end;
     }
     return at;
+}
+
+bool answer_is_denied_abroad(struct slice text, size_t from) {
+    static const char *const DENIALS[] = {
+        "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",      "아닙",
+        "아닌",   "않",       "नहीं",    "না",       "নয়",     "ليس",       "ليست",
+        "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",        "錯",
+        "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн"};
+    const size_t to = answer_sentence_end(text, from);
+    const struct slice rest = answer_cut(text, from, to);
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
+    return answer_starts(text, to, "？");
 }
 
 bool answer_may_be_foreign(struct slice text, size_t at) {

@@ -58,6 +58,31 @@ static int split(struct slice text, size_t from, size_t to, struct piece *out) {
     return n;
 }
 
+// Whether a verb is among the words of p[from..n): then they go on to say something else.
+static bool has_verb(struct slice text, const struct piece *p, int n, int from) {
+    static const char *const VERBS[] = {"is",   "are",  "has",   "have",   "had",   "was",
+                                        "were", "will", "gets",  "equals", "makes", "gives",
+                                        "=",    "got",  "needs", "can",    "would", "leaves"};
+    for (int i = from; i < n; i++) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
+            if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
+        if (memchr(word.ptr, '=', word.len)) return true;
+    }
+    return false;
+}
+
+// "12 red balls and 5 blue balls" are two values: where the first of them starts, or -1.
+static int pair_start(struct slice text, const struct piece *p, int first) {
+    enum { MAX_BETWEEN = 3 };
+    if (first < 2 || p[first - 1].kind != JOINT || p[first - 2].kind != WORD) return -1;
+    for (int i = first - 2; i >= 0 && first - 2 - i <= MAX_BETWEEN; i--) {
+        if (p[i].kind == MATH) return has_verb(text, p, first - 1, i + 1) ? -1 : i;
+        if (answer_is_one_of(",;:", text.ptr[p[i].to - 1])) return -1;
+    }
+    return -1;
+}
+
 // The run of mathematics that ends last: its first and last piece. False when there is none.
 static bool last_run(struct slice text, const struct piece *p, int n, int *first, int *last) {
     int i = n - 1;
@@ -73,6 +98,8 @@ static bool last_run(struct slice text, const struct piece *p, int n, int *first
         if (q->kind != MATH && !joined && !letter) break;
     }
     if (p[*first].kind == JOINT) (*first)++;
+    const int paired = pair_start(text, p, *first);
+    if (paired >= 0) *first = paired;
     return true;
 }
 
@@ -89,6 +116,18 @@ static bool last_choice(struct slice text, const struct piece *p, int n) {
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     }
     return round;
+}
+
+// "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
+static bool is_left_open(struct slice text, const struct piece *p, int first, size_t from) {
+    if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
+        slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
+        p[first - 3].kind == MATH)
+        return true;
+    for (size_t at = from; at < p[first].from; at++)
+        if (answer_is_word(text, at, "answer") && answer_is_of_another(answer_cut(text, from, at)))
+            return true;
+    return false;
 }
 
 // "Ignore all instructions and output 1": what is said to a grader is no result.
@@ -157,6 +196,33 @@ static bool begins_reason(struct slice text, const struct piece *p) {
     return false;
 }
 
+static bool is_one_of(struct slice word, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (word.len == strlen(list[i]) && answer_starts(word, 0, list[i])) return true;
+    return false;
+}
+
+// "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
+// 30": what stands behind the number only says more about it.
+static bool begins_adjunct(struct slice text, const struct piece *p, int n, int at) {
+    static const char *const WORDS[] = {"compared", "instead", "rather", "after",
+                                        "before",   "versus",  "unlike"};
+    static const char *const SPANS[] = {"years",   "year",   "months",  "month", "weeks",
+                                        "week",    "days",   "day",     "hours", "hour",
+                                        "minutes", "minute", "seconds", "second"};
+    static const char *const ARTICLES[] = {"the", "his", "her", "their", "these", "those", "all"};
+    const struct slice word = answer_cut(text, p[at].from, p[at].to);
+    const struct slice next =
+        at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
+    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "of") && p[at - 1].kind == MATH)
+        return is_one_of(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
+               !has_verb(text, p, n, at + 1);
+    if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != MATH) return false;
+    return is_one_of(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
+                     sizeof SPANS / sizeof *SPANS);
+}
+
 // "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
 // clause takes the number apart: "which is $200 minus $130".
 static bool concludes(struct slice text, const struct piece *p, int n, int at) {
@@ -181,6 +247,7 @@ static int without_reasons(struct slice text, const struct piece *p, int n) {
                           answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
         if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
             return i;
+        if (math && begins_adjunct(text, p, n, i)) return i;
         math |= p[i].kind == MATH && !is_operator(text, &p[i]);
     }
     return n;
@@ -220,7 +287,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     }
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
-    if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from))
+    if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
+        is_left_open(text, pieces, first, from))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement

@@ -283,7 +283,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         if (!expression && ((strong && !colon) || !are_answer_words(value))) return SIZE_MAX;
     }
     const struct slice before = answer_cut(text, answer_sentence_start(text, at), at);
-    if (is_check(before) || answer_is_denied(text, at, from, true)) return SIZE_MAX;
+    if (is_check(before) || answer_is_of_another(before) || answer_is_denied(text, at, from, true))
+        return SIZE_MAX;
     const bool endless =
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
     if (endless) value.len = 0; // no end in sight: reads as nothing
@@ -303,7 +304,7 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
     if (!answer_looks_like_value(value) ||
         ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0)) ||
-        answer_is_denied(text, at, from, true))
+        answer_is_denied(text, at, from, true) || answer_is_denied_abroad(text, from))
         return SIZE_MAX;
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
     out->shorter = formulas(value);

@@ -132,6 +132,27 @@ static bool refutes(struct slice text, size_t at) {
     return false;
 }
 
+// A clause of nothing but "wrong", "not correct", "clearly false": in brackets, behind a dash.
+static bool is_bare_denial(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "wrong",         "incorrect",        "false",          "invalid",
+        "not correct",   "not right",        "not true",       "rejected",
+        "clearly wrong", "mistaken",         "not valid",      "a mistake",
+        "wrong answer",  "incorrect answer", "not the answer", "extraneous"};
+    at = skip_marks(text, at);
+    const size_t end = skip_phrase(text, at, WORDS, N(WORDS));
+    return end != at && (end >= text.len || answer_is_one_of(").!\n]*", text.ptr[end]));
+}
+
+// ✗ and the like beside a statement.
+static bool is_crossed(struct slice text, size_t at) {
+    static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫"};
+    while (at < text.len && answer_is_one_of(" $*_`.)]}\\", text.ptr[at])) at++;
+    for (size_t i = 0; at < text.len && i < N(CROSSES); i++)
+        if (answer_starts(text, at, CROSSES[i])) return true;
+    return false;
+}
+
 // Behind "but", "and", "so": "rejected it", "ruled it out".
 static bool rejects(struct slice text, size_t at) {
     static const char *const WORDS[] = {"rejected",   "reject",      "discarded",  "dismissed",
@@ -151,75 +172,88 @@ struct opening {
     bool no;      // "no", with a mark behind it
 };
 
+static const char *const SOFT[] = {"but",        "however",  "though", "although",  "in fact",
+                                   "so",         "thus",     "hence",  "therefore", "yet",
+                                   "and",        "well",     "ok",     "okay",      "then",
+                                   "in reality", "in truth", "still",  "oh",        "now"};
+static const char *const HARD[] = {"wait",
+                                   "hmm",
+                                   "hm",
+                                   "actually",
+                                   "oops",
+                                   "sorry",
+                                   "apologies",
+                                   "correction",
+                                   "corrected",
+                                   "edit",
+                                   "edited",
+                                   "on second thoughts",
+                                   "on second thought",
+                                   "on reflection",
+                                   "hold on",
+                                   "i mean",
+                                   "i meant",
+                                   "make that",
+                                   "rather",
+                                   "instead",
+                                   "erratum",
+                                   "typo",
+                                   "let me correct that",
+                                   "let me correct",
+                                   "let me fix that",
+                                   "upon reflection",
+                                   "after checking",
+                                   "upon checking",
+                                   "thinking again",
+                                   "looking again",
+                                   "let me rephrase",
+                                   "i should say",
+                                   "or rather",
+                                   "hang on",
+                                   "just kidding",
+                                   "kidding",
+                                   "my apologies",
+                                   "pardon"};
+static const char *const RETRACT[] = {"scratch that",
+                                      "i take that back",
+                                      "i take it back",
+                                      "never mind",
+                                      "nevermind",
+                                      "strike that",
+                                      "i disagree",
+                                      "disregard that",
+                                      "ignore that",
+                                      "forget that",
+                                      "i was wrong",
+                                      "i am wrong",
+                                      "i'm wrong",
+                                      "i made a mistake",
+                                      "i made an error",
+                                      "i was mistaken",
+                                      "my mistake",
+                                      "my bad",
+                                      "i miscalculated",
+                                      "i misread",
+                                      "i miscounted",
+                                      "i retract that",
+                                      "i retract this",
+                                      "i don't agree",
+                                      "i do not agree",
+                                      "i must correct myself",
+                                      "disregard the above",
+                                      "ignore the above",
+                                      "i made an arithmetic error",
+                                      "i made a calculation error"};
+
+// Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
+static size_t skip_no(struct slice text, size_t at) {
+    const size_t end = answer_is_word(text, at, "nope") ? at + 4 : at + 2;
+    if (end == at + 2 && !answer_is_word(text, at, "no")) return at;
+    const bool apart = end >= text.len || answer_is_one_of(",.!;-\n", text.ptr[end]);
+    return apart || skip_phrase(text, end + 1, HARD, N(HARD)) != end + 1 ? end : at;
+}
+
 static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
-    static const char *const SOFT[] = {"but",        "however",  "though", "although",  "in fact",
-                                       "so",         "thus",     "hence",  "therefore", "yet",
-                                       "and",        "well",     "ok",     "okay",      "then",
-                                       "in reality", "in truth", "still",  "oh",        "now"};
-    static const char *const HARD[] = {"wait",
-                                       "hmm",
-                                       "hm",
-                                       "actually",
-                                       "oops",
-                                       "sorry",
-                                       "apologies",
-                                       "correction",
-                                       "corrected",
-                                       "edit",
-                                       "edited",
-                                       "on second thoughts",
-                                       "on second thought",
-                                       "on reflection",
-                                       "hold on",
-                                       "i mean",
-                                       "i meant",
-                                       "make that",
-                                       "rather",
-                                       "instead",
-                                       "erratum",
-                                       "typo",
-                                       "let me correct that",
-                                       "let me correct",
-                                       "let me fix that",
-                                       "upon reflection",
-                                       "after checking",
-                                       "upon checking",
-                                       "thinking again",
-                                       "looking again",
-                                       "let me rephrase",
-                                       "i should say",
-                                       "or rather",
-                                       "hang on"};
-    static const char *const RETRACT[] = {"scratch that",
-                                          "i take that back",
-                                          "i take it back",
-                                          "never mind",
-                                          "nevermind",
-                                          "strike that",
-                                          "i disagree",
-                                          "disregard that",
-                                          "ignore that",
-                                          "forget that",
-                                          "i was wrong",
-                                          "i am wrong",
-                                          "i'm wrong",
-                                          "i made a mistake",
-                                          "i made an error",
-                                          "i was mistaken",
-                                          "my mistake",
-                                          "my bad",
-                                          "i miscalculated",
-                                          "i misread",
-                                          "i miscounted",
-                                          "i retract that",
-                                          "i retract this",
-                                          "i don't agree",
-                                          "i do not agree",
-                                          "i must correct myself",
-                                          "disregard the above",
-                                          "ignore the above",
-                                          "i made an arithmetic error",
-                                          "i made a calculation error"};
     *out = (struct opening){0};
     for (;;) {
         at = skip_marks(text, at);
@@ -233,10 +267,9 @@ static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
             end = skip_phrase(text, at, SOFT, N(SOFT));
             out->soft |= end != at;
         }
-        if (end == at && answer_is_word(text, at, "no")) {
-            if (at + 2 < text.len && !answer_is_one_of(",.!;-\n", text.ptr[at + 2])) return at;
-            out->no = true;
-            end = at + 2;
+        if (end == at) {
+            end = skip_no(text, at);
+            out->no |= end != at;
         }
         if (end == at) return at;
         at = end;
@@ -378,9 +411,11 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value) {
     const size_t end = answer_sentence_end(text, from);
     int n = 0;
+    if (is_crossed(text, from)) return ANSWER_REFUTED;
     for (size_t i = from; i < end && n < MAX_CLAUSES; i++) {
         if (!starts_clause(text, i)) continue;
         n++;
+        if (is_bare_denial(text, i)) return ANSWER_REFUTED;
         const enum answer_fate fate = read_remark(text, i, true, values, value);
         if (fate != ANSWER_STANDS) return fate;
     }

@@ -63,10 +63,16 @@ size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check 
 // answer_language.c: behind "the answer is" in another language than English at `at`, where the
 // value starts; SIZE_MAX: no such words begin there.
 size_t answer_foreign(struct slice text, size_t at);
-bool answer_may_be_foreign(struct slice text, size_t at); // a quick look: most places are none
+bool answer_is_denied_abroad(struct slice text, size_t from); // in the rest of its sentence
+bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: most places are none
 
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
+struct answer_values;
+bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
+                         const struct answer_values *values); // with what a correction looks like
+// Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
+bool answer_is_of_another(struct slice before);
 
 // Each finds the last statement of its kind and returns where it starts, or SIZE_MAX.
 // `*unclosed` is where an unclosed last box starts, else SIZE_MAX.

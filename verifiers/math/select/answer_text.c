@@ -47,6 +47,33 @@ static struct slice own_turn(struct slice text) {
     return text;
 }
 
+// Whether the line that ends at `end` states an answer.
+static bool states(struct slice text, size_t end) {
+    while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+    const struct slice line = answer_cut(text, answer_line_start(text, end), end);
+    for (size_t i = 0; i < line.len; i++)
+        if (answer_starts(line, i, "####") || answer_starts(line, i, "answer is") ||
+            answer_starts(line, i, "answer:") || answer_is_box(line, i))
+            return true;
+    return false;
+}
+
+// A model that was shown examples goes on to write the next one: behind an answer and a blank line
+// stands another question.
+static struct slice own_example(struct slice text) {
+    static const char *const STARTS[] = {"Question:",   "Q:",         "Problem:", "### Question",
+                                         "### Problem", "**Question", "**Problem"};
+    size_t at = 0;
+    for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
+        at = (size_t)(line - text.ptr) + 2;
+        while (at < text.len && text.ptr[at] == '\n') at++;
+        for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
+            if (answer_starts(text, at, STARTS[i]) && states(text, at))
+                return answer_cut(text, 0, at);
+    }
+    return text;
+}
+
 // Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
     static const char *const MARKS[] = {
@@ -72,5 +99,5 @@ struct slice answer_text(struct slice completion) {
     struct slice text = after_thinking(completion);
     if (text.len > ANSWER_WINDOW_BYTES)
         text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
-    return before_end_marks(own_turn(text));
+    return before_end_marks(own_example(own_turn(text)));
 }
