@@ -3,6 +3,8 @@
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
+# make bench-host   what the engine and the loop cost around a step, without a device
+# make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
@@ -26,12 +28,14 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev \
+    zlib1g-dev libzstd-dev locales procps zstd \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
-LIBS_PC  += $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
-PC_FLAGS := $(shell pkg-config --cflags $(LIBS_PC) 2>/dev/null)
-PC_LIBS  := $(shell pkg-config --libs $(LIBS_PC) 2>/dev/null)
+# Before `make deps` there may be no pkg-config, and nothing to ask it about.
+PKG      := $(shell command -v pkg-config)
+LIBS_PC  += $(if $(PKG),$(shell $(PKG) --exists msgpack-c && echo msgpack-c || echo msgpack))
+PC_FLAGS := $(if $(PKG),$(shell $(PKG) --cflags $(LIBS_PC) 2>/dev/null))
+PC_LIBS  := $(if $(PKG),$(shell $(PKG) --libs $(LIBS_PC) 2>/dev/null))
 
 CPPFLAGS += -I. -D_GNU_SOURCE -MMD -MP $(PC_FLAGS)
 CFLAGS   += -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion \
@@ -54,10 +58,13 @@ MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
-HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c),$(CHECK)))
+# An object_NAME.c is a shared object of its own, stampede_NAME.so beside the tests.
+SHARED := $(wildcard tests/kernels/object_*.c)
+HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
+    $(CHECK)))
 
-.PHONY: all deps demo test bench peers verify-bench verify-report fuzz lint format install clean \
-    help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint check-fresh \
+    format install clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -86,13 +93,18 @@ $(B)/commit: FORCE
 	@mkdir -p $(@D); c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
 	    echo $$c | cmp -s - $@ || echo $$c >$@
 libraries:
-	@pkg-config --exists $(LIBS_PC) || { echo "Libraries are missing: run make deps first."; exit 1; }
+	@pkg-config --exists $(LIBS_PC) 2>/dev/null || \
+	    { echo "Libraries are missing: run make deps first."; exit 1; }
 
 $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-tests: $(TESTS) $(TOOLS)
+OBJECTS := $(SHARED:tests/kernels/object_%.c=$(B)/tests/kernels/stampede_%.so)
+tests: $(TESTS) $(TOOLS) $(OBJECTS)
+$(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt
 
@@ -105,6 +117,8 @@ test: deps
 	@.ci/tests $(B)
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
+
+bench-host: $(B)/tests/tools/bench_host ; $<
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt
@@ -126,6 +140,7 @@ fuzzers: $(FUZZ)
 $(FUZZ): LDFLAGS += -fsanitize=fuzzer
 
 lint: ; @.ci/lint --self-test
+check-fresh: ; @.ci/check-fresh
 format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
 install: all
 	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede

@@ -39,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import parity  # noqa: E402
 import report  # noqa: E402
 from tiny import problems  # noqa: E402
-from workers import Workers  # noqa: E402
+from workers import NoWorkerLeft, Workers  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 EVALUATION_SEED = 778  # the held-out problems, the same in every run
@@ -341,9 +341,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"held-out accuracy before: {before:.1%}", flush=True)
                 steps, checked = train(model, session, options)
                 after = session.accuracy(asked)
-        except KeyboardInterrupt:
-            if not workers.all_dead():
-                raise
+        except NoWorkerLeft:
             print("FAILED: no worker is left", file=sys.stderr)
             return 2
     if options.save:
@@ -353,7 +351,8 @@ def run(options: argparse.Namespace) -> int:
     status = summarise(steps, checked, before, after, options)
     if workers.dead:
         print(f"FAILED: {len(workers.dead)} of {options.workers} workers died", file=sys.stderr)
-    return status or (2 if workers.dead else 0)
+        return 2
+    return status
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:

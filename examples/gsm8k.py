@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import report  # noqa: E402
-from workers import Workers  # noqa: E402
+from workers import NoWorkerLeft, Workers  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 DATA = CHECKOUT.parent / "shared/data/gsm8k_test.jsonl"
@@ -99,9 +99,7 @@ def run(options: argparse.Namespace) -> int:
         try:
             with workers:
                 ask(trainer, prompts, sampling, options)
-        except KeyboardInterrupt:
-            if not workers.all_dead():
-                raise
+        except NoWorkerLeft:
             print("FAILED: the worker died", file=sys.stderr)
             return 2
     return 0

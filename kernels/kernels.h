@@ -1,14 +1,25 @@
-// The contract between the engine and a backend (design D2): blocks of the network, weights, and
-// the state of sequences. The CPU backend is linked in; others are opened by name.
+// The contract between the engine and a backend (D2): blocks of the network, weights, and the state
+// of sequences. The CPU backend is linked in; others are shared objects, opened by name.
 //
 // Rules for every function here
 // - Bits (D3): what a position computes depends on the weights and on the ids up to it. Every sum
 //   has an order that the weight's shape and the row alone fix: never the batch, the chunking, the
 //   thread count. No float atomics, no fast-math, no libm in kernels (kernels/math.h has ours).
+// - Order: operations take effect in the order of the calls, on the backend's own stream. Only
+//   wait() and the operations that return values make the caller wait.
+// - Errors come from the world: memory, device. An operation without a result keeps the first one
+//   that its device reports, and the next operation that can fail returns it. Arguments are the
+//   programmer's: they are asserted.
+// - A step is self-contained: nothing about a row lives in a backend but its pages and its conv
+//   slot, and nothing is read back before wait(). So a backend may replay a step that it recorded,
+//   and block calls then do nothing.
+// - State is keyed by position. Position p of a sequence lies in page p / page_tokens and in entry
+//   p modulo its length of the sequence's conv slot, a ring of conv_width - 1 + max_draft entries.
+//   A step reads what lies before its positions and overwrites its own. So a sequence goes back by
+//   up to max_draft positions, or starts in a used slot, without an operation.
 // - One thread (the engine's) calls a backend; the backend may use threads of its own inside.
-// - Arguments are the programmer's: they are asserted. Errors come from the world: memory, device.
-// - Formulas: reference/model.md of the design documents, after Hugging Face transformers
-//   (models/lfm2, models/lfm2_moe); where it rounds to bf16, a backend keeps float32.
+// - Formulas follow Hugging Face transformers (models/lfm2, models/lfm2_moe); where it rounds to
+//   bf16, a backend keeps float32.
 #ifndef KERNELS_KERNELS_H
 #define KERNELS_KERNELS_H
 
@@ -16,91 +27,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/shape.h"
 #include "kernels/tensor.h"
 #include "protocol/base/error.h"
 
-// ------------------------------------------------------------------ the network
-
-enum {
-    MODEL_MAX_LAYERS = 256,
-    MODEL_MAX_EXPERTS = 1024,
-    MODEL_MAX_EXPERTS_USED = 32,
-    MODEL_MAX_CONV_WIDTH = 8
-};
-
-// Every dimension of one LFM2 checkpoint. Layer i is attention where is_attention[i], else a short
-// convolution; its feed-forward is dense for i < n_dense_layers, else a mixture of experts.
-struct model_shape {
-    int n_layers, hidden, vocab; // vocab: rows of the head, the tokenizer may know fewer ids
-    int n_heads, n_kv_heads, head_dim;
-    int conv_width;               // taps of the short convolution (conv_L_cache), state = width-1
-    int n_dense_layers, ff_dense; // n_dense_layers == n_layers for the dense family
-    int n_experts, n_experts_used, ff_expert; // 0, 0, 0 for the dense family
-    int max_positions;
-    float norm_eps, rope_theta, routed_scale;
-    bool norm_topk, use_expert_bias, conv_bias, tied_head;
-    bool is_attention[MODEL_MAX_LAYERS];
-};
-
-static inline bool shape_is_moe(const struct model_shape *s, int layer) {
-    return layer >= s->n_dense_layers;
-}
-int shape_n_attention(const struct model_shape *s);                // attention layers
-int shape_n_moe(const struct model_shape *s);                      // MoE layers
-int shape_attention_index(const struct model_shape *s, int layer); // among attention layers
-int shape_conv_index(const struct model_shape *s, int layer);      // among conv layers
-int shape_moe_index(const struct model_shape *s, int layer);       // among MoE layers
-
-// ------------------------------------------------------------------ weights
-
-enum weight_kind {
-    WEIGHT_EMBED,          // (vocab, hidden); the head too when tied
-    WEIGHT_HEAD,           // (vocab, hidden), only when not tied
-    WEIGHT_FINAL_NORM,     // (hidden)
-    WEIGHT_OPERATOR_NORM,  // (hidden)
-    WEIGHT_FFN_NORM,       // (hidden)
-    WEIGHT_CONV_IN,        // (3 * hidden, hidden): rows B, then C, then x
-    WEIGHT_CONV_IN_BIAS,   // (3 * hidden)
-    WEIGHT_CONV_TAPS,      // (hidden, 1, conv_width): the last tap multiplies the current token
-    WEIGHT_CONV_TAPS_BIAS, // (hidden)
-    WEIGHT_CONV_OUT,       // (hidden, hidden)
-    WEIGHT_CONV_OUT_BIAS,  // (hidden)
-    WEIGHT_Q,              // (n_heads * head_dim, hidden)
-    WEIGHT_K,              // (n_kv_heads * head_dim, hidden)
-    WEIGHT_V,              // (n_kv_heads * head_dim, hidden)
-    WEIGHT_ATTENTION_OUT,  // (hidden, n_heads * head_dim)
-    WEIGHT_Q_NORM,         // (head_dim), shared by all heads
-    WEIGHT_K_NORM,         // (head_dim)
-    WEIGHT_W1,             // gate (ff_dense, hidden); of expert e: (ff_expert, hidden)
-    WEIGHT_W3,             // up, as w1
-    WEIGHT_W2,             // down (hidden, ff_dense); of expert e: (hidden, ff_expert)
-    WEIGHT_ROUTER,         // (n_experts, hidden)
-    WEIGHT_EXPERT_BIAS,    // (n_experts), added to the selection scores only
-    N_WEIGHT_KINDS,
-};
-
-// One tensor of the model as the hub names it: one per expert, a tied head once.
-struct weight {
-    enum weight_kind kind;
-    int layer;  // -1 for the embedding, the head and the final norm
-    int expert; // -1 unless an expert's
-    int n_dims;
-    int64_t dims[3];
-};
-
-// All weights of a shape in canonical order: embedding, layers 0.. (norms, operator, feed-forward,
-// experts 0.. each w1, w3, w2), final norm, head. A weight's index in this list is its identity in
-// loaders, updates and digests. Returns the number; *out is the caller's, to free().
-int weights_list(const struct model_shape *shape, struct weight **out);
-int64_t weight_n(const struct weight *w); // elements
+// Of the structs and the table below: a backend that was built for another number is refused.
+enum { KERNELS_ABI = 2 };
 
 // ------------------------------------------------------------------ one step
 
 // Tokens first_token .. first_token + n_tokens - 1 of a step belong to one sequence and stand at
 // positions position, position + 1, .... K and V of position p live in page
 // pages[p / page_tokens]; all pages up to the segment's last position are there, and those which
-// the segment writes are held by this sequence alone. The conv slot holds the state before
-// `position` and is advanced by the step. No two segments of a step share a conv slot.
+// the segment writes are held by this sequence alone. The conv slot holds the entries of the
+// conv_width - 1 positions before `position` (none before position 0); the step writes those of its
+// own. No two segments of a step share a conv slot.
 struct step_segment {
     int first_token, n_tokens;
     int position;
@@ -109,7 +50,7 @@ struct step_segment {
     int n_pages;
 };
 
-// How a token is drawn (design D4, D5), in this order: logits + bias, repetition penalty (ids in
+// How a token is drawn (D4, D5), in this order: logits + bias, repetition penalty (ids in
 // `seen`: logit / r when positive, logit * r otherwise), / temperature, top-k (ties with the k-th
 // survive), top-p (in order of falling probability, lower id first; the id that crosses p is
 // kept), min-p (p >= min_p * largest p), renormalise. Ids that the tokenizer lacks never survive:
@@ -140,7 +81,7 @@ struct step_output {
     struct draw draw;  // DRAW
 };
 
-// The description of a step. It is copied by begin(); the arrays inside are read until wait().
+// The description of a step. All of it, arrays too, may change once submit() has returned.
 struct step {
     int n_tokens, n_segments, n_outputs;
     const int32_t *ids;                  // (n_tokens)
@@ -151,63 +92,111 @@ struct step {
 
 // Where wait() puts results; the arrays are the caller's.
 struct step_result {
-    int32_t *ids;     // (n_outputs) drawn id; for SCORE the target
-    float *lp_full;   // (n_outputs) log-softmax of logits / temperature over all rows of the head
-    float *lp_behav;  // (n_outputs) under the distribution that was drawn from; 0 for SCORE
-    uint8_t *bad;     // (n_outputs) 1 when any logit of the row is not finite: nothing else holds
+    int32_t *ids;    // (n_outputs) drawn id; for SCORE the target
+    float *lp_full;  // (n_outputs) log-softmax of logits / temperature over all rows of the head
+    float *lp_behav; // (n_outputs) under the distribution that was drawn from; 0 for SCORE
+    uint8_t *bad; // (n_outputs) 1 when a logit of the row, or a log-probability of the output, is
+                  // not finite: nothing else holds
     uint16_t *routes; // (n_tokens, MoE layers, n_experts_used) experts in order of falling
                       // selection score, ties to the lowest expert; filled when want_routes
+};
+
+// ------------------------------------------------------------------ memory and weights
+
+struct backend_options {
+    struct model_shape shape;
+    const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
+    const uint64_t *weight_hashes;   // (likewise) digest.h's hash of each name
+    enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
+    int page_tokens, n_pages, n_conv_slots;    // page_tokens: 1 .. 256
+    int arena_pages, arena_slots;              // of suspended rows
+    int max_draft;                             // positions that a sequence may go back by
+    int max_segments, max_tokens, max_outputs; // of one step
+    const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
+    int n_threads;            // of the CPU backend; 0: one a core that this process may use
+    const char *isa; // of the CPU backend: NULL the fastest that runs here, "portable", "avx2"
+    int device;      // which of several devices, from 0
+};
+
+// What a backend takes for given options, by what it is for.
+enum memory_use {
+    MEMORY_WEIGHTS,
+    MEMORY_PAGES,   // KV pages
+    MEMORY_SLOTS,   // conv slots
+    MEMORY_SCRATCH, // activations, logits, draws, lists
+    MEMORY_ARENA,   // pages and conv slots of suspended rows
+    N_MEMORY_USES,
+};
+struct backend_plan {
+    uint64_t bytes[N_MEMORY_USES];
+    bool is_host[N_MEMORY_USES]; // in the host's memory, else in the device's
+};
+
+// Bytes of one KV page (all attention layers, K and V) and of one conv slot (all conv layers): the
+// layout is the backend's, the size is this on all of them.
+size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_tokens);
+size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv, int max_draft);
+
+// Where weights come from when a backend loads them. read() gives elements first .. first + n - 1
+// of weight `index` in its resident type, in row-major order and any alignment: in `room`
+// (n elements), or where they lie, for as long as the load lasts. NULL with a sentence when they
+// are not to be had. Several threads may call it at once. n is at most WEIGHT_CHUNK.
+enum { WEIGHT_CHUNK = 1 << 16 };
+struct weight_source {
+    const void *self;
+    const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
+                        struct error *err);
+};
+
+// ------------------------------------------------------------------ state
+
+// One movement of the state of sequences. Pages and conv slots of the arena are numbered by
+// themselves, from 0.
+enum move_kind {
+    MOVE_PAGE_COPY,    // page `from` -> page `to`
+    MOVE_PAGE_SUSPEND, // page `from` -> arena page `to`
+    MOVE_PAGE_RESUME,  // arena page `from` -> page `to`
+    MOVE_CONV_COPY,    // conv slot `from` -> conv slot `to`
+    MOVE_CONV_SUSPEND, // conv slot `from` -> arena slot `to`
+    MOVE_CONV_RESUME,  // arena slot `from` -> conv slot `to`
+};
+struct state_move {
+    enum move_kind kind;
+    int32_t from, to;
 };
 
 // ------------------------------------------------------------------ a backend
 
 struct backend;
 
-struct backend_options {
-    struct model_shape shape;
-    const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
-    enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
-    int n_threads;                   // of the CPU backend; 0: one a core
-    int page_tokens, n_pages, n_conv_slots; // page_tokens: 1 .. 256
-    int max_tokens, max_outputs;            // of one step
-    const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
-    const char *isa; // of the CPU backend: NULL the fastest that runs here, "portable", "avx2"
-};
-
-// Bytes of one KV page (all attention layers, K and V) and of one conv slot (all conv layers): the
-// layout is the backend's, the size is this on all of them.
-size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_tokens);
-size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv);
-
 struct backend_ops {
+    uint32_t abi;     // KERNELS_ABI; stays the first member
     const char *name; // "cpu", "cuda", ...
 
-    // All memory is taken here. -1 with a sentence when it is not to be had.
+    // Says what open() will take, and takes nothing. -1 where this backend cannot run the options
+    // on this machine.
+    int (*plan)(const struct backend_options *o, struct backend_plan *out, struct error *err);
+    // All memory is taken here, and as much as plan() says. -1 when it is not to be had. Weights,
+    // pages and conv slots hold anything: a weight is written and a position computed before it is
+    // read.
     int (*open)(const struct backend_options *o, struct backend **out, struct error *err);
     void (*close)(struct backend **b);
     // What decides bits beside the weights: instruction set path and types, such as
-    // "cpu-avx2 kv=f32". Lives as long as the backend.
+    // "cpu-avx2 weights=bf16 kv=f32 page=16". Lives as long as the backend.
     const char *(*numerics)(const struct backend *b);
-    size_t (*memory_bytes)(const struct backend *b); // weights, pages, slots and scratch
-    // The machine's limit beside which a speed is told: floating-point operations a second of
-    // multiply-adds with operands in registers, on all threads. Takes some tens of milliseconds.
-    double (*peak_flops)(struct backend *b);
 
-    // Weights, by index of weights_list. Values are in the weight's resident dtype, in the
-    // checkpoint's element order (row-major), `first` .. `first` + `n` - 1, in any alignment.
-    // Never called between begin and wait.
+    // Weights, by index of weights_list; values in the weight's resident type, in row-major order
+    // and any alignment, elements first .. first + n - 1. Never called between begin and wait.
+    // load() writes all of them, and fills digests[i] (weights of the shape; NULL: not wanted)
+    // with what weight i adds to the digest (digest.h); the source is read once.
+    int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
+                struct error *err);
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
-    void (*weight_read)(const struct backend *b, int index, int64_t first, int64_t n, void *v);
+    int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
+                       struct error *err);
 
-    // State. Pages are uninitialised; a step writes before it reads. Host copies have
-    // kernels_page_bytes and kernels_conv_bytes and are only for the same backend and shape.
-    void (*page_copy)(struct backend *b, int from, int to);
-    void (*page_out)(struct backend *b, int page, void *host);
-    void (*page_in)(struct backend *b, int page, const void *host);
-    void (*conv_clear)(struct backend *b, int slot); // zeros: the state at position 0
-    void (*conv_copy)(struct backend *b, int from, int to);
-    void (*conv_out)(struct backend *b, int slot, void *host);
-    void (*conv_in)(struct backend *b, int slot, const void *host);
+    // Moves state, before begin(), as if one move followed the other.
+    void (*move)(struct backend *b, const struct state_move *moves, size_t n);
 
     // A step: begin, the blocks in the order of the network, submit, wait. The residual stream
     // (n_tokens, hidden) is the backend's. A block may fuse what it likes inside.
@@ -226,7 +215,11 @@ struct backend {
     const struct backend_ops *ops; // first member of every backend's own struct
 };
 
-// The operations behind a device name: "cpu". An unknown name is ERROR_USAGE.
-const struct backend_ops *kernels_find(const char *device, struct error *err);
+// The operations behind a device name: "cpu", or "NAME" or "NAME:INDEX" of a shared object
+// stampede_NAME.so that lies beside the program and exports KERNELS_SYMBOL. *index (0 where none is
+// named) goes into backend_options.device. NULL with ERROR_USAGE for a name that is none or whose
+// object is not there, ERROR_CONFIG for an object that cannot be opened or has another KERNELS_ABI.
+#define KERNELS_SYMBOL "stampede_backend" // const struct backend_ops stampede_backend
+const struct backend_ops *kernels_find(const char *device, int *index, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 // Functions whose bits must not depend on the C library: exp, log, sqrt, sin and cos, Philox, and
-// the Gumbel draw (design D5). Plain C arithmetic without contraction (-ffp-contract=off), so that
+// the Gumbel draw (D5). Plain C arithmetic without contraction (-ffp-contract=off), so that
 // every backend that includes this file computes the same bits; also valid CUDA C++.
 //
 // Accuracy: exp and log within 1.5 units in the last place of float32, sqrt correctly rounded,
@@ -184,7 +184,7 @@ static inline float math_gumbel(uint32_t word) {
     return -math_log_normal(-math_log_normal(u));
 }
 
-// The noise of one id (design D5).
+// The noise of one id (D5).
 static inline float math_gumbel_of(uint64_t seed, uint32_t id, uint32_t position, uint32_t sample) {
     struct math_words counter = {{id, position, sample, 0}};
     return math_gumbel(math_philox(counter, (uint32_t)seed, (uint32_t)(seed >> 32)).w[0]);

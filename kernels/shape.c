@@ -111,7 +111,7 @@ size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_t
            (size_t)page_tokens * dtype_bytes(kv);
 }
 
-size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv) {
-    return (size_t)(s->n_layers - shape_n_attention(s)) * (size_t)(s->conv_width - 1) *
+size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv, int max_draft) {
+    return (size_t)(s->n_layers - shape_n_attention(s)) * (size_t)(s->conv_width - 1 + max_draft) *
            (size_t)s->hidden * dtype_bytes(kv);
 }

@@ -100,4 +100,7 @@ static inline void dtype_put(enum dtype t, void *data, int64_t i, float value) {
     memcpy((char *)data + 2 * i, &h, 2);
 }
 
+// The first of n values, in any alignment, that is infinite or NaN; -1: all are finite.
+int64_t dtype_find_not_finite(enum dtype t, const void *values, int64_t n);
+
 #endif

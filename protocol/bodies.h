@@ -15,16 +15,17 @@ struct message_hello {
     struct slice uid;      // stable name of this worker (a pod's UID, or host and pid)
     uint64_t incarnation;  // random, new with each start of the process
     struct slice build;    // version and commit
-    struct slice numerics; // design D3: workers with the same text compute the same bits
+    struct slice numerics; // D3: workers with the same text compute the same bits
     uint64_t fingerprint;  // xxh3-64 of what makes the model: config and tokenizer files
     uint64_t slots;        // samples that may be sent at once (the first credit)
     uint32_t max_context;  // tokens of prompt and completion together
     uint32_t vocab;        // rows of the head
     bool tied_head;        // the checkpoint has no lm_head.weight of its own
     uint64_t version;      // policy version being served
-    uint64_t digest;       // of the resident weights (design D8)
+    uint64_t digest;       // of the resident weights (D8)
     uint8_t dtype;         // enum column_dtype of resident weights, but for the exceptions below
     struct slice bulk_url; // with --bind: where the worker's bulk socket is bound; else empty
+    struct slice bulk_id;  // with --bind: the ZMQ_ROUTING_ID of the trainer's connection to it
     struct column exception_names, exception_offsets; // texts: hub names of tensors (n)
     struct column exception_dtypes;                   // u8 (n), enum column_dtype of each
 };
@@ -60,7 +61,7 @@ struct message_task {
     struct slice id;   // the group's id as JSON text
     uint32_t first, n; // samples first .. first + n - 1
     uint32_t attempt;  // 0, then one more each time the samples are given out again
-    uint64_t seed;     // the group's seed (design D5), ready to use
+    uint64_t seed;     // the group's seed (D5), ready to use
     uint32_t max_new_tokens;
     double temperature, top_p, min_p, repetition_penalty;
     uint32_t top_k; // 0: off
@@ -73,10 +74,11 @@ struct message_task {
     struct column prompt_ids;            // i32: taken as they are
     struct column prompt;                // u8: text; the worker tokenizes it
     struct column messages;              // u8: JSON text of the chat's messages
+    struct column tools;                 // u8: JSON text of the chat's tools, or absent
     struct column stop, stop_offsets;    // texts
     struct column stop_ids;              // i32
     struct column bias_ids, bias_values; // i32 (n), f32 (n)
-    struct column reward;                // u8: JSON text (interface.md section 4), or absent
+    struct column reward;                // u8: JSON text (README.md, Rewards), or absent
     struct column meta;                  // u8: JSON text, returned byte for byte, or absent
 };
 
@@ -107,7 +109,7 @@ enum message_finish {
 };
 const char *message_finish_name(enum message_finish finish); // "stop", ...
 
-enum message_status { // of a reward; interface.md section 4
+enum message_status { // of a reward; README.md, Rewards
     STATUS_NONE = 0,  // no reward was asked for, or the sample did not come so far
     STATUS_OK = 1,
     STATUS_NO_ANSWER = 2,

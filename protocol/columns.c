@@ -43,6 +43,7 @@ int column_check_offsets(struct column offsets, uint64_t n, uint64_t end, const 
 
 void column_texts_add(struct column_texts *t, struct slice text) {
     int64_t at = 0;
+    assert(t->offsets.len > 0 || t->bytes.len == 0);
     if (t->offsets.len == 0) buffer_add(&t->offsets, &at, sizeof at);
     buffer_add_slice(&t->bytes, text);
     at = (int64_t)t->bytes.len;

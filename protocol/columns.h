@@ -6,6 +6,7 @@
 #ifndef PROTOCOL_COLUMNS_H
 #define PROTOCOL_COLUMNS_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,31 +56,37 @@ static inline struct column column_of_text(struct slice text) {
 static inline struct slice column_slice(struct column c) { // the bytes of a u8 column
     return (struct slice){(const char *)c.data, (size_t)c.n};
 }
+// The elements, (c.n) of the type that the name says. Of an absent column NULL.
+static inline const void *column_elements(struct column c, enum column_dtype dtype) {
+    assert(c.dtype == dtype || c.dtype == COLUMN_NONE);
+    return c.data;
+}
 static inline const uint8_t *column_u8(struct column c) {
-    return (const uint8_t *)c.data;
+    return (const uint8_t *)column_elements(c, COLUMN_U8);
 }
 static inline const uint16_t *column_u16(struct column c) {
-    return (const uint16_t *)c.data;
+    return (const uint16_t *)column_elements(c, COLUMN_U16);
 }
 static inline const int32_t *column_i32(struct column c) {
-    return (const int32_t *)c.data;
+    return (const int32_t *)column_elements(c, COLUMN_I32);
 }
 static inline const int64_t *column_i64(struct column c) {
-    return (const int64_t *)c.data;
+    return (const int64_t *)column_elements(c, COLUMN_I64);
 }
 static inline const uint64_t *column_u64(struct column c) {
-    return (const uint64_t *)c.data;
+    return (const uint64_t *)column_elements(c, COLUMN_U64);
 }
 static inline const float *column_f32(struct column c) {
-    return (const float *)c.data;
+    return (const float *)column_elements(c, COLUMN_F32);
 }
 static inline const double *column_f64(struct column c) {
-    return (const double *)c.data;
+    return (const double *)column_elements(c, COLUMN_F64);
 }
 
 // Text i of a list of texts (i below offsets.n - 1). The offsets were checked by the decoder.
 static inline struct slice column_text(struct column texts, struct column offsets, uint64_t i) {
     const int64_t *at = column_i64(offsets);
+    assert(i + 1 < offsets.n && at[i] <= at[i + 1] && (uint64_t)at[i + 1] <= texts.n);
     return (struct slice){(const char *)texts.data + at[i], (size_t)(at[i + 1] - at[i])};
 }
 

@@ -46,6 +46,7 @@ static const struct field hello[] = {
     COL(14, hello, exception_names, BIT(COLUMN_U8)),
     COL(15, hello, exception_offsets, BIT(COLUMN_I64)),
     COL(16, hello, exception_dtypes, BIT(COLUMN_U8)),
+    TEXT(17, hello, bulk_id, 64),
 };
 
 static const struct field welcome[] = {
@@ -91,6 +92,7 @@ static const struct field task[] = {
     COL(26, task, bias_values, BIT(COLUMN_F32)),
     COL(27, task, reward, BIT(COLUMN_U8)),
     COL(28, task, meta, BIT(COLUMN_U8)),
+    COL(29, task, tools, BIT(COLUMN_U8)),
 };
 
 static const struct field cancel[] = {

@@ -1,5 +1,6 @@
 #include "protocol/messages.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +257,7 @@ static void pack_column(msgpack_packer *packer, const struct column *c, struct b
         size_t pad = (size_t)-payload->len % COLUMN_ALIGNMENT;
         memset(buffer_extend(payload, pad), 0, pad);
         at = payload->len;
+        assert(at % COLUMN_ALIGNMENT == 0 && c->data != NULL);
         buffer_add(payload, c->data, bytes);
     }
     msgpack_pack_array(packer, 3);
@@ -329,6 +331,7 @@ static int encode_fields(const struct message *m, struct buffer *body, struct bu
     int n_keys = 0;
     for (int i = 0; i < fields->n; i++) {
         const struct field *field = &fields->fields[i];
+        assert(field->key > (i > 0 ? fields->fields[i - 1].key : 0));
         const void *at = (const char *)m + field->offset;
         if (is_absent(field, at)) continue;
         if (!in_bounds(field, at))
@@ -388,6 +391,8 @@ int message_encode(const struct message *m, struct message_frames *out, struct e
 }
 
 void message_frames_set_seq(struct message_frames *frames, uint64_t seq) {
+    assert(frames->seq_at > 0 && frames->seq_at + 8 <= frames->header.len);
+    assert((uint8_t)frames->header.ptr[frames->seq_at - 1] == 0xcf); // a uint64 of fixed width
     for (int i = 0; i < 8; i++)
         frames->header.ptr[frames->seq_at + (size_t)i] = (char)(seq >> (56 - 8 * i) & 0xff);
 }

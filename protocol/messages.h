@@ -32,6 +32,10 @@ enum {
     MESSAGE_MAX_SAMPLES = 65536,           // samples of one group
     MESSAGE_MAX_TENSORS = 1 << 20,         // tensors of one update
     MESSAGE_MAX_STOPS = 64,                // stop texts of a task
+    MESSAGE_MAX_STOP_BYTES = 64 << 10,     // of all stop texts of a task
+    MESSAGE_MAX_STOP_IDS = 1024,           // stop token ids of a task
+    MESSAGE_MAX_BIAS_IDS = 65536,          // token ids of a logit bias
+    MESSAGE_MAX_DEADLINE_MS = INT32_MAX,   // of a task, milliseconds: 24 days
 };
 
 // Times, in milliseconds. WELCOME may name others for the first two.

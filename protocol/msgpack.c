@@ -1,5 +1,6 @@
 #include "protocol/msgpack.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 const struct msgpack_limits msgpack_header_limits = {
@@ -103,6 +104,7 @@ int msgpack_scan(struct slice frame, const struct msgpack_limits *limits, struct
     if (frame.len > limits->max_bytes)
         return error_set(err, ERROR_INPUT, "msgpack frame: %zu bytes, at most %zu are allowed.",
                          frame.len, limits->max_bytes);
+    assert(limits->max_depth <= MSGPACK_SCAN_DEPTH);
     const uint8_t *bytes = (const uint8_t *)frame.ptr;
     uint64_t left_in[MSGPACK_SCAN_DEPTH + 1] = {1}; // values still to come at each depth
     uint64_t n_elements = 0;                        // seen or claimed, the sum over all containers
@@ -116,6 +118,7 @@ int msgpack_scan(struct slice frame, const struct msgpack_limits *limits, struct
         struct head h;
         const char *wrong = read_head(bytes + at, frame.len - at, &h);
         if (wrong) return refuse(err, at, wrong);
+        assert(at + h.head <= frame.len);
         size_t left = frame.len - at - h.head;
         if (h.body > left) return refuse(err, at, "a value that is cut off");
         if (h.body > limits->max_text) return refuse(err, at, "a text over the limit");
@@ -124,8 +127,7 @@ int msgpack_scan(struct slice frame, const struct msgpack_limits *limits, struct
         n_elements += h.children;
         if (n_elements > limits->max_elements) return refuse(err, at, "too many elements");
         if (h.container) {
-            if (depth == limits->max_depth || depth == MSGPACK_SCAN_DEPTH)
-                return refuse(err, at, "nesting over the limit");
+            if (depth == limits->max_depth) return refuse(err, at, "nesting over the limit");
             left_in[++depth] = h.children;
         }
         at += h.head + h.body;

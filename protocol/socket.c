@@ -1,5 +1,6 @@
 #include "protocol/socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -40,6 +42,7 @@ struct socket {
     uint64_t expected_seq; // of the trainer's next one
     bool awaits_welcome;   // numbered messages before WELCOME belong to an ended session
     uint64_t session;      // hash of the run and epoch of WELCOME
+    char bulk_id[33];      // of a bound worker: the name of the trainer's bulk connection
     struct peer peer;      // of a bound worker: who sent the last message that was taken
     bool peer_lost;        // it cannot be reached any more: another one may speak
     struct error last_refusal;
@@ -85,7 +88,10 @@ static int open_end(struct socket *s, struct end *end, int type, const char *url
     int one = 1;
     end->router = type == ZMQ_ROUTER;
     end->zmq = zmq_socket(s->context, type);
-    if (end->zmq && end->router) zmq_setsockopt(end->zmq, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    if (end->zmq && end->router) {
+        zmq_setsockopt(end->zmq, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+        zmq_setsockopt(end->zmq, ZMQ_ROUTER_HANDOVER, &one, sizeof one);
+    }
     if (!end->zmq || set_options(end->zmq, url, high_water, max_frame) != 0) {
         error_set(err, ERROR_IO, "A ZeroMQ socket could not be made: %s.", zmq_strerror(errno));
         close_end(end);
@@ -103,16 +109,23 @@ static int open_end(struct socket *s, struct end *end, int type, const char *url
     return 0;
 }
 
-// The bulk socket of a bound worker: the same host and a free port, or the path with "-bulk".
+// The bulk socket of a bound worker: the same host and a free port, or the path with "-bulk". The
+// trainer's connection has a name that only HELLO tells, so that no other peer is asked or heard.
 static int bind_bulk(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX + 8];
+    uint64_t random[2];
+    assert(s->bound && s->control.zmq && !s->bulk.zmq);
+    if (getrandom(random, sizeof random, 0) != sizeof random)
+        return error_set(err, ERROR_IO, "No random bytes could be had: %s.", strerror(errno));
+    snprintf(s->bulk_id, sizeof s->bulk_id, "%016llx%016llx", (unsigned long long)random[0],
+             (unsigned long long)random[1]);
     if (strncmp(s->control.url, "ipc://", 6) == 0) {
         snprintf(url, sizeof url, "%s-bulk", s->control.url);
     } else {
         int host = (int)(strrchr(s->control.url, ':') - s->control.url);
         snprintf(url, sizeof url, "%.*s:*", host, s->control.url);
     }
-    return open_end(s, &s->bulk, ZMQ_DEALER, url, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
+    return open_end(s, &s->bulk, ZMQ_ROUTER, url, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
 }
 
 struct socket *socket_open(const struct socket_options *options, struct error *err) {
@@ -154,6 +167,10 @@ const char *socket_bulk_url(const struct socket *s) {
     return s->bulk.url;
 }
 
+const char *socket_bulk_id(const struct socket *s) {
+    return s->bulk_id;
+}
+
 int socket_reconnect(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX];
     if (s->bound) return 0;
@@ -177,6 +194,8 @@ int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {
 
 static enum message_type type_of(const struct message_frames *frames) {
     // [array 8] [fixstr 4 + magic] [major] [minor] [type]: the encoder writes each in one byte.
+    assert(frames->header.len > frames->seq_at && frames->seq_at > 8);
+    assert(frames->header.ptr[6] == MESSAGE_MAJOR && (unsigned char)frames->header.ptr[8] < 0x80);
     return (enum message_type)frames->header.ptr[8];
 }
 
@@ -184,11 +203,13 @@ static enum message_type type_of(const struct message_frames *frames) {
 // there and has room. Once the first frame is taken the others find room too: a pipe counts whole
 // messages.
 static int queue_frames(struct socket *s, struct end *end, const struct message_frames *frames) {
-    bool two = frames->payload.len > 0;
+    bool two = frames->payload.len > 0, is_bulk = end == &s->bulk;
+    assert(is_bulk || end == &s->control);
+    const void *id = is_bulk ? (const void *)s->bulk_id : s->peer.id;
+    size_t id_len = is_bulk ? strlen(s->bulk_id) : s->peer.len;
     errno = EAGAIN;
-    if (!end->zmq || (end->router && s->peer.len == 0)) return -1;
-    if (end->router && zmq_send(end->zmq, s->peer.id, s->peer.len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-        return -1;
+    if (!end->zmq || (end->router && id_len == 0)) return -1;
+    if (end->router && zmq_send(end->zmq, id, id_len, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return -1;
     int rc = zmq_send(end->zmq, frames->header.ptr, frames->header.len,
                       ZMQ_DONTWAIT | (two ? ZMQ_SNDMORE : 0));
     if (rc >= 0 && two)
@@ -202,7 +223,7 @@ int socket_send(struct socket *s, struct message_frames *frames, struct error *e
     uint64_t seq = message_is_bulk(type) ? 0 : type == MESSAGE_HELLO ? 1 : s->sent_seq + 1;
     message_frames_set_seq(frames, seq);
     if (queue_frames(s, end, frames) < 0) {
-        if (errno == EHOSTUNREACH) s->peer_lost = true;
+        if (errno == EHOSTUNREACH && end == &s->control) s->peer_lost = true;
         if (errno != EAGAIN && errno != EINTR && errno != EHOSTUNREACH)
             return error_set(err, ERROR_IO, "%s could not be sent: %s.", message_type_name(type),
                              zmq_strerror(errno));
@@ -297,6 +318,7 @@ static bool check_seq(struct socket *s, struct message *m) {
         s->expected_seq = 1;
     }
     if (s->awaits_welcome) return false;
+    assert(s->expected_seq > 0); // WELCOME has set it
     if (session_of(m) != s->session) return true;
     m->lost_before = m->seq != s->expected_seq;
     if (m->lost_before) count(&s->n_gaps, 1);
@@ -314,6 +336,11 @@ static bool is_heard(struct socket *s, const struct peer *from) {
     return true;
 }
 
+static bool is_trainer(struct socket *s, const struct end *end, const struct peer *from) {
+    if (end == &s->control) return is_heard(s, from);
+    return from->len == strlen(s->bulk_id) && memcmp(from->id, s->bulk_id, from->len) == 0;
+}
+
 // Whether a decoded message is to be handed out; counts why not.
 static bool is_wanted(struct socket *s, const struct end *end, const struct peer *from,
                       struct message *m) {
@@ -323,7 +350,7 @@ static bool is_wanted(struct socket *s, const struct end *end, const struct peer
         count(&s->refused[REASON_TYPE], 1);
         return false;
     }
-    if (end->router && !is_heard(s, from)) {
+    if (end->router && !is_trainer(s, end, from)) {
         error_set(&s->last_refusal, ERROR_INPUT, "%s came from another peer than the trainer.",
                   message_type_name(m->type));
         count(&s->refused[REASON_PEER], 1);
@@ -377,6 +404,7 @@ static int wait_for(struct socket *s, int timeout_ms, struct error *err) {
 
 int socket_receive(struct socket *s, struct message **out, int timeout_ms, struct error *err) {
     int64_t end_ms = clock_ms() + timeout_ms;
+    assert(s->control.zmq);
     *out = NULL;
     for (;;) {
         int control = take(s, &s->control, out, err);

@@ -2,10 +2,11 @@
 //
 // With `connect` both are DEALERs that connect to the trainer's ROUTERs (the control URL is given,
 // the bulk URL comes in WELCOME). With `bind` both are bound here and the trainer connects a DEALER
-// to each: the control socket is a ROUTER, so that strangers neither see nor disturb a session, and
-// the bulk socket a DEALER, whose URL HELLO carries. A bound worker cannot speak before it is
-// spoken to: the trainer knocks with REFUSE no_session. It then listens to that connection alone,
-// until the session ends or the connection breaks.
+// to each: both are ROUTERs, so that strangers neither see nor disturb a session. HELLO carries the
+// bulk socket's URL and the name (ZMQ_ROUTING_ID) under which the trainer connects to it, which is
+// random: chunks are asked of, and taken from, that connection alone. A bound worker cannot speak
+// before it is spoken to: the trainer knocks with REFUSE no_session. It then listens to that
+// connection alone, until the session ends or the connection breaks.
 //
 // Only socket_wake and socket_counters may be called from other threads. Everything else belongs
 // to the thread that opened the socket: libzmq ends the process when two threads share a socket.
@@ -44,6 +45,9 @@ void socket_close(struct socket **s);
 // given, and for the bulk socket the URL of the last socket_connect_bulk, or "". Owned by `s`.
 const char *socket_url(const struct socket *s);
 const char *socket_bulk_url(const struct socket *s);
+
+// With `bind` the name of the trainer's connection to the bulk socket, else "". Owned by `s`.
+const char *socket_bulk_id(const struct socket *s);
 
 // Connects anew, with empty queues; the bulk socket is closed until socket_connect_bulk. For a
 // trainer that was not heard for long: after a frame over the limit libzmq closes a connection for

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "protocol/base/json.h"
+#include "protocol/base/locale.h"
 #include "verifiers/math/math.h"
 #include "verifiers/math/select/answer.h"
 #include "verifiers/verify.h"
@@ -56,8 +57,8 @@ static int read_policy(const char *name, enum math_policy *out) {
     return -1;
 }
 
-int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
-                   const char *policy, char *message) {
+static int equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
+                 const char *policy, char *message) {
     struct math_options options = {.long_decimals = true};
     const struct slice golds[] = {{gold, gold_len}};
     struct math_report report;
@@ -77,10 +78,21 @@ int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t
     return report.verdict == MATH_EQUAL || report.verdict == MATH_EQUAL_NUM;
 }
 
+int stampede_equal(const char *gold, size_t gold_len, const char *answer, size_t answer_len,
+                   const char *policy, char *message) {
+    locale_t before = locale_enter();
+    int verdict = equal(gold, gold_len, answer, answer_len, policy, message);
+    locale_leave(before);
+    return verdict;
+}
+
 char *stampede_extract(const char *text, size_t len, size_t *out_len) {
     struct answer answer;
     struct buffer out = {0};
-    if (!answer_select((struct slice){text, len}, &answer)) return NULL;
+    locale_t before = locale_enter();
+    bool found = answer_select((struct slice){text, len}, &answer);
+    locale_leave(before);
+    if (!found) return NULL;
     for (int i = 0; i < answer.n_parts; i++) {
         if (i) buffer_add_text(&out, ", ");
         buffer_add_slice(&out, answer.parts[i]);

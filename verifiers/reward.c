@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/locale.h"
 #include "verifiers/verifier.h"
 
 static const char *const STATUS[] = {
@@ -96,7 +97,9 @@ void reward_grade_terms(const struct reward_spec *spec, const struct verifier_sa
 
 struct reward *reward_grade(const struct reward_spec *spec, const struct verifier_sample *sample) {
     struct verifier_outcome outcomes[REWARD_MAX_TERMS];
+    locale_t before = locale_enter(); // for letters and numbers in every verifier
     reward_grade_terms(spec, sample, outcomes);
+    locale_leave(before);
     return reward_compose(spec, outcomes);
 }
 

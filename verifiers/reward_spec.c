@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/locale.h"
 #include "verifiers/verifier.h"
 
 static const struct verifier *const BUILTIN[] = {
@@ -193,7 +194,9 @@ struct reward_spec *reward_spec_parse(struct slice json, const struct verifier_c
         spec->text = memory_copy(json.ptr, json.len);
         spec->text_len = json.len;
         const struct json *root = json_parse(reward_spec_json(spec), &arena, err);
+        locale_t before = locale_enter();
         if (root) result = parse_spec(root, externals, n_externals, spec, err);
+        locale_leave(before);
     }
     arena_clear(&arena);
     if (result == 0) return spec;

@@ -19,7 +19,7 @@ enum {
     SCORE_MAX_WORKERS = 256,
 };
 
-// Exit statuses of interface.md.
+// Exit statuses of `stampede score`.
 enum score_status {
     SCORE_DONE = 0,
     SCORE_BAD_RECORDS = 1,

@@ -1,26 +1,30 @@
 // The table of contents. Each line of turn() is one stage of README's picture; what a stage does
-// stands in the file that it names.
+// stands in the file that it names. While the device computes, verdicts and samples are handled.
 #include "worker/loop.h"
 
-static int turn(struct loop *l, bool idle, struct error *err) {
-    if (l->port.receive(l->port.self, l, idle, err)) return -1; // tasks arrive    (session/)
-    int computed = engine_step(l->engine, err);                 // tokens          (engine/)
-    if (computed < 0) return -1;                                //
-    verify_take(l->verify, engine_take_finished(l->engine));    // ended: graded   (verifiers/)
-    struct sample *ready = verify_collect(l->verify, computed ? 0 : 1);
-    return l->port.deliver(l->port.self, ready, err) ? -1 : computed; // samples leave (session/)
+#include "protocol/base/clock.h"
+
+static int turn(struct loop *l, struct error *err) {
+    struct engine *e = l->engine;
+    if (ports_receive(&l->ports, e, err)) return -1; // tasks arrive        (session/)
+    engine_expire(e, clock_ms());                    // or are too late     (engine/)
+    engine_submit(e);                                // a step is under way (engine/)
+    verify_take(l->verify, engine_take_finished(e)); // ended before: graded (verifiers/)
+    if (ports_deliver(&l->ports, verify_collect(l->verify), err)) return -1; // leave (session/)
+    int computed = engine_finish(e, err);       // the step's tokens   (engine/)
+    status_publish(l->board, engine_status(e)); // what others see
+    return computed;
 }
 
 static bool is_empty(const struct loop *l) {
-    return !l->engine->tasks && !verify_n_pending(l->verify);
+    return !l->engine->n_samples && !l->engine->finished && !verify_n_pending(l->verify);
 }
 
 int loop_run(struct loop *l, struct error *err) {
-    int computed = 1;
-    while (!l->stop && (!l->done || !is_empty(l))) {
-        bool idle = !computed && !verify_n_pending(l->verify);
-        computed = turn(l, idle, err);
+    while (!ports_are_stopped(&l->ports) && !(ports_are_done(&l->ports) && is_empty(l))) {
+        int computed = turn(l, err);
         if (computed < 0) return -1;
+        if (!computed) ports_wait(&l->ports, verify_fd(l->verify), verify_n_pending(l->verify) > 0);
     }
     return 0;
 }

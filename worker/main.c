@@ -1,3 +1,4 @@
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ static void print_help(FILE *out) {
 }
 
 int main(int argc, char **argv) {
+    signal(SIGPIPE, SIG_IGN); // a closed pipe is an error of the write that meets it
     const char *name = argc > 1 ? argv[1] : "";
     if (strcmp(name, "--version") == 0) return puts(version_text()) < 0;
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) return print_help(stdout), 0;

@@ -3,13 +3,12 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "kernels/cpu/attention.h"
-#include "kernels/cpu/peak.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/math.h"
+#include "protocol/base/machine.h"
 #include "protocol/base/memory.h"
 
 enum { ITEM_TOKENS = 16, NORM_CHUNK = 16 };
@@ -27,6 +26,7 @@ static void check(const struct backend_options *o) {
     assert(o->kv_dtype == DTYPE_F32 || o->kv_dtype == DTYPE_BF16);
     assert(o->page_tokens > 0 && o->page_tokens <= ATTENTION_MAX_PAGE_TOKENS);
     assert(o->max_tokens > 0 && o->max_outputs >= 0 && o->n_pages >= 0 && o->n_conv_slots >= 0);
+    assert(o->arena_pages >= 0 && o->arena_slots >= 0 && o->max_draft >= 0 && o->max_segments > 0);
     assert(o->n_threads >= 0);
 }
 
@@ -70,13 +70,37 @@ static size_t carve(struct cpu *c) {
     return n * sizeof(float);
 }
 
-static int open_draw(struct cpu *c, const uint8_t *id_exists, struct error *err) {
+// Bytes of what is mapped, by what it is for.
+struct sizes {
+    size_t weights, pages, convs, arena, scratch, logits, draws;
+};
+
+static int n_threads(const struct backend_options *o) {
+    return o->n_threads ? o->n_threads : machine_n_cores();
+}
+
+static struct sizes sizes_of(const struct backend_options *o) {
+    struct cpu c = {.shape = o->shape, .max_tokens = o->max_tokens};
+    size_t page = kernels_page_bytes(&o->shape, o->kv_dtype, o->page_tokens);
+    size_t conv = kernels_conv_bytes(&o->shape, o->kv_dtype, o->max_draft);
+    size_t rows = (size_t)(o->max_outputs < HEAD_TILE ? o->max_outputs : HEAD_TILE);
+    return (struct sizes){
+        .weights = weights_bytes(&o->shape, o->weight_dtypes),
+        .pages = (size_t)o->n_pages * page,
+        .convs = (size_t)o->n_conv_slots * conv,
+        .arena = (size_t)o->arena_pages * page + (size_t)o->arena_slots * conv,
+        .scratch = carve(&c),
+        .logits = rows * (size_t)matmul_stride(o->shape.vocab) * sizeof(float),
+        .draws = (size_t)n_threads(o) * 5 * (size_t)matmul_pad(o->shape.vocab) * 4,
+    };
+}
+
+static void open_draw(struct cpu *c, const uint8_t *id_exists) {
     size_t vocab = (size_t)matmul_pad(c->shape.vocab), n = (size_t)pool_n_threads(c->pool);
     c->missing = memory_new(vocab, sizeof *c->missing);
     for (int i = 0; id_exists && i < c->shape.vocab; i++)
         if (!id_exists[i]) c->missing[c->n_missing++] = i;
     assert(c->n_missing < c->shape.vocab);
-    if (region_map(&c->draw_memory, n * 5 * vocab * 4, "draws", err) != 0) return -1;
     c->draw = memory_new(n, sizeof *c->draw);
     char *at = c->draw_memory.data;
     for (size_t i = 0; i < n; i++, at += 5 * vocab * 4) {
@@ -86,21 +110,24 @@ static int open_draw(struct cpu *c, const uint8_t *id_exists, struct error *err)
             c->draw[i].ids[k] = (int32_t *)at + (k + 3) * vocab;
         }
     }
-    return 0;
 }
 
 static int open_memory(struct cpu *c, const struct backend_options *o, struct error *err) {
     const struct model_shape *s = &c->shape;
+    const struct sizes sizes = sizes_of(o);
     size_t tokens = (size_t)c->max_tokens, outputs = (size_t)c->max_outputs;
-    int rows = c->max_outputs < HEAD_TILE ? c->max_outputs : HEAD_TILE;
-    size_t logits = (size_t)rows * (size_t)matmul_stride(s->vocab) * sizeof(float);
     if (weights_open(&c->weights, s, o->weight_dtypes, err) != 0 ||
-        region_map(&c->pages, (size_t)c->n_pages * c->page_bytes, "the KV pages", err) != 0 ||
-        region_map(&c->convs, (size_t)c->n_conv_slots * c->conv_bytes, "the conv states", err) ||
-        region_map(&c->scratch, carve(c), "activations", err) != 0 ||
-        region_map(&c->logits, logits, "logits", err) != 0 || open_draw(c, o->id_exists, err) != 0)
+        region_map(&c->pages, sizes.pages, "the KV pages", err) != 0 ||
+        region_map(&c->convs, sizes.convs, "the conv states", err) != 0 ||
+        region_map(&c->arena, sizes.arena, "suspended rows", err) != 0 ||
+        region_map(&c->scratch, sizes.scratch, "activations", err) != 0 ||
+        region_map(&c->logits, sizes.logits, "logits", err) != 0 ||
+        region_map(&c->draw_memory, sizes.draws, "draws", err) != 0)
         return -1;
     carve(c);
+    open_draw(c, o->id_exists);
+    c->hashes = memory_new((size_t)c->weights.n, sizeof *c->hashes);
+    memcpy(c->hashes, o->weight_hashes, (size_t)c->weights.n * sizeof *c->hashes);
     c->token_segment = memory_new(tokens, sizeof *c->token_segment);
     c->items = memory_new(tokens, sizeof *c->items);
     c->experts = cpu_experts_new(s, c->max_tokens);
@@ -121,10 +148,12 @@ static void cpu_close(struct backend **b) {
     weights_close(&c->weights, &c->shape);
     region_unmap(&c->pages);
     region_unmap(&c->convs);
+    region_unmap(&c->arena);
     region_unmap(&c->scratch);
     region_unmap(&c->logits);
     region_unmap(&c->draw_memory);
     cpu_experts_free(&c->experts);
+    free(c->hashes);
     free(c->missing);
     free(c->draw);
     free(c->token_segment);
@@ -137,37 +166,61 @@ static void cpu_close(struct backend **b) {
     free(c);
 }
 
-static int n_cores(void) {
-    long n = sysconf(_SC_NPROCESSORS_ONLN);
-    return n < 1 ? 1 : n > 256 ? 256 : (int)n;
+static const struct isa *find_isa(const struct backend_options *o, struct error *err) {
+    const struct isa *isa = isa_find(o->isa);
+    if (!isa)
+        error_set(err, ERROR_USAGE,
+                  "Instruction set path '%s' is not known or this processor lacks it; "
+                  "expected portable or avx2.",
+                  o->isa);
+    return isa;
+}
+
+static int cpu_plan(const struct backend_options *o, struct backend_plan *out, struct error *err) {
+    check(o);
+    if (!find_isa(o, err)) return -1;
+    const struct sizes s = sizes_of(o);
+    *out = (struct backend_plan){
+        .bytes = {[MEMORY_WEIGHTS] = region_bytes(s.weights),
+                  [MEMORY_PAGES] = region_bytes(s.pages),
+                  [MEMORY_SLOTS] = region_bytes(s.convs),
+                  [MEMORY_SCRATCH] =
+                      region_bytes(s.scratch) + region_bytes(s.logits) + region_bytes(s.draws),
+                  [MEMORY_ARENA] = region_bytes(s.arena)}};
+    for (int i = 0; i < N_MEMORY_USES; i++) out->is_host[i] = true;
+    return 0;
+}
+
+static void take_options(struct cpu *c, const struct backend_options *o) {
+    c->shape = o->shape;
+    c->kv = o->kv_dtype;
+    c->page_tokens = o->page_tokens;
+    c->n_pages = o->n_pages;
+    c->n_conv_slots = o->n_conv_slots;
+    c->arena_pages = o->arena_pages;
+    c->arena_slots = o->arena_slots;
+    c->max_draft = o->max_draft;
+    c->max_segments = o->max_segments;
+    c->max_tokens = o->max_tokens;
+    c->max_outputs = o->max_outputs;
+    c->page_bytes = kernels_page_bytes(&c->shape, c->kv, c->page_tokens);
+    c->conv_bytes = kernels_conv_bytes(&c->shape, c->kv, c->max_draft);
 }
 
 static int cpu_open(const struct backend_options *o, struct backend **out, struct error *err) {
     check(o);
     *out = NULL;
-    const struct isa *isa = isa_find(o->isa);
-    if (!isa)
-        return error_set(err, ERROR_USAGE,
-                         "Instruction set path '%s' is not known or this processor lacks it; "
-                         "expected portable or avx2.",
-                         o->isa);
+    const struct isa *isa = find_isa(o, err);
+    if (!isa) return -1;
     struct cpu *c = memory_new(1, sizeof *c);
     c->base.ops = &cpu_backend;
-    c->shape = o->shape;
     c->isa = isa;
-    c->kv = o->kv_dtype;
-    c->page_tokens = o->page_tokens;
-    c->n_pages = o->n_pages;
-    c->n_conv_slots = o->n_conv_slots;
-    c->max_tokens = o->max_tokens;
-    c->max_outputs = o->max_outputs;
-    c->page_bytes = kernels_page_bytes(&c->shape, c->kv, c->page_tokens);
-    c->conv_bytes = kernels_conv_bytes(&c->shape, c->kv);
+    take_options(c, o);
     // Vector code takes 8 positions and 8 values of a head at a time.
     bool fits = c->page_tokens % 8 == 0 && c->shape.head_dim % 8 == 0;
     c->attend = fits ? isa->attention : attention_portable;
     c->attention_scale = 1.0f / math_sqrt((float)c->shape.head_dim);
-    c->pool = pool_start(o->n_threads ? o->n_threads : n_cores(), err);
+    c->pool = pool_start(n_threads(o), err);
     struct backend *b = &c->base;
     if (!c->pool || open_memory(c, o, err) != 0) {
         cpu_close(&b);
@@ -183,20 +236,16 @@ static const char *cpu_numerics(const struct backend *b) {
     return ((const struct cpu *)b)->numerics;
 }
 
-static size_t cpu_memory_bytes(const struct backend *b) {
-    const struct cpu *c = (const struct cpu *)b;
-    return c->weights.region.bytes + c->pages.bytes + c->convs.bytes + c->scratch.bytes +
-           c->logits.bytes + c->draw_memory.bytes;
-}
-
 static void cpu_weight_write(struct backend *b, int index, int64_t first, int64_t n,
                              const void *values) {
     weights_write(&((struct cpu *)b)->weights, index, first, n, values);
 }
 
-static void cpu_weight_read(const struct backend *b, int index, int64_t first, int64_t n,
-                            void *values) {
+static int cpu_weight_read(struct backend *b, int index, int64_t first, int64_t n, void *values,
+                           struct error *err) {
+    (void)err;
     weights_read(&((const struct cpu *)b)->weights, index, first, n, values);
+    return 0;
 }
 
 // ------------------------------------------------------------------ a step
@@ -244,6 +293,7 @@ static void add_segment(struct cpu *c, int i) {
 static void cpu_begin(struct backend *b, const struct step *step) {
     struct cpu *c = (struct cpu *)b;
     assert(step->n_tokens <= c->max_tokens && step->n_outputs <= c->max_outputs);
+    assert(step->n_segments <= c->max_segments);
     c->step = *step;
     c->n_items = 0;
     for (int t = 0; t < step->n_tokens; t++)
@@ -281,21 +331,16 @@ static int cpu_wait(struct backend *b, struct step_result *r, struct error *err)
 }
 
 const struct backend_ops cpu_backend = {
+    .abi = KERNELS_ABI,
     .name = "cpu",
+    .plan = cpu_plan,
     .open = cpu_open,
     .close = cpu_close,
     .numerics = cpu_numerics,
-    .memory_bytes = cpu_memory_bytes,
-    .peak_flops = peak_flops,
+    .load = cpu_load,
     .weight_write = cpu_weight_write,
     .weight_read = cpu_weight_read,
-    .page_copy = cpu_page_copy,
-    .page_out = cpu_page_out,
-    .page_in = cpu_page_in,
-    .conv_clear = cpu_conv_clear,
-    .conv_copy = cpu_conv_copy,
-    .conv_out = cpu_conv_out,
-    .conv_in = cpu_conv_in,
+    .move = cpu_move,
     .begin = cpu_begin,
     .embed = cpu_embed,
     .conv = cpu_conv,

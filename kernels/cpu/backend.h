@@ -23,9 +23,11 @@ struct cpu {
     const struct isa *isa;
     struct pool *pool;
     enum dtype kv;
-    int page_tokens, n_pages, n_conv_slots, max_tokens, max_outputs;
+    int page_tokens, n_pages, n_conv_slots, arena_pages, arena_slots, max_draft;
+    int max_segments, max_tokens, max_outputs;
     size_t page_bytes, conv_bytes;
-    struct region pages, convs, scratch, logits;
+    struct region pages, convs, arena, scratch, logits;
+    uint64_t *hashes;                               // (weights) of their names
     void (*attend)(const struct attention_rows *a); // the path's, where the shape allows
     float attention_scale;                          // 1 / sqrt(head_dim)
     char numerics[96];
@@ -60,14 +62,10 @@ void cpu_dense(struct backend *b, int layer);
 void cpu_moe(struct backend *b, int layer);
 void cpu_head(struct backend *b);
 
-// State, in state.c.
-void cpu_page_copy(struct backend *b, int from, int to);
-void cpu_page_out(struct backend *b, int page, void *host);
-void cpu_page_in(struct backend *b, int page, const void *host);
-void cpu_conv_clear(struct backend *b, int slot);
-void cpu_conv_copy(struct backend *b, int from, int to);
-void cpu_conv_out(struct backend *b, int slot, void *host);
-void cpu_conv_in(struct backend *b, int slot, const void *host);
+// In state.c and load.c.
+void cpu_move(struct backend *b, const struct state_move *moves, size_t n);
+int cpu_load(struct backend *b, const struct weight_source *source, uint64_t *digests,
+             struct error *err);
 
 // Floats of `work` that each block needs for `n` tokens.
 size_t cpu_conv_work(const struct model_shape *s, int n);

@@ -8,6 +8,7 @@ struct conv_run {
     struct cpu *c;
     const struct layer *layer;
     size_t state_at; // of this layer in a slot, bytes
+    int n_ring;      // entries of a slot in each layer
     int n_chunks;    // of channels
 };
 
@@ -31,6 +32,8 @@ static void segment_chunk(void *arg, int chunk, int thread) {
         .state = c->convs.data + (size_t)s->conv_slot * c->conv_bytes + r->state_at,
         .bcx_stride = (size_t)matmul_stride(3 * c->shape.hidden),
         .out_stride = (size_t)matmul_stride(c->shape.hidden),
+        .n_ring = r->n_ring,
+        .position = s->position,
         .n_tokens = s->n_tokens,
     };
     conv.bcx = c->work + (size_t)s->first_token * conv.bcx_stride;
@@ -51,8 +54,9 @@ void cpu_conv(struct backend *b, int layer) {
     matmul(c->isa, c->pool, &in, 1, n);
 
     struct conv_run r = {.c = c, .layer = l, .n_chunks = (s->hidden + CHUNK - 1) / CHUNK};
-    r.state_at = (size_t)shape_conv_index(s, layer) * (size_t)(s->conv_width - 1) *
-                 (size_t)s->hidden * dtype_bytes(c->kv);
+    r.n_ring = s->conv_width - 1 + c->max_draft;
+    r.state_at = (size_t)shape_conv_index(s, layer) * (size_t)r.n_ring * (size_t)s->hidden *
+                 dtype_bytes(c->kv);
     bool is_small = matmul_is_small((double)n * s->hidden * 8);
     pool_run(c->pool, c->step.n_segments * r.n_chunks, is_small, segment_chunk, &r);
 

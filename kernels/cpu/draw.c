@@ -175,5 +175,7 @@ struct draw_result draw_output(const struct isa *isa, const struct draw_vocab *v
     if (o->is_draw) draw_id(isa, v, &o->draw, logits, &full, s, &r);
     assert(r.id >= 0 && r.id < v->n);
     r.lp_full = softmax_log(&full, logits[r.id] / temperature);
+    // Finite logits become infinite by a large bias or a low temperature.
+    r.bad = r.lp_full - r.lp_full != 0 || r.lp_behav - r.lp_behav != 0;
     return r;
 }

@@ -1,4 +1,4 @@
-// One output of a row of logits: a score, or a draw with both log-probabilities (design D4, D5).
+// One output of a row of logits: a score, or a draw with both log-probabilities (D4, D5).
 #ifndef KERNELS_CPU_DRAW_H
 #define KERNELS_CPU_DRAW_H
 

@@ -10,7 +10,6 @@
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/feed_forward.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/peak.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/softmax.h"
 
@@ -24,7 +23,6 @@ const struct isa isa_portable = {
     .softmax_divide = softmax_divide_portable,
     .softmax_max = softmax_max_portable,
     .softmax_sum = softmax_sum_portable,
-    .peak = peak_portable,
     .draw_gumbel = draw_gumbel_portable,
 };
 

@@ -21,7 +21,6 @@ struct isa {
     void (*softmax_divide)(int n, const float *x, float divisor, float *out);
     float (*softmax_max)(int n, const float *x);
     double (*softmax_sum)(int n, const float *x, float max);
-    float (*peak)(int n); // rounds of multiply-adds in registers (peak.h)
     int (*draw_gumbel)(int n, const float *x, uint64_t seed, uint32_t position, uint32_t sample);
 };
 

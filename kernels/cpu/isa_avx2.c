@@ -3,7 +3,6 @@
 #include "kernels/cpu/feed_forward.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/cpu/peak.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/softmax.h"
 
@@ -17,6 +16,5 @@ const struct isa isa_avx2 = {
     .softmax_divide = softmax_divide_avx2,
     .softmax_max = softmax_max_avx2,
     .softmax_sum = softmax_sum_avx2,
-    .peak = peak_avx2,
     .draw_gumbel = draw_gumbel_avx2,
 };

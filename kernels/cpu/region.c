@@ -6,10 +6,15 @@
 
 enum { HUGE_PAGE = 2 << 20 };
 
+size_t region_bytes(size_t bytes) {
+    if (bytes < HUGE_PAGE) return bytes;
+    return (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+}
+
 int region_map(struct region *r, size_t bytes, const char *what, struct error *err) {
     *r = (struct region){0};
-    if (bytes == 0) bytes = 1;
-    if (bytes >= HUGE_PAGE) bytes = (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+    if (bytes == 0) return 0;
+    bytes = region_bytes(bytes);
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return error_set(err, ERROR_MEMORY, "No memory for %s: %zu bytes were asked for: %s.", what,

@@ -11,6 +11,9 @@ struct region {
     size_t bytes;
 };
 
+// What region_map takes for `bytes`: whole huge pages, where it is at least one.
+size_t region_bytes(size_t bytes);
+
 // -1 with a sentence that names `what` when the memory is not to be had.
 int region_map(struct region *r, size_t bytes, const char *what, struct error *err);
 void region_unmap(struct region *r);

@@ -1,16 +1,32 @@
 #include "kernels/cpu/short_conv.h"
 
-#include "kernels/kernels.h"
+#include <string.h>
+
+#include "kernels/shape.h"
 
 enum { LANES = 64 };
 
+// The entries before the chunk, oldest first; zeros before the sequence.
+static void read_past(const struct short_conv *c, int first, int n, float past[][LANES]) {
+    int n_past = c->width - 1;
+    for (int j = 0; j < n_past; j++) {
+        int p = c->position - n_past + j;
+        for (int i = 0; i < n; i++)
+            past[j][i] = p < 0 ? 0
+                               : dtype_get(c->state_dtype, c->state,
+                                           (int64_t)(p % c->n_ring) * c->hidden + first + i);
+    }
+}
+
+static void write_entry(const struct short_conv *c, int t, int first, int n, const float *u) {
+    int64_t at = (int64_t)((c->position + t) % c->n_ring) * c->hidden + first;
+    for (int i = 0; i < n; i++) dtype_put(c->state_dtype, c->state, at + i, u[i]);
+}
+
 static void lanes(const struct short_conv *c, int first, int n) {
     int n_past = c->width - 1;
-    float past[MODEL_MAX_CONV_WIDTH][LANES] = {{0}}; // oldest first
-    for (int j = 0; j < n_past; j++)
-        for (int i = 0; i < n; i++)
-            past[j][i] = dtype_get(c->state_dtype, c->state, (int64_t)j * c->hidden + first + i);
-
+    float past[MODEL_MAX_CONV_WIDTH][LANES] = {{0}};
+    read_past(c, first, n, past);
     for (int t = 0; t < c->n_tokens; t++) {
         const float *gate_b = c->bcx + (size_t)t * c->bcx_stride + first;
         const float *gate_c = gate_b + c->hidden, *x = gate_c + c->hidden;
@@ -26,15 +42,14 @@ static void lanes(const struct short_conv *c, int first, int n) {
         if (c->bias)
             for (int i = 0; i < n; i++) v[i] += c->bias[first + i];
         for (int i = 0; i < n; i++) out[i] = gate_c[i] * v[i];
+        // Of a chunk longer than the ring only the last entries stay.
+        if (t >= c->n_tokens - c->n_ring) write_entry(c, t, first, n, u);
         if (n_past == 0) continue;
         memmove(past[0], past[1], (size_t)(n_past - 1) * sizeof past[0]);
         if (c->state_dtype == DTYPE_BF16)
             for (int i = 0; i < n; i++) u[i] = dtype_bf16_to_f32(dtype_f32_to_bf16(u[i]));
         memcpy(past[n_past - 1], u, (size_t)n * sizeof u[0]);
     }
-    for (int j = 0; j < n_past; j++)
-        for (int i = 0; i < n; i++)
-            dtype_put(c->state_dtype, c->state, (int64_t)j * c->hidden + first + i, past[j][i]);
 }
 
 void short_conv(const struct short_conv *c, int first_channel, int n_channels) {

@@ -1,44 +1,54 @@
-#include "kernels/cpu/backend.h"
-
 #include <assert.h>
 #include <string.h>
 
-static char *page(struct backend *b, int i) {
-    struct cpu *c = (struct cpu *)b;
-    assert(i >= 0 && i < c->n_pages);
-    return c->pages.data + (size_t)i * c->page_bytes;
+#include "kernels/cpu/backend.h"
+
+static char *at(const struct region *r, int n, int i, size_t bytes) {
+    assert(i >= 0 && i < n);
+    return r->data + (size_t)i * bytes;
 }
 
-static char *conv(struct backend *b, int i) {
-    struct cpu *c = (struct cpu *)b;
-    assert(i >= 0 && i < c->n_conv_slots);
-    return c->convs.data + (size_t)i * c->conv_bytes;
+static char *page(struct cpu *c, int i) {
+    return at(&c->pages, c->n_pages, i, c->page_bytes);
 }
 
-void cpu_page_copy(struct backend *b, int from, int to) {
-    memmove(page(b, to), page(b, from), ((struct cpu *)b)->page_bytes);
+static char *arena_page(struct cpu *c, int i) {
+    return at(&c->arena, c->arena_pages, i, c->page_bytes);
 }
 
-void cpu_page_out(struct backend *b, int i, void *host) {
-    memcpy(host, page(b, i), ((struct cpu *)b)->page_bytes);
+static char *slot(struct cpu *c, int i) {
+    return at(&c->convs, c->n_conv_slots, i, c->conv_bytes);
 }
 
-void cpu_page_in(struct backend *b, int i, const void *host) {
-    memcpy(page(b, i), host, ((struct cpu *)b)->page_bytes);
+// The arena's slots lie behind its pages.
+static char *arena_slot(struct cpu *c, int i) {
+    assert(i >= 0 && i < c->arena_slots);
+    return c->arena.data + (size_t)c->arena_pages * c->page_bytes + (size_t)i * c->conv_bytes;
 }
 
-void cpu_conv_clear(struct backend *b, int slot) {
-    memset(conv(b, slot), 0, ((struct cpu *)b)->conv_bytes);
+static void move(struct cpu *c, const struct state_move *m) {
+    switch (m->kind) {
+    case MOVE_PAGE_COPY:
+        memmove(page(c, m->to), page(c, m->from), c->page_bytes);
+        break;
+    case MOVE_PAGE_SUSPEND:
+        memcpy(arena_page(c, m->to), page(c, m->from), c->page_bytes);
+        break;
+    case MOVE_PAGE_RESUME:
+        memcpy(page(c, m->to), arena_page(c, m->from), c->page_bytes);
+        break;
+    case MOVE_CONV_COPY:
+        memmove(slot(c, m->to), slot(c, m->from), c->conv_bytes);
+        break;
+    case MOVE_CONV_SUSPEND:
+        memcpy(arena_slot(c, m->to), slot(c, m->from), c->conv_bytes);
+        break;
+    case MOVE_CONV_RESUME:
+        memcpy(slot(c, m->to), arena_slot(c, m->from), c->conv_bytes);
+        break;
+    }
 }
 
-void cpu_conv_copy(struct backend *b, int from, int to) {
-    memmove(conv(b, to), conv(b, from), ((struct cpu *)b)->conv_bytes);
-}
-
-void cpu_conv_out(struct backend *b, int slot, void *host) {
-    memcpy(host, conv(b, slot), ((struct cpu *)b)->conv_bytes);
-}
-
-void cpu_conv_in(struct backend *b, int slot, const void *host) {
-    memcpy(conv(b, slot), host, ((struct cpu *)b)->conv_bytes);
+void cpu_move(struct backend *b, const struct state_move *moves, size_t n) {
+    for (size_t i = 0; i < n; i++) move((struct cpu *)b, &moves[i]);
 }

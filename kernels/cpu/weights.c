@@ -98,6 +98,18 @@ static void place(struct weights *w, const struct weight *id, const struct weigh
     }
 }
 
+size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes) {
+    struct weight *list;
+    size_t bytes = 0;
+    int n = weights_list(shape, &list);
+    for (int i = 0; i < n; i++) {
+        struct weight_slot slot = slot_of(&list[i], dtypes[i]);
+        bytes += slot_bytes(&slot);
+    }
+    free(list);
+    return bytes;
+}
+
 int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
                  struct error *err) {
     struct weight *list;
@@ -107,12 +119,8 @@ int weights_open(struct weights *w, const struct model_shape *shape, const enum 
     for (int i = 0; i < shape->n_layers; i++)
         w->layers[i].experts = memory_new((size_t)(shape_is_moe(shape, i) ? shape->n_experts : 1),
                                           sizeof(struct expert));
-    size_t bytes = 0;
-    for (int i = 0; i < w->n; i++) {
-        w->slots[i] = slot_of(&list[i], dtypes[i]);
-        bytes += slot_bytes(&w->slots[i]);
-    }
-    if (region_map(&w->region, bytes, "the weights", err) != 0) {
+    for (int i = 0; i < w->n; i++) w->slots[i] = slot_of(&list[i], dtypes[i]);
+    if (region_map(&w->region, weights_bytes(shape, dtypes), "the weights", err) != 0) {
         free(list);
         weights_close(w, shape);
         return -1;

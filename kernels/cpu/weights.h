@@ -40,7 +40,10 @@ struct weights {
     struct region region;
 };
 
-// `dtypes`: resident type of each weight, by index.
+// Bytes of all weights. `dtypes`: resident type of each, by index.
+size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes);
+
+// The values are zeros.
 int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
                  struct error *err);
 void weights_close(struct weights *w, const struct model_shape *shape);

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/memory.h"
 
 char *buffer_extend(struct buffer *b, size_t len) {
+    assert(b->len < b->capacity || b->capacity == 0);
     if (b->capacity - b->len < len + 1) {
         size_t capacity = b->capacity ? b->capacity : 64;
         while (capacity - b->len < len + 1) capacity *= 2;
@@ -34,6 +36,7 @@ void buffer_add_slice(struct buffer *b, struct slice s) {
 }
 
 void buffer_printf(struct buffer *b, const char *format, ...) {
+    locale_t before = locale_enter();
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
@@ -43,6 +46,7 @@ void buffer_printf(struct buffer *b, const char *format, ...) {
     vsnprintf(start, (size_t)n + 1, format, again);
     va_end(again);
     va_end(args);
+    locale_leave(before);
 }
 
 void buffer_clear(struct buffer *b) {

@@ -26,7 +26,8 @@ struct error {
 };
 
 // Fills `err` (which may be NULL) from a printf format and returns -1, so that a caller writes
-// `return error_set(err, ERROR_CONFIG, "...", ...)`. Control characters of quoted input become '?'.
+// `return error_set(err, ERROR_CONFIG, "...", ...)`. Line breaks and indents of quoted input become
+// a space, other control characters '?'.
 int error_set(struct error *err, enum error_code code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/utf8.h"
 
 struct reader {
@@ -320,7 +321,7 @@ int json_uint64(const struct json *value, uint64_t *out) {
 int json_double(const struct json *value, double *out) {
     if (!value || value->type != JSON_NUMBER) return -1;
     char *text = memory_copy(value->text.ptr, value->text.len);
-    double v = strtod(text, NULL);
+    double v = locale_strtod(text, NULL);
     free(text);
     if (v - v != 0) return -1;
     *out = v;
@@ -463,6 +464,17 @@ static bool step_up_reads_back(char digits[40], double value) {
 }
 
 // Python's repr: the fewest digits that read back; an exponent below 1e-4 and from 1e16 on.
+static void write_shortest(char digits[40], double value) {
+    int n = 0;
+    for (; n < 17; n++) {
+        snprintf(digits, 40, "%.*e", n, value);
+        if (strtod(digits, NULL) == value || step_up_reads_back(digits, value)) break;
+    }
+    int exponent = atoi(strchr(digits, 'e') + 1);
+    if (exponent >= -4 && exponent < 16) // no power of two is stepped up here
+        snprintf(digits, 40, "%.*f", n > exponent ? n - exponent : 1, value);
+}
+
 void json_add_double(struct buffer *out, double value) {
     char digits[40];
     if (value - value != 0) {
@@ -473,13 +485,8 @@ void json_add_double(struct buffer *out, double value) {
         buffer_add_text(out, value == 1 ? "1.0" : signbit(value) ? "-0.0" : "0.0");
         return;
     }
-    int n = 0;
-    for (; n < 17; n++) {
-        snprintf(digits, sizeof digits, "%.*e", n, value);
-        if (strtod(digits, NULL) == value || step_up_reads_back(digits, value)) break;
-    }
-    int exponent = atoi(strchr(digits, 'e') + 1);
-    if (exponent >= -4 && exponent < 16) // no power of two is stepped up here
-        snprintf(digits, sizeof digits, "%.*f", n > exponent ? n - exponent : 1, value);
+    locale_t before = locale_enter();
+    write_shortest(digits, value);
+    locale_leave(before);
     buffer_add_text(out, digits);
 }

@@ -37,6 +37,11 @@ void *memory_new(size_t n, size_t size) {
     return checked(calloc(bytes ? bytes : 1, 1), bytes);
 }
 
+void *memory_take(size_t n, size_t size) {
+    size_t bytes = total(n, size);
+    return checked(malloc(bytes ? bytes : 1), bytes);
+}
+
 void *memory_resize(void *old, size_t n, size_t size) {
     size_t bytes = total(n, size);
     return checked(realloc(old, bytes ? bytes : 1), bytes);
@@ -62,6 +67,7 @@ void *arena_take(struct arena *arena, size_t n, size_t size) {
     }
     void *p = block->bytes + block->used;
     block->used += bytes;
+    assert(block->used <= block->size);
     arena->n_bytes += bytes;
     return p;
 }

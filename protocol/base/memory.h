@@ -10,6 +10,9 @@
 // Zeroed memory for `n` elements of `size` bytes; n * size may be 0. Freed with free().
 void *memory_new(size_t n, size_t size);
 
+// The same without zeroing it, for what is filled at once or may never be touched.
+void *memory_take(size_t n, size_t size);
+
 // realloc() that cannot fail; new bytes are not zeroed.
 void *memory_resize(void *old, size_t n, size_t size);
 

@@ -72,9 +72,6 @@ static void execute(struct sim *sim, const struct cache_op *op) {
     case CACHE_PAGE_RESUME:
         move(page_to, sim->arena + (int64_t)op->from * n, n, false);
         break;
-    case CACHE_CONV_CLEAR:
-        sim->conv[op->to] = 0;
-        break;
     case CACHE_CONV_COPY:
         move(&sim->conv[op->to], &sim->conv[op->from], 1, true);
         break;
@@ -95,7 +92,7 @@ static void compute(struct sim *sim, const struct segment *g, struct history *h)
     assert_in_range(g->n_pages, (end + n - 1) / n, SIM_MAX_CONTEXT);
     for (int32_t p = 0; p < h->n; p++)
         assert_int_equal(sim->pages[(int64_t)g->pages[p / n] * n + p % n], h->values[p]);
-    assert_int_equal(sim->conv[g->conv_slot], h->n ? h->values[h->n - 1] : 0);
+    if (h->n > 0) assert_int_equal(sim->conv[g->conv_slot], h->values[h->n - 1]);
     for (; h->n < end; h->n++) {
         int32_t page = g->pages[h->n / n];
         assert_int_equal(cache_page_holders(scheduler_cache(sim->scheduler), page), 1);
@@ -108,9 +105,11 @@ static void compute(struct sim *sim, const struct segment *g, struct history *h)
 static void check_start_order(const struct sim *sim, const struct book *book, int32_t sample) {
     for (int32_t i = 0; i < sample; i++) assert_int_not_equal(book->samples[i], WAITING);
     if (sim->restarted) return;
-    for (const struct book *b = sim->books; b < book; b++)
-        for (int32_t i = 0; b->open && b->task.max_new_tokens > 0 && i < b->task.n_samples; i++)
+    for (const struct book *b = sim->books; b < book; b++) {
+        if (!b->open || b->task.is_held || b->task.max_new_tokens == 0) continue;
+        for (int32_t i = 0; i < b->task.n_samples; i++)
             assert_int_not_equal(b->samples[i], WAITING);
+    }
 }
 
 static int32_t row_limit(const struct sim *sim, const struct scheduler_task *t) {
@@ -149,21 +148,28 @@ static void compute_prefix(struct sim *sim, const struct segment *g) {
     compute(sim, g, &book->prefix);
 }
 
-static void close_book(struct sim *sim, struct book *book) {
-    book->open = false;
-    for (int32_t i = 0; i < book->task.n_samples; i++)
-        if (book->samples[i] != DONE) book->samples[i] = CANCELLED;
-    for (int32_t i = 0; i < sim->options.max_rows; i++)
-        if (sim->slots[i].book == book) sim->slots[i].book = NULL;
+static int32_t n_unfinished(const struct book *b) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < b->task.n_samples; i++)
+        n += b->samples[i] == WAITING || b->samples[i] == LIVE;
+    return n;
 }
 
-static void finish_row(struct sim *sim, int32_t row) {
-    struct book *book = sim->slots[row].book;
-    book->samples[sim->slots[row].sample] = DONE;
-    sim->slots[row].book = NULL;
-    int32_t n_left = 0;
-    for (int32_t i = 0; i < book->task.n_samples; i++) n_left += book->samples[i] != DONE;
-    if (n_left == 0) book->open = false;
+// What the scheduler says of an end is what the books say of the sample, and is said once.
+static void take_end(struct sim *sim, const struct scheduler_end *end, enum sim_state now) {
+    struct book *book = end->user;
+    int32_t sample = end->sample - book->task.first_sample;
+    assert_in_range(sample, 0, book->task.n_samples - 1);
+    if (end->row >= 0) {
+        assert_int_equal(book->samples[sample], LIVE);
+        assert_ptr_equal(sim->slots[end->row].book, book);
+        assert_int_equal(sim->slots[end->row].sample, sample);
+        sim->slots[end->row].book = NULL;
+    } else {
+        assert_int_equal(book->samples[sample], WAITING);
+    }
+    book->samples[sample] = now;
+    book->open = n_unfinished(book) > 0;
 }
 
 // The plan's order and bounds; the oldest row is in every plan.
@@ -191,13 +197,19 @@ static void check_plan(const struct sim *sim, const struct plan *plan) {
     assert_in_range(n_prompt, 0, sim->options.prefill_chunk);
 }
 
+static bool is_due(const struct segment *g, bool drew_end) {
+    const struct book *book = g->user;
+    return g->row >= 0 ? drew_end || g->is_last : g->is_last && book->task.max_new_tokens == 0;
+}
+
 bool sim_step(struct sim *sim) {
     const struct plan *plan = scheduler_plan(sim->scheduler);
-    int32_t n = plan->n_segments;
+    int32_t n = plan->n_segments, n_due = 0;
     sim_check(sim);
     for (size_t i = 0; i < plan->n_ops; i++) execute(sim, &plan->ops[i]);
     if (n == 0) {
-        assert_int_equal(scheduler_stats(sim->scheduler).n_tasks, 0);
+        for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++)
+            assert_true(!b->open || b->task.is_held);
         return false;
     }
     check_plan(sim, plan);
@@ -206,16 +218,13 @@ bool sim_step(struct sim *sim) {
     bool *finished = memory_new((size_t)n, sizeof *finished);
     for (int32_t i = 0; i < n; i++) {
         const struct segment *g = &plan->segments[i];
-        struct book *book = g->user;
         finished[i] = g->row >= 0 && sim_draw(&sim->seed, 1000) < sim->finish_per_mille;
-        if (g->row >= 0 && (finished[i] || g->is_last)) finish_row(sim, g->row);
-        if (g->row < 0 && g->is_last && book->task.max_new_tokens == 0) {
-            for (int32_t k = 0; k < book->task.n_samples; k++) book->samples[k] = DONE;
-            book->open = false;
-        }
+        if (is_due(g, finished[i])) n_due += g->row >= 0 ? 1 : n_unfinished(g->user);
     }
     sim->n_stalled += scheduler_stats(sim->scheduler).n_stalled;
-    scheduler_commit(sim->scheduler, finished);
+    struct scheduler_ends ends = scheduler_commit(sim->scheduler, finished);
+    assert_int_equal(ends.n, n_due);
+    for (int32_t i = 0; i < ends.n; i++) take_end(sim, &ends.items[i], DONE);
     free(finished);
     sim_check(sim);
     return true;
@@ -237,64 +246,76 @@ void sim_check_counts(const struct sim *sim) {
     assert_int_equal(stats.n_free_rows, sim->options.max_rows - n_live);
 }
 
-struct book *sim_add(struct sim *sim, uint64_t serial, int32_t n_prompt, int32_t n_samples,
-                     int32_t max_new_tokens) {
+static struct book *add(struct sim *sim, struct scheduler_task task) {
     struct error err;
     assert_true(sim->n_books < SIM_MAX_TASKS);
     struct book *book = &sim->books[sim->n_books];
-    struct scheduler_task task = {
-        .serial = serial,
-        .n_prompt = n_prompt,
-        .first_sample = (int32_t)sim_draw(&sim->seed, 3) * 100,
-        .n_samples = n_samples,
-        .max_new_tokens = max_new_tokens,
-        .user = book,
-    };
+    task.first_sample = (int32_t)sim_draw(&sim->seed, 3) * 100;
+    task.user = book;
     if (scheduler_check_task(sim->scheduler, &task, &err)) {
         assert_int_equal(err.code, ERROR_INPUT);
         return NULL;
     }
     *book = (struct book){.task = task, .open = true};
-    book->id = scheduler_add_task(sim->scheduler, &task);
+    book->entry = scheduler_add_task(sim->scheduler, &task);
     sim->n_books++;
     return book;
 }
 
-static int32_t n_unfinished(const struct book *b) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < b->task.n_samples; i++)
-        n += b->samples[i] == WAITING || b->samples[i] == LIVE;
-    return n;
+struct book *sim_add(struct sim *sim, int32_t n_prompt, int32_t n_samples, int32_t max_new_tokens) {
+    return add(sim, (struct scheduler_task){.n_prompt = n_prompt,
+                                            .n_samples = n_samples,
+                                            .max_new_tokens = max_new_tokens});
 }
 
-void sim_cancel(struct sim *sim, const struct book *book, enum sim_cancel how) {
-    int32_t n = 0;
-    for (struct book *b = sim->books; b < sim->books + sim->n_books; b++) {
-        bool meant = how == SIM_CANCEL_TASK    ? b == book
-                     : how == SIM_CANCEL_GROUP ? b->task.serial == book->task.serial
-                                               : true;
-        if (!meant || !b->open) continue;
-        n += n_unfinished(b);
-        close_book(sim, b);
-    }
-    if (how == SIM_CANCEL_TASK)
-        assert_int_equal(scheduler_cancel_task(sim->scheduler, book->id), n);
-    if (how == SIM_CANCEL_GROUP)
-        assert_int_equal(scheduler_cancel_group(sim->scheduler, book->task.serial), n);
-    if (how == SIM_CANCEL_ALL) assert_int_equal(scheduler_cancel_all(sim->scheduler), n);
+struct book *sim_add_held(struct sim *sim, int32_t n_prompt, int32_t n_samples,
+                          int32_t max_new_tokens) {
+    return add(sim, (struct scheduler_task){.n_prompt = n_prompt,
+                                            .n_samples = n_samples,
+                                            .max_new_tokens = max_new_tokens,
+                                            .is_held = true});
+}
+
+void sim_release(struct sim *sim, struct book *book) {
+    if (!book->open || !book->task.is_held) return;
+    book->task.is_held = false;
+    sim->restarted = true; // those behind it have passed
+    scheduler_release(sim->scheduler, book->entry);
+}
+
+// Takes the ends of a call by which `n` samples end.
+static void take_ends(struct sim *sim, struct scheduler_ends ends, int32_t n) {
+    assert_int_equal(ends.n, n);
+    for (int32_t i = 0; i < n; i++) take_end(sim, &ends.items[i], CANCELLED);
+}
+
+void sim_cancel(struct sim *sim, struct book *book, int32_t first, int32_t n) {
+    int32_t n_ends = 0;
+    if (!book->open) return;
+    for (int32_t i = first < 0 ? 0 : first; i < first + n && i < book->task.n_samples; i++)
+        n_ends += book->samples[i] == WAITING || book->samples[i] == LIVE;
+    int32_t from = book->task.first_sample + first, end = from + n;
+    if (from < 0) from = 0;
+    n = end < from ? 0 : end - from;
+    take_ends(sim, scheduler_cancel(sim->scheduler, book->entry, from, n), n_ends);
+}
+
+void sim_cancel_waiting(struct sim *sim, struct book *book) {
+    int32_t n_ends = 0;
+    if (!book->open) return;
+    for (int32_t i = 0; i < book->task.n_samples; i++) n_ends += book->samples[i] == WAITING;
+    take_ends(sim, scheduler_cancel_waiting(sim->scheduler, book->entry), n_ends);
 }
 
 void sim_restart(struct sim *sim, struct book *book) {
     int32_t n = 0;
-    for (int32_t i = 0; i < sim->options.max_rows; i++) {
-        if (sim->slots[i].book != book) continue;
-        book->samples[sim->slots[i].sample] = WAITING;
-        sim->slots[i].book = NULL;
-        n++;
-    }
+    if (!book->open) return;
+    for (int32_t i = 0; i < sim->options.max_rows; i++) n += sim->slots[i].book == book;
     book->prefix.n = 0;
     sim->restarted = true;
-    assert_int_equal(scheduler_restart_task(sim->scheduler, book->id), n);
+    struct scheduler_ends ends = scheduler_restart(sim->scheduler, book->entry);
+    assert_int_equal(ends.n, n);
+    for (int32_t i = 0; i < n; i++) take_end(sim, &ends.items[i], WAITING);
 }
 
 void sim_set_version(struct sim *sim) {
@@ -306,6 +327,7 @@ void sim_drain(struct sim *sim) {
     int64_t left = 0;
     for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++)
         if (b->open) left += b->task.n_prompt + (int64_t)n_unfinished(b) * sim->options.max_context;
+    for (struct book *b = sim->books; b < sim->books + sim->n_books; b++) sim_release(sim, b);
     while (sim_step(sim)) assert_true(left-- > 0);
     sim_check_counts(sim);
     struct scheduler_stats stats = scheduler_stats(sim->scheduler);

@@ -21,7 +21,7 @@ enum sim_state { WAITING, LIVE, DONE, CANCELLED };
 // What the test knows of a task, by its own book-keeping.
 struct book {
     struct scheduler_task task;
-    uint64_t id;
+    struct scheduler_entry *entry;
     bool open;
     enum sim_state samples[SIM_MAX_SAMPLES];
     struct history prefix;
@@ -57,8 +57,12 @@ void sim_open(struct sim *sim, const struct scheduler_options *options, uint64_t
 void sim_close(struct sim *sim);
 
 // Adds a task if the scheduler takes it. Returns its book, or NULL.
-struct book *sim_add(struct sim *sim, uint64_t serial, int32_t n_prompt, int32_t n_samples,
-                     int32_t max_new_tokens);
+struct book *sim_add(struct sim *sim, int32_t n_prompt, int32_t n_samples, int32_t max_new_tokens);
+
+// The same, held until sim_release.
+struct book *sim_add_held(struct sim *sim, int32_t n_prompt, int32_t n_samples,
+                          int32_t max_new_tokens);
+void sim_release(struct sim *sim, struct book *book);
 
 // Plans, checks, computes and commits one step. Returns false where nothing is left to do.
 bool sim_step(struct sim *sim);
@@ -66,8 +70,10 @@ bool sim_step(struct sim *sim);
 // Steps until nothing is left, in no more steps than there are positions left to compute.
 void sim_drain(struct sim *sim);
 
-enum sim_cancel { SIM_CANCEL_TASK, SIM_CANCEL_GROUP, SIM_CANCEL_ALL };
-void sim_cancel(struct sim *sim, const struct book *book, enum sim_cancel how);
+// Samples first .. first + n - 1 of the task, from 0; or those that wait. What the scheduler says
+// of each is checked. Nothing where the task has left.
+void sim_cancel(struct sim *sim, struct book *book, int32_t first, int32_t n);
+void sim_cancel_waiting(struct sim *sim, struct book *book);
 void sim_restart(struct sim *sim, struct book *book);
 void sim_set_version(struct sim *sim); // to the next
 

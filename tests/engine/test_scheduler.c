@@ -14,6 +14,24 @@ static struct book *random_book(struct sim *sim) {
     return &sim->books[sim->n_books - 1 - (int32_t)sim_draw(&sim->seed, recent)];
 }
 
+static void disturb(struct sim *sim, struct book *book) {
+    uint64_t *seed = &sim->seed;
+    uint32_t what = sim_draw(seed, 100), n_samples = (uint32_t)book->task.n_samples;
+    if (what < 25)
+        sim_cancel(sim, book, 0, book->task.n_samples);
+    else if (what < 40)
+        sim_cancel(sim, book, (int32_t)sim_draw(seed, n_samples + 2) - 1,
+                   (int32_t)sim_draw(seed, n_samples + 1));
+    else if (what < 46)
+        sim_cancel_waiting(sim, book);
+    else if (what < 60)
+        sim_release(sim, book);
+    else if (what < 75)
+        sim_set_version(sim);
+    else
+        sim_restart(sim, book);
+}
+
 static void random_event(struct sim *sim, uint32_t n_disturb) {
     uint64_t *seed = &sim->seed;
     const int32_t context = sim->options.max_context;
@@ -24,19 +42,11 @@ static void random_event(struct sim *sim, uint32_t n_disturb) {
             sim_draw(seed, 4) ? 1 + sim_draw(seed, 8) : 1 + sim_draw(seed, SIM_MAX_SAMPLES);
         uint32_t prompt = 1 + sim_draw(seed, (uint32_t)context + 1);
         if (sim_draw(seed, 3)) prompt = 1 + prompt / 4;
-        sim_add(sim, sim_draw(seed, 5), (int32_t)prompt, (int32_t)n, (int32_t)sim_draw(seed, 40));
+        int32_t max_new = (int32_t)sim_draw(seed, 40);
+        (n_disturb && sim_draw(seed, 8) == 0 ? sim_add_held : sim_add)(sim, (int32_t)prompt,
+                                                                       (int32_t)n, max_new);
     } else if (book && event < 120 + n_disturb) {
-        uint32_t what = sim_draw(seed, 100);
-        if (what < 40)
-            sim_cancel(sim, book, SIM_CANCEL_TASK);
-        else if (what < 45)
-            sim_cancel(sim, book, SIM_CANCEL_GROUP);
-        else if (what < 46)
-            sim_cancel(sim, book, SIM_CANCEL_ALL);
-        else if (what < 70)
-            sim_set_version(sim);
-        else
-            sim_restart(sim, book);
+        disturb(sim, book);
     } else {
         sim_step(sim);
     }
@@ -159,7 +169,7 @@ static void test_many_samples(void **state) {
     (void)state;
     struct sim sim;
     sim_open(&sim, &small, 1);
-    assert_non_null(sim_add(&sim, 0, 11, 50, 5));
+    assert_non_null(sim_add(&sim, 11, 50, 5));
     sim_drain(&sim);
     assert_int_equal(sim.n_prefilled, 10);
     assert_int_equal(sim.n_ops[CACHE_PAGE_COPY], 49);
@@ -168,17 +178,16 @@ static void test_many_samples(void **state) {
     sim_close(&sim);
 
     sim_open(&sim, &small, 1); // one sample: nothing is copied
-    assert_non_null(sim_add(&sim, 0, 11, 1, 5));
+    assert_non_null(sim_add(&sim, 11, 1, 5));
     sim_drain(&sim);
-    for (int k = 0; k <= CACHE_CONV_RESUME; k++)
-        assert_int_equal(sim.n_ops[k], k == CACHE_CONV_CLEAR);
+    for (int k = 0; k <= CACHE_CONV_RESUME; k++) assert_int_equal(sim.n_ops[k], 0);
     sim_close(&sim);
 }
 
 // Lets 32 rows of one token finish, so that rows are expected to be short from here on.
 static void expect_short_rows(struct sim *sim) {
     assert_int_equal(scheduler_stats(sim->scheduler).mean_length, -1);
-    assert_non_null(sim_add(sim, 0, 1, 32, 1));
+    assert_non_null(sim_add(sim, 1, 32, 1));
     sim_drain(sim);
     assert_int_equal(scheduler_stats(sim->scheduler).mean_length, 1);
 }
@@ -192,7 +201,7 @@ static void test_expected_growth(void **state) {
     for (int warm = 0; warm < 2; warm++) {
         sim_open(&sim, &o, 1);
         if (warm) expect_short_rows(&sim);
-        assert_non_null(sim_add(&sim, 0, 1, 4, 16));
+        assert_non_null(sim_add(&sim, 1, 4, 16));
         sim_step(&sim);
         assert_int_equal(scheduler_stats(sim.scheduler).n_running, warm ? 4 : 3);
         sim_drain(&sim);
@@ -209,8 +218,8 @@ static void test_suspend_and_resume(void **state) {
     struct sim sim;
     sim_open(&sim, &o, 1);
     expect_short_rows(&sim);
-    assert_non_null(sim_add(&sim, 0, 1, 1, 16));
-    assert_non_null(sim_add(&sim, 0, 10, 1, 7));
+    assert_non_null(sim_add(&sim, 1, 1, 16));
+    assert_non_null(sim_add(&sim, 10, 1, 7));
     for (int i = 0; i < 4; i++) sim_step(&sim); // 1 page and 3 pages, the latter full
     assert_int_equal(scheduler_stats(sim.scheduler).n_running, 2);
     assert_int_equal(scheduler_stats(sim.scheduler).n_free_pages, 0);
@@ -239,7 +248,7 @@ static void test_youngest_waits(void **state) {
     struct sim sim;
     sim_open(&sim, &o, 1);
     expect_short_rows(&sim);
-    assert_non_null(sim_add(&sim, 0, 3, 4, 30));
+    assert_non_null(sim_add(&sim, 3, 4, 30));
     int n_waits = 0;
     bool waited[4] = {false};
     int32_t n[4] = {0};
@@ -271,7 +280,7 @@ static void test_no_arena(void **state) {
     struct sim sim;
     sim_open(&sim, &o, 1);
     expect_short_rows(&sim);
-    assert_non_null(sim_add(&sim, 0, 3, 9, 30));
+    assert_non_null(sim_add(&sim, 3, 9, 30));
     sim_drain(&sim);
     assert_true(sim.n_stalled > 0);
     assert_int_equal(sim.n_ops[CACHE_PAGE_SUSPEND], 0);
@@ -286,7 +295,7 @@ static void test_version(void **state) {
     o.max_rows = 1;
     struct sim sim;
     sim_open(&sim, &o, 1);
-    assert_non_null(sim_add(&sim, 0, 8, 3, 5));
+    assert_non_null(sim_add(&sim, 8, 3, 5));
     for (int i = 0; i < 3; i++) sim_step(&sim);
     assert_int_equal(sim.n_prefilled, 7);
     assert_int_equal(sim.slots[0].history.n, 9);
@@ -310,10 +319,10 @@ static void test_restart_waits_for_room(void **state) {
     struct sim sim;
     sim_open(&sim, &o, 1);
     expect_short_rows(&sim);
-    struct book *a = sim_add(&sim, 0, 1, 1, 32); // 8 pages in the end
+    struct book *a = sim_add(&sim, 1, 1, 32); // 8 pages in the end
     assert_non_null(a);
-    assert_non_null(sim_add(&sim, 0, 5, 2, 8));
-    assert_non_null(sim_add(&sim, 0, 9, 2, 1));
+    assert_non_null(sim_add(&sim, 5, 2, 8));
+    assert_non_null(sim_add(&sim, 9, 2, 1));
     sim_step(&sim);
     assert_int_equal(a->samples[0], LIVE);
     sim_restart(&sim, a);
@@ -325,6 +334,44 @@ static void test_restart_waits_for_room(void **state) {
     sim_close(&sim);
 }
 
+// A cancel of some samples ends those alone and at once, with the row slots that they had; the last
+// sample that waits takes its prefix along.
+static void test_cancel_part(void **state) {
+    (void)state;
+    struct sim sim;
+    sim_open(&sim, &small, 1);
+    struct book *book = sim_add(&sim, 5, 6, 20);
+    for (int i = 0; i < 3; i++) sim_step(&sim);
+    assert_int_equal(scheduler_n_rows(sim.scheduler), 4);
+    sim_cancel(&sim, book, 1, 2);
+    assert_int_equal(scheduler_n_rows(sim.scheduler), 2);
+    assert_int_equal(book->samples[1], CANCELLED);
+    assert_int_equal(book->samples[0], LIVE);
+    sim_cancel_waiting(&sim, book);
+    assert_int_equal(scheduler_stats(sim.scheduler).n_prefixes, 0);
+    sim_check(&sim);
+    sim_step(&sim);
+    assert_int_equal(scheduler_n_rows(sim.scheduler), 2);
+    sim_drain(&sim);
+    assert_int_equal(scheduler_stats(sim.scheduler).n_rows_finished, 2);
+    sim_close(&sim);
+}
+
+// A task that is held keeps nobody waiting.
+static void test_held(void **state) {
+    (void)state;
+    struct sim sim;
+    sim_open(&sim, &small, 1);
+    struct book *held = sim_add_held(&sim, 5, 2, 3), *other = sim_add(&sim, 5, 1, 3);
+    while (sim_step(&sim)) assert_int_equal(held->samples[0], WAITING);
+    assert_false(other->open);
+    sim_release(&sim, held);
+    sim_drain(&sim);
+    assert_false(held->open);
+    assert_int_equal(scheduler_stats(sim.scheduler).n_rows_finished, 3);
+    sim_close(&sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),          cmocka_unit_test(test_deterministic),
@@ -332,6 +379,7 @@ int main(void) {
         cmocka_unit_test(test_expected_growth), cmocka_unit_test(test_suspend_and_resume),
         cmocka_unit_test(test_youngest_waits),  cmocka_unit_test(test_no_arena),
         cmocka_unit_test(test_version),         cmocka_unit_test(test_restart_waits_for_room),
+        cmocka_unit_test(test_cancel_part),     cmocka_unit_test(test_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ import numpy as np
 import zmq
 
 import stampede
-from cli import BIN, TINY
+from cli import BIN, DEVICE, TINY
 from stampede import wire
 from stampede.types import group_seed
 
@@ -68,7 +68,7 @@ class Worker:
                  **flags: Any) -> None:
         handle, path = tempfile.mkstemp(suffix=".log", dir=folder)
         where = {"bind": url} if bind else {"connect": url}
-        options = {"threads": 1, "log_level": "debug", **flags}
+        options = {"threads": 1, "log_level": "debug", "device": DEVICE, **flags}
         self._path = Path(path)
         self.child = stampede.launch(model, **where, stderr=handle, **options)
         os.close(handle)
@@ -124,6 +124,17 @@ def undisturbed(folder: Path, ask: Callable[[stampede.Trainer], Iterable[stamped
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         with serving(folder, trainer.url, **flags):
             return collect(ask(trainer))
+
+
+def samples_of(m: wire.Message) -> List[Dict[str, Any]]:
+    """The samples of a RESULT, which may hold several."""
+    rows = []
+    for i, sample in enumerate(m["sample"].tolist()):
+        part = slice(*m["token_offsets"][i:i + 2].tolist())
+        rows.append({"serial": m["serial"], "sample": sample, "finish": wire.FINISH[m["finish"][i]],
+                     "tokens": m["tokens"][part], "lp_full": m["lp_full"][part],
+                     "lp_behav": m["lp_behav"][part]})
+    return rows
 
 
 class RawTrainer:
@@ -247,6 +258,7 @@ class RawTrainer:
             self._read(300)
         hello = self.take("HELLO")
         if not self.bind and hello["bulk_url"]:
+            self.bulk.setsockopt(zmq.ROUTING_ID, hello["bulk_id"].encode())
             self.bulk.connect(hello["bulk_url"])
         self.send("WELCOME", heartbeat_ms=200, lost_ms=lost_ms, version=version,
                   bulk_url=self.bulk_url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import time
@@ -13,9 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 import stampede
-from cli import BIN, TINY
+from cli import BIN, TINY, run
 from harness import (LONG, PATIENCE_S, SHORT, RawTrainer, Worker, collect, eventually, prompts,
-                     serving, undisturbed)
+                     samples_of, serving, undisturbed)
 from stampede import wire
 
 FEW = {"max_rows": 4}
@@ -61,10 +62,10 @@ def test_rows_in_flight_finish_and_the_rest_is_preempted(tmp_path: Path) -> None
         while "BYE" not in [m.type for m in came]:
             came += trainer.drain(0.1)
         kinds = [m.type for m in came]
-        assert kinds.index("DRAIN") < kinds.index("BYE") and kinds.count("RESULT") == 4
-        finish = {(m["serial"], int(m["sample"][0])): wire.FINISH[m["finish"][0]]
-                  for m in came if m.type == "RESULT"}
-        assert set(finish.values()) <= {"length", "preempted"} and len(finish) == 4
+        assert kinds.index("DRAIN") < kinds.index("BYE")
+        samples = [s for m in came if m.type == "RESULT" for s in samples_of(m)]
+        assert {s["finish"] for s in samples} <= {"length", "preempted"} and len(samples) == 4
+        assert len({(s["serial"], s["sample"]) for s in samples}) == 4
         worker.ends(75)
 
 
@@ -74,19 +75,16 @@ def test_partial_samples_come_with_their_tokens(tmp_path: Path) -> None:
         with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=2,
                                               drain_timeout=0) as worker:
             trainer.welcome()
-            trainer.task(0, n=8, max_new_tokens=480)
-            results = [trainer.take("RESULT")]
+            trainer.task(0, n=4, max_new_tokens=480)
+            samples = samples_of(trainer.take("RESULT"))
             time.sleep(0.01 * attempt)
             worker.terminate()
-            while len(results) < 8:
-                results.append(trainer.take("RESULT"))
+            while len(samples) < 4:
+                samples += samples_of(trainer.take("RESULT"))
             trainer.take("BYE")
             worker.ends(75)
-        assert sorted(int(m["sample"][0]) for m in results) == list(range(8))
-        partial = [m for m in results if wire.FINISH[m["finish"][0]] == "preempted"]
-        for m in partial:
-            assert len(m["lp_full"]) == len(m["lp_behav"]) == len(m["tokens"])
-        lengths = [len(m["tokens"]) for m in partial]
+        assert sorted(s["sample"] for s in samples) == list(range(4))
+        lengths = [len(s["tokens"]) for s in samples if s["finish"] == "preempted"]
         if any(0 < n < 480 for n in lengths):
             return
     raise AssertionError(f"no sample was returned in its middle: {lengths}")
@@ -150,6 +148,35 @@ def test_a_second_signal_ends_at_once(number: int, tmp_path: Path) -> None:
             worker.child._process.send_signal(number)
             worker.ends(75, 20)
             groups.close()
+
+
+def test_signals_that_mean_nothing_and_hangup(tmp_path: Path) -> None:
+    """SIGUSR1 and SIGUSR2 change nothing, and do not make the worker deaf; SIGHUP drains."""
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url) as worker:
+            trainer.wait_for_workers(1, PATIENCE_S)  # before main blocks them they would end it
+            for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
+                worker.child._process.send_signal(number)
+            assert len(collect(trainer.generate(prompts(3), n=2, sampling=SHORT))) == 6
+            worker.child._process.send_signal(signal.SIGHUP)
+            worker.ends(75, 20)
+            assert "draining" in worker.log()
+
+
+def test_names(tmp_path: Path) -> None:
+    """Two workers of one host and pid (namespace) are two; --name says who a worker is."""
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=3) as trainer:
+        with serving(tmp_path, trainer.url), serving(tmp_path, trainer.url), \
+                serving(tmp_path, trainer.url, name="wörker/1"):
+            trainer.wait_for_workers(3, PATIENCE_S)
+            uids = sorted(w["uid"] for w in trainer.workers())
+            assert len(set(uids)) == 3 and "wörker/1" in uids
+            plain = [uid for uid in uids if uid != "wörker/1"]
+            assert all(re.search(r"-\d+-[0-9a-f]{8}$", uid) for uid in plain), plain
+            # A random part, not the pid, tells them apart.
+            assert len({uid.rsplit("-", 1)[1] for uid in plain}) == 2
+    done = run("serve", "--model", TINY, "--connect", trainer.url, "--name", "x" * 201)
+    assert done.returncode == 2 and b"--name has 201 bytes" in done.stderr
 
 
 def big_model(folder: Path) -> Path:

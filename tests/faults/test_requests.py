@@ -13,8 +13,7 @@ import pytest
 import stampede
 from cli import TINY, generate
 from harness import (CHAT, LONG, PATIENCE_S, SHORT, RawTrainer, bits, collect, eventually, prompts,
-                     serving)
-from stampede import wire
+                     samples_of, serving)
 
 CRASHES = "import sys; sys.stdin.readline(); sys.exit(3)"
 JUNK = "import sys\nfor line in sys.stdin: print('junk', flush=True)"
@@ -176,22 +175,17 @@ def test_single_sample_tasks_and_forks_are_the_same_samples(tmp_path: Path) -> N
     with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
         trainer.welcome()
 
-        def sample_bits(serials: List[int]) -> Dict[int, Any]:
-            got: Dict[int, Any] = {}
-            for serial in serials:
-                while not any(m["serial"] == serial for m in trainer.log if m.type == "RESULT"):
-                    trainer._read(100)
-            for m in [m for m in trainer.log if m.type == "RESULT"]:
-                got[int(m["sample"][0])] = (m["tokens"].tobytes(), m["lp_full"].tobytes(),
-                                            m["lp_behav"].tobytes())
-            return got
+        def sample_bits(n: int) -> Dict[int, Any]:
+            """The next n samples that come, by number."""
+            got: List[Dict[str, Any]] = []
+            while len(got) < n:
+                got += samples_of(trainer.take("RESULT"))
+            return {s["sample"]: tuple(s[name].tobytes() for name in
+                                       ("tokens", "lp_full", "lp_behav")) for s in got}
 
         trainer.task(0, n=12, max_new_tokens=50, seed=99)
-        eventually(lambda: trainer._read(50) or
-                   sum(m.type == "RESULT" for m in trainer.log) == 12)
-        forked = sample_bits([0])
-        trainer.log.clear()
+        forked = sample_bits(12)
         for i in range(12):
             trainer.task(10 + i, n=1, first=i, max_new_tokens=50, seed=99)
-        assert sample_bits(list(range(10, 22))) == forked
+        assert sample_bits(12) == forked and len(forked) == 12
         assert worker.alive()

@@ -235,7 +235,7 @@ def spoilt(push: Push, kind: str) -> Tuple[str, str, Any]:
     if kind == "rank":
         f["ranks"][i], f["shapes"] = 1, f["shapes"].copy()
         f["shapes"][i] = [128 * 128, 0, 0, 0]
-        return name, "dimensions", None
+        return name, "comes with shape", None
     if kind == "dtype":
         f["dtypes"][i] = wire.DTYPES["f16"][0]
         return name, "bf16", None

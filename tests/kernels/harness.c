@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "kernels/cpu/isa.h"
 #include "protocol/base/memory.h"
@@ -76,46 +77,70 @@ static bool is_vector(const struct weight *w) {
     return w->n_dims != 2;
 }
 
+// The reference's values, in the types that are resident.
+static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct harness *h = self;
+    (void)err;
+    for (int64_t k = 0; k < n; k++)
+        dtype_put(h->dtypes[index], room, k, (float)h->model->values[index][first + k]);
+    return room;
+}
+
+static void open_backend(struct harness *h, const struct model_shape *shape,
+                         const struct harness_options *o) {
+    struct backend_options options = {
+        .shape = *shape,
+        .weight_dtypes = h->dtypes,
+        .weight_hashes = h->hashes,
+        .kv_dtype = o->kv,
+        .page_tokens = o->page_tokens,
+        .n_pages = HARNESS_PAGES,
+        .n_conv_slots = HARNESS_SLOTS,
+        .arena_pages = HARNESS_ARENA,
+        .arena_slots = HARNESS_ARENA,
+        .max_draft = o->max_draft,
+        .max_segments = HARNESS_SLOTS,
+        .max_tokens = HARNESS_MAX_TOKENS,
+        .max_outputs = 4 * HARNESS_MAX_TOKENS,
+        .id_exists = o->id_exists,
+        .n_threads = o->n_threads,
+        .isa = o->path,
+    };
+    struct error err = {0};
+    const struct weight_source source = {h, read_values};
+    const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &err);
+    if (!ops || ops->open(&options, &h->backend, &err) ||
+        ops->load(h->backend, &source, h->digests, &err)) {
+        fprintf(stderr, "%s\n", err.text);
+        abort();
+    }
+}
+
 struct harness *harness_open(const struct model_shape *shape, const struct harness_options *o,
                              uint64_t seed) {
     struct harness *h = memory_new(1, sizeof *h);
     struct weight *list;
     int n = weights_list(shape, &list);
     h->dtypes = memory_new((size_t)n, sizeof *h->dtypes);
+    h->hashes = memory_new((size_t)n, sizeof *h->hashes);
+    h->digests = memory_new((size_t)n, sizeof *h->digests);
     for (int i = 0; i < n; i++) {
+        h->hashes[i] = (uint64_t)i * 0x9e3779b97f4a7c15u;
         h->dtypes[i] = o->matrices;
         if (list[i].kind == WEIGHT_EXPERT_BIAS || (is_vector(&list[i]) && i % 2))
             h->dtypes[i] = DTYPE_F32;
     }
     free(list);
     h->model = reference_model_random(shape, h->dtypes, seed);
-    struct backend_options options = {
-        .shape = *shape,
-        .weight_dtypes = h->dtypes,
-        .kv_dtype = o->kv,
-        .n_threads = o->n_threads,
-        .page_tokens = o->page_tokens,
-        .n_pages = HARNESS_PAGES,
-        .n_conv_slots = HARNESS_SLOTS,
-        .max_tokens = HARNESS_MAX_TOKENS,
-        .max_outputs = 4 * HARNESS_MAX_TOKENS,
-        .id_exists = o->id_exists,
-        .isa = o->isa,
-    };
-    struct error err = {0};
-    const struct backend_ops *ops = kernels_find("cpu", &err);
-    if (ops->open(&options, &h->backend, &err) != 0) {
-        fprintf(stderr, "%s\n", err.text);
-        abort();
-    }
-    for (int i = 0; i < n; i++) {
-        int64_t k, size = weight_n(&h->model->list[i]);
-        char *v = memory_new((size_t)size, 4);
-        for (k = 0; k < size; k++) dtype_put(h->dtypes[i], v, k, (float)h->model->values[i][k]);
-        h->backend->ops->weight_write(h->backend, i, 0, size, v);
-        free(v);
-    }
+    open_backend(h, shape, o);
     return h;
+}
+
+void harness_read_weight(struct harness *h, int index, int64_t first, int64_t n, void *values) {
+    struct error err = {0};
+    int rc = h->backend->ops->weight_read(h->backend, index, first, n, values, &err);
+    assert(rc == 0);
 }
 
 void harness_close(struct harness **harness) {
@@ -125,6 +150,8 @@ void harness_close(struct harness **harness) {
     h->backend->ops->close(&h->backend);
     reference_model_free(&h->model);
     free(h->dtypes);
+    free(h->hashes);
+    free(h->digests);
     free(h);
 }
 
@@ -180,7 +207,24 @@ void harness_score(struct harness *h, const struct harness_sequence *s, float *o
     }
 }
 
+const char *harness_device(void) {
+    const char *device = getenv("STAMPEDE_DEVICE");
+    return device ? device : "cpu";
+}
+
 const char *harness_isa(int index) {
     if (index == 0) return "portable";
     return index == 1 && isa_find("avx2") ? "avx2" : NULL;
+}
+
+static bool is_cpu(void) {
+    return strcmp(harness_device(), "cpu") == 0;
+}
+
+int harness_n_paths(void) {
+    return is_cpu() && harness_isa(1) ? 2 : 1;
+}
+
+const char *harness_path(int index) {
+    return is_cpu() ? harness_isa(index) : NULL;
 }

@@ -5,19 +5,20 @@
 #include "kernels/kernels.h"
 #include "tests/reference.h"
 
-enum { HARNESS_MAX_TOKENS = 128, HARNESS_PAGES = 64, HARNESS_SLOTS = 24 };
+enum { HARNESS_MAX_TOKENS = 128, HARNESS_PAGES = 64, HARNESS_SLOTS = 24, HARNESS_ARENA = 4 };
 
 struct harness_options {
     enum dtype matrices, kv;
-    int n_threads, page_tokens;
-    const char *isa;
+    int n_threads, page_tokens, max_draft;
+    const char *path; // of harness_path
     const uint8_t *id_exists;
 };
 
 struct harness {
     struct reference_model *model;
     struct backend *backend;
-    enum dtype *dtypes;
+    enum dtype *dtypes;         // (weights), as the next two
+    uint64_t *hashes, *digests; // of names that are none; as load() gave them
 };
 
 // Small networks: index 0 .. HARNESS_N_SHAPES - 1, of both families, with odd sizes.
@@ -28,12 +29,15 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
                              uint64_t seed);
 void harness_close(struct harness **h);
 
+// Elements of a weight as the backend holds them.
+void harness_read_weight(struct harness *h, int index, int64_t first, int64_t n, void *values);
+
 // Runs one step of any segments through all blocks.
 void harness_step(struct harness *h, const struct step *step, struct step_result *result);
 
 // Runs ids of one sequence from `position` on, `chunk` tokens a step, on pages first_page ... and a
-// conv slot, and scores at temperature 1: out[t * n_targets + k] is lp_full of targets[k] after
-// token t.
+// conv slot, whatever that held, and scores at temperature 1: out[t * n_targets + k] is lp_full of
+// targets[k] after token t.
 struct harness_sequence {
     const int32_t *ids;
     int n, position, chunk, conv_slot, first_page;
@@ -42,7 +46,14 @@ struct harness_sequence {
 };
 void harness_score(struct harness *h, const struct harness_sequence *s, float *out);
 
-// The paths that this processor has: "portable", "avx2" or NULL at the end.
+// The device that is tested, $STAMPEDE_DEVICE or "cpu", and its paths: index 0 ..
+// harness_n_paths() - 1. Those of the CPU are "portable" and what this processor has; another
+// device has one, NULL.
+const char *harness_device(void);
+int harness_n_paths(void);
+const char *harness_path(int index);
+
+// The CPU's paths alone, for tests of its operations: "portable", "avx2" or NULL at the end.
 const char *harness_isa(int index);
 
 #endif

@@ -1,4 +1,4 @@
-// The whole CPU backend against the float64 network, and the contract's promises on bits.
+// A whole backend against the float64 network, and the contract's promises on bits.
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/digest.h"
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 
@@ -51,16 +52,17 @@ static void test_network(void **state) {
     (void)state;
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
-        for (int path = 0; harness_isa(path); path++)
+        for (int path = 0; path < harness_n_paths(); path++)
             for (int type = 0; type < 3; type++) {
                 struct model_shape s = harness_shape(shape);
-                struct harness_options o = {types[type], DTYPE_F32, 2, 16, harness_isa(path), NULL};
+                struct harness_options o = {
+                    .matrices = types[type], .n_threads = 2, .page_tokens = 16};
+                o.path = harness_path(path);
                 struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
                 int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
                 float lp[N * N_TARGETS];
                 fill_ids(&s, (uint64_t)shape + 100, N, ids);
                 struct harness_sequence q = {ids, N, 0, N, 3, 5, targets, N_TARGETS};
-                h->backend->ops->conv_clear(h->backend, 3);
                 harness_score(h, &q, lp);
                 compare(h, ids, targets, lp, TOLERANCE);
                 harness_close(&h);
@@ -70,13 +72,12 @@ static void test_network(void **state) {
 static void test_bf16_state(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
-    struct harness_options o = {DTYPE_F32, DTYPE_BF16, 1, 16, NULL, NULL};
+    struct harness_options o = {.kv = DTYPE_BF16, .n_threads = 1, .page_tokens = 16};
     struct harness *h = harness_open(&s, &o, 7);
     int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
     float lp[N * N_TARGETS];
     fill_ids(&s, 100, N, ids);
     struct harness_sequence q = {ids, N, 0, N, 3, 5, targets, N_TARGETS};
-    h->backend->ops->conv_clear(h->backend, 3);
     harness_score(h, &q, lp);
     compare(h, ids, targets, lp, TOLERANCE_BF16_STATE);
     harness_close(&h);
@@ -86,22 +87,23 @@ static void test_bf16_state(void **state) {
 static void test_chunks_and_threads(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
-        for (int path = 0; harness_isa(path); path++)
+        for (int path = 0; path < harness_n_paths(); path++)
             for (int kv = 0; kv < 2; kv++) {
                 struct model_shape s = harness_shape(shape);
                 int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
                 float first[N * N_TARGETS], lp[N * N_TARGETS];
                 fill_ids(&s, (uint64_t)shape + 100, N, ids);
                 for (int threads = 1; threads <= 2; threads++) {
-                    struct harness_options o = {DTYPE_BF16, kv ? DTYPE_BF16 : DTYPE_F32, threads,
-                                                8,          harness_isa(path),           NULL};
+                    struct harness_options o = {.matrices = DTYPE_BF16, .page_tokens = 8};
+                    o.kv = kv ? DTYPE_BF16 : DTYPE_F32;
+                    o.n_threads = threads;
+                    o.path = harness_path(path);
                     struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
                     static const int chunks[] = {N, 1, 5, 16};
                     for (int i = 0; i < 4; i++) {
                         struct harness_sequence q = {ids, N,     0,       chunks[i],
                                                      i,   5 * i, targets, N_TARGETS};
                         bool is_first = threads == 1 && i == 0;
-                        h->backend->ops->conv_clear(h->backend, i);
                         harness_score(h, &q, is_first ? first : lp);
                         if (!is_first) assert_memory_equal(first, lp, sizeof lp);
                     }
@@ -120,9 +122,7 @@ static void among_strangers(struct harness *h) {
     uint8_t bad = 0;
     fill_ids(s, 100, N, ids);
     struct harness_sequence q = {ids, N, 0, N, 0, 0, &target, 1};
-    h->backend->ops->conv_clear(h->backend, 0);
     harness_score(h, &q, alone);
-    for (int i = 0; i <= OTHERS; i++) h->backend->ops->conv_clear(h->backend, i);
     for (int i = 0; i < (OTHERS + 1) * 5; i++) pages[i / 5][i % 5] = (i * 7) % HARNESS_PAGES;
     int done = 0, widths[] = {1, 4, 2, 17, 1, 12};
     for (int step = 0; done < N; step++) {
@@ -154,45 +154,41 @@ static void among_strangers(struct harness *h) {
 static void test_strangers(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
-        for (int path = 0; harness_isa(path); path++) {
+        for (int path = 0; path < harness_n_paths(); path++) {
             struct model_shape s = harness_shape(shape);
-            struct harness_options o = {DTYPE_BF16, DTYPE_F32, 2, 8, harness_isa(path), NULL};
+            struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 8};
+            o.path = harness_path(path);
             struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
             among_strangers(h);
             harness_close(&h);
         }
 }
 
-// A fork (pages and conv state copied) and a suspension (out to the host and in elsewhere) go on
+// A fork (pages and conv state copied) and a suspension (out to the arena and in elsewhere) go on
 // with the bits of the sequence that never moved.
 static void test_fork_and_suspend(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++) {
         struct model_shape s = harness_shape(shape);
-        struct harness_options o = {DTYPE_F32, shape % 2 ? DTYPE_F32 : DTYPE_BF16, 1, 16, NULL,
-                                    NULL};
+        struct harness_options o = {.n_threads = 1, .page_tokens = 16, .max_draft = shape};
+        o.kv = shape % 2 ? DTYPE_F32 : DTYPE_BF16;
         struct harness *h = harness_open(&s, &o, 3);
-        struct backend *b = h->backend;
         int32_t ids[N], target = 11;
         float whole[N], rest[N];
         int cut = 21; // in the second page
         fill_ids(&s, 55, N, ids);
         struct harness_sequence q = {ids, N, 0, N, 0, 0, &target, 1};
-        b->ops->conv_clear(b, 0);
         harness_score(h, &q, whole);
         q.n = cut;
-        b->ops->conv_clear(b, 0);
         harness_score(h, &q, rest);
-        b->ops->conv_copy(b, 0, 4);
-        char *page = memory_new(1, kernels_page_bytes(&s, o.kv, 16) + 1);
-        char *conv = memory_new(1, kernels_conv_bytes(&s, o.kv) + 1);
-        for (int i = 0; i < 2; i++) {
-            b->ops->page_copy(b, i, 10 + i);
-            b->ops->page_out(b, i, page);
-            b->ops->page_in(b, 20 + i, page);
-        }
-        b->ops->conv_out(b, 0, conv);
-        b->ops->conv_in(b, 5, conv);
+        // As one list: what is moved out is taken by somebody else before it is moved in again.
+        const struct state_move moves[] = {
+            {MOVE_CONV_COPY, 0, 4},    {MOVE_PAGE_COPY, 0, 10},   {MOVE_PAGE_COPY, 1, 11},
+            {MOVE_CONV_SUSPEND, 0, 2}, {MOVE_PAGE_SUSPEND, 0, 3}, {MOVE_PAGE_SUSPEND, 1, 1},
+            {MOVE_PAGE_COPY, 11, 0},   {MOVE_CONV_COPY, 9, 0},    {MOVE_PAGE_RESUME, 3, 20},
+            {MOVE_PAGE_RESUME, 1, 21}, {MOVE_CONV_RESUME, 2, 5},
+        };
+        h->backend->ops->move(h->backend, moves, sizeof moves / sizeof moves[0]);
         struct harness_sequence fork = {ids + cut, N - cut, cut, 3, 4, 10, &target, 1};
         harness_score(h, &fork, rest);
         assert_memory_equal(rest, whole + cut, (size_t)(N - cut) * sizeof *rest);
@@ -200,10 +196,37 @@ static void test_fork_and_suspend(void **state) {
         fork.first_page = 20;
         harness_score(h, &fork, rest);
         assert_memory_equal(rest, whole + cut, (size_t)(N - cut) * sizeof *rest);
-        free(page);
-        free(conv);
         harness_close(&h);
     }
+}
+
+// A sequence goes on from any of the last max_draft positions, whatever was computed behind it.
+static void test_going_back(void **state) {
+    (void)state;
+    enum { DRAFT = 5 };
+    for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
+        for (int path = 0; path < harness_n_paths(); path++) {
+            struct model_shape s = harness_shape(shape);
+            struct harness_options o = {.n_threads = 1, .page_tokens = 8, .max_draft = DRAFT};
+            o.path = harness_path(path);
+            struct harness *h = harness_open(&s, &o, 3);
+            int32_t ids[N], wrong[1 + DRAFT], target = 11;
+            float whole[N], part[1 + DRAFT];
+            fill_ids(&s, 55, N, ids);
+            struct harness_sequence q = {ids, N, 0, N, 0, 0, &target, 1};
+            harness_score(h, &q, whole);
+            q.n = q.chunk = 9;
+            harness_score(h, &q, whole); // begins again in the used slot, up to position 9
+            for (int at = 9, kept; at + 1 + DRAFT <= N; at += 1 + kept) {
+                kept = at % (DRAFT + 1); // of the guesses; the next one is wrong
+                memcpy(wrong, ids + at, sizeof wrong);
+                for (int i = 1 + kept; i <= DRAFT; i++) wrong[i] = (ids[at + i] + i) % s.vocab;
+                struct harness_sequence guess = {wrong, 1 + DRAFT, at, 1 + DRAFT, 0, 0, &target, 1};
+                harness_score(h, &guess, part);
+                assert_memory_equal(part, whole + at, (size_t)(1 + kept) * sizeof *part);
+            }
+            harness_close(&h);
+        }
 }
 
 // More output tokens, and more outputs, than one tile of logits holds.
@@ -211,16 +234,14 @@ static void test_many_outputs(void **state) {
     (void)state;
     enum { TOKENS = 120 };
     struct model_shape s = harness_shape(4);
-    struct harness_options o = {DTYPE_BF16, DTYPE_F32, 2, 16, NULL, NULL};
+    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
     struct harness *h = harness_open(&s, &o, 3);
     int32_t ids[TOKENS], targets[3] = {0, 77, 511};
     float whole[TOKENS * 3], parts[TOKENS * 3];
     fill_ids(&s, 55, TOKENS, ids);
     struct harness_sequence q = {ids, TOKENS, 0, TOKENS, 0, 0, targets, 3};
-    h->backend->ops->conv_clear(h->backend, 0);
     harness_score(h, &q, whole);
     q.chunk = 7;
-    h->backend->ops->conv_clear(h->backend, 0);
     harness_score(h, &q, parts);
     assert_memory_equal(whole, parts, sizeof whole);
     harness_close(&h);
@@ -230,9 +251,10 @@ static void test_many_outputs(void **state) {
 static void test_routes(void **state) {
     (void)state;
     for (int shape = 1; shape < HARNESS_N_SHAPES; shape++)
-        for (int path = 0; harness_isa(path); path++) {
+        for (int path = 0; path < harness_n_paths(); path++) {
             struct model_shape s = harness_shape(shape);
-            struct harness_options o = {DTYPE_F32, DTYPE_F32, 1, 16, harness_isa(path), NULL};
+            struct harness_options o = {.n_threads = 1, .page_tokens = 16};
+            o.path = harness_path(path);
             struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
             size_t n = (size_t)(N * shape_n_moe(&s) * s.n_experts_used);
             uint16_t *got = memory_new(n, 2), *want = memory_new(n, 2);
@@ -243,7 +265,6 @@ static void test_routes(void **state) {
             struct step_segment segment = {0, N, 0, 2, pages, 3};
             struct step step = {N, 1, 0, ids, &segment, NULL, true};
             struct step_result r = {.routes = got};
-            h->backend->ops->conv_clear(h->backend, 2);
             harness_step(h, &step, &r);
             assert_memory_equal(got, want, n * 2);
             free(got);
@@ -253,13 +274,14 @@ static void test_routes(void **state) {
         }
 }
 
-// What is written is read back exactly, in any pieces, and nothing else changes.
+// What is loaded or written is read back exactly, in any pieces, and nothing else changes; the
+// digests are those of what was loaded.
 static void test_weights(void **state) {
     (void)state;
     static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16};
     for (int type = 0; type < 3; type++) {
         struct model_shape s = harness_shape(2);
-        struct harness_options o = {types[type], DTYPE_F32, 1, 16, NULL, NULL};
+        struct harness_options o = {.matrices = types[type], .n_threads = 1, .page_tokens = 16};
         struct harness *h = harness_open(&s, &o, 1);
         struct backend *b = h->backend;
         struct reference_random random = {5};
@@ -269,8 +291,9 @@ static void test_weights(void **state) {
             char *mine = memory_new(bytes + 1, 1), *got = memory_new(bytes, 1);
             for (int64_t k = 0; k < n; k++)
                 dtype_put(h->dtypes[i], mine, k, (float)h->model->values[i][k]);
-            b->ops->weight_read(b, i, 0, n, got);
+            harness_read_weight(h, i, 0, n, got);
             assert_memory_equal(got, mine, bytes);
+            assert_true(h->digests[i] == digest_range(h->hashes[i], 0, n, h->dtypes[i], mine));
             for (int piece = 0; piece < 5; piece++) {
                 int64_t first = reference_below(&random, (int)n);
                 int64_t len = 1 + reference_below(&random, (int)(n - first));
@@ -279,10 +302,10 @@ static void test_weights(void **state) {
                 char *odd = memory_new((size_t)len * size + 1, 1); // in any alignment
                 memcpy(odd + 1, mine + (size_t)first * size, (size_t)len * size);
                 b->ops->weight_write(b, i, first, len, odd + 1);
-                b->ops->weight_read(b, i, first, len, odd);
+                harness_read_weight(h, i, first, len, odd);
                 assert_memory_equal(odd, mine + (size_t)first * size, (size_t)len * size);
                 free(odd);
-                b->ops->weight_read(b, i, 0, n, got);
+                harness_read_weight(h, i, 0, n, got);
                 assert_memory_equal(got, mine, bytes);
             }
             free(mine);
@@ -296,7 +319,7 @@ static void test_weights(void **state) {
 static void test_bad(void **state) {
     (void)state;
     struct model_shape s = harness_shape(1);
-    struct harness_options o = {DTYPE_F32, DTYPE_F32, 1, 16, NULL, NULL};
+    struct harness_options o = {.n_threads = 1, .page_tokens = 16};
     struct harness *h = harness_open(&s, &o, 7);
     float infinite = INFINITY;
     h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, &infinite); // of id 3
@@ -309,7 +332,6 @@ static void test_bad(void **state) {
     struct step_output outputs[2] = {{.token = 0}, {.token = 1}};
     struct step step = {2, 2, 2, ids, segments, outputs, false};
     struct step_result r = {drawn, lp, behav, bad, NULL};
-    for (int i = 0; i < 2; i++) h->backend->ops->conv_clear(h->backend, i);
     harness_step(h, &step, &r);
     assert_true(bad[0] && bad[1]);
     harness_close(&h);
@@ -317,44 +339,96 @@ static void test_bad(void **state) {
     s = harness_shape(2); // untied: only the row that reads id 3 is bad
     h = harness_open(&s, &o, 7);
     h->backend->ops->weight_write(h->backend, 0, 3 * s.hidden, 1, &infinite);
-    for (int i = 0; i < 2; i++) h->backend->ops->conv_clear(h->backend, i);
     harness_step(h, &step, &r);
     assert_true(bad[0] && !bad[1]);
     assert_true(isfinite(lp[1]));
     harness_close(&h);
 }
 
-static void test_open(void **state) {
+// A source that has no value for one weight.
+static const void *read_or_fail(const void *self, int index, int64_t first, int64_t n, void *room,
+                                struct error *err) {
+    (void)first;
+    if (index != *(const int *)self) return memset(room, 0, (size_t)n * 4);
+    error_set(err, ERROR_CONFIG, "Weight %d is not to be had.", index);
+    return NULL;
+}
+
+static void test_failed_load(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(1);
+    struct harness_options o = {.n_threads = 2, .page_tokens = 16};
+    struct harness *h = harness_open(&s, &o, 1);
+    const int bad = 7;
+    const struct weight_source source = {&bad, read_or_fail};
+    struct error err = {0};
+    assert_int_equal(h->backend->ops->load(h->backend, &source, NULL, &err), -1);
+    assert_int_equal(err.code, ERROR_CONFIG);
+    assert_string_equal(err.text, "Weight 7 is not to be had.");
+    harness_close(&h);
+}
+
+// What is planned is what is taken, and more than there is is a sentence.
+static void test_plan_and_open(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
     struct weight *list;
-    int n = weights_list(&s, &list);
+    int n = weights_list(&s, &list), device;
     enum dtype *dtypes = memory_new((size_t)n, sizeof *dtypes);
-    struct backend_options o = {.shape = s, .weight_dtypes = dtypes, .kv_dtype = DTYPE_F32};
+    uint64_t *hashes = memory_new((size_t)n, sizeof *hashes);
+    struct backend_options o = {.shape = s, .weight_dtypes = dtypes, .weight_hashes = hashes};
     o.page_tokens = o.max_tokens = 16;
-    o.n_pages = o.n_conv_slots = o.max_outputs = o.n_threads = 1;
-    o.isa = "abacus";
+    o.n_pages = o.n_conv_slots = o.max_outputs = o.max_segments = o.n_threads = 1;
     struct backend *b;
+    struct backend_plan plan;
     struct error err = {0};
-    assert_int_equal(kernels_find("cpu", &err)->open(&o, &b, &err), -1);
-    assert_int_equal(err.code, ERROR_USAGE);
-    assert_non_null(strstr(err.text, "abacus"));
-    assert_null(b);
-    assert_null(kernels_find("tpu", &err));
-    o.isa = "portable";
-    assert_int_equal(kernels_find("cpu", &err)->open(&o, &b, &err), 0);
-    assert_string_equal(b->ops->numerics(b), "cpu-portable weights=f32 kv=f32 page=16");
-    assert_true(b->ops->memory_bytes(b) > (size_t)(s.vocab * s.hidden * 4));
+    const struct backend_ops *ops = kernels_find(harness_device(), &device, &err);
+    assert_int_equal(ops->abi, KERNELS_ABI);
+    assert_int_equal(ops->plan(&o, &plan, &err), 0);
+    assert_true(plan.bytes[MEMORY_WEIGHTS] >= (uint64_t)(s.vocab * s.hidden * 4));
+    assert_true(plan.bytes[MEMORY_PAGES] >= kernels_page_bytes(&s, DTYPE_F32, 16));
+    assert_true(plan.bytes[MEMORY_SLOTS] >= kernels_conv_bytes(&s, DTYPE_F32, 0));
+    assert_true(plan.bytes[MEMORY_SCRATCH] > 0);
+    assert_true(plan.bytes[MEMORY_ARENA] == 0);
+    uint64_t slots = plan.bytes[MEMORY_SLOTS];
+    o.max_draft = 4;
+    o.arena_pages = 3;
+    assert_int_equal(ops->plan(&o, &plan, &err), 0);
+    assert_true(plan.bytes[MEMORY_SLOTS] > slots && plan.bytes[MEMORY_ARENA] > 0);
+    assert_int_equal(ops->open(&o, &b, &err), 0);
+    assert_non_null(strstr(b->ops->numerics(b), "kv=f32 page=16"));
     b->ops->close(&b);
     assert_null(b);
-    o.isa = NULL;
     o.n_pages = 1 << 30; // more than any machine has addresses for
     o.page_tokens = 256;
     s.head_dim = o.shape.head_dim = 1 << 14;
-    assert_int_equal(kernels_find("cpu", &err)->open(&o, &b, &err), -1);
+    assert_int_equal(ops->open(&o, &b, &err), -1);
     assert_int_equal(err.code, ERROR_MEMORY);
+    assert_null(b);
     free(dtypes);
+    free(hashes);
     free(list);
+}
+
+static void test_cpu_path(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(0);
+    struct harness_options o = {.n_threads = 1, .page_tokens = 16, .path = "portable"};
+    if (strcmp(harness_device(), "cpu") != 0) skip();
+    struct harness *h = harness_open(&s, &o, 1);
+    assert_string_equal(h->backend->ops->numerics(h->backend),
+                        "cpu-portable weights=f32 kv=f32 page=16");
+    struct backend_options options = {.shape = s, .weight_dtypes = h->dtypes, .isa = "abacus"};
+    options.page_tokens = options.max_tokens = options.max_segments = 16;
+    struct backend_plan plan;
+    struct backend *b;
+    struct error err = {0};
+    assert_int_equal(h->backend->ops->plan(&options, &plan, &err), -1);
+    assert_int_equal(err.code, ERROR_USAGE);
+    assert_non_null(strstr(err.text, "abacus"));
+    assert_int_equal(h->backend->ops->open(&options, &b, &err), -1);
+    assert_null(b);
+    harness_close(&h);
 }
 
 int main(void) {
@@ -368,7 +442,10 @@ int main(void) {
         cmocka_unit_test(test_many_outputs),
         cmocka_unit_test(test_weights),
         cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_open),
+        cmocka_unit_test(test_going_back),
+        cmocka_unit_test(test_failed_load),
+        cmocka_unit_test(test_plan_and_open),
+        cmocka_unit_test(test_cpu_path),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// Draws and both log-probabilities against float64, over a grid of settings (design D4, D5).
+// Draws and both log-probabilities against float64, over a grid of settings (D4, D5).
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

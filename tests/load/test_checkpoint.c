@@ -13,7 +13,7 @@
 #include "protocol/base/memory.h"
 #include "tests/load/made.h"
 #include "worker/load/checkpoint.h"
-#include "worker/weights/digest.h"
+#include "kernels/digest.h"
 
 static const char config_text[] =
     "{\"model_type\":\"lfm2_moe\",\"vocab_size\":11,\"hidden_size\":8,\"intermediate_size\":6,"
@@ -61,7 +61,7 @@ static void add_weight(struct made *m, const struct weight *w, enum dtype dtype,
     names_write(w, name);
     struct buffer v = made_values(w, dtype, 1);
     bool edited = e && e->name && strcmp(e->name, name) == 0;
-    if (edited && e->first > 0) dtype_put(dtype, v.ptr, 0, e->first);
+    if (edited && e->first != 0) dtype_put(dtype, v.ptr, 0, e->first);
     const char *type = edited && e->dtype ? e->dtype : made_dtype_name(dtype);
     if (!edited || !e->drop)
         made_add(m, edited && e->rename ? e->rename : name, type,
@@ -178,7 +178,7 @@ static void test_refusals(void **state) {
     } cases[] = {
         {{.name = w1, .drop = true}, w1, "missing", "[4, 8]"},
         {{.name = "model.embed_tokens.weight", .drop = true}, "embed_tokens", "missing", "[11, 8]"},
-        {{.name = "model.layers.1.feed_forward.expert_bias", .drop = true},
+        {{.name = "model.layers.2.feed_forward.expert_bias", .drop = true},
          "expert_bias",
          "missing",
          "[3]"},
@@ -312,33 +312,31 @@ static void test_fused(void **state) {
 
 // ------------------------------------------------------------------ values
 
-// A backend that only keeps weights.
+// All values that a source gives, and their digest.
 struct store {
-    struct backend base;
     const struct names *names;
-    const enum dtype *dtypes;
-    void **values;
+    void **values; // (names->n)
+    uint64_t digest;
 };
 
-static void store_write(struct backend *b, int i, int64_t first, int64_t n, const void *v) {
-    struct store *s = (struct store *)b;
-    size_t size = dtype_bytes(s->dtypes[i]);
-    memcpy((char *)s->values[i] + (size_t)first * size, v, (size_t)n * size);
-}
-
-static void store_read(const struct backend *b, int i, int64_t first, int64_t n, void *v) {
-    const struct store *s = (const struct store *)b;
-    size_t size = dtype_bytes(s->dtypes[i]);
-    memcpy(v, (const char *)s->values[i] + (size_t)first * size, (size_t)n * size);
-}
-
-static const struct backend_ops store_ops = {
-    .name = "store", .weight_write = store_write, .weight_read = store_read};
-
-static struct store store_new(const struct names *names, const enum dtype *dtypes) {
-    struct store s = {{&store_ops}, names, dtypes, memory_new((size_t)names->n, sizeof(void *))};
-    for (int i = 0; i < names->n; i++)
-        s.values[i] = memory_new((size_t)weight_n(&names->weights[i]), 4);
+static struct store store_read(const struct names *names, const enum dtype *dtypes,
+                               struct weight_source source) {
+    struct store s = {names, memory_new((size_t)names->n, sizeof(void *)), 0};
+    void *room = memory_new(WEIGHT_CHUNK, 4);
+    struct error err;
+    for (int i = 0; i < names->n; i++) {
+        int64_t size = weight_n(&names->weights[i]);
+        size_t bytes = dtype_bytes(dtypes[i]);
+        s.values[i] = memory_new((size_t)size, bytes);
+        for (int64_t first = 0; first < size; first += 1000) {
+            int64_t n = size - first < 1000 ? size - first : 1000;
+            const void *v = source.read(source.self, i, first, n, room, &err);
+            if (!v) fail_msg("%s", err.text);
+            memcpy((char *)s.values[i] + (size_t)first * bytes, v, (size_t)n * bytes);
+            s.digest += digest_range(names->hashes[i], first, n, dtypes[i], v);
+        }
+    }
+    free(room);
     return s;
 }
 
@@ -359,14 +357,11 @@ static void test_types(void **state) {
         write_checkpoint(d, n, (enum dtype)stored, NULL);
         for (int t = 0; t < 4; t++) {
             struct checkpoint *c = open_good(d, types[t]);
-            struct store s = store_new(c->names, c->dtypes);
-            struct error err;
-            uint64_t digest;
+            struct store s = store_read(c->names, c->dtypes, checkpoint_source(c));
             char name[16];
-            if (checkpoint_load(c, &s.base, &digest, &err)) fail_msg("%s", err.text);
             checkpoint_dtype_name(c->names, c->dtypes, name);
             assert_string_equal(name, t ? names[t] : dtype_name((enum dtype)stored));
-            assert_true(digest == digest_backend(c->names, c->dtypes, &s.base));
+            assert_true(s.digest == digest_of(c));
             for (int i = 0; i < n->n; i++) {
                 bool bias = n->weights[i].kind == WEIGHT_EXPERT_BIAS;
                 assert_string_equal(dtype_name(c->dtypes[i]), bias ? "f32" : name);
@@ -405,12 +400,38 @@ static void test_overflow(void **state) {
     c = open_good(d, CHECKPOINT_BF16);
     assert_int_equal(checkpoint_digest(c, &digest, &err), 0);
     checkpoint_close(&c);
-    write_checkpoint(d, n, DTYPE_F32, &(struct edit){.name = name, .first = INFINITY});
-    c = open_good(d, CHECKPOINT_F16); // what is infinite in the file stays so
-    assert_int_equal(checkpoint_digest(c, &digest, &err), 0);
-    checkpoint_close(&c);
     assert_int_equal(checkpoint_types_parse("q4_0", &(enum checkpoint_types){0}, &err), -1);
     assert_int_equal(err.code, ERROR_USAGE);
+    names_free(&n);
+    made_remove(&d);
+}
+
+// A value that is not finite is refused, in each type and where no type changes, with its place.
+static void test_not_finite(void **state) {
+    (void)state;
+    static const char *const names[] = {"model.layers.1.self_attn.q_proj.weight",
+                                        "model.layers.2.feed_forward.expert_bias"};
+    char *d = made_directory();
+    write_config(d, true, false, true);
+    struct names *n = names_of(d);
+    struct checkpoint *c;
+    struct error err;
+    uint64_t digest;
+    for (int i = 0; i < 2; i++)
+        for (int bad = 0; bad < 2; bad++)
+            for (int stored = 0; stored < N_DTYPES; stored++)
+                for (int t = 0; t < 4; t++) {
+                    struct edit edit = {.name = names[i], .first = bad ? NAN : -INFINITY};
+                    write_checkpoint(d, n, (enum dtype)stored, &edit);
+                    c = open_good(d, (enum checkpoint_types)t);
+                    assert_int_equal(checkpoint_digest(c, &digest, &err), -1);
+                    assert_int_equal(err.code, ERROR_CONFIG);
+                    assert_has(err.text, names[i]);
+                    assert_has(err.text, "element 0");
+                    assert_has(err.text, bad ? "nan" : "-inf");
+                    assert_has(err.text, "a finite value");
+                    checkpoint_close(&c);
+                }
     names_free(&n);
     made_remove(&d);
 }
@@ -425,9 +446,9 @@ static void test_random(void **state) {
     checkpoint_synthetic_dtypes(n, CHECKPOINT_AS_IS, dtypes);
     uint64_t digests[3];
     for (int run = 0; run < 3; run++) {
-        struct store s = store_new(n, dtypes);
-        checkpoint_fill_random(n, dtypes, run == 2 ? 6 : 5, &s.base);
-        digests[run] = digest_backend(n, dtypes, &s.base);
+        const struct checkpoint_random random = {n, dtypes, run == 2 ? 6 : 5};
+        struct store s = store_read(n, dtypes, checkpoint_random_source(&random));
+        digests[run] = s.digest;
         double sum = 0, squares = 0, size = (double)weight_n(&n->weights[0]);
         for (int64_t i = 0; i < weight_n(&n->weights[0]); i++) {
             double v = (double)dtype_get(dtypes[0], s.values[0], i);
@@ -450,7 +471,8 @@ int main(void) {
         cmocka_unit_test(test_names),    cmocka_unit_test(test_name_forms),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads),
         cmocka_unit_test(test_fused),    cmocka_unit_test(test_types),
-        cmocka_unit_test(test_overflow), cmocka_unit_test(test_random),
+        cmocka_unit_test(test_overflow), cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

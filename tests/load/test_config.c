@@ -16,6 +16,7 @@ struct pair {
 
 static const struct pair moe[] = {
     {"model_type", "\"lfm2_moe\""},
+    {"architectures", "[\"Lfm2MoeForCausalLM\"]"},
     {"vocab_size", "512"},
     {"hidden_size", "72"},
     {"intermediate_size", "100"},
@@ -227,7 +228,7 @@ static void test_synthetic(void **state) {
     }
     assert_int_equal(config_synthetic("24b", &c, &err), 0);
     assert_int_equal(kernels_page_bytes(&c.shape, DTYPE_BF16, 1), 20480);
-    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_BF16), 245760);
+    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_BF16, 0), 245760);
     struct weight *list;
     assert_int_equal(weights_list(&c.shape, &list), 7610);
     free(list);
@@ -247,6 +248,12 @@ static const struct {
     {{{"model_type", "\"llama\""}}, "model_type", "llama", "lfm2_moe"},
     {{{"model_type", NULL}}, "model_type", "missing", "lfm2_moe"},
     {{{"model_type", "3"}}, "model_type", "3", "lfm2_moe"},
+    {{{"architectures", "[\"Lfm2Model\"]"}}, "architectures", "Lfm2Model", "Lfm2ForCausalLM"},
+    {{{"architectures", "[\"Lfm2BidirectionalModel\", \"Lfm2ForCausalLMX\"]"}},
+     "architectures",
+     "Bidirectional",
+     "Lfm2MoeForCausalLM"},
+    {{{"architectures", "\"Lfm2ForCausalLM\""}}, "architectures", "is", "in it"},
     {{{"vocab_size", "0"}}, "vocab_size", "is 0", "1 to 2097152"},
     {{{"vocab_size", NULL}}, "vocab_size", "missing", "integer"},
     {{{"vocab_size", huge}}, "vocab_size", "999999", "integer"},

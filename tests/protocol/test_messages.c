@@ -64,7 +64,8 @@ static void test_golden_hello(void **state) {
     assert_int_equal(column_u8(h->exception_dtypes)[0], COLUMN_F32);
     IS_TEXT(column_text(h->exception_names, h->exception_offsets, 0),
             "model.layers.1.feed_forward.expert_bias");
-    assert_int_equal(h->bulk_url.len, 0);
+    IS_TEXT(h->bulk_url, "tcp://127.0.0.1:5557");
+    IS_TEXT(h->bulk_id, "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
     vector_free(&v);
 }
 
@@ -76,7 +77,7 @@ static void test_golden_task(void **state) {
     assert_int_equal(m.seq, 5);
     assert_int_equal(t->serial, 41);
     IS_TEXT(t->id, "\"q-41\"");
-    assert_true(t->seed == hash_group_seed(7, "\"q-41\"", 6)); // design D5, C and Python
+    assert_true(t->seed == hash_group_seed(7, "\"q-41\"", 6)); // D5, C and Python
     assert_int_equal(t->first, 0);
     assert_int_equal(t->n, 8);
     assert_int_equal(t->max_new_tokens, 256);
@@ -96,6 +97,7 @@ static void test_golden_task(void **state) {
     assert_true(column_f32(t->bias_values)[0] == -1.5f);
     IS_TEXT(column_slice(t->reward), "[{\"verifier\":\"math\",\"gold\":\"4\"}]");
     IS_TEXT(column_slice(t->meta), "{\"k\": 1.50}");
+    IS_TEXT(column_slice(t->tools), "[{\"type\":\"function\"}]");
     vector_free(&v);
 }
 

@@ -84,10 +84,12 @@ struct pair {
     void *context, *control, *bulk;
 };
 
-static void *connect_to(void *context, const char *url) {
+// `id`: the connection's name, "": none.
+static void *connect_to(void *context, const char *url, const char *id) {
     void *zmq = zmq_socket(context, ZMQ_DEALER);
     int zero = 0;
     zmq_setsockopt(zmq, ZMQ_LINGER, &zero, sizeof zero);
+    if (id[0]) zmq_setsockopt(zmq, ZMQ_ROUTING_ID, id, strlen(id));
     assert_int_equal(zmq_connect(zmq, url), 0);
     return zmq;
 }
@@ -97,8 +99,8 @@ static struct pair open_pair(void) {
     struct error err = {0};
     struct pair p = {.worker = socket_open(&options, &err), .context = zmq_ctx_new()};
     if (!p.worker) fail_msg("%s", err.text);
-    p.control = connect_to(p.context, socket_url(p.worker));
-    p.bulk = connect_to(p.context, socket_bulk_url(p.worker));
+    p.control = connect_to(p.context, socket_url(p.worker), "");
+    p.bulk = connect_to(p.context, socket_bulk_url(p.worker), socket_bulk_id(p.worker));
     return p;
 }
 
@@ -236,6 +238,39 @@ static void test_frames_can_be_sent_again(void **state) {
     close_pair(&p);
 }
 
+// Chunks are asked of the trainer's connection alone, and taken from no other.
+static void test_strangers_on_the_bulk_socket(void **state) {
+    (void)state;
+    struct pair p = open_knocked();
+    struct socket_counters counters;
+    struct message *m;
+    void *strangers[4];
+    for (int i = 0; i < 4; i++)
+        strangers[i] = connect_to(p.context, socket_bulk_url(p.worker), i ? "" : "guess");
+    worker_sends(p.worker, MESSAGE_HELLO);
+    peer_receives(p.control, MESSAGE_HELLO);
+    peer_sends(p.control, WELCOME, 1);
+    expect(p.worker, MESSAGE_WELCOME, false);
+    const struct message chunk = {.type = MESSAGE_WEIGHTS_CHUNK,
+                                  .weights_chunk = {.data = column_of(COLUMN_U8, "forged", 6)}};
+    for (int i = 0; i < 4; i++) peer_sends(strangers[i], chunk, 0);
+    for (int i = 0; i < 20; i++) {
+        worker_sends(p.worker, MESSAGE_WEIGHTS_PULL);
+        assert_int_equal(peer_receives(p.bulk, MESSAGE_WEIGHTS_PULL), 0);
+    }
+    peer_sends(p.bulk, chunk, 0);
+    expect(p.worker, MESSAGE_WEIGHTS_CHUNK, false);
+    assert_int_equal(socket_receive(p.worker, &m, 100, NULL), 0);
+    socket_counters(p.worker, &counters);
+    assert_int_equal(counters.refused[REASON_PEER], 4);
+    for (int i = 0; i < 4; i++) {
+        char byte;
+        assert_int_equal(zmq_recv(strangers[i], &byte, 1, ZMQ_DONTWAIT), -1);
+        zmq_close(strangers[i]);
+    }
+    close_pair(&p);
+}
+
 static void test_control_comes_before_bulk(void **state) {
     (void)state;
     struct pair p = open_pair();
@@ -291,7 +326,7 @@ static void test_strangers_at_a_bound_worker(void **state) {
     worker_sends(p.worker, MESSAGE_HELLO);
     peer_sends(p.control, WELCOME, 1);
     expect(p.worker, MESSAGE_WELCOME, false);
-    void *stranger = connect_to(p.context, socket_url(p.worker));
+    void *stranger = connect_to(p.context, socket_url(p.worker), "");
     struct vector v = vector_read(MESSAGE_BYE);
     for (int i = 0; i < 100; i++) {
         peer_sends(stranger, WELCOME, 1);
@@ -382,6 +417,7 @@ int main(void) {
         cmocka_unit_test(test_numbers_of_a_session),
         cmocka_unit_test(test_frames_can_be_sent_again),
         cmocka_unit_test(test_control_comes_before_bulk),
+        cmocka_unit_test(test_strangers_on_the_bulk_socket),
         cmocka_unit_test(test_junk_is_counted),
         cmocka_unit_test(test_strangers_at_a_bound_worker),
         cmocka_unit_test(test_wake_and_timeout),

@@ -13,13 +13,17 @@ ROOT = Path(__file__).resolve().parents[2]
 BIN = os.environ.get("STAMPEDE_BIN", str(ROOT / "build" / "stampede"))
 TINY = ROOT / "examples" / "tiny" / "checkpoint"
 SHARED = ROOT.parent / "shared"
+# The device that is tested: flags for the commands that take one.
+DEVICE = os.environ.get("STAMPEDE_DEVICE", "cpu")
+DEVICE_FLAGS = [] if DEVICE == "cpu" else ["--device", DEVICE]
 
 Line = Dict[str, Any]
 
 
 def run(*args: Any, stdin: bytes = b"", timeout: float = 300) -> subprocess.CompletedProcess:
     """Runs `stampede ARGS` to its end; never raises on an exit status."""
-    command = [BIN] + [str(a) for a in args]
+    device = DEVICE_FLAGS if args and args[0] in ("generate", "serve", "bench") else []
+    command = [BIN] + [str(a) for a in args[:1]] + device + [str(a) for a in args[1:]]
     return subprocess.run(command, input=stdin, capture_output=True, timeout=timeout, check=False)
 
 

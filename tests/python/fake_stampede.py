@@ -7,6 +7,7 @@ is rounded to bf16.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,8 @@ def math(gold: str) -> dict[str, Any]:
 
 @dataclass
 class Worker:
-    """A process that is running until it is told to end, or until `dies_after` calls of poll."""
+    """A process that is running until it is told to end, or until `dies_after` calls of poll; one
+    that dies has answered nothing."""
 
     pid: int = 1
     dies_after: int | None = None
@@ -107,6 +109,8 @@ class Fake:
 
     @torch.no_grad()
     def generate(self, prompts, n, sampling: Sampling, seed=0):
+        while self.dies_after is not None:  # nobody is there to answer
+            time.sleep(0.01)
         order = list(enumerate(prompts))[::-1]  # groups come as they finish
         for index, prompt in order:
             text = problems.chat(prompt.messages[0]["content"])

@@ -1,7 +1,7 @@
 """A worker in Python, on a thread: what the protocol asks of one, and faults on request.
 
 Sample i of a group has 3 + i tokens, drawn from the group's seed, so that a repeated sample is the
-same sample, as design D5 promises of the real worker.
+same sample, as D5 promises of the real worker.
 """
 
 import threading
@@ -20,7 +20,7 @@ def sample_tokens(seed, sample):
 
 
 def digest_of(weights):
-    """Not design D8's digest, but like it the same for the same values in any order."""
+    """Not the digest of D8, but like it the same for the same values in any order."""
     total = sum(xxhash.xxh3_64_intdigest(name.encode() + data) for name, data in weights.items())
     return total % 2**64
 

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import random
+import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -21,6 +22,7 @@ import grpo  # noqa: E402
 import gsm8k  # noqa: E402
 import parity  # noqa: E402
 import report  # noqa: E402
+import workers  # noqa: E402
 from tiny import problems  # noqa: E402
 from tiny import tokenizer as tiny_tokenizer  # noqa: E402
 
@@ -459,8 +461,15 @@ def parity_model(folder):
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).state_dict()
 
 
-def test_grpo_tells_of_a_dead_worker(fake, tmp_path, capsys):
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN])
+def test_grpo_tells_of_a_dead_worker(fake, tmp_path, capsys, monkeypatch, handler):
     fake(dies_after=1)
-    assert grpo.run(grpo.parse([*SMALL.split(), "--out", str(tmp_path)])) == 2
+    monkeypatch.setattr(workers, "LOOK_S", 0.01)
+    former = signal.signal(signal.SIGINT, handler)  # ignored in the background of a shell
+    try:
+        status = grpo.run(grpo.parse([*SMALL.split(), "--out", str(tmp_path)]))
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert status == 2
     shown = capsys.readouterr().err
     assert "worker 1 ended with status -9" in shown and "no worker is left" in shown

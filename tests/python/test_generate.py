@@ -1,17 +1,19 @@
-"""`stampede generate`: the surface of interface.md, section 2."""
+"""`stampede generate`: the surface that worker/README.md describes."""
 
 from __future__ import annotations
 
 import json
 import math
 import struct
+import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
 from transformers import AutoTokenizer
 
-from cli import TINY, generate, generate_raw, run
+from cli import BIN, DEVICE_FLAGS, TINY, generate, generate_raw, run
 
 CHAT = {"messages": [{"role": "user", "content": "Tom has 5 apples and buys 7 more. "
                                                  "How many apples does Tom have now?"}]}
@@ -213,16 +215,71 @@ def test_a_checkpoint_without_a_tokenizer_serves_ids(tmp_path: Path) -> None:
     assert rows[2]["reward"]["status"] == "unsupported" and rows[2]["reward"]["value"] is None
 
 
-def test_non_finite_logits_fail_the_sample(tmp_path: Path) -> None:
+@pytest.mark.parametrize("id_text", ["1e400", "-1e400", "1.10", "1E2", "-0", "12345678901234567890",
+                                     '"\\u00e4\\/"', '{"b": 1.50, "a":[ ]}', "null", "true"])
+def test_ids_come_back_as_they_came(id_text: str) -> None:
+    line = '{"prompt_ids": [5, 6], "id": %s, "sampling": {"max_new_tokens": 2}}' % id_text
+    with tempfile.NamedTemporaryFile("r") as output:
+        done = run("generate", "--model", TINY, "--prompts", "-", "--output", output.name,
+                   stdin=line.encode())
+        assert done.returncode == 0, done.stderr
+        assert Path(output.name).read_text().startswith('{"id":%s,"sample":0,' % id_text)
+        done = run("generate", "--model", TINY, "--prompts", "-", "--output", output.name,
+                   stdin=line.replace("2}}", "-2}}").encode())
+        assert done.returncode == 1
+        assert Path(output.name).read_text().startswith('{"id":%s,"sample":null,' % id_text)
+
+
+def test_the_same_id_in_other_words_draws_the_same() -> None:
+    lines = ['{"prompt_ids": [5, 6], "id": %s, "n": 4}' % text for text in
+             ("1.10", "1.1", "[1, 2]", "[1,2]", "2")]
+    rows = generate(TINY, lines)
+    tokens = [[r["tokens"] for r in rows[4 * i:4 * i + 4]] for i in range(5)]
+    assert tokens[0] == tokens[1] and tokens[2] == tokens[3]
+    assert tokens[0] != tokens[2] != tokens[4]
+
+
+def checkpoint_with_norm(tmp_path: Path, value: float) -> Path:
+    """The tiny checkpoint with one value of its final norm changed, whose input is about 11."""
     from safetensors.torch import load_file, save_file
     tensors = load_file(TINY / "model.safetensors")
-    tensors["model.embedding_norm.weight"][3] = math.inf
+    tensors["model.embedding_norm.weight"][3] = value
+    tensors["model.embed_tokens.weight"][:, 3] = 1000
     save_file(tensors, tmp_path / "model.safetensors")
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).symlink_to(TINY / name)
-    rows = generate(tmp_path, [{"prompt_ids": [5, 6], "n": 2}])
+    return tmp_path
+
+
+def test_non_finite_logits_fail_the_sample(tmp_path: Path) -> None:
+    model = checkpoint_with_norm(tmp_path, 3e38)  # finite: its products are not
+    rows = generate(model, [{"prompt_ids": [5, 6], "n": 2}])
     assert [r["finish_reason"] for r in rows] == ["error"] * 2
     assert "not finite" in rows[0]["error"] and rows[0]["tokens"] == []
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_non_finite_weights_are_refused(tmp_path: Path, value: float) -> None:
+    model = checkpoint_with_norm(tmp_path, value)
+    status, rows, stderr = generate_raw(model, [{"prompt_ids": [5, 6]}])
+    assert status == 78 and not rows
+    assert "element 3 of tensor \"model.embedding_norm.weight\"" in stderr
+    assert "a finite value was expected" in stderr
+
+
+@pytest.mark.parametrize("sampling", [
+    {"temperature": 0.5}, {"temperature": 0.5, "top_k": 5}, {"temperature": 0.01, "top_p": 0.5},
+    {"temperature": 0.5, "repetition_penalty": 1.3},
+])
+def test_a_bias_that_overflows_fails_the_sample(sampling: Dict[str, Any]) -> None:
+    prompt = {"prompt_ids": [5, 6], "sampling": {**sampling, "logit_bias": {"7": 3e38}}}
+    row, = generate(TINY, [prompt])
+    assert row["finish_reason"] == "error" and row["tokens"] == [] and row["lp_behav"] == []
+    assert "not finite" in row["error"]
+    negative = {"prompt_ids": [5, 6], "sampling": {**sampling, "logit_bias": {"7": -3e38}}}
+    row, = generate(TINY, [negative])  # never drawn, and nothing else is touched
+    assert row["finish_reason"] in ("stop", "length") and 7 not in row["tokens"]
+    assert all(math.isfinite(lp) for lp in row["lp_behav"])
 
 
 BAD_FLAGS = [
@@ -250,13 +307,33 @@ def test_bad_flags(flags: List[Any], words: str) -> None:
     assert words in said and said.startswith("stampede generate: ")
 
 
-@pytest.mark.parametrize("flags,status", [
-    (["--model", "/nowhere"], 78), (["--kv-memory", "100"], 78), (["--max-context", "9999"], 78),
+@pytest.mark.parametrize("flags,words", [
+    (["--model", "/nowhere"], "/nowhere"),
+    (["--kv-memory", "100"], "100 bytes; expected room for a page of 16 tokens"),
+    (["--kv-memory", "48K", "--max-context", "100"], "one row of --max-context needs 100"),
+    (["--max-context", "9999"], "9999"),
 ])
-def test_configurations_that_cannot_work(flags: List[Any], status: int) -> None:
+def test_configurations_that_cannot_work(flags: List[Any], words: str) -> None:
     done = run("generate", "--model", TINY, "--prompts", "-", "--output", "-", *flags,
                stdin=b'{"prompt_ids": [1]}')
-    assert done.returncode == status, done.stderr.decode()
+    said = done.stderr.decode()
+    assert done.returncode == 78 and words in said, said
+
+
+@pytest.mark.parametrize("flags", [[], ["--no-verify"]])
+def test_a_closed_pipe_is_an_error(flags: List[Any], tmp_path: Path) -> None:
+    """Nobody reads the output any more: exit status 74 and a sentence, not a signal."""
+    prompts = tmp_path / "prompts.jsonl"
+    prompts.write_text('{"prompt_ids": [5, 6], "n": 8, "sampling": {"ignore_eos": true}}\n' * 50)
+    with open(tmp_path / "said", "wb") as said:
+        child = subprocess.Popen([BIN, "generate", "--model", str(TINY), "--prompts", str(prompts),
+                                  "--output", "-", *DEVICE_FLAGS, *flags],
+                                 stdout=subprocess.PIPE, stderr=said)
+        child.stdout.read(1000)
+        child.stdout.close()
+        assert child.wait(60) == 74
+    last = (tmp_path / "said").read_text().splitlines()[-1]
+    assert last.startswith("stampede generate: The output could not be written"), last
 
 
 def test_help_names_every_flag() -> None:

@@ -1,4 +1,4 @@
-"""`stampede score`: interface.md, section 2."""
+"""`stampede score`: files in, rewards out."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_vectors_cover_every_type_and_field():
     assert [m.type for m in MESSAGES] == list(wire.TYPES)
     unused = {f"{m.type}.{f.name}" for m in MESSAGES for f in wire.TYPES[m.type][1]
               if f.name not in m.fields}
-    assert unused == {"HELLO.bulk_url", "TASK.prompt", "TASK.messages"}
+    assert unused == {"TASK.prompt", "TASK.messages"}
 
 
 def test_protocol_md_prints_the_same_dumps_and_fields():

@@ -1,4 +1,4 @@
-// Reward specs, their refusals, and how terms make a reward (interface.md, section 4).
+// Reward specs, their refusals, and how terms make a reward (README.md, Rewards).
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "protocol/base/hash.h"
-#include "worker/weights/digest.h"
+#include "kernels/digest.h"
 
 // Computed apart from this code, in Python, from the formula in digest.h.
 static void test_known_values(void **state) {

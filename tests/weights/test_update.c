@@ -11,7 +11,8 @@
 #include "protocol/base/hash.h"
 #include "worker/load/checkpoint.h"
 #include "worker/load/config.h"
-#include "worker/weights/digest.h"
+#include "kernels/digest.h"
+#include "tests/kernels/harness.h"
 #include "worker/weights/update.h"
 
 struct fixture {
@@ -24,22 +25,43 @@ struct fixture {
 
 static void open_fixture(struct fixture *f) {
     struct error err = {0};
-    const struct backend_ops *ops = kernels_find("cpu", &err);
+    int device;
+    const struct backend_ops *ops = kernels_find(harness_device(), &device, &err);
     assert_int_equal(config_synthetic("tiny", &f->config, &err), 0);
     f->names = names_new(&f->config.shape);
     f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
     checkpoint_synthetic_dtypes(f->names, CHECKPOINT_AS_IS, f->dtypes);
     const struct backend_options o = {.shape = f->config.shape,
                                       .weight_dtypes = f->dtypes,
+                                      .weight_hashes = f->names->hashes,
+                                      .device = device,
                                       .n_threads = 1,
                                       .page_tokens = 16,
                                       .n_pages = 1,
                                       .n_conv_slots = 1,
+                                      .max_segments = 1,
                                       .max_tokens = 1,
                                       .max_outputs = 1};
     assert_int_equal(ops->open(&o, &f->backend, &err), 0);
-    checkpoint_fill_random(f->names, f->dtypes, 1, f->backend);
-    resident_open(&f->resident, f->names, f->dtypes, f->backend);
+    const struct checkpoint_random random = {f->names, f->dtypes, 1};
+    const struct weight_source source = checkpoint_random_source(&random);
+    uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
+    assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);
+    resident_open(&f->resident, f->names, f->dtypes, digests);
+}
+
+// A full rehash of what the backend holds.
+static uint64_t digest_backend(const struct fixture *f) {
+    uint64_t sum = 0;
+    struct error err = {0};
+    for (int i = 0; i < f->names->n; i++) {
+        int64_t n = weight_n(&f->names->weights[i]);
+        void *values = memory_new((size_t)n, 4);
+        assert_int_equal(f->backend->ops->weight_read(f->backend, i, 0, n, values, &err), 0);
+        sum += digest_range(f->names->hashes[i], 0, n, f->dtypes[i], values);
+        free(values);
+    }
+    return sum;
 }
 
 static void close_fixture(struct fixture *f) {
@@ -140,19 +162,20 @@ static void test_apply_gives_the_values_and_the_digest(void **state) {
     char tensor[NAMES_MAX_BYTES];
     open_fixture(&f);
     uint64_t before = f.resident.digest;
-    assert_int_equal(before, digest_backend(f.names, f.dtypes, f.backend));
+    assert_int_equal(before, digest_backend(&f));
     make_offer(&o, &f, 4, 7);
     const struct update_target target = target_of(&f, 4);
     assert_int_equal(update_begin(&o.m, &target, &u, tensor, &err), 0);
     assert_false(update_is_staged(u));
     assert_int_equal(transfer(u, &o, tensor, &err), 0);
     assert_int_equal(f.resident.digest, before); // staging touches nothing
-    assert_int_equal(digest_backend(f.names, f.dtypes, f.backend), before);
+    assert_int_equal(digest_backend(&f), before);
     update_apply(u, &f.resident, f.backend);
     assert_true(f.resident.digest != before);
-    assert_int_equal(f.resident.digest, digest_backend(f.names, f.dtypes, f.backend));
+    assert_int_equal(f.resident.digest, digest_backend(&f));
     char *read = memory_new(o.bytes[0], 1);
-    f.backend->ops->weight_read(f.backend, 0, 0, weight_n(&f.names->weights[0]), read);
+    int64_t n = weight_n(&f.names->weights[0]);
+    assert_int_equal(f.backend->ops->weight_read(f.backend, 0, 0, n, read, &err), 0);
     assert_memory_equal(read, o.values[0], o.bytes[0]);
     uint64_t after = f.resident.digest; // absolute values: an apply can be repeated
     update_apply(u, &f.resident, f.backend);
@@ -169,9 +192,10 @@ static void test_wrong_offers_are_refused(void **state) {
     (void)state;
     struct fixture f;
     open_fixture(&f);
-    const char *const words[] = {"version 4",       "only rise",  "--staging-memory",
-                                 "none of this",    "dimensions", "resident as",
-                                 "bytes; expected", "twice",      "were announced"};
+    const char *const words[] = {
+        "version 4",          "only rise",   "--staging-memory", "none of this",
+        "comes with shape [", "resident as", "bytes; expected",  "twice",
+        "were announced"};
     for (int i = 0; i < 9; i++) {
         struct offer o;
         struct error err = {0};
@@ -246,7 +270,7 @@ static void test_corruption_loses_the_update(void **state) {
         update_free(&u);
         free_offer(&o);
     }
-    assert_int_equal(digest_backend(f.names, f.dtypes, f.backend), before);
+    assert_int_equal(digest_backend(&f), before);
     close_fixture(&f);
 }
 

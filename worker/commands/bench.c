@@ -1,10 +1,11 @@
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "protocol/base/machine.h"
 #include "worker/commands/commands.h"
+#include "worker/commands/limits.h"
 #include "worker/commands/setup.h"
 
 struct flags {
@@ -14,7 +15,7 @@ struct flags {
     bool json;
 };
 
-enum { MAX_POINTS = 16, READ_BYTES = 256 << 20 };
+enum { MAX_POINTS = 16 };
 
 struct point {
     int rows;
@@ -27,7 +28,7 @@ struct report {
     int n_points;
     double read_bytes_per_s; // of the machine, measured in this run
     double row_bytes;        // weights that one row's step must read
-    double peak_flops;       // of the backend, likewise measured
+    double peak_flops;       // likewise measured
     double row_flops;        // of the products of one token
 };
 
@@ -69,67 +70,14 @@ static int parse_rows(const char *text, struct report *r, int max_rows, struct e
     return 0;
 }
 
-// ---- the machine: each thread reads a part of a buffer that no cache holds
-
-struct reader {
-    const uint64_t *words;
-    size_t n;
-    uint64_t sum;
-};
-
-static void *read_words(void *arg) {
-    struct reader *r = arg;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < r->n; i++) sum += r->words[i];
-    r->sum = sum;
-    return NULL;
-}
-
-static double read_once(uint64_t *words, int n_threads) {
-    struct reader readers[64];
-    pthread_t threads[64];
-    size_t part = READ_BYTES / sizeof *words / (size_t)n_threads;
-    int64_t started = clock_us();
-    for (int i = 0; i < n_threads; i++) {
-        readers[i] = (struct reader){words + (size_t)i * part, part, 0};
-        if (pthread_create(&threads[i], NULL, read_words, &readers[i])) {
-            read_words(&readers[i]);
-            threads[i] = pthread_self();
-        }
-    }
-    uint64_t sum = 0;
-    for (int i = 0; i < n_threads; i++) {
-        if (!pthread_equal(threads[i], pthread_self())) pthread_join(threads[i], NULL);
-        sum += readers[i].sum;
-    }
-    double seconds = (double)(clock_us() - started + 1) / 1e6;
-    words[0] = sum; // so that the reads are not dropped
-    return (double)READ_BYTES / seconds;
-}
-
-static double read_bandwidth(int n_threads) {
-    uint64_t *words = memory_new(READ_BYTES, 1);
-    double best = 0;
-    memset(words, 1, READ_BYTES);
-    if (n_threads > 64) n_threads = 64;
-    for (int i = 0; i < 5; i++) {
-        double rate = read_once(words, n_threads);
-        if (rate > best) best = rate;
-    }
-    free(words);
-    return best;
-}
-
 // ---- the engine
 
 static struct task *make_task(const struct setup *s, int n_prompt, int n_new, int n,
                               uint64_t serial) {
-    struct arena arena = {0};
-    struct task *t = arena_take(&arena, 1, sizeof *t);
-    int32_t *ids = arena_take(&arena, (size_t)n_prompt, sizeof *ids);
+    struct task *t = task_new();
+    int32_t *ids = arena_take(&t->arena, (size_t)n_prompt, sizeof *ids);
     for (int i = 0; i < n_prompt; i++)
         ids[i] = (int32_t)((uint32_t)(i * 7919 + 13) % (uint32_t)s->requests.vocab);
-    t->arena = arena;
     t->serial = t->group_seed = serial;
     t->prompt_ids = ids;
     t->n_prompt = n_prompt;
@@ -143,12 +91,9 @@ static struct task *make_task(const struct setup *s, int n_prompt, int n_new, in
 }
 
 static int step(struct setup *s, struct error *err) {
-    int computed = engine_step(&s->engine, err);
-    for (struct sample *list = engine_take_finished(&s->engine), *next; list; list = next) {
-        next = list->next;
-        sample_free(&list);
-    }
-    return computed;
+    engine_submit(&s->engine);
+    sample_free_list(engine_take_finished(&s->engine));
+    return engine_finish(&s->engine, err);
 }
 
 // Prefills a prompt, lets `rows` samples of it decode, and times the steps in which all run.
@@ -171,7 +116,7 @@ static int measure(struct setup *s, const struct flags *f, struct point *p, doub
     seconds = (double)(clock_us() - first_us + 1) / 1e6;
     p->tokens_per_s = (double)(e->counters.n_output_tokens - tokens) / seconds;
     p->step_ms = 1000 * seconds / (double)(e->counters.n_steps - steps);
-    while (e->tasks)
+    while (e->n_samples)
         if (step(s, err) < 0) return -1;
     return 0;
 }
@@ -259,10 +204,11 @@ static int bench(struct flags *f, struct error *err) {
                       f->n_prompt, f->n_new, f->n_prompt + f->n_new, room);
     for (int i = 0; i < r.n_points && !failed; i++)
         failed = measure(&s, f, &r.points[i], &r.prefill_tokens_per_s, err);
-    r.read_bytes_per_s = read_bandwidth(f->engine.n_threads ? f->engine.n_threads : 2);
+    int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
+    r.read_bytes_per_s = limits_read_bandwidth(n_threads);
     r.row_bytes = row_bytes(&s);
     r.row_flops = row_flops(&s);
-    r.peak_flops = s.engine.model.ops->peak_flops(s.engine.model.backend);
+    r.peak_flops = limits_peak_flops(n_threads);
     if (!failed) f->json ? print_json(&r, &s, f) : print_table(&r, &s, f);
     setup_close(&s);
     return failed;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/locale.h"
 #include "protocol/base/memory.h"
 
 static void list_add(struct flag_list *list, const char *value) {
@@ -35,7 +36,7 @@ static int set_int(const struct flag *f, const char *text, struct error *err) {
 
 static int set_float(const struct flag *f, const char *text, struct error *err) {
     char *end, expected[96];
-    double v = strtod(text, &end);
+    double v = locale_strtod(text, &end);
     snprintf(expected, sizeof expected, "a number from %g to %g", f->low, f->high);
     if (end == text || *end || !(v >= f->low && v <= f->high)) return wrong(err, f, text, expected);
     *(float *)f->target = (float)v;
@@ -54,7 +55,7 @@ static int set_uint64(const struct flag *f, const char *text, struct error *err)
 
 static int set_size(const struct flag *f, const char *text, struct error *err) {
     char *end;
-    double v = strtod(text, &end);
+    double v = locale_strtod(text, &end);
     const char *unit = strchr("KMG", *end);
     double scale = *end && unit ? exp2(10.0 * (double)(unit - "KMG" + 1)) : 1;
     if (end == text || (*end && (!unit || end[1])) || !(v >= 0 && v * scale < 0x1p62))

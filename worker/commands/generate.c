@@ -6,6 +6,7 @@
 #include "protocol/base/clock.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/setup.h"
+#include "worker/loop.h"
 #include "worker/session/prompts.h"
 
 struct flags {
@@ -13,6 +14,7 @@ struct flags {
     struct sampling sampling;
     struct wanted wanted;
     struct flag_list stops;
+    struct arena arena; // of the settings
     const char *prompts, *output, *progress;
 };
 
@@ -88,26 +90,24 @@ static int check_flags(struct flags *f, struct error *err) {
         strcmp(f->progress, "json"))
         return error_set(err, ERROR_USAGE, "--progress is '%s'; expected auto, never or json.",
                          f->progress);
-    if (f->stops.n > MESSAGE_MAX_STOPS)
-        return error_set(err, ERROR_USAGE, "--stop is given %d times; expected at most %d.",
-                         f->stops.n, MESSAGE_MAX_STOPS);
-    for (int i = 0; i < f->stops.n; i++)
-        if (!f->stops.values[i][0])
-            return error_set(err, ERROR_USAGE, "--stop is empty; expected a text.");
-    if (sampling_check(&f->sampling, INT32_MAX, err)) return err->code = ERROR_USAGE, -1;
+    struct slice *stops = arena_take(&f->arena, (size_t)f->stops.n, sizeof *stops);
+    for (int i = 0; i < f->stops.n; i++) stops[i] = slice_of(f->stops.values[i]);
+    f->sampling.stops = stops;
+    f->sampling.n_stops = f->stops.n;
+    if (sampling_check(&f->sampling, INT32_MAX, &f->arena, err)) return err->code = ERROR_USAGE, -1;
     return 0;
 }
 
-// ---- progress: a line on a terminal, or a JSON object a second
+// ---- progress: a line on a terminal, or a JSON object a second; a port without tasks
 
 struct progress {
-    struct port inner;
-    struct prompts *prompts;
+    struct port port;
+    const struct prompts *prompts;
     int64_t started_ms, last_ms;
     bool json, terminal;
 };
 
-static void show(struct progress *p) {
+static void show(const struct progress *p) {
     struct prompts_counts c = prompts_counts(p->prompts);
     double seconds = (double)(clock_ms() - p->started_ms + 1) / 1000;
     double rate = (double)c.n_tokens / seconds;
@@ -122,22 +122,28 @@ static void show(struct progress *p) {
                 (unsigned long long)c.n_samples, rate);
 }
 
-static int receive(void *self, struct loop *l, bool idle, struct error *err) {
-    struct progress *p = self;
+static int receive(const struct port *port, struct engine *e, enum port_state *state,
+                   struct error *err) {
+    struct progress *p = port->self;
     int64_t now = clock_ms();
-    if ((p->json || p->terminal) && now - p->last_ms >= 1000) {
-        p->last_ms = now;
-        show(p);
-    }
-    return p->inner.receive(p->inner.self, l, idle, err);
+    (void)e, (void)err;
+    *state = PORT_DONE;
+    if (now - p->last_ms < 1000) return 0;
+    p->last_ms = now;
+    show(p);
+    return 0;
 }
 
-static int deliver(void *self, struct sample *list, struct error *err) {
-    struct progress *p = self;
-    return p->inner.deliver(p->inner.self, list, err);
+static void start_progress(struct progress *p, const struct prompts *prompts, const char *when) {
+    *p = (struct progress){.port = {.self = p, .fd = -1, .receive = receive},
+                           .prompts = prompts,
+                           .started_ms = clock_ms()};
+    p->last_ms = p->started_ms;
+    p->json = when && strcmp(when, "json") == 0;
+    p->terminal = !p->json && !(when && strcmp(when, "never") == 0) && isatty(2);
 }
 
-static void finish_progress(struct progress *p) {
+static void finish_progress(const struct progress *p) {
     if (!p->json && !p->terminal) return;
     show(p);
     if (p->terminal) fputc('\n', stderr);
@@ -151,20 +157,19 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     const struct prompts_options options = {
         .requests = &s->requests,
         .engine = &s->engine,
-        .shape = {shape_n_moe(shape), shape->n_experts_used},
+        .shape = {shape_n_moe(shape), shape->n_experts_used, shape->n_experts},
         .max_ahead = 64 + 4 * f->engine.max_rows,
         .output = output,
     };
-    struct progress p = {.prompts = prompts_open(text, &options), .started_ms = clock_ms()};
-    p.last_ms = p.started_ms;
-    p.json = f->progress && strcmp(f->progress, "json") == 0;
-    p.terminal = !p.json && !(f->progress && strcmp(f->progress, "never") == 0) && isatty(2);
-    p.inner = prompts_port(p.prompts);
-    struct loop loop = {.engine = &s->engine, .verify = &s->verify, .port = {&p, receive, deliver}};
+    struct prompts *prompts = prompts_open(text, &options);
+    struct progress progress;
+    start_progress(&progress, prompts, f->progress);
+    struct loop loop = {.engine = &s->engine, .verify = &s->verify};
+    ports_add(&loop.ports, prompts_port(prompts));
+    if (progress.json || progress.terminal) ports_add(&loop.ports, &progress.port);
     int failed = loop_run(&loop, err);
-    if (!failed) failed = deliver(&p, NULL, err);
-    finish_progress(&p);
-    struct prompts_counts c = prompts_counts(p.prompts);
+    finish_progress(&progress);
+    struct prompts_counts c = prompts_counts(prompts);
     if (!failed && c.n_bad)
         failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",
                            (unsigned long long)c.n_bad, (unsigned long long)c.n_groups);
@@ -172,7 +177,7 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     log_say(&s->log, LOG_DEBUG, "rows suspended %llu times, %llu pages moved, %llu steps",
             (unsigned long long)stats.n_preempted, (unsigned long long)stats.n_pages_moved,
             (unsigned long long)s->engine.counters.n_steps);
-    prompts_close(&p.prompts);
+    prompts_close(&prompts);
     return failed;
 }
 
@@ -185,15 +190,10 @@ static int generate(struct flags *f, struct error *err) {
     int failed = setup_open(&s, &f->engine, false, err);
     if (!failed) {
         failed = open_output(f->output, &output, err);
-        struct slice *stops = memory_new((size_t)f->stops.n, sizeof *stops);
-        for (int i = 0; i < f->stops.n; i++) stops[i] = slice_of(f->stops.values[i]);
-        f->sampling.stops = stops;
-        f->sampling.n_stops = f->stops.n;
         s.requests.defaults = f->sampling;
         s.requests.wanted = f->wanted;
         if (!failed) failed = run(f, &s, buffer_slice(&text), output, err);
         setup_close(&s);
-        free(stops);
     }
     if (output && output != stdout && fclose(output) && !failed)
         failed = error_set(err, ERROR_IO, "--output %s cannot be written: %s.", f->output,
@@ -218,6 +218,7 @@ int command_generate(int argc, char **argv) {
                                     .flags = &f};
     int status = command_run(&command, argc, argv);
     flag_list_free(&f.stops);
+    arena_clear(&f.arena);
     flag_list_free(&f.engine.verifiers);
     return status;
 }

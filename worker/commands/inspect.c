@@ -202,7 +202,7 @@ static void add_memory(struct buffer *b, const struct report *r) {
     buffer_printf(b, "\"kv_bytes_per_token\":{\"bf16\":%zu,\"f32\":%zu},",
                   kernels_page_bytes(s, DTYPE_BF16, 1), kernels_page_bytes(s, DTYPE_F32, 1));
     buffer_printf(b, "\"conv_bytes_per_sequence\":{\"bf16\":%zu,\"f32\":%zu}},",
-                  kernels_conv_bytes(s, DTYPE_BF16), kernels_conv_bytes(s, DTYPE_F32));
+                  kernels_conv_bytes(s, DTYPE_BF16, 0), kernels_conv_bytes(s, DTYPE_F32, 0));
 }
 
 static void write_json(struct buffer *b, const struct report *r) {
@@ -269,9 +269,9 @@ static void write_memory(struct buffer *b, const struct report *r) {
     buffer_printf(b, " bytes (%s)\n", r->digest_dtype);
     line_count(b, "KV per token, bf16", (int64_t)kernels_page_bytes(s, DTYPE_BF16, 1), " bytes");
     line_count(b, "KV per token, f32", (int64_t)kernels_page_bytes(s, DTYPE_F32, 1), " bytes");
-    line_count(b, "conv state, bf16", (int64_t)kernels_conv_bytes(s, DTYPE_BF16),
+    line_count(b, "conv state, bf16", (int64_t)kernels_conv_bytes(s, DTYPE_BF16, 0),
                " bytes a sequence");
-    line_count(b, "conv state, f32", (int64_t)kernels_conv_bytes(s, DTYPE_F32),
+    line_count(b, "conv state, f32", (int64_t)kernels_conv_bytes(s, DTYPE_F32, 0),
                " bytes a sequence");
 }
 

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "protocol/base/machine.h"
+
 // Pages are the unit of growth and of attention's order of summation; 16 positions keep what a row
 // holds beyond its last token small (kernels/README.md has the figures).
 enum { PAGE_TOKENS = 16 };
@@ -25,7 +27,7 @@ static int64_t smaller(int64_t a, int64_t b) {
 static int plan_pages(struct plan_memory *p, const struct model_shape *shape,
                       const struct engine_flags *f, struct error *err) {
     struct engine_options *e = &p->engine;
-    uint64_t page = kernels_page_bytes(shape, e->kv_dtype, PAGE_TOKENS);
+    uint64_t page = kernels_page_bytes(shape, p->kv_dtype, PAGE_TOKENS);
     int64_t context = f->max_context ? f->max_context : shape->max_positions;
     if (context > shape->max_positions)
         return error_set(err, ERROR_CONFIG,
@@ -33,7 +35,12 @@ static int plan_pages(struct plan_memory *p, const struct model_shape *shape,
                          f->max_context, shape->max_positions);
     int64_t room = page ? (int64_t)smaller((int64_t)(f->kv_bytes / page), 1 << 26) : 1 << 26;
     if (!f->max_context) context = smaller(context, room * PAGE_TOKENS);
-    if (room < 1 || pages_for(context) > room)
+    if (room < 1)
+        return error_set(err, ERROR_CONFIG,
+                         "--kv-memory is %llu bytes; expected room for a page of %d tokens, %llu "
+                         "bytes, at least.",
+                         (unsigned long long)f->kv_bytes, PAGE_TOKENS, (unsigned long long)page);
+    if (pages_for(context) > room)
         return error_set(err, ERROR_CONFIG,
                          "--kv-memory of %llu bytes holds %lld tokens; one row of --max-context "
                          "needs %lld.",
@@ -42,75 +49,84 @@ static int plan_pages(struct plan_memory *p, const struct model_shape *shape,
     e->max_context = (int)context;
     e->n_pages = (int)smaller(room, pages_for(context) * (f->max_rows + e->max_prefixes));
     e->page_tokens = PAGE_TOKENS;
-    p->kv_bytes = page * (uint64_t)e->n_pages;
     return 0;
 }
 
 static void plan_arena(struct plan_memory *p, const struct model_shape *shape,
                        const struct engine_flags *f) {
     struct engine_options *e = &p->engine;
-    uint64_t page = kernels_page_bytes(shape, e->kv_dtype, PAGE_TOKENS);
-    uint64_t conv = kernels_conv_bytes(shape, e->kv_dtype), left = f->suspend_bytes;
+    uint64_t page = kernels_page_bytes(shape, p->kv_dtype, PAGE_TOKENS);
+    uint64_t conv = kernels_conv_bytes(shape, p->kv_dtype, 0), left = f->suspend_bytes;
     e->suspend_slots = e->max_rows;
     if (conv) e->suspend_slots = (int)smaller(e->max_rows, (int64_t)(left / 2 / conv));
     left -= conv * (uint64_t)e->suspend_slots;
     e->suspend_pages = e->n_pages;
     if (page) e->suspend_pages = (int)smaller(e->n_pages, (int64_t)(left / page));
     if (!f->suspend_bytes) e->suspend_pages = e->suspend_slots = 0;
-    p->suspend_bytes = conv * (uint64_t)e->suspend_slots + page * (uint64_t)e->suspend_pages;
+}
+
+int plan_engine(struct plan_memory *p, const struct model_shape *shape,
+                const struct engine_flags *f, struct error *err) {
+    *p = (struct plan_memory){0};
+    struct engine_options *e = &p->engine;
+    if (parse_kv_type(f->kv_type, &p->kv_dtype, err)) return -1;
+    e->max_rows = f->max_rows;
+    e->max_prefixes = (int)smaller(f->max_rows, 16);
+    e->prefill_chunk = f->prefill_chunk;
+    if (plan_pages(p, shape, f, err)) return -1;
+    plan_arena(p, shape, f);
+    return 0;
 }
 
 static double mib(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
-// What the kernel could hand out now; 0: not known. Overcommitted memory would end the program in
-// the middle of a step, so the plan is refused instead.
-static uint64_t available_bytes(void) {
-    unsigned long long kib = 0;
-    char line[128];
-    FILE *file = fopen("/proc/meminfo", "r");
-    while (file && fgets(line, sizeof line, file))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1) break;
-    if (file) fclose(file);
-    return kib * 1024;
-}
-
+// Overcommitted memory would end the program in the middle of a step, so the plan is refused
+// instead.
 static int check_memory(const struct plan_memory *p, struct error *err) {
-    uint64_t need = p->weight_bytes + p->kv_bytes + p->conv_bytes, have = available_bytes();
+    uint64_t need = p->staging_bytes, have = machine_available_bytes();
+    for (int i = 0; i < N_MEMORY_USES; i++)
+        if (p->backend.is_host[i]) need += p->backend.bytes[i];
     if (!have || need <= have) return 0;
     return error_set(err, ERROR_MEMORY,
-                     "Weights (%.1f GiB), KV pages and conv states need %.1f GiB; %.1f GiB are "
-                     "available (--weights, --kv-memory, --max-rows).",
-                     mib(p->weight_bytes) / 1024, mib(need) / 1024, mib(have) / 1024);
+                     "The plan needs %.1f GiB of host memory, %.1f of them for weights; %.1f GiB "
+                     "are available (--weights, --kv-memory, --suspend-memory, --staging-memory, "
+                     "--max-rows).",
+                     mib(need) / 1024, mib(p->backend.bytes[MEMORY_WEIGHTS]) / 1024,
+                     mib(have) / 1024);
 }
 
-int plan_memory(struct plan_memory *p, const struct model_shape *shape, const struct names *names,
-                const enum dtype *dtypes, const struct engine_flags *f, struct error *err) {
-    *p = (struct plan_memory){0};
-    struct engine_options *e = &p->engine;
-    if (parse_kv_type(f->kv_type, &e->kv_dtype, err)) return -1;
-    e->max_rows = f->max_rows;
-    e->max_prefixes = (int)smaller(f->max_rows, 16);
-    e->prefill_chunk = f->prefill_chunk;
-    if (plan_pages(p, shape, f, err)) return -1;
-    plan_arena(p, shape, f);
-    p->conv_bytes =
-        kernels_conv_bytes(shape, e->kv_dtype) * (uint64_t)(e->max_rows + e->max_prefixes);
-    for (int i = 0; i < names->n; i++)
-        p->weight_bytes += (uint64_t)weight_n(&names->weights[i]) * dtype_bytes(dtypes[i]);
-    checkpoint_dtype_name(names, dtypes, p->weight_types);
+int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
+                 const struct backend_options *options, const struct names *names,
+                 const struct engine_flags *f, struct error *err) {
+    checkpoint_dtype_name(names, options->weight_dtypes, p->weight_types);
+    if (ops->plan(options, &p->backend, err)) return -1;
+    p->staging_bytes = f->staging_bytes;
+    if (f->needs_staging && !p->staging_bytes) p->staging_bytes = p->backend.bytes[MEMORY_WEIGHTS];
     return check_memory(p, err);
+}
+
+static void log_line(const struct plan_memory *p, const struct log *log, enum memory_use use,
+                     const char *what, const char *details) {
+    log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  %s%s", what, mib(p->backend.bytes[use]),
+            details, p->backend.is_host[use] ? "" : ", on the device");
 }
 
 void plan_log(const struct plan_memory *p, const struct log *log) {
     const struct engine_options *e = &p->engine;
-    log_say(log, LOG_INFO, "memory: weights         %10.1f MiB  %s", mib(p->weight_bytes),
-            p->weight_types);
-    log_say(log, LOG_INFO, "memory: KV pages        %10.1f MiB  %d of %d tokens, %s",
-            mib(p->kv_bytes), e->n_pages, e->page_tokens, dtype_name(e->kv_dtype));
-    log_say(log, LOG_INFO, "memory: conv state      %10.1f MiB  %d slots", mib(p->conv_bytes),
-            e->max_rows + e->max_prefixes);
-    log_say(log, LOG_INFO, "memory: suspended rows  %10.1f MiB  %d pages, %d slots",
-            mib(p->suspend_bytes), e->suspend_pages, e->suspend_slots);
+    char details[96];
+    log_line(p, log, MEMORY_WEIGHTS, "weights", p->weight_types);
+    snprintf(details, sizeof details, "%d of %d tokens, %s", e->n_pages, e->page_tokens,
+             dtype_name(p->kv_dtype));
+    log_line(p, log, MEMORY_PAGES, "KV pages", details);
+    snprintf(details, sizeof details, "%d slots", e->max_rows + e->max_prefixes);
+    log_line(p, log, MEMORY_SLOTS, "conv state", details);
+    snprintf(details, sizeof details, "steps of %d tokens", e->max_rows + e->prefill_chunk);
+    log_line(p, log, MEMORY_SCRATCH, "scratch", details);
+    snprintf(details, sizeof details, "%d pages, %d slots", e->suspend_pages, e->suspend_slots);
+    log_line(p, log, MEMORY_ARENA, "suspended rows", details);
+    if (p->staging_bytes)
+        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  for weight updates, at most", "staging",
+                mib(p->staging_bytes));
 }

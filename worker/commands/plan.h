@@ -1,4 +1,4 @@
-// The memory plan (design D7): what is taken at start, from flags and the shape.
+// The memory plan (D7): what is taken at start, from flags and the shape.
 #ifndef WORKER_COMMANDS_PLAN_H
 #define WORKER_COMMANDS_PLAN_H
 
@@ -6,14 +6,22 @@
 
 struct plan_memory {
     struct engine_options engine;
-    uint64_t weight_bytes, kv_bytes, conv_bytes, suspend_bytes;
+    enum dtype kv_dtype; // of pages and conv slots
+    struct backend_plan backend;
+    uint64_t staging_bytes; // of weight updates, in host memory
     char weight_types[16];
 };
 
 // Sizes KV pages, conv slots and the arena of suspended rows. ERROR_CONFIG when a row of
 // --max-context tokens does not fit into --kv-memory.
-int plan_memory(struct plan_memory *p, const struct model_shape *shape, const struct names *names,
-                const enum dtype *dtypes, const struct engine_flags *f, struct error *err);
+int plan_engine(struct plan_memory *p, const struct model_shape *shape,
+                const struct engine_flags *f, struct error *err);
+
+// What the backend takes for `options`, which are made of the above. ERROR_MEMORY when that is more
+// than this process can have.
+int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
+                 const struct backend_options *options, const struct names *names,
+                 const struct engine_flags *f, struct error *err);
 
 // Logs the plan as one table.
 void plan_log(const struct plan_memory *p, const struct log *log);

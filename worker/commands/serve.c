@@ -1,19 +1,29 @@
+#include <errno.h>
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "protocol/base/clock.h"
+#include "protocol/base/utf8.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/plan.h"
 #include "worker/commands/setup.h"
+#include "worker/loop.h"
 #include "worker/session/link.h"
+
+enum { MAX_NAME = 200 }; // bytes
 
 struct flags {
     struct engine_flags engine;
-    const char *connect, *bind;
-    uint64_t staging_bytes, min_version;
+    const char *connect, *bind, *name;
+    uint64_t min_version;
     int trainer_deadline_s, drain_timeout_s;
     bool insecure;
 };
@@ -33,9 +43,12 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_TEXT, "--bind", "URL", "an address to which the trainer connects", &f->bind, 0, 0},
         {FLAG_SWITCH, "--insecure", NULL,
          "allow addresses that are not loopback or ipc, without encryption", &f->insecure, 0, 0},
+        {FLAG_TEXT, "--name", "TEXT",
+         "stable name of this worker, one for each (default host, pid and a random part)", &f->name,
+         0, 0},
         {FLAG_SIZE, "--staging-memory", "SIZE",
-         "host bytes for a weight update (default 0: as much as the weights)", &f->staging_bytes, 0,
-         0},
+         "host bytes for a weight update (default 0: as much as the weights)",
+         &f->engine.staging_bytes, 0, 0},
         {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
          &f->min_version, 0, 0},
         {FLAG_INT, "--trainer-deadline", "S", "seconds without a trainer, then exit 69 (900)",
@@ -51,36 +64,51 @@ static int fill_table(struct flags *f, struct flag *table) {
 
 // One thread takes the signals, so that no handler runs in the middle of anything.
 struct signals {
-    sigset_t set;
+    int fd, end; // signalfd; eventfd by which the command says that it has ended
     pthread_mutex_t lock;
     struct link *link; // under `lock`; NULL while the model is being loaded
     pthread_t thread;
     bool started;
 };
 
-static void *wait_for_signals(void *arg) {
-    struct signals *s = arg;
-    for (;;) {
-        int number;
-        if (sigwait(&s->set, &number)) continue;
-        if (number == SIGUSR1) return NULL; // the command has ended
-        pthread_mutex_lock(&s->lock);
-        // Loading can take minutes and holds nothing that must be saved: there is nothing to drain.
-        if (!s->link) _exit(LINK_DRAINED);
-        link_signal(s->link);
-        pthread_mutex_unlock(&s->lock);
-    }
+static void take_signal(struct signals *s) {
+    struct signalfd_siginfo info;
+    if (read(s->fd, &info, sizeof info) != sizeof info) return;
+    pthread_mutex_lock(&s->lock);
+    // Loading can take minutes and holds nothing that must be saved: there is nothing to drain.
+    if (!s->link) _exit(LINK_DRAINED);
+    link_signal(s->link);
+    pthread_mutex_unlock(&s->lock);
 }
 
-// Blocks the signals in this thread and all that it will start; children are given them back.
-static void start_signals(struct signals *s) {
+static void *wait_for_signals(void *arg) {
+    struct signals *s = arg;
+    struct pollfd fds[2] = {{.fd = s->fd, .events = POLLIN}, {.fd = s->end, .events = POLLIN}};
+    while (!fds[1].revents)
+        if (poll(fds, 2, -1) > 0 && fds[0].revents) take_signal(s);
+    return NULL;
+}
+
+// Blocks the signals in this thread and all that it will start; children are given them back. The
+// two that users define mean nothing here, and would end the program.
+static int start_signals(struct signals *s, struct error *err) {
+    sigset_t set, ignored;
     pthread_mutex_init(&s->lock, NULL);
-    sigemptyset(&s->set);
-    sigaddset(&s->set, SIGTERM);
-    sigaddset(&s->set, SIGINT);
-    sigaddset(&s->set, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &s->set, NULL);
-    s->started = pthread_create(&s->thread, NULL, wait_for_signals, s) == 0;
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGUSR1);
+    sigaddset(&ignored, SIGUSR2);
+    pthread_sigmask(SIG_BLOCK, &ignored, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    s->end = eventfd(0, EFD_CLOEXEC);
+    s->started =
+        s->fd >= 0 && s->end >= 0 && pthread_create(&s->thread, NULL, wait_for_signals, s) == 0;
+    if (s->started) return 0;
+    return error_set(err, ERROR_IO, "No thread for signals could be had: %s.", strerror(errno));
 }
 
 static void give_signals_to(struct signals *s, struct link *link) {
@@ -90,28 +118,29 @@ static void give_signals_to(struct signals *s, struct link *link) {
 }
 
 static void stop_signals(struct signals *s) {
-    if (s->started) {
-        pthread_kill(s->thread, SIGUSR1);
-        pthread_join(s->thread, NULL);
-    }
+    const uint64_t one = 1;
+    if (s->started && write(s->end, &one, sizeof one) == sizeof one) pthread_join(s->thread, NULL);
+    if (s->fd >= 0) close(s->fd);
+    if (s->end >= 0) close(s->end);
     pthread_mutex_destroy(&s->lock);
 }
 
-static uint64_t weight_bytes(const struct setup *s) {
-    uint64_t bytes = 0;
-    for (int i = 0; i < s->names->n; i++)
-        bytes += (uint64_t)weight_n(&s->names->weights[i]) * dtype_bytes(s->dtypes[i]);
-    return bytes;
-}
-
-static void make_uid(char out[256]) {
+// Host and pid are not enough: pods that share a host's network, or have a pid namespace each, have
+// the same ones.
+static void make_uid(const char *name, char out[256]) {
     char host[128] = "worker";
+    uint32_t random = 0;
+    if (name) {
+        snprintf(out, 256, "%s", name);
+        return;
+    }
     gethostname(host, sizeof host - 1);
-    snprintf(out, 256, "%s-%d", host, (int)getpid());
+    if (getrandom(&random, sizeof random, 0) != sizeof random) random = (uint32_t)clock_us();
+    snprintf(out, 256, "%s-%d-%08x", host, (int)getpid(), random);
 }
 
 static struct link_options link_options(const struct flags *f, const struct setup *s,
-                                        const char *uid) {
+                                        struct status_board *board, const char *uid) {
     const struct model *model = &s->engine.model;
     return (struct link_options){
         .socket = {.url = f->connect ? f->connect : f->bind,
@@ -119,14 +148,15 @@ static struct link_options link_options(const struct flags *f, const struct setu
                    .insecure = f->insecure},
         .requests = &s->requests,
         .engine = &s->engine,
-        .shape = {shape_n_moe(&model->shape), model->shape.n_experts_used},
+        .board = board,
+        .shape = {shape_n_moe(&model->shape), model->shape.n_experts_used, model->shape.n_experts},
         .log = &s->log,
         .names = s->names,
         .dtypes = s->dtypes,
         .uid = uid,
         .numerics = model->ops->numerics(model->backend),
         .fingerprint = s->fingerprint,
-        .staging_bytes = f->staging_bytes ? f->staging_bytes : weight_bytes(s),
+        .staging_bytes = s->staging_bytes,
         .min_version = f->min_version,
         .slots = 2 * f->engine.max_rows, // so that rows never wait for the next task
         .trainer_deadline_s = f->trainer_deadline_s,
@@ -135,10 +165,11 @@ static struct link_options link_options(const struct flags *f, const struct setu
 }
 
 static int run_link(struct setup *s, struct link *link, struct resident *resident,
-                    struct signals *signals, int *status, struct error *err) {
+                    struct status_board *board, struct signals *signals, int *status,
+                    struct error *err) {
+    struct loop loop = {.engine = &s->engine, .verify = &s->verify, .board = board};
+    ports_add(&loop.ports, link_port(link, resident));
     give_signals_to(signals, link);
-    struct loop loop = {
-        .engine = &s->engine, .verify = &s->verify, .port = link_port(link, resident)};
     link_start(link);
     int failed = loop_run(&loop, err);
     give_signals_to(signals, NULL);
@@ -149,33 +180,41 @@ static int run_link(struct setup *s, struct link *link, struct resident *residen
 static int serve(struct flags *f, struct signals *signals, int *status, struct error *err) {
     struct setup s;
     struct resident resident;
+    struct status_board board;
     char uid[256];
-    if (setup_open(&s, &f->engine, false, err)) return -1;
-    resident_open(&resident, s.names, s.dtypes, s.engine.model.backend);
-    make_uid(uid);
-    const struct link_options options = link_options(f, &s, uid);
-    const struct link_state state = {.digest = resident.digest};
-    struct link *link = link_open(&options, &state, err);
+    f->engine.needs_staging = true;
+    if (setup_open(&s, &f->engine, true, err)) return -1;
+    resident_open(&resident, s.names, s.dtypes, s.digests);
+    s.digests = NULL;
+    status_open(&board, engine_status(&s.engine));
+    make_uid(f->name, uid);
+    const struct link_options options = link_options(f, &s, &board, uid);
+    struct link *link = link_open(&options, err);
     int failed = link ? 0 : -1;
     if (link) {
         log_say(&s.log, LOG_INFO, "%s %s, weights %016llx", f->bind ? "bound to" : "trainer at",
                 link_url(link), (unsigned long long)resident.digest);
-        failed = run_link(&s, link, &resident, signals, status, err);
+        failed = run_link(&s, link, &resident, &board, signals, status, err);
     }
+    status_close(&board);
     resident_close(&resident);
     setup_close(&s);
     return failed;
 }
 
 static int serve_until_signalled(struct flags *f, int *status, struct error *err) {
-    struct signals signals = {0};
+    struct signals signals = {.fd = -1, .end = -1};
     if (!f->connect == !f->bind)
         return error_set(err, ERROR_USAGE, "Expected exactly one of --connect and --bind.");
+    struct slice name = slice_of(f->name ? f->name : "worker");
+    if (!name.len || name.len > MAX_NAME || utf8_valid_prefix(name) < name.len)
+        return error_set(err, ERROR_USAGE, "--name has %zu bytes; expected 1 to %d, of UTF-8.",
+                         name.len, MAX_NAME);
     // Frames of megabytes go back to the system: glibc would otherwise keep as much as the largest
     // one that was ever freed, in each thread's arena.
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
-    start_signals(&signals);
-    int failed = serve(f, &signals, status, err);
+    int failed = start_signals(&signals, err);
+    if (!failed) failed = serve(f, &signals, status, err);
     stop_signals(&signals);
     return failed;
 }

@@ -152,26 +152,55 @@ static uint8_t *existing_ids(const struct tokenizer *t, int vocab) {
     return exists;
 }
 
-static int open_backend(struct model *m, const struct engine_flags *f, const struct plan_memory *p,
-                        const struct setup *s, struct error *err) {
-    m->ops = kernels_find(f->device, err);
+// All of them are known once the engine is planned; `exists` is borrowed.
+static struct backend_options backend_options(const struct setup *s, const struct engine_flags *f,
+                                              const struct plan_memory *p, const uint8_t *exists) {
+    const struct engine_options *e = &p->engine;
+    return (struct backend_options){
+        .shape = s->names->shape,
+        .weight_dtypes = s->dtypes,
+        .weight_hashes = s->names->hashes,
+        .kv_dtype = p->kv_dtype,
+        .page_tokens = e->page_tokens,
+        .n_pages = e->n_pages,
+        .n_conv_slots = e->max_rows + e->max_prefixes,
+        .arena_pages = e->suspend_pages,
+        .arena_slots = e->suspend_slots,
+        .max_segments = e->max_rows + e->max_prefixes,
+        .max_tokens = e->max_rows + e->prefill_chunk,
+        .max_outputs = e->max_rows + e->prefill_chunk,
+        .id_exists = exists,
+        .n_threads = f->n_threads,
+    };
+}
+
+static int load_weights(struct setup *s, struct model *m, bool want_digests, struct error *err) {
+    const struct checkpoint_random random = {s->names, s->dtypes, 1};
+    const struct weight_source source =
+        s->checkpoint ? checkpoint_source(s->checkpoint) : checkpoint_random_source(&random);
+    if (want_digests) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
+    if (m->ops->load(m->backend, &source, s->digests, err)) return -1;
+    for (int i = 0; want_digests && i < s->names->n; i++) m->digest += s->digests[i];
+    return 0;
+}
+
+// A backend with its weights, as planned.
+static int open_model(struct setup *s, const struct engine_flags *f, struct plan_memory *plan,
+                      bool want_digests, struct model *m, struct error *err) {
+    int device;
+    m->ops = kernels_find(f->device, &device, err);
     if (!m->ops) return -1;
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
-    const struct backend_options options = {
-        .shape = m->shape,
-        .weight_dtypes = s->dtypes,
-        .kv_dtype = p->engine.kv_dtype,
-        .n_threads = f->n_threads,
-        .page_tokens = p->engine.page_tokens,
-        .n_pages = p->engine.n_pages,
-        .n_conv_slots = p->engine.max_rows + p->engine.max_prefixes,
-        .max_tokens = p->engine.max_rows + p->engine.prefill_chunk,
-        .max_outputs = p->engine.max_rows + p->engine.prefill_chunk,
-        .id_exists = exists,
-    };
-    int failed = m->ops->open(&options, &m->backend, err);
+    struct backend_options options = backend_options(s, f, plan, exists);
+    options.device = device;
+    int failed = plan_backend(plan, m->ops, &options, s->names, f, err);
+    if (!failed) {
+        plan_log(plan, &s->log);
+        s->staging_bytes = plan->staging_bytes;
+        failed = m->ops->open(&options, &m->backend, err);
+    }
     free(exists);
-    return failed;
+    return failed ? -1 : load_weights(s, m, want_digests, err);
 }
 
 static void fill_requests(struct setup *s, const struct engine_flags *f) {
@@ -187,22 +216,18 @@ static void fill_requests(struct setup *s, const struct engine_flags *f) {
                                            .defaults = sampling_defaults()};
 }
 
-// Backend, weights and engine for s->names and s->dtypes; `synthetic` says where values come from.
-static int open_engine(struct setup *s, const struct engine_flags *f, bool want_digest,
+// Backend, weights and engine for s->names and s->dtypes; values are the checkpoint's, or random
+// where there is none.
+static int open_engine(struct setup *s, const struct engine_flags *f, bool want_digests,
                        struct error *err) {
     struct model model = {.shape = s->names->shape};
     struct plan_memory plan;
-    if (plan_memory(&plan, &model.shape, s->names, s->dtypes, f, err)) return -1;
+    if (plan_engine(&plan, &model.shape, f, err)) return -1;
     struct vocabulary vocabulary = {.tokenizer = s->tokenizer};
     if (s->checkpoint) vocabulary.n_end_ids = collect_end_ids(s);
     vocabulary.end_ids = s->end_ids;
     vocabulary.n_route_values = shape_n_moe(&model.shape) * model.shape.n_experts_used;
-    plan_log(&plan, &s->log);
-    if (open_backend(&model, f, &plan, s, err)) return -1;
-    if (!s->checkpoint)
-        checkpoint_fill_random(s->names, s->dtypes, 1, model.backend);
-    else if (checkpoint_load(s->checkpoint, model.backend, want_digest ? &s->digest : NULL, err))
-        return model_close(&model), -1;
+    if (open_model(s, f, &plan, want_digests, &model, err)) return model_close(&model), -1;
     if (engine_open(&s->engine, &model, &plan.engine, &vocabulary, err)) return -1;
     fill_requests(s, f);
     log_say(&s->log, LOG_INFO, "engine ready: %s, %d rows, context %d",
@@ -211,7 +236,7 @@ static int open_engine(struct setup *s, const struct engine_flags *f, bool want_
     return 0;
 }
 
-static int open_all(struct setup *s, const struct engine_flags *f, bool want_digest,
+static int open_all(struct setup *s, const struct engine_flags *f, bool want_digests,
                     struct error *err) {
     enum checkpoint_types types;
     if (!f->model)
@@ -223,13 +248,14 @@ static int open_all(struct setup *s, const struct engine_flags *f, bool want_dig
     s->dtypes = s->checkpoint->dtypes;
     if (open_tokenizer(s, err)) return -1;
     s->fingerprint = fingerprint(s->checkpoint->directory);
-    return open_engine(s, f, want_digest, err);
+    return open_engine(s, f, want_digests, err);
 }
 
-int setup_open(struct setup *s, const struct engine_flags *f, bool want_digest, struct error *err) {
+int setup_open(struct setup *s, const struct engine_flags *f, bool want_digests,
+               struct error *err) {
     *s = (struct setup){0};
     if (log_parse(&s->log, f->log_level, f->log_format, err)) return -1;
-    if (!open_all(s, f, want_digest, err)) return 0;
+    if (!open_all(s, f, want_digests, err)) return 0;
     setup_close(s);
     return -1;
 }
@@ -263,5 +289,6 @@ void setup_close(struct setup *s) {
     for (int i = 0; i < s->n_externals; i++) verifier_command_clear(&s->externals[i]);
     free(s->externals);
     free(s->end_ids);
+    free(s->digests);
     *s = (struct setup){0};
 }

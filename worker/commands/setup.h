@@ -16,6 +16,8 @@ struct engine_flags {
     struct flag_list verifiers; // NAME=COMMAND
     int n_threads, max_rows, max_context, prefill_chunk;
     uint64_t kv_bytes, suspend_bytes;
+    uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
+    bool needs_staging;
     bool no_verify;
 };
 
@@ -39,13 +41,14 @@ struct setup {
     struct verify verify;
     struct engine engine;
     struct request_context requests;
-    uint64_t digest;      // of the resident weights at start
-    uint64_t fingerprint; // xxh3-64 of config.json and tokenizer.json
+    uint64_t *digests;      // (names->n) parts of the digest, where they were asked for
+    uint64_t staging_bytes; // as planned
+    uint64_t fingerprint;   // xxh3-64 of config.json and tokenizer.json
 };
 
 // Starts the verifiers' processes, then opens checkpoint, tokenizer, backend and engine, and logs
-// the memory plan. `want_digest`: hash the weights while loading. On failure everything is closed.
-int setup_open(struct setup *s, const struct engine_flags *f, bool want_digest, struct error *err);
+// the memory plan. `want_digests`: hash the weights while loading. On failure everything is closed.
+int setup_open(struct setup *s, const struct engine_flags *f, bool want_digests, struct error *err);
 
 // The same for `bench --synthetic NAME`: random weights, no tokenizer, no verifiers.
 int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const char *name,
@@ -66,7 +69,7 @@ struct command {
 // Parses the flags, prints --help or runs, prints an error's sentence, returns the exit status.
 int command_run(const struct command *c, int argc, char **argv);
 
-// The exit status that interface.md gives an error.
+// The exit status of an error (README.md, Commands).
 int exit_status(const struct error *err);
 
 #endif

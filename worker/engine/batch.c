@@ -2,41 +2,19 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
-static int take_arena(char **out, size_t bytes, struct error *err) {
-    *out = NULL;
-    if (!bytes) return 0;
-    // Pages of the arena are touched only when a row is suspended.
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                   -1, 0);
-    if (p == MAP_FAILED)
-        return error_set(err, ERROR_MEMORY,
-                         "%zu bytes for suspended rows are not to be had (--suspend-memory).",
-                         bytes);
-    *out = p;
-    return 0;
-}
+#include "protocol/base/memory.h"
 
-static size_t arena_bytes(const struct batch_options *o) {
-    return (size_t)o->suspend_pages * o->page_bytes;
-}
-
-static size_t slot_bytes(const struct batch_options *o) {
-    return (size_t)o->suspend_slots * o->conv_bytes;
-}
-
-int batch_open(struct batch *b, const struct batch_options *o, struct error *err) {
+void batch_open(struct batch *b, const struct batch_options *o) {
     size_t n_tokens = (size_t)(o->max_rows + o->prefill_chunk);
     size_t n_segments = (size_t)(o->max_rows + o->max_prefixes);
-    *b = (struct batch){.options = *o};
-    if (take_arena(&b->arena_pages, arena_bytes(o), err)) return -1;
-    if (take_arena(&b->arena_slots, slot_bytes(o), err)) return batch_close(b), -1;
+    *b = (struct batch){.moves_room = 2 * n_segments};
     b->ids = memory_new(n_tokens, sizeof *b->ids);
     b->segments = memory_new(n_segments, sizeof *b->segments);
     b->outputs = memory_new(n_tokens, sizeof *b->outputs);
     b->first_output = memory_new(n_segments + 1, sizeof *b->first_output);
     b->finished = memory_new(n_segments, sizeof *b->finished);
+    b->moves = memory_new(b->moves_room, sizeof *b->moves);
     b->result.ids = memory_new(n_tokens, sizeof *b->result.ids);
     b->result.lp_full = memory_new(n_tokens, sizeof *b->result.lp_full);
     b->result.lp_behav = memory_new(n_tokens, sizeof *b->result.lp_behav);
@@ -45,17 +23,15 @@ int batch_open(struct batch *b, const struct batch_options *o, struct error *err
     b->step.ids = b->ids;
     b->step.segments = b->segments;
     b->step.outputs = b->outputs;
-    return 0;
 }
 
 void batch_close(struct batch *b) {
-    if (b->arena_pages) munmap(b->arena_pages, arena_bytes(&b->options));
-    if (b->arena_slots) munmap(b->arena_slots, slot_bytes(&b->options));
     free(b->ids);
     free(b->segments);
     free(b->outputs);
     free(b->first_output);
     free(b->finished);
+    free(b->moves);
     free(b->result.ids);
     free(b->result.lp_full);
     free(b->result.lp_behav);
@@ -64,37 +40,20 @@ void batch_close(struct batch *b) {
     *b = (struct batch){0};
 }
 
-static void move(struct batch *b, const struct cache_op *op, struct model *m) {
-    const struct backend_ops *ops = m->ops;
-    size_t page = b->options.page_bytes, conv = b->options.conv_bytes;
-    size_t from = (size_t)op->from, to = (size_t)op->to;
-    switch (op->kind) {
-    case CACHE_PAGE_COPY:
-        ops->page_copy(m->backend, op->from, op->to);
-        break;
-    case CACHE_PAGE_SUSPEND:
-        ops->page_out(m->backend, op->from, b->arena_pages + to * page);
-        break;
-    case CACHE_PAGE_RESUME:
-        ops->page_in(m->backend, op->to, b->arena_pages + from * page);
-        break;
-    case CACHE_CONV_CLEAR:
-        ops->conv_clear(m->backend, op->to);
-        break;
-    case CACHE_CONV_COPY:
-        ops->conv_copy(m->backend, op->from, op->to);
-        break;
-    case CACHE_CONV_SUSPEND:
-        ops->conv_out(m->backend, op->from, b->arena_slots + to * conv);
-        break;
-    case CACHE_CONV_RESUME:
-        ops->conv_in(m->backend, op->to, b->arena_slots + from * conv);
-        break;
+static void fill_moves(struct batch *b, const struct plan *plan) {
+    static const enum move_kind kinds[] = {
+        [CACHE_PAGE_COPY] = MOVE_PAGE_COPY,       [CACHE_PAGE_SUSPEND] = MOVE_PAGE_SUSPEND,
+        [CACHE_PAGE_RESUME] = MOVE_PAGE_RESUME,   [CACHE_CONV_COPY] = MOVE_CONV_COPY,
+        [CACHE_CONV_SUSPEND] = MOVE_CONV_SUSPEND, [CACHE_CONV_RESUME] = MOVE_CONV_RESUME};
+    if (plan->n_ops > b->moves_room) {
+        b->moves_room = 2 * plan->n_ops;
+        b->moves = memory_resize(b->moves, b->moves_room, sizeof *b->moves);
     }
-}
-
-void batch_move(struct batch *b, const struct plan *plan, struct model *m) {
-    for (size_t i = 0; i < plan->n_ops; i++) move(b, &plan->ops[i], m);
+    for (size_t i = 0; i < plan->n_ops; i++) {
+        const struct cache_op *op = &plan->ops[i];
+        b->moves[i] = (struct state_move){kinds[op->kind], op->from, op->to};
+    }
+    b->n_moves = plan->n_ops;
 }
 
 // The tokens of a prompt's chunk; each is scored against the token behind it when asked for.
@@ -122,6 +81,7 @@ static void fill_row(struct batch *b, const struct segment *s, const struct row 
 
 void batch_fill(struct batch *b, const struct plan *plan, const struct row *rows) {
     struct step *step = &b->step;
+    fill_moves(b, plan);
     step->n_tokens = step->n_outputs = 0;
     step->n_segments = plan->n_segments;
     step->want_routes = false;

@@ -15,7 +15,9 @@ struct pool {
 struct seq {
     int32_t *pages; // (max_pages) a device page, or ~(arena page)
     int32_t n_pages, n_tokens, n_away;
-    int32_t conv_slot; // ~(arena slot) where negative
+    int32_t n_here;     // parked: no page from here on was cold; awake: all pages before are here
+    int32_t conv_slot;  // ~(arena slot) where negative
+    int32_t next, prev; // the ring of those that may share pages: a prefix and its forks
     bool open, awake;
     uint64_t version;
 };
@@ -33,7 +35,7 @@ struct cache {
     struct page *pages; // (n_pages)
     struct page *arena; // (arena_pages)
     struct seq *seqs;   // (n_conv_slots)
-    struct pool free_pages, free_arena, free_slots, free_arena_slots;
+    struct pool free_pages, free_arena, free_slots, free_arena_slots, free_seqs;
     struct cache_op *ops; // (ops_room)
     size_t n_ops, ops_room;
 };
@@ -70,6 +72,10 @@ struct cache *cache_open(const struct cache_options *options) {
     cache->free_arena = new_pool(o->arena_pages);
     cache->free_slots = new_pool(o->n_conv_slots);
     cache->free_arena_slots = new_pool(o->arena_slots);
+    cache->free_seqs = new_pool(o->n_conv_slots);
+    // Room for a step in which every page and every slot moves, so that it grows in hardly any.
+    cache->ops_room = (size_t)o->n_pages + (size_t)o->n_conv_slots;
+    cache->ops = memory_new(cache->ops_room, sizeof *cache->ops);
     return cache;
 }
 
@@ -84,6 +90,7 @@ void cache_free(struct cache **cache) {
     free(c->free_arena.ids);
     free(c->free_slots.ids);
     free(c->free_arena_slots.ids);
+    free(c->free_seqs.ids);
     free(c->ops);
     free(c);
     *cache = NULL;
@@ -91,7 +98,7 @@ void cache_free(struct cache **cache) {
 
 static void emit(struct cache *cache, enum cache_op_kind kind, int32_t from, int32_t to) {
     if (cache->n_ops == cache->ops_room) {
-        cache->ops_room = cache->ops_room ? 2 * cache->ops_room : 64;
+        cache->ops_room = 2 * cache->ops_room;
         cache->ops = memory_resize(cache->ops, cache->ops_room, sizeof *cache->ops);
     }
     cache->ops[cache->n_ops++] = (struct cache_op){kind, from, to};
@@ -122,19 +129,32 @@ static int32_t take_page(struct cache *cache, uint64_t version) {
 }
 
 static int32_t open_seq(struct cache *cache, uint64_t version) {
-    int32_t seq = 0;
-    while (seq < cache->options.n_conv_slots && cache->seqs[seq].open) seq++;
-    assert(seq < cache->options.n_conv_slots);
+    int32_t seq = take(&cache->free_seqs);
     struct seq *s = &cache->seqs[seq];
+    assert(!s->open);
     *s = (struct seq){.pages = s->pages, .open = true, .awake = true, .version = version};
     s->conv_slot = take(&cache->free_slots);
+    s->next = s->prev = seq;
     return seq;
 }
 
+static void leave_ring(struct cache *cache, int32_t seq) {
+    struct seq *s = &cache->seqs[seq];
+    cache->seqs[s->next].prev = s->prev;
+    cache->seqs[s->prev].next = s->next;
+    s->next = s->prev = seq;
+}
+
+static void join_ring(struct cache *cache, int32_t seq, int32_t other) {
+    struct seq *s = &cache->seqs[seq], *o = &cache->seqs[other];
+    s->next = o->next;
+    s->prev = other;
+    cache->seqs[o->next].prev = seq;
+    o->next = seq;
+}
+
 int32_t cache_new_seq(struct cache *cache, uint64_t version) {
-    int32_t seq = open_seq(cache, version);
-    emit(cache, CACHE_CONV_CLEAR, -1, cache->seqs[seq].conv_slot);
-    return seq;
+    return open_seq(cache, version);
 }
 
 int32_t cache_fork_seq(struct cache *cache, int32_t prefix) {
@@ -142,6 +162,7 @@ int32_t cache_fork_seq(struct cache *cache, int32_t prefix) {
     assert(p->awake && p->n_away == 0);
     int32_t fork = open_seq(cache, p->version);
     struct seq *f = &cache->seqs[fork];
+    join_ring(cache, fork, prefix);
     int32_t n_full = p->n_tokens / cache->options.page_tokens;
     for (int32_t i = 0; i < n_full; i++) {
         f->pages[i] = p->pages[i];
@@ -181,19 +202,21 @@ void cache_close_seq(struct cache *cache, int32_t seq) {
         give(&cache->free_slots, s->conv_slot);
     else
         give(&cache->free_arena_slots, ~s->conv_slot);
+    leave_ring(cache, seq);
+    give(&cache->free_seqs, seq);
     s->open = s->awake = false;
 }
 
 void cache_reset_seq(struct cache *cache, int32_t seq, uint64_t version) {
     struct seq *s = seq_at(cache, seq);
     drop_pages(cache, s);
+    leave_ring(cache, seq);
     if (s->conv_slot < 0) {
         give(&cache->free_arena_slots, ~s->conv_slot);
         s->conv_slot = take(&cache->free_slots);
     }
     s->awake = true;
     s->version = version;
-    emit(cache, CACHE_CONV_CLEAR, -1, s->conv_slot);
 }
 
 void cache_take_pages(struct cache *cache, int32_t seq, int32_t n, uint64_t version) {
@@ -206,37 +229,52 @@ void cache_advance_seq(struct cache *cache, int32_t seq, int32_t n) {
     struct seq *s = seq_at(cache, seq);
     assert(s->awake && s->n_away == 0);
     s->n_tokens += n;
-    assert(cache_pages_for(cache, s->n_tokens) <= s->n_pages);
+    assert(s->n_tokens <= (int64_t)s->n_pages * cache->options.page_tokens);
 }
 
 void cache_park_seq(struct cache *cache, int32_t seq) {
     struct seq *s = seq_at(cache, seq);
     assert(s->awake && s->n_away == 0);
     s->awake = false;
+    s->n_here = s->n_pages;
     for (int32_t i = 0; i < s->n_pages; i++) page_at(cache, s->pages[i])->awake--;
 }
 
-// Writes the new place of page number `i`, now at `from`, into the list of each of its holders:
-// they have it at the same number, since what is shared is the head of a prefix.
-static void move_page(struct cache *cache, int32_t i, int32_t from, int32_t to) {
+// Writes the new place of page number `i` of `seq`, now at `from`, into the list of each of its
+// holders: they have it at the same number, since what is shared is the head of a prefix.
+static void move_page(struct cache *cache, int32_t seq, int32_t i, int32_t from, int32_t to) {
     *page_at(cache, to) = *page_at(cache, from);
     int32_t left = page_at(cache, from)->holders;
     *page_at(cache, from) = (struct page){0};
-    for (int32_t seq = 0; left > 0; seq++) {
-        assert(seq < cache->options.n_conv_slots);
-        struct seq *s = &cache->seqs[seq];
-        if (!s->open || i >= s->n_pages || s->pages[i] != from) continue;
-        s->pages[i] = to;
-        s->n_away += to < 0 ? 1 : -1;
-        left--;
+    int32_t holder = seq;
+    do {
+        struct seq *s = &cache->seqs[holder];
+        if (i < s->n_pages && s->pages[i] == from) {
+            s->pages[i] = to;
+            s->n_away += to < 0 ? 1 : -1;
+            left--;
+        }
+        holder = s->next;
+    } while (left > 0 && holder != seq);
+    assert(left == 0);
+}
+
+// The last cold page of a parked sequence on the device, -1: none. Where none is left before the
+// place of the last search, one behind it may have gone cold since.
+static int32_t find_cold(const struct cache *cache, struct seq *s) {
+    if (s->n_away == s->n_pages) return -1;
+    for (int32_t from = s->n_here;; from = s->n_pages) {
+        int32_t i = from - 1;
+        while (i >= 0 && (s->pages[i] < 0 || cache->pages[s->pages[i]].awake > 0)) i--;
+        s->n_here = i < 0 ? 0 : i;
+        if (i >= 0 || from == s->n_pages) return i;
     }
 }
 
 bool cache_suspend_page(struct cache *cache, int32_t seq) {
     struct seq *s = seq_at(cache, seq);
     assert(!s->awake);
-    int32_t i = s->n_away == s->n_pages ? -1 : s->n_pages - 1;
-    while (i >= 0 && (s->pages[i] < 0 || cache->pages[s->pages[i]].awake > 0)) i--;
+    int32_t i = find_cold(cache, s);
     if (i < 0) return false;
     if (s->conv_slot >= 0 && cache->free_arena_slots.n > 0) {
         int32_t slot = take(&cache->free_arena_slots);
@@ -246,7 +284,7 @@ bool cache_suspend_page(struct cache *cache, int32_t seq) {
     }
     int32_t from = s->pages[i], to = take(&cache->free_arena);
     emit(cache, CACHE_PAGE_SUSPEND, from, to);
-    move_page(cache, i, from, ~to);
+    move_page(cache, seq, i, from, ~to);
     give(&cache->free_pages, from);
     return true;
 }
@@ -255,6 +293,7 @@ void cache_wake_seq(struct cache *cache, int32_t seq) {
     struct seq *s = seq_at(cache, seq);
     assert(!s->awake);
     s->awake = true;
+    s->n_here = 0;
     for (int32_t i = 0; i < s->n_pages; i++) page_at(cache, s->pages[i])->awake++;
     if (s->conv_slot >= 0) return;
     int32_t slot = take(&cache->free_slots);
@@ -266,11 +305,11 @@ void cache_wake_seq(struct cache *cache, int32_t seq) {
 void cache_resume_page(struct cache *cache, int32_t seq) {
     struct seq *s = seq_at(cache, seq);
     assert(s->awake && s->n_away > 0);
-    int32_t i = 0;
-    while (s->pages[i] >= 0) i++;
+    while (s->pages[s->n_here] >= 0) s->n_here++;
+    int32_t i = s->n_here;
     int32_t from = ~s->pages[i], to = take(&cache->free_pages);
     emit(cache, CACHE_PAGE_RESUME, from, to);
-    move_page(cache, i, ~from, to);
+    move_page(cache, seq, i, ~from, to);
     give(&cache->free_arena, from);
 }
 
@@ -349,6 +388,36 @@ static const char *check_pool(const struct pool *pool, const int32_t *held, size
     return wrong;
 }
 
+// Every holder of a shared page is in the ring of each of them.
+static const char *check_ring(const struct cache *cache, int32_t seq) {
+    const struct seq *s = &cache->seqs[seq];
+    if (cache->seqs[s->next].prev != seq) return "A ring of sequences is broken.";
+    for (int32_t i = 0; i < s->n_pages; i++) {
+        int32_t left = page_at(cache, s->pages[i])->holders;
+        for (int32_t at = s->next;; at = cache->seqs[at].next) {
+            const struct seq *other = &cache->seqs[at];
+            if (!other->open) return "A closed sequence is in a ring.";
+            left -= i < other->n_pages && other->pages[i] == s->pages[i];
+            if (at == seq) break;
+        }
+        if (left != 0) return "A holder of a page is not in the ring.";
+    }
+    return NULL;
+}
+
+static const char *check_seqs(const struct cache *cache) {
+    const char *wrong = NULL;
+    int32_t n = cache->options.n_conv_slots;
+    int32_t *open = memory_new((size_t)n, sizeof *open);
+    for (int32_t i = 0; i < n && !wrong; i++) {
+        open[i] = cache->seqs[i].open;
+        if (open[i]) wrong = check_ring(cache, i);
+    }
+    if (!wrong) wrong = check_pool(&cache->free_seqs, open, 1);
+    free(open);
+    return wrong;
+}
+
 static const char *check_pages(const struct page *pages, const struct page *count, int32_t n) {
     for (int32_t i = 0; i < n; i++) {
         if (pages[i].holders != count[i].holders) return "A page miscounts its holders.";
@@ -382,5 +451,5 @@ const char *cache_check(const struct cache *cache) {
     if (!wrong) wrong = check_pool(&cache->free_slots, count.slots, 1);
     if (!wrong) wrong = check_pool(&cache->free_arena_slots, count.arena_slots, 1);
     arena_clear(&arena);
-    return wrong;
+    return wrong ? wrong : check_seqs(cache);
 }

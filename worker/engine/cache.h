@@ -16,6 +16,9 @@
 // wherever it lies. The conv state goes to the arena with the first page, if a slot is free there.
 //
 // Every page carries the weights version that was current when it was taken.
+//
+// Every call costs what it moves or hands out, and none searches: sequences that share pages are a
+// ring, so that a page that moves finds its holders.
 #ifndef WORKER_ENGINE_CACHE_H
 #define WORKER_ENGINE_CACHE_H
 
@@ -27,7 +30,6 @@ enum cache_op_kind {
     CACHE_PAGE_COPY,    // device page `from` -> device page `to`
     CACHE_PAGE_SUSPEND, // device page `from` -> arena page `to`
     CACHE_PAGE_RESUME,  // arena page `from` -> device page `to`
-    CACHE_CONV_CLEAR,   // conv slot `to` becomes zeros (`from` is -1)
     CACHE_CONV_COPY,    // conv slot `from` -> conv slot `to`
     CACHE_CONV_SUSPEND, // conv slot `from` -> arena slot `to`
     CACHE_CONV_RESUME,  // arena slot `from` -> conv slot `to`
@@ -59,7 +61,7 @@ void cache_free(struct cache **cache);
 const struct cache_op *cache_ops(const struct cache *cache, size_t *n_ops);
 void cache_clear_ops(struct cache *cache);
 
-// Opens an awake sequence without pages whose conv state is zeros. Returns its id, 0 to
+// Opens an awake sequence without pages; its conv slot may hold anything. Returns its id, 0 to
 // n_conv_slots - 1. The caller sees to it that fewer than n_conv_slots sequences are open.
 int32_t cache_new_seq(struct cache *cache, uint64_t version);
 

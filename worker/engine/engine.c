@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "protocol/base/clock.h"
 
@@ -20,47 +21,53 @@ static struct scheduler *open_scheduler(const struct engine_options *o, struct e
     return scheduler_open(&so, err);
 }
 
+static size_t longest_token(const struct vocabulary *v) {
+    size_t longest = 0;
+    for (int i = 0; v->tokenizer && i < v->n_ids; i++) {
+        size_t len = tokenizer_token_bytes(v->tokenizer, i).len;
+        if (len > longest) longest = len;
+    }
+    return longest;
+}
+
 int engine_open(struct engine *e, struct model *model, const struct engine_options *o,
                 const struct vocabulary *vocabulary, struct error *err) {
-    *e = (struct engine){.model = *model, .vocabulary = *vocabulary, .options = *o};
-    e->last_finished = &e->finished;
+    *e = (struct engine){
+        .model = *model, .vocabulary = *vocabulary, .options = *o, .next_deadline_ms = INT64_MAX};
     *model = (struct model){0};
-    const struct model_shape *shape = &e->model.shape;
+    e->last_finished = &e->finished;
+    e->vocabulary.n_ids = e->model.shape.vocab;
+    e->vocabulary.max_bytes = longest_token(&e->vocabulary);
     const struct batch_options bo = {.max_rows = o->max_rows,
                                      .max_prefixes = o->max_prefixes,
                                      .prefill_chunk = o->prefill_chunk,
-                                     .n_route_values = vocabulary->n_route_values,
-                                     .page_bytes =
-                                         kernels_page_bytes(shape, o->kv_dtype, o->page_tokens),
-                                     .conv_bytes = kernels_conv_bytes(shape, o->kv_dtype),
-                                     .suspend_pages = o->suspend_pages,
-                                     .suspend_slots = o->suspend_slots};
-    e->scheduler = open_scheduler(o, err);
-    if (!e->scheduler || batch_open(&e->batch, &bo, err)) return engine_close(e), -1;
+                                     .n_route_values = vocabulary->n_route_values};
+    batch_open(&e->batch, &bo);
     e->rows = memory_new((size_t)o->max_rows, sizeof *e->rows);
-    return 0;
+    e->scheduler = open_scheduler(o, err);
+    if (e->scheduler) return 0;
+    engine_close(e);
+    return -1;
 }
 
 void engine_close(struct engine *e) {
     for (int i = 0; e->rows && i < e->options.max_rows; i++)
         if (e->rows[i].task) row_discard(&e->rows[i]);
     free(e->rows);
-    while (e->finished) {
-        struct sample *next = e->finished->next;
-        sample_free(&e->finished);
-        e->finished = next;
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        // The samples that are out keep their task; one that never gave any goes here.
+        next = t->next;
+        int left = atomic_fetch_sub(&t->n_left, t->n_open) - t->n_open;
+        if (left == 0) task_free(&t);
     }
-    for (struct task *t = e->tasks; t;) {
-        struct task *next = t->next;
-        free(t->sample_states);
-        task_free(&t);
-        t = next;
-    }
+    sample_free_list(e->finished);
     batch_close(&e->batch);
     scheduler_free(&e->scheduler);
     model_close(&e->model);
     *e = (struct engine){0};
 }
+
+// ---- tasks
 
 // A task without a row and without a prompt to score has nothing to compute.
 static bool needs_compute(const struct task *t) {
@@ -68,89 +75,64 @@ static bool needs_compute(const struct task *t) {
     return t->n_prompt >= 2 && (t->prompt_logprobs || t->routed_experts);
 }
 
-static struct scheduler_task as_scheduled(struct task *t) {
-    return (struct scheduler_task){.serial = t->serial,
-                                   .n_prompt = t->n_prompt,
+static struct scheduler_task as_scheduled(const struct task *t) {
+    return (struct scheduler_task){.n_prompt = t->n_prompt,
                                    .first_sample = t->first_sample,
                                    .n_samples = t->n_samples,
                                    .max_new_tokens = t->sampling.max_new_tokens,
-                                   .user = t};
+                                   .user = (void *)(uintptr_t)t};
 }
 
 int engine_check(const struct engine *e, const struct task *task, struct error *err) {
     if (!needs_compute(task)) return 0;
-    struct scheduler_task st = as_scheduled((struct task *)(uintptr_t)task);
+    struct scheduler_task st = as_scheduled(task);
     return scheduler_check_task(e->scheduler, &st, err);
 }
 
-static void end_sample(struct engine *e, struct sample *sample, const char *sentence) {
-    struct task *task = sample->task;
-    uint8_t *state = &task->sample_states[sample->index - task->first_sample];
-    assert(*state != SAMPLE_DONE);
-    *state = SAMPLE_DONE;
-    task->n_done++;
-    if (sentence) sample->error = memory_copy(sentence, strlen(sentence));
-    *e->last_finished = sample;
-    e->last_finished = &sample->next;
+static void link_task(struct engine *e, struct task *t) {
+    t->next = NULL;
+    t->prev = e->last_task;
+    *(t->prev ? &t->prev->next : &e->first_task) = t;
+    e->last_task = t;
+    t->n_open = t->n_samples;
+    e->n_samples += t->n_samples;
+    if (t->deadline_ms && t->deadline_ms < e->next_deadline_ms)
+        e->next_deadline_ms = t->deadline_ms;
 }
 
-static struct row *row_of(struct engine *e, const struct task *task, int sample) {
-    for (int i = 0; i < e->options.max_rows; i++)
-        if (e->rows[i].task == task && e->rows[i].sample == sample) return &e->rows[i];
-    return NULL;
+static void unlink_task(struct engine *e, struct task *t) {
+    *(t->prev ? &t->prev->next : &e->first_task) = t->next;
+    *(t->next ? &t->next->prev : &e->last_task) = t->prev;
+    t->entry = NULL;
 }
 
-static void unschedule(struct engine *e, struct task *task) {
-    if (task->schedule_id) scheduler_cancel_task(e->scheduler, task->schedule_id);
-    task->schedule_id = 0;
+// Hands out a sample with what it has. The task leaves with its last one; its memory lives as long
+// as its samples, which nobody has taken yet.
+static void end_sample(struct engine *e, struct task *t, int sample, int row,
+                       enum message_finish reason, const char *sentence) {
+    struct sample *s = row >= 0 ? row_finish(&e->rows[row], &e->vocabulary, reason)
+                                : row_empty_sample(t, sample, &e->vocabulary, reason);
+    if (sentence) s->error = memory_copy(sentence, strlen(sentence));
+    s->digest = e->model.digest;
+    *e->last_finished = s;
+    e->last_finished = &s->next;
+    e->n_samples--;
+    assert(t->n_open > 0);
+    if (--t->n_open == 0) unlink_task(e, t);
 }
 
-// Ends all samples that did not end yet, with what they have.
-static int end_task(struct engine *e, struct task *task, enum message_finish reason,
-                    const char *sentence) {
-    int n = 0;
-    unschedule(e, task);
-    for (int i = 0; i < task->n_samples; i++) {
-        if (task->sample_states[i] == SAMPLE_DONE) continue;
-        int index = task->first_sample + i;
-        struct row *row = row_of(e, task, index);
-        end_sample(e,
-                   row ? row_finish(row, &e->vocabulary, reason)
-                       : row_empty_sample(task, index, &e->vocabulary, reason),
+static int end_samples(struct engine *e, struct scheduler_ends ends, enum message_finish reason,
+                       const char *sentence) {
+    for (int i = 0; i < ends.n; i++)
+        end_sample(e, ends.items[i].user, ends.items[i].sample, ends.items[i].row, reason,
                    sentence);
-        n++;
-    }
-    return n;
+    return ends.n;
 }
 
-// Forgets the tasks whose samples have all ended. They live on as long as their samples, which
-// nobody has taken yet: every verb that can end a sample ends with this.
-static void sweep(struct engine *e) {
-    for (struct task **link = &e->tasks, *t; (t = *link);) {
-        if (t->is_failed)
-            end_task(e, t, FINISH_ERROR, "A log-probability of the prompt is not finite.");
-        else if (t->is_scored)
-            end_task(e, t, FINISH_LENGTH, NULL);
-        if (t->n_done < t->n_samples) {
-            link = &t->next;
-            continue;
-        }
-        unschedule(e, t);
-        for (int i = 0; i < e->options.max_rows; i++)
-            if (e->rows[i].task == t) row_discard(&e->rows[i]);
-        *link = t->next;
-        free(t->sample_states);
-        t->sample_states = NULL;
-    }
-}
-
-static void start_task(struct engine *e, struct task *task) {
-    if (!needs_compute(task)) {
-        task->is_scored = true;
-        return;
-    }
-    struct scheduler_task st = as_scheduled(task);
-    task->schedule_id = scheduler_add_task(e->scheduler, &st);
+static int end_task(struct engine *e, struct task *t, enum message_finish reason,
+                    const char *sentence) {
+    return end_samples(e, scheduler_cancel(e->scheduler, t->entry, t->first_sample, t->n_samples),
+                       reason, sentence);
 }
 
 static void take_prompt_arrays(struct engine *e, struct task *t) {
@@ -165,73 +147,63 @@ static void take_prompt_arrays(struct engine *e, struct task *t) {
 }
 
 void engine_add(struct engine *e, struct task *task) {
+    assert(!e->plan);
     take_prompt_arrays(e, task);
-    task->sample_states = memory_new((size_t)task->n_samples, 1);
-    task->next = NULL;
-    struct task **link = &e->tasks;
-    while (*link) link = &(*link)->next;
-    *link = task;
-    if (e->draining)
-        end_task(e, task, FINISH_PREEMPTED, NULL);
-    else if (task->min_version <= e->model.version)
-        start_task(e, task);
-    sweep(e);
-}
-
-// Part of a task: what has no row ends here, a row at its next step. The scheduler goes on with the
-// samples; their rows are thrown away when they come.
-static int end_part(struct engine *e, struct task *task, int first, int last,
-                    enum message_finish reason) {
-    int n = 0;
-    for (int i = 0; i < task->n_samples; i++) {
-        int index = task->first_sample + i;
-        if (index < first || index >= last || task->sample_states[i] != SAMPLE_LIVE) continue;
-        if (row_of(e, task, index))
-            task->sample_states[i] = SAMPLE_UNWANTED;
-        else
-            end_sample(e, row_empty_sample(task, index, &e->vocabulary, reason), NULL);
-        n++;
+    link_task(e, task);
+    if (!e->draining && needs_compute(task)) {
+        struct scheduler_task st = as_scheduled(task);
+        st.is_held = task->min_version > e->model.version;
+        task->entry = scheduler_add_task(e->scheduler, &st);
+        return;
     }
-    return n;
+    for (int i = 0, n = task->n_samples; i < n; i++)
+        end_sample(e, task, task->first_sample + i, -1,
+                   e->draining ? FINISH_PREEMPTED : FINISH_LENGTH, NULL);
 }
 
 int engine_cancel(struct engine *e, uint64_t serial, int first, int n, enum message_finish reason) {
-    int ended = 0, last = n ? first + n : INT_MAX;
-    for (struct task *t = e->tasks; t; t = t->next) {
+    int ended = 0;
+    assert(!e->plan && first >= 0 && n >= 0);
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        next = t->next;
         if (t->serial != serial) continue;
-        if (first <= t->first_sample && last >= t->first_sample + t->n_samples)
-            ended += end_task(e, t, reason, NULL);
-        else
-            ended += end_part(e, t, first, last, reason);
+        ended +=
+            n ? end_samples(e, scheduler_cancel(e->scheduler, t->entry, first, n), reason, NULL)
+              : end_task(e, t, reason, NULL);
     }
-    sweep(e);
     return ended;
 }
 
 void engine_expire(struct engine *e, int64_t now_ms) {
-    for (struct task *t = e->tasks; t; t = t->next)
-        if (t->deadline_ms && now_ms >= t->deadline_ms) end_task(e, t, FINISH_CANCELLED, NULL);
-    sweep(e);
+    assert(!e->plan);
+    if (now_ms < e->next_deadline_ms) return;
+    e->next_deadline_ms = INT64_MAX;
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        next = t->next;
+        if (!t->deadline_ms) continue;
+        if (now_ms >= t->deadline_ms)
+            end_task(e, t, FINISH_CANCELLED, NULL);
+        else if (t->deadline_ms < e->next_deadline_ms)
+            e->next_deadline_ms = t->deadline_ms;
+    }
 }
 
 void engine_drain(struct engine *e) {
+    assert(!e->plan);
     e->draining = true;
-    for (struct task *t = e->tasks; t; t = t->next) {
-        bool started = false;
-        for (int i = 0; i < e->options.max_rows; i++) started |= e->rows[i].task == t;
-        if (!started) {
-            end_task(e, t, FINISH_PREEMPTED, NULL);
-            continue;
-        }
-        for (int i = t->first_sample; i < t->first_sample + t->n_samples; i++)
-            if (!row_of(e, t, i)) end_part(e, t, i, i + 1, FINISH_PREEMPTED);
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        next = t->next;
+        end_samples(e, scheduler_cancel_waiting(e->scheduler, t->entry), FINISH_PREEMPTED, NULL);
     }
-    sweep(e);
 }
 
 void engine_forget(struct engine *e) {
-    for (struct task *t = e->tasks; t; t = t->next) end_task(e, t, FINISH_PREEMPTED, NULL);
-    sweep(e);
+    assert(!e->plan);
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        next = t->next;
+        end_task(e, t, FINISH_PREEMPTED, NULL);
+    }
+    assert(e->n_samples == 0);
 }
 
 void engine_preempt(struct engine *e) {
@@ -239,29 +211,49 @@ void engine_preempt(struct engine *e) {
     engine_forget(e);
 }
 
-void engine_set_version(struct engine *e, uint64_t version) {
+void engine_set_version(struct engine *e, uint64_t version, uint64_t digest) {
+    assert(!e->plan);
     e->model.version = version;
+    e->model.digest = digest;
     scheduler_set_version(e->scheduler, ++e->n_updates);
-    for (struct task *t = e->tasks; t; t = t->next) {
-        if (!t->schedule_id && t->min_version <= version) {
-            start_task(e, t);
-        } else if (t->schedule_id && t->restart_on_update) {
-            scheduler_restart_task(e->scheduler, t->schedule_id);
-            for (int i = 0; i < e->options.max_rows; i++)
-                if (e->rows[i].task == t) row_discard(&e->rows[i]);
-        }
+    for (struct task *t = e->first_task; t; t = t->next) {
+        if (t->min_version <= version) scheduler_release(e->scheduler, t->entry);
+        if (!t->restart_on_update) continue;
+        struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
+        for (int i = 0; i < ends.n; i++) row_discard(&e->rows[ends.items[i].row]);
     }
-    sweep(e);
 }
 
-// ---- one step
+// ---- a step
 
 static void start_rows(struct engine *e, const struct plan *plan) {
     for (int i = 0; i < plan->n_rows; i++) {
         const struct segment *s = &plan->segments[i];
-        if (s->is_first)
-            row_start(&e->rows[s->row], s->user, s->sample, &e->vocabulary, e->model.shape.vocab);
+        if (s->is_first) row_start(&e->rows[s->row], s->user, s->sample, &e->vocabulary);
     }
+}
+
+// Adds what has passed since *at_us to a part's time.
+static void clock_part(int64_t *part_us, int64_t *at_us) {
+    int64_t now = clock_us();
+    *part_us += now - *at_us;
+    *at_us = now;
+}
+
+bool engine_submit(struct engine *e) {
+    assert(!e->plan);
+    int64_t at_us = clock_us(), started_us = at_us;
+    const struct plan *plan = scheduler_plan(e->scheduler);
+    if (!plan->n_segments) return false;
+    clock_part(&e->times.plan_us, &at_us);
+    start_rows(e, plan);
+    batch_fill(&e->batch, plan, e->rows);
+    clock_part(&e->times.fill_us, &at_us);
+    model_submit(&e->model, e->batch.moves, e->batch.n_moves, &e->batch.step);
+    clock_part(&e->times.submit_us, &at_us);
+    e->plan = plan;
+    e->counters.step_us += at_us - started_us;
+    return true;
 }
 
 static const uint16_t *routes_at(const struct engine *e, int token) {
@@ -280,72 +272,74 @@ static void advance_prefix(struct engine *e, const struct segment *s, int i) {
     for (int o = b->first_output[i]; o < b->first_output[i + 1]; o++) {
         int p = s->position + b->outputs[o].token - first;
         t->prompt_lp_full[p + 1] = b->result.lp_full[o];
-        if (b->result.bad[o]) t->is_failed = true;
+        t->is_failed |= b->result.bad[o];
     }
-    if (s->is_last && t->sampling.max_new_tokens == 0) t->is_scored = true;
     e->counters.n_prompt_tokens += (uint64_t)s->n_tokens;
-}
-
-static void fail_row(struct engine *e, struct row *row) {
-    char sentence[96];
-    snprintf(sentence, sizeof sentence,
-             "The logits of output token %d are not finite; nothing was drawn.", row->n_tokens);
-    end_sample(e, row_finish(row, &e->vocabulary, FINISH_ERROR), sentence);
 }
 
 // What one drawn token makes of the row; true when it ended.
 static bool advance_row(struct engine *e, const struct segment *s, int i) {
     struct row *row = &e->rows[s->row];
-    struct task *t = s->user;
     const struct batch *b = &e->batch;
     int o = b->first_output[i];
-    enum message_finish reason;
-    uint8_t state = t->sample_states[s->sample - t->first_sample];
     e->counters.n_output_tokens++;
-    if (state == SAMPLE_DONE) {
-        row_discard(row);
-        return true;
-    }
-    if (state == SAMPLE_UNWANTED) {
-        end_sample(e, row_finish(row, &e->vocabulary, FINISH_CANCELLED), NULL);
-        return true;
-    }
     if (b->result.bad[o]) {
-        fail_row(e, row);
+        row->finish = FINISH_ERROR;
         return true;
     }
-    const uint16_t *routes = t->routed_experts ? routes_at(e, b->segments[i].first_token) : NULL;
-    if (!row_advance(row, &e->vocabulary, b->result.ids[o], b->result.lp_full[o],
-                     b->result.lp_behav[o], e->model.version, routes, &reason))
-        return false;
-    end_sample(e, row_finish(row, &e->vocabulary, reason), NULL);
-    return true;
+    const uint16_t *routes = row->routes ? routes_at(e, b->segments[i].first_token) : NULL;
+    return row_advance(row, &e->vocabulary, b->result.ids[o], b->result.lp_full[o],
+                       b->result.lp_behav[o], e->model.version, routes);
 }
 
-static void advance(struct engine *e, const struct plan *plan) {
-    for (int i = 0; i < plan->n_segments; i++) {
-        const struct segment *s = &plan->segments[i];
-        e->batch.finished[i] = false;
-        if (s->row >= 0)
-            e->batch.finished[i] = advance_row(e, s, i);
-        else
-            advance_prefix(e, s, i);
+static void advance(struct engine *e) {
+    for (int i = 0; i < e->plan->n_segments; i++) {
+        const struct segment *s = &e->plan->segments[i];
+        e->batch.finished[i] = s->row >= 0 && advance_row(e, s, i);
+        if (s->row < 0) advance_prefix(e, s, i);
     }
 }
 
-int engine_step(struct engine *e, struct error *err) {
-    const struct plan *plan = scheduler_plan(e->scheduler);
-    if (!plan->n_segments) return 0;
-    int64_t started_us = clock_us();
-    batch_move(&e->batch, plan, &e->model);
-    start_rows(e, plan);
-    batch_fill(&e->batch, plan, e->rows);
-    if (model_step(&e->model, &e->batch.step, &e->batch.result, err)) return -1;
-    advance(e, plan);
-    scheduler_commit(e->scheduler, e->batch.finished);
-    sweep(e);
+// A row that ended by itself, or a sample whose prompt was all that was wanted.
+static void end_by_itself(struct engine *e, const struct scheduler_end *end) {
+    struct task *t = end->user;
+    const struct row *row = end->row >= 0 ? &e->rows[end->row] : NULL;
+    enum message_finish reason = row ? row->finish : FINISH_LENGTH;
+    char sentence[128] = "";
+    if (row && reason == FINISH_ERROR)
+        snprintf(sentence, sizeof sentence,
+                 "A logit or log-probability of output token %d is not finite; nothing was drawn.",
+                 row->n_tokens);
+    if (t->is_failed) {
+        reason = FINISH_ERROR;
+        snprintf(sentence, sizeof sentence, "A log-probability of the prompt is not finite.");
+    }
+    end_sample(e, t, end->sample, end->row, reason, sentence[0] ? sentence : NULL);
+}
+
+// Tasks whose prompt has a value that is not finite draw nothing.
+static void end_failed(struct engine *e) {
+    for (int i = e->plan->n_rows; i < e->plan->n_segments; i++) {
+        struct task *t = e->plan->segments[i].user;
+        if (t->is_failed && t->n_open)
+            end_task(e, t, FINISH_ERROR, "A log-probability of the prompt is not finite.");
+    }
+}
+
+int engine_finish(struct engine *e, struct error *err) {
+    if (!e->plan) return 0;
+    int64_t at_us = clock_us(), started_us = at_us;
+    if (model_wait(&e->model, &e->batch.result, err)) return -1;
+    clock_part(&e->times.wait_us, &at_us);
+    advance(e);
+    clock_part(&e->times.advance_us, &at_us);
+    struct scheduler_ends ends = scheduler_commit(e->scheduler, e->batch.finished);
+    for (int i = 0; i < ends.n; i++) end_by_itself(e, &ends.items[i]);
+    end_failed(e);
+    e->plan = NULL;
+    clock_part(&e->times.commit_us, &at_us);
     e->counters.n_steps++;
-    e->counters.step_us += clock_us() - started_us;
+    e->counters.step_us += at_us - started_us;
     e->counters.last_step_ms = clock_ms();
     return 1;
 }
@@ -357,14 +351,11 @@ struct sample *engine_take_finished(struct engine *e) {
     return list;
 }
 
-bool engine_is_idle(const struct engine *e) {
-    for (const struct task *t = e->tasks; t; t = t->next)
-        if (t->schedule_id) return false;
-    return true;
-}
-
-int engine_n_samples(const struct engine *e) {
-    int n = 0;
-    for (const struct task *t = e->tasks; t; t = t->next) n += t->n_samples - t->n_done;
-    return n;
+struct status engine_status(const struct engine *e) {
+    return (struct status){.version = e->model.version,
+                           .digest = e->model.digest,
+                           .n_updates = e->n_updates,
+                           .n_rows = scheduler_n_rows(e->scheduler),
+                           .n_samples = e->n_samples,
+                           .counters = e->counters};
 }

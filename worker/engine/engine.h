@@ -1,24 +1,30 @@
-// The engine: scheduler, cache, batch, model and rows behind five verbs. Used by one thread.
+// The engine: scheduler, cache, batch, model and rows behind a few verbs. Used by one thread.
 //
-// Tasks go in, samples come out, in the order in which they end. Nothing here knows files, sockets
-// or verifiers.
+// Tasks go in, samples come out, in the order in which they end; each sample of each task exactly
+// once. Nothing here knows files, sockets or verifiers. A turn is engine_submit, then anything that
+// does not call the engine, then engine_finish: the device computes in between.
 #ifndef WORKER_ENGINE_ENGINE_H
 #define WORKER_ENGINE_ENGINE_H
 
 #include "worker/engine/batch.h"
+#include "worker/engine/model.h"
 #include "worker/engine/rows.h"
+#include "worker/status.h"
 
 struct engine_options {
     int max_rows, max_prefixes, max_context, prefill_chunk;
     int page_tokens, n_pages;
     int suspend_pages, suspend_slots;
-    enum dtype kv_dtype; // of pages and conv states
 };
 
-struct engine_counters {
-    uint64_t n_steps, n_prompt_tokens, n_output_tokens;
-    int64_t step_us;      // time inside steps
-    int64_t last_step_ms; // clock_ms when the last step ended, 0: none yet
+// Microseconds in the parts of a turn that are the engine's own, all steps together.
+struct engine_times {
+    int64_t plan_us;    // scheduler_plan
+    int64_t fill_us;    // new rows, the arrays of the step
+    int64_t submit_us;  // handing it to the backend
+    int64_t wait_us;    // for the backend
+    int64_t advance_us; // tokens into rows
+    int64_t commit_us;  // scheduler_commit, samples that ended
 };
 
 struct engine {
@@ -27,12 +33,16 @@ struct engine {
     struct engine_options options;
     struct scheduler *scheduler;
     struct batch batch;
-    struct row *rows;   // (max_rows)
-    struct task *tasks; // all that have samples which did not end
+    const struct plan *plan;             // of the step that is under way, NULL: none is
+    struct row *rows;                    // (max_rows)
+    struct task *first_task, *last_task; // all that have samples which did not end, by arrival
+    int n_samples;                       // which did not end
+    int64_t next_deadline_ms;            // no task's is earlier; INT64_MAX: none has one
     struct sample *finished, **last_finished;
     bool draining;
     uint64_t n_updates; // tags what is cached: a restarted trainer may use a version again
-    struct engine_counters counters;
+    struct status_counters counters;
+    struct engine_times times;
 };
 
 // Takes over the model's backend, also on failure. `vocabulary` is copied; what it points at
@@ -45,11 +55,12 @@ void engine_close(struct engine *e);
 // another thread than the engine's may ask.
 int engine_check(const struct engine *e, const struct task *task, struct error *err);
 
-// Takes over a task that engine_check accepts. A task whose min_version lies ahead waits.
+// Takes over a task that engine_check accepts. A task whose min_version lies ahead waits, in
+// nobody's way.
 void engine_add(struct engine *e, struct task *task);
 
-// Ends samples first .. first + n - 1 of the group (n 0: all of them) with `reason`; they come out
-// with what they have. Returns how many that were.
+// Ends samples first .. first + n - 1 of the group (n 0: all of them) with `reason`, at once; they
+// come out with what they have. Returns how many that were.
 int engine_cancel(struct engine *e, uint64_t serial, int first, int n, enum message_finish reason);
 
 // Ends what is past its deadline, as cancelled.
@@ -63,17 +74,22 @@ void engine_preempt(struct engine *e);
 // Nobody waits for these tasks any more: all that is left ends as preempted, new ones may come.
 void engine_forget(struct engine *e);
 
-// The weights are now `version`: rows in flight continue, tasks that ask for it start again.
-void engine_set_version(struct engine *e, uint64_t version);
+// The weights are now `version`, with that digest: rows in flight continue, tasks that ask for it
+// start again.
+void engine_set_version(struct engine *e, uint64_t version, uint64_t digest);
 
-// One step: plan, move, compute, advance. Returns 1 when tokens were computed, 0 when there was
-// nothing to do, -1 when the device failed.
-int engine_step(struct engine *e, struct error *err);
+// Plans a step and hands it to the backend. False: there is nothing to do. Between this and
+// engine_finish no other verb may be called but engine_take_finished, engine_check and
+// engine_status.
+bool engine_submit(struct engine *e);
+
+// Waits for the step, if one is under way, and makes its tokens rows. Returns 1 when there was one,
+// 0 when there was none, -1 when the device failed.
+int engine_finish(struct engine *e, struct error *err);
 
 // The samples that have ended, oldest first, as a list; now the caller's. NULL: none.
 struct sample *engine_take_finished(struct engine *e);
 
-bool engine_is_idle(const struct engine *e);  // no task is left but those that wait for a version
-int engine_n_samples(const struct engine *e); // that did not end, of all tasks
+struct status engine_status(const struct engine *e);
 
 #endif

@@ -1,9 +1,10 @@
 #include "worker/engine/model.h"
 
-int model_step(struct model *m, const struct step *step, struct step_result *result,
-               struct error *err) {
+void model_submit(struct model *m, const struct state_move *moves, size_t n_moves,
+                  const struct step *step) {
     const struct backend_ops *ops = m->ops;
     struct backend *b = m->backend;
+    ops->move(b, moves, n_moves);
     ops->begin(b, step);
     ops->embed(b);
     for (int layer = 0; layer < m->shape.n_layers; layer++) {
@@ -18,7 +19,10 @@ int model_step(struct model *m, const struct step *step, struct step_result *res
     }
     ops->head(b);
     ops->submit(b);
-    return ops->wait(b, result, err);
+}
+
+int model_wait(struct model *m, struct step_result *result, struct error *err) {
+    return m->ops->wait(m->backend, result, err);
 }
 
 void model_close(struct model *m) {

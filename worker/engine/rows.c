@@ -1,9 +1,11 @@
 #include "worker/engine/rows.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/buffer.h"
 #include "protocol/base/utf8.h"
 
 static void note_seen(struct row *row, int32_t id) {
@@ -13,33 +15,58 @@ static void note_seen(struct row *row, int32_t id) {
     row->seen[row->n_seen++] = id;
 }
 
-static void start_seen(struct row *row, int vocab) {
-    row->seen_bits = memory_new((size_t)vocab / 8 + 1, 1);
-    row->seen = memory_new((size_t)vocab, sizeof *row->seen);
+static void start_seen(struct row *row, int n_ids) {
+    int64_t n = (int64_t)row->task->n_prompt + row->max_tokens;
+    row->seen_bits = memory_new((size_t)n_ids / 8 + 1, 1);
+    row->seen = memory_take((size_t)(n < n_ids ? n : n_ids), sizeof *row->seen);
     for (int i = 0; i < row->task->n_prompt; i++) note_seen(row, row->task->prompt_ids[i]);
 }
 
-void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v,
-               int vocab) {
+// Room for the longest stop string but its last byte, and one token behind it.
+static void start_tail(struct row *row, const struct vocabulary *v) {
+    const struct sampling *s = &row->task->sampling;
+    size_t longest = 1;
+    if (!v->tokenizer || !s->n_stops) return;
+    for (int i = 0; i < s->n_stops; i++)
+        if (s->stops[i].len > longest) longest = s->stops[i].len;
+    row->tail.kept = longest - 1;
+    row->tail.room = longest - 1 + v->max_bytes;
+    row->tail.bytes = memory_take(row->tail.room, 1);
+}
+
+static void start_routes(struct row *row, const struct vocabulary *v) {
+    const struct task *t = row->task;
+    size_t width = (size_t)v->n_route_values, n_prompt = (size_t)t->n_prompt - 1;
+    if (!t->routed_experts || !width) return;
+    row->routes = memory_take((n_prompt + (size_t)row->max_tokens) * width, sizeof *row->routes);
+    if (n_prompt) memcpy(row->routes, t->prompt_routes, n_prompt * width * sizeof *row->routes);
+    row->n_routes = t->n_prompt - 1;
+}
+
+static float *copy_prompt_lp(const struct task *t) {
+    if (!t->prompt_lp_full) return NULL;
+    float *copy = memory_take((size_t)t->n_prompt, sizeof *copy);
+    memcpy(copy, t->prompt_lp_full, (size_t)t->n_prompt * sizeof *copy);
+    return copy;
+}
+
+void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v) {
+    enum { SPANS = 4 }; // more are taken when the weights change so often
     assert(!row->task);
-    *row = (struct row){.task = task, .sample = sample};
-    if (task->sampling.repetition_penalty != 1) start_seen(row, vocab);
-    size_t n_prompt = (size_t)task->n_prompt;
-    if (task->prompt_lp_full) {
-        row->prompt_lp_full = memory_new(n_prompt, sizeof(float));
-        memcpy(row->prompt_lp_full, task->prompt_lp_full, n_prompt * sizeof(float));
-    }
-    if (task->routed_experts && v->n_route_values) {
-        size_t n = (n_prompt - 1) * (size_t)v->n_route_values;
-        row->routes = memory_new(n, sizeof *row->routes);
-        if (n) memcpy(row->routes, task->prompt_routes, n * sizeof *row->routes);
-        row->n_routes = row->routes_capacity = task->n_prompt - 1;
-    }
+    *row = (struct row){.task = task, .sample = sample, .text_bytes = SIZE_MAX};
+    row->max_tokens = task->sampling.max_new_tokens;
+    row->tokens = memory_take((size_t)row->max_tokens, sizeof *row->tokens);
+    row->max_spans = SPANS;
+    row->spans = memory_take(SPANS, sizeof *row->spans);
+    row->prompt_lp_full = copy_prompt_lp(task);
+    if (task->sampling.repetition_penalty != 1) start_seen(row, v->n_ids);
+    start_tail(row, v);
+    start_routes(row, v);
 }
 
 int32_t row_next_id(const struct row *row) {
     const struct task *t = row->task;
-    return row->n_tokens ? row->tokens[row->n_tokens - 1] : t->prompt_ids[t->n_prompt - 1];
+    return row->n_tokens ? row->tokens[row->n_tokens - 1].id : t->prompt_ids[t->n_prompt - 1];
 }
 
 int row_next_position(const struct row *row) {
@@ -66,40 +93,27 @@ void row_want(const struct row *row, struct step_output *out) {
     };
 }
 
-static void grow(struct row *row) {
-    if (row->n_tokens < row->capacity) return;
-    row->capacity = row->capacity ? 2 * row->capacity : 64;
-    size_t n = (size_t)row->capacity;
-    row->tokens = memory_resize(row->tokens, n, sizeof *row->tokens);
-    row->lp_full = memory_resize(row->lp_full, n, sizeof *row->lp_full);
-    row->lp_behav = memory_resize(row->lp_behav, n, sizeof *row->lp_behav);
+static void note_version(struct row *row, uint64_t version) {
+    if (row->n_spans && row->spans[row->n_spans - 1].version == version) return;
+    if (row->n_spans == row->max_spans) {
+        row->max_spans *= 2;
+        row->spans = memory_resize(row->spans, (size_t)row->max_spans, sizeof *row->spans);
+    }
+    row->spans[row->n_spans++] = (struct version_span){row->n_tokens, version};
 }
 
-static void add_token(struct row *row, int32_t id, float lp_full, float lp_behav,
-                      uint64_t version) {
-    grow(row);
-    int n = row->n_tokens;
-    if (!row->n_spans || row->spans[row->n_spans - 1].version != version) {
-        row->spans = memory_resize(row->spans, (size_t)row->n_spans + 1, sizeof *row->spans);
-        row->spans[row->n_spans++] = (struct version_span){n, version};
-    }
-    row->tokens[n] = id;
-    row->lp_full[n] = lp_full;
-    row->lp_behav[n] = lp_behav;
-    row->n_tokens++;
-    if (row->seen) note_seen(row, id);
+static void add_token(struct row *row, struct row_token token, uint64_t version) {
+    assert(row->n_tokens < row->max_tokens);
+    note_version(row, version);
+    row->tokens[row->n_tokens++] = token;
+    if (row->seen) note_seen(row, token.id);
 }
 
 static void add_routes(struct row *row, const struct vocabulary *v, const uint16_t *routes) {
-    if (!row->task->routed_experts || !v->n_route_values) return;
-    assert(routes);
-    size_t width = (size_t)v->n_route_values, n = (size_t)row->n_routes;
-    if (row->n_routes == row->routes_capacity) {
-        row->routes_capacity = 2 * row->routes_capacity + 64;
-        row->routes =
-            memory_resize(row->routes, (size_t)row->routes_capacity * width, sizeof *routes);
-    }
-    memcpy(row->routes + n * width, routes, width * sizeof *routes);
+    if (!row->routes) return;
+    size_t width = (size_t)v->n_route_values;
+    assert(routes && row->n_routes < row->task->n_prompt - 1 + row->max_tokens);
+    memcpy(row->routes + (size_t)row->n_routes * width, routes, width * sizeof *routes);
     row->n_routes++;
 }
 
@@ -109,39 +123,63 @@ static bool contains(const int32_t *ids, int n, int32_t id) {
     return false;
 }
 
-// Looks for the first stop string that the new bytes complete; cuts the text before it.
-// A stop may begin in earlier tokens, so the search starts that much earlier.
-static bool cut_at_stop(struct row *row, size_t old_len) {
+static bool contains_rising(const int32_t *ids, int n, int32_t id) {
+    int low = 0;
+    while (n > 0) {
+        int half = n / 2;
+        if (ids[low + half] == id) return true;
+        if (ids[low + half] < id)
+            low += half + 1, n -= half + 1;
+        else
+            n = half;
+    }
+    return false;
+}
+
+// Puts the token's bytes behind the tail, whose front gives way to what no stop can begin in.
+static void add_to_tail(struct row_tail *tail, struct slice bytes) {
+    size_t over = tail->len > tail->kept ? tail->len - tail->kept : 0;
+    memmove(tail->bytes, tail->bytes + over, tail->len - over);
+    tail->len -= over;
+    assert(tail->len + bytes.len <= tail->room);
+    if (bytes.len) memcpy(tail->bytes + tail->len, bytes.ptr, bytes.len);
+    tail->len += bytes.len;
+    tail->total += bytes.len;
+}
+
+// Looks for the first stop string that the last token completed: where it begins is where the text
+// ends. One that an earlier token completed would have ended the row.
+static bool cut_at_stop(struct row *row) {
     const struct sampling *s = &row->task->sampling;
+    const struct row_tail *tail = &row->tail;
     const char *first = NULL;
     for (int i = 0; i < s->n_stops; i++) {
-        struct slice stop = s->stops[i];
-        size_t from = old_len >= stop.len ? old_len - (stop.len - 1) : 0;
-        if (row->text.len < stop.len) continue;
-        const char *at = memmem(row->text.ptr + from, row->text.len - from, stop.ptr, stop.len);
+        const char *at = memmem(tail->bytes, tail->len, s->stops[i].ptr, s->stops[i].len);
         if (at && (!first || at < first)) first = at;
     }
     if (!first) return false;
-    row->text.len = (size_t)(first - row->text.ptr);
+    row->text_bytes = tail->total - tail->len + (size_t)(first - tail->bytes);
     return true;
 }
 
-bool row_advance(struct row *row, const struct vocabulary *v, int32_t id, float lp_full,
-                 float lp_behav, uint64_t version, const uint16_t *routes,
-                 enum message_finish *reason) {
+// Whether the token that was drawn last ends the row, by itself or by the text.
+static bool is_stop(struct row *row, const struct vocabulary *v, int32_t id) {
     const struct sampling *s = &row->task->sampling;
-    add_routes(row, v, routes);
-    add_token(row, id, lp_full, lp_behav, version);
-    *reason = FINISH_STOP;
     if (!s->ignore_eos && contains(v->end_ids, v->n_end_ids, id)) return true;
-    if (contains(s->stop_ids, s->n_stop_ids, id)) return true;
-    if (v->tokenizer) {
-        size_t old_len = row->text.len;
-        buffer_add_slice(&row->text, tokenizer_token_bytes(v->tokenizer, id));
-        if (cut_at_stop(row, old_len)) return true;
-    }
-    *reason = FINISH_LENGTH;
-    return row->n_tokens >= s->max_new_tokens;
+    if (contains_rising(s->stop_ids, s->n_stop_ids, id)) return true;
+    row->n_text_tokens++;
+    if (!row->tail.bytes) return false;
+    add_to_tail(&row->tail, tokenizer_token_bytes(v->tokenizer, id));
+    return cut_at_stop(row);
+}
+
+bool row_advance(struct row *row, const struct vocabulary *v, int32_t id, float lp_full,
+                 float lp_behav, uint64_t version, const uint16_t *routes) {
+    add_routes(row, v, routes);
+    add_token(row, (struct row_token){id, lp_full, lp_behav}, version);
+    bool stopped = is_stop(row, v, id);
+    row->finish = stopped ? FINISH_STOP : FINISH_LENGTH;
+    return stopped || row->n_tokens >= row->max_tokens;
 }
 
 static struct sample *new_sample(struct task *task, int index, enum message_finish reason) {
@@ -152,16 +190,35 @@ static struct sample *new_sample(struct task *task, int index, enum message_fini
     return sample;
 }
 
-static void add_text(struct sample *sample, struct slice bytes) {
-    struct buffer text = {0};
-    utf8_add_lossy(&text, bytes);
+static void add_text(struct sample *sample, const struct row *row, const struct vocabulary *v) {
+    struct buffer bytes = {0}, text = {0};
+    for (int i = 0; i < row->n_text_tokens; i++)
+        buffer_add_slice(&bytes, tokenizer_token_bytes(v->tokenizer, row->tokens[i].id));
+    if (bytes.len > row->text_bytes) bytes.len = row->text_bytes;
+    utf8_add_lossy(&text, buffer_slice(&bytes));
     buffer_extend(&text, 0); // an empty text is "" and not NULL
+    buffer_free(&bytes);
     sample->text = text.ptr;
     sample->text_bytes = text.len;
 }
 
+static void add_columns(struct sample *s, const struct row *row) {
+    size_t n = (size_t)row->n_tokens;
+    s->n_tokens = row->n_tokens;
+    s->tokens = memory_take(n, sizeof *s->tokens);
+    s->lp_full = memory_take(n, sizeof *s->lp_full);
+    s->lp_behav = memory_take(n, sizeof *s->lp_behav);
+    for (size_t i = 0; i < n; i++) {
+        s->tokens[i] = row->tokens[i].id;
+        s->lp_full[i] = row->tokens[i].lp_full;
+        s->lp_behav[i] = row->tokens[i].lp_behav;
+    }
+}
+
+// What a sample does not take along.
 static void clear(struct row *row) {
-    buffer_free(&row->text);
+    free(row->tokens);
+    free(row->tail.bytes);
     free(row->seen);
     free(row->seen_bits);
     *row = (struct row){0};
@@ -169,42 +226,30 @@ static void clear(struct row *row) {
 
 struct sample *row_finish(struct row *row, const struct vocabulary *v, enum message_finish reason) {
     struct sample *sample = new_sample(row->task, row->sample, reason);
-    sample->n_tokens = row->n_tokens;
-    sample->tokens = row->tokens;
-    sample->lp_full = row->lp_full;
-    sample->lp_behav = row->lp_behav;
+    add_columns(sample, row);
+    if (v->tokenizer) add_text(sample, row, v);
     sample->spans = row->spans;
     sample->n_spans = row->n_spans;
-    sample->routes = row->routes;
     sample->n_routes = row->n_routes;
+    if (row->routes) // without the room behind them
+        sample->routes = memory_resize(row->routes, (size_t)row->n_routes,
+                                       (size_t)v->n_route_values * sizeof *row->routes);
     sample->prompt_lp_full = row->prompt_lp_full;
-    if (v->tokenizer) add_text(sample, buffer_slice(&row->text));
     clear(row);
     return sample;
 }
 
 struct sample *row_empty_sample(struct task *task, int index, const struct vocabulary *v,
                                 enum message_finish reason) {
-    struct row row = {0};
-    row.task = task;
-    row.sample = index;
-    if (task->prompt_lp_full && reason == FINISH_LENGTH) {
-        row.prompt_lp_full = memory_new((size_t)task->n_prompt, sizeof(float));
-        memcpy(row.prompt_lp_full, task->prompt_lp_full, (size_t)task->n_prompt * sizeof(float));
-    }
-    size_t n = (size_t)(task->n_prompt - 1) * (size_t)v->n_route_values;
-    if (task->prompt_routes && reason == FINISH_LENGTH) {
-        row.routes = memory_new(n, sizeof *row.routes);
-        if (n) memcpy(row.routes, task->prompt_routes, n * sizeof *row.routes);
-        row.n_routes = task->n_prompt - 1;
+    struct row row = {.task = task, .sample = index, .text_bytes = SIZE_MAX};
+    if (reason == FINISH_LENGTH) { // the prompt was all that was wanted
+        row.prompt_lp_full = copy_prompt_lp(task);
+        if (task->prompt_routes) start_routes(&row, v);
     }
     return row_finish(&row, v, reason);
 }
 
 void row_discard(struct row *row) {
-    free(row->tokens);
-    free(row->lp_full);
-    free(row->lp_behav);
     free(row->spans);
     free(row->routes);
     free(row->prompt_lp_full);

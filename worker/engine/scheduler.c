@@ -58,14 +58,22 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
     s->order = memory_new(n_rows, sizeof *s->order);
     s->free_rows = memory_new(n_rows, sizeof *s->free_rows);
     for (int32_t i = 0; i < o->max_rows; i++) s->free_rows[i] = o->max_rows - 1 - i;
+    s->prefix_memory = memory_new(n_prefixes, sizeof *s->prefix_memory);
     s->prefixes = memory_new(n_prefixes, sizeof *s->prefixes);
+    for (size_t i = 0; i < n_prefixes; i++) s->prefixes[i] = &s->prefix_memory[i];
+    s->ends_room = o->max_rows;
+    s->ends = memory_new(n_rows, sizeof *s->ends);
     s->segments = memory_new(n_rows + n_prefixes, sizeof *s->segments);
     s->chunks = memory_new(n_prefixes, sizeof *s->chunks);
-    s->last = memory_new((size_t)o->n_pages + (size_t)o->suspend_pages, sizeof *s->last);
+    s->chunk_owners = memory_new(n_prefixes, sizeof *s->chunk_owners);
+    s->shares = memory_new(n_rows + n_prefixes, sizeof *s->shares);
+    s->free_shares = memory_new(n_rows + n_prefixes, sizeof *s->free_shares);
+    s->n_free_shares = o->max_rows + o->max_prefixes;
+    for (int32_t i = 0; i < s->n_free_shares; i++) s->free_shares[i] = i;
     return s;
 }
 
-static void free_entry(struct entry *e) {
+static void free_entry(struct scheduler_entry *e) {
     free(e->samples);
     free(e);
 }
@@ -73,7 +81,7 @@ static void free_entry(struct entry *e) {
 void scheduler_free(struct scheduler **scheduler) {
     struct scheduler *s = *scheduler;
     if (!s) return;
-    for (struct entry *e = s->head, *next; e; e = next) {
+    for (struct scheduler_entry *e = s->head, *next; e; e = next) {
         next = e->next;
         free_entry(e);
     }
@@ -81,10 +89,14 @@ void scheduler_free(struct scheduler **scheduler) {
     free(s->rows);
     free(s->order);
     free(s->free_rows);
+    free(s->prefix_memory);
     free(s->prefixes);
+    free(s->ends);
     free(s->segments);
     free(s->chunks);
-    free(s->last);
+    free(s->chunk_owners);
+    free(s->shares);
+    free(s->free_shares);
     free(s);
     *scheduler = NULL;
 }
@@ -102,7 +114,7 @@ static int32_t task_pages(const struct scheduler *s, const struct scheduler_task
     return cache_pages_for(s->cache, scheduler_row_tokens(s, task)) + copied;
 }
 
-int32_t scheduler_entry_pages(const struct scheduler *s, const struct entry *e) {
+int32_t scheduler_entry_pages(const struct scheduler *s, const struct scheduler_entry *e) {
     return task_pages(s, &e->task, e->n_waiting);
 }
 
@@ -129,66 +141,104 @@ int scheduler_check_task(const struct scheduler *scheduler, const struct schedul
     return 0;
 }
 
-uint64_t scheduler_add_task(struct scheduler *scheduler, const struct scheduler_task *task) {
+struct scheduler_entry *scheduler_add_task(struct scheduler *scheduler,
+                                           const struct scheduler_task *task) {
     struct scheduler *s = scheduler;
     assert(!s->planned && scheduler_check_task(s, task, NULL) == 0);
-    struct entry *e = memory_new(1, sizeof *e);
-    *e = (struct entry){.task = *task, .id = s->next_id++, .prefix = -1, .prev = s->tail};
+    struct scheduler_entry *e = memory_new(1, sizeof *e);
+    *e = (struct scheduler_entry){.task = *task, .id = s->next_id++, .prev = s->tail};
     e->samples = memory_new((size_t)task->n_samples, sizeof *e->samples);
+    for (int32_t i = 0; i < task->n_samples; i++) e->samples[i] = SAMPLE_WAITING;
     e->n_waiting = task->n_samples;
+    e->row_pages = cache_pages_for(s->cache, scheduler_row_tokens(s, task));
     *(s->tail ? &s->tail->next : &s->head) = e;
     s->tail = e;
     s->n_tasks++;
     s->n_waiting += e->n_waiting;
-    return e->id;
+    return e;
 }
 
-void scheduler_drop_prefix(struct scheduler *s, struct entry *e) {
+void scheduler_release(struct scheduler *scheduler, struct scheduler_entry *entry) {
+    assert(!scheduler->planned);
+    entry->task.is_held = false;
+}
+
+int32_t scheduler_new_share(struct scheduler *s) {
+    assert(s->n_free_shares > 0);
+    int32_t share = s->free_shares[--s->n_free_shares];
+    s->shares[share].n_holders = 1;
+    return share;
+}
+
+void scheduler_leave_share(struct scheduler *s, int32_t share) {
+    if (share < 0 || --s->shares[share].n_holders > 0) return;
+    s->free_shares[s->n_free_shares++] = share;
+}
+
+void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e) {
+    struct prefix *prefix = e->prefix;
     int32_t i = 0;
-    while (s->prefixes[i] != e) i++;
+    while (s->prefixes[i] != prefix) i++;
     s->n_prefixes--;
-    memmove(&s->prefixes[i], &s->prefixes[i + 1],
-            (size_t)(s->n_prefixes - i) * sizeof(struct entry *));
-    e->prefix = -1;
+    memmove(&s->prefixes[i], &s->prefixes[i + 1], (size_t)(s->n_prefixes - i) * sizeof prefix);
+    s->prefixes[s->n_prefixes] = prefix;
+    e->prefix = NULL;
 }
 
-static void close_prefix(struct scheduler *s, struct entry *e) {
-    if (e->prefix < 0) return;
-    cache_close_seq(s->cache, e->prefix);
+static void close_prefix(struct scheduler *s, struct scheduler_entry *e) {
+    if (!e->prefix) return;
+    cache_close_seq(s->cache, e->prefix->seq);
+    scheduler_leave_share(s, e->prefix->share);
     scheduler_drop_prefix(s, e);
 }
 
-static void remove_entry(struct scheduler *s, struct entry *e) {
-    assert(e->n_live == 0);
+// After samples have ended: a prefix that nobody waits for goes, and so does a task of which no
+// sample is left.
+static void settle(struct scheduler *s, struct scheduler_entry *e) {
+    if (e->n_waiting > 0) return;
     close_prefix(s, e);
+    if (e->n_live > 0) return;
     s->n_tasks--;
-    s->n_waiting -= e->n_waiting;
     *(e->prev ? &e->prev->next : &s->head) = e->next;
     *(e->next ? &e->next->prev : &s->tail) = e->prev;
     free_entry(e);
 }
 
-static void close_row(struct scheduler *s, int32_t slot, enum sample_state state) {
-    struct row *row = &s->rows[slot];
+static void add_end(struct scheduler *s, const struct scheduler_entry *e, int32_t sample,
+                    int32_t row) {
+    if (s->n_ends == s->ends_room) {
+        s->ends_room *= 2;
+        s->ends = memory_resize(s->ends, (size_t)s->ends_room, sizeof *s->ends);
+    }
+    s->ends[s->n_ends++] = (struct scheduler_end){e->task.user, e->task.first_sample + sample, row};
+}
+
+static struct scheduler_ends ends(const struct scheduler *s) {
+    return (struct scheduler_ends){s->ends, s->n_ends};
+}
+
+// Gives back what the row holds; its sample becomes SAMPLE_WAITING or SAMPLE_ENDED.
+static void close_row(struct scheduler *s, int32_t slot, int32_t state) {
+    struct row_slot *row = &s->rows[slot];
+    struct scheduler_entry *e = row->entry;
+    add_end(s, e, row->sample, slot);
     cache_close_seq(s->cache, row->seq);
-    row->entry->samples[row->sample] = (uint8_t)state;
-    row->entry->n_live--;
-    row->entry->n_waiting += state == SAMPLE_WAITING;
+    scheduler_leave_share(s, row->share);
+    e->samples[row->sample] = state;
+    e->n_live--;
+    e->n_waiting += state == SAMPLE_WAITING;
     s->n_waiting += state == SAMPLE_WAITING;
-    *row = (struct row){0};
-    int32_t i = 0;
-    while (s->order[i] != slot) i++;
+    *row = (struct row_slot){0};
     s->n_rows--;
-    memmove(&s->order[i], &s->order[i + 1], (size_t)(s->n_rows - i) * sizeof *s->order);
     s->free_rows[s->options.max_rows - s->n_rows - 1] = slot;
 }
 
-// Ends the rows of a task, youngest first; their samples become `state`. Returns their number.
-static int32_t close_rows(struct scheduler *s, struct entry *e, enum sample_state state) {
-    int32_t n = e->n_live;
-    for (int32_t i = s->n_rows - 1; i >= 0; i--)
-        if (s->rows[s->order[i]].entry == e) close_row(s, s->order[i], state);
-    return n;
+static void end_waiting(struct scheduler *s, struct scheduler_entry *e, int32_t sample) {
+    assert(e->samples[sample] == SAMPLE_WAITING);
+    add_end(s, e, sample, -1);
+    e->samples[sample] = SAMPLE_ENDED;
+    e->n_waiting--;
+    s->n_waiting--;
 }
 
 static void count_length(struct scheduler *s, int32_t length) {
@@ -204,74 +254,76 @@ int32_t scheduler_mean_length(const struct scheduler *s) {
 }
 
 static void commit_row(struct scheduler *s, const struct segment *g, bool finished) {
-    struct row *row = &s->rows[g->row];
-    struct entry *e = row->entry;
+    struct row_slot *row = &s->rows[g->row];
+    struct scheduler_entry *e = row->entry;
     cache_advance_seq(s->cache, row->seq, 1);
     if (!finished && !g->is_last) return;
     count_length(s, g->position + 1 - (e->task.n_prompt - 1));
     s->n_rows_finished++;
-    close_row(s, g->row, SAMPLE_FINISHED);
-    if (e->n_live == 0 && e->n_waiting == 0) remove_entry(s, e);
+    close_row(s, g->row, SAMPLE_ENDED);
+    settle(s, e);
 }
 
-static struct entry *find_entry(const struct scheduler *s, uint64_t id) {
-    struct entry *e = s->head;
-    while (e && e->id != id) e = e->next;
-    return e;
+static void end_all_waiting(struct scheduler *s, struct scheduler_entry *e) {
+    for (int32_t i = 0; e->n_waiting > 0; i++)
+        if (e->samples[i] == SAMPLE_WAITING) end_waiting(s, e, i);
 }
 
-void scheduler_commit(struct scheduler *scheduler, const bool *finished) {
+static void commit_prefix(struct scheduler *s, const struct segment *g, struct scheduler_entry *e) {
+    cache_advance_seq(s->cache, e->prefix->seq, g->n_tokens);
+    if (!g->is_last || e->task.max_new_tokens > 0) return;
+    end_all_waiting(s, e);
+    settle(s, e);
+}
+
+struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const bool *finished) {
     struct scheduler *s = scheduler;
     assert(s->planned);
     s->planned = false;
-    for (int32_t i = 0; i < s->plan.n_segments; i++) {
-        const struct segment *g = &s->segments[i];
-        if (i < s->plan.n_rows) {
-            commit_row(s, g, finished[i]);
-            continue;
-        }
-        struct entry *e = find_entry(s, g->task);
-        cache_advance_seq(s->cache, e->prefix, g->n_tokens);
-        if (g->is_last && e->task.max_new_tokens == 0) remove_entry(s, e);
-    }
+    s->n_ends = 0;
+    for (int32_t i = 0; i < s->plan.n_rows; i++) commit_row(s, &s->segments[i], finished[i]);
+    for (int32_t i = 0; i < s->n_chunks; i++) commit_prefix(s, &s->chunks[i], s->chunk_owners[i]);
     cache_clear_ops(s->cache);
+    return ends(s);
 }
 
-static int32_t cancel(struct scheduler *s, struct entry *e) {
-    int32_t n = e->n_waiting + close_rows(s, e, SAMPLE_FINISHED);
-    remove_entry(s, e);
-    return n;
-}
-
-int32_t scheduler_cancel_task(struct scheduler *scheduler, uint64_t id) {
-    assert(!scheduler->planned);
-    struct entry *e = find_entry(scheduler, id);
-    return e ? cancel(scheduler, e) : 0;
-}
-
-int32_t scheduler_cancel_group(struct scheduler *scheduler, uint64_t serial) {
-    assert(!scheduler->planned);
-    int32_t n = 0;
-    for (struct entry *e = scheduler->head, *next; e; e = next) {
-        next = e->next;
-        if (e->task.serial == serial) n += cancel(scheduler, e);
+struct scheduler_ends scheduler_cancel(struct scheduler *scheduler, struct scheduler_entry *entry,
+                                       int32_t first, int32_t n) {
+    struct scheduler *s = scheduler;
+    struct scheduler_entry *e = entry;
+    assert(!s->planned && first >= 0 && n >= 0);
+    int64_t from = (int64_t)first - e->task.first_sample, to = from + n;
+    s->n_ends = 0;
+    for (int64_t i = from < 0 ? 0 : from; i < to && i < e->task.n_samples; i++) {
+        if (e->samples[i] == SAMPLE_WAITING)
+            end_waiting(s, e, (int32_t)i);
+        else if (e->samples[i] != SAMPLE_ENDED)
+            close_row(s, e->samples[i], SAMPLE_ENDED);
     }
-    return n;
+    settle(s, e);
+    return ends(s);
 }
 
-int32_t scheduler_cancel_all(struct scheduler *scheduler) {
+struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
+                                               struct scheduler_entry *entry) {
     assert(!scheduler->planned);
-    int32_t n = 0;
-    while (scheduler->head) n += cancel(scheduler, scheduler->head);
-    return n;
+    scheduler->n_ends = 0;
+    end_all_waiting(scheduler, entry);
+    settle(scheduler, entry);
+    return ends(scheduler);
 }
 
-int32_t scheduler_restart_task(struct scheduler *scheduler, uint64_t id) {
-    assert(!scheduler->planned);
-    struct entry *e = find_entry(scheduler, id);
-    if (!e) return 0;
-    close_prefix(scheduler, e);
-    return close_rows(scheduler, e, SAMPLE_WAITING);
+struct scheduler_ends scheduler_restart(struct scheduler *scheduler,
+                                        struct scheduler_entry *entry) {
+    struct scheduler *s = scheduler;
+    struct scheduler_entry *e = entry;
+    assert(!s->planned);
+    s->n_ends = 0;
+    close_prefix(s, e);
+    for (int32_t i = 0; e->n_live > 0; i++)
+        if (e->samples[i] >= 0) close_row(s, e->samples[i], SAMPLE_WAITING);
+    e->next_sample = 0;
+    return ends(s);
 }
 
 // Rows keep their part of an old prefix, and the account (scheduler_room) stays as it was: what
@@ -280,8 +332,12 @@ void scheduler_set_version(struct scheduler *scheduler, uint64_t version) {
     assert(!scheduler->planned);
     if (scheduler->version == version) return;
     scheduler->version = version;
-    for (int32_t i = 0; i < scheduler->n_prefixes; i++)
-        cache_reset_seq(scheduler->cache, scheduler->prefixes[i]->prefix, version);
+    for (int32_t i = 0; i < scheduler->n_prefixes; i++) {
+        struct prefix *prefix = scheduler->prefixes[i];
+        cache_reset_seq(scheduler->cache, prefix->seq, version);
+        scheduler_leave_share(scheduler, prefix->share);
+        prefix->share = scheduler_new_share(scheduler);
+    }
 }
 
 struct scheduler_stats scheduler_stats(const struct scheduler *scheduler) {
@@ -298,13 +354,18 @@ struct scheduler_stats scheduler_stats(const struct scheduler *scheduler) {
         .n_pages_moved = s->n_pages_moved,
         .n_rows_finished = s->n_rows_finished,
     };
-    for (int32_t i = 0; i < s->n_rows; i++) {
-        struct cache_seq seq = cache_seq(s->cache, s->rows[s->order[i]].seq);
+    for (int32_t i = 0; i < s->options.max_rows; i++) {
+        if (!s->rows[i].entry) continue;
+        struct cache_seq seq = cache_seq(s->cache, s->rows[i].seq);
         stats.n_running += seq.awake;
         stats.n_stalled += !seq.awake && seq.n_away == 0;
         stats.n_suspended += !seq.awake && seq.n_away > 0;
     }
     return stats;
+}
+
+int32_t scheduler_n_rows(const struct scheduler *scheduler) {
+    return scheduler->n_rows;
 }
 
 const struct cache *scheduler_cache(const struct scheduler *scheduler) {

@@ -1,4 +1,5 @@
-// Who runs next, on which pages. Integers only: no kernels, no wire, no clock.
+// Who runs next, on which pages, and what became of each sample. Integers only: no kernels, no
+// wire, no clock.
 //
 // A task is one prompt of P tokens and n samples. Its prompt is prefilled once, positions 0 to
 // P - 2, as the task's prefix, in chunks. Each sample is then a row: it forks the prefix, feeds
@@ -10,6 +11,9 @@
 // compute: first one token of each running row, oldest row first, then up to prefill_chunk prompt
 // tokens of tasks in order of arrival. The caller computes it and calls scheduler_commit. The plan
 // is a function of the calls made so far and of nothing else.
+//
+// Fate: the scheduler alone knows of each sample whether it waits, has a row or has ended, and says
+// of each one that ends, by a commit or a call, which row slot it had (struct scheduler_end).
 //
 // Admission: tasks, and the samples of a task, start in order of arrival. One starts when a row
 // slot is free, no row is parked, and the pages that all running rows are expected to grow to fit
@@ -25,6 +29,8 @@
 // (the banker's rule). A page is taken only where this stays so; a row that cannot take one waits
 // and keeps its pages. So the oldest row is in every plan, every row becomes the oldest in
 // time, and a plan is empty only where nothing is left to do.
+//
+// Cost: a plan and a commit are linear in rows and tasks; every other call in what it changes.
 #ifndef WORKER_ENGINE_SCHEDULER_H
 #define WORKER_ENGINE_SCHEDULER_H
 
@@ -56,12 +62,12 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
 void scheduler_free(struct scheduler **scheduler);
 
 struct scheduler_task {
-    uint64_t serial;        // of the group, for scheduler_cancel_group; need not be unique
     int32_t n_prompt;       // P, >= 1
     int32_t first_sample;   // >= 0
     int32_t n_samples;      // >= 1
     int32_t max_new_tokens; // >= 0; with 0 n_prompt must be >= 2, or there is nothing to compute
-    void *user;             // handed back in segments; stays the caller's
+    bool is_held;           // starts only after scheduler_release, and lets those behind it pass
+    void *user;             // handed back in segments and ends; stays the caller's
 };
 
 // Whether the task can ever run: -1 with ERROR_INPUT where a number is out of range or where the
@@ -69,13 +75,17 @@ struct scheduler_task {
 int scheduler_check_task(const struct scheduler *scheduler, const struct scheduler_task *task,
                          struct error *err);
 
-// Puts a task that scheduler_check_task accepts at the end of the queue. Returns its id, never 0.
-uint64_t scheduler_add_task(struct scheduler *scheduler, const struct scheduler_task *task);
+// Puts a task that scheduler_check_task accepts at the end of the queue. The entry is valid until
+// the last of the task's samples has ended.
+struct scheduler_entry;
+struct scheduler_entry *scheduler_add_task(struct scheduler *scheduler,
+                                           const struct scheduler_task *task);
+
+void scheduler_release(struct scheduler *scheduler, struct scheduler_entry *entry);
 
 // A run of consecutive positions of one sequence to compute in this step.
 struct segment {
     void *user;           // of the task
-    uint64_t task;        // id
     int32_t row;          // row slot, 0 to max_rows - 1; -1 for a prefix
     int32_t sample;       // of the group; -1 for a prefix
     int32_t position;     // of the first token
@@ -97,23 +107,40 @@ struct plan {
 
 // The next step; valid until the next call on the scheduler. With a plan outstanding only
 // scheduler_commit, scheduler_stats and the checks may be called. n_segments is 0 only where no
-// task is left; such a plan has no operations and is not committed.
+// task is left that is not held; such a plan has no operations and is not committed.
 const struct plan *scheduler_plan(struct scheduler *scheduler);
+
+// A sample that has ended, or (scheduler_restart) that starts again.
+struct scheduler_end {
+    void *user;     // of its task
+    int32_t sample; // of the group
+    int32_t row;    // the slot that it had, free now; -1: it had none
+};
+
+// The list that a call returns: valid until the next call on the scheduler.
+struct scheduler_ends {
+    const struct scheduler_end *items; // (n)
+    int32_t n;
+};
 
 // The plan has been computed. finished[i] says that row segment i drew its last token; a row at
 // its limit (is_last) ends in any case; entries of prefixes are not read. finished: (n_segments).
-void scheduler_commit(struct scheduler *scheduler, const bool *finished);
+// Returns the rows that ended, in the order of their segments, and all samples of tasks without
+// rows whose prompt is done.
+struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const bool *finished);
 
-// Forget tasks, with their rows. Return the number of samples that had not finished (a task with
-// max_new_tokens 0 counts n_samples). A row slot that was in use may be given to another sample by
-// the next plan.
-int32_t scheduler_cancel_task(struct scheduler *scheduler, uint64_t id);
-int32_t scheduler_cancel_group(struct scheduler *scheduler, uint64_t serial);
-int32_t scheduler_cancel_all(struct scheduler *scheduler);
+// Ends samples first .. first + n - 1 of the group that are the task's and have not ended, with
+// their rows. A row slot that was in use may be given to another sample by the next plan.
+struct scheduler_ends scheduler_cancel(struct scheduler *scheduler, struct scheduler_entry *entry,
+                                       int32_t first, int32_t n);
+
+// Ends the task's samples that have not started.
+struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
+                                               struct scheduler_entry *entry);
 
 // Throws away the prefix and the progress of every unfinished sample of a task; they start again,
-// in the task's place in the queue. Returns the number of rows thrown away, 0 for an unknown id.
-int32_t scheduler_restart_task(struct scheduler *scheduler, uint64_t id);
+// in the task's place in the queue. Returns those that had a row.
+struct scheduler_ends scheduler_restart(struct scheduler *scheduler, struct scheduler_entry *entry);
 
 // The weights have changed. Rows in flight continue; a prefix from which samples have yet to
 // start is prefilled again from position 0, because pages of one version are never forked under
@@ -134,6 +161,8 @@ struct scheduler_stats {
     uint64_t n_rows_finished; // cancelled rows are not
 };
 struct scheduler_stats scheduler_stats(const struct scheduler *scheduler);
+
+int32_t scheduler_n_rows(const struct scheduler *scheduler); // samples that have a row
 
 // The cache behind it, to look at.
 const struct cache *scheduler_cache(const struct scheduler *scheduler);

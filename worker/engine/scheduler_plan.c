@@ -12,75 +12,12 @@ static int32_t most(int32_t a, int32_t b) {
     return a > b ? a : b;
 }
 
-static struct cache_seq row_seq(const struct scheduler *s, const struct row *row) {
+static struct cache_seq row_seq(const struct scheduler *s, const struct row_slot *row) {
     return cache_seq(s->cache, row->seq);
 }
 
-// Where the first page of a sequence has its mark in s->last. All that share pages with it share
-// the first one.
-static int32_t *mark(struct scheduler *s, struct cache_seq seq) {
-    return &s->last[seq.pages[0] >= 0 ? seq.pages[0] : s->options.n_pages + ~seq.pages[0]];
-}
-
-// Notes for each shared prefix which holder comes last in the order: with it the pages come free.
-static void mark_last_holders(struct scheduler *s) {
-    for (int32_t i = 0; i < s->n_rows; i++) {
-        const struct row *row = &s->rows[s->order[i]];
-        if (row->n_shared > 0) *mark(s, row_seq(s, row)) = i;
-    }
-    for (int32_t i = 0; i < s->n_prefixes; i++) {
-        struct cache_seq seq = cache_seq(s->cache, s->prefixes[i]->prefix);
-        if (seq.n_pages > 0) *mark(s, seq) = s->n_rows;
-    }
-}
-
-struct room scheduler_room(struct scheduler *s, int32_t n_rows, int32_t n_prefixes) {
-    mark_last_holders(s);
-    // One page of storage stays empty where there is an arena, or two full sides could not swap.
-    int32_t free = cache_n_free_pages(s->cache) + cache_n_free_arena_pages(s->cache);
-    struct room room = {free - (s->options.suspend_pages > 0), INT32_MAX};
-    for (int32_t i = 0; i < n_rows; i++) {
-        const struct row *row = &s->rows[s->order[i]];
-        struct cache_seq seq = row_seq(s, row);
-        int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &row->entry->task));
-        room.low = least(room.low, room.avail - (limit - seq.n_pages));
-        room.avail += seq.n_pages;
-        if (row->n_shared > 0 && *mark(s, seq) != i) room.avail -= row->n_shared;
-    }
-    for (int32_t i = 0; i < n_prefixes; i++) {
-        const struct entry *e = s->prefixes[i];
-        int32_t n_pages = cache_seq(s->cache, e->prefix).n_pages;
-        room.low = least(room.low, room.avail - (scheduler_entry_pages(s, e) - n_pages));
-        room.avail += n_pages;
-    }
-    return room;
-}
-
-// Positions that a row of the task is expected to come to when it has drawn n_drawn tokens.
-static int32_t expected_tokens(const struct scheduler *s, const struct scheduler_task *task,
-                               int32_t n_drawn) {
-    int32_t mean = scheduler_mean_length(s), limit = scheduler_row_tokens(s, task);
-    if (mean < 0 || task->max_new_tokens == 0) return limit;
-    int64_t n = (int64_t)task->n_prompt - 1 + most(mean, n_drawn + 1);
-    return n < limit ? (int32_t)n : limit;
-}
-
-// Free pages that nobody who runs is expected to take.
-static int32_t expected_room(const struct scheduler *s) {
-    int32_t room = cache_n_free_pages(s->cache);
-    for (int32_t i = 0; i < s->n_rows; i++) {
-        const struct row *row = &s->rows[s->order[i]];
-        const struct scheduler_task *task = &row->entry->task;
-        struct cache_seq seq = row_seq(s, row);
-        int32_t tokens = expected_tokens(s, task, seq.n_tokens - (task->n_prompt - 1));
-        room -= most(cache_pages_for(s->cache, tokens) - seq.n_pages, 0);
-    }
-    for (int32_t i = 0; i < s->n_prefixes; i++) {
-        const struct entry *e = s->prefixes[i];
-        struct cache_seq seq = cache_seq(s->cache, e->prefix);
-        room -= cache_pages_for(s->cache, e->task.n_prompt - 1) - seq.n_pages + seq.n_away;
-    }
-    return room;
+static struct cache_seq prefix_seq(const struct scheduler *s, const struct scheduler_entry *e) {
+    return cache_seq(s->cache, e->prefix->seq);
 }
 
 // Moves one page of a sequence to the arena, parking it first.
@@ -92,9 +29,9 @@ static bool suspend(struct scheduler *s, int32_t seq) {
 }
 
 // How many prefixes are before that of `e`, or before the place where it would be.
-static int32_t prefix_place(const struct scheduler *s, const struct entry *e) {
+static int32_t prefix_place(const struct scheduler *s, const struct scheduler_entry *e) {
     int32_t i = 0;
-    while (i < s->n_prefixes && s->prefixes[i]->id < e->id) i++;
+    while (i < s->n_prefixes && s->prefixes[i]->owner->id < e->id) i++;
     return i;
 }
 
@@ -102,16 +39,17 @@ static int32_t prefix_place(const struct scheduler *s, const struct entry *e) {
 static bool free_page_of_prefix(struct scheduler *s, int32_t first) {
     if (cache_n_free_arena_pages(s->cache) == 0) return false;
     for (int32_t i = s->n_prefixes - 1; i >= first; i--)
-        if (suspend(s, s->prefixes[i]->prefix)) return true;
+        if (suspend(s, s->prefixes[i]->seq)) return true;
     return false;
 }
 
-// Frees one device page at the cost of whoever comes last behind row `i` of the order.
+// Frees one device page at the cost of whoever comes last behind row `i` of the order. Rows behind
+// s->victim have none left to give in this plan.
 static bool free_page_of_younger(struct scheduler *s, int32_t i) {
     if (free_page_of_prefix(s, 0)) return true;
     if (cache_n_free_arena_pages(s->cache) == 0) return false;
-    for (int32_t j = s->n_rows - 1; j > i; j--) {
-        const struct row *row = &s->rows[s->order[j]];
+    for (; s->victim > i; s->victim--) {
+        const struct row_slot *row = &s->rows[s->order[s->victim]];
         bool here = row_seq(s, row).n_away == 0;
         if (!suspend(s, row->seq)) continue;
         s->n_preempted += here;
@@ -120,89 +58,118 @@ static bool free_page_of_younger(struct scheduler *s, int32_t i) {
     return false;
 }
 
-static void add_segment(struct scheduler *s, const struct entry *e, int32_t slot, int32_t n) {
-    const struct row *row = slot >= 0 ? &s->rows[slot] : NULL;
-    struct cache_seq seq = cache_seq(s->cache, row ? row->seq : e->prefix);
-    int32_t n_prefix = e->task.n_prompt - 1, end = seq.n_tokens + n;
+static void add_row_segment(struct scheduler *s, int32_t slot, const struct cache_seq *seq) {
+    const struct row_slot *row = &s->rows[slot];
+    const struct scheduler_entry *e = row->entry;
+    assert(seq->n_tokens < seq->n_pages * s->options.page_tokens);
+    s->segments[s->plan.n_rows++] =
+        (struct segment){.user = e->task.user,
+                         .row = slot,
+                         .sample = e->task.first_sample + row->sample,
+                         .position = seq->n_tokens,
+                         .n_tokens = 1,
+                         .conv_slot = seq->conv_slot,
+                         .n_pages = seq->n_pages,
+                         .pages = seq->pages,
+                         .is_first = seq->n_tokens == e->task.n_prompt - 1,
+                         .is_last = seq->n_tokens + 1 == scheduler_row_tokens(s, &e->task)};
+    s->plan.n_tokens++;
+}
+
+static void add_chunk_segment(struct scheduler *s, struct scheduler_entry *e, int32_t n) {
+    struct cache_seq seq = prefix_seq(s, e);
+    int32_t end = seq.n_tokens + n;
     assert(seq.awake && seq.n_away == 0 && cache_pages_for(s->cache, end) <= seq.n_pages);
-    *(row ? &s->segments[s->plan.n_rows++] : &s->chunks[s->n_chunks++]) = (struct segment){
-        .user = e->task.user,
-        .task = e->id,
-        .row = slot,
-        .sample = row ? e->task.first_sample + row->sample : -1,
-        .position = seq.n_tokens,
-        .n_tokens = n,
-        .conv_slot = seq.conv_slot,
-        .n_pages = seq.n_pages,
-        .pages = seq.pages,
-        .is_first = seq.n_tokens == (row ? n_prefix : 0),
-        .is_last = end == (row ? scheduler_row_tokens(s, &e->task) : n_prefix),
-    };
+    s->chunk_owners[s->n_chunks] = e;
+    s->chunks[s->n_chunks++] = (struct segment){.user = e->task.user,
+                                                .row = -1,
+                                                .sample = -1,
+                                                .position = seq.n_tokens,
+                                                .n_tokens = n,
+                                                .conv_slot = seq.conv_slot,
+                                                .n_pages = seq.n_pages,
+                                                .pages = seq.pages,
+                                                .is_first = seq.n_tokens == 0,
+                                                .is_last = end == e->task.n_prompt - 1};
     s->plan.n_tokens += n;
 }
 
-// Plans row `i` of the order, or parks it. What it frees is younger, so it is not planned yet.
-static void plan_row(struct scheduler *s, int32_t i) {
-    const struct row *row = &s->rows[s->order[i]];
-    struct cache_seq seq = row_seq(s, row);
-    int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + 1) - seq.n_pages;
+// Wakes row `i` of the order, brings its pages back and takes n_new more for it. False where it
+// has to wait. What is freed for it is younger, so it is not planned yet.
+static bool make_ready(struct scheduler *s, int32_t i, const struct cache_seq *seq, int32_t n_new) {
+    int32_t id = s->rows[s->order[i]].seq;
     int32_t n_free = cache_n_free_pages(s->cache), spare = s->plan.n_rows / 2 + 1;
     // While an older row waits for pages, this one can do without more or waits too.
-    bool wait = s->plan.n_rows < i && n_new + seq.n_away > 0;
-    wait = wait || (i > 0 && seq.n_away > 0 && n_free < seq.n_away + n_new + spare);
-    if (wait || (n_new > 0 && scheduler_room(s, i, 0).low < n_new)) {
-        if (seq.awake) cache_park_seq(s->cache, row->seq);
-        return;
-    }
+    bool wait = s->plan.n_rows < i && n_new + seq->n_away > 0;
+    wait = wait || (i > 0 && seq->n_away > 0 && n_free < seq->n_away + n_new + spare);
+    if (wait || s->room.low < n_new) return false;
     // Awake first: until then its own pages are cold, and could be taken as a younger holder's.
-    if (!seq.awake) cache_wake_seq(s->cache, row->seq);
-    for (int32_t n = seq.n_away; n > 0; n--) {
+    if (!seq->awake) cache_wake_seq(s->cache, id);
+    for (int32_t n = seq->n_away; n > 0; n--) {
         bool found = cache_n_free_pages(s->cache) > 0 || free_page_of_younger(s, i);
         assert(found);
-        cache_resume_page(s->cache, row->seq);
+        cache_resume_page(s->cache, id);
     }
     while (cache_n_free_pages(s->cache) < n_new)
         if (!free_page_of_younger(s, i)) {
             assert(i > 0);
-            cache_park_seq(s->cache, row->seq);
-            return;
+            return false;
         }
-    cache_take_pages(s->cache, row->seq, n_new, s->version);
-    add_segment(s, row->entry, s->order[i], 1);
+    cache_take_pages(s->cache, id, n_new, s->version);
+    scheduler_room_take(s, n_new);
+    return true;
+}
+
+// Plans row `i` of the order, or parks it.
+static void plan_row(struct scheduler *s, int32_t i) {
+    int32_t slot = s->order[i], id = s->rows[slot].seq;
+    struct cache_seq seq = cache_seq(s->cache, id);
+    int32_t n_new = seq.n_tokens == seq.n_pages * s->options.page_tokens;
+    bool ready = seq.awake && n_new == 0;
+    if (!ready) {
+        ready = make_ready(s, i, &seq, n_new);
+        seq = cache_seq(s->cache, id);
+    }
+    if (ready)
+        add_row_segment(s, slot, &seq);
+    else if (seq.awake)
+        cache_park_seq(s->cache, id);
+    scheduler_room_pass(s, slot, seq.n_pages);
 }
 
 // True where nothing stands before the prefix of `e`: it then gets what the account promises it,
 // whatever is expected of others.
-static bool is_leading(const struct scheduler *s, const struct entry *e) {
+static bool is_leading(const struct scheduler *s, const struct scheduler_entry *e) {
     return s->n_rows == 0 && prefix_place(s, e) == 0;
 }
 
-static bool admit(struct scheduler *s, struct entry *e) {
+static bool admit(struct scheduler *s, struct scheduler_entry *e) {
     int32_t need = scheduler_entry_pages(s, e), place = prefix_place(s, e);
     if (s->n_prefixes == s->options.max_prefixes) return false;
-    if (scheduler_room(s, s->n_rows, place).avail < need) return false;
-    int32_t expected = cache_pages_for(s->cache, expected_tokens(s, &e->task, 0));
-    if (!is_leading(s, e) && expected_room(s) < expected) return false;
-    e->prefix = cache_new_seq(s->cache, s->version);
+    if (scheduler_room_behind(s, place).avail < need) return false;
+    int32_t expected = cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, 0));
+    if (!is_leading(s, e) && scheduler_room_expected(s) < expected) return false;
+    struct prefix *prefix = s->prefixes[s->n_prefixes];
+    *prefix = (struct prefix){cache_new_seq(s->cache, s->version), scheduler_new_share(s), e};
     memmove(&s->prefixes[place + 1], &s->prefixes[place],
-            (size_t)(s->n_prefixes++ - place) * sizeof(struct entry *));
-    s->prefixes[place] = e;
+            (size_t)(s->n_prefixes++ - place) * sizeof *s->prefixes);
+    s->prefixes[place] = e->prefix = prefix;
     return true;
 }
 
 // Wakes a prefix and brings it back to the device, with room for n_new more pages that are not
 // taken yet. Returns false where there is no room.
-static bool bring_back(struct scheduler *s, const struct entry *e, int32_t n_new) {
-    struct cache_seq seq = cache_seq(s->cache, e->prefix);
+static bool bring_back(struct scheduler *s, const struct scheduler_entry *e, int32_t n_new) {
+    struct cache_seq seq = prefix_seq(s, e);
     bool leading = is_leading(s, e);
     int32_t place = prefix_place(s, e);
     if (!leading && seq.n_away > 0 && cache_n_free_pages(s->cache) < seq.n_away + n_new)
         return false;
-    if (!seq.awake) cache_wake_seq(s->cache, e->prefix);
+    if (!seq.awake) cache_wake_seq(s->cache, e->prefix->seq);
     for (int32_t n = seq.n_away; n > 0; n--) {
         bool found = cache_n_free_pages(s->cache) > 0 || free_page_of_prefix(s, place + 1);
         assert(found);
-        cache_resume_page(s->cache, e->prefix);
+        cache_resume_page(s->cache, e->prefix->seq);
     }
     while (cache_n_free_pages(s->cache) < n_new)
         if (!free_page_of_prefix(s, place + 1)) return false;
@@ -210,53 +177,66 @@ static bool bring_back(struct scheduler *s, const struct entry *e, int32_t n_new
 }
 
 // Plans up to `budget` prompt tokens of `e`. Returns how many, or -1 where there is no room.
-static int32_t plan_chunk(struct scheduler *s, struct entry *e, int32_t budget) {
-    struct cache_seq seq = cache_seq(s->cache, e->prefix);
+static int32_t plan_chunk(struct scheduler *s, struct scheduler_entry *e, int32_t budget) {
+    struct cache_seq seq = prefix_seq(s, e);
     int32_t n = least(budget, e->task.n_prompt - 1 - seq.n_tokens);
     if (n == 0) return 0;
     int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + n) - seq.n_pages;
-    n_new = least(n_new, most(scheduler_room(s, s->n_rows, prefix_place(s, e)).low, 0));
+    n_new = least(n_new, most(scheduler_room_behind(s, prefix_place(s, e)).low, 0));
     if (!bring_back(s, e, n_new)) {
-        if (!cache_seq(s->cache, e->prefix).awake) return -1;
+        if (!prefix_seq(s, e).awake) return -1;
         n_new = least(n_new, cache_n_free_pages(s->cache));
     }
     int64_t room = (int64_t)(seq.n_pages + n_new) * s->options.page_tokens - seq.n_tokens;
     if (room < n) n = (int32_t)room;
     if (n == 0) return -1;
-    cache_take_pages(s->cache, e->prefix, n_new, s->version);
-    add_segment(s, e, -1, n);
+    cache_take_pages(s->cache, e->prefix->seq, n_new, s->version);
+    scheduler_room_take(s, n_new);
+    add_chunk_segment(s, e, n);
     return n;
 }
 
+static int32_t next_waiting(struct scheduler_entry *e) {
+    while (e->samples[e->next_sample] != SAMPLE_WAITING) e->next_sample++;
+    return e->next_sample;
+}
+
 // Starts the next sample of a prefilled task, where pages allow.
-static bool start_sample(struct scheduler *s, struct entry *e) {
+static bool start_sample(struct scheduler *s, struct scheduler_entry *e) {
     bool takes_over = e->n_waiting == 1;
     int32_t n_prefix = e->task.n_prompt - 1, n_full = n_prefix / s->options.page_tokens;
-    int32_t n_held = takes_over ? cache_seq(s->cache, e->prefix).n_pages : n_full;
+    int32_t n_held = takes_over ? prefix_seq(s, e).n_pages : n_full;
     int32_t n_new = n_full + 1 - n_held; // 0 where it takes over a partial page
-    struct room room = scheduler_room(s, s->n_rows, 0);
     int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &e->task));
-    int32_t expected = cache_pages_for(s->cache, expected_tokens(s, &e->task, 0));
-    if (room.low < n_new || room.avail < limit - n_held) return false;
-    if (!is_leading(s, e) && expected_room(s) < expected - n_held) return false;
+    int32_t expected = cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, 0));
+    if (s->room.low < n_new || s->room.avail < limit - n_held) return false;
+    if (!is_leading(s, e) && scheduler_room_expected(s) < expected - n_held) return false;
     if (!bring_back(s, e, n_new)) return false;
 
-    int32_t sample = 0, seq = e->prefix;
-    while (e->samples[sample] != SAMPLE_WAITING) sample++;
+    int32_t sample = next_waiting(e), seq = e->prefix->seq, share = e->prefix->share;
     if (takes_over) {
         scheduler_drop_prefix(s, e);
     } else {
-        seq = cache_fork_seq(s->cache, e->prefix);
+        seq = cache_fork_seq(s->cache, seq);
+        s->shares[share].n_holders++;
+    }
+    if (n_full == 0) {
+        scheduler_leave_share(s, share);
+        share = -1;
     }
     cache_take_pages(s->cache, seq, n_full + 1 - cache_seq(s->cache, seq).n_pages, s->version);
     int32_t slot = s->free_rows[s->options.max_rows - s->n_rows - 1];
-    s->order[s->n_rows++] = slot;
-    s->rows[slot] = (struct row){e, sample, seq, n_full};
-    e->samples[sample] = SAMPLE_LIVE;
+    s->order[s->n_order++] = slot;
+    s->n_rows++;
+    s->rows[slot] = (struct row_slot){e, sample, seq, n_full, share, share >= 0 && takes_over};
+    e->samples[sample] = slot;
     e->n_waiting--;
     s->n_waiting--;
     e->n_live++;
-    add_segment(s, e, slot, 1);
+    scheduler_room_take(s, n_new);
+    scheduler_room_start(s, slot);
+    const struct cache_seq row = cache_seq(s->cache, seq);
+    add_row_segment(s, slot, &row);
     return true;
 }
 
@@ -267,12 +247,13 @@ static void plan_prompts(struct scheduler *s) {
     int32_t budget = s->options.prefill_chunk;
     bool closed = false;        // no more tasks are admitted
     bool older_waiting = false; // an admitted task is before its samples
-    for (struct entry *e = s->head; e; e = e->next) {
-        if (closed && (s->n_prefixes == 0 || e->id > s->prefixes[s->n_prefixes - 1]->id)) return;
-        if (e->n_waiting == 0) continue;
-        closed = closed || (e->prefix < 0 && (budget == 0 || !admit(s, e)));
-        if (e->prefix < 0) continue;
-        if (cache_seq(s->cache, e->prefix).n_tokens < e->task.n_prompt - 1) {
+    for (struct scheduler_entry *e = s->head; e; e = e->next) {
+        if (closed && (s->n_prefixes == 0 || e->id > s->prefixes[s->n_prefixes - 1]->owner->id))
+            return;
+        if (e->n_waiting == 0 || e->task.is_held) continue;
+        closed = closed || (!e->prefix && (budget == 0 || !admit(s, e)));
+        if (!e->prefix) continue;
+        if (prefix_seq(s, e).n_tokens < e->task.n_prompt - 1) {
             int32_t n = plan_chunk(s, e, budget);
             if (n < 0) return;
             budget -= n;
@@ -284,18 +265,37 @@ static void plan_prompts(struct scheduler *s) {
     }
 }
 
+// Takes the slots that came free since the last plan out of the order.
+static void close_gaps(struct scheduler *s) {
+    int32_t n = 0;
+    if (s->n_order == s->n_rows) return;
+    for (int32_t i = 0; i < s->n_order; i++)
+        if (s->rows[s->order[i]].entry) s->order[n++] = s->order[i];
+    s->n_order = n;
+    assert(n == s->n_rows);
+}
+
+static bool all_held(const struct scheduler *s) {
+    for (const struct scheduler_entry *e = s->head; e; e = e->next)
+        if (!e->task.is_held) return false;
+    return true;
+}
+
 const struct plan *scheduler_plan(struct scheduler *scheduler) {
     struct scheduler *s = scheduler;
     assert(!s->planned);
     s->planned = true;
     s->plan = (struct plan){.segments = s->segments};
     s->n_chunks = 0;
+    close_gaps(s);
+    scheduler_room_begin(s);
+    s->victim = s->n_rows - 1;
     for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
     if (s->plan.n_rows == s->n_rows) plan_prompts(s);
     memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);
     s->plan.n_segments = s->plan.n_rows + s->n_chunks;
     if (s->plan.n_segments == 0) { // nothing is left that the operations could be for
-        assert(!s->head);
+        assert(all_held(s));
         cache_clear_ops(s->cache);
         s->planned = false;
     }

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/base/buffer.h"
+#include "kernels/digest.h"
 #include "protocol/base/memory.h"
-#include "worker/weights/digest.h"
 
 int checkpoint_types_parse(const char *text, enum checkpoint_types *out, struct error *err) {
     static const char *const names[] = {"as-is", "bf16", "f16", "f32"};
@@ -48,13 +47,6 @@ void checkpoint_dtype_name(const struct names *names, const enum dtype *dtypes, 
 
 // ------------------------------------------------------------------ tensors to weights
 
-static void describe_dims(const int64_t *dims, int n, char out[160]) {
-    size_t len = (size_t)snprintf(out, 160, "[");
-    for (int i = 0; i < n && len < 130; i++)
-        len += (size_t)snprintf(out + len, 160 - len, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    snprintf(out + len, 160 - len, "]");
-}
-
 static int check_tensor(const struct safetensor *t, const int64_t *dims, int n_dims,
                         struct error *err) {
     if (!t->is_float)
@@ -64,12 +56,11 @@ static int check_tensor(const struct safetensor *t, const int64_t *dims, int n_d
     bool same = t->n_dims == n_dims;
     for (int i = 0; same && i < n_dims; i++) same = t->dims[i] == dims[i];
     if (same) return 0;
-    char found[160], expected[160];
-    describe_dims(t->dims, t->n_dims, found);
-    describe_dims(dims, n_dims, expected);
+    char found[NAMES_MAX_DIMS_BYTES], expected[NAMES_MAX_DIMS_BYTES];
     return error_set(err, ERROR_CONFIG,
                      "Tensor \"%.*s\" has shape %s; %s was expected, as config.json says.",
-                     SLICE_ARG(t->name), found, expected);
+                     SLICE_ARG(t->name), names_write_dims(t->dims, t->n_dims, found),
+                     names_write_dims(dims, n_dims, expected));
 }
 
 // Gives weight `index` the values that start at `first` of the tensor.
@@ -144,11 +135,12 @@ static int take_tensors(struct checkpoint *c, struct error *err) {
         if (take_tensor(c, &c->map->items[i], err)) return -1;
     for (int i = 0; i < c->names->n; i++) {
         if (c->tensors[i].data) continue;
-        char name[NAMES_MAX_BYTES], dims[160];
-        names_write(&c->names->weights[i], name);
-        describe_dims(c->names->weights[i].dims, c->names->weights[i].n_dims, dims);
+        const struct weight *w = &c->names->weights[i];
+        char name[NAMES_MAX_BYTES], dims[NAMES_MAX_DIMS_BYTES];
+        names_write(w, name);
         return error_set(err, ERROR_CONFIG,
-                         "Tensor \"%s\" is missing; one of shape %s was expected.", name, dims);
+                         "Tensor \"%s\" is missing; one of shape %s was expected.", name,
+                         names_write_dims(w->dims, w->n_dims, dims));
     }
     return 0;
 }
@@ -188,59 +180,65 @@ void checkpoint_close(struct checkpoint **c) {
 
 // ------------------------------------------------------------------ values
 
-enum { CHUNK = 1 << 16 }; // elements converted at once: they stay in the cache
+static int refuse_value(const struct checkpoint *c, int index, int64_t element, float value,
+                        const char *expected, struct error *err) {
+    char name[NAMES_MAX_BYTES];
+    names_write(&c->names->weights[index], name);
+    return error_set(err, ERROR_CONFIG,
+                     "Model %s: element %lld of tensor \"%s\" is %g; %s was expected.",
+                     c->directory, (long long)element, name, (double)value, expected);
+}
 
-// Element i of the weight in its resident type. -1 where a finite value becomes infinite.
+// Values of a chunk in the resident type. -1 where a finite value becomes infinite.
 static int convert(const struct checkpoint *c, int index, int64_t first, int64_t n, void *to,
                    struct error *err) {
     const struct tensor *t = &c->tensors[index];
     enum dtype target = c->dtypes[index];
-    for (int64_t i = 0; i < n; i++) {
-        float v = dtype_get(t->dtype, t->data, first + i);
-        dtype_put(target, to, i, v);
-        if (target != DTYPE_F32 && isfinite(v) && !isfinite(dtype_get(target, to, i))) {
-            char name[NAMES_MAX_BYTES];
-            names_write(&c->names->weights[index], name);
-            return error_set(err, ERROR_CONFIG,
-                             "Model %s: element %lld of tensor \"%s\" is %g; a value that %s "
-                             "holds was expected.",
-                             c->directory, (long long)(first + i), name, (double)v,
-                             dtype_name(target));
-        }
-    }
-    return 0;
+    for (int64_t i = 0; i < n; i++)
+        dtype_put(target, to, i, dtype_get(t->dtype, t->data, first + i));
+    int64_t bad = dtype_find_not_finite(target, to, n);
+    if (bad < 0) return 0;
+    char expected[64];
+    snprintf(expected, sizeof expected, "a value that %s holds", dtype_name(target));
+    return refuse_value(c, index, first + bad, dtype_get(t->dtype, t->data, first + bad), expected,
+                        err);
 }
 
-static int load_weight(const struct checkpoint *c, int index, struct backend *b, void *scratch,
-                       uint64_t *digest, struct error *err) {
+static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct checkpoint *c = self;
     const struct tensor *t = &c->tensors[index];
-    enum dtype target = c->dtypes[index];
-    int64_t size = tensor_n(t);
-    for (int64_t first = 0; first < size; first += CHUNK) {
-        int64_t n = size - first < CHUNK ? size - first : CHUNK;
-        const void *values = (const char *)t->data + (size_t)first * dtype_bytes(t->dtype);
-        if (t->dtype != target) {
-            if (convert(c, index, first, n, scratch, err)) return -1;
-            values = scratch;
-        }
-        if (b) b->ops->weight_write(b, index, first, n, values);
-        if (digest) *digest += digest_range(c->names->hashes[index], first, n, target, values);
+    const char *values = (const char *)t->data + (size_t)first * dtype_bytes(t->dtype);
+    int64_t bad = dtype_find_not_finite(t->dtype, values, n);
+    if (bad >= 0) {
+        refuse_value(c, index, first + bad, dtype_get(t->dtype, values, bad), "a finite value",
+                     err);
+        return NULL;
     }
-    return 0;
+    if (t->dtype == c->dtypes[index]) return values;
+    return convert(c, index, first, n, room, err) ? NULL : room;
 }
 
-int checkpoint_load(const struct checkpoint *c, struct backend *b, uint64_t *digest,
-                    struct error *err) {
-    void *scratch = memory_new(CHUNK, 4);
-    int rc = 0;
-    if (digest) *digest = 0;
-    for (int i = 0; i < c->names->n && !rc; i++) rc = load_weight(c, i, b, scratch, digest, err);
-    free(scratch);
-    return rc;
+struct weight_source checkpoint_source(const struct checkpoint *c) {
+    return (struct weight_source){c, read_values};
 }
 
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err) {
-    return checkpoint_load(c, NULL, digest, err);
+    void *room = memory_new(WEIGHT_CHUNK, 4);
+    int failed = 0;
+    *digest = 0;
+    for (int i = 0; i < c->names->n && !failed; i++) {
+        int64_t size = tensor_n(&c->tensors[i]);
+        for (int64_t first = 0; first < size && !failed; first += WEIGHT_CHUNK) {
+            int64_t n = size - first < WEIGHT_CHUNK ? size - first : WEIGHT_CHUNK;
+            const void *values = read_values(c, i, first, n, room, err);
+            failed = values ? 0 : -1;
+            if (values)
+                *digest += digest_range(c->names->hashes[i], first, n, c->dtypes[i], values);
+        }
+    }
+    free(room);
+    return failed;
 }
 
 // ------------------------------------------------------------------ without files
@@ -252,30 +250,24 @@ static float random_value(uint64_t seed, uint64_t i, float deviation) {
     return unit * deviation * 1.7320508f;
 }
 
-static void fill_chunk(const struct weight *w, enum dtype dtype, uint64_t seed, int64_t first,
-                       int64_t n, void *to) {
+static const void *read_random(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct checkpoint_random *r = self;
+    const struct weight *w = &r->names->weights[index];
+    uint64_t seed = r->names->hashes[index] ^ r->seed;
     bool bias = w->kind == WEIGHT_EXPERT_BIAS || w->kind == WEIGHT_CONV_IN_BIAS ||
                 w->kind == WEIGHT_CONV_TAPS_BIAS || w->kind == WEIGHT_CONV_OUT_BIAS;
     float deviation = 1;
+    (void)err;
     for (int64_t c = w->dims[w->n_dims - 1]; c > 1; c /= 4) deviation /= 2;
     for (int64_t i = 0; i < n; i++) {
         float v = bias ? 0 : 1;
         if (w->n_dims > 1) v = random_value(seed, (uint64_t)(first + i), deviation);
-        dtype_put(dtype, to, i, v);
+        dtype_put(r->dtypes[index], room, i, v);
     }
+    return room;
 }
 
-void checkpoint_fill_random(const struct names *names, const enum dtype *dtypes, uint64_t seed,
-                            struct backend *b) {
-    void *values = memory_new(CHUNK, 4);
-    for (int i = 0; i < names->n; i++) {
-        const struct weight *w = &names->weights[i];
-        int64_t size = weight_n(w);
-        for (int64_t first = 0; first < size; first += CHUNK) {
-            int64_t n = size - first < CHUNK ? size - first : CHUNK;
-            fill_chunk(w, dtypes[i], names->hashes[i] ^ seed, first, n, values);
-            b->ops->weight_write(b, i, first, n, values);
-        }
-    }
-    free(values);
+struct weight_source checkpoint_random_source(const struct checkpoint_random *r) {
+    return (struct weight_source){r, read_random};
 }

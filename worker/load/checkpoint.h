@@ -48,23 +48,26 @@ int checkpoint_open(const char *directory, enum checkpoint_types types, struct c
                     struct error *err);
 void checkpoint_close(struct checkpoint **c);
 
-// Writes every weight into the backend, rounded to nearest even where the resident type is
-// narrower, and stores the digest of what was written (worker/weights/digest.h) in *digest unless
-// NULL. A finite value that float16 cannot hold is refused (ERROR_CONFIG).
-int checkpoint_load(const struct checkpoint *c, struct backend *b, uint64_t *digest,
-                    struct error *err);
+// The values for a backend to load: rounded to nearest even where the resident type is narrower.
+// Refused with ERROR_CONFIG is a value that is not finite, or that float16 cannot hold; the
+// sentence names tensor and element.
+struct weight_source checkpoint_source(const struct checkpoint *c);
 
-// The digest that checkpoint_load would give, without a backend.
+// The digest (kernels/digest.h) that loading would give, without a backend.
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err);
 
 // What a digest's type is called: the resident type of all weights but expert_bias, or the types in
 // use joined by "+", such as "bf16+f32". `out`: 16 bytes.
 void checkpoint_dtype_name(const struct names *names, const enum dtype *dtypes, char out[16]);
 
-// Writes random weights into a backend without a checkpoint (bench): the same for the same seed.
-// Matrices are uniform with a deviation within a factor of 2 of 1 / sqrt(columns), norms 1,
-// expert_bias and conv biases 0.
-void checkpoint_fill_random(const struct names *names, const enum dtype *dtypes, uint64_t seed,
-                            struct backend *b);
+// Random weights without a checkpoint (bench): the same for the same seed. Matrices are uniform
+// with a deviation within a factor of 2 of 1 / sqrt(columns), norms 1, expert_bias and conv biases
+// 0.
+struct checkpoint_random {
+    const struct names *names;
+    const enum dtype *dtypes; // (names->n)
+    uint64_t seed;
+};
+struct weight_source checkpoint_random_source(const struct checkpoint_random *r);
 
 #endif

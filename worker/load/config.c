@@ -129,6 +129,18 @@ static int read_family(const struct reader *r, struct model_config *c, bool *moe
     return 0;
 }
 
+// Embedding models and others have the same model_type and layers, but no causal attention or no
+// head. Absent in configurations that no program has written.
+static int read_architectures(const struct reader *r) {
+    static const char *const known[] = {"Lfm2ForCausalLM", "Lfm2MoeForCausalLM"};
+    const struct json *v = find(r, "architectures");
+    if (!v) return 0;
+    for (const struct json *a = v->type == JSON_ARRAY ? v->first : NULL; a; a = a->next)
+        for (int i = 0; i < 2 && a->type == JSON_STRING; i++)
+            if (slice_is(json_string(a, r->arena), known[i])) return 0;
+    return refuse(r, "architectures", v, "\"Lfm2ForCausalLM\" or \"Lfm2MoeForCausalLM\" in it");
+}
+
 static int read_dtype(const struct reader *r, struct model_config *c) {
     static const char *const names[N_DTYPES] = {"float32", "bfloat16", "float16"};
     c->dtype = DTYPE_BF16;
@@ -387,8 +399,8 @@ static int parse_config(struct slice text, struct arena *arena, struct model_con
     struct model_shape *s = &c->shape;
     bool moe;
     c->bos_id = c->pad_id = -1;
-    if (read_family(&r, c, &moe) || read_dtype(&r, c) || read_sizes(&r, s) || read_layers(&r, s) ||
-        read_rope(&r, s) || read_rest(&r, s))
+    if (read_family(&r, c, &moe) || read_architectures(&r) || read_dtype(&r, c) ||
+        read_sizes(&r, s) || read_layers(&r, s) || read_rope(&r, s) || read_rest(&r, s))
         return -1;
     if (moe ? read_experts(&r, s) : read_dense_width(&r, s)) return -1;
     if (read_int(&r, "bos_token_id", NULL, 0, s->vocab - 1, &c->bos_id) < 0 ||

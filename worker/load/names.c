@@ -60,6 +60,15 @@ int names_write(const struct weight *w, char out[NAMES_MAX_BYTES]) {
                     w->expert, expert_names[part]);
 }
 
+char *names_write_dims(const int64_t *dims, int n, char out[NAMES_MAX_DIMS_BYTES]) {
+    size_t len = (size_t)snprintf(out, NAMES_MAX_DIMS_BYTES, "[");
+    for (int i = 0; i < n && len < NAMES_MAX_DIMS_BYTES - 30; i++)
+        len += (size_t)snprintf(out + len, NAMES_MAX_DIMS_BYTES - len, "%s%lld", i ? ", " : "",
+                                (long long)dims[i]);
+    snprintf(out + len, NAMES_MAX_DIMS_BYTES - len, "]");
+    return out;
+}
+
 int names_write_fused(const struct names *n, int layer, enum name_form form,
                       char out[NAMES_MAX_BYTES], int64_t dims[3]) {
     assert(form == NAME_FUSED_GATE_UP || form == NAME_FUSED_DOWN);

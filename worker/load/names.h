@@ -54,6 +54,10 @@ struct name_match names_find(const struct names *n, struct slice name);
 // WEIGHT_HEAD only; a tied head has the embedding's.
 int names_write(const struct weight *w, char out[NAMES_MAX_BYTES]);
 
+// A shape as text, such as "[192, 64]"; one that is very long is cut. Returns `out`.
+enum { NAMES_MAX_DIMS_BYTES = 160 };
+char *names_write_dims(const int64_t *dims, int n_dims, char out[NAMES_MAX_DIMS_BYTES]);
+
 // The names of the fused tensors of a layer, and their shapes (3 dims).
 int names_write_fused(const struct names *n, int layer, enum name_form form,
                       char out[NAMES_MAX_BYTES], int64_t dims[3]);

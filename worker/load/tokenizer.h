@@ -59,7 +59,7 @@ int tokenizer_encode(const struct tokenizer *t, struct slice text, bool add_spec
 int32_t tokenizer_n_ids(const struct tokenizer *t);
 
 // Whether the vocabulary has the id: any int32 may be asked. There may be holes below n_ids. Ids
-// that the tokenizer lacks are excluded from sampling (design D4).
+// that the tokenizer lacks are excluded from sampling (D4).
 bool tokenizer_has_id(const struct tokenizer *t, int32_t id);
 
 // The bytes that the id stands for in decoded text, in O(1): of an added token its text as it is

@@ -1,62 +1,63 @@
 #include "worker/session/inbox.h"
 
+#include <errno.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-void inbox_open(struct inbox *inbox) {
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+int inbox_open(struct inbox *inbox, struct error *err) {
     pthread_mutex_init(&inbox->lock, NULL);
-    pthread_cond_init(&inbox->filled, &attributes);
-    pthread_condattr_destroy(&attributes);
     inbox->first = NULL;
     inbox->last = &inbox->first;
+    inbox->n = 0;
+    inbox->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (inbox->fd >= 0) return 0;
+    return error_set(err, ERROR_IO, "No descriptor for the inbox could be had: %s.",
+                     strerror(errno));
 }
 
 void inbox_close(struct inbox *inbox) {
     for (struct event *e = inbox->first; e;) e = event_free(e);
-    pthread_cond_destroy(&inbox->filled);
+    if (inbox->fd >= 0) close(inbox->fd);
     pthread_mutex_destroy(&inbox->lock);
 }
 
-void inbox_put(struct inbox *inbox, const struct event *event) {
+// Under the lock, so that the descriptor is readable exactly while the list is not empty.
+static void mark_filled(struct inbox *inbox) {
+    uint64_t one = 1;
+    ssize_t n = write(inbox->fd, &one, sizeof one);
+    (void)n; // the counter is full only after 2^64 - 2 events that nobody took
+}
+
+static void mark_empty(struct inbox *inbox) {
+    uint64_t count;
+    ssize_t n = read(inbox->fd, &count, sizeof count);
+    (void)n; // nothing was there to be read
+}
+
+int inbox_put(struct inbox *inbox, const struct event *event) {
     struct event *copy = memory_new(1, sizeof *copy);
     *copy = *event;
     copy->next = NULL;
     pthread_mutex_lock(&inbox->lock);
     *inbox->last = copy;
     inbox->last = &copy->next;
-    pthread_cond_signal(&inbox->filled);
+    mark_filled(inbox);
+    int n = ++inbox->n;
     pthread_mutex_unlock(&inbox->lock);
+    return n;
 }
 
-static struct timespec after_ms(int ms) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    t.tv_sec += ms / 1000 + t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
-
-struct event *inbox_take(struct inbox *inbox, int wait_ms) {
-    struct timespec until = after_ms(wait_ms);
+struct event *inbox_take(struct inbox *inbox) {
     pthread_mutex_lock(&inbox->lock);
-    while (!inbox->first && wait_ms > 0)
-        if (pthread_cond_timedwait(&inbox->filled, &inbox->lock, &until)) break;
     struct event *list = inbox->first;
     inbox->first = NULL;
     inbox->last = &inbox->first;
+    if (list) mark_empty(inbox);
+    inbox->n = 0;
     pthread_mutex_unlock(&inbox->lock);
     return list;
-}
-
-bool inbox_has(struct inbox *inbox) {
-    pthread_mutex_lock(&inbox->lock);
-    bool has = inbox->first != NULL;
-    pthread_mutex_unlock(&inbox->lock);
-    return has;
 }
 
 struct event *event_free(struct event *event) {

@@ -4,7 +4,7 @@
 
 #include <pthread.h>
 
-#include "worker/session/task.h"
+#include "worker/task.h"
 #include "worker/weights/update.h"
 
 enum event_kind {
@@ -28,21 +28,20 @@ struct event {
 
 struct inbox {
     pthread_mutex_t lock;
-    pthread_cond_t filled;
+    int fd; // readable while an event waits
     struct event *first, **last;
+    int n;
 };
 
-void inbox_open(struct inbox *inbox);
+int inbox_open(struct inbox *inbox, struct error *err);
 void inbox_close(struct inbox *inbox); // frees what nobody took
 
-// From any thread. `event` is copied; what it owns is now the queue's.
-void inbox_put(struct inbox *inbox, const struct event *event);
+// From any thread. `event` is copied; what it owns is now the queue's. Returns how many wait now.
+int inbox_put(struct inbox *inbox, const struct event *event);
 
-// All events so far, oldest first, as a list to be freed one by one with event_free; waits up to
-// `wait_ms` for the first. NULL: none came.
-struct event *inbox_take(struct inbox *inbox, int wait_ms);
-
-bool inbox_has(struct inbox *inbox); // whether an event waits
+// All events so far, oldest first, as a list to be freed one by one with event_free. NULL: none
+// came.
+struct event *inbox_take(struct inbox *inbox);
 
 // Frees the event and what it still owns (set the pointer to NULL to keep that). Returns the next.
 struct event *event_free(struct event *event);

@@ -1,5 +1,7 @@
 #include "worker/session/link.h"
 
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,25 +15,64 @@ enum {
     HELLO_MS = 1000,    // between HELLOs that nobody answers
     CONNECT_MS = 10000, // then the connection is made anew
     LEAVE_MS = 5000,    // what is left of a drain waits for ACKs this long
+    MAX_OUTGOING = 256, // answers that a trainer may leave unread
 };
 
-struct link_state link_snapshot(struct link *l) {
-    pthread_mutex_lock(&l->lock);
-    struct link_state state = l->state;
-    pthread_mutex_unlock(&l->lock);
-    return state;
+static void stamp(struct link *l, struct message *m) {
+    m->minor = MESSAGE_MINOR;
+    m->run = slice_of(l->run);
+    m->epoch = l->epoch;
 }
 
 // Returns as socket_send: 1 when the message could not be sent now.
 static int try_send(struct link *l, struct message *m, struct error *err) {
-    m->minor = MESSAGE_MINOR;
-    m->run = slice_of(l->run);
-    m->epoch = l->epoch;
+    stamp(l, m);
     return socket_send_message(l->socket, m, err);
 }
 
 int link_send(struct link *l, struct message *m, struct error *err) {
     return try_send(l, m, err) < 0 ? -1 : 0;
+}
+
+// ---- messages that must arrive, whatever room a queue has
+
+struct outgoing {
+    struct message_frames frames;
+    struct outgoing *next;
+};
+
+void link_say(struct link *l, struct message *m) {
+    struct outgoing *o = memory_new(1, sizeof *o);
+    struct error err = {0};
+    stamp(l, m);
+    int failed = message_encode(m, &o->frames, &err);
+    assert(!failed); // they are our own, and small
+    *l->last_outgoing = o;
+    l->last_outgoing = &o->next;
+    if (++l->n_outgoing > MAX_OUTGOING)
+        link_join_again(l, "the trainer does not read what it asks");
+}
+
+static void drop_first(struct link *l) {
+    struct outgoing *o = l->outgoing;
+    l->outgoing = o->next;
+    if (!l->outgoing) l->last_outgoing = &l->outgoing;
+    l->n_outgoing--;
+    message_frames_free(&o->frames);
+    free(o);
+}
+
+int link_send_outgoing(struct link *l, struct error *err) {
+    while (l->outgoing) {
+        int full = socket_send(l->socket, &l->outgoing->frames, err);
+        if (full) return full < 0 ? -1 : 0;
+        drop_first(l);
+    }
+    return 0;
+}
+
+void link_drop_outgoing(struct link *l) {
+    while (l->outgoing) drop_first(l);
 }
 
 void link_finish(struct link *l, enum link_end end, const char *why) {
@@ -68,24 +109,28 @@ static enum dtype list_exceptions(const struct link_options *o, struct exception
 
 static int send_hello(struct link *l, int64_t now, struct error *err) {
     const struct link_options *o = &l->options;
-    struct link_state state = link_snapshot(l);
+    struct status state = status_read(l->options.board);
     struct exceptions x = {0};
     struct message m = {.type = MESSAGE_HELLO};
+    uint64_t slots = (uint64_t)o->slots, unacked = l->outbox.n_unacked_samples;
     l->hello_ms = now;
-    m.hello = (struct message_hello){
-        .uid = slice_of(o->uid),
-        .incarnation = l->incarnation,
-        .build = slice_of(version_text()),
-        .numerics = slice_of(o->numerics),
-        .fingerprint = o->fingerprint,
-        .slots = (uint64_t)o->slots,
-        .max_context = (uint32_t)o->requests->max_context,
-        .vocab = (uint32_t)o->requests->vocab,
-        .tied_head = o->names->shape.tied_head,
-        .version = state.version,
-        .digest = state.digest,
-        .dtype = wire_dtype(list_exceptions(o, &x)),
-        .bulk_url = slice_of(o->socket.bind ? socket_bulk_url(l->socket) : "")};
+    l->hello_slots = slots > unacked ? slots - unacked : 0; // the rest comes with ACKs
+    l->hello_result = l->outbox.next;
+    m.hello = (struct message_hello){.uid = slice_of(o->uid),
+                                     .incarnation = l->incarnation,
+                                     .build = slice_of(version_text()),
+                                     .numerics = slice_of(o->numerics),
+                                     .fingerprint = o->fingerprint,
+                                     .slots = l->hello_slots,
+                                     .max_context = (uint32_t)o->requests->max_context,
+                                     .vocab = (uint32_t)o->requests->vocab,
+                                     .tied_head = o->names->shape.tied_head,
+                                     .version = state.version,
+                                     .digest = state.digest,
+                                     .dtype = wire_dtype(list_exceptions(o, &x)),
+                                     .bulk_url =
+                                         slice_of(o->socket.bind ? socket_bulk_url(l->socket) : ""),
+                                     .bulk_id = slice_of(socket_bulk_id(l->socket))};
     if (x.dtypes.len) {
         m.hello.exception_names = column_texts_bytes(&x.names);
         m.hello.exception_offsets = column_texts_offsets(&x.names);
@@ -98,7 +143,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
 }
 
 static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
-    struct link_state s = link_snapshot(l);
+    struct status s = status_read(l->options.board);
     int64_t age = s.n_samples && s.counters.last_step_ms ? now - s.counters.last_step_ms : 0;
     struct message m = {.type = MESSAGE_HEARTBEAT};
     m.heartbeat = (struct message_heartbeat){
@@ -123,13 +168,21 @@ static int send_credit(struct link *l, struct error *err) {
     return sent < 0 ? -1 : 0;
 }
 
-static void lose_session(struct link *l) {
+void link_join_again(struct link *l, const char *why) {
     const struct event forget = {.kind = EVENT_FORGET};
-    log_say(l->options.log, LOG_WARN, "the trainer was not heard for %d ms", l->lost_ms);
+    log_say(l->options.log, LOG_WARN, "%s; joining again", why);
     l->joined = false;
-    l->connect_ms = 0;
+    l->hello_ms = 0;
+    link_drop_outgoing(l);
     link_weights_abort(l, 0);
     inbox_put(&l->inbox, &forget);
+}
+
+static void lose_session(struct link *l) {
+    char why[64];
+    snprintf(why, sizeof why, "the trainer was not heard for %d ms", l->lost_ms);
+    link_join_again(l, why);
+    l->connect_ms = 0;
 }
 
 static int run_timers(struct link *l, int64_t now, struct error *err) {
@@ -137,9 +190,9 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
     if (l->joined) {
         l->trainer_ms = l->connect_ms = now;
         if (now - l->beat_ms >= l->heartbeat_ms && send_heartbeat(l, now, err)) return -1;
+        if (link_weights_pump(l, now, err) || link_send_outgoing(l, err)) return -1;
         if (send_credit(l, err)) return -1;
-        if (outbox_send(&l->outbox, l->socket, now, err)) return -1;
-        return link_weights_pump(l, now, err);
+        return outbox_send(&l->outbox, l->socket, now, err);
     }
     if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
         link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
@@ -155,7 +208,7 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
 
 // ---- draining
 
-static int start_drain(struct link *l, int64_t now, struct error *err) {
+static void start_drain(struct link *l, int64_t now) {
     const struct event drain = {.kind = EVENT_DRAIN};
     struct message m = {.type = MESSAGE_DRAIN, .drain = {.reason = slice_of("asked to stop")}};
     log_say(l->options.log, LOG_INFO, "draining: rows in flight have %d s",
@@ -163,14 +216,12 @@ static int start_drain(struct link *l, int64_t now, struct error *err) {
     l->draining = true;
     l->drain_ms = now;
     inbox_put(&l->inbox, &drain);
-    return l->joined ? link_send(l, &m, err) : 0;
+    if (l->joined) link_say(l, &m);
 }
 
-static bool nothing_left(struct link *l) {
-    pthread_mutex_lock(&l->lock);
-    bool empty = l->engine_empty && !l->given;
-    pthread_mutex_unlock(&l->lock);
-    return empty && !l->outbox.n_unacked;
+// Each sample that was handed to the engine comes back exactly once.
+static bool nothing_left(const struct link *l) {
+    return l->n_put == l->n_back && !l->outbox.n_unacked;
 }
 
 static int say_bye(struct link *l, struct error *err) {
@@ -180,7 +231,8 @@ static int say_bye(struct link *l, struct error *err) {
 
 static int run_drain(struct link *l, int64_t now, struct error *err) {
     const struct event preempt = {.kind = EVENT_PREEMPT};
-    if (!l->draining && atomic_load(&l->n_signals) && start_drain(l, now, err)) return -1;
+    bool asked = l->asked_to_drain || atomic_load(&l->n_signals);
+    if (!l->draining && asked) start_drain(l, now);
     if (!l->draining) return 0;
     int64_t end = l->drain_ms + 1000 * (int64_t)l->options.drain_timeout_s;
     if (!l->preempted && (now >= end || !l->joined)) {
@@ -196,24 +248,36 @@ static int run_drain(struct link *l, int64_t now, struct error *err) {
 
 // ---- the thread
 
+// Nobody waits for what an older session began and did not finish. What it finished counts in the
+// same run and epoch; in another, the serial means another sample.
+static bool is_wanted(const struct link *l, const struct sample *s) {
+    bool unfinished = s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED;
+    bool is_over = s->task->session != l->session;
+    return s->task->session >= l->first_session && !(is_over && unfinished);
+}
+
 static void take_given(struct link *l) {
+    struct sample *lists[2] = {NULL}, **ends[2] = {&lists[0], &lists[1]}; // of this session; older
     pthread_mutex_lock(&l->lock);
-    struct sample *list = l->given;
+    struct sample *given = l->given;
     l->given = NULL;
     l->last_given = &l->given;
     pthread_mutex_unlock(&l->lock);
-    uint64_t current = atomic_load(&l->session);
-    for (struct sample *s = list, *next; s; s = next) {
+    for (struct sample *s = given, *next; s; s = next) {
         next = s->next;
-        const struct outbox_session session = {slice_of(l->run), l->epoch,
-                                               s->task->session != current};
-        // Nobody waits for what an older session began and did not finish. What it finished counts
-        // in the same run and epoch; in another, the serial means another sample.
-        bool unfinished = s->finish == FINISH_PREEMPTED || s->finish == FINISH_CANCELLED;
-        if (s->task->session < l->first_session || (session.is_over && unfinished))
+        s->next = NULL;
+        l->n_back++;
+        bool is_over = s->task->session != l->session;
+        if (!is_wanted(l, s)) {
             sample_free(&s);
-        else
-            outbox_add(&l->outbox, &session, s);
+            continue;
+        }
+        *ends[is_over] = s;
+        ends[is_over] = &s->next;
+    }
+    for (int i = 0; i < 2; i++) {
+        const struct outbox_session session = {slice_of(l->run), l->epoch, i == 1};
+        outbox_add(&l->outbox, &session, lists[i]);
     }
 }
 
@@ -233,9 +297,9 @@ static int turn(struct link *l, struct error *err) {
 
 static bool is_over(struct link *l) {
     pthread_mutex_lock(&l->lock);
-    bool failed = l->engine_failed;
+    bool over = l->is_over;
     pthread_mutex_unlock(&l->lock);
-    return failed || l->done || atomic_load(&l->n_signals) > 1;
+    return over || l->done || atomic_load(&l->n_signals) > 1;
 }
 
 static void *run(void *arg) {
@@ -253,24 +317,22 @@ static void *run(void *arg) {
     return NULL;
 }
 
-struct link *link_open(const struct link_options *options, const struct link_state *state,
-                       struct error *err) {
+struct link *link_open(const struct link_options *options, struct error *err) {
     struct link *l = memory_new(1, sizeof *l);
     l->options = *options;
-    l->state = *state;
     l->last_given = &l->given;
-    l->engine_empty = true;
+    l->last_outgoing = &l->outgoing;
     l->heartbeat_ms = MESSAGE_HEARTBEAT_MS;
     l->lost_ms = MESSAGE_LOST_MS;
     l->end = LINK_IO;
     pthread_mutex_init(&l->lock, NULL);
-    inbox_open(&l->inbox);
+    int failed = inbox_open(&l->inbox, err);
     outbox_open(&l->outbox, &options->shape);
     if (getrandom(&l->incarnation, sizeof l->incarnation, 0) < 0)
         l->incarnation = (uint64_t)clock_us();
     l->connect_ms = l->trainer_ms = clock_ms();
     l->hello_ms = l->trainer_ms - HELLO_MS;
-    l->socket = socket_open(&options->socket, err);
+    if (!failed) l->socket = socket_open(&options->socket, err);
     if (!l->socket) link_close(&l);
     return l;
 }
@@ -298,19 +360,15 @@ int link_close(struct link **link) {
     if (!l) return 0;
     if (l->started) {
         pthread_mutex_lock(&l->lock);
-        l->engine_failed = true; // the loop is over, however it ended
+        l->is_over = true;
         pthread_mutex_unlock(&l->lock);
         socket_wake(l->socket);
         pthread_join(l->thread, NULL);
     }
     int end = (int)l->end;
-    while (l->given) {
-        struct sample *next = l->given->next;
-        sample_free(&l->given);
-        l->given = next;
-    }
-    free(l->side);
+    sample_free_list(l->given);
     update_free(&l->update);
+    link_drop_outgoing(l);
     outbox_close(&l->outbox);
     inbox_close(&l->inbox);
     socket_close(&l->socket);

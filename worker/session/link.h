@@ -3,7 +3,7 @@
 // It turns messages into events for the engine's thread (inbox), and samples of the engine into
 // RESULTs that are sent until they are acknowledged (outbox). It drives weight updates up to the
 // point where the engine applies them. Everything it shares with the engine's thread goes through
-// the inbox, link_give and link_publish.
+// the inbox, the samples it is given, and the status board.
 #ifndef WORKER_SESSION_LINK_H
 #define WORKER_SESSION_LINK_H
 
@@ -12,24 +12,18 @@
 
 #include "protocol/socket.h"
 #include "worker/log.h"
-#include "worker/loop.h"
+#include "worker/port.h"
 #include "worker/session/inbox.h"
 #include "worker/session/outbox.h"
 #include "worker/session/request.h"
+#include "worker/status.h"
 #include "worker/weights/resident.h"
-
-// What the engine's thread publishes after each turn, for HEARTBEAT and HELLO.
-struct link_state {
-    uint64_t version, digest; // served now
-    uint64_t n_applied;       // updates so far; their ids repeat when a trainer restarts
-    struct engine_counters counters;
-    int n_rows, n_samples; // rows that run, samples that did not end
-};
 
 struct link_options {
     struct socket_options socket;
     const struct request_context *requests;
     const struct engine *engine; // for engine_check alone
+    struct status_board *board;  // what the engine's thread publishes
     struct output_shape shape;
     const struct log *log;
     const struct names *names;
@@ -42,7 +36,7 @@ struct link_options {
 
 struct link;
 
-// Why the link ended: an exit status of interface.md.
+// Why the link ended: an exit status (README.md, Commands).
 enum link_end {
     LINK_RUN_COMPLETE = 0,
     LINK_NO_TRAINER = 69,
@@ -51,14 +45,13 @@ enum link_end {
     LINK_REFUSED = 78
 };
 
-// Opens the sockets; link_start starts the thread. `state` is what is served at start.
-struct link *link_open(const struct link_options *options, const struct link_state *state,
-                       struct error *err);
+// Opens the sockets; link_start starts the thread.
+struct link *link_open(const struct link_options *options, struct error *err);
 void link_start(struct link *l);
 const char *link_url(const struct link *l); // of the control socket
 
-// The engine's side, a port of the loop.
-struct port link_port(struct link *l, struct resident *resident);
+// The engine's side, a port of the loop. Updates are applied to `resident`, which is borrowed.
+const struct port *link_port(struct link *l, struct resident *resident);
 
 // A signal to drain came (async-signal safe and from any thread); the second one ends at once.
 void link_signal(struct link *l);

@@ -1,32 +1,23 @@
 // The engine's side of a link: events become calls of the engine, samples go to the I/O thread.
-#include <stdlib.h>
-
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
-enum { IDLE_WAIT_MS = 50 };
-
-struct side {
-    struct link *link;
-    struct resident *resident;
-    uint64_t n_applied;
-};
-
-static void apply(struct side *side, struct engine *e, struct update *update) {
+static void apply(struct link *link, struct engine *e, struct update *update) {
     int64_t started_us = clock_us();
-    update_apply(update, side->resident, e->model.backend);
-    engine_set_version(e, update_version(update));
-    side->n_applied++;
-    log_say(side->link->options.log, LOG_INFO,
-            "policy version %llu is served; decoding paused "
-            "%.1f ms",
+    update_apply(update, link->resident, e->model.backend);
+    engine_set_version(e, update_version(update), link->resident->digest);
+    log_say(link->options.log, LOG_INFO, "policy version %llu is served; decoding paused %.1f ms",
             (unsigned long long)update_version(update), (double)(clock_us() - started_us) / 1000);
+    // At once, and not behind the next step: the trainer waits for it.
+    status_publish(link->options.board, engine_status(e));
+    socket_wake(link->socket);
 }
 
-static void handle(struct side *side, struct loop *l, struct event *event) {
-    struct engine *e = l->engine;
+static void handle(struct link *link, struct engine *e, struct event *event,
+                   enum port_state *state) {
     switch (event->kind) {
     case EVENT_TASK:
+        event->task->port = &link->port;
         engine_add(e, event->task);
         event->task = NULL;
         break;
@@ -34,7 +25,7 @@ static void handle(struct side *side, struct loop *l, struct event *event) {
         engine_cancel(e, event->serial, event->first, event->n, FINISH_CANCELLED);
         break;
     case EVENT_UPDATE:
-        apply(side, e, event->update);
+        apply(link, e, event->update);
         break;
     case EVENT_FORGET:
         engine_forget(e);
@@ -46,65 +37,34 @@ static void handle(struct side *side, struct loop *l, struct event *event) {
         engine_preempt(e);
         break;
     case EVENT_STOP:
-        l->stop = true;
+        *state = PORT_STOP;
         break;
     }
 }
 
-// What HEARTBEAT and HELLO say, and whether the engine holds nothing any more.
-static void publish(struct side *side, struct loop *l) {
-    struct link *link = side->link;
-    const struct engine *e = l->engine;
-    int n_rows = 0;
-    for (int i = 0; i < e->options.max_rows; i++) n_rows += e->rows[i].task != NULL;
-    pthread_mutex_lock(&link->lock);
-    link->state = (struct link_state){.version = e->model.version,
-                                      .digest = side->resident->digest,
-                                      .n_applied = side->n_applied,
-                                      .counters = e->counters,
-                                      .n_rows = n_rows,
-                                      .n_samples = engine_n_samples(e)};
-    link->engine_empty =
-        !e->tasks && !e->finished && !verify_n_pending(l->verify) && !inbox_has(&link->inbox);
-    pthread_mutex_unlock(&link->lock);
-}
-
-static int receive(void *self, struct loop *l, bool idle, struct error *err) {
-    struct side *side = self;
+static int receive(const struct port *port, struct engine *e, enum port_state *state,
+                   struct error *err) {
+    struct link *link = port->self;
     (void)err;
-    struct event *event = inbox_take(&side->link->inbox, idle ? IDLE_WAIT_MS : 0);
-    bool applied = false;
-    while (event) {
-        applied |= event->kind == EVENT_UPDATE;
-        handle(side, l, event);
-        event = event_free(event);
-    }
-    engine_expire(l->engine, clock_ms());
-    publish(side, l);
-    if (applied) socket_wake(side->link->socket);
+    for (struct event *event = inbox_take(&link->inbox); event; event = event_free(event))
+        handle(link, e, event, state);
     return 0;
 }
 
-static int deliver(void *self, struct sample *list, struct error *err) {
-    struct side *side = self;
-    struct link *link = side->link;
+static int deliver(const struct port *port, struct sample *list, struct error *err) {
+    struct link *link = port->self;
     (void)err;
-    if (!list) return 0;
     pthread_mutex_lock(&link->lock);
     *link->last_given = list;
-    for (struct sample *s = list; s; s = s->next) {
-        s->digest = side->resident->digest;
-        link->last_given = &s->next;
-    }
+    for (struct sample *s = list; s; s = s->next) link->last_given = &s->next;
     pthread_mutex_unlock(&link->lock);
     socket_wake(link->socket);
     return 0;
 }
 
-struct port link_port(struct link *link, struct resident *resident) {
-    struct side *side = memory_new(1, sizeof *side);
-    link->side = side;
-    side->link = link;
-    side->resident = resident;
-    return (struct port){.self = side, .receive = receive, .deliver = deliver};
+const struct port *link_port(struct link *link, struct resident *resident) {
+    link->resident = resident;
+    link->port =
+        (struct port){.self = link, .fd = link->inbox.fd, .receive = receive, .deliver = deliver};
+    return &link->port;
 }

@@ -6,7 +6,11 @@
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
-enum { HELLO_HURRY_MS = 500 }; // the next HELLO comes so much earlier
+enum {
+    HELLO_HURRY_MS = 500, // the next HELLO comes so much earlier
+    MAX_EVENTS = 1 << 16, // cancels that may wait for the engine
+    MAX_UNACKED = 1024,   // refusals that may wait for their ACK
+};
 
 static bool same_session(const struct link *l, const struct message *m) {
     return slice_is(m->run, l->run) && m->epoch == l->epoch;
@@ -26,17 +30,21 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
         return 0;
     }
     if (!l->first_session || !same_session(l, m)) {
-        outbox_close(&l->outbox); // results are of no use to another run or epoch
-        l->first_session = atomic_load(&l->session) + 1;
+        outbox_clear(&l->outbox); // results are of no use to another run or epoch
+        l->first_session = l->session + 1;
+        l->credit = (uint64_t)l->options.slots;
     } else {
-        outbox_resend_all(&l->outbox);
+        outbox_resend_all(&l->outbox, l->hello_result);
+        l->credit = l->hello_slots;
     }
     snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
     l->epoch = m->epoch;
     inbox_put(&l->inbox, &forget);
-    atomic_fetch_add(&l->session, 1);
+    l->session++;
     l->joined = true;
-    l->credit = l->sent_credit = (uint64_t)l->options.slots;
+    l->sent_credit = l->hello_slots;
+    l->n_received = 0;
+    link_drop_outgoing(l);
     if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
     if (w->lost_ms) l->lost_ms = (int)(w->lost_ms < 3600000 ? w->lost_ms : 3600000);
     link_weights_abort(l, 0);
@@ -56,14 +64,6 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     return 0;
 }
 
-static void join_again(struct link *l, const char *why) {
-    const struct event forget = {.kind = EVENT_FORGET};
-    log_say(l->options.log, LOG_WARN, "%s; joining again", why);
-    l->joined = false;
-    l->hello_ms = 0;
-    inbox_put(&l->inbox, &forget);
-}
-
 static void refused(struct link *l, const struct message_refuse *m) {
     char why[512];
     snprintf(why, sizeof why, "the trainer refused this worker: %.*s", SLICE_ARG(m->error));
@@ -71,7 +71,7 @@ static void refused(struct link *l, const struct message_refuse *m) {
         // One who waits for WELCOME only hurries a little: a trainer that refuses each HELLO must
         // not be asked in a hot loop.
         if (l->joined)
-            join_again(l, why);
+            link_join_again(l, why);
         else
             l->hello_ms -= HELLO_HURRY_MS;
         return;
@@ -79,24 +79,39 @@ static void refused(struct link *l, const struct message_refuse *m) {
     link_finish(l, LINK_REFUSED, why);
 }
 
+static void refuse_task(struct link *l, const struct message_task *m, const struct error *why) {
+    const struct outbox_session session = {.run = slice_of(l->run), .epoch = l->epoch};
+    log_say(l->options.log, LOG_WARN, "task of group %llu refused: %s",
+            (unsigned long long)m->serial, why->text);
+    outbox_refuse(&l->outbox, &session, m, why);
+    if (l->outbox.n_unacked > MAX_UNACKED + l->options.slots)
+        link_join_again(l, "the trainer sends tasks and acknowledges nothing");
+}
+
+// Credit is what bounds the inbox, the engine and the outbox.
+static int check_credit(struct link *l, const struct message_task *m, struct error *err) {
+    l->n_received += m->n;
+    if (l->n_received <= l->credit) return 0;
+    return error_set(err, ERROR_INPUT,
+                     "This task makes %llu samples since WELCOME on a credit of %llu; a trainer "
+                     "sends no more than CREDIT allows.",
+                     (unsigned long long)l->n_received, (unsigned long long)l->credit);
+}
+
 static void take_task(struct link *l, const struct message_task *m) {
     struct error err = {0};
     struct event event = {.kind = EVENT_TASK};
-    event.task = request_from_message(l->options.requests, m, clock_ms(), &err);
+    if (!check_credit(l, m, &err))
+        event.task = request_from_message(l->options.requests, m, clock_ms(), &err);
     if (event.task && engine_check(l->options.engine, event.task, &err)) task_free(&event.task);
     if (!event.task) {
-        const struct outbox_session session = {.run = slice_of(l->run), .epoch = l->epoch};
-        log_say(l->options.log, LOG_WARN, "task of group %llu refused: %s",
-                (unsigned long long)m->serial, err.text);
-        outbox_refuse(&l->outbox, &session, m, &err);
+        refuse_task(l, m, &err);
         return;
     }
-    event.task->session = atomic_load(&l->session);
+    event.task->session = l->session;
     if (event.task->min_version < l->options.min_version)
         event.task->min_version = l->options.min_version;
-    pthread_mutex_lock(&l->lock);
-    l->engine_empty = false; // until the engine says so again
-    pthread_mutex_unlock(&l->lock);
+    l->n_put += (uint64_t)event.task->n_samples;
     inbox_put(&l->inbox, &event);
 }
 
@@ -104,7 +119,8 @@ static void take_cancel(struct link *l, const struct message_cancel *m) {
     struct event event = {.kind = EVENT_CANCEL, .serial = m->serial};
     event.first = m->first > INT_MAX / 2 ? INT_MAX / 2 : (int)m->first;
     event.n = m->n > INT_MAX / 2 ? INT_MAX / 2 : (int)m->n;
-    inbox_put(&l->inbox, &event);
+    if (inbox_put(&l->inbox, &event) > MAX_EVENTS)
+        link_join_again(l, "the trainer cancels more than there is");
 }
 
 // The trainer keeps its connection until this has come.
@@ -125,21 +141,24 @@ static int handle_joined(struct link *l, const struct message *m, struct error *
         l->credit += (uint64_t)outbox_ack(&l->outbox, m->ack.result);
         return 0;
     case MESSAGE_DRAIN:
-        atomic_store(&l->n_signals, 1);
+        l->asked_to_drain = true;
         return 0;
     case MESSAGE_BYE:
         if (say_bye(l, err)) return -1;
         if (m->bye.code == BYE_RUN_COMPLETE)
             link_finish(l, LINK_RUN_COMPLETE, "the run is complete");
         else
-            join_again(l, "the trainer left"); // another may come
+            link_join_again(l, "the trainer left"); // another may come
         return 0;
     case MESSAGE_WEIGHTS_BEGIN:
-        return link_weights_begin(l, &m->weights_begin, err);
+        link_weights_begin(l, &m->weights_begin);
+        return 0;
     case MESSAGE_WEIGHTS_CHUNK:
-        return link_weights_chunk(l, &m->weights_chunk, err);
+        link_weights_chunk(l, &m->weights_chunk);
+        return 0;
     case MESSAGE_WEIGHTS_COMMIT:
-        return link_weights_commit(l, m->weights_commit.update, err);
+        link_weights_commit(l, m->weights_commit.update);
+        return 0;
     case MESSAGE_WEIGHTS_ABORT:
         link_weights_abort(l, m->weights_abort.update);
         return 0;
@@ -157,7 +176,7 @@ int link_handle(struct link *l, const struct message *m, struct error *err) {
     if (l->joined && !same_session(l, m)) l->n_foreign++;
     if (!l->joined || !same_session(l, m)) return 0;
     l->heard_ms = clock_ms();
-    if (m->lost_before) return join_again(l, "messages of the trainer were lost"), 0;
+    if (m->lost_before) return link_join_again(l, "messages of the trainer were lost"), 0;
     return handle_joined(l, m, err);
 }
 

@@ -12,24 +12,31 @@ struct link {
     bool started;
     struct inbox inbox;
     atomic_int n_signals;
-    void *side; // of link_port, owned
+
+    // The engine's thread's own.
+    struct port port;
+    struct resident *resident;
 
     // Shared with the engine's thread, under `lock`.
     pthread_mutex_t lock;
-    struct link_state state;
     struct sample *given, **last_given; // samples to be sent
-    bool engine_failed, engine_empty;   // the loop ended with an error; all tasks have left
-    atomic_ullong session;              // counts HELLOs that were answered
+    bool is_over;                       // the loop has ended, however it ended
 
     // The I/O thread's own.
     struct outbox outbox;
     uint64_t incarnation;
-    bool joined, draining, preempted, done;
+    struct outgoing *outgoing, **last_outgoing; // messages that must arrive, not sent yet
+    int n_outgoing;
+    bool joined, asked_to_drain, draining, preempted, done;
+    uint64_t session;       // counts HELLOs that were answered
     uint64_t first_session; // the first one of this run and epoch
+    uint64_t n_put, n_back; // samples handed to the engine, and given back by it
     enum link_end end;
     char run[MESSAGE_MAX_RUN + 1];
     uint64_t epoch;
-    uint64_t credit; // samples that may have been sent since WELCOME
+    uint64_t credit;                    // samples that may have been sent since WELCOME
+    uint64_t n_received;                // that were sent since then
+    uint64_t hello_slots, hello_result; // credit that the last HELLO gave; the next result then
     int heartbeat_ms, lost_ms;
     int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
     int64_t connect_ms;
@@ -43,19 +50,27 @@ struct link {
     uint64_t refusals_said; // of those and malformed ones, in the log
 };
 
-struct link_state link_snapshot(struct link *l);
-
-// Sends a message of the session; one that cannot be sent now is lost, as on a broken connection.
+// Sends a message of the session; one that cannot be sent now is lost. For those that come again by
+// themselves.
 int link_send(struct link *l, struct message *m, struct error *err);
+
+// Puts a message of the session in line: it is sent, in order, as soon as there is room, or goes
+// with the session.
+void link_say(struct link *l, struct message *m);
+int link_send_outgoing(struct link *l, struct error *err);
+void link_drop_outgoing(struct link *l);
+
+// Ends the session and begins another.
+void link_join_again(struct link *l, const char *why);
 void link_finish(struct link *l, enum link_end end, const char *why);
 
 int link_handle(struct link *l, const struct message *m, struct error *err); // one message
 // Logs how many messages were refused and why: when their number has doubled, or at the end.
 void link_say_refusals(struct link *l, bool at_end);
 
-int link_weights_begin(struct link *l, const struct message_weights_begin *m, struct error *err);
-int link_weights_chunk(struct link *l, const struct message_weights_chunk *m, struct error *err);
-int link_weights_commit(struct link *l, uint64_t update, struct error *err);
+void link_weights_begin(struct link *l, const struct message_weights_begin *m);
+void link_weights_chunk(struct link *l, const struct message_weights_chunk *m);
+void link_weights_commit(struct link *l, uint64_t update);
 void link_weights_abort(struct link *l, uint64_t update);
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err); // pulls and statuses
 bool link_is_applying(struct link *l); // the engine has not applied yet what was committed

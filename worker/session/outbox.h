@@ -6,20 +6,26 @@
 #include "protocol/messages.h"
 #include "protocol/socket.h"
 #include "worker/session/output.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 struct result; // encoded, not acknowledged
 
+// Results have numbers first .. next - 1; the one of number i, if it is still here, is
+// results[i modulo room].
 struct outbox {
-    struct result *first, **last;
-    uint64_t next_result;
+    struct result **results; // (room), room a power of 2
+    uint64_t room, first, next;
+    uint64_t next_new;   // the first that was never sent in this session
+    int64_t next_due_ms; // no result is sent again before
     struct output_shape shape;
-    int n_unacked;
+    int n_unacked;              // results
+    uint64_t n_unacked_samples; // of which an ACK gives credit
     uint64_t n_resent;
 };
 
 void outbox_open(struct outbox *o, const struct output_shape *shape);
-void outbox_close(struct outbox *o); // drops everything
+void outbox_clear(struct outbox *o); // drops everything; numbers go on
+void outbox_close(struct outbox *o);
 
 // Whose results these are: they are of no use to another run or epoch.
 struct outbox_session {
@@ -28,9 +34,9 @@ struct outbox_session {
     bool is_over; // a session before the present one: its credit ended with it
 };
 
-// Encodes a sample's RESULT and frees the sample. A sample that does not fit into a message (too
-// many routed experts) is answered as an error instead.
-void outbox_add(struct outbox *o, const struct outbox_session *session, struct sample *sample);
+// Encodes samples of a list (by `next`) as RESULTs and frees them. A sample that does not fit into
+// a message (too many routed experts) is answered as an error instead.
+void outbox_add(struct outbox *o, const struct outbox_session *session, struct sample *list);
 
 // Answers a TASK that was refused: all its samples end with finish reason `error`.
 void outbox_refuse(struct outbox *o, const struct outbox_session *session,
@@ -44,7 +50,8 @@ int outbox_send(struct outbox *o, struct socket *socket, int64_t now_ms, struct 
 // not known (any more) or of a session that is over.
 int outbox_ack(struct outbox *o, uint64_t result);
 
-// A new session of the same run and epoch: everything is sent again.
-void outbox_resend_all(struct outbox *o);
+// A new session of the same run and epoch: everything is sent again. ACKs of results from number
+// `after` on give no credit: they came after HELLO had said how much there is.
+void outbox_resend_all(struct outbox *o, uint64_t after);
 
 #endif

@@ -1,13 +1,13 @@
-// A finished sample as one line of JSON: the output of `generate` (interface.md, section 2).
+// A finished sample as one line of JSON: the output of `generate` (worker/README.md).
 #ifndef WORKER_SESSION_OUTPUT_H
 #define WORKER_SESSION_OUTPUT_H
 
 #include "protocol/base/buffer.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // Shape of routed experts, for their nesting: [position][MoE layer][k].
 struct output_shape {
-    int n_moe_layers, n_experts_used;
+    int n_moe_layers, n_experts_used, n_experts;
 };
 
 // Appends the line with its newline.

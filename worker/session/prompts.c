@@ -15,6 +15,7 @@ struct group {
 };
 
 struct prompts {
+    struct port port;
     struct prompts_options options;
     struct group *groups;
     size_t n_groups;
@@ -43,7 +44,7 @@ static void add_id(struct buffer *out, const struct group *g) {
     struct arena arena = {0};
     const struct json *id = json_get(json_parse(g->text, &arena, NULL), "id");
     if (id)
-        json_add_compact(out, id);
+        buffer_add_slice(out, id->text);
     else
         buffer_printf(out, "%llu", (unsigned long long)g->line);
     arena_clear(&arena);
@@ -71,24 +72,6 @@ static void check(struct prompts *p, struct group *g) {
     buffer_free(&id);
     g->refusal = line.ptr;
     p->counts.n_bad++;
-}
-
-struct prompts *prompts_open(struct slice text, const struct prompts_options *options) {
-    struct prompts *p = memory_new(1, sizeof *p);
-    p->options = *options;
-    size_t capacity = 0;
-    for (uint64_t line = 0; text.len; line++) {
-        struct group g = {.text = take_line(&text), .line = line};
-        if (is_blank(g.text)) continue;
-        if (p->n_groups == capacity) {
-            capacity = capacity ? 2 * capacity : 64;
-            p->groups = memory_resize(p->groups, capacity, sizeof *p->groups);
-        }
-        check(p, &g);
-        p->groups[p->n_groups++] = g;
-    }
-    p->counts.n_groups = p->n_groups;
-    return p;
 }
 
 static void free_group(struct group *g) {
@@ -143,18 +126,19 @@ static int write_ready(struct prompts *p, struct error *err) {
     return error_set(err, ERROR_IO, "The output could not be written: %s.", strerror(errno));
 }
 
-static int receive(void *self, struct loop *l, bool idle, struct error *err) {
-    struct prompts *p = self;
-    (void)idle; // a file never makes the loop wait
+static int receive(const struct port *port, struct engine *e, enum port_state *state,
+                   struct error *err) {
+    struct prompts *p = port->self;
     while (p->next_in < p->n_groups && p->next_in < p->next_out + (size_t)p->options.max_ahead) {
         struct group *g = &p->groups[p->next_in++];
         if (g->refusal) continue;
         struct task *t = parse(p, g, err);
         if (!t) return -1;
         g->samples = memory_new((size_t)g->n_samples, sizeof *g->samples);
-        engine_add(l->engine, t);
+        t->port = port;
+        engine_add(e, t);
     }
-    l->done = p->next_in == p->n_groups;
+    if (p->next_in == p->n_groups) *state = PORT_DONE;
     return write_ready(p, err);
 }
 
@@ -171,8 +155,8 @@ static struct group *group_of(struct prompts *p, uint64_t line) {
     return &p->groups[low];
 }
 
-static int deliver(void *self, struct sample *list, struct error *err) {
-    struct prompts *p = self;
+static int deliver(const struct port *port, struct sample *list, struct error *err) {
+    struct prompts *p = port->self;
     for (struct sample *s = list, *next; s; s = next) {
         next = s->next;
         struct group *g = group_of(p, s->task->serial);
@@ -182,9 +166,28 @@ static int deliver(void *self, struct sample *list, struct error *err) {
         p->counts.n_tokens += (uint64_t)s->n_tokens;
         p->counts.n_failed += s->finish == FINISH_ERROR;
     }
-    return list ? write_ready(p, err) : 0;
+    return write_ready(p, err);
 }
 
-struct port prompts_port(struct prompts *p) {
-    return (struct port){.self = p, .receive = receive, .deliver = deliver};
+struct prompts *prompts_open(struct slice text, const struct prompts_options *options) {
+    struct prompts *p = memory_new(1, sizeof *p);
+    p->options = *options;
+    p->port = (struct port){.self = p, .fd = -1, .receive = receive, .deliver = deliver};
+    size_t capacity = 0;
+    for (uint64_t line = 0; text.len; line++) {
+        struct group g = {.text = take_line(&text), .line = line};
+        if (is_blank(g.text)) continue;
+        if (p->n_groups == capacity) {
+            capacity = capacity ? 2 * capacity : 64;
+            p->groups = memory_resize(p->groups, capacity, sizeof *p->groups);
+        }
+        check(p, &g);
+        p->groups[p->n_groups++] = g;
+    }
+    p->counts.n_groups = p->n_groups;
+    return p;
+}
+
+const struct port *prompts_port(const struct prompts *p) {
+    return &p->port;
 }

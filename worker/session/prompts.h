@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "worker/loop.h"
+#include "worker/port.h"
 #include "worker/session/output.h"
 #include "worker/session/request.h"
 
@@ -23,7 +23,7 @@ struct prompts_options {
 struct prompts *prompts_open(struct slice text, const struct prompts_options *options);
 void prompts_close(struct prompts **p);
 
-struct port prompts_port(struct prompts *p);
+const struct port *prompts_port(const struct prompts *p);
 
 struct prompts_counts {
     uint64_t n_groups, n_bad, n_samples, n_done, n_tokens; // n_samples: of all good lines

@@ -7,13 +7,6 @@
 
 #include "protocol/base/hash.h"
 
-static struct task *new_task(void) {
-    struct arena arena = {0};
-    struct task *t = arena_take(&arena, 1, sizeof *t);
-    t->arena = arena;
-    return t;
-}
-
 static struct slice keep(struct task *t, struct slice s) {
     return (struct slice){arena_copy(&t->arena, s.ptr, s.len), s.len};
 }
@@ -95,7 +88,7 @@ static int parse_reward(const struct request_context *c, struct task *t, struct 
 
 // What every task is checked for, however it came; then its limits and its seed are known.
 static int finish(const struct request_context *c, struct task *t, struct error *err) {
-    if (sampling_check(&t->sampling, c->vocab, err)) return -1;
+    if (sampling_check(&t->sampling, c->vocab, &t->arena, err)) return -1;
     if (t->n_prompt < 1)
         return error_set(err, ERROR_INPUT, "The prompt has no tokens; expected at least one.");
     if (t->n_prompt > c->max_context)
@@ -148,10 +141,7 @@ static int set_member(const struct request_context *c, struct task *t, struct wa
     struct slice key = m->key;
     if (is_prompt_key(key)) return 0;
     if (slice_is(key, "id")) {
-        struct buffer id = {0};
-        json_add_compact(&id, m);
-        t->id = keep(t, buffer_slice(&id));
-        buffer_free(&id);
+        t->id = keep(t, m->text);
         return 0;
     }
     if (slice_is(key, "n"))
@@ -183,9 +173,22 @@ static int fill_from_line(const struct request_context *c, struct task *t, const
     return finish(c, t, err);
 }
 
+// The seed is made of the id as Python would write it, so that the client's groups draw the same.
+static uint64_t seed_of(const struct task *t, const struct json *line) {
+    const struct json *id = json_get(line, "id");
+    struct buffer text = {0};
+    if (id)
+        json_add_compact(&text, id);
+    else
+        buffer_add_slice(&text, t->id);
+    uint64_t seed = hash_group_seed(t->sampling.seed, text.ptr, text.len);
+    buffer_free(&text);
+    return seed;
+}
+
 struct task *request_from_line(const struct request_context *c, struct slice text, uint64_t line,
                                struct error *err) {
-    struct task *t = new_task();
+    struct task *t = task_new();
     t->sampling = c->defaults;
     t->serial = line;
     char number[24];
@@ -194,12 +197,9 @@ struct task *request_from_line(const struct request_context *c, struct slice tex
     struct arena scratch = {0};
     const struct json *json = json_parse(text, &scratch, err);
     int failed = !json || fill_from_line(c, t, json, err);
+    if (!failed) t->group_seed = seed_of(t, json);
     arena_clear(&scratch);
-    if (failed) {
-        task_free(&t);
-        return NULL;
-    }
-    t->group_seed = hash_group_seed(t->sampling.seed, t->id.ptr, t->id.len);
+    if (failed) task_free(&t);
     return t;
 }
 
@@ -267,9 +267,19 @@ static int fill_from_message(const struct request_context *c, struct task *t,
     return finish(c, t, err);
 }
 
+static int set_deadline(struct task *t, const struct message_task *m, int64_t now_ms,
+                        struct error *err) {
+    if (m->deadline_ms > MESSAGE_MAX_DEADLINE_MS)
+        return error_set(err, ERROR_INPUT,
+                         "deadline_ms is %llu; expected 0 (none) to %d milliseconds.",
+                         (unsigned long long)m->deadline_ms, MESSAGE_MAX_DEADLINE_MS);
+    if (m->deadline_ms) t->deadline_ms = now_ms + (int64_t)m->deadline_ms;
+    return 0;
+}
+
 struct task *request_from_message(const struct request_context *c, const struct message_task *m,
                                   int64_t now_ms, struct error *err) {
-    struct task *t = new_task();
+    struct task *t = task_new();
     t->serial = m->serial;
     t->attempt = m->attempt;
     t->group_seed = m->seed;
@@ -279,8 +289,7 @@ struct task *request_from_message(const struct request_context *c, const struct 
     t->restart_on_update = m->on_update == ON_UPDATE_RESTART;
     t->prompt_logprobs = m->prompt_logprobs;
     t->routed_experts = m->routed_experts;
-    if (m->deadline_ms) t->deadline_ms = now_ms + (int64_t)m->deadline_ms;
     sampling_from_message(t, m);
-    if (fill_from_message(c, t, m, err)) task_free(&t);
+    if (set_deadline(t, m, now_ms, err) || fill_from_message(c, t, m, err)) task_free(&t);
     return t;
 }

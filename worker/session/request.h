@@ -5,7 +5,7 @@
 #include "protocol/messages.h"
 #include "worker/load/chat.h"
 #include "worker/session/sampling.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // What requests are checked against. All of it is read-only and may be shared by threads.
 struct request_context {
@@ -20,7 +20,7 @@ struct request_context {
     struct wanted wanted;     // likewise
 };
 
-// One line of a prompt file (interface.md, `generate`). `line` counts from 0 and is the id of a
+// One line of a prompt file (worker/README.md). `line` counts from 0 and is the id of a
 // group without one; serial likewise. ERROR_INPUT with a sentence; the caller adds the line.
 struct task *request_from_line(const struct request_context *c, struct slice text, uint64_t line,
                                struct error *err);

@@ -50,13 +50,12 @@ static int set_stops(struct sampling *s, struct slice key, const struct json *va
                      struct arena *arena, struct error *err) {
     bool one = value->type == JSON_STRING;
     int n = one ? 1 : value->n_children;
-    if ((!one && value->type != JSON_ARRAY) || n > MESSAGE_MAX_STOPS)
-        return wrong(err, key, "a text or a list of at most 64 texts", value);
+    if (!one && value->type != JSON_ARRAY)
+        return wrong(err, key, "a text or a list of them", value);
     struct slice *stops = arena_take(arena, (size_t)n, sizeof *stops);
     const struct json *item = one ? value : value->first;
     for (int i = 0; i < n; i++, item = item->next) {
-        if (item->type != JSON_STRING || item->text.len == 2)
-            return wrong(err, key, "texts that are not empty", item);
+        if (item->type != JSON_STRING) return wrong(err, key, "a text or a list of them", item);
         stops[i] = json_string(item, arena);
     }
     s->stops = stops;
@@ -66,8 +65,7 @@ static int set_stops(struct sampling *s, struct slice key, const struct json *va
 
 static int set_stop_ids(struct sampling *s, struct slice key, const struct json *value, int vocab,
                         struct arena *arena, struct error *err) {
-    if (value->type != JSON_ARRAY || value->n_children > 1024)
-        return wrong(err, key, "a list of at most 1024 token ids", value);
+    if (value->type != JSON_ARRAY) return wrong(err, key, "a list of token ids", value);
     int32_t *ids = arena_take(arena, (size_t)value->n_children, sizeof *ids);
     int i = 0;
     for (const struct json *item = value->first; item; item = item->next)
@@ -83,13 +81,10 @@ static int set_bias(struct sampling *s, struct slice key, const struct json *val
     int32_t *ids = arena_take(arena, (size_t)value->n_children, sizeof *ids);
     float *bias = arena_take(arena, (size_t)value->n_children, sizeof *bias);
     int n = 0;
-    for (const struct json *m = value->first; m; m = m->next) {
+    for (const struct json *m = value->first; m; m = m->next, n++) {
         struct json id = {.type = JSON_NUMBER, .text = m->key};
         if (set_int(&ids[n], 0, vocab - 1, key, &id, err)) return -1;
         if (set_float(&bias[n], key, m, err)) return -1;
-        for (int i = 0; i < n; i++)
-            if (ids[i] == ids[n]) return wrong(err, key, "each id once", &id);
-        n++;
     }
     s->bias_ids = ids;
     s->bias = bias;
@@ -127,17 +122,13 @@ int sampling_set(struct sampling *s, struct wanted *wanted, struct slice key,
                      SLICE_ARG(key));
 }
 
+// ---- the one check
+
 static int out_of_range(struct error *err, const char *what, double value, const char *expected) {
     return error_set(err, ERROR_INPUT, "%s is %g; expected %s.", what, value, expected);
 }
 
-static bool ids_below(const int32_t *ids, int n, int vocab) {
-    for (int i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= vocab) return false;
-    return true;
-}
-
-int sampling_check(const struct sampling *s, int vocab, struct error *err) {
+static int check_numbers(const struct sampling *s, struct error *err) {
     if (s->n < 1 || s->n > MESSAGE_MAX_SAMPLES)
         return out_of_range(err, "n", s->n, "1 to 65536 samples");
     if (s->max_new_tokens < 0)
@@ -153,15 +144,87 @@ int sampling_check(const struct sampling *s, int vocab, struct error *err) {
     if (!(s->repetition_penalty >= 1e-3f && s->repetition_penalty <= 1e3f))
         return out_of_range(err, "repetition_penalty", (double)s->repetition_penalty,
                             "0.001 to 1000");
-    if (!ids_below(s->stop_ids, s->n_stop_ids, vocab))
-        return error_set(err, ERROR_INPUT, "stop_ids holds an id outside 0 to %d.", vocab - 1);
-    if (!ids_below(s->bias_ids, s->n_bias, vocab))
-        return error_set(err, ERROR_INPUT, "logit_bias holds an id outside 0 to %d.", vocab - 1);
-    for (int i = 0; i < s->n_bias; i++)
-        if (!isfinite(s->bias[i]))
-            return error_set(err, ERROR_INPUT, "logit_bias of id %d is not finite.",
-                             s->bias_ids[i]);
-    for (int i = 0; i < s->n_stops; i++)
-        if (!s->stops[i].len) return error_set(err, ERROR_INPUT, "A stop string is empty.");
     return 0;
+}
+
+static int check_stops(const struct sampling *s, struct error *err) {
+    size_t bytes = 0;
+    if (s->n_stops > MESSAGE_MAX_STOPS)
+        return error_set(err, ERROR_INPUT, "stop holds %d texts; expected at most %d.", s->n_stops,
+                         MESSAGE_MAX_STOPS);
+    for (int i = 0; i < s->n_stops; i++) {
+        if (!s->stops[i].len)
+            return error_set(err, ERROR_INPUT, "stop holds an empty text; expected texts.");
+        bytes += s->stops[i].len;
+    }
+    if (bytes <= MESSAGE_MAX_STOP_BYTES) return 0;
+    return error_set(err, ERROR_INPUT, "stop holds %zu bytes; expected at most %d in all.", bytes,
+                     MESSAGE_MAX_STOP_BYTES);
+}
+
+static int check_ids(const char *what, const int32_t *ids, int n, int most, int vocab,
+                     struct error *err) {
+    if (n > most)
+        return error_set(err, ERROR_INPUT, "%s holds %d ids; expected at most %d.", what, n, most);
+    for (int i = 0; i < n; i++)
+        if (ids[i] < 0 || ids[i] >= vocab)
+            return error_set(err, ERROR_INPUT, "%s holds id %d; expected ids from 0 to %d.", what,
+                             ids[i], vocab - 1);
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b) {
+    int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void order_stop_ids(struct sampling *s, struct arena *arena) {
+    int32_t *ids = arena_take(arena, (size_t)s->n_stop_ids, sizeof *ids);
+    int n = 0;
+    if (s->n_stop_ids) memcpy(ids, s->stop_ids, (size_t)s->n_stop_ids * sizeof *ids);
+    qsort(ids, (size_t)s->n_stop_ids, sizeof *ids, compare_ids);
+    for (int i = 0; i < s->n_stop_ids; i++)
+        if (!n || ids[n - 1] != ids[i]) ids[n++] = ids[i];
+    s->stop_ids = ids;
+    s->n_stop_ids = n;
+}
+
+struct biased {
+    int32_t id; // first, for compare_ids
+    float bias;
+};
+
+// -1 where an id comes twice: which of its values was meant is not ours to guess.
+static int order_bias(struct sampling *s, struct arena *arena, struct error *err) {
+    size_t n = (size_t)s->n_bias;
+    struct biased *pairs = arena_take(arena, n, sizeof *pairs);
+    int32_t *ids = arena_take(arena, n, sizeof *ids);
+    float *bias = arena_take(arena, n, sizeof *bias);
+    for (size_t i = 0; i < n; i++) {
+        pairs[i] = (struct biased){s->bias_ids[i], s->bias[i]};
+        if (!isfinite(s->bias[i]))
+            return error_set(err, ERROR_INPUT,
+                             "logit_bias of id %d is not finite; expected a number.",
+                             s->bias_ids[i]);
+    }
+    qsort(pairs, n, sizeof *pairs, compare_ids);
+    for (size_t i = 0; i < n; i++) {
+        ids[i] = pairs[i].id;
+        bias[i] = pairs[i].bias;
+        if (i && ids[i] == ids[i - 1])
+            return error_set(err, ERROR_INPUT,
+                             "logit_bias holds id %d twice; expected each id once.", ids[i]);
+    }
+    s->bias_ids = ids;
+    s->bias = bias;
+    return 0;
+}
+
+int sampling_check(struct sampling *s, int vocab, struct arena *arena, struct error *err) {
+    if (check_numbers(s, err) || check_stops(s, err)) return -1;
+    if (check_ids("stop_ids", s->stop_ids, s->n_stop_ids, MESSAGE_MAX_STOP_IDS, vocab, err) ||
+        check_ids("logit_bias", s->bias_ids, s->n_bias, MESSAGE_MAX_BIAS_IDS, vocab, err))
+        return -1;
+    order_stop_ids(s, arena);
+    return order_bias(s, arena, err);
 }

@@ -4,7 +4,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/json.h"
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 // The defaults of `stampede generate`.
 struct sampling sampling_defaults(void);
@@ -20,7 +20,9 @@ struct wanted {
 int sampling_set(struct sampling *s, struct wanted *wanted, struct slice key,
                  const struct json *value, int vocab, struct arena *arena, struct error *err);
 
-// Checks the numbers of settings that came another way (flags, the wire).
-int sampling_check(const struct sampling *s, int vocab, struct error *err);
+// The one check of a task's settings, however they came: a prompt file, its flags, or the wire.
+// Ids below `vocab`, numbers in their ranges, no more of anything than messages.h allows. Brings
+// stop_ids and the bias into rising order, each id once, in `arena`.
+int sampling_check(struct sampling *s, int vocab, struct arena *arena, struct error *err);
 
 #endif

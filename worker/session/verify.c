@@ -1,5 +1,6 @@
 #include "worker/session/verify.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 
@@ -12,11 +13,7 @@ int verify_open(struct verify *v, const struct verifier_pool_options *options, s
 }
 
 void verify_close(struct verify *v) {
-    while (v->ready) {
-        struct sample *next = v->ready->next;
-        sample_free(&v->ready);
-        v->ready = next;
-    }
+    sample_free_list(v->ready);
     verifier_pool_free(&v->pool);
     for (int i = 0; i < v->n_pending; i++) sample_free(&v->pending[i]);
     free(v->pending);
@@ -34,13 +31,15 @@ static void add_pending(struct verify *v, struct sample *s) {
         v->capacity = v->capacity ? 2 * v->capacity : 64;
         v->pending = memory_resize(v->pending, (size_t)v->capacity, sizeof *v->pending);
     }
+    s->pending = v->n_pending;
     v->pending[v->n_pending++] = s;
 }
 
 static void drop_pending(struct verify *v, const struct sample *s) {
-    int i = 0;
-    while (v->pending[i] != s) i++;
-    v->pending[i] = v->pending[--v->n_pending];
+    assert(v->pending[s->pending] == s);
+    struct sample *last = v->pending[--v->n_pending];
+    v->pending[s->pending] = last;
+    last->pending = s->pending;
 }
 
 static void submit(struct verify *v, struct sample *s) {
@@ -68,11 +67,11 @@ void verify_take(struct verify *v, struct sample *list) {
     }
 }
 
-struct sample *verify_collect(struct verify *v, int timeout_ms) {
+struct sample *verify_collect(struct verify *v) {
     struct verifier_result results[64];
     int n = 64;
     while (v->pool && n == 64) {
-        n = verifier_pool_poll(v->pool, v->ready ? 0 : timeout_ms, results, 64);
+        n = verifier_pool_poll(v->pool, 0, results, 64);
         for (int i = 0; i < n; i++) {
             struct sample *s = (struct sample *)(uintptr_t)results[i].ticket;
             s->reward = results[i].reward;

@@ -2,7 +2,7 @@
 #ifndef WORKER_SESSION_VERIFY_H
 #define WORKER_SESSION_VERIFY_H
 
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 struct verify {
     struct verifier_pool *pool; // NULL: nothing is graded (--no-verify)
@@ -19,9 +19,9 @@ void verify_close(struct verify *v); // ends the processes and frees all samples
 // the others (cancelled, preempted, failed) have no reward.
 void verify_take(struct verify *v, struct sample *list);
 
-// The samples that are ready to leave, as a list; now the caller's. Waits up to `timeout_ms` for
-// one when something is being graded.
-struct sample *verify_collect(struct verify *v, int timeout_ms);
+// The samples that are ready to leave, as a list; now the caller's. Never waits; deadlines of
+// verifiers pass only while it is called.
+struct sample *verify_collect(struct verify *v);
 
 int verify_n_pending(const struct verify *v);
 int verify_fd(const struct verify *v); // to wait on beside others, -1: none

@@ -3,7 +3,9 @@
 #ifndef WORKER_WEIGHTS_RESIDENT_H
 #define WORKER_WEIGHTS_RESIDENT_H
 
-#include "kernels/kernels.h"
+#include <stdint.h>
+
+#include "kernels/tensor.h"
 #include "worker/load/names.h"
 
 struct resident {
@@ -14,9 +16,9 @@ struct resident {
     uint64_t digest;           // their sum modulo 2^64
 };
 
-// Hashes all weights of the backend.
+// digests: (names->n) as backend_ops.load filled them; taken over.
 void resident_open(struct resident *r, const struct names *names, const enum dtype *dtypes,
-                   const struct backend *b);
+                   uint64_t *digests);
 void resident_close(struct resident *r);
 
 #endif

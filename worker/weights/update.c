@@ -3,9 +3,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "kernels/digest.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
-#include "worker/weights/digest.h"
 
 struct staged {
     int weight; // index, -1: skipped
@@ -50,11 +50,10 @@ static int check_shape(const struct message_weights_begin *m, uint32_t i, const 
     bool same = rank == w->n_dims;
     for (int d = 0; same && d < rank; d++) same = dims[d] == w->dims[d];
     if (same) return 0;
-    return error_set(err, ERROR_INPUT,
-                     "Tensor '%.*s' comes with %d dimensions (%lld, %lld, ...); expected %d "
-                     "(%lld, %lld, ...).",
-                     SLICE_ARG(name), rank, (long long)dims[0], (long long)dims[1], w->n_dims,
-                     (long long)w->dims[0], (long long)w->dims[1]);
+    char found[NAMES_MAX_DIMS_BYTES], expected[NAMES_MAX_DIMS_BYTES];
+    return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes with shape %s; expected %s.",
+                     SLICE_ARG(name), names_write_dims(dims, rank, found),
+                     names_write_dims(w->dims, w->n_dims, expected));
 }
 
 static int check_tensor(const struct message_weights_begin *m, uint32_t i,
@@ -193,15 +192,6 @@ bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_p
     return false;
 }
 
-static bool all_finite(const struct staged *s) {
-    int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
-    for (int64_t i = 0; i < n; i++) {
-        float v = dtype_get(s->dtype, s->bytes, i);
-        if (v - v != 0) return false;
-    }
-    return true;
-}
-
 static int verify(struct update *u, struct staged *s, char tensor[NAMES_MAX_BYTES],
                   struct error *err) {
     char name[NAMES_MAX_BYTES];
@@ -212,9 +202,9 @@ static int verify(struct update *u, struct staged *s, char tensor[NAMES_MAX_BYTE
         return error_set(err, ERROR_INPUT,
                          "Tensor '%s' has checksum %016llx; %016llx was announced.", name,
                          (unsigned long long)hash, (unsigned long long)s->hash);
-    if (!all_finite(s))
-        return error_set(err, ERROR_INPUT, "Tensor '%s' holds a value that is not finite.", name);
     int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
+    if (dtype_find_not_finite(s->dtype, s->bytes, n) >= 0)
+        return error_set(err, ERROR_INPUT, "Tensor '%s' holds a value that is not finite.", name);
     s->digest = digest_range(u->names->hashes[s->weight], 0, n, s->dtype, s->bytes);
     u->n_verified++;
     return 0;

@@ -1,4 +1,4 @@
-// One weight update as a transaction (design D8): announced, pulled into staging while decoding
+// One weight update as a transaction (D8): announced, pulled into staging while decoding
 // goes on, verified, then applied between two steps. Until update_apply nothing of the resident
 // weights is touched, so whatever fails before leaves the old version serving.
 //

@@ -37,7 +37,7 @@ class Loop:
         self._bind, self._insecure = bind, insecure
         self._control: List[zmq.Socket] = []
         self._bulk: Dict[int, zmq.Socket] = {}  # by index of the control socket
-        self._bulk_urls: Dict[int, str] = {}
+        self._bulk_urls: Dict[int, Tuple[str, str]] = {}
         self._commands: Deque[Callable[[], None]] = deque()
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wake_lock = threading.Lock()
@@ -146,10 +146,11 @@ class Loop:
         bulk = f"{self.url}-bulk" if self.url.startswith("ipc://") else f"{host}:*"
         self._bulk[0], self.core.bulk_url = self._bound(bulk, _BULK_HIGH_WATER, wire.MAX_HEADER)
 
-    def _connect_bulk(self, index: int, url: str) -> None:
-        """A bound worker's HELLO says where its bulk socket is."""
-        if self._bind or not url or self._bulk_urls.get(index) == url:
+    def _connect_bulk(self, index: int, url: str, routing_id: str) -> None:
+        """A bound worker's HELLO says where its bulk socket is, and by which name it knows us."""
+        if self._bind or not url or self._bulk_urls.get(index) == (url, routing_id):
             return
+        named = url, routing_id
         try:
             url = addresses.check(url, False, self._insecure)
         except StampedeError as error:
@@ -158,8 +159,10 @@ class Loop:
         if index in self._bulk:
             self._bulk.pop(index).close(0)
         socket = self._socket(zmq.DEALER, url, _BULK_HIGH_WATER, wire.MAX_HEADER)
+        if routing_id:
+            socket.setsockopt(zmq.ROUTING_ID, routing_id.encode())
         socket.connect(url)
-        self._bulk[index], self._bulk_urls[index] = socket, url
+        self._bulk[index], self._bulk_urls[index] = socket, named
 
     def _close_all(self) -> None:
         for socket in self._control + list(self._bulk.values()):
@@ -274,7 +277,7 @@ class Loop:
             self.core.on_malformed(address, error, _is_hello(frames))
             return True
         if message.type == "HELLO":
-            self._connect_bulk(index, message["bulk_url"])
+            self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
         self.core.on_message(address, message, time.monotonic())
         return True
 

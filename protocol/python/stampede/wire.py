@@ -72,7 +72,8 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("numerics!", "text", 256), ("fingerprint!", "int"), ("slots!", "int"),
         ("max_context!", "int", I31), ("vocab!", "int", I31), ("tied_head", "bool"),
         ("version!", "int"), ("digest!", "int"), ("dtype!", "int", 9), ("bulk_url", "text", 256),
-        ("exception_names", "u8"), ("exception_offsets", "i64"), ("exception_dtypes", "u8"))),
+        ("exception_names", "u8"), ("exception_offsets", "i64"), ("exception_dtypes", "u8"),
+        ("bulk_id", "text", 64))),
     "WELCOME": (2, _fields(
         ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
         ("bulk_url", "text", 256))),
@@ -87,7 +88,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int"),
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
-        ("reward", "u8"), ("meta", "u8"))),
+        ("reward", "u8"), ("meta", "u8"), ("tools", "u8"))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(

@@ -36,10 +36,12 @@ static void test_prefix(void **state) {
 static void test_unprintable(void **state) {
     (void)state;
     struct error err = {0};
-    error_set(&err, ERROR_INPUT, "a\n\x1b[31m\x7f\xc2\x9b\xff\xc3\xa9\xe2\x82");
+    error_set(&err, ERROR_INPUT, "a\x01\x1b[31m\x7f\xc2\x9b\xff\xc3\xa9\xe2\x82");
     assert_string_equal(err.text, "a??[31m????\xc3\xa9??");
+    error_set(&err, ERROR_INPUT, "It is [\n    \"conv\",\r\n\t\"x\"  \"y\"\n]; expected 2.");
+    assert_string_equal(err.text, "It is [ \"conv\", \"x\"  \"y\" ]; expected 2.");
     error_set(&err, ERROR_INPUT, "a");
-    error_prefix(&err, "\r\xff");
+    error_prefix(&err, "\b\xff");
     assert_string_equal(err.text, "??: a");
 }
 

@@ -1,4 +1,6 @@
 // Two constants: the same number, which is greater, does one round to the other?
+#include <stdlib.h>
+
 #include "verifiers/math/exact/exact_library.h"
 
 // NO when the balls do not meet, YES when both are the same single number. `*known`: both have a

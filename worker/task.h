@@ -1,8 +1,8 @@
-// A task: a range of samples of one group, and a sample that has finished.
+// A task: a range of samples of one group, and a sample that has ended.
 //
 // Tasks come from a prompt file (generate) or from the wire (serve) and are the same afterwards.
-#ifndef WORKER_SESSION_TASK_H
-#define WORKER_SESSION_TASK_H
+#ifndef WORKER_TASK_H
+#define WORKER_TASK_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,22 +22,19 @@ struct sampling {
     uint64_t seed; // of the request; with the group's id it makes the group's seed
     bool ignore_eos;
     int n_stop_ids, n_stops, n_bias;
-    const int32_t *stop_ids;   // (n_stop_ids) end a sample like an end token
+    const int32_t *stop_ids;   // (n_stop_ids) rising; they end a sample like an end token
     const struct slice *stops; // (n_stops) stop strings, none empty
-    const int32_t *bias_ids;   // (n_bias) distinct
+    const int32_t *bias_ids;   // (n_bias) rising
     const float *bias;         // (n_bias)
 };
 
-enum sample_state {
-    SAMPLE_LIVE,
-    SAMPLE_UNWANTED, // cancelled while it has a row: ends at the row's next step
-    SAMPLE_DONE,
-};
+struct port;
+struct scheduler_entry;
 
 struct task {
     struct arena arena;        // owns everything below but the buffers named as owned
     uint64_t serial;           // of the group, unique within a run
-    struct slice id;           // JSON text of the group's id, compact
+    struct slice id;           // JSON text of the group's id, as it came
     struct slice meta;         // JSON text as it came; empty when there was none
     const int32_t *prompt_ids; // (n_prompt), n_prompt >= 1
     int n_prompt;
@@ -55,17 +52,16 @@ struct task {
     // Filled by the engine while the prompt is prefilled.
     float *prompt_lp_full;   // (n_prompt), first NaN; owned, NULL unless asked for
     uint16_t *prompt_routes; // (n_prompt - 1, MoE layers, k); owned, NULL unless asked for
+    bool is_failed;          // a log-probability of the prompt is not finite
 
-    // The engine's book-keeping.
-    uint64_t schedule_id;   // in the scheduler, 0: not there
-    uint8_t *sample_states; // (n_samples) enum sample_state; owned by the engine
-    int n_done;             // samples that have ended
-    bool is_scored;         // the prompt is done and there is nothing to draw
-    bool is_failed;         // a value of the prompt is not finite
-    struct task *next;
+    // The engine's, from engine_add until the last of its samples has ended.
+    struct scheduler_entry *entry; // what became of each sample is known there
+    int n_open;                    // samples that have not ended
+    struct task *next, *prev;
 
-    uint64_t session;  // of the link: results of an older one may have become useless
-    atomic_int n_left; // samples not delivered yet; the task is freed with the last one
+    const struct port *port; // where its samples go
+    uint64_t session;        // of the link: results of an older one may have become useless
+    atomic_int n_left;       // samples not delivered yet; the task is freed with the last one
 };
 
 // Tokens from `first_token` on were made by `version`.
@@ -90,12 +86,17 @@ struct sample {
     int n_routes;          // positions that were computed: n_prompt + n_tokens - 1
     struct reward *reward; // owned; NULL: not graded
     char *error;           // sentence, or NULL
-    uint64_t digest;       // of the weights that were served when it left
+    uint64_t digest;       // of the weights that were served when it ended
+    int pending;           // place among the samples that are being graded
     struct sample *next;   // of a queue
 };
 
+// A task of its own arena, zeroed.
+struct task *task_new(void);
 void task_free(struct task **task);
+
 // Frees the sample and tells its task, which goes with the last of its samples.
 void sample_free(struct sample **sample);
+void sample_free_list(struct sample *list);
 
 #endif

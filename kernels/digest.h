@@ -1,5 +1,5 @@
-// The digest of resident weights (design D8), one definition for load, commit, inspect and HELLO:
-// outside tools may compute it too.
+// The digest of resident weights (D8), one definition for load, commit, inspect and HELLO, on the
+// host and on devices: outside tools may compute it too.
 //
 // It is a sum modulo 2^64, over every tensor and every element of it, of mix(h, i, v):
 //
@@ -19,15 +19,12 @@
 // Being a sum, it can be taken in any order and in parallel, and an update changes it by
 // mix(new) - mix(old) of the elements that change. It guards against mistakes, not against an
 // adversary. It is reported as 16 hexadecimal digits, always with the resident type.
-#ifndef WORKER_WEIGHTS_DIGEST_H
-#define WORKER_WEIGHTS_DIGEST_H
+#ifndef KERNELS_DIGEST_H
+#define KERNELS_DIGEST_H
 
 #include <stdint.h>
-#include <string.h>
 
-#include "kernels/kernels.h"
 #include "kernels/tensor.h"
-#include "worker/load/names.h"
 
 static inline uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t bits) {
     uint64_t x = (name_hash + (index + 1) * 0x9e3779b97f4a7c15u) ^ (bits * 0xc2b2ae3d27d4eb4fu);
@@ -40,9 +37,5 @@ static inline uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t b
 // dtype, in any alignment.
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
                       const void *values);
-
-// The same of all weights as a backend holds them (a full rehash). dtypes: (names->n) resident.
-uint64_t digest_backend(const struct names *names, const enum dtype *dtypes,
-                        const struct backend *b);
 
 #endif

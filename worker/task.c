@@ -1,7 +1,14 @@
-#include "worker/session/task.h"
+#include "worker/task.h"
 
 #include <assert.h>
 #include <stdlib.h>
+
+struct task *task_new(void) {
+    struct arena arena = {0};
+    struct task *t = arena_take(&arena, 1, sizeof *t);
+    t->arena = arena;
+    return t;
+}
 
 void task_free(struct task **task) {
     struct task *t = *task;
@@ -31,4 +38,11 @@ void sample_free(struct sample **sample) {
     free(s->error);
     reward_free(&s->reward);
     free(s);
+}
+
+void sample_free_list(struct sample *list) {
+    for (struct sample *s = list, *next; s; s = next) {
+        next = s->next;
+        sample_free(&s);
+    }
 }
