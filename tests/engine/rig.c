@@ -94,7 +94,8 @@ struct task *rig_task(const struct rig *rig, uint64_t serial, int n_prompt, int 
     t->serial = t->group_seed = serial;
     t->prompt_ids = ids;
     t->n_prompt = n_prompt;
-    t->n_samples = t->n_left = n;
+    t->n_samples = n;
+    t->n_left = n;
     t->sampling = (struct sampling){
         .n = n, .max_new_tokens = max_new, .temperature = 1, .top_p = 1, .repetition_penalty = 1};
     return t;

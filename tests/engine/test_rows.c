@@ -35,7 +35,8 @@ static struct task *new_task(int n, int max_new) {
     struct task *t = task_new();
     t->prompt_ids = prompt;
     t->n_prompt = 4;
-    t->n_samples = t->n_left = n;
+    t->n_samples = n;
+    t->n_left = n;
     t->sampling = (struct sampling){.n = n, .max_new_tokens = max_new, .temperature = 1};
     t->sampling.top_p = t->sampling.repetition_penalty = 1;
     return t;

@@ -190,7 +190,8 @@ for line in sys.stdin:
         with serving(tmp_path, one.url, verifier={"slow": slow}) as worker:
             one.welcome()
             one.task(0, n=2, reward=reward)
-            time.sleep(0.7)  # the samples have ended, the verifier works
+            while (beat := one.take("HEARTBEAT"))["n_rows"] or beat["n_tokens"] < 16:
+                pass  # until the samples have ended, and the verifier works
             one.run = "two"
             one.send("WELCOME", heartbeat_ms=200, lost_ms=20000, version=0)
             one.task(0, n=1, max_new_tokens=3)

@@ -360,6 +360,12 @@ def test_transformers_state_dict_and_a_full_rehash(tmp_path: Path, new_model: Pa
             trainer.wait_for_workers(2, PATIENCE_S)
             trainer.push_weights(model.state_dict(), version=1, timeout_s=PATIENCE_S)
             by_type = {w["dtype"]: w["digest"] for w in trainer.workers()}
+            # The tied head comes once by named_parameters(); the alias of the first push is stale.
+            with torch.no_grad():
+                model.model.embed_tokens.weight.mul_(1.5)
+            trainer.push_weights(model.named_parameters(), version=2, timeout_s=PATIENCE_S)
+            changed = {w["dtype"]: w["digest"] for w in trainer.workers()}
+            assert len(set(changed.values()) | set(by_type.values())) == 4
     assert by_type["bf16"] == digest_of(new_model) != digest_of(TINY)
     assert by_type["f32"] != by_type["bf16"]
 
@@ -415,6 +421,42 @@ def test_a_late_worker_serves_the_last_weights_before_any_task(tmp_path: Path,
                     assert same_bits(g, i, want[g.id, i])
             assert {w["digest"] for w in trainer.workers() if w["version"] == 4} == \
                 {digest_of(new_model)}
+
+
+def test_the_same_model_with_other_weights(tmp_path: Path, new_model: Path) -> None:
+    """Refused while nothing was pushed, with both digests; given the trainer's weights after."""
+    old, new = digest_of(TINY), digest_of(new_model)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, max_rows=4) as worker:
+            trainer.wait_for_workers(1, PATIENCE_S)
+            with serving(tmp_path, trainer.url, model=new_model) as other:
+                other.ends(78)
+                assert old in other.log() and new in other.log(), other.log()
+            want = expected(TINY, 6, 4, "--max-new-tokens", 20)
+            sampling = stampede.Sampling(max_new_tokens=20, ignore_eos=True)
+            groups = trainer.generate(numbered(6), n=4, sampling=sampling)
+            assert all(same_bits(g, i, want[g.id, i]) for g in groups for i in range(4))
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
+            # A checkpoint that is what was pushed, and one that is not: both serve the push.
+            with serving(tmp_path, trainer.url, model=new_model, max_rows=4), \
+                    serving(tmp_path, trainer.url, model=TINY, max_rows=4):
+                trainer.wait_for_workers(3, PATIENCE_S)
+                assert {(w["version"], w["digest"]) for w in trainer.workers()} == {(1, new)}
+                want = expected(new_model, 12, 8, "--max-new-tokens", 20)
+                for g in trainer.generate(numbered(12), n=8, sampling=sampling):
+                    assert all(same_bits(g, i, want[g.id, i]) for i in range(8))
+            assert worker.alive()
+
+
+def test_workers_with_other_types_share_no_group(tmp_path: Path) -> None:
+    sampling = stampede.Sampling(max_new_tokens=20, ignore_eos=True)
+    want = [expected(TINY, 16, 8, "--max-new-tokens", 20, *flags)
+            for flags in ((), ("--weights", "f32"))]
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url), serving(tmp_path, trainer.url, weights="f32"):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            for g in trainer.generate(numbered(16), n=8, sampling=sampling):
+                assert any(all(same_bits(g, i, rows[g.id, i]) for i in range(8)) for rows in want)
 
 
 def test_two_workers_die_and_join_while_weights_are_pushed(tmp_path: Path) -> None:

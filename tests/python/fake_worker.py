@@ -26,22 +26,30 @@ def digest_of(weights):
 
 
 class FakeWorker:
-    """Connects (or binds) and serves until close() or die(). `hold` keeps finished samples back."""
+    """Connects (or binds) and serves until close() or die().
+
+    `hold` keeps finished samples back; `together` sends the samples of a task in one RESULT.
+    `digest` is of what it serves at first, `salt` is added to those of what it applies later.
+    `lost` are phases whose WEIGHTS_STATUS is never sent. A repeated COMMIT is answered with
+    `recommit`: a phase, or None for silence.
+    """
 
     def __init__(self, url, uid="w0", bind=False, slots=16, version=0, dtype="f32",
                  exceptions=(), tied_head=False, fingerprint=1, hold=False, send_twice=False,
-                 preempt=0, fail_tensor=None, fail_commit=False, routed=False, incarnation=None):
+                 preempt=0, fail_tensor=None, fail_commit=False, incarnation=None, together=False,
+                 digest=0, salt=0, lost=(), recommit=wire.PHASE_FAILED):
         self.url, self.uid, self.bind, self.slots = url, uid, bind, slots
         self.version, self.dtype, self.exceptions = version, dtype, dict(exceptions)
         self.tied_head, self.fingerprint = tied_head, fingerprint
         self.hold, self.send_twice, self.preempt = hold, send_twice, preempt
-        self.fail_tensor, self.fail_commit, self.routed = fail_tensor, fail_commit, routed
+        self.fail_tensor, self.fail_commit, self.together = fail_tensor, fail_commit, together
+        self.salt, self.lost, self.recommit = salt, set(lost), recommit
         self.answers_weights = True
         self.incarnation = incarnation if incarnation is not None else time.monotonic_ns()
         self.log = []  # every message that came
         self.sent_results = []  # (serial, sample, attempt)
         self.weights = {}  # name -> bytes of what is served
-        self.digest = 0
+        self.digest = digest
         self.run, self.epoch, self.seq, self.n_results = "", 0, 0, 0
         self.unacked = {}
         self.session = False
@@ -49,6 +57,8 @@ class FakeWorker:
         self._held = deque()
         self._staged = {}
         self._begin = None
+        self._committed = 0  # update that was applied last
+        self._committable = None
         self._plan = []
         self._stop = threading.Event()
         self._commands = deque()
@@ -72,7 +82,7 @@ class FakeWorker:
         """Runs function(self) on the worker's thread."""
         done = threading.Event()
         self._commands.append((function, done))
-        assert done.wait(5), "the fake worker hangs"
+        assert done.wait(30), "the fake worker hangs"
 
     def release(self):
         self.hold = False
@@ -80,7 +90,7 @@ class FakeWorker:
     def die(self):
         """kill -9: no word to anyone."""
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(30)
 
     close = die
 
@@ -144,7 +154,7 @@ class FakeWorker:
             self._pull()
             if not self.hold:
                 while self._held and self.session:
-                    self._answer(*self._held.popleft())
+                    self._answer_next()
             now = time.monotonic()
             if not self.session and now > next_hello:
                 next_hello = now + 2
@@ -189,54 +199,73 @@ class FakeWorker:
     def _on_heartbeat(self, m):
         pass
 
-    _on_drain = _on_bye = _on_heartbeat
+    _on_drain = _on_heartbeat
+
+    def _on_bye(self, m):
+        if self.session:
+            self.send("BYE", code=wire.BYE_LEAVING)
+            self.session = False
 
     def _on_ack(self, m):
         self.unacked.pop(m["result"], None)
 
-    def _answer(self, task, sample, finish):
-        if self.preempt > 0:
-            self.preempt -= 1
-            finish = "preempted"
-        fields = self.result_fields(task, sample, finish)
+    def _answer_next(self):
+        task, sample, finish = self._held.popleft()
+        samples = [sample]
+        while self.together and self._held and self._held[0][0] is task:
+            samples.append(self._held.popleft()[1])
+        self._answer(task, samples, finish)
+
+    def _answer(self, task, samples, finish):
+        samples = samples if isinstance(samples, list) else [samples]
+        finishes = []
+        for _ in samples:
+            finishes.append("preempted" if self.preempt > 0 else finish)
+            self.preempt -= self.preempt > 0
+        fields = self.result_fields(task, samples, finishes)
         self.unacked[fields["result"]] = fields
-        self.sent_results.append((task["serial"], sample, task["attempt"]))
+        self.sent_results += [(task["serial"], sample, task["attempt"]) for sample in samples]
         for _ in range(1 + self.send_twice):
             self.send("RESULT", **fields)
-        self._credit += 1
+        self._credit += len(samples)
         self.send("CREDIT", slots=self._credit)
 
-    def result_fields(self, task, sample, finish):
-        tokens = sample_tokens(task["seed"], sample)
-        n = len(tokens)
+    def result_fields(self, task, samples, finishes):
+        samples = samples if isinstance(samples, list) else [samples]
+        finishes = finishes if isinstance(finishes, list) else [finishes]
+        n, tokens = len(samples), [sample_tokens(task["seed"], sample) for sample in samples]
+        lengths = [len(t) for t in tokens]
         prompt = task["prompt_ids"]
         if prompt is None:
             source = task["prompt"] if task["prompt"] is not None else task["messages"]
             prompt = source.astype("<i4")
         self.n_results += 1
-        text, text_offsets = wire.pack_texts([f"sample {sample}".encode()])
-        error, error_offsets = wire.pack_texts([b"broken" if finish == "error" else b""])
+        text, text_offsets = wire.pack_texts([f"sample {sample}".encode() for sample in samples])
+        error, error_offsets = wire.pack_texts(
+            [b"broken" if finish == "error" else b"" for finish in finishes])
         reward, reward_offsets = wire.pack_texts([
-            b'{"value":0.5,"status":"ok","terms":[{"name":"math","value":0.5,"status":"ok"}]}'])
+            b'{"value":0.5,"status":"ok","terms":[{"name":"math","value":0.5,"status":"ok"}]}'] * n)
         fields = dict(
             result=self.n_results, serial=task["serial"], id=task["id"], attempt=task["attempt"],
-            digest=self.digest, sample=np.array([sample], "<i4"),
-            finish=np.array([wire.FINISH.index(finish)], "<u1"),
-            token_offsets=np.array([0, n], "<i8"), tokens=tokens,
-            lp_full=-np.arange(n, dtype="<f4"), lp_behav=-2 * np.arange(n, dtype="<f4"),
-            span_offsets=np.array([0, 1], "<i8"), span_first=np.array([0], "<i4"),
-            span_version=np.array([self.version], "<u8"), text=text, text_offsets=text_offsets,
-            prompt_ids=prompt, value=np.array([0.5], "<f8"), status=np.array([1], "<u1"),
+            digest=self.digest, sample=np.array(samples, "<i4"),
+            finish=np.array([wire.FINISH.index(finish) for finish in finishes], "<u1"),
+            token_offsets=offsets_of(lengths), tokens=np.concatenate(tokens),
+            lp_full=np.concatenate([-np.arange(k, dtype="<f4") for k in lengths]),
+            lp_behav=np.concatenate([-2 * np.arange(k, dtype="<f4") for k in lengths]),
+            span_offsets=np.arange(n + 1, dtype="<i8"), span_first=np.zeros(n, "<i4"),
+            span_version=np.full(n, self.version, "<u8"), text=text, text_offsets=text_offsets,
+            prompt_ids=prompt, value=np.full(n, 0.5, "<f8"), status=np.ones(n, "<u1"),
             reward=reward, reward_offsets=reward_offsets, error=error,
             error_offsets=error_offsets)
         if task["prompt_logprobs"]:
             fields["prompt_lp_full"] = np.concatenate(
                 [[np.nan], -np.ones(len(prompt) - 1)]).astype("<f4")
         if task["routed_experts"]:
-            n_positions = len(prompt) + n - 1
+            positions = [len(prompt) + k - 1 for k in lengths]
             fields.update(moe_layers=2, experts_per_token=2,
-                          routed=(np.arange(n_positions * 4) % 8).astype("<u1"),
-                          routed_offsets=np.array([0, n_positions], "<i8"))
+                          routed=np.concatenate([np.arange(p * 4) % 8 for p in positions]).astype(
+                              "<u1"),
+                          routed_offsets=offsets_of(positions))
         return fields
 
     # --- weights ---
@@ -285,17 +314,29 @@ class FakeWorker:
         if self.fail_commit:
             self._status(m, wire.PHASE_FAILED, error="The apply failed.")
             return
+        if m["update"] == self._committed:
+            if self.recommit is not None:
+                self._status(m, self.recommit, error="This update is not staged here.")
+            return
         self.weights.update(self._staged)
         self.version = self._committable["version"]
-        self.digest = digest_of(self.weights)
+        self.digest = (digest_of(self.weights) + self.salt) % 2**64
+        self._committed = m["update"]
         self._status(m, wire.PHASE_APPLIED)
 
     def _on_weights_abort(self, m):
         self._begin, self._plan, self._staged = None, [], {}
 
     def _status(self, m, phase, **more):
+        if phase in self.lost:
+            self.lost.discard(phase)
+            return
         self.send("WEIGHTS_STATUS", update=m["update"], phase=phase, version=self.version,
                   digest=self.digest, **more)
+
+
+def offsets_of(lengths):
+    return np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
 
 
 def m_bytes(begin, tensor):

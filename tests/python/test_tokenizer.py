@@ -18,6 +18,11 @@ import pytest
 import tokenizers
 from transformers import AutoTokenizer
 
+sys.path.insert(0, str(Path(__file__).parent))
+import jinja_cases  # noqa: E402
+from jinja_cases import TOOLS  # noqa: E402
+from jinja_templates import TEMPLATES  # noqa: E402
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 TINY = CHECKOUT / "examples/tiny/checkpoint"
 LFM2 = CHECKOUT.parent / "shared/data/lfm2_tokenizer"
@@ -280,72 +285,14 @@ def test_lfm2_puts_bos_in_front(tool):
 # ---- chat
 
 
-# The shapes of the family, in words of our own. Each is rendered by transformers and by us.
-HEAD = """{{- bos_token -}}
-{%- set ns = namespace(system_prompt="") -%}
-{%- if messages[0]["role"] == "system" -%}
-    {%- set ns.system_prompt = messages[0]["content"] -%}
-    {%- set messages = messages[1:] -%}
-{%- endif -%}
-{%- if tools -%}
-    {%- set ns.system_prompt = ns.system_prompt + ("\\n" if ns.system_prompt else "") -%}
-    {%- set ns.system_prompt = ns.system_prompt + "List of tools: LIST_START" -%}
-    {%- for tool in tools -%}
-        {%- set tool = (tool | tojson) + ("" if loop.last else ", ") -%}
-        {%- set ns.system_prompt = ns.system_prompt + tool -%}
-    {%- endfor -%}
-    {%- set ns.system_prompt = ns.system_prompt + "LIST_END" -%}
-{%- endif -%}
-{%- if ns.system_prompt -%}
-    {{- "<|im_start|>system\\n" + ns.system_prompt + "<|im_end|>\\n" -}}
-{%- endif -%}
-"""
-TAIL = """{%- if add_generation_prompt -%}
-    {{- '<|im_start|>assistant\\n' -}}
-{%- endif -%}
-"""
-LFM2_HEAD = HEAD.replace("LIST_START", "<|tool_list_start|>[")
-LFM2_TEMPLATE = LFM2_HEAD.replace("LIST_END", "]<|tool_list_end|>") + """
-{#- turns -#}
-{%- for message in messages -%}
-    {{- "<|im_start|>" + message["role"] + "\\n" -}}
-    {%- set content = message["content"] -%}
-    {%- if content is not string -%}
-        {%- set content = content | tojson -%}
-    {%- endif -%}
-    {%- if message["role"] == "tool" -%}
-        {%- set content = "<|tool_response_start|>" + content + "<|tool_response_end|>" -%}
-    {%- endif -%}
-    {{- content + "<|im_end|>\\n" -}}
-{%- endfor -%}
-""" + TAIL  # fmt: skip
-LFM25_TEMPLATE = """{%- set keep_past_thinking = keep_past_thinking | default(false) -%}
-""" + HEAD.replace("LIST_START", "[").replace("LIST_END", "]") + """
-{%- set ns.last_assistant_index = -1 -%}
-{%- for message in messages -%}
-    {%- if message.role == "assistant" -%}
-        {%- set ns.last_assistant_index = loop.index0 -%}
-    {%- endif -%}
-{%- endfor -%}
-{%- for message in messages -%}
-    {{- "<|im_start|>" + message.role + "\\n" -}}
-    {%- set content = message.content -%}
-    {%- if content is not string -%}{%- set content = content|tojson -%}{%- endif -%}
-    {%- if message.role == "assistant" and not keep_past_thinking -%}
-        {%- if loop.index0 != ns.last_assistant_index and "</think>" in content -%}
-            {%- set content = content.split("</think>")[-1] | trim -%}
-        {%- endif -%}
-    {%- endif -%}
-    {{- content + "<|im_end|>\\n" -}}
-{%- endfor -%}
-""" + TAIL  # fmt: skip
 TINY_TEMPLATE = (TINY / "chat_template.jinja").read_text()
 
 
-def checkpoint(directory, template, source=TINY, where="chat_template.jinja"):
+def checkpoint(directory, template, source=TINY, where="chat_template.jinja", **config):
+    """A tokenizer with a template in one of the places that transformers reads, and settings."""
     directory.mkdir(exist_ok=True)
     shutil.copy(source / "tokenizer.json", directory)
-    config = json.loads((TINY / "tokenizer_config.json").read_text())
+    config = json.loads((TINY / "tokenizer_config.json").read_text()) | config
     if where == "chat_template.jinja":
         (directory / where).write_text(template)
     elif where == "string":
@@ -380,63 +327,128 @@ def conversations(seed, n, values):
         yield turns
 
 
-def check_chat(tool, directory, turns):
+def check_chat(tool, directory, turns, tools=None):
+    """The same text and ids as transformers; what it refuses is refused. How many it takes."""
     reference = AutoTokenizer.from_pretrained(directory)
-    answers = tool(directory, [{"messages": m} for m in turns])
+    given = {} if tools is None else {"tools": tools}
+    answers, n = tool(directory, [{"messages": m} | given for m in turns]), 0
     for messages, answer in zip(turns, answers, strict=True):
-        text = reference.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        try:
+            text = reference.apply_chat_template(
+                messages, tools=tools, add_generation_prompt=True, tokenize=False
+            )
+        except Exception:  # of any kind, from the template's code
+            assert "error" in answer, (messages, answer)
+            continue
         ids = reference.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=False
+            messages, tools=tools, add_generation_prompt=True, return_dict=False
         )
         assert answer.get("text") == text, (messages, answer)
         assert answer["ids"] == ids
+        n += 1
+    return n
 
 
 def test_tiny_chat_template(tool):
-    check_chat(tool, TINY, list(conversations(8, 300, values=False)))
+    assert check_chat(tool, TINY, list(conversations(8, 300, values=False))) == 300
 
 
-@pytest.mark.parametrize("name", ["lfm2", "lfm2.5"])
 @pytest.mark.parametrize("where", ["chat_template.jinja", "string", "list"])
-def test_chat_templates_of_the_family(tool, tmp_path, name, where):
-    template = {"lfm2": LFM2_TEMPLATE, "lfm2.5": LFM25_TEMPLATE}[name]
-    directory = checkpoint(tmp_path / "c", template, where=where)
-    check_chat(tool, directory, list(conversations(9, 300, values=True)))
+def test_chat_templates_in_each_place(tool, tmp_path, where):
+    directory = checkpoint(tmp_path / "c", TEMPLATES["lfm2.5"], where=where)
+    assert check_chat(tool, directory, list(conversations(9, 100, values=True))) == 100
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_chat_templates_through_transformers(tool, tmp_path, name):
+    """With what transformers does to messages before the template sees them, and with tools."""
+    rng = random.Random(name)
+    directory = checkpoint(tmp_path / "c", TEMPLATES[name])
+    for tools in [None, TOOLS, TOOLS[:1], []]:
+        turns = [jinja_cases.conversation(rng) for _ in range(40)]
+        assert check_chat(tool, directory, turns, tools) > 4
 
 
 @needs_lfm2
 def test_chat_with_the_real_tokenizer(tool, tmp_path):
-    directory = checkpoint(tmp_path / "c", LFM2_TEMPLATE, source=LFM2)
-    check_chat(tool, directory, list(conversations(10, 100, values=True)))
+    directory = checkpoint(tmp_path / "c", TEMPLATES["lfm2"], source=LFM2)
+    assert check_chat(tool, directory, list(conversations(10, 100, values=True))) == 100
 
 
 def test_a_checkpoint_without_a_template_uses_lfm2s(tool, tmp_path):
-    with_template = checkpoint(tmp_path / "a", LFM2_TEMPLATE)
+    with_template = checkpoint(tmp_path / "a", TEMPLATES["lfm2"])
     without = checkpoint(tmp_path / "b", "")
     (without / "chat_template.jinja").unlink()
     requests = [{"messages": m} for m in conversations(11, 100, values=True)]
+    requests += [r | {"tools": TOOLS} for r in requests]
     assert ids_of(tool(with_template, requests)) == ids_of(tool(without, requests))
 
 
+SAY_HI = [{"role": "user", "content": "hi"}]
+
+
+def test_named_templates(tool, tmp_path):
+    """tool_use where tools are given, from files of their own as well as from a list."""
+    named = {"default": "D{{ tools }}", "tool_use": "T{{ tools|length }}", "rag": "{% bad"}
+    listed = checkpoint(tmp_path / "a", "", where="string")
+    config = json.loads((listed / "tokenizer_config.json").read_text())
+    config["chat_template"] = [{"name": n, "template": t} for n, t in named.items()]
+    (listed / "tokenizer_config.json").write_text(json.dumps(config))
+    files = checkpoint(tmp_path / "b", named["default"])
+    (files / "additional_chat_templates").mkdir()
+    for name in ("tool_use", "rag"):
+        (files / "additional_chat_templates" / f"{name}.jinja").write_text(named[name])
+    for directory in (listed, files):
+        assert check_chat(tool, directory, [SAY_HI], TOOLS) == 1
+        assert check_chat(tool, directory, [SAY_HI]) == 1
+        assert check_chat(tool, directory, [SAY_HI], []) == 1
+    (files / "chat_template.jinja").unlink()
+    assert check_chat(tool, files, [SAY_HI], TOOLS) == 1
+    assert check_chat(tool, files, [SAY_HI]) == 0
+    assert "none called 'default'" in tool(files, [{"messages": SAY_HI}])[0]["error"]
+
+
+def test_files_win_over_the_config(tool, tmp_path):
+    directory = checkpoint(tmp_path / "c", "file", chat_template="config")
+    assert tool(directory, [{"messages": SAY_HI}])[0]["text"] == "file"
+    assert check_chat(tool, directory, [SAY_HI]) == 1
+
+
 @pytest.mark.parametrize(
-    ("change", "quoted"),
+    "config",
     [
-        (lambda t: t.replace("assistant\\n'", "assistant\\n<think>'"), "<think>"),
-        (lambda t: t.replace("ns.system_prompt = messages[0]", "ns.other = messages[0]"), "other"),
-        (lambda t: t.replace("{%- if tools -%}", "{%- if tools | upper -%}"), "upper"),
-        (lambda t: "You are a bot." + t, "You are a bot."),
-        (lambda t: t.replace("bos_token", "messages"), "bos_token"),
-        (lambda t: t.replace("<|im_end|>", "<|endoftext|>"), "<|endoftext|>"),
-        (lambda t: t.replace("{%- endfor -%}\n{%- if add", "{%- endfor %}\n\n{% if add"), "\n"),
-        (lambda t: t.replace("messages[1:]", "messages[2:]"), "2"),
-        (lambda t: t + "{{ '", "does not close"),
+        {},
+        {"bos_token": None},
+        {"unk_token": "<|pad|>", "image_token": "<|im_end|>", "x_token": 3, "bos": "x"},
+        {"extra_special_tokens": {"video": "<|pad|>"}, "added_tokens_decoder": {}},
+        {"eos_token": {"content": "<|pad|>", "__type": "AddedToken"}},
     ],
-)  # fmt: skip
-def test_a_template_that_is_not_known_is_refused(tool, tmp_path, change, quoted):
-    assert change(LFM2_TEMPLATE) != LFM2_TEMPLATE
-    directory = checkpoint(tmp_path / "c", change(LFM2_TEMPLATE))
-    chat, text = tool(directory, [{"messages": [{"role": "user", "content": "x"}]}, {"text": "x"}])
-    assert "template" in chat["error"] and quoted.replace("\n", "?") in chat["error"]
+)
+@pytest.mark.parametrize("with_map", [False, True])
+def test_special_tokens_as_variables(tool, tmp_path, config, with_map):
+    names = ["bos_token", "eos_token", "pad_token", "unk_token", "image_token", "x_token", "video"]
+    template = "|".join("{{ " + n + " is defined }}{{ " + n + " }}" for n in [*names, "bos"])
+    directory = checkpoint(tmp_path / "c", template, **config)
+    if with_map:
+        tokens = {"bos_token": "<|im_start|>", "cls_token": {"content": "<|pad|>", "lstrip": False}}
+        (directory / "special_tokens_map.json").write_text(json.dumps(tokens))
+    assert check_chat(tool, directory, [SAY_HI]) == 1
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("a\n{{ x | nosuch }}", "chat_template.jinja, line 2: the filter 'nosuch' is not known"),
+        ("{% include 'x' %}", "chat_template.jinja, line 1: the tag 'include' is not known"),
+        (b"a\xff", "chat_template.jinja: byte 1 is not UTF-8."),
+    ],
+)
+def test_a_template_that_cannot_be_read_refuses_messages_only(tool, tmp_path, template, said):
+    directory = checkpoint(tmp_path / "c", "")
+    text = template if isinstance(template, bytes) else template.encode()
+    (directory / "chat_template.jinja").write_bytes(text)
+    chat, text = tool(directory, [{"messages": SAY_HI}, {"text": "x"}])
+    assert chat["error"].startswith(said)
     assert text["text"] == "x"  # prompts as text still work
 
 
@@ -449,11 +461,8 @@ def test_a_template_that_is_not_known_is_refused(tool, tmp_path, change, quoted)
         ([1], "messages[0] is a number"),
         ([{"content": "x"}], "messages[0].role"),
         ([{"role": 1, "content": "x"}], "messages[0].role"),
-        ([{"role": "user", "content": "x"}, {"role": "user"}], "messages[1].content is nothing"),
-        ([{"role": "user", "content": None}], "messages[0].content is null"),
-        ([{"role": "user", "content": ["x"]}], "messages[0].content is an array"),
-        ([{"role": "assistant", "content": "x", "tool_calls": []}], "messages[0].tool_calls"),
-        ([{"role": "assistant", "content": "x", "thinking": "y"}], "messages[0].thinking"),
+        ([{"role": "user", "content": ["x"]}], "a string + a list is not defined (round 1 of"),
+        ([*SAY_HI, {"role": "user"}], "nothing called 'content' (round 2 of the loop in line 1)."),
     ],
 )
 def test_messages_that_are_refused(tool, messages, said):

@@ -1,7 +1,6 @@
 """Trainer against workers in Python: nothing lost, nothing twice, whatever they do."""
 
 import contextlib
-import faulthandler
 import os
 import subprocess
 import sys
@@ -11,48 +10,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from fake_worker import FakeWorker, sample_tokens
+from client import check_all, eventually, prompts, quick_loss, trainer
+from fake_worker import FakeWorker
 
 import stampede
 from stampede import wire
 from stampede.types import group_seed
-
-
-@pytest.fixture(autouse=True)
-def quick_loss(monkeypatch):
-    """Workers that fall silent are lost after one second instead of five."""
-    monkeypatch.setattr(wire, "LOST_MS", 1000)
-    monkeypatch.setattr(wire, "HEARTBEAT_MS", 200)
-    faulthandler.dump_traceback_later(60, exit=True)  # a hang says where
-    yield
-    faulthandler.cancel_dump_traceback_later()
-
-
-@pytest.fixture
-def trainer():
-    with stampede.Trainer("tcp://127.0.0.1:0") as t:
-        yield t
-
-
-def eventually(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it never came true"
-        time.sleep(0.01)
-
-
-def prompts(n, **more):
-    return [stampede.Prompt(prompt_ids=[1, 2, 3 + i], **more) for i in range(n)]
-
-
-def check_all(groups, n_groups, n, seed=0, first_serial=0):
-    """Each group once, each sample with the tokens that its seed gives."""
-    assert sorted(g.index for g in groups) == list(range(n_groups))
-    for g in groups:
-        assert g.n == n and g.finish_reason == ["stop"] * n
-        seed_of_group = group_seed(seed, str(first_serial + g.index))
-        for i in range(n):
-            np.testing.assert_array_equal(g.tokens[i], sample_tokens(seed_of_group, i))
 
 
 def test_generate(trainer):
@@ -134,6 +97,7 @@ def test_a_dead_workers_samples_go_to_another(trainer):
         call = trainer.generate(prompts(6), n=2)
         eventually(lambda: a.count("TASK") == 6)
         a.do(lambda w: w._answer(*w._held.popleft()))  # one sample comes, the rest never does
+        eventually(lambda: not a.unacked)  # what is not sent yet would die with it
         a.die()
         with FakeWorker(trainer.url, uid="b") as b:
             check_all(list(call), 6, 2)
@@ -158,7 +122,7 @@ def test_late_results_of_a_lost_worker_count_once(trainer):
         call = trainer.generate(prompts(3), n=2)
         eventually(lambda: a.count("TASK") == 3)
         with FakeWorker(trainer.url, uid="b"):
-            trainer.wait_for_workers(2, 5)
+            trainer.wait_for_workers(2, 30)
             a.do(lambda w: time.sleep(1.6))
             check_all(list(call), 3, 2)
         a.release()
@@ -195,8 +159,9 @@ def test_preempted_samples_run_again_and_are_never_yielded(trainer):
 
 def test_a_draining_worker_gets_nothing_more(trainer):
     with FakeWorker(trainer.url, uid="a") as a:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         a.do(lambda w: w.send("DRAIN", reason="SIGTERM"))
+        eventually(lambda: [w["state"] for w in trainer.workers()] == ["draining"])
         call = trainer.generate(prompts(3), n=2)
         with FakeWorker(trainer.url, uid="b"):
             check_all(list(call), 3, 2)
@@ -215,11 +180,11 @@ def test_credit_is_never_exceeded(trainer):
 
 def test_large_groups_are_split(trainer):
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         check_all(list(trainer.generate(prompts(1), n=16)), 1, 16)
         assert a.count("TASK") == b.count("TASK") == 1
     with FakeWorker(trainer.url, uid="c", slots=3) as c:  # a group larger than a worker
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         check_all(list(trainer.generate(prompts(1), n=8)), 1, 8, first_serial=1)
         assert c.count("TASK") >= 3
 
@@ -228,7 +193,7 @@ def test_min_workers(trainer):
     with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as both:
         with FakeWorker(both.url, uid="a") as a:
             call = both.generate(prompts(2), n=1)
-            both.wait_for_workers(1, 5)
+            both.wait_for_workers(1, 30)
             time.sleep(0.1)
             assert a.count("TASK") == 0
             with FakeWorker(both.url, uid="b"):
@@ -305,7 +270,7 @@ def test_a_restarted_trainer_gets_the_same_samples():
 
 def test_another_model_is_refused(trainer):
     with FakeWorker(trainer.url, uid="a"), contextlib.ExitStack() as stack:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         other = stack.enter_context(FakeWorker(trainer.url, uid="b", fingerprint=2))
         eventually(lambda: other.count("REFUSE") >= 1)
         assert other.log[0]["code"] == wire.REFUSALS["model"]
@@ -360,7 +325,7 @@ def test_push_weights(trainer):
     bias = "model.layers.1.feed_forward.expert_bias"
     with FakeWorker(trainer.url, uid="a", dtype="bf16", exceptions={bias: "f32"},
                     tied_head=True) as a, FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         values = state(1.00390625)  # between two bf16 values: nearest even is 1.0
         trainer.push_weights(values, version=3)
         assert (a.version, b.version) == (3, 3)
@@ -414,7 +379,7 @@ def test_a_late_worker_gets_the_weights_before_any_task(trainer):
 
 def test_generation_goes_on_during_a_push(trainer):
     with FakeWorker(trainer.url) as worker:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         worker.answers_weights = False
         push = threading.Thread(target=trainer.push_weights, args=(state(1.0), 1))
         push.start()
@@ -428,14 +393,14 @@ def test_generation_goes_on_during_a_push(trainer):
         worker.answers_weights = True
         (group,) = call
         assert group.version_spans == [[(0, 1)]] and worker.count("TASK") == n_tasks + 1
-        push.join(5)
+        push.join(30)
         assert not push.is_alive()
 
 
 def test_a_refused_tensor_names_itself_and_the_old_version_serves(trainer):
     with FakeWorker(trainer.url, uid="a") as a, \
             FakeWorker(trainer.url, uid="b", fail_tensor="lm_head.weight") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         with pytest.raises(stampede.WeightUpdateError, match="lm_head.weight") as caught:
             trainer.push_weights(state(1.0), version=1)
         assert caught.value.tensor == "lm_head.weight" and caught.value.worker == "b"
@@ -450,7 +415,7 @@ def test_a_refused_tensor_names_itself_and_the_old_version_serves(trainer):
 def test_a_worker_that_cannot_apply_is_named_and_gets_no_tasks(trainer):
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b",
                                                            fail_commit=True) as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         with pytest.raises(stampede.WeightUpdateError) as caught:
             trainer.push_weights(state(1.0), version=1)
         assert caught.value.worker == "b" and a.version == 1
@@ -460,19 +425,19 @@ def test_a_worker_that_cannot_apply_is_named_and_gets_no_tasks(trainer):
 
 def test_a_worker_that_dies_in_a_push_does_not_stop_it(trainer):
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
-        trainer.wait_for_workers(2, 5)
+        trainer.wait_for_workers(2, 30)
         b.answers_weights = False
         push = threading.Thread(target=trainer.push_weights, args=(state(1.0), 1))
         push.start()
         eventually(lambda: b.count("WEIGHTS_BEGIN") == 1)
         b.die()
-        push.join(8)
+        push.join(30)
         assert not push.is_alive() and a.version == 1
 
 
 def test_a_push_has_a_deadline(trainer):
     with FakeWorker(trainer.url, uid="slow") as worker:
-        trainer.wait_for_workers(1, 5)
+        trainer.wait_for_workers(1, 30)
         worker.answers_weights = False
         with pytest.raises(stampede.WeightUpdateError, match="slow"):
             trainer.push_weights(state(1.0), version=1, timeout_s=0.5)
@@ -487,6 +452,21 @@ def test_weights_that_cannot_be_pushed(trainer, tensor, name):
         with pytest.raises(stampede.WeightUpdateError, match=name) as caught:
             trainer.push_weights({"x": tensor}, version=1)
         assert caught.value.tensor == name
+
+
+def test_an_update_of_too_many_tensors(trainer):
+    """Its announcement does not fit into a message: that is said, and nothing else suffers."""
+    many = {f"{i:0500}": torch.ones(1) for i in range(35_000)}
+    with FakeWorker(trainer.url) as worker:
+        trainer.wait_for_workers(1, 30)
+        with pytest.raises(stampede.WeightUpdateError, match="WEIGHTS_BEGIN.*16777216") as caught:
+            trainer.push_weights(many, version=1)
+        assert caught.value.worker == "w0"
+        check_all(list(trainer.generate(prompts(2), n=2)), 2, 2)
+        assert worker.count("REFUSE") == 0 and worker.count("WELCOME") == 1
+        with stampede.Trainer("tcp://127.0.0.1:0") as other, FakeWorker(other.url) as w:
+            other.push_weights(state(1.0), version=1)
+            assert w.version == 1
 
 
 # --- the rest of the package ---
@@ -519,7 +499,7 @@ def test_a_closed_trainer_says_so(trainer):
 
 def test_close_says_goodbye():
     with stampede.Trainer("tcp://127.0.0.1:0") as t, FakeWorker(t.url) as worker:
-        t.wait_for_workers(1, 5)
+        t.wait_for_workers(1, 30)
         t.close(run_complete=True)
         eventually(lambda: worker.count("BYE") == 1)
         assert worker.log[-1]["code"] == wire.BYE_RUN_COMPLETE

@@ -1,13 +1,16 @@
 """Python's half of the wire: golden vectors, and what the decoder has to refuse."""
 
 import importlib.util
+import math
 import random
 import re
+from collections import Counter
 from pathlib import Path
 
 import msgpack
 import numpy as np
 import pytest
+import slow_wire
 
 from stampede import wire
 
@@ -124,3 +127,188 @@ def test_mutations_never_escape():
         except wire.WireError:
             refused += 1
     assert refused > 3000
+
+
+# --- the decoder against its twin ---
+
+EDGES = [None, True, False, -1, 0, 1, 5, 1.0, 1.5, math.nan, math.inf, 2**31, 2**32, 2**63,
+         2**64 - 1, "", "x", "é" * 3000, b"x", [], [1], [1, 2], [1, 2, 3], [1, 2, 3, 4], {}, {1: 2},
+         {"x": 1},
+         [[]], [3, True, 0], [3, 1.0, 0], [3, 1, -64], [0, 0, 0], [1, 0, 64], [1, 2**40, 0],
+         [3, 1, 2**40], [9, 1, 0], [10, 1, 0]]
+
+
+def pairs_of(message):
+    """The fields of its header as a list of pairs, and its payload."""
+    header, payload = golden.read_vector(golden.HERE / "golden" / f"{message.type}.bin")
+    return list(msgpack.unpackb(header, strict_map_key=False)[7].items()), payload
+
+
+def header_of(message, pairs):
+    head = (wire.MAGIC, 1, 0, wire.TYPES[message.type][0], "run-1", 9, 1)
+    packed = b"".join(msgpack.packb(key) + msgpack.packb(value) for key, value in pairs)
+    return (b"\x98" + b"".join(msgpack.packb(v) for v in head) + b"\xde"
+            + len(pairs).to_bytes(2, "big") + packed)
+
+
+def outcome(decode, header, payload):
+    try:
+        m = decode(header, payload)
+    except wire.WireError as error:
+        return error.reason, None
+    return "", {name: (value.dtype.str, value.tobytes()) if isinstance(value, np.ndarray) else value
+                for name, value in m.fields.items()}
+
+
+def check_twins(header, payload, may_refuse=False):
+    """Both take it as the same message, or both refuse it for the same reason."""
+    slow, quick = outcome(slow_wire.decode, header, payload), outcome(wire.decode, header, payload)
+    if may_refuse and quick[0] == "field":
+        return quick[0]
+    assert quick == slow, header.hex()
+    return quick[0]
+
+
+def mutated_pairs(pairs, rng):
+    """Each field gone, twice, and with each odd value; columns with each number changed."""
+    for i, (key, value) in enumerate(pairs):
+        yield pairs[:i] + pairs[i + 1:]
+        yield pairs[:i + 1] + pairs[i:]
+        yield pairs[:i] + [(True if key == 1 else float(key), value)] + pairs[i + 1:]
+        yield pairs[:i] + [("x", value)] + pairs[i + 1:]
+        for edge in EDGES:
+            yield pairs[:i] + [(key, edge)] + pairs[i + 1:]
+        if isinstance(value, list) and key:
+            for place in range(3):
+                for step in (-64, -8, -1, 1, 8, 64, 1 << 20):
+                    odd = list(value)
+                    odd[place] += step
+                    yield pairs[:i] + [(key, odd)] + pairs[i + 1:]
+    for _ in range(50):
+        shuffled = list(pairs)
+        i, j = rng.randrange(len(pairs)), rng.randrange(len(pairs))
+        shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+        yield shuffled
+    yield pairs + [(200, 5)]
+
+
+# What the decoder refuses by now and its twin took.
+STRICTER = {"HELLO", "REFUSE", "TASK", "WEIGHTS_STATUS"}
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda m: m.type)
+def test_odd_fields_are_refused_as_ever(message):
+    pairs, payload = pairs_of(message)
+    reasons = Counter()
+    for odd in mutated_pairs(pairs, random.Random(1)):
+        # 0 where a code or a type is expected, a list of texts by halves, key 0 with a true or a
+        # float; a field of a later minor that is a map.
+        reasons[check_twins(header_of(message, odd), payload, message.type in STRICTER)] += 1
+    assert reasons["field"] > 0
+
+
+def with_payload(message, changes):
+    fields = {**message.fields, **changes}
+    header, payload = wire.encode(wire.Message(message.type, fields, "run-1", 9, 1))
+    return header, payload
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 9])
+def test_odd_columns_are_refused_as_ever(n):
+    rng = np.random.default_rng(n)
+    names = [f.name for f in wire.TYPES["RESULT"][1] if f.kind not in ("int", "text")]
+    reasons = Counter()
+    for round_ in range(1500):
+        fields = result_fields(n, rng)
+        left_out = rng.choice([*names, ""], 2) if round_ % 3 == 0 else []
+        fields = {k: v for k, v in fields.items() if k not in left_out
+                  or k in REQUIRED}
+        name = rng.choice([k for k in fields if isinstance(fields[k], np.ndarray)])
+        column = fields[name].copy()
+        if column.size and round_ % 4:
+            edges = np.array([0, 1, 2, 3, 5, 6, 8, 9, 127, 255, -1, -128, -2**31, 2**31 - 1, 65535,
+                              65536, 2**62, -2**62, 2**63 - 1, -2**63], dtype=object)
+            low, high = ((np.iinfo(column.dtype).min, np.iinfo(column.dtype).max)
+                         if column.dtype.kind in "iu" else (-1, 1))
+            column[rng.integers(column.size)] = int(np.clip(rng.choice(edges), low, high))
+        elif round_ % 8 == 0:
+            column = column[:-1] if column.size and rng.random() < 0.5 else np.append(
+                column, column[:1] if column.size else np.zeros(1, column.dtype))
+        fields[name] = column
+        reasons[check_twins(*with_payload(wire.Message("RESULT"), fields))] += 1
+    assert reasons[""] > 50 and reasons["field"] > 300
+
+
+REQUIRED = {f.name for f in wire.TYPES["RESULT"][1] if f.required}
+
+
+def result_fields(n, rng):
+    """A RESULT with every column, of n samples."""
+    def texts(name):
+        joined, offsets = wire.pack_texts([rng.bytes(int(k)) for k in rng.integers(0, 5, n)])
+        return {name: joined, f"{name}_offsets": offsets}
+
+    def offsets(most):
+        return np.concatenate([[0], np.cumsum(rng.integers(0, most, n))]).astype("<i8")
+
+    tokens, spans, routed = offsets(5), offsets(3), offsets(4)
+    n_prompt = int(rng.integers(0, 4))
+    return dict(
+        result=1, serial=2, id="2", digest=3, moe_layers=2, experts_per_token=2,
+        sample=rng.permutation(20)[:n].astype("<i4"), finish=rng.integers(1, 6, n).astype("<u1"),
+        token_offsets=tokens, tokens=np.arange(tokens[-1], dtype="<i4"),
+        lp_full=np.arange(tokens[-1], dtype="<f4"), lp_behav=np.arange(tokens[-1], dtype="<f4"),
+        span_offsets=spans, span_first=np.zeros(spans[-1], "<i4"),
+        span_version=np.arange(spans[-1], dtype="<u8"), **texts("text"),
+        prompt_ids=np.arange(n_prompt, dtype="<i4"),
+        prompt_lp_full=np.zeros(n_prompt, "<f4"), value=rng.random(n),
+        status=rng.integers(0, 9, n).astype("<u1"), **texts("reward"), **texts("error"),
+        routed=np.arange(4 * routed[-1], dtype=rng.choice(["<u1", "<u2"])), routed_offsets=routed,
+        meta=np.frombuffer(b"{}", "<u1"))
+
+
+def test_offsets_that_wrap_around_are_no_offsets():
+    # Their differences are positive in 64 bits.
+    odd = np.array([0, 2**63 - 1, -2**63, -1, 2], "<i8")
+    fields = {**result_fields(4, np.random.default_rng(0)), "token_offsets": odd,
+              "tokens": np.zeros(2, "<i4"), "lp_full": np.zeros(2, "<f4"),
+              "lp_behav": np.zeros(2, "<f4")}
+    assert outcome(wire.decode, *with_payload(wire.Message("RESULT"), fields))[0] == "field"
+
+
+@pytest.mark.parametrize("kind, field, value", [
+    ("HELLO", 12, 0), ("REFUSE", 1, 0), ("WEIGHTS_STATUS", 2, 0), ("TASK", 4, 0),
+    ("TASK", 18, 1 << 31), ("WEIGHTS_PULL", 4, 0), ("WEIGHTS_PULL", 4, (1 << 20) + 1)])
+def test_numbers_out_of_range(kind, field, value):
+    message = next(m for m in MESSAGES if m.type == kind)
+    pairs, payload = pairs_of(message)
+    odd = [(key, value if key == field else old) for key, old in pairs]
+    assert outcome(wire.decode, header_of(message, odd), payload)[0] == "field"
+
+
+def test_a_later_minor_may_nest_but_not_too_deeply():
+    def slots(value):
+        return header_of(wire.Message("CREDIT"), [(1, 5), (99, value)])
+
+    assert wire.decode(slots({"a": [1]}))["slots"] == 5
+    with pytest.raises(wire.WireError, match="nested") as caught:
+        wire.decode(slots([[[1]]]))
+    assert caught.value.reason == "msgpack"
+
+
+def test_every_bit_of_a_header():
+    """Each bit of each golden header flipped: both decoders say the same."""
+    for message in MESSAGES:
+        header, payload = golden.read_vector(golden.HERE / "golden" / f"{message.type}.bin")
+        for bit in range(8 * len(header)):
+            raw = bytearray(header)
+            raw[bit // 8] ^= 1 << bit % 8
+            check_twins(bytes(raw), payload, message.type in STRICTER)
+
+
+def test_results_survive_pickling():
+    import pickle
+    m = wire.decode(*golden.read_vector(golden.HERE / "golden" / "RESULT.bin"))
+    again = pickle.loads(pickle.dumps(m))
+    assert outcome(lambda *_: again, b"", b"") == outcome(lambda *_: m, b"", b"")
+    assert again.spans() == m.spans() and again.seq == m.seq

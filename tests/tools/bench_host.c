@@ -39,7 +39,8 @@ static struct task *new_task(uint64_t serial, const struct port *port) {
     t->serial = t->group_seed = serial;
     t->prompt_ids = prompt;
     t->n_prompt = N_PROMPT;
-    t->n_samples = t->n_left = N_SAMPLES;
+    t->n_samples = N_SAMPLES;
+    t->n_left = N_SAMPLES;
     t->sampling =
         (struct sampling){.n = N_SAMPLES, .max_new_tokens = MAX_NEW, .temperature = 1, .top_p = 1};
     t->sampling.repetition_penalty = 1;

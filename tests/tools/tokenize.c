@@ -4,7 +4,7 @@
 //
 // A request and an answer is one JSON object a line.
 //     {"text": "...", "add_special": false}    {"ids": [...], "text": "..."}    text: decoded again
-//     {"messages": [...]}                      {"ids": [...], "text": "..."}    text: the prompt
+//     {"messages": [...], "tools": [...]}      {"ids": [...], "text": "..."}    text: the prompt
 //     {"decode": [ids]}                        {"text": "..."}                  lossy, as UTF-8
 //     {"cut": "..."}                           {"lengths": [...]}               of pieces, bytes
 //     {"about": true}                          n_ids, bos, adds_bos, end_ids, special, holes
@@ -99,12 +99,11 @@ static int decode_answer(struct tool *tool, const struct json *list) {
     return 0;
 }
 
-static int chat_answer(struct tool *tool, const struct json *messages) {
+static int chat_answer(struct tool *tool, const struct json *messages, const struct json *tools) {
     struct token_list ids = {0};
     struct buffer prompt = {0};
-    struct slice bos = tokenizer_token_bytes(tool->t, tokenizer_bos(tool->t));
-    int failed = chat_render(tool->chat, messages, bos, &prompt, &tool->err) ||
-                 chat_encode(tool->chat, tool->t, messages, &ids, &tool->err);
+    int failed = chat_render(tool->chat, messages, tools, &prompt, &tool->err) ||
+                 chat_encode(tool->chat, tool->t, messages, tools, &ids, &tool->err);
     buffer_add_text(&tool->out, "{");
     add_ids(&tool->out, "ids", ids.ids, ids.n);
     buffer_add_text(&tool->out, ", \"text\": ");
@@ -121,7 +120,7 @@ static void answer(struct tool *tool, struct slice line) {
     const struct json *request = json_parse(line, &tool->arena, &tool->err);
     const struct json *messages = json_get(request, "messages");
     if (request && messages)
-        failed = chat_answer(tool, messages);
+        failed = chat_answer(tool, messages, json_get(request, "tools"));
     else if (request && json_get(request, "text"))
         failed = text_answer(tool, request);
     else if (request && json_get(request, "cut"))

@@ -102,6 +102,9 @@ static int open_tokenizer(struct setup *s, struct error *err) {
     if (!s->tokenizer) return -1;
     s->chat = chat_load(directory, err);
     if (!s->chat) return -1;
+    if (chat_warning(s->chat))
+        log_say(&s->log, LOG_WARN, "%s: prompts as messages are refused: %s", directory,
+                chat_warning(s->chat));
     int vocab = s->checkpoint->config.shape.vocab;
     if (tokenizer_n_ids(s->tokenizer) <= vocab) return 0;
     return error_set(err, ERROR_CONFIG,

@@ -2,215 +2,201 @@
 
 #include <stdlib.h>
 
-#include "protocol/base/utf8.h"
-#include "worker/load/chat_template.h"
-#include "worker/load/file.h"
+#include "worker/load/chat_parts.h"
 
-enum { MAX_TEMPLATE_BYTES = 1 << 20, MAX_CONFIG_BYTES = 256 << 20 };
+// ---- templates and tokens
 
-struct chat {
-    struct chat_shape shape;
-    struct error refusal; // why the template is not known; code ERROR_NONE when it is
-};
+void chat_add_template(struct chat *chat, const char *name, struct slice text, const char *where) {
+    struct chat_template made = {.name = arena_copy(&chat->arena, name, strlen(name))};
+    made.jinja = jinja_parse(text, where, &made.refusal);
+    for (int i = 0; i < chat->n_templates; i++) {
+        if (strcmp(chat->templates[i].name, name) != 0) continue;
+        jinja_free(&chat->templates[i].jinja);
+        chat->templates[i] = made;
+        return;
+    }
+    size_t n = (size_t)chat->n_templates + 1;
+    chat->templates = memory_resize(chat->templates, n, sizeof *chat->templates);
+    chat->templates[chat->n_templates++] = made;
+}
 
-// LFM2's own, for a checkpoint without a template.
-static const struct chat_shape lfm2 = {.wraps_tool_responses = true, .dumps_content = true};
+void chat_add_token(struct chat *chat, struct slice name, struct slice text) {
+    struct chat_token token = {arena_copy(&chat->arena, name.ptr, name.len),
+                               {arena_copy(&chat->arena, text.ptr, text.len), text.len}};
+    for (int i = 0; i < chat->n_tokens; i++) {
+        if (strcmp(chat->tokens[i].name, token.name) != 0) continue;
+        chat->tokens[i] = token;
+        return;
+    }
+    size_t n = (size_t)chat->n_tokens + 1;
+    chat->tokens = memory_resize(chat->tokens, n, sizeof *chat->tokens);
+    chat->tokens[chat->n_tokens++] = token;
+}
+
+void chat_add_usual_tokens(struct chat *chat) {
+    chat_add_token(chat, slice_of("bos_token"), slice_of("<|startoftext|>"));
+    chat_add_token(chat, slice_of("eos_token"), slice_of("<|im_end|>"));
+}
 
 struct chat *chat_parse(struct slice template_text) {
     struct chat *chat = memory_new(1, sizeof *chat);
-    chat->shape = lfm2;
-    if (template_text.len > 0) chat_template_read(template_text, &chat->shape, &chat->refusal);
+    if (!template_text.ptr) template_text = slice_of(chat_default_template);
+    chat_add_template(chat, "default", template_text, "the chat template");
+    chat_add_usual_tokens(chat);
     return chat;
 }
 
 void chat_free(struct chat **chat) {
+    if (!*chat) return;
+    for (int i = 0; i < (*chat)->n_templates; i++) jinja_free(&(*chat)->templates[i].jinja);
+    free((*chat)->templates);
+    free((*chat)->tokens);
+    arena_clear(&(*chat)->arena);
     free(*chat);
     *chat = NULL;
 }
 
-// `chat_template` of tokenizer_config.json: a string, or [{"name", "template"}].
-static int template_of_config(struct slice text, struct buffer *out, struct error *err) {
-    struct arena arena = {0};
-    const struct json *config = json_parse(text, &arena, err);
-    const struct json *found = json_get(config, "chat_template");
-    int failed = config ? 0 : -1;
-    if (failed && err) err->code = ERROR_CONFIG;
-    if (found && found->type == JSON_ARRAY) {
-        const struct json *named = found->first;
-        found = NULL;
-        for (; named && !found; named = named->next) {
-            const struct json *name = json_get(named, "name");
-            if (name && name->type == JSON_STRING && slice_is(json_string(name, &arena), "default"))
-                found = json_get(named, "template");
-        }
-    }
-    if (found && found->type == JSON_STRING)
-        buffer_add_slice(out, json_string(found, &arena));
-    else if (found && found->type != JSON_NULL)
-        failed = error_set(err, ERROR_CONFIG,
-                           "chat_template is %s, expected a string or a list of named ones.",
-                           json_type_name(found));
-    arena_clear(&arena);
-    return failed;
+const char *chat_warning(const struct chat *chat) {
+    for (int i = 0; i < chat->n_templates; i++)
+        if (!chat->templates[i].jinja) return chat->templates[i].refusal.text;
+    return NULL;
 }
 
-struct chat *chat_load(const char *directory, struct error *err) {
-    char *path = file_join(directory, slice_of("chat_template.jinja"));
-    char *config_path = file_join(directory, slice_of("tokenizer_config.json"));
-    struct buffer text = {0}, config = {0};
-    int failed = 0;
-    if (file_exists(path)) {
-        failed = file_read(path, MAX_TEMPLATE_BYTES, &text, err);
-    } else if (file_exists(config_path)) {
-        failed = file_read(config_path, MAX_CONFIG_BYTES, &config, err);
-        if (!failed && template_of_config(buffer_slice(&config), &text, err))
-            failed = error_prefix(err, "%s", config_path);
-    }
-    struct chat *chat = failed ? NULL : chat_parse(buffer_slice(&text));
-    buffer_free(&text);
-    buffer_free(&config);
-    free(path);
-    free(config_path);
-    return chat;
+static const struct chat_template *find_template(const struct chat *chat, const char *name) {
+    for (int i = 0; i < chat->n_templates; i++)
+        if (strcmp(chat->templates[i].name, name) == 0) return &chat->templates[i];
+    return NULL;
 }
 
-// The text which json.dumps(value, ensure_ascii=False) gives: ", " and ": " between the parts.
-static void dump(struct buffer *out, const struct json *value) {
-    if (value->type != JSON_ARRAY && value->type != JSON_OBJECT) {
-        json_add_compact(out, value);
-        return;
-    }
-    bool object = value->type == JSON_OBJECT;
-    buffer_add(out, object ? "{" : "[", 1);
-    for (const struct json *c = value->first; c; c = c->next) {
-        if (object) json_add_string(out, c->key), buffer_add(out, ": ", 2);
-        dump(out, c);
-        if (c->next) buffer_add(out, ", ", 2);
-    }
-    buffer_add(out, object ? "}" : "]", 1);
-}
-
-// Python's str.isspace for one character, which Jinja's trim strips by.
-static bool is_python_space(uint32_t c) {
-    return (c >= 0x9 && c <= 0xd) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 ||
-           c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 ||
-           c == 0x202f || c == 0x205f || c == 0x3000;
-}
-
-static struct slice trim(struct slice s) {
-    uint32_t code = 0;
-    for (;;) {
-        int len = utf8_next(s, &code);
-        if (len == 0 || !is_python_space(code)) break;
-        s = (struct slice){s.ptr + len, s.len - (size_t)len};
-    }
-    while (s.len > 0) {
-        size_t start = s.len - 1;
-        while (start > 0 && ((unsigned char)s.ptr[start] & 0xc0) == 0x80) start--;
-        utf8_next((struct slice){s.ptr + start, s.len - start}, &code);
-        if (!is_python_space(code)) break;
-        s.len = start;
-    }
-    return s;
-}
-
-static struct slice behind_thinking(struct slice content) {
-    static const char end[] = "</think>";
-    size_t n = sizeof end - 1;
-    for (size_t at = content.len; at >= n; at--)
-        if (memcmp(content.ptr + at - n, end, n) == 0)
-            return trim((struct slice){content.ptr + at, content.len - at});
-    return content;
-}
-
-struct message {
-    struct slice role, content;
-};
-
-static int read_message(const struct chat *chat, const struct json *message, int place,
-                        struct message *out, struct arena *arena, struct error *err) {
-    static const char *const unwritten[] = {"tool_calls", "thinking"};
-    const struct json *role = json_get(message, "role"), *content = json_get(message, "content");
-    if (message->type != JSON_OBJECT)
-        return error_set(err, ERROR_INPUT, "messages[%d] is %s, expected an object.", place,
-                         json_type_name(message));
-    if (!role || role->type != JSON_STRING)
-        return error_set(err, ERROR_INPUT, "messages[%d].role is %s, expected a string.", place,
-                         json_type_name(role));
-    for (int i = 0; i < 2; i++) {
-        const struct json *value = json_get(message, unwritten[i]);
-        if (value && value->type != JSON_NULL)
-            return error_set(err, ERROR_INPUT,
-                             "messages[%d].%s is not supported; expected its text in content.",
-                             place, unwritten[i]);
-    }
-    out->role = json_string(role, arena);
-    bool is_system = place == 0 && slice_is(out->role, "system");
-    if (content && content->type == JSON_STRING) {
-        out->content = json_string(content, arena);
-        return 0;
-    }
-    // transformers drops members that are null before it renders.
-    if (!content || content->type == JSON_NULL || is_system || !chat->shape.dumps_content)
-        return error_set(err, ERROR_INPUT, "messages[%d].content is %s, expected a string.", place,
-                         json_type_name(content));
-    struct buffer text = {0};
-    dump(&text, content);
-    out->content = (struct slice){arena_copy(arena, text.ptr, text.len), text.len};
-    buffer_free(&text);
+static int choose(const struct chat *chat, bool has_tools, const struct jinja **out,
+                  struct error *err) {
+    const struct chat_template *found = has_tools ? find_template(chat, "tool_use") : NULL;
+    if (!found) found = find_template(chat, "default");
+    if (!found)
+        return error_set(err, ERROR_INPUT,
+                         "The checkpoint has chat templates, but none called 'default'.");
+    if (!found->jinja) return error_set(err, ERROR_INPUT, "%s", found->refusal.text);
+    *out = found->jinja;
     return 0;
 }
 
-static void add_turn(struct buffer *out, struct message m, bool wrapped) {
-    buffer_add_text(out, "<|im_start|>");
-    buffer_add_slice(out, m.role);
-    buffer_add_text(out, wrapped ? "\n<|tool_response_start|>" : "\n");
-    buffer_add_slice(out, m.content);
-    buffer_add_text(out, wrapped ? "<|tool_response_end|><|im_end|>\n" : "<|im_end|>\n");
-}
+// ---- messages
 
-static void add_turns(const struct chat *chat, struct message *messages, int n,
-                      struct buffer *out) {
-    int last_assistant = -1;
-    for (int i = 0; i < n; i++)
-        if (slice_is(messages[i].role, "assistant")) last_assistant = i;
-    for (int i = 0; i < n; i++) {
-        struct message m = messages[i];
-        bool is_system = i == 0 && slice_is(m.role, "system");
-        if (is_system && m.content.len == 0) continue;
-        if (chat->shape.drops_thinking && slice_is(m.role, "assistant") && i != last_assistant)
-            m.content = behind_thinking(m.content);
-        add_turn(out, m, chat->shape.wraps_tool_responses && slice_is(m.role, "tool"));
+static int check_messages(const struct json *messages, struct error *err) {
+    bool is_list = messages && messages->type == JSON_ARRAY;
+    if (!is_list || messages->n_children == 0)
+        return error_set(err, ERROR_INPUT,
+                         "messages is %s, expected an array of at least one message.",
+                         is_list ? "an empty array" : json_type_name(messages));
+    int place = 0;
+    for (const struct json *m = messages->first; m; m = m->next, place++) {
+        const struct json *role = json_get(m, "role");
+        if (m->type != JSON_OBJECT)
+            return error_set(err, ERROR_INPUT, "messages[%d] is %s, expected an object.", place,
+                             json_type_name(m));
+        if (!role || role->type != JSON_STRING)
+            return error_set(err, ERROR_INPUT, "messages[%d].role is %s, expected a string.", place,
+                             json_type_name(role));
     }
-    buffer_add_text(out, "<|im_start|>assistant\n");
+    return 0;
 }
 
-int chat_render(const struct chat *chat, const struct json *messages, struct slice bos,
+static int check_tools(const struct json *tools, struct error *err) {
+    if (tools->type != JSON_ARRAY)
+        return error_set(err, ERROR_INPUT, "tools is %s, expected a list of objects.",
+                         json_type_name(tools));
+    int place = 0;
+    for (const struct json *t = tools->first; t; t = t->next, place++)
+        if (t->type != JSON_OBJECT)
+            return error_set(err, ERROR_INPUT, "tools[%d] is %s, expected an object.", place,
+                             json_type_name(t));
+    return 0;
+}
+
+// The first of reasoning's names that has a value.
+static const struct value *find_reasoning(const struct dict *message) {
+    static const char *const names[] = {"reasoning_content", "thinking", "reasoning"};
+    for (int i = 0; i < 3; i++) {
+        const struct value *found = value_dict_find(message, slice_of(names[i]));
+        if (found && found->type != VALUE_NONE) return found;
+    }
+    return NULL;
+}
+
+// A message without its members that are null, and with its reasoning under the names that
+// templates read: `thinking` in front of all unless the message has it, reasoning_content behind.
+static int message_value(struct run *r, const struct json *json, struct value *out) {
+    struct value all;
+    if (value_from_json(r, json, &all)) return -1;
+    const struct value *reasoning = find_reasoning(all.dict);
+    struct dict *d = value_new_dict(r, all.dict->n + 2);
+    if (!d) return -1;
+    if (reasoning && value_dict_put(r, d, value_string(slice_of("thinking")), *reasoning))
+        return -1;
+    for (size_t i = 0; i < all.dict->n; i++) {
+        const struct member *m = &all.dict->members[i];
+        if (m->value.type != VALUE_NONE && value_dict_put(r, d, m->key, m->value)) return -1;
+    }
+    if (reasoning && value_dict_put(r, d, value_string(slice_of("reasoning_content")), *reasoning))
+        return -1;
+    *out = (struct value){.type = VALUE_DICT, .dict = d};
+    return 0;
+}
+
+static int messages_value(struct run *r, const struct json *messages, struct value *out) {
+    struct value *items = value_new_list(r, VALUE_LIST, (size_t)messages->n_children, out);
+    if (!items) return -1;
+    for (const struct json *m = messages->first; m; m = m->next)
+        if (message_value(r, m, items++)) return -1;
+    return 0;
+}
+
+// ---- prompts
+
+static int render(struct run *r, const struct chat *chat, const struct jinja *jinja,
+                  const struct json *messages, const struct json *tools, struct buffer *out) {
+    int n = 4;
+    struct jinja_variable *list = run_take(r, (size_t)(n + chat->n_tokens), sizeof *list);
+    if (!list) return -1;
+    list[0] = (struct jinja_variable){"messages", value_none()};
+    list[1] = (struct jinja_variable){"tools", value_none()};
+    list[2] = (struct jinja_variable){"documents", value_none()};
+    list[3] = (struct jinja_variable){"add_generation_prompt", value_bool(true)};
+    for (int i = 0; i < chat->n_tokens; i++)
+        list[n++] =
+            (struct jinja_variable){chat->tokens[i].name, value_string(chat->tokens[i].text)};
+    if (messages_value(r, messages, &list[0].value)) return -1;
+    if (tools && value_from_json(r, tools, &list[1].value)) return -1;
+    return jinja_render(r, jinja, list, n, out);
+}
+
+int chat_render(const struct chat *chat, const struct json *messages, const struct json *tools,
                 struct buffer *out, struct error *err) {
-    if (chat->refusal.code != ERROR_NONE)
-        return error_set(err, chat->refusal.code, "%s", chat->refusal.text);
-    if (!messages || messages->type != JSON_ARRAY || messages->n_children == 0)
-        return error_set(
-            err, ERROR_INPUT, "messages is %s, expected an array of at least one message.",
-            messages && messages->type == JSON_ARRAY ? "an empty array" : json_type_name(messages));
-    struct arena arena = {0};
-    int n = messages->n_children, place = 0, failed = 0;
-    struct message *list = arena_take(&arena, (size_t)n, sizeof *list);
-    for (const struct json *m = messages->first; m && !failed; m = m->next, place++)
-        failed = read_message(chat, m, place, &list[place], &arena, err);
-    if (!failed) {
-        buffer_add_slice(out, bos);
-        add_turns(chat, list, n, out);
-    }
-    arena_clear(&arena);
+    const struct jinja *jinja = NULL;
+    struct run run;
+    if (tools && tools->type == JSON_NULL) tools = NULL;
+    if (choose(chat, tools != NULL, &jinja, err)) return -1;
+    if (check_messages(messages, err) || (tools && check_tools(tools, err))) return -1;
+    jinja_open(&run, jinja, err);
+    int failed = render(&run, chat, jinja, messages, tools, out);
+    jinja_close(&run);
     return failed;
 }
 
+struct slice chat_without_bos(const struct chat *chat, struct slice prompt) {
+    for (int i = 0; i < chat->n_tokens; i++) {
+        struct slice bos = chat->tokens[i].text;
+        if (strcmp(chat->tokens[i].name, "bos_token") != 0 || bos.len > prompt.len) continue;
+        if (bos.len && memcmp(prompt.ptr, bos.ptr, bos.len) == 0)
+            return (struct slice){prompt.ptr + bos.len, prompt.len - bos.len};
+    }
+    return prompt;
+}
+
 int chat_encode(const struct chat *chat, const struct tokenizer *t, const struct json *messages,
-                struct token_list *out, struct error *err) {
+                const struct json *tools, struct token_list *out, struct error *err) {
     struct buffer text = {0};
-    struct slice bos = tokenizer_token_bytes(t, tokenizer_bos(t));
-    int failed = chat_render(chat, messages, bos, &text, err);
+    int failed = chat_render(chat, messages, tools, &text, err);
     if (!failed) failed = tokenizer_encode(t, buffer_slice(&text), false, out, err);
     buffer_free(&text);
     return failed;

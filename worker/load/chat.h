@@ -1,19 +1,15 @@
-// Chat messages to a prompt, as the chat templates of the LFM2 family write it.
+// Chat messages to a prompt, by the checkpoint's chat template.
 //
-// The templates are Jinja programs; what they compute is written here in C, and the checkpoint's
-// own template only decides which of the family it is. It is read as a set of string literals and
-// names (comments and all text layout are ignored):
-//   - every string literal must be one that the family's templates use, and the literals
-//     "<|im_start|>", "<|im_end|>\n", "role", "content" and "assistant" must be among them (the
-//     tokens also inside longer ones such as "<|im_start|>assistant\n");
-//   - with "</think>" and the name keep_past_thinking it is LFM2.5: of all assistant turns but the
-//     last, everything up to the last "</think>" is dropped and the rest trimmed;
-//   - with "<|tool_response_start|>" the content of role "tool" stands between
-//     <|tool_response_start|> and <|tool_response_end|>;
-//   - with the filter tojson, content that is no string (nor null) is written
-//     as JSON, else it is refused.
-// Any other template is refused when messages are encoded, with a sentence that quotes the first
-// thing that is not known; prompts as text or ids still work with such a checkpoint.
+// The template is a Jinja program; worker/load/jinja runs it as transformers' apply_chat_template
+// does, and prints the same text or refuses. It gets `messages`, `tools` (none without them),
+// `documents` (none), `add_generation_prompt` (true) and the special tokens of
+// tokenizer_config.json (bos_token, eos_token, ...). Members of a message that are null are left
+// out, and reasoning goes by each of its three names (reasoning_content, thinking, reasoning), both
+// as in transformers 5. Settings that transformers' callers pass (enable_thinking,
+// keep_past_thinking, ...) are undefined.
+//
+// A checkpoint can have several templates: "tool_use" is taken where tools are given, else
+// "default". One whose template we cannot read still serves prompts as text or ids.
 #ifndef WORKER_LOAD_CHAT_H
 #define WORKER_LOAD_CHAT_H
 
@@ -23,31 +19,37 @@
 #include "protocol/base/slice.h"
 #include "worker/load/tokenizer.h"
 
-struct chat;
+struct chat; // read-only once made: threads share it
 
-// Reads the template of a checkpoint directory: chat_template.jinja, else `chat_template` of
-// tokenizer_config.json (a string, or a list of named ones of which "default" counts), else LFM2's
-// own. Returns NULL with ERROR_IO or ERROR_CONFIG only when a file cannot be read or is malformed;
-// a template that is not known is an error of chat_encode.
+// Reads the templates of a checkpoint directory as transformers does: chat_template.jinja and
+// additional_chat_templates/NAME.jinja, else `chat_template` of tokenizer_config.json (a string, or
+// a list of named ones), else LFM2's own. Returns NULL with ERROR_IO or ERROR_CONFIG when a file
+// cannot be read or is malformed; a template that Jinja or we do not take is no such failure, but
+// chat_warning's.
 struct chat *chat_load(const char *directory, struct error *err);
 
-// The same from the template's text; an empty one means LFM2's own.
+// The same from one template's text, with the tokens <|startoftext|> and <|im_end|>; LFM2's own for
+// a text whose ptr is NULL.
 struct chat *chat_parse(struct slice template_text);
 void chat_free(struct chat **chat);
 
+// Why a template of this checkpoint is refused: the file, line and construct. NULL when none is.
+const char *chat_warning(const struct chat *chat);
+
 // Appends the prompt of `messages` to `out` as text, the same as transformers'
-// apply_chat_template(messages, add_generation_prompt=True, tokenize=False) gives: `bos` (BOS as
-// it is written, may be empty), the first system message, the others, and the head of the
-// assistant's turn. `messages` is a JSON array of at least one object with "role" (a string) and
-// "content"; other members are ignored, but a member `tool_calls` or `thinking` that is not null
-// is refused, since no template of the family that is supported here writes it. Errors:
-// ERROR_INPUT, naming the message (from 0) and what was expected, or why the template is refused.
-int chat_render(const struct chat *chat, const struct json *messages, struct slice bos,
+// apply_chat_template(messages, tools=tools, add_generation_prompt=True, tokenize=False) gives,
+// with BOS where the template writes it. `messages` is a JSON array of at least one object with
+// "role" (a string); `tools` an array of objects, or NULL or null for none. Errors: ERROR_INPUT,
+// naming the message (from 0), or the line of the template and why it refuses.
+int chat_render(const struct chat *chat, const struct json *messages, const struct json *tools,
                 struct buffer *out, struct error *err);
 
+// What chat_render gave, without BOS in front: the prompt as verifiers see it.
+struct slice chat_without_bos(const struct chat *chat, struct slice prompt);
+
 // chat_render, then the ids of the text appended to `out`: special-token text inside a content
-// becomes special tokens, as in transformers, and BOS comes once.
+// becomes special tokens, as in transformers, and BOS comes as often as the template writes it.
 int chat_encode(const struct chat *chat, const struct tokenizer *t, const struct json *messages,
-                struct token_list *out, struct error *err);
+                const struct json *tools, struct token_list *out, struct error *err);
 
 #endif

@@ -40,17 +40,16 @@ static int prompt_from_text(const struct request_context *c, struct task *t, str
 }
 
 static int prompt_from_messages(const struct request_context *c, struct task *t,
-                                const struct json *messages, struct error *err) {
+                                const struct json *messages, const struct json *tools,
+                                struct error *err) {
     struct token_list list = {0};
     struct buffer text = {0};
     if (need_tokenizer(c, "A prompt as messages", err)) return -1;
-    if (chat_render(c->chat, messages, (struct slice){0}, &text, err)) {
-        buffer_free(&text);
-        return -1;
-    }
-    t->prompt_text = keep(t, buffer_slice(&text));
+    int failed = chat_render(c->chat, messages, tools, &text, err);
+    if (!failed) failed = tokenizer_encode(c->tokenizer, buffer_slice(&text), false, &list, err);
+    t->prompt_text = keep(t, chat_without_bos(c->chat, buffer_slice(&text)));
     buffer_free(&text);
-    return take_tokens(t, &list, chat_encode(c->chat, c->tokenizer, messages, &list, err));
+    return take_tokens(t, &list, failed);
 }
 
 static int prompt_from_ids(const struct request_context *c, struct task *t,
@@ -77,6 +76,7 @@ static int prompt_from_ids(const struct request_context *c, struct task *t,
 static int parse_reward(const struct request_context *c, struct task *t, struct slice json,
                         struct error *err) {
     t->reward_json = keep(t, json);
+    reward_spec_free(&t->reward); // of a key that stands twice
     t->reward = reward_spec_parse(json, c->externals, c->n_externals, err);
     if (!t->reward) {
         if (err) err->code = ERROR_SPEC;
@@ -106,24 +106,30 @@ static int finish(const struct request_context *c, struct task *t, struct error 
 
 // ---- a line of a prompt file
 
+static int refuse_tools(struct error *err) {
+    return error_set(err, ERROR_INPUT, "tools stand without messages; expected both.");
+}
+
 static int set_prompt(const struct request_context *c, struct task *t, const struct json *line,
                       struct error *err) {
     const struct json *text = json_get(line, "prompt"), *ids = json_get(line, "prompt_ids");
-    const struct json *messages = json_get(line, "messages");
+    const struct json *messages = json_get(line, "messages"), *tools = json_get(line, "tools");
     if (!!text + !!ids + !!messages != 1)
         return error_set(err, ERROR_INPUT,
                          "A prompt needs exactly one of prompt, messages and prompt_ids; %d of "
                          "them stand here.",
                          !!text + !!ids + !!messages);
+    if (tools && !messages) return refuse_tools(err);
     if (ids) return prompt_from_ids(c, t, ids, err);
-    if (messages) return prompt_from_messages(c, t, messages, err);
+    if (messages) return prompt_from_messages(c, t, messages, tools, err);
     if (text->type != JSON_STRING)
         return error_set(err, ERROR_INPUT, "prompt is %s; expected a text.", json_type_name(text));
     return prompt_from_text(c, t, json_string(text, &t->arena), err);
 }
 
 static bool is_prompt_key(struct slice key) {
-    return slice_is(key, "prompt") || slice_is(key, "prompt_ids") || slice_is(key, "messages");
+    return slice_is(key, "prompt") || slice_is(key, "prompt_ids") || slice_is(key, "messages") ||
+           slice_is(key, "tools");
 }
 
 static int set_sampling(const struct request_context *c, struct task *t, struct wanted *wanted,
@@ -153,8 +159,8 @@ static int set_member(const struct request_context *c, struct task *t, struct wa
     }
     if (slice_is(key, "reward")) return m->type == JSON_NULL ? 0 : parse_reward(c, t, m->text, err);
     return error_set(err, ERROR_INPUT,
-                     "The key '%.*s' is not known; expected prompt, messages, prompt_ids, id, n, "
-                     "sampling, reward or meta.",
+                     "The key '%.*s' is not known; expected prompt, messages, tools, prompt_ids, "
+                     "id, n, sampling, reward or meta.",
                      SLICE_ARG(key));
 }
 
@@ -217,6 +223,7 @@ static int check_ids(const struct request_context *c, struct column ids, struct 
 
 static int prompt_from_message(const struct request_context *c, struct task *t,
                                const struct message_task *m, struct error *err) {
+    if (m->tools.dtype && !m->messages.dtype) return refuse_tools(err);
     if (m->prompt_ids.dtype) {
         if (check_ids(c, m->prompt_ids, err)) return -1;
         keep_ids(t, column_i32(m->prompt_ids), m->prompt_ids.n);
@@ -224,9 +231,14 @@ static int prompt_from_message(const struct request_context *c, struct task *t,
     }
     if (m->prompt.dtype) return prompt_from_text(c, t, column_slice(m->prompt), err);
     struct arena scratch = {0};
-    const struct json *messages = json_parse(column_slice(m->messages), &scratch, err);
-    int failed =
-        messages ? prompt_from_messages(c, t, messages, err) : error_prefix(err, "messages");
+    const struct json *messages = json_parse(column_slice(m->messages), &scratch, err),
+                      *tools = NULL;
+    int failed = messages ? 0 : error_prefix(err, "messages");
+    if (!failed && m->tools.dtype) {
+        tools = json_parse(column_slice(m->tools), &scratch, err);
+        failed = tools ? 0 : error_prefix(err, "tools");
+    }
+    if (!failed) failed = prompt_from_messages(c, t, messages, tools, err);
     arena_clear(&scratch);
     return failed;
 }

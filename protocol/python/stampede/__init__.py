@@ -6,19 +6,23 @@
         trainer.push_weights(model.state_dict(), version=1)
 """
 
-from .errors import (AddressError, ClosedError, LaunchError, StampedeError, WeightUpdateError,
-                     WireError)
+from .errors import (AddressError, ArgumentError, ArgumentTypeError, ClosedError, ForkedError,
+                     LaunchError, StampedeError, WeightUpdateError, WireError)
+from .generation import AsyncGeneration, Generation
+from .groups import Group
 from .launch import Worker, launch
 from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
                       tags, term)
 from .scoring import LibraryError, equal, extract, score
 from .tensors import to_tensors
 from .trainer import Trainer
-from .types import Group, Prompt, Sampling
+from .types import Prompt, Sampling
+from .version import version as _version
 
-__version__ = "0.1.0"
+__version__ = _version()
 __all__ = [
-    "AddressError", "ClosedError", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
+    "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
+    "ForkedError", "Generation", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
     "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
     "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
     "repetition", "score", "tags", "term", "to_tensors",

@@ -8,68 +8,87 @@ first RESULT that brings it, whoever sent it, and every later one is acknowledge
 from __future__ import annotations
 
 import logging
-from collections import Counter, deque
-from typing import (Any, Callable, Deque, Dict, Iterable, List, NamedTuple, Optional, Sequence,
-                    Set)
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+
+import msgpack
 
 from . import wire
-from .groups import Job
-from .peers import Address, Worker
+from .dispatch import Dispatcher
+from .jobs import Job
+from .peers import Address, Worker, digest_text
 from .updates import Updates
 
 log = logging.getLogger("stampede")
-_SPLIT_FROM = 16  # samples of a group from which idle workers share it
 _KNOCK_S = 0.2
+_TICK_S = 0.05
+_ALIVE_S = 1.5  # who was heard so recently is not likely to have been started again
 _WARN_S = 30.0  # between warnings that nobody works
 
 
-class Range(NamedTuple):
-    """Samples first .. first + n - 1 of a job that no worker has."""
-
-    job: Job
-    first: int
-    n: int
-
-
 class Core:
-    """Sessions, tasks, results; weights are in Updates."""
+    """Sessions, tasks, results; weights are in Updates, who gets what in Dispatcher."""
 
     def __init__(self, run: str, epoch: int, min_workers: int,
-                 send: Callable[[Address, wire.Message], bool],
+                 send: Callable[[Address, Sequence[bytes]], bool],
                  in_background: Callable[[Callable[[], Any], Callable[[Any], None]], None],
                  knock: Sequence[Address] = ()) -> None:
         self.run, self.epoch, self.min_workers = run, epoch, min_workers
         self.bulk_url = ""  # for WELCOME; set by the I/O thread once it is bound
         self._knock = knock  # where bound workers are, which speak only when they are spoken to
-        self.counters: Counter = Counter()
+        self.counters: "Counter[str]" = Counter()
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background)
+        self.dispatcher = Dispatcher(self.updates.may_serve)
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
-        self._jobs: Dict[int, Job] = {}
-        self._pending: Deque[Range] = deque()
+        self._unacked: List[Tuple[Worker, int]] = []  # RESULTs that were taken in this turn
+        self._jobs: Dict[int, Job] = {}  # by serial
+        self._by_id: Dict[bytes, Set[int]] = {}  # their serials by the id's JSON text
+        self._n_sessions = 0
         self._fingerprint: Optional[int] = None
         self._started = False  # min_workers were ready once
-        self._waiting: List[Callable[[], bool]] = []  # tried after each event until true
-        self._next_beat = self._next_knock = 0.0
+        self._waiting: List[Callable[[], bool]] = []  # tried until true, when workers changed
+        self._workers_changed = True
+        self._next_beat = self._next_knock = self._next_tick = 0.0
         self._idle_since: Optional[float] = None  # there is work, and no worker for it
         self._last_tick: Optional[float] = None
+        self._handlers: Dict[str, Callable[[Worker, Any], None]] = {
+            "RESULT": self._on_result, "CREDIT": self._on_credit, "DRAIN": self._on_drain,
+            "HEARTBEAT": self._on_heartbeat, "BYE": self._on_bye,
+            "WEIGHTS_STATUS": self.updates.on_status}
 
     # --- sending ---
 
-    def send(self, worker: Worker, kind: str, **fields: Any) -> None:
-        worker.seq_out += 1
-        message = wire.Message(kind, fields, self.run, self.epoch, worker.seq_out)
-        if not self._transport(worker.address, message):
+    def _ship(self, worker: Worker, frames: Sequence[bytes]) -> None:
+        if not self._transport(worker.address, frames):
             self._gone.add(worker.address)
 
-    def _refuse(self, address: Address, code: str, text: str) -> None:
+    def send(self, worker: Worker, kind: str, **fields: Any) -> None:
+        frames = wire.encode(wire.Message(kind, fields, self.run, self.epoch, worker.seq_out + 1))
+        worker.seq_out += 1  # only now: a number that is not sent is a lost message
+        self._ship(worker, frames)
+
+    def _acknowledge(self) -> None:
+        """Says ACK to all RESULTs of this turn: in a row they go out with few system calls. One of
+        a session that has ended meanwhile comes again in the next."""
+        start = wire.header_start("ACK", self.run, self.epoch)
+        for worker, result in self._unacked:
+            if self.workers.get(worker.address) is not worker:
+                continue
+            worker.seq_out += 1
+            self._ship(worker, (start + worker.seq_out.to_bytes(8, "big") + b"\x81\x01"
+                                + msgpack.packb(result),))
+        self._unacked.clear()
+
+    def refuse(self, address: Address, code: str, text: str) -> None:
         self.counters[f"refused_{code}"] += 1
         self._say_refuse(address, code, text)
 
     def _say_refuse(self, address: Address, code: str, text: str) -> None:
-        fields = {"code": wire.REFUSALS[code], "error": text[:1000]}
-        self._transport(address, wire.Message("REFUSE", fields, self.run, self.epoch))
+        short = text.encode()[:1000].decode("utf-8", "ignore")
+        fields = {"code": wire.REFUSALS[code], "error": short}
+        self._transport(address, wire.encode(wire.Message("REFUSE", fields, self.run, self.epoch)))
 
     # --- receiving ---
 
@@ -78,9 +97,16 @@ class Core:
         if self.counters[f"malformed_{error.reason}"] <= 10:  # then it is noise
             log.warning("A frame was refused: %s", error)
         if error.reason == "version":
-            self._refuse(address, "major", str(error))
+            self.refuse(address, "major", str(error))
         elif was_hello:
-            self._refuse(address, "malformed", str(error))
+            self.refuse(address, "malformed", str(error))
+
+    def on_failure(self, address: Address) -> None:
+        """A message that made us fail: its session ends."""
+        self.counters["failed_messages"] += 1
+        if address in self.workers:
+            self.lose(self.workers[address], "a message of it could not be handled")
+        self.refuse(address, "no_session", "A message could not be handled; begin again.")
 
     def on_message(self, address: Address, m: wire.Message, now: float) -> None:
         if m.type == "HELLO":
@@ -89,104 +115,139 @@ class Core:
         worker = self.workers.get(address)
         if worker is None:
             if m.type != "BYE":
-                self._refuse(address, "no_session", "This trainer has no session with you.")
-            return
-        if (m.run, m.epoch) != (self.run, self.epoch):
+                self.refuse(address, "no_session", "This trainer has no session with you.")
+        elif m.epoch != self.epoch or m.run != self.run:
             self.lose(worker, "it speaks of another run or epoch")
-            self._refuse(address, "epoch", f'The run is "{self.run}" in epoch {self.epoch}.')
-            return
-        if m.seq != worker.seq_in + 1:
+            self.refuse(address, "epoch", f'The run is "{self.run}" in epoch {self.epoch}.')
+        elif m.seq != worker.seq_in + 1:
             self.lose(worker, "messages of it were lost")
-            self._refuse(address, "no_session", "Messages were lost; begin again.")
-            return
-        worker.seq_in, worker.last_heard = m.seq, now
-        handler = getattr(self, f"_on_{m.type.lower()}", None)
-        if handler is None:
-            self.counters["malformed_type"] += 1
+            self.refuse(address, "no_session", "Messages were lost; begin again.")
         else:
-            handler(worker, m)
+            worker.seq_in, worker.last_heard = m.seq, now
+            handler = self._handlers.get(m.type)
+            if handler is None:
+                self.counters["malformed_type"] += 1
+            else:
+                handler(worker, m)
 
     def _on_hello(self, address: Address, m: wire.Message, now: float) -> None:
         for old in [w for w in self.workers.values()
                     if w.address == address or w.uid == m["uid"]]:
+            if old.incarnation != m["incarnation"] and now - old.last_heard < _ALIVE_S:
+                log.warning("A worker named %s joins, and another one of that name was here a "
+                            "moment ago: give each worker a --name of its own.", old.uid)
             self.lose(old, "it began a new session")
         if m.run == self.run and m.epoch > self.epoch:
-            self._refuse(address, "epoch", f"The worker has seen epoch {m.epoch}, this trainer is "
-                                           f"in epoch {self.epoch}.")
+            self.refuse(address, "epoch", f"The worker has seen epoch {m.epoch}, this trainer is "
+                                          f"in epoch {self.epoch}.")
             return
         if self._fingerprint is None:
             self._fingerprint = m["fingerprint"]
         if m["fingerprint"] != self._fingerprint:
-            self._refuse(address, "model", f"Model {m['fingerprint']:016x}, the run's other "
-                                           f"workers have {self._fingerprint:016x}.")
+            self.refuse(address, "model", f"Model {m['fingerprint']:016x}, the run's other "
+                                          f"workers have {self._fingerprint:016x}.")
             log.error("Worker %s was refused: it has another model.", m["uid"])
             return
-        worker = self.workers[address] = Worker(address, m, now)
+        worker = Worker(address, m, now, self._n_sessions)
+        self._n_sessions += 1
+        why = self.updates.examine(worker)
+        if why is not None:
+            self.refuse(address, "model", why)
+            log.error("A worker was refused: %s", why)
+            return
+        self.workers[address] = worker
         self._gone.discard(address)
-        log.info("Worker %s joined: %s, version %d.", worker.uid, worker.build, worker.version)
+        log.info("Worker %s joined: %s, version %d, digest %s.", worker.uid, worker.build,
+                 worker.version, digest_text(worker.digest))
         self.send(worker, "WELCOME", heartbeat_ms=wire.HEARTBEAT_MS, lost_ms=wire.LOST_MS,
                   version=self.updates.version, bulk_url=self.bulk_url)
+        self.dispatcher.add(worker)
         self.updates.on_join(worker)
+        self.changed(worker)
 
     def _on_heartbeat(self, worker: Worker, m: wire.Message) -> None:
         worker.heartbeat = m.fields
-        worker.draining = worker.draining or m["draining"]
+        if m["draining"] and not worker.draining:
+            self._on_drain(worker, m)
+        self.updates.on_heartbeat(worker, m["version"])
 
     def _on_credit(self, worker: Worker, m: wire.Message) -> None:
-        worker.credit = max(worker.credit, m["slots"])
+        if m["slots"] > worker.credit:
+            worker.credit = m["slots"]
+            self.dispatcher.touch(worker)
 
     def _on_drain(self, worker: Worker, m: wire.Message) -> None:
         worker.draining = True
+        self.changed(worker)
         self.updates.on_change()
 
     def _on_bye(self, worker: Worker, m: wire.Message) -> None:
         self.lose(worker, "it left")
 
-    def _on_weights_status(self, worker: Worker, m: wire.Message) -> None:
-        self.updates.on_status(worker, m)
-
-    def _on_result(self, worker: Worker, m: wire.Message) -> None:
-        self.send(worker, "ACK", result=m["result"])
-        job = self._jobs.get(m["serial"])
-        for row, sample in enumerate(m["sample"].tolist()):
-            key = (m["serial"], sample)
-            held = key in worker.held
-            worker.held.discard(key)
-            if job is None or sample >= job.group.n or sample in job.done:
-                self.counters["duplicate_samples"] += 1
-            elif wire.FINISH[m["finish"][row]] == "preempted":
-                self.counters["preempted_samples"] += 1
-                if held:
-                    self._give_back(job, [sample])
-            else:
-                job.commit(m, row)
-        if job is not None:
-            self._finish_if_complete(job)
+    def _on_result(self, worker: Worker, r: wire.Result) -> None:
+        why = self.updates.foreign(worker, r)
+        if why is not None:
+            self.counters["foreign_samples"] += r.n
+            self.expel(worker, why)
+            return
+        self._unacked.append((worker, r.result))
+        preempted = worker.take(r)
+        job = self._jobs.get(r.serial)
+        if job is None or job.plan not in (None, worker.plan):
+            self.counters["duplicate_samples"] += r.n
+            return
+        n = job.commit(r)
+        if n:
+            job.plan = worker.plan
+        if n < r.n:
+            n_preempted = r.finish.count(wire.PREEMPTED)
+            self.counters["preempted_samples"] += n_preempted
+            self.counters["duplicate_samples"] += r.n - n - n_preempted
+        if preempted:
+            self._give_back(job, preempted)
+        self._finish_if_complete(job)
 
     # --- sessions ---
+
+    def changed(self, worker: Optional[Worker] = None) -> None:
+        """A worker (None: any of them) may serve now what it could not before, or no more."""
+        self._workers_changed = True
+        if worker is None:
+            self.dispatcher.touch_all()
+        else:
+            self.dispatcher.touch(worker)
 
     def lose(self, worker: Worker, why: str) -> None:
         """Ends a session: what the worker had is given to others."""
         if self.workers.get(worker.address) is not worker:
             return
         del self.workers[worker.address]
+        self.dispatcher.remove(worker)
         self._gone.discard(worker.address)
         log.info("Worker %s is gone: %s; %d samples are given to others.", worker.uid, why,
-                 len(worker.held))
+                 worker.n_held)
         self.counters["lost_sessions"] += 1
-        by_serial: Dict[int, List[int]] = {}
-        for serial, sample in worker.held:
-            by_serial.setdefault(serial, []).append(sample)
-        worker.held.clear()
-        for serial in sorted(by_serial, reverse=True):
-            job = self._jobs.get(serial)
-            if job is not None:
-                self._give_back(job, by_serial[serial])
+        held, worker.held, worker.n_held = worker.held, {}, 0
+        for serial in sorted(held, reverse=True):
+            job = held[serial].job
+            job.holders.pop(worker, None)
+            if serial in self._jobs:
+                self._give_back(job, _flagged(held[serial].flags))
                 self._finish_if_complete(job)
-        self.updates.on_change()
+        self._workers_changed = True
+        self.updates.on_leave(worker)
+
+    def expel(self, worker: Worker, why: str) -> None:
+        """Ends a session with a worker whose weights are not those that count."""
+        log.error("Worker %s is dropped: %s", worker.uid, why)
+        self.lose(worker, "its weights are not those that count")
+        self.refuse(worker.address, "model", why)
 
     def on_tick(self, now: float) -> None:
         """Heartbeats and silence. A stall of our own is not held against the workers."""
+        if now < self._next_tick:
+            return
+        self._next_tick = now + _TICK_S
         stall = 0.0 if self._last_tick is None else max(0.0, now - self._last_tick - 1.0)
         self._last_tick = now
         for worker in list(self.workers.values()):
@@ -206,19 +267,22 @@ class Core:
         self.updates.on_tick(now)
 
     def _warn_when_stuck(self, now: float) -> None:
-        stuck = bool(self._pending) and not any(w.held for w in self.workers.values())
-        if not stuck:
+        if not self._jobs or any(w.n_held for w in self.workers.values()):
             self._idle_since = None
         elif self._idle_since is None:
             self._idle_since = now
         elif now - self._idle_since > _WARN_S:
             self._idle_since = now
+            if self.updates.move_base():
+                self.begin_again([job for job in self._jobs.values() if job.n_done])
+                return
             log.warning("%d tasks wait and no worker takes them; ready are %d of %d workers, %d "
-                        "are wanted at the start.", len(self._pending), self.n_ready,
+                        "are wanted at the start.", self.dispatcher.n_waiting(), self.n_ready,
                         len(self.workers), self.min_workers)
 
     def settle(self) -> None:
         """After each batch of events: bury the dead, hand out work, answer who waits."""
+        self._acknowledge()
         while True:
             for address in list(self._gone):
                 self._gone.discard(address)
@@ -227,116 +291,136 @@ class Core:
             self._dispatch()
             if not self._gone:
                 break
-        self._waiting = [ready for ready in self._waiting if not ready()]
+        if self._workers_changed:
+            self._workers_changed = False
+            self._waiting = [ready for ready in self._waiting if not ready()]
 
     def when(self, ready: Callable[[], bool]) -> None:
-        """Calls `ready` after each event until it returns true."""
+        """Calls `ready` now and after each change of the workers until it returns true."""
         self._waiting.append(ready)
+        self._workers_changed = True
 
     @property
     def n_ready(self) -> int:
-        return sum(self.updates.serves_last(w) and not w.draining for w in self.workers.values())
+        """Workers that wait for nothing but tasks, or for the first push."""
+        return sum(self.updates.is_ready(w) and not w.draining for w in self.workers.values())
+
+    def describe(self) -> List[Dict[str, Any]]:
+        return [w.describe(self.updates.may_serve(w)) for w in self.workers.values()]
 
     # --- jobs ---
 
     def submit(self, jobs: Iterable[Job]) -> None:
         for job in jobs:
             self._jobs[job.serial] = job
-            self._pending.append(Range(job, 0, job.group.n))
+            self._by_id.setdefault(job.id_json, set()).add(job.serial)
+            self.dispatcher.put(job)
+
+    @property
+    def n_jobs(self) -> int:
+        return len(self._jobs)
+
+    def serials_of(self, id_json: bytes) -> List[int]:
+        return list(self._by_id.get(id_json, ()))
 
     def cancel(self, serials: Iterable[int], discard: bool) -> None:
         """Ends jobs. With `discard` nobody waits for them; else they come with what they have."""
-        wanted = {s: self._jobs[s] for s in serials if s in self._jobs}
-        for job in wanted.values():
+        for serial in serials:
+            job = self._jobs.get(serial)
+            if job is None:
+                continue
             job.cancelled = True
-        for r in [r for r in self._pending if r.job.serial in wanted]:
-            for sample in set(range(r.first, r.first + r.n)) - r.job.done:
-                r.job.cancel_sample(sample)
-        self._pending = deque(r for r in self._pending if r.job.serial not in wanted)
-        for worker in self.workers.values():
-            for serial in {s for s, _ in worker.held} & wanted.keys():
+            job.end(job.unheld(), "cancelled")
+            for worker in job.holders:
                 self.send(worker, "CANCEL", serial=serial)
-        for serial, job in wanted.items():
             if discard:
-                del self._jobs[serial]
+                self._forget(job)
             else:
                 self._finish_if_complete(job)
 
-    def serials_of(self, group_id: Any) -> List[int]:
-        return [s for s, job in self._jobs.items() if job.group.id == group_id]
+    def abandon(self) -> None:
+        """The end: nobody waits any longer."""
+        for job in self._jobs.values():
+            job.mailbox.put(None)
+
+    def _forget(self, job: Job) -> None:
+        del self._jobs[job.serial]
+        same = self._by_id[job.id_json]
+        same.discard(job.serial)
+        if not same:
+            del self._by_id[job.id_json]
 
     def _finish_if_complete(self, job: Job) -> None:
-        if job.complete and self._jobs.pop(job.serial, None) is not None:
+        if job.complete and job.serial in self._jobs:
+            self._forget(job)
             job.mailbox.put(job.group)
 
+    def _fail(self, job: Job, why: str) -> None:
+        """Ends a job that no worker can be told of."""
+        log.error("Group %d failed: %s", job.serial, why)
+        job.end(b"\1" * job.n, "error", why)
+        for worker in job.holders:
+            self.send(worker, "CANCEL", serial=job.serial)
+        self._finish_if_complete(job)
+
     def _give_back(self, job: Job, samples: Iterable[int]) -> None:
-        """Puts samples in front of the queue, as runs of neighbours."""
-        left = sorted(s for s in samples if s not in job.done)
+        """Samples that a worker had wait again, in front of all others."""
+        flags = bytearray(job.n)
+        for sample in samples:
+            if not job.done[sample]:
+                flags[sample] = 1
+                job.attempts[sample] = job.attempts.get(sample, 0) + 1
         if job.cancelled:
-            for sample in left:
-                job.cancel_sample(sample)
+            job.end(flags, "cancelled")
             return
-        runs: List[Range] = []
-        for sample in left:
-            job.attempts[sample] = job.attempts.get(sample, 0) + 1
-            if runs and runs[-1].first + runs[-1].n == sample:
-                runs[-1] = runs[-1]._replace(n=runs[-1].n + 1)
-            else:
-                runs.append(Range(job, sample, 1))
-        self._pending.extendleft(reversed(runs))
+        if not job.n_done and not job.holders:
+            job.plan = None  # nothing binds it any more
+        self.dispatcher.put_back(job, _runs(flags))
+
+    def begin_again(self, jobs: Iterable[Job]) -> None:
+        """Draws all samples of these anew; what has come of them is dropped."""
+        for job in jobs:
+            self.counters["dropped_samples"] += job.n_done
+            job.begin_again()
+            self.dispatcher.put_back(job, [(0, job.n)])
 
     # --- handing out ---
 
     def _dispatch(self) -> None:
-        self._started = self._started or self.n_ready >= self.min_workers
-        while self._pending and self._started:
-            r = self._pending.popleft()
-            if any(s in r.job.done for s in range(r.first, r.first + r.n)):
-                self._pending.extendleft(reversed(_runs_left(r)))
-                continue
-            worker, take = self._choose(r)
-            if worker is None:
-                self._pending.appendleft(r)
+        if not self._started:
+            self._started = self._workers_changed and self.n_ready >= self.min_workers
+            if not self._started:
                 return
-            if take < r.n:
-                self._pending.appendleft(Range(r.job, r.first + take, r.n - take))
-            self._send_task(worker, Range(r.job, r.first, take))
+        if self._workers_changed:
+            self.begin_again(self.dispatcher.orphans())
+        for worker, job, first, n in self.dispatcher.assignments():
+            self._send_task(worker, job, first, n)
 
-    def _choose(self, r: Range) -> Any:
-        """The worker with most room, and how many samples it gets; (None, 0) when all are full.
-
-        A group stays together, so that its prompt is prefilled once, unless it is larger than half
-        of a worker or other workers would be idle.
-        """
-        able = [w for w in self.workers.values()
-                if w.address not in self._gone and not w.draining
-                and self.updates.may_serve(w, r.job.fields.get("min_version") or 0)]
-        worker = max(able, key=lambda w: w.free, default=None)
-        if worker is None or worker.free < min(r.n, max(1, worker.slots // 2)):
-            return None, 0
-        take = min(r.n, worker.free)
-        n_idle = sum(not w.held and w.free > 0 for w in able)
-        if r.n >= _SPLIT_FROM and n_idle > len(self._pending) + 1:
-            take = min(take, -(-r.n // n_idle))
-        return worker, take
-
-    def _send_task(self, worker: Worker, r: Range) -> None:
-        samples = range(r.first, r.first + r.n)
-        attempt = max(r.job.attempts.get(s, 0) for s in samples)
-        worker.sent += r.n
-        worker.held.update((r.job.serial, s) for s in samples)
-        self.counters["sent_samples"] += r.n
-        self.send(worker, "TASK", first=r.first, n=r.n, attempt=attempt, **r.job.fields)
+    def _send_task(self, worker: Worker, job: Job, first: int, n: int) -> None:
+        attempts = job.attempts
+        attempt = max(attempts.get(s, 0) for s in range(first, first + n)) if attempts else 0
+        try:
+            frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt)
+        except Exception as error:  # a group that cannot be written costs no other one
+            self._fail(job, f"Its TASK could not be written: {error!r}.")
+            return
+        worker.seq_out += 1
+        worker.give(job, first, n)
+        self.counters["sent_samples"] += n
+        self._ship(worker, frames)
 
 
-def _runs_left(r: Range) -> List[Range]:
-    """The parts of a range whose samples have not come meanwhile."""
-    runs: List[Range] = []
-    for sample in range(r.first, r.first + r.n):
-        if sample in r.job.done:
-            continue
-        if runs and runs[-1].first + runs[-1].n == sample:
-            runs[-1] = runs[-1]._replace(n=runs[-1].n + 1)
-        else:
-            runs.append(Range(r.job, sample, 1))
+def _flagged(flags: bytearray) -> List[int]:
+    return [i for i, flag in enumerate(flags) if flag]
+
+
+def _runs(flags: bytearray) -> List[Tuple[int, int]]:
+    """(first, n) of each run of flags."""
+    runs = []
+    begin = flags.find(1)
+    while begin >= 0:
+        end = flags.find(0, begin)
+        end = len(flags) if end < 0 else end
+        runs.append((begin, end - begin))
+        begin = flags.find(1, end)
     return runs

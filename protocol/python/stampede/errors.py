@@ -9,7 +9,16 @@ class StampedeError(Exception):
     """The base of every error that this package raises for reasons of its own."""
 
 
-class AddressError(StampedeError, ValueError):
+class ArgumentError(StampedeError, ValueError):
+    """An argument that cannot be taken: its name, its value, and what was expected."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a kind that cannot be taken at all, such as 2.5 where a number of samples
+    belongs. It is a ValueError too, as every refused argument is."""
+
+
+class AddressError(ArgumentError):
     """A URL that may not be used."""
 
 
@@ -40,3 +49,7 @@ class LaunchError(StampedeError):
 
 class ClosedError(StampedeError):
     """The Trainer is closed, or its I/O thread has ended."""
+
+
+class ForkedError(StampedeError):
+    """A Trainer was used in a process that was forked from the one that it belongs to."""

@@ -1,135 +1,197 @@
-"""From prompts to the fields of TASK, and from RESULT to groups."""
+"""What comes out of `Trainer.generate`: groups, whose lists are made when they are looked at."""
 
 from __future__ import annotations
 
-import json
-import queue
-from typing import Any, Dict, Optional, Set
+from functools import cached_property
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import wire
-from .types import Group, Prompt, Sampling, compact_json, group_seed
+from .results import Result
+from .tables import FINISH
+
+T = TypeVar("T")
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+_NO_IDS: Ints = np.empty(0, np.int32)
+_NO_FLOATS: Floats = np.empty(0, np.float32)
+_NO_IDS.flags.writeable = _NO_FLOATS.flags.writeable = False
 
 
-class Job:
-    """A group on its way: what its TASKs say, and which samples have come."""
+class Group:
+    """One prompt and its n samples; entry i of each list is sample i.
 
-    def __init__(self, group: Group, fields: Dict[str, Any],
-                 mailbox: "queue.SimpleQueue[Group]") -> None:
-        self.group = group
-        self.fields = fields  # of TASK, but for first, n and attempt
-        # Where the finished group goes. Not the Generation itself, which must be free to be
-        # dropped by whoever left its loop.
-        self.mailbox = mailbox
-        self.done: Set[int] = set()  # samples that were committed: each once
-        self.attempts: Dict[int, int] = {}  # of samples that were given out again
-        self.cancelled = False
+    A list is made when it is first looked at, of what the workers sent; it is a list of your own
+    after that. Arrays in it are read-only numpy views of the messages that came: copy before you
+    write.
+    """
+
+    def __init__(self, id: Any, index: int, serial: int, n: int, meta: Any = None) -> None:
+        self.id: Any = id
+        self.index: int = index  # place in the prompts of this call
+        self.serial: int = serial  # place in all groups of this Trainer's run
+        self.n: int = n
+        self.meta: Any = meta
+        # RESULTs and which of their rows count; None: all.
+        self._parts: List[Tuple[Result, Optional[List[int]]]] = []
+        self._others = ("", "")  # finish reason and error of samples that came from no worker
+
+    def _gather(self, rows_of: Callable[[Result], Optional[Sequence[T]]],
+                missing: Callable[[], T]) -> List[T]:
+        """One entry for each sample, from the rows of the parts."""
+        out: List[Any] = [None] * self.n
+        have = bytearray(self.n)
+        for result, rows in self._parts:
+            values, samples = rows_of(result), result.samples
+            if values is None:
+                continue
+            if rows is None:  # then they are neighbours
+                first, last = samples[0], samples[0] + result.n
+                out[first:last], have[first:last] = values, b"\1" * result.n
+                continue
+            for row in rows:
+                out[samples[row]], have[samples[row]] = values[row], 1
+        at = have.find(0)
+        while at >= 0:
+            out[at] = missing()
+            at = have.find(0, at + 1)
+        return out
+
+    @cached_property
+    def tokens(self) -> List[Ints]:
+        """(n_tokens,) int32 each."""
+        return self._gather(lambda r: r.split("tokens", "token_offsets"), lambda: _NO_IDS)
+
+    @cached_property
+    def lp_full(self) -> List[Floats]:
+        """(n_tokens,) float32 each: what a trainer computes."""
+        return self._gather(lambda r: r.split("lp_full", "token_offsets"), lambda: _NO_FLOATS)
+
+    @cached_property
+    def lp_behav(self) -> List[Floats]:
+        """(n_tokens,) float32 each: under the distribution that was drawn from."""
+        return self._gather(lambda r: r.split("lp_behav", "token_offsets"), lambda: _NO_FLOATS)
+
+    @cached_property
+    def version_spans(self) -> List[List[Tuple[int, int]]]:
+        """(first output token, policy version) of each run of tokens that one version made."""
+        return self._gather(Result.spans, list)
+
+    @cached_property
+    def text(self) -> List[Optional[str]]:
+        """Without what stopped it; None: the model has no tokenizer."""
+        return self._gather(lambda r: r.texts("text"), lambda: None)
+
+    @cached_property
+    def finish_reason(self) -> List[str]:
+        """stop, length, cancelled or error."""
+        return self._gather(lambda r: [FINISH[code] for code in r.finish],
+                            lambda: self._others[0])
+
+    @cached_property
+    def rewards(self) -> NDArray[np.float64]:
+        """(n,) float64; NaN where a reward has no value."""
+        out = np.full(self.n, np.nan)
+        for result, rows in self._parts:
+            values, samples = result.values(), result.samples
+            if values is None:
+                continue
+            if rows is None:
+                out[samples[0]:samples[0] + result.n] = values
+            else:
+                out[[samples[row] for row in rows]] = values[rows]
+        return out
+
+    @cached_property
+    def status(self) -> List[str]:
+        """The status of each reward; "" where none was composed."""
+        return self._gather(Result.statuses, str)
+
+    @cached_property
+    def terms(self) -> List[List[Dict[str, Any]]]:
+        """The terms of each reward, as verifiers/README.md has them."""
+        return self._gather(Result.terms, list)
+
+    @cached_property
+    def errors(self) -> List[Optional[str]]:
+        """A sentence where finish_reason is error, else None."""
+        def sentences(result: Result) -> Optional[List[Optional[str]]]:
+            texts = result.texts("error")
+            return None if texts is None else [text or None for text in texts]
+
+        return self._gather(sentences, lambda: self._others[1] or None)
+
+    @cached_property
+    def routed_experts(self) -> List[Optional[NDArray[Any]]]:
+        """(n_prompt + n_tokens - 1, moe_layers, k) uint8 or uint16 each, where asked for."""
+        return self._gather(Result.routed, lambda: None)
+
+    @cached_property
+    def prompt_ids(self) -> Ints:
+        """(n_prompt,) int32; empty when no worker took the prompt."""
+        found = self._first("prompt_ids")
+        return _NO_IDS if found is None else found
+
+    @cached_property
+    def prompt_lp_full(self) -> Optional[Floats]:
+        """(n_prompt,) float32, the first NaN, where asked for."""
+        return self._first("prompt_lp_full")
+
+    def _first(self, name: str) -> Optional[NDArray[Any]]:
+        columns = (result.column(name) for result, _ in self._parts)
+        return next((column for column in columns if column is not None), None)
+
+    # --- for who takes all samples at once: nothing is made for a single one ---
+
+    def joined(self, name: str) -> Tuple[List[NDArray[Any]], List[int]]:
+        """`tokens`, `lp_full` or `lp_behav` as arrays of one or more samples, in order, and the
+        length of each sample. A list that was looked at is taken as it is by now."""
+        whole = None if name in self.__dict__ else self._whole()
+        if whole is None:
+            arrays = getattr(self, name)
+            return list(arrays), [len(array) for array in arrays]
+        return ([result[name] for result in whole],
+                [length for result in whole for length in result.lengths()])
+
+    def single_versions(self) -> Optional[List[int]]:
+        """The policy version of each sample where each has one span; None where some have more, or
+        where somebody has looked at version_spans."""
+        whole = None if "version_spans" in self.__dict__ else self._whole()
+        if whole is None:
+            return None
+        versions = [result.single_versions() for result in whole]
+        return None if None in versions else [v for some in versions for v in some or ()]
+
+    def _whole(self) -> Optional[List[Result]]:
+        """The RESULTs in the order of their samples, where all rows of all of them count."""
+        whole = [result for result, rows in self._parts if rows is None]
+        if len(whole) < len(self._parts) or sum(result.n for result in whole) < self.n:
+            return None
+        return sorted(whole, key=lambda result: result.samples[0])
 
     @property
-    def serial(self) -> int:
-        return self.group.serial
+    def mean(self) -> float:
+        """Of the rewards that have a value; NaN if none has."""
+        known = self.rewards[~np.isnan(self.rewards)]
+        return float(known.mean()) if known.size else float("nan")
 
     @property
-    def complete(self) -> bool:
-        return len(self.done) == self.group.n
+    def std(self) -> float:
+        """The population's standard deviation of the rewards that have a value; NaN if none has.
 
-    def cancel_sample(self, sample: int) -> None:
-        """Ends a sample that no worker has any more."""
-        self.group.finish_reason[sample] = "cancelled"
-        self.done.add(sample)
+        GRPO divides by the sample's (n - 1): multiply by sqrt(k / (k - 1)) for that, where k
+        rewards have a value.
+        """
+        known = self.rewards[~np.isnan(self.rewards)]
+        return float(known.std()) if known.size else float("nan")
 
-    def commit(self, m: wire.Message, row: int) -> None:
-        """Takes sample `row` of a RESULT into the group. The arrays are views of the frame."""
-        g, i = self.group, int(m["sample"][row])
-        begin, end = m["token_offsets"][row:row + 2]
-        g.tokens[i] = m["tokens"][begin:end]
-        g.lp_full[i] = m["lp_full"][begin:end]
-        g.lp_behav[i] = m["lp_behav"][begin:end]
-        g.finish_reason[i] = wire.FINISH[m["finish"][row]]
-        first, last = m["span_offsets"][row:row + 2]
-        g.version_spans[i] = list(zip(m["span_first"][first:last].tolist(),
-                                      m["span_version"][first:last].tolist()))
-        if m["text"] is not None:
-            g.text[i] = _text(m, "text", row)
-        if m["status"] is not None:
-            g.status[i] = wire.STATUS[m["status"][row]]
-        if m["value"] is not None:
-            g.rewards[i] = m["value"][row]
-        if g.finish_reason[i] in ("error", "cancelled"):
-            g.rewards[i] = np.nan
-        g.terms[i] = _terms(_text(m, "reward", row))
-        g.errors[i] = _text(m, "error", row) or None
-        if m["prompt_ids"] is not None:
-            g.prompt_ids = m["prompt_ids"]
-        if m["prompt_lp_full"] is not None:
-            g.prompt_lp_full = m["prompt_lp_full"]
-        if m["routed"] is not None:
-            shape = (-1, m["moe_layers"], m["experts_per_token"])
-            first, last = m["routed_offsets"][row:row + 2]
-            g.routed_experts[i] = m["routed"].reshape(shape)[first:last]
-        self.done.add(i)
+    @property
+    def all_equal(self) -> bool:
+        """Whether all rewards that have a value are the same: such a group has no advantage."""
+        known = self.rewards[~np.isnan(self.rewards)]
+        return bool((known == known[:1]).all())
 
-
-def _text(m: wire.Message, name: str, row: int) -> str:
-    joined, offsets = m[name], m[f"{name}_offsets"]
-    if joined is None:
-        return ""
-    return joined[offsets[row]:offsets[row + 1]].tobytes().decode("utf-8", "replace")
-
-
-def _terms(text: str) -> Any:
-    try:
-        return json.loads(text).get("terms", []) if text else []
-    except (ValueError, AttributeError):
-        return []
-
-
-def _bytes(text: Optional[str]) -> Optional[np.ndarray]:
-    return None if text is None else np.frombuffer(text.encode(), "<u1")
-
-
-def _token_ids(ids: Any) -> np.ndarray:
-    array = np.asarray(ids)
-    if array.ndim != 1 or (array.size and (array.dtype.kind not in "iu" or array.min() < 0
-                                           or array.max() > 0x7FFFFFFF)):
-        raise ValueError("Prompt: prompt_ids are not a list of token ids of 0 or more.")
-    return array.astype("<i4")
-
-
-def make_job(prompt: Prompt, index: int, serial: int, n: int, sampling: Sampling, seed: int,
-             request: Dict[str, Any], mailbox: Any) -> Job:
-    """Everything of a group that can be known before a worker sees it."""
-    if not isinstance(prompt, Prompt):
-        raise TypeError(f"Prompt {index} is a {type(prompt).__name__}, expected stampede.Prompt.")
-    s = prompt.sampling or sampling
-    n = prompt.n or n
-    if not 1 <= n <= wire.MAX_SAMPLES:
-        raise ValueError(f"Prompt {index}: n is {n}, expected 1 to {wire.MAX_SAMPLES}.")
-    group_id = prompt.id if prompt.has_id else serial
-    id_json = compact_json(group_id)
-    if len(id_json.encode()) > 4096:
-        raise ValueError(f"Prompt {index}: the id has over 4096 bytes as JSON.")
-    if len(s.stop) > 64:
-        raise ValueError(f"Prompt {index}: {len(s.stop)} stop texts, at most 64 are allowed.")
-    fields: Dict[str, Any] = {
-        "serial": serial, "id": id_json, "seed": group_seed(seed if s.seed is None else s.seed,
-                                                            id_json),
-        "max_new_tokens": s.max_new_tokens, "temperature": s.temperature, "top_p": s.top_p,
-        "min_p": s.min_p, "repetition_penalty": s.repetition_penalty, "top_k": s.top_k,
-        "ignore_eos": s.ignore_eos, "prompt": _bytes(prompt.prompt),
-        "reward": _bytes(prompt.reward_json()), **request}
-    if prompt.messages is not None:
-        fields["messages"] = _bytes(compact_json([dict(m) for m in prompt.messages]))
-    if prompt.prompt_ids is not None:
-        fields["prompt_ids"] = _token_ids(prompt.prompt_ids)
-    if prompt.meta is not None:
-        fields["meta"] = _bytes(compact_json(prompt.meta))
-    if s.stop:
-        fields["stop"], fields["stop_offsets"] = wire.pack_texts([t.encode() for t in s.stop])
-    if s.stop_ids:
-        fields["stop_ids"] = np.array(s.stop_ids, "<i4")
-    if s.logit_bias:
-        fields["bias_ids"] = np.array(list(s.logit_bias), "<i4")
-        fields["bias_values"] = np.array(list(s.logit_bias.values()), "<f4")
-    return Job(Group(group_id, index, serial, n, prompt.meta), fields, mailbox)
+    def __repr__(self) -> str:
+        return (f"Group(id={self.id!r}, index={self.index}, n={self.n}, "
+                f"rewards={self.rewards.tolist()})")

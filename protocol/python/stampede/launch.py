@@ -12,9 +12,12 @@ import sys
 import threading
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .errors import LaunchError
+import numpy as np
+
+from . import checks
+from .errors import ArgumentError, ForkedError, LaunchError
 
 _PR_SET_PDEATHSIG = 1
 # Loaded before any fork: a child of a threaded process must not load libraries.
@@ -38,6 +41,22 @@ def find_program() -> str:
                       "checkout.")
 
 
+def _text(where: str, value: Any, expected: str = "a text, a path or a finite number") -> str:
+    """One argument of the program."""
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if not isinstance(value, str):
+        if isinstance(value, (bytes, bool, np.bool_)) or not isinstance(
+                value, (int, float, np.integer, np.floating)):
+            raise checks.refuse_kind(where, value, expected)
+        checks.number(where, value, expected)
+    text = str(value)
+    if "\0" in text:
+        raise checks.refuse(where, text, f"{expected}, without a NUL")
+    checks.utf8(where, text)
+    return text
+
+
 def flags_to_arguments(flags: Mapping[str, Any]) -> List[str]:
     """threads=2 becomes --threads 2, insecure=True becomes --insecure; None and False nothing.
 
@@ -45,32 +64,41 @@ def flags_to_arguments(flags: Mapping[str, Any]) -> List[str]:
     """
     out: List[str] = []
     for name, value in flags.items():
-        flag = "--" + name.replace("_", "-")
-        if value is None or value is False:
+        flag, where = _text("launch: a flag", "--" + name.replace("_", "-")), f"launch: {name}"
+        if value is None:
             continue
-        if value is True:
-            out.append(flag)
+        if isinstance(value, (bool, np.bool_)):
+            out += [flag] if value else []
         elif isinstance(value, Mapping):
             for key, item in value.items():
-                out += [flag, f"{key}={item}"]
+                out += [flag, f"{_text(f'{where}: a name', key)}={_text(where, item)}"]
         elif isinstance(value, (list, tuple)):
             for item in value:
-                out += [flag, str(item)]
+                out += [flag, _text(where, item)]
         else:
-            out += [flag, str(value)]
+            out += [flag, _text(where, value)]
     return out
 
 
 class Worker:
-    """A worker that `launch` started."""
+    """A worker that `launch` started. It belongs to the process that started it: in a forked one
+    every call but `pid` raises ForkedError."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", arguments: Sequence[str]) -> None:
-        self._process = process
+        self._child = process
+        self._owner = os.getpid()
         self.arguments = list(arguments)
 
     @property
+    def _process(self) -> "subprocess.Popen[bytes]":
+        if os.getpid() != self._owner:
+            raise ForkedError(f"This worker was started by process {self._owner}; process "
+                              f"{os.getpid()} was forked from it and cannot use it.")
+        return self._child
+
+    @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._child.pid
 
     def poll(self) -> Optional[int]:
         """The exit status, or None while it runs."""
@@ -91,7 +119,7 @@ class Worker:
 
     def __exit__(self, *exc: object) -> None:
         """Terminates and waits; a worker that does not end in ten seconds is killed."""
-        if self.poll() is None:
+        if os.getpid() == self._owner and self.poll() is None:
             self.terminate()
             try:
                 self.wait(10)
@@ -112,7 +140,6 @@ class _Forker:
     death signal when the thread that forked ends, not when its process does."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._queue: "queue.SimpleQueue[Tuple[Callable[[], Any], Future[Any]]]" = (
             queue.SimpleQueue())
         threading.Thread(target=self._run, name="stampede-launch", daemon=True).start()
@@ -135,32 +162,46 @@ _forker: Optional[_Forker] = None
 _forker_lock = threading.Lock()
 
 
+def _forget_forker() -> None:
+    """In a forked process: threads do not survive a fork, and a lock may be held for ever."""
+    global _forker, _forker_lock
+    _forker, _forker_lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_forker)
+
+
 def _fork(function: Callable[[], Any]) -> Any:
     global _forker
     with _forker_lock:
-        if _forker is None or _forker.pid != os.getpid():  # threads do not survive a fork
+        if _forker is None:
             _forker = _Forker()
     return _forker.call(function)
 
 
-def launch(model: Any, connect: Optional[str] = None, bind: Optional[str] = None,
-           stdout: Any = None, stderr: Any = None, **flags: Any) -> Worker:
+def launch(model: "Union[str, os.PathLike[str]]", connect: Optional[str] = None,
+           bind: Optional[str] = None, stdout: Any = None, stderr: Any = None,
+           **flags: Any) -> Worker:
     """Starts `stampede serve --model MODEL --connect URL` (or --bind URL) with the flags.
 
     Keyword arguments are the flags of `stampede serve` with `_` for `-`. The worker is killed when
     this process ends, however it ends.
     """
     if (connect is None) == (bind is None):
-        raise LaunchError("launch: expected exactly one of connect and bind.")
-    arguments = [find_program(), "serve", "--model", str(model)]
-    arguments += ["--connect", connect] if connect is not None else ["--bind", str(bind)]
-    arguments += flags_to_arguments(flags)
+        raise ArgumentError("launch: expected exactly one of connect and bind.")
+    if not isinstance(model, (str, os.PathLike)) or not os.fspath(model):
+        raise checks.refuse_kind("launch: model", model, "the path of a checkpoint")
+    where, url = ("connect", connect) if connect is not None else ("bind", bind)
+    options = ["--model", _text("launch: model", model, "a path"), f"--{where}",
+               _text(f"launch: {where}", checks.text(f"launch: {where}", url), "a URL")]
+    options += flags_to_arguments(flags)
+    arguments = [find_program(), "serve", *options]
     parent = os.getpid()
     preexec = (lambda: _die_with_parent(parent)) if _LIBC is not None else None
     try:
         process = _fork(lambda: subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
             preexec_fn=preexec))
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise LaunchError(f'"{arguments[0]}" could not be started: {error}.') from error
     return Worker(process, arguments)

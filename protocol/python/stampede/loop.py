@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import threading
@@ -9,20 +10,20 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
-from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple, TypeVar
+from weakref import WeakSet
 
 import msgpack
-import numpy as np
 import zmq
 
 from . import address as addresses
 from . import wire
 from .core import Core
-from .errors import ClosedError, StampedeError
+from .errors import ClosedError, ForkedError, StampedeError
 from .peers import Address
 
+T = TypeVar("T")
 log = logging.getLogger("stampede")
-_ZERO_COPY_FROM = 8192  # libzmq hands out smaller frames at odd addresses
 _HIGH_WATER = 65536  # a fuse: credit is the flow control
 _BULK_HIGH_WATER = 64
 _FAREWELL_S = 0.5
@@ -30,21 +31,25 @@ _CONTROL_TURN, _BULK_TURN = 256, 16  # messages of a socket before the others ha
 
 
 class Loop:
-    """Owns the sockets and runs `core`. Other threads use call() and close()."""
+    """Owns the sockets and runs `core`. Other threads use call(), post() and close()."""
 
-    def __init__(self, urls: Sequence[str], bind: bool, insecure: bool, make_core: Any) -> None:
+    def __init__(self, urls: Sequence[str], bind: bool, insecure: bool,
+                 make_core: Callable[..., Core]) -> None:
+        self._pid = os.getpid()
         self._context = zmq.Context(io_threads=1)
         self._bind, self._insecure = bind, insecure
-        self._control: List[zmq.Socket] = []
-        self._bulk: Dict[int, zmq.Socket] = {}  # by index of the control socket
-        self._bulk_urls: Dict[int, Tuple[str, str]] = {}
-        self._commands: Deque[Callable[[], None]] = deque()
+        self._control: List[zmq.Socket[bytes]] = []
+        self._bulk: Dict[int, zmq.Socket[bytes]] = {}  # by index of the control socket
+        self._bulk_names: Dict[int, Tuple[str, str]] = {}
+        self._poller: Optional[zmq.Poller] = None  # made anew when there are other sockets
+        self._commands: Deque[Callable[[], Any]] = deque()
         self._wake_out, self._wake_in = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._wake_lock = threading.Lock()
+        # Of the commands and the pipe. Whoever holds it may be made to run a __del__ that posts.
+        self._lock = threading.RLock()
         self._stopping = False
         self._farewell = wire.BYE_LEAVING
         self._error: Optional[BaseException] = None
-        self.core: Core = make_core(self._send, self._in_background)
+        self.core = make_core(self._send, self._in_background)
         self.url = ""
         try:
             self._open(urls)
@@ -53,12 +58,13 @@ class Loop:
             raise
         self._thread = threading.Thread(target=self._run, name="stampede-io", daemon=True)
         self._thread.start()
+        _loops.add(self)
 
     # --- for other threads ---
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+    def call(self, function: Callable[..., T], *arguments: Any) -> T:
         """Runs the function on the I/O thread; returns what it returns, raises what it raises."""
-        future: "Future[Any]" = Future()
+        future: "Future[T]" = Future()
 
         def run() -> None:
             try:
@@ -69,44 +75,68 @@ class Loop:
         self.post(run)
         return self.wait(future)
 
-    def post(self, function: Callable[[], None]) -> None:
+    def post(self, function: Callable[[], Any]) -> None:
         """Runs the function on the I/O thread, soon."""
-        self.check()
-        self._commands.append(function)
-        self._wake()
+        self.check()  # before the lock: in a forked process nobody would ever unlock it
+        with self._lock:
+            self.check()
+            self._commands.append(function)
+            self._wake()
 
     def _wake(self) -> None:
-        with self._wake_lock:
-            if self._wake_in >= 0:
-                try:
-                    os.write(self._wake_in, b"x")
-                except BlockingIOError:
-                    pass  # the pipe is full of wakes already
+        try:
+            os.write(self._wake_in, b"x")
+        except BlockingIOError:
+            pass  # the pipe is full of wakes already
 
-    def wait(self, future: "Future[Any]", timeout: Optional[float] = None) -> Any:
-        """The future's result; ends when the I/O thread ends."""
+    def wait(self, future: "Future[T]", timeout: Optional[float] = None,
+             what: str = "Nothing came") -> T:
+        """The future's result; ends when the I/O thread ends. `what` begins the sentence of the
+        StampedeError that says that the timeout, in seconds, is over."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not wait_for([future], min(0.5, max(0.0, deadline - time.monotonic()))).done:
             self.check()
             if time.monotonic() >= deadline:
-                raise StampedeError(f"Nothing came in {timeout} s.")
+                raise StampedeError(f"{what} in {timeout:g} s.")
         return future.result()
 
     def check(self) -> None:
+        """Raises when nothing runs here any more, or ever did in this process."""
+        self.check_process()
         if self._error is not None:
             raise StampedeError(f"The I/O thread failed: {self._error!r}.") from self._error
         if self._stopping:
             raise ClosedError("The Trainer is closed.")
 
-    def close(self, farewell: int) -> None:
-        if not self._stopping:
-            self._farewell, self._stopping = farewell, True
-            self._wake()
-        self._thread.join(10)
+    @property
+    def has_ended(self) -> bool:
+        return self._stopping
+
+    def check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedError(
+                f"This Trainer belongs to process {self._pid}; process {os.getpid()} was forked "
+                "from it and cannot use it: make a Trainer of its own, or start the process with "
+                '"spawn".')
+
+    def stop(self, farewell: int = wire.BYE_LEAVING) -> None:
+        """The thread says goodbye and ends, soon. Nothing happens in a forked process."""
+        if os.getpid() != self._pid:
+            return
+        with self._lock:
+            if not self._stopping:
+                self._farewell, self._stopping = farewell, True
+                self._wake()
+
+    def close(self, farewell: int = wire.BYE_LEAVING) -> None:
+        """The same, and waits for its end."""
+        self.stop(farewell)
+        if os.getpid() == self._pid and threading.current_thread() is not self._thread:
+            self._thread.join(10)
 
     # --- sockets ---
 
-    def _socket(self, kind: int, url: str, high_water: int, max_frame: int) -> zmq.Socket:
+    def _socket(self, kind: int, url: str, high_water: int, max_frame: int) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
         for option, value in (
                 (zmq.LINGER, 200), (zmq.SNDHWM, high_water), (zmq.RCVHWM, high_water),
@@ -122,7 +152,7 @@ class Loop:
             socket.setsockopt(zmq.IMMEDIATE, 1)
         return socket
 
-    def _bound(self, url: str, high_water: int, max_frame: int) -> Tuple[zmq.Socket, str]:
+    def _bound(self, url: str, high_water: int, max_frame: int) -> Tuple["zmq.Socket[bytes]", str]:
         socket = self._socket(zmq.ROUTER, url, high_water, max_frame)
         try:
             socket.bind(url)
@@ -148,9 +178,9 @@ class Loop:
 
     def _connect_bulk(self, index: int, url: str, routing_id: str) -> None:
         """A bound worker's HELLO says where its bulk socket is, and by which name it knows us."""
-        if self._bind or not url or self._bulk_urls.get(index) == (url, routing_id):
+        names = url, routing_id
+        if self._bind or not url or self._bulk_names.get(index) == names:
             return
-        named = url, routing_id
         try:
             url = addresses.check(url, False, self._insecure)
         except StampedeError as error:
@@ -162,26 +192,30 @@ class Loop:
         if routing_id:
             socket.setsockopt(zmq.ROUTING_ID, routing_id.encode())
         socket.connect(url)
-        self._bulk[index], self._bulk_urls[index] = socket, named
+        self._bulk[index], self._bulk_names[index] = socket, names
+        self._poller = None
 
     def _close_all(self) -> None:
         for socket in self._control + list(self._bulk.values()):
             socket.close()
         self._context.term()
-        with self._wake_lock:
+        with self._lock:
             os.close(self._wake_out)
             os.close(self._wake_in)
-            self._wake_out = self._wake_in = -1
+            self._stopping = True  # nobody writes there any more
 
     # --- the thread ---
 
-    def _send(self, address: Address, message: wire.Message) -> bool:
+    def _send(self, address: Address, frames: Sequence[bytes]) -> bool:
         """False when the peer cannot be reached or does not read: its session is over."""
         index, identity = address
-        frames = wire.encode(message)
+        socket = self._control[index]
         try:
-            self._control[index].send_multipart(([identity] if self._bind else []) + frames,
-                                                zmq.DONTWAIT)
+            if self._bind:
+                socket.send(identity, zmq.DONTWAIT | zmq.SNDMORE)
+            for frame in frames[:-1]:
+                socket.send(frame, zmq.DONTWAIT | zmq.SNDMORE)
+            socket.send(frames[-1], zmq.DONTWAIT)
         except zmq.ZMQError as error:
             if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 return False
@@ -215,7 +249,10 @@ class Loop:
             self._error = error
             log.exception("The I/O thread failed.")
         finally:
-            self._stopping = True
+            with self._lock:
+                self._stopping = True  # no command comes after this
+            self._run_commands()
+            self.core.abandon()
             self._close_all()
 
     def _await_farewells(self, awaited: Set[Address]) -> None:
@@ -233,55 +270,76 @@ class Loop:
                         pass  # what else comes now has nobody to read it
 
     def _turn(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._wake_out, zmq.POLLIN)
-        for socket in self._control + list(self._bulk.values()):
-            poller.register(socket, zmq.POLLIN)
-        if dict(poller.poll(200)).get(self._wake_out):
+        ready = self._poll()
+        if self._wake_out in ready:
             os.read(self._wake_out, 65536)
         full = False
         for index, socket in enumerate(self._control):
-            for _ in range(_CONTROL_TURN):
-                if not self._take_control(index, socket):
-                    break
-            else:
-                full = True
+            if socket in ready:
+                full |= self._take_some(_CONTROL_TURN, self._take_control, index, socket)
         for index, socket in list(self._bulk.items()):
-            for _ in range(_BULK_TURN):
-                if not self._take_bulk(socket):
-                    break
-        while self._commands:
-            self._commands.popleft()()
+            if socket in ready:
+                self._take_some(_BULK_TURN, self._take_bulk, index, socket)
+        self._run_commands()
         if not full:  # silence counts only once everything that came was read
             self.core.on_tick(time.monotonic())
         self.core.settle()
 
-    def _receive(self, socket: zmq.Socket) -> Optional[Tuple[bytes, List[zmq.Frame]]]:
+    def _poll(self) -> Dict[Any, int]:
+        """What can be read, in at most 200 ms."""
+        if self._poller is None:
+            self._poller = zmq.Poller()
+            self._poller.register(self._wake_out, zmq.POLLIN)
+            for socket in self._control + list(self._bulk.values()):
+                self._poller.register(socket, zmq.POLLIN)
+        return dict(self._poller.poll(200))
+
+    @staticmethod
+    def _take_some(most: int, take: Callable[[int, Any], bool], index: int, socket: Any) -> bool:
+        """Takes messages until there are none, or so many. True: there may be more."""
+        for _ in range(most):
+            if not take(index, socket):
+                return False
+        return True
+
+    def _run_commands(self) -> None:
+        while self._commands:
+            command = self._commands.popleft()
+            try:
+                command()
+            except Exception:  # whoever waits for it has a future of his own
+                log.exception("A command of another thread failed.")
+
+    @staticmethod
+    def _receive(socket: "zmq.Socket[bytes]") -> Optional[Tuple[bytes, List[bytes]]]:
         try:
-            frames = socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            frames = socket.recv_multipart(zmq.DONTWAIT)
         except zmq.Again:
             return None
         if socket.type == zmq.ROUTER:
-            return frames[0].bytes, frames[1:]
+            return frames[0], frames[1:]
         return b"", frames
 
-    def _take_control(self, index: int, socket: zmq.Socket) -> bool:
+    def _take_control(self, index: int, socket: "zmq.Socket[bytes]") -> bool:
         got = self._receive(socket)
         if got is None:
             return False
-        identity, frames = got
-        address = (index, identity)
+        address = (index, got[0])
         try:
-            message = decode_frames(frames)
+            message = decode_frames(got[1])
         except wire.WireError as error:
-            self.core.on_malformed(address, error, _is_hello(frames))
+            self.core.on_malformed(address, error, _is_hello(got[1]))
             return True
-        if message.type == "HELLO":
-            self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
-        self.core.on_message(address, message, time.monotonic())
+        try:
+            if message.type == "HELLO":
+                self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
+            self.core.on_message(address, message, time.monotonic())
+        except Exception:  # a message that we fail on costs its session and nothing else
+            log.exception("A message could not be handled.")
+            self.core.on_failure(address)
         return True
 
-    def _take_bulk(self, socket: zmq.Socket) -> bool:
+    def _take_bulk(self, index: int, socket: "zmq.Socket[bytes]") -> bool:
         got = self._receive(socket)
         if got is None:
             return False
@@ -303,21 +361,26 @@ class Loop:
         return True
 
 
-def decode_frames(frames: Sequence[zmq.Frame]) -> wire.Message:
-    """A message whose columns are views of the payload frame, or of a copy of a small one."""
+# What is open when the interpreter ends is closed then, so that workers hear of it.
+_loops: "WeakSet[Loop]" = WeakSet()
+
+
+@atexit.register
+def _close_loops() -> None:
+    for loop in list(_loops):
+        loop.close()
+
+
+def decode_frames(frames: Sequence[bytes]) -> wire.Message:
+    """A message from its one or two frames."""
     if not 1 <= len(frames) <= 2:
         raise wire.WireError("parts", f"A message of {len(frames)} frames, expected 1 or 2.")
-    if len(frames) == 1:
-        return wire.decode(frames[0].bytes)
-    view = np.frombuffer(frames[1].buffer, np.uint8)
-    if view.size < _ZERO_COPY_FROM or view.ctypes.data % 8:
-        view = view.copy()
-    return wire.decode(frames[0].bytes, view.data)
+    return wire.decode(*frames)
 
 
-def _is_hello(frames: Sequence[zmq.Frame]) -> bool:
+def _is_hello(frames: Sequence[bytes]) -> bool:
     try:
-        root = msgpack.unpackb(frames[0].bytes, strict_map_key=False)
+        root = msgpack.unpackb(frames[0], strict_map_key=False)
         return bool(root[0] == wire.MAGIC and root[3] == wire.TYPES["HELLO"][0])
     except Exception:  # junk of any kind is not HELLO
         return False

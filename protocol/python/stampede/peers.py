@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import wire
+from .jobs import Held, Job
 from .weights import DtypePlan, Entry, Table
 
 # Which socket, and the ROUTER's routing id of the connection (empty on a DEALER).
 Address = Tuple[int, bytes]
 
 
+def digest_text(digest: Optional[int]) -> str:
+    """As `stampede inspect` prints it."""
+    return "unknown" if digest is None else f"{digest:016x}"
+
+
 class Update(NamedTuple):
     """An offer of weights to one worker."""
 
     number: int
+    base: int  # policy version that it served when it was made
     version: int
     plan: DtypePlan
     entries: List[Entry]
@@ -23,8 +30,9 @@ class Update(NamedTuple):
 class Worker:
     """A session with one worker: from its HELLO to its end."""
 
-    def __init__(self, address: Address, hello: wire.Message, now: float) -> None:
+    def __init__(self, address: Address, hello: wire.Message, now: float, number: int) -> None:
         self.address = address
+        self.number = number  # of this session, counted by the trainer
         self.uid: str = hello["uid"]
         self.incarnation: int = hello["incarnation"]
         self.build: str = hello["build"]
@@ -34,18 +42,25 @@ class Worker:
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
         self.version: int = hello["version"]
-        self.digest: int = hello["digest"]
+        self.digest: Optional[int] = hello["digest"]  # None: it has not said what it applied
         self.last_heard = now
         self.seq_in = 1  # number of HELLO
         self.seq_out = 0
         self.credit: int = hello["slots"]  # samples that may have been sent
         self.sent = 0  # samples that were sent
+        self.change = 0  # one more each time that its room or its right to work changes
         self.draining = False
-        self.held: Set[Tuple[int, int]] = set()  # (serial, sample) in its hands
+        self.held: Dict[int, Held] = {}  # by serial: samples in its hands
+        self.n_held = 0
         self.heartbeat: Dict[str, Any] = {}
-        self.update: Optional[Update] = None  # offered, not applied yet
+        # Weights: what was offered and is not known to be applied, and how far it is.
+        self.update: Optional[Update] = None
         self.staged = False
+        self.committed_at: Optional[float] = None  # when COMMIT was sent last
+        self.n_beats = 0  # heartbeats since COMMIT that said the new version
         self.update_deadline = 0.0
+        self.last_update = 0  # number of the one that it applied last
+        self.vouched = False  # it served the digest that counts when the update was offered
         self.weights: Optional[Table] = None  # what it serves, where we know
         self.failed_version: Optional[int] = None  # an update that it could not take
 
@@ -54,15 +69,38 @@ class Worker:
         """Samples that may be sent now."""
         return self.credit - self.sent
 
-    def describe(self) -> Dict[str, Any]:
+    def give(self, job: Job, first: int, n: int) -> None:
+        """Notes samples as being in its hands."""
+        held = self.held.get(job.serial)
+        if held is None:
+            held = self.held[job.serial] = job.holders[self] = Held(job)
+        held.give(first, n)
+        self.sent += n
+        self.n_held += n
+
+    def take(self, result: wire.Result) -> List[int]:
+        """Notes the samples of a RESULT as returned. Returns those that were preempted here."""
+        held = self.held.get(result.serial)
+        if held is None:
+            return []
+        before = held.n
+        back = held.take(result)
+        self.n_held -= before - held.n
+        if held.n == 0:
+            del self.held[result.serial]
+            held.job.holders.pop(self, None)
+        return back
+
+    def describe(self, serves: bool) -> Dict[str, Any]:
+        """`serves`: it serves the weights that count, and is not one that waits for them."""
         beat = self.heartbeat
         return {
             "uid": self.uid, "build": self.build, "numerics": self.numerics,
             "slots": self.slots, "max_context": self.max_context, "dtype": self.plan.default,
-            "version": self.version, "digest": f"{self.digest:016x}",
+            "version": self.version, "digest": digest_text(self.digest),
             "state": ("draining" if self.draining else
-                      "updating" if self.update is not None else "serving"),
-            "samples": len(self.held), "rows": beat.get("n_rows", 0),
+                      "serving" if serves and self.update is None else "updating"),
+            "samples": self.n_held, "rows": beat.get("n_rows", 0),
             "waiting": beat.get("n_waiting", 0), "tokens": beat.get("n_tokens", 0),
             "steps": beat.get("n_steps", 0),
         }

@@ -1,43 +1,84 @@
 """Reward terms as plain dicts; verifiers/README.md of the project describes each verifier.
 
 Common keywords of every term: `weight` (default 1), `gate` (a value of 0 makes the whole reward
-0) and `name` (default the verifier's name).
+0) and `name` (default the verifier's name). Kinds are checked here, a ValueError names what cannot
+be taken; what a verifier makes of a value is its own to say, as status bad_spec.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+import numpy as np
+
+from . import checks
+from .errors import ArgumentError, ArgumentTypeError
 
 Term = Dict[str, Any]
+Gold = Union[str, int, float]
 
 
 def term(verifier: str, **keys: Any) -> Term:
     """A term of any verifier, also one that a worker knows by --verifier NAME=COMMAND."""
-    return {"verifier": verifier, **{k: v for k, v in keys.items() if v is not None}}
+    where = checks.text("term: verifier", verifier)
+    out: Term = {"verifier": where}
+    for key, value in keys.items():
+        if value is None:
+            continue
+        if key == "weight":
+            value = _plain(f"{where}: weight", value)
+        elif key == "gate":
+            value = checks.flag(f"{where}: gate", value)
+        elif key == "name":
+            value = checks.text(f"{where}: name", value)
+        out[key] = value
+    checks.json_bytes(f"{where}: its keys", out)
+    return out
 
 
-def math(gold: Union[str, int, float, Sequence[str]], **keys: Any) -> Term:
+def _plain(where: str, value: Any) -> Union[int, float]:
+    """A number of its own kind: 2 stays 2."""
+    number = checks.number(where, value)
+    return int(value) if isinstance(value, (int, np.integer)) else number
+
+
+def _texts(where: str, value: Any) -> List[str]:
+    return [checks.text(f"{where}[{i}]", text)
+            for i, text in enumerate(checks.items(where, value, "a list of texts"))]
+
+
+def gold_text(where: str, gold: Any) -> str:
+    """A gold as text; a number is written as Python writes it."""
+    if isinstance(gold, (int, float, np.integer, np.floating)):
+        checks.number(where, gold)
+        return str(gold)
+    return checks.text(where, gold)
+
+
+def math(gold: Union[Gold, Sequence[Gold]], **keys: Any) -> Term:
     """1 when the answer equals `gold` (LaTeX or text; a list means any of them), else 0."""
-    if isinstance(gold, (int, float)):
-        gold = str(gold)
-    return term("math", gold=gold if isinstance(gold, str) else list(gold), **keys)
+    if isinstance(gold, (list, tuple)):
+        return term("math", gold=[gold_text(f"math: gold[{i}]", one)
+                                  for i, one in enumerate(gold)], **keys)
+    return term("math", gold=gold_text("math: gold", gold), **keys)
 
 
 def exact(gold: str, **keys: Any) -> Term:
     """1 when the text equals `gold` after trimming white space, else 0."""
-    return term("exact", gold=gold, **keys)
+    return term("exact", gold=checks.text("exact: gold", gold), **keys)
 
 
 def regex_format(pattern: str, where: str = "search", **keys: Any) -> Term:
     """1 when the PCRE2 `pattern` is found in the text ("search") or is all of it ("full")."""
-    if where not in ("search", "full"):
-        raise ValueError(f'regex_format: where is {where!r}, expected "search" or "full".')
-    return term("regex_format", pattern=pattern, where=where, **keys)
+    where = checks.one_of("regex_format: where", where, "search", "full")
+    return term("regex_format", pattern=checks.text("regex_format: pattern", pattern),
+                where=where, **keys)
 
 
 def choice(gold: str, options: Optional[Sequence[str]] = None, **keys: Any) -> Term:
     """1 when the text answers with the letter `gold`, "A" to "J", or with that option's text."""
-    return term("choice", gold=gold, options=None if options is None else list(options), **keys)
+    return term("choice", gold=checks.text("choice: gold", gold),
+                options=None if options is None else _texts("choice: options", options), **keys)
 
 
 def tags(names: Sequence[str] = (), where: str = "search", opened: bool = False,
@@ -47,12 +88,13 @@ def tags(names: Sequence[str] = (), where: str = "search", opened: bool = False,
     `where="full"`: there is nothing but white space around and between them. `opened`: the prompt
     ends with the first opening tag. `boxed`: behind thinking, a \\boxed{} is closed.
     """
-    if where not in ("search", "full"):
-        raise ValueError(f'tags: where is {where!r}, expected "search" or "full".')
+    where = checks.one_of("tags: where", where, "search", "full")
     if isinstance(names, str):
-        raise TypeError("tags: names is a string, expected a list of names.")
-    return term("tags", tags=list(names) or None, where=None if where == "search" else where,
-                opened=opened or None, boxed=boxed or None, **keys)
+        raise ArgumentTypeError("tags: names is a string, expected a list of names.")
+    return term("tags", tags=_texts("tags: names", names) or None,
+                where=None if where == "search" else where,
+                opened=checks.flag("tags: opened", opened) or None,
+                boxed=checks.flag("tags: boxed", boxed) or None, **keys)
 
 
 def language(code: str, where: str = "all", **keys: Any) -> Term:
@@ -60,19 +102,21 @@ def language(code: str, where: str = "all", **keys: Any) -> Term:
 
     `where="answer"`: only what is behind </think>.
     """
-    if where not in ("all", "answer"):
-        raise ValueError(f'language: where is {where!r}, expected "all" or "answer".')
-    return term("language", language=code, where=None if where == "all" else where, **keys)
+    where = checks.one_of("language: where", where, "all", "answer")
+    return term("language", language=checks.text("language: code", code),
+                where=None if where == "all" else where, **keys)
 
 
 def repetition(ngram: int = 3, max_penalty: float = 1.0, **keys: Any) -> Term:
     """-max_penalty times the share of n-grams of words that occurred before: 0 for none."""
-    return term("repetition", ngram=ngram, max_penalty=max_penalty, **keys)
+    return term("repetition", ngram=checks.integer("repetition: ngram", ngram, 0, checks.I31),
+                max_penalty=_plain("repetition: max_penalty", max_penalty), **keys)
 
 
 def length(max: int, soft: int = 0, **keys: Any) -> Term:
     """DAPO's soft overlong penalty in tokens: 0 up to max - soft, then down to -1 at max."""
-    return term("length", max=max, soft=soft, **keys)
+    return term("length", max=checks.integer("length: max", max, 0, checks.I31),
+                soft=checks.integer("length: soft", soft, 0, checks.I31), **keys)
 
 
 def ifeval(instruction_id_list: Sequence[str],
@@ -83,14 +127,18 @@ def ifeval(instruction_id_list: Sequence[str],
     `kwargs` has the arguments of each instruction (default: none has any); None among them counts
     as absent. `mode` is "strict" or "loose"; `score` is "all" (1 or 0) or "fraction".
     """
-    if mode not in ("strict", "loose"):
-        raise ValueError(f'ifeval: mode is {mode!r}, expected "strict" or "loose".')
-    if score not in ("all", "fraction"):
-        raise ValueError(f'ifeval: score is {score!r}, expected "all" or "fraction".')
-    ids = list(instruction_id_list)
-    arguments = [{} for _ in ids] if kwargs is None else [dict(k or {}) for k in kwargs]
-    if len(arguments) != len(ids):
-        raise ValueError(f"ifeval: kwargs has {len(arguments)} elements for {len(ids)} "
-                         "instructions, expected one each.")
+    mode = checks.one_of("ifeval: mode", mode, "strict", "loose")
+    score = checks.one_of("ifeval: score", score, "all", "fraction")
+    ids = _texts("ifeval: instruction_id_list", instruction_id_list)
+    given = [None] * len(ids) if kwargs is None else checks.items(
+        "ifeval: kwargs", kwargs, "a list of dicts, or of None")
+    if len(given) != len(ids):
+        raise ArgumentError(f"ifeval: kwargs has {len(given)} elements for {len(ids)} "
+                            "instructions, expected one each.")
+    arguments: List[Dict[str, Any]] = []
+    for i, one in enumerate(given):
+        if one is not None and not isinstance(one, Mapping):
+            raise checks.refuse_kind(f"ifeval: kwargs[{i}]", one, "a dict or None")
+        arguments.append(dict(one or {}))
     return term("ifeval", instruction_id_list=ids, kwargs=arguments, mode=mode, score=score,
                 **keys)

@@ -14,8 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
 
-from .errors import StampedeError
-from .types import Reward, compact_json
+from . import checks
+from .errors import ArgumentError, StampedeError
+from .rewards import gold_text
+from .types import Reward, reward_json
 
 _MESSAGE_BYTES = 1024
 _NAME = "libstampede_verify.so"
@@ -61,13 +63,14 @@ def _library() -> ctypes.CDLL:
     return lib
 
 
-def _bytes(text: Any, what: str) -> bytes:
+def _bytes(where: str, text: Any) -> bytes:
+    """A text that is graded: whatever it holds, since it is data."""
     if not isinstance(text, str):
-        raise TypeError(f"{what} is {type(text).__name__}, expected a str.")
+        raise checks.refuse_kind(where, text, "a str")
     return text.encode("utf-8", "replace")
 
 
-def _take(lib: ctypes.CDLL, memory: Optional[int], size: int) -> str:
+def _take(lib: ctypes.CDLL, memory: int, size: int) -> str:
     try:
         return ctypes.string_at(memory, size).decode("utf-8")
     finally:
@@ -82,29 +85,31 @@ def _is_reward(value: Any) -> bool:
         all(isinstance(term, Mapping) and "terms" not in term for term in value)
 
 
-def _reward_json(reward: Any) -> bytes:
-    if isinstance(reward, Mapping):
-        reward = dict(reward) if "terms" in reward else [dict(reward)]
-    elif isinstance(reward, Iterable) and not isinstance(reward, (str, bytes)):
-        reward = [dict(term) for term in reward]
-    else:
-        raise TypeError(f"A reward is {type(reward).__name__}, expected a list of terms.")
-    return compact_json(reward).encode()
-
-
 def _rewards(rewards: Any, n: int) -> List[bytes]:
     if not _is_reward(rewards):
-        each = [_reward_json(reward) for reward in rewards]
+        each = [reward_json(f"score: rewards[{i}]", reward) for i, reward in enumerate(
+            checks.items("score: rewards", rewards, "a reward, or a list with one for each"))]
         if len(each) != n:
-            raise ValueError(f"{len(each)} rewards are given, expected one for all or one for "
-                             f"each of the {n} completions.")
+            raise ArgumentError(f"score: {len(each)} rewards are given, expected one for all or "
+                                f"one for each of the {n} completions.")
         return each
     terms = [] if isinstance(rewards, Mapping) else rewards
-    names = {(term.get("verifier"), term.get("name")) for term in terms}
+    names = {(str(term.get("verifier")), str(term.get("name"))) for term in terms}
     if len(terms) == n > 1 and len(names) == 1:
-        raise ValueError("rewards is a list of terms, which is one reward; for one reward for each "
-                         "completion write a list of lists: [[term] for term in terms].")
-    return [_reward_json(rewards)]
+        raise ArgumentError("score: rewards is a list of terms, which is one reward; for one "
+                            "reward for each completion write a list of lists: [[term] for term in "
+                            "terms].")
+    return [reward_json("score: rewards", rewards)]
+
+
+def _counts(n_tokens: Any, n: int) -> Any:
+    if n_tokens is None:
+        return None
+    counts = [checks.integer(f"score: n_tokens[{i}]", count, 0, checks.U63) for i, count in
+              enumerate(checks.items("score: n_tokens", n_tokens, "a list of numbers"))]
+    if len(counts) != n:
+        raise ArgumentError(f"score: {len(counts)} n_tokens are given, expected {n}.")
+    return (ctypes.c_int64 * n)(*counts)
 
 
 def _array(values: Sequence[bytes]) -> Any:
@@ -124,16 +129,10 @@ def score(completions: Iterable[str], rewards: Union[Reward, Iterable[Reward]],
     {"value", "status", "terms"}; a value that does not exist is NaN. A reward that is wrong gives
     the status bad_spec and a sentence as "error". `n_tokens` is what the verifier `length` needs.
     """
-    if isinstance(completions, str):
-        raise TypeError("completions is a str, expected a list of them.")
-    texts = [_bytes(text, "A completion") for text in completions]
+    texts = [_bytes(f"score: completions[{i}]", text) for i, text in enumerate(
+        checks.items("score: completions", completions, "a list of texts"))]
     specs = _rewards(rewards, len(texts))
-    tokens = None
-    if n_tokens is not None:
-        counts = [int(count) for count in n_tokens]
-        if len(counts) != len(texts):
-            raise ValueError(f"{len(counts)} n_tokens are given, expected {len(texts)}.")
-        tokens = (ctypes.c_int64 * len(counts))(*counts)
+    tokens = _counts(n_tokens, len(texts))
     lib, size = _library(), ctypes.c_size_t()
     memory = lib.stampede_score(*_array(texts), len(texts), *_array(specs), len(specs), tokens,
                                 ctypes.byref(size))
@@ -150,14 +149,16 @@ def equal(gold: Any, answer: Optional[str], policy: str = "value") -> bool:
 
     Not decided is not equal. Raises StampedeError when the gold is not understood.
     """
-    if isinstance(gold, (int, float)):
-        gold = str(gold)
+    left = gold_text("equal: gold", gold).encode("utf-8", "replace")
+    how = checks.text("equal: policy", policy)
+    if "\0" in how:
+        raise checks.refuse("equal: policy", policy, "value, literal or simplified")
     if answer is None:
         return False
-    left, right = _bytes(gold, "gold"), _bytes(answer, "answer")
+    right = _bytes("equal: answer", answer)
     message = ctypes.create_string_buffer(_MESSAGE_BYTES)
     result = _library().stampede_equal(left, len(left), right, len(right),
-                                       _bytes(policy, "policy"), message)
+                                       how.encode(), message)
     if result < 0:
         raise StampedeError(message.value.decode("utf-8", "replace"))
     return bool(result)
@@ -165,6 +166,6 @@ def equal(gold: Any, answer: Optional[str], policy: str = "value") -> bool:
 
 def extract(text: str) -> Optional[str]:
     """The part of a completion that is its mathematical answer, or None."""
-    raw, lib, size = _bytes(text, "text"), _library(), ctypes.c_size_t()
+    raw, lib, size = _bytes("extract: text", text), _library(), ctypes.c_size_t()
     memory = lib.stampede_extract(raw, len(raw), ctypes.byref(size))
     return None if memory is None else _take(lib, memory, size.value)

@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import queue
 import secrets
 import threading
+import weakref
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional,
+                    Sequence, Tuple, Union)
 
-from . import wire
+from . import checks, wire
 from .core import Core
-from .errors import StampedeError
-from .groups import Job, make_job
+from .errors import ArgumentError, ArgumentTypeError, StampedeError
+from .generation import AsyncGeneration, Generation
+from .jobs import Job, Mailbox, Request
 from .loop import Loop
-from .types import Group, Prompt, Sampling
-from .weights import Snapshot
+from .types import Prompt, Sampling
+from .weights import Snapshot, check_state
 
 if TYPE_CHECKING:
     import torch
 
-
-class Generation(Iterator[Group]):
-    """The groups of one `generate` call as they finish. Dropping or closing it cancels the rest."""
-
-    def __init__(self, loop: Loop) -> None:
-        self._loop = loop
-        self.mailbox: "queue.SimpleQueue[Group]" = queue.SimpleQueue()
-        self._open: set = set()  # serials that have not come
-
-    def start(self, jobs: Sequence[Job]) -> None:
-        self._open = {job.serial for job in jobs}
-        self._loop.call(self._loop.core.submit, jobs)
-
-    def __next__(self) -> Group:
-        while self._open:
-            try:
-                group = self.mailbox.get(timeout=0.5)
-            except queue.Empty:
-                self._loop.check()
-                continue
-            self._open.discard(group.serial)
-            return group
-        raise StopIteration
-
-    def close(self) -> None:
-        """Cancels what has not come."""
-        serials, self._open = self._open, set()
-        if serials:
-            try:
-                self._loop.post(lambda: self._loop.core.cancel(serials, True))
-            except StampedeError:
-                pass  # the Trainer is closed: nothing runs any more
-
-    def __del__(self) -> None:
-        self.close()
+State = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
 
 
 class Trainer:
@@ -66,35 +34,35 @@ class Trainer:
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
     and go as they like. `run` names the run (random by default). Restart with the same `run`, a
     higher `epoch` and `first_serial` to go on after a crash: workers then drop what the old epoch
-    asked for. All methods may be called from any thread.
+    asked for. All methods may be called from any thread of the process that made it; in a forked
+    process each of them raises ForkedError, but for close(), which does nothing.
+
+    A Trainer that nothing refers to any more is closed, and so is one that is open when the
+    interpreter ends.
     """
 
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
                  run: Optional[str] = None, epoch: int = 0, keys: None = None,
-                 insecure: bool = False, *, connect: Optional[Sequence[str]] = None,
-                 first_serial: int = 0) -> None:
+                 insecure: bool = False, *,
+                 connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
         if keys is not None:
             raise StampedeError("Trainer: keys (CURVE) are not built yet.")
-        if (url is None) == (connect is None):
-            raise StampedeError("Trainer: expected exactly one of url and connect.")
-        if isinstance(connect, str):
-            connect = [connect]
-        if connect is not None and not connect:
-            raise StampedeError("Trainer: connect is an empty list.")
-        self.run = secrets.token_hex(8) if run is None else run
-        self.epoch = epoch
-        if len(self.run.encode()) > wire.MAX_RUN or not 0 <= epoch < 1 << 64:
-            raise StampedeError(f"Trainer: expected a run of at most {wire.MAX_RUN} bytes and an "
-                                "epoch of 0 or more.")
-        self._serial = first_serial
+        urls = _check_urls(url, connect)
+        min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
+        insecure = checks.flag("Trainer: insecure", insecure)
+        self.run = secrets.token_hex(8) if run is None else checks.text("Trainer: run", run)
+        if not 1 <= len(self.run.encode()) <= wire.MAX_RUN:
+            raise checks.refuse("Trainer: run", run, f"1 to {wire.MAX_RUN} bytes of text")
+        self.epoch = checks.integer("Trainer: epoch", epoch, 0, checks.U64)
+        self._serial = checks.integer("Trainer: first_serial", first_serial, 0, checks.U64)
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
-        urls = [url] if url is not None else list(connect or ())
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
         self._loop = Loop(urls, url is not None, insecure,
-                          lambda send, in_background: Core(self.run, epoch, min_workers, send,
-                                                           in_background, knock))
+                          lambda send, in_background: Core(self.run, self.epoch, min_workers,
+                                                           send, in_background, knock))
         self._core = self._loop.core
+        weakref.finalize(self, self._loop.stop).atexit = False
 
     @property
     def url(self) -> str:
@@ -115,31 +83,52 @@ class Trainer:
         are pushed: "continue" on the new ones, or "restart" from the prompt. After `deadline_s`
         (from the arrival at the worker) a sample ends with what it has. Leaving the loop early
         cancels the rest.
+
+        Everything is checked before anything is sent: ArgumentError (a ValueError) names what
+        cannot be taken, and no serial is used up.
         """
-        if on_update not in ("continue", "restart"):
-            raise ValueError(f'generate: on_update is {on_update!r}, expected "continue" or '
-                             '"restart".')
-        if not 0 <= seed < 1 << 64:
-            raise ValueError(f"generate: seed is {seed}, expected a uint64.")
-        request = {
-            "min_version": min_version or 0, "on_update": int(on_update == "restart"),
-            "prompt_logprobs": prompt_logprobs, "routed_experts": routed_experts,
-            "deadline_ms": 0 if deadline_s is None else max(1, int(deadline_s * 1000)),
-        }
-        everything = list(prompts)
-        call = Generation(self._loop)
-        # A refused prompt uses up no serial: all jobs are made before any is counted.
-        with self._serial_lock:
-            jobs = [make_job(prompt, index, self._serial + index, n, sampling or Sampling(), seed,
-                             request, call.mailbox) for index, prompt in enumerate(everything)]
-            self._serial += len(jobs)
-        call.start(jobs)
+        request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
+                          routed_experts, deadline_s)
+        self._loop.check()
+        call = Generation(self, self._loop)
+        call.start(self._jobs(prompts, request, call.mailbox))
         return call
 
+    def agenerate(self, prompts: Iterable[Prompt], n: int = 1,
+                  sampling: Optional[Sampling] = None, *, seed: int = 0,
+                  min_version: Optional[int] = None, on_update: str = "continue",
+                  prompt_logprobs: bool = False, routed_experts: bool = False,
+                  deadline_s: Optional[float] = None) -> AsyncGeneration:
+        """The same for asyncio: `async for group in trainer.agenerate(...)`.
+
+        The prompts are submitted now. Cancelling the task that waits for a group, aclose(), and
+        dropping it cancel the rest.
+        """
+        request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
+                          routed_experts, deadline_s)
+        self._loop.check()
+        call = AsyncGeneration(self, self._loop)
+        call.start(self._jobs(prompts, request, call.mailbox))
+        return call
+
+    def _jobs(self, prompts: Any, request: Request, mailbox: Mailbox) -> List[Job]:
+        if isinstance(prompts, Prompt):
+            raise checks.refuse_kind("generate: prompts", prompts, "a list of stampede.Prompt")
+        everything = checks.items("generate: prompts", prompts, "a list of stampede.Prompt")
+        # A refused prompt uses up no serial: all jobs are made before any is counted.
+        with self._serial_lock:
+            if self._serial + len(everything) > checks.U64:
+                raise ArgumentError("generate: the serials of this run are used up.")
+            jobs = [request.job(prompt, index, self._serial + index, mailbox)
+                    for index, prompt in enumerate(everything)]
+            self._serial += len(jobs)
+        return jobs
+
     def cancel(self, id: Any) -> None:
-        """Ends the groups with this id: they come with what they have, unfinished samples with
-        finish reason "cancelled" and reward NaN."""
-        self._loop.call(lambda: self._core.cancel(self._core.serials_of(id), False))
+        """Ends the groups with this id (the same JSON): they come with what they have, unfinished
+        samples with finish reason "cancelled" and reward NaN."""
+        id_json = checks.json_bytes("cancel: id", id, wire.MAX_ID)
+        self._loop.call(lambda: self._core.cancel(self._core.serials_of(id_json), False))
 
     @property
     def next_serial(self) -> int:
@@ -150,66 +139,114 @@ class Trainer:
 
     def wait_for_workers(self, n: int = 1, timeout_s: Optional[float] = None) -> None:
         """Returns when n workers are ready. Raises StampedeError after `timeout_s`."""
+        n = checks.integer("wait_for_workers: n", n, 0, checks.I31)
+        if timeout_s is not None:
+            timeout_s = checks.seconds("wait_for_workers: timeout_s", timeout_s)
+        self._wait_until(lambda: self._core.n_ready >= n, timeout_s,
+                         f"Fewer than {n} workers were ready")
+
+    def _wait_until(self, condition: Callable[[], bool], timeout_s: Optional[float],
+                    what: str) -> None:
+        """Returns when the condition is true on the I/O thread, which looks after each change."""
         future: "Future[None]" = Future()
 
         def ready() -> bool:
-            if self._core.n_ready < n or future.done():
+            if future.done() or not condition():
                 return future.done()
             future.set_result(None)
             return True
 
-        self._loop.call(self._core.when, ready)
         try:
-            self._loop.wait(future, timeout_s)
-        except StampedeError:
+            self._loop.call(self._core.when, ready)
+            self._loop.wait(future, timeout_s, what)
+        except BaseException:
             future.cancel()
             raise
 
     def workers(self) -> List[Dict[str, Any]]:
-        """What each worker is, has, and is doing."""
-        return self._loop.call(lambda: [w.describe() for w in self._core.workers.values()])
+        """What each worker is, has, and is doing: at least uid, version, digest (as `stampede
+        inspect` prints it) and state: serving, updating (it takes weights, or waits for them) or
+        draining."""
+        return self._loop.call(self._core.describe)
 
     def counters(self) -> Dict[str, int]:
         """Events so far: sent, duplicate and preempted samples, lost sessions, refusals."""
         return self._loop.call(lambda: dict(self._core.counters))
 
-    def push_weights(self, state_dict: Mapping[str, "torch.Tensor"], version: int,
-                     timeout_s: float = 600.0) -> None:
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0) -> None:
         """Returns when every worker serves these weights; generation goes on meanwhile.
 
-        Takes transformers' names, fused or per expert, with a tied head or without; tensors that
-        are not in `state_dict` stay as they are. Values are copied, and rounded (nearest even) to
-        the type that each worker holds. Waits for the first worker. `version` rises with each push.
-        Raises WeightUpdateError, which names the tensor or the worker; unless it came from a worker
-        that failed after others had begun to serve the new version, the old one goes on serving.
+        Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
+        or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
+        copied, and rounded (nearest even) to the type that each worker holds. Waits for the first
+        worker. `version` rises with each push. Raises WeightUpdateError, which names the tensor or
+        the worker; unless it came from a worker that failed after others had begun to serve the new
+        version, the old one goes on serving.
         """
+        version = checks.integer("push_weights: version", version, 0, checks.U63)
+        timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
+        state = check_state(state_dict)
+        self._loop.check()
         with self._push_lock:
             last = self._loop.call(lambda: self._core.updates.last)
             lowest = last.version + 1 if last else 0
-            if not lowest <= version < 1 << 64:
-                raise ValueError(f"push_weights: version is {version}, expected {lowest} or more.")
-            snapshot = Snapshot(version, state_dict, last)
-            self.wait_for_workers(1, timeout_s)
+            if version < lowest:
+                raise checks.refuse("push_weights: version", version,
+                                    f"{lowest} or more, since versions rise")
+            snapshot = Snapshot(version, state, last)
+            # A push that was interrupted after its commit ends by itself.
+            self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
+                             timeout_s, "No worker was ready for the push")
             for plan in self._loop.call(self._core.updates.plans):
                 snapshot.table(plan)
-            future: "Future[None]" = Future()
+            self._push(snapshot, timeout_s)
 
-            def begin() -> None:
-                self._core.updates.timeout_s = timeout_s
-                self._core.updates.begin(snapshot, future)
+    def _push(self, snapshot: Snapshot, timeout_s: float) -> None:
+        future: "Future[None]" = Future()
+        updates = self._core.updates
 
+        def begin() -> None:
+            updates.timeout_s = timeout_s
+            updates.begin(snapshot, future)
+
+        try:
             self._loop.call(begin)
             self._loop.wait(future)
+        finally:
+            if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
+                self._loop.post(lambda: updates.give_up(future))
 
     # --- the end ---
 
     def close(self, run_complete: bool = False) -> None:
         """Ends all sessions. Workers wait for another trainer, unless the run is complete: then
         they end with status 0."""
-        self._loop.close(wire.BYE_RUN_COMPLETE if run_complete else wire.BYE_LEAVING)
+        complete = checks.flag("close: run_complete", run_complete)
+        self._loop.close(wire.BYE_RUN_COMPLETE if complete else wire.BYE_LEAVING)
+
+    def __reduce__(self) -> Any:
+        raise ArgumentTypeError("A Trainer cannot be pickled or copied: another process makes one "
+                                "of its own.")
 
     def __enter__(self) -> "Trainer":
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _check_urls(url: Any, connect: Any) -> List[str]:
+    if (url is None) == (connect is None):
+        raise ArgumentError("Trainer: expected exactly one of url and connect.")
+    if url is not None:
+        return [checks.text("Trainer: url", url)]
+    if isinstance(connect, str):
+        connect = [connect]
+    urls = checks.items("Trainer: connect", connect, "a URL or a list of URLs")
+    if not urls:
+        raise ArgumentError("Trainer: connect is an empty list, expected a URL or more.")
+    out = [checks.text(f"Trainer: connect[{i}]", one) for i, one in enumerate(urls)]
+    for i, one in enumerate(out):
+        if one in out[:i]:
+            raise checks.refuse(f"Trainer: connect[{i}]", one, "each URL once")
+    return out

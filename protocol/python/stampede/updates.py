@@ -1,25 +1,32 @@
 """Weight updates as transactions over all workers, and for each one that joins late.
 
 push: offer to every worker, wait until all have staged it, then commit everywhere; a failure before
-that aborts it everywhere and the old version goes on serving. sync: the same with one worker.
+that aborts it everywhere and the old version goes on serving. sync: the same with one worker. Any
+message about it may be lost: COMMIT is said again until it is answered, and the version that a
+worker is heard to serve, in whatever message, is what it has applied.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from . import wire
 from .errors import WeightUpdateError
 from .peers import Address, Update, Worker
+from .served import Served
 from .weights import DtypePlan, Snapshot, begin_fields, chunk_of
 
 if TYPE_CHECKING:
     from .core import Core
 
 log = logging.getLogger("stampede")
+_RECOMMIT_S = 3.0
+_ALONE_S = 2.0  # so long one that has applied an update waits for another that agrees
+_BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
 
 
 class Push:
@@ -28,7 +35,9 @@ class Push:
     def __init__(self, snapshot: Snapshot, future: "Future[None]", deadline: float) -> None:
         self.snapshot, self.future, self.deadline = snapshot, future, deadline
         self.committed = False
-        self.applied: Set[Address] = set()
+        self.reported: Set[Address] = set()  # who has applied it
+        self.applied: Set[Address] = set()  # and has the digest that counts
+        self.heard_at = 0.0  # when the first of them was heard
         self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
 
 
@@ -38,12 +47,13 @@ class Updates:
     def __init__(self, core: "Core", in_background: Callable[..., None]) -> None:
         self._core = core
         self._in_background = in_background
+        self._served = Served()
         self._last: Optional[Snapshot] = None  # what every worker has to serve
         self._push: Optional[Push] = None
         self._n_offers = 0
         self._offers: Dict[int, Update] = {}
-        # Design D8's digest depends on values and types only, so it is one for all workers.
-        self._digests: Dict[Tuple[int, DtypePlan], int] = {}
+        # Of the last COMMIT to each incarnation: its version, and what was served before.
+        self._committed: Dict[int, Tuple[int, int, Optional[int]]] = {}
         self.timeout_s = 600.0
 
     @property
@@ -54,34 +64,120 @@ class Updates:
     def last(self) -> Optional[Snapshot]:
         return self._last
 
+    @property
+    def is_pushing(self) -> bool:
+        return self._push is not None
+
     def plans(self) -> List[DtypePlan]:
         return list({w.plan for w in self._core.workers.values()})
 
     # --- who may work ---
 
     def serves_last(self, worker: Worker) -> bool:
-        """Whether it serves the last pushed weights (or nothing was ever pushed)."""
+        """Whether it serves the weights that count: the last that were pushed, or before the first
+        push those of the first worker."""
         if self._last is None:
-            return True
-        if worker.version != self._last.version:
-            return False
-        return worker.digest == self._digests.get((worker.version, worker.plan), worker.digest)
+            return worker.version == self._served.base and self._served.agrees(worker, False)
+        return worker.version == self._last.version and self._served.agrees(worker, True)
 
-    def may_serve(self, worker: Worker, min_version: int) -> bool:
-        pushing = self._push is not None and worker.address in self._push.applied
-        return (self.serves_last(worker) or pushing) and worker.version >= min_version
+    def may_serve(self, worker: Worker) -> bool:
+        push = self._push
+        if push is None or worker.version != push.snapshot.version:
+            return self.serves_last(worker)
+        # It may be there by this push, or by one of an earlier epoch that had the same number.
+        return worker.address in push.applied
+
+    def is_ready(self, worker: Worker) -> bool:
+        """Before the first push, a worker that waits for it with other weights is ready too."""
+        return self._last is None or self.serves_last(worker)
+
+    def move_base(self) -> bool:
+        """Nobody works, since before the first push the workers that served the version that counts
+        are gone: then that of the first that is left counts."""
+        workers = self._core.workers.values()
+        if self._last is not None or self._push is not None or not workers or any(
+                w.version == self._served.base for w in workers):
+            return False
+        first = min(workers, key=lambda w: w.number)
+        log.warning("Nobody serves policy version %s any more: from now on version %d of worker %s "
+                    "counts, until weights are pushed.", self._served.base, first.version,
+                    first.uid)
+        self._served.base = first.version
+        self._served.learn(first, False)
+        for worker in list(workers):
+            if worker.version == first.version:
+                self._catch_up(worker)
+        self._core.changed()
+        return True
+
+    # --- sessions ---
+
+    def examine(self, worker: Worker) -> Optional[str]:
+        """A worker that said HELLO: None, or why it may not join."""
+        served = self._served
+        if self._has_committed(worker):
+            served.learn(worker, True)  # its answer to COMMIT was lost with the session
+        if self._last is not None or self._push is not None:
+            return None  # it gets the trainer's weights
+        if served.base is None:
+            served.base = worker.version
+        if worker.version != served.base:
+            return None
+        served.learn(worker, False)
+        return None if served.agrees(worker, False) else served.difference(worker, False)
+
+    def _has_committed(self, worker: Worker) -> bool:
+        """Whether this process was sent a COMMIT and has moved to its version."""
+        version, base, digest = self._committed.get(worker.incarnation, (-1, -1, None))
+        return worker.version == version and (base, digest) != (worker.version, worker.digest)
+
+    def on_join(self, worker: Worker) -> None:
+        push = self._push
+        if push is not None:
+            if push.committed and worker.version == push.snapshot.version and \
+                    self._served.agrees(worker, True):
+                push.reported.add(worker.address)
+                self.on_change()
+            else:
+                self._offer(worker, push.snapshot)
+        elif self.serves_last(worker):
+            if self._last is not None and self._last.has_table(worker.plan):
+                worker.weights = self._last.table(worker.plan)
+        elif self._last is not None:
+            self._offer(worker, self._last)
+        else:
+            log.warning("Worker %s serves policy version %d and the first worker served version "
+                        "%s: it gets no task before weights are pushed.", worker.uid,
+                        worker.version, self._served.base)
+
+    def on_leave(self, worker: Worker) -> None:
+        self._withdraw(worker)
+        if self._push is not None:
+            self._push.reported.discard(worker.address)
+            self._push.applied.discard(worker.address)
+        self.on_change()
+
+    def foreign(self, worker: Worker, result: wire.Result) -> Optional[str]:
+        """Why a RESULT may not be taken: its digest is of weights that do not count."""
+        version = result.last_version
+        if version is None:
+            return None  # nothing was generated
+        digest = result.digest
+        if version == worker.version != worker.failed_version and digest == worker.digest:
+            return None
+        if worker.update is not None and self._has_applied(worker, worker.update, version):
+            self._applied(worker, worker.update, version, digest)  # WEIGHTS_STATUS is behind it
+        elif worker.digest is None and version == worker.version:
+            self._late_digest(worker, digest)
+        if self._served.has(worker, version, digest):
+            return None
+        return self._served.foreign(worker, version, digest)
 
     # --- offering ---
 
-    def on_join(self, worker: Worker) -> None:
-        if self._push is not None:
-            self._offer(worker, self._push.snapshot)
-        elif not self.serves_last(worker) and self._last is not None:
-            self._offer(worker, self._last)
-
     def _offer(self, worker: Worker, snapshot: Snapshot) -> None:
         """Rounding a whole model takes seconds: unless it is done, another thread does it."""
-        worker.staged = False
+        worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
         if snapshot.has_table(worker.plan):
             self._send_offer(worker, snapshot)
@@ -92,6 +188,7 @@ class Updates:
                 return
             if error is not None:
                 self._fail(worker, snapshot.version, str(error), getattr(error, "tensor", None))
+                self.on_change()
             elif snapshot in (self._last, self._push.snapshot if self._push else None):
                 self._send_offer(worker, snapshot)
 
@@ -101,16 +198,27 @@ class Updates:
         self._withdraw(worker)
         self._n_offers += 1
         table = snapshot.table(worker.plan)
-        update = Update(self._n_offers, snapshot.version, worker.plan, list(table.values()))
+        update = Update(self._n_offers, worker.version, snapshot.version, worker.plan,
+                        list(table.values()))
+        try:
+            self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
+                update.number, update.base, update.version, table, worker.weights))
+        except wire.WireError as error:
+            self._fail(worker, snapshot.version, str(error), None)
+            return
         self._offers[update.number] = update
         worker.update = update
-        self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
-            update.number, worker.version, snapshot.version, table, worker.weights))
 
     def _withdraw(self, worker: Worker) -> None:
         if worker.update is not None:
             self._offers.pop(worker.update.number, None)
-        worker.update, worker.staged = None, False
+        worker.update, worker.staged, worker.committed_at = None, False, None
+        worker.n_beats = 0
+
+    def _commit(self, worker: Worker, update: Update) -> None:
+        worker.staged, worker.committed_at = False, time.monotonic()
+        self._committed[worker.incarnation] = (update.version, update.base, worker.digest)
+        self._core.send(worker, "WEIGHTS_COMMIT", update=update.number)
 
     def chunk(self, m: wire.Message) -> Optional[Dict[str, Any]]:
         """The fields of the WEIGHTS_CHUNK that answers a WEIGHTS_PULL."""
@@ -125,13 +233,21 @@ class Updates:
     # --- a push ---
 
     def begin(self, snapshot: Snapshot, future: "Future[None]") -> None:
-        if self._push is not None:
-            future.set_exception(WeightUpdateError("Another push_weights is not done yet."))
+        """Offers it to every worker; the future is done when the push is."""
+        same = [w for w in self._core.workers.values() if w.version == snapshot.version]
+        if same and self._core.n_jobs:
+            future.set_exception(WeightUpdateError(
+                f"Worker {same[0].uid} serves a policy version {snapshot.version} of an earlier "
+                "epoch, and groups are under way, whose samples could not be told apart: push "
+                "another version, or push before generate.", worker=same[0].uid))
             return
-        self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
+        push = self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
-            self._offer(worker, snapshot)
+        for worker in list(self._core.workers.values()):
+            if self._push is push:
+                self._offer(worker, snapshot)
+        self._core.changed()
 
     def on_change(self) -> None:
         """A worker staged, applied, failed, left or drains: see what the push can do now."""
@@ -142,66 +258,155 @@ class Updates:
         members = [w for w in self._core.workers.values()
                    if not w.draining and w.failed_version != version]
         if not push.committed:
-            if not members or not all(w.staged or w.address in push.applied for w in members):
+            if not members or not all(
+                    w.staged or w.address in push.reported for w in members):
                 return
             push.committed = True
         for worker in members:
             if worker.staged and worker.update is not None:
-                worker.staged = False
-                self._core.send(worker, "WEIGHTS_COMMIT", update=worker.update.number)
+                self._commit(worker, worker.update)
+        self._agree(push, members)
         # Without any member left the push waits for a worker that joins.
-        if (members or push.error) and all(w.address in push.applied for w in members):
+        if self._push is push and (members or push.error) and all(
+                w.address in push.applied for w in members if w.failed_version != version):
             self._end_push(push.error)
+
+    def _agree(self, push: Push, members: List[Worker]) -> None:
+        """Compares the digests of those that have applied with the one that counts."""
+        served = self._served
+        for plan in {w.plan for w in members}:
+            same = [w for w in members if w.plan is plan]
+            here = [w for w in same if w.address in push.reported]
+            voice = self._voice(push, same, here)
+            if voice is not None:
+                served.learn(voice, True)
+            for worker in here:
+                if worker.address in push.applied or served.known(worker, True) is None:
+                    continue
+                if served.agrees(worker, True):
+                    push.applied.add(worker.address)
+                    self._core.changed(worker)
+                else:
+                    self._fail(worker, push.snapshot.version, served.difference(worker, True), None)
+
+    @staticmethod
+    def _voice(push: Push, same: List[Worker], here: List[Worker]) -> Optional[Worker]:
+        """Whose digest counts, of the workers with the same types: one of those that served what
+        counted before, if there are any, that another one agrees with. Where nobody agrees it is
+        the first, once all are heard or for so long nobody else was."""
+        vouched = [w for w in same if w.vouched] or same
+        heard = [w for w in here if w in vouched]
+        if not heard:
+            return None
+        said = [w for w in heard if w.digest is not None] or heard
+        digest, votes = Counter(w.digest for w in said).most_common(1)[0]
+        now = time.monotonic()
+        push.heard_at = push.heard_at or now
+        if votes < 2 and len(heard) < len(vouched) and now < push.heard_at + _ALONE_S:
+            return None
+        return next(w for w in said if w.digest == digest)
 
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
         assert push is not None
         if push.committed:
             self._last = push.snapshot
-        for worker in self._core.workers.values():
+        for worker in list(self._core.workers.values()):
             if not push.committed and worker.update is not None:
                 self._core.send(worker, "WEIGHTS_ABORT", update=worker.update.number,
                                 reason="another worker could not take it")
                 self._withdraw(worker)
             if not self.serves_last(worker) and worker.failed_version != self.version:
-                self.on_join(worker)
+                self._catch_up(worker)
+        self._core.changed()
+        if push.future.cancelled() or push.future.done():
+            return
         if error is None:
             push.future.set_result(None)
         else:
             push.future.set_exception(error)
+
+    def _catch_up(self, worker: Worker) -> None:
+        """After a push: a worker that does not serve what counts."""
+        if self._last is not None:
+            if worker.update is None or worker.update.version != self._last.version:
+                self._offer(worker, self._last)
+        elif worker.version == self._served.base:
+            self._served.learn(worker, False)
+            if not self._served.agrees(worker, False):
+                self._core.expel(worker, self._served.difference(worker, False))
+
+    def give_up(self, future: "Future[None]") -> None:
+        """Nobody waits for this push any more: it is aborted, unless it is committed already."""
+        if self._push is not None and self._push.future is future and not self._push.committed:
+            self._end_push(WeightUpdateError("The push was given up."))
 
     # --- answers ---
 
     def on_status(self, worker: Worker, m: wire.Message) -> None:
         update = worker.update
         if update is None or m["update"] != update.number:
-            return
-        if m["phase"] == wire.PHASE_STAGED:
+            self._late_status(worker, m)
+        elif m["phase"] == wire.PHASE_STAGED:
             worker.staged = True
             if self._push is None or self._push.snapshot.version != update.version:
-                worker.staged = False
-                self._core.send(worker, "WEIGHTS_COMMIT", update=update.number)
-        elif m["phase"] == wire.PHASE_APPLIED:
-            self._applied(worker, update, m)
+                self._commit(worker, update)
+            self.on_change()
+        elif m["phase"] == wire.PHASE_APPLIED or self._has_applied(worker, update, m["version"]):
+            self._applied(worker, update, m["version"], m["digest"])
         else:
             self._fail(worker, update.version, m["error"] or "no reason was given",
                        m["tensor"] or None)
+            self.on_change()
+
+    @staticmethod
+    def _has_applied(worker: Worker, update: Update, version: int) -> bool:
+        """Whether the version that it serves says so, whatever else it answers to a COMMIT that it
+        may have been told twice."""
+        return worker.committed_at is not None and version == update.version != update.base
+
+    def _late_status(self, worker: Worker, m: wire.Message) -> None:
+        """Of an update that counts as applied: its digest may not be known yet."""
+        if worker.digest is None and m["update"] == worker.last_update and \
+                m["version"] == worker.version:
+            self._late_digest(worker, m["digest"])
+
+    def _late_digest(self, worker: Worker, digest: int) -> None:
+        worker.digest = digest
+        self._check(worker)
+
+    def on_heartbeat(self, worker: Worker, version: int) -> None:
+        update = worker.update
+        if update is None or not self._has_applied(worker, update, version):
+            return
+        worker.n_beats += 1
+        if worker.n_beats >= _BEATS:
+            self._applied(worker, update, version, None)
+        elif worker.n_beats == _BEATS - 1:
+            self._commit(worker, update)
+
+    def _applied(self, worker: Worker, update: Update, version: int,
+                 digest: Optional[int]) -> None:
+        worker.version, worker.digest = version, digest
+        worker.last_update = update.number
+        if version != update.version:
+            self._fail(worker, update.version, f"it serves version {version} after COMMIT.", None)
+        else:
+            self._withdraw(worker)
+            worker.weights = {e.name: e for e in update.entries}
+            worker.failed_version = None
+            if self._push is not None and self._push.snapshot.version == version:
+                self._push.reported.add(worker.address)
+            else:
+                self._check(worker)
+            self._core.changed(worker)
         self.on_change()
 
-    def _applied(self, worker: Worker, update: Update, m: wire.Message) -> None:
-        key = (update.version, update.plan)
-        expected = self._digests.setdefault(key, m["digest"])
-        worker.version, worker.digest = m["version"], m["digest"]
-        if worker.version != update.version or worker.digest != expected:
-            self._fail(worker, update.version, f"it serves version {worker.version} with digest "
-                       f"{worker.digest:016x}, others version {update.version} with "
-                       f"{expected:016x}", None)
-            return
-        worker.weights = {e.name: e for e in update.entries}
-        worker.failed_version = None
-        if self._push is not None and self._push.snapshot.version == update.version:
-            self._push.applied.add(worker.address)
-        self._withdraw(worker)
+    def _check(self, worker: Worker) -> None:
+        """Outside of a push: the digest of what it has applied."""
+        self._served.learn(worker, True)
+        if not self._served.agrees(worker, True):
+            self._fail(worker, worker.version, self._served.difference(worker, True), None)
 
     def _fail(self, worker: Worker, version: int, why: str, tensor: Optional[str]) -> None:
         where = f" at tensor {tensor}" if tensor else ""
@@ -211,21 +416,34 @@ class Updates:
         worker.failed_version = version
         worker.weights = None
         self._withdraw(worker)
+        self._core.changed(worker)
         push = self._push
         if push is None or push.snapshot.version != version:
             return
         if push.committed:
+            push.reported.discard(worker.address)
+            push.applied.discard(worker.address)
             push.error = push.error or error
-            self.on_change()
         else:
             self._end_push(error)
 
     def on_tick(self, now: float) -> None:
         for worker in list(self._core.workers.values()):
-            if worker.update is not None and now > worker.update_deadline:
-                self._fail(worker, worker.update.version,
-                           f"nothing came of it in {self.timeout_s:.0f} s.", None)
+            update = worker.update
+            if update is None:
+                continue
+            if now > worker.update_deadline:
+                self._fail(worker, update.version,
+                           f"nothing came of it in {self.timeout_s:g} s.", None)
+                self.on_change()
+            elif worker.committed_at is not None and now > worker.committed_at + _RECOMMIT_S:
+                self._commit(worker, update)
         push = self._push
         if push is not None and now > push.deadline:
+            late = [w.uid for w in self._core.workers.values() if w.address not in push.applied]
+            who = f"Worker {late[0]} did not take" if late else "No worker took"
             self._end_push(push.error or WeightUpdateError(
-                f"No worker took version {push.snapshot.version} in {self.timeout_s:.0f} s."))
+                f"{who} version {push.snapshot.version} in {self.timeout_s:g} s.",
+                worker=late[0] if late else None))
+        elif push is not None and push.reported - push.applied:
+            self.on_change()  # time may have told whose digest counts

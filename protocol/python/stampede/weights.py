@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import xxhash
 
-from . import wire
-from .errors import WeightUpdateError
+from . import checks, wire
+from .errors import ArgumentError, WeightUpdateError
 
 if TYPE_CHECKING:
     import torch
 
 _FUSED = re.compile(r"(.*\.experts)\.(gate_up_proj|down_proj)(?:\.weight)?")
+_MAX_NAME, _MAX_RANK = 512, 4
 _HEAD, _EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
 
-class DtypePlan(NamedTuple):
-    """In which types a worker holds its weights, and whether its head is tied: from HELLO."""
+@dataclass(frozen=True, eq=False)
+class DtypePlan:
+    """In which types a worker holds its weights, and whether its head is tied: from HELLO.
+
+    Equal plans are one object. Digests of weights can be compared only within a plan.
+    """
 
     default: str
     exceptions: Tuple[Tuple[str, str], ...]  # (hub name, dtype), sorted
@@ -29,8 +36,19 @@ class DtypePlan(NamedTuple):
     def of_hello(hello: wire.Message) -> "DtypePlan":
         names = wire.unpack_texts(hello["exception_names"], hello["exception_offsets"])
         dtypes = [] if hello["exception_dtypes"] is None else hello["exception_dtypes"].tolist()
-        pairs = sorted((name, wire.DTYPE_NAMES[d]) for name, d in zip(names, dtypes))
-        return DtypePlan(wire.DTYPE_NAMES[hello["dtype"]], tuple(pairs), hello["tied_head"])
+        pairs = tuple(sorted((name, wire.DTYPE_NAMES[d]) for name, d in zip(names, dtypes)))
+        key = (wire.DTYPE_NAMES[hello["dtype"]], pairs, hello["tied_head"])
+        plan = _plans.get(key)
+        if plan is None:
+            plan = _plans[key] = DtypePlan(*key)
+        return plan
+
+    def __str__(self) -> str:
+        return self.default + (f" but for {len(self.exceptions)} tensors" if self.exceptions
+                               else "")
+
+
+_plans: "WeakValueDictionary[Any, DtypePlan]" = WeakValueDictionary()
 
 
 class Entry(NamedTuple):
@@ -46,6 +64,32 @@ class Entry(NamedTuple):
 Table = Dict[str, Entry]
 
 
+def check_state(state: Any) -> Dict[str, "torch.Tensor"]:
+    """The names and tensors of a push, before anything is done with them."""
+    import torch
+
+    pairs = state.items() if isinstance(state, Mapping) else checks.items(
+        "push_weights: state_dict", state, "a state_dict, or pairs of name and tensor")
+    out: Dict[str, "torch.Tensor"] = {}
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise checks.refuse_kind(f"push_weights: entry {i} of state_dict", pair,
+                                     "a pair of name and tensor")
+        name, tensor = pair
+        if len(checks.text(f"push_weights: name {i} of state_dict", name).encode()) > _MAX_NAME:
+            raise ArgumentError(f"push_weights: name {i} of state_dict has over {_MAX_NAME} "
+                                "bytes.")
+        if name in out:
+            raise WeightUpdateError(f"Tensor {name} comes twice.", tensor=name)
+        if not isinstance(tensor, torch.Tensor):
+            raise WeightUpdateError(f"Entry {name} is a {type(tensor).__name__}, expected a "
+                                    "torch tensor.", tensor=name)
+        out[name] = tensor
+    if not out:
+        raise ArgumentError("push_weights: state_dict is empty, expected a tensor or more.")
+    return out
+
+
 def hub_tensors(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
     """Transformers' names to hub names: fused experts become one tensor per expert (views).
 
@@ -54,50 +98,49 @@ def hub_tensors(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"
     """
     out: Dict[str, "torch.Tensor"] = {}
     for name, tensor in state.items():
-        fused = _FUSED.fullmatch(name)
-        if fused is None:
-            out[name] = tensor
-            continue
-        stem, kind = fused.groups()
-        if tensor.dim() != 3 or (kind == "gate_up_proj" and tensor.shape[1] % 2):
-            raise WeightUpdateError(f"Tensor {name} has shape {tuple(tensor.shape)}, expected "
-                                    "(experts, rows, columns).", tensor=name)
-        for expert in range(tensor.shape[0]):
-            if kind == "down_proj":
-                out[f"{stem}.{expert}.w2.weight"] = tensor[expert]
-            else:
-                half = tensor.shape[1] // 2
-                out[f"{stem}.{expert}.w1.weight"] = tensor[expert, :half]
-                out[f"{stem}.{expert}.w3.weight"] = tensor[expert, half:]
+        for hub_name, part in _parts(name, tensor):
+            if hub_name in out:
+                raise WeightUpdateError(f"Tensor {hub_name} comes twice, as {name} too.",
+                                        tensor=hub_name)
+            out[hub_name] = part
     return out
+
+
+def _parts(name: str, tensor: "torch.Tensor") -> Iterator[Tuple[str, "torch.Tensor"]]:
+    fused = _FUSED.fullmatch(name)
+    if fused is None:
+        yield name, tensor
+        return
+    stem, kind = fused.groups()
+    if tensor.dim() != 3 or (kind == "gate_up_proj" and tensor.shape[1] % 2):
+        raise WeightUpdateError(f"Tensor {name} has shape {tuple(tensor.shape)}, expected "
+                                "(experts, rows, columns).", tensor=name)
+    for expert in range(tensor.shape[0]):
+        if kind == "down_proj":
+            yield f"{stem}.{expert}.w2.weight", tensor[expert]
+        else:
+            half = tensor.shape[1] // 2
+            yield f"{stem}.{expert}.w1.weight", tensor[expert, :half]
+            yield f"{stem}.{expert}.w3.weight", tensor[expert, half:]
 
 
 class Snapshot:
     """The values of one policy version: what was pushed, over what older pushes left."""
 
-    def __init__(self, version: int, state: Mapping[str, Any],
+    def __init__(self, version: int, state: Mapping[str, "torch.Tensor"],
                  older: Optional["Snapshot"] = None) -> None:
-        import torch
-
         self.version = version
         self._tensors: Dict[str, "torch.Tensor"] = dict(older._tensors) if older else {}
+        # A tied head is one tensor with two names; what counts is what was pushed last under
+        # either, not what an older push had under the other.
+        self._tied: Dict[str, "torch.Tensor"] = dict(older._tied) if older else {}
         self._tables: Dict[DtypePlan, Table] = {}
-        for name, tensor in state.items():
-            if not isinstance(tensor, torch.Tensor):
-                raise WeightUpdateError(f"Entry {name} is a {type(tensor).__name__}, expected a "
-                                        "torch tensor.", tensor=name)
         whole = {name: t.full_tensor() if hasattr(t, "full_tensor") else t
                  for name, t in state.items()}
-        for name, tensor in hub_tensors(whole).items():
-            # A clone: training goes on while workers fetch, and a late one fetches much later.
-            value = tensor.detach().to("cpu", copy=True).contiguous()
-            if not value.is_floating_point():
-                raise WeightUpdateError(f"Tensor {name} has type {value.dtype}, expected floating "
-                                        "point.", tensor=name)
-            if not bool(torch.isfinite(value).all()):
-                raise WeightUpdateError(f"Tensor {name} holds a value that is not finite.",
-                                        tensor=name)
-            self._tensors[name] = value
+        new = {name: _copy(name, tensor) for name, tensor in hub_tensors(whole).items()}
+        self._tensors.update(new)
+        pushed = {name: new[name] for name in (_EMBEDDING, _HEAD) if name in new}
+        self._tied = pushed or self._tied
 
     def table(self, plan: DtypePlan) -> Table:
         """Every tensor in the types of `plan`, rounded to nearest even; made once per plan."""
@@ -108,32 +151,59 @@ class Snapshot:
     def has_table(self, plan: DtypePlan) -> bool:
         return plan in self._tables
 
+    def _resident(self, plan: DtypePlan) -> Dict[str, "torch.Tensor"]:
+        """The tensors that a worker holds."""
+        import torch
+
+        if not plan.tied_head or not self._tied:
+            return self._tensors
+        tied = list(self._tied.values())
+        if not all(torch.equal(tied[0], other) for other in tied):
+            raise WeightUpdateError(f"Tensor {_HEAD} differs from {_EMBEDDING}, but the worker's "
+                                    "head is tied.", tensor=_HEAD)
+        out = {name: value for name, value in self._tensors.items() if name != _HEAD}
+        out[_EMBEDDING] = tied[0]
+        return out
+
     def _build(self, plan: DtypePlan) -> Table:
         import torch
 
         types = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
         exceptions = dict(plan.exceptions)
         out: Table = {}
-        for name, value in self._tensors.items():
-            if name == _HEAD and plan.tied_head:
-                embedding = self._tensors.get(_EMBEDDING)
-                if embedding is not None and not torch.equal(embedding, value):
-                    raise WeightUpdateError(f"Tensor {_HEAD} differs from {_EMBEDDING}, but the "
-                                            "worker's head is tied.", tensor=_HEAD)
-                if embedding is not None:
-                    continue
-                name = _EMBEDDING
+        for name, value in self._resident(plan).items():
             dtype = exceptions.get(name, plan.default)
             if dtype not in types:
                 raise WeightUpdateError(f"Tensor {name} is held as {dtype}, which cannot be "
                                         "pushed.", tensor=name)
             rounded = value.to(types[dtype])
-            if dtype == "f16" and not bool(torch.isfinite(rounded).all()):
-                raise WeightUpdateError(f"Tensor {name} has values beyond float16.", tensor=name)
+            if rounded.dtype != value.dtype and not bool(torch.isfinite(rounded).all()):
+                raise WeightUpdateError(f"Tensor {name} has values beyond {dtype}.", tensor=name)
             data = rounded.reshape(-1).view(torch.uint8).numpy()
             out[name] = Entry(name, dtype, tuple(value.shape), data,
-                              xxhash.xxh3_64_intdigest(data))
+                              xxhash.xxh3_64_intdigest(data.data))
         return out
+
+
+def _copy(name: str, tensor: "torch.Tensor") -> "torch.Tensor":
+    """A clone: training goes on while workers fetch, and a late one fetches much later."""
+    import torch
+
+    try:
+        value = tensor.detach().to("cpu", copy=True).contiguous()
+    except Exception as error:  # of the device, or a tensor without values
+        raise WeightUpdateError(f"Tensor {name} could not be read: {error}", tensor=name) from error
+    if not value.is_floating_point():
+        raise WeightUpdateError(f"Tensor {name} has type {value.dtype}, expected floating point.",
+                                tensor=name)
+    if value.dim() > _MAX_RANK:
+        raise WeightUpdateError(f"Tensor {name} has {value.dim()} dimensions, at most {_MAX_RANK} "
+                                "are allowed.", tensor=name)
+    if value.numel() == 0:
+        raise WeightUpdateError(f"Tensor {name} is empty.", tensor=name)
+    if not bool(torch.isfinite(value).all()):
+        raise WeightUpdateError(f"Tensor {name} holds a value that is not finite.", tensor=name)
+    return value
 
 
 def begin_fields(update: int, base: int, version: int, table: Table,
@@ -145,9 +215,6 @@ def begin_fields(update: int, base: int, version: int, table: Table,
     skip = np.array([held is not None and e.name in held and held[e.name].hash == e.hash
                      for e in entries], bool)
     for row, e in zip(shapes, entries):
-        if len(e.shape) > 4:
-            raise WeightUpdateError(f"Tensor {e.name} has {len(e.shape)} dimensions, at most 4 "
-                                    "are allowed.", tensor=e.name)
         row[:len(e.shape)] = e.shape
     sizes = np.array([0 if s else e.data.size for s, e in zip(skip, entries)], "<u8")
     hashes = np.array([0 if s else e.hash for s, e in zip(skip, entries)], "<u8")

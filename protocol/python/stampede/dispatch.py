@@ -1,0 +1,214 @@
+"""Which samples go to which worker next.
+
+What waits lies in queues, one for each kind of worker that may have it; workers lie in heaps by
+their room, one for each (resident types, policy version) that is served. So handing out a task
+costs the same however many workers there are and however much waits, and a group that waits for a
+policy version stands in nobody's way.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from heapq import heappop, heappush
+from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+
+from .jobs import Job, Range
+from .peers import Worker
+from .weights import DtypePlan
+
+_SPLIT_FROM = 16  # samples of a group from which idle workers share it
+
+
+class Need(NamedTuple):
+    """Who may have a job."""
+
+    plan: Optional[DtypePlan]  # None: workers of any resident types
+    min_version: int
+
+
+class Entry(NamedTuple):
+    """A worker in a heap, the one with most room first; valid while `change` is its own."""
+
+    minus_free: int
+    number: int
+    change: int
+    worker: Worker
+
+
+class Dispatcher:
+    """Queues and heaps. `may_serve` says whether a worker may be given anything at all."""
+
+    def __init__(self, may_serve: Callable[[Worker], bool]) -> None:
+        self._may_serve = may_serve
+        self._queues: Dict[Need, Deque[Range]] = {}
+        self._parked: Dict[int, List[Range]] = {}  # by min_version: newer than anything served
+        self._heaps: Dict[Tuple[DtypePlan, int], List[Entry]] = {}
+        self._highest = -1  # newest version that any worker was able to serve
+        self._workers: Dict[Worker, bool] = {}  # of the sessions; whether it is able
+        self._plans: "Counter[DtypePlan]" = Counter()  # of the sessions
+        self._changed = False
+
+    # --- workers ---
+
+    def add(self, worker: Worker) -> None:
+        self._workers[worker] = False
+        self._plans[worker.plan] += 1
+        self.touch(worker)
+
+    def remove(self, worker: Worker) -> None:
+        del self._workers[worker]
+        self._plans[worker.plan] -= 1
+        worker.change += 1  # what lies in the heaps is not valid any more
+
+    def touch(self, worker: Worker) -> None:
+        """Its room, its version, or its right to work may have changed."""
+        if worker not in self._workers:
+            return
+        worker.change += 1
+        able = not worker.draining and self._may_serve(worker)
+        self._workers[worker] = able
+        if not able or worker.free <= 0:
+            return
+        self._changed = True
+        heap = self._heaps.setdefault((worker.plan, worker.version), [])
+        if len(heap) > 64 + 4 * len(self._workers):
+            heap[:] = sorted(entry for entry in heap if _is_valid(entry))
+        heappush(heap, Entry(-worker.free, worker.number, worker.change, worker))
+        if worker.version > self._highest:
+            self._highest = worker.version
+            for version in [v for v in self._parked if v <= self._highest]:
+                for r in self._parked.pop(version):
+                    self._put(r)
+
+    def touch_all(self) -> None:
+        for worker in self._workers:
+            self.touch(worker)
+
+    def is_able(self, worker: Worker) -> bool:
+        return self._workers.get(worker, False)
+
+    # --- what waits ---
+
+    def put(self, job: Job) -> None:
+        """Everything of a new job, behind what waits."""
+        self._put(Range(job, 0, job.n, job.round))
+
+    def put_back(self, job: Job, runs: Iterable[Tuple[int, int]]) -> None:
+        """Samples (first, n) that were given out, in front of what waits."""
+        ranges = [Range(job, first, n, job.round) for first, n in runs]
+        self._queue(job).extendleft(reversed(ranges))
+        self._changed = True
+
+    def _put(self, r: Range) -> None:
+        if r.job.min_version > self._highest:
+            self._parked.setdefault(r.job.min_version, []).append(r)
+            return
+        self._queue(r.job).append(r)
+        self._changed = True
+
+    def _queue(self, job: Job) -> Deque[Range]:
+        return self._queues.setdefault(Need(job.plan, job.min_version), deque())
+
+    def n_waiting(self) -> int:
+        """Ranges that wait for a worker. Not for the path of every message."""
+        ranges = [r for queue in self._queues.values() for r in queue]
+        ranges += [r for parked in self._parked.values() for r in parked]
+        return sum(any(True for _ in _left(r)) for r in ranges)
+
+    def orphans(self) -> List[Job]:
+        """Takes out the jobs that only workers of resident types could go on with of which none
+        has a session, while another one is able: they have to begin again."""
+        if not any(self._workers.values()):
+            return []
+        found: Dict[Job, None] = {}
+        for need in [n for n in self._queues if n.plan is not None and not self._plans[n.plan]]:
+            for r in self._queues.pop(need):
+                if r.job.plan is need.plan and any(True for _ in _left(r)):
+                    found[r.job] = None
+                elif r.job.plan is not need.plan:
+                    self._queue(r.job).append(r)
+        return list(found)
+
+    # --- handing out ---
+
+    def assignments(self) -> Iterator[Tuple[Worker, Job, int, int]]:
+        """(worker, job, first, n), one after the other until nothing fits. Each one counts as sent
+        when the next is asked for: the caller has called worker.give by then."""
+        while self._changed:
+            self._changed = False
+            blocked: Dict[Need, None] = {}
+            while True:
+                need = self._oldest(blocked)
+                if need is None:
+                    break
+                queue = self._queues[need]
+                r = queue.popleft()
+                worker = self._roomiest(need)
+                take = 0 if worker is None else self._share(worker, r, len(queue))
+                if worker is None or take == 0:
+                    queue.appendleft(r)
+                    blocked[need] = None
+                    continue
+                r.job.plan = worker.plan
+                if take < r.n:
+                    self.put_back(r.job, [(r.first + take, r.n - take)])
+                yield worker, r.job, r.first, take
+                self.touch(worker)
+
+    def _oldest(self, blocked: Dict[Need, None]) -> Optional[Need]:
+        """The queue with the oldest group in front, of those that are not blocked."""
+        best: Optional[Need] = None
+        for need in list(self._queues):
+            if need in blocked:
+                continue
+            queue = self._queues[need]
+            while queue:
+                r, runs = queue[0], list(_left(queue[0]))
+                if r.job.plan is need.plan and runs == [(r.first, r.n)]:
+                    break
+                queue.popleft()
+                self._queue(r.job).extendleft(
+                    reversed([r._replace(first=first, n=n) for first, n in runs]))
+            if not queue:
+                del self._queues[need]
+            elif best is None or queue[0].job.serial < self._queues[best][0].job.serial:
+                best = need
+        return best
+
+    def _roomiest(self, need: Need) -> Optional[Worker]:
+        """The worker with most room of those that may have it."""
+        best: Optional[Entry] = None
+        for (plan, version), heap in list(self._heaps.items()):
+            while heap and not _is_valid(heap[0]):
+                heappop(heap)
+            if not heap:
+                del self._heaps[plan, version]
+            elif version >= need.min_version and need.plan in (None, plan):
+                if best is None or heap[0] < best:
+                    best = heap[0]
+        return None if best is None else best.worker
+
+    def _share(self, worker: Worker, r: Range, n_behind: int) -> int:
+        """How many samples of a range the roomiest worker gets; 0: it waits for more room.
+
+        A group stays together, so that its prompt is prefilled once, unless it is larger than half
+        of a worker or other workers would be idle.
+        """
+        if worker.free < min(r.n, max(1, worker.slots // 2)):
+            return 0
+        take = min(r.n, worker.free)
+        if r.n >= _SPLIT_FROM and len(self._workers) > n_behind + 1:
+            n_idle = sum(able and not w.n_held and w.free > 0 and w.plan is worker.plan
+                         for w, able in self._workers.items())
+            if n_idle > n_behind + 1:
+                take = min(take, -(-r.n // n_idle))
+        return take
+
+
+def _is_valid(entry: Entry) -> bool:
+    return entry.change == entry.worker.change
+
+
+def _left(r: Range) -> Iterator[Tuple[int, int]]:
+    """The parts of a range that still wait."""
+    return iter(()) if r.round != r.job.round else r.job.waiting(r.first, r.n)

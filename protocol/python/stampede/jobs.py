@@ -1,0 +1,240 @@
+"""Groups on their way: the frames of their TASKs, which samples have come, and who has the rest."""
+
+from __future__ import annotations
+
+import math
+from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple,
+                    Union)
+
+import msgpack
+
+from . import checks
+from .errors import ArgumentError
+from .groups import Group
+from .messages import describe_payload, header_start
+from .results import PREEMPTED, Result
+from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
+from .types import Prompt, Sampling, TaskColumn, group_seed, task_fields
+
+if TYPE_CHECKING:
+    from .peers import Worker
+    from .weights import DtypePlan
+
+
+class Mailbox(Protocol):
+    """Where finished groups go; None says that no more will come."""
+
+    def put(self, group: Optional[Group]) -> None: ...
+
+
+class Task:
+    """The frames of a group's TASKs, made once but for the numbers that differ between them."""
+
+    __slots__ = ("_n_keys", "_before", "_after", "_payload")
+
+    def __init__(self, serial: int, id_json: bytes, seed: int, fields: Tuple[int, bytes],
+                 columns: List[TaskColumn]) -> None:
+        """`fields`: those with keys 7 to 18, encoded. The columns lie in the order of their keys.
+        """
+        payload, described = bytearray(), []
+        for column in sorted(columns):
+            at = 0
+            if column.data:
+                payload += bytes(-len(payload) % ALIGNMENT)
+                at = len(payload)
+                payload += column.data
+            described.append(msgpack.packb(column.key)
+                             + msgpack.packb([column.dtype, column.n, at]))
+        self._payload = bytes(payload)
+        head = b"\x00" + msgpack.packb(describe_payload(self._payload)) if payload else b""
+        self._before = b"".join((head, b"\x01", msgpack.packb(serial), b"\x02",
+                                 msgpack.packb(id_json.decode())))
+        self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described))
+        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described)
+
+    @property
+    def n_bytes(self) -> int:
+        return len(self._payload)
+
+    def frames(self, run: str, epoch: int, seq: int, first: int, n: int,
+               attempt: int) -> List[bytes]:
+        pack = msgpack.packb
+        again = b"\x05" + pack(attempt) if attempt else b""
+        n_keys = self._n_keys + (1 if attempt else 0)
+        size = bytes((0x80 | n_keys,)) if n_keys < 16 else b"\xde" + n_keys.to_bytes(2, "big")
+        header = b"".join((header_start("TASK", run, epoch), seq.to_bytes(8, "big"), size,
+                           self._before, b"\x03", pack(first), b"\x04", pack(n), again,
+                           self._after))
+        return [header, self._payload] if self._payload else [header]
+
+
+class Request:
+    """What one call of `generate` asks of all its prompts, checked."""
+
+    def __init__(self, n: Any, sampling: Any, seed: Any, min_version: Any, on_update: Any,
+                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any) -> None:
+        self.n = checks.integer("generate: n", n, 1, MAX_SAMPLES)
+        if sampling is not None and not isinstance(sampling, Sampling):
+            raise checks.refuse_kind("generate: sampling", sampling, "a stampede.Sampling")
+        self.sampling = Sampling() if sampling is None else sampling
+        self.seed = checks.integer("generate: seed", seed, 0, checks.U64)
+        self.min_version = 0 if min_version is None else checks.integer(
+            "generate: min_version", min_version, 0, checks.U64)
+        checks.one_of("generate: on_update", on_update, "continue", "restart")
+        self._fields = task_fields({
+            "prompt_logprobs": checks.flag("generate: prompt_logprobs", prompt_logprobs),
+            "routed_experts": checks.flag("generate: routed_experts", routed_experts),
+            "min_version": self.min_version, "on_update": int(on_update == "restart"),
+            "deadline_ms": _deadline_ms(deadline_s)})
+
+    def job(self, prompt: Any, index: int, serial: int, mailbox: Mailbox) -> "Job":
+        """Everything of a group that can be known before a worker sees it."""
+        if not isinstance(prompt, Prompt):
+            raise checks.refuse_kind(f"generate: prompts[{index}]", prompt, "a stampede.Prompt")
+        sampling = self.sampling if prompt.sampling is None else prompt.sampling
+        id_json = prompt.id_json or b"%d" % serial
+        seed = group_seed(self.seed if sampling.seed is None else sampling.seed, id_json)
+        (n_fields, fields), drawn = sampling.encoded
+        ask, rest = prompt.encoded
+        task = Task(serial, id_json, seed, (n_fields + self._fields[0], fields + self._fields[1]),
+                    [ask, *drawn, *rest])
+        if task.n_bytes > MAX_PAYLOAD:
+            raise ArgumentError(
+                f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "
+                f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
+        group = Group(prompt.id if prompt.has_id else serial, index, serial,
+                      self.n if prompt.n is None else prompt.n, prompt.meta)
+        return Job(group, id_json, task, self.min_version, mailbox)
+
+
+def _deadline_ms(deadline_s: Any) -> int:
+    if deadline_s is None:
+        return 0
+    value = checks.seconds("generate: deadline_s", deadline_s)
+    if value * 1000 > MAX_DEADLINE_MS:
+        raise checks.refuse("generate: deadline_s", deadline_s,
+                            f"at most {MAX_DEADLINE_MS // 1000:,} seconds")
+    return math.ceil(value * 1000)
+
+
+class Held:
+    """Samples of one job that one worker has."""
+
+    __slots__ = ("job", "flags", "n")
+
+    def __init__(self, job: "Job") -> None:
+        self.job = job
+        self.flags = bytearray(job.n)  # 1: it has this sample
+        self.n = 0
+
+    def give(self, first: int, n: int) -> None:
+        self.flags[first:first + n] = b"\1" * n
+        self.n += n
+
+    def take(self, result: Result) -> List[int]:
+        """The samples of a RESULT come back. Returns those that were here and were preempted."""
+        flags, n = self.flags, self.n
+        back: List[int] = []
+        for sample, code in zip(result.samples, result.finish):
+            if sample < len(flags) and flags[sample]:
+                flags[sample] = 0
+                n -= 1
+                if code == PREEMPTED:
+                    back.append(sample)
+        self.n = n
+        return back
+
+
+class Job:
+    """A group on its way. Each of its samples is done, held by a worker, or waits."""
+
+    __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
+                 "attempts", "cancelled", "plan", "round", "holders")
+
+    def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
+                 mailbox: Mailbox) -> None:
+        self.group, self.id_json, self.task = group, id_json, task
+        self.min_version = min_version
+        # Where the finished group goes. Not the Generation itself, which must be free to be
+        # dropped by whoever left its loop.
+        self.mailbox = mailbox
+        self.n = group.n
+        self.done = bytearray(self.n)  # 1: this sample has come, or ended; each once
+        self.n_done = 0
+        self.attempts: Dict[int, int] = {}  # of samples that were given out again
+        self.cancelled = False
+        self.plan: Optional["DtypePlan"] = None  # of the workers that may have it; None: of any
+        self.round = 0  # one more each time that everything begins again
+        self.holders: Dict["Worker", Held] = {}
+
+    @property
+    def serial(self) -> int:
+        return self.group.serial
+
+    @property
+    def complete(self) -> bool:
+        return self.n_done == self.n
+
+    def commit(self, result: Result) -> int:
+        """Takes the samples that ended and have not come yet into the group: how many."""
+        done, samples, first, n = self.done, result.samples, result.samples[0], result.n
+        last = first + n
+        if (last <= self.n and done.find(1, first, last) < 0 and PREEMPTED not in result.finish
+                and samples == tuple(range(first, last))):
+            done[first:last] = b"\1" * n
+            self.n_done += n
+            self.group._parts.append((result, None))
+            return n
+        rows: List[int] = []
+        for row, (sample, code) in enumerate(zip(samples, result.finish)):
+            if sample < self.n and not done[sample] and code != PREEMPTED:
+                done[sample] = 1
+                rows.append(row)
+        if rows:
+            self.n_done += len(rows)
+            self.group._parts.append((result, rows))
+        return len(rows)
+
+    def waiting(self, first: int, n: int) -> Iterator[Tuple[int, int]]:
+        """Runs (first, n) of samples in this range that are not done."""
+        last = first + n
+        begin = self.done.find(0, first, last)
+        while begin >= 0:
+            end = self.done.find(1, begin, last)
+            end = last if end < 0 else end
+            yield begin, end - begin
+            begin = self.done.find(0, end, last)
+
+    def end(self, flags: Union[bytes, bytearray], reason: str, error: str = "") -> None:
+        """Ends the samples that are flagged and have not come, which no worker has any more."""
+        self.group._others = (reason, error)
+        mask = int.from_bytes(flags, "little") | int.from_bytes(self.done, "little")
+        self.done[:] = mask.to_bytes(self.n, "little")
+        self.n_done = self.done.count(1)
+
+    def unheld(self) -> bytes:
+        """Flags of the samples that no worker has."""
+        mask = int.from_bytes(b"\1" * self.n, "little")
+        for held in self.holders.values():
+            mask &= ~int.from_bytes(held.flags, "little")
+        return mask.to_bytes(self.n, "little")
+
+    def begin_again(self) -> None:
+        """Forgets every sample that has come: others draw all of them anew."""
+        for sample in range(self.n):
+            self.attempts[sample] = self.attempts.get(sample, 0) + 1
+        self.done[:] = bytes(self.n)
+        self.n_done = 0
+        self.group._parts.clear()
+        self.plan = None
+        self.round += 1
+
+
+class Range(NamedTuple):
+    """Samples first .. first + n - 1 of a job that no worker had when it was made. What has come of
+    them since, and everything when the job has begun again, is not given out."""
+
+    job: Job
+    first: int
+    n: int
+    round: int
