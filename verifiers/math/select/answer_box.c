@@ -166,6 +166,38 @@ static struct slice hedge(struct slice text, size_t at) {
     return rest;
 }
 
+// "5 \cdot \boxed{3} = 15" fills a gap; without the other side the box is a part of the answer.
+static bool is_equated(struct slice text, size_t at) {
+    return memchr(text.ptr + at, '=', answer_line_end(text, at) - at) != NULL;
+}
+
+// "-\boxed{12}", "\boxed{12}^2", "\boxed{12} + 1": the value is not what the box holds.
+static bool is_operand(struct slice text, const struct box *box) {
+    size_t at = box->start;
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    const bool adjacent = at == box->start;
+    const struct slice before = answer_cut(text, 0, at);
+    if (at > 0 && text.ptr[at - 1] == '-') {
+        for (at--; at > 0 && text.ptr[at - 1] == ' ';) at--;
+        const char c = at > 0 ? text.ptr[at - 1] : '\n';
+        if (c == '=' || (adjacent && (answer_is_one_of("$([{", c) || answer_is_space(c))))
+            return true;
+    }
+    for (size_t len = 5; len <= 6; len++) // \cdot, \times
+        if (before.len >= len &&
+            answer_starts(before, before.len - len, len == 5 ? "\\cdot" : "\\times"))
+            return !is_equated(text, box->end);
+    at = box->end;
+    if (at < text.len && text.ptr[at] == '^')
+        return !answer_starts(text, at, "^\\circ") && !answer_starts(text, at, "^{\\circ");
+    while (at < text.len && text.ptr[at] == ' ') at++;
+    if (at + 1 >= text.len || text.ptr[at] != '+') return false;
+    const char next =
+        text.ptr[at + 1] == ' ' && at + 2 < text.len ? text.ptr[at + 2] : text.ptr[at + 1];
+    return (ascii_is_alnum(next) || next == '\\') &&
+           !answer_is_box(text, at + 1 + (text.ptr[at + 1] == ' ')) && !is_equated(text, at);
+}
+
 static bool same_content(struct slice text, const struct box *a, const struct box *b) {
     return slice_equal(answer_trim(answer_cut(text, a->from, a->to)),
                        answer_trim(answer_cut(text, b->from, b->to)));
@@ -226,7 +258,9 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
         out->parts[i] = answer_trim(answer_cut(text, list[i].from, list[i].to));
     const struct slice more = hedge(text, list[n - 1].end);
     if (more.len && n < ANSWER_MAX_BOXES) out->parts[out->n_parts++] = more;
-    // A longer list than any gold reads as nothing.
-    if (overflow) out->parts[0].len = 0;
+    // A longer list than any gold reads as nothing, and so does a part of a value.
+    bool operand = false;
+    for (int i = 0; i < n; i++) operand |= is_operand(text, &list[i]);
+    if (overflow || operand) out->parts[0].len = 0;
     return list[0].start;
 }

@@ -6,163 +6,12 @@
 #include "verifiers/math/select/answer_remark.h"
 
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
-enum {
-    MAX_WORDS = 9,    // of a refutation
-    MAX_CLAUSES = 64, // of one sentence
-};
+enum { MAX_CLAUSES = 64 }; // of one sentence
 
 #define N(list) (sizeof(list) / sizeof *(list))
-
-// ---- Words -----------------------------------------------------------------------------------
-
-// The word at `at`: letters and apostrophes.
-static struct slice word_at(struct slice text, size_t at) {
-    size_t end = at;
-    while (end < text.len) {
-        if (ascii_is_alpha(text.ptr[end]) || text.ptr[end] == '\'')
-            end++;
-        else if (answer_starts(text, end, "’"))
-            end += strlen("’");
-        else
-            break;
-    }
-    return answer_cut(text, at, end);
-}
-
-static bool is_in(struct slice word, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
-    return false;
-}
-
-// Where the first of the phrases that stands at `at` ends, or `at`.
-static size_t skip_phrase(struct slice text, size_t at, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (answer_is_word(text, at, list[i])) return at + strlen(list[i]);
-    return at;
-}
-
-// White space, marks of a sentence, markup, quotes, dashes and emojis.
-static size_t skip_marks(struct slice text, size_t at) {
-    static const char *const WIDE[] = {"—", "–", "…", "“", "”", "’", "‘", "，", "。", "：", "；"};
-    while (at < text.len) {
-        const size_t start = at;
-        const unsigned char c = (unsigned char)text.ptr[at];
-        if (answer_is_one_of(" \t\r\n,.;:!*_`'\"()[]{}>#~|-", text.ptr[at])) {
-            if (c == '-' && at + 1 < text.len && ascii_is_digit(text.ptr[at + 1])) break;
-            if (answer_is_one_of("([", text.ptr[at]) && at + 2 < text.len &&
-                ascii_is_alnum(text.ptr[at + 1]) && answer_is_one_of(",)", text.ptr[at + 2]))
-                break; // "(C)" and "(1, 2)" are values
-            at++;
-        } else if (c >= 0xF0) {
-            at += text.len - at < 4 ? text.len - at : 4;
-        } else if (c == '\\' && at + 1 < text.len && answer_is_one_of(")]", text.ptr[at + 1])) {
-            at += 2;
-        }
-        for (size_t i = 0; c >= 0x80 && i < N(WIDE); i++)
-            if (answer_starts(text, at, WIDE[i])) at += strlen(WIDE[i]);
-        if (at == start) break;
-    }
-    return at;
-}
-
-// ---- Refutations -----------------------------------------------------------------------------
-
-// "that is wrong", "it can't be right", "they are mistaken", "this does not check out".
-static bool refutes(struct slice text, size_t at) {
-    static const char *const SUBJECTS[] = {"that answer",
-                                           "this answer",
-                                           "my answer",
-                                           "the answer",
-                                           "that result",
-                                           "this result",
-                                           "the above",
-                                           "that",
-                                           "this",
-                                           "it",
-                                           "which",
-                                           "they",
-                                           "these",
-                                           "those",
-                                           "he",
-                                           "she",
-                                           "i"};
-    static const char *const VERBS[] = {
-        "is",         "was",       "are",      "were",      "seems",    "seem",  "looks",
-        "look",       "must",      "would",    "could",     "can",      "to",    "be",
-        "have",       "been",      "do",       "does",      "did",      "also",  "just",
-        "simply",     "clearly",   "plainly",  "still",     "actually", "of",    "course",
-        "indeed",     "obviously", "probably", "likely",    "surely",   "turns", "out",
-        "however",    "in",        "fact",     "so",        "then",     "'s",    "’s",
-        "'m",         "’m",        "am",       "has",       "all",      "both",  "certainly",
-        "definitely", "quite",     "totally",  "completely"};
-    static const char *const NEGATIONS[] = {
-        "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
-        "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",
-        "couldn’t", "doesn’t", "didn’t", "don’t",  "hardly", "wouldn't", "wouldn’t"};
-    static const char *const BAD[] = {
-        "wrong",        "incorrect", "false",        "mistaken",    "impossible",    "invalid",
-        "absurd",       "nonsense",  "untrue",       "rejected",    "excluded",      "extraneous",
-        "fails",        "fail",      "inconsistent", "contradicts", "contradictory", "erroneous",
-        "flawed",       "a mistake", "an error",     "a trap",      "too large",     "too small",
-        "too big",      "too high",  "too low",      "too many",    "too few",       "ruled out",
-        "unreasonable", "unlikely",  "off"};
-    static const char *const GOOD[] = {
-        "right",      "correct",   "true",        "possible",  "valid",        "the answer",
-        "work",       "hold",      "fit",         "match",     "check",        "add up",
-        "make sense", "satisfy",   "the correct", "the right", "what we want", "it",
-        "consistent", "plausible", "seem right",  "the final", "what is asked"};
-    const size_t start = at;
-    at = skip_phrase(text, at, SUBJECTS, N(SUBJECTS));
-    if (at == start) return false;
-    bool negated = false;
-    for (int n = 0; n < MAX_WORDS; n++) {
-        while (at < text.len && answer_is_one_of(" ,*_", text.ptr[at])) at++;
-        if (skip_phrase(text, at, GOOD, N(GOOD)) != at) return negated;
-        if (skip_phrase(text, at, BAD, N(BAD)) != at) return !negated;
-        const struct slice word = word_at(text, at);
-        if (is_in(word, NEGATIONS, N(NEGATIONS)))
-            negated = true;
-        else if (word.len == 0 || !is_in(word, VERBS, N(VERBS)))
-            return false;
-        at += word.len;
-    }
-    return false;
-}
-
-// A clause of nothing but "wrong", "not correct", "clearly false": in brackets, behind a dash.
-static bool is_bare_denial(struct slice text, size_t at) {
-    static const char *const WORDS[] = {
-        "wrong",         "incorrect",        "false",          "invalid",
-        "not correct",   "not right",        "not true",       "rejected",
-        "clearly wrong", "mistaken",         "not valid",      "a mistake",
-        "wrong answer",  "incorrect answer", "not the answer", "extraneous"};
-    at = skip_marks(text, at);
-    const size_t end = skip_phrase(text, at, WORDS, N(WORDS));
-    return end != at && (end >= text.len || answer_is_one_of(").!\n]*", text.ptr[end]));
-}
-
-// ✗ and the like beside a statement.
-static bool is_crossed(struct slice text, size_t at) {
-    static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫"};
-    while (at < text.len && answer_is_one_of(" $*_`.)]}\\", text.ptr[at])) at++;
-    for (size_t i = 0; at < text.len && i < N(CROSSES); i++)
-        if (answer_starts(text, at, CROSSES[i])) return true;
-    return false;
-}
-
-// Behind "but", "and", "so": "rejected it", "ruled it out".
-static bool rejects(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"rejected",   "reject",      "discarded",  "dismissed",
-                                        "eliminated", "ruled it",    "ruled that", "excluded",
-                                        "i rejected", "i discarded", "i ruled",    "i dismissed",
-                                        "gave up on"};
-    return skip_phrase(text, at, WORDS, N(WORDS)) != at;
-}
-
-// ---- Remarks ---------------------------------------------------------------------------------
 
 // With what a remark begins.
 struct opening {
@@ -172,10 +21,13 @@ struct opening {
     bool no;      // "no", with a mark behind it
 };
 
-static const char *const SOFT[] = {"but",        "however",  "though", "although",  "in fact",
-                                   "so",         "thus",     "hence",  "therefore", "yet",
-                                   "and",        "well",     "ok",     "okay",      "then",
-                                   "in reality", "in truth", "still",  "oh",        "now"};
+static const char *const SOFT[] = {
+    "but",         "however",       "though",      "although",  "in fact",
+    "so",          "thus",          "hence",       "therefore", "yet",
+    "and",         "well",          "ok",          "okay",      "then",
+    "in reality",  "in truth",      "still",       "oh",        "now",
+    "please",      "rechecking",    "re-checking", "checking",  "double-checking",
+    "recomputing", "recalculating", "again",       "also"};
 static const char *const HARD[] = {"wait",
                                    "hmm",
                                    "hm",
@@ -214,16 +66,11 @@ static const char *const HARD[] = {"wait",
                                    "kidding",
                                    "my apologies",
                                    "pardon"};
-static const char *const RETRACT[] = {"scratch that",
-                                      "i take that back",
+static const char *const RETRACT[] = {"i take that back",
                                       "i take it back",
                                       "never mind",
                                       "nevermind",
-                                      "strike that",
                                       "i disagree",
-                                      "disregard that",
-                                      "ignore that",
-                                      "forget that",
                                       "i was wrong",
                                       "i am wrong",
                                       "i'm wrong",
@@ -235,13 +82,9 @@ static const char *const RETRACT[] = {"scratch that",
                                       "i miscalculated",
                                       "i misread",
                                       "i miscounted",
-                                      "i retract that",
-                                      "i retract this",
                                       "i don't agree",
                                       "i do not agree",
                                       "i must correct myself",
-                                      "disregard the above",
-                                      "ignore the above",
                                       "i made an arithmetic error",
                                       "i made a calculation error"};
 
@@ -249,22 +92,23 @@ static const char *const RETRACT[] = {"scratch that",
 static size_t skip_no(struct slice text, size_t at) {
     const size_t end = answer_is_word(text, at, "nope") ? at + 4 : at + 2;
     if (end == at + 2 && !answer_is_word(text, at, "no")) return at;
-    const bool apart = end >= text.len || answer_is_one_of(",.!;-\n", text.ptr[end]);
-    return apart || skip_phrase(text, end + 1, HARD, N(HARD)) != end + 1 ? end : at;
+    const bool apart = end >= text.len || answer_is_one_of(",.!;:-\n", text.ptr[end]);
+    return apart || answer_skip_phrase(text, end + 1, HARD, N(HARD)) != end + 1 ? end : at;
 }
 
 static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
     *out = (struct opening){0};
     for (;;) {
-        at = skip_marks(text, at);
-        size_t end = skip_phrase(text, at, RETRACT, N(RETRACT));
+        at = answer_skip_marks(text, at);
+        size_t end = answer_skip_phrase(text, at, RETRACT, N(RETRACT));
+        if (end == at) end = answer_skip_retraction(text, at);
         out->retract |= end != at;
         if (end == at) {
-            end = skip_phrase(text, at, HARD, N(HARD));
+            end = answer_skip_phrase(text, at, HARD, N(HARD));
             out->hard |= end != at;
         }
         if (end == at) {
-            end = skip_phrase(text, at, SOFT, N(SOFT));
+            end = answer_skip_phrase(text, at, SOFT, N(SOFT));
             out->soft |= end != at;
         }
         if (end == at) {
@@ -274,6 +118,16 @@ static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
         if (end == at) return at;
         at = end;
     }
+}
+
+// "the answer, however, is": past what stands between commas, but for the blank behind it.
+static size_t skip_aside(struct slice text, size_t at) {
+    static const char *const ASIDES[] = {", however,",   ", in fact,", ", actually,",
+                                         ", of course,", ", though,",  ", then,",
+                                         ", indeed,",    ", instead,", ", therefore,"};
+    for (size_t i = 0; i < N(ASIDES); i++)
+        if (answer_starts(text, at, ASIDES[i])) return at + strlen(ASIDES[i]);
+    return at;
 }
 
 // "it is", "the correct one is", "I get": where they end, or `at`. `*plain`: it may as well explain
@@ -302,48 +156,69 @@ static size_t skip_copula(struct slice text, size_t at, bool *plain) {
                                            "the right choice",
                                            "the right option",
                                            "the right value",
-                                           "the correct solution"};
+                                           "the correct solution",
+                                           "mine"};
     static const char *const VERBS[] = {
         " is",     " should be",   " must be",          " has to be", " ought to be", " would be",
         " equals", " should read", " should have been", " was",       " becomes",     "'s",
         "’s"};
     static const char *const WHOLE[] = {
-        "i get",      "i now get",    "we get",    "i obtain",    "we obtain", "i have",
-        "this gives", "that gives",   "should be", "this leaves", "i choose",  "i go with",
-        "i pick",     "i'll go with", "i'd say",   "i say",       "choose",    "make it"};
+        "i get",      "i now get", "we get",      "i obtain", "we obtain", "i have", "this gives",
+        "that gives", "should be", "this leaves", "i choose", "i go with", "i pick", "i'll go with",
+        "i'd say",    "i find",    "we find",     "i say",    "choose",    "make it"};
     static const char *const FILLERS[] = {
         "actually", "indeed",   "really",     "in fact",    "rather", "instead",
         "simply",   "just",     "then",       "therefore",  "option", "choice",
         "now",      "equal to", "the option", "the choice", "letter"};
-    size_t end = skip_phrase(text, at, WHOLE, N(WHOLE));
+    size_t end = answer_skip_phrase(text, at, WHOLE, N(WHOLE));
     *plain = answer_is_word(text, at, "that") || answer_is_word(text, at, "this");
     for (size_t i = 0; i < N(SUBJECTS) && end == at; i++) {
         if (!answer_starts(text, at, SUBJECTS[i])) continue;
-        const size_t verb = at + strlen(SUBJECTS[i]);
-        const size_t behind = skip_phrase(text, verb, VERBS, N(VERBS));
+        const size_t verb = skip_aside(text, at + strlen(SUBJECTS[i]));
+        const size_t behind = answer_skip_phrase(text, verb, VERBS, N(VERBS));
         if (behind != verb) end = behind;
     }
     for (size_t i = end; end != at; end = i) {
         while (i < text.len && answer_is_one_of(" ,:*_\"", text.ptr[i])) i++;
-        i = skip_phrase(text, i, FILLERS, N(FILLERS));
+        i = answer_skip_phrase(text, i, FILLERS, N(FILLERS));
         if (i == end || text.ptr[i - 1] == ' ') return i;
     }
     return end;
 }
 
+// "thirteen", "twenty-one": where the words for a number end, or `at`.
+static size_t number_words_end(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"zero",    "one",     "two",       "three",    "four",
+                                        "five",    "six",     "seven",     "eight",    "nine",
+                                        "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
+                                        "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+                                        "twenty",  "thirty",  "forty",     "fifty",    "sixty",
+                                        "seventy", "eighty",  "ninety",    "hundred",  "thousand"};
+    size_t end = at;
+    for (size_t i = at;; i = end + 1) {
+        const size_t next = answer_skip_phrase(text, i, WORDS, N(WORDS));
+        if (next == i) return end;
+        end = next;
+        if (end >= text.len || !answer_is_one_of(" -", text.ptr[end])) return end;
+    }
+}
+
 // A value of mathematics: formulas, numbers, signs, up to the first word. `at` where there is none.
 static size_t value_end(const void *context, struct slice text, size_t at) {
     (void)context;
-    size_t end = at;
+    size_t end = number_words_end(text, at);
+    if (end != at) return end;
     if (at >= text.len || !answer_looks_like_value(answer_cut(text, at, text.len))) return at;
     for (size_t i = at; i < text.len && text.ptr[i] != '\n';) {
         const size_t formula = answer_formula_end(text, i);
         size_t next = formula == SIZE_MAX ? i : formula;
         while (next < text.len && !answer_is_space(text.ptr[next])) next++;
         const struct slice piece = answer_cut(text, i, next);
+        const bool layout =
+            answer_starts(piece, 0, "\\end") || answer_starts(piece, 0, "\\begin{align");
         const bool word =
             piece.len > 1 && ascii_is_alpha(piece.ptr[0]) && ascii_is_alpha(piece.ptr[1]);
-        if (word) break;
+        if (word || layout) break;
         end = next;
         if (answer_ends_sentence(text, next - 1)) break;
         i = next;
@@ -363,6 +238,7 @@ static bool ends_clause(struct slice text, size_t at, bool hard) {
     if (at < text.len && text.ptr[at] == '\\' && at + 1 < text.len) at += 2;
     if (at >= text.len || answer_is_one_of("\n\r<", text.ptr[at])) return true;
     if (text.ptr[at] == '?') return false;
+    if (answer_starts(text, at, " instead")) return true;
     if (hard && answer_is_one_of(",;", text.ptr[at])) return true;
     return answer_is_one_of(".!", text.ptr[at]) || answer_starts(text, at, "。");
 }
@@ -376,18 +252,38 @@ static bool is_compound(struct slice value) {
     return false;
 }
 
+// "Or is it 13?", "maybe it is 13": the value is left open.
+static bool doubts(struct slice text, size_t at, const struct answer_values *values) {
+    static const char *const WORDS[] = {
+        "or is it",       "or was it",      "or maybe",         "or perhaps",
+        "or possibly",    "or could it be", "or might it be",   "or should it be",
+        "could it be",    "might it be",    "maybe it is",      "maybe it's",
+        "maybe",          "perhaps it is",  "perhaps it's",     "perhaps",
+        "possibly",       "alternatively",  "or else",          "it might be",
+        "it could be",    "it may be",      "it could also be", "it might also be",
+        "it may also be", "or it could be", "or it might be"};
+    size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
+    if (end == at) return false;
+    while (end < text.len && answer_is_one_of(" ,*_", text.ptr[end])) end++;
+    const size_t to = values->end(values->context, text, end);
+    return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
+}
+
 // A remark that begins at `at`. `adjacent`: nothing is between the statement and it.
 static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
                                     const struct answer_values *values, struct slice *value) {
     struct opening opening;
     bool plain = false;
     size_t i = skip_openings(text, at, &opening);
+    if (adjacent && doubts(text, i, values)) return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
-    if (refutes(text, i) || (adjacent && opening.soft && rejects(text, i))) return ANSWER_REFUTED;
+    if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
+        return ANSWER_REFUTED;
     const size_t from = skip_copula(text, i, &plain);
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);
+    if (adjacent && to > from && answer_admits(text, to)) return ANSWER_REFUTED;
     if (to > from && (copula || strong) && ends_clause(text, to, strong) && (!plain || strong)) {
         *value = answer_cut(text, from, to);
         if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
@@ -407,15 +303,21 @@ static bool starts_clause(struct slice text, size_t at) {
             answer_is_word(text, at + 1, "i mean") || answer_is_word(text, at + 1, "however"));
 }
 
+// "\\boxed{12} is the wrong answer": what follows a statement at once is said of it.
+static bool is_refuted(struct slice text, size_t at) {
+    while (at < text.len && answer_is_one_of(" \t$\\)]*\"_`", text.ptr[at])) at++;
+    return answer_refutes(text, at, true);
+}
+
 enum answer_fate answer_remark_beside(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value) {
     const size_t end = answer_sentence_end(text, from);
     int n = 0;
-    if (is_crossed(text, from)) return ANSWER_REFUTED;
+    if (answer_is_crossed(text, from) || is_refuted(text, from)) return ANSWER_REFUTED;
     for (size_t i = from; i < end && n < MAX_CLAUSES; i++) {
         if (!starts_clause(text, i)) continue;
         n++;
-        if (is_bare_denial(text, i)) return ANSWER_REFUTED;
+        if (answer_is_bare_denial(text, i)) return ANSWER_REFUTED;
         const enum answer_fate fate = read_remark(text, i, true, values, value);
         if (fate != ANSWER_STANDS) return fate;
     }
@@ -423,9 +325,26 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
                                                   : ANSWER_STANDS;
 }
 
+// "Is it right? No.": the question ends at `at`.
+static bool is_denied_question(struct slice text, size_t at) {
+    static const char *const WORDS[] = {" right", " correct", " true", " sure", " valid", " work"};
+    static const char *const NO[] = {"no",          "nope",       "not really", "not quite",
+                                     "i think not", "i doubt it", "it isn't",   "it is not"};
+    enum { MAX_ASKED = 40 };
+    if (text.ptr[at] != '?') return false;
+    size_t i = at;
+    while (i > 0 && at - i < MAX_ASKED && !answer_ends_sentence(text, i - 1) &&
+           text.ptr[i - 1] != '\n')
+        i--;
+    bool asked = false;
+    for (; i < at && !asked; i++) asked = answer_skip_phrase(text, i, WORDS, N(WORDS)) != i;
+    const size_t next = answer_skip_marks(text, at + 1);
+    return asked && answer_skip_phrase(text, next, NO, N(NO)) != next;
+}
+
 // Few sentences begin with what a remark begins with: by the first letter.
 static bool may_be_remark(struct slice text, size_t at) {
-    at = skip_marks(text, at);
+    at = answer_skip_marks(text, at);
     return at < text.len && answer_is_one_of("whasocelirutmndfbWHASOCELIRUTMNDFB", text.ptr[at]);
 }
 
@@ -435,6 +354,7 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
     if (beside != ANSWER_STANDS) return beside;
     for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
         if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
+        if (is_denied_question(text, i)) return ANSWER_REFUTED;
         if (!may_be_remark(text, i)) continue;
         const enum answer_fate fate = read_remark(text, i, false, values, value);
         if (fate != ANSWER_STANDS) return fate;
