@@ -68,6 +68,23 @@ static bool is_condition(const struct math_node *node) {
     return true;
 }
 
+static bool is_pair(const struct math_node *node) {
+    return node->n == 2 && (node->kind == MATH_BRACKETS || node->kind == MATH_TUPLE);
+}
+
+// Inequalities, or with an "or" between them intervals, one of which is no point.
+static bool is_list_of_sets(const struct math_node *node) {
+    bool marked = false;
+    for (int i = 0; i < node->n; i++) {
+        const struct math_node *kid = node->kids[i];
+        const bool pair = (node->op & TREE_OR) && is_pair(kid);
+        if (!pair && !is_condition(kid)) return false;
+        marked |= !pair || kid->kind == MATH_BRACKETS || kind_infinity(kid->kids[0]) ||
+                  kind_infinity(kid->kids[1]);
+    }
+    return marked;
+}
+
 static bool is_real_set(const struct math_node *node, bool only_marked) {
     switch (node->kind) {
     case MATH_BRACKETS:
@@ -81,9 +98,7 @@ static bool is_real_set(const struct math_node *node, bool only_marked) {
     case MATH_RELATION:
         return is_inequality(node);
     case MATH_LIST:
-        for (int i = 0; i < node->n; i++)
-            if (!is_condition(node->kids[i])) return false;
-        return true;
+        return is_list_of_sets(node);
     case MATH_TUPLE:
         return node->n == 2 &&
                (!only_marked || kind_infinity(node->kids[0]) || kind_infinity(node->kids[1]));
@@ -95,8 +110,6 @@ static bool is_real_set(const struct math_node *node, bool only_marked) {
         return false;
     }
 }
-
-static bool collect(struct comparison *c, const struct math_node *node, struct real_set *out);
 
 static bool collect(struct comparison *c, const struct math_node *node, struct real_set *out);
 

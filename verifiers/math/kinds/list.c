@@ -160,7 +160,9 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
             const struct math_node *item = node->kids[i];
             add_signed(c, &items, one && item->kind == MATH_RELATION ? item->kids[1] : item);
         }
-        return items.over ? node : kind_node(c, MATH_LIST, node->op, items.n, items.list);
+        // Several values of one unknown are no tuple.
+        const uint8_t op = one ? node->op | TREE_OR : node->op;
+        return items.over ? node : kind_node(c, MATH_LIST, op, items.n, items.list);
     }
     if (node->kind == MATH_SET && node->n <= MATH_MAX_ITEMS) {
         for (int i = 0; i < node->n; i++) add_signed(c, &items, node->kids[i]);
@@ -241,9 +243,23 @@ static enum math_verdict repeated(struct comparison *c, const struct math_node *
     return all;
 }
 
+// x = 4, y = 5 says which is which; x_1 = 4, x_2 = 5 does not.
+static bool names_each(const struct math_node *list) {
+    if (list->kind != MATH_LIST) return false;
+    for (int i = 0; i < list->n; i++) {
+        const struct math_node *item = list->kids[i];
+        if (!list_is_assignment(item) || item->kids[0]->kind != MATH_SYMBOL) return false;
+        if (i > 0 && item->kids[0]->text.ptr[0] == list->kids[0]->kids[0]->text.ptr[0])
+            return false;
+    }
+    return list->n > 1;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
-    if (is_many(gold) && is_many(answer))
+    if (names_each(gold) && answer->kind == MATH_SET && answer->op == 0)
+        *out = kind_said(c, "form", MATH_DIFFERENT);
+    else if (is_many(gold) && is_many(answer))
         *out = any_order(c, gold, answer);
     else if (is_many(gold) && gold->n == 1)
         *out = kinds_compare(c, gold->kids[0], answer);

@@ -63,7 +63,7 @@ static int mark_tokens(const struct token *t, enum math_kind *kind) {
     *kind = MATH_PERCENT;
     if (t->kind == TOKEN_CHAR && t->c == '%') return 1;
     if (parse_is_word(t, "percent") || parse_is_word(t, "pct") || parse_is_word(t, "percentage"))
-        return 1;
+        return parse_is_word(&t[1], "points") || parse_is_word(&t[1], "point") ? 2 : 1;
     if (parse_is_word(t, "per") && parse_is_word(&t[1], "cent")) return 2;
     *kind = MATH_DEGREE;
     if (parse_is_word(t, "degrees") || parse_is_word(t, "degree") || parse_is_word(t, "deg"))

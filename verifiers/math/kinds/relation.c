@@ -298,10 +298,29 @@ static int flipped(int op) {
     }
 }
 
+// a > b > c as c < b < a. NULL where a sign has no mirror.
+static const struct math_node *turned(struct comparison *c, const struct math_node *chain) {
+    const struct math_node **kids = arena_take(c->arena, (size_t)chain->n, sizeof *kids);
+    uint8_t *ops = arena_take(c->arena, (size_t)chain->n, sizeof *ops);
+    for (int i = 0; i < chain->n; i++) kids[i] = chain->kids[chain->n - 1 - i];
+    for (int i = 0; i + 1 < chain->n; i++) {
+        const uint8_t op = chain->ops[chain->n - 2 - i];
+        if (op != MATH_EQ && flipped(op) == op) return NULL;
+        ops[i] = (uint8_t)flipped(op);
+    }
+    struct math_node *node = kind_node(c, MATH_RELATION, chain->op, chain->n, kids);
+    node->ops = ops;
+    tree_seal(node);
+    return node;
+}
+
 static enum math_verdict side_by_side(struct comparison *c, const struct math_node *gold,
                                       const struct math_node *answer) {
     enum math_verdict all = MATH_EQUAL;
     if (gold->n != answer->n) return kind_said(c, "count", MATH_DIFFERENT);
+    const bool opposed = gold->n > 2 && gold->ops[0] != answer->ops[0];
+    const struct math_node *other = opposed ? turned(c, answer) : NULL;
+    if (other) answer = other;
     for (int i = 0; i + 1 < gold->n; i++)
         if (gold->ops[i] != answer->ops[i]) return kind_said(c, "relation", MATH_DIFFERENT);
     for (int i = 0; i < gold->n && all != MATH_DIFFERENT; i++)

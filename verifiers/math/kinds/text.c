@@ -192,12 +192,22 @@ static long number_of(struct slice text) {
     return n_words ? all + part : -1;
 }
 
+static bool starts_with(struct slice text, const char *word) {
+    return text.len > strlen(word) && memcmp(text.ptr, word, strlen(word)) == 0;
+}
+
 static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
     if (node->kind != MATH_TEXT) return node;
     const char set = set_of(node->text);
     if (set) return kind_node(c, MATH_SET_NAME, (uint8_t)set, 0, NULL);
-    const long number = node->text.len < 60 ? number_of(node->text) : -1;
-    if (number >= 0) return tree_number(number, c->arena);
+    struct slice words = node->text;
+    const bool minus = starts_with(words, "minus ") || starts_with(words, "negative ");
+    if (minus) next_word(&words);
+    const long number = words.len < 60 ? number_of(words) : -1;
+    if (number >= 0) {
+        const struct math_node *value = tree_number(number, c->arena);
+        return minus ? kind_negated(c, value) : value;
+    }
     const struct slice text = canonical(node->text);
     if (text.ptr == node->text.ptr) return node;
     struct math_node *said = kind_node(c, MATH_TEXT, 0, 0, NULL);

@@ -52,7 +52,8 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     // Braces without a backslash only group: {1, 2} is the list 1, 2, and takes the other's side.
     const struct math_node *other = gold->kind == MATH_TUPLE ? answer : gold;
     const bool list = other->kind == MATH_LIST || (other->kind == MATH_SET && other->op == 1);
-    if (other->kind == MATH_SET && !list)
+    const bool either = other->kind == MATH_LIST && (other->op & TREE_OR);
+    if ((other->kind == MATH_SET && !list) || either)
         *out = kind_said(c, "form", MATH_DIFFERENT);
     else if (other->kind == MATH_TUPLE || list)
         *out = kind_in_order(c, gold, answer);

@@ -19,6 +19,12 @@ struct piece {
     enum kind kind;
 };
 
+static bool is_one_of(struct slice word, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (word.len == strlen(list[i]) && answer_starts(word, 0, list[i])) return true;
+    return false;
+}
+
 static bool is_operator(struct slice text, const struct piece *p) {
     return p->kind == MATH && p->to - p->from <= 3 &&
            (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
@@ -118,8 +124,36 @@ static bool last_choice(struct slice text, const struct piece *p, int n) {
     return round;
 }
 
+// "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
+static bool is_changed(struct slice text, const struct piece *p, int first) {
+    static const char *const WORDS[] = {
+        "above",  "below",    "under",  "over",  "least",  "most",      "than",
+        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
+        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple"};
+    static const char *const PARTS[] = {
+        "root",    "half",     "third",      "quarter",   "multiple", "factor",   "divisor",
+        "square",  "cube",     "power",      "double",    "log",      "opposite", "logarithm",
+        "inverse", "negative", "reciprocal", "multiples", "factors",  "divisors", "thirds"};
+    static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
+    if (first == 0) return false;
+    const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
+    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    if (first < 2) return false;
+    const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
+    return (slice_is(word, "of") && is_one_of(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
+           (slice_is(word, "by") && is_one_of(other, DONE, sizeof DONE / sizeof *DONE));
+}
+
+// "negative 7" begins with its sign; "10 minus 7" is none.
+static bool is_signed(struct slice text, const struct piece *p, int first) {
+    static const char *const SIGNS[] = {"negative", "minus"};
+    return first > 0 && is_one_of(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
+           (first == 1 || p[first - 2].kind == WORD);
+}
+
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct piece *p, int first, size_t from) {
+    if (is_changed(text, p, first)) return true;
     if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
         p[first - 3].kind == MATH)
@@ -196,12 +230,6 @@ static bool begins_reason(struct slice text, const struct piece *p) {
     return false;
 }
 
-static bool is_one_of(struct slice word, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && answer_starts(word, 0, list[i])) return true;
-    return false;
-}
-
 // "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
 // 30": what stands behind the number only says more about it.
 static bool begins_adjunct(struct slice text, const struct piece *p, int n, int at) {
@@ -253,10 +281,67 @@ static int without_reasons(struct slice text, const struct piece *p, int n) {
     return n;
 }
 
+// Without the sentences behind the answer that only close the text: "I hope it is correct."
+static struct slice without_courtesy(struct slice text) {
+    enum { MAX_SENTENCES = 4 };
+    static const char *const STARTS[] = {"i hope",
+                                         "hope this",
+                                         "hope it",
+                                         "hope that",
+                                         "let me know",
+                                         "please let",
+                                         "feel free",
+                                         "thank you",
+                                         "thanks",
+                                         "good luck",
+                                         "if you have any",
+                                         "if you need",
+                                         "q.e.d",
+                                         "qed",
+                                         "happy to",
+                                         "i'm happy",
+                                         "this completes",
+                                         "i am happy",
+                                         "have a nice",
+                                         "have a great",
+                                         "done",
+                                         "that is all",
+                                         "that's all",
+                                         "that's it",
+                                         "as required",
+                                         "as desired",
+                                         "as needed",
+                                         "as claimed",
+                                         "hence proved",
+                                         "which completes",
+                                         "would you like",
+                                         "do you have",
+                                         "let's move on",
+                                         "great job",
+                                         "well done",
+                                         "cheers"};
+    for (int n = 0; n < MAX_SENTENCES; n++) {
+        text = answer_trim(text);
+        size_t end = text.len;
+        while (end > 0 && answer_is_one_of(".!?*\"' )", text.ptr[end - 1])) end--;
+        const size_t start = last_sentence(text, end);
+        size_t at = start;
+        while (at < end && answer_is_one_of(" \t\r\n*_(\"'", text.ptr[at])) at++;
+        bool closes = false;
+        for (size_t i = 0; start > 0 && i < sizeof STARTS / sizeof *STARTS; i++)
+            closes |= answer_is_word(text, at, STARTS[i]);
+        for (size_t i = at; i < end; i++)
+            closes = closes && !ascii_is_digit(text.ptr[i]) && text.ptr[i] != '\\';
+        if (!closes) return text;
+        text.len = start;
+    }
+    return text;
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct piece pieces[MAX_WORDS];
     int first, last;
-    text = answer_trim(text);
+    text = without_courtesy(answer_trim(text));
     size_t end = text.len;
     while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
     while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "।") ||
@@ -285,6 +370,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         if (!last_choice(text, pieces, n)) return false;
         first = last = n - 1;
     }
+    if (is_signed(text, pieces, first)) first--;
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
