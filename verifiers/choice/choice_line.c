@@ -1,6 +1,7 @@
 // Lines that are a choice, and what the last sentence names.
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -10,7 +11,8 @@ enum { MAX_LINE = 400 }; // bytes of a line that is a choice
 static choice_set line_label(struct slice line, size_t *end) {
     bool strong;
     size_t at = 0;
-    while (at < line.len && answer_is_one_of(" \t\r-#>\"'", line.ptr[at])) at++;
+    while (at < line.len && answer_is_one_of(" \t\r-#=>\"'", line.ptr[at])) at++;
+    if (answer_starts(line, at, "∴")) at = find_skip_spaces(line, at + strlen("∴"));
     if (at < line.len && (unsigned char)line.ptr[at] >= 0xE2)
         at = find_skip_spaces(line, answer_skip_symbols(line, at)); // "✅ B"
     if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
@@ -21,6 +23,7 @@ static choice_set line_label(struct slice line, size_t *end) {
     const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
     size_t i = *end;
     while (i < line.len && answer_is_one_of(" .\"'!\r", line.ptr[i])) i++;
+    if (i < line.len && (unsigned char)line.ptr[i] >= 0xE2) i = answer_skip_symbols(line, i);
     if (i == line.len || bracket || answer_is_one_of(".)]", line.ptr[*end])) return label;
     if (answer_starts(line, i, "—") || answer_starts(line, i, "–")) return label; // "B — a car"
     return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
@@ -91,8 +94,13 @@ struct statement find_first_line(const struct finder *f) {
     if (!label) return NO_STATEMENT;
     const size_t next = find_skip_spaces(f->text, end);
     const struct slice behind = answer_cut(f->text, next, answer_line_end(f->text, next));
-    const choice_set other = line_label(behind, &other_end);
+    bool strong;
+    choice_set other = line_label(behind, &other_end);
     if (other && !is_about(behind, other_end)) return NO_STATEMENT;
+    // "B. Rome" and below it "A is wrong."
+    if (!other && choice_letter(behind, 0, &strong, &other_end) && strong &&
+        is_about(behind, other_end))
+        other = 1;
     size_t i = label_end;
     const bool bracket = line.ptr[i - 1] == ')' || line.ptr[i - 1] == ']';
     while (i < line.len && answer_is_one_of(" .:)\"'", line.ptr[i])) i++;
@@ -109,11 +117,13 @@ struct statement find_first_line(const struct finder *f) {
 // the first of all.
 static bool is_said(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {
-        "is",   "be",     "it's",      "it’s",    "option",  "choice", "answer",     "either",
-        "or",   "and",    "nor",       "not",     "no",      "both",   "so",         "actually",
-        "thus", "hence",  "therefore", "leaves",  "leaving", "guess",  "likely",     "says",
-        "say",  "get",    "probably",  "choices", "options", "yes",    "definitely", "vs",
-        "vs.",  "versus", "plus",      "und",     "oder",    "then",   "than",       "but"};
+        "is",     "be",       "it's",    "it’s",        "option",    "choice",     "answer",
+        "either", "or",       "and",     "nor",         "not",       "no",         "both",
+        "so",     "actually", "thus",    "hence",       "therefore", "leaves",     "leaving",
+        "guess",  "likely",   "says",    "elimination", "think",     "believe",    "say",
+        "get",    "probably", "choices", "options",     "yes",       "definitely", "vs",
+        "vs.",    "versus",   "plus",    "und",         "oder",      "then",       "than",
+        "but"};
     if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
     size_t from = at;
@@ -151,12 +161,38 @@ static bool is_one_sentence(struct slice text) {
 
 // "anything but B", "all but B"
 static bool is_excepted(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {"anything but ",     "everything but ",  "all but ",
-                                        "any but ",          "anything except ", "all except ",
-                                        "everything except "};
+    static const char *const WORDS[] = {
+        "anything but ", "everything but ",    "all but ", "any but ", "anything except ",
+        "all except ",   "everything except ", "so is ",   "so does ", "so would ",
+        "as is "};
     for (size_t i = 0; i < N(WORDS); i++) {
         const size_t len = strlen(WORDS[i]);
         if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
+// "A, B and C are wrong, so it must be D": letters of the list that goes on at `at`.
+static bool are_wrong(struct slice text, size_t at) {
+    static const char *const VERDICTS[] = {
+        "are wrong",    "are incorrect",   "are false",      "are not",      "are all wrong",
+        "aren't",       "are out",         "are eliminated", "are excluded", "are ruled",
+        "cannot",       "can't",           "do not",         "don't",        "are both wrong",
+        "fail",         "are impossible",  "are too",        "are invalid",  "can be eliminated",
+        "can be ruled", "can be excluded", "must be wrong",  "were wrong"};
+    while (at < text.len) {
+        bool strong;
+        size_t end;
+        for (size_t i = 0; i < N(VERDICTS); i++)
+            if (answer_is_word(text, at, VERDICTS[i])) return true;
+        if (answer_is_word(text, at, "and") || answer_is_word(text, at, "or"))
+            at += text.ptr[at] == 'a' ? 3 : 2;
+        else if (answer_is_one_of(" ,&()", text.ptr[at]))
+            at++;
+        else if (choice_letter(text, at, &strong, &end))
+            at = end;
+        else
+            return false;
     }
     return false;
 }
@@ -173,7 +209,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const bool sure = (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
-    if (is_excepted(text, start, at)) return 0;
+    if (is_excepted(text, start, at) || are_wrong(text, *end)) return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
     const size_t next = find_skip_spaces(text, *end);
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
@@ -194,14 +230,21 @@ choice_set find_in_last_sentence(const struct finder *f) {
     for (size_t i = start; i < end; i++)             // "Tom's answer is B."
         if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
             return 0;
+    bool strong;
+    size_t letter_end; // "B is right. C is also right."
+    if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&
+        answer_admits(text, letter_end))
+        return 0;
     choice_set named = choice_named(f->options, &f->both, start, end);
     const bool by_text = named; // "vitamin C" names no letter then
     size_t denied_to = 0;       // behind the last letter that is denied
     for (size_t i = start; i < end; i++) {
-        bool strong;
         size_t to;
-        if (!choice_letter(text, i, &strong, &to) || !strong) continue;
-        if (answer_is_denied(text, i, to, true) || (denied_to && is_joint(text, denied_to, i)))
+        if (!choice_letter(text, i, &strong, &to)) continue;
+        if (answer_admits(text, to)) return 0; // "A, but B is also possible"
+        if (!strong) continue;
+        if (answer_is_denied_of(text, i, to, true, &CHOICE_LETTERS) ||
+            (denied_to && is_joint(text, denied_to, i)))
             denied_to = to;
         else
             named |= said_letter(f, start, i, by_text, &to);

@@ -22,19 +22,25 @@ static size_t skip_words(struct slice text, size_t at, const char *const *words,
 
 // Past what says nothing between a verb and its value.
 static size_t skip_filler(struct slice text, size_t at) {
-    static const char *const FILLER[] = {"therefore", "thus",          "then",
-                                         "simply",    "clearly",       "indeed",
-                                         "hence",     "probably",      "likely",
-                                         "most",      "definitely",    "certainly",
-                                         "actually",  "obviously",     "maybe",
-                                         "perhaps",   "possibly",      "presumably",
-                                         "surely",    "still",         "just",
-                                         "now",       "given by",      "again",
-                                         "also",      "for sure",      "for certain",
-                                         "evidently", "of course",     "undoubtedly",
-                                         "no doubt",  "without doubt", "without a doubt",
-                                         "in fact",   "truly",         "really",
-                                         "exactly",   "as follows",    "none other than"};
+    static const char *const FILLER[] = {"therefore",     "thus",
+                                         "then",          "simply",
+                                         "clearly",       "indeed",
+                                         "hence",         "probably",
+                                         "likely",        "most",
+                                         "definitely",    "certainly",
+                                         "actually",      "obviously",
+                                         "maybe",         "perhaps",
+                                         "possibly",      "presumably",
+                                         "surely",        "still",
+                                         "just",          "now",
+                                         "given by",      "again",
+                                         "for sure",      "for certain",
+                                         "evidently",     "of course",
+                                         "undoubtedly",   "no doubt",
+                                         "without doubt", "without a doubt",
+                                         "in fact",       "truly",
+                                         "really",        "exactly",
+                                         "as follows",    "none other than"};
     for (;;) {
         while (at < text.len && answer_is_one_of(" \t\r\n:,=", text.ptr[at])) at++;
         const size_t end = skip_words(text, at, FILLER, N(FILLER));
@@ -191,6 +197,31 @@ choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
     return named;
 }
 
+// "选项B正确", "ist C richtig", "B est correct", "B es correcta": the letter is at..end.
+static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
+    static const char *const VERDICTS[] = {"正确",           "正確",         "是正确的",
+                                           "是正確的",       "是对的",       "对",
+                                           "が正解",         "が正しい",     "이 정답",
+                                           "가 정답",        "이 맞",        "가 맞",
+                                           "ist richtig",    "ist korrekt",  "est correct",
+                                           "est la bonne",   "est juste",    "es correcta",
+                                           "es la correcta", "es correcto",  "es la respuesta",
+                                           "é a correta",    "está correta", "é correta",
+                                           "è corretta",     "è la risposta"};
+    static const char *const DENIED[] = {"不", "并不", "非", "nicht ", "no ", "não ", "non "};
+    for (size_t i = 0; i < N(DENIED); i++) {
+        const size_t len = strlen(DENIED[i]);
+        if (at >= len && answer_starts(text, at - len, DENIED[i])) return end;
+    }
+    for (size_t i = 0; i < N(VERDICTS); i++)
+        if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
+    // "Also ist C richtig."
+    const bool ist = at >= 4 && answer_starts(text, at - 4, "ist ");
+    if (ist && (answer_is_word(text, end, "richtig") || answer_is_word(text, end, "korrekt")))
+        return end + strlen("richtig");
+    return end;
+}
+
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
     static const char *const VERDICTS[] = {
@@ -208,6 +239,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (!named || ascii_is_lower(text.ptr[at])) return false;
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
+    if (to == end) to = skip_foreign_verdict(text, at, end);
+    if (to == end && answer_starts(text, end, "it is") && // "So B it is."
+        (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
+        to = end + 5;
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
     if (to == end && at >= 5 && answer_starts(text, at - 5, "only "))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));

@@ -257,12 +257,43 @@ static size_t skip_possibility(struct slice text, size_t at) {
 
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const WORDS[] = {
-        "and/or",   "and",       "or",      "oder",          "und",       "ou",          "et",
-        "o",        "y",         "e",       "または",        "或者",      "或",          "和",
-        "possibly", "maybe",     "perhaps", "alternatively", "plus",      "as well as",  "then",
-        "vs",       "versus",    "also",    "along with",    "with",      "to",          "through",
-        "else",     "otherwise", "if not",  "but also",      "but maybe", "but possibly"};
+    static const char *const WORDS[] = {"and/or",
+                                        "and",
+                                        "or else",
+                                        "failing that",
+                                        "alternatively",
+                                        "or",
+                                        "oder",
+                                        "und",
+                                        "ou",
+                                        "et",
+                                        "o",
+                                        "y",
+                                        "e",
+                                        "または",
+                                        "或者",
+                                        "或",
+                                        "和",
+                                        "possibly",
+                                        "maybe",
+                                        "perhaps",
+                                        "alternatively",
+                                        "plus",
+                                        "as well as",
+                                        "then",
+                                        "vs",
+                                        "versus",
+                                        "also",
+                                        "along with",
+                                        "with",
+                                        "to",
+                                        "through",
+                                        "else",
+                                        "otherwise",
+                                        "if not",
+                                        "but also",
+                                        "but maybe",
+                                        "but possibly"};
     static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
                                          "even",        "option",     "choice",   "it is",
                                          "it could be", "it might be"};
@@ -273,7 +304,8 @@ static size_t skip_joint(struct slice text, size_t at) {
         joint |= !answer_is_one_of(" \t\n\"'.!?)]", text.ptr[i]);
     }
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
-        answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps"))
+        answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps") ||
+        answer_is_word(text, i, "(alternatively"))
         i++;
     const size_t possibility = skip_possibility(text, i);
     if (possibility != i) return possibility;
@@ -325,7 +357,7 @@ static size_t skip_gap(struct slice text, size_t at) {
 // "A if x > 0, otherwise B", "A when x is even, B when it is odd": the letters of the other cases.
 static choice_set other_cases(struct slice text, size_t at) {
     static const char *const CASES[] = {"if", "when", "for", "unless"};
-    static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and"};
+    static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and", "then"};
     choice_set found = 0;
     size_t i = skip_spaces(text, at);
     if (skip_one(text, i, CASES, N(CASES)) == i) return 0;

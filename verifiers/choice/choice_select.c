@@ -3,6 +3,7 @@
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -49,7 +50,7 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const struct slice part = answer->parts[i];
         const struct finder inner =
             finder_of(f->options, choice_clean(part, f->arena, NULL, 0), f->arena);
-        if (part.len > MAX_VALUE) continue;
+        if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
         named |= find_value(&inner, 0, inner.text.len, &end);
     }
     return named;
@@ -63,7 +64,8 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
     if (at >= text.len) return at;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const choice_set letter = choice_letter(text, at, &strong, &end);
-    return letter && strong && !ascii_is_lower(text.ptr[at + bracket]) ? end : at;
+    if (!letter || ascii_is_lower(text.ptr[at + bracket])) return at;
+    return strong || answer_admits(text, end) ? end : at;
 }
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};

@@ -124,6 +124,21 @@ static bool is_negated(struct slice before, bool phrase) {
     return false;
 }
 
+// "B是错误的", "B ist falsch".
+static bool is_refuted_abroad(struct slice text, size_t at) {
+    static const char *const DENIALS[] = {
+        "是错",          "是錯",       "不正确",        "不正確",      "不对",       "不對",
+        "是不",          "错误",       "錯誤",          "有误",        "は間違",     "は誤",
+        "は正しく",      "は違",       "이 아니",       "가 아니",     "이 아닙",    "가 아닙",
+        "는 틀",         "은 틀",      "이 틀",         "가 틀",       "ist falsch", "ist nicht",
+        "est faux",      "est fausse", "est incorrect", "n'est pas",   "n’est pas",  "es incorrect",
+        "es incorrecta", "es falsa",   "no es",         "é incorreta", "não é",      "está errada",
+        "è sbagliata",   "non è",      "неверн",        "неправильн",  "— неверн"};
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (answer_is_word(text, at, DENIALS[i])) return true;
+    return false;
+}
+
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
     static const char *const DENIALS[] = {
@@ -140,6 +155,7 @@ static bool is_refuted_behind(struct slice text, size_t at) {
     }
     for (size_t i = 0; i < N(DENIALS); i++)
         if (answer_is_word(text, at, DENIALS[i])) return true;
+    if (is_refuted_abroad(text, at)) return true;
     for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
         const char c = text.ptr[i];
         if (c == '\n' || c == '(' || (c == '\xE2' && answer_starts(text, i, "—")) ||

@@ -194,7 +194,8 @@ static size_t last_sentence(struct slice text, size_t end) {
 
 // "If the answer is 5, ..." and the like say nothing.
 static bool is_supposed(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"if", "suppose", "assume", "assuming", "whether", "unless"};
+    static const char *const WORDS[] = {"if",      "suppose", "assume", "assuming",
+                                        "whether", "unless",  "or"};
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
         if (answer_is_word(text, at, WORDS[i])) return true;

@@ -203,9 +203,9 @@ bool answer_admits(struct slice text, size_t at) {
                                           "an",   "just",    "as",   "possibly", "to",
                                           "work", "equally", "look", "perhaps",  "the"};
     static const char *const ENDS[] = {
-        "possible",   "plausible", "correct", "right",      "valid",       "true",
-        "acceptable", "option",    "answer",  "candidate",  "possibility", "work",
-        "too",        "fit",       "hold",    "reasonable", "well",        "correct answer"};
+        "possible",   "plausible", "correct",    "right",     "valid",         "true",
+        "acceptable", "option",    "answer",     "candidate", "possibility",   "work",
+        "fit",        "hold",      "reasonable", "well",      "correct answer"};
     bool also = false;
     while (at < text.len && answer_is_one_of(" $)*_`\"'", text.ptr[at])) at++;
     const size_t start = at;
@@ -217,6 +217,8 @@ bool answer_admits(struct slice text, size_t at) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
         also |= is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
+        if (answer_is_word(text, at, "too") && n > 0) // "works too", but not "is too small"
+            return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)
             return also || !sure || answer_starts(text, end, " too") ||

@@ -254,14 +254,20 @@ static bool is_compound(struct slice value) {
 
 // "Or is it 13?", "maybe it is 13": the value is left open.
 static bool doubts(struct slice text, size_t at, const struct answer_values *values) {
-    static const char *const WORDS[] = {
-        "or is it",       "or was it",      "or maybe",         "or perhaps",
-        "or possibly",    "or could it be", "or might it be",   "or should it be",
-        "could it be",    "might it be",    "maybe it is",      "maybe it's",
-        "maybe",          "perhaps it is",  "perhaps it's",     "perhaps",
-        "possibly",       "alternatively",  "or else",          "it might be",
-        "it could be",    "it may be",      "it could also be", "it might also be",
-        "it may also be", "or it could be", "or it might be"};
+    static const char *const WORDS[] = {"or is it",       "or was it",        "or maybe",
+                                        "or perhaps",     "or possibly",      "or could it be",
+                                        "or might it be", "or should it be",  "could it be",
+                                        "might it be",    "maybe it is",      "maybe it's",
+                                        "maybe",          "perhaps it is",    "perhaps it's",
+                                        "perhaps",        "possibly",         "alternatively",
+                                        "or else",        "it might be",      "it could be",
+                                        "it may be",      "it could also be", "it might also be",
+                                        "and so is",      "but so is",        "so is",
+                                        "as is",          "and so does",      "but so does",
+                                        "so does",        "and so would",     "but so would",
+                                        "as does",        "just as is",       "and so are",
+                                        "and also",       "it may also be",   "or it could be",
+                                        "or it might be"};
     size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     if (end == at) return false;
     while (end < text.len && answer_is_one_of(" ,*_", text.ptr[end])) end++;
@@ -275,7 +281,12 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     struct opening opening;
     bool plain = false;
     size_t i = skip_openings(text, at, &opening);
-    if (adjacent && doubts(text, i, values)) return ANSWER_REFUTED;
+    // "The answer is 3, or maybe 4" is a list, "The answer is 3. Or is it 4?" a doubt.
+    const size_t start = answer_skip_marks(text, at);
+    const bool listed =
+        answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
+    if (adjacent && !listed && (doubts(text, start, values) || doubts(text, i, values)))
+        return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
     if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
