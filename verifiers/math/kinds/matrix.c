@@ -320,6 +320,38 @@ static bool is_vector(const struct math_node *node) {
     return is_matrix(node) && (node->columns == 1 || node->columns == node->n);
 }
 
+// The rows of \begin{cases}: a value and when it is that.
+static bool is_cases(const struct math_node *node) {
+    bool any = false;
+    for (int i = 1; node->columns == 2 && i < node->n; i += 2)
+        any |= node->kids[i]->kind == MATH_RELATION || node->kids[i]->kind == MATH_TEXT;
+    return any;
+}
+
+// Cases may stand in any order. That no order fits proves nothing: x > 0 may be taken apart.
+static enum math_verdict cases(struct comparison *c, const struct math_node *gold,
+                               const struct math_node *answer) {
+    bool used[MATH_MAX_ITEMS] = {false};
+    enum math_verdict all = MATH_EQUAL;
+    if (gold->n > MATH_MAX_ITEMS) return kind_said(c, "count", MATH_LIMIT);
+    for (int i = 0; i < gold->n; i += 2) {
+        int partner = -1;
+        for (int k = 0; k < answer->n && partner < 0; k += 2) {
+            if (used[k]) continue;
+            const enum math_verdict verdict =
+                kind_worst(kinds_compare(c, gold->kids[i], answer->kids[k]),
+                           kinds_compare(c, gold->kids[i + 1], answer->kids[k + 1]));
+            if (verdict == MATH_LIMIT) return verdict;
+            if (verdict > MATH_EQUAL_NUM) continue;
+            partner = k;
+            all = kind_worst(all, verdict);
+        }
+        if (partner < 0) return kind_said(c, "cases", MATH_UNKNOWN);
+        used[partner] = true;
+    }
+    return all;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     const bool both = gold->kind == MATH_MATRIX && answer->kind == MATH_MATRIX;
@@ -327,6 +359,10 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     if (both &&
         (gold->n != answer->n || gold->columns != answer->columns || gold->op != answer->op)) {
         *out = kind_said(c, "shape", MATH_DIFFERENT);
+        return true;
+    }
+    if (both && gold->n % 2 == 0 && is_cases(gold) && is_cases(answer)) {
+        *out = cases(c, gold, answer);
         return true;
     }
     if (both || (is_vector(gold) && answer->kind == MATH_TUPLE) ||

@@ -14,6 +14,22 @@ static const struct math_node *decimal_literal(const struct math_node *node) {
     return number && number->decimal && !number->repeat ? number : NULL;
 }
 
+// What rounds of two numbers written with the same power of ten behind them, a \times 10^b: a.
+// False where they are not written so.
+static bool mantissas(const struct math_node **gold, const struct math_node **answer) {
+    const struct math_node *const sides[] = {*gold, *answer};
+    for (int i = 0; i < 2; i++) {
+        const struct math_node *side = sides[i];
+        if (side->kind != MATH_MUL || side->n != 2 || side->kids[1]->kind != MATH_POW ||
+            !tree_is_integer(side->kids[1]->kids[0], 10))
+            return false;
+    }
+    if (!tree_same(sides[0]->kids[1], sides[1]->kids[1])) return false;
+    *gold = sides[0]->kids[0];
+    *answer = sides[1]->kids[0];
+    return true;
+}
+
 static int significant(const struct math_node *number) {
     size_t zeros = 0;
     while (zeros < number->text.len && number->text.ptr[zeros] == '0') zeros++;
@@ -23,6 +39,7 @@ static int significant(const struct math_node *number) {
 // Two constants that are not equal: does a decimal stand for the other one?
 static enum math_verdict rounded(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer) {
+    mantissas(&gold, &answer);
     const struct math_node *g = decimal_literal(gold), *a = decimal_literal(answer);
     if (c->options->no_rounding) return MATH_DIFFERENT;
     if (a && !g) {

@@ -197,10 +197,9 @@ static bool follows(const struct parser *p, const struct math_node *value) {
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS)
         return t[1].kind == TOKEN_CHAR && t[1].c == '\'';
     const bool apart = t->space || t->thin;
-    if (t->kind == TOKEN_NAME)
-        return apart &&
-               (slice_is(t->text, "Omega") ||
-                (slice_is(t->text, "mu") && (t[1].kind == TOKEN_FONT || t[1].kind == TOKEN_WORD)));
+    if (t->kind == TOKEN_NAME && slice_is(t->text, "mu"))
+        return t[1].kind == TOKEN_FONT || (apart && t[1].kind == TOKEN_WORD);
+    if (t->kind == TOKEN_NAME) return apart && slice_is(t->text, "Omega");
     if (t->kind == TOKEN_COMMAND)
         return (slice_is(t->text, "frac") && t[1].c == '{' && t[2].kind == TOKEN_FONT && apart);
     if (t->kind == TOKEN_FUNCTION && (!t->plain || is_call(t))) return false;
@@ -276,39 +275,14 @@ static struct math_node *behind(struct parser *p, struct math_node *value) {
     }
 }
 
-// A currency in front of its amount: "$", "USD", \text{EUR }. How many tokens, or 0.
-static int currency_tokens(const struct parser *p, struct math_unit *unit) {
-    const struct token *t = parse_peek(p);
-    *unit = (struct math_unit){.num = 1, .den = 1};
-    if (p->inside) return 0;
-    if (t->kind == TOKEN_CURRENCY) {
-        unit->name = arena_copy(p->arena, t->text.ptr, t->text.len);
-        if (slice_is(t->text, "dollar"))
-            unit->dimension[UNIT_DOLLAR] = 1;
-        else
-            unit->counted = unit_hash(t->text);
-        return 1;
-    }
-    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
-    const struct token *word = font ? t + 2 : t, *behind = font ? t + 4 : t + 1;
-    if (word->kind != TOKEN_WORD || word->text.len < 2) return 0;
-    int n = font ? 4 : 1;
-    if (behind->c == '.' && behind[1].space) behind++, n++; // Rs. 42
-    if (behind->kind != TOKEN_DIGITS) return 0;
-    const bool dollars = slice_is(word->text, "USD") && unit_find(word->text, unit);
-    if (!dollars && !unit_find_currency(word->text, unit)) return 0;
-    unit->name = arena_copy(p->arena, word->text.ptr, word->text.len);
-    return n;
-}
-
 static bool starts(const struct parser *p) {
     struct math_unit unit;
-    return parse_peek(p)->kind == TOKEN_CURRENCY || currency_tokens(p, &unit) > 0;
+    return unit_currency(p, &unit) > 0;
 }
 
 static struct math_node *atom(struct parser *p) {
     struct math_unit unit;
-    for (int n = currency_tokens(p, &unit); n > 0; n--) parse_next(p);
+    for (int n = unit_currency(p, &unit); n > 0; n--) parse_next(p);
     const bool minus = parse_take(p, '-');
     struct math_node *value = parse_power(p);
     if (value && minus) value = parse_node(p, MATH_MUL, TREE_MINUS, 1, &value);

@@ -216,11 +216,13 @@ static bool has_other_symbol(const struct math_node *node, const struct math_nod
     return false;
 }
 
-// 3x - 13 is a side of an equation that is to be solved: it has one symbol, and a number is added.
+// 3x - 13 and 2x are sides of an equation that is to be solved: one symbol and a number.
 static bool is_posed(const struct math_node *side) {
     const struct math_node *first = NULL;
-    bool number = false;
-    if (side->kind != MATH_ADD || has_other_symbol(side, &first)) return false;
+    bool number = side->kind == MATH_MUL && side->op == TREE_MINUS;
+    if ((side->kind != MATH_ADD && side->kind != MATH_MUL) || has_other_symbol(side, &first))
+        return false;
+    if (!first || first->text.len != 1) return false; // \frac{AB}{2}, |x|
     for (int i = 0; i < side->n; i++) number |= !side->kids[i]->free;
     return number;
 }

@@ -222,3 +222,37 @@ bool unit_read(struct parser *p, bool in_text, struct math_unit *out) {
     out->name = arena_copy(p->arena, p->text.ptr + t->at, len);
     return true;
 }
+
+// "$", \text{$}, \text{US}$: how many tokens at `t`, or 0. The last of them but the brace is it.
+static int currency_sign(const struct token *t) {
+    if (t->kind == TOKEN_CURRENCY) return 1;
+    if (t->kind != TOKEN_FONT || t[1].c != '{' || t[3].c != '}') return 0;
+    if (t[2].kind == TOKEN_CURRENCY) return 4;
+    return slice_is(t[2].text, "US") && t[4].kind == TOKEN_CURRENCY ? 5 : 0;
+}
+
+int unit_currency(const struct parser *p, struct math_unit *out) {
+    const struct token *t = parse_peek(p);
+    *out = (struct math_unit){.num = 1, .den = 1};
+    if (p->inside) return 0;
+    const int sign = currency_sign(t);
+    if (sign > 0) {
+        const struct slice mark = t[sign == 4 ? 2 : sign - 1].text;
+        out->name = arena_copy(p->arena, mark.ptr, mark.len);
+        if (slice_is(mark, "dollar"))
+            out->dimension[UNIT_DOLLAR] = 1;
+        else
+            out->counted = unit_hash(mark);
+        return sign;
+    }
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{';
+    const struct token *word = font ? t + 2 : t, *behind = word + 1;
+    if (word->kind != TOKEN_WORD || word->text.len < 2) return 0;
+    if (behind->c == '.' && (font || behind[1].space)) behind++; // Rs. 42
+    if (font && behind++->c != '}') return 0;
+    if (behind->kind != TOKEN_DIGITS) return 0;
+    const bool dollars = slice_is(word->text, "USD") && unit_find(word->text, out);
+    if (!dollars && !unit_find_currency(word->text, out)) return 0;
+    out->name = arena_copy(p->arena, word->text.ptr, word->text.len);
+    return (int)(behind - t);
+}

@@ -28,6 +28,8 @@ size_t unit_counter(struct slice word, struct math_unit *out);
 // parser. `in_text`: within \text{} or the like, where a lone letter is a unit and no variable.
 // False leaves the parser alone.
 bool unit_read(struct parser *p, bool in_text, struct math_unit *out);
+// A currency in front of its amount: "$", "USD", \text{EUR }. How many tokens, or 0.
+int unit_currency(const struct parser *p, struct math_unit *out);
 // ^2, ^{-1}, "squared" behind a unit or a group of units; 1 where there is none.
 int unit_power(struct parser *p);
 // a = a * b^power; false when it is too large.

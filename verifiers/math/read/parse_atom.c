@@ -106,6 +106,9 @@ static struct math_node *atom(struct parser *p) {
     if (p->inside) return parse_symbol(p, (struct slice){NULL, 0}, 0);
     switch (t->kind) {
     case TOKEN_WORD:
+        node = t->text.len > 1 ? parse_kind(p) : NULL; // "USD 42"
+        if (node || p->over) return node;
+        return parse_symbol(p, (struct slice){NULL, 0}, 0);
     case TOKEN_NAME:
     case TOKEN_CONSTANT:
         return parse_symbol(p, (struct slice){NULL, 0}, 0);
@@ -115,7 +118,8 @@ static struct math_node *atom(struct parser *p) {
         node = parse_kind(p);
         return node || p->over ? node : parse_command(p);
     case TOKEN_FONT:
-        return parse_font(p);
+        node = parse_kind(p);
+        return node || p->over ? node : parse_font(p);
     case TOKEN_CURRENCY:
     case TOKEN_SET_NAME:
         return parse_kind(p);

@@ -106,10 +106,10 @@ static size_t skip_link(struct slice text, size_t at) {
 
 bool answer_is_denied_abroad(struct slice text, size_t from) {
     static const char *const DENIALS[] = {
-        "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",      "아닙",
-        "아닌",   "않",       "नहीं",    "না",       "নয়",     "ليس",       "ليست",
-        "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",        "錯",
-        "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн"};
+        "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",       "아닙",
+        "아닌",   "않",       "नहीं",    "না",       "নয়",     "ليس",        "ليست",
+        "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",         "錯",
+        "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн", "değil"};
     const size_t to = answer_sentence_end(text, from);
     const struct slice rest = answer_cut(text, from, to);
     for (size_t i = 0; i < N(DENIALS); i++)

@@ -144,6 +144,24 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
            (slice_is(word, "by") && is_one_of(other, DONE, sizeof DONE / sizeof *DONE));
 }
 
+// "ist nicht 12", "no es 12", "n'est pas 12": in the words in front of the run.
+static bool is_denied_in_front(struct slice text, const struct piece *p, int first) {
+    enum { MAX_BACK = 4 };
+    static const char *const WORDS[] = {"nicht", "kein", "keine", "pas",  "não",   "nao", "non",
+                                        "niet",  "geen", "ikke",  "inte", "nie",   "nu",  "bukan",
+                                        "ei",    "nem",  "не",    "ne",   "không", "δεν", "לא"};
+    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
+        if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+        const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
+        if (is_one_of(word, (const char *const[]){"no"}, 1) &&
+            is_one_of(next, (const char *const[]){"es", "son", "puede"}, 3))
+            return true;
+    }
+    return false;
+}
+
 // "negative 7" begins with its sign; "10 minus 7" is none.
 static bool is_signed(struct slice text, const struct piece *p, int first) {
     static const char *const SIGNS[] = {"negative", "minus"};
@@ -153,7 +171,7 @@ static bool is_signed(struct slice text, const struct piece *p, int first) {
 
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct piece *p, int first, size_t from) {
-    if (is_changed(text, p, first)) return true;
+    if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
     if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
         p[first - 3].kind == MATH)
@@ -375,7 +393,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
-        is_left_open(text, pieces, first, from))
+        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
