@@ -118,7 +118,9 @@ test: deps
 
 bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampede bench --synthetic 350m
 
-bench-host: $(B)/tests/tools/bench_host ; $<
+bench-host: $(B)/tests/tools/bench_host
+	@$<
+	@$(PY) tests/tools/client_bench.py
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

@@ -9,7 +9,7 @@
 
 #include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/language.h"
 #include "verifiers/verifier.h"
 
 enum {
@@ -160,13 +160,6 @@ static void check(const struct language *language, struct constraint_text *text,
              "The text has too few letters outside code and mathematics to have a language.");
 }
 
-// Nothing where thinking is never closed.
-static struct slice behind_thinking(struct slice s) {
-    for (ptrdiff_t at; (at = slice_find(s, slice_of("</think>"), 0)) != SLICE_NONE;)
-        s = slice_from(s, (size_t)at + strlen("</think>"));
-    return slice_find(s, slice_of("<think>"), 0) == SLICE_NONE ? s : slice_part(s, 0, 0);
-}
-
 static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
     const struct language *language = state;
@@ -174,7 +167,7 @@ static void grade(const void *state, const struct verifier_sample *sample,
     struct constraint_text text;
     text_open(&text, sample->completion, &arena);
     struct slice s = text.raw;
-    if (language->answer) s = behind_thinking(s);
+    if (language->answer) s = verifier_behind_thinking(s);
     if (!text.over && slice_is_blank(s))
         out->status = REWARD_NO_ANSWER;
     else if (!text.over)

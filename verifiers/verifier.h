@@ -83,4 +83,7 @@ int verifier_string(const struct json *term, const char *key, struct arena *aren
 int verifier_word(const struct json *term, const char *key, const char *const *words,
                   struct arena *arena, int *out, struct error *err);
 
+// What stands behind the last "</think>"; nothing where a thought is opened and not closed.
+struct slice verifier_behind_thinking(struct slice completion);
+
 #endif

@@ -46,6 +46,14 @@ const struct json *json_parse(struct slice text, struct arena *arena, struct err
 // long arrays that nobody looks at.
 const struct json *json_parse_shallow(struct slice text, struct arena *arena, struct error *err);
 
+// Both for lines that Python's json.dumps wrote: NaN, Infinity and -Infinity count as numbers,
+// which json_int64, json_uint64 and json_double refuse.
+const struct json *json_parse_python(struct slice text, struct arena *arena, struct error *err);
+const struct json *json_parse_python_shallow(struct slice text, struct arena *arena,
+                                             struct error *err);
+// Whether a value is one of these.
+bool json_is_not_finite(const struct json *value);
+
 // The member of an object, or NULL when absent or `object` is NULL or no object. Walks the
 // members: for large objects iterate over `first` and `next` instead.
 const struct json *json_get(const struct json *object, const char *key);

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import stampede
+import chats
 from cli import TINY, generate
 from harness import (CHAT, LONG, PATIENCE_S, SHORT, RawTrainer, bits, collect, eventually, prompts,
                      samples_of, serving)
@@ -24,6 +25,11 @@ for line in sys.stdin:
     print(json.dumps({"id": json.loads(line)["id"], "value": 0.25}), flush=True)
 """
 SPINS = "while True: pass"
+
+
+DEEP: Any = 5
+for _ in range(300):
+    DEEP = [DEEP]
 
 
 def program(folder: Path, name: str, text: str) -> str:
@@ -64,6 +70,7 @@ def test_tasks_that_cannot_be_run_are_answered_with_a_sentence(tmp_path: Path) -
         (stampede.Prompt(prompt_ids=[5, 512], id="id"), "", "512"),
         (stampede.Prompt(prompt_ids=[], id="empty"), "", "no tokens"),
         (stampede.Prompt(messages=[{"role": "user"}], id="chat"), "", "content"),
+        (stampede.Prompt(messages=chats.CHAT, tools=[{"deep": DEEP}], id="tools"), "", "tools"),
         (stampede.Prompt(prompt_ids=[5], id="nobody", reward=[{"verifier": "nobody"}]),
          "bad_spec", "nobody"),
         (stampede.Prompt(prompt_ids=[5], id="gold", reward=[{"verifier": "math"}]), "bad_spec",
@@ -86,6 +93,21 @@ def test_tasks_that_cannot_be_run_are_answered_with_a_sentence(tmp_path: Path) -
             for i in range(len(bad)):
                 assert got[i].finish_reason == ["length"] * 3 and got[i].errors == [None] * 3
             assert worker.alive()
+
+
+def test_tools_reach_the_template_over_the_wire(tmp_path: Path) -> None:
+    model = chats.with_template(tmp_path, chats.LISTS_TOOLS)
+    tools: List[Any] = [chats.TOOLS, chats.TOOLS * 2, [], None]
+    lines = generate(model, [{"messages": chats.CHAT, "tools": t} for t in tools],
+                     "--max-new-tokens", 1)
+    want = [line["prompt_ids"] for line in lines]
+    assert len({tuple(ids) for ids in want}) == 3
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, model=model):
+            asked = [stampede.Prompt(messages=chats.CHAT, tools=t) for t in tools]
+            got = {g.index: g.prompt_ids.tolist() for g in trainer.generate(asked, n=1,
+                                                                            sampling=SHORT)}
+    assert [got[i] for i in range(len(tools))] == want
 
 
 def test_non_finite_logits_fail_the_sample_alone(tmp_path: Path) -> None:

@@ -31,11 +31,36 @@ def test_table_and_synthetic_model() -> None:
     assert [x.split()[0] for x in lines[3:]] == ["prefill", "decode"]
 
 
+def test_rows_of_several_prompts_all_draw_in_each_step() -> None:
+    done = run("bench", "--model", TINY, "--rows", "1,5,8", "--group", 2, "--prompt", 40, "--new",
+               6, "--prefill-chunk", 16, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    for point in json.loads(done.stdout)["decode"]:
+        per_step = point["tokens_per_s"] * point["step_ms"] / 1000
+        assert per_step == pytest.approx(point["rows"], rel=0.02)
+
+
+def test_a_mix_of_requests() -> None:
+    done = run("bench", "--model", TINY, "--rows", "1", "--prompt", 20, "--new", 4, "--in", 30,
+               "--out", 10, "--concurrent", 100, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    mix = json.loads(done.stdout)["mix"]
+    assert (mix["requests"], mix["in"], mix["out"]) == (100, 30, 10)
+    assert mix["tokens_per_s"] * mix["seconds"] == pytest.approx(4000, rel=0.01)
+    assert mix["output_tokens_per_s"] * mix["seconds"] == pytest.approx(1000, rel=0.01)
+
+
 @pytest.mark.parametrize("flags,words", [
     ([], "--synthetic"), (["--synthetic", "7b"], "7b"),
     (["--model", TINY, "--rows", "0"], "--rows"),
     (["--model", TINY, "--prompt", "600"], "--prompt 600"),
-    (["--model", TINY, "--rows", "1,,2"], "--rows"),
+    (["--model", TINY, "--rows", "1,,2"], "--rows"), (["--model", TINY, "--rows", ""], "--rows"),
+    (["--model", TINY, "--rows", "65"], "64 (--max-rows)"),
+    (["--model", TINY, "--in", "5", "--out", "5"], "--concurrent"),
+    (["--model", TINY, "--prompt", "8", "--in", "500", "--out", "50", "--concurrent", "1"],
+     "--in 500"),
+    (["--model", TINY, "--prompt", "400", "--rows", "64", "--group", "1"], "rows decode while"),
+    (["--model", TINY, "--new", "2"], "--new"),  # no step would be timed
 ])
 def test_bad_flags(flags: list, words: str) -> None:
     done = run("bench", *flags)

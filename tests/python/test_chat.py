@@ -8,26 +8,8 @@ from typing import Any, Dict, List
 import pytest
 from transformers import AutoTokenizer
 
+from chats import CHAT, LISTS_TOOLS, TOOLS, with_template
 from cli import TINY, generate, generate_raw
-
-CHAT = [{"role": "user", "content": "Tom has 5 apples."}]
-TOOLS = [{"type": "function", "function": {"name": "add", "description": "Adds \u00e9 < 2.",
-                                           "parameters": {"type": "object", "properties": {}}}}]
-LISTS_TOOLS = """{{ bos_token }}{% if tools %}<|im_start|>system
-{% for tool in tools %}{{ tool | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}<|im_end|>
-{% endif %}{% for m in messages %}<|im_start|>{{ m.role }}
-{{ m.content }}<|im_end|>
-{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
-{% endif %}"""
-
-
-def with_template(folder: Path, template: str) -> Path:
-    """The tiny checkpoint with another template."""
-    for path in TINY.iterdir():
-        if path.name != "chat_template.jinja":
-            (folder / path.name).symlink_to(path)
-    (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
-    return folder
 
 
 @pytest.mark.parametrize("template", [LISTS_TOOLS, None], ids=["lists tools", "never reads them"])

@@ -48,6 +48,7 @@ def test_terms() -> None:
     assert stampede.ifeval(["punctuation:no_comma"]) == {
         "verifier": "ifeval", "instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}],
         "mode": "strict", "score": "all"}
+    assert stampede.ifeval(["a:b"], where="answer")["where"] == "answer"
 
 
 @needs_library
@@ -68,6 +69,9 @@ def test_values() -> None:
                             [None, {"keywords": ["tea"]}], mode="loose", score="fraction")
     assert grade("Coffee.", rules) == 0.5
     assert grade("Tea.", rules) == 1
+    thought = "<think>First, tea.</think><answer>Coffee.</answer>"
+    assert grade(thought, stampede.ifeval(["punctuation:no_comma"])) == 0
+    assert grade(thought, stampede.ifeval(["punctuation:no_comma"], where="answer")) == 1
 
 
 @needs_library
@@ -97,6 +101,8 @@ def test_refusals() -> None:
         stampede.ifeval([], mode="lax")
     with pytest.raises(ValueError, match="ifeval: score is 'any'"):
         stampede.ifeval([], score="any")
+    with pytest.raises(ValueError, match="ifeval: where is 'full'"):
+        stampede.ifeval([], where="full")
     with pytest.raises(ValueError, match="kwargs has 1 elements for 2"):
         stampede.ifeval(["a:b", "c:d"], [{}])
 

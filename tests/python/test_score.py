@@ -12,47 +12,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, List
 
 import pytest
-from transformers import AutoTokenizer
 
-from cli import BIN, ROOT, TINY, run
+from cli import BIN, ROOT, run
+from score_cli import Line, native, read, score, start, values, write
 
 VERIFIERS = ROOT / "examples" / "verifiers"
-Line = Dict[str, Any]
-
-
-def write(path: Path, lines: Iterable[Any]) -> Path:
-    path.write_text("".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in lines))
-    return path
-
-
-def read(path: Path) -> List[Line]:
-    return [json.loads(x) for x in path.read_text().splitlines()]
-
-
-def native(n: int) -> List[Line]:
-    """Every third answer is wrong; groups of four."""
-    return [{"id": f"r{i}", "group": i // 4, "gold": str(i), "label": i % 3 != 0, "n_tokens": 5 + i,
-             "meta": {"dataset": "even" if i % 2 == 0 else "odd"},
-             "completion": f"So \\boxed{{{i if i % 3 else i + 1}}}."} for i in range(n)]
-
-
-def score(tmp: Path, source: Any, *flags: Any, stdin: bytes = b"") \
-        -> Tuple[int, List[Line], Line, str]:
-    """Exit status, rows, summary and stderr."""
-    if isinstance(source, list):
-        source = write(tmp / "in.jsonl", source)
-    out = tmp / "out.jsonl"
-    done = run("score", source, "--output", out, "--summary", "json", *flags, stdin=stdin)
-    text = done.stdout.decode()
-    return (done.returncode, read(out) if out.exists() else [], json.loads(text) if text else {},
-            done.stderr.decode())
-
-
-def values(rows: List[Line]) -> List[Any]:
-    return [row["reward"]["value"] if row["reward"] else None for row in rows]
 
 
 def test_native_records(tmp_path: Path) -> None:
@@ -169,11 +136,6 @@ def test_shards_merged_are_the_whole(large: Path, n: int) -> None:
             Path(f"{part}.kept").rename(f"{part}.journal")
 
 
-def start(*args: Any) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([BIN, "score", *map(str, args)], stdout=subprocess.DEVNULL,
-                            stderr=subprocess.PIPE, start_new_session=True)
-
-
 def test_resume_after_kills_at_random_points(large: Path) -> None:
     rng, out = random.Random(2), large / "killed"
     args = [large / "in.jsonl", "--output", out, "--verifier", "math", "--label", "label",
@@ -184,8 +146,10 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
         time.sleep(rng.uniform(0.01, 0.12))
         os.killpg(child.pid, signal.SIGKILL)
         kills += child.wait() == -signal.SIGKILL
-        if out.exists() and rng.random() < 0.5:  # a torn row, and a torn block of the journal
-            for path in (out, Path(f"{out}.journal")):
+        part = Path(f"{out}.part")
+        assert not out.exists() or out.read_bytes() == (large / "whole").read_bytes()
+        if part.exists() and rng.random() < 0.5:  # a torn row, and a torn block of the journal
+            for path in (part, Path(f"{out}.journal")):
                 if path.exists() and path.stat().st_size:
                     with open(path, "ab") as file:
                         file.write(b"\x00\x01torn"[:rng.randrange(1, 6)])
@@ -193,6 +157,7 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
     assert kills > 0
     assert done.returncode == 1, done.stderr
     assert out.read_bytes() == (large / "whole").read_bytes()
+    assert not Path(f"{out}.part").exists()
     assert stable(done.stdout) == stable((large / "summary").read_bytes())
     again = run("score", *args, "--resume")  # nothing is left to do
     assert stable(again.stdout) == stable((large / "summary").read_bytes())
@@ -200,18 +165,26 @@ def test_resume_after_kills_at_random_points(large: Path) -> None:
 
 
 def test_resume_wherever_the_files_were_cut(large: Path) -> None:
-    """As a power cut leaves them: any two lengths."""
+    """As a power cut leaves them: any two lengths, and the moment between end and name."""
     rng, out = random.Random(3), large / "cut"
+    part, journal = Path(f"{out}.part"), Path(f"{out}.journal")
     args = [large / "in.jsonl", "--output", out, "--verifier", "math", "--label", "label",
             "--summary", "off"]
     run("score", *args)
-    journal = Path(f"{out}.journal")
     whole, blocks = out.read_bytes(), journal.read_bytes()
-    for _ in range(8):
-        out.write_bytes(whole[:rng.randrange(len(whole))])
-        journal.write_bytes(blocks[:rng.randrange(100, len(blocks))])
+    for n_part, n_blocks in [(rng.randrange(len(whole)), rng.randrange(100, len(blocks)))
+                             for _ in range(8)] + [(len(whole), len(blocks))]:
+        out.unlink()
+        part.write_bytes(whole[:n_part])
+        journal.write_bytes(blocks[:n_blocks])
         assert run("score", *args, "--resume").returncode == 1
-        assert out.read_bytes() == (large / "whole").read_bytes()
+        assert out.read_bytes() == (large / "whole").read_bytes() and not part.exists()
+    # Where the rows are gone, it begins anew; what has the name is no part of this run.
+    for n_out, n_blocks in ((1000, len(blocks)), (len(whole) // 2, len(blocks) // 2)):
+        out.write_bytes(b"x" * n_out)
+        journal.write_bytes(blocks[:n_blocks])
+        assert run("score", *args, "--resume").returncode == 1
+        assert out.read_bytes() == (large / "whole").read_bytes() and not part.exists()
 
 
 def test_resume_refuses_another_run(large: Path, tmp_path: Path) -> None:
@@ -291,11 +264,18 @@ def test_skip_stop_and_max_errors(tmp_path: Path) -> None:
     status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--on-error", "skip")
     assert status == 1 and [r["index"] for r in rows] == [0, 2, 4, 6, 8]
     assert summary["n_bad"] == 5
-    status, rows, _, stderr = score(tmp_path, lines, "--verifier", "math", "--on-error", "stop")
-    assert status == 1 and [r["index"] for r in rows] == [0, 1] and "stopped" in stderr
-    status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 2)
-    assert status == 1 and [r["index"] for r in rows] == [0, 1, 2, 3, 4, 5]
-    assert summary["n"] == 6
+    out = tmp_path / "out.jsonl"
+    out.unlink()  # what was stopped is not complete
+    status, _, _, stderr = score(tmp_path, lines, "--verifier", "math", "--on-error", "stop")
+    assert status == 1 and "stopped behind record 1" in stderr and "out.jsonl.part" in stderr
+    assert [r["index"] for r in read(Path(f"{out}.part"))] == [0, 1] and not out.exists()
+    status, _, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 2)
+    assert status == 1 and [r["index"] for r in read(Path(f"{out}.part"))] == [0, 1, 2, 3, 4, 5]
+    assert summary["n"] == 6 and not out.exists()
+    # More errors are allowed: it goes on.
+    status, rows, summary, _ = score(tmp_path, lines, "--verifier", "math", "--max-errors", 9,
+                                     "--resume")
+    assert status == 1 and [r["index"] for r in rows] == list(range(10)) and summary["n"] == 10
 
 
 def test_packed_input(tmp_path: Path) -> None:
@@ -350,127 +330,6 @@ def test_exit_statuses(tmp_path: Path) -> None:
     done = run("score", source, "--output", "-", "--verifier", "math")
     assert done.returncode == 0 and len(done.stdout.splitlines()) == 300
     assert b"pass@4" in done.stderr  # the summary goes where the rows do not
-
-
-# ---- formats
-
-
-def check_format(tmp: Path, lines: List[Any], name: str, want: List[Any], *flags: Any) \
-        -> List[Line]:
-    for asked in ("auto", name):
-        status, rows, _, stderr = score(tmp, lines, "--verifier", "math", "--format", asked, *flags)
-        assert values(rows) == want, (rows, stderr)
-        assert status == (1 if None in want else 0), stderr
-        assert (f"format is {name}" in stderr) == (asked == "auto")
-    return rows
-
-
-def test_verl(tmp_path: Path) -> None:
-    lines = [{"input": "user\n1+1?", "output": f"#### {a}", "gts": "2", "score": 1.0, "step": 3}
-             for a in (2, 3)]
-    check_format(tmp_path, lines, "verl", [1.0, 0.0])
-    assert score(tmp_path, lines, "--verifier", "math")[2]["pass_at"] == {"1": 0.5, "2": 1.0}
-
-
-def test_trl(tmp_path: Path) -> None:
-    chat = [{"role": "assistant", "content": "\\boxed{4}"}]
-    lines = [{"step": 1, "prompt": "2+2", "completion": c, "accuracy_reward": 1.0, "advantage": 0.5,
-              "answer": "4"} for c in ("\\boxed{4}", chat, "5")]
-    check_format(tmp_path, lines, "trl", [1.0, 1.0, 0.0], "--map", "gold=.answer")
-
-
-def test_open_instruct(tmp_path: Path) -> None:
-    base = {"prompt_tokens": [1, 2], "response_tokens": [3], "reward": 1.0, "finish_reason": "stop",
-            "dataset": "gsm8k"}
-    lines = [{**base, "response": "The answer is 7.", "ground_truth": "7"},
-             {**base, "response": "The answer is 7.", "ground_truth": [22, 7]},
-             {**base, "ground_truth": "7"}]
-    rows = check_format(tmp_path, lines, "open-instruct", [1.0, None, None])
-    assert "token ids" in rows[1]["error"] and "token ids" in rows[2]["error"]
-    tokenizer = AutoTokenizer.from_pretrained(TINY)
-    encode = lambda text: tokenizer(text, add_special_tokens=False)["input_ids"]  # noqa: E731
-    end = [tokenizer.eos_token_id]
-    lines = [{**base, "response_tokens": encode("The answer is 7.") + end,
-              "ground_truth": encode(gold) + end, "reward": [{"verifier": "length", "max": 99,
-                                                              "soft": 1}] if not gold else 1.0}
-             for gold in ("7", "8", "")] + [{**base, "response_tokens": [1, "x"]}]
-    rows = check_format(tmp_path, lines, "open-instruct", [1.0, 0.0, 0.0, None], "--tokenizer",
-                        TINY)
-    assert rows[2]["reward"]["status"] == "ok"  # the tokens were counted
-
-
-def test_areal(tmp_path: Path) -> None:
-    lines = [{"task_id": t, "sample_idx": s, "head_version": 1, "tail_version": 2, "reward": 0.0,
-              "prompt": "p", "completion": f"\\boxed{{{s}}}"} for t in ("a", "b") for s in (0, 1)]
-    golds = write(tmp_path / "golds.jsonl", [{"id": "b", "gold": "1"}, {"id": "a", "gold": 0}])
-    rows = check_format(tmp_path, lines, "areal", [1.0, 0.0, 0.0, 1.0], "--golds", golds)
-    assert [r["id"] for r in rows] == ["a", "a", "b", "b"]
-
-
-def test_lm_eval(tmp_path: Path) -> None:
-    lines = [{"doc_id": i, "doc": {"question": "q"}, "target": "3", "arguments": {},
-              "resps": [[f"A: {a}" for a in answers]], "filtered_resps": ["x"], "doc_hash": "h",
-              "filter": name} for name in ("strict", "flexible")
-             for i, answers in enumerate([(3, 4), (3,)])]
-    rows = check_format(tmp_path, lines, "lm-eval", [1.0, 0.0, 1.0] * 2)
-    assert [(r["id"], r["index"], r.get("sample")) for r in rows[:3]] == [(0, 0, 0), (0, 0, 1),
-                                                                          (1, 1, None)]
-    summary = score(tmp_path, lines, "--verifier", "math")[2]
-    assert summary["groups"] == 4 and set(summary["datasets"]) == {"strict", "flexible"}
-    shards = [tmp_path / f"s{i}" for i in range(2)]
-    for i, shard in enumerate(shards):
-        run("score", tmp_path / "in.jsonl", "--output", shard, "--verifier", "math", "--shard",
-            f"{i}/2")
-    assert run("score", "--merge", *shards, "--output", tmp_path / "m").returncode == 0
-    assert (tmp_path / "m").read_bytes() == (tmp_path / "out.jsonl").read_bytes()
-
-
-def batch_line(name: str, *texts: str, code: int = 200) -> Line:
-    choices = [{"index": i, "message": {"role": "assistant", "content": t}, "finish_reason": "stop"}
-               for i, t in enumerate(texts)]
-    return {"id": "batch_1", "custom_id": name, "error": None,
-            "response": {"status_code": code, "request_id": "r",
-                         "body": {"object": "chat.completion", "choices": choices,
-                                  "usage": {"completion_tokens": 9}}}}
-
-
-def test_openai_batch_in_any_order(tmp_path: Path) -> None:
-    lines = [batch_line(f"q{i}", f"\\boxed{{{i}}}") for i in range(6)]
-    random.Random(4).shuffle(lines)
-    lines += [batch_line("q7", "7", "\\boxed{8}"), batch_line("q8", "8", code=500),
-              batch_line("unknown", "1"),
-              {"custom_id": "q9", "response": None, "error": {"code": "expired"}},
-              {"custom_id": "q5", "error": None, "response": {"status_code": 200, "body": {
-                  "output": [{"type": "reasoning"}, {"type": "message", "content": [
-                      {"type": "output_text", "text": "\\boxed{5}"}]}]}}}]
-    golds = write(tmp_path / "golds.jsonl", [{"custom_id": f"q{i}", "gold": str(i)}
-                                             for i in range(9)])
-    rows = check_format(tmp_path, lines, "openai-batch",
-                        [1.0] * 6 + [1.0, 0.0, None, None, None, 1.0], "--golds", golds)
-    assert "status 500" in rows[8]["error"] and "no row of --golds" in rows[9]["error"]
-    assert "expired" in rows[10]["error"]
-
-
-def test_map_overlays(tmp_path: Path) -> None:
-    lines = [{"data": {"turns": ["q", f"\\boxed{{{i}}}"]}, "ref": [{"a": "1"}], "k": i, "q": "same"}
-             for i in range(3)]
-    status, rows, summary, _ = score(
-        tmp_path, lines, "--verifier", "math", "--map",
-        "completion=.data.turns[1],gold=ref[0].a,id=.k,group=.q,label=k")
-    assert status == 0 and values(rows) == [0.0, 1.0, 0.0]
-    assert [r["id"] for r in rows] == [0, 1, 2] and summary["groups"] == 1
-    assert summary["labels"] == {"n": 3, "agreement": pytest.approx(2 / 3),
-                                 "right_graded_wrong": 1, "wrong_graded_right": 0}
-    assert summary["disagreements"] == [{"index": 2, "value": 0.0}]
-
-
-def test_golds_are_checked(tmp_path: Path) -> None:
-    for rows, word in (([{"id": 1, "gold": 1}, {"id": "1", "gold": 2}], "line 1"),
-                       ([{"id": 1}], "gold"), (["{"], "JSON"), ([{"gold": 1}], "custom_id"),
-                       ([], "no rows")):
-        golds = write(tmp_path / "golds", rows)
-        status, _, _, stderr = score(tmp_path, native(2), "--verifier", "math", "--golds", golds)
-        assert status == 3 and word in stderr
 
 
 # ---- external verifiers, summaries

@@ -70,6 +70,70 @@ static void test_lines(void **state) {
     buffer_free(&got);
 }
 
+#define REFUSED(bytes, word) check_refused(bytes, sizeof bytes - 1, word)
+
+static void check_refused(const void *bytes, size_t len, const char *word) {
+    struct error err;
+    struct score_line line;
+    const char *path = store("refused", bytes, len);
+    struct score_source *s = score_source_open(&path, 1, &err);
+    assert_non_null(s);
+    int failed = 0;
+    while (!failed && !score_source_ended(s)) {
+        failed = score_source_read(s, &err);
+        if (!failed) assert_false(score_source_line(s, &line) && line.text.len > 1);
+    }
+    if (!failed || !strstr(err.text, word)) print_error("%s: %s\n", word, err.text);
+    assert_int_equal(failed, -1);
+    assert_int_equal(err.code, ERROR_IO);
+    assert_non_null(strstr(err.text, word));
+    assert_true(score_source_ended(s));
+    assert_false(score_source_line(s, &line));
+    score_source_free(&s);
+}
+
+static void test_byte_order_marks(void **state) {
+    (void)state;
+#define BOM "\xEF\xBB\xBF"
+    int failed;
+    const char *paths[] = {store("a", BOM "one\n" BOM "two\n", 14), store("b", BOM, 3),
+                           store("c", BOM "\n" BOM BOM "three", 15)};
+    struct buffer got = lines_of(paths, 3, &failed);
+    assert_int_equal(failed, 0);
+    assert_string_equal(got.ptr, "1:one|2:two|2:" BOM "three|");
+    buffer_free(&got);
+}
+
+static void test_files_without_lines(void **state) {
+    (void)state;
+    REFUSED("PAR1\x15\x04", "Parquet");
+    REFUSED("ARROW1\0\0", "Arrow");
+    REFUSED("BZh91AY&SY", "bzip2");
+    REFUSED("\xFD"
+            "7zXZ\0\0",
+            "xz");
+    REFUSED("PK\x03\x04 ", "zip");
+    REFUSED("\xFF\xFE{\0}\0", "UTF-16");
+    REFUSED("\xFE\xFF\0{\0}", "UTF-16");
+    REFUSED("[\n  {\n    \"a\": 1\n  }\n]\n", "many lines");
+    REFUSED("{\n  \"a\": 1\n}", "many lines");
+    REFUSED(BOM "\n[\r\n{}]", "many lines");
+    // Lines that only begin alike.
+    int failed;
+    const char *path = store("plain", "[]\n{}\nPAR\nBZ\n[ ]\n", 17);
+    struct buffer got = lines_of(&path, 1, &failed);
+    assert_int_equal(failed, 0);
+    assert_string_equal(got.ptr, "1:[]|2:{}|3:PAR|4:BZ|5:[ ]|");
+    buffer_free(&got);
+    for (size_t len = 1; len < 4; len++) { // the beginning of a magic
+        path = store("short", "PAR", len);
+        got = lines_of(&path, 1, &failed);
+        assert_int_equal(failed, 0);
+        assert_int_equal(got.len, len + 4);
+        buffer_free(&got);
+    }
+}
+
 static void test_lines_that_are_too_long(void **state) {
     (void)state;
     const size_t big = SCORE_MAX_LINE_BYTES + 100;
@@ -148,6 +212,8 @@ static void test_formats_are_recognised(void **state) {
         {"[]", SCORE_AUTO},
         {"{", SCORE_AUTO},
         {"{\"input\":1,\"output\":2,\"gts\":3,\"score\":4,\"step\":5}", SCORE_VERL},
+        {"{\"input\":1,\"output\":2,\"gts\":NaN,\"score\":-Infinity}", SCORE_VERL},
+        {"{\"data_source\":1,\"reward_model\":{},\"responses\":[]}", SCORE_VERL},
         {"{\"step\":1,\"prompt\":2,\"completion\":3,\"advantage\":1}", SCORE_TRL},
         {"{\"task_id\":1,\"sample_idx\":2,\"completion\":3,\"prompt\":4}", SCORE_AREAL},
         {"{\"prompt_tokens\":1,\"response_tokens\":[]}", SCORE_OPEN_INSTRUCT},
@@ -243,6 +309,8 @@ static int drop_folder(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines),
+        cmocka_unit_test(test_byte_order_marks),
+        cmocka_unit_test(test_files_without_lines),
         cmocka_unit_test(test_lines_that_are_too_long),
         cmocka_unit_test(test_packed_files),
         cmocka_unit_test(test_formats_are_recognised),

@@ -10,7 +10,8 @@
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
 #include "verifiers/constraints/constraints.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/language.h"
+#include "verifiers/constraints/text_sentences.h"
 
 static void add_verdicts(struct buffer *out, const enum constraint_verdict *verdicts, int n) {
     for (int i = 0; i < n; i++) {

@@ -1,8 +1,9 @@
 // libFuzzer: any bytes as the reply of a verifier, and as a reward spec.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,10 +24,28 @@ static void check_reply(struct slice line) {
     reward_spec_free(&spec);
 }
 
+// What is JSON is Python's JSON too, and what is Python's alone holds NaN or Infinity.
+static void check_python(struct slice text) {
+    struct arena arena = {0};
+    struct buffer compact = {0};
+    const struct json *strict = json_parse(text, &arena, NULL);
+    const struct json *python = json_parse_python(text, &arena, NULL);
+    if (strict && !python) abort();
+    if (python && !json_parse_python_shallow(text, &arena, NULL)) abort();
+    if (python && !strict && !memmem(text.ptr, text.len, "NaN", 3) &&
+        !memmem(text.ptr, text.len, "Infinity", 8))
+        abort();
+    if (python) json_add_compact(&compact, python);
+    if (python && !json_parse_python(buffer_slice(&compact), &arena, NULL)) abort();
+    buffer_free(&compact);
+    arena_clear(&arena);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct slice text = {(const char *)data, size};
     struct verifier_command external = {.name = (char *)"other"};
     struct error err;
+    check_python(text);
     check_reply(text);
     struct reward_spec *spec = reward_spec_parse(text, &external, 1, &err);
     if (!spec) return 0;

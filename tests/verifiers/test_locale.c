@@ -44,8 +44,7 @@ static char *said(void) {
                                               "IIII \xC3\x84NDERT \\boxed{1.25}", "no answer", ""};
     static const char *const rewards[] = {
         "[{\"verifier\":\"math\",\"gold\":\"0.5\",\"weight\":0.5}]",
-        "{\"terms\":[{\"verifier\":\"math\",\"gold\":\"5/"
-        "4\",\"weight\":1.25}],\"clamp\":[0.1,0.7]}",
+        "{\"terms\":[{\"verifier\":\"math\",\"gold\":\"5/4\",\"weight\":1.5}],\"clamp\":[0.1,0.7]}",
         "[{\"verifier\":\"math\",\"gold\":\"1\",\"weight\":\"much\"}]",
         "[{\"verifier\":\"length\",\"max\":1.5}]"};
     char *all = NULL, message[STAMPEDE_MESSAGE_BYTES];

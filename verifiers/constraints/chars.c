@@ -1,7 +1,10 @@
 #include "verifiers/constraints/chars.h"
 
+#include <stdatomic.h>
+#include <stdlib.h>
 #include <utf8proc.h>
 
+#include "protocol/base/memory.h"
 #include "protocol/base/utf8.h"
 
 enum {
@@ -39,7 +42,7 @@ static bool within(uint32_t code, const struct range *ranges, size_t n) {
     return false;
 }
 
-unsigned char_classes_wide(uint32_t code) {
+static unsigned look_up_classes(uint32_t code) {
     unsigned bits = 0;
     switch (utf8proc_category((utf8proc_int32_t)code)) {
     case UTF8PROC_CATEGORY_LU:
@@ -74,18 +77,95 @@ unsigned char_classes_wide(uint32_t code) {
     return bits;
 }
 
-uint32_t char_lower(uint32_t code) {
-    if (code < 128) return code >= 'A' && code <= 'Z' ? code + 32 : code;
-    return (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+// Python's rule for the last sigma of a word looks past these: marks, apostrophes, full stops
+// within words and the like.
+static bool ignores_case(uint32_t code) {
+    switch (code) {
+    case '\'':
+    case '.':
+    case ':':
+    case '^':
+    case '`':
+    case 0xA8:
+    case 0xAD:
+    case 0xAF:
+    case 0xB4:
+    case 0xB7:
+    case 0xB8:
+    case 0x2018:
+    case 0x2019:
+    case 0x2024:
+    case 0x2027:
+        return true;
+    default:
+        break;
+    }
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)code);
+    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
+           c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK;
 }
 
-bool chars_next(struct slice *s, uint32_t *code) {
-    if (s->len == 0) return false;
-    int n = 1;
-    if ((unsigned char)*s->ptr < 128)
-        *code = (unsigned char)*s->ptr;
-    else
+// The ASCII characters of the compatibility decomposition. Canonical order moves marks only, so
+// that what is ASCII keeps its order without it.
+static void look_up_ascii(uint32_t code, char out[CHAR_MAX_ASCII]) {
+    utf8proc_int32_t parts[32];
+    int bound = 0, n = 0;
+    const utf8proc_ssize_t len = utf8proc_decompose_char(
+        (utf8proc_int32_t)code, parts, 32, UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &bound);
+    for (utf8proc_ssize_t i = 0; i < len && i < 32; i++)
+        if (parts[i] < 128 && n < CHAR_MAX_ASCII) out[n++] = (char)parts[i];
+}
+
+// ---- Looked up once ----------------------------------------------------------------------------
+
+enum { N_PAGES = 0x110000 >> 8 };
+static _Atomic(const struct char_page *) pages[N_PAGES];
+
+static const struct char_page *make_page(uint32_t number) {
+    struct char_page *page = memory_new(1, sizeof *page);
+    const struct char_page *made = NULL;
+    for (uint32_t i = 0; i < 256; i++) {
+        const uint32_t code = number << 8 | i;
+        page->classes[i] =
+            (uint16_t)(look_up_classes(code) | (ignores_case(code) ? CHAR_IGNORES_CASE : 0));
+        page->lower[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+        look_up_ascii(code, page->ascii[i]);
+    }
+    if (atomic_compare_exchange_strong(&pages[number], &made, page)) return page;
+    free(page); // another thread was faster
+    return made;
+}
+
+const struct char_page *char_page(uint32_t code) {
+    const uint32_t number = code >> 8 < N_PAGES ? code >> 8 : 0;
+    const struct char_page *page = atomic_load_explicit(&pages[number], memory_order_acquire);
+    return page ? page : make_page(number);
+}
+
+// ---- Slices ------------------------------------------------------------------------------------
+
+static bool goes_on(const unsigned char *p, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xC0) != 0x80) return false;
+    return true;
+}
+
+// The common leads by hand; what has more conditions, or is no UTF-8, by the rules.
+bool chars_next_wide(struct slice *s, uint32_t *code) {
+    const unsigned char *p = (const unsigned char *)s->ptr;
+    int n = 0;
+    if (p[0] >= 0xC2 && p[0] < 0xE0 && s->len >= 2 && goes_on(p, 2)) {
+        *code = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+        n = 2;
+    } else if (p[0] > 0xE0 && p[0] < 0xED && s->len >= 3 && goes_on(p, 3)) {
+        *code = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+        n = 3;
+    } else if (p[0] == 0xF0 && s->len >= 4 && p[1] >= 0x90 && goes_on(p, 4)) {
+        *code = (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+        n = 4;
+    } else {
         n = utf8_next(*s, code);
+    }
     if (n == 0) { // not reached with valid UTF-8
         *code = 0xFFFD;
         n = 1;
@@ -102,6 +182,48 @@ bool chars_last(struct slice *s, uint32_t *code) {
     struct slice one = {s->ptr + at, s->len - at};
     s->len = at;
     return chars_next(&one, code);
+}
+
+// Whether a byte that is not ASCII starts characters of which some are white space.
+static bool may_be_space(unsigned char c) {
+    return c == 0xC2 || (c >= 0xE1 && c <= 0xE3);
+}
+
+// How many bytes at the start of `s` are white space, or (`space` false) are none.
+static size_t span(struct slice s, bool space) {
+    size_t n = 0;
+    while (n < s.len) {
+        const unsigned char c = (unsigned char)s.ptr[n];
+        if (c < 128 || !may_be_space(c)) {
+            if (!(c < 128 && char_ascii_classes[c] & CHAR_SPACE) == space) break;
+            n++;
+            continue;
+        }
+        struct slice rest = {s.ptr + n, s.len - n};
+        uint32_t code;
+        chars_next_wide(&rest, &code);
+        if (!(char_classes(code) & CHAR_SPACE) == space) break;
+        n = s.len - rest.len;
+    }
+    return n;
+}
+
+bool slice_next_field(struct slice *rest, struct slice *field) {
+    const size_t start = span(*rest, true);
+    *rest = (struct slice){rest->ptr + start, rest->len - start};
+    field->ptr = rest->ptr;
+    field->len = span(*rest, false);
+    *rest = (struct slice){rest->ptr + field->len, rest->len - field->len};
+    return field->len > 0;
+}
+
+struct slice slice_last_field(struct slice s) {
+    uint32_t code;
+    s = slice_strip_right(s, CHAR_SPACE);
+    struct slice head = s;
+    for (struct slice next = s; chars_last(&next, &code); head = next)
+        if (char_classes(code) & CHAR_SPACE) break;
+    return slice_from(s, head.len);
 }
 
 size_t slice_n_chars(struct slice s) {

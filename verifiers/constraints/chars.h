@@ -9,28 +9,52 @@
 #include "protocol/base/slice.h"
 
 enum char_class {
-    CHAR_SPACE = 1 << 0, // str.isspace, \s
-    CHAR_WORD = 1 << 1,  // \w: str.isalnum or '_'
-    CHAR_DIGIT = 1 << 2, // str.isdecimal, \d
-    CHAR_ALPHA = 1 << 3, // str.isalpha
-    CHAR_UPPER = 1 << 4, // str.isupper of one character
-    CHAR_LOWER = 1 << 5, // str.islower of one character
-    CHAR_TITLE = 1 << 6, // cased, neither of these
-    CHAR_PUNCT = 1 << 7, // one of the 32 ASCII marks in string.punctuation
+    CHAR_SPACE = 1 << 0,        // str.isspace, \s
+    CHAR_WORD = 1 << 1,         // \w: str.isalnum or '_'
+    CHAR_DIGIT = 1 << 2,        // str.isdecimal, \d
+    CHAR_ALPHA = 1 << 3,        // str.isalpha
+    CHAR_UPPER = 1 << 4,        // str.isupper of one character
+    CHAR_LOWER = 1 << 5,        // str.islower of one character
+    CHAR_TITLE = 1 << 6,        // cased, neither of these
+    CHAR_PUNCT = 1 << 7,        // one of the 32 ASCII marks in string.punctuation
+    CHAR_IGNORES_CASE = 1 << 8, // looked past for the last sigma of a word; not of char_classes
 };
 
-extern const uint8_t char_ascii_classes[128];
-unsigned char_classes_wide(uint32_t code); // for codes from 128
+enum { CHAR_MAX_ASCII = 8 };
 
-// The CHAR_ bits of a code point.
+// What is known of 256 code points in a row, looked up when the first of them is met.
+struct char_page {
+    uint16_t classes[256];           // CHAR_ bits
+    uint32_t lower[256];             // simple mapping to lower case
+    char ascii[256][CHAR_MAX_ASCII]; // what NFKD leaves of it in ASCII; shorter ones end in 0
+};
+// The page that holds `code`. Thread-safe; valid for ever.
+const struct char_page *char_page(uint32_t code);
+
+extern const uint8_t char_ascii_classes[128];
+
+// The CHAR_ bits of a code point, CHAR_IGNORES_CASE apart.
 static inline unsigned char_classes(uint32_t code) {
-    return code < 128 ? char_ascii_classes[code] : char_classes_wide(code);
+    if (code < 128) return char_ascii_classes[code];
+    return char_page(code)->classes[code & 0xFF] & 0xFFu;
 }
 
-uint32_t char_lower(uint32_t code); // simple mapping
+static inline uint32_t char_lower(uint32_t code) { // simple mapping
+    if (code < 128) return code >= 'A' && code <= 'Z' ? code + 32 : code;
+    return char_page(code)->lower[code & 0xFF];
+}
+
+bool chars_next_wide(struct slice *s, uint32_t *code); // for what is not ASCII
 
 // Removes the first code point of valid UTF-8 and stores it; false when `s` is empty.
-bool chars_next(struct slice *s, uint32_t *code);
+static inline bool chars_next(struct slice *s, uint32_t *code) {
+    if (s->len == 0) return false;
+    if ((unsigned char)*s->ptr >= 128) return chars_next_wide(s, code);
+    *code = (unsigned char)*s->ptr;
+    s->ptr++;
+    s->len--;
+    return true;
+}
 // Removes the last one.
 bool chars_last(struct slice *s, uint32_t *code);
 
@@ -57,6 +81,11 @@ size_t slice_count(struct slice s, struct slice needle);
 // word character itself (as \b demands a change between word and no word on each end).
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from);
 bool slice_is_blank(struct slice s); // only white space, or empty
+
+// The next of str.split()'s fields, taken off `rest` with the white space in front of it; false
+// when there is none.
+bool slice_next_field(struct slice *rest, struct slice *field);
+struct slice slice_last_field(struct slice s); // the last of them, empty when there is none
 
 bool slice_is_upper(struct slice s); // str.isupper(): a cased character, none lower or title case
 bool slice_is_lower(struct slice s); // str.islower()

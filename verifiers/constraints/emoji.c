@@ -1,6 +1,7 @@
 // Emoji by Unicode's emoji-test data.
+#include "verifiers/constraints/emoji.h"
+
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 #include "verifiers/constraints/tables.h"
 
 enum { JOINER = 0x200D, EMOJI_STYLE = 0xFE0F, KEYCAP = 0x20E3 };

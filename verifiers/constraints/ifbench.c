@@ -1,7 +1,5 @@
 #include "verifiers/constraints/ifbench.h"
 
-#include <stdlib.h>
-
 #include "verifiers/constraints/chars.h"
 
 static bool is_mark(uint32_t code) {
@@ -28,6 +26,13 @@ struct slices plain_words(struct constraint_text *text, struct slice s) {
     return text_fields_of(text, text_without_punctuation_of(text, s));
 }
 
+size_t count_plain_words(struct constraint_text *text, struct slice s) {
+    struct slice rest = text_without_punctuation_of(text, s), word;
+    size_t n = 0;
+    while (slice_next_field(&rest, &word)) n++;
+    return n;
+}
+
 uint32_t first_code(struct slice s) {
     uint32_t code = 0;
     chars_next(&s, &code);
@@ -39,20 +44,6 @@ uint32_t first_lower(struct slice s) {
     return code == 0x130 ? 'i' : char_lower(code);
 }
 
-static int compare_slices(const void *a, const void *b) {
-    const struct slice x = *(const struct slice *)a, y = *(const struct slice *)b;
-    if (x.len != y.len) return x.len < y.len ? -1 : 1;
-    return x.len ? memcmp(x.ptr, y.ptr, x.len) : 0;
-}
-
-size_t count_distinct(struct constraint_text *text, struct slices *list) {
-    size_t n = list->n > 0;
-    if (!text_spend(text, 24 * list->n) || list->n == 0) return n;
-    qsort(list->items, list->n, sizeof *list->items, compare_slices);
-    for (size_t i = 1; i < list->n; i++) n += !slice_equal(list->items[i - 1], list->items[i]);
-    return n;
-}
-
 bool is_palindrome(struct slice s) {
     uint32_t first, last;
     while (chars_next(&s, &first) && chars_last(&s, &last))
@@ -60,14 +51,24 @@ bool is_palindrome(struct slice s) {
     return true;
 }
 
-static int compare_word(const void *key, const void *word) {
-    const struct slice s = *(const struct slice *)key;
-    const char *w = *(const char *const *)word;
-    const size_t len = strlen(w), shorter = s.len < len ? s.len : len;
-    const int order = shorter ? memcmp(s.ptr, w, shorter) : 0;
-    return order ? order : (s.len > len) - (s.len < len);
+// As memcmp, a word that the other one starts with being less.
+static int compare_word(struct slice s, const char *word) {
+    size_t i = 0;
+    while (i < s.len && word[i] && s.ptr[i] == word[i]) i++;
+    if (i == s.len) return word[i] ? -1 : 0;
+    return word[i] ? (unsigned char)s.ptr[i] - (unsigned char)word[i] : 1;
 }
 
 bool is_listed(struct slice s, const char *const *words, size_t n) {
-    return bsearch(&s, words, n, sizeof *words, compare_word) != NULL;
+    size_t low = 0, high = n;
+    while (low < high) {
+        const size_t middle = (low + high) / 2;
+        const int order = compare_word(s, words[middle]);
+        if (order == 0) return true;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return false;
 }

@@ -20,8 +20,8 @@ struct slices plain_words(struct constraint_text *text, struct slice s);
 uint32_t first_code(struct slice s);
 uint32_t first_lower(struct slice s);
 
-// How many different slices a list holds. Sorts it.
-size_t count_distinct(struct constraint_text *text, struct slices *list);
+// How many of them there are.
+size_t count_plain_words(struct constraint_text *text, struct slice s);
 
 bool is_palindrome(struct slice s);
 

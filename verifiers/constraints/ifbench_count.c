@@ -1,6 +1,8 @@
 // IFBench: how many words, names, numbers, pronouns, ... there are.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/text_sentences.h"
 
 static bool follows_range(struct constraint_text *text, const struct constraint_args *args) {
     const int64_t n = (int64_t)text_words(text)->n;
@@ -15,22 +17,23 @@ static int prepare_range(struct constraint_args *args, struct arena *arena, stru
 
 // A word that is nothing but punctuation counts as one, the empty word.
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    struct slices words = text_fields_of(text, text_lower(text));
-    for (size_t i = 0; i < words.n; i++) words.items[i] = strip_marks(words.items[i]);
-    return (int64_t)count_distinct(text, &words) >= args->values[0].integer;
+    const struct slices words = text_fields_of(text, text_lower(text));
+    struct tally tally = tally_open(text, words.n);
+    for (size_t i = 0; i < words.n; i++) tally_add(text, &tally, strip_marks(words.items[i]));
+    return (int64_t)tally.n >= args->values[0].integer;
 }
 
 // Words differ as they are written: "And" and "and," are two.
 static bool follows_conjunctions(struct constraint_text *text, const struct constraint_args *args) {
     static const char *const WORDS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
     const struct slices *fields = text_fields(text);
-    struct slices found = {0};
+    struct tally tally = tally_open(text, fields->n);
     for (size_t i = 0; i < fields->n; i++) {
         const struct slice word = strip_marks(fields->items[i]);
         if (word.len > 3) continue;
-        if (IS_LISTED(text_lower_of(text, word), WORDS)) slices_add(text, &found, fields->items[i]);
+        if (IS_LISTED(text_lower_of(text, word), WORDS)) tally_add(text, &tally, fields->items[i]);
     }
-    return (int64_t)count_distinct(text, &found) >= args->values[0].integer;
+    return (int64_t)tally.n >= args->values[0].integer;
 }
 
 static bool follows_names(struct constraint_text *text, const struct constraint_args *args) {
@@ -43,10 +46,14 @@ static bool follows_names(struct constraint_text *text, const struct constraint_
         "Nathan",   "Nicholas",  "Noah",     "Nora",        "Olivia",   "Owen",    "Penelope",
         "Ryan",     "Samuel",    "Scarlett", "Sophia",      "Stella",   "Thomas",  "Victoria",
         "Zoe"};
-    int64_t n = 0;
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++)
-        n += slice_find_word(text->raw, slice_of(NAMES[i]), 0) >= 0;
-    return n >= args->values[0].integer;
+    const struct slices *words = text_words(text);
+    struct tally tally = tally_open(text, sizeof NAMES / sizeof *NAMES);
+    for (size_t i = 0; i < words->n; i++) {
+        const struct slice word = words->items[i];
+        if (*word.ptr >= 'A' && *word.ptr <= 'Z' && IS_LISTED(word, NAMES))
+            tally_add(text, &tally, word);
+    }
+    return (int64_t)tally.n >= args->values[0].integer;
 }
 
 // Punctuation goes first, so that 3.14 is one number, and 1-2 another one.

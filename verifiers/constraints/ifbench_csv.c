@@ -129,7 +129,9 @@ static bool follows_city(struct constraint_text *text, const struct constraint_a
 // The first line: five names, each in quotes or not, with blanks of `blanks` behind delimiters.
 static bool has_header(struct constraint_text *text, const char *const names[5], char delimiter,
                        const char *blanks) {
-    struct slice s = slice_strip(text_lines(text)->items[0], CHAR_SPACE);
+    const struct slices *lines = text_lines(text);
+    if (lines->n == 0) return false; // over the budget
+    struct slice s = slice_strip(lines->items[0], CHAR_SPACE);
     for (int i = 0; i < 5; i++) {
         while (i && s.len && *s.ptr && strchr(blanks, *s.ptr)) s = slice_from(s, 1);
         const struct slice name = slice_of(names[i]);

@@ -1,6 +1,7 @@
 // IFBench: tasks of one prompt each.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // The run of characters with a class bit at the start of `s`.
 static struct slice leading_run(struct slice s, unsigned class) {

@@ -1,7 +1,9 @@
 // IFBench: lines, bullets, separators, templates, title case, emoji.
 #include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/emoji.h"
 #include "verifiers/constraints/ifbench.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // ---- Options -----------------------------------------------------------------------------------
 
@@ -62,8 +64,8 @@ static bool follows_newline(struct constraint_text *text, const struct constrain
 // Blank lines that were kept, those of one text in a queue. Positions are those among the lines
 // kept; NONE is none.
 struct blank_lines {
-    struct slices kinds;  // the different texts
-    size_t *first, *last; // (kinds.n) the ends of each queue
+    struct tally kinds;   // the different texts
+    size_t *first, *last; // (kinds.mask + 1) the ends of each queue
     size_t *next;         // by position
 };
 
@@ -71,14 +73,8 @@ enum { NONE = INT32_MAX };
 
 static size_t find_kind(struct constraint_text *text, struct blank_lines *blanks,
                         struct slice line) {
-    size_t kind = 0;
-    while (kind < blanks->kinds.n && text_spend(text, 1) &&
-           !slice_equal(blanks->kinds.items[kind], line))
-        kind++;
-    if (kind == blanks->kinds.n) {
-        slices_add(text, &blanks->kinds, line);
-        blanks->first[kind] = NONE;
-    }
+    const size_t n = blanks->kinds.n, kind = tally_place(text, &blanks->kinds, line);
+    if (blanks->kinds.n > n) blanks->first[kind] = NONE;
     return kind;
 }
 
@@ -103,9 +99,12 @@ static void keep_line(struct constraint_text *text, struct blank_lines *blanks, 
 static struct slices lines_left(struct constraint_text *text) {
     const struct slices *lines = text_lines(text);
     struct slices kept = {0}; // a line with ptr NULL was taken out
-    struct blank_lines blanks = {.first = arena_take(text->arena, lines->n + 1, sizeof(size_t)),
-                                 .last = arena_take(text->arena, lines->n + 1, sizeof(size_t)),
-                                 .next = arena_take(text->arena, lines->n + 1, sizeof(size_t))};
+    struct blank_lines blanks = {.kinds = tally_open(text, lines->n)};
+    const size_t n_kinds = blanks.kinds.mask + 1;
+    blanks.first = arena_take(text->arena, n_kinds, sizeof(size_t));
+    blanks.last = arena_take(text->arena, n_kinds, sizeof(size_t));
+    blanks.next = arena_take(text->arena, lines->n + 1, sizeof(size_t));
+    slices_expect(text, &kept, lines->n);
     size_t n = 0;
     for (size_t i = 0; i < lines->n && !text->over; i++) {
         const struct slice line = lines->items[i];
@@ -169,7 +168,7 @@ static bool follows_some_bullets(struct constraint_text *text, const struct cons
             in_sentences = false;
             n_bullets++;
         } else if (in_sentences) {
-            const size_t n = text_sentences_of(text, line).n;
+            const size_t n = text_n_sentences_of(text, line);
             in_sentences = n > 0;
             n_sentences += n;
         } else {

@@ -1,17 +1,16 @@
 // IFBench: words at their places within sentences, paragraphs and the whole text.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/text_sentences.h"
 
 static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *sentences = text_sentences(text);
     (void)args;
     for (size_t i = 1; i < sentences->n; i++) {
-        const struct slices before =
-            text_fields_of(text, strip_marks_right(sentences->items[i - 1]));
-        const struct slices next = text_fields_of(text, strip_marks_left(sentences->items[i]));
-        if (before.n == 0 || next.n == 0) return false;
-        const struct slice last = text_lower_of(text, before.items[before.n - 1]);
-        if (!slice_equal(last, text_lower_of(text, next.items[0]))) return false;
+        const struct slice last = slice_last_field(strip_marks_right(sentences->items[i - 1]));
+        struct slice next = strip_marks_left(sentences->items[i]), first;
+        if (last.len == 0 || !slice_next_field(&next, &first)) return false;
+        if (!slice_equal(text_lower_of(text, last), text_lower_of(text, first))) return false;
     }
     return true;
 }
@@ -21,8 +20,9 @@ static bool follows_paragraphs(struct constraint_text *text, const struct constr
     (void)args;
     for (size_t i = 0; i < lines->n; i++) {
         const struct slice line = slice_strip(lines->items[i], CHAR_SPACE);
-        const struct slices words = text_fields_of(text, strip_marks(text_lower_of(text, line)));
-        if (words.n && !slice_equal(words.items[0], words.items[words.n - 1])) return false;
+        struct slice rest = strip_marks(text_lower_of(text, line)), first;
+        const struct slice last = slice_last_field(rest);
+        if (slice_next_field(&rest, &first) && !slice_equal(first, last)) return false;
     }
     return true;
 }
@@ -61,12 +61,12 @@ static bool follows_position(struct constraint_text *text, const struct constrai
 
 // How many words of a sentence stand in runs with the same first letter.
 static int64_t count_alliteration(struct constraint_text *text, struct slice sentence) {
-    const struct slices words = text_fields_of(text, text_lower_of(text, sentence));
+    struct slice rest = text_lower_of(text, sentence), word;
     uint32_t before = 0;
     int64_t n = 0;
     bool in_run = false;
-    for (size_t i = 0; i < words.n; i++) {
-        const struct slice word = strip_marks_left(words.items[i]);
+    while (slice_next_field(&rest, &word)) {
+        word = strip_marks_left(word);
         if (word.len == 0) continue;
         const uint32_t letter = first_code(word);
         const bool same = before && letter == before;
@@ -93,7 +93,7 @@ static bool follows_increment(struct constraint_text *text, const struct constra
     const struct slices *sentences = text_sentences(text);
     int64_t before = 0;
     for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = (int64_t)plain_words(text, sentences->items[i]).n;
+        const int64_t n = (int64_t)count_plain_words(text, sentences->items[i]);
         if (i && n != before + args->values[0].integer) return false;
         before = n;
     }

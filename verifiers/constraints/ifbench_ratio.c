@@ -1,6 +1,7 @@
 // IFBench: ratios of sentence types, stop words, and trigrams shared with a text.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // English function words without those that only stand with an apostrophe; sorted.
 static const char *const STOP_WORDS[] = {

@@ -5,7 +5,7 @@
 // 99 of 100 agree then. What is left are rare inflected forms and names.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/syllables.h"
 
 // clang-format off
 static const char *const EVEN[] = {

@@ -1,6 +1,8 @@
 // IFBench: what each word has to look like.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // First letters go through the alphabet from wherever the first word starts, and around.
 static bool follows_alphabet(struct constraint_text *text, const struct constraint_args *args) {
@@ -68,15 +70,12 @@ static bool follows_primes(struct constraint_text *text, const struct constraint
     return true;
 }
 
-// The most frequent word is within the bound: sorted, no run is longer.
+// The most frequent word is within the bound.
 static bool follows_repeats(struct constraint_text *text, const struct constraint_args *args) {
-    struct slices words = plain_words(text, text_lower(text));
-    int64_t run = 0;
-    count_distinct(text, &words); // sorts
-    for (size_t i = 0; i < words.n; i++) {
-        run = i && slice_equal(words.items[i - 1], words.items[i]) ? run + 1 : 1;
-        if (run > args->values[0].integer) return false;
-    }
+    const struct slices words = plain_words(text, text_lower(text));
+    struct tally tally = tally_open(text, words.n);
+    for (size_t i = 0; i < words.n; i++)
+        if (tally_add(text, &tally, words.items[i]) > args->values[0].integer) return false;
     return true;
 }
 

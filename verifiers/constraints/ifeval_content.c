@@ -1,8 +1,7 @@
 // IFEval: placeholders, postscripts, repeated prompts, two responses, beginnings and ends.
-#include <stdlib.h>
-
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
+#include "verifiers/constraints/tally.h"
 
 enum { MAX_COUNT = 1000 * 1000 * 1000 };
 
@@ -51,41 +50,28 @@ static bool follows_postscript(struct constraint_text *text, const struct constr
     return false;
 }
 
-static int compare_slices(const void *a, const void *b) {
-    const struct slice x = *(const struct slice *)a, y = *(const struct slice *)b;
-    const int order = memcmp(x.ptr, y.ptr, x.len < y.len ? x.len : y.len);
-    return order ? order : (x.len > y.len) - (x.len < y.len);
-}
-
-static struct slices sorted_words(struct constraint_text *text) {
-    const struct slices words = text_words_of(text, text_lower(text));
-    if (words.n) qsort(words.items, words.n, sizeof *words.items, compare_slices);
-    return words;
-}
-
 static int prepare_paragraph(struct constraint_args *args, struct arena *arena, struct error *err) {
     struct constraint_text text;
+    struct tally *tally = arena_take(arena, 1, sizeof *tally);
     if (args->values[1].integer > args->values[2].integer)
         return error_set(err, ERROR_INPUT, "\"low\" is greater than \"high\".");
     text_open(&text, args->values[0].string, arena);
-    const struct slices words = sorted_words(&text);
-    args->values[0].items = words.items;
-    args->values[0].n_items = (int)words.n;
+    const struct slices words = text_words_of(&text, text_lower(&text));
+    *tally = tally_open(&text, words.n);
+    for (size_t i = 0; i < words.n; i++) tally_add(&text, tally, words.items[i]);
+    args->values[0].prepared = tally;
     return 0;
 }
 
 // How many words the text shares with the original, repeated words as often as both have them.
 static bool follows_paragraph(struct constraint_text *text, const struct constraint_args *args) {
-    const struct constraint_value *original = &args->values[0];
-    if (!text_spend(text, 32 * text->raw.len)) return false; // sorting
-    const struct slices words = sorted_words(text);
+    const struct tally *original = args->values[0].prepared;
+    const struct slices words = text_words_of(text, text_lower(text));
+    struct tally shared = tally_open(text, original->n);
     int64_t n = 0;
-    size_t w = 0;
-    for (int i = 0; i < original->n_items && w < words.n;) {
-        const int order = compare_slices(&original->items[i], &words.items[w]);
-        n += order == 0;
-        if (order <= 0) i++;
-        if (order >= 0) w++;
+    for (size_t i = 0; i < words.n; i++) {
+        const int64_t most = tally_count(text, original, words.items[i]);
+        n += most && tally_add(text, &shared, words.items[i]) <= most;
     }
     return n >= args->values[1].integer && n <= args->values[2].integer;
 }

@@ -1,6 +1,7 @@
 // IFEval: numbers of sentences, words and paragraphs.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
+#include "verifiers/constraints/text_sentences.h"
 
 enum { MAX_COUNT = 1000 * 1000 * 1000 };
 

@@ -1,7 +1,9 @@
 // IFEval: keywords, letters, case, language, commas.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/language.h"
+#include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/text_sentences.h"
 
 enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
 
@@ -82,14 +84,19 @@ static bool follows_key_sentences(struct constraint_text *text,
                                   const struct constraint_args *args) {
     const struct constraint_value *keys = &args->values[0];
     const struct slices *sentences = text_sentences(text);
+    struct tally wanted = tally_open(text, (size_t)keys->n_items);
+    struct tally found = tally_open(text, (size_t)keys->n_items);
+    uint64_t lens = 0; // a bit for each length of a key, 64 being none again
     int64_t n = 0;
-    if (!text_spend(text, (uint64_t)keys->n_items * sentences->n)) return false;
-    for (int k = 0; k < keys->n_items; k++)
-        for (size_t i = 0; i < sentences->n; i++)
-            if (slice_equal(slice_strip(sentences->items[i], CHAR_SPACE), keys->items[k])) {
-                n++;
-                break;
-            }
+    for (int k = 0; k < keys->n_items; k++) {
+        tally_add(text, &wanted, keys->items[k]);
+        lens |= (uint64_t)1 << keys->items[k].len % 64;
+    }
+    for (size_t i = 0; i < sentences->n; i++) {
+        const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
+        if (lens >> s.len % 64 & 1 && tally_count(text, &wanted, s)) tally_add(text, &found, s);
+    }
+    for (int k = 0; k < keys->n_items; k++) n += tally_count(text, &found, keys->items[k]) > 0;
     return n == args->values[1].integer;
 }
 

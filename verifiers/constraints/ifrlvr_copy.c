@@ -1,6 +1,7 @@
 // IF-RLVR: copies of the request, wrapped and joined words, paragraphs.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // ---- Copies ------------------------------------------------------------------------------------
 

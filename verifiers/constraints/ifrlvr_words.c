@@ -1,6 +1,8 @@
 // IF-RLVR: keywords, first and last words, letters and marks.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/text_sentences.h"
 
 // ---- Keywords ----------------------------------------------------------------------------------
 
@@ -76,10 +78,11 @@ static bool follows_palindrome(struct constraint_text *text, const struct constr
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *tokens = text_tokens(text);
-    struct slices copy = {0};
+    struct tally tally = tally_open(text, tokens->n);
     (void)args;
-    for (size_t i = 0; i < tokens->n; i++) slices_add(text, &copy, tokens->items[i]);
-    return count_distinct(text, &copy) == tokens->n;
+    for (size_t i = 0; i < tokens->n; i++)
+        if (tally_add(text, &tally, tokens->items[i]) > 1) return false;
+    return true;
 }
 
 static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
@@ -97,15 +100,14 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
 // ---- First and last words ----------------------------------------------------------------------
 
 static bool starts_with_word(struct constraint_text *text, struct slice s, struct slice word) {
-    const struct slices words = text_fields_of(text, s);
-    return words.n && slice_equal(text_lower_of(text, words.items[0]), word);
+    struct slice first;
+    return slice_next_field(&s, &first) && slice_equal(text_lower_of(text, first), word);
 }
 
 // The last word is compared without any character that is no word character.
 static bool ends_with_word(struct constraint_text *text, struct slice s, struct slice word) {
-    const struct slices words = text_fields_of(text, s);
-    if (words.n == 0) return false;
-    struct slice rest = words.items[words.n - 1];
+    struct slice rest = slice_last_field(s);
+    if (rest.len == 0) return false;
     char *plain = arena_take(text->arena, rest.len + 1, 1);
     size_t n = 0;
     while (rest.len) {

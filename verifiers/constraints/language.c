@@ -5,11 +5,12 @@
 // probability by p + w, w = 0.5 / 10000. The original draws n-grams at random until one language is
 // nearly certain and averages seven such runs; here every n-gram of the text counts once, as a sum
 // of logarithms, so that the same text always has the same language.
+#include "verifiers/constraints/language.h"
+
 #include <stdlib.h>
 
 #include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 #include "verifiers/constraints/tables.h"
 
 enum {

@@ -201,10 +201,13 @@ static void check_variant(const struct constraint_list *list, struct slice varia
     struct constraint_text text;
     if (slice_is_blank(variant)) return;
     text_open(&text, variant, arena);
+    const bool too_long = text.over; // mended, it may be three times as long
     for (int i = 0; i < list->n; i++) {
         if (verdicts[i] == CONSTRAINT_FOLLOWED) continue;
-        const bool follows = constraint_list_follows(list, i, &text);
-        if (text.over) {
+        const bool follows = !too_long && constraint_list_follows(list, i, &text);
+        if (too_long) {
+            verdicts[i] = CONSTRAINT_LIMIT;
+        } else if (text.over) {
             verdicts[i] = CONSTRAINT_LIMIT;
             text_open(&text, variant, arena);
         } else {

@@ -4,19 +4,30 @@
 //
 // The orthographic contexts that the model has for some 20,000 words are left out: a word is taken
 // as one that the model has never seen.
-#include <stdlib.h>
+#include "verifiers/constraints/punkt.h"
 
+#include <pthread.h>
+
+#include "protocol/base/hash.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 #include "verifiers/constraints/tables.h"
+
+#define NUMBER "##number##" // the type of every number
 
 enum { MAX_TYPE = 24 }; // longer than any word of the tables
 
-// A word of a candidate's context, with what the rules ask of it.
+enum token_kind { PLAIN, SENTENCE_END, ABBREVIATION, ELLIPSIS };
+
+// A token of a candidate's context.
 struct token {
     struct slice text;
-    char type[MAX_TYPE]; // in lower case, "##number##" for numbers, "" when longer
-    bool sentence_end, abbreviation, ellipsis;
+    enum token_kind kind;
+};
+
+// A token's type: the word in lower case, "##number##" for numbers, "" when it is longer.
+struct type {
+    char text[MAX_TYPE];
+    size_t len;
 };
 
 struct candidate {
@@ -26,68 +37,153 @@ struct candidate {
     size_t next;        // where that token starts, 0 when it is punctuation
 };
 
-static bool is_ascii_space(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
+// ---- Words of the model ------------------------------------------------------------------------
+
+enum { N_SLOTS = 1024 }; // a power of two, four times the words of the longest table
+
+struct word_set {
+    const char *slots[N_SLOTS];
+    uint64_t lens[256]; // by the first byte: a bit for each length
+};
+
+static struct word_set abbreviations, starters, collocations;
+static uint64_t first_lens[256]; // of collocations: as word_set.lens, for the first word of each
+static bool behind_number[256];  // the first letters of words that the model has behind numbers
+static pthread_once_t sets_made = PTHREAD_ONCE_INIT;
+
+static size_t slot_of(const char *word, size_t len) {
+    return (size_t)hash_bytes(word, len) % N_SLOTS;
 }
 
-static bool is_mark(char c) {
-    return c == '.' || c == '?' || c == '!';
+static void fill(struct word_set *set, const char *const *words, int n) {
+    for (int i = 0; i < n; i++) {
+        size_t at = slot_of(words[i], strlen(words[i]));
+        while (set->slots[at]) at = (at + 1) % N_SLOTS;
+        set->slots[at] = words[i];
+        set->lens[(unsigned char)*words[i]] |= (uint64_t)1 << strlen(words[i]) % 64;
+    }
 }
 
-// Characters that end a word, besides the full stop.
-static bool is_non_word(char c) {
-    return c != 0 && strchr(")\";}]*:@'({[?!", c) != NULL;
+static void make_sets(void) {
+    fill(&abbreviations, punkt_abbreviations, punkt_n_abbreviations);
+    fill(&starters, punkt_starters, punkt_n_starters);
+    fill(&collocations, punkt_collocations, punkt_n_collocations);
+    for (int i = 0; i < punkt_n_collocations; i++) {
+        const char *first = punkt_collocations[i];
+        const size_t len = strcspn(first, "\t");
+        first_lens[(unsigned char)*first] |= (uint64_t)1 << len % 64;
+        if (slice_is((struct slice){first, len}, NUMBER))
+            behind_number[(unsigned char)first[len + 1]] = true;
+    }
 }
 
-static bool is_one_of(uint32_t code, const char *ascii) {
-    return code > 0 && code < 128 && strchr(ascii, (int)code);
+static bool has_word(const struct word_set *set, const char *word, size_t len) {
+    if (len == 0 || !(set->lens[(unsigned char)*word] >> len % 64 & 1)) return false;
+    for (size_t at = slot_of(word, len); set->slots[at]; at = (at + 1) % N_SLOTS)
+        if (strncmp(set->slots[at], word, len) == 0 && set->slots[at][len] == 0) return true;
+    return false;
 }
 
-static struct slice space_at(struct slice s, size_t at) {
-    const struct slice tail = slice_from(s, at);
-    return slice_part(tail, 0, tail.len - slice_strip_left(tail, CHAR_SPACE).len);
+// ---- Bytes -------------------------------------------------------------------------------------
+
+enum byte_class {
+    SPACE = 1,    // ASCII white space
+    MARK = 2,     // what may end a sentence
+    NON_WORD = 4, // ends a word, besides the full stop
+    MULTI = 8,    // may start "--", ".." or ". . ."
+    COMMA = 16,
+    ALONE = 32, // is a token by itself at the start of one
+    WIDE = 64,  // the first byte of what may be other white space
+};
+
+static const uint8_t BYTES[256] = {
+    ['\t' ... '\r'] = SPACE,
+    [0x1C ... 0x1F] = WIDE, // the four ASCII separators are white space to Python
+    [' '] = SPACE,
+    ['!'] = MARK | NON_WORD,
+    ['"'] = NON_WORD | ALONE,
+    ['#'] = ALONE,
+    ['&'] = ALONE,
+    ['\''] = NON_WORD,
+    ['('] = NON_WORD | ALONE,
+    [')'] = NON_WORD | ALONE,
+    ['*'] = NON_WORD | ALONE,
+    [','] = COMMA | ALONE,
+    ['-'] = MULTI | ALONE,
+    ['.'] = MARK | MULTI,
+    [':'] = NON_WORD | ALONE,
+    [';'] = NON_WORD | ALONE,
+    ['?'] = MARK | NON_WORD,
+    ['@'] = NON_WORD | ALONE,
+    ['['] = NON_WORD | ALONE,
+    [']'] = NON_WORD | ALONE,
+    ['`'] = ALONE,
+    ['{'] = NON_WORD | ALONE,
+    ['}'] = NON_WORD | ALONE,
+    [0xC2] = WIDE,
+    [0xE1 ... 0xE3] = WIDE,
+};
+
+static unsigned byte_class(char c) {
+    return BYTES[(unsigned char)c];
 }
 
-// The length of "--...", "..", ". . ." at the start of `s`, else 0.
-static size_t multi_char(struct slice s) {
-    size_t n = 0;
-    if (s.len < 2 || (*s.ptr != '-' && *s.ptr != '.')) return 0;
-    while (n < s.len && s.ptr[n] == *s.ptr) n++;
-    if (n >= 2) return n;
-    if (*s.ptr == '-') return 0;
-    size_t at = 0, n_pairs = 0, found = 0;
+static size_t wide_space_at(struct slice s, size_t at) {
     uint32_t code;
-    while (at < s.len && s.ptr[at] == '.') {
-        if (n_pairs >= 2) found = at + 1;
-        struct slice rest = slice_from(s, at + 1);
-        if (!chars_next(&rest, &code) || !(char_classes(code) & CHAR_SPACE)) break;
-        at = s.len - rest.len;
-        n_pairs++;
+    struct slice rest = slice_from(s, at);
+    return chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE ? s.len - at - rest.len : 0;
+}
+
+// White space of Python's kind at `at`: its length in bytes, or 0.
+static inline size_t space_at(struct slice s, size_t at) {
+    if (at >= s.len) return 0;
+    const unsigned class = byte_class(s.ptr[at]);
+    return class & SPACE ? 1 : class & WIDE ? wide_space_at(s, at) : 0;
+}
+
+static size_t skip_space(struct slice s, size_t at) {
+    for (size_t len; (len = space_at(s, at));) at += len;
+    return at;
+}
+
+// ---- Tokens ------------------------------------------------------------------------------------
+
+// The length of "--...", "..", ". . ." at `at`, else 0.
+static size_t multi_char(struct slice s, size_t at) {
+    if (s.len - at < 2 || !(byte_class(s.ptr[at]) & MULTI)) return 0;
+    if (s.ptr[at + 1] != s.ptr[at] && !space_at(s, at + 1)) return 0;
+    size_t n = 0, n_pairs = 0, found = 0;
+    while (at + n < s.len && s.ptr[at + n] == s.ptr[at]) n++;
+    if (n >= 2) return n;
+    if (s.ptr[at] == '-') return 0;
+    for (size_t i = at; i < s.len && s.ptr[i] == '.'; n_pairs++) {
+        if (n_pairs >= 2) found = i + 1 - at;
+        const size_t space = space_at(s, i + 1);
+        if (space == 0) break;
+        i += 1 + space;
     }
     return found;
 }
 
-static bool ends_word(struct slice rest) {
-    uint32_t code;
-    struct slice r = rest;
-    if (!chars_next(&r, &code) || char_classes(code) & CHAR_SPACE) return true;
-    if (is_non_word(*rest.ptr) || multi_char(rest)) return true;
-    if (code != ',') return false;
-    const char comma_next = r.len ? *r.ptr : 0;
-    return !chars_next(&r, &code) || char_classes(code) & CHAR_SPACE || is_non_word(comma_next) ||
-           multi_char(slice_from(rest, 1));
+// Whether a word cannot go on at `at`.
+static bool ends_word(struct slice s, size_t at) {
+    if (at >= s.len) return true;
+    const unsigned class = byte_class(s.ptr[at]);
+    if (class == 0) return false;
+    if (class & NON_WORD || space_at(s, at) || multi_char(s, at)) return true;
+    if (!(class & COMMA)) return false;
+    return at + 1 >= s.len || byte_class(s.ptr[at + 1]) & NON_WORD || space_at(s, at + 1) ||
+           multi_char(s, at + 1);
 }
 
-// The token at the start of `line`, which does not start with white space.
-static size_t token_length(struct slice line) {
-    const size_t multi = multi_char(line);
-    uint32_t code;
-    struct slice rest = line;
+// The token at `at`, where there is no white space.
+static size_t token_length(struct slice line, size_t at) {
+    const size_t multi = multi_char(line, at);
     if (multi) return multi;
-    chars_next(&rest, &code);
-    if (is_one_of(code, "(\"`{[:;&#*@)}]-,")) return 1;
-    while (!ends_word(rest)) chars_next(&rest, &code);
-    return line.len - rest.len;
+    if (byte_class(line.ptr[at]) & ALONE) return 1;
+    size_t end = at + 1; // whatever it is
+    while (!ends_word(line, end)) end++;
+    return end - at;
 }
 
 // -?[.,]?\d[\d,.-]*\.?
@@ -102,145 +198,160 @@ static bool is_number(struct slice s) {
     return true;
 }
 
-// `s` in lower case, "" when it does not fit or is not ASCII then (no table has such a word).
-static void lower_into(struct slice s, char out[MAX_TYPE]) {
+// `s` in lower case; empty when it does not fit or is not ASCII then (no table has such a word).
+static void lower_into(struct slice s, struct type *out) {
     size_t n = 0;
     uint32_t code;
+    out->len = 0;
     while (n + 1 < MAX_TYPE && chars_next(&s, &code)) {
         // U+0130 becomes two code points in lower case, though its simple mapping is "i".
-        if (code == 0x130 || (code = char_lower(code)) >= 128) break;
-        out[n++] = (char)code;
-        if (s.len == 0) {
-            out[n] = 0;
-            return;
-        }
+        if (code == 0x130 || (code = char_lower(code)) >= 128) return;
+        out->text[n++] = (char)code;
     }
-    out[0] = 0;
-}
-
-static int compare_words(const void *key, const void *row) {
-    return strcmp(key, *(const char *const *)row);
-}
-
-static bool has_word(const char *const *table, size_t n, const char *word) {
-    return *word && bsearch(word, table, n, sizeof *table, compare_words);
+    if (s.len == 0) out->len = n;
 }
 
 static bool is_abbreviation(struct slice word) {
-    char type[MAX_TYPE];
-    lower_into(word, type);
-    if (has_word(punkt_abbreviations, (size_t)punkt_n_abbreviations, type)) return true;
+    struct type type;
+    lower_into(word, &type);
+    if (has_word(&abbreviations, type.text, type.len)) return true;
     const char *dash = memrchr(word.ptr, '-', word.len);
     if (!dash) return false;
-    lower_into(slice_from(word, (size_t)(dash + 1 - word.ptr)), type);
-    return has_word(punkt_abbreviations, (size_t)punkt_n_abbreviations, type);
+    lower_into(slice_from(word, (size_t)(dash + 1 - word.ptr)), &type);
+    return has_word(&abbreviations, type.text, type.len);
 }
 
 static bool ends_with_period(const struct token *t) {
     return t->text.ptr[t->text.len - 1] == '.';
 }
 
-static void classify(struct token *t) {
-    const struct slice s = t->text;
+static enum token_kind kind_of(struct slice s) {
     size_t n_periods = 0;
     while (n_periods < s.len && s.ptr[s.len - 1 - n_periods] == '.') n_periods++;
-    if (s.len == 1 && is_mark(*s.ptr))
-        t->sentence_end = true;
-    else if (n_periods == s.len)
-        t->ellipsis = true;
-    else if (n_periods == 1 && is_abbreviation(slice_part(s, 0, s.len - 1)))
-        t->abbreviation = true;
-    else if (n_periods == 1)
-        t->sentence_end = true;
-    if (is_number(s))
-        strcpy(t->type, "##number##");
-    else
-        lower_into(s, t->type);
+    if (s.len == 1 && byte_class(*s.ptr) & MARK) return SENTENCE_END;
+    if (n_periods == s.len) return ELLIPSIS;
+    if (n_periods != 1) return PLAIN;
+    return is_abbreviation((struct slice){s.ptr, s.len - 1}) ? ABBREVIATION : SENTENCE_END;
 }
 
-static void drop_period(char *type) {
-    const size_t n = strlen(type);
-    if (n > 1 && type[n - 1] == '.') type[n - 1] = 0;
+static void type_of(struct slice text, bool is_sentence_end, struct type *out) {
+    if (is_number(text)) {
+        *out = (struct type){NUMBER, sizeof NUMBER - 1};
+        return;
+    }
+    lower_into(text, out);
+    if (is_sentence_end && out->len > 1 && out->text[out->len - 1] == '.') out->len--;
 }
 
-static bool is_initial(const struct token *t) {
-    struct slice s = t->text;
+static bool is_initial(struct slice s) {
     uint32_t code;
     chars_next(&s, &code);
     return slice_is(s, ".") && char_classes(code) & CHAR_WORD && !(char_classes(code) & CHAR_DIGIT);
 }
 
-static bool is_collocation(const char *first, const char *second) {
+// Whether a collocation may start with the word of a token that ends with a full stop. Only its
+// first letter and its length are looked at, which a word that is not ASCII may change.
+static bool may_be_first(struct slice s) {
+    const size_t len = s.len - (s.len > 1);
+    bool is_ascii = true;
+    for (size_t i = 0; i < s.len; i++) {
+        if ((unsigned char)s.ptr[i] < 128) continue;
+        is_ascii = false;
+        // Only the Kelvin sign is an ASCII letter in lower case.
+        if (slice_starts(slice_from(s, i), slice_of("\xE2\x84\xAA"))) return true;
+    }
+    return is_ascii && first_lens[char_lower((unsigned char)*s.ptr)] >> len % 64 & 1;
+}
+
+// The same for the word behind a number.
+static bool may_follow_number(struct slice s) {
+    const unsigned char c = (unsigned char)*s.ptr;
+    return c >= 128 || behind_number[char_lower(c)] || (behind_number['#'] && is_number(s));
+}
+
+// Whether the model has the two words, of which the first one ends with a full stop, side by side.
+static bool is_collocation(const struct token *first, bool is_number, const struct token *second) {
+    struct type a, b;
     char key[2 * MAX_TYPE];
-    if (!*first || !*second) return false;
-    stpcpy(stpcpy(stpcpy(key, first), "\t"), second);
-    return has_word(punkt_collocations, (size_t)punkt_n_collocations, key);
+    if (is_number ? !may_follow_number(second->text) : !may_be_first(first->text)) return false;
+    type_of(first->text, true, &a);
+    type_of(second->text, second->kind == SENTENCE_END, &b);
+    if (a.len == 0 || b.len == 0) return false;
+    memcpy(key, a.text, a.len);
+    key[a.len] = '\t';
+    memcpy(key + a.len + 1, b.text, b.len);
+    return has_word(&collocations, key, a.len + 1 + b.len);
+}
+
+static bool is_starter(const struct token *t) {
+    struct type type;
+    type_of(t->text, t->kind == SENTENCE_END, &type);
+    return has_word(&starters, type.text, type.len);
 }
 
 // The second look at a token that ends with a full stop, now that the next one is known.
 static void reconsider(struct token *t, const struct token *next) {
-    char type[MAX_TYPE], next_type[MAX_TYPE];
     uint32_t first = 0;
     struct slice s = next->text;
-    if (!ends_with_period(t)) return;
-    drop_period(strcpy(type, t->type));
-    strcpy(next_type, next->type);
-    if (next->sentence_end) drop_period(next_type);
     chars_next(&s, &first);
-    const bool initial = is_initial(t), capital = char_classes(first) & CHAR_UPPER;
-    if (is_collocation(type, next_type)) {
-        t->sentence_end = false;
+    const bool initial = is_initial(t->text), number = is_number(t->text);
+    const bool capital = char_classes(first) & CHAR_UPPER;
+    if (is_collocation(t, number, next)) {
+        t->kind = PLAIN;
         return;
     }
-    if ((t->abbreviation || t->ellipsis) && !initial && capital &&
-        has_word(punkt_starters, (size_t)punkt_n_starters, next_type)) {
-        t->sentence_end = true;
+    if ((t->kind == ABBREVIATION || t->kind == ELLIPSIS) && !initial && capital &&
+        is_starter(next)) {
+        t->kind = SENTENCE_END;
         return;
     }
-    if (!initial && strcmp(type, "##number##") != 0) return;
-    const bool no_start =
-        (next->text.len == 1 && is_one_of(first, ";:,.!?")) || char_classes(first) & CHAR_LOWER;
-    if (no_start || (initial && capital)) t->sentence_end = false;
+    if (!initial && !number) return;
+    const bool no_start = (next->text.len == 1 && first < 128 && strchr(";:,.!?", (int)first)) ||
+                          char_classes(first) & CHAR_LOWER;
+    if (no_start || (initial && capital)) t->kind = PLAIN;
 }
 
-// Whether a sentence ends within the context and another token follows.
-static bool has_break(struct slice context) {
-    struct token before = {0};
+// Whether a sentence ends within the context and another token follows. `known` is the last token
+// of the context before, as it is: often it is the first one of this.
+static bool has_break(struct slice context, struct token *known) {
+    struct token tokens[2];
+    int n = 0;
     while (context.len) {
         struct slice line = context;
         const char *newline = memchr(context.ptr, '\n', context.len);
         if (newline) line.len = (size_t)(newline - context.ptr);
         context = slice_from(context, line.len + (newline ? 1 : 0));
-        while ((line = slice_strip_left(line, CHAR_SPACE)).len) {
-            struct token t = {.text = slice_part(line, 0, token_length(line))};
-            classify(&t);
-            if (before.text.len) {
-                reconsider(&before, &t);
-                if (before.sentence_end) return true;
-            }
-            before = t;
-            line = slice_from(line, t.text.len);
+        for (size_t at = skip_space(line, 0), len; at < line.len; at = skip_space(line, at + len)) {
+            struct token *t = &tokens[n % 2], *before = &tokens[1 - n % 2];
+            len = token_length(line, at);
+            t->text = (struct slice){line.ptr + at, len};
+            if (known->text.ptr == t->text.ptr && known->text.len == len)
+                t->kind = known->kind;
+            else
+                t->kind = kind_of(t->text);
+            *known = *t;
+            if (n && ends_with_period(before)) reconsider(before, t);
+            if (n && before->kind == SENTENCE_END) return true;
+            n = n % 2 + 1;
         }
     }
     return false;
 }
 
+// ---- Candidates --------------------------------------------------------------------------------
+
 // The next mark at or behind `at` that something follows.
 static bool find_mark(struct slice s, size_t at, struct candidate *c) {
     for (; at + 1 < s.len; at++) {
-        if (!is_mark(s.ptr[at])) continue;
+        if (!(byte_class(s.ptr[at]) & MARK)) continue;
         c->mark = at;
         c->next = 0;
         c->context_end = at + 2;
-        if (is_non_word(s.ptr[at + 1])) return true;
-        const struct slice space = space_at(s, at + 1);
-        if (space.len == 0 || at + 1 + space.len == s.len) continue;
-        c->next = at + 1 + space.len;
-        uint32_t code;
-        struct slice rest = slice_from(s, c->next);
-        for (struct slice r = rest; chars_next(&r, &code); rest = r)
-            if (char_classes(code) & CHAR_SPACE) break;
-        c->context_end = s.len - rest.len;
+        if (byte_class(s.ptr[at + 1]) & NON_WORD) return true;
+        const size_t next = skip_space(s, at + 1);
+        if (next == at + 1 || next == s.len) continue;
+        c->next = c->context_end = next;
+        while (c->context_end < s.len && !space_at(s, c->context_end)) c->context_end++;
         return true;
     }
     return false;
@@ -250,55 +361,64 @@ static bool find_mark(struct slice s, size_t at, struct candidate *c) {
 // the candidate before, or where that one's word starts.
 static size_t word_start(struct slice s, const struct candidate *before, size_t mark) {
     for (size_t i = mark; i-- > before->mark + 1;)
-        if (is_ascii_space(s.ptr[i])) return i + 1;
+        if (byte_class(s.ptr[i]) & SPACE) return i + 1;
     return before->word;
-}
-
-struct splitter {
-    struct constraint_text *text;
-    struct slice s;
-    struct slices *parts;
-    size_t start; // of the current sentence
-};
-
-static void decide(struct splitter *p, const struct candidate *c) {
-    if (!text_spend(p->text, c->context_end - c->word)) return;
-    if (!has_break(slice_part(p->s, c->word, c->context_end))) return;
-    slices_add(p->text, p->parts, slice_part(p->s, p->start, c->mark + 1));
-    p->start = c->next ? c->next : c->mark + 1;
 }
 
 // How much of the start of a sentence belongs to the one before: closing quotes and brackets in
 // front of white space, "--" or the end. *skip counts that white space too.
 static size_t closers(struct slice s, size_t *skip) {
     size_t n = 0;
-    while (n < s.len && strchr("\"')]}", s.ptr[n]) && s.ptr[n]) n++;
-    *skip = n + space_at(s, n).len;
+    while (n < s.len && s.ptr[n] && strchr("\"')]}", s.ptr[n])) n++;
+    *skip = skip_space(s, n);
     const struct slice rest = slice_from(s, n);
     if (n && (*skip > n || rest.len == 0 || slice_starts(rest, slice_of("--")))) return n;
     *skip = 0;
     return 0;
 }
 
-static void realign(struct constraint_text *text, const struct slices *parts, struct slices *out) {
-    size_t skip = 0;
-    for (size_t i = 0; i < parts->n; i++) {
-        struct slice part = slice_from(parts->items[i], skip);
-        const char *start = parts->items[i].ptr + skip;
-        size_t moved = 0;
-        skip = 0;
-        if (i + 1 < parts->n) moved = closers(parts->items[i + 1], &skip);
-        if (moved) part = (struct slice){start, (size_t)(parts->items[i + 1].ptr + moved - start)};
-        if (part.len) slices_add(text, out, part);
-    }
+struct splitter {
+    struct constraint_text *text;
+    struct slice s;
+    struct slices *out; // NULL: they are counted only
+    size_t start;       // of the current sentence
+    bool has_last;      // a part was cut off, and what belongs to it is not known yet
+    struct slice last;  // without what went to the one before
+    size_t n;
+    struct token known; // of has_break
+};
+
+static void add_sentence(struct splitter *p, struct slice s) {
+    if (s.len == 0) return;
+    p->n++;
+    if (p->out) slices_add(p->text, p->out, s);
 }
 
-void punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
-    struct slices parts = {0};
-    struct splitter splitter = {text, s, &parts, 0};
+// The next part: what closes the sentence before it goes to that one.
+static void add_part(struct splitter *p, struct slice part) {
+    size_t skip = 0;
+    if (p->has_last) {
+        const size_t moved = closers(part, &skip);
+        if (moved) p->last.len = (size_t)(part.ptr + moved - p->last.ptr);
+        add_sentence(p, p->last);
+    }
+    p->has_last = true;
+    p->last = (struct slice){part.ptr + skip, part.len - skip};
+}
+
+static void decide(struct splitter *p, const struct candidate *c) {
+    if (!text_spend(p->text, c->context_end - c->word)) return;
+    if (!has_break(slice_part(p->s, c->word, c->context_end), &p->known)) return;
+    add_part(p, slice_part(p->s, p->start, c->mark + 1));
+    p->start = c->next ? c->next : c->mark + 1;
+}
+
+size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
+    struct splitter splitter = {.text = text, .s = s, .out = out};
     struct candidate before = {0}, c = {0};
     bool pending = false;
-    if (!text_spend(text, 2 * s.len)) return;
+    if (!text_spend(text, 2 * s.len)) return 0;
+    pthread_once(&sets_made, make_sets);
     for (size_t at = 0; find_mark(s, at, &c); at = c.mark + 1) {
         c.word = word_start(s, &before, c.mark);
         if (pending && before.mark <= c.word) decide(&splitter, &before);
@@ -306,7 +426,7 @@ void punkt_sentences(struct constraint_text *text, struct slice s, struct slices
         pending = true;
     }
     if (pending) decide(&splitter, &before);
-    const struct slice stripped = slice_strip_right(s, CHAR_SPACE);
-    slices_add(text, &parts, slice_part(stripped, splitter.start, stripped.len));
-    realign(text, &parts, out);
+    add_part(&splitter, slice_part(slice_strip_right(s, CHAR_SPACE), splitter.start, s.len));
+    add_sentence(&splitter, splitter.last);
+    return splitter.n;
 }

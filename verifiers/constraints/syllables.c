@@ -1,9 +1,10 @@
 // Syllables of English words by their letters: groups of vowels, less a silent "e" or "ed", more
 // for vowels that meet without merging. Words that the rules get wrong are listed.
+#include "verifiers/constraints/syllables.h"
+
 #include <stdlib.h>
 
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 
 enum { MAX_WORD = 64 };
 
@@ -29,8 +30,12 @@ static const struct exception EXCEPTIONS[] = {
     {"vehicle", 3},   {"wednesday", 2},
 };
 
-static bool is_vowel(char c) {
-    return c && strchr("aeiouy", c);
+static bool is_vowel(char c) { // of the letters a to z and 0
+    enum {
+        VOWELS = 1 << ('a' - 96) | 1 << ('e' - 96) | 1 << ('i' - 96) | 1 << ('o' - 96) |
+                 1 << ('u' - 96) | 1 << ('y' - 96)
+    };
+    return c && VOWELS >> (c - 96) & 1;
 }
 
 static bool ends(const char *word, size_t n, const char *ending) {
@@ -55,7 +60,9 @@ static int hiatus(const char *word, size_t n) {
         if (word[i] == 'y' &&
             (before && is_vowel(before) ? is_vowel(word[i + 1]) : word[i + 1] == 'i'))
             found += !ends(word, n, "yed") || i + 3 != n;
+        if (word[i] != 'i' && word[i] != 'e' && word[i] != 'u') continue;
         for (int p = 0; PAIRS[p]; p++) {
+            if (*PAIRS[p] != word[i]) continue;
             if (!has_at(word, n, i, PAIRS[p])) continue;
             if ((!soft && !million) || has_at(word, n, i, "iet")) found++;
             break;
@@ -68,6 +75,7 @@ static int hiatus(const char *word, size_t n) {
 static bool has_inner_silent_e(const char *word, size_t n) {
     static const char *const SUFFIXES[] = {"ly",    "ment", "ments", "ful",
                                            "fully", "less", "ness",  NULL};
+    if (!strchr("ytls", word[n - 1])) return false;
     for (int i = 0; SUFFIXES[i]; i++) {
         const size_t m = strlen(SUFFIXES[i]);
         if (!ends(word, n, SUFFIXES[i]) || n < m + 4) continue;

@@ -1,16 +1,16 @@
 #include "verifiers/constraints/text.h"
 
 #include <stdlib.h>
-#include <utf8proc.h>
 
 #include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
+
+enum { MANY_SLICES = 16 << 10 };
 
 struct text_cache {
-    bool has_stripped, has_lower, has_lines, has_fields, has_words, has_sentences, has_tokens;
+    bool has_stripped, has_lower, has_lines, has_fields, has_words;
     struct slice stripped, lower;
-    struct slices lines, fields, words, sentences, tokens;
+    struct slices lines, fields, words;
 };
 
 void text_open(struct constraint_text *text, struct slice response, struct arena *arena) {
@@ -46,14 +46,22 @@ bool text_spend(struct constraint_text *text, uint64_t steps) {
     return !text->over;
 }
 
+static void grow(struct constraint_text *text, struct slices *list, size_t capacity) {
+    struct slice *items = arena_take(text->arena, capacity, sizeof *items);
+    if (list->n) memcpy(items, list->items, list->n * sizeof *items);
+    list->items = items;
+    list->capacity = capacity;
+}
+
+void slices_expect(struct constraint_text *text, struct slices *list, size_t max) {
+    if (max >= MANY_SLICES) grow(text, list, max);
+}
+
 void slices_add(struct constraint_text *text, struct slices *list, struct slice item) {
     if (list->n == list->capacity) {
-        const size_t capacity = list->capacity ? 2 * list->capacity : 32;
+        const size_t capacity = list->capacity ? 2 * list->capacity : 8;
         if (!text_spend(text, capacity)) return;
-        struct slice *items = arena_take(text->arena, capacity, sizeof *items);
-        if (list->n) memcpy(items, list->items, list->n * sizeof *items);
-        list->items = items;
-        list->capacity = capacity;
+        grow(text, list, capacity);
     }
     list->items[list->n++] = item;
 }
@@ -61,34 +69,12 @@ void slices_add(struct constraint_text *text, struct slices *list, struct slice 
 // ---- Made anew ---------------------------------------------------------------------------------
 
 // Python's rule for the last sigma of a word: a cased letter before it and none behind, looking
-// past characters that case ignores (marks, apostrophes, full stops within words and the like).
-static bool ignores_case(uint32_t code) {
-    switch (code) {
-    case '\'':
-    case '.':
-    case ':':
-    case '^':
-    case '`':
-    case 0xA8:
-    case 0xAD:
-    case 0xAF:
-    case 0xB4:
-    case 0xB7:
-    case 0xB8:
-    case 0x2018:
-    case 0x2019:
-    case 0x2024:
-    case 0x2027:
-        return true;
-    default:
-        break;
-    }
-    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)code);
-    return c == UTF8PROC_CATEGORY_MN || c == UTF8PROC_CATEGORY_ME || c == UTF8PROC_CATEGORY_CF ||
-           c == UTF8PROC_CATEGORY_LM || c == UTF8PROC_CATEGORY_SK;
-}
-
+// past characters that case ignores.
 enum { CASED = CHAR_UPPER | CHAR_LOWER | CHAR_TITLE, SIGMA = 0x3A3, FINAL_SIGMA = 0x3C2 };
+
+static bool ignores_case(uint32_t code) {
+    return char_page(code)->classes[code & 0xFF] & CHAR_IGNORES_CASE;
+}
 
 static bool is_final_sigma(struct slice before, struct slice behind) {
     uint32_t code;
@@ -134,6 +120,7 @@ struct slices text_split_of(struct constraint_text *text, struct slice s, struct
     struct slices out = {0};
     size_t from = 0;
     if (!text_spend(text, s.len)) return out;
+    if (separator.len) slices_expect(text, &out, s.len / separator.len + 1);
     for (ptrdiff_t at; (at = slice_find(s, separator, from)) >= 0 && separator.len;
          from = (size_t)at + separator.len)
         slices_add(text, &out, slice_part(s, from, (size_t)at));
@@ -141,17 +128,16 @@ struct slices text_split_of(struct constraint_text *text, struct slice s, struct
     return out;
 }
 
-// Runs of characters that have (`wanted`) or do not have the class.
-static struct slices runs(struct constraint_text *text, struct slice s, unsigned class,
-                          bool wanted) {
+struct slices text_words_of(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
     const char *start = NULL;
     uint32_t code;
     if (!text_spend(text, s.len)) return out;
+    slices_expect(text, &out, s.len / 2 + 1);
     for (struct slice rest = s; rest.len;) {
         const char *at = rest.ptr;
         chars_next(&rest, &code);
-        const bool in = !!(char_classes(code) & class) == wanted;
+        const bool in = char_classes(code) & CHAR_WORD;
         if (in && !start) start = at;
         if (!in && start) {
             slices_add(text, &out, (struct slice){start, (size_t)(at - start)});
@@ -163,28 +149,12 @@ static struct slices runs(struct constraint_text *text, struct slice s, unsigned
 }
 
 struct slices text_fields_of(struct constraint_text *text, struct slice s) {
-    return runs(text, s, CHAR_SPACE, false);
-}
-
-struct slices text_words_of(struct constraint_text *text, struct slice s) {
-    return runs(text, s, CHAR_WORD, true);
-}
-
-struct slices text_sentences_of(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
-    punkt_sentences(text, s, &out);
+    struct slice field;
+    if (!text_spend(text, s.len)) return out;
+    slices_expect(text, &out, s.len / 2 + 1);
+    while (slice_next_field(&s, &field)) slices_add(text, &out, field);
     return out;
-}
-
-static struct slices tokens(struct constraint_text *text, const struct slices *sentences) {
-    struct slices out = {0};
-    for (size_t i = 0; i < sentences->n; i++) treebank_words(text, sentences->items[i], &out);
-    return out;
-}
-
-struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
-    const struct slices sentences = text_sentences_of(text, s);
-    return tokens(text, &sentences);
 }
 
 struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s) {
@@ -216,19 +186,17 @@ struct slice text_replace_of(struct constraint_text *text, struct slice s, struc
 
 struct slice text_ascii_of(struct constraint_text *text, struct slice s) {
     if (!text_spend(text, 8 * s.len)) return (struct slice){"", 0};
-    utf8proc_uint8_t *decomposed = NULL;
-    const utf8proc_ssize_t len =
-        utf8proc_map((const utf8proc_uint8_t *)s.ptr, (utf8proc_ssize_t)s.len, &decomposed,
-                     UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT);
-    if (len < 0) {
-        free(decomposed);
-        return (struct slice){"", 0};
-    }
-    char *out = arena_take(text->arena, (size_t)len + 1, 1);
+    // A character of two bytes or more has at most CHAR_MAX_ASCII letters.
+    char *out = arena_take(text->arena, CHAR_MAX_ASCII / 2 * s.len + 1, 1);
     size_t n = 0;
-    for (utf8proc_ssize_t i = 0; i < len; i++)
-        if (decomposed[i] < 128) out[n++] = (char)decomposed[i];
-    free(decomposed);
+    for (uint32_t code; chars_next(&s, &code);) {
+        if (code < 128) {
+            out[n++] = (char)code;
+            continue;
+        }
+        const char *ascii = char_page(code)->ascii[code & 0xFF];
+        for (int i = 0; i < CHAR_MAX_ASCII && ascii[i]; i++) out[n++] = ascii[i];
+    }
     return (struct slice){out, n};
 }
 
@@ -271,14 +239,4 @@ const struct slices *text_fields(struct constraint_text *text) {
 const struct slices *text_words(struct constraint_text *text) {
     KEPT(words, text_words_of(text, text->raw));
     return &text->cache->words;
-}
-
-const struct slices *text_sentences(struct constraint_text *text) {
-    KEPT(sentences, text_sentences_of(text, text->raw));
-    return &text->cache->sentences;
-}
-
-const struct slices *text_tokens(struct constraint_text *text) {
-    KEPT(tokens, tokens(text, text_sentences(text)));
-    return &text->cache->tokens;
 }

@@ -1,5 +1,6 @@
-// A response prepared for checks: its lines, words, sentences and so on, each made on first use and
-// then kept. Everything handed out is UTF-8 within the text's arena and lives as long as the text.
+// A response prepared for checks: its lines, words and so on, each made on first use and then kept
+// (sentences and tokens: text_sentences.h). Everything handed out is UTF-8 within the text's arena
+// and lives as long as the text.
 //
 // Words and white space are Python's: str.split(), str.strip(), \w, str.lower() on code points.
 //
@@ -32,6 +33,7 @@ struct constraint_text {
     uint64_t steps_left;
     struct arena *arena; // owned by text_open's caller
     struct text_cache *cache;
+    const struct slices *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
 };
 
 // Prepares `response` (copied where it has to be mended, else borrowed). `arena` holds everything
@@ -45,21 +47,17 @@ void text_refill(struct constraint_text *text);
 bool text_spend(struct constraint_text *text, uint64_t steps);
 
 // ---- Kept views of the whole text -------------------------------------------------------------
-struct slice text_stripped(struct constraint_text *text);          // str.strip()
-struct slice text_lower(struct constraint_text *text);             // str.lower()
-const struct slices *text_lines(struct constraint_text *text);     // str.split("\n")
-const struct slices *text_fields(struct constraint_text *text);    // str.split(): white space
-const struct slices *text_words(struct constraint_text *text);     // runs of \w
-const struct slices *text_sentences(struct constraint_text *text); // Punkt (nlp.h)
-const struct slices *text_tokens(struct constraint_text *text);    // NLTK's word_tokenize
+struct slice text_stripped(struct constraint_text *text);       // str.strip()
+struct slice text_lower(struct constraint_text *text);          // str.lower()
+const struct slices *text_lines(struct constraint_text *text);  // str.split("\n")
+const struct slices *text_fields(struct constraint_text *text); // str.split(): white space
+const struct slices *text_words(struct constraint_text *text);  // runs of \w
 
 // ---- The same for any slice, made anew at each call -------------------------------------------
 struct slice text_lower_of(struct constraint_text *text, struct slice s);
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator);
 struct slices text_fields_of(struct constraint_text *text, struct slice s);
 struct slices text_words_of(struct constraint_text *text, struct slice s);
-struct slices text_sentences_of(struct constraint_text *text, struct slice s);
-struct slices text_tokens_of(struct constraint_text *text, struct slice s);
 // `s` without Python's string.punctuation, the 32 ASCII marks (str.translate that deletes them).
 struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s);
 // `s` with every `from` (not empty) replaced by `to`, as str.replace.
@@ -71,5 +69,8 @@ struct slice text_ascii_of(struct constraint_text *text, struct slice s);
 const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size_t *n);
 
 void slices_add(struct constraint_text *text, struct slices *list, struct slice item);
+// Makes room for at most `max` items of an empty list, where these are many: memory that is not
+// written costs nothing, and a list that grows is written twice.
+void slices_expect(struct constraint_text *text, struct slices *list, size_t max);
 
 #endif

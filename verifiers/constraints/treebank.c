@@ -1,27 +1,71 @@
 // Words of one sentence by the Penn Treebank conventions (Robert MacIntyre's sed script), in the
-// version that NLTK's word_tokenize applies. Each pass puts white space around what it separates;
-// at the end the sentence is split at white space, and clitics and a few contractions are cut off.
-#include <ctype.h>
+// version that NLTK's word_tokenize applies. The script's five passes put white space around what
+// they separate: (1) opening quotes, (2) the full stop at the end, (3) commas and colons, (4)
+// ellipses and marks, (5) apostrophes, dashes, brackets and closing quotes. Here they are one: each
+// character is looked at once, with what the passes before would have made of its neighbours. A
+// token is a part of the sentence, or `` and '' for double quotes. At the end clitics and a few
+// contractions are cut off.
+#include "verifiers/constraints/treebank.h"
+
 #include <strings.h>
 
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/nlp.h"
 
-// Text that a pass writes; there is room for five bytes for each byte of the sentence.
-struct output {
-    char *ptr;
-    size_t len;
+enum byte_class {
+    SPACE = 1,         // ASCII white space of Python's kind
+    COMMA = 2,         // , and :
+    ALONE = 4,         // a token by itself: brackets, stars and ; @ # $ % & ? !
+    MARK = 8,          // these marks: pass 4 puts space in front of them, which pass 5 sees
+    OTHER = 16,        // quotes, full stops, dashes and what is not ASCII
+    OPENS_BEHIND = 32, // a quote behind it is an opening one
+    CONTRACTION = 64,  // the first letter of one
 };
 
-static void put(struct output *o, const char *bytes, size_t len) {
-    memcpy(o->ptr + o->len, bytes, len);
-    o->len += len;
-}
+static const uint8_t BYTES[256] = {
+    ['\t' ... '\r'] = SPACE,
+    [0x1C ... 0x1F] = SPACE,
+    [' '] = SPACE | OPENS_BEHIND,
+    ['`'] = OTHER,
+    ['"'] = OTHER,
+    ['\''] = OTHER,
+    ['-'] = OTHER,
+    ['.'] = OTHER,
+    [0x80 ... 0xFF] = OTHER,
+    [','] = COMMA,
+    [':'] = COMMA,
+    [';'] = ALONE | MARK,
+    ['@'] = ALONE | MARK,
+    ['#'] = ALONE | MARK,
+    ['$'] = ALONE | MARK,
+    ['%'] = ALONE | MARK,
+    ['&'] = ALONE | MARK,
+    ['?'] = ALONE | MARK,
+    ['!'] = ALONE | MARK,
+    ['*'] = ALONE,
+    ['['] = ALONE | OPENS_BEHIND,
+    [']'] = ALONE,
+    ['('] = ALONE | OPENS_BEHIND,
+    [')'] = ALONE,
+    ['{'] = ALONE | OPENS_BEHIND,
+    ['}'] = ALONE,
+    ['<'] = ALONE | OPENS_BEHIND,
+    ['>'] = ALONE,
+    ['c'] = CONTRACTION,
+    ['d'] = CONTRACTION,
+    ['g'] = CONTRACTION,
+    ['l'] = CONTRACTION,
+    ['m'] = CONTRACTION,
+    ['w'] = CONTRACTION,
+    ['C'] = CONTRACTION,
+    ['D'] = CONTRACTION,
+    ['G'] = CONTRACTION,
+    ['L'] = CONTRACTION,
+    ['M'] = CONTRACTION,
+    ['W'] = CONTRACTION,
+};
 
-static void put_padded(struct output *o, const char *bytes, size_t len) {
-    put(o, " ", 1);
-    put(o, bytes, len);
-    put(o, " ", 1);
+static unsigned byte_class(char c) {
+    return BYTES[(unsigned char)c];
 }
 
 static char byte_at(struct slice s, size_t at) {
@@ -44,178 +88,44 @@ static bool is_closing(uint32_t code) {
     return code == 0xBB || code == 0x201D || code == 0x2019;
 }
 
-static size_t put_backticks(struct slice s, size_t at, struct output *o) {
-    size_t n = 0;
-    while (byte_at(s, at + n) == '`') n++;
-    for (size_t i = 0; i < n; i += 2) put_padded(o, "``", n - i < 2 ? 1 : 2);
-    return n;
-}
-
-// An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".
-static bool is_lone_letter(struct slice s, size_t at) {
-    size_t len, next_len;
-    const uint32_t code = code_at(s, at + 1, &len);
-    if (!len || !(char_classes(code) & CHAR_WORD)) return false;
-    if (code < 128 && strchr("mtsdnMTSDN", (int)code)) return false;
-    const uint32_t next = code_at(s, at + 1 + len, &next_len);
-    return !next_len || !(char_classes(next) & CHAR_WORD);
-}
-
-// Opening quotes. `before` is what stands in front of the place, as the rules see it.
-static void open_quotes(struct slice s, struct output *o) {
-    char before = 0;
-    size_t len;
-    for (size_t at = 0; at < s.len; at += len) {
-        const char c = s.ptr[at];
-        const bool quote_pair = c == '\'' && byte_at(s, at + 1) == '\'';
-        len = 1;
-        if (c == '`') {
-            len = put_backticks(s, at, o);
-            before = ' ';
-        } else if (c == '"' && at == 0) {
-            put_padded(o, "``", 2);
-            before = ' ';
-        } else if ((c == '"' || quote_pair) && before && strchr(" ([{<", before)) {
-            put(o, "`` ", 3);
-            len = quote_pair ? 2 : 1;
-            before = '"';
-        } else if ((unsigned char)c >= 128) {
-            const bool opening = is_opening(code_at(s, at, &len));
-            if (opening)
-                put_padded(o, s.ptr + at, len);
-            else
-                put(o, s.ptr + at, len);
-            before = opening ? ' ' : c;
-        } else {
-            put(o, &c, 1);
-            if (c == '\'' && is_lone_letter(s, at)) put(o, " ", 1);
-            before = c;
-        }
-    }
-}
-
-static bool is_closer(uint32_t code) {
-    return is_closing(code) || (code && code < 128 && strchr("])}>\"' ", (int)code));
-}
-
-// The full stop at the end, where only closing quotes and brackets and white space may follow.
-static void last_period(struct slice s, struct output *o) {
-    uint32_t code;
-    const char *dot = s.len ? memrchr(s.ptr, '.', s.len) : NULL;
-    const size_t at = dot ? (size_t)(dot - s.ptr) : 0;
-    struct slice tail = slice_from(s, at + 1), rest = tail;
-    if (at == 0 || s.ptr[at - 1] == '.') {
-        put(o, s.ptr, s.len);
-        return;
-    }
-    for (struct slice r = rest; chars_next(&r, &code) && is_closer(code);) rest = r;
-    if (!slice_is_blank(rest)) {
-        put(o, s.ptr, s.len);
-        return;
-    }
-    put(o, s.ptr, at);
-    put_padded(o, ".", 1);
-    put(o, tail.ptr, tail.len - rest.len);
-    put(o, " ", 1);
-}
-
-static bool is_comma(char c) {
-    return c == ',' || c == ':';
-}
-
-// Commas and colons that no digit follows. The character behind one is passed over, even a comma.
-static void commas(struct slice s, struct output *o) {
-    size_t len;
-    const size_t end = s.len - (s.len && s.ptr[s.len - 1] == '\n');
-    for (size_t at = 0; at < s.len; at++) {
-        if (!is_comma(s.ptr[at])) {
-            put(o, s.ptr + at, 1);
-            continue;
-        }
-        const uint32_t next = code_at(s, at + 1, &len);
-        if (len && char_classes(next) & CHAR_DIGIT) {
-            put(o, s.ptr + at, 1);
-            continue;
-        }
-        put_padded(o, s.ptr + at, 1);
-        if (len && is_comma(s.ptr[at + 1]) && (at + 2 == s.len || at + 2 == end))
-            put_padded(o, s.ptr + at + 1, 1);
-        else
-            put(o, s.ptr + at + 1, len);
-        at += len;
-    }
-}
-
-// Ellipses and the marks ; @ # $ % & ? !
-static void marks(struct slice s, struct output *o) {
-    for (size_t at = 0; at < s.len; at++) {
-        const char c = s.ptr[at];
-        size_t n = 1;
-        while (c == '.' && byte_at(s, at + n) == '.') n++;
-        if (n > 1 || (c && strchr(";@#$%&?!", c)))
-            put_padded(o, s.ptr + at, n);
-        else
-            put(o, &c, 1);
-        at += n - 1;
-    }
-}
-
-// What is left: apostrophes at the end of a word, stars, brackets, dashes, closing quotes.
-static void close_quotes(struct slice s, struct output *o) {
-    size_t len;
-    for (size_t at = 0; at < s.len; at += len) {
-        const char c = s.ptr[at], next = byte_at(s, at + 1);
-        len = 1;
-        if (c == '\'' && next == ' ' && (at == 0 || s.ptr[at - 1] != '\'')) {
-            put_padded(o, "'", 1);
-        } else if ((c == '\'' || c == '-') && next == c) {
-            put_padded(o, c == '-' ? "--" : "''", 2);
-            len = 2;
-        } else if (c == '"') {
-            put_padded(o, "''", 2);
-        } else if (c && strchr("*[](){}<>", c)) {
-            put_padded(o, &c, 1);
-        } else if ((unsigned char)c >= 128) {
-            if (is_closing(code_at(s, at, &len)))
-                put_padded(o, s.ptr + at, len);
-            else
-                put(o, s.ptr + at, len);
-        } else {
-            put(o, &c, 1);
-        }
-    }
-}
-
 // ---- Words -------------------------------------------------------------------------------------
 
-static bool ends_in(struct slice s, const char *const *endings, size_t *at) {
-    for (int i = 0; endings[i]; i++) {
-        const struct slice ending = slice_of(endings[i]);
-        if (s.len <= ending.len || !slice_ends(s, ending)) continue;
-        if (s.ptr[s.len - ending.len - 1] == '\'') continue;
-        *at = s.len - ending.len;
-        return true;
-    }
-    return false;
+// Where the clitic at the end of `s` starts, s.len when there is none.
+static size_t short_clitic(struct slice s) {
+    const size_t n = s.len;
+    size_t len = 0;
+    if (n > 2 && s.ptr[n - 2] == '\'' && s.ptr[n - 1] && strchr("sSmMdD", s.ptr[n - 1])) len = 2;
+    if (n > 1 && s.ptr[n - 1] == '\'') len = 1;
+    return len && s.ptr[n - len - 1] != '\'' ? n - len : n;
+}
+
+static size_t long_clitic(struct slice s) {
+    static const char ENDINGS[8][4] = {"'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"};
+    if (s.len < 4 || s.ptr[s.len - 4] == '\'') return s.len;
+    for (int i = 0; i < 8; i++)
+        if (memcmp(s.ptr + s.len - 3, ENDINGS[i], 3) == 0) return s.len - 3;
+    return s.len;
 }
 
 struct contraction {
     const char *word;
-    size_t cut;
+    size_t len, cut;
     bool at_end; // counts only at the end of a field
 };
 
-static const struct contraction CONTRACTIONS[] = {
-    {"cannot", 3, false}, {"d'ye", 1, false},  {"gimme", 3, false},  {"gonna", 3, false},
-    {"gotta", 3, false},  {"lemme", 3, false}, {"more'n", 4, false}, {"wanna", 3, true}};
+static const struct contraction CONTRACTIONS[] = {{"cannot", 6, 3, false}, {"d'ye", 4, 1, false},
+                                                  {"gimme", 5, 3, false},  {"gonna", 5, 3, false},
+                                                  {"gotta", 5, 3, false},  {"lemme", 5, 3, false},
+                                                  {"more'n", 6, 4, false}, {"wanna", 5, 3, true}};
 
 static const struct contraction *contraction_at(struct slice s, size_t at) {
     size_t len;
     for (size_t i = 0; i < sizeof CONTRACTIONS / sizeof *CONTRACTIONS; i++) {
         const struct contraction *c = &CONTRACTIONS[i];
-        const size_t n = strlen(c->word);
-        if (s.len - at < n || strncasecmp(s.ptr + at, c->word, n) != 0) continue;
-        const uint32_t next = code_at(s, at + n, &len);
+        if ((s.ptr[at] | 32) != *c->word || s.len - at < c->len ||
+            strncasecmp(s.ptr + at, c->word, c->len) != 0)
+            continue;
+        const uint32_t next = code_at(s, at + c->len, &len);
         if (len && (c->at_end || char_classes(next) & CHAR_WORD)) continue;
         return c;
     }
@@ -230,7 +140,7 @@ static void add_word(struct constraint_text *text, struct slices *out, struct sl
 static void add_piece(struct constraint_text *text, struct slices *out, struct slice s) {
     static const char *const OLD[] = {"'tis", "'twas"};
     size_t len;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && s.len && *s.ptr == '\''; i++) {
         const size_t n = strlen(OLD[i]);
         if (s.len < n || strncasecmp(s.ptr, OLD[i], n) != 0) continue;
         const uint32_t next = code_at(s, n, &len);
@@ -242,18 +152,24 @@ static void add_piece(struct constraint_text *text, struct slices *out, struct s
     add_word(text, out, s);
 }
 
+static bool has_contraction(struct slice s) {
+    unsigned classes = 0;
+    for (size_t i = 0; i < s.len; i++) classes |= byte_class(s.ptr[i]);
+    return classes & CONTRACTION;
+}
+
 static void add_field(struct constraint_text *text, struct slices *out, struct slice s) {
     bool after_word = false;
     size_t start = 0, len;
     for (size_t at = 0; at < s.len; at += len) {
         const uint32_t code = code_at(s, at, &len);
         const struct contraction *c = NULL;
-        if (!after_word && code < 128 && isalpha((int)code)) c = contraction_at(s, at);
+        if (!after_word && byte_class(s.ptr[at]) & CONTRACTION) c = contraction_at(s, at);
         after_word = char_classes(code) & CHAR_WORD;
         if (!c) continue;
         add_piece(text, out, slice_part(s, start, at));
         add_word(text, out, slice_part(s, at, at + c->cut));
-        len = strlen(c->word);
+        len = c->len;
         add_word(text, out, slice_part(s, at + c->cut, at + len));
         start = at + len;
         after_word = true;
@@ -262,31 +178,209 @@ static void add_field(struct constraint_text *text, struct slices *out, struct s
 }
 
 static void add_clitics(struct constraint_text *text, struct slices *out, struct slice s) {
-    static const char *const SHORT[] = {"'s", "'S", "'m", "'M", "'d", "'D", "'", NULL};
-    static const char *const LONG[] = {"'ll", "'LL", "'re", "'RE", "'ve",
-                                       "'VE", "n't", "N'T", NULL};
-    size_t short_at = s.len, long_at;
-    ends_in(s, SHORT, &short_at);
-    const struct slice clitic = slice_from(s, short_at);
-    s = slice_part(s, 0, short_at);
-    if (!ends_in(s, LONG, &long_at)) long_at = s.len;
-    add_field(text, out, slice_part(s, 0, long_at));
-    if (long_at < s.len) add_word(text, out, slice_from(s, long_at));
+    const size_t short_at = short_clitic(s);
+    const struct slice clitic = slice_from(s, short_at), rest = slice_part(s, 0, short_at);
+    const size_t long_at = long_clitic(rest);
+    const struct slice word = slice_part(rest, 0, long_at);
+    if (has_contraction(word))
+        add_field(text, out, word);
+    else
+        add_piece(text, out, word);
+    add_word(text, out, slice_from(rest, long_at));
     add_word(text, out, clitic);
 }
 
-void treebank_words(struct constraint_text *text, struct slice sentence, struct slices *out) {
-    static void (*const PASSES[])(struct slice, struct output *) = {open_quotes, last_period,
-                                                                    commas, marks, close_quotes};
-    if (!text_spend(text, 8 * sentence.len)) return;
-    const size_t room = 5 * sentence.len + 64;
-    struct slice s = sentence;
-    char *buffers[2] = {arena_take(text->arena, room, 1), arena_take(text->arena, room, 1)};
-    for (int i = 0; i < 5; i++) {
-        struct output o = {buffers[i % 2], 0};
-        PASSES[i](s, &o);
-        s = (struct slice){o.ptr, o.len};
+// ---- Sentences ---------------------------------------------------------------------------------
+
+struct lexer {
+    struct constraint_text *text;
+    struct slices *out;
+    struct slice s;
+    size_t at;
+    size_t start;          // of the word that is being read
+    size_t period;         // the full stop that is a token by itself, s.len: none
+    char before;           // what a quote at `at` stands behind; 0 at the start
+    bool after_apostrophe; // an apostrophe that did not open a quotation stands in front of `at`
+};
+
+static void end_word(struct lexer *l) {
+    if (l->start < l->at)
+        add_clitics(l->text, l->out, (struct slice){l->s.ptr + l->start, l->at - l->start});
+}
+
+// Ends the word and goes on behind the `len` bytes that stand between it and the next one.
+static void skip(struct lexer *l, size_t len, char before) {
+    end_word(l);
+    l->at += len;
+    l->start = l->at;
+    l->before = before;
+    l->after_apostrophe = false;
+}
+
+// The same, where these bytes are a token, or stand for one.
+static void take(struct lexer *l, size_t len, const char *token, size_t token_len, char before) {
+    end_word(l);
+    slices_add(l->text, l->out, (struct slice){token, token_len});
+    l->start = l->at;
+    skip(l, len, before);
+}
+
+static void take_own(struct lexer *l, size_t len, char before) {
+    take(l, len, l->s.ptr + l->at, len, before);
+}
+
+// Goes on within a word.
+static void keep(struct lexer *l, size_t len) {
+    l->before = l->s.ptr[l->at];
+    l->after_apostrophe = l->before == '\'';
+    l->at += len;
+}
+
+static bool is_quote_pair(struct slice s, size_t at) {
+    return byte_at(s, at) == '\'' && byte_at(s, at + 1) == '\'';
+}
+
+// The full stop at the end that is a token: only closing quotes, brackets and spaces may follow,
+// and white space behind them.
+static size_t find_period(struct slice s) {
+    const char *dot = s.len ? memrchr(s.ptr, '.', s.len) : NULL;
+    size_t at = dot ? (size_t)(dot - s.ptr) : 0, len;
+    if (at == 0 || s.ptr[at - 1] == '.') return s.len;
+    const size_t period = at;
+    for (char before = '.'; ++at < s.len; before = s.ptr[at], at += len - 1) {
+        const uint32_t code = code_at(s, at, &len);
+        if (!is_closing(code) && !(code && code < 128 && strchr("])}>\"' ", (int)code))) break;
+        if (before == ' ' && (code == '"' || is_quote_pair(s, at))) return s.len; // an opening one
     }
-    const struct slices fields = text_fields_of(text, s);
-    for (size_t i = 0; i < fields.n; i++) add_clitics(text, out, fields.items[i]);
+    return slice_is_blank(slice_from(s, at)) ? period : s.len;
+}
+
+// A comma or colon is a token unless a digit follows. Of two in a row the second one is not looked
+// at, but at the very end.
+static void take_comma(struct lexer *l) {
+    size_t len;
+    const struct slice s = l->s;
+    const uint32_t next = code_at(s, l->at + 1, &len);
+    if (len && char_classes(next) & CHAR_DIGIT) {
+        keep(l, 1);
+        return;
+    }
+    take_own(l, 1, s.ptr[l->at]);
+    if (!(byte_class(byte_at(s, l->at)) & COMMA)) return;
+    if (l->at + 1 == s.len || (l->at + 2 == s.len && s.ptr[l->at + 1] == '\n'))
+        take_own(l, 1, s.ptr[l->at]);
+    else
+        keep(l, 1);
+}
+
+static void take_backticks(struct lexer *l) {
+    for (; byte_at(l->s, l->at) == '`';) take_own(l, byte_at(l->s, l->at + 1) == '`' ? 2 : 1, ' ');
+}
+
+// An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".
+static bool is_lone_letter(struct slice s, size_t at) {
+    size_t len, next_len;
+    const uint32_t code = code_at(s, at + 1, &len);
+    if (!len || !(char_classes(code) & CHAR_WORD)) return false;
+    if (code < 128 && strchr("mtsdnMTSDN", (int)code)) return false;
+    const uint32_t next = code_at(s, at + 1 + len, &next_len);
+    return !next_len || !(char_classes(next) & CHAR_WORD);
+}
+
+// Whether pass 5 finds a space at `at`, behind an apostrophe: one of the text, or one that a pass
+// before has put there.
+static bool is_spaced(const struct lexer *l, size_t at) {
+    const struct slice s = l->s;
+    size_t len;
+    if (at == s.len) return l->period < s.len;
+    const char c = s.ptr[at];
+    if (c == ' ' || c == '`' || at == l->period || byte_class(c) & MARK) return true;
+    if (c == '.') return byte_at(s, at + 1) == '.';
+    if ((unsigned char)c >= 128) return is_opening(code_at(s, at, &len));
+    if (!(byte_class(c) & COMMA)) return false;
+    const uint32_t next = code_at(s, at + 1, &len);
+    return !len || !(char_classes(next) & CHAR_DIGIT);
+}
+
+static void take_apostrophe(struct lexer *l) {
+    const bool lone = is_lone_letter(l->s, l->at);
+    const bool pair = is_quote_pair(l->s, l->at);
+    if (pair && byte_class(l->before) & OPENS_BEHIND) {
+        take(l, 2, "``", 2, '"');
+    } else if (!l->after_apostrophe && (lone || is_spaced(l, l->at + 1))) {
+        take_own(l, 1, '\'');
+        l->after_apostrophe = true;
+    } else if (pair) {
+        take_own(l, 2, '\'');
+        l->after_apostrophe = true;
+    } else {
+        keep(l, 1);
+        if (lone) skip(l, 0, '\'');
+        l->after_apostrophe = true;
+    }
+}
+
+static void take_wide(struct lexer *l) {
+    size_t len;
+    const uint32_t code = code_at(l->s, l->at, &len);
+    if (is_opening(code))
+        take_own(l, len, ' ');
+    else if (is_closing(code))
+        take_own(l, len, 0);
+    else if (char_classes(code) & CHAR_SPACE)
+        skip(l, len, 0);
+    else
+        keep(l, len);
+}
+
+static void take_other(struct lexer *l, char c) {
+    const struct slice s = l->s;
+    size_t n = 1;
+    if ((unsigned char)c >= 128) {
+        take_wide(l);
+    } else if (c == '`') {
+        take_backticks(l);
+    } else if (c == '\'') {
+        take_apostrophe(l);
+    } else if (c == '"') {
+        const bool opens = l->at == 0 || byte_class(l->before) & OPENS_BEHIND;
+        take(l, 1, opens ? "``" : "''", 2, l->at == 0 ? ' ' : '"');
+    } else {
+        while (c == '.' && byte_at(s, l->at + n) == '.') n++;
+        if (c == '-' && byte_at(s, l->at + 1) == '-') n = 2;
+        if (n > 1 || l->at == l->period)
+            take_own(l, n, c);
+        else
+            keep(l, 1);
+    }
+}
+
+static void add_words(struct constraint_text *text, struct slices *out, struct slice s) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    while (l.at < s.len) {
+        const char c = s.ptr[l.at];
+        const unsigned class = byte_class(c);
+        if (class & SPACE)
+            skip(&l, 1, c);
+        else if (class & ALONE)
+            take_own(&l, 1, c);
+        else if (class & COMMA)
+            take_comma(&l);
+        else if (class & OTHER)
+            take_other(&l, c);
+        else
+            keep(&l, 1);
+    }
+    end_word(&l);
+}
+
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
+    struct slices out = {0};
+    size_t total = 0;
+    for (size_t i = 0; i < sentences->n; i++) total += sentences->items[i].len;
+    slices_expect(text, &out, total);
+    for (size_t i = 0; i < sentences->n; i++)
+        if (text_spend(text, 8 * sentences->items[i].len))
+            add_words(text, &out, sentences->items[i]);
+    return out;
 }

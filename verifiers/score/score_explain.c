@@ -1,6 +1,6 @@
 // --explain: how a completion was read, and what each term said.
 #include "verifiers/math/math.h"
-#include "verifiers/score/score_grader.h"
+#include "verifiers/score/score_row.h"
 
 static void add_line(struct buffer *out, const char *name, struct slice text) {
     buffer_printf(out, "    %-9s ", name);

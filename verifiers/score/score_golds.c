@@ -59,7 +59,7 @@ static const struct json *read_row(const struct score_golds *golds, const struct
     char *text = arena_take(arena, slot->len, 1);
     if (pread(golds->rows_fd, text, slot->len, (off_t)slot->offset) != (ssize_t)slot->len)
         return NULL;
-    return json_parse_shallow((struct slice){text, slot->len}, arena, NULL);
+    return json_parse_python_shallow((struct slice){text, slot->len}, arena, NULL);
 }
 
 // The slot of a key, or NULL. Equal hashes are told apart by the keys themselves.
@@ -78,7 +78,7 @@ static const struct slot *find(const struct score_golds *golds, const struct slo
 
 static int add_row(struct building *b, const struct score_line *line, struct arena *arena,
                    struct error *err) {
-    const struct json *row = json_parse_shallow(line->text, arena, err), *other;
+    const struct json *row = json_parse_python_shallow(line->text, arena, err), *other;
     if (!row) return -1;
     const struct json *key = row_key(row);
     if (!key) return error_set(err, ERROR_IO, "A key \"id\" or \"custom_id\" was expected.");

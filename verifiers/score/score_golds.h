@@ -5,7 +5,7 @@
 #define VERIFIERS_SCORE_SCORE_GOLDS_H
 
 #include "protocol/base/buffer.h"
-#include "verifiers/score/score_record.h"
+#include "verifiers/score/score_path.h"
 
 struct score_golds {
     int index_fd, rows_fd; // -1: none; passed on to workers

@@ -5,6 +5,8 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
+#include "verifiers/score/score_gold.h"
+#include "verifiers/score/score_row.h"
 #include "verifiers/verifier.h"
 
 enum { N_CACHED = 256, POLL_MS = 200, POLL_RESULTS = 64 };
@@ -26,42 +28,23 @@ struct score_grader {
 
 // ---- reward specs
 
+static bool holds_not_finite(struct slice json) {
+    struct arena arena = {0};
+    const bool holds = !json_parse(json, &arena, NULL) && json_parse_python(json, &arena, NULL);
+    arena_clear(&arena);
+    return holds;
+}
+
 static struct reward_spec *get_spec(struct score_grader *g, struct slice json, struct error *err) {
     const struct score_options *o = g->options;
     struct reward_spec **at = &g->cached[hash_bytes(json.ptr, json.len) % N_CACHED];
     if (*at && slice_equal(reward_spec_json(*at), json)) return *at;
     struct reward_spec *spec = reward_spec_parse(json, o->externals, o->n_externals, err);
+    if (!spec && holds_not_finite(json))
+        error_set(err, ERROR_SPEC, "reward: it holds NaN or Infinity; JSON has no such number.");
     if (!spec) return NULL;
     reward_spec_free(at);
     return *at = spec;
-}
-
-// Token ids where texts are expected: read as golds they would be "any of these numbers".
-static struct reward_spec *gold_spec(struct score_grader *g, const struct json *gold,
-                                     enum score_format format, bool *bad_spec, struct error *err) {
-    struct buffer *text = &g->spec_text;
-    struct slice decoded = {NULL, 0};
-    int64_t n_tokens;
-    if (format == SCORE_OPEN_INSTRUCT && score_is_token_ids(gold)) {
-        *bad_spec = false;
-        if (!g->map.decode)
-            error_set(err, ERROR_INPUT,
-                      "Its gold is a list of token ids; --tokenizer DIR, or a text by --golds or "
-                      "--map was expected.");
-        if (!g->map.decode || score_decode(&g->map, gold, &g->arena, &decoded, &n_tokens, err))
-            return NULL;
-        *bad_spec = true;
-    }
-    buffer_clear(text);
-    buffer_add_text(text, "[{\"verifier\":");
-    json_add_string(text, slice_of(g->options->verifier));
-    buffer_add_text(text, ",\"gold\":");
-    if (decoded.ptr)
-        json_add_string(text, decoded);
-    else
-        buffer_add_slice(text, gold->text);
-    buffer_add_text(text, "}]");
-    return get_spec(g, buffer_slice(text), err);
 }
 
 // A record's own reward, then the joined row's, then its own gold, then --reward.
@@ -76,7 +59,13 @@ static struct reward_spec *find_spec(struct score_grader *g, const struct score_
                                   &g->arena, &gold, &reward);
     if (reward) return get_spec(g, reward->text, err);
     if (!gold) gold = record->values[SCORE_GOLD];
-    if (gold && g->options->verifier) return gold_spec(g, gold, format, bad_spec, err);
+    if (g->options->verifier && score_gold_exists(record, gold, g->options->verifier)) {
+        if (score_gold_reward(record, gold, format, &g->map, g->options->verifier, &g->arena,
+                              &g->spec_text, err) == 0)
+            return get_spec(g, buffer_slice(&g->spec_text), err);
+        *bad_spec = err->code == ERROR_SPEC;
+        return NULL;
+    }
     if (g->options->reward) return get_spec(g, slice_of(g->options->reward), err);
     *bad_spec = false;
     if (gold)
@@ -150,7 +139,7 @@ static void add_error(struct score_grader *g, struct score_row *row, const struc
 }
 
 static const char *finish_reason(const struct score_record *record, int i, struct arena *arena) {
-    if (record->finish_reasons) return record->finish_reasons[i];
+    if (record->completions.finish_reasons) return record->completions.finish_reasons[i];
     const struct json *value = record->values[SCORE_FINISH_REASON];
     return value && value->type == JSON_STRING ? json_string(value, arena).ptr : NULL;
 }
@@ -158,8 +147,8 @@ static const char *finish_reason(const struct score_record *record, int i, struc
 static void grade_sample(struct score_grader *g, struct reward_spec *spec,
                          const struct score_record *record, int i, struct score_row *row) {
     const struct json *prompt = record->values[SCORE_PROMPT];
-    struct verifier_sample sample = {.completion = record->completions[i],
-                                     .n_tokens = record->n_tokens};
+    struct verifier_sample sample = {.completion = record->completions.texts[i],
+                                     .n_tokens = record->completions.n_tokens};
     struct score_stat *stat = &row->stat;
     stat->n_bytes = (uint32_t)sample.completion.len;
     sample.finish_reason = finish_reason(record, i, &g->arena);
@@ -191,10 +180,17 @@ static void describe(struct score_grader *g, const struct score_record *record,
                      struct score_row *row) {
     const struct json *dataset = record->values[SCORE_DATASET];
     const struct json *label = record->values[SCORE_LABEL];
-    if (record->values[SCORE_ID]) row->id = record->values[SCORE_ID]->text;
+    const struct json *id = record->values[SCORE_ID];
+    const int64_t n_tokens = record->completions.n_tokens;
+    // One that holds NaN would make the row no JSON.
+    const bool nested = id && (id->type == JSON_ARRAY || id->type == JSON_OBJECT);
+    if (id && (!nested || json_parse(id->text, &g->arena, NULL))) row->id = id->text;
     if (dataset) row->stat.dataset = score_meta_string(&g->meta, score_key(dataset, &g->arena));
-    if (record->group.len) row->stat.group = hash_bytes(record->group.ptr, record->group.len) | 1;
-    row->stat.n_tokens = (int32_t)(record->n_tokens < INT32_MAX ? record->n_tokens : INT32_MAX);
+    if (record->group.len)
+        row->stat.group = hash_bytes(record->group.ptr, record->group.len) | 1;
+    else if (record->completions.n > 1)
+        row->stat.group = hash_bytes(&row->stat.index, sizeof row->stat.index) | 1;
+    row->stat.n_tokens = (int32_t)(n_tokens < INT32_MAX ? n_tokens : INT32_MAX);
     int right = label ? score_label(label, &g->arena) : -1;
     if (right >= 0) row->stat.flags |= SCORE_ROW_LABELLED;
     if (right > 0) row->stat.flags |= SCORE_ROW_LABEL;
@@ -234,10 +230,15 @@ static void grade_record(struct score_grader *g, const struct score_item *item, 
         return;
     }
     reward_spec_hold(spec);
-    for (int i = 0; i < record.n_samples; i++) {
+    for (int i = 0; i < record.completions.n; i++) {
         struct score_row each = row;
-        if (record.n_samples > 1) each.sample = i;
-        grade_sample(g, spec, &record, i, &each);
+        if (record.completions.n > 1) each.sample = i;
+        if (record.completions.texts[i].ptr) {
+            grade_sample(g, spec, &record, i, &each);
+        } else {
+            error_set(&err, ERROR_INPUT, "Completion %d is null; a text was expected.", i);
+            add_error(g, &each, item, file, &err);
+        }
     }
     reward_spec_free(&spec);
 }

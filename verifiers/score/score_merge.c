@@ -4,11 +4,15 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "protocol/base/memory.h"
+#include "verifiers/score/score_file.h"
 #include "verifiers/score/score_journal.h"
+#include "verifiers/score/score_part.h"
 #include "verifiers/score/score_source.h"
 #include "verifiers/score/score_stats.h"
 
@@ -30,9 +34,9 @@ struct merge {
     bool journaled; // all of them are
     struct score_stats stats;
     struct arena arena;
-    FILE *file;
-    char *partial; // written to, then renamed; NULL: stdout
-    uint64_t next; // index
+    FILE *file;             // NULL: closed
+    struct score_part part; // path NULL: the output is a stream
+    uint64_t next;          // index
     uint64_t n_bad;
 };
 
@@ -94,10 +98,16 @@ static int next_row(struct merge *m, struct shard *s, struct error *err) {
     return 0;
 }
 
+static uint64_t size_of(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
 static int open_shard(struct merge *m, struct shard *s, struct error *err) {
     uint64_t n_good;
     struct error why;
-    s->has_journal = score_journal_read(s->path, &s->identity, &n_good, take_block, s, &why) == 0;
+    s->has_journal = score_journal_read(s->path, size_of(s->path), &s->identity, &n_good,
+                                        take_block, s, &why) == 0;
     if (s->has_journal && !s->ended)
         return error_set(err, ERROR_INPUT, "%s is not finished, as its journal says.", s->path);
     m->journaled = m->journaled && s->has_journal;
@@ -163,39 +173,49 @@ static int merge_rows(struct merge *m, struct error *err) {
         struct score_identity unused;
         struct taking taking = {m};
         uint64_t n_good;
+        const char *path = m->shards[i].path;
         failed =
-            score_journal_read(m->shards[i].path, &unused, &n_good, take_accounts, &taking, err);
+            score_journal_read(path, size_of(path), &unused, &n_good, take_accounts, &taking, err);
     }
     return failed;
 }
 
+// The part keeps its descriptor, and with it the lock, until it has its name.
 static int open_output(struct merge *m, struct error *err) {
     const char *path = m->options->output;
-    m->file = stdout;
-    if (strcmp(path, "-") != 0) {
-        m->partial = memory_new(strlen(path) + 16, 1);
-        strcpy(stpcpy(m->partial, path), ".partial");
-        m->file = fopen(m->partial, "wb");
+    if (!score_file_is_stream(path)) {
+        if (score_part_open(path, &m->part, err)) return -1;
+        if (ftruncate(m->part.fd, 0) == 0) m->file = fdopen(dup(m->part.fd), "wb");
+    } else {
+        m->file = strcmp(path, "-") == 0 ? stdout : fopen(path, "wb");
     }
     if (m->file) return 0;
-    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.", m->partial,
-                     strerror(errno));
+    return error_set(err, ERROR_IO, "The output %s cannot be opened: %s.", path, strerror(errno));
 }
 
-static int close_output(struct merge *m, bool keep, struct error *err) {
+// A journal of what had the name before says nothing of the merged rows.
+static void remove_journal(const char *path) {
+    char *journal = memory_new(strlen(path) + sizeof ".journal", 1);
+    stpcpy(stpcpy(journal, path), ".journal");
+    unlink(journal);
+    free(journal);
+}
+
+static int close_output(struct merge *m, struct error *err) {
     FILE *file = m->file;
-    if (!file) return 0;
     m->file = NULL;
-    int failed = fflush(file) != 0;
-    if (m->partial) {
-        failed = (keep && fsync(fileno(file))) || failed;
-        failed = fclose(file) || failed;
-        if (keep && !failed) failed = rename(m->partial, m->options->output);
-        if (!keep || failed) unlink(m->partial);
-    }
-    if (!failed) return 0;
-    return error_set(err, ERROR_IO, "The output %s cannot be written: %s.", m->options->output,
-                     strerror(errno));
+    if (!file) return 0;
+    if (file == stdout ? fflush(file) : fclose(file))
+        return error_set(err, ERROR_IO, "The output %s cannot be written: %s.", m->options->output,
+                         strerror(errno));
+    return 0;
+}
+
+static int finish(struct merge *m, struct error *err) {
+    if (close_output(m, err)) return -1;
+    if (!m->part.path) return 0;
+    remove_journal(m->options->output);
+    return score_part_finish(&m->part, err);
 }
 
 static enum score_status merge(struct merge *m, struct error *err) {
@@ -204,9 +224,9 @@ static enum score_status merge(struct merge *m, struct error *err) {
         if (open_shard(m, &m->shards[i], err)) return SCORE_INPUT;
     }
     if (check_journals(m, err)) return SCORE_INPUT;
-    if (open_output(m, err)) return SCORE_OUTPUT;
+    if (open_output(m, err)) return err->code == ERROR_USAGE ? SCORE_USAGE : SCORE_OUTPUT;
     if (merge_rows(m, err)) return err->code == ERROR_INPUT ? SCORE_INPUT : SCORE_OUTPUT;
-    if (close_output(m, true, err)) return SCORE_OUTPUT;
+    if (finish(m, err)) return SCORE_OUTPUT;
     if (!m->journaled)
         fprintf(stderr, "stampede score: Without all journals there is no summary.\n");
     else if (score_report(m->options, &m->stats, 0, err))
@@ -215,15 +235,16 @@ static enum score_status merge(struct merge *m, struct error *err) {
 }
 
 enum score_status score_merge(const struct score_options *options, struct error *err) {
-    struct merge m = {.options = options, .n = options->n_inputs, .journaled = true};
+    struct merge m = {.options = options, .n = options->n_inputs, .journaled = true, .part.fd = -1};
     *err = (struct error){0};
+    score_file_ignore_signals();
     m.shards = memory_new((size_t)m.n, sizeof *m.shards);
     enum score_status status = merge(&m, err);
     struct error other;
-    close_output(&m, false, &other);
+    close_output(&m, &other);
+    score_part_close(&m.part, true);
     for (int i = 0; i < m.n; i++) score_source_free(&m.shards[i].source);
     free(m.shards);
-    free(m.partial);
     score_stats_free(&m.stats);
     arena_clear(&m.arena);
     return status;

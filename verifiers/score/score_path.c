@@ -1,12 +1,14 @@
-// Paths into records, --map, and values that need more than a look.
-#include <stdlib.h>
+#include "verifiers/score/score_path.h"
 
-#include "protocol/base/utf8.h"
-#include "verifiers/score/score_record.h"
+#include <stdlib.h>
 
 static const char *const FIELDS[SCORE_N_FIELDS] = {
     "completion", "messages", "gold",  "reward",   "id",           "prompt",
     "group",      "dataset",  "label", "n_tokens", "finish_reason"};
+
+const char *score_field_name(enum score_field field) {
+    return FIELDS[field];
+}
 
 static int parse_step(struct slice text, size_t *at, struct score_path *out) {
     size_t i = *at, start;
@@ -60,7 +62,7 @@ const struct json *score_path_find(const struct score_path *path, const struct j
                                    struct arena *arena) {
     for (int i = 0; i < path->n && root; i++) {
         if (root->n_children > 0 && !root->first)
-            root = json_parse_shallow(root->text, arena, NULL);
+            root = json_parse_python_shallow(root->text, arena, NULL);
         if (!root) break;
         if (path->steps[i].key.ptr) {
             const struct json *found = NULL;
@@ -81,39 +83,9 @@ struct slice score_key(const struct json *value, struct arena *arena) {
     if (value->type == JSON_STRING) return json_string(value, arena);
     if (value->type != JSON_ARRAY && value->type != JSON_OBJECT) return value->text;
     struct buffer text = {0};
-    const struct json *whole = json_parse(value->text, arena, NULL);
+    const struct json *whole = json_parse_python(value->text, arena, NULL);
     if (whole) json_add_compact(&text, whole);
     struct slice out = {arena_copy(arena, text.ptr, text.len), text.len};
     buffer_free(&text);
     return out;
-}
-
-bool score_is_token_ids(const struct json *value) {
-    if (value->type != JSON_ARRAY || value->text.len < 2) return false;
-    size_t i = 1;
-    while (i < value->text.len && strchr(" \t", value->text.ptr[i])) i++;
-    return strchr("-0123456789", value->text.ptr[i]) != NULL;
-}
-
-int score_decode(const struct score_map *map, const struct json *value, struct arena *arena,
-                 struct slice *out, int64_t *n_tokens, struct error *err) {
-    const struct json *list = json_parse(value->text, arena, err);
-    if (!list) return -1;
-    int32_t *ids = arena_take(arena, (size_t)list->n_children, sizeof *ids);
-    size_t n = 0;
-    for (const struct json *c = list->first; c; c = c->next) {
-        int64_t id;
-        if (json_int64(c, &id) || id < 0 || id > INT32_MAX)
-            return error_set(err, ERROR_INPUT, "Its token %zu is %.*s; an id was expected.", n,
-                             SLICE_ARG(c->text));
-        ids[n++] = (int32_t)id;
-    }
-    struct buffer bytes = {0}, text = {0};
-    map->decode(map->decode_self, ids, n, &bytes);
-    utf8_add_lossy(&text, buffer_slice(&bytes));
-    *out = (struct slice){arena_copy(arena, text.ptr, text.len), text.len};
-    *n_tokens = (int64_t)n;
-    buffer_free(&bytes);
-    buffer_free(&text);
-    return 0;
 }

@@ -1,10 +1,10 @@
-// One row of output: what is written, and what the summary counts.
+#include "verifiers/score/score_row.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 
 #include "protocol/base/hash.h"
-#include "verifiers/score/score_grader.h"
 
 // Of a composed reward, right is what its correctness terms say: a format term may add to the
 // value of a wrong answer, and a length term take from that of a right one.

@@ -1,6 +1,7 @@
 // The parent: input to batches, batches to workers, rows to the output, in input order.
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,9 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
+#include "verifiers/score/score_file.h"
 #include "verifiers/score/score_grader.h"
-#include "verifiers/score/score_journal.h"
+#include "verifiers/score/score_output.h"
 #include "verifiers/score/score_source.h"
 #include "verifiers/score/score_stats.h"
 #include "verifiers/score/score_workers.h"
@@ -19,7 +21,6 @@ enum {
     POLL_MS = 200,
     PROGRESS_MS = 1000,
     READS_A_TURN = 16,
-    MAX_FDS = 2 * SCORE_MAX_WORKERS + 2,
 };
 
 struct run {
@@ -142,21 +143,31 @@ static void cut(struct score_batch *b, struct score_accounts *a, uint32_t n) {
     a->n_stats = n;
 }
 
+// Counts bad records, and stops behind the one that is too many, with all of its rows.
+static void count_errors(struct run *r, struct score_batch *b, struct score_accounts *a) {
+    const struct score_options *o = r->options;
+    const int64_t limit = o->on_error == SCORE_STOP ? 0 : o->max_errors;
+    const struct score_stat *stats = a->stats;
+    uint32_t end;
+    for (uint32_t i = 0; i < a->n_stats && !r->stopped; i = end) {
+        bool bad = false;
+        for (end = i; end < a->n_stats && stats[end].index == stats[i].index; end++)
+            bad = bad || stats[end].flags & SCORE_ROW_ERROR;
+        r->n_errors += bad;
+        if (limit < 0 || r->n_errors <= (uint64_t)limit) continue;
+        r->stopped = true;
+        if (!o->explain) cut(b, a, end);
+    }
+}
+
 static int write_batch(struct run *r, struct score_batch *b, struct error *err) {
     struct score_accounts accounts;
-    const struct score_options *o = r->options;
-    int64_t limit = o->on_error == SCORE_STOP ? 0 : o->max_errors;
     struct slice meta = {b->reply.ptr + b->text_len, b->reply.len - b->text_len};
     if (score_accounts_read(meta, &r->arena, &accounts)) {
         r->status = SCORE_INTERNAL;
         return error_set(err, ERROR_INTERNAL, "A worker's account of a batch is damaged.");
     }
-    for (uint32_t i = 0; i < accounts.n_stats && !r->stopped; i++) {
-        r->n_errors += (accounts.stats[i].flags & SCORE_ROW_ERROR) != 0;
-        if (limit < 0 || r->n_errors <= (uint64_t)limit) continue;
-        r->stopped = true;
-        if (!o->explain) cut(b, &accounts, i + 1);
-    }
+    count_errors(r, b, &accounts);
     score_stats_add(&r->stats, &accounts);
     struct slice text = {b->reply.ptr, b->text_len};
     meta = (struct slice){b->reply.ptr + b->text_len, b->reply.len - b->text_len};
@@ -206,11 +217,12 @@ static void show(struct run *r, bool last) {
 // ---- the loop
 
 static int wait_for(struct run *r, bool *readable, struct error *err) {
-    struct pollfd fds[MAX_FDS];
+    struct pollfd fds[3];
     struct signalfd_siginfo info;
-    int n = score_workers_poll_fds(r->workers, fds, MAX_FDS - 2);
-    int signals = n++, input = -1;
+    int n = 0, input = -1;
+    const int signals = n++;
     fds[signals] = (struct pollfd){.fd = r->signals, .events = POLLIN};
+    fds[n++] = (struct pollfd){.fd = score_workers_fd(r->workers), .events = POLLIN};
     bool room = r->n_window + 1 < r->max_window && score_workers_hungry(r->workers);
     int wait = POLL_MS;
     if (room && !score_source_ended(r->source)) {
@@ -229,7 +241,7 @@ static int wait_for(struct run *r, bool *readable, struct error *err) {
     if (read(r->signals, &info, sizeof info) != (ssize_t)sizeof info) return 0;
     r->status = info.ssi_signo == SIGINT ? SCORE_INTERRUPTED : SCORE_TERMINATED;
     return error_set(err, ERROR_UNAVAILABLE,
-                     score_output_has_journal(r->output)
+                     score_output_part(r->output)
                          ? "Interrupted before record %llu; --resume goes on there."
                          : "Interrupted before record %llu.",
                      (unsigned long long)r->next_index);
@@ -327,10 +339,13 @@ static int finish(struct run *r, struct error *err) {
         return -1;
     }
     r->status = SCORE_BAD_RECORDS;
-    if (r->stopped)
+    if (r->stopped) {
+        const char *part = score_output_part(r->output);
         return error_set(err, ERROR_INPUT,
-                         "It was stopped behind record %llu, at %llu bad records.",
-                         (unsigned long long)(r->next_index - 1), (unsigned long long)r->n_errors);
+                         "It was stopped behind record %llu, at %llu bad records%s%s.",
+                         (unsigned long long)(r->next_index - 1), (unsigned long long)r->n_errors,
+                         part ? "; its rows are in " : "", part ? part : "");
+    }
     if (!r->ended && score_output_finish(r->output, score_source_n_records(r->source), err)) {
         r->status = SCORE_OUTPUT;
         return -1;
@@ -404,7 +419,7 @@ enum score_status score_run(const struct score_options *options, struct error *e
     sigaddset(&mask, SIGINT);
     sigaddset(&mask, SIGTERM);
     sigprocmask(SIG_BLOCK, &mask, &old);
-    signal(SIGPIPE, SIG_IGN); // a closed pipe is an output that failed
+    score_file_ignore_signals();
     r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     run(&r, err);
     close_run(&r);

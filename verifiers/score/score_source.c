@@ -10,10 +10,10 @@
 
 #include "protocol/base/buffer.h"
 #include "protocol/base/hash.h"
-#include "protocol/base/memory.h"
+#include "protocol/base/json.h"
 #include "verifiers/score.h"
 
-enum { READ_BYTES = 256 << 10, UNPACK_BYTES = 512 << 10, END_BYTES = 64 << 10 };
+enum { READ_BYTES = 256 << 10, UNPACK_BYTES = 512 << 10, END_BYTES = 64 << 10, MAGIC_BYTES = 6 };
 
 enum packing { PLAIN, GZIP, ZSTD };
 
@@ -22,7 +22,7 @@ struct score_source {
     int n_paths, next_path;
     const char *path; // the open one
     int fd;           // -1: none
-    bool fresh;       // nothing of the file was read yet
+    bool fresh;       // what it is packed by is not known yet: raw_len bytes of it are there
     bool ended;       // of the file that was open last: its last line may lack the newline
     bool failed;
     enum packing packing;
@@ -35,6 +35,9 @@ struct score_source {
     struct buffer text; // unpacked, not handed out before `at`
     size_t at, scanned; // no newline in at..scanned
     bool too_long;      // the line at `at` is being dropped
+    bool opens;         // the file's first record opens a bracket that it does not close
+    bool spread;        // and goes on in the second one: it is no file of lines
+    uint64_t n_of_file; // records that were handed out of this file
     uint64_t n_read, n_total, n_records, n_lines, identity;
 };
 
@@ -112,24 +115,56 @@ static int open_next(struct score_source *s, struct error *err) {
     s->fd = strcmp(s->path, "-") == 0 ? STDIN_FILENO : open(s->path, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0) return fail(s, err, strerror(errno));
     s->fresh = true;
-    s->ended = s->mid_member = false;
-    s->n_lines = 0;
+    s->ended = s->mid_member = s->opens = false;
+    s->n_lines = s->n_of_file = 0;
+    s->raw_len = s->raw_done = 0;
     return 0;
 }
 
 bool score_source_ended(const struct score_source *s) {
+    if (s->spread && !s->failed) return false; // a read says why
     return s->failed || (s->fd < 0 && s->next_path == s->n_paths);
 }
 
 int score_source_fd(const struct score_source *s) {
-    if (s->more || s->raw_done < s->raw_len) return -1;
+    if (s->more || (!s->fresh && s->raw_done < s->raw_len)) return -1;
     bool next_is_stdin =
         s->fd < 0 && s->next_path < s->n_paths && strcmp(s->paths[s->next_path], "-") == 0;
     return s->fd == STDIN_FILENO || next_is_stdin ? STDIN_FILENO : -1;
 }
 
-static int start_packing(struct score_source *s, size_t n, struct error *err) {
+// Files that people have instead of lines.
+static int refuse_others(struct score_source *s, struct slice start, struct error *err) {
+    static const struct {
+        const char *bytes;
+        size_t len;
+        const char *what;
+    } OTHERS[] = {
+        {"PAR1", 4, "is Parquet, of which examples/score_parquet.py makes lines"},
+        {"ARROW1", 6, "is Arrow"},
+        {"BZh", 3, "is packed by bzip2"},
+        {"\xFD"
+         "7zXZ",
+         5, "is packed by xz"},
+        {"PK\x03\x04", 4, "is a zip archive"},
+        {"\xFF\xFE", 2, "is UTF-16"},
+        {"\xFE\xFF", 2, "is UTF-16"},
+    };
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++) {
+        if (start.len < OTHERS[i].len || memcmp(start.ptr, OTHERS[i].bytes, OTHERS[i].len) != 0)
+            continue;
+        s->failed = true;
+        return error_set(err, ERROR_IO,
+                         "The input %s %s; lines of JSON were expected, in UTF-8, plain, .gz or "
+                         ".zst.",
+                         s->path, OTHERS[i].what);
+    }
+    return 0;
+}
+
+static int start_packing(struct score_source *s, struct error *err) {
     const unsigned char *b = (const unsigned char *)s->raw;
+    const size_t n = s->raw_len;
     s->fresh = false;
     s->packing = PLAIN;
     if (n >= 2 && b[0] == 0x1f && b[1] == 0x8b) {
@@ -142,7 +177,7 @@ static int start_packing(struct score_source *s, size_t n, struct error *err) {
         ZSTD_initDStream(s->zstd);
         s->packing = ZSTD;
     }
-    return 0;
+    return refuse_others(s, (struct slice){s->raw, n}, err);
 }
 
 static int unpack_gzip(struct score_source *s, char *to, size_t *made, struct error *err) {
@@ -190,35 +225,81 @@ static void drop_taken(struct score_source *s) {
 }
 
 int score_source_read(struct score_source *s, struct error *err) {
+    if (s->spread) {
+        s->failed = true;
+        return error_set(err, ERROR_IO,
+                         "The input %s is one JSON value over many lines; one object a line was "
+                         "expected, as jq -c '.[]' makes of a list.",
+                         s->path);
+    }
     if (s->fd < 0 && open_next(s, err)) return -1;
     drop_taken(s);
-    if (s->more || s->raw_done < s->raw_len) return unpack(s, err);
+    if (s->more || (!s->fresh && s->raw_done < s->raw_len)) return unpack(s, err);
+    const size_t held = s->fresh ? s->raw_len : 0; // a pipe may give the first bytes one by one
     ssize_t n;
     do {
-        n = read(s->fd, s->raw, READ_BYTES);
+        n = read(s->fd, s->raw + held, READ_BYTES - held);
     } while (n < 0 && errno == EINTR);
     if (n < 0) return fail(s, err, strerror(errno));
-    if (n == 0) {
-        if (s->mid_member) return fail(s, err, "it ends in the middle of its compressed data");
-        s->ended = true;
-        close_file(s);
-        return 0;
-    }
     s->n_read += (uint64_t)n;
-    if (s->fresh && start_packing(s, (size_t)n, err)) return -1;
-    if (s->packing == PLAIN) {
-        buffer_add(&s->text, s->raw, (size_t)n);
-        return 0;
-    }
-    s->raw_len = (size_t)n;
+    s->raw_len = held + (size_t)n;
     s->raw_done = 0;
-    return unpack(s, err);
+    if (s->fresh && n > 0 && s->raw_len < MAGIC_BYTES) return 0;
+    if (s->fresh && start_packing(s, err)) return -1;
+    if (s->packing != PLAIN && s->raw_len > 0) return unpack(s, err);
+    buffer_add(&s->text, s->raw, s->raw_len);
+    s->raw_done = s->raw_len;
+    if (n > 0) return 0;
+    if (s->mid_member) return fail(s, err, "it ends in the middle of its compressed data");
+    s->ended = true;
+    close_file(s);
+    return 0;
 }
 
 static bool is_blank(struct slice s) {
     for (size_t i = 0; i < s.len; i++)
         if (s.ptr[i] != ' ' && s.ptr[i] != '\t' && s.ptr[i] != '\r') return false;
     return true;
+}
+
+static struct slice without_mark(struct slice s) {
+    static const char MARK[] = "\xEF\xBB\xBF"; // a byte order mark, also where files were joined
+    const bool has = s.len >= 3 && memcmp(s.ptr, MARK, 3) == 0;
+    return has ? (struct slice){s.ptr + 3, s.len - 3} : s;
+}
+
+// Whether a line opens a list or an object that it does not close.
+static bool opens_only(struct slice s) {
+    int depth = 0;
+    bool in_string = false;
+    size_t i = 0;
+    while (i < s.len && (s.ptr[i] == ' ' || s.ptr[i] == '\t')) i++;
+    if (i == s.len || (s.ptr[i] != '[' && s.ptr[i] != '{')) return false;
+    for (; i < s.len; i++) {
+        const char c = s.ptr[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string)
+            depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+    }
+    return depth > 0 && !in_string;
+}
+
+static bool is_whole(struct slice s) {
+    struct arena arena = {0};
+    const bool whole = json_parse_python_shallow(s, &arena, NULL) != NULL;
+    arena_clear(&arena);
+    return whole;
+}
+
+// An indented list or object looks like one bad record a line. Told by the first two records: a
+// torn first line has a whole one behind it.
+static bool is_spread(struct score_source *s, struct slice text) {
+    if (s->n_of_file == 0) s->opens = opens_only(text);
+    const bool list = s->n_of_file == 0 && s->opens && text.ptr[0] == '[' && text.len <= 2;
+    return list || (s->n_of_file == 1 && s->opens && !is_whole(text));
 }
 
 // The rest of an over-long line is dropped as it comes, so that it takes no memory.
@@ -230,7 +311,7 @@ static void shorten(struct score_source *s) {
 }
 
 bool score_source_line(struct score_source *s, struct score_line *out) {
-    while (s->at < s->text.len || (s->too_long && s->ended)) {
+    while (!s->spread && (s->at < s->text.len || (s->too_long && s->ended))) {
         const char *from = s->text.ptr + s->scanned;
         const char *end = memchr(from, '\n', s->text.len - s->scanned);
         size_t stop = end ? (size_t)(end - s->text.ptr) : s->text.len;
@@ -244,8 +325,14 @@ bool score_source_line(struct score_source *s, struct score_line *out) {
         s->at = s->scanned = end ? stop + 1 : stop;
         s->too_long = false;
         s->n_lines++;
+        text = without_mark(text);
         if (!too_long && is_blank(text)) continue;
         if (too_long) text.len = 0;
+        if (!too_long && is_spread(s, text)) {
+            s->spread = true;
+            return false;
+        }
+        s->n_of_file++;
         *out = (struct score_line){text, s->n_records++, s->n_lines, s->path, too_long};
         return true;
     }

@@ -29,11 +29,13 @@ bool score_source_ended(const struct score_source *source); // all files were re
 int score_source_fd(const struct score_source *source);
 
 // One read from the file, or one stretch of what is compressed. Take all lines before each read.
-// ERROR_IO when the file cannot be read or its compressed data are damaged: then it has ended, and
-// whole lines before the damage can still be taken.
+// ERROR_IO when the file cannot be read, its compressed data are damaged, or it holds no lines of
+// JSON (Parquet, an indented list, ...): then it has ended, and whole lines before the damage can
+// still be taken.
 int score_source_read(struct score_source *source, struct error *err);
 
-// The next whole line that is not blank, of what was read. False: read on, or the end.
+// The next whole line that is not blank, of what was read, without a byte order mark. False: read
+// on, or the end.
 bool score_source_line(struct score_source *source, struct score_line *out);
 
 uint64_t score_source_bytes_read(const struct score_source *source);  // as stored

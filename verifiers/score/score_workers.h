@@ -6,14 +6,14 @@
 #ifndef VERIFIERS_SCORE_SCORE_WORKERS_H
 #define VERIFIERS_SCORE_SCORE_WORKERS_H
 
-#include <poll.h>
-
 #include "verifiers/score.h"
 #include "verifiers/score/score_frame.h"
 #include "verifiers/score/score_golds.h"
-#include "verifiers/score/score_record.h"
+#include "verifiers/process/supervisor.h"
+#include "verifiers/score/score_format.h"
 
 struct score_batch {
+    struct supervisor_job queued; // first
     uint64_t number;
     uint64_t next_index; // behind its last record
     uint32_t n_records;
@@ -26,7 +26,6 @@ struct score_batch {
     bool done;
     struct buffer reply; // behind the struct score_reply: text and meta
     size_t text_len;
-    struct score_batch *next;
 };
 
 void score_batch_free(struct score_batch **batch);
@@ -42,8 +41,8 @@ bool score_workers_hungry(const struct score_workers *workers);
 // Queues a batch, which stays the caller's and must not be freed before it is done.
 void score_workers_submit(struct score_workers *workers, struct score_batch *batch);
 
-// Descriptors to poll for: stores at most `max` (two a worker) and returns how many.
-int score_workers_poll_fds(const struct score_workers *workers, struct pollfd *fds, int max);
+// A descriptor to poll for input: then a step has something to do.
+int score_workers_fd(const struct score_workers *workers);
 // Sends, receives, restarts, and marks batches as done; call it after each poll, and every 200 ms.
 // ERROR_INTERNAL when workers do not start.
 int score_workers_step(struct score_workers *workers, struct error *err);

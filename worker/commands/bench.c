@@ -1,52 +1,79 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "protocol/base/clock.h"
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
+#include "worker/commands/bench.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/limits.h"
-#include "worker/commands/setup.h"
-
-struct flags {
-    struct engine_flags engine;
-    const char *synthetic, *rows;
-    int n_prompt, n_new;
-    bool json;
-};
-
-enum { MAX_POINTS = 16 };
-
-struct point {
-    int rows;
-    double step_ms, tokens_per_s;
-};
 
 struct report {
     double prefill_tokens_per_s;
-    struct point points[MAX_POINTS];
+    struct bench_point points[BENCH_MAX_POINTS];
     int n_points;
-    double read_bytes_per_s; // of the machine, measured in this run
+    struct bench_mix mix;    // seconds 0: not asked for
+    double read_bytes_per_s; // of the machine, measured in this run; 0: of a device, not measured
     double row_bytes;        // weights that one row's step must read
     double peak_flops;       // likewise measured
     double row_flops;        // of the products of one token
+    struct device device;    // of the plan
+    double prefill_plan_tokens_per_s;
 };
 
 static const char usage[] =
-    "stampede bench (--model DIR | --synthetic 24b|8b|350m|tiny) [flags]\n"
+    "stampede bench (--model DIR | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
+    "stampede bench --plan DEVICE [--model DIR | --synthetic NAME] [flags]\n"
+    "\n"
     "Measures prefill, and decode at several numbers of rows, beside this machine's read\n"
-    "bandwidth in the same run. These are figures of one run: repeat them and quote medians.";
+    "bandwidth in the same run. These are figures of one run: repeat them and quote medians.\n"
+    "With --plan it computes instead what a device could do at best, kernel by kernel: the\n"
+    "bytes to move and the operations to do, over what the device can (a roofline). Nothing\n"
+    "runs, and nothing of a plan is a measurement. With --measure, or --plan auto, both are\n"
+    "done, and what was measured is told as a share of the plan.\n"
+    "\n"
+    "A device is " DEVICE_NAMES ", or a FILE with one JSON object:\n"
+    "  read_bytes_per_s, peak_flops   of its memory, and of arithmetic in the weights' type\n"
+    "  memory_bytes                   its size\n"
+    "  launch_gap_us                  from the end of a kernel to the start of the next one\n"
+    "and, if wanted,\n"
+    "  read_share, flops_share, memory_share   what of the first three is achieved (1)\n"
+    "  workspace_bytes                beside weights and state (0)\n"
+    "  kv_overlaps                    false: nothing computes while K and V are read (false)\n"
+    "  name                           what it is called (the file's name)\n"
+    "Those with a name are bounds: data sheets, all shares 1, everything overlaps, no gaps.";
 
-static int fill_table(struct flags *f, struct flag *table) {
+static int fill_table(struct bench_flags *f, struct flag *table) {
     const struct flag flags[] = {
         {FLAG_HEADING, "", "", "Bench:", NULL, 0, 0},
-        {FLAG_TEXT, "--synthetic", "NAME", "random weights: 24b, 8b, 350m or tiny", &f->synthetic,
+        {FLAG_TEXT, "--synthetic", "NAME",
+         "random weights: 24b, 8b, 2.6b, 1.2b, 700m, 350m or tiny (default of a plan: 24b)",
+         &f->synthetic, 0, 0},
+        {FLAG_TEXT, "--rows", "LIST",
+         "rows that decode at once (default 1,4,16,64; of a plan up to 1,16,64,256,1024)", &f->rows,
          0, 0},
-        {FLAG_TEXT, "--rows", "LIST", "rows that decode at once (default 1,4,16,64)", &f->rows, 0,
-         0},
         {FLAG_INT, "--prompt", "N", "prompt tokens (default 512)", &f->n_prompt, 2, 1 << 20},
-        {FLAG_INT, "--new", "N", "output tokens of a row (default 64)", &f->n_new, 2, 1 << 20},
+        {FLAG_INT, "--new", "N", "output tokens of a row (default 64)", &f->n_new, 3, 1 << 20},
+        {FLAG_INT, "--group", "N", "rows that share a prompt (default: all of them)", &f->n_group,
+         1, 1 << 16},
+        {FLAG_INT, "--in", "N", "prompt tokens of a request; with --out and --concurrent", &f->n_in,
+         1, 1 << 24},
+        {FLAG_INT, "--out", "N", "new tokens of a request", &f->n_out, 1, 1 << 24},
+        {FLAG_INT, "--concurrent", "N",
+         "requests, measured from first to last; of a plan: in flight, in a steady state",
+         &f->n_concurrent, 1, 1 << 20},
         {FLAG_SWITCH, "--json", NULL, "one JSON object instead of the table", &f->json, 0, 0},
+        {FLAG_HEADING, "", "",
+         "Plan (--weights also fp8, int4; --kv-type also fp8, default bf16):", NULL, 0, 0},
+        {FLAG_TEXT, "--plan", "DEVICE", DEVICE_NAMES ", FILE, or auto: this machine (cpu)",
+         &f->plan, 0, 0},
+        {FLAG_SWITCH, "--measure", NULL, "measure as well (--plan auto always does)", &f->measure,
+         0, 0},
+        {FLAG_INT, "--context", "N", "positions that a row's token looks at (default 1024)",
+         &f->context, 1, 1 << 24},
+        {FLAG_INT, "--draft", "K", "guessed tokens that each row brings; with --acceptance",
+         &f->n_draft, 1, 64},
+        {FLAG_FLOAT, "--acceptance", "P",
+         "chance of a guess to be right if those before it were, 0 to 1", &f->acceptance, 0, 1},
     };
     int n = (int)(sizeof flags / sizeof flags[0]);
     memcpy(table, flags, sizeof flags);
@@ -54,72 +81,23 @@ static int fill_table(struct flags *f, struct flag *table) {
     return n;
 }
 
-static int parse_rows(const char *text, struct report *r, int max_rows, struct error *err) {
-    while (*text) {
+int bench_parse_rows(const char *text, int max_rows, const char *why, int rows[BENCH_MAX_POINTS],
+                     struct error *err) {
+    for (int i = 0; i < BENCH_MAX_POINTS; i++) {
         char *end;
         long n = strtol(text, &end, 10);
-        if (end == text || n < 1 || n > max_rows || (*end && *end != ',') ||
-            r->n_points == MAX_POINTS)
-            return error_set(err, ERROR_USAGE,
-                             "--rows is wrong at '%s'; expected up to %d numbers from 1 to %d "
-                             "(--max-rows), with commas.",
-                             text, MAX_POINTS, max_rows);
-        r->points[r->n_points++].rows = (int)n;
-        text = *end ? end + 1 : end;
+        if (end == text || n < 1 || n > max_rows || (*end && *end != ',')) break;
+        rows[i] = (int)n;
+        if (!*end) return i + 1;
+        text = end + 1;
     }
-    return 0;
+    return error_set(err, ERROR_USAGE,
+                     "--rows is wrong at '%s'; expected up to %d numbers from 1 to %d%s, with "
+                     "commas.",
+                     text, BENCH_MAX_POINTS, max_rows, why);
 }
 
-// ---- the engine
-
-static struct task *make_task(const struct setup *s, int n_prompt, int n_new, int n,
-                              uint64_t serial) {
-    struct task *t = task_new();
-    int32_t *ids = arena_take(&t->arena, (size_t)n_prompt, sizeof *ids);
-    for (int i = 0; i < n_prompt; i++)
-        ids[i] = (int32_t)((uint32_t)(i * 7919 + 13) % (uint32_t)s->requests.vocab);
-    t->serial = t->group_seed = serial;
-    t->prompt_ids = ids;
-    t->n_prompt = n_prompt;
-    t->n_samples = n;
-    t->n_left = n;
-    t->sampling = sampling_defaults();
-    t->sampling.n = n;
-    t->sampling.ignore_eos = true;
-    t->sampling.max_new_tokens = n_new;
-    return t;
-}
-
-static int step(struct setup *s, struct error *err) {
-    engine_submit(&s->engine);
-    sample_free_list(engine_take_finished(&s->engine));
-    return engine_finish(&s->engine, err);
-}
-
-// Prefills a prompt, lets `rows` samples of it decode, and times the steps in which all run.
-static int measure(struct setup *s, const struct flags *f, struct point *p, double *prefill,
-                   struct error *err) {
-    struct engine *e = &s->engine;
-    engine_add(e, make_task(s, f->n_prompt, f->n_new, p->rows, (uint64_t)p->rows));
-    uint64_t prompt_tokens = e->counters.n_prompt_tokens + (uint64_t)f->n_prompt - 1;
-    int64_t started = clock_us();
-    while (e->counters.n_prompt_tokens < prompt_tokens)
-        if (step(s, err) < 0) return -1;
-    double seconds = (double)(clock_us() - started + 1) / 1e6;
-    if ((double)(f->n_prompt - 1) / seconds > *prefill)
-        *prefill = (double)(f->n_prompt - 1) / seconds;
-    if (step(s, err) < 0) return -1; // the rows start
-    int64_t first_us = clock_us();
-    uint64_t tokens = e->counters.n_output_tokens, steps = e->counters.n_steps;
-    for (int i = 2; i < f->n_new; i++)
-        if (step(s, err) < 0) return -1;
-    seconds = (double)(clock_us() - first_us + 1) / 1e6;
-    p->tokens_per_s = (double)(e->counters.n_output_tokens - tokens) / seconds;
-    p->step_ms = 1000 * seconds / (double)(e->counters.n_steps - steps);
-    while (e->n_samples)
-        if (step(s, err) < 0) return -1;
-    return 0;
-}
+// ---- what a token costs
 
 // Two operations for each weight that a token meets; attention's own products are not counted.
 static double row_flops(const struct setup *s) {
@@ -153,75 +131,255 @@ static double head_flops(const struct setup *s) {
     return 2.0 * s->names->shape.vocab * s->names->shape.hidden;
 }
 
-static void print_table(const struct report *r, const struct setup *s, const struct flags *f) {
-    const struct model *m = &s->engine.model;
-    printf("%s, prompt %d, %d new tokens\n", m->ops->numerics(m->backend), f->n_prompt, f->n_new);
-    printf("this machine: %.1f GB/s read, %.0f GFLOP/s multiply-add\n", r->read_bytes_per_s / 1e9,
-           r->peak_flops / 1e9);
-    printf("%-8s %6s %12s %12s %10s %10s\n", "stage", "rows", "ms a step", "tokens/s", "of FLOP/s",
-           "of GB/s");
-    printf("%-8s %6d %12s %12.1f %9.0f%%\n", "prefill", 1, "", r->prefill_tokens_per_s,
-           100 * (r->row_flops - head_flops(s)) * r->prefill_tokens_per_s / r->peak_flops);
+// ---- the plan beside it
+
+static bool is_auto(const struct bench_flags *f) {
+    return f->plan && strcmp(f->plan, "auto") == 0;
+}
+
+// The device of the plan before anything is measured; of "auto" the rest follows.
+static int start_plan(struct report *r, const struct bench_flags *f, struct error *err) {
+    if (!f->plan) return 0;
+    if (!is_auto(f)) return bench_plan_device(f, &r->device, err);
+    if (strcmp(f->engine.device, "cpu") != 0)
+        return error_set(
+            err, ERROR_USAGE,
+            "--plan auto knows the limits of cpu, not those of '%s'; expected one of " DEVICE_NAMES
+            ", or a FILE.",
+            f->engine.device);
+    r->device = (struct device){.name = "auto", .read_share = 1, .flops_share = 1};
+    r->device.memory_share = 1;
+    r->device.memory_bytes = (double)machine_available_bytes();
+    return 0;
+}
+
+static double step_ms(const struct roofline_model *m, const struct device *d,
+                      const struct roofline_load *l) {
+    struct roofline step;
+    roofline_step(m, d, l, &step);
+    return step.step.ms;
+}
+
+// Plans the steps that were measured: contexts are the mean over those.
+static void finish_plan(struct report *r, const struct setup *s, const struct bench_flags *f) {
+    struct roofline_model model;
+    enum dtype kv = strcmp(f->engine.kv_type, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
+    if (is_auto(f)) {
+        r->device.read_bytes_per_s = r->read_bytes_per_s;
+        r->device.peak_flops = r->peak_flops;
+    }
+    bench_plan_resident(s->names, s->dtypes, kv, &model);
+    int n = f->n_prompt - 1, chunk = n < f->engine.prefill_chunk ? n : f->engine.prefill_chunk;
+    const struct roofline_load prefill = {.prefill_tokens = chunk, .prefill_context = n / 2.0};
+    r->prefill_plan_tokens_per_s = 1000 * chunk / step_ms(&model, &r->device, &prefill);
     for (int i = 0; i < r->n_points; i++) {
-        const struct point *p = &r->points[i];
-        double flops = r->row_flops * p->tokens_per_s;
-        printf("%-8s %6d %12.2f %12.1f %9.0f%%", "decode", p->rows, p->step_ms, p->tokens_per_s,
-               100 * flops / r->peak_flops);
-        if (p->rows == 1)
-            printf(" %9.0f%%", 100 * r->row_bytes * p->tokens_per_s / r->read_bytes_per_s);
-        printf("\n");
+        const struct roofline_load load = {
+            .rows = r->points[i].rows,
+            .context = (f->n_prompt + bench_row_tokens(f, r->points[i].rows)) / 2.0};
+        r->points[i].plan_ms = step_ms(&model, &r->device, &load);
     }
 }
 
-static void print_json(const struct report *r, const struct setup *s, const struct flags *f) {
+static double plan_tokens_per_s(const struct bench_point *p) {
+    return 1000 * p->rows / p->plan_ms;
+}
+
+// ---- what is told
+
+static void print_head(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
-    printf("{\"numerics\":\"%s\",\"prompt\":%d,\"new\":%d,\"read_bytes_per_s\":%.0f,"
-           "\"row_bytes\":%.0f,\"peak_flops\":%.0f,\"row_flops\":%.0f,\"prefill_tokens_per_s\":%."
-           "1f,\"decode\":[",
-           m->ops->numerics(m->backend), f->n_prompt, f->n_new, r->read_bytes_per_s, r->row_bytes,
-           r->peak_flops, r->row_flops, r->prefill_tokens_per_s);
+    printf("%s, prompt %d, %d new tokens\n", m->ops->numerics(m->backend), f->n_prompt, f->n_new);
+    if (r->peak_flops > 0)
+        printf("this machine: %.1f GB/s read, %.0f GFLOP/s multiply-add\n",
+               r->read_bytes_per_s / 1e9, r->peak_flops / 1e9);
+    if (f->plan)
+        printf("plan: %s, %.1f GB/s, %.0f GFLOP/s\n", r->device.name,
+               r->device.read_bytes_per_s * r->device.read_share / 1e9,
+               r->device.peak_flops * r->device.flops_share / 1e9);
+    printf("%-8s %6s %12s %12s", "stage", "rows", "ms a step", "tokens/s");
+    if (r->peak_flops > 0) printf(" %10s %10s", "of FLOP/s", "of GB/s");
+    printf(f->plan ? " %12s %8s\n" : "\n", "plan tok/s", "of plan");
+}
+
+// The last columns of a line: shares of this machine's limits where they were measured (that of
+// GB/s where it is not negative), then the plan's.
+static void print_shares(const struct report *r, const struct bench_flags *f, double of_flops,
+                         double of_bandwidth, double measured, double planned) {
+    if (r->peak_flops > 0) {
+        printf(" %9.0f%%", 100 * of_flops / r->peak_flops);
+        if (of_bandwidth >= 0)
+            printf(" %9.0f%%", 100 * of_bandwidth / r->read_bytes_per_s);
+        else if (f->plan)
+            printf(" %10s", "");
+    }
+    if (f->plan) printf(" %12.1f %7.0f%%", planned, 100 * measured / planned);
+    printf("\n");
+}
+
+static void print_mix(const struct report *r, const struct bench_flags *f) {
+    if (r->mix.seconds > 0)
+        printf("mix: %d requests, %d in, %d out: %.2f s, %.1f tokens/s, %.1f of them new\n",
+               f->n_concurrent, f->n_in, f->n_out, r->mix.seconds, r->mix.tokens_per_s,
+               r->mix.output_tokens_per_s);
+}
+
+static void print_table(const struct report *r, const struct setup *s,
+                        const struct bench_flags *f) {
+    print_head(r, s, f);
+    printf("%-8s %6d %12s %12.1f", "prefill", 1, "", r->prefill_tokens_per_s);
+    print_shares(r, f, (r->row_flops - head_flops(s)) * r->prefill_tokens_per_s, -1,
+                 r->prefill_tokens_per_s, r->prefill_plan_tokens_per_s);
+    for (int i = 0; i < r->n_points; i++) {
+        const struct bench_point *p = &r->points[i];
+        printf("%-8s %6d %12.2f %12.1f", "decode", p->rows, p->step_ms, p->tokens_per_s);
+        print_shares(r, f, r->row_flops * p->tokens_per_s,
+                     p->rows == 1 ? r->row_bytes * p->tokens_per_s : -1, p->tokens_per_s,
+                     plan_tokens_per_s(p));
+    }
+    print_mix(r, f);
+}
+
+static void print_plan_json(const struct report *r) {
+    struct buffer device = {0};
+    device_add_json(&device, &r->device);
+    printf(",\"plan\":{\"device\":%.*s,\"prefill_tokens_per_s\":%.1f,\"prefill_share\":%.4f,"
+           "\"decode\":[",
+           (int)device.len, device.ptr, r->prefill_plan_tokens_per_s,
+           r->prefill_tokens_per_s / r->prefill_plan_tokens_per_s);
+    for (int i = 0; i < r->n_points; i++)
+        printf("%s{\"rows\":%d,\"step_ms\":%.6g,\"tokens_per_s\":%.1f,\"share\":%.4f}",
+               i ? "," : "", r->points[i].rows, r->points[i].plan_ms,
+               plan_tokens_per_s(&r->points[i]),
+               r->points[i].tokens_per_s / plan_tokens_per_s(&r->points[i]));
+    printf("]}");
+    buffer_free(&device);
+}
+
+static void print_json(const struct report *r, const struct setup *s, const struct bench_flags *f) {
+    const struct model *m = &s->engine.model;
+    printf("{\"numerics\":\"%s\",\"prompt\":%d,\"new\":%d,", m->ops->numerics(m->backend),
+           f->n_prompt, f->n_new);
+    if (r->peak_flops > 0)
+        printf("\"read_bytes_per_s\":%.0f,\"peak_flops\":%.0f,", r->read_bytes_per_s,
+               r->peak_flops);
+    printf("\"row_bytes\":%.0f,\"row_flops\":%.0f,\"prefill_tokens_per_s\":%.1f,\"decode\":[",
+           r->row_bytes, r->row_flops, r->prefill_tokens_per_s);
     for (int i = 0; i < r->n_points; i++)
         printf("%s{\"rows\":%d,\"step_ms\":%.3f,\"tokens_per_s\":%.1f}", i ? "," : "",
                r->points[i].rows, r->points[i].step_ms, r->points[i].tokens_per_s);
-    printf("]}\n");
+    printf("]");
+    if (r->mix.seconds > 0)
+        printf(",\"mix\":{\"requests\":%d,\"in\":%d,\"out\":%d,\"seconds\":%.3f,"
+               "\"tokens_per_s\":%.1f,\"output_tokens_per_s\":%.1f}",
+               f->n_concurrent, f->n_in, f->n_out, r->mix.seconds, r->mix.tokens_per_s,
+               r->mix.output_tokens_per_s);
+    if (f->plan) print_plan_json(r);
+    printf("}\n");
 }
 
-static int bench(struct flags *f, struct error *err) {
-    struct setup s;
-    struct report r = {0};
+// ---- the run
+
+static bool has_mix(const struct bench_flags *f) {
+    return f->n_in || f->n_out || f->n_concurrent;
+}
+
+static int check_measured(const struct bench_flags *f, struct error *err) {
+    if (!f->plan && f->measure)
+        return error_set(err, ERROR_USAGE,
+                         "--measure adds a measured run to --plan, which is missing.");
+    if (f->context || f->n_draft || f->acceptance >= 0 || (f->plan && has_mix(f)))
+        return error_set(err, ERROR_USAGE,
+                         "--context, --draft and --acceptance, and with --plan --in, --out and "
+                         "--concurrent, describe the load of a plan that is not measured; expected "
+                         "--rows, --prompt and --new of what is.");
+    if (has_mix(f) && !(f->n_in && f->n_out && f->n_concurrent))
+        return error_set(err, ERROR_USAGE,
+                         "--in, --out and --concurrent describe requests together; expected all "
+                         "three or none.");
     if (!f->synthetic == !f->engine.model)
         return error_set(err, ERROR_USAGE, "Expected exactly one of --model and --synthetic.");
-    if (parse_rows(f->rows, &r, f->engine.max_rows, err)) return -1;
-    f->engine.no_verify = true;
+    return 0;
+}
+
+static void fill_defaults(struct bench_flags *f) {
+    if (!f->rows) f->rows = "1,4,16,64";
+    if (!f->n_prompt) f->n_prompt = 512;
+    if (!f->n_new) f->n_new = 64;
+    if (!f->n_group) f->n_group = 1 << 16;
+    if (!f->engine.kv_type) f->engine.kv_type = "f32";
     if (!f->engine.log_level) f->engine.log_level = "warn";
+    f->engine.no_verify = true;
+}
+
+static int fill_points(struct report *r, const struct bench_flags *f, struct error *err) {
+    int rows[BENCH_MAX_POINTS];
+    r->n_points = bench_parse_rows(f->rows, f->engine.max_rows, " (--max-rows)", rows, err);
+    for (int i = 0; i < r->n_points; i++) r->points[i].rows = rows[i];
+    return r->n_points < 0 ? -1 : 0;
+}
+
+static int check_room(const struct report *r, const struct bench_flags *f, int room,
+                      struct error *err) {
+    for (int i = 0; i < r->n_points; i++) {
+        int n = bench_row_tokens(f, r->points[i].rows), n_more = n - f->n_prompt - f->n_new;
+        if (n > room)
+            return error_set(
+                err, ERROR_USAGE, "--prompt %d and --new %d need %d tokens%s; a row holds %d.",
+                f->n_prompt, f->n_new, n,
+                n_more ? ", since rows decode while prompts of others are computed" : "", room);
+    }
+    if (f->n_in + f->n_out > room)
+        return error_set(err, ERROR_USAGE, "--in %d and --out %d need %d tokens; a row holds %d.",
+                         f->n_in, f->n_out, f->n_in + f->n_out, room);
+    return 0;
+}
+
+// Of another device than the processor these are not its limits.
+static void measure_limits(struct report *r, const struct bench_flags *f) {
+    if (strcmp(f->engine.device, "cpu") != 0) return;
+    int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
+    r->read_bytes_per_s = limits_read_bandwidth(n_threads);
+    r->peak_flops = limits_peak_flops(n_threads);
+}
+
+static int measure_all(struct report *r, struct setup *s, const struct bench_flags *f,
+                       struct error *err) {
+    if (check_room(r, f, s->requests.max_context, err)) return -1;
+    for (int i = 0; i < r->n_points; i++)
+        if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err)) return -1;
+    if (f->n_concurrent && bench_measure_mix(s, f, &r->mix, err)) return -1;
+    measure_limits(r, f);
+    r->row_bytes = row_bytes(s);
+    r->row_flops = row_flops(s);
+    if (f->plan) finish_plan(r, s, f);
+    return 0;
+}
+
+static int bench(struct bench_flags *f, struct error *err) {
+    struct setup s;
+    struct report r = {0};
+    if (check_measured(f, err)) return -1;
+    fill_defaults(f);
+    if (fill_points(&r, f, err) || start_plan(&r, f, err)) return -1;
     if (f->synthetic ? setup_open_synthetic(&s, &f->engine, f->synthetic, err)
                      : setup_open(&s, &f->engine, false, err))
         return -1;
-    int failed = 0, room = s.requests.max_context;
-    if (f->n_prompt + f->n_new > room)
-        failed =
-            error_set(err, ERROR_USAGE, "--prompt %d and --new %d need %d tokens; a row holds %d.",
-                      f->n_prompt, f->n_new, f->n_prompt + f->n_new, room);
-    for (int i = 0; i < r.n_points && !failed; i++)
-        failed = measure(&s, f, &r.points[i], &r.prefill_tokens_per_s, err);
-    int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
-    r.read_bytes_per_s = limits_read_bandwidth(n_threads);
-    r.row_bytes = row_bytes(&s);
-    r.row_flops = row_flops(&s);
-    r.peak_flops = limits_peak_flops(n_threads);
+    int failed = measure_all(&r, &s, f, err);
     if (!failed) f->json ? print_json(&r, &s, f) : print_table(&r, &s, f);
     setup_close(&s);
     return failed;
 }
 
 static int run_flags(void *f, int *status, struct error *err) {
+    struct bench_flags *flags = f;
     (void)status;
-    return bench(f, err);
+    if (flags->plan && !flags->measure && !is_auto(flags)) return bench_plan(flags, err);
+    return bench(flags, err);
 }
 
 int command_bench(int argc, char **argv) {
-    struct flags f = {
-        .engine = engine_flags_defaults(), .rows = "1,4,16,64", .n_prompt = 512, .n_new = 64};
+    struct bench_flags f = {.engine = engine_flags_defaults(), .acceptance = -1};
+    f.engine.kv_type = NULL; // its default is another one in a plan
     struct flag table[SETUP_MAX_FLAGS];
     const struct command command = {.name = "bench",
                                     .usage = usage,

@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "protocol/base/memory.h"
@@ -33,8 +34,9 @@ static int fill_table(struct flags *f, struct flag *table) {
     struct score_options *o = &f->options;
     const struct flag flags[] = {
         {FLAG_HEADING, "", "", "Files:", NULL, 0, 0},
-        {FLAG_TEXT, "--output", "FILE", "rows, one JSON object a line; - is stdout", &o->output, 0,
-         0},
+        {FLAG_TEXT, "--output", "FILE",
+         "rows, one JSON object a line, in FILE.part until they are complete; - is stdout",
+         &o->output, 0, 0},
         {FLAG_TEXT, "--format", "NAME",
          "auto, jsonl, verl, trl, areal, open-instruct, lm-eval or openai-batch (default auto)",
          &o->format, 0, 0},
@@ -53,15 +55,16 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_INT, "-j", "N", "processes (default: one a CPU)", &f->n_workers, 1,
          SCORE_MAX_WORKERS},
         {FLAG_TEXT, "--on-error", "WHAT",
-         "of a bad record: emit a row with error, skip it, or stop (default emit)", &f->on_error, 0,
-         0},
+         "of a bad record: emit a row with error, skip it, or stop; what was stopped stays in "
+         "FILE.part (default emit)",
+         &f->on_error, 0, 0},
         {FLAG_INT, "--max-errors", "N", "bad records before it stops (default any number)",
          &f->max_errors, 0, 2147483647},
         {FLAG_HEADING, "", "", "Parts of a run:", NULL, 0, 0},
         {FLAG_TEXT, "--shard", "I/N", "records whose index mod N is I, from 0", &f->shard, 0, 0},
         {FLAG_SWITCH, "--merge", NULL, "joins the outputs of all shards; refuses gaps and overlaps",
          &f->merge, 0, 0},
-        {FLAG_SWITCH, "--resume", NULL, "go on behind the last row that OUTPUT.journal has",
+        {FLAG_SWITCH, "--resume", NULL, "go on behind the last row that FILE.journal has",
          &o->resume, 0, 0},
         {FLAG_UINT64, "--record", "I", "the record with this index alone", &f->only, 0, 0},
         {FLAG_HEADING, "", "", "What is told:", NULL, 0, 0},
@@ -140,6 +143,29 @@ static int read_tokenizer(struct flags *f, struct error *err) {
     return f->tokenizer ? 0 : -1;
 }
 
+static bool is_same_file(const char *a, const char *b) {
+    struct stat x, y;
+    if (strcmp(a, b) == 0) return true;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_ino == y.st_ino &&
+           x.st_dev == y.st_dev;
+}
+
+// What is read may be none of what is written.
+static int check_input(const char *output, const char *input, struct error *err) {
+    static const char *const WRITTEN[] = {"", ".part", ".journal"};
+    if (strcmp(output, "-") == 0) return 0;
+    for (size_t i = 0; i < sizeof WRITTEN / sizeof *WRITTEN; i++) {
+        char *path = memory_new(strlen(output) + strlen(WRITTEN[i]) + 1, 1);
+        stpcpy(stpcpy(path, output), WRITTEN[i]);
+        const bool same = is_same_file(path, input);
+        free(path);
+        if (same)
+            return error_set(err, ERROR_USAGE, "--output %s%s is an input too.", output,
+                             WRITTEN[i]);
+    }
+    return 0;
+}
+
 static int check(struct flags *f, struct error *err) {
     static const char *const SUMMARIES[] = {"table", "md", "json", "off", NULL};
     static const char *const PROGRESS[] = {"auto", "never", "json", NULL};
@@ -153,8 +179,8 @@ static int check(struct flags *f, struct error *err) {
     if (!o->output && o->explain) o->output = "-";
     if (!o->output) return error_set(err, ERROR_USAGE, "--output is missing; expected a file.");
     for (int i = 0; i < f->inputs.n; i++)
-        if (strcmp(o->output, f->inputs.values[i]) == 0 && strcmp(o->output, "-") != 0)
-            return error_set(err, ERROR_USAGE, "--output %s is an input too.", o->output);
+        if (check_input(o->output, f->inputs.values[i], err)) return -1;
+    if (o->golds && check_input(o->output, o->golds, err)) return -1;
     if (!o->summary) o->summary = o->explain ? "off" : "table";
     if (one_of("--summary", o->summary, SUMMARIES, "table, md, json or off", NULL, err) ||
         one_of("--progress", o->progress, PROGRESS, "auto, never or json", NULL, err) ||

@@ -42,7 +42,8 @@ int config_parse(struct slice config_json, struct slice generation_json, struct 
                  struct error *err);
 
 // The shapes that `--synthetic` knows, without files: "24b" (LFM2-24B-A2B), "8b" (LFM2-8B-A1B),
-// "350m" (LFM2-350M), "tiny" (a mixture of experts of about a million parameters). Types are bf16.
+// "2.6b", "1.2b", "700m", "350m" (the dense LFM2 of these sizes), "tiny" (a mixture of experts of
+// about a million parameters). Types are bf16.
 // An unknown name is ERROR_USAGE.
 int config_synthetic(const char *name, struct model_config *out, struct error *err);
 

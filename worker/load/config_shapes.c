@@ -21,14 +21,13 @@ static void set_mixture(struct model_shape *s, int n_layers, int ff_dense, int n
     s->ff_expert = ff_expert;
 }
 
-static void set_350m(struct model_shape *s) {
-    static const int attention[] = {2, 5, 8, 10, 12, 14};
-    s->n_layers = s->n_dense_layers = 16;
-    s->hidden = 1024;
-    s->n_heads = 16;
+// The dense models are alike but for their size.
+static void set_dense(struct model_shape *s, int n_layers, int hidden, int ff_dense) {
+    s->n_layers = s->n_dense_layers = n_layers;
+    s->hidden = hidden;
+    s->n_heads = hidden / 64;
     s->n_kv_heads = 8;
-    s->ff_dense = 4608;
-    set_attention(s, attention, 6);
+    s->ff_dense = ff_dense;
 }
 
 static void set_tiny(struct model_shape *s) {
@@ -44,10 +43,41 @@ static void set_tiny(struct model_shape *s) {
     set_attention(s, attention, 2);
 }
 
+static const int attention_24b[] = {2, 6, 10, 14, 18, 22, 26, 30, 34, 38};
+static const int attention_8b[] = {2, 6, 10, 14, 18, 21};
+static const int attention_2_6b[] = {2, 5, 9, 13, 17, 21, 24, 27};
+static const int attention_16_layers[] = {2, 5, 8, 10, 12, 14}; // of 350m, 700m and 1.2b
+
+// -1: no such name.
+static int set_named(struct slice name, struct model_shape *s) {
+    if (slice_is(name, "24b")) {
+        set_mixture(s, 40, 11776, 64, 1536);
+        set_attention(s, attention_24b, 10);
+    } else if (slice_is(name, "8b")) {
+        set_mixture(s, 24, 7168, 32, 1792);
+        set_attention(s, attention_8b, 6);
+    } else if (slice_is(name, "2.6b")) {
+        set_dense(s, 30, 2048, 10752);
+        set_attention(s, attention_2_6b, 8);
+    } else if (slice_is(name, "1.2b")) {
+        set_dense(s, 16, 2048, 8192);
+        set_attention(s, attention_16_layers, 6);
+    } else if (slice_is(name, "700m")) {
+        set_dense(s, 16, 1536, 6912);
+        set_attention(s, attention_16_layers, 6);
+    } else if (slice_is(name, "350m")) {
+        set_dense(s, 16, 1024, 4608);
+        set_attention(s, attention_16_layers, 6);
+    } else if (slice_is(name, "tiny")) {
+        set_tiny(s);
+    } else {
+        return -1;
+    }
+    return 0;
+}
+
 int config_synthetic(const char *name, struct model_config *out, struct error *err) {
-    static const int attention_24b[] = {2, 6, 10, 14, 18, 22, 26, 30, 34, 38};
-    static const int attention_8b[] = {2, 6, 10, 14, 18, 21};
-    struct model_config c = {.family = "lfm2_moe", .dtype = DTYPE_BF16, .bos_id = 1};
+    struct model_config c = {.family = "lfm2", .dtype = DTYPE_BF16, .bos_id = 1};
     struct model_shape *s = &c.shape;
     s->vocab = 65536;
     s->head_dim = 64;
@@ -57,23 +87,13 @@ int config_synthetic(const char *name, struct model_config *out, struct error *e
     s->rope_theta = 1e6f;
     s->tied_head = true;
     struct slice n = slice_of(name);
-    if (slice_is(n, "24b")) {
-        set_mixture(s, 40, 11776, 64, 1536);
-        set_attention(s, attention_24b, 10);
-    } else if (slice_is(n, "8b")) {
-        set_mixture(s, 24, 7168, 32, 1792);
-        set_attention(s, attention_8b, 6);
-    } else if (slice_is(n, "350m")) {
-        set_350m(s);
-        c.family = "lfm2";
-    } else if (slice_is(n, "tiny")) {
-        set_tiny(s);
-    } else {
+    if (set_named(n, s))
         return error_set(err, ERROR_USAGE,
-                         "\"%.*s\" is no synthetic model; 24b, 8b, 350m or tiny was expected.",
+                         "\"%.*s\" is no synthetic model; 24b, 8b, 2.6b, 1.2b, 700m, 350m or tiny "
+                         "was expected.",
                          SLICE_ARG(n));
-    }
     if (s->n_experts) {
+        c.family = "lfm2_moe";
         s->norm_topk = s->use_expert_bias = true;
         s->routed_scale = 1;
     }

@@ -121,14 +121,16 @@ def length(max: int, soft: int = 0, **keys: Any) -> Term:
 
 def ifeval(instruction_id_list: Sequence[str],
            kwargs: Optional[Sequence[Optional[Mapping[str, Any]]]] = None, mode: str = "strict",
-           score: str = "all", **keys: Any) -> Term:
+           score: str = "all", where: str = "all", **keys: Any) -> Term:
     """How far the text follows instructions of IFEval, IFBench or IF-RLVR.
 
     `kwargs` has the arguments of each instruction (default: none has any); None among them counts
     as absent. `mode` is "strict" or "loose"; `score` is "all" (1 or 0) or "fraction".
+    `where="answer"`: only what is behind </think>, without <answer> and </answer>.
     """
     mode = checks.one_of("ifeval: mode", mode, "strict", "loose")
     score = checks.one_of("ifeval: score", score, "all", "fraction")
+    where = checks.one_of("ifeval: where", where, "all", "answer")
     ids = _texts("ifeval: instruction_id_list", instruction_id_list)
     given = [None] * len(ids) if kwargs is None else checks.items(
         "ifeval: kwargs", kwargs, "a list of dicts, or of None")
@@ -141,4 +143,4 @@ def ifeval(instruction_id_list: Sequence[str],
             raise checks.refuse_kind(f"ifeval: kwargs[{i}]", one, "a dict or None")
         arguments.append(dict(one or {}))
     return term("ifeval", instruction_id_list=ids, kwargs=arguments, mode=mode, score=score,
-                **keys)
+                where=None if where == "all" else where, **keys)

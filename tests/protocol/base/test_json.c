@@ -167,6 +167,46 @@ static void test_depth(void **state) {
 }
 
 // Depth counts what is open, not how many were: siblings cost nothing.
+// What json.dumps writes of floats that are no numbers: read on request only.
+static void test_python(void **state) {
+    static const char *const NUMBERS[] = {"NaN", "Infinity", "-Infinity"};
+    static const char *const BAD[] = {"nan",  "NAN",     "-NaN", "+Infinity", "Inf",
+                                      "-Inf", "Infinit", "NaN1", "[NaN",      "{NaN:1}"};
+    struct arena arena = {0};
+    struct error err;
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        char text[64];
+        int64_t integer;
+        uint64_t natural;
+        double real;
+        assert_null(json_parse(slice_of(NUMBERS[i]), &arena, &err));
+        assert_null(json_parse_shallow(slice_of(NUMBERS[i]), &arena, &err));
+        snprintf(text, sizeof text, "{\"a\": [1, {\"b\": %s}], \"c\": %s}", NUMBERS[i], NUMBERS[i]);
+        assert_null(json_parse(slice_of(text), &arena, &err));
+        const struct json *deep = json_parse_python(slice_of(text), &arena, &err);
+        const struct json *shallow = json_parse_python_shallow(slice_of(text), &arena, &err);
+        assert_non_null(deep);
+        assert_non_null(shallow);
+        const struct json *c = json_get(shallow, "c");
+        assert_int_equal(c->type, JSON_NUMBER);
+        assert_true(slice_is(c->text, NUMBERS[i]) && json_is_not_finite(c));
+        assert_int_equal(json_int64(c, &integer), -1);
+        assert_int_equal(json_uint64(c, &natural), -1);
+        assert_int_equal(json_double(c, &real), -1);
+        struct buffer out = {0};
+        json_add_compact(&out, deep);
+        buffer_add(&out, "", 1);
+        snprintf(text, sizeof text, "{\"a\":[1,{\"b\":%s}],\"c\":%s}", NUMBERS[i], NUMBERS[i]);
+        assert_string_equal(out.ptr, text);
+        buffer_free(&out);
+    }
+    assert_false(json_is_not_finite(json_parse(slice_of("-1e5"), &arena, &err)));
+    for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++)
+        assert_null(json_parse_python(slice_of(BAD[i]), &arena, &err));
+    arena_clear(&arena);
+}
+
 static void test_siblings(void **state) {
     (void)state;
     struct buffer text = {0};
@@ -422,6 +462,7 @@ int main(void) {
         cmocka_unit_test(test_accepts),
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_python),
         cmocka_unit_test(test_siblings),
         cmocka_unit_test(test_spans),
         cmocka_unit_test(test_strings),

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "verifiers/constraints/constraints.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/emoji.h"
+#include "verifiers/constraints/syllables.h"
+#include "verifiers/constraints/text_sentences.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -122,18 +122,28 @@ static void add_kwargs(struct buffer *out, const struct constraint *row) {
     buffer_add_text(out, "}]");
 }
 
+static struct constraint_list *list_of(const struct constraint *row, struct error *err) {
+    struct arena arena = {0};
+    struct buffer ids = {0}, kwargs = {0};
+    buffer_printf(&ids, "[\"%s\"]", row->id);
+    add_kwargs(&kwargs, row);
+    struct constraint_list *list =
+        constraint_list_parse(json_parse(buffer_slice(&ids), &arena, err),
+                              json_parse(buffer_slice(&kwargs), &arena, err), err);
+    buffer_free(&ids);
+    buffer_free(&kwargs);
+    arena_clear(&arena);
+    return list;
+}
+
 // The steps that a constraint takes on 32 KB of `unit` over and over. They may not run out.
 static uint64_t count_steps(const struct constraint *row, const char *unit) {
     enum { N_BYTES = 32 << 10 };
     struct arena arena = {0};
-    struct buffer ids = {0}, kwargs = {0}, hostile = {0};
+    struct buffer hostile = {0};
     struct constraint_text text;
     struct error err = {0};
-    buffer_printf(&ids, "[\"%s\"]", row->id);
-    add_kwargs(&kwargs, row);
-    struct constraint_list *list =
-        constraint_list_parse(json_parse(buffer_slice(&ids), &arena, &err),
-                              json_parse(buffer_slice(&kwargs), &arena, &err), &err);
+    struct constraint_list *list = list_of(row, &err);
     if (!list) print_error("%s: %s\n", row->id, err.text);
     assert_non_null(list);
     while (hostile.len < N_BYTES) buffer_add_text(&hostile, unit);
@@ -144,8 +154,6 @@ static uint64_t count_steps(const struct constraint *row, const char *unit) {
     if (text.over) print_error("%s is over its budget on \"%s\"\n", row->id, unit);
     assert_false(text.over);
     constraint_list_free(&list);
-    buffer_free(&ids);
-    buffer_free(&kwargs);
     buffer_free(&hostile);
     arena_clear(&arena);
     return n;
@@ -186,12 +194,55 @@ static void test_budgets(void **state) {
     }
 }
 
+// Wherever the budget ends, a check ends: nothing is read that was not made.
+static void test_small_budgets(void **state) {
+    static const char TEXT[] =
+        "He said \"a, b.\" Then 1,2 \xF0\x9F\x98\x80. A\n\n \n\t\n* a\n- [b] <<c>>\n"
+        "Question 1: a\nA) b\n***\nStudentID\tSubject\n'a' (\"b\") p.s. \xFF";
+    (void)state;
+    for (int i = 0; constraint_at(i); i++) {
+        struct error err;
+        struct constraint_list *list = list_of(constraint_at(i), &err);
+        for (uint64_t steps = 0; list && steps < 2000; steps += steps / 16 + 1) {
+            struct arena arena = {0};
+            struct constraint_text text;
+            text_open(&text, slice_of(TEXT), &arena);
+            text.steps_left = steps;
+            constraint_list_follows(list, 0, &text);
+            arena_clear(&arena);
+        }
+        constraint_list_free(&list);
+    }
+}
+
+// What is no UTF-8 grows when it is mended: beyond the limit it is not looked at. And marks that
+// are out of their canonical order are not sorted.
+static void test_a_megabyte(void **state) {
+    enum { N_BYTES = 1000000 };
+    static const char *const UNITS[] = {"\xFF", "\xCC\x95\xCC\x80\xCC\x9A"};
+    (void)state;
+    for (int u = 0; u < 2; u++) {
+        struct buffer hostile = {0};
+        while (hostile.len < N_BYTES) buffer_add_text(&hostile, UNITS[u]);
+        for (int i = 0; constraint_at(i); i++) {
+            struct error err;
+            enum constraint_verdict verdict;
+            struct constraint_list *list = list_of(constraint_at(i), &err);
+            if (!list) continue;
+            constraint_list_check(list, buffer_slice(&hostile), false, &verdict);
+            if (u == 0) assert_int_equal(verdict, CONSTRAINT_LIMIT);
+            if (u == 1) assert_int_not_equal(verdict, CONSTRAINT_LIMIT);
+            constraint_list_free(&list);
+        }
+        buffer_free(&hostile);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_cases),         cmocka_unit_test(test_prompts),
+        cmocka_unit_test(test_ids),           cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_small_budgets), cmocka_unit_test(test_a_megabyte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

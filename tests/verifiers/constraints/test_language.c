@@ -6,7 +6,9 @@
 #include <cmocka.h>
 
 #include "protocol/base/buffer.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/emoji.h"
+#include "verifiers/constraints/language.h"
+#include "verifiers/constraints/syllables.h"
 
 static const char *detect(struct slice response) {
     struct arena arena = {0};

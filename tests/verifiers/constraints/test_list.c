@@ -8,7 +8,7 @@
 
 #include "protocol/base/clock.h"
 #include "verifiers/constraints/constraints.h"
-#include "verifiers/verifier_wire.h"
+#include "verifiers/process/wire.h"
 
 static struct constraint_list *parse(const char *ids, const char *kwargs, struct error *err) {
     struct arena arena = {0};
@@ -173,6 +173,13 @@ static void test_verifier(void **state) {
     check_reward(TERM(",\"mode\":\"strict\",\"score\":\"all\""), "Yes, sure\ntea", 0, REWARD_OK,
                  "01");
     check_reward(TERM(""), " \n", 0, REWARD_NO_ANSWER, "00");
+    check_reward(TERM(",\"where\":\"all\""), "<think>a, b</think>tea", 0, REWARD_OK, "01");
+    check_reward(TERM(",\"where\":\"answer\""), "<think>a, b</think>tea", 1, REWARD_OK, "11");
+    check_reward(TERM(",\"where\":\"answer\""), "<answer>te<answer>a</answer>", 1, REWARD_OK, "11");
+    check_reward(TERM(",\"where\":\"answer\""), "tea</think> a, <", 0, REWARD_OK, "00");
+    check_reward(TERM(",\"where\":\"answer\""), "<think>tea", 0, REWARD_NO_ANSWER, "00");
+    check_reward(TERM(",\"where\":\"answer\""), "tea</think> <answer></answer>\n", 0,
+                 REWARD_NO_ANSWER, "00");
     struct buffer json = {0};
     struct reward *reward = grade(TERM(""), slice_of("tea, tea"));
     reward_to_json(reward, &json);
@@ -183,6 +190,7 @@ static void test_verifier(void **state) {
     assert_null(reward_spec_parse(slice_of(TERM(",\"mode\":\"exact\"")), NULL, 0, &err));
     assert_non_null(strstr(err.text, "\"strict\" or \"loose\" was expected"));
     assert_null(reward_spec_parse(slice_of(TERM(",\"score\":1")), NULL, 0, &err));
+    assert_null(reward_spec_parse(slice_of(TERM(",\"where\":\"think\"")), NULL, 0, &err));
     assert_null(
         reward_spec_parse(slice_of("[{\"verifier\":\"ifeval\",\"instruction_id_list\":[\"x:y\"],"
                                    "\"kwargs\":[{}]}]"),

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/verifiers/constraints/pieces.h"
-#include "verifiers/constraints/nlp.h"
+#include "verifiers/constraints/text_sentences.h"
 
 static void check(const char *response, const char *expected) {
     struct arena arena = {0};

@@ -7,6 +7,7 @@
 
 #include "tests/verifiers/constraints/pieces.h"
 #include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/text_sentences.h"
 
 #define S(text) slice_of(text)
 

@@ -1,0 +1,62 @@
+// The parts of `stampede bench`: bench_measure.c measures, bench_plan.c computes what a device
+// could do at best (roofline/), bench.c takes the flags and tells both.
+#ifndef WORKER_COMMANDS_BENCH_H
+#define WORKER_COMMANDS_BENCH_H
+
+#include "worker/commands/roofline/roofline.h"
+#include "worker/commands/setup.h"
+
+enum { BENCH_MAX_POINTS = 16 };
+
+struct bench_flags {
+    struct engine_flags engine;
+    const char *synthetic, *rows;  // NULL: not given
+    int n_prompt, n_new, n_group;  // of what is measured; 0: not given
+    const char *plan;              // NULL: measure only
+    int n_in, n_out, n_concurrent; // the mix, of a plan or measured
+    int context, n_draft;          // of a plan; 0: not given
+    float acceptance;              // -1: not given
+    bool measure, json;
+};
+
+// Decode at some number of rows.
+struct bench_point {
+    int rows;
+    double step_ms, tokens_per_s;
+    double plan_ms; // of a step, where there is a plan
+};
+
+// Requests that are all there at the start, from the first step to the last.
+struct bench_mix {
+    double seconds, tokens_per_s, output_tokens_per_s; // tokens: of prompts too
+};
+
+// Prefills prompts, lets p->rows rows decode, `n_group` of each prompt, and times the steps in
+// which all of them run. *prefill_tokens_per_s is raised to what was measured here.
+int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
+                       double *prefill_tokens_per_s, struct error *err);
+
+// Positions that a row of bench_measure_rows takes at most.
+int bench_row_tokens(const struct bench_flags *f, int rows);
+
+// f->n_concurrent requests of f->n_in prompt tokens and f->n_out new ones, each of its own prompt.
+int bench_measure_mix(struct setup *s, const struct bench_flags *f, struct bench_mix *mix,
+                      struct error *err);
+
+// "1,4,16" as numbers from 1 to max_rows; returns how many, or -1. `why`: what set max_rows, for
+// the sentence.
+int bench_parse_rows(const char *text, int max_rows, const char *why, int rows[BENCH_MAX_POINTS],
+                     struct error *err);
+
+// --plan without a measured run: prints the plan. Refuses flags that belong to a measured run, and
+// with ERROR_MEMORY what does not fit into the device.
+int bench_plan(const struct bench_flags *f, struct error *err);
+
+// The device of --plan: one that has a name, or a file's. "auto" is bench.c's, which measures it.
+int bench_plan_device(const struct bench_flags *f, struct device *out, struct error *err);
+
+// The model that a measured run has, as it is resident.
+void bench_plan_resident(const struct names *names, const enum dtype *dtypes, enum dtype kv,
+                         struct roofline_model *out);
+
+#endif
