@@ -140,6 +140,12 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
+    static const char *const APART[] = {"differs", "different", "differ", "distinct"};
+    static const char *const PERHAPS[] = {"could", "might"};
+    if ((slice_is(word, "be") && is_one_of(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
+        (slice_is(word, "from") && is_one_of(other, APART, sizeof APART / sizeof *APART)) ||
+        (slice_is(word, "in") && p[first - 2].kind == MATH))
+        return true;
     return (slice_is(word, "of") && is_one_of(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
            (slice_is(word, "by") && is_one_of(other, DONE, sizeof DONE / sizeof *DONE));
 }
@@ -214,9 +220,14 @@ static size_t last_sentence(struct slice text, size_t end) {
 static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",      "suppose", "assume", "assuming",
                                         "whether", "unless",  "or"};
+    // "Let x be the side; then x = 12" comes to a result.
+    static const char *const SHORT[] = {"let ", "prove ", "show that ", "consider "};
+    enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
+    for (size_t i = 0; text.len - at < MAX_SHORT && i < sizeof SHORT / sizeof *SHORT; i++)
+        if (answer_starts(text, at, SHORT[i])) return true;
     return false;
 }
 

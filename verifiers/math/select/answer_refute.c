@@ -195,6 +195,41 @@ size_t answer_skip_retraction(struct slice text, size_t at) {
     return end == verb + 1 ? at : end;
 }
 
+size_t answer_skip_confession(struct slice text, size_t at) {
+    enum { MAX_ADJECTIVES = 3 };
+    static const char *const STARTS[] = {
+        "i made a",       "i made an",   "i made some", "i have made a", "i've made a",
+        "i have made an", "there is a",  "there is an", "there was a",   "there was an",
+        "there's a",      "there's an",  "i found a",   "i found an",    "i see a",
+        "i see an",       "i noticed a", "i noticed an"};
+    static const char *const NOUNS[] = {"mistake",        "error",    "slip",
+                                        "miscalculation", "blunder",  "typo",
+                                        "oversight",      "mistakes", "errors"};
+    size_t i = answer_skip_phrase(text, at, STARTS, N(STARTS));
+    for (int n = 0; i != at && n <= MAX_ADJECTIVES; n++) {
+        while (i < text.len && text.ptr[i] == ' ') i++;
+        const size_t end = answer_skip_phrase(text, i, NOUNS, N(NOUNS));
+        if (end != i) return end;
+        const size_t word = word_at(text, i).len;
+        if (word == 0) break;
+        i += word;
+    }
+    return at;
+}
+
+bool answer_is_called_right(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "is the correct answer", "is the right answer",  "is the true answer",
+        "is the real answer",    "is the actual answer", "is the correct value",
+        "is the right value",    "is the true value",    "is the correct one",
+        "is the right one",      "is the answer",        "is correct",
+        "is the correct result", "is the right result",  "is right",
+        "is the actual value"};
+    while (at < text.len && answer_is_one_of(" $)*_`\\\"'", text.ptr[at])) at++;
+    const size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
+    return end != at && (end == text.len || answer_is_one_of(".,;!\n*", text.ptr[end]));
+}
+
 bool answer_admits(struct slice text, size_t at) {
     static const char *const MODALS[] = {"is",    "are",   "was",   "could",  "might",
                                          "may",   "would", "can",   "should", "seems",

@@ -21,6 +21,10 @@ bool answer_is_crossed(struct slice text, size_t at);
 bool answer_rejects(struct slice text, size_t at);
 // "ignore this answer", "don't use that": where it ends, or `at`.
 size_t answer_skip_retraction(struct slice text, size_t at);
+// "I made an arithmetic mistake", "there is an error": where it ends, or `at`.
+size_t answer_skip_confession(struct slice text, size_t at);
+// "is the correct answer": what is said of another value.
+bool answer_is_called_right(struct slice text, size_t at);
 // "is also possible", "might work too": what is said of another value.
 bool answer_admits(struct slice text, size_t at);
 

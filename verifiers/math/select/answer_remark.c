@@ -66,27 +66,25 @@ static const char *const HARD[] = {"wait",
                                    "kidding",
                                    "my apologies",
                                    "pardon"};
-static const char *const RETRACT[] = {"i take that back",
-                                      "i take it back",
-                                      "never mind",
-                                      "nevermind",
-                                      "i disagree",
-                                      "i was wrong",
-                                      "i am wrong",
-                                      "i'm wrong",
-                                      "i made a mistake",
-                                      "i made an error",
-                                      "i was mistaken",
-                                      "my mistake",
-                                      "my bad",
-                                      "i miscalculated",
-                                      "i misread",
-                                      "i miscounted",
-                                      "i don't agree",
-                                      "i do not agree",
-                                      "i must correct myself",
-                                      "i made an arithmetic error",
-                                      "i made a calculation error"};
+static const char *const RETRACT[] = {
+    "i take that back",
+    "i take it back",
+    "never mind",
+    "nevermind",
+    "i disagree",
+    "i was wrong",
+    "i am wrong",
+    "i'm wrong",
+    "i was mistaken",
+    "my mistake",
+    "my bad",
+    "i miscalculated",
+    "i misread",
+    "i miscounted",
+    "i don't agree",
+    "i do not agree",
+    "i must correct myself",
+};
 
 // Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
 static size_t skip_no(struct slice text, size_t at) {
@@ -102,6 +100,7 @@ static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
         at = answer_skip_marks(text, at);
         size_t end = answer_skip_phrase(text, at, RETRACT, N(RETRACT));
         if (end == at) end = answer_skip_retraction(text, at);
+        if (end == at) end = answer_skip_confession(text, at);
         out->retract |= end != at;
         if (end == at) {
             end = answer_skip_phrase(text, at, HARD, N(HARD));
@@ -295,6 +294,10 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);
     if (adjacent && to > from && answer_admits(text, to)) return ANSWER_REFUTED;
+    if (adjacent && to > from && answer_is_called_right(text, to)) {
+        *value = answer_cut(text, from, to);
+        return ANSWER_CORRECTED;
+    }
     if (to > from && (copula || strong) && ends_clause(text, to, strong) && (!plain || strong)) {
         *value = answer_cut(text, from, to);
         if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
@@ -332,8 +335,9 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
         const enum answer_fate fate = read_remark(text, i, true, values, value);
         if (fate != ANSWER_STANDS) return fate;
     }
-    return end < text.len && text.ptr[end] != '?' ? read_remark(text, end, true, values, value)
-                                                  : ANSWER_STANDS;
+    if (end >= text.len || text.ptr[end] == '?') return ANSWER_STANDS;
+    if (answer_is_bare_denial(text, end)) return ANSWER_REFUTED;
+    return read_remark(text, end, true, values, value);
 }
 
 // "Is it right? No.": the question ends at `at`.
