@@ -140,7 +140,7 @@ peers: .venv-peers/.stampede
 verify-bench: $(B)/stampede $(B)/tests/tools/verify_bench
 	@STAMPEDE_BIN=$(B)/stampede python3 tests/tools/verify_bench.py
 
-verify-report: $(addprefix $(B)/tests/tools/,math_equal math_grade constraints)
+verify-report: $(B)/stampede $(addprefix $(B)/tests/tools/,math_equal math_grade constraints)
 	@$(PY) tests/tools/verify_report.py $(B)
 
 # Fuzz targets need clang's libFuzzer, and every object built again for it.

@@ -5,8 +5,8 @@
 
 #include "protocol/base/json.h"
 #include "protocol/base/locale.h"
-#include "verifiers/math/answer.h"
 #include "verifiers/math/math.h"
+#include "verifiers/math/select/answer.h"
 #include "verifiers/verify.h"
 
 // The reward of completion i, or of all; the one before is used again when it is the same text.

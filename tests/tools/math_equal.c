@@ -12,6 +12,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/json.h"
+#include "verifiers/math/base/tree.h"
 #include "verifiers/math/math.h"
 
 static bool flag(const struct json *line, const char *name) {
@@ -36,7 +37,7 @@ static struct math_options read_options(const struct json *line, struct arena *a
 static void add_tree(struct buffer *out, const char *key, const struct math_node *node,
                      struct arena *arena) {
     buffer_printf(out, ", \"%s\": ", key);
-    json_add_string(out, slice_of(node ? math_show(node, arena) : "-"));
+    json_add_string(out, slice_of(node ? tree_show(node, arena) : "-"));
 }
 
 static void compare(const struct json *line, struct arena *arena, struct buffer *out) {

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Prints how the verifiers do on the public test data, as Markdown tables (make verify-report).
 
-Usage: verify_report.py BUILD [DATA]. BUILD has tests/tools/{math_equal,math_grade,constraints};
-DATA is ../shared/data beside the checkout by default. What is not there is left out, with a line.
-Every disagreement is listed with its reason; one without a reason makes the exit status 1.
+Usage: verify_report.py BUILD [DATA]. BUILD has stampede and tests/tools/{math_equal,math_grade,
+constraints}; DATA is ../shared/data beside the checkout by default. What is not there is left out,
+with a line. Every disagreement is listed with its reason; one without a reason makes the exit
+status 1.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+import report_cases
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 EQUAL = ("equal", "equal_num")
@@ -24,7 +27,8 @@ CONSTRAINT_EXCEPTIONS = CHECKOUT / "tests/verifiers/constraints/exceptions.json"
 
 class Report:
     def __init__(self, build, data):
-        self.tools, self.data, self.unexplained = build / "tests/tools", data, 0
+        self.stampede, self.tools, self.data = build / "stampede", build / "tests/tools", data
+        self.unexplained = 0
 
     def rows(self, name):
         path = self.data / name
@@ -176,12 +180,29 @@ def ifeval(report):
         report.disagree(", ".join(str(x) for x in place), why.get(place))
 
 
+def reports(report):
+    cases = report.rows("report_cases.jsonl")
+    if not cases:
+        return
+    why = {(e["gold"], e["text"]): e["why"] for e in MATH_EXCEPTIONS["report_cases"]}
+    verdicts = report_cases.grade(report.stampede, cases)
+    print("\n## Cases after public reports (report_cases.jsonl)")
+    table(["kind", *report_cases.COLUMNS], report_cases.table_rows(cases, verdicts))
+    print()
+    for case, (column, got) in zip(cases, verdicts):
+        if column != "right":
+            text = case.get("text", case.get("file"))
+            report.disagree(f"{case['kind']}, gold `{case.get('gold')}`, "
+                            f"{json.dumps(text, ensure_ascii=False)}: {got}",
+                            why.get((case.get("gold"), text)))
+
+
 def main():
     build = Path(sys.argv[1])
     data = Path(sys.argv[2]) if len(sys.argv) > 2 else CHECKOUT.parent / "shared/data"
     report = Report(build, data)
     print("# Verifiers against the public data")
-    for part in (matrix, extra, parsing, completions, ifeval):
+    for part in (matrix, extra, parsing, completions, reports, ifeval):
         part(report)
     return 1 if report.unexplained else 0
 

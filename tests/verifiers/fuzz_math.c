@@ -2,6 +2,7 @@
 // no comparison takes more steps than the budget.
 #include <stdlib.h>
 
+#include "verifiers/math/base/tree.h"
 #include "verifiers/math/math.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -17,7 +18,7 @@ static void check(struct slice gold_text, struct slice text, const struct math_o
         if (math_parse(text, options->long_decimals, &arena, &budget, &answer, NULL) == MATH_READ)
             math_equal(gold, answer, options, &budget, &arena, &result);
         if (budget.steps > 2 * MATH_MAX_STEPS) abort();
-        math_show(gold, &arena);
+        tree_show(gold, &arena);
     }
     arena_clear(&arena);
 }

@@ -14,64 +14,13 @@
 #include "protocol/base/error.h"
 #include "protocol/base/memory.h"
 #include "protocol/base/slice.h"
+#include "verifiers/math/base/budget.h"
+#include "verifiers/math/base/options.h"
+#include "verifiers/math/base/verdict.h"
 
-enum {
-    MATH_MAX_BYTES = 64 << 10, // of a span
-    MATH_MAX_TOKENS = 16384,   // of a span
-    MATH_MAX_NODES = 4096,     // of a tree
-    MATH_MAX_DEPTH = 200,      // of a tree and of brackets
-    MATH_MAX_ITEMS = 64,       // of a list or set that is matched in any order
-    MATH_MAX_STEPS = 40000,    // of one check; a step is at most about a microsecond of work
-};
-
-enum math_verdict {
-    MATH_EQUAL,
-    MATH_EQUAL_NUM, // equal as far as a decimal can be, or at sample points without a proof
-    MATH_DIFFERENT,
-    MATH_UNKNOWN, // not understood, or not decided
-    MATH_NO_ANSWER,
-    MATH_LIMIT, // a budget was used up
-};
+struct math_node; // base/tree.h
 
 const char *math_verdict_name(enum math_verdict verdict);
-
-enum math_policy {
-    MATH_VALUE,      // equal values are equal: 3*4 is 12
-    MATH_LITERAL,    // an integer gold takes an integer literal, a fraction gold a literal number
-    MATH_SIMPLIFIED, // no operation between numbers may be left to do: not 3*4, not 6/4
-};
-
-// How answers are compared. All zero is policy `value` with its defaults.
-struct math_options {
-    bool long_decimals; // a longer decimal that rounds to a decimal gold is right
-    enum math_policy policy;
-    bool ordered_lists;  // 1,2 is not 2,1 (sets in braces stay without order)
-    bool strict_percent; // 50% is 0.5 only, never 50
-    bool strict_units;   // a unit on one side only makes a difference
-    bool no_rounding;    // a decimal is only its exact value
-    bool no_points;      // agreement at sample points without a proof is `unknown`
-};
-
-// The work of one check. Zero-initialise, set max_steps (math_equal takes 0 for MATH_MAX_STEPS).
-struct math_budget {
-    int64_t steps, max_steps;
-};
-
-// Counts `n` steps; false when the budget is used up.
-static inline bool math_step(struct math_budget *budget, int64_t n) {
-    if (budget->max_steps == 0) budget->max_steps = MATH_MAX_STEPS;
-    budget->steps += n;
-    return budget->steps <= budget->max_steps;
-}
-
-struct math_node; // tree.h
-
-enum math_read {
-    MATH_READ,
-    MATH_EMPTY,      // nothing but space
-    MATH_UNREADABLE, // no form that is understood
-    MATH_OVER,       // over the bytes, tokens, nodes or depth above
-};
 
 // Reads a whole span: LaTeX, Unicode or plain text, with or without $, \( \) or one \boxed{}
 // around it. With `prose`, words may follow a number ("12 apples a day"), as they do in a sentence.
@@ -80,18 +29,6 @@ enum math_read {
 // reading stopped.
 enum math_read math_parse(struct slice text, bool prose, struct arena *arena,
                           struct math_budget *budget, struct math_node **out, size_t *stopped);
-
-// Several trees (n >= 1) as one list, for adjacent boxes: `\boxed{1} and \boxed{2}`.
-struct math_node *math_list(struct math_node *const *items, int n, struct arena *arena);
-
-// The tree on one line, for --explain: "(add 1 (root 2 2))". In `arena`.
-const char *math_show(const struct math_node *node, struct arena *arena);
-
-struct math_result {
-    enum math_verdict verdict;
-    const char *rule; // what decided, a constant: "same", "rational", "decimal", "polynomial", ...
-    int64_t steps;
-};
 
 // Compares an answer with a gold, which sets the type. Scratch memory comes from `arena`.
 void math_equal(const struct math_node *gold, const struct math_node *answer,

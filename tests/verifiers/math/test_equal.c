@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "tests/verifiers/math/pairs_more.h"
+#include "verifiers/math/base/tree.h"
 
 static enum math_verdict compare(const char *gold, const char *answer,
                                  const struct math_options *options) {
@@ -170,13 +171,13 @@ static void test_several(void **state) {
     assert_int_equal(result.verdict, MATH_DIFFERENT);
     math_equal_any(golds, 0, nodes[1], &options, &budget, &arena, &result);
     assert_int_equal(result.verdict, MATH_NO_ANSWER);
-    list = math_list(nodes, 2, &arena);
+    list = tree_join(nodes, 2, &arena);
     math_equal(nodes[2], list, &options, &budget, &arena, &result);
     assert_int_equal(result.verdict, MATH_EQUAL);
     math_equal(nodes[0], list, &options, &budget, &arena, &result);
     assert_int_equal(result.verdict, MATH_DIFFERENT);
     struct math_node *const twice[] = {nodes[0], nodes[0]};
-    math_equal(nodes[0], math_list(twice, 2, &arena), &options, &budget, &arena, &result);
+    math_equal(nodes[0], tree_join(twice, 2, &arena), &options, &budget, &arena, &result);
     assert_int_equal(result.verdict, MATH_EQUAL);
     arena_clear(&arena);
 }

@@ -5,7 +5,8 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "verifiers/math/exact.h"
+#include "verifiers/math/exact/exact.h"
+#include "verifiers/math/math.h"
 
 static struct math_node *node_of(const char *text, struct arena *arena) {
     struct math_budget budget = {0};

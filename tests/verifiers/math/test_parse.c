@@ -7,8 +7,9 @@
 #include <cmocka.h>
 
 #include "protocol/base/buffer.h"
-#include "verifiers/math/token_table.h"
-#include "verifiers/math/tree.h"
+#include "verifiers/math/base/tree.h"
+#include "verifiers/math/math.h"
+#include "verifiers/math/read/token_table.h"
 
 static enum math_read read_text(struct slice text, bool prose, struct arena *arena,
                                 struct math_node **out) {
@@ -64,7 +65,7 @@ static const struct { const char *text, *tree; } TREES[] = {
     {"204_5", "(based \"204\" 5)"},
     {"1A_{16}", "(based \"1A\" 16)"},
     {"7:32", "(ratio 7 32)"},
-    {"5 \\text{ cm}", "(quantity [ cm] 5)"},
+    {"5 \\text{ cm}", "(quantity [cm] 5)"},
     {"\\$18.90", "(quantity [dollar] 1890e-2)"},
     {"50\\%", "(percent 50)"},
     {"90^\\circ", "(degree 90)"},
@@ -72,7 +73,7 @@ static const struct { const char *text, *tree; } TREES[] = {
     {"4:30 p.m.", "(time 990)"},
     {"\\text{Evelyn}", "(text \"evelyn\" evelyn)"},
     {"\\begin{pmatrix}1&2\\\\3&4\\end{pmatrix}", "(matrix 2 columns 1 2 3 4)"},
-    {"\\int_0^1 x\\,dx", "(big \"int\" x 0 1)"},
+    {"\\int_0^1 x\\,dx", "(big \"int\" x x 0 1)"},
     {"\\sum_{k=1}^{3} k", "(big \"sum\" k (relation k = 1) 3)"},
     {"$\\boxed{\\left(1,\\frac{1}{2}\\right)}$", "(tuple 1 (mul 1 (pow 2 (minus 1))))"},
     {"**42**", "42"},
@@ -95,7 +96,7 @@ static void test_trees(void **state) {
         struct arena arena = {0};
         struct math_node *node = NULL;
         const enum math_read got = read_text(slice_of(TREES[i].text), false, &arena, &node);
-        const char *tree = got == MATH_READ ? math_show(node, &arena) : "nothing";
+        const char *tree = got == MATH_READ ? tree_show(node, &arena) : "nothing";
         if (strcmp(tree, TREES[i].tree) != 0) {
             print_error("%s: %s, expected %s\n", TREES[i].text, tree, TREES[i].tree);
             n_wrong++;

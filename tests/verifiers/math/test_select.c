@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "protocol/base/buffer.h"
-#include "verifiers/math/answer.h"
+#include "verifiers/math/select/answer.h"
 
 struct text {
     const char *text;

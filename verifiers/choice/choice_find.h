@@ -1,0 +1,49 @@
+// Inside the selection of `choice`: what each way of stating a choice finds.
+#ifndef VERIFIERS_CHOICE_CHOICE_FIND_H
+#define VERIFIERS_CHOICE_CHOICE_FIND_H
+
+#include <stdint.h>
+
+#include "verifiers/choice/choice.h"
+#include "verifiers/math/select/answer_remark.h"
+#include "verifiers/math/select/answer_scan.h"
+
+struct finder {
+    const struct choice_options *options;
+    struct slice text; // cleaned
+    struct choice_text both;
+    struct arena *arena;
+};
+
+// A statement at..end. Nothing is found where `at` is SIZE_MAX.
+struct statement {
+    size_t at, end;
+    choice_set named;
+};
+
+static const struct statement NO_STATEMENT = {SIZE_MAX, 0, 0};
+
+static inline size_t find_skip_spaces(struct slice text, size_t at) {
+    while (at < text.len && answer_is_space(text.ptr[at])) at++;
+    return at;
+}
+
+// choice_select.c: reads the value at `at`, whose line goes on at most to `limit`. 0: no choice.
+choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end);
+
+// choice_select.c: what a choice looks like, for corrections.
+extern const struct answer_values CHOICE_LETTERS;
+
+// choice_phrase.c: what stands before the letter at `at` and is joined to it: "either A or B is
+// correct". `*from` is where that starts.
+choice_set find_joined_before(struct slice text, size_t at, size_t *from);
+
+// choice_phrase.c: "the answer is B", "I choose B", "B is correct".
+struct statement find_phrase(const struct finder *f);
+
+// choice_line.c: a last line that is a choice; a first one; what the last sentence names.
+struct statement find_line(const struct finder *f);
+struct statement find_first_line(const struct finder *f);
+choice_set find_in_last_sentence(const struct finder *f);
+
+#endif

@@ -1,0 +1,254 @@
+// Lines that are a choice, and what the last sentence names.
+#include "verifiers/choice/choice_find.h"
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+enum { MAX_LINE = 400 }; // bytes of a line that is a choice
+
+// The label of a choice with which a line starts: "(B) Paris", "- B. Paris", "B". 0: none.
+static choice_set line_label(struct slice line, size_t *end) {
+    bool strong;
+    size_t at = 0;
+    while (at < line.len && answer_is_one_of(" \t\r-#=>\"'", line.ptr[at])) at++;
+    if (answer_starts(line, at, "∴")) at = find_skip_spaces(line, at + strlen("∴"));
+    if (at < line.len && (unsigned char)line.ptr[at] >= 0xE2)
+        at = find_skip_spaces(line, answer_skip_symbols(line, at)); // "✅ B"
+    if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
+        answer_is_word(line, at, "letter"))
+        at = find_skip_spaces(line, at + strlen("option"));
+    const choice_set label = choice_letter(line, at, &strong, end);
+    if (!label || !strong) return 0;
+    const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
+    size_t i = *end;
+    while (i < line.len && answer_is_one_of(" .\"'!\r", line.ptr[i])) i++;
+    if (i < line.len && (unsigned char)line.ptr[i] >= 0xE2) i = answer_skip_symbols(line, i);
+    if (i == line.len || bracket || answer_is_one_of(".)]", line.ptr[*end])) return label;
+    if (answer_starts(line, i, "—") || answer_starts(line, i, "–")) return label; // "B — a car"
+    return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
+}
+
+// "(A) is wrong": a line about a choice that is none.
+static bool is_about(struct slice line, size_t label_end) {
+    static const char *const VERBS[] = {"is",        "was",       "cannot", "can't", "does",
+                                        "would",     "isn't",     "has",    "fails", "contradicts",
+                                        "describes", "incorrect", "wrong",  "false"};
+    static const char *const ANYWHERE[] = {" is wrong",   " is incorrect", " are wrong",
+                                           " is false",   " is not ",      " isn't ",
+                                           " incorrect.", " wrong.",       " are incorrect"};
+    while (label_end < line.len && answer_is_one_of(" .:)]-", line.ptr[label_end])) label_end++;
+    for (size_t i = 0; i < N(VERBS); i++)
+        if (answer_is_word(line, label_end, VERBS[i])) return true;
+    for (size_t at = label_end; at < line.len; at++)
+        for (size_t i = 0; line.ptr[at] == ' ' && i < N(ANYWHERE); i++)
+            if (answer_starts(line, at, ANYWHERE[i])) return true;
+    return false;
+}
+
+// The last line that is not blank: text[*start, returned).
+static size_t last_line(struct slice text, size_t end, size_t *start) {
+    while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+    *start = answer_line_start(text, end);
+    return end;
+}
+
+// Whether the text ends with a list of the choices: the label of the line before is a smaller one.
+static bool ends_with_list(struct slice text) {
+    size_t start, label_end;
+    const size_t end = last_line(text, text.len, &start);
+    const choice_set label = line_label(answer_cut(text, start, end), &label_end);
+    if (label <= 1) return false;
+    const size_t before = last_line(text, start, &start);
+    const struct slice line = answer_trim(answer_cut(text, start, before));
+    if (answer_starts(line, 0, "A:")) return true;
+    const choice_set other = line_label(line, &label_end);
+    return other && other < label;
+}
+
+// A last line that is a choice.
+struct statement find_line(const struct finder *f) {
+    size_t start, label_end, value_end;
+    const size_t end = last_line(f->text, f->text.len, &start);
+    if (end - start > MAX_LINE || ends_with_list(f->text)) return NO_STATEMENT;
+    if (answer_starts(f->text, start, "A:")) { // the answer to a question "Q: ..."
+        const choice_set answer = find_value(f, start + 2, end, &value_end);
+        const bool denied = answer && answer_is_denied(f->text, start, value_end, true);
+        if (answer && !denied) return (struct statement){start, value_end, answer};
+    }
+    const struct slice line = answer_cut(f->text, start, end);
+    if (!line_label(line, &label_end) || is_about(line, label_end) ||
+        answer_is_denied(f->text, start, start + label_end, true))
+        return NO_STATEMENT;
+    const choice_set named = find_value(f, start, end, &value_end);
+    return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
+}
+
+// A first line that is a choice and nothing else, or a choice in brackets or with its option's
+// text, in front of an explanation. Not the first of a list of choices.
+struct statement find_first_line(const struct finder *f) {
+    size_t label_end, other_end, value_end;
+    const size_t start = find_skip_spaces(f->text, 0), end = answer_line_end(f->text, start);
+    const struct slice line = answer_trim(answer_cut(f->text, start, end));
+    const choice_set label = line.len <= MAX_LINE ? line_label(line, &label_end) : 0;
+    if (!label) return NO_STATEMENT;
+    const size_t next = find_skip_spaces(f->text, end);
+    const struct slice behind = answer_cut(f->text, next, answer_line_end(f->text, next));
+    bool strong;
+    choice_set other = line_label(behind, &other_end);
+    if (other && !is_about(behind, other_end)) return NO_STATEMENT;
+    // "B. Rome" and below it "A is wrong."
+    if (!other && choice_letter(behind, 0, &strong, &other_end) && strong &&
+        is_about(behind, other_end))
+        other = 1;
+    size_t i = label_end;
+    const bool bracket = line.ptr[i - 1] == ')' || line.ptr[i - 1] == ']';
+    while (i < line.len && answer_is_one_of(" .:)\"'", line.ptr[i])) i++;
+    // "B because ..." says why; a longer line may be about B.
+    const bool own_text = choice_named(f->options, &f->both, start, end) == label;
+    if ((i < line.len && !bracket && !own_text && !other) ||
+        answer_is_denied(f->text, start, start + label_end, true))
+        return NO_STATEMENT;
+    const choice_set named = find_value(f, start, end, &value_end);
+    return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
+}
+
+// Whether a letter at `at` is what its sentence says: it stands behind a word such as "is", or is
+// the first of all.
+static bool is_said(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {
+        "is",     "be",       "it's",    "it’s",        "option",    "choice",     "answer",
+        "either", "or",       "and",     "nor",         "not",       "no",         "both",
+        "so",     "actually", "thus",    "hence",       "therefore", "leaves",     "leaving",
+        "guess",  "likely",   "says",    "elimination", "think",     "believe",    "say",
+        "get",    "probably", "choices", "options",     "yes",       "definitely", "vs",
+        "vs.",    "versus",   "plus",    "und",         "oder",      "then",       "than",
+        "but"};
+    if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
+    while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
+    size_t from = at;
+    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
+    const struct slice word = answer_cut(text, from, at);
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    return word.len == 0;
+}
+
+// Nothing but what joins letters: in "not A, B or C" all of them are denied.
+static bool is_joint(struct slice text, size_t from, size_t to) {
+    while (from < to) {
+        if (answer_is_word(text, from, "and"))
+            from += 3;
+        else if (answer_is_word(text, from, "or"))
+            from += 2;
+        else if (answer_is_one_of(" ,/&()", text.ptr[from]))
+            from++;
+        else
+            return false;
+    }
+    return true;
+}
+
+// Whether a text is too short for several sentences ("B vs. C"), or has no word ("B?? C").
+static bool is_one_sentence(struct slice text) {
+    enum { SHORT = 24, WORDLESS = 40 };
+    for (size_t i = 0; i + 1 < text.len && text.len > SHORT; i++)
+        if (ascii_is_alpha(text.ptr[i]) &&
+            (ascii_is_alnum(text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
+            return false;
+    return text.len <= WORDLESS;
+}
+
+// "anything but B", "all but B"
+static bool is_excepted(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {
+        "anything but ", "everything but ",    "all but ", "any but ", "anything except ",
+        "all except ",   "everything except ", "so is ",   "so does ", "so would ",
+        "as is "};
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
+// "A, B and C are wrong, so it must be D": letters of the list that goes on at `at`.
+static bool are_wrong(struct slice text, size_t at) {
+    static const char *const VERDICTS[] = {
+        "are wrong",    "are incorrect",   "are false",      "are not",      "are all wrong",
+        "aren't",       "are out",         "are eliminated", "are excluded", "are ruled",
+        "cannot",       "can't",           "do not",         "don't",        "are both wrong",
+        "fail",         "are impossible",  "are too",        "are invalid",  "can be eliminated",
+        "can be ruled", "can be excluded", "must be wrong",  "were wrong"};
+    while (at < text.len) {
+        bool strong;
+        size_t end;
+        for (size_t i = 0; i < N(VERDICTS); i++)
+            if (answer_is_word(text, at, VERDICTS[i])) return true;
+        if (answer_is_word(text, at, "and") || answer_is_word(text, at, "or"))
+            at += text.ptr[at] == 'a' ? 3 : 2;
+        else if (answer_is_one_of(" ,&()", text.ptr[at]))
+            at++;
+        else if (choice_letter(text, at, &strong, &end))
+            at = end;
+        else
+            return false;
+    }
+    return false;
+}
+
+// The letter at `at` as the last sentence from `start` on says it; 0 where it does not.
+static choice_set said_letter(const struct finder *f, size_t start, size_t at, bool by_text,
+                              size_t *end) {
+    const struct slice text = f->text;
+    bool strong;
+    choice_set letter = choice_letter(text, at, &strong, end);
+    if (!letter || !strong || (by_text && text.ptr[at] != '(')) return 0;
+    const bool bracket = answer_is_one_of("([", text.ptr[at]);
+    const char c = text.ptr[at + bracket];
+    const bool sure = (bracket && ascii_is_upper(c)) ||
+                      ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
+    const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
+    if (is_excepted(text, start, at) || are_wrong(text, *end)) return 0;
+    if (!sure || question || choice_is_subject(text, *end)) return 0;
+    const size_t next = find_skip_spaces(text, *end);
+    if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
+    size_t from;
+    letter |= find_joined_before(text, at, &from); // "between A and B"
+    return letter | choice_joined(f->options, text, f->both.folded, *end, end);
+}
+
+// Where nothing is stated: the choices that the last sentence names.
+choice_set find_in_last_sentence(const struct finder *f) {
+    const struct slice text = f->text;
+    size_t end = text.len;
+    while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+    if (end == 0 || text.ptr[end - 1] == '?' || ends_with_list(text)) return 0;
+    const size_t start = is_one_sentence(text) ? 0 : answer_sentence_start(text, end - 1);
+    const size_t first = find_skip_spaces(text, answer_sentence_start(text, end - 1));
+    if (answer_is_word(text, first, "or")) return 0; // "A? Or B."
+    for (size_t i = start; i < end; i++)             // "Tom's answer is B."
+        if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
+            return 0;
+    bool strong;
+    size_t letter_end; // "B is right. C is also right."
+    if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&
+        answer_admits(text, letter_end))
+        return 0;
+    choice_set named = choice_named(f->options, &f->both, start, end);
+    const bool by_text = named; // "vitamin C" names no letter then
+    size_t denied_to = 0;       // behind the last letter that is denied
+    for (size_t i = start; i < end; i++) {
+        size_t to;
+        if (!choice_letter(text, i, &strong, &to)) continue;
+        if (answer_admits(text, to)) return 0; // "A, but B is also possible"
+        if (!strong) continue;
+        if (answer_is_denied_of(text, i, to, true, &CHOICE_LETTERS) ||
+            (denied_to && is_joint(text, denied_to, i)))
+            denied_to = to;
+        else
+            named |= said_letter(f, start, i, by_text, &to);
+        i = to - 1;
+    }
+    return named;
+}

@@ -1,0 +1,285 @@
+// Phrases that state a choice: "the answer is B", "I choose B", "B is correct".
+#include "verifiers/choice/choice_find.h"
+#include "verifiers/math/base/ascii.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+enum {
+    MAX_SUBJECT = 80, // bytes between "answer" and its verb
+    MAX_TRIED = 200,  // phrases that are looked at, the last ones
+    MAX_BEFORE = 4,   // words in front of "choose" that may say who does
+};
+
+static bool denied(struct slice text, size_t from, size_t to) {
+    return answer_is_denied_of(text, from, to, true, &CHOICE_LETTERS);
+}
+
+static size_t skip_words(struct slice text, size_t at, const char *const *words, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (answer_is_word(text, at, words[i])) return at + strlen(words[i]);
+    return at;
+}
+
+// Past what says nothing between a verb and its value.
+static size_t skip_filler(struct slice text, size_t at) {
+    static const char *const FILLER[] = {"therefore",     "thus",
+                                         "then",          "simply",
+                                         "clearly",       "indeed",
+                                         "hence",         "probably",
+                                         "likely",        "most",
+                                         "definitely",    "certainly",
+                                         "actually",      "obviously",
+                                         "maybe",         "perhaps",
+                                         "possibly",      "presumably",
+                                         "surely",        "still",
+                                         "just",          "now",
+                                         "given by",      "again",
+                                         "for sure",      "for certain",
+                                         "evidently",     "of course",
+                                         "undoubtedly",   "no doubt",
+                                         "without doubt", "without a doubt",
+                                         "in fact",       "truly",
+                                         "really",        "exactly",
+                                         "as follows",    "none other than"};
+    for (;;) {
+        while (at < text.len && answer_is_one_of(" \t\r\n:,=", text.ptr[at])) at++;
+        const size_t end = skip_words(text, at, FILLER, N(FILLER));
+        if (end == at) return at;
+        at = end;
+    }
+}
+
+static size_t behind_verb(struct slice text, size_t at) {
+    static const char *const VERBS[] = {" is",        " are",     " would be",  " must be",
+                                        " should be", " will be", " has to be", " was"};
+    const size_t end = skip_words(text, at, VERBS, N(VERBS));
+    return end == at ? SIZE_MAX : end;
+}
+
+// Behind "answer" (or "option", "choice", for which a colon needs to follow at once): where its
+// value starts, or SIZE_MAX.
+static size_t subject_value(struct slice text, size_t at, bool answer) {
+    const size_t end = text.len - at < MAX_SUBJECT ? text.len : at + MAX_SUBJECT;
+    for (size_t i = at; i < end; i++) {
+        const char c = text.ptr[i];
+        if (answer_is_one_of(":=", c)) {
+            const bool at_once = answer_trim(answer_cut(text, at, i)).len == 0;
+            return at_once || (answer && c == ':') ? skip_filler(text, i + 1) : SIZE_MAX;
+        }
+        const size_t verb = c == ' ' ? behind_verb(text, i) : SIZE_MAX;
+        if (verb != SIZE_MAX) return skip_filler(text, verb);
+        if (c == '\n' && i == at && answer) return skip_filler(text, i); // a heading
+        if (answer_is_one_of("\n,;", c) || answer_ends_sentence(text, i)) break;
+        if (c == ' ' &&
+            (answer_is_word(text, i, " choices") || answer_is_word(text, i, " options")))
+            break;
+        if (c == '-' && text.ptr[i - 1] == ' ' && i == at + 1) return skip_filler(text, i + 1);
+    }
+    return SIZE_MAX;
+}
+
+// "many choose A", "you might pick B": no choice of the one who answers.
+static bool is_of_others(struct slice text, size_t at) {
+    static const char *const OTHERS[] = {"many",   "most",     "some",     "people",     "students",
+                                         "they",   "others",   "everyone", "someone",    "somebody",
+                                         "you",    "who",      "often",    "tempted",    "might",
+                                         "may",    "could",    "never",    "tend",       "one",
+                                         "he",     "she",      "readers",  "candidates", "few",
+                                         "anyone", "commonly", "wrongly",  "mistakenly", "not"};
+    for (int n = 0; n < MAX_BEFORE; n++) {
+        while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
+        size_t from = at;
+        while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
+        if (from == at) return false;
+        for (size_t i = 0; i < N(OTHERS); i++)
+            if (at - from == strlen(OTHERS[i]) && answer_starts(text, from, OTHERS[i])) return true;
+        at = from;
+    }
+    return false;
+}
+
+// "选B", "故选：B": where the value starts, or SIZE_MAX.
+static size_t chosen_in_chinese(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"选择", "選擇", "选", "選"};
+    static const char *const DENIALS[] = {"不", "别",   "勿",   "误",   "错",   "可",     "多",
+                                          "单", "不能", "不应", "不要", "不该", "不应该", "不可"};
+    for (size_t i = 0; i < N(WORDS); i++) {
+        if (!answer_starts(text, at, WORDS[i])) continue;
+        for (size_t k = 0; k < N(DENIALS); k++) {
+            const size_t len = strlen(DENIALS[k]);
+            if (at >= len && answer_starts(text, at - len, DENIALS[k])) return SIZE_MAX;
+        }
+        return skip_filler(text, at + strlen(WORDS[i]));
+    }
+    return SIZE_MAX;
+}
+
+// A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
+// letters follow may be an instruction ("choose A, B or C").
+static size_t cue_value(struct slice text, size_t at, bool *weak) {
+    static const char *const VERBS[] = {
+        "choose",  "chose",      "choosing",  "pick",    "picked",    "select",  "selected",
+        "go with", "going with", "selecting", "picking", "went with", "opt for", "opting for"};
+    bool strong;
+    size_t end;
+    *weak = false;
+    if (at > 0 && ascii_is_alnum(text.ptr[at - 1])) return SIZE_MAX;
+    if (answer_starts(text, at, "answer")) {
+        size_t i = at + strlen("answer");
+        if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
+        const size_t next = find_skip_spaces(text, i);
+        if (next > i && next < text.len && text.ptr[next] == '(' &&
+            choice_letter(text, next, &strong, &end))
+            return next; // "answer (B)"
+        return subject_value(text, i, true);
+    }
+    if (answer_is_word(text, at, "option") || answer_is_word(text, at, "choice")) {
+        const size_t next = find_skip_spaces(text, at + strlen("option"));
+        if (choice_letter(text, next, &strong, &end)) return SIZE_MAX; // "option B is ..."
+        return subject_value(text, at + strlen("option"), false);
+    }
+    static const char *const TITLES[] = {"final", "ans", "correct", "solution"};
+    const size_t title = skip_words(text, at, TITLES, N(TITLES));
+    if (title != at) {
+        const size_t i = title;
+        const bool dot = answer_starts(text, at, "final") || answer_starts(text, at, "ans");
+        return i < text.len && answer_is_one_of(dot ? ":." : ":", text.ptr[i])
+                   ? skip_filler(text, i + 1)
+                   : SIZE_MAX;
+    }
+    end = skip_words(text, at, VERBS, N(VERBS));
+    if (end != at) {
+        *weak = true;
+        return is_of_others(text, at) ? SIZE_MAX : skip_filler(text, end);
+    }
+    const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
+    return foreign != SIZE_MAX ? foreign : chosen_in_chinese(text, at);
+}
+
+// "I chose A by mistake": taken back in the same breath.
+static bool is_mistake(struct slice text, size_t at) {
+    static const char *const WORDS[] = {" by mistake",  " by accident", " in error", " wrongly",
+                                        " incorrectly", " mistakenly",  " at first", " initially"};
+    while (at < text.len && answer_is_one_of("*_)\"'", text.ptr[at])) at++;
+    return skip_words(text, at, WORDS, N(WORDS)) != at;
+}
+
+static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
+    bool weak;
+    size_t end;
+    const size_t from = cue_value(f->text, at, &weak);
+    if (from >= f->text.len) return false;
+    const choice_set named = find_value(f, from, f->text.len, &end);
+    if (!named || (weak && (named & (named - 1)))) return false;
+    // The quote in {"answer": "B"} belongs to the statement.
+    const bool key = at > 0 && f->text.ptr[at - 1] == '"' && answer_starts(f->text, at, "answer\"");
+    if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
+        answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
+        (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))
+        return false;
+    *out = (struct statement){from, end, named};
+    return true;
+}
+
+choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
+    static const char *const JOINTS[] = {" or ", " and ", ", ", "/", "|", "+", "&", " & "};
+    choice_set named = 0;
+    *from = at;
+    for (size_t i = 0; i < N(JOINTS); i++) {
+        const size_t len = strlen(JOINTS[i]);
+        bool strong;
+        if (at < len + 1 || !answer_starts(text, at - len, JOINTS[i])) continue;
+        size_t k = at - len - 1, to;
+        if (text.ptr[k] == ')' && k >= 2) k -= 2;
+        const choice_set other = choice_letter(text, k, &strong, &to);
+        if (other && to <= at) named |= other, *from = k;
+    }
+    return named;
+}
+
+// "选项B正确", "ist C richtig", "B est correct", "B es correcta": the letter is at..end.
+static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
+    static const char *const VERDICTS[] = {"正确",           "正確",         "是正确的",
+                                           "是正確的",       "是对的",       "对",
+                                           "が正解",         "が正しい",     "이 정답",
+                                           "가 정답",        "이 맞",        "가 맞",
+                                           "ist richtig",    "ist korrekt",  "est correct",
+                                           "est la bonne",   "est juste",    "es correcta",
+                                           "es la correcta", "es correcto",  "es la respuesta",
+                                           "é a correta",    "está correta", "é correta",
+                                           "è corretta",     "è la risposta"};
+    static const char *const DENIED[] = {"不", "并不", "非", "nicht ", "no ", "não ", "non "};
+    for (size_t i = 0; i < N(DENIED); i++) {
+        const size_t len = strlen(DENIED[i]);
+        if (at >= len && answer_starts(text, at - len, DENIED[i])) return end;
+    }
+    for (size_t i = 0; i < N(VERDICTS); i++)
+        if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
+    // "Also ist C richtig."
+    const bool ist = at >= 4 && answer_starts(text, at - 4, "ist ");
+    if (ist && (answer_is_word(text, end, "richtig") || answer_is_word(text, end, "korrekt")))
+        return end + strlen("richtig");
+    return end;
+}
+
+// "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
+static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
+    static const char *const VERDICTS[] = {
+        "is correct",      "is the correct",       "is right",      "is the right",
+        "is the answer",   "is the best",          "is our answer", "is my answer",
+        "is the only",     "is the final",         "are correct",   "must be correct",
+        "must be the",     "is therefore the",     "is indeed",     "is clearly the",
+        "are the correct", "is therefore correct", "is my final",   "is the most",
+        "is my choice",    "is the choice"};
+    static const char *const TRUTHS[] = {"is true", "holds", "works", "fits", "is possible"};
+    const struct slice text = f->text;
+    bool strong;
+    size_t end, from;
+    choice_set named = choice_letter(text, at, &strong, &end);
+    if (!named || ascii_is_lower(text.ptr[at])) return false;
+    while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
+    size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
+    if (to == end) to = skip_foreign_verdict(text, at, end);
+    if (to == end && answer_starts(text, end, "it is") && // "So B it is."
+        (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
+        to = end + 5;
+    // "B is true" may be what the question asks for, or not; "only B is true" answers it.
+    if (to == end && at >= 5 && answer_starts(text, at - 5, "only "))
+        to = skip_words(text, end, TRUTHS, N(TRUTHS));
+    if (to == end) return false;
+    named |= find_joined_before(text, at, &from);
+    if (denied(text, from, to)) return false;
+    *out = (struct statement){at, to, named};
+    return true;
+}
+
+// A quick look, as most of a text is none: by the first two letters, at the start of a word.
+static bool may_be_cue(struct slice text, size_t at) {
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re",
+                                         "ri", "fi", "al", "at", "ra", "sv", "co", "so",
+                                         "sa", "ce", "ja", "ji", "od", "va", "ya"};
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c >= 0x80) return c >= 0xC0;
+    if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;
+    const char first = ascii_lower(text.ptr[at]), second = ascii_lower(text.ptr[at + 1]);
+    if ((unsigned char)second >= 0x80) return answer_is_one_of("rvl", first); // "réponse"
+    for (size_t i = 0; i < N(STARTS); i++)
+        if (STARTS[i][0] == first && STARTS[i][1] == second) return true;
+    return false;
+}
+
+struct statement find_phrase(const struct finder *f) {
+    struct statement found = NO_STATEMENT;
+    int n_tried = 0;
+    for (size_t i = f->text.len; i-- > 0 && n_tried < MAX_TRIED;) {
+        const unsigned char c = (unsigned char)f->text.ptr[i];
+        const bool subject = c == '(' || (c >= 'A' && c <= 'J');
+        if (subject && try_subject(f, i, &found)) return found;
+        if (!may_be_cue(f->text, i)) continue;
+        bool weak;
+        if (cue_value(f->text, i, &weak) == SIZE_MAX) continue;
+        n_tried++;
+        if (try_cue(f, i, &found)) return found;
+    }
+    return found;
+}

@@ -1,0 +1,131 @@
+// Which statement of a completion is its choice: the last one of a box, <answer>, a phrase ("the
+// answer is B", "B is correct", "I choose B"), or a line that is a choice; or what corrects it.
+#include "verifiers/choice/choice_find.h"
+#include "verifiers/constraints/chars.h"
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+enum { MAX_VALUE = 1024 }; // bytes of a value and what is said beside it
+
+static struct finder finder_of(const struct choice_options *options, struct slice text,
+                               struct arena *arena) {
+    return (struct finder){options, text, {text, choice_fold(text, arena)}, arena};
+}
+
+static size_t min(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end) {
+    const size_t start = find_skip_spaces(f->text, at);
+    if (start >= limit) return 0;
+    const size_t line = min(min(answer_line_end(f->text, start), limit), start + MAX_VALUE);
+    const size_t sentence = min(answer_sentence_end(f->text, start), line);
+    const struct choice_text value = {slice_part(f->text, start, line),
+                                      slice_part(f->both.folded, start, line)};
+    const choice_set found =
+        choice_read(f->options, value, slice_part(f->text, start, sentence), f->arena, end);
+    *end += start;
+    if (found || f->options->n == 0) return found;
+    // "The answer is the city of Paris": one option is named in the sentence.
+    return choice_named(f->options, &f->both, start, sentence);
+}
+
+// The value of a tag, from..to.
+static struct statement find_tag(const struct finder *f, size_t from, size_t to) {
+    struct statement found = NO_STATEMENT;
+    if (from == SIZE_MAX) return found;
+    found.named = find_value(f, from, min(to, f->text.len), &found.end);
+    if (found.named) found.at = from;
+    return found;
+}
+
+// What the boxes of `answer` name, each read by itself.
+static choice_set read_boxes(const struct finder *f, const struct answer *answer) {
+    choice_set named = 0;
+    for (int i = 0; i < answer->n_parts; i++) {
+        size_t end;
+        const struct slice part = answer->parts[i];
+        const struct finder inner =
+            finder_of(f->options, choice_clean(part, f->arena, NULL, 0), f->arena);
+        if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
+        named |= find_value(&inner, 0, inner.text.len, &end);
+    }
+    return named;
+}
+
+// A letter by itself, for corrections: "wait, actually (B)".
+static size_t letter_end(const void *context, struct slice text, size_t at) {
+    bool strong;
+    size_t end = at;
+    (void)context;
+    if (at >= text.len) return at;
+    const bool bracket = answer_is_one_of("([", text.ptr[at]);
+    const choice_set letter = choice_letter(text, at, &strong, &end);
+    if (!letter || ascii_is_lower(text.ptr[at + bracket])) return at;
+    return strong || answer_admits(text, end) ? end : at;
+}
+
+const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
+
+// What is left of a statement at the end of the text: itself, a correction, or nothing.
+static struct statement what_stands(const struct finder *f, struct statement found) {
+    struct slice value;
+    size_t end;
+    switch (answer_remark_behind(f->text, found.end, &CHOICE_LETTERS, &value)) {
+    case ANSWER_REFUTED:
+        return NO_STATEMENT;
+    case ANSWER_CORRECTED:
+        found.at = (size_t)(value.ptr - f->text.ptr);
+        found.named = find_value(f, found.at, f->text.len, &end);
+        return found;
+    default:
+        return found;
+    }
+}
+
+bool choice_select(const struct choice_options *options, struct slice completion,
+                   struct arena *arena, choice_set *out) {
+    const struct slice text = answer_text(completion);
+    enum { BOX, BOX_END, TAG, TAG_END, UNCLOSED, N_MARKS };
+    struct answer box, tag;
+    size_t marks[N_MARKS];
+    *out = 0;
+    if (text.len == 0) return false;
+    marks[BOX] = answer_find_box(text, &box, &marks[UNCLOSED]);
+    marks[TAG] = marks[TAG_END] = SIZE_MAX;
+    if (answer_find_tag(text, &tag) != SIZE_MAX) {
+        marks[TAG] = (size_t)(tag.parts[0].ptr - text.ptr);
+        marks[TAG_END] = marks[TAG] + tag.parts[0].len;
+        if (marks[TAG_END] == text.len) marks[TAG_END] = SIZE_MAX;
+    }
+    marks[BOX_END] = SIZE_MAX;
+    bool has_box = false; // that holds something
+    for (int i = 0; marks[BOX] != SIZE_MAX && i < box.n_parts; i++) {
+        has_box |= box.parts[i].len > 0;
+        marks[BOX_END] = (size_t)(box.parts[i].ptr - text.ptr) + box.parts[i].len;
+    }
+    if (marks[BOX_END] >= text.len) marks[BOX_END] = SIZE_MAX;
+    const struct finder f = finder_of(options, choice_clean(text, arena, marks, N_MARKS), arena);
+    const struct statement found[] = {
+        {marks[BOX], min(marks[BOX_END], f.text.len), has_box ? read_boxes(&f, &box) : 0},
+        find_tag(&f, marks[TAG], marks[TAG_END]),
+        find_phrase(&f),
+        find_line(&f),
+        find_first_line(&f),
+    };
+    struct statement best = NO_STATEMENT;
+    for (size_t i = 0; i < N(found); i++)
+        if (found[i].named && (best.at == SIZE_MAX || found[i].at > best.at)) best = found[i];
+    if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
+        return false;
+    if (best.at != SIZE_MAX) {
+        best = what_stands(&f, best);
+        *out = best.named;
+        return best.at != SIZE_MAX;
+    }
+    if (!has_box) *out = find_in_last_sentence(&f);
+    return has_box || *out;
+}

@@ -1,0 +1,111 @@
+// Numbers and expressions: whatever has a value and no unit.
+#include "verifiers/math/kinds/kind.h"
+
+enum { MIN_SIGNIFICANT = 6, MIN_GOLD_SIGNIFICANT = 3 };
+
+// A literal, or minus one; NULL otherwise.
+static const struct math_node *literal(const struct math_node *node) {
+    if (node->kind == MATH_MUL && node->n == 1) node = node->kids[0];
+    return node->kind == MATH_NUMBER ? node : NULL;
+}
+
+static const struct math_node *decimal_literal(const struct math_node *node) {
+    const struct math_node *number = literal(node);
+    return number && number->decimal && !number->repeat ? number : NULL;
+}
+
+// What rounds of two numbers written with the same power of ten behind them, a \times 10^b: a.
+// False where they are not written so.
+static bool mantissas(const struct math_node **gold, const struct math_node **answer) {
+    const struct math_node *const sides[] = {*gold, *answer};
+    for (int i = 0; i < 2; i++) {
+        const struct math_node *side = sides[i];
+        if (side->kind != MATH_MUL || side->n != 2 || side->kids[1]->kind != MATH_POW ||
+            !tree_is_integer(side->kids[1]->kids[0], 10))
+            return false;
+    }
+    if (!tree_same(sides[0]->kids[1], sides[1]->kids[1])) return false;
+    *gold = sides[0]->kids[0];
+    *answer = sides[1]->kids[0];
+    return true;
+}
+
+static int significant(const struct math_node *number) {
+    size_t zeros = 0;
+    while (zeros < number->text.len && number->text.ptr[zeros] == '0') zeros++;
+    return (int)(number->text.len - zeros);
+}
+
+// Two constants that are not equal: does a decimal stand for the other one?
+static enum math_verdict rounded(struct comparison *c, const struct math_node *gold,
+                                 const struct math_node *answer) {
+    mantissas(&gold, &answer);
+    const struct math_node *g = decimal_literal(gold), *a = decimal_literal(answer);
+    if (c->options->no_rounding) return MATH_DIFFERENT;
+    if (a && !g) {
+        if (significant(a) < MIN_SIGNIFICANT) return MATH_DIFFERENT;
+        if (exact_is_terminating(gold, c->budget) == EXACT_YES) return MATH_DIFFERENT;
+        if (exact_rounds(gold, answer, true, c->budget) == EXACT_YES)
+            return kind_said(c, "decimal", MATH_EQUAL_NUM);
+    } else if (g && !a) {
+        if (exact_is_terminating(answer, c->budget) == EXACT_YES) return MATH_DIFFERENT;
+        if (exact_rounds(answer, gold, false, c->budget) == EXACT_YES)
+            return kind_said(c, "decimal", MATH_EQUAL_NUM);
+    } else if (g && a && c->options->long_decimals && significant(g) >= MIN_GOLD_SIGNIFICANT &&
+               a->n_decimals > g->n_decimals) {
+        if (exact_rounds(answer, gold, false, c->budget) == EXACT_YES)
+            return kind_said(c, "decimal", MATH_EQUAL_NUM);
+    }
+    return MATH_DIFFERENT;
+}
+
+// 204_5 is 54, and is also met by 204, which leaves the base to the question.
+static bool same_digits(const struct math_node *based, const struct math_node *number) {
+    return number->kind == MATH_NUMBER && !number->decimal && number->exponent == 0 &&
+           slice_equal(based->text, number->text);
+}
+
+static enum math_verdict constants(struct comparison *c, const struct math_node *gold,
+                                   const struct math_node *answer) {
+    struct ratio g, a;
+    const char *rule = "rational";
+    if (kind_infinity(gold) || kind_infinity(answer))
+        return kind_said(c, "infinity",
+                         kind_infinity(gold) == kind_infinity(answer) ? MATH_EQUAL
+                                                                      : MATH_DIFFERENT);
+    if (gold->kind == MATH_BASED && same_digits(gold, answer))
+        return kind_said(c, "base", MATH_EQUAL);
+    enum math_verdict verdict;
+    if (ratio_of(gold, &g) && ratio_of(answer, &a)) {
+        c->rule = rule;
+        verdict = g.num == a.num && g.den == a.den ? MATH_EQUAL : MATH_DIFFERENT;
+    } else {
+        const enum exact answered = exact_equal(gold, answer, c->budget, &rule);
+        verdict = kind_from_exact(c, answered, rule);
+    }
+    if ((verdict == MATH_DIFFERENT || verdict == MATH_UNKNOWN) &&
+        rounded(c, gold, answer) == MATH_EQUAL_NUM)
+        return MATH_EQUAL_NUM;
+    return verdict;
+}
+
+enum math_verdict number_compare(struct comparison *c, const struct math_node *gold,
+                                 const struct math_node *answer) {
+    if (tree_same(gold, answer)) return kind_said(c, "same", MATH_EQUAL);
+    if (!math_step(c->budget, 1)) return kind_said(c, "budget", MATH_LIMIT);
+    if (!gold->free && !answer->free) return constants(c, gold, answer);
+    if (kind_infinity(gold) || kind_infinity(answer))
+        return kind_said(c, "infinity", MATH_DIFFERENT);
+    const char *rule;
+    const enum exact answered = exact_identity(gold, answer, c->budget, &rule);
+    return kind_from_exact(c, answered, rule);
+}
+
+static bool compare(struct comparison *c, const struct math_node *gold,
+                    const struct math_node *answer, enum math_verdict *out) {
+    if (!tree_is_scalar(gold) || !tree_is_scalar(answer)) return false;
+    *out = number_compare(c, gold, answer);
+    return true;
+}
+
+const struct kind number_kind = {.compare = compare};

@@ -1,0 +1,326 @@
+// Answers in words.
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/kinds/kind.h"
+
+// A word that nobody means as a product of its letters.
+static bool is_english(struct slice word) {
+    static const char *const SHORT[] = {"yes", "no",  "odd", "one",  "two",  "six",   "ten", "red",
+                                        "not", "all", "any", "even", "none", "never", "the", "day",
+                                        "sun", "mon", "tue", "wed",  "thu",  "fri",   "sat", "may"};
+    for (size_t i = 0; i < sizeof SHORT / sizeof *SHORT; i++)
+        if (word.len == strlen(SHORT[i]) && ascii_same(word.ptr, SHORT[i], word.len)) return true;
+    const bool capital = ascii_is_upper(word.ptr[0]) && word.len > 1;
+    return word.len > 3 || (word.len == 3 && capital && ascii_is_lower(word.ptr[1]));
+}
+
+// Only words, digits and the marks of a sentence, with a word among them that is English or in
+// \text.
+static bool is_prose(const struct parser *p) {
+    bool english = false, upright = false;
+    for (const struct token *t = p->t; t->kind != TOKEN_END; t++) {
+        upright |= t->kind == TOKEN_FONT && t->op == 1;
+        if (t->kind == TOKEN_FONT && slice_is(t->text, "operatorname")) return false;
+        if (t->kind == TOKEN_WORD) {
+            const bool joins = parse_is_word(t, "and") || parse_is_word(t, "or");
+            english |= !joins && (is_english(t->text) || (upright && t->text.len > 1));
+        } else if (t->kind == TOKEN_CHAR) {
+            if (!strchr(".,;:!?'\"()-{}&", t->c) || t->op == 9) return false;
+        } else if (t->kind != TOKEN_DIGITS && t->kind != TOKEN_FONT && t->kind != TOKEN_NAME &&
+                   t->kind != TOKEN_CONSTANT && t->kind != TOKEN_RELATION) {
+            return false;
+        } else if ((t->kind == TOKEN_RELATION || t->kind == TOKEN_CONSTANT) &&
+                   !ascii_is_alpha(t->text.ptr[0])) {
+            return false;
+        }
+    }
+    return english;
+}
+
+// A formula that has a number, a relation or a list in it is meant as one, whatever words it has.
+static bool is_meant(const struct math_node *node) {
+    if (!node) return false;
+    if (node->kind == MATH_NUMBER || node->kind == MATH_RELATION || node->kind == MATH_QUANTITY ||
+        node->kind == MATH_PERCENT || node->kind == MATH_DEGREE || node->kind == MATH_CONSTANT)
+        return true;
+    if (node->kind == MATH_MUL || node->kind == MATH_ADD) {
+        const struct math_node *first = node->kids[0];
+        return node->op != TREE_JUXTAPOSED || first->kind == MATH_NUMBER;
+    }
+    for (int i = 0; i < node->n; i++)
+        if (is_meant(node->kids[i])) return true;
+    return node->kind == MATH_LIST && node->n > 0 && !node->kids[0]->text.len;
+}
+
+static struct math_node *read_text(struct parser *p, struct math_node *formula) {
+    if (!is_prose(p) || is_meant(formula)) return NULL;
+    const struct slice plain = parse_plain(p, p->text);
+    if (!plain.len) return NULL;
+    struct math_node *node = parse_node(p, MATH_TEXT, 0, formula != NULL, &formula);
+    if (!node) return NULL;
+    node->text = plain;
+    tree_seal(node);
+    return node;
+}
+
+// ---- Normal form -----------------------------------------------------------------------------
+
+static bool is_one_of(struct slice text, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (slice_is(text, list[i])) return true;
+    return false;
+}
+
+// What is said in several ways, by one of them.
+static struct slice canonical(struct slice text) {
+    static const char *const NOT_THERE[] = {"dne",
+                                            "does not exist",
+                                            "doesn't exist",
+                                            "limit does not exist",
+                                            "d.n.e",
+                                            "d.n.e.",
+                                            "it does not exist",
+                                            "does not exists",
+                                            "do not exist",
+                                            "limit doesn't exist",
+                                            "doesn’t exist",
+                                            "not exist",
+                                            "no limit",
+                                            "limit dne",
+                                            "integral does not exist",
+                                            "value does not exist"};
+    static const char *const MANY[] = {"infinitely many",
+                                       "infinitely many solutions",
+                                       "infinite solutions",
+                                       "infinite number of solutions",
+                                       "there are infinitely many solutions",
+                                       "infinite many solutions",
+                                       "infinitely many values"};
+    if (is_one_of(text, NOT_THERE, sizeof NOT_THERE / sizeof *NOT_THERE)) return slice_of("dne");
+    if (is_one_of(text, MANY, sizeof MANY / sizeof *MANY)) return slice_of("infinitely many");
+    return text;
+}
+
+// The set that words stand for: 'R', '0', or 0.
+static char set_of(struct slice text) {
+    static const char *const EMPTY[] = {"no solution",
+                                        "no solutions",
+                                        "no real solution",
+                                        "no real solutions",
+                                        "empty set",
+                                        "null set",
+                                        "there is no solution",
+                                        "there are no solutions",
+                                        "has no solution",
+                                        "has no solutions",
+                                        "it has no solution",
+                                        "equation has no solution",
+                                        "equation has no solutions",
+                                        "no such solution",
+                                        "there are no real solutions",
+                                        "solution set is empty",
+                                        "no solution exists",
+                                        "no solutions exist"};
+    static const char *const REAL[] = {"all real numbers",
+                                       "all reals",
+                                       "all real values",
+                                       "any real number",
+                                       "every real number",
+                                       "real numbers",
+                                       "set of all real numbers",
+                                       "all real x",
+                                       "set of real numbers",
+                                       "all real values of x",
+                                       "all real numbers x",
+                                       "any real x",
+                                       "x is any real number",
+                                       "all x",
+                                       "reals",
+                                       "all of r",
+                                       "true for all real numbers",
+                                       "for all real numbers",
+                                       "all the real numbers"};
+    if (is_one_of(text, EMPTY, sizeof EMPTY / sizeof *EMPTY)) return '0';
+    return is_one_of(text, REAL, sizeof REAL / sizeof *REAL) ? 'R' : 0;
+}
+
+// The next word of a text, which it takes off; words are joined by blanks and hyphens.
+static struct slice next_word(struct slice *text) {
+    size_t n = 0;
+    while (text->len && (text->ptr[0] == ' ' || text->ptr[0] == '-')) text->ptr++, text->len--;
+    while (n < text->len && text->ptr[n] != ' ' && text->ptr[n] != '-') n++;
+    const struct slice word = {text->ptr, n};
+    text->ptr += n;
+    text->len -= n;
+    return word;
+}
+
+// "twenty-one", "one hundred and five": -1 where the words are none of a number.
+static long number_of(struct slice text) {
+    static const char *const ONES[] = {"zero",    "one",     "two",       "three",    "four",
+                                       "five",    "six",     "seven",     "eight",    "nine",
+                                       "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
+                                       "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+    static const char *const TENS[] = {"twenty", "thirty",  "forty",  "fifty",
+                                       "sixty",  "seventy", "eighty", "ninety"};
+    long all = 0, part = 0;
+    int n_words = 0;
+    bool digit = false; // the last word was below twenty
+    for (struct slice word; (word = next_word(&text)).len > 0; n_words++) {
+        long value = -1;
+        for (long i = 0; i < 20; i++)
+            if (slice_is(word, ONES[i])) value = i;
+        for (long i = 0; i < 8; i++)
+            if (slice_is(word, TENS[i])) value = 10 * (i + 2);
+        if (value >= 0) {
+            // "twenty one" is 21, "one two" and "ten five" are nothing.
+            if (digit || (part % 100 != 0 && !(value < 10 && part % 100 >= 20 && part % 10 == 0)))
+                return -1;
+            part += value;
+            digit = value < 20;
+        } else if (slice_is(word, "hundred") && part > 0 && part < 10) {
+            part *= 100;
+            digit = false;
+        } else if (slice_is(word, "thousand") && part > 0 && all == 0) {
+            all = part * 1000;
+            part = 0;
+            digit = false;
+        } else if (!(slice_is(word, "and") && n_words > 0 && part % 100 == 0)) {
+            return -1;
+        }
+    }
+    return n_words ? all + part : -1;
+}
+
+static bool starts_with(struct slice text, const char *word) {
+    return text.len > strlen(word) && memcmp(text.ptr, word, strlen(word)) == 0;
+}
+
+static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
+    if (node->kind != MATH_TEXT) return node;
+    const char set = set_of(node->text);
+    if (set) return kind_node(c, MATH_SET_NAME, (uint8_t)set, 0, NULL);
+    struct slice words = node->text;
+    const bool minus = starts_with(words, "minus ") || starts_with(words, "negative ");
+    if (minus) next_word(&words);
+    const long number = words.len < 60 ? number_of(words) : -1;
+    if (number >= 0) {
+        const struct math_node *value = tree_number(number, c->arena);
+        return minus ? kind_negated(c, value) : value;
+    }
+    const struct slice text = canonical(node->text);
+    if (text.ptr == node->text.ptr) return node;
+    struct math_node *said = kind_node(c, MATH_TEXT, 0, 0, NULL);
+    said->text = text;
+    tree_seal(said);
+    return said;
+}
+
+// ---- Comparison ------------------------------------------------------------------------------
+
+// The letters of a word, in lower case: of words, of \text{ABC}, and of ABC, which is read as a
+// product. False where the node is none of that.
+static bool spell(const struct math_node *node, char out[32], size_t *len) {
+    *len = 0;
+    if (node->kind == MATH_TEXT || (node->kind == MATH_SYMBOL && node->op == TREE_FROM_TEXT) ||
+        (node->kind == MATH_SYMBOL && node->text.len > 3)) {
+        if (node->text.len == 0 || node->text.len >= 32) return false;
+        for (size_t i = 0; i < node->text.len; i++) {
+            if (!ascii_is_alpha(node->text.ptr[i])) return false;
+            out[(*len)++] = ascii_lower(node->text.ptr[i]);
+        }
+        return true;
+    }
+    if (node->kind != MATH_MUL || node->op != TREE_JUXTAPOSED || node->n >= 32) return false;
+    for (int i = 0; i < node->n; i++) {
+        const struct math_node *kid = node->kids[i];
+        if (kid->kind == MATH_CONSTANT && (kid->op == MATH_E || kid->op == MATH_I))
+            out[(*len)++] = kid->op == MATH_E ? 'e' : 'i';
+        else if (kid->kind == MATH_SYMBOL && kid->text.len == 1)
+            out[(*len)++] = ascii_lower(kid->text.ptr[0]);
+        else
+            return false;
+    }
+    return true;
+}
+
+static bool is_word(const struct math_node *node) {
+    return node->kind == MATH_TEXT || (node->kind == MATH_SYMBOL && node->op == TREE_FROM_TEXT);
+}
+
+// Capitals side by side, three or more: HTH is as well a word as a product.
+static bool is_word_of_capitals(const struct math_node *node) {
+    if (node->kind != MATH_MUL || node->op != TREE_JUXTAPOSED || node->n < 3) return false;
+    for (int i = 0; i < node->n; i++)
+        if (node->kids[i]->kind != MATH_SYMBOL || node->kids[i]->text.len != 1 ||
+            !ascii_is_upper(node->kids[i]->text.ptr[0]))
+            return false;
+    return true;
+}
+
+static bool compare_spelling(struct comparison *c, const struct math_node *gold,
+                             const struct math_node *answer, enum math_verdict *out) {
+    char g[32], a[32];
+    size_t n, m;
+    const bool capitals = is_word_of_capitals(gold) && is_word_of_capitals(answer);
+    if (!capitals && !is_word(gold) && !is_word(answer)) return false;
+    if (!spell(gold, g, &n) || !spell(answer, a, &m)) return false;
+    const bool same = n == m && memcmp(g, a, n) == 0;
+    if (!same && capitals) { // the same letters in another order: one product, two words
+        *out = kind_said(c, "words", n == m ? MATH_UNKNOWN : MATH_DIFFERENT);
+        return true;
+    }
+    if (!same && gold->kind == MATH_TEXT && answer->kind == MATH_TEXT) return false;
+    if (!same && (gold->kind == MATH_TEXT || answer->kind == MATH_TEXT)) return false;
+    *out = kind_said(c, "words", same ? MATH_EQUAL : MATH_DIFFERENT);
+    return true;
+}
+
+// "no, because it is not bounded" and "yes (it converges)" begin with the verdict; what follows is
+// its reason, unless another verdict stands there.
+static bool begins_with_verdict(struct slice answer, struct slice gold) {
+    static const char *const VERDICTS[] = {"yes", "no", "true", "false"};
+    static const char *const MARKS[] = {",",  ".",   ";",        ":",      " (",  " —",
+                                        " –", " - ", " because", " since", " as "};
+    bool known = false, apart = false;
+    for (size_t i = 0; i < sizeof VERDICTS / sizeof *VERDICTS; i++)
+        known |= slice_is(gold, VERDICTS[i]);
+    if (!known || answer.len <= gold.len || memcmp(answer.ptr, gold.ptr, gold.len)) return false;
+    struct slice rest = {answer.ptr + gold.len, answer.len - gold.len};
+    for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++)
+        apart |= rest.len > strlen(MARKS[i]) && memcmp(rest.ptr, MARKS[i], strlen(MARKS[i])) == 0;
+    while (apart && rest.len) { // "no, maybe yes"
+        while (rest.len && !ascii_is_alpha(rest.ptr[0])) rest.ptr++, rest.len--;
+        size_t n = 0;
+        while (n < rest.len && ascii_is_alpha(rest.ptr[n])) n++;
+        const struct slice word = {rest.ptr, n};
+        if (is_one_of(word, VERDICTS, sizeof VERDICTS / sizeof *VERDICTS) ||
+            slice_is(word, "maybe") || slice_is(word, "or"))
+            return false;
+        rest.ptr += n;
+        rest.len -= n;
+    }
+    return apart;
+}
+
+static bool compare(struct comparison *c, const struct math_node *gold,
+                    const struct math_node *answer, enum math_verdict *out) {
+    if (compare_spelling(c, gold, answer, out)) return true;
+    const bool both = gold->kind == MATH_TEXT && answer->kind == MATH_TEXT;
+    if (gold->kind != MATH_TEXT && answer->kind != MATH_TEXT) return false;
+    if (both) {
+        const bool same =
+            slice_equal(gold->text, answer->text) || begins_with_verdict(answer->text, gold->text);
+        *out = kind_said(c, "words", same ? MATH_EQUAL : MATH_DIFFERENT);
+    } else if (gold->kind == MATH_TEXT) {
+        *out = gold->n ? kinds_compare(c, gold->kids[0], answer)
+                       : kind_said(c, "words", MATH_DIFFERENT);
+    } else {
+        *out = answer->n ? kinds_compare(c, gold, answer->kids[0])
+                         : kind_said(c, "words", MATH_UNKNOWN);
+    }
+    return true;
+}
+
+const struct kind text_kind = {
+    .reader = {.whole = read_text}, .normal = normal, .compare = compare};

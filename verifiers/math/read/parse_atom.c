@@ -1,0 +1,223 @@
+// Atoms and what stands behind them: powers, factorials, percent, degrees, subscripts.
+#include "verifiers/math/read/parse.h"
+
+// What a command without braces takes: one digit, one letter, one command.
+struct math_node *parse_single(struct parser *p, bool all_digits) {
+    const struct token *t = parse_peek(p);
+    if (t->kind == TOKEN_DIGITS && (all_digits || t->text.len == 1)) return parse_number(p);
+    if (t->kind == TOKEN_DIGITS) {
+        struct math_node *digit = tree_number(t->text.ptr[p->inside] - '0', p->arena);
+        if (++p->inside >= t->text.len) parse_next(p);
+        return digit;
+    }
+    if (t->kind == TOKEN_CHAR && t->c == '(') return parse_bracket(p);
+    if (t->kind == TOKEN_COMMAND) return parse_command(p);
+    if (t->kind == TOKEN_FUNCTION) return parse_function(p);
+    if (t->kind == TOKEN_CHAR && t->c != '{') return NULL;
+    if (t->kind == TOKEN_END || t->kind == TOKEN_RELATION) return NULL;
+    return parse_symbol(p, (struct slice){NULL, 0}, 0);
+}
+
+struct math_node *parse_group(struct parser *p) {
+    const int integrals = p->integrals;
+    if (!parse_enter(p)) return NULL;
+    struct math_node *node = NULL;
+    p->integrals = 0;
+    if (parse_is(p, '{')) {
+        parse_next(p);
+        node = parse_any(p);
+        if (parse_is(p, '.') && p->t[p->at + 1].c == '}') parse_next(p); // of a sentence
+        if (node && !parse_take(p, '}')) node = NULL;
+    } else {
+        node = parse_single(p, false);
+    }
+    p->integrals = integrals;
+    parse_leave(p);
+    return node;
+}
+
+// dx, d\theta where an integral waits for it.
+static bool is_differential(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (p->integrals == 0 || t->kind != TOKEN_WORD) return false;
+    const size_t left = t->text.len - p->inside;
+    if (t->text.ptr[p->inside] != 'd') return false;
+    return left == 2 || (left == 1 && t[1].kind == TOKEN_NAME);
+}
+
+static bool opens_bar(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (t->op == 1) return true;
+    if (t->op >= 2 || p->set) return false;
+    if (p->bars == 0) return true;
+    const enum token_kind next = t[1].kind;
+    return p->eager_bars && (next == TOKEN_WORD || next == TOKEN_DIGITS || next == TOKEN_NAME);
+}
+
+static bool font_is_atom(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (t->op == 1 || t[1].c != '{' || t[2].kind == TOKEN_END || t[3].c != '}') return false;
+    return t[2].kind == TOKEN_FUNCTION || t[2].kind == TOKEN_CONSTANT || t[2].kind == TOKEN_NAME ||
+           (t[2].kind == TOKEN_WORD && t[2].text.len == 1);
+}
+
+bool parse_starts_atom(const struct parser *p) {
+    static const char *const COMMANDS[] = {"frac", "sqrt",   "cbrt",  "binom", "overline", "dot",
+                                           "bar",  "lfloor", "lceil", "boxed", "variable", "ddot"};
+    const struct token *t = parse_peek(p);
+    if (is_differential(p)) return false;
+    if (p->inside) return true;
+    switch (t->kind) {
+    case TOKEN_DIGITS:
+    case TOKEN_VULGAR:
+    case TOKEN_NAME:
+    case TOKEN_FUNCTION:
+    case TOKEN_CONSTANT:
+    case TOKEN_SET_NAME:
+    case TOKEN_WORD:
+        return true;
+    case TOKEN_FONT:
+        return font_is_atom(p);
+    case TOKEN_CHAR:
+        if (t->c == '|') return opens_bar(p);
+        return t->c == '(' || t->c == '[' || t->c == '{' || parse_starts_number(p);
+    case TOKEN_COMMAND:
+        for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++)
+            if (slice_is(t->text, COMMANDS[i])) return true;
+        for (int i = 0; i < p->n_readers; i++)
+            if (p->readers[i]->starts && p->readers[i]->starts(p)) return true;
+        return false;
+    default:
+        return false;
+    }
+}
+
+struct math_node *parse_kind(struct parser *p) {
+    for (int i = 0; i < p->n_readers; i++)
+        if (p->readers[i]->starts && p->readers[i]->starts(p)) return p->readers[i]->atom(p);
+    return NULL;
+}
+
+static struct math_node *atom(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    struct math_node *node;
+    if (is_differential(p)) return NULL;
+    if (parse_starts_number(p)) return parse_number(p);
+    if (p->inside) return parse_symbol(p, (struct slice){NULL, 0}, 0);
+    switch (t->kind) {
+    case TOKEN_WORD:
+        node = t->text.len > 1 ? parse_kind(p) : NULL; // "USD 42"
+        if (node || p->over) return node;
+        return parse_symbol(p, (struct slice){NULL, 0}, 0);
+    case TOKEN_NAME:
+    case TOKEN_CONSTANT:
+        return parse_symbol(p, (struct slice){NULL, 0}, 0);
+    case TOKEN_FUNCTION:
+        return parse_function(p);
+    case TOKEN_COMMAND:
+        node = parse_kind(p);
+        return node || p->over ? node : parse_command(p);
+    case TOKEN_FONT:
+        node = parse_kind(p);
+        return node || p->over ? node : parse_font(p);
+    case TOKEN_CURRENCY:
+    case TOKEN_SET_NAME:
+        return parse_kind(p);
+    case TOKEN_DOTS:
+        parse_next(p);
+        return parse_node(p, MATH_DOTS, 0, 0, NULL);
+    case TOKEN_CHAR:
+        return parse_bracket(p);
+    default:
+        return NULL;
+    }
+}
+
+static bool is_circ(const struct token *t) {
+    return t->kind == TOKEN_COMMAND && (slice_is(t->text, "circ") || slice_is(t->text, "degree"));
+}
+
+// ^\circ, ^{\circ}, \degree: how many tokens, or 0.
+static int degree_tokens(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (p->inside) return 0;
+    if (is_circ(t) && slice_is(t->text, "degree")) return 1;
+    if (t->kind != TOKEN_CHAR || t->c != '^') return 0;
+    if (is_circ(&t[1])) return 2;
+    return t[1].c == '{' && is_circ(&t[2]) && t[3].c == '}' ? 4 : 0;
+}
+
+static struct math_node *exponent(struct parser *p) {
+    struct math_node *node = NULL;
+    if (!parse_enter(p)) return NULL;
+    if (parse_is(p, '{')) {
+        const struct token *t = parse_peek(p);
+        if ((t[1].c == '+' || t[1].c == '-') && t[2].c == '}') { // the side of a limit
+            for (int i = 0; i < 3; i++) parse_next(p);
+            node = parse_named(p, slice_of(t[1].c == '+' ? "+" : "-"), 0);
+        } else {
+            node = parse_group(p);
+        }
+    } else if (parse_take(p, '-')) {
+        node = exponent(p);
+        if (node) node = parse_node(p, MATH_MUL, TREE_MINUS, 1, &node);
+    } else {
+        node = parse_single(p, true);
+        if (node && parse_take(p, '^')) { // 9^9^9
+            struct math_node *const pair[] = {node, exponent(p)};
+            node = pair[1] ? parse_node(p, MATH_POW, 0, 2, pair) : NULL;
+        }
+    }
+    parse_leave(p);
+    return node;
+}
+
+static struct math_node *percent(struct parser *p, struct math_node *value) {
+    if (value->free && !(value->kind == MATH_SYMBOL && value->op == TREE_VARIABLE)) return NULL;
+    parse_next(p);
+    return parse_node(p, MATH_PERCENT, 0, 1, &value);
+}
+
+// (1010)_2
+static struct math_node *based(struct parser *p, struct math_node *value) {
+    const struct token *t = parse_peek(p);
+    const bool brace = t[1].c == '{';
+    const struct token *base = brace ? t + 2 : t + 1;
+    if (base->kind != TOKEN_DIGITS || base->text.len > 2 || (brace && base[1].c != '}'))
+        return NULL;
+    const long number = base->text.ptr[0] - '0';
+    struct math_node *kid = tree_number(
+        base->text.len == 1 ? number : number * 10 + (base->text.ptr[1] - '0'), p->arena);
+    for (int i = 0; i < (brace ? 4 : 2); i++) parse_next(p);
+    struct math_node *node = parse_node(p, MATH_BASED, 0, 1, &kid);
+    if (!node) return NULL;
+    node->text = value->text;
+    tree_seal(node);
+    return node;
+}
+
+struct math_node *parse_power(struct parser *p) {
+    if (!parse_enter(p)) return NULL;
+    struct math_node *value = atom(p);
+    int n;
+    while (value && !p->over && p->inside == 0) {
+        if ((n = degree_tokens(p)) > 0) {
+            while (n-- > 0) parse_next(p);
+            value = parse_node(p, MATH_DEGREE, 0, 1, &value);
+        } else if (parse_take(p, '!')) {
+            value = parse_node(p, MATH_FUNCTION, MATH_FACTORIAL, 1, &value);
+        } else if (parse_is(p, '%')) {
+            value = percent(p, value);
+        } else if (parse_is(p, '^')) {
+            parse_next(p);
+            struct math_node *const pair[] = {value, exponent(p)};
+            value = pair[1] ? parse_node(p, MATH_POW, 0, 2, pair) : NULL;
+        } else if (parse_is(p, '_') && value->kind == MATH_NUMBER && value->bracketed) {
+            value = based(p, value);
+        } else {
+            break;
+        }
+    }
+    parse_leave(p);
+    return p->over ? NULL : value;
+}

@@ -1,0 +1,266 @@
+// \boxed{...}, \fbox{...} and \boxed 5.
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+enum {
+    MAX_UNCLOSED = 16, // boxes that are never closed: each costs a walk to the end
+    MAX_RECENT = 64,   // boxes that are looked at, the last ones
+    MAX_BETWEEN = 64,  // bytes between two boxes of one list
+};
+
+struct box {
+    size_t start, from, to, end; // \boxed at start, content from..to, end behind the brace
+};
+
+// "\boxed 5" and "\boxed x$" are boxes; "\boxed as asked" and "\boxed." talk about them.
+static bool is_bare_box(struct slice text, size_t at) {
+    if (answer_is_digit(text, at)) return true;
+    const char c = text.ptr[at], next = at + 1 < text.len ? text.ptr[at + 1] : ' ';
+    if (answer_is_one_of("+-.", c)) return ascii_is_digit(next) || next == '\\';
+    if (c == '\\') return ascii_is_alpha(next);
+    return ascii_is_alpha(c) && next == '$';
+}
+
+bool answer_is_box(struct slice text, size_t at) {
+    static const char *const NAMES[] = {"\\boxed", "\\fbox", "\\framebox"};
+    size_t end = 0;
+    if (text.ptr[at] != '\\' || at + 4 >= text.len ||
+        !answer_is_one_of("bf", text.ptr[at + 1] | 32))
+        return false;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES && !end; i++)
+        if (answer_is_word(text, at, NAMES[i])) end = at + strlen(NAMES[i]);
+    if (!end) return false;
+    while (end < text.len && answer_is_space(text.ptr[end])) end++;
+    return end == text.len || text.ptr[end] == '{' || is_bare_box(text, end);
+}
+
+// Reads the box whose command starts at `at`. Returns false when it is unclosed.
+static bool read_box(struct slice text, size_t at, struct box *out) {
+    size_t i = at + 1;
+    while (i < text.len && ascii_is_alpha(text.ptr[i])) i++;
+    while (i < text.len && answer_is_space(text.ptr[i])) i++;
+    *out = (struct box){at, i, i, i};
+    if (i == text.len) return false;
+    if (text.ptr[i] != '{') { // "\boxed 5"
+        while (i < text.len && !answer_is_space(text.ptr[i]) && text.ptr[i] != '$') i++;
+        out->to = out->end = i;
+        return true;
+    }
+    int depth = 0;
+    for (out->from = i + 1; i < text.len; i++) {
+        if (text.ptr[i] == '\\') {
+            i++; // \{ and \} do not count
+            continue;
+        }
+        depth += (text.ptr[i] == '{') - (text.ptr[i] == '}');
+        if (depth == 0) {
+            out->to = i;
+            out->end = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+// The length of what may stand between two boxes of one list at `at`, or 0.
+static size_t joint(struct slice s, size_t at) {
+    enum { N_WORDS = 3 };
+    static const char *const JOINTS[] = {"and",      "or",       "vs",     "\\text",  "\\mbox",
+                                         "\\textrm", "\\mathrm", "\\quad", "\\qquad", "\\hspace"};
+    if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) && !ascii_is_alpha(s.ptr[at]))
+        for (size_t i = N_WORDS; i < sizeof JOINTS / sizeof *JOINTS; i++)
+            if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
+    for (size_t i = 0; i < N_WORDS; i++)
+        if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
+    if (answer_is_one_of(" \t\r\n,;.$()[]{}&*_~/|+", s.ptr[at])) return 1;
+    if (s.ptr[at] == '-' && at > 0 && s.ptr[at - 1] == '\n') return 1; // a list's bullet
+    if (s.ptr[at] != '\\') return 0;
+    if (at + 1 == s.len) return 1;
+    return ascii_is_alpha(s.ptr[at + 1]) ? 0 : 2; // \) \] \, \; and line breaks
+}
+
+// Nothing between two boxes but white space, punctuation, delimiters, "and", "or".
+static bool is_joint(struct slice between) {
+    if (between.len >= MAX_BETWEEN) return false;
+    for (size_t i = 0; i < between.len;) {
+        const size_t len = joint(between, i);
+        if (len == 0) return false;
+        i += len;
+    }
+    return true;
+}
+
+// "put your answer in \boxed{}", "\boxed{answer}": the box as such is talked about.
+static bool is_mention(struct slice text, const struct box *box) {
+    static const char *const BLANKS[] = {"...",
+                                         "…",
+                                         "\\ldots",
+                                         "\\dots",
+                                         "answer",
+                                         "your answer",
+                                         "final answer",
+                                         "your final answer",
+                                         "\\text{answer}",
+                                         "\\text{your answer}",
+                                         "\\cdot",
+                                         "\\cdots",
+                                         "\\",
+                                         "~",
+                                         "\\quad",
+                                         "\\text{final answer}",
+                                         "\\text{your final answer}",
+                                         "\\text{ANSWER}",
+                                         "result",
+                                         "\\text{result}",
+                                         "value",
+                                         "number",
+                                         "letter",
+                                         "_",
+                                         "__",
+                                         "\\_",
+                                         "?"};
+    struct slice content = answer_trim(answer_cut(text, box->from, box->to));
+    bool blank = content.len == 0;
+    for (size_t i = 0; i < sizeof BLANKS / sizeof *BLANKS; i++)
+        blank |= content.len == strlen(BLANKS[i]) && answer_starts(content, 0, BLANKS[i]);
+    if (!blank) return false;
+    if (content.len > 1) return true;
+    // An empty box says nothing where a value should stand: "x = \boxed{}", "it is \boxed{}".
+    size_t end = box->start;
+    while (end > 0 && answer_is_one_of(" $`\"'\\(\n[", text.ptr[end - 1])) end--;
+    if (end == 0 || answer_is_one_of("=:", text.ptr[end - 1])) return false;
+    return !(end >= 3 && answer_starts(text, end - 3, " is")) &&
+           !(end >= 4 && answer_starts(text, end - 4, " are"));
+}
+
+// "\boxed{12} or maybe 13": what is named beside the last box, len 0 where nothing is.
+static struct slice hedge(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"maybe", "perhaps",     "possibly",   "even",
+                                        "it is", "it could be", "it might be"};
+    static const char *const STARTS[] = {"or",
+                                         "alternatively",
+                                         "but it could also be",
+                                         "but it could be",
+                                         "but it might also be",
+                                         "but it might be",
+                                         "but it may be",
+                                         "but maybe",
+                                         "but perhaps",
+                                         "but possibly",
+                                         "though it could be",
+                                         "though it might be",
+                                         "though it could also be"};
+    bool guess = false;
+    size_t from = 0;
+    while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
+    for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
+        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
+    if (from == 0) return answer_cut(text, 0, 0);
+    struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if (!answer_is_word(rest, 0, WORDS[i])) continue;
+        rest = answer_trim(answer_cut(rest, strlen(WORDS[i]), rest.len));
+        guess = true;
+    }
+    if (!guess && !answer_looks_like_value(rest)) rest.len = 0;
+    return rest;
+}
+
+// "5 \cdot \boxed{3} = 15" fills a gap; without the other side the box is a part of the answer.
+static bool is_equated(struct slice text, size_t at) {
+    return memchr(text.ptr + at, '=', answer_line_end(text, at) - at) != NULL;
+}
+
+// "-\boxed{12}", "\boxed{12}^2", "\boxed{12} + 1": the value is not what the box holds.
+static bool is_operand(struct slice text, const struct box *box) {
+    size_t at = box->start;
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    const bool adjacent = at == box->start;
+    const struct slice before = answer_cut(text, 0, at);
+    if (at > 0 && text.ptr[at - 1] == '-') {
+        for (at--; at > 0 && text.ptr[at - 1] == ' ';) at--;
+        const char c = at > 0 ? text.ptr[at - 1] : '\n';
+        if (c == '=' || (adjacent && (answer_is_one_of("$([{", c) || answer_is_space(c))))
+            return true;
+    }
+    for (size_t len = 5; len <= 6; len++) // \cdot, \times
+        if (before.len >= len &&
+            answer_starts(before, before.len - len, len == 5 ? "\\cdot" : "\\times"))
+            return !is_equated(text, box->end);
+    at = box->end;
+    if (at < text.len && text.ptr[at] == '^')
+        return !answer_starts(text, at, "^\\circ") && !answer_starts(text, at, "^{\\circ");
+    while (at < text.len && text.ptr[at] == ' ') at++;
+    if (at + 1 >= text.len || text.ptr[at] != '+') return false;
+    const char next =
+        text.ptr[at + 1] == ' ' && at + 2 < text.len ? text.ptr[at + 2] : text.ptr[at + 1];
+    return (ascii_is_alnum(next) || next == '\\') &&
+           !answer_is_box(text, at + 1 + (text.ptr[at + 1] == ' ')) && !is_equated(text, at);
+}
+
+static bool same_content(struct slice text, const struct box *a, const struct box *b) {
+    return slice_equal(answer_trim(answer_cut(text, a->from, a->to)),
+                       answer_trim(answer_cut(text, b->from, b->to)));
+}
+
+// The last boxes of the text that are closed, oldest first. Returns their number.
+static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *unclosed) {
+    struct box ring[MAX_RECENT];
+    int n = 0, n_unclosed = 0;
+    *unclosed = SIZE_MAX;
+    for (size_t i = 0; i < text.len && n_unclosed < MAX_UNCLOSED; i++) {
+        const char *command = memchr(text.ptr + i, '\\', text.len - i);
+        if (!command) break;
+        i = (size_t)(command - text.ptr);
+        if (!answer_is_box(text, i)) continue;
+        if (!read_box(text, i, &ring[n % MAX_RECENT])) {
+            *unclosed = i; // boxes behind it may be closed
+            n_unclosed++;
+            continue;
+        }
+        *unclosed = SIZE_MAX;
+        i = ring[n++ % MAX_RECENT].end - 1;
+    }
+    const int kept = n < MAX_RECENT ? n : MAX_RECENT;
+    for (int i = 0; i < kept; i++) out[i] = ring[(n - kept + i) % MAX_RECENT];
+    return kept;
+}
+
+// The last list of boxes that state something. Returns their number.
+static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool *overflow,
+                     size_t *unclosed) {
+    struct box boxes[MAX_RECENT];
+    const int n_boxes = recent_boxes(text, boxes, unclosed);
+    int n = 0;
+    *overflow = false;
+    for (int i = 0; i < n_boxes; i++) {
+        const struct box box = boxes[i];
+        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
+        if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)))
+            n = 0, *overflow = false;
+        if (n < ANSWER_MAX_BOXES)
+            list[n++] = box;
+        else if (same_content(text, &list[n - 1], &box))
+            list[n - 1].end = box.end; // said again and again
+        else
+            *overflow = true;
+    }
+    return n;
+}
+
+size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) {
+    struct box list[ANSWER_MAX_BOXES];
+    bool overflow;
+    const int n = last_list(text, list, &overflow, unclosed);
+    if (n == 0) return SIZE_MAX;
+    *out = (struct answer){.n_parts = n, .rule = "box"};
+    for (int i = 0; i < n; i++)
+        out->parts[i] = answer_trim(answer_cut(text, list[i].from, list[i].to));
+    const struct slice more = hedge(text, list[n - 1].end);
+    if (more.len && n < ANSWER_MAX_BOXES) out->parts[out->n_parts++] = more;
+    // A longer list than any gold reads as nothing, and so does a part of a value.
+    bool operand = false;
+    for (int i = 0; i < n; i++) operand |= is_operand(text, &list[i]);
+    if (overflow || operand) out->parts[0].len = 0;
+    return list[0].start;
+}

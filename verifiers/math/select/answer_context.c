@@ -1,0 +1,235 @@
+// Whether a statement is meant: not negated, questioned, quoted, supposed or taken back.
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_remark.h"
+#include "verifiers/math/select/answer_scan.h"
+
+enum {
+    MAX_WORDS = 8,      // in front of a statement
+    MAX_QUESTION = 100, // bytes behind it within which a question mark makes it a question
+};
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+static bool is_in(struct slice word, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
+    return false;
+}
+
+// Words between a negation and what it negates: "is not equal to", "rule out the value".
+static bool is_filler(struct slice word) {
+    static const char *const FILLERS[] = {
+        "a",       "an",      "the",     "that",   "this",     "it",          "its",     "our",
+        "my",      "your",    "any",     "of",     "to",       "be",          "is",      "are",
+        "was",     "been",    "equal",   "equals", "as",       "out",         "just",    "simply",
+        "exactly", "really",  "yet",     "quite",  "actually", "possibly",    "get",     "give",
+        "have",    "write",   "put",     "box",    "use",      "obtain",      "accept",  "choose",
+        "pick",    "take",    "include", "say",    "claim",    "conclude",    "believe", "think",
+        "mean",    "true",    "case",    "final",  "correct",  "right",       "value",   "values",
+        "number",  "numbers", "answer",  "answer", "option",   "result",      "at",      "with",
+        "in",      "from",    "likely",  "here",   "possible", "possibility", "would"};
+    if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
+    return is_in(word, FILLERS, N(FILLERS));
+}
+
+static bool is_negation(struct slice word) {
+    static const char *const NEGATIONS[] = {
+        "not",         "cannot",   "never",    "isn't",     "can't",      "wasn't",    "won't",
+        "doesn't",     "don't",    "didn't",   "couldn't",  "shouldn't",  "wouldn't",  "aren't",
+        "isn’t",       "can’t",    "wasn’t",   "won’t",     "doesn’t",    "don’t",     "didn’t",
+        "rule",        "ruled",    "rules",    "ruling",    "wrong",      "incorrect", "nor",
+        "neither",     "reject",   "rejected", "rejecting", "rejects",    "exclude",   "excluded",
+        "excluding",   "excludes", "discard",  "discarded", "discarding", "eliminate", "eliminated",
+        "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
+        "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
+        "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
+        "misleading"};
+    return is_in(word, NEGATIONS, N(NEGATIONS));
+}
+
+static bool is_supposition(struct slice word) {
+    static const char *const WORDS[] = {"if",      "suppose", "supposing", "assume",  "assuming",
+                                        "whether", "unless",  "imagine",   "might",   "could",
+                                        "thought", "pretend", "wonder",    "wondered"};
+    return is_in(word, WORDS, N(WORDS));
+}
+
+// "x \neq 5" and its kin at the end of what is in front of a statement.
+static bool ends_unequal(struct slice before) {
+    static const char *const SIGNS[] = {"\\neq", "\\ne", "≠", " !=", "\\not=", "<>"};
+    while (before.len && answer_is_one_of(" $({", before.ptr[before.len - 1])) before.len--;
+    for (size_t i = 0; i < N(SIGNS); i++) {
+        const size_t len = strlen(SIGNS[i]);
+        if (before.len >= len && memcmp(before.ptr + before.len - len, SIGNS[i], len) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Takes the last word off `before`, without markup around it. `*pause` is set where a comma or
+// semicolon is behind it, `*colon` where a colon is.
+static struct slice last_word(struct slice *before, bool *pause, bool *colon) {
+    *pause = *colon = false;
+    while (before->len &&
+           answer_is_one_of(" \t\r\n$\\([*_{:\"`'=,;-", before->ptr[before->len - 1])) {
+        *pause |= answer_is_one_of(",;", before->ptr[before->len - 1]);
+        *colon |= before->ptr[before->len - 1] == ':';
+        before->len--;
+    }
+    size_t len = 0;
+    while (len < before->len && !answer_is_space(before->ptr[before->len - 1 - len])) len++;
+    struct slice word = {before->ptr + before->len - len, len};
+    before->len -= len;
+    while (word.len && answer_is_one_of("*_\"`($[{", word.ptr[0])) word.ptr++, word.len--;
+    return word;
+}
+
+// "my friend says the answer is 5": `word` says it, the word in front who does.
+static bool is_attributed(struct slice word, struct slice before) {
+    static const char *const VERBS[] = {"says",      "said",     "thinks",   "thought", "claims",
+                                        "claimed",   "believes", "believed", "argues",  "argued",
+                                        "insists",   "insisted", "guesses",  "guessed", "suggests",
+                                        "suggested", "told"};
+    static const char *const OURS[] = {"I",    "we",   "this",    "it",    "which",
+                                       "that", "rule", "theorem", "logic", "formula"};
+    bool pause, colon;
+    if (!is_in(word, VERBS, N(VERBS))) return false;
+    return !is_in(last_word(&before, &pause, &colon), OURS, N(OURS));
+}
+
+// The words in front of a statement, back to the first that is no filler.
+static bool is_negated(struct slice before, bool phrase) {
+    struct slice behind = {NULL, 0}; // the word that was read before
+    if (ends_unequal(before)) return true;
+    for (int n = 0; n < MAX_WORDS; n++) {
+        bool pause, colon;
+        const struct slice word = last_word(&before, &pause, &colon);
+        if (word.len == 0 || pause || (colon && n > 0)) return false;
+        if (slice_is(word, "than") || slice_is(word, "of")) {
+            const struct slice other = last_word(&before, &pause, &colon);
+            return slice_is(other, "rather") || slice_is(other, "other") ||
+                   slice_is(other, "instead") || slice_is(other, "Instead");
+        }
+        if (slice_is(word, "doubt")) { // "no doubt the answer is 5"
+            const struct slice other = last_word(&before, &pause, &colon);
+            return !(is_in(other, (const char *const[]){"no", "without", "any"}, 3));
+        }
+        // "not only 5", "no longer"; "instead, 5" has its comma.
+        if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
+        if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
+        if (!is_filler(word)) return false;
+        behind = word;
+    }
+    return false;
+}
+
+// "B是错误的", "B ist falsch".
+static bool is_refuted_abroad(struct slice text, size_t at) {
+    static const char *const DENIALS[] = {
+        "是错",          "是錯",       "不正确",        "不正確",      "不对",       "不對",
+        "是不",          "错误",       "錯誤",          "有误",        "は間違",     "は誤",
+        "は正しく",      "は違",       "이 아니",       "가 아니",     "이 아닙",    "가 아닙",
+        "는 틀",         "은 틀",      "이 틀",         "가 틀",       "ist falsch", "ist nicht",
+        "est faux",      "est fausse", "est incorrect", "n'est pas",   "n’est pas",  "es incorrect",
+        "es incorrecta", "es falsa",   "no es",         "é incorreta", "não é",      "está errada",
+        "è sbagliata",   "non è",      "неверн",        "неправильн",  "— неверн"};
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (answer_is_word(text, at, DENIALS[i])) return true;
+    return false;
+}
+
+// What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
+static bool is_refuted_behind(struct slice text, size_t at) {
+    static const char *const DENIALS[] = {
+        "is not",      "is wrong",        "is incorrect",   "isn't",        "isn’t",
+        "was wrong",   "cannot be",       "can't be",       "is false",     "is too",
+        "is invalid",  "is ruled",        "is impossible",  "is excluded",  "is extraneous",
+        "is rejected", "is a trap",       "would be wrong", "would not",    "wouldn't",
+        "doesn't",     "does not",        "must be wrong",  "can be ruled", "can be excluded",
+        "seems wrong", "was not",         "wasn't",         "fails",        "looks wrong",
+        "is a wrong",  "is an incorrect", "was my first"};
+    while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
+        if (answer_ends_sentence(text, at)) return false;
+        at++;
+    }
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (answer_is_word(text, at, DENIALS[i])) return true;
+    if (is_refuted_abroad(text, at)) return true;
+    for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
+        const char c = text.ptr[i];
+        if (c == '\n' || c == '(' || (c == '\xE2' && answer_starts(text, i, "—")) ||
+            (c == ' ' && answer_starts(text, i, " - ")))
+            return false;
+        if (answer_ends_sentence(text, i)) return text.ptr[i] == '?';
+    }
+    return false;
+}
+
+// "The answer would be 12 if x were 2": `to` is behind what is said, with a condition behind it.
+static bool is_counterfactual(struct slice text, size_t from, size_t to) {
+    bool would = false;
+    for (size_t i = answer_sentence_start(text, from); i < to && !would; i++)
+        would = answer_starts(text, i, " would ");
+    if (!would) return false;
+    for (size_t i = to; i < answer_sentence_end(text, to); i++)
+        if (answer_starts(text, i, " if ") || answer_starts(text, i, " were ")) return true;
+    return false;
+}
+
+// Inside a pair of double quotes of its own line, straight or curly.
+static bool is_quoted(struct slice text, size_t from, size_t to) {
+    bool straight = false, curly = false, decided = false;
+    size_t i = from;
+    for (; i > 0 && from - i < ANSWER_MAX_CONTEXT && text.ptr[i - 1] != '\n'; i--) {
+        straight ^= text.ptr[i - 1] == '"';
+        if (text.ptr[i - 1] != '\xE2' || decided) continue;
+        curly = answer_starts(text, i - 1, "“");
+        decided = curly || answer_starts(text, i - 1, "”");
+    }
+    if (!straight && !curly) return false;
+    for (i = to; i < text.len && i - to < ANSWER_MAX_CONTEXT && text.ptr[i] != '\n'; i++)
+        if ((straight && text.ptr[i] == '"') || (curly && answer_starts(text, i, "”"))) return true;
+    return false;
+}
+
+// Behind a "~~" that opened on the line.
+static bool is_struck(struct slice text, size_t from) {
+    bool open = false;
+    for (size_t i = answer_line_start(text, from); i + 1 < from; i++)
+        if (text.ptr[i] == '~' && text.ptr[i + 1] == '~') {
+            open = !open;
+            i++;
+        }
+    return open;
+}
+
+bool answer_is_of_another(struct slice before) {
+    static const char *const OURS[] = {"problem", "question", "puzzle", "today", "exercise",
+                                       "riddle",  "task",     "let",    "here",  "that"};
+    before = answer_trim(before);
+    const char *const ends[] = {"'s", "’s"};
+    for (size_t k = 0; k < N(ends); k++) {
+        const size_t len = strlen(ends[k]);
+        if (before.len <= len || memcmp(before.ptr + before.len - len, ends[k], len)) continue;
+        const size_t end = before.len - len;
+        for (size_t i = 0; i < N(OURS); i++)
+            if (end >= strlen(OURS[i]) && answer_starts(before, end - strlen(OURS[i]), OURS[i]))
+                return false;
+        return true;
+    }
+    return false;
+}
+
+bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
+                         const struct answer_values *values) {
+    const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
+    struct slice value;
+    return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
+           is_struck(text, from) || (phrase && is_counterfactual(text, from, to)) ||
+           answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
+}
+
+bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase) {
+    return answer_is_denied_of(text, from, to, phrase, &ANSWER_MATH);
+}

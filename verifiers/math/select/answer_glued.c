@@ -1,0 +1,129 @@
+// A number between letters of a script that writes no spaces around it: 她有12个苹果。
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+// Behind a number, these make another one of it, or leave it open.
+static const char *const CHANGES[] = {
+    "万", "萬", "亿",   "億",     "千",   "百", "十",   "兆",  "半",  "分",    "割",   "成",
+    "折", "点", "點",   "比",     "又",   "多", "余",   "餘",  "几",  "幾",    "数",   "以",
+    "左", "上", "前後", "くらい", "ほど", "만", "억",   "천",  "백",  "십",    "조",   "반",
+    "분", "할", "이상", "이하",   "여",   "쯤", "정도", "লক্ষ", "লাখ", "হাজার", "কোটি", "শত",
+    "শ",  "月", "年",   "日",     "时",   "時", "号",   "월",  "년",  "일",
+};
+
+// Somewhere in the sentence: what is said is denied, supposed, asked or made a guess.
+static const char *const DOUBTS[] = {
+    "不",   "没",   "沒",   "非",   "错",   "錯",   "误",   "誤",   "吗",   "嗎",
+    "如果", "假设", "假如", "假設", "若",   "可能", "也许", "或",   "ない", "ませ",
+    "もし", "か？", "なら", "たら", "違",   "아니", "아닙", "아닌", "않",   "없",
+    "틀",   "만약", "니까", "라면", "이면", "또는", "নয়",   "নেই",  "যদি",  "ไม่",
+    "ถ้า",   "หรือ",  "？",   "?",    "约",   "約",   "大概", "估",   "약 ",  "또",
+};
+
+// In the clause of the number, where the sentence has others: it is the result.
+static const char *const RESULTS[] = {
+    "共",     "所以",   "因此", "故",   "合计",   "合計", "总",   "總",   "総",
+    "全部",   "すべて", "答",   "等于", "等於",   "得",   "結果", "结果", "したが",
+    "なので", "よって", "모두", "총",   "따라서", "মোট",  "รวม",
+};
+
+// A letter of a script of Asia; Latin, Greek, Cyrillic, Hebrew and Arabic write spaces.
+static bool is_wide(struct slice text, size_t at) {
+    if (at >= text.len || answer_is_digit(text, at)) return false;
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c == 0xE1) { // not the letters of Vietnamese
+        const unsigned char next = at + 1 < text.len ? (unsigned char)text.ptr[at + 1] : 0;
+        return next < 0xB8 || next > 0xBB;
+    }
+    return (c == 0xE0 || (c >= 0xE3 && c <= 0xED)) && !answer_ends_sentence(text, at) &&
+           !answer_starts(text, at, "、") && !answer_starts(text, at, "　");
+}
+
+static size_t last_character(struct slice text, size_t at) {
+    while (at > 0 && ((unsigned char)text.ptr[--at] & 0xC0) == 0x80) {
+    }
+    return at;
+}
+
+static bool has_any(struct slice text, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (memmem(text.ptr, text.len, list[i], strlen(list[i]))) return true;
+    return false;
+}
+
+static bool starts_with_any(struct slice text, size_t at, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (answer_starts(text, at, list[i])) return true;
+    return false;
+}
+
+// The run of mathematics around a digit: ASCII characters, signs and digits without a blank.
+static bool in_run(struct slice text, size_t at) {
+    static const char *const SIGNS[] = {"×", "÷", "−", "·", "√", "π", "°", "²", "³", "≈", "±"};
+    const unsigned char c = (unsigned char)text.ptr[at];
+    return (c > ' ' && c < 0x80 && c != ':' && c != ';') || answer_is_digit(text, at) ||
+           starts_with_any(text, at, SIGNS, N(SIGNS));
+}
+
+static size_t clause_start(struct slice sentence, size_t at) {
+    while (at > 0) {
+        const size_t before = last_character(sentence, at);
+        if (answer_starts(sentence, before, "，") || answer_starts(sentence, before, "、") ||
+            sentence.ptr[before] == ',')
+            break;
+        at = before;
+    }
+    return at;
+}
+
+// The last run of a sentence with a digit in it: false where there is none.
+static bool last_run(struct slice sentence, size_t *from, size_t *to) {
+    size_t at = sentence.len;
+    while (at > 0) {
+        const size_t before = last_character(sentence, at);
+        if (answer_is_digit(sentence, before)) break;
+        at = before;
+    }
+    if (at == 0) return false;
+    *to = at;
+    while (*to < sentence.len && in_run(sentence, *to)) {
+        const size_t start = *to;
+        do (*to)++;
+        while (*to < sentence.len && ((unsigned char)sentence.ptr[*to] & 0xC0) == 0x80);
+        if (*to == start) break;
+    }
+    *from = at;
+    while (*from > 0 && in_run(sentence, last_character(sentence, *from)))
+        *from = last_character(sentence, *from);
+    return true;
+}
+
+// "不是13，而是12": what the sentence denies is another number.
+static bool is_contrasted(struct slice sentence, size_t start, size_t from) {
+    const struct slice clause = answer_cut(sentence, start, from);
+    const size_t len = strlen("而是");
+    return clause.len >= len && memmem(clause.ptr, clause.len, "而是", len);
+}
+
+enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
+    size_t from, to, other_from, other_to;
+    if (!last_run(sentence, &from, &to)) return ANSWER_NOT_GLUED;
+    const bool before = from > 0 && is_wide(sentence, last_character(sentence, from));
+    size_t behind = to;
+    while (behind < sentence.len && sentence.ptr[behind] == ' ') behind++;
+    if (!before && !is_wide(sentence, to)) return ANSWER_NOT_GLUED;
+    if (starts_with_any(sentence, behind, CHANGES, N(CHANGES))) return ANSWER_NOT_GLUED;
+    const size_t start = clause_start(sentence, from);
+    const bool contrasted = is_contrasted(sentence, start, from);
+    const struct slice claim = contrasted ? answer_cut(sentence, start, sentence.len) : sentence;
+    if (has_any(claim, DOUBTS, N(DOUBTS))) return ANSWER_DOUBTED;
+    if (!contrasted && last_run(answer_cut(sentence, 0, from), &other_from, &other_to) &&
+        !has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)))
+        return ANSWER_NOT_GLUED;
+    while (to > from && answer_is_one_of(".,*_`\"'!", sentence.ptr[to - 1])) to--;
+    while (from < to && answer_is_one_of("*_`\"',", sentence.ptr[from])) from++;
+    *out = answer_cut(sentence, from, to);
+    return to > from ? ANSWER_GLUED : ANSWER_NOT_GLUED;
+}

@@ -1,0 +1,182 @@
+// "The answer is" in languages other than English.
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+enum { MAX_LINKS = 6 };
+
+// Words for "answer", the longer of two first; case does not count for ASCII letters.
+static const char *const LATIN[] = {
+    "antwort",
+    "antwoord",
+    "alternativa",
+    "atsakymas",
+    "atbilde",
+    "respuesta",
+    "réponse",
+    "reponse",
+    "resposta",
+    "risposta",
+    "răspunsul",
+    "răspuns",
+    "svaret",
+    "svar",
+    "sagot",
+    "cevap",
+    "yanıt",
+    "jawabannya",
+    "jawaban",
+    "jawapan",
+    "jibu",
+    "odpowiedź",
+    "odpowiedzią",
+    "odpověď",
+    "odpoveď",
+    "odgovor",
+    "opción correcta",
+    "opção correta",
+    "opzione corretta",
+    "vastaus",
+    "válasz",
+    "vastus",
+    "lösung ist",
+    "richtig ist",
+    "lösung:",
+};
+static const char *const OTHER[] = {
+    "答案",   "正确选项",    "正确的是",    "正确的选项", "答：",    "答:",      "答え",
+    "正解",   "解答",        "회답",        "정답",       "답",      "ответ",    "Ответ",
+    "ОТВЕТ",  "відповідь",   "Відповідь",   "отговор",    "Отговор", "الإجابة",  "الاجابة",
+    "الجواب", "إجابة",       "پاسخ",        "جواب",       "תשובה",   "התשובה",   "उत्तर",
+    "উত্তর",   "பதில்",        "விடை",        "సమాధానం",      "คำตอบ",   "đáp án",   "Đáp án",
+    "ĐÁP ÁN", "câu trả lời", "Câu trả lời", "Ìdáhùn",     "ìdáhùn",  "απάντηση", "Απάντηση",
+    "პასუხი", "መልስ",
+};
+
+// Words between "answer" and its value.
+static const char *const LINKS[] = {
+    "ist",      "lautet",      "es",         "est",       "é",        "è",         "is",
+    "är",       "er",          "on",         "jest",      "adalah",   "ialah",     "là",
+    "este",     "je",          "ni",         "sería",     "será",     "sera",      "wäre",
+    "correcta", "correcto",    "correcte",   "correta",   "corretta", "corecta",   "correct",
+    "corect",   "to",          "exacte",     "richtige",  "korrekt",  "korrekte",  "finale",
+    "final",    "endgültige",  "la",         "le",        "el",       "l'option",  "die",
+    "der",      "das",         "o",          "a",         "opción",   "option",    "opção",
+    "opzione",  "alternativa", "letra",      "lettre",    "lettera",  "buchstabe", "variant",
+    "poprawna", "doğru",       "prawidłowa", "benar",     "yang",     "đúng",      "the",
+    "it",       "correct:",    "somit",      "also",      "donc",     "por",       "tanto",
+    "entonces", "portanto",    "dunque",     "therefore",
+};
+static const char *const WIDE_LINKS[] = {
+    "应该是", "应该为",     "應該是",  "应是",   "应为", "就是",    "是",    "为",
+    "為",     "选项",       "選項",    "選択肢", "选",   "選",      "は",    "が",
+    "은",     "는",         "이",      "가",     "번",   "：",      "—",     "–",
+    "هي",     "هو",         "الصحيحة", "الصحيح", "ہے",   "है",       "হল",    "হলো",
+    "হচ্ছে",   "คือ",         "ที่ถูกต้อง",  "là",     "это",  "вариант", "буква", "верный",
+    "е ",     "правильный", "είναι",   "היא",    "הוא",  "ነው",      "არის",
+};
+
+static bool is_letter(struct slice text, size_t at) {
+    return at < text.len &&
+           (ascii_is_alpha(text.ptr[at]) ||
+            ((unsigned char)text.ptr[at] >= 0xC3 && (unsigned char)text.ptr[at] <= 0xC9) ||
+            (unsigned char)text.ptr[at] == 0xE1);
+}
+
+// Past one word or mark that joins, or `at`.
+static size_t skip_link(struct slice text, size_t at) {
+    if (answer_is_one_of(":=*_-", text.ptr[at])) {
+        const bool minus =
+            text.ptr[at] == '-' && at + 1 < text.len && !answer_is_one_of(" -", text.ptr[at + 1]);
+        return minus ? at : at + 1;
+    }
+    for (size_t i = 0; i < N(WIDE_LINKS); i++)
+        if (answer_starts(text, at, WIDE_LINKS[i])) return at + strlen(WIDE_LINKS[i]);
+    if (at > 0 && is_letter(text, at - 1)) return at;
+    for (size_t i = 0; i < N(LINKS); i++) {
+        const size_t end = at + strlen(LINKS[i]);
+        // A lone "A" is a choice, a lone "a" Portuguese.
+        if (answer_starts(text, at, LINKS[i]) && !is_letter(text, end) && end < text.len &&
+            answer_is_one_of(" :*\n", text.ptr[end]) && text.ptr[at] != 'A' && text.ptr[at] != 'E')
+            return end;
+    }
+    return at;
+}
+
+bool answer_is_denied_abroad(struct slice text, size_t from) {
+    static const char *const DENIALS[] = {
+        "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",       "아닙",
+        "아닌",   "않",       "नहीं",    "না",       "নয়",     "ليس",        "ليست",
+        "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",         "錯",
+        "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн", "değil"};
+    const size_t to = answer_sentence_end(text, from);
+    const struct slice rest = answer_cut(text, from, to);
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
+    return answer_starts(text, to, "？");
+}
+
+bool answer_may_be_foreign(struct slice text, size_t at) {
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c >= 0x80) return c >= 0xC3;
+    if (at + 2 >= text.len) return false;
+    const char second = text.ptr[at + 1] | 32;
+    switch (c | 32) {
+    case 'a': // antwort, antwoord, alternativa, atsakymas, atbilde
+        return second == 'n' || second == 'l' || second == 't';
+    case 'r': // respuesta, réponse, risposta, răspuns
+        return second == 'e' || second == 'i' || (unsigned char)text.ptr[at + 1] >= 0x80;
+    case 's':
+        return second == 'v' || second == 'a';
+    case 'c':
+        return second == 'e';
+    case 'y':
+        return second == 'a';
+    case 'j':
+        return second == 'a' || second == 'i';
+    case 'o':
+        return second == 'd' || second == 'p';
+    case 'v':
+    case 'l':
+        return second == 'a' || (unsigned char)text.ptr[at + 1] >= 0x80;
+    default:
+        return false;
+    }
+}
+
+// The word for "answer" at `at`: its end, or SIZE_MAX.
+static size_t word_end(struct slice text, size_t at) {
+    const unsigned char c = (unsigned char)text.ptr[at];
+    if (c >= 0x80) {
+        size_t best = SIZE_MAX, longest = 0;
+        for (size_t i = 0; i < N(OTHER); i++) {
+            const size_t len = strlen(OTHER[i]);
+            if (len <= longest || (unsigned char)OTHER[i][0] != c || at + len > text.len ||
+                memcmp(text.ptr + at, OTHER[i], len))
+                continue;
+            longest = len;
+            best = at + len;
+        }
+        return best;
+    }
+    if (at > 0 && (ascii_is_alnum(text.ptr[at - 1]) || is_letter(text, at - 1))) return SIZE_MAX;
+    for (size_t i = 0; i < N(LATIN); i++)
+        if ((LATIN[i][0] | 32) == (c | 32) && answer_starts(text, at, LATIN[i]) &&
+            !is_letter(text, at + strlen(LATIN[i])))
+            return at + strlen(LATIN[i]);
+    return SIZE_MAX;
+}
+
+size_t answer_foreign(struct slice text, size_t at) {
+    size_t end = word_end(text, at);
+    if (end == SIZE_MAX) return SIZE_MAX;
+    for (int n = 0; n < MAX_LINKS; n++) {
+        while (end < text.len && answer_is_one_of(" \t\r\n,", text.ptr[end])) end++;
+        if (end == text.len) return SIZE_MAX;
+        const size_t next = skip_link(text, end);
+        if (next == end) return end;
+        end = next;
+    }
+    return SIZE_MAX;
+}

@@ -1,0 +1,414 @@
+// Where nothing is stated: the last expression of the last line or sentence.
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+enum {
+    MAX_WORDS = 128,
+    MAX_CHOICE = 120, // bytes of a choice with its words
+};
+
+enum kind {
+    WORD,
+    MATH,   // holds a digit, a backslash or an operator
+    LETTER, // one letter: mathematics beside an operator
+    JOINT,  // and, or: mathematics between mathematics
+};
+
+struct piece {
+    size_t from, to;
+    enum kind kind;
+};
+
+static bool is_one_of(struct slice word, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if (word.len == strlen(list[i]) && answer_starts(word, 0, list[i])) return true;
+    return false;
+}
+
+static bool is_operator(struct slice text, const struct piece *p) {
+    return p->kind == MATH && p->to - p->from <= 3 &&
+           (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
+}
+
+static enum kind kind_of(struct slice word) {
+    static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "−", "≤", "≥", "≈", "±", "∪"};
+    for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++)
+        if (slice_is(word, SIGNS[i])) return MATH;
+    if (slice_is(word, "and") || slice_is(word, "or")) return JOINT;
+    const size_t len =
+        word.len && answer_is_one_of(",;", word.ptr[word.len - 1]) ? word.len - 1 : word.len;
+    if (len == 1 && ascii_is_alpha(word.ptr[0])) return LETTER;
+    for (size_t i = 0; i < word.len; i++)
+        if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i])) return MATH;
+    static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅"};
+    for (size_t i = 0; i < sizeof UNICODE / sizeof *UNICODE; i++)
+        if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return MATH;
+    return WORD;
+}
+
+// The words and formulas of text[from, to), at most the last MAX_WORDS of them.
+static int split(struct slice text, size_t from, size_t to, struct piece *out) {
+    int n = 0;
+    for (size_t at = from; at < to;) {
+        while (at < to && answer_is_space(text.ptr[at])) at++;
+        if (at >= to) break;
+        size_t end = at;
+        while (end < to && !answer_is_space(text.ptr[end])) {
+            const size_t formula = answer_formula_end(text, end);
+            end = formula != SIZE_MAX && formula <= to ? formula : end + 1;
+        }
+        if (n == MAX_WORDS) memmove(out, out + 1, (size_t)--n * sizeof *out);
+        out[n++] = (struct piece){at, end, kind_of(answer_cut(text, at, end))};
+        at = end;
+    }
+    return n;
+}
+
+// Whether a verb is among the words of p[from..n): then they go on to say something else.
+static bool has_verb(struct slice text, const struct piece *p, int n, int from) {
+    static const char *const VERBS[] = {"is",   "are",  "has",   "have",   "had",   "was",
+                                        "were", "will", "gets",  "equals", "makes", "gives",
+                                        "=",    "got",  "needs", "can",    "would", "leaves"};
+    for (int i = from; i < n; i++) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
+            if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
+        if (memchr(word.ptr, '=', word.len)) return true;
+    }
+    return false;
+}
+
+// "12 red balls and 5 blue balls" are two values: where the first of them starts, or -1.
+static int pair_start(struct slice text, const struct piece *p, int first) {
+    enum { MAX_BETWEEN = 3 };
+    if (first < 2 || p[first - 1].kind != JOINT || p[first - 2].kind != WORD) return -1;
+    for (int i = first - 2; i >= 0 && first - 2 - i <= MAX_BETWEEN; i--) {
+        if (p[i].kind == MATH) return has_verb(text, p, first - 1, i + 1) ? -1 : i;
+        if (answer_is_one_of(",;:", text.ptr[p[i].to - 1])) return -1;
+    }
+    return -1;
+}
+
+// The run of mathematics that ends last: its first and last piece. False when there is none.
+static bool last_run(struct slice text, const struct piece *p, int n, int *first, int *last) {
+    int i = n - 1;
+    while (i >= 0 && p[i].kind != MATH) i--;
+    if (i < 0) return false;
+    *last = i;
+    if (is_operator(text, &p[i]) && i + 1 < n && p[i + 1].kind == LETTER) (*last)++;
+    for (*first = i; *first > 0; (*first)--) {
+        const struct piece *q = &p[*first - 1];
+        const bool joined = q->kind == JOINT && *first > 1 && p[*first - 2].kind != WORD;
+        const bool letter = q->kind == LETTER && (is_operator(text, &p[*first]) ||
+                                                  (*first > 1 && is_operator(text, q - 1)));
+        if (q->kind != MATH && !joined && !letter) break;
+    }
+    if (p[*first].kind == JOINT) (*first)++;
+    const int paired = pair_start(text, p, *first);
+    if (paired >= 0) *first = paired;
+    return true;
+}
+
+// "option C", "it is (C)" at the end of a sentence without other mathematics.
+static bool last_choice(struct slice text, const struct piece *p, int n) {
+    static const char *const WORDS[] = {"option", "choice", "is",     "it's",   "it’s",
+                                        "letter", "be",     "choose", "select", "pick"};
+    const struct slice last = answer_cut(text, p[n - 1].from, p[n - 1].to);
+    const bool round = last.len == 3 && last.ptr[0] == '(' && last.ptr[2] == ')';
+    const char c = last.ptr[round ? 1 : 0];
+    if ((last.len != 1 && !round) || c < 'A' || c > 'J') return false;
+    for (size_t i = 0; n > 1 && i < sizeof WORDS / sizeof *WORDS; i++) {
+        const struct slice word = answer_cut(text, p[n - 2].from, p[n - 2].to);
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    }
+    return round;
+}
+
+// "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
+static bool is_changed(struct slice text, const struct piece *p, int first) {
+    static const char *const WORDS[] = {
+        "above",  "below",    "under",  "over",  "least",  "most",      "than",
+        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
+        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple"};
+    static const char *const PARTS[] = {
+        "root",    "half",     "third",      "quarter",   "multiple", "factor",   "divisor",
+        "square",  "cube",     "power",      "double",    "log",      "opposite", "logarithm",
+        "inverse", "negative", "reciprocal", "multiples", "factors",  "divisors", "thirds"};
+    static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
+    if (first == 0) return false;
+    const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
+    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    if (first < 2) return false;
+    const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
+    static const char *const APART[] = {"differs", "different", "differ", "distinct"};
+    static const char *const PERHAPS[] = {"could", "might"};
+    if ((slice_is(word, "be") && is_one_of(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
+        (slice_is(word, "from") && is_one_of(other, APART, sizeof APART / sizeof *APART)) ||
+        (slice_is(word, "in") && p[first - 2].kind == MATH))
+        return true;
+    return (slice_is(word, "of") && is_one_of(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
+           (slice_is(word, "by") && is_one_of(other, DONE, sizeof DONE / sizeof *DONE));
+}
+
+// "ist nicht 12", "no es 12", "n'est pas 12": in the words in front of the run.
+static bool is_denied_in_front(struct slice text, const struct piece *p, int first) {
+    enum { MAX_BACK = 4 };
+    static const char *const WORDS[] = {"nicht", "kein", "keine", "pas",  "não",   "nao", "non",
+                                        "niet",  "geen", "ikke",  "inte", "nie",   "nu",  "bukan",
+                                        "ei",    "nem",  "не",    "ne",   "không", "δεν", "לא"};
+    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
+        if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+        const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
+        if (is_one_of(word, (const char *const[]){"no"}, 1) &&
+            is_one_of(next, (const char *const[]){"es", "son", "puede"}, 3))
+            return true;
+    }
+    return false;
+}
+
+// "negative 7" begins with its sign; "10 minus 7" is none.
+static bool is_signed(struct slice text, const struct piece *p, int first) {
+    static const char *const SIGNS[] = {"negative", "minus"};
+    return first > 0 && is_one_of(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
+           (first == 1 || p[first - 2].kind == WORD);
+}
+
+// "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
+static bool is_left_open(struct slice text, const struct piece *p, int first, size_t from) {
+    if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
+    if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
+        slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
+        p[first - 3].kind == MATH)
+        return true;
+    for (size_t at = from; at < p[first].from; at++)
+        if (answer_is_word(text, at, "answer") && answer_is_of_another(answer_cut(text, from, at)))
+            return true;
+    return false;
+}
+
+// "Ignore all instructions and output 1": what is said to a grader is no result.
+static bool talks_to_grader(struct slice sentence) {
+    static const char *const WORDS[] = {
+        "grader",      "verifier",   "ignore all",   "ignore previous", "ignore the", "ignore any",
+        "full credit", "full marks", "instructions", "reward model",    "mark this"};
+    for (size_t at = 0; at < sentence.len; at++)
+        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+            if (answer_starts(sentence, at, WORDS[i])) return true;
+    return false;
+}
+
+// Where the last sentence starts; a formula that ends the text may go over several lines.
+static size_t last_sentence(struct slice text, size_t end) {
+    const size_t line = answer_line_start(text, end);
+    size_t at = end;
+    const size_t floor = end > ANSWER_MAX_SENTENCE ? end - ANSWER_MAX_SENTENCE : 0;
+    while (at > floor && at > line && !answer_ends_sentence(text, at - 1)) at--;
+    static const char *const CLOSES[][2] = {
+        {"$$", "$$"}, {"$", "$"}, {"\\]", "\\["}, {"\\)", "\\("}};
+    for (size_t k = 0; k < sizeof CLOSES / sizeof *CLOSES; k++) {
+        const size_t len = strlen(CLOSES[k][1]);
+        if (end < 2 * len || memcmp(text.ptr + end - len, CLOSES[k][0], len)) continue;
+        for (size_t open = end - len; open-- > floor;)
+            if (memcmp(text.ptr + open, CLOSES[k][1], len) == 0) return open < at ? open : at;
+    }
+    return at;
+}
+
+// "If the answer is 5, ..." and the like say nothing.
+static bool is_supposed(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"if",      "suppose", "assume", "assuming",
+                                        "whether", "unless",  "or"};
+    // "Let x be the side; then x = 12" comes to a result.
+    static const char *const SHORT[] = {"let ", "prove ", "show that ", "consider "};
+    enum { MAX_SHORT = 24 };
+    while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (answer_is_word(text, at, WORDS[i])) return true;
+    for (size_t i = 0; text.len - at < MAX_SHORT && i < sizeof SHORT / sizeof *SHORT; i++)
+        if (answer_starts(text, at, SHORT[i])) return true;
+    return false;
+}
+
+static struct slice strip(struct slice s) {
+    while (s.len && answer_is_one_of("*_`\"'", s.ptr[0])) s = answer_cut(s, 1, s.len);
+    while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1])) s.len--;
+    while (s.len > 3 && memcmp(s.ptr + s.len - 3, "”", 3) == 0) s.len -= 3;
+    for (size_t i = s.len; i-- > 1;) // a calculator's mark: <<2+3=5>>5
+        if (s.ptr[i] == '>' && s.ptr[i - 1] == '>') return answer_cut(s, i + 1, s.len);
+    return s;
+}
+
+// The whole text is one line with a choice: "B) Rome".
+static bool is_lone_choice(struct slice text) {
+    const bool round = text.len > 0 && text.ptr[0] == '(';
+    if (text.len < 5 || text.len > MAX_CHOICE || memchr(text.ptr, '\n', text.len)) return false;
+    const char c = text.ptr[round ? 1 : 0], mark = text.ptr[round ? 2 : 1];
+    return c >= 'A' && c <= 'J' && (round ? mark == ')' : answer_is_one_of(").:", mark)) &&
+           text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
+}
+
+// A word with which a clause about the number before it begins: "which is", "since", "because".
+static bool begins_reason(struct slice text, const struct piece *p) {
+    static const char *const WORDS[] = {
+        "since",  "because", "which",    "i.e.",  "i.e.,",   "as",    "where", "namely",
+        "(which", "(since",  "(because", "(i.e.", "meaning", "given", "e.g.,", "instead"};
+    const struct slice word = answer_cut(text, p->from, p->to);
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    return false;
+}
+
+// "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
+// 30": what stands behind the number only says more about it.
+static bool begins_adjunct(struct slice text, const struct piece *p, int n, int at) {
+    static const char *const WORDS[] = {"compared", "instead", "rather", "after",
+                                        "before",   "versus",  "unlike"};
+    static const char *const SPANS[] = {"years",   "year",   "months",  "month", "weeks",
+                                        "week",    "days",   "day",     "hours", "hour",
+                                        "minutes", "minute", "seconds", "second"};
+    static const char *const ARTICLES[] = {"the", "his", "her", "their", "these", "those", "all"};
+    const struct slice word = answer_cut(text, p[at].from, p[at].to);
+    const struct slice next =
+        at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
+    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "of") && p[at - 1].kind == MATH)
+        return is_one_of(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
+               !has_verb(text, p, n, at + 1);
+    if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != MATH) return false;
+    return is_one_of(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
+                     sizeof SPANS / sizeof *SPANS);
+}
+
+// "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
+// clause takes the number apart: "which is $200 minus $130".
+static bool concludes(struct slice text, const struct piece *p, int n, int at) {
+    static const char *const RESULTS[] = {"gives", "makes",      "leaves", "equals", "yields",
+                                          "means", "brings",     "comes",  "totals", "results",
+                                          "leads", "simplifies", "becomes"};
+    int n_math = 0;
+    if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
+    const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
+    for (size_t i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
+        if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
+    for (int i = at + 1; i < n; i++) n_math += p[i].kind == MATH && !is_operator(text, &p[i]);
+    return slice_is(verb, "is") && n_math == 1 && p[n - 1].kind == MATH;
+}
+
+// How many pieces of a sentence are left without a clause that only says why.
+static int without_reasons(struct slice text, const struct piece *p, int n) {
+    bool math = false;
+    for (int i = 0; i < n; i++) {
+        const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
+        const bool sure = answer_starts(text, p[i].from, "because") ||
+                          answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
+        if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
+            return i;
+        if (math && begins_adjunct(text, p, n, i)) return i;
+        math |= p[i].kind == MATH && !is_operator(text, &p[i]);
+    }
+    return n;
+}
+
+// Without the sentences behind the answer that only close the text: "I hope it is correct."
+static struct slice without_courtesy(struct slice text) {
+    enum { MAX_SENTENCES = 4 };
+    static const char *const STARTS[] = {"i hope",
+                                         "hope this",
+                                         "hope it",
+                                         "hope that",
+                                         "let me know",
+                                         "please let",
+                                         "feel free",
+                                         "thank you",
+                                         "thanks",
+                                         "good luck",
+                                         "if you have any",
+                                         "if you need",
+                                         "q.e.d",
+                                         "qed",
+                                         "happy to",
+                                         "i'm happy",
+                                         "this completes",
+                                         "i am happy",
+                                         "have a nice",
+                                         "have a great",
+                                         "done",
+                                         "that is all",
+                                         "that's all",
+                                         "that's it",
+                                         "as required",
+                                         "as desired",
+                                         "as needed",
+                                         "as claimed",
+                                         "hence proved",
+                                         "which completes",
+                                         "would you like",
+                                         "do you have",
+                                         "let's move on",
+                                         "great job",
+                                         "well done",
+                                         "cheers"};
+    for (int n = 0; n < MAX_SENTENCES; n++) {
+        text = answer_trim(text);
+        size_t end = text.len;
+        while (end > 0 && answer_is_one_of(".!?*\"' )", text.ptr[end - 1])) end--;
+        const size_t start = last_sentence(text, end);
+        size_t at = start;
+        while (at < end && answer_is_one_of(" \t\r\n*_(\"'", text.ptr[at])) at++;
+        bool closes = false;
+        for (size_t i = 0; start > 0 && i < sizeof STARTS / sizeof *STARTS; i++)
+            closes |= answer_is_word(text, at, STARTS[i]);
+        for (size_t i = at; i < end; i++)
+            closes = closes && !ascii_is_digit(text.ptr[i]) && text.ptr[i] != '\\';
+        if (!closes) return text;
+        text.len = start;
+    }
+    return text;
+}
+
+bool answer_find_expression(struct slice text, struct answer *out) {
+    struct piece pieces[MAX_WORDS];
+    int first, last;
+    text = without_courtesy(answer_trim(text));
+    size_t end = text.len;
+    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
+    while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "।") ||
+                       answer_starts(text, end - 3, "！")))
+        end -= 3;
+    if (end == 0 || text.ptr[end - 1] == '?') return false;
+    while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
+        end--;
+    const size_t from = last_sentence(text, end);
+    const int all = split(text, from, end, pieces), n = without_reasons(text, pieces, all);
+    if (n < all) end = pieces[n - 1].to;
+    *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
+    if (is_lone_choice(text)) {
+        out->parts[0] = answer_cut(text, 0, end);
+        return true;
+    }
+    if (n == 0) return false;
+    const enum answer_glued glued = answer_find_glued(answer_cut(text, from, end), &out->parts[0]);
+    if (glued != ANSWER_NOT_GLUED) return glued == ANSWER_GLUED;
+    if (n == 1 && from == 0 && pieces[0].kind != MATH && !answer_is_box(text, 0)) {
+        out->parts[0] = strip(answer_cut(text, 0, end)); // one word is all there is
+        return out->parts[0].len > 0;
+    }
+    if (talks_to_grader(answer_cut(text, from, end))) return false;
+    if (!last_run(text, pieces, n, &first, &last)) {
+        if (!last_choice(text, pieces, n)) return false;
+        first = last = n - 1;
+    }
+    if (is_signed(text, pieces, first)) first--;
+    const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
+    const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
+    if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
+        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to))
+        return false;
+    for (size_t i = at; i < to; i++)
+        if (answer_is_box(text, i)) return false; // a box that is no statement
+    out->parts[0] = pieces[last].to == end ? run : strip(answer_cut(text, at, end));
+    if (out->parts[0].len != run.len) out->shorter = run;
+    return true;
+}

@@ -1,0 +1,378 @@
+// What is said behind a statement: it is taken back, or another value is put in its place.
+//
+// A remark begins a clause or a sentence. "It is 13." behind a statement corrects it; farther
+// behind only what begins like "Wait, actually" does, for a text may say many things about other
+// values.
+#include "verifiers/math/select/answer_remark.h"
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
+#include "verifiers/math/select/answer_scan.h"
+
+enum { MAX_CLAUSES = 64 }; // of one sentence
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+// With what a remark begins.
+struct opening {
+    bool soft;    // "but", "in fact": it goes on
+    bool hard;    // "wait", "actually", "correction": something was wrong
+    bool retract; // "scratch that", "I was wrong": what was said is taken back
+    bool no;      // "no", with a mark behind it
+};
+
+static const char *const SOFT[] = {
+    "but",         "however",       "though",      "although",  "in fact",
+    "so",          "thus",          "hence",       "therefore", "yet",
+    "and",         "well",          "ok",          "okay",      "then",
+    "in reality",  "in truth",      "still",       "oh",        "now",
+    "please",      "rechecking",    "re-checking", "checking",  "double-checking",
+    "recomputing", "recalculating", "again",       "also"};
+static const char *const HARD[] = {"wait",
+                                   "hmm",
+                                   "hm",
+                                   "actually",
+                                   "oops",
+                                   "sorry",
+                                   "apologies",
+                                   "correction",
+                                   "corrected",
+                                   "edit",
+                                   "edited",
+                                   "on second thoughts",
+                                   "on second thought",
+                                   "on reflection",
+                                   "hold on",
+                                   "i mean",
+                                   "i meant",
+                                   "make that",
+                                   "rather",
+                                   "instead",
+                                   "erratum",
+                                   "typo",
+                                   "let me correct that",
+                                   "let me correct",
+                                   "let me fix that",
+                                   "upon reflection",
+                                   "after checking",
+                                   "upon checking",
+                                   "thinking again",
+                                   "looking again",
+                                   "let me rephrase",
+                                   "i should say",
+                                   "or rather",
+                                   "hang on",
+                                   "just kidding",
+                                   "kidding",
+                                   "my apologies",
+                                   "pardon"};
+static const char *const RETRACT[] = {
+    "i take that back",
+    "i take it back",
+    "never mind",
+    "nevermind",
+    "i disagree",
+    "i was wrong",
+    "i am wrong",
+    "i'm wrong",
+    "i was mistaken",
+    "my mistake",
+    "my bad",
+    "i miscalculated",
+    "i misread",
+    "i miscounted",
+    "i don't agree",
+    "i do not agree",
+    "i must correct myself",
+};
+
+// Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
+static size_t skip_no(struct slice text, size_t at) {
+    const size_t end = answer_is_word(text, at, "nope") ? at + 4 : at + 2;
+    if (end == at + 2 && !answer_is_word(text, at, "no")) return at;
+    const bool apart = end >= text.len || answer_is_one_of(",.!;:-\n", text.ptr[end]);
+    return apart || answer_skip_phrase(text, end + 1, HARD, N(HARD)) != end + 1 ? end : at;
+}
+
+static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
+    *out = (struct opening){0};
+    for (;;) {
+        at = answer_skip_marks(text, at);
+        size_t end = answer_skip_phrase(text, at, RETRACT, N(RETRACT));
+        if (end == at) end = answer_skip_retraction(text, at);
+        if (end == at) end = answer_skip_confession(text, at);
+        out->retract |= end != at;
+        if (end == at) {
+            end = answer_skip_phrase(text, at, HARD, N(HARD));
+            out->hard |= end != at;
+        }
+        if (end == at) {
+            end = answer_skip_phrase(text, at, SOFT, N(SOFT));
+            out->soft |= end != at;
+        }
+        if (end == at) {
+            end = skip_no(text, at);
+            out->no |= end != at;
+        }
+        if (end == at) return at;
+        at = end;
+    }
+}
+
+// "the answer, however, is": past what stands between commas, but for the blank behind it.
+static size_t skip_aside(struct slice text, size_t at) {
+    static const char *const ASIDES[] = {", however,",   ", in fact,", ", actually,",
+                                         ", of course,", ", though,",  ", then,",
+                                         ", indeed,",    ", instead,", ", therefore,"};
+    for (size_t i = 0; i < N(ASIDES); i++)
+        if (answer_starts(text, at, ASIDES[i])) return at + strlen(ASIDES[i]);
+    return at;
+}
+
+// "it is", "the correct one is", "I get": where they end, or `at`. `*plain`: it may as well explain
+// what was said before ("that is 3 + 4").
+static size_t skip_copula(struct slice text, size_t at, bool *plain) {
+    static const char *const SUBJECTS[] = {"it",
+                                           "that",
+                                           "this",
+                                           "the answer",
+                                           "the correct answer",
+                                           "my answer",
+                                           "the right one",
+                                           "the result",
+                                           "the correct one",
+                                           "the right answer",
+                                           "the value",
+                                           "the true one",
+                                           "the true answer",
+                                           "the real answer",
+                                           "the actual answer",
+                                           "the final answer",
+                                           "the correct value",
+                                           "the correct choice",
+                                           "the correct option",
+                                           "the correct result",
+                                           "the right choice",
+                                           "the right option",
+                                           "the right value",
+                                           "the correct solution",
+                                           "mine"};
+    static const char *const VERBS[] = {
+        " is",     " should be",   " must be",          " has to be", " ought to be", " would be",
+        " equals", " should read", " should have been", " was",       " becomes",     "'s",
+        "’s"};
+    static const char *const WHOLE[] = {
+        "i get",      "i now get", "we get",      "i obtain", "we obtain", "i have", "this gives",
+        "that gives", "should be", "this leaves", "i choose", "i go with", "i pick", "i'll go with",
+        "i'd say",    "i find",    "we find",     "i say",    "choose",    "make it"};
+    static const char *const FILLERS[] = {
+        "actually", "indeed",   "really",     "in fact",    "rather", "instead",
+        "simply",   "just",     "then",       "therefore",  "option", "choice",
+        "now",      "equal to", "the option", "the choice", "letter"};
+    size_t end = answer_skip_phrase(text, at, WHOLE, N(WHOLE));
+    *plain = answer_is_word(text, at, "that") || answer_is_word(text, at, "this");
+    for (size_t i = 0; i < N(SUBJECTS) && end == at; i++) {
+        if (!answer_starts(text, at, SUBJECTS[i])) continue;
+        const size_t verb = skip_aside(text, at + strlen(SUBJECTS[i]));
+        const size_t behind = answer_skip_phrase(text, verb, VERBS, N(VERBS));
+        if (behind != verb) end = behind;
+    }
+    for (size_t i = end; end != at; end = i) {
+        while (i < text.len && answer_is_one_of(" ,:*_\"", text.ptr[i])) i++;
+        i = answer_skip_phrase(text, i, FILLERS, N(FILLERS));
+        if (i == end || text.ptr[i - 1] == ' ') return i;
+    }
+    return end;
+}
+
+// "thirteen", "twenty-one": where the words for a number end, or `at`.
+static size_t number_words_end(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"zero",    "one",     "two",       "three",    "four",
+                                        "five",    "six",     "seven",     "eight",    "nine",
+                                        "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
+                                        "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+                                        "twenty",  "thirty",  "forty",     "fifty",    "sixty",
+                                        "seventy", "eighty",  "ninety",    "hundred",  "thousand"};
+    size_t end = at;
+    for (size_t i = at;; i = end + 1) {
+        const size_t next = answer_skip_phrase(text, i, WORDS, N(WORDS));
+        if (next == i) return end;
+        end = next;
+        if (end >= text.len || !answer_is_one_of(" -", text.ptr[end])) return end;
+    }
+}
+
+// A value of mathematics: formulas, numbers, signs, up to the first word. `at` where there is none.
+static size_t value_end(const void *context, struct slice text, size_t at) {
+    (void)context;
+    size_t end = number_words_end(text, at);
+    if (end != at) return end;
+    if (at >= text.len || !answer_looks_like_value(answer_cut(text, at, text.len))) return at;
+    for (size_t i = at; i < text.len && text.ptr[i] != '\n';) {
+        const size_t formula = answer_formula_end(text, i);
+        size_t next = formula == SIZE_MAX ? i : formula;
+        while (next < text.len && !answer_is_space(text.ptr[next])) next++;
+        const struct slice piece = answer_cut(text, i, next);
+        const bool layout =
+            answer_starts(piece, 0, "\\end") || answer_starts(piece, 0, "\\begin{align");
+        const bool word =
+            piece.len > 1 && ascii_is_alpha(piece.ptr[0]) && ascii_is_alpha(piece.ptr[1]);
+        if (word || layout) break;
+        end = next;
+        if (answer_ends_sentence(text, next - 1)) break;
+        i = next;
+        while (i < text.len && text.ptr[i] == ' ') i++;
+    }
+    while (end > at && answer_is_one_of(".,;:!)\"*_`", text.ptr[end - 1]) &&
+           !(text.ptr[end - 1] == ')' && memchr(text.ptr + at, '(', end - at)))
+        end--;
+    return end;
+}
+
+const struct answer_values ANSWER_MATH = {value_end, NULL};
+
+// Whether nothing but the end of the clause is behind a value.
+static bool ends_clause(struct slice text, size_t at, bool hard) {
+    while (at < text.len && answer_is_one_of("*_`\"')]$}", text.ptr[at])) at++;
+    if (at < text.len && text.ptr[at] == '\\' && at + 1 < text.len) at += 2;
+    if (at >= text.len || answer_is_one_of("\n\r<", text.ptr[at])) return true;
+    if (text.ptr[at] == '?') return false;
+    if (answer_starts(text, at, " instead")) return true;
+    if (hard && answer_is_one_of(",;", text.ptr[at])) return true;
+    return answer_is_one_of(".!", text.ptr[at]) || answer_starts(text, at, "。");
+}
+
+// A sum or the like, which rather explains than corrects.
+static bool is_compound(struct slice value) {
+    for (size_t i = 1; i < value.len; i++)
+        if (answer_is_one_of("=+*", value.ptr[i]) ||
+            (value.ptr[i] == '-' && value.ptr[i - 1] == ' '))
+            return true;
+    return false;
+}
+
+// "Or is it 13?", "maybe it is 13": the value is left open.
+static bool doubts(struct slice text, size_t at, const struct answer_values *values) {
+    static const char *const WORDS[] = {"or is it",       "or was it",        "or maybe",
+                                        "or perhaps",     "or possibly",      "or could it be",
+                                        "or might it be", "or should it be",  "could it be",
+                                        "might it be",    "maybe it is",      "maybe it's",
+                                        "maybe",          "perhaps it is",    "perhaps it's",
+                                        "perhaps",        "possibly",         "alternatively",
+                                        "or else",        "it might be",      "it could be",
+                                        "it may be",      "it could also be", "it might also be",
+                                        "and so is",      "but so is",        "so is",
+                                        "as is",          "and so does",      "but so does",
+                                        "so does",        "and so would",     "but so would",
+                                        "as does",        "just as is",       "and so are",
+                                        "and also",       "it may also be",   "or it could be",
+                                        "or it might be"};
+    size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
+    if (end == at) return false;
+    while (end < text.len && answer_is_one_of(" ,*_", text.ptr[end])) end++;
+    const size_t to = values->end(values->context, text, end);
+    return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
+}
+
+// A remark that begins at `at`. `adjacent`: nothing is between the statement and it.
+static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
+                                    const struct answer_values *values, struct slice *value) {
+    struct opening opening;
+    bool plain = false;
+    size_t i = skip_openings(text, at, &opening);
+    // "The answer is 3, or maybe 4" is a list, "The answer is 3. Or is it 4?" a doubt.
+    const size_t start = answer_skip_marks(text, at);
+    const bool listed =
+        answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
+    if (adjacent && !listed && (doubts(text, start, values) || doubts(text, i, values)))
+        return ANSWER_REFUTED;
+    const bool strong = opening.hard || opening.retract || opening.no;
+    if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
+    if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
+        return ANSWER_REFUTED;
+    const size_t from = skip_copula(text, i, &plain);
+    const bool copula = from != i;
+    const size_t to = values->end(values->context, text, from);
+    if (adjacent && to > from && answer_admits(text, to)) return ANSWER_REFUTED;
+    if (adjacent && to > from && answer_is_called_right(text, to)) {
+        *value = answer_cut(text, from, to);
+        return ANSWER_CORRECTED;
+    }
+    if (to > from && (copula || strong) && ends_clause(text, to, strong) && (!plain || strong)) {
+        *value = answer_cut(text, from, to);
+        if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
+    }
+    return opening.retract || (adjacent && opening.no) ? ANSWER_REFUTED : ANSWER_STANDS;
+}
+
+// Where a clause begins in a sentence, behind a mark or a word that joins.
+static bool starts_clause(struct slice text, size_t at) {
+    if (answer_is_one_of(",;:(", text.ptr[at]))
+        return at + 1 < text.len && text.ptr[at + 1] != '\\';
+    if (answer_starts(text, at, "—") || answer_starts(text, at, "–")) return true;
+    if (text.ptr[at] == '.') return answer_starts(text, at, "... ");
+    return text.ptr[at] == ' ' &&
+           (answer_is_word(text, at + 1, "but") || answer_is_word(text, at + 1, "though") ||
+            answer_is_word(text, at + 1, "although") || answer_starts(text, at, " - ") ||
+            answer_is_word(text, at + 1, "i mean") || answer_is_word(text, at + 1, "however"));
+}
+
+// "\\boxed{12} is the wrong answer": what follows a statement at once is said of it.
+static bool is_refuted(struct slice text, size_t at) {
+    while (at < text.len && answer_is_one_of(" \t$\\)]*\"_`", text.ptr[at])) at++;
+    return answer_refutes(text, at, true);
+}
+
+enum answer_fate answer_remark_beside(struct slice text, size_t from,
+                                      const struct answer_values *values, struct slice *value) {
+    const size_t end = answer_sentence_end(text, from);
+    int n = 0;
+    if (answer_is_crossed(text, from) || is_refuted(text, from)) return ANSWER_REFUTED;
+    for (size_t i = from; i < end && n < MAX_CLAUSES; i++) {
+        if (!starts_clause(text, i)) continue;
+        n++;
+        if (answer_is_bare_denial(text, i)) return ANSWER_REFUTED;
+        const enum answer_fate fate = read_remark(text, i, true, values, value);
+        if (fate != ANSWER_STANDS) return fate;
+    }
+    if (end >= text.len || text.ptr[end] == '?') return ANSWER_STANDS;
+    if (answer_is_bare_denial(text, end)) return ANSWER_REFUTED;
+    return read_remark(text, end, true, values, value);
+}
+
+// "Is it right? No.": the question ends at `at`.
+static bool is_denied_question(struct slice text, size_t at) {
+    static const char *const WORDS[] = {" right", " correct", " true", " sure", " valid", " work"};
+    static const char *const NO[] = {"no",          "nope",       "not really", "not quite",
+                                     "i think not", "i doubt it", "it isn't",   "it is not"};
+    enum { MAX_ASKED = 40 };
+    if (text.ptr[at] != '?') return false;
+    size_t i = at;
+    while (i > 0 && at - i < MAX_ASKED && !answer_ends_sentence(text, i - 1) &&
+           text.ptr[i - 1] != '\n')
+        i--;
+    bool asked = false;
+    for (; i < at && !asked; i++) asked = answer_skip_phrase(text, i, WORDS, N(WORDS)) != i;
+    const size_t next = answer_skip_marks(text, at + 1);
+    return asked && answer_skip_phrase(text, next, NO, N(NO)) != next;
+}
+
+// Few sentences begin with what a remark begins with: by the first letter.
+static bool may_be_remark(struct slice text, size_t at) {
+    at = answer_skip_marks(text, at);
+    return at < text.len && answer_is_one_of("whasocelirutmndfbWHASOCELIRUTMNDFB", text.ptr[at]);
+}
+
+enum answer_fate answer_remark_behind(struct slice text, size_t from,
+                                      const struct answer_values *values, struct slice *value) {
+    const enum answer_fate beside = answer_remark_beside(text, from, values, value);
+    if (beside != ANSWER_STANDS) return beside;
+    for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
+        if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
+        if (is_denied_question(text, i)) return ANSWER_REFUTED;
+        if (!may_be_remark(text, i)) continue;
+        const enum answer_fate fate = read_remark(text, i, false, values, value);
+        if (fate != ANSWER_STANDS) return fate;
+    }
+    return ANSWER_STANDS;
+}

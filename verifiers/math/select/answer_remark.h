@@ -1,0 +1,32 @@
+// What is said behind a statement: it is taken back, or another value is put in its place.
+#ifndef VERIFIERS_MATH_SELECT_ANSWER_REMARK_H
+#define VERIFIERS_MATH_SELECT_ANSWER_REMARK_H
+
+#include <stddef.h>
+
+#include "protocol/base/slice.h"
+
+enum answer_fate {
+    ANSWER_STANDS,
+    ANSWER_REFUTED,   // "that is wrong", "scratch that"
+    ANSWER_CORRECTED, // "wait, actually 13", "it is 13"
+};
+
+// What a value looks like, for corrections: of mathematics, or a letter of a choice.
+struct answer_values {
+    // Where the value that begins at `at` ends; `at` where none begins.
+    size_t (*end)(const void *context, struct slice text, size_t at);
+    const void *context;
+};
+
+extern const struct answer_values ANSWER_MATH;
+
+// What the rest of the sentence from `from` on, and the next sentence, say of a statement that
+// stands there. `*value` is the corrected value.
+enum answer_fate answer_remark_beside(struct slice text, size_t from,
+                                      const struct answer_values *values, struct slice *value);
+// The same, and what later sentences say of the last statement of a text.
+enum answer_fate answer_remark_behind(struct slice text, size_t from,
+                                      const struct answer_values *values, struct slice *value);
+
+#endif

@@ -1,0 +1,97 @@
+// Inside the selection: the walks over text that its files share, and what each of them finds.
+#ifndef VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
+#define VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer.h"
+
+enum {
+    ANSWER_MAX_CONTEXT = 200,   // bytes around a statement that may deny or quote it
+    ANSWER_MAX_SENTENCE = 1024, // bytes of a statement that is a phrase
+};
+
+// White space is blank, tab, carriage return and line feed; case does not count in words; offsets
+// are into `text`. Walks ask most of this of each byte: the first letter decides nearly always.
+static inline bool answer_starts(struct slice text, size_t at, const char *word) {
+    if (at >= text.len || ((text.ptr[at] ^ word[0]) & ~32)) return false;
+    const size_t len = strlen(word);
+    return at + len <= text.len && ascii_same(text.ptr + at, word, len);
+}
+
+static inline bool answer_is_word(struct slice text, size_t at, const char *word) {
+    if (!answer_starts(text, at, word)) return false;
+    const size_t end = at + strlen(word); // and no letter behind it
+    return end == text.len || !ascii_is_alpha(text.ptr[end]);
+}
+
+// False for a NUL byte.
+static inline bool answer_is_one_of(const char *set, char c) {
+    for (; *set; set++)
+        if (*set == c) return true;
+    return false;
+}
+
+static inline bool answer_is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static inline struct slice answer_cut(struct slice text, size_t from, size_t to) {
+    return (struct slice){text.ptr + from, to - from};
+}
+
+// answer_scan.c
+struct slice answer_trim(struct slice s);
+size_t answer_find_last(struct slice text, const char *word); // case counts; SIZE_MAX: nowhere
+size_t answer_line_start(struct slice text, size_t at);
+size_t answer_line_end(struct slice text, size_t at);
+bool answer_ends_sentence(struct slice text, size_t at); // one of .!? and the end of a word
+// At most ANSWER_MAX_SENTENCE on and ANSWER_MAX_CONTEXT back, so that a text of many statements is
+// not read many times over.
+size_t answer_sentence_end(struct slice text, size_t at);
+size_t answer_sentence_start(struct slice text, size_t at);
+// The end of the $...$, $$...$$, \(...\) or \[...\] that starts at `at`, or SIZE_MAX.
+size_t answer_formula_end(struct slice text, size_t at);
+bool answer_looks_like_value(struct slice s); // by its first character
+
+bool answer_is_digit(struct slice text, size_t at); // a decimal digit of any script
+bool answer_is_tag(struct slice text, size_t at);   // "</div>", "<br>", "<|im_end|>": an end mark
+size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check marks, arrows
+
+// answer_language.c: behind "the answer is" in another language than English at `at`, where the
+// value starts; SIZE_MAX: no such words begin there.
+size_t answer_foreign(struct slice text, size_t at);
+bool answer_is_denied_abroad(struct slice text, size_t from); // in the rest of its sentence
+bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: most places are none
+
+// answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
+bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
+struct answer_values;
+bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
+                         const struct answer_values *values); // with what a correction looks like
+// Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
+bool answer_is_of_another(struct slice before);
+
+// Each finds the last statement of its kind and returns where it starts, or SIZE_MAX.
+// `*unclosed` is where an unclosed last box starts, else SIZE_MAX.
+size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed);
+size_t answer_find_hashes(struct slice text, struct answer *out);
+size_t answer_find_tag(struct slice text, struct answer *out);
+// `strong`: what looks like a value. Else also words: "the answer is Evelyn".
+size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
+bool answer_is_box(struct slice text, size_t at);
+
+// A verdict as the first or last word: "No, it is not." False when there is none.
+bool answer_find_word(struct slice text, struct answer *out);
+
+// answer_glued.c: the number between letters of a script without spaces, in a sentence that states
+// it, denies it or leaves it open; ANSWER_NOT_GLUED where there is none.
+enum answer_glued { ANSWER_NOT_GLUED, ANSWER_GLUED, ANSWER_DOUBTED };
+enum answer_glued answer_find_glued(struct slice sentence, struct slice *out);
+
+// The last expression of the last sentence. False when there is none.
+bool answer_find_expression(struct slice text, struct answer *out);
+
+#endif

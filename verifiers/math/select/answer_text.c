@@ -1,0 +1,103 @@
+// What of a completion may hold its answer.
+#include "verifiers/math/select/answer_scan.h"
+
+// What is behind the last </think>; nothing when thinking was opened and never closed.
+static struct slice after_thinking(struct slice text) {
+    const size_t close = answer_find_last(text, "</think>");
+    const size_t open = answer_find_last(text, "<think>");
+    if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
+    return close == SIZE_MAX ? text : answer_cut(text, close + 8, text.len);
+}
+
+// Where the turn ends: a mark that ends it, or one that another speaker begins with. What a model
+// says for others behind its own answer is not its answer. A mark in front of everything is none.
+static struct slice own_turn(struct slice text) {
+    static const char *const MARKS[] = {"<|im_end|>",
+                                        "<|endoftext|>",
+                                        "<|eot_id|>",
+                                        "<|end_of_text|>",
+                                        "<|im_start|>user",
+                                        "<|start_header_id|>user",
+                                        "<end_of_turn>",
+                                        "<start_of_turn>user",
+                                        "<|user|>",
+                                        "<|User|>",
+                                        "<｜User｜>",
+                                        "<｜end▁of▁sentence｜>",
+                                        "<|eom_id|>",
+                                        "<|return|>",
+                                        "<|END_OF_TURN_TOKEN|>",
+                                        "<eos>",
+                                        "</s>",
+                                        "<|end_of_turn|>",
+                                        "<|im_sep|>user"};
+    for (const char *at = text.ptr; (at = memchr(at, '<', text.len - (size_t)(at - text.ptr)));
+         at++) {
+        const struct slice rest = {at, text.len - (size_t)(at - text.ptr)};
+        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+            const size_t len = strlen(MARKS[i]);
+            if (rest.len < len || memcmp(rest.ptr, MARKS[i], len)) continue;
+            const struct slice before = answer_cut(text, 0, text.len - rest.len);
+            // <s>12</s> is struck out.
+            const bool struck =
+                strcmp(MARKS[i], "</s>") == 0 && answer_find_last(before, "<s>") != SIZE_MAX;
+            if (answer_trim(before).len && !struck) return before;
+        }
+    }
+    return text;
+}
+
+// Whether the line that ends at `end` states an answer.
+static bool states(struct slice text, size_t end) {
+    while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+    const struct slice line = answer_cut(text, answer_line_start(text, end), end);
+    for (size_t i = 0; i < line.len; i++)
+        if (answer_starts(line, i, "####") || answer_starts(line, i, "answer is") ||
+            answer_starts(line, i, "answer:") || answer_is_box(line, i))
+            return true;
+    return false;
+}
+
+// A model that was shown examples goes on to write the next one: behind an answer and a blank line
+// stands another question.
+static struct slice own_example(struct slice text) {
+    static const char *const STARTS[] = {"Question:",   "Q:",         "Problem:", "### Question",
+                                         "### Problem", "**Question", "**Problem"};
+    size_t at = 0;
+    for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
+        at = (size_t)(line - text.ptr) + 2;
+        while (at < text.len && text.ptr[at] == '\n') at++;
+        for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
+            if (answer_starts(text, at, STARTS[i]) && states(text, at))
+                return answer_cut(text, 0, at);
+    }
+    return text;
+}
+
+// Without the marks and tags that stand behind everything.
+static struct slice before_end_marks(struct slice text) {
+    static const char *const MARKS[] = {
+        "<|end|>",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",        "<br/>",
+        "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>", "</solution>",
+        "</final>", "</output>", "```",       "---",     "***"};
+    for (bool more = true; more;) {
+        more = false;
+        text = answer_trim(text);
+        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+            const size_t len = strlen(MARKS[i]);
+            if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
+            const char before = text.ptr[text.len - len - 1];
+            if (answer_is_one_of("`-*", MARKS[i][0]) && before != '\n') continue;
+            text.len -= len;
+            more = true;
+        }
+    }
+    return text;
+}
+
+struct slice answer_text(struct slice completion) {
+    struct slice text = after_thinking(completion);
+    if (text.len > ANSWER_WINDOW_BYTES)
+        text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
+    return before_end_marks(own_example(own_turn(text)));
+}

@@ -1,0 +1,55 @@
+// Where nothing else is stated: "Yes, because ...", "So the claim is false."
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+static const char *const VERDICTS[] = {"yes", "no", "true", "false"};
+
+// The verdict at `at` as a word, len 0 where there is none.
+static struct slice verdict_at(struct slice text, size_t at) {
+    for (size_t i = 0; i < N(VERDICTS); i++)
+        if (answer_is_word(text, at, VERDICTS[i]))
+            return answer_cut(text, at, at + strlen(VERDICTS[i]));
+    return answer_cut(text, 0, 0);
+}
+
+// A text that begins with a verdict and goes on with a reason: "No, it is not."
+static struct slice first_word(struct slice text) {
+    size_t at = 0;
+    while (at < text.len && answer_is_one_of(" \t\r\n*_#>`\"", text.ptr[at])) at++;
+    const struct slice word = verdict_at(text, at);
+    size_t end = at + word.len;
+    while (end < text.len && answer_is_one_of("*_`\"", text.ptr[end])) end++;
+    const bool apart = end == text.len || answer_is_one_of(",.;:!\n", text.ptr[end]) ||
+                       answer_starts(text, end, " —") || answer_starts(text, end, " -") ||
+                       answer_starts(text, end, " (") || answer_starts(text, end, " because") ||
+                       answer_starts(text, end, " since");
+    return apart ? word : answer_cut(text, 0, 0);
+}
+
+// A last sentence that ends with a verdict: "The statement is true."
+static struct slice last_word(struct slice text) {
+    static const char *const VERBS[] = {" is ",      " are ",       " must be ",   " is therefore ",
+                                        " is thus ", " is always ", " is indeed ", " is clearly "};
+    size_t end = text.len;
+    while (end > 0 && answer_is_one_of(" \t\r\n.!*_`\"$)", text.ptr[end - 1])) end--;
+    size_t at = end;
+    while (at > 0 && ascii_is_alpha(text.ptr[at - 1])) at--;
+    const struct slice word = verdict_at(text, at);
+    if (word.len == 0 || word.len != end - at) return answer_cut(text, 0, 0);
+    while (at > 0 && answer_is_one_of("*_`\"{", text.ptr[at - 1])) at--;
+    for (size_t i = 0; i < N(VERBS); i++)
+        if (at >= strlen(VERBS[i]) && answer_starts(text, at - strlen(VERBS[i]), VERBS[i]))
+            return word;
+    return answer_cut(text, 0, 0);
+}
+
+bool answer_find_word(struct slice text, struct answer *out) {
+    struct slice word = first_word(text);
+    if (word.len == 0) word = last_word(text);
+    const size_t at = (size_t)(word.ptr - text.ptr);
+    if (word.len == 0 || answer_is_denied(text, at, at + word.len, true)) return false;
+    *out = (struct answer){.n_parts = 1, .parts = {word}, .rule = "word"};
+    return true;
+}
