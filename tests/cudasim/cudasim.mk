@@ -149,7 +149,7 @@ $(B)/gpu/emulated.bin: $(CUDASIM)/normal/wrappers/wrappers
 	@mkdir -p $(@D)
 	$< --seeds 3 --dump $@ >$@.log || { cat $@.log; exit 1; }
 -include $(GPU_WRAPPERS:.o=.o.d)
-RUN_WRAPPERS = cd $(B)/gpu && ./gpu_wrappers --seeds 3 --against emulated.bin
+RUN_WRAPPERS = cd $(B)/gpu && ./gpu_wrappers --seeds 3 --against emulated.bin --dump gpu.bin
 
 CUDA_FINDINGS := $(B)/cuda/findings.txt
 ifneq ($(NVCC),)
