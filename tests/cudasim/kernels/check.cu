@@ -179,7 +179,7 @@ std::vector<int> all_tokens(int n) {
 
 std::vector<int> dense_sizes(const checker &c) {
     std::vector<int> sizes = {8, 16, 32, 64, 128};
-    if (c.queue.family == FAMILY_WGMMA) sizes.insert(sizes.end(), {256, 512, 1024});
+    if (c.queue.family == FAMILY_WGMMA) sizes.insert(sizes.end(), {256, 512, 1024, 2048});
     return sizes;
 }
 

@@ -147,7 +147,10 @@ void check_products(checker &c) {
     check_residual(c, {150, 140, 700, false}, 1);
     check_gate(c, {3, 32, 64, false}, 0);
     check_gate(c, {70, 90, 720, false}, 1);
+    check_residual(c, {300, 512, 90, true}, 1);
+    check_gate(c, {330, 128, 90, false}, 1);
     if (!c.is_large) return;
+    check_residual(c, {1100, 2048, 2048, false}, 0);
     check_residual(c, {150, 2048, 2048, false}, 0);
     check_residual(c, {12, 2048, 11776, false}, 0);
     check_gate(c, {150, 1536, 2048, false}, 0);
