@@ -32,7 +32,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 2 };
+enum { KERNELS_ABI = 3 };
 
 // ------------------------------------------------------------------ one step
 
@@ -167,12 +167,28 @@ struct state_move {
 
 // ------------------------------------------------------------------ a backend
 
+// What a device is and how it would be used. 0: not known, or no such thing there.
+struct device_facts {
+    char name[96];
+    char path[32];                   // that would be taken, as in numerics
+    int major, minor;                // CUDA's compute capability
+    int n_units;                     // cores that may be used, or streaming multiprocessors
+    int clock_mhz, memory_clock_mhz; // at most
+    uint64_t memory_bytes;           // 0: of the machine, not counted
+    uint64_t free_bytes;
+};
+// All of it as one line for people.
+enum { DEVICE_LINE_BYTES = 208 };
+void kernels_device_line(const struct device_facts *f, char line[DEVICE_LINE_BYTES]);
+
 struct backend;
 
 struct backend_ops {
     uint32_t abi;     // KERNELS_ABI; stays the first member
     const char *name; // "cpu", "cuda", ...
 
+    // Fills *out; opens nothing. device and path as in backend_options. -1 as of plan().
+    int (*describe)(int device, const char *path, struct device_facts *out, struct error *err);
     // Says what open() will take, and takes nothing. -1 where this backend cannot run the options
     // on this machine.
     int (*plan)(const struct backend_options *o, struct backend_plan *out, struct error *err);

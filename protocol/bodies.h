@@ -14,7 +14,7 @@
 struct message_hello {
     struct slice uid;      // stable name of this worker (a pod's UID, or host and pid)
     uint64_t incarnation;  // random, new with each start of the process
-    struct slice build;    // version and commit
+    struct slice build;    // version, commit and device
     struct slice numerics; // D3: workers with the same text compute the same bits
     uint64_t fingerprint;  // xxh3-64 of what makes the model: config and tokenizer files
     uint64_t slots;        // samples that may be sent at once (the first credit)

@@ -166,19 +166,19 @@ static void cpu_close(struct backend **b) {
     free(c);
 }
 
-static const struct isa *find_isa(const struct backend_options *o, struct error *err) {
-    const struct isa *isa = isa_find(o->path);
+const struct isa *cpu_isa(const char *path, struct error *err) {
+    const struct isa *isa = isa_find(path);
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
                   "expected portable or avx2.",
-                  o->path);
+                  path);
     return isa;
 }
 
 static int cpu_plan(const struct backend_options *o, struct backend_plan *out, struct error *err) {
     check(o);
-    if (!find_isa(o, err)) return -1;
+    if (!cpu_isa(o->path, err)) return -1;
     const struct sizes s = sizes_of(o);
     *out = (struct backend_plan){
         .bytes = {[MEMORY_WEIGHTS] = region_bytes(s.weights),
@@ -210,7 +210,7 @@ static void take_options(struct cpu *c, const struct backend_options *o) {
 static int cpu_open(const struct backend_options *o, struct backend **out, struct error *err) {
     check(o);
     *out = NULL;
-    const struct isa *isa = find_isa(o, err);
+    const struct isa *isa = cpu_isa(o->path, err);
     if (!isa) return -1;
     struct cpu *c = memory_new(1, sizeof *c);
     c->base.ops = &cpu_backend;
@@ -333,6 +333,7 @@ static int cpu_wait(struct backend *b, struct step_result *r, struct error *err)
 const struct backend_ops cpu_backend = {
     .abi = KERNELS_ABI,
     .name = "cpu",
+    .describe = cpu_describe,
     .plan = cpu_plan,
     .open = cpu_open,
     .close = cpu_close,

@@ -63,6 +63,10 @@ void cpu_moe(struct backend *b, int layer);
 void cpu_head(struct backend *b);
 
 // In state.c and load.c.
+// The instruction set path of backend_options.path; NULL with a sentence for one that is none here.
+const struct isa *cpu_isa(const char *path, struct error *err);
+int cpu_describe(int device, const char *path, struct device_facts *out, struct error *err);
+
 void cpu_move(struct backend *b, const struct state_move *moves, size_t n);
 int cpu_load(struct backend *b, const struct weight_source *source, uint64_t *digests,
              struct error *err);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/cuda/describe.h"
 #include "kernels/cuda/errors.h"
+#include "kernels/cuda/path.h"
 #include "kernels/math.h"
 #include "protocol/base/memory.h"
 
@@ -111,45 +113,10 @@ static void fill_constants(struct cuda *c, const uint8_t *id_exists) {
 
 // ------------------------------------------------------------------ the device
 
-// Words of backend_options.path, joined by commas.
-struct path {
-    bool mma, wgmma, launches, serial, timed;
-};
-
-static int parse_path(const char *text, struct path *p, struct error *err) {
-    *p = (struct path){0};
-    struct {
-        const char *word;
-        bool *on;
-    } words[] = {{"mma", &p->mma},
-                 {"wgmma", &p->wgmma},
-                 {"launches", &p->launches},
-                 {"serial", &p->serial},
-                 {"timed", &p->timed}};
-    for (const char *at = text; at && *at;) {
-        size_t len = strcspn(at, ",");
-        bool is_known = false;
-        for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-            if (strlen(words[i].word) == len && memcmp(words[i].word, at, len) == 0)
-                is_known = *words[i].on = true;
-        if (!is_known)
-            return error_set(err, ERROR_USAGE,
-                             "'%.*s' is no path of device cuda; expected mma, wgmma, launches, "
-                             "serial or timed, joined by commas.",
-                             (int)len, at);
-        at += len + (at[len] == ',');
-    }
-    return 0;
-}
-
 static int attribute(struct cuda *c, enum cudaDeviceAttr which) {
     int value = 0;
     backend_note(c, cudaDeviceGetAttribute(&value, which, c->device), "its attributes");
     return value;
-}
-
-static const char *family_name(const struct cuda *c) {
-    return c->queue.family == FAMILY_WGMMA ? "wgmma" : "mma";
 }
 
 // The family of products is the device's, for all sizes.
@@ -160,14 +127,11 @@ static int open_queue(struct cuda *c, const struct path *p, struct error *err) {
         return 0;
     int major = attribute(c, cudaDevAttrComputeCapabilityMajor);
     int minor = attribute(c, cudaDevAttrComputeCapabilityMinor);
-    bool has_wgmma = major == 9 && minor == 0;
-    if (p->wgmma && !has_wgmma)
-        return error_set(err, ERROR_USAGE,
-                         "Path wgmma needs a device of compute capability 9.0; this one has %d.%d.",
-                         major, minor);
+    enum family family = FAMILY_MMA;
+    if (path_family(p, major, minor, &family, err)) return -1;
     c->queue = (struct queue){
         .stream = c->stream,
-        .family = has_wgmma && !p->mma ? FAMILY_WGMMA : FAMILY_MMA,
+        .family = family,
         .n_sms = attribute(c, cudaDevAttrMultiProcessorCount),
         .max_shared_bytes = attribute(c, cudaDevAttrMaxSharedMemoryPerBlockOptin),
         .is_programmatic = major >= 9 && !p->serial && !p->timed,
@@ -175,7 +139,8 @@ static int open_queue(struct cuda *c, const struct path *p, struct error *err) {
     c->max_token_tile = c->queue.max_shared_bytes >= LARGEST_TILE_SHARED ? 128 : 64;
     c->use_graphs = !p->launches && !p->timed;
     snprintf(c->numerics, sizeof c->numerics, "cuda-%s sm_%d%d weights=bf16 kv=%s page=%d",
-             family_name(c), major, minor, c->d.kv_is_bf16 ? "bf16" : "f32", c->d.page_tokens);
+             path_family_name(family), major, minor, c->d.kv_is_bf16 ? "bf16" : "f32",
+             c->d.page_tokens);
     if (p->timed)
         backend_note(c, timing_open(&c->timing, c->shape.n_layers * (LAYER_LAUNCHES + 1) + 8),
                      "timing");
@@ -204,7 +169,7 @@ static int check_room(const struct backend_options *o, const struct backend_plan
 
 static int cuda_plan(const struct backend_options *o, struct backend_plan *out, struct error *err) {
     struct path path;
-    if (plan_check(o, err) || parse_path(o->path, &path, err) || errors_device(err, o->device))
+    if (plan_check(o, err) || path_parse(o->path, &path, err) || errors_device(err, o->device))
         return -1;
     plan_bytes(o, out);
     return check_room(o, out, err);
@@ -241,7 +206,7 @@ static void cuda_close(struct backend **b) {
 static int cuda_open(const struct backend_options *o, struct backend **out, struct error *err) {
     struct path path;
     *out = NULL;
-    if (plan_check(o, err) || parse_path(o->path, &path, err) || errors_device(err, o->device))
+    if (plan_check(o, err) || path_parse(o->path, &path, err) || errors_device(err, o->device))
         return -1;
     struct cuda *c = memory_new(1, sizeof *c);
     struct backend *b = &c->base;
@@ -270,6 +235,7 @@ static const char *cuda_numerics(const struct backend *b) {
 const struct backend_ops stampede_backend = {
     .abi = KERNELS_ABI,
     .name = "cuda",
+    .describe = cuda_describe,
     .plan = cuda_plan,
     .open = cuda_open,
     .close = cuda_close,

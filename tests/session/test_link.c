@@ -191,6 +191,7 @@ static void worker_open(struct worker *w, const struct peer *p, int high_water, 
         .names = w->names,
         .dtypes = w->dtypes,
         .uid = "test",
+        .build = "test",
         .numerics = "fake",
         .slots = SLOTS,
         .staging_bytes = 1 << 20,
@@ -204,16 +205,26 @@ static void worker_open(struct worker *w, const struct peer *p, int high_water, 
     assert_int_equal(pthread_create(&w->thread, NULL, run_loop, w), 0);
 }
 
-// Waits for the loop to end by itself.
-static void worker_close(struct worker *w) {
-    pthread_join(w->thread, NULL);
+static void *close_link(void *arg) {
+    struct worker *w = arg;
     w->end = link_close(&w->link);
+    return NULL;
+}
+
+static void worker_free(struct worker *w) {
     rig_close(&w->rig);
     verify_close(&w->verify);
     status_close(&w->board);
     resident_close(&w->resident);
     names_free(&w->names);
     free(w->dtypes);
+}
+
+// Waits for the loop to end by itself.
+static void worker_close(struct worker *w) {
+    pthread_join(w->thread, NULL);
+    close_link(w);
+    worker_free(w);
 }
 
 static void say_bye(struct peer *p) {
@@ -510,12 +521,40 @@ static void test_resending(void **state) {
     peer_close(&p);
 }
 
+// A device that is lost in mid-run: what was finished before has come or comes still, and BYE gives
+// the rest back at once.
+static void test_lost_device(void **state) {
+    (void)state;
+    struct peer p = peer_open();
+    struct worker w;
+    worker_open(&w, &p, 0, 5);
+    welcome(&p);
+    send_to(&p, task(1, 3, 5));
+    struct message *first = take(&p, MESSAGE_RESULT);
+    assert_int_equal(first->result.serial, 1);
+    assert_int_equal(first->result.finish.n, 3);
+    w.rig.fake->is_lost = true;
+    send_to(&p, task(2, 2, 3000));
+    pthread_join(w.thread, NULL);
+    pthread_t closing;
+    assert_int_equal(pthread_create(&closing, NULL, close_link, &w), 0);
+    assert_null(find_message(&p, MESSAGE_BYE, 500)); // not before the acknowledgement
+    acknowledge(&p, first);
+    message_free(&first);
+    skip_to(&p, MESSAGE_BYE);
+    pthread_join(closing, NULL);
+    assert_int_equal(w.end, LINK_IO);
+    worker_free(&w);
+    peer_close(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_session),          cmocka_unit_test(test_bad_tasks),
         cmocka_unit_test(test_a_large_bad_task),   cmocka_unit_test(test_a_flood),
         cmocka_unit_test(test_a_full_queue),       cmocka_unit_test(test_drain_races_tasks),
         cmocka_unit_test(test_drain_is_no_signal), cmocka_unit_test(test_resending),
+        cmocka_unit_test(test_lost_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

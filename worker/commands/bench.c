@@ -4,6 +4,7 @@
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
 #include "worker/commands/bench.h"
+#include "worker/commands/device_facts.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/limits.h"
 
@@ -188,7 +189,10 @@ static double plan_tokens_per_s(const struct bench_point *p) {
 
 static void print_head(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
+    char line[DEVICE_LINE_BYTES];
+    kernels_device_line(&s->device, line);
     printf("%s, prompt %d, %d new tokens\n", m->ops->numerics(m->backend), f->n_prompt, f->n_new);
+    printf("device: %s; weights loaded at %.2f GB/s\n", line, s->load_bytes_per_s / 1e9);
     if (r->peak_flops > 0)
         printf("this machine: %.1f GB/s read, %.0f GFLOP/s multiply-add\n",
                r->read_bytes_per_s / 1e9, r->peak_flops / 1e9);
@@ -257,8 +261,13 @@ static void print_plan_json(const struct report *r) {
 
 static void print_json(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
-    printf("{\"numerics\":\"%s\",\"prompt\":%d,\"new\":%d,", m->ops->numerics(m->backend),
+    struct buffer facts = {0};
+    device_facts_add_json(&facts, &s->device);
+    printf("{\"numerics\":\"%s\",\"device\":%.*s,\"load_bytes_per_s\":%.0f,\"prompt\":%d,"
+           "\"new\":%d,",
+           m->ops->numerics(m->backend), (int)facts.len, facts.ptr, s->load_bytes_per_s,
            f->n_prompt, f->n_new);
+    buffer_free(&facts);
     if (r->peak_flops > 0)
         printf("\"read_bytes_per_s\":%.0f,\"peak_flops\":%.0f,", r->read_bytes_per_s,
                r->peak_flops);

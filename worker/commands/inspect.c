@@ -7,23 +7,27 @@
 #include "protocol/base/buffer.h"
 #include "protocol/base/json.h"
 #include "worker/commands/commands.h"
+#include "worker/commands/device_facts.h"
 #include "worker/commands/flags.h"
 #include "worker/commands/setup.h"
 #include "worker/load/checkpoint.h"
 #include "worker/log.h"
 
-enum { N_FLAGS = 5 };
+enum { N_FLAGS = 6 };
 
 static const char usage[] =
-    "Usage: stampede inspect --model DIR [--weights TYPE] [--json]\n"
+    "Usage: stampede inspect --model DIR [--weights TYPE] [--device NAME] [--json]\n"
+    "       stampede inspect --device NAME [--json]\n"
     "\n"
     "Prints what a checkpoint is: family, shape, parameters, tensors by type, memory plan, "
     "digest.\n"
     "A directory with config.json but no weights is inspected too; its digest is absent.\n"
+    "With --device it prints what the device is too: name, compute capability, clocks, memory, "
+    "path.\n"
     "Exit status: 0 done, 2 bad usage, 74 I/O error, 78 bad configuration or checkpoint.\n";
 
 struct options {
-    const char *model, *weights, *log_level, *log_format;
+    const char *model, *device, *weights, *log_level, *log_format;
     enum checkpoint_types types;
     bool json, help;
 };
@@ -31,6 +35,7 @@ struct options {
 // What is reported; sums over all tensors as the files store them.
 struct report {
     const struct options *options;
+    struct device_facts device;
     struct model_config config;
     bool has_weights;
     int n_tensors; // weights of the shape, one an expert
@@ -49,6 +54,7 @@ static void make_flags(struct options *o, struct flag flags[N_FLAGS]) {
         {FLAG_TEXT, "--weights", "TYPE",
          "resident type for memory and digest: as-is, bf16, f16, f32 (default as-is)", &o->weights,
          0, 0},
+        {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX", &o->device, 0, 0},
         {FLAG_SWITCH, "--json", NULL, "one JSON object instead of text", &o->json, 0, 0},
         {FLAG_TEXT, "--log-level", "L", "error, warn, info or debug (default info)", &o->log_level,
          0, 0},
@@ -66,9 +72,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
     if (o->help) return 0;
     if (log_parse(&log, o->log_level, o->log_format, err)) return -1;
     if (checkpoint_types_parse(o->weights, &o->types, err)) return error_prefix(err, "--weights");
-    if (o->model) return 0;
-    return error_set(err, ERROR_USAGE,
-                     "--model is missing; a checkpoint's directory was expected.");
+    if (o->model || o->device) return 0;
+    return error_set(err, ERROR_USAGE, "Expected --model, a checkpoint's directory, or --device.");
 }
 
 static void count_resident(struct report *r, const struct names *names, const enum dtype *dtypes) {
@@ -106,7 +111,16 @@ static void plan_weights(struct report *r) {
     names_free(&names);
 }
 
+static int examine_device(struct report *r, struct error *err) {
+    int index;
+    const char *path;
+    const struct backend_ops *ops = kernels_find(r->options->device, &index, &path, err);
+    return ops ? ops->describe(index, path, &r->device, err) : -1;
+}
+
 static int examine(struct report *r, struct error *err) {
+    if (r->options->device && examine_device(r, err)) return -1;
+    if (!r->options->model) return 0;
     if (config_load(r->options->model, &r->config, err)) return -1;
     r->n_parameters = config_n_parameters(&r->config.shape);
     r->n_active = config_n_active(&r->config.shape);
@@ -206,7 +220,14 @@ static void add_memory(struct buffer *b, const struct report *r) {
 }
 
 static void write_json(struct buffer *b, const struct report *r) {
-    buffer_add_text(b, "{\"model\":");
+    buffer_add_text(b, "{");
+    if (r->options->device) {
+        buffer_add_text(b, "\"device\":");
+        device_facts_add_json(b, &r->device);
+        buffer_add_text(b, r->options->model ? "," : "}\n");
+    }
+    if (!r->options->model) return;
+    buffer_add_text(b, "\"model\":");
     json_add_string(b, slice_of(r->options->model));
     buffer_printf(b, ",\"family\":\"%s\",", r->config.family);
     add_shape(b, &r->config);
@@ -275,7 +296,25 @@ static void write_memory(struct buffer *b, const struct report *r) {
                " bytes a sequence");
 }
 
+static void write_device(struct buffer *b, const struct device_facts *d) {
+    buffer_printf(b, "%-22s %s\n", "device", d->name);
+    if (d->major) buffer_printf(b, "%-22s %d.%d\n", "compute capability", d->major, d->minor);
+    buffer_printf(b, "%-22s %d", d->major ? "multiprocessors" : "cores", d->n_units);
+    if (d->clock_mhz) buffer_printf(b, ", at most %d MHz", d->clock_mhz);
+    buffer_printf(b, "\n%-22s ", d->major ? "memory" : "memory to be had");
+    add_count(b, (int64_t)d->memory_bytes);
+    buffer_add_text(b, " bytes");
+    if (d->major) {
+        buffer_add_text(b, ", ");
+        add_count(b, (int64_t)d->free_bytes);
+        buffer_printf(b, " of them free, at most %d MHz", d->memory_clock_mhz);
+    }
+    buffer_printf(b, "\n%-22s %s\n", "path", d->path);
+}
+
 static void write_text(struct buffer *b, const struct report *r) {
+    if (r->options->device) write_device(b, &r->device);
+    if (!r->options->model) return;
     buffer_printf(b, "%-22s %s\n", "family", r->config.family);
     write_shape(b, &r->config.shape);
     line_count(b, "parameters", r->n_parameters, "");

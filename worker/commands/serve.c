@@ -17,6 +17,7 @@
 #include "worker/commands/setup.h"
 #include "worker/loop.h"
 #include "worker/session/link.h"
+#include "worker/version.h"
 
 enum { MAX_NAME = 200 }; // bytes
 
@@ -139,8 +140,16 @@ static void make_uid(const char *name, char out[256]) {
     snprintf(out, 256, "%s-%d-%08x", host, (int)getpid(), random);
 }
 
+// What HELLO tells people: which program on which device.
+static void make_build(const struct device_facts *device, char out[256]) {
+    char line[DEVICE_LINE_BYTES];
+    kernels_device_line(device, line);
+    snprintf(out, 256, "%s on %s", version_text(), line);
+}
+
 static struct link_options link_options(const struct flags *f, const struct setup *s,
-                                        struct status_board *board, const char *uid) {
+                                        struct status_board *board, const char *uid,
+                                        const char *build) {
     const struct model *model = &s->engine.model;
     return (struct link_options){
         .socket = {.url = f->connect ? f->connect : f->bind,
@@ -154,6 +163,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
         .names = s->names,
         .dtypes = s->dtypes,
         .uid = uid,
+        .build = build,
         .numerics = model->ops->numerics(model->backend),
         .fingerprint = s->fingerprint,
         .staging_bytes = s->staging_bytes,
@@ -181,14 +191,15 @@ static int serve(struct flags *f, struct signals *signals, int *status, struct e
     struct setup s;
     struct resident resident;
     struct status_board board;
-    char uid[256];
+    char uid[256], build[256];
     f->engine.needs_staging = true;
     if (setup_open(&s, &f->engine, true, err)) return -1;
     resident_open(&resident, s.names, s.dtypes, s.digests);
     s.digests = NULL;
     status_open(&board, engine_status(&s.engine));
     make_uid(f->name, uid);
-    const struct link_options options = link_options(f, &s, &board, uid);
+    make_build(&s.device, build);
+    const struct link_options options = link_options(f, &s, &board, uid, build);
     struct link *link = link_open(&options, err);
     int failed = link ? 0 : -1;
     if (link) {

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
 #include "worker/commands/plan.h"
 #include "worker/load/file.h"
@@ -22,7 +23,7 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_HEADING, "", "", "Engine:", NULL, 0, 0},
         {FLAG_TEXT, "--model", "DIR", "checkpoint directory (config.json, *.safetensors)",
          &f->model, 0, 0},
-        {FLAG_TEXT, "--device", "NAME", "cpu (default cpu)", &f->device, 0, 0},
+        {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX (default cpu)", &f->device, 0, 0},
         {FLAG_INT, "--threads", "N", "threads of the CPU backend (default 0: one a core)",
          &f->n_threads, 0, 1024},
         {FLAG_INT, "--max-rows", "N", "samples that run at once (default 64)", &f->max_rows, 1,
@@ -182,7 +183,14 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
     const struct weight_source source =
         s->checkpoint ? checkpoint_source(s->checkpoint) : checkpoint_random_source(&random);
     if (want_digests) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
+    int64_t bytes = 0, started_us = clock_us();
     if (m->ops->load(m->backend, &source, s->digests, err)) return -1;
+    double seconds = (double)(clock_us() - started_us) / 1e6;
+    for (int i = 0; i < s->names->n; i++)
+        bytes += weight_n(&s->names->weights[i]) * (int64_t)dtype_bytes(s->dtypes[i]);
+    s->load_bytes_per_s = (double)bytes / (seconds > 1e-6 ? seconds : 1e-6);
+    log_say(&s->log, LOG_INFO, "weights: %.3f GB loaded in %.2f s, %.2f GB/s", (double)bytes / 1e9,
+            seconds, s->load_bytes_per_s / 1e9);
     for (int i = 0; want_digests && i < s->names->n; i++) m->digest += s->digests[i];
     return 0;
 }
@@ -192,8 +200,11 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
                       bool want_digests, struct model *m, struct error *err) {
     int device;
     const char *path;
+    char line[DEVICE_LINE_BYTES];
     m->ops = kernels_find(f->device, &device, &path, err);
-    if (!m->ops) return -1;
+    if (!m->ops || m->ops->describe(device, path, &s->device, err)) return -1;
+    kernels_device_line(&s->device, line);
+    log_say(&s->log, LOG_INFO, "device: %s", line);
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;

@@ -8,7 +8,6 @@
 
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
-#include "worker/version.h"
 
 enum {
     TICK_MS = 50,       // the longest sleep: timers are looked at this often
@@ -118,7 +117,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
     l->hello_result = l->outbox.next;
     m.hello = (struct message_hello){.uid = slice_of(o->uid),
                                      .incarnation = l->incarnation,
-                                     .build = slice_of(version_text()),
+                                     .build = slice_of(o->build),
                                      .numerics = slice_of(o->numerics),
                                      .fingerprint = o->fingerprint,
                                      .slots = l->hello_slots,
@@ -224,8 +223,8 @@ static bool nothing_left(const struct link *l) {
     return l->n_put == l->n_back && !l->outbox.n_unacked;
 }
 
-static int say_bye(struct link *l, struct error *err) {
-    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of("drained")}};
+static int say_bye(struct link *l, const char *why, struct error *err) {
+    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of(why)}};
     return l->joined ? link_send(l, &m, err) : 0;
 }
 
@@ -240,7 +239,7 @@ static int run_drain(struct link *l, int64_t now, struct error *err) {
         inbox_put(&l->inbox, &preempt);
     }
     if (nothing_left(l) || !l->joined || now >= end + LEAVE_MS) {
-        if (say_bye(l, err)) return -1;
+        if (say_bye(l, "drained", err)) return -1;
         link_finish(l, LINK_DRAINED, "drained");
     }
     return 0;
@@ -302,6 +301,17 @@ static bool is_over(struct link *l) {
     return over || l->done || atomic_load(&l->n_signals) > 1;
 }
 
+// The engine's side has failed: what was finished before leaves still, and BYE tells the trainer at
+// once to give the rest to others.
+static void hand_back(struct link *l) {
+    struct error err = {0};
+    int64_t end = clock_ms() + LEAVE_MS;
+    int failed = 0;
+    do failed = turn(l, &err);
+    while (!failed && l->joined && l->outbox.n_unacked && clock_ms() < end);
+    if (!failed) say_bye(l, "the device failed", &err);
+}
+
 static void *run(void *arg) {
     struct link *l = arg;
     struct error err = {0};
@@ -311,6 +321,7 @@ static void *run(void *arg) {
             link_finish(l, LINK_IO, "the sockets failed");
         }
     if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
+    if (!l->done && l->end == LINK_IO) hand_back(l);
     link_say_refusals(l, true);
     const struct event stop = {.kind = EVENT_STOP};
     inbox_put(&l->inbox, &stop);
