@@ -13,19 +13,6 @@
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/matmul.cuh"
 
-// x / temperature. Of usual temperatures by two fused steps from 1 / temperature: the same bits.
-struct divisor {
-    float by, inverse;
-    __device__ __forceinline__ explicit divisor(float temperature)
-        : by(temperature == 0 ? 1 : temperature), inverse(1 / by) {}
-    __device__ __forceinline__ float divide(float x) const {
-        if (by == 1) return x;
-        if (!(by > 0x1p-60f && by < 0x1p60f)) return x / by;
-        float q = x * inverse;
-        return fmaf(fmaf(-q, by, x), inverse, q);
-    }
-};
-
 // What the lanes of a row share: its logits in shared memory, their maximum; a lane's bits for ids
 // that are in the vocabulary, and that the tokenizer knows.
 struct head_row {
