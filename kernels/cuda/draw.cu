@@ -17,7 +17,7 @@ enum {
     RADIX = 1 << RADIX_BITS, // buckets, too
     N_PASSES = 3,
     LIST = 1024,     // ids of a bucket that are compared with each other
-    IDS_AHEAD = 4,   // loads of a thread under way, 4 ids each
+    IDS_AHEAD = 2,   // loads of a thread under way, 4 ids each
     PER_UNIT = 64,   // buckets of a distance of 1
 };
 #define MASS_ONE 0x1p44f // of an id as probable as the most probable one
