@@ -258,6 +258,7 @@ void cuda_head(struct backend *b) {
                                       .vocab = c->shape.vocab,
                                       .missing = c->scratch.missing,
                                       .sums = c->scratch.sums,
+                                      .reached = c->scratch.reached,
                                       .targets = c->scratch.targets,
                                       .logits = c->scratch.logits,
                                       .logits_stride = c->d.vocab_rows},

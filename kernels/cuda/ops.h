@@ -135,7 +135,8 @@ struct routes {
     int32_t *sorted;           // pairs by expert, in order of the pair
     struct expert_tile *tiles; // (n_tiles)
     int32_t *n_tiles;
-    uint32_t *counter; // blocks that are done; 0 between launches
+    float *logits;      // (max_tokens, n_experts)
+    uint32_t *counters; // (1 + max_tokens) blocks that are done; 0 between launches
 };
 // n = norm(h); the experts of every token; then, by the block that ends last, the lists.
 struct router {
@@ -249,6 +250,7 @@ struct head {
     int n_stride, vocab;
     const uint32_t *missing; // (vocab bits) ids that the tokenizer lacks
     struct head_sums *sums;  // (max_outputs, n_tiles of HEAD_TILE rows)
+    uint32_t *reached;       // (max_outputs) a value that a draw reaches, as a key; 0 between steps
     float *targets;          // (max_outputs) logits of the ids that are scored
     float *logits;           // (max rows, logits_stride) of wants that need them
     int64_t logits_stride;

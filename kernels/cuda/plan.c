@@ -91,7 +91,9 @@ static void take_routes(struct scratch *s, const struct dimensions *d,
     s->routes.sorted = take(s, base, pairs, sizeof *s->routes.sorted);
     s->routes.tiles = take(s, base, tiles, sizeof *s->routes.tiles);
     s->routes.n_tiles = take(s, base, 1, sizeof *s->routes.n_tiles);
-    s->routes.counter = take(s, base, 1, sizeof *s->routes.counter);
+    s->routes.logits =
+        take(s, base, (int64_t)d->max_tokens * shape->n_experts, sizeof *s->routes.logits);
+    s->routes.counters = take(s, base, 1 + d->max_tokens, sizeof *s->routes.counters);
 }
 
 void plan_scratch(struct scratch *s, const struct dimensions *d, const struct model_shape *shape,
@@ -118,6 +120,7 @@ void plan_scratch(struct scratch *s, const struct dimensions *d, const struct mo
     take_routes(s, d, shape, base);
     s->missing = take(s, base, d->vocab_rows / 32, sizeof *s->missing);
     s->sums = take(s, base, (int64_t)d->max_outputs * (d->vocab_rows / HEAD_TILE), sizeof *s->sums);
+    s->reached = take(s, base, d->max_outputs, sizeof *s->reached);
     s->targets = take(s, base, d->max_outputs, sizeof *s->targets);
     int stored = d->max_outputs < d->max_tokens ? d->max_outputs : d->max_tokens;
     s->logits = take(s, base, (int64_t)stored * d->vocab_rows, sizeof *s->logits);

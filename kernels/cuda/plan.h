@@ -37,6 +37,7 @@ struct scratch {
     struct routes routes;
     uint32_t *missing;
     struct head_sums *sums;
+    uint32_t *reached;
     float *targets, *logits;
     int32_t *results;  // ids, log-probabilities, marks
     uint64_t *digests; // (weights)

@@ -6,51 +6,146 @@
 // of 4 columns, fused multiply-adds in order of the columns, lanes as warp_sum: the same for any
 // number of tokens. Ranks of pairs are stable, so that the lists are the same every time.
 //
-// Reads 256 KB of weights of the L2 cache a block for 64 experts of 2048 columns: 8 tokens a block
-// share them where there are many, one has a block to itself where there are few.
+// A block takes a tile of 8 tokens and the experts of its 8 warps: 1 a warp where tokens are few,
+// so that 8 blocks share a tile and the last of them chooses, 8 where there are many. Of a warp, 16
+// rows of 128 columns (32 KB a block) are on their way before the kernel ahead has ended, since
+// weights do not depend on it. 8 tokens x 8 experts: 256 fused multiply-adds of a lane for 8 reads
+// of 16 bytes of shared memory and 8 of 8 bytes of the L2 cache, so the former are the bound.
 #include "kernels/cuda/device.cuh"
 
-enum { ROUTER_THREADS = 256, ROUTER_WARPS = ROUTER_THREADS / N_LANES, GROUP = 8 };
+enum {
+    ROUTER_THREADS = 256,
+    ROUTER_WARPS = ROUTER_THREADS / N_LANES,
+    ROUTER_TOKENS = 8,
+    GROUP = 4 * N_LANES, // columns of a warp at a time
+    PAIRS_AHEAD = 8,     // loads of a lane under way when the pairs are sorted
+};
 
 template <int TOKENS> struct router_memory {
-    float *x;         // (TOKENS, stride) normalised
-    float *logits;    // (TOKENS, n_experts)
+    float *x;         // (TOKENS, whole groups) normalised
+    float *norm;      // (whole groups)
+    float *logits;    // (TOKENS, n_experts), then sigmoids
+    uint32_t *keys;   // (TOKENS, n_experts)
     uint32_t *counts; // (ROUTER_WARPS, n_experts): pairs, then where the next one goes
     template <class Memory>
     __host__ __device__ router_memory(Memory &memory, int stride, int n_experts) {
-        memory.take(&x, TOKENS * stride, 16);
+        memory.take(&x, TOKENS * tile_pad(stride, GROUP), 16);
+        memory.take(&norm, tile_pad(stride, GROUP), 16);
         memory.take(&logits, TOKENS * n_experts);
+        memory.take(&keys, TOKENS * n_experts);
         memory.take(&counts, ROUTER_WARPS * n_experts);
     }
 };
 
-// A warp: the normalised row to shared memory as float32 and to n as bf16.
-__device__ __forceinline__ void router_norm(const struct router &a, int t, float *x, int lane) {
-    const float *h = a.h + (int64_t)t * a.stride;
+// ------------------------------------------------------------------ norm
+
+// By the block: the norm's weights, zeros behind them.
+__device__ __forceinline__ void load_norm(const struct router &a, float *norm) {
+    for (int i = threadIdx.x * 4; i < tile_pad(a.stride, GROUP); i += ROUTER_THREADS * 4) {
+        int n = max(0, min(4, a.hidden - i));
+        cp_async_16_zero_fill(norm + i, n ? a.norm + i : a.norm, n * 4);
+    }
+    cp_async_commit();
+}
+
+// A warp: the normalised row to shared memory as float32, and where n is not null to it as bf16.
+template <int AHEAD>
+__device__ __forceinline__ void router_norm(const struct router &a, const float *h, const float *w,
+                                            float *x, bf16 *n, int lane) {
+    const int columns = tile_pad(a.stride, GROUP);
     float squares = 0;
-    for (int i = lane * 4; i < a.stride; i += N_LANES * 4) {
-        float4 v = *(const float4 *)(h + i);
-        *(float4 *)(x + i) = v;
-        squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+    for (int first = lane * 4; first < columns; first += AHEAD * GROUP) {
+        float4 v[AHEAD];
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            int i = first + k * GROUP;
+            v[k] = i < a.stride ? *(const float4 *)(h + i) : make_float4(0, 0, 0, 0);
+        }
+#pragma unroll
+        for (int k = 0; k < AHEAD; k++) {
+            int i = first + k * GROUP;
+            if (i >= columns) break;
+            *(float4 *)(x + i) = v[k];
+            squares += square_sum(v[k]);
+        }
     }
     float scale = 1.0f / sqrtf(warp_sum(squares) / (float)a.hidden + a.eps);
-    for (int i = lane * 4; i < a.stride; i += N_LANES * 4) {
-        float y[4];
-#pragma unroll
-        for (int k = 0; k < 4; k++) {
-            y[k] = i + k < a.hidden ? x[i + k] * scale * a.norm[i + k] : 0;
-            x[i + k] = y[k];
-        }
-        *(uint2 *)((bf16 *)a.n + (int64_t)t * a.stride + i) =
-            make_uint2(pack_bf16(y[0], y[1]), pack_bf16(y[2], y[3]));
+#pragma unroll 4
+    for (int i = lane * 4; i < columns; i += GROUP) {
+        float4 y = *(const float4 *)(x + i), v = *(const float4 *)(w + i);
+        y = make_float4(y.x * scale * v.x, y.y * scale * v.y, y.z * scale * v.z, y.w * scale * v.w);
+        *(float4 *)(x + i) = y;
+        if (n && i < a.stride)
+            *(uint2 *)(n + i) = make_uint2(pack_bf16(y.x, y.y), pack_bf16(y.z, y.w));
     }
 }
 
-__device__ __forceinline__ float4 load_weights(const struct router &a, int expert, int column) {
-    int64_t at = (int64_t)expert * a.stride + column;
-    if (!a.is_bf16) return *(const float4 *)((const float *)a.w + at);
-    uint2 v = *(const uint2 *)((const bf16 *)a.w + at);
-    return make_float4(low_bf16(v.x), high_bf16(v.x), low_bf16(v.y), high_bf16(v.y));
+// ------------------------------------------------------------------ logits
+
+// The first or the second two of four weights.
+__device__ __forceinline__ float2 two_of(uint2 v, int half) {
+    uint32_t two = half ? v.y : v.x;
+    return make_float2(low_bf16(two), high_bf16(two));
+}
+__device__ __forceinline__ float2 two_of(float4 v, int half) {
+    return half ? make_float2(v.z, v.w) : make_float2(v.x, v.y);
+}
+
+// Weights of EXPERTS rows that are on their way to a lane, as bf16 (Four = uint2) or float32
+// (float4): DEPTH groups of columns ahead of their use.
+template <int EXPERTS, class Four> struct router_weights {
+    static constexpr int fit = (EXPERTS == 8 ? 16 : 64) * 4 / (EXPERTS * (int)sizeof(Four));
+    static constexpr int DEPTH = fit > 16 ? 16 : fit < 1 ? 1 : fit;
+    const Four *first; // of the first row, from the lane's columns on
+    int stride, left;  // groups of 4 of a row; columns from the lane's first on
+    Four v[DEPTH][EXPERTS];
+
+    __device__ __forceinline__ void load(int d, int group) {
+#pragma unroll
+        for (int e = 0; e < EXPERTS; e++)
+            v[d][e] = group * GROUP < left ? first[e * stride + group * N_LANES] : Four{};
+    }
+    __device__ __forceinline__ void begin(const struct router &a, int expert, int lane) {
+        stride = a.stride / 4;
+        left = a.stride - lane * 4;
+        first = (const Four *)a.w + (int64_t)expert * stride + lane;
+#pragma unroll
+        for (int d = 0; d < DEPTH; d++) load(d, d);
+    }
+};
+
+// Logits of the experts whose weights are under way, of TOKENS rows of x; x_stride: whole groups.
+template <int TOKENS, int EXPERTS, class Four>
+__device__ __forceinline__ void row_logits(router_weights<EXPERTS, Four> &w, const float *x,
+                                           int x_stride, float (&sums)[TOKENS * EXPERTS],
+                                           int lane) {
+    constexpr int DEPTH = router_weights<EXPERTS, Four>::DEPTH;
+    const int n_groups = x_stride / GROUP;
+    x += lane * 4;
+#pragma unroll 1
+    for (int group = 0; group < n_groups; group += DEPTH)
+#pragma unroll
+        for (int d = 0; d < DEPTH; d++) {
+            if (group + d >= n_groups) break;
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                float2 v[EXPERTS];
+#pragma unroll
+                for (int e = 0; e < EXPERTS; e++) v[e] = two_of(w.v[d][e], half);
+                if (half == 1) w.load(d, group + d + DEPTH);
+#pragma unroll
+                for (int t = 0; t < TOKENS; t++) {
+                    float2 y =
+                        *(const float2 *)(x + t * x_stride + (group + d) * GROUP + half * 2);
+#pragma unroll
+                    for (int e = 0; e < EXPERTS; e++) {
+                        float &s = sums[t * EXPERTS + e];
+                        s = fmaf(y.x, v[e].x, s);
+                        s = fmaf(y.y, v[e].y, s);
+                    }
+                }
+            }
+        }
 }
 
 // Sums N values over the lanes, halving what each lane is in charge of while it can: the additions
@@ -76,89 +171,84 @@ template <int N> __device__ __forceinline__ int share_sums(float (&v)[N], int la
     return first;
 }
 
-// Logits of GROUP experts for all tokens of the block, by a warp.
-template <int TOKENS>
+// Logits of a warp's experts, of which those from `expert` on are its own, for n tokens, to
+// logits[token * n_experts + expert].
+template <int TOKENS, int EXPERTS, class Four>
 __device__ __forceinline__ void
-router_logits(const struct router &a, const router_memory<TOKENS> &at, int expert, int lane) {
-    float sums[TOKENS * GROUP] = {};
-    for (int i = lane * 4; i < a.stride; i += N_LANES * 4) {
-        float4 w[GROUP];
+router_logits(const struct router &a, router_weights<EXPERTS, Four> &w, const float *x, int n,
+              float *logits, int first, int expert, int lane) {
+    float sums[TOKENS * EXPERTS] = {};
+    row_logits<TOKENS>(w, x, tile_pad(a.stride, GROUP), sums, lane);
+    int mine = share_sums(sums, lane);
+    constexpr int ALL = TOKENS * EXPERTS, N = ALL > N_LANES ? ALL / N_LANES : 1;
+    constexpr int ALIKE = ALL < N_LANES ? N_LANES / ALL : 1; // lanes that hold the same
+    if (lane % ALIKE != 0) return;
 #pragma unroll
-        for (int e = 0; e < GROUP; e++)
-            w[e] =
-                expert + e < a.n_experts ? load_weights(a, expert + e, i) : make_float4(0, 0, 0, 0);
-#pragma unroll
-        for (int t = 0; t < TOKENS; t++) {
-            float4 x = *(const float4 *)(at.x + t * a.stride + i);
-#pragma unroll
-            for (int e = 0; e < GROUP; e++) {
-                float &s = sums[t * GROUP + e];
-                s = fmaf(x.x, w[e].x, s);
-                s = fmaf(x.y, w[e].y, s);
-                s = fmaf(x.z, w[e].z, s);
-                s = fmaf(x.w, w[e].w, s);
-            }
-        }
-    }
-    int first = share_sums(sums, lane);
-    constexpr int MINE = TOKENS * GROUP > N_LANES ? TOKENS * GROUP / N_LANES : 1;
-#pragma unroll
-    for (int i = 0; i < MINE; i++) {
-        int t = (first + i) / GROUP, e = expert + (first + i) % GROUP;
-        if (e < a.n_experts) at.logits[t * a.n_experts + e] = sums[i];
+    for (int i = 0; i < N; i++) {
+        int t = (mine + i) / EXPERTS, e = first + (mine + i) % EXPERTS;
+        if (t < n && e >= expert && e < a.n_experts) logits[t * a.n_experts + e] = sums[i];
     }
 }
 
-// Larger scores first, among equal ones the lower expert; NaN behind all numbers.
-__device__ __forceinline__ unsigned long long score_key(float score, int expert) {
+// ------------------------------------------------------------------ choice
+
+// Larger scores first; NaN behind all numbers, 0 behind everything.
+__device__ __forceinline__ uint32_t score_key(float score) {
     uint32_t u = __float_as_uint(score + 0.0f);
-    u = score != score ? 1 : u >> 31 ? ~u : u | 0x80000000u;
-    return (unsigned long long)u << 32 | (uint32_t)~expert;
+    return score != score ? 1 : u >> 31 ? ~u : u | 0x80000000u;
 }
 
-// The experts of a token, by a warp. A score's order is kept in `logits` as it is needed.
+// The experts of a token, by a warp: the largest scores, among equal ones the lower expert. logits
+// may be those of the block or of device memory; `scores` become their sigmoids.
 __device__ __forceinline__ void router_choose(const struct router &a, int t, const float *logits,
-                                              int lane) {
-    float sum = 0, mine = 0;
-    unsigned long long before = ~0ull;
-    for (int k = 0; k < a.n_used; k++) {
-        // The largest key below the one before.
-        unsigned long long best = 0;
-        for (int e = lane; e < a.n_experts; e += N_LANES) {
-            float score = math_sigmoid(logits[e]);
-            unsigned long long key = score_key(a.bias ? score + a.bias[e] : score, e);
-            if (key < before && key > best) best = key;
-        }
-        for (int by = N_LANES / 2; by > 0; by /= 2) {
-            unsigned long long other = __shfl_xor_sync(ALL_LANES, best, by);
-            if (other > best) best = other;
-        }
-        before = best;
-        int expert = (int)~(uint32_t)best;
-        float weight = math_sigmoid(logits[expert]);
-        sum += weight;
-        if (lane == k) mine = weight;
-        if (lane == 0) {
-            a.routes.experts[t * a.n_used + k] = expert;
-            a.routes.chosen[((int64_t)t * a.n_moe + a.moe_index) * a.n_used + k] = (uint16_t)expert;
-        }
+                                              float *scores, uint32_t *keys, int lane) {
+    for (int e = lane; e < a.n_experts; e += N_LANES) {
+        float score = math_sigmoid(logits[e]);
+        scores[e] = score;
+        keys[e] = score_key(a.bias ? score + a.bias[e] : score);
     }
+    __syncwarp();
+    float sum = 0, mine = 0;
+    int chosen = 0;
+    for (int k = 0; k < a.n_used; k++) {
+        uint32_t best = 0;
+        int expert = a.n_experts;
+        for (int e = lane; e < a.n_experts; e += N_LANES)
+            if (keys[e] > best) best = keys[e], expert = e;
+        uint32_t top = __reduce_max_sync(ALL_LANES, best);
+        expert = (int)__reduce_min_sync(ALL_LANES, best == top ? (uint32_t)expert : ~0u);
+        if (lane == expert % N_LANES) keys[expert] = 0;
+        float weight = scores[expert];
+        sum += weight;
+        if (lane == k) mine = weight, chosen = expert;
+    }
+    if (lane >= a.n_used) return;
     if (a.norm_topk) mine /= sum + 1e-6f;
-    if (lane < a.n_used) a.routes.weights[t * a.n_used + lane] = mine * a.scale;
+    a.routes.weights[t * a.n_used + lane] = mine * a.scale;
+    a.routes.experts[t * a.n_used + lane] = chosen;
+    a.routes.chosen[((int64_t)t * a.n_moe + a.moe_index) * a.n_used + lane] = (uint16_t)chosen;
 }
 
 // ------------------------------------------------------------------ lists
 
-// The experts of pairs of a warp's share, 32 at a time: visit(expert or -1, pair, lanes alike).
+// The experts of pairs of a warp's share, 32 at a time: visit(expert or -1, pair).
 template <class Visit>
 __device__ __forceinline__ void each_pair(const struct router &a, int n_pairs, int warp, int lane,
                                           Visit visit) {
     int share = (n_pairs + ROUTER_THREADS - 1) / ROUTER_THREADS * N_LANES;
     int end = min(n_pairs, (warp + 1) * share);
-    for (int first = warp * share; first < end; first += N_LANES) {
-        int pair = first + lane, expert = pair < end ? a.routes.experts[pair] : -1;
-        visit(expert, pair, __match_any_sync(ALL_LANES, expert));
-        __syncwarp();
+    for (int first = warp * share; first < end; first += PAIRS_AHEAD * N_LANES) {
+        int experts[PAIRS_AHEAD];
+#pragma unroll
+        for (int i = 0; i < PAIRS_AHEAD; i++) {
+            int pair = first + i * N_LANES + lane;
+            experts[i] = pair < end ? a.routes.experts[pair] : -1;
+        }
+#pragma unroll
+        for (int i = 0; i < PAIRS_AHEAD; i++) {
+            if (first + i * N_LANES >= end) break;
+            visit(experts[i], first + i * N_LANES + lane);
+        }
     }
 }
 
@@ -198,71 +288,126 @@ __device__ __forceinline__ void sort_pairs(const struct router &a, uint32_t *cou
     uint32_t *mine = counts + warp * a.n_experts;
     for (int e = lane; e < a.n_experts; e += N_LANES) mine[e] = 0;
     __syncwarp();
-    each_pair(a, n_pairs, warp, lane, [&](int expert, int, unsigned alike) {
-        if (expert >= 0 && lane == __ffs((int)alike) - 1) mine[expert] += (uint32_t)__popc(alike);
+    each_pair(a, n_pairs, warp, lane, [&](int expert, int) {
+        if (expert >= 0) atomicAdd(&mine[expert], 1u);
     });
     __syncthreads();
     if (warp == 0) place_experts(a, counts, lane);
     __syncthreads();
-    each_pair(a, n_pairs, warp, lane, [&](int expert, int pair, unsigned alike) {
+    each_pair(a, n_pairs, warp, lane, [&](int expert, int pair) {
+        unsigned alike = __match_any_sync(ALL_LANES, expert);
         uint32_t at = expert >= 0 ? mine[expert] : 0;
         __syncwarp();
-        if (expert < 0) return;
-        a.routes.sorted[at + (uint32_t)__popc(alike & ((1u << lane) - 1))] = pair;
-        if (lane == __ffs((int)alike) - 1) mine[expert] = at + (uint32_t)__popc(alike);
+        if (expert >= 0) {
+            a.routes.sorted[at + (uint32_t)__popc(alike & ((1u << lane) - 1))] = pair;
+            if (lane == __ffs((int)alike) - 1) mine[expert] = at + (uint32_t)__popc(alike);
+        }
+        __syncwarp();
     });
 }
 
-template <int TOKENS>
-__global__ void __launch_bounds__(ROUTER_THREADS) route_tokens(const struct router a) {
-    DYNAMIC_SHARED(memory);
-    router_memory<TOKENS> at(memory, a.stride, a.n_experts);
+// ------------------------------------------------------------------ the kernel
+
+// By all threads: is this block the last of n that come here?
+__device__ __forceinline__ bool is_last(uint32_t *counter, int n) {
     SHARED(uint32_t, n_before, [1]);
-    int warp = threadIdx.x / N_LANES, lane = threadIdx.x % N_LANES, n = a.step->n_tokens;
-    launch_dependents();
-    wait_for_prior_grid();
-    for (int first = blockIdx.x * TOKENS; first < n; first += gridDim.x * TOKENS) {
-        if (warp < TOKENS) {
-            if (first + warp < n)
-                router_norm(a, first + warp, at.x + warp * a.stride, lane);
-            else
-                for (int i = lane; i < a.stride; i += N_LANES) at.x[warp * a.stride + i] = 0;
-        }
+    if (n == 1) {
         __syncthreads();
-        for (int e = warp * GROUP; e < a.n_experts; e += ROUTER_WARPS * GROUP)
-            router_logits<TOKENS>(a, at, e, lane);
-        __syncthreads();
-        if (warp < TOKENS && first + warp < n)
-            router_choose(a, first + warp, at.logits + warp * a.n_experts, lane);
-        __syncthreads();
-    }
-    if (threadIdx.x == 0) {
-        n_before[0] = atomic_add_acq_rel(a.routes.counter, 1);
-        if (n_before[0] == gridDim.x - 1) *a.routes.counter = 0;
+        return true;
     }
     __syncthreads();
-    if (n_before[0] == gridDim.x - 1) sort_pairs(a, at.counts, warp, lane);
+    if (threadIdx.x == 0) {
+        n_before[0] = atomic_add_acq_rel(counter, 1);
+        if (n_before[0] == (uint32_t)n - 1) *counter = 0;
+    }
+    __syncthreads();
+    return n_before[0] == (uint32_t)n - 1;
 }
 
-template <int TOKENS>
+// Block (part, tile): a part of the experts for a tile of the tokens.
+template <int TOKENS, int EXPERTS, class Four>
+__global__ void __launch_bounds__(ROUTER_THREADS, EXPERTS == 8 && sizeof(Four) == 8 ? 2 : 1)
+    route_tokens(const struct router a) {
+    DYNAMIC_SHARED(memory);
+    router_memory<TOKENS> at(memory, a.stride, a.n_experts);
+    const int warp = threadIdx.x / N_LANES, lane = threadIdx.x % N_LANES;
+    const int n = a.step->n_tokens, columns = tile_pad(a.stride, GROUP);
+    const int part = blockIdx.x, n_parts = gridDim.x, tile = blockIdx.y, token = tile * TOKENS;
+    const int n_tokens = min(TOKENS, n - token), expert = (part * ROUTER_WARPS + warp) * EXPERTS;
+    launch_dependents();
+    if (n_tokens <= 0) {
+        wait_for_prior_grid();
+        return;
+    }
+    load_norm(a, at.norm);
+    // The rows of weights that a warp reads, all of which exist.
+    const int first = max(0, min(expert, a.n_experts - EXPERTS));
+    router_weights<EXPERTS, Four> w;
+    w.begin(a, first, lane);
+    cp_async_wait<0>();
+    __syncthreads();
+    wait_for_prior_grid();
+
+    if (warp < n_tokens) {
+        int64_t row = (int64_t)(token + warp) * a.stride;
+        router_norm<EXPERTS == 1 ? 16 : 8>(a, a.h + row, at.norm, at.x + warp * columns,
+                                           part == 0 ? (bf16 *)a.n + row : nullptr, lane);
+    } else if (warp < TOKENS) {
+        for (int i = lane; i < columns; i += N_LANES) at.x[warp * columns + i] = 0;
+    }
+    __syncthreads();
+    float *logits =
+        n_parts == 1 ? at.logits : a.routes.logits + (int64_t)token * a.n_experts;
+    if (EXPERTS == 1 && n_tokens == 1)
+        router_logits<1>(a, w, at.x, 1, logits, first, expert, lane);
+    else
+        router_logits<TOKENS>(a, w, at.x, n_tokens, logits, first, expert, lane);
+    if (!is_last(&a.routes.counters[1 + tile], n_parts)) return;
+    if (warp < n_tokens)
+        router_choose(a, token + warp, logits + warp * a.n_experts, at.logits + warp * a.n_experts,
+                      at.keys + warp * a.n_experts, lane);
+    // Read again: kept, it would cost the products a register.
+    if (!is_last(&a.routes.counters[0], (a.step->n_tokens + TOKENS - 1) / TOKENS)) return;
+    sort_pairs(a, at.counts, warp, lane);
+}
+
+template <int TOKENS, int EXPERTS, class Four>
 static int launch(const struct queue *q, const struct router *a, int max_tokens) {
     shared_size size;
     router_memory<TOKENS> counted(size, a->stride, a->n_experts);
-    int n = (max_tokens + TOKENS - 1) / TOKENS, most = 2 * q->n_sms;
+    int n_parts = (a->n_experts + ROUTER_WARPS * EXPERTS - 1) / (ROUTER_WARPS * EXPERTS);
     struct launch how;
-    how.grid = dim3(n < most ? n : most);
+    how.grid = dim3(n_parts, (max_tokens + TOKENS - 1) / TOKENS);
     how.block = dim3(ROUTER_THREADS);
     how.shared_bytes = size.bytes;
     how.stream = (cudaStream_t)q->stream;
     how.programmatic = q->is_programmatic;
-    int status = allow_shared(route_tokens<TOKENS>, size.bytes);
-    return status ? status : launch_kernel(how, route_tokens<TOKENS>, *a);
+    int status = allow_shared(route_tokens<TOKENS, EXPERTS, Four>, size.bytes);
+    return status ? status : launch_kernel(how, route_tokens<TOKENS, EXPERTS, Four>, *a);
+}
+
+// No more experts a warp than leaves every SM a block.
+template <class Four>
+static int launch_for(const struct queue *q, const struct router *a, int max_tokens) {
+    shared_size size;
+    router_memory<ROUTER_TOKENS> many(size, a->stride, a->n_experts);
+    if (size.bytes > (size_t)q->max_shared_bytes) return launch<1, 1, Four>(q, a, max_tokens);
+    int n_tiles = (max_tokens + ROUTER_TOKENS - 1) / ROUTER_TOKENS, n_experts = 1;
+    while (n_experts < 8 && 2 * n_experts <= a->n_experts &&
+           n_tiles * a->n_experts > q->n_sms * ROUTER_WARPS * n_experts)
+        n_experts *= 2;
+    switch (n_experts) {
+    case 1:
+        return launch<ROUTER_TOKENS, 1, Four>(q, a, max_tokens);
+    case 2:
+        return launch<ROUTER_TOKENS, 2, Four>(q, a, max_tokens);
+    case 4:
+        return launch<ROUTER_TOKENS, 4, Four>(q, a, max_tokens);
+    default:
+        return launch<ROUTER_TOKENS, 8, Four>(q, a, max_tokens);
+    }
 }
 
 int router_launch(const struct queue *q, const struct router *a, int max_tokens) {
-    shared_size size;
-    router_memory<8> many(size, a->stride, a->n_experts);
-    if (max_tokens <= 2 * q->n_sms || size.bytes > (size_t)q->max_shared_bytes)
-        return launch<1>(q, a, max_tokens);
-    return launch<8>(q, a, max_tokens);
+    return a->is_bf16 ? launch_for<uint2>(q, a, max_tokens) : launch_for<float4>(q, a, max_tokens);
 }

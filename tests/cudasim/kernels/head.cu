@@ -111,6 +111,7 @@ struct head_case {
         a.head.step = put_step(c, p);
         a.head.n = c.put(x.pick(tokens).v);
         a.head.sums = c.room<head_sums>((size_t)n_wants * (a.head.w.n_rows / HEAD_TILE));
+        a.head.reached = c.zeros<uint32_t>(n_wants);
         a.head.targets = c.room<float>(n_wants);
         a.head.logits = c.room<float>((size_t)(p.n_stored + 1) * a.head.logits_stride);
         a.ids = c.room<int32_t>(13 * (n_wants + 1) / 4 + 1);
@@ -118,6 +119,8 @@ struct head_case {
         c.done(draw_launch(&c.queue, &a, n_wants), "draw");
         result r;
         r.ids = c.get(a.ids, n_wants);
+        for (uint32_t key : c.get(a.head.reached, n_wants))
+            if (key) r.ids.assign(n_wants, -1); // left at 0
         r.lp_full = c.get((float *)a.ids + n_wants, n_wants);
         r.lp_behav = c.get((float *)a.ids + 2 * n_wants, n_wants);
         r.bad = c.get((uint8_t *)a.ids + 12 * n_wants, n_wants);

@@ -319,7 +319,8 @@ static void time_rows(timer &t) {
         r.routes.chosen = t.c.room<uint16_t>(n_pairs), r.routes.weights = t.c.room<float>(n_pairs);
         r.routes.experts = t.c.room<int32_t>(n_pairs), r.routes.sorted = t.c.room<int32_t>(n_pairs);
         r.routes.tiles = t.c.room<expert_tile>(n_pairs + m.n_experts);
-        r.routes.n_tiles = t.c.room<int32_t>(1), r.routes.counter = t.c.zeros<uint32_t>(1);
+        r.routes.n_tiles = t.c.room<int32_t>(1), r.routes.counters = t.c.zeros<uint32_t>(n + 1);
+        r.routes.logits = t.c.room<float>((size_t)n * m.n_experts);
         r.n_moe = 1, r.token_tile = 8;
         t.run("router", n, 0, 6.0 * row + 2.0 * m.n_experts * m.hidden, 2.0 * m.n_experts * row,
               [&](int) { return router_launch(&t.c.queue, &r, n); });
@@ -450,6 +451,7 @@ static void time_head(timer &t) {
             a.head.n_stride = m.hidden, a.head.vocab = m.vocab;
             a.head.missing = t.c.zeros<uint32_t>(m.vocab / 32);
             a.head.sums = t.c.room<head_sums>((size_t)n * (w.n_rows / HEAD_TILE));
+            a.head.reached = t.c.zeros<uint32_t>(n);
             a.head.targets = t.c.room<float>(n);
             a.head.logits_stride = m.vocab;
             a.head.logits = t.c.room<float>((size_t)(p.n_stored + 1) * m.vocab);
