@@ -2,9 +2,9 @@
 // both log-probabilities. Draws with top-k, top-p, min-p, penalties or bias go over their stored
 // logits, 256 KB of the L2 cache a time: a histogram over the distance to the largest one, 2,048
 // buckets of 1/64, finds the bucket in which a threshold lies; the ids of that bucket are compared
-// with each other. So there are two passes, and a third that draws. Where a bucket has more ids than
-// are worth that, its threshold is found by radix selection. Masses are added as integers of 2^-44,
-// so that their sum has no order.
+// with each other. So there are two passes, and a third that draws. Where a bucket has more ids
+// than are worth that, its threshold is found by radix selection. Masses are added as integers of
+// 2^-44, so that their sum has no order.
 //
 // A block of 512 threads a want, two a SM. Sums of exponentials of tiles are float64: a thread's
 // tiles in order, lanes as warp_sum, warps in order.
@@ -16,21 +16,21 @@ enum {
     RADIX_BITS = 11,
     RADIX = 1 << RADIX_BITS, // buckets, too
     N_PASSES = 3,
-    LIST = 1024,     // ids of a bucket that are compared with each other
-    IDS_AHEAD = 2,   // loads of a thread under way, 4 ids each
-    PER_UNIT = 64,   // buckets of a distance of 1
+    LIST = 1024,   // ids of a bucket that are compared with each other
+    IDS_AHEAD = 2, // loads of a thread under way, 4 ids each
+    PER_UNIT = 64, // buckets of a distance of 1
 };
 #define MASS_ONE 0x1p44f // of an id as probable as the most probable one
 
 struct draw_memory {
-    unsigned long long *counts; // (RADIX) ids, or masses, best first
-    unsigned long long *list;   // (LIST) places of ids of a bucket
+    unsigned long long *counts;  // (RADIX) ids, or masses, best first
+    unsigned long long *list;    // (LIST) places of ids of a bucket
     unsigned long long *weights; // (LIST) of them
-    uint32_t *biased;           // (vocab bits) ids with a bias
-    double *sums;               // (DRAW_WARPS)
-    float *values;              // (DRAW_WARPS)
-    int *ids;                   // (DRAW_WARPS)
-    unsigned long long *found;  // (3)
+    uint32_t *biased;            // (vocab bits) ids with a bias
+    double *sums;                // (DRAW_WARPS)
+    float *values;               // (DRAW_WARPS)
+    int *ids;                    // (DRAW_WARPS)
+    unsigned long long *found;   // (3)
     uint32_t *n_listed, *reached;
     template <class Memory> __host__ __device__ draw_memory(Memory &memory, int vocab) {
         memory.take(&counts, RADIX);
@@ -148,7 +148,8 @@ struct row_logits {
         if (seen && seen[id / 32] >> id % 32 & 1) x = x > 0 ? x / want.penalty : x * want.penalty;
         return x;
     }
-    // Processed logits of ids first .. first + 3 from v; -infinity for ids that the tokenizer lacks.
+    // Processed logits of ids first .. first + 3 from v; -infinity for ids that the tokenizer
+    // lacks.
     __device__ __forceinline__ void values(int first, float4 v, const divisor &temperature,
                                            float (&x)[4]) const {
         uint32_t gone = head->missing[first / 32] >> first % 32;
@@ -215,8 +216,8 @@ __device__ __forceinline__ int bucket_of(float x, float max) {
     return (int)fminf((max - x) * PER_UNIT, RADIX - 1);
 }
 
-// The first index at which the counts reach `wanted`, and what lies before it, by all threads; RADIX
-// when they never do.
+// The first index at which the counts reach `wanted`, and what lies before it, by all threads;
+// RADIX when they never do.
 __device__ __forceinline__ int find_count(const draw_memory &at, unsigned long long wanted,
                                           unsigned long long *above) {
     constexpr int SHARE = RADIX / DRAW_THREADS;
@@ -340,10 +341,9 @@ __device__ __forceinline__ unsigned long long last_place(const struct row_logits
     __syncthreads();
     const int n = (int)*at.n_listed;
     if (n > LIST) {
-        uint32_t key =
-            find_key(row, at, wanted - above, &more, [&](float x, int id) {
-                return bucket_of(x, max) == bucket ? weight(x, id) : 0ull;
-            });
+        uint32_t key = find_key(row, at, wanted - above, &more, [&](float x, int id) {
+            return bucket_of(x, max) == bucket ? weight(x, id) : 0ull;
+        });
         // Equal logits weigh the same, whatever the id.
         unsigned long long each = weight(value_of(key), 0), left = wanted - above - more;
         int id = find_tie(row, at, key, (left + each - 1) / each);
@@ -393,11 +393,11 @@ __device__ __forceinline__ void cut_top_p(const struct row_logits &row, const dr
     double wanted = (double)row.want.top_p * total, out = (total - wanted) / row.head->vocab;
     // Ids below this are out even if all of them lie there.
     float least = left.max + (float)math_log64(fmax(out, 1e-30)) - 0.01f;
-    s->last = last_place(row, at, left.max,
-                         max(1ull, (unsigned long long)(wanted * (double)MASS_ONE)),
-                         [&](float x, int id) {
-                             return x >= least && left.has(x, id) ? mass_of(x, left.max) : 0ull;
-                         });
+    s->last =
+        last_place(row, at, left.max, max(1ull, (unsigned long long)(wanted * (double)MASS_ONE)),
+                   [&](float x, int id) {
+                       return x >= least && left.has(x, id) ? mass_of(x, left.max) : 0ull;
+                   });
     s->last = max(s->last, left.last);
 }
 
@@ -416,9 +416,8 @@ __device__ __forceinline__ struct drawn draw_greedily(const struct row_logits &r
 
 // The best of those that survive, by x + noise, and log-softmax over them. Logarithms are taken as
 // in head.cu.
-__device__ __forceinline__ struct drawn draw_survivor(const struct row_logits &row,
-                                                      const draw_memory &at,
-                                                      const struct survivors &s) {
+__device__ __forceinline__ struct drawn
+draw_survivor(const struct row_logits &row, const draw_memory &at, const struct survivors &s) {
     const struct step_want &want = row.want;
     const uint64_t seed = (uint64_t)want.seed_high << 32 | want.seed_low;
     unsigned long long sum = 0;
@@ -457,9 +456,8 @@ __device__ __forceinline__ struct drawn draw_survivor(const struct row_logits &r
     return {best.id, row.logits[best.id], log_softmax(x[best.id & 3], s.max, log_sum)};
 }
 
-__device__ __forceinline__ struct drawn draw_row(const struct row_logits &row,
-                                                 const draw_memory &at,
-                                                 const struct tile_totals &tiles) {
+__device__ __forceinline__ struct drawn
+draw_row(const struct row_logits &row, const draw_memory &at, const struct tile_totals &tiles) {
     if (row.want.temperature == 0) return draw_greedily(row, at);
     struct survivors s = {0, tiles.max_known, row.want.min_p};
     if (!row.is_plain()) {

@@ -42,8 +42,7 @@ template <int ROWS, int BT> struct head_op : head {
     // Over the lanes of a row; the same in each.
     __device__ __forceinline__ static float row_max(float x) {
 #pragma unroll
-        for (int by = LANES / 2; by > 0; by /= 2)
-            x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, by));
+        for (int by = LANES / 2; by > 0; by /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, by));
         return x;
     }
     __device__ __forceinline__ static struct best row_best(struct best b) {
@@ -68,9 +67,8 @@ template <int ROWS, int BT> struct head_op : head {
     }
 
     // The best of the known ids without noise.
-    __device__ __forceinline__ static struct best largest(const head_row &row,
-                                                          const divisor &temperature,
-                                                          int first_id) {
+    __device__ __forceinline__ static struct best
+    largest(const head_row &row, const divisor &temperature, int first_id) {
         struct best best = best_none();
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {

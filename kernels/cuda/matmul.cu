@@ -33,24 +33,6 @@ template <int ROWS, int BT> struct residual_op : residual {
             *to = make_float4(old.x + v.x, old.y + v.y, old.z + v.z, old.w + v.w);
         }
     }
-    template <int N>
-    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
-                                                const float (&d)[N]) const {
-        const int row = t.row + threadIdx.x % 4 * 2;
-#pragma unroll
-        for (int half = 0; half < 2; half++) {
-            int token = first + 8 * half;
-            float *to = h + (int64_t)(t.token + token) * h_stride + row;
-            if (token >= t.n) continue;
-#pragma unroll
-            for (int j = 0; j < N / 4; j++) {
-                if (row + 8 * j >= h_stride) continue;
-                float2 old = *(float2 *)(to + 8 * j), v = {d[4 * j + 2 * half], d[4 * j + 2 * half + 1]};
-                if (bias) v = {v.x + bias[row + 8 * j], v.y + bias[row + 8 * j + 1]};
-                *(float2 *)(to + 8 * j) = make_float2(old.x + v.x, old.y + v.y);
-            }
-        }
-    }
 };
 
 int residual_launch(const struct queue *q, const struct residual *a, int max_tokens) {
@@ -63,7 +45,5 @@ int residual_launch(const struct queue *q, const struct residual *a, int max_tok
     if (max_tokens <= 128) return launch_few<residual_op<32, 64>, 64>(q, a);
     if (max_tokens <= 256) return launch_product<residual_op<64, 64>, 64>(q, a);
     if (max_tokens <= 512) return launch_product<residual_op<128, 64>, 64>(q, a);
-    if (max_tokens >= 2048 && has_many(q, &a->w, 256))
-        return launch_many<residual_op<256, MANY_TILE>>(q, a);
     return launch_product<residual_op<128, 128>, 128>(q, a);
 }

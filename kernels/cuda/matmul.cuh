@@ -129,7 +129,7 @@ __device__ __forceinline__ void wait_barrier(uint64_t *barrier, int parity) {
 // The weights of a stage, by one thread.
 template <int ROWS, bool IS_ONCE>
 __device__ __forceinline__ void bulk_load_w(char *stage, const product_tile &tile, int k_tile,
-                                             int n_k_tiles, uint64_t *full, uint64_t policy) {
+                                            int n_k_tiles, uint64_t *full, uint64_t policy) {
     mbarrier_arrive_expect(full, ROWS * X_ROW_BYTES);
     const char *from = tile.w + (int64_t)k_tile * TILE_BYTES;
     constexpr int BYTES = w_piece<ROWS> * X_ROW_BYTES;
@@ -152,8 +152,8 @@ __device__ __forceinline__ void bulk_load_w(char *stage, const product_tile &til
 // ------------------------------------------------------------------ launching
 
 template <class Memory, class Op>
-static int launch_with(const struct queue *q, void (*kernel)(const Op), int n_threads,
-                       const Op &op, int n_cluster_blocks = 1) {
+static int launch_with(const struct queue *q, void (*kernel)(const Op), int n_threads, const Op &op,
+                       int n_cluster_blocks = 1) {
     shared_size size;
     Memory counted(size);
     struct launch how;
@@ -198,8 +198,7 @@ static inline bool has_many(const struct queue *q, const struct matrix *w, int r
     return q->family == FAMILY_WGMMA && w->n_rows % rows == 0;
 }
 
-// For the family mma, Op for each tile of tokens: few rows where there are few tokens, so that all
-// SMs have some.
+// Op for each tile of tokens: few rows where there are few tokens, so that all SMs have some.
 template <template <int, int> class Op, class Arguments>
 static int launch_by_tile(const struct queue *q, const Arguments *a, int token_tile) {
     if (token_tile <= 8) return launch_product<Op<64, 8>, 8>(q, a);

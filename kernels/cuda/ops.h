@@ -158,9 +158,6 @@ int router_launch(const struct queue *q, const struct router *a, int max_tokens)
 
 // ------------------------------------------------------------------ experts.cu
 
-// The largest tile of tokens of the router's lists that the products below take.
-int expert_most_tokens(const struct queue *q, const struct matrix *gate, const struct matrix *down);
-
 // act[i] = silu(w1 n) * (w3 n) for sorted pair i, rows of n gathered by token.
 struct expert_gate {
     struct matrix w; // of expert 0

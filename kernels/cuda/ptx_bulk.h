@@ -57,8 +57,8 @@ PTX void bulk_load_hint(void *shared, const void *global, int n_bytes, uint64_t 
         "l"(global), "r"(n_bytes), AT(barrier), "l"(policy)
         : "memory");
 }
-// The same bytes to the blocks of the cluster in mask, at the same place of each one's shared memory;
-// they count on the mbarrier at the same place in each.
+// The same bytes to the blocks of the cluster in mask, at the same place of each one's shared
+// memory; they count on the mbarrier at the same place in each.
 PTX void bulk_load_multicast(void *shared, const void *global, int n_bytes, uint64_t *barrier,
                              uint16_t mask) {
     RUN(cudasim::bulk_load_multicast(shared, global, n_bytes, barrier, mask),

@@ -152,10 +152,10 @@ void set_bytes(void *to, int value, size_t n);
 #define __device__
 #define __host__
 #define __constant__
-#define __shared__     this_is_SHARED_or_DYNAMIC_SHARED_of_launch_h
-#define __managed__    managed_memory_is_not_emulated
+#define __shared__      this_is_SHARED_or_DYNAMIC_SHARED_of_launch_h
+#define __managed__     managed_memory_is_not_emulated
 #define __forceinline__ inline __attribute__((always_inline))
-#define __noinline__   __attribute__((noinline))
+#define __noinline__    __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __grid_constant__
 #define __restrict__ __restrict

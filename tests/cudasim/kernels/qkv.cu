@@ -123,10 +123,9 @@ static void check_shape(checker &c, const qkv_shape &s, int n_sms) {
         c.line("qkv", shape + text(", for %d", size),
                q.compare(q.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
-               [&](const std::vector<int> &tokens, int size) {
-                   return bytes_of(q.run(c, tokens, size));
-               });
+    check_bits(
+        c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
+        [&](const std::vector<int> &tokens, int size) { return bytes_of(q.run(c, tokens, size)); });
     c.release();
 }
 
