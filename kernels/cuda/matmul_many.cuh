@@ -7,9 +7,9 @@
 //
 // An H100's L2 cache gives 25 bytes a clock to each SM when all ask (5.8 TB/s). A stage of 64
 // columns is 16 KB of activations and 32 KB of weights, half of which the other block asks for: 32
-// bytes of the L2 in each of the 1024 clocks that its products take at best. Measured there, a stage
-// takes 2400 to 2700 clocks whether 64 blocks run or 132, so that only where tiles of 128 x 128 need
-// more waves (qkv) this is the faster kernel.
+// bytes of the L2 in each of the 1024 clocks that its products take at best. Measured there, a
+// stage takes 2400 to 2700 clocks whether 64 blocks run or 132, so that only where tiles of 128 x
+// 128 need more waves (qkv) this is the faster kernel.
 //
 // Beside what a tile in matmul.cuh has, the Op has
 //     template <int N> void finish_wide(const product_tile &, int first,
