@@ -70,6 +70,74 @@ template <int ROWS, int BT> struct qkv_op : qkv {
                 store_v(x, token, kv - n_kv_heads, lane);
         }
     }
+
+    // Heads of 64 from a thread's registers: of a token d = 8 j + 2 q + e, in v[2 j + e].
+    __device__ __forceinline__ void store_wide(const float (&v)[16], void *to, int is_rounded,
+                                               bool is_there) const {
+        const int quarter = threadIdx.x % 4;
+#pragma unroll
+        for (int b = 0; b < 2; b++) {
+            if (is_rounded) {
+                uint32_t w[4];
+#pragma unroll
+                for (int i = 0; i < 4; i++)
+                    w[i] = pack_bf16(v[8 * b + 2 * i], v[8 * b + 2 * i + 1]);
+                uint4 words = quad_transpose(w);
+                if (is_there) *(uint4 *)((bf16 *)to + 32 * b + 8 * quarter) = words;
+                continue;
+            }
+#pragma unroll
+            for (int i = 4 * b; i < 4 * b + 4 && is_there; i++)
+                *(float2 *)((float *)to + 8 * i + 2 * quarter) =
+                    make_float2(v[2 * i], v[2 * i + 1]);
+        }
+    }
+    // The squares are summed in the order of store_rotated: d and d + 32, then distances 16 to 1.
+    __device__ __forceinline__ void rotate_wide(float (&v)[16], const float *norm,
+                                                int token) const {
+        const int first = threadIdx.x % 4 * 2;
+        float s[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++) s[i] = v[i] * v[i] + v[i + 8] * v[i + 8];
+#pragma unroll
+        for (int i = 0; i < 4; i++) s[i] += s[i + 4];
+        s[0] += s[2], s[1] += s[3];
+#pragma unroll
+        for (int by = 2; by > 0; by /= 2) {
+            s[0] += __shfl_xor_sync(ALL_LANES, s[0], by);
+            s[1] += __shfl_xor_sync(ALL_LANES, s[1], by);
+        }
+        float scale_of = 1.0f / sqrtf((s[0] + s[1]) / (float)head_dim + eps);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            const int d = i / 2 * 8 + first + i % 2;
+            float c = cosine[(int64_t)token * 32 + d], z = sine[(int64_t)token * 32 + d];
+            float a = v[i] * scale_of * norm[d], b = v[i + 8] * scale_of * norm[d + 32];
+            v[i] = a * c - b * z, v[i + 8] = b * c + a * z;
+        }
+    }
+    template <int N>
+    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
+                                                const float (&d)[N]) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const bool is_there = first + 8 * half < t.n;
+            const int token = t.token + (is_there ? first + 8 * half : 0);
+#pragma unroll
+            for (int at = 0; at < N / 32; at++) {
+                const int head = t.row / 64 + at, kv = head - n_heads;
+                float v[16];
+#pragma unroll
+                for (int i = 0; i < 16; i++) v[i] = d[32 * at + i / 2 * 4 + 2 * half + i % 2];
+                if (kv < n_kv_heads) rotate_wide(v, kv < 0 ? q_norm : k_norm, token);
+                if (kv < 0)
+                    store_wide(v, (bf16 *)q + (int64_t)token * q_stride + head * 64, 1, is_there);
+                else if (kv < 2 * n_kv_heads)
+                    store_wide(v, page_row(token, kv % n_kv_heads, kv >= n_kv_heads), is_bf16,
+                               is_there);
+            }
+        }
+    }
 };
 
 int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
@@ -80,5 +148,9 @@ int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
     if (max_tokens <= 64) return launch_few<qkv_op<64, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<qkv_op<64, 64>, 64>(q, a);
     if (max_tokens <= 256) return launch_product<qkv_op<128, 64>, 64>(q, a);
+    // On an H100 this is the product that gains by product_many: tiles of 128 x 128 take 88 us for
+    // 1024 tokens, these 48; up to 512 tokens, one wave of tiles, 128 x 128 are the faster ones.
+    if (max_tokens >= 1024 && a->head_dim == 64 && has_many(q, &a->w, 256))
+        return launch_many<qkv_op<256, MANY_TILE>>(q, a);
     return launch_product<qkv_op<128, 128>, 128>(q, a);
 }

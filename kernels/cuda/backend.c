@@ -11,7 +11,7 @@
 #include "protocol/base/memory.h"
 
 enum {
-    STEP_BYTES = 1 << 20,             // of a description at first
+    STEP_BYTES = 1 << 20, // of a description at first
     LAYER_LAUNCHES = 7,
 };
 

@@ -63,12 +63,9 @@ template <int ROWS, int BT> struct conv_op : conv_in {
             int32_t token = step_conv_rows(step)[t.token + i];
             const struct step_token place = step_tokens(step)[token & ~CONV_HALO];
             const struct step_run run = step_runs(step)[place.segment];
-            tile_rows()[i] = {token,
-                              place.position,
-                              run.position,
-                              run.snapshot,
-                              run.conv_slot,
-                              token - run.first_token >= run.n_tokens - n_ring};
+            tile_rows()[i] = {token,         place.position,
+                              run.position,  run.snapshot,
+                              run.conv_slot, token - run.first_token >= run.n_tokens - n_ring};
         }
     }
 

@@ -27,6 +27,19 @@ __device__ __forceinline__ float exp_of(float x) {
     return math_float(math_bits(p) + (math_bits(t) << 23));
 }
 
+// x / temperature. Of usual temperatures by two fused steps from 1 / temperature: the same bits.
+struct divisor {
+    float by, inverse;
+    __device__ __forceinline__ explicit divisor(float temperature)
+        : by(temperature == 0 ? 1 : temperature), inverse(1 / by) {}
+    __device__ __forceinline__ float divide(float x) const {
+        if (by == 1) return x;
+        if (!(by > 0x1p-60f && by < 0x1p60f)) return x / by;
+        float q = x * inverse;
+        return fmaf(fmaf(-q, by, x), inverse, q);
+    }
+};
+
 // Unsigned order of keys is the order of floats; no number has key 0.
 __device__ __forceinline__ uint32_t key_of(float x) {
     uint32_t u = math_bits(x + 0.0f); // -0 becomes 0

@@ -13,19 +13,6 @@
 #include "kernels/cuda/draw.cuh"
 #include "kernels/cuda/matmul.cuh"
 
-// x / temperature. Of usual temperatures by two fused steps from 1 / temperature: the same bits.
-struct divisor {
-    float by, inverse;
-    __device__ __forceinline__ explicit divisor(float temperature)
-        : by(temperature == 0 ? 1 : temperature), inverse(1 / by) {}
-    __device__ __forceinline__ float divide(float x) const {
-        if (by == 1) return x;
-        if (!(by > 0x1p-60f && by < 0x1p60f)) return x / by;
-        float q = x * inverse;
-        return fmaf(fmaf(-q, by, x), inverse, q);
-    }
-};
-
 // What the lanes of a row share: its logits in shared memory, their maximum; a lane's bits for ids
 // that are in the vocabulary, and that the tokenizer knows.
 struct head_row {
@@ -55,8 +42,7 @@ template <int ROWS, int BT> struct head_op : head {
     // Over the lanes of a row; the same in each.
     __device__ __forceinline__ static float row_max(float x) {
 #pragma unroll
-        for (int by = LANES / 2; by > 0; by /= 2)
-            x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, by));
+        for (int by = LANES / 2; by > 0; by /= 2) x = fmaxf(x, __shfl_xor_sync(ALL_LANES, x, by));
         return x;
     }
     __device__ __forceinline__ static struct best row_best(struct best b) {
@@ -81,9 +67,8 @@ template <int ROWS, int BT> struct head_op : head {
     }
 
     // The best of the known ids without noise.
-    __device__ __forceinline__ static struct best largest(const head_row &row,
-                                                          const divisor &temperature,
-                                                          int first_id) {
+    __device__ __forceinline__ static struct best
+    largest(const head_row &row, const divisor &temperature, int first_id) {
         struct best best = best_none();
 #pragma unroll
         for (int p = 0; p < PARTS; p++) {

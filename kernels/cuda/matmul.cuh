@@ -69,11 +69,12 @@ template <class Op, int BT> struct x_loader {
 
 // The tiles of a block of a persistent grid, and the steps along the columns of each.
 template <class Op> struct product_cursor {
-    int index, k_tile, n_k_tiles, n_tiles;
+    int index, step, k_tile, n_k_tiles, n_tiles;
     product_tile tile;
 
-    __device__ __forceinline__ product_cursor(const Op &op, int n_k_tiles)
-        : index(blockIdx.x), k_tile(0), n_k_tiles(n_k_tiles), n_tiles(op.n_tiles()) {
+    __device__ __forceinline__ product_cursor(const Op &op, int n_k_tiles, int first = blockIdx.x,
+                                              int step = gridDim.x)
+        : index(first), step(step), k_tile(0), n_k_tiles(n_k_tiles), n_tiles(op.n_tiles()) {
         if (index < n_tiles) tile = op.tile(index);
     }
     __device__ __forceinline__ bool is_done() const { return index >= n_tiles; }
@@ -81,7 +82,7 @@ template <class Op> struct product_cursor {
     __device__ __forceinline__ bool next(const Op &op) {
         if (++k_tile < n_k_tiles) return false;
         k_tile = 0;
-        index += gridDim.x;
+        index += step;
         if (index < n_tiles) tile = op.tile(index);
         return true;
     }
@@ -128,7 +129,7 @@ __device__ __forceinline__ void wait_barrier(uint64_t *barrier, int parity) {
 // The weights of a stage, by one thread.
 template <int ROWS, bool IS_ONCE>
 __device__ __forceinline__ void bulk_load_w(char *stage, const product_tile &tile, int k_tile,
-                                             int n_k_tiles, uint64_t *full, uint64_t policy) {
+                                            int n_k_tiles, uint64_t *full, uint64_t policy) {
     mbarrier_arrive_expect(full, ROWS * X_ROW_BYTES);
     const char *from = tile.w + (int64_t)k_tile * TILE_BYTES;
     constexpr int BYTES = w_piece<ROWS> * X_ROW_BYTES;
@@ -146,18 +147,20 @@ __device__ __forceinline__ void bulk_load_w(char *stage, const product_tile &til
 #include "kernels/cuda/matmul_mma.cuh"
 #include "kernels/cuda/matmul_wgmma.cuh"
 #include "kernels/cuda/matmul_few.cuh"
+#include "kernels/cuda/matmul_many.cuh"
 
 // ------------------------------------------------------------------ launching
 
 template <class Memory, class Op>
-static int launch_with(const struct queue *q, void (*kernel)(const Op), int n_threads,
-                       const Op &op) {
+static int launch_with(const struct queue *q, void (*kernel)(const Op), int n_threads, const Op &op,
+                       int n_cluster_blocks = 1) {
     shared_size size;
     Memory counted(size);
     struct launch how;
     int n_blocks, status = resident_blocks(q, kernel, n_threads, size.bytes, &n_blocks);
     if (status) return status;
-    how.grid = dim3(n_blocks);
+    how.grid = dim3((n_blocks + n_cluster_blocks - 1) / n_cluster_blocks * n_cluster_blocks);
+    how.n_cluster_blocks = n_cluster_blocks;
     how.block = dim3(n_threads);
     how.shared_bytes = size.bytes;
     how.stream = (cudaStream_t)q->stream;
@@ -185,8 +188,17 @@ static int launch_few(const struct queue *q, const Arguments *a) {
                                                  with_arguments<Op>(a));
 }
 
-// For the family mma, Op for each tile of tokens: few rows where there are few tokens, so that all
-// SMs have some.
+// Op::rows divides the rows of the matrix.
+template <class Op, class Arguments>
+static int launch_many(const struct queue *q, const Arguments *a) {
+    return launch_with<many_memory<Op::rows>>(q, product_many<Op>, MANY_THREADS,
+                                              with_arguments<Op>(a), MANY_BLOCKS);
+}
+static inline bool has_many(const struct queue *q, const struct matrix *w, int rows) {
+    return q->family == FAMILY_WGMMA && w->n_rows % rows == 0;
+}
+
+// Op for each tile of tokens: few rows where there are few tokens, so that all SMs have some.
 template <template <int, int> class Op, class Arguments>
 static int launch_by_tile(const struct queue *q, const Arguments *a, int token_tile) {
     if (token_tile <= 8) return launch_product<Op<64, 8>, 8>(q, a);

@@ -10,11 +10,15 @@
 #ifndef KERNELS_CUDA_MATMUL_FEW_CUH
 #define KERNELS_CUDA_MATMUL_FEW_CUH
 
-enum { FEW_WARPS = 4, FEW_CONSUMERS = FEW_WARPS * N_LANES, FEW_THREADS = FEW_CONSUMERS + WARPGROUP };
+enum {
+    FEW_WARPS = 4,
+    FEW_CONSUMERS = FEW_WARPS * N_LANES,
+    FEW_THREADS = FEW_CONSUMERS + WARPGROUP
+};
 
 // Warps along the rows and along the tokens of a tile; 16 x 8 products of a warp.
 template <int ROWS, int BT> struct few_warps {
-    static constexpr int WM = ROWS == 48 ? (BT <= 16 ? 3 : 1)
+    static constexpr int WM = ROWS == 48              ? (BT <= 16 ? 3 : 1)
                               : ROWS == 16            ? 1
                               : ROWS == 32 || BT > 16 ? 2
                                                       : 4;
@@ -66,8 +70,9 @@ __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::r
         product_cursor<Op> ahead = load;
         for (; n_ahead < STAGES && !ahead.is_done(); n_ahead++, ahead.next(op))
             if (thread == 0)
-                bulk_load_w<Op::rows, true>(at.stages + n_ahead * memory_of::stage_bytes, ahead.tile,
-                                            ahead.k_tile, n_k_tiles, &at.full[n_ahead], policy);
+                bulk_load_w<Op::rows, true>(at.stages + n_ahead * memory_of::stage_bytes,
+                                            ahead.tile, ahead.k_tile, n_k_tiles, &at.full[n_ahead],
+                                            policy);
         wait_for_prior_grid();
     }
     x_loader<Op, BT> x;
@@ -168,8 +173,7 @@ __device__ __forceinline__ void few_consume(const Op &op, const few_memory<Op::r
         const product_tile tile = op.tile(index);
         begin_tile(op, tile, thread, FEW_CONSUMERS, 0);
         mma_sums<warps::M, warps::N> sums = {};
-        if (is_active)
-            few_multiply<Op::rows, BT, warps>(at, row0, token0, n_k_tiles, place, sums);
+        if (is_active) few_multiply<Op::rows, BT, warps>(at, row0, token0, n_k_tiles, place, sums);
         for (int first = 0; first < tile.n; first += SLICE) {
             if (is_active) mma_put<Op::rows, BT>(sums, at.sums, row0, token0, first);
             sync();

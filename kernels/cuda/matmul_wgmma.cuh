@@ -47,8 +47,8 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
         product_cursor<Op> ahead = load;
         for (int s = 0; s < STAGES && !ahead.is_done() && thread == 0; s++, ahead.next(op))
             bulk_load_w<Op::rows, is_read_once<BT>>(at.stages + s * memory_of::stage_bytes,
-                                                     ahead.tile, ahead.k_tile, n_k_tiles,
-                                                     &at.full[s], policy);
+                                                    ahead.tile, ahead.k_tile, n_k_tiles,
+                                                    &at.full[s], policy);
         wait_for_prior_grid();
     }
     // Of the activations, copies by threads: they have landed when this thread says so, LAG stages
@@ -67,7 +67,7 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
         wait_barrier(&at.free[stage], ~(n / STAGES) & 1);
         if (thread == 0 && (!Op::is_early || n >= STAGES))
             bulk_load_w<Op::rows, is_read_once<BT>>(to, load.tile, load.k_tile, n_k_tiles,
-                                                     &at.full[stage], policy);
+                                                    &at.full[stage], policy);
         x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
         cp_async_commit();
         if (n >= LAG) {

@@ -57,6 +57,16 @@ PTX void bulk_load_hint(void *shared, const void *global, int n_bytes, uint64_t 
         "l"(global), "r"(n_bytes), AT(barrier), "l"(policy)
         : "memory");
 }
+// The same bytes to the blocks of the cluster in mask, at the same place of each one's shared
+// memory; they count on the mbarrier at the same place in each.
+PTX void bulk_load_multicast(void *shared, const void *global, int n_bytes, uint64_t *barrier,
+                             uint16_t mask) {
+    RUN(cudasim::bulk_load_multicast(shared, global, n_bytes, barrier, mask),
+        "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+        "[%0], [%1], %2, [%3], %4;" ::AT(shared),
+        "l"(global), "r"(n_bytes), AT(barrier), "h"(mask)
+        : "memory");
+}
 // Stores belong to groups of the calling thread: commit closes one, wait<N> returns when all but
 // the N newest are written, wait_read<N> when all but the N newest no longer read shared memory.
 PTX void bulk_store(void *global, const void *shared, int n_bytes) {

@@ -104,6 +104,27 @@ void bulk_load(void *shared, const void *global, int bytes, uint64_t *barrier) {
          "cp.async.bulk", CALLER);
 }
 
+static void check_mask(const Thread *t, uint16_t mask, const char *what, const void *caller) {
+    if (!t->owner->cluster || !mask || mask >> t->owner->cluster->blocks.size())
+        fail(caller, "%s to blocks %#x of a cluster of %zu", what, mask,
+             t->owner->cluster ? t->owner->cluster->blocks.size() : 1);
+}
+
+void bulk_load_multicast(void *shared, const void *global, int bytes, uint64_t *barrier,
+                         uint16_t mask) {
+    const char *what = "cp.async.bulk with multicast";
+    Thread *t = begin(what, CALLER);
+    check_mask(t, mask, what, CALLER);
+    for (unsigned r = 0; r < 16; r++) {
+        if (!(mask >> r & 1)) continue;
+        void *there = shared_of_rank(t->owner, shared, r, CALLER);
+        uint64_t *bar = (uint64_t *)shared_of_rank(t->owner, barrier, r, CALLER);
+        check_bulk(t->owner, there, global, bytes, what, CALLER);
+        load(t, {{(unsigned char *)there, (unsigned char *)global, (uint32_t)bytes}}, bar, what,
+             CALLER);
+    }
+}
+
 // ---------------------------------------------------------------- boxes of tensors
 
 static const TensorMap *map_of(const CUtensorMap *map, int rank, const void *caller) {
@@ -193,9 +214,7 @@ void tensor_load_multicast(void *shared, const CUtensorMap *map, int rank, int x
                            uint64_t *barrier, uint16_t mask) {
     const char *what = "cp.async.bulk.tensor with multicast";
     Thread *t = begin(what, CALLER);
-    if (!t->owner->cluster || !mask || mask >> t->owner->cluster->blocks.size())
-        fail(CALLER, "%s to blocks %#x of a cluster of %zu", what, mask,
-             t->owner->cluster ? t->owner->cluster->blocks.size() : 1);
+    check_mask(t, mask, what, CALLER);
     for (unsigned r = 0; r < 16; r++) {
         if (!(mask >> r & 1)) continue;
         void *there = shared_of_rank(t->owner, shared, r, CALLER);

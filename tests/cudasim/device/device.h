@@ -86,6 +86,8 @@ bool mbarrier_try_wait(uint64_t *shared, int parity);
 void mbarrier_arrive_remote(uint64_t *shared, uint32_t rank);
 void fence_mbarrier_init();
 void fence_proxy_async();
+void bulk_load_multicast(void *shared, const void *global, int bytes, uint64_t *barrier,
+                         uint16_t mask);
 void bulk_load(void *shared, const void *global, int bytes, uint64_t *barrier);
 void bulk_store(void *global, const void *shared, int bytes);
 void bulk_commit();

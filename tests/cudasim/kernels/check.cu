@@ -134,8 +134,7 @@ struct matrix put_matrix(checker &c, const bf16_rows &w) {
 
 // ------------------------------------------------------------------ steps
 
-template <class T>
-static uint32_t append(std::vector<char> &bytes, const std::vector<T> &part) {
+template <class T> static uint32_t append(std::vector<char> &bytes, const std::vector<T> &part) {
     size_t at = (bytes.size() + 15) / 16 * 16;
     bytes.resize(at + part.size() * sizeof(T));
     if (!part.empty()) memcpy(bytes.data() + at, part.data(), part.size() * sizeof(T));

@@ -117,8 +117,7 @@ struct conv_case {
         for (size_t i = 0; i < x.size(); i++)
             for (int t = 0; t < x[i].n; t++)
                 for (int ch = 0; ch < padded; ch++)
-                    compare_one(worst, (int)i, t, ch,
-                                from_bf16(have[i][(size_t)t * padded + ch]));
+                    compare_one(worst, (int)i, t, ch, from_bf16(have[i][(size_t)t * padded + ch]));
         return worst;
     }
 
@@ -182,8 +181,10 @@ static void check_shape(checker &c, const conv_shape &s, int n_sms) {
         for (;;) {
             std::vector<piece> pieces;
             for (size_t i = 0; i < done.size(); i++) {
-                int left = s.lengths[i] - done[i], n = c.below(3) ? 1 + c.below(3) : 1 + c.below(50);
-                if (left > 0 && c.below(3)) pieces.push_back({(int)i, done[i], n < left ? n : left});
+                int left = s.lengths[i] - done[i],
+                    n = c.below(3) ? 1 + c.below(3) : 1 + c.below(50);
+                if (left > 0 && c.below(3))
+                    pieces.push_back({(int)i, done[i], n < left ? n : left});
             }
             for (size_t i = pieces.size(); i > 1; i--)
                 std::swap(pieces[i - 1], pieces[c.below((int)i)]);
@@ -193,8 +194,8 @@ static void check_shape(checker &c, const conv_shape &s, int n_sms) {
             at = 0;
             for (const piece &e : pieces) {
                 size_t n = (size_t)e.n * conv.padded;
-                n_different += memcmp(&y[at], &base[e.sequence][(size_t)e.first * conv.padded],
-                                      n * 2) != 0;
+                n_different +=
+                    memcmp(&y[at], &base[e.sequence][(size_t)e.first * conv.padded], n * 2) != 0;
                 at += n, done[e.sequence] += e.n;
             }
         }

@@ -103,11 +103,13 @@ struct expert_case {
                     worst.add(got, 0, 1e-30);
                     continue;
                 }
-                sum g = dot(w1[e].row(r), x.row(t), hidden), u = dot(w3[e].row(r), x.row(t), hidden);
+                sum g = dot(w1[e].row(r), x.row(t), hidden),
+                    u = dot(w3[e].row(r), x.row(t), hidden);
                 double silu = reference_silu(g.value), want = silu * u.value;
                 worst.add(got, want,
                           1.2 * fabs(u.value) * sum_error(g.magnitude, hidden) +
-                              fabs(silu) * sum_error(u.magnitude, hidden) + bf16_error(want) + 1e-6);
+                              fabs(silu) * sum_error(u.magnitude, hidden) + bf16_error(want) +
+                              1e-6);
             }
         return worst;
     }

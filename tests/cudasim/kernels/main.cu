@@ -1,5 +1,5 @@
 // kernel_check [--family mma|wgmma] [--op NAME] [--large] [--seed N]   the checks
-// kernel_check --time --large [--family mma|wgmma] [--op NAME]         times at the shapes of the 24B
+// kernel_check --time --large [--family mma|wgmma] [--op NAME]         times at shapes of the 24B
 //                                       (without --large: tiny ones, to see that it runs)
 #include <stdlib.h>
 

@@ -59,18 +59,17 @@ struct residual_case {
 
 static void check_residual(checker &c, const dense_case &s, int n_sms) {
     residual_case r(c, s);
-    std::string shape = text("%d tokens, %d x %d%s", s.n_tokens, s.n_out, s.n_in,
-                             s.with_bias ? ", bias" : "");
+    std::string shape =
+        text("%d tokens, %d x %d%s", s.n_tokens, s.n_out, s.n_in, s.with_bias ? ", bias" : "");
     int all_sms = c.queue.n_sms;
     if (n_sms) c.queue.n_sms = n_sms;
     for (int size : dense_sizes(c))
         c.line("residual", shape + text(", for %d", size),
                r.compare(r.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "residual", shape, s.n_tokens, (size_t)r.h_stride * 4, dense_sizes(c),
-               [&](const std::vector<int> &tokens, int size) {
-                   return bytes_of(r.run(c, tokens, size));
-               });
+    check_bits(
+        c, "residual", shape, s.n_tokens, (size_t)r.h_stride * 4, dense_sizes(c),
+        [&](const std::vector<int> &tokens, int size) { return bytes_of(r.run(c, tokens, size)); });
     c.release();
 }
 
@@ -134,10 +133,9 @@ static void check_gate(checker &c, const dense_case &s, int n_sms) {
         c.line("gate", shape + text(", for %d", size),
                g.compare(g.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, dense_sizes(c),
-               [&](const std::vector<int> &tokens, int size) {
-                   return bytes_of(g.run(c, tokens, size));
-               });
+    check_bits(
+        c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, dense_sizes(c),
+        [&](const std::vector<int> &tokens, int size) { return bytes_of(g.run(c, tokens, size)); });
     c.release();
 }
 

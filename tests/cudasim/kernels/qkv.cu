@@ -123,10 +123,9 @@ static void check_shape(checker &c, const qkv_shape &s, int n_sms) {
         c.line("qkv", shape + text(", for %d", size),
                q.compare(q.run(c, all_tokens(s.n_tokens), size)));
     c.queue.n_sms = all_sms;
-    check_bits(c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
-               [&](const std::vector<int> &tokens, int size) {
-                   return bytes_of(q.run(c, tokens, size));
-               });
+    check_bits(
+        c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
+        [&](const std::vector<int> &tokens, int size) { return bytes_of(q.run(c, tokens, size)); });
     c.release();
 }
 
@@ -134,5 +133,7 @@ void check_qkv(checker &c) {
     check_shape(c, {2, 64, 2, 1, 32, 4, false}, 0);
     check_shape(c, {45, 90, 6, 2, 24, 5, true}, 1);
     check_shape(c, {140, 200, 4, 2, 64, 16, true}, 1);
+    check_shape(c, {300, 90, 5, 2, 64, 16, true}, 1);
+    check_shape(c, {20, 90, 2, 1, 64, 16, false}, 1);
     if (c.is_large) check_shape(c, {200, 2048, 32, 8, 64, 16, true}, 0);
 }

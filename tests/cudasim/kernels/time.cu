@@ -11,8 +11,9 @@ struct model {
     size_t cold_bytes; // of buffers that are rotated through
     std::vector<int> tokens;
 };
-static const model MODEL_24B = {2048, 1536, 11776, 65536, 32, 8, 64, 64, 4, 1024, 160000000,
-                                {1, 16, 64, 256, 1024, 4096}};
+static const model MODEL_24B = {2048, 1536, 11776,     65536,
+                                32,   8,    64,        64,
+                                4,    1024, 160000000, {1, 16, 64, 256, 1024, 4096, 8192}};
 // For the emulator: that all of it runs.
 static const model MODEL_TINY = {128, 64, 192, 512, 8, 4, 32, 4, 2, 70, 1, {1, 20}};
 
@@ -42,9 +43,7 @@ class timer {
         w.data = random_rows(copies(w) * bytes(w), 1 / sqrt(n_columns));
         return w;
     }
-    size_t bytes(const struct matrix &w) const {
-        return (size_t)w.n_rows * w.n_tile_columns * 128;
-    }
+    size_t bytes(const struct matrix &w) const { return (size_t)w.n_rows * w.n_tile_columns * 128; }
     int copies(const struct matrix &w) const {
         return (int)std::min((size_t)MAX_COPIES, 1 + m.cold_bytes / bytes(w));
     }
@@ -103,8 +102,8 @@ void timer::run(const char *op, int n_tokens, int tile, double bytes, double flo
     double us = microseconds(executable, n);
     need(cudaGraphExecDestroy(executable), "graph");
     need(cudaGraphDestroy(graph), "graph");
-    printf("time %-12s %-6s %5d tokens tile %3d %9.2f us %7.0f GB/s %7.1f TFLOP/s\n", op, c.family(),
-           n_tokens, tile, us, bytes / us * 1e-3, flops / us * 1e-6);
+    printf("time %-12s %-6s %5d tokens tile %3d %9.2f us %7.0f GB/s %7.1f TFLOP/s\n", op,
+           c.family(), n_tokens, tile, us, bytes / us * 1e-3, flops / us * 1e-6);
     fflush(stdout);
 }
 
@@ -255,8 +254,7 @@ static int put_routes(timer &t, struct routes *r, int n_tokens, int tile) {
     for (int e = 0; e < m.n_experts; e++) {
         int first = (int)sorted.size(), n = (int)of[e].size();
         sorted.insert(sorted.end(), of[e].begin(), of[e].end());
-        for (int i = 0; i < n; i += tile)
-            tiles.push_back({e, first + i, std::min(tile, n - i)});
+        for (int i = 0; i < n; i += tile) tiles.push_back({e, first + i, std::min(tile, n - i)});
         n_hit += n > 0;
     }
     *r = {};
@@ -269,7 +267,8 @@ static int put_routes(timer &t, struct routes *r, int n_tokens, int tile) {
 static void time_experts(timer &t) {
     if (!t.is_wanted("experts")) return;
     const model &m = t.m;
-    struct matrix gate = {nullptr, 2 * m.inner, m.hidden / 64}, down = {nullptr, m.hidden, m.inner / 64};
+    struct matrix gate = {nullptr, 2 * m.inner, m.hidden / 64},
+                  down = {nullptr, m.hidden, m.inner / 64};
     size_t gate_bytes = t.bytes(gate), down_bytes = t.bytes(down);
     gate.data = t.random_rows(m.n_experts * gate_bytes, 1 / sqrt(m.hidden));
     down.data = t.random_rows(m.n_experts * down_bytes, 1 / sqrt(m.inner));
@@ -282,16 +281,16 @@ static void time_experts(timer &t) {
             struct routes lists[4];
             double n_hit = 0;
             for (auto &r : lists) n_hit += put_routes(t, &r, n, tile) / 4.0;
-            struct expert_gate g = {gate, (int64_t)gate_bytes, x, act, m.hidden, m.inner, m.n_used, {}};
-            struct expert_down d = {down, (int64_t)down_bytes, act, y, m.inner, m.hidden, m.hidden, {}};
-            t.run("expert_gate", n, tile,
-                  n_hit * gate_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
+            struct expert_gate g = {gate, (int64_t)gate_bytes, x, act, m.hidden, m.inner, m.n_used,
+                                    {}};
+            struct expert_down d = {down, (int64_t)down_bytes, act, y, m.inner, m.hidden, m.hidden,
+                                    {}};
+            t.run("expert_gate", n, tile, n_hit * gate_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
                   4.0 * n_pairs * m.hidden * m.inner, [&](int i) {
                       g.routes = lists[i % 4];
                       return expert_gate_launch(&t.c.queue, &g, tile);
                   });
-            t.run("expert_down", n, tile,
-                  n_hit * down_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
+            t.run("expert_down", n, tile, n_hit * down_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
                   2.0 * n_pairs * m.hidden * m.inner, [&](int i) {
                       d.routes = lists[i % 4];
                       return expert_down_launch(&t.c.queue, &d, tile);
@@ -339,7 +338,9 @@ static void time_rows(timer &t) {
 // ------------------------------------------------------------------ attention
 
 // Of all launches of a graph, by a kernel, as embed.cu does.
-__global__ void set_to_zero(uint32_t *tickets) { tickets[threadIdx.x] = 0; }
+__global__ void set_to_zero(uint32_t *tickets) {
+    tickets[threadIdx.x] = 0;
+}
 
 static void clear_tickets(const struct queue &q, uint32_t *tickets) {
     struct launch how;
@@ -363,7 +364,8 @@ static void time_decode(timer &t, int n, int context, bool is_chunked) {
                 p.items.push_back({i, 0, 1, head, 0, is_chunked ? chunk : -1, n_chunks, n_cells});
         n_cells += m.n_kv_heads * n_chunks;
     }
-    for (size_t i = p.pages.size(); i > 1; i--) std::swap(p.pages[i - 1], p.pages[t.c.below((int)i)]);
+    for (size_t i = p.pages.size(); i > 1; i--)
+        std::swap(p.pages[i - 1], p.pages[t.c.below((int)i)]);
     double page = 4.0 * m.n_kv_heads * PAGE * m.head_dim, bytes = (double)n * context * page / PAGE;
     int copies = (int)std::min((double)MAX_COPIES, 1 + m.cold_bytes / bytes);
     a.step = put_step(t.c, p);
@@ -463,7 +465,8 @@ static void time_head(timer &t) {
                           return head_launch(&t.c.queue, &a.head, tile);
                       });
             t.run(is_stored ? "draw/top-p" : "draw", n, 0,
-                  n * (double)sizeof(head_sums) * (w.n_rows / HEAD_TILE) + 4.0 * p.n_stored * m.vocab,
+                  n * (double)sizeof(head_sums) * (w.n_rows / HEAD_TILE) +
+                      4.0 * p.n_stored * m.vocab,
                   0, [&](int) { return draw_launch(&t.c.queue, &a, n); });
         }
     }
