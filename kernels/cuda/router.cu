@@ -135,8 +135,7 @@ __device__ __forceinline__ void row_logits(router_weights<EXPERTS, Four> &w, con
                 if (half == 1) w.load(d, group + d + DEPTH);
 #pragma unroll
                 for (int t = 0; t < TOKENS; t++) {
-                    float2 y =
-                        *(const float2 *)(x + t * x_stride + (group + d) * GROUP + half * 2);
+                    float2 y = *(const float2 *)(x + t * x_stride + (group + d) * GROUP + half * 2);
 #pragma unroll
                     for (int e = 0; e < EXPERTS; e++) {
                         float &s = sums[t * EXPERTS + e];
@@ -356,8 +355,7 @@ __global__ void __launch_bounds__(ROUTER_THREADS, EXPERTS == 8 && sizeof(Four) =
         for (int i = lane; i < columns; i += N_LANES) at.x[warp * columns + i] = 0;
     }
     __syncthreads();
-    float *logits =
-        n_parts == 1 ? at.logits : a.routes.logits + (int64_t)token * a.n_experts;
+    float *logits = n_parts == 1 ? at.logits : a.routes.logits + (int64_t)token * a.n_experts;
     if (EXPERTS == 1 && n_tokens == 1)
         router_logits<1>(a, w, at.x, 1, logits, first, expert, lane);
     else
