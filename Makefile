@@ -14,6 +14,7 @@
 # make install  PREFIX=/usr/local
 # make clean    remove build
 # make tests    builds the tests and their tools without running them
+# make cuda     build/stampede_cuda.so by nvcc (CUDA_HOME); make cuda-check: registers, spills, PTX
 # Variables: CC=gcc|clang  SAN=address,undefined|thread  V=1 prints the commands
 .DEFAULT_GOAL := all
 CC     := $(if $(filter default,$(origin CC)),gcc,$(CC))
@@ -149,6 +150,8 @@ format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xarg
 install: all
 	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
 	install -Dm644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libstampede_verify.so
+	[ ! -e $(B)/stampede_cuda.so ] || \
+	    install -Dm755 $(B)/stampede_cuda.so $(DESTDIR)$(PREFIX)/lib/stampede_cuda.so
 clean: ; rm -rf build
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))

@@ -8,7 +8,9 @@ CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.
 CUDA_CU  := $(sort $(wildcard kernels/cuda/*.cu))
 CUDA_OBJ := $(CUDA_C:%.c=$(B)/cuda/host/%.o)
 CUDA_DEVICE_OBJ := $(CUDA_CU:%.cu=$(B)/cuda/device/%.o)
-CUDASIM_DEVICE_OBJ := $(CUDA_CU:%.cu=$(CUDASIM)/normal/%.cu.o)
+# With SAN=address,undefined the emulated object is the emulator's build of that kind.
+CUDASIM_KIND := $(if $(findstring address,$(SAN)),memory,normal)
+CUDASIM_DEVICE_OBJ := $(CUDA_CU:%.cu=$(CUDASIM)/$(CUDASIM_KIND)/%.cu.o)
 
 # Of the last architecture also PTX, for devices that come later.
 CUDA_CODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
@@ -30,8 +32,9 @@ $(B)/stampede_cuda.so: $(CUDA_OBJ) $(CUDA_DEVICE_OBJ) kernels/cuda/backend.map
 	    -Wl,--version-script=kernels/cuda/backend.map -static-libstdc++ -static-libgcc \
 	    $(filter %.o,$^) $(addprefix -L,$(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/lib)) \
 	    -lcudart_static -lpthread -ldl -lrt -o $@
-$(B)/stampede_cudasim.so: $(CUDA_OBJ) $(CUDASIM_DEVICE_OBJ) $(CUDASIM_OBJ_normal)
-	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared -Wl,-z,defs -Wl,-Bsymbolic $^ $(CUDASIM_LIBS) -o $@
+$(B)/stampede_cudasim.so: $(CUDA_OBJ) $(CUDASIM_DEVICE_OBJ) $(CUDASIM_OBJ_$(CUDASIM_KIND))
+	$(if $(V),,@echo "  link $@" &&) $(CUDASIM_CXX) -shared $(CUDASIM_LINK_$(CUDASIM_KIND)) \
+	    $(if $(SAN),,-Wl$(comma)-z$(comma)defs) -Wl,-Bsymbolic $^ $(CUDASIM_LIBS) -o $@
 
 # Tests look in the folder lib beside their own.
 $(B)/tests/lib/%.so: $(B)/%.so

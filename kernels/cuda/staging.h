@@ -6,7 +6,7 @@
 #include <cuda_runtime_api.h>
 #include <stdbool.h>
 
-#include "kernels/cuda/ops.h"
+#include "kernels/cuda/ops_memory.h"
 
 struct staging {
     char *host, *device; // (n_pieces, LOAD_BYTES)

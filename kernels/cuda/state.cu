@@ -1,6 +1,7 @@
 // Moves of KV pages and conv slots: copies, and suspensions and resumptions through the arena in
 // pinned memory of the host, which the device reads and writes over the bus. 16 bytes a thread.
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/ops_memory.h"
 
 enum { COPY_THREADS = 256, COPY_BLOCKS = 8 }; // blocks a copy
 

@@ -1,5 +1,6 @@
 // Weights between the checkpoint's order and the order in which they are resident.
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/ops_memory.h"
 
 enum { MOVE_THREADS = 256 };
 

@@ -3,7 +3,7 @@
 #ifndef KERNELS_CUDA_WEIGHTS_H
 #define KERNELS_CUDA_WEIGHTS_H
 
-#include "kernels/cuda/ops.h"
+#include "kernels/cuda/ops_memory.h"
 #include "kernels/kernels.h"
 
 // Tensors that a product computes together are one matrix: q, k, v; w1 and w3. A mixture's experts

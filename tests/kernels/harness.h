@@ -51,6 +51,7 @@ void harness_score(struct harness *h, const struct harness_sequence *s, float *o
 // device has one, NULL.
 const char *harness_device(void);
 bool harness_is_cpu(void);
+bool harness_is_emulated(void); // by tests/cudasim, which is slow
 
 // The resident type of a weight where `wanted` is asked for: devices other than the CPU hold
 // matrices as bf16.

@@ -15,6 +15,8 @@ TINY = ROOT / "examples" / "tiny" / "checkpoint"
 SHARED = ROOT.parent / "shared"
 # The device that is tested: flags for the commands that take one.
 DEVICE = os.environ.get("STAMPEDE_DEVICE", "cpu")
+if DEVICE.startswith("cudasim"):
+    os.environ.setdefault("CUDASIM_SMS", "3")  # the emulator's time goes with them
 DEVICE_FLAGS = [] if DEVICE == "cpu" else ["--device", DEVICE]
 
 Line = Dict[str, Any]

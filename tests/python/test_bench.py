@@ -28,7 +28,8 @@ def test_table_and_synthetic_model() -> None:
     done = run("bench", "--synthetic", "tiny", "--rows", "2", "--prompt", 20, "--new", 4)
     lines = done.stdout.decode().splitlines()
     assert done.returncode == 0 and "cpu-" in lines[0]
-    assert [x.split()[0] for x in lines[3:]] == ["prefill", "decode"]
+    assert lines[1].startswith("device: ") and lines[1].endswith(" GB/s")
+    assert [x.split()[0] for x in lines[4:]] == ["prefill", "decode"]
 
 
 def test_rows_of_several_prompts_all_draw_in_each_step() -> None:

@@ -219,8 +219,8 @@ def test_a_measured_run_beside_a_files_plan(tmp_path: Path) -> None:
     alone = plan("--plan", path, "--model", TINY, "--rows", 2, "--context", 44)
     assert report["plan"]["decode"][0]["step_ms"] == pytest.approx(alone["step_ms"], rel=1e-4)
     lines = run("bench", *flags).stdout.decode().splitlines()
-    assert lines[2].startswith("plan: slow, 25.0 GB/s") and lines[3].endswith("of plan")
-    assert all(line.endswith("%") for line in lines[4:]) and len(lines) == 6
+    assert lines[3].startswith("plan: slow, 25.0 GB/s") and lines[4].endswith("of plan")
+    assert all(line.endswith("%") for line in lines[5:]) and len(lines) == 7
 
 
 def test_auto_is_for_the_cpu() -> None:

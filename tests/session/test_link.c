@@ -530,11 +530,11 @@ static void test_lost_device(void **state) {
     worker_open(&w, &p, 0, 5);
     welcome(&p);
     send_to(&p, task(1, 3, 5));
-    send_to(&p, task(2, 2, 3000));
     struct message *first = take(&p, MESSAGE_RESULT);
     assert_int_equal(first->result.serial, 1);
     assert_int_equal(first->result.finish.n, 3);
     w.rig.fake->is_lost = true;
+    send_to(&p, task(2, 2, 3000));
     pthread_join(w.thread, NULL);
     pthread_t closing;
     assert_int_equal(pthread_create(&closing, NULL, close_link, &w), 0);

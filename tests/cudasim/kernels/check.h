@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cuda/ops.h"
+#include "kernels/cuda/ops_memory.h"
 #include "kernels/math.h"
 extern "C" {
 #include "tests/reference.h"
