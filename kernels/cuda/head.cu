@@ -70,7 +70,7 @@ template <int ROWS, int BT> struct head_op : head {
     __device__ __forceinline__ static struct best
     largest(const head_row &row, const divisor &temperature, int first_id) {
         struct best best = best_none();
-#pragma unroll
+#pragma unroll 1 // beside the 64 sums of a thread registers are few
         for (int p = 0; p < PARTS; p++) {
             float4 x = values(row, p, temperature);
             int id = first_id + lane_id(4 * p);
@@ -194,7 +194,7 @@ template <int ROWS, int BT> struct head_op : head {
     __device__ __forceinline__ void warp_rows(const product_tile &t, const struct step_row &wanted,
                                               bool is_there, head_row &row) const {
         float top = -math_infinity(), zero = 0;
-#pragma unroll
+#pragma unroll 1
         for (int p = 0; p < PARTS; p++) {
             float4 v = *(const float4 *)(row.logits + lane_id(4 * p));
             if (is_there && wanted.stored >= 0)

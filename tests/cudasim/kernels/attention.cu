@@ -162,7 +162,7 @@ static void check_shape(checker &c, const attention_shape &s, int length) {
 }
 
 void check_attention(checker &c) {
-    if (c.queue.family != FAMILY_MMA) return; // the same kernel in both
+    if (!c.is_first_family) return;
     check_shape(c, {4, 1, 32, 4, false}, 3);
     check_shape(c, {6, 3, 24, 5, true}, 75);
     check_shape(c, {10, 2, 64, 16, true}, 100);

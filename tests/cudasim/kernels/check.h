@@ -31,6 +31,7 @@ class checker {
     struct queue queue = {};
     struct reference_random random = {1};
     bool is_large = false; // shapes of the real model too
+    bool is_first_family = true; // of this run: kernels that are the same in both run once
     int n_failed = 0, n_run = 0;
 
     ~checker() { release(); }

@@ -25,11 +25,17 @@ struct head_case {
     std::vector<std::vector<double>> logits;
     struct draw_args a = {};
 
-    head_case(checker &c, int n_rows, int vocab, int hidden)
+    // is_flat: logits are 0, 1/512, 2/512 or 3/512, the same in every row.
+    head_case(checker &c, int n_rows, int vocab, int hidden, bool is_flat = false)
         : n_rows(n_rows), vocab(vocab), hidden(hidden), w(vocab, hidden, hidden),
           x(n_rows, hidden, pad_to(hidden, 64)), exists(vocab, 1) {
         w.fill(c, 3 / sqrt(hidden));
         x.fill(c, 1);
+        if (is_flat) {
+            w = bf16_rows(vocab, hidden, hidden), x = bf16_rows(n_rows, hidden, pad_to(hidden, 64));
+            for (int i = 0; i < vocab; i++) w.row(i)[0] = to_bf16(i * 7 % 4 / 512.0);
+            for (int t = 0; t < n_rows; t++) x.row(t)[0] = to_bf16(1);
+        }
         std::vector<uint32_t> missing(pad_to(vocab, 128) / 32);
         for (int i = 0; i < vocab; i++)
             if (i % 17 == 3 || i >= vocab - 2) {
@@ -185,6 +191,21 @@ static void check_bad(checker &c) {
     c.release();
 }
 
+// More ids in one bucket of a cut than its list holds (draw_cut.cuh), many of them equal.
+static void check_flat(checker &c) {
+    head_case h(c, 10, 1500, 64, true);
+    size_t n_wrong = 0;
+    std::vector<double> log_p(h.vocab);
+    double edge;
+    struct draw d = h.draw_of(h.ask_of(2)); // top-p, whose border is clear enough to be compared
+    reference_draw(h.vocab, h.logits[2].data(), &d, h.exists.data(), log_p.data(), &edge);
+    n_wrong += d.top_p == 1 || edge < 1e-4;
+    closeness close = h.compare(h.run(c, all_tokens(10), 16), &n_wrong);
+    c.line("draw", "1,400 ids in a bucket", close);
+    c.equal("draw", "1,400 ids in a bucket, ids", n_wrong);
+    c.release();
+}
+
 static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms) {
     head_case h(c, n_rows, vocab, hidden);
     std::string shape = text("%d rows, %d x %d", n_rows, vocab, hidden);
@@ -213,6 +234,7 @@ static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms
 
 void check_head(checker &c) {
     check_bad(c);
+    check_flat(c);
     check_shape(c, 2, 130, 64, 0);
     check_shape(c, 40, 700, 90, 1);
     if (c.is_large) check_shape(c, 140, 8192, 512, 0);

@@ -67,6 +67,7 @@ int main(int argc, char **argv) {
             time_all(c, op);
         else
             run_family(c, f, op);
+        c.is_first_family = false;
     }
     if (is_timed) return 0;
     printf("%d checks, %d failed\n", c.n_run, c.n_failed);

@@ -304,7 +304,7 @@ static void time_experts(timer &t) {
 
 static void time_rows(timer &t) {
     const model &m = t.m;
-    if (!t.is_wanted("rows") || t.c.queue.family != FAMILY_MMA) return;
+    if (!t.is_wanted("rows") || !t.c.is_first_family) return;
     for (int n : m.tokens) {
         size_t row = (size_t)n * m.hidden;
         struct router r = {};
@@ -417,7 +417,7 @@ static void time_prefill(timer &t, int n) {
 }
 
 static void time_attention(timer &t) {
-    if (!t.is_wanted("attention") || t.c.queue.family != FAMILY_MMA) return;
+    if (!t.is_wanted("attention") || !t.c.is_first_family) return;
     for (int n : t.m.tokens) {
         if (n > 1024) continue;
         time_decode(t, n, t.m.context, false);

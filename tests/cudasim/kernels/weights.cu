@@ -110,7 +110,7 @@ static void check_state(checker &c) {
 }
 
 void check_weights(checker &c) {
-    if (c.queue.family != FAMILY_MMA) return; // the same kernels in both
+    if (!c.is_first_family) return;
     check_moves(c);
     check_state(c);
 }
