@@ -62,8 +62,8 @@ struct head_case {
         a.head.logits_stride = pad_to(vocab, 128);
     }
     ask ask_of(int t) const {
-        ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0, false,
-                 (uint32_t)(100 + t)};
+        ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0,
+                 false,      (uint32_t)(100 + t)};
         if (t % 11 == 4) q.temperature = 0;
         if (t % 7 == 1) q.top_k = 5;
         if (t % 7 == 2) q.top_p = 0.6f;
@@ -72,7 +72,8 @@ struct head_case {
         return q;
     }
     static bool needs_logits(const ask &q) {
-        return q.is_draw && (q.top_k || q.top_p < 1 || q.min_p > 0 || q.penalty != 1 || q.with_bias);
+        return q.is_draw &&
+               (q.top_k || q.top_p < 1 || q.min_p > 0 || q.penalty != 1 || q.with_bias);
     }
     struct draw draw_of(const ask &q) const {
         struct draw d = {};
@@ -148,17 +149,18 @@ struct head_case {
         if (q.temperature == 0) d.temperature = 1, d.top_p = 1, d.min_p = 0, d.top_k = 0;
         reference_draw(vocab, logits[t].data(), &d, exists.data(), log_p.data(), &edge);
         for (int i = 0; i < vocab; i++) {
-            double noise = q.temperature == 0
-                               ? 0
-                               : math_gumbel_of(d.seed, (uint32_t)i, d.position, d.sample);
+            double noise =
+                q.temperature == 0 ? 0 : math_gumbel_of(d.seed, (uint32_t)i, d.position, d.sample);
             if (log_p[i] + noise > best) best = log_p[i] + noise, arg = i;
         }
         if (edge < 1e-4) return;
         double noise =
             q.temperature == 0 ? 0 : math_gumbel_of(d.seed, (uint32_t)id, d.position, d.sample);
         // Another id than the twin's may be drawn where both are as good.
-        if (id != arg && !(id >= 0 && id < vocab && log_p[id] + noise > best - 1e-3)) ++*n_wrong;
-        else worst.add(lp_behav, q.temperature == 0 ? 0 : log_p[id], 1e-4);
+        if (id != arg && !(id >= 0 && id < vocab && log_p[id] + noise > best - 1e-3))
+            ++*n_wrong;
+        else
+            worst.add(lp_behav, q.temperature == 0 ? 0 : log_p[id], 1e-4);
     }
     closeness compare(const result &r, size_t *n_wrong) const {
         closeness worst;
@@ -169,8 +171,10 @@ struct head_case {
             *n_wrong += r.ids[2 * t + 1] != (q.target + 5) % vocab;
             for (int i = 2 * t; i < 2 * t + 2; i++) {
                 *n_wrong += r.bad[i] != 0;
-                if (r.ids[i] < 0 || r.ids[i] >= vocab) ++*n_wrong;
-                else worst.add(r.lp_full[i], log_softmax(t, r.ids[i], temperature), 1e-4);
+                if (r.ids[i] < 0 || r.ids[i] >= vocab)
+                    ++*n_wrong;
+                else
+                    worst.add(r.lp_full[i], log_softmax(t, r.ids[i], temperature), 1e-4);
             }
             if (q.is_draw) compare_draw(t, q, r.ids[2 * t], r.lp_behav[2 * t], worst, n_wrong);
         }
