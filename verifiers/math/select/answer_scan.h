@@ -2,6 +2,7 @@
 #ifndef VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 #define VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ static inline bool answer_is_space(char c) {
 }
 
 static inline struct slice answer_cut(struct slice text, size_t from, size_t to) {
+    assert(from <= to && to <= text.len);
     return (struct slice){text.ptr + from, to - from};
 }
 
