@@ -1,5 +1,7 @@
 // Which statement of a completion is its choice: the last one of a box, <answer>, a phrase ("the
 // answer is B", "B is correct", "I choose B"), or a line that is a choice; or what corrects it.
+#include <assert.h>
+
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
@@ -121,6 +123,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
         if (found[i].named && (best.at == SIZE_MAX || found[i].at > best.at)) best = found[i];
     if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
         return false;
+    assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));
     if (best.at != SIZE_MAX) {
         best = what_stands(&f, best);
         *out = best.named;

@@ -1,4 +1,6 @@
 // Rational values of small trees in 64-bit integers: the commonest check, without any library.
+#include <assert.h>
+
 #include "verifiers/math/exact/exact.h"
 
 static int64_t gcd(int64_t a, int64_t b) {
@@ -15,6 +17,7 @@ static bool make(int64_t num, int64_t den, struct ratio *out) {
     const int64_t g = gcd(num, den);
     *out = (struct ratio){num / g, den / g};
     if (out->den < 0) *out = (struct ratio){-out->num, -out->den};
+    assert(out->den > 0);
     return true;
 }
 

@@ -1,4 +1,6 @@
 // Two answers are compared, and the policy has the last word.
+#include <assert.h>
+
 #include "verifiers/math/grade/policy.h"
 #include "verifiers/math/math.h"
 
@@ -12,6 +14,7 @@ void math_equal(const struct math_node *gold, const struct math_node *answer,
                 struct math_result *out) {
     struct comparison c = {.options = options, .budget = budget, .arena = arena, .rule = "form"};
     const int64_t before = budget->steps;
+    assert(gold && answer);
     out->verdict = kinds_compare(&c, gold, answer);
     out->rule = c.rule;
     if (out->verdict == MATH_DIFFERENT || out->verdict == MATH_UNKNOWN) {
@@ -40,6 +43,7 @@ void math_equal_any(const struct math_node *const *golds, int n, const struct ma
                                [MATH_UNKNOWN] = 3, [MATH_DIFFERENT] = 4, [MATH_NO_ANSWER] = 5};
     struct math_result result;
     *out = (struct math_result){MATH_NO_ANSWER, "", 0};
+    assert(n >= 1);
     for (int i = 0; i < n && out->verdict != MATH_EQUAL; i++) {
         math_equal(golds[i], answer, options, budget, arena, &result);
         result.steps += out->steps;

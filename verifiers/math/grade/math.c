@@ -1,5 +1,6 @@
 #include "verifiers/math/math.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "protocol/base/json.h"
@@ -138,6 +139,7 @@ static int add_gold(struct math_gold *gold, struct slice text, struct error *err
 
 struct math_gold *math_gold_parse(const struct slice *golds, int n,
                                   const struct math_options *options, struct error *err) {
+    assert(n >= 1);
     struct math_gold *gold = memory_new(1, sizeof *gold);
     gold->options = *options;
     gold->list = arena_take(&gold->arena, (size_t)n, sizeof *gold->list);
@@ -203,6 +205,7 @@ void math_report(const struct math_gold *gold, struct slice completion, struct m
     if (!answer_select(completion, &answer)) return;
     out->found = answer.rule;
     const struct slice last = answer.parts[answer.n_parts - 1];
+    assert(last.ptr >= completion.ptr && last.ptr + last.len <= completion.ptr + completion.len);
     out->span = answer.parts[0];
     if (last.ptr >= out->span.ptr) out->span.len = (size_t)(last.ptr + last.len - out->span.ptr);
     if (answer.n_parts == 1 && answer.parts[0].len == 0) return;

@@ -1,6 +1,8 @@
 // The kinds of answers, and how two of them are compared.
 #include "verifiers/math/kinds/kinds.h"
 
+#include <assert.h>
+
 enum { MAX_DEPTH = 24 };
 
 // In the order in which they are read: those with a level from the loosest on.
@@ -32,7 +34,10 @@ static enum math_verdict compare(struct comparison *c, const struct math_node *g
         answer = KINDS[i]->normal(c, answer);
     }
     for (int i = 0; i < N(KINDS); i++)
-        if (KINDS[i]->compare && KINDS[i]->compare(c, gold, answer, &verdict)) return verdict;
+        if (KINDS[i]->compare && KINDS[i]->compare(c, gold, answer, &verdict)) {
+            assert(verdict <= MATH_LIMIT && c->rule); // who decides says by what
+            return verdict;
+        }
     return kind_said(c, "form", MATH_DIFFERENT);
 }
 

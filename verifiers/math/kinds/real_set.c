@@ -1,5 +1,7 @@
 #include "verifiers/math/kinds/real_set.h"
 
+#include <assert.h>
+
 bool real_set_add(struct real_set *set, struct piece piece) {
     if (set->n == REAL_SET_MAX_PIECES) return false;
     if (piece.low && kind_infinity(piece.low) < 0) piece.low = NULL;
@@ -73,6 +75,7 @@ bool real_set_normalise(struct comparison *c, struct real_set *set) {
         }
     }
     if (n) set->n = last + 1;
+    assert(set->n >= 0 && set->n <= REAL_SET_MAX_PIECES);
     return true;
 }
 
@@ -131,6 +134,7 @@ enum math_verdict real_set_compare(struct comparison *c, const struct real_set *
     if (gold->n == 0) return kind_said(c, "interval", MATH_EQUAL);
     for (int i = 0; i < gold->n && all != MATH_DIFFERENT; i++) {
         const struct piece *p = &gold->pieces[i], *q = &answer->pieces[i];
+        assert(i == 0 || (gold->pieces[i - 1].high && p->low)); // normal: only ends are endless
         if ((p->low && p->low_open != q->low_open) || (p->high && p->high_open != q->high_open))
             return kind_said(c, "interval", MATH_DIFFERENT);
         all = kind_worst(all, end_equal(c, p->low, q->low));

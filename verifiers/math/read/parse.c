@@ -1,6 +1,8 @@
 // Sums, products and signs; and how the kinds of answers are reached.
 #include "verifiers/math/read/parse.h"
 
+#include <assert.h>
+
 void parse_add(struct parser *p, struct parse_nodes *nodes, struct math_node *node) {
     if (nodes->n == nodes->capacity) {
         const int capacity = nodes->capacity * 2 + 4;
@@ -18,6 +20,7 @@ struct math_node *parse_node(struct parser *p, enum math_kind kind, uint8_t op, 
         p->over = true;
         return NULL;
     }
+    for (int i = 0; i < n; i++) assert(kids[i]); // what was not read makes no node
     struct math_node *node = arena_take(p->arena, 1, sizeof *node);
     node->kind = kind;
     node->op = op;
@@ -36,6 +39,7 @@ bool parse_enter(struct parser *p) {
 }
 
 void parse_leave(struct parser *p) {
+    assert(p->depth > 0);
     p->depth--;
 }
 

@@ -1,4 +1,6 @@
 // The walk over a span.
+#include <assert.h>
+
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/read/token.h"
 
@@ -170,6 +172,7 @@ bool token_run(struct slice text, struct arena *arena, struct tokens *out) {
     if (l.over) return false;
     lexer_push(&l, TOKEN_END, (struct slice){NULL, 0}, text.len);
     out->n--;
+    assert(out->list[out->n].kind == TOKEN_END); // a parser may always look one token on
     return true;
 }
 

@@ -11,12 +11,6 @@ enum {
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-static bool is_in(struct slice word, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
-    return false;
-}
-
 // Words between a negation and what it negates: "is not equal to", "rule out the value".
 static bool is_filler(struct slice word) {
     static const char *const FILLERS[] = {
@@ -30,7 +24,7 @@ static bool is_filler(struct slice word) {
         "number",  "numbers", "answer",  "answer", "option",   "result",      "at",      "with",
         "in",      "from",    "likely",  "here",   "possible", "possibility", "would"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
-    return is_in(word, FILLERS, N(FILLERS));
+    return answer_is_in(word, FILLERS, N(FILLERS));
 }
 
 static bool is_negation(struct slice word) {
@@ -45,14 +39,14 @@ static bool is_negation(struct slice word) {
         "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
         "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
         "misleading"};
-    return is_in(word, NEGATIONS, N(NEGATIONS));
+    return answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
 static bool is_supposition(struct slice word) {
     static const char *const WORDS[] = {"if",      "suppose", "supposing", "assume",  "assuming",
                                         "whether", "unless",  "imagine",   "might",   "could",
                                         "thought", "pretend", "wonder",    "wondered"};
-    return is_in(word, WORDS, N(WORDS));
+    return answer_is_in(word, WORDS, N(WORDS));
 }
 
 // "x \neq 5" and its kin at the end of what is in front of a statement.
@@ -94,8 +88,8 @@ static bool is_attributed(struct slice word, struct slice before) {
     static const char *const OURS[] = {"I",    "we",   "this",    "it",    "which",
                                        "that", "rule", "theorem", "logic", "formula"};
     bool pause, colon;
-    if (!is_in(word, VERBS, N(VERBS))) return false;
-    return !is_in(last_word(&before, &pause, &colon), OURS, N(OURS));
+    if (!answer_is_in(word, VERBS, N(VERBS))) return false;
+    return !answer_is_in(last_word(&before, &pause, &colon), OURS, N(OURS));
 }
 
 // The words in front of a statement, back to the first that is no filler.
@@ -113,7 +107,7 @@ static bool is_negated(struct slice before, bool phrase) {
         }
         if (slice_is(word, "doubt")) { // "no doubt the answer is 5"
             const struct slice other = last_word(&before, &pause, &colon);
-            return !(is_in(other, (const char *const[]){"no", "without", "any"}, 3));
+            return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
         }
         // "not only 5", "no longer"; "instead, 5" has its comma.
         if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));

@@ -19,12 +19,6 @@ struct piece {
     enum kind kind;
 };
 
-static bool is_one_of(struct slice word, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && answer_starts(word, 0, list[i])) return true;
-    return false;
-}
-
 static bool is_operator(struct slice text, const struct piece *p) {
     return p->kind == MATH && p->to - p->from <= 3 &&
            (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
@@ -137,17 +131,17 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
     const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
-    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct"};
     static const char *const PERHAPS[] = {"could", "might"};
-    if ((slice_is(word, "be") && is_one_of(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
-        (slice_is(word, "from") && is_one_of(other, APART, sizeof APART / sizeof *APART)) ||
+    if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
+        (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
         (slice_is(word, "in") && p[first - 2].kind == MATH))
         return true;
-    return (slice_is(word, "of") && is_one_of(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
-           (slice_is(word, "by") && is_one_of(other, DONE, sizeof DONE / sizeof *DONE));
+    return (slice_is(word, "of") && answer_is_in(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
+           (slice_is(word, "by") && answer_is_in(other, DONE, sizeof DONE / sizeof *DONE));
 }
 
 // "ist nicht 12", "no es 12", "n'est pas 12": in the words in front of the run.
@@ -159,10 +153,10 @@ static bool is_denied_in_front(struct slice text, const struct piece *p, int fir
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
         if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
-        if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+        if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
         const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
-        if (is_one_of(word, (const char *const[]){"no"}, 1) &&
-            is_one_of(next, (const char *const[]){"es", "son", "puede"}, 3))
+        if (answer_is_in(word, (const char *const[]){"no"}, 1) &&
+            answer_is_in(next, (const char *const[]){"es", "son", "puede"}, 3))
             return true;
     }
     return false;
@@ -171,7 +165,8 @@ static bool is_denied_in_front(struct slice text, const struct piece *p, int fir
 // "negative 7" begins with its sign; "10 minus 7" is none.
 static bool is_signed(struct slice text, const struct piece *p, int first) {
     static const char *const SIGNS[] = {"negative", "minus"};
-    return first > 0 && is_one_of(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
+    return first > 0 &&
+           answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
            (first == 1 || p[first - 2].kind == WORD);
 }
 
@@ -272,13 +267,14 @@ static bool begins_adjunct(struct slice text, const struct piece *p, int n, int 
     const struct slice word = answer_cut(text, p[at].from, p[at].to);
     const struct slice next =
         at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
-    if (is_one_of(word, WORDS, sizeof WORDS / sizeof *WORDS)) return !has_verb(text, p, n, at + 1);
+    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
+        return !has_verb(text, p, n, at + 1);
     if (slice_is(word, "of") && p[at - 1].kind == MATH)
-        return is_one_of(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
+        return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
                !has_verb(text, p, n, at + 1);
     if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != MATH) return false;
-    return is_one_of(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
-                     sizeof SPANS / sizeof *SPANS);
+    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
+                        sizeof SPANS / sizeof *SPANS);
 }
 
 // "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the

@@ -22,12 +22,6 @@ static struct slice word_at(struct slice text, size_t at) {
     return answer_cut(text, at, end);
 }
 
-static bool is_in(struct slice word, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len)) return true;
-    return false;
-}
-
 // Where the first of the phrases that stands at `at` ends, or `at`.
 size_t answer_skip_phrase(struct slice text, size_t at, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -121,9 +115,9 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         const size_t bad = verb ? at : answer_skip_phrase(text, at, BAD, N(BAD));
         if (bad != at) return !negated && !is_of_something_else(text, bad);
         const struct slice word = word_at(text, at);
-        if (is_in(word, NEGATIONS, N(NEGATIONS)))
+        if (answer_is_in(word, NEGATIONS, N(NEGATIONS)))
             negated = true;
-        else if (word.len == 0 || !is_in(word, VERBS, N(VERBS)))
+        else if (word.len == 0 || !answer_is_in(word, VERBS, N(VERBS)))
             return false;
         at += word.len;
     }
@@ -251,14 +245,14 @@ bool answer_admits(struct slice text, size_t at) {
     for (int n = 0; n < MAX_WORDS; n++) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
-        also |= is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
+        also |= answer_is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
         if (answer_is_word(text, at, "too") && n > 0) // "works too", but not "is too small"
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)
             return also || !sure || answer_starts(text, end, " too") ||
                    answer_starts(text, end, " as well");
-        if (!is_in(word, BETWEEN, N(BETWEEN))) return false;
+        if (!answer_is_in(word, BETWEEN, N(BETWEEN))) return false;
         at += word.len;
     }
     return false;

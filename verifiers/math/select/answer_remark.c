@@ -5,11 +5,16 @@
 // values.
 #include "verifiers/math/select/answer_remark.h"
 
+#include <assert.h>
+
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
-enum { MAX_CLAUSES = 64 }; // of one sentence
+enum {
+    MAX_CLAUSES = 64, // of one sentence
+    MAX_VALUE = 400,  // bytes of a value in place of another one
+};
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -212,6 +217,7 @@ static size_t value_end(const void *context, struct slice text, size_t at) {
         const size_t formula = answer_formula_end(text, i);
         size_t next = formula == SIZE_MAX ? i : formula;
         while (next < text.len && !answer_is_space(text.ptr[next])) next++;
+        assert(next > i); // or the walk would stand still
         const struct slice piece = answer_cut(text, i, next);
         const bool layout =
             answer_starts(piece, 0, "\\end") || answer_starts(piece, 0, "\\begin{align");
@@ -221,7 +227,8 @@ static size_t value_end(const void *context, struct slice text, size_t at) {
         end = next;
         if (answer_ends_sentence(text, next - 1)) break;
         i = next;
-        while (i < text.len && text.ptr[i] == ' ') i++;
+        while (i < text.len && answer_is_one_of(" \t\r", text.ptr[i])) i++;
+        if (i - at > MAX_VALUE) return at;
     }
     while (end > at && answer_is_one_of(".,;:!)\"*_`", text.ptr[end - 1]) &&
            !(text.ptr[end - 1] == ')' && memchr(text.ptr + at, '(', end - at)))

@@ -2,6 +2,7 @@
 #ifndef VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 #define VERIFIERS_MATH_SELECT_ANSWER_SCAN_H
 
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +28,15 @@ static inline bool answer_is_word(struct slice text, size_t at, const char *word
     return end == text.len || !ascii_is_alpha(text.ptr[end]);
 }
 
+// Whether a word is one of the n of a list.
+static inline bool answer_is_in(struct slice word, const char *const *list, size_t n) {
+    for (size_t i = 0; word.len > 0 && i < n; i++)
+        if (((word.ptr[0] ^ list[i][0]) & ~32) == 0 && word.len == strlen(list[i]) &&
+            ascii_same(word.ptr, list[i], word.len))
+            return true;
+    return false;
+}
+
 // False for a NUL byte.
 static inline bool answer_is_one_of(const char *set, char c) {
     for (; *set; set++)
@@ -39,6 +49,7 @@ static inline bool answer_is_space(char c) {
 }
 
 static inline struct slice answer_cut(struct slice text, size_t from, size_t to) {
+    assert(from <= to && to <= text.len);
     return (struct slice){text.ptr + from, to - from};
 }
 

@@ -1,4 +1,6 @@
 // The last statement of a text, of any kind.
+#include <assert.h>
+
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -98,6 +100,7 @@ static bool find(struct slice text, struct answer *out) {
 
 bool answer_select(struct slice completion, struct answer *out) {
     if (!find(answer_text(completion), out)) return false;
+    assert(out->n_parts >= 1 && out->n_parts <= ANSWER_MAX_BOXES && out->rule);
     for (int i = 0; i < out->n_parts; i++) out->parts[i] = undelimited(out->parts[i]);
     out->shorter = undelimited(out->shorter);
     return true;

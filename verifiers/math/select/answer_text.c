@@ -35,6 +35,7 @@ static struct slice own_turn(struct slice text) {
          at++) {
         const struct slice rest = {at, text.len - (size_t)(at - text.ptr)};
         for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+            if (rest.len < 2 || rest.ptr[1] != MARKS[i][1]) continue; // "<<2+3=5>>5"
             const size_t len = strlen(MARKS[i]);
             if (rest.len < len || memcmp(rest.ptr, MARKS[i], len)) continue;
             const struct slice before = answer_cut(text, 0, text.len - rest.len);
