@@ -3,6 +3,7 @@
 #define KERNELS_CUDA_DRAW_CUH
 
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/ops_head.h"
 
 __device__ __forceinline__ float want_noise(const struct step_want &want, int id) {
     uint64_t seed = (uint64_t)want.seed_high << 32 | want.seed_low;

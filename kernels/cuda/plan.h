@@ -2,7 +2,7 @@
 #ifndef KERNELS_CUDA_PLAN_H
 #define KERNELS_CUDA_PLAN_H
 
-#include "kernels/cuda/ops.h"
+#include "kernels/cuda/ops_head.h"
 #include "kernels/kernels.h"
 
 enum {

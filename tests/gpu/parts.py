@@ -115,7 +115,8 @@ def last_line(text: str) -> str:
 def passes(run: Run, result: Result, limit_s: float, *command: Any, device: str = "") -> str:
     """A program that judges by its exit status and says in its last line how it went."""
     status, said = run.call(*command, limit_s=limit_s, device=device)
-    result.words = last_line(said)
+    passed = [line.strip() for line in said.splitlines() if "PASSED" in line]
+    result.words = passed[-1] if passed else last_line(said)
     if status == 124:
         raise Failed(f"It was not done after {limit_s:.0f} s. {result.words}")
     if status:
@@ -196,8 +197,8 @@ def bench_flags(run: Run) -> List[Any]:
     name, kv = next((n, kv) for n, least, kv in MODELS if memory_gib >= least)
     return ["--synthetic", name, "--rows", ",".join(map(str, ROWS)), "--max-rows", max(ROWS),
             "--prompt", 1024, "--new", 32, "--group", 1, "--in", 1024, "--out", 512,
-            "--concurrent", 1024, "--max-context", 1600, "--kv-memory", kv, "--suspend-memory", "4G",
-            "--prefill-chunk", 8192]
+            "--concurrent", 1024, "--max-context", 1600, "--kv-memory", kv, "--suspend-memory",
+            "4G", "--prefill-chunk", 8192]
 
 
 def bench(run: Run, result: Result) -> None:

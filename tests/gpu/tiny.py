@@ -1,4 +1,4 @@
-"""The tiny checkpoint on the device: against the CPU backend, and against itself in other company."""
+"""The tiny checkpoint on the device: against the CPU backend, and itself in other company."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Line = Dict[str, Any]
 KEYS = ("tokens", "lp_full", "lp_behav", "prompt_lp_full", "routed_experts", "finish_reason")
 # Operands of products are rounded to bf16 on the device and not on the CPU, 2^-9 of each at most.
 # The prompts are random ids, so some log-probabilities are those of ids that nothing speaks for:
-# what is allowed grows with their size. 0.14 at -20 was seen on an H100, 0.002 in the mean.
+# what is allowed grows with their size.
 LP_ABSOLUTE, LP_RELATIVE, LP_MEAN = 0.05, 0.01, 0.01
-# Two experts whose scores are closer than that rounding may change places.
+# Two experts whose scores are closer than that rounding may change places; what such a sample says
+# from there on is another network's, so it is told and not held to the tolerance.
 ROUTES_SHARE = 0.98
 
 
@@ -57,26 +58,29 @@ def compare(run: "Run", result: "Result", devices: List[str]) -> List[str]:
     scored = [{"id": f"{r['id']}/{r['sample']}", "prompt_ids": r["prompt_ids"] + r["tokens"],
                "sampling": {"max_new_tokens": 1, "temperature": 0}} for r in drawn]
     want, _ = generate(run, scored, "cpu")
-    result.table = [("device", "largest difference of a log-probability", "at", "mean",
-                     "same experts", "drawn tokens that are the CPU's")]
+    result.table = [("device", "largest difference of a log-probability, same experts",
+                     "in all samples", "mean", "same experts", "drawn tokens that are the CPU's")]
     problems = []
     for name in devices:
         got, _ = generate(run, scored, name)
         pairs = [(x, y) for a, b in zip(want, got)
                  for x, y in zip(a["prompt_lp_full"], b["prompt_lp_full"]) if x is not None]
-        worst = max(pairs, key=lambda p: abs(p[0] - p[1]))
-        excess = max(abs(x - y) - LP_ABSOLUTE - LP_RELATIVE * abs(x) for x, y in pairs)
+        same = [(x, y) for a, b in zip(want, got)
+                if sorted_sets(a["routed_experts"]) == sorted_sets(b["routed_experts"])
+                for x, y in zip(a["prompt_lp_full"], b["prompt_lp_full"]) if x is not None]
+        worst, of_all = (max(abs(x - y) for x, y in p) for p in (same, pairs))
+        excess = max(abs(x - y) - LP_ABSOLUTE - LP_RELATIVE * abs(x) for x, y in same)
         mean = sum(abs(x - y) for x, y in pairs) / len(pairs)
         routes = [(x, y) for a, b in zip(want, got) for x, y in
                   zip(sorted_sets(a["routed_experts"]), sorted_sets(b["routed_experts"]))]
         share = sum(x == y for x, y in routes) / len(routes)
         own, _ = generate(run, lines, name)
         tokens = [x == y for a, b in zip(drawn, own) for x, y in zip(a["tokens"], b["tokens"])]
-        result.table.append((name, f"{abs(worst[0] - worst[1]):.4f}", f"{worst[0]:.2f}",
+        result.table.append((name, f"{worst:.4f} of {len(same)}", f"{of_all:.4f} of {len(pairs)}",
                              f"{mean:.5f}", f"{share:.4f}", f"{sum(tokens) / len(tokens):.3f}"))
         if not (excess <= 0 and mean <= LP_MEAN):
-            problems.append(f"{name}: log-probabilities differ by {abs(worst[0] - worst[1]):.4f} at "
-                            f"{worst[0]:.2f}, {mean:.5f} in the mean")
+            problems.append(f"{name}: log-probabilities differ by {worst:.4f} where "
+                            f"the experts are the same, {mean:.5f} in the mean")
         if share < ROUTES_SHARE:
             problems.append(f"{name}: only {share:.4f} of the selections have the same experts")
     result.words = f"{len(devices)} paths, {len(pairs)} log-probabilities"

@@ -52,7 +52,7 @@ static int prefill(struct setup *s, int n_tokens, double *tokens_per_s, struct e
 // While other prompts are computed, the first rows decode: they get as many tokens more.
 int bench_row_tokens(const struct bench_flags *f, int rows) {
     int n_groups = (rows + f->n_group - 1) / f->n_group, chunk = f->engine.prefill_chunk;
-    int n_early = n_groups == 1 ? 0 : (n_groups * f->n_prompt + chunk - 1) / chunk + n_groups;
+    int n_early = n_groups == 1 ? 0 : (n_groups * f->n_prompt + chunk - 1) / chunk + 2;
     return f->n_prompt + f->n_new + n_early;
 }
 

@@ -86,7 +86,8 @@ struct attention_case {
             }
             add_items(p, (int)i, e, how, &n_cells);
         }
-        for (size_t i = p.items.size(); i > 1; i--) std::swap(p.items[i - 1], p.items[c.below((int)i)]);
+        for (size_t i = p.items.size(); i > 1; i--)
+            std::swap(p.items[i - 1], p.items[c.below((int)i)]);
         a.step = put_step(c, p);
         a.q = c.put(q.pick(positions).v);
         a.out = c.zeros<uint16_t>(positions.size() * q_stride);

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cuda/ops_head.h"
 #include "kernels/cuda/ops_memory.h"
 #include "kernels/math.h"
 extern "C" {
@@ -30,7 +31,7 @@ class checker {
   public:
     struct queue queue = {};
     struct reference_random random = {1};
-    bool is_large = false; // shapes of the real model too
+    bool is_large = false;       // shapes of the real model too
     bool is_first_family = true; // of this run: kernels that are the same in both run once
     int n_failed = 0, n_run = 0;
 

@@ -19,8 +19,13 @@ static void check_rms_norm(checker &c, int n_tokens, int hidden) {
     for (int t = 0; t < n_tokens; t++)
         for (int i = 0; i < hidden; i++) h[(size_t)t * stride + i] = 4 * c.normal();
     for (float &x : w) x = c.normal();
-    struct rms_norm a = {put_step(c, step_parts(n_tokens)), c.put(h), c.put(w),
-                         c.room<uint16_t>(h.size()), hidden, stride, 1e-5f};
+    struct rms_norm a = {put_step(c, step_parts(n_tokens)),
+                         c.put(h),
+                         c.put(w),
+                         c.room<uint16_t>(h.size()),
+                         hidden,
+                         stride,
+                         1e-5f};
     c.done(rms_norm_launch(&c.queue, &a, n_tokens), "rms_norm");
     closeness worst;
     compare_norm(worst, h, w, c.get((uint16_t *)a.n, h.size()), n_tokens, hidden, stride);
@@ -45,7 +50,8 @@ struct embed_case {
         for (int i = 0; i < stride; i++) norm.push_back(c.normal());
         for (int d = 0; d < N_ROPE; d++)
             frequencies.push_back(math_inverse_frequency(1e6f, d, 2 * N_ROPE));
-        for (int t = 0; t < n_tokens; t++) p.tokens.push_back({c.below(VOCAB), c.below(30000), 0, 0});
+        for (int t = 0; t < n_tokens; t++)
+            p.tokens.push_back({c.below(VOCAB), c.below(30000), 0, 0});
         p.runs = {{0, 1, 0, 1, -1, 0}, {1, 1, 7, 3, 0, 0}, {2, 1, 1, 0, 1, 0}};
         p.snapshots = {1, 2};
         a.slot_bytes = (int64_t)LAYERS * RING * entry + 16;
@@ -73,7 +79,8 @@ struct embed_case {
                     if (position < 0) continue;
                     const char *from = &slots[run.conv_slot * a.slot_bytes +
                                               (size_t)(l * RING + position % RING) * entry];
-                    n += memcmp(&have[((size_t)(s * LAYERS + l) * PAST + k) * entry], from, entry) != 0;
+                    n += memcmp(&have[((size_t)(s * LAYERS + l) * PAST + k) * entry], from,
+                                entry) != 0;
                 }
         return n;
     }

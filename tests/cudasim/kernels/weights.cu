@@ -24,7 +24,8 @@ static void check_move(checker &c, const char *what, struct weight_move a, size_
         size_t many = 1 + c.below(900);
         if (many > n - first) many = n - first;
         a.first = (int64_t)first, a.n = (int64_t)many;
-        a.plain = c.put(std::vector<char>(&values[first * size], &values[first * size] + many * size));
+        a.plain =
+            c.put(std::vector<char>(&values[first * size], &values[first * size] + many * size));
         c.done(weight_write_launch(&c.queue, &a), "weight_write");
         first += many;
     }
@@ -44,9 +45,11 @@ static void check_move(checker &c, const char *what, struct weight_move a, size_
     c.equal("weights", text("%s, %d x %d", what, a.map.rows, a.map.columns),
             n_wrong + (back != values));
 
-    uint64_t *sum = c.zeros<uint64_t>(1), want = digest_range(77, 5, (int64_t)n, a.dtype, back.data());
+    uint64_t *sum = c.zeros<uint64_t>(1),
+             want = digest_range(77, 5, (int64_t)n, a.dtype, back.data());
     c.done(digest_launch(&c.queue, a.plain, a.dtype, 77, 5, (int64_t)n, sum), "digest");
-    c.equal("digest", text("%s, %d x %d", what, a.map.rows, a.map.columns), c.get(sum, 1)[0] != want);
+    c.equal("digest", text("%s, %d x %d", what, a.map.rows, a.map.columns),
+            c.get(sum, 1)[0] != want);
     c.release();
 }
 
@@ -88,7 +91,8 @@ static void check_moves(checker &c) {
     a.kind = PLACE_VECTOR, a.map = plain_map(50, 3), a.stride = 52;
     for (enum dtype t : {DTYPE_F32, DTYPE_BF16}) {
         a.dtype = t;
-        check_move(c, "vector", a, 3 * 52 * 4, [](int r, int i) { return ((size_t)i * 52 + r) * 4; });
+        check_move(c, "vector", a, 3 * 52 * 4,
+                   [](int r, int i) { return ((size_t)i * 52 + r) * 4; });
     }
 }
 
