@@ -234,7 +234,7 @@ def bench(run: Run, result: Result) -> None:
 
 
 def steps(run: Run, result: Result) -> None:
-    """Where a decode step's time goes: events around every kernel."""
+    """Where a step's time goes: events around every kernel, all rows of one prompt."""
     if run.is_emulated:
         raise LeftOut("an emulator has no times")
     rows = ("1", "64", "1024")
@@ -243,6 +243,7 @@ def steps(run: Run, result: Result) -> None:
     for i, n in enumerate(rows):
         flags = bench_flags(run)
         flags[flags.index("--rows") + 1] = n
+        flags[flags.index("--group") + 1] = max(ROWS)
         at = flags.index("--in")
         status, said = run.call(run.program("stampede"), "bench", "--device",
                                 f"{run.device}/timed", "--kv-type", "bf16", "--weights", "bf16",

@@ -170,7 +170,12 @@ static void finish_plan(struct report *r, const struct setup *s, const struct be
         r->device.peak_flops = r->peak_flops;
     }
     bench_plan_resident(s->names, s->dtypes, kv, &model);
-    int n = f->n_prompt - 1, chunk = n < f->engine.prefill_chunk ? n : f->engine.prefill_chunk;
+    int n = f->n_prompt - 1, n_groups = 1, chunk = f->engine.prefill_chunk;
+    for (int i = 0; i < r->n_points; i++) {
+        int groups = (r->points[i].rows + f->n_group - 1) / f->n_group;
+        if (groups > n_groups) n_groups = groups;
+    }
+    if (chunk > (int64_t)n * n_groups) chunk = n * n_groups;
     const struct roofline_load prefill = {.prefill_tokens = chunk, .prefill_context = n / 2.0};
     r->prefill_plan_tokens_per_s = 1000 * chunk / step_ms(&model, &r->device, &prefill);
     for (int i = 0; i < r->n_points; i++) {
