@@ -6,10 +6,8 @@
 // D < 2^40 and eight points that is below 2^-160.
 #include "verifiers/math/exact/exact_library.h"
 
+#include <flint/nmod.h>
 #include <flint/nmod_vec.h>
-#if __has_include(<flint/nmod.h>)
-#include <flint/nmod.h> // FLINT 3; before, nmod_vec.h has these too
-#endif
 #include <flint/ulong_extras.h>
 
 enum { N_PRIMES = 2, N_POINTS = 4, TRIES = 4 };
