@@ -18,7 +18,9 @@
 # make install  PREFIX=/usr/local
 # make clean    remove build
 # make tests    builds the tests and their tools without running them
-# make cuda     build/stampede_cuda.so by nvcc (CUDA_HOME); make cuda-check: registers, spills, PTX
+# make cuda     build/stampede_cuda.so by nvcc (CUDA_HOME), for the architectures CUDA_ARCHS
+# make gpu-bundle   build/gpu-bundle: its program `check` checks and measures on a bare GPU machine
+#                   (gpu-bundle-emulated: the same on the emulator)
 # Variables: CC=gcc|clang  SAN=address,undefined|thread  V=1 prints the commands
 # make deps CUDA=wheels   also NVIDIA's compiler, headers, cuBLAS and NCCL, where no toolkit is
 .DEFAULT_GOAL := all
