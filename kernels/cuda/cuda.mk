@@ -47,7 +47,7 @@ else
 cuda:
 	@echo "CUDA was left out: there is no nvcc in CUDA_HOME ($(CUDA_HOME)) or PATH."
 endif
-ifneq ($(call has_header,cuda_runtime.h),)
+ifneq ($(HAS_CUDA),)
 cuda-emulated: $(B)/tests/lib/stampede_cudasim.so
 else
 cuda-emulated:

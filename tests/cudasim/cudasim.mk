@@ -17,6 +17,8 @@ CUDA_INCLUDE := $(wildcard $(addsuffix /include,$(CUDA_HOME) \
     $(wildcard .venv/lib/python3*/site-packages/nvidia/cu13 \
     .venv/lib/python3*/site-packages/nvidia/nccl)) $(CUDA_EXTRA_INCLUDE))
 has_header    = $(firstword $(wildcard $(addsuffix /$1,$(CUDA_INCLUDE))))
+# PyTorch's wheels bring the runtime's headers without those of the compiler that they include.
+HAS_CUDA     := $(and $(call has_header,cuda_runtime.h),$(call has_header,crt/host_defines.h))
 NVCC         ?= $(firstword $(wildcard $(CUDA_HOME)/bin/nvcc) $(shell command -v nvcc))
 CUDA_ARCHS   := 80 89 90a 100a 120a
 CUDASIM      := $(B)/cudasim
@@ -92,7 +94,7 @@ $(foreach v,normal race memory,$(eval $(call CUDASIM_VARIANT,$v)))
 
 $(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/product.o): CUDASIM_FLAGS += -O3
 
-ifneq ($(call has_header,cuda_runtime.h),)
+ifneq ($(HAS_CUDA),)
 cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
 	@echo "present$(if $(call has_header,cublasLt.h), cublaslt)$(if $(call has_header,nccl.h), nccl)" \
 	    >$(CUDASIM)/state
