@@ -51,7 +51,7 @@ ifneq ($(HAS_CUDA),)
 cuda-emulated: $(B)/tests/lib/stampede_cudasim.so
 else
 cuda-emulated:
-	@echo "CUDA was left out: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv."
+	@echo "CUDA was left out: no cuda_runtime.h with crt/ in CUDA_HOME ($(CUDA_HOME)) or .venv."
 endif
 # Builds with clang or sanitizers leave the emulator out: it is g++'s and has builds of its own.
 ifeq ($(VARIANT),)

@@ -101,7 +101,7 @@ cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
 else
 cudasim:
 	@mkdir -p $(CUDASIM)
-	@echo "absent: no cuda_runtime.h in CUDA_HOME ($(CUDA_HOME)) or .venv" >$(CUDASIM)/state
+	@echo "absent: no cuda_runtime.h with crt/ in CUDA_HOME ($(CUDA_HOME)) or .venv" >$(CUDASIM)/state
 	@echo "CUDA was left out ($$(cat $(CUDASIM)/state)). make deps CUDA=wheels brings it."
 endif
 # Other builds of the tests (clang, sanitizers) leave it out: it has its own.
