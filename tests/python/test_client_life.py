@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 PREAMBLE = """
 import gc, multiprocessing, os, signal, sys, threading, time
 sys.path.insert(0, {here!r})
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may come ignored
 # A hang ends it. (faulthandler's watchdog would itself hang in a forked process.)
 signal.alarm(90)
 os.register_at_fork(after_in_child=lambda: signal.alarm(60))

@@ -338,7 +338,8 @@ def test_every_character_whose_meaning_depends_on_unicode(render, expression, ex
     """Refused are characters that some version of Unicode has not, and letters of rare cases."""
     template = "{% for x in xs %}{{ " + expression + " }}|{% endfor %}"
     refused = check_characters(render, template, expected)
-    assert len([c for c in refused if unicodedata.category(chr(c)) not in ("Cn", "Co")]) <= most
+    old = unicodedata.ucd_3_2_0  # what Python's and the library's versions both have
+    assert len([c for c in refused if old.category(chr(c)) not in ("Cn", "Co")]) <= most
     assert not [c for c in refused if c < 0xDF and c != 0xB5]
 
 
