@@ -136,30 +136,35 @@ def decode(header: bytes, payload: Any = b"") -> Message:
     return message
 
 
+# The same refusals as wire.py's, an element at a time.
+
+
 def _check_offsets(m: Message, name: str, n: int, end: int) -> None:
-    offsets = m[name]
-    if (offsets is None or len(offsets) != n + 1 or offsets[0] != 0 or offsets[-1] != end
-            or bool(np.any(np.diff(offsets) < 0))):
+    offsets = [] if m[name] is None else m[name].tolist()
+    falls = any(a > b for a, b in zip(offsets, offsets[1:]))
+    if len(offsets) != n + 1 or offsets[0] != 0 or offsets[-1] != end or falls:
         raise WireError("field", f"{m.type}: {name} are not {n + 1} offsets from 0 to {end}.")
 
 
 def _check_same(m: Message, names: Sequence[str], n: int) -> None:
     for name in names:
-        if m[name] is not None and len(m[name]) != n:
-            raise WireError("field", f"{m.type}: {name} has {len(m[name])} elements, expected {n}.")
+        length = n if m[name] is None else len(m[name].tolist())
+        if length != n:
+            raise WireError("field", f"{m.type}: {name} has {length} elements, expected {n}.")
 
 
 def _check_texts(m: Message, texts: str, offsets: str, n: int) -> None:
-    if (m[texts] is None) != (m[offsets] is None):
+    given = [name for name in (texts, offsets) if m[name] is not None]
+    if len(given) == 1:
         raise WireError("field", f"{m.type}: {texts} and {offsets} go together.")
-    if m[texts] is not None:
+    if given:
         _check_offsets(m, offsets, n, len(m[texts]))
 
 
 def _check_range(m: Message, name: str, low: int, high: int) -> None:
-    values = m[name]
-    if values is not None and len(values) and not (low <= values.min() <= values.max() <= high):
-        raise WireError("field", f"{m.type}: {name} has a value outside {low} to {high}.")
+    for value in [] if m[name] is None else m[name].tolist():
+        if not low <= value <= high:
+            raise WireError("field", f"{m.type}: {name} has a value outside {low} to {high}.")
 
 
 def _check_lengths(m: Message) -> None:

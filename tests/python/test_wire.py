@@ -84,6 +84,16 @@ def test_results_that_do_not_fit_together(changes):
     assert caught.value.reason == "field"
 
 
+@pytest.mark.parametrize("kind, name", [("TASK", "stop_offsets"),
+                                        ("WEIGHTS_BEGIN", "name_offsets")])
+def test_offsets_that_fall_are_refused(kind, name):
+    message = next(m for m in MESSAGES if m.type == kind)
+    odd = message[name].copy()
+    odd[1] = odd[-1] + 1
+    with pytest.raises(wire.WireError, match=f"{kind}: {name} are not {len(odd)} offsets"):
+        mutate(message, **{name: odd})
+
+
 def by_hand(body, magic="STMP", major=1, number=4, run="r", epoch=0):
     return b"\x98" + b"".join(msgpack.packb(v) for v in (magic, major, 0, number, run, epoch, 0)
                               ) + body
