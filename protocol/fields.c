@@ -162,22 +162,22 @@ static const struct field weights_begin[] = {
     NEED_COL(8, weights_begin, ranks, BIT(COLUMN_U8)),
     NEED_COL(9, weights_begin, shapes, BIT(COLUMN_I64)),
     NEED_COL(10, weights_begin, modes, BIT(COLUMN_U8)),
-    NEED_COL(11, weights_begin, bytes, BIT(COLUMN_U64)),
-    NEED_COL(12, weights_begin, hashes, BIT(COLUMN_U64)),
+    NEED_COL(11, weights_begin, n_values, BIT(COLUMN_U64)),
+    NEED_COL(12, weights_begin, checks, BIT(COLUMN_U64)),
+    NEED_COL(13, weights_begin, code_bytes, BIT(COLUMN_U8)),
+    NEED_COL(14, weights_begin, n_codes, BIT(COLUMN_U64)),
 };
 
 static const struct field weights_pull[] = {
     NEED_U64(1, weights_pull, update),
-    NEED_U32(2, weights_pull, tensor, MESSAGE_MAX_TENSORS - 1),
-    NEED_U64(3, weights_pull, offset),
-    NEED_U64(4, weights_pull, n_bytes),
+    NEED_U64(2, weights_pull, offset),
+    NEED_U64(3, weights_pull, n_bytes),
 };
 
 static const struct field weights_chunk[] = {
     NEED_U64(1, weights_chunk, update),
-    NEED_U32(2, weights_chunk, tensor, MESSAGE_MAX_TENSORS - 1),
-    NEED_U64(3, weights_chunk, offset),
-    NEED_COL(4, weights_chunk, data, BIT(COLUMN_U8)),
+    NEED_U64(2, weights_chunk, offset),
+    NEED_COL(3, weights_chunk, data, BIT(COLUMN_U8)),
 };
 
 static const struct field weights_commit[] = {NEED_U64(1, weights_commit, update)};

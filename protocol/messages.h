@@ -31,6 +31,7 @@ enum {
     MESSAGE_MAX_TEXT = 16 << 10,           // bytes of any text in a header
     MESSAGE_MAX_SAMPLES = 65536,           // samples of one group
     MESSAGE_MAX_TENSORS = 1 << 20,         // tensors of one update
+    MESSAGE_MAX_ELEMENTS = 1 << 30,        // of one of them
     MESSAGE_MAX_STOPS = 64,                // stop texts of a task
     MESSAGE_MAX_STOP_BYTES = 64 << 10,     // of all stop texts of a task
     MESSAGE_MAX_STOP_IDS = 1024,           // stop token ids of a task
