@@ -77,8 +77,7 @@ static void take_memory(struct cuda *c, const struct backend_options *o) {
         take_pinned(c, (char **)&c->copies, BACKEND_COPIES * sizeof *c->copies, "moves") &&
         take_pinned(c, &c->results, (size_t)d->max_outputs * 13 + 16 + routes, "results") &&
         backend_note(c, staging_open(&c->staging, 2 * c->n_loaders), "weights on their way") &&
-        backend_note(c, update_open(&c->update, o->staging_bytes, n_weights),
-                     "weight updates") &&
+        backend_note(c, update_open(&c->update, o->staging_bytes, n_weights), "weight updates") &&
         clear(c, c->weight_memory, weights, "the weights") &&
         clear(c, c->scratch_memory, scratch, "activations");
     backend_room_for_step(c, STEP_BYTES);

@@ -54,7 +54,8 @@ static __device__ __forceinline__ int decode(const struct delta_target &t, int64
     int n = left < 0 ? 0 : left < THREAD_CODES ? (int)left : THREAD_CODES;
     uint32_t skip = delta_skip(t.code_bytes);
     uint64_t mine = 0, total;
-    for (int i = 0; i < n; i++) mine += advance_of(delta_code(t.codes, t.code_bytes, first + i), skip);
+    for (int i = 0; i < n; i++)
+        mine += advance_of(delta_code(t.codes, t.code_bytes, first + i), skip);
     uint64_t at = sum_before(mine, &total);
     for (int i = 0; i < n; i++) {
         uint32_t code = delta_code(t.codes, t.code_bytes, first + i);
@@ -154,8 +155,7 @@ static __device__ __forceinline__ void check_sparse(const struct delta_batch &b,
     }
     int n = decode(t, block, begin, positions, &end);
     if (threadIdx.x == 0 && end.cursor > t.n_elements) f->is_beyond = true;
-    if (threadIdx.x == 0 && !is_end(t, block, end))
-        report(b, i, block, DELTA_END);
+    if (threadIdx.x == 0 && !is_end(t, block, end)) report(b, i, block, DELTA_END);
     for (int k = threadIdx.x; k < n; k += DELTA_THREADS) {
         int64_t value = (int64_t)begin.n_values + k;
         bool is_inside = positions[k] != NOWHERE && value < t.n_values;

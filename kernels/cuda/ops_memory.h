@@ -63,8 +63,8 @@ struct delta_batch {
     const struct delta_target *targets; // (n)
     const uint32_t *first_block;        // (n + 1)
     int n;
-    unsigned n_blocks;        // first_block[n]
-    unsigned long long *sums; // (n, 2) zeros; check adds the digests of staged and resident values
+    unsigned n_blocks;         // first_block[n]
+    unsigned long long *sums;  // (n, 2) zeros; check adds the digests of staged and resident values
     unsigned long long *fault; // all ones; check leaves the least delta_fault()
 };
 // Blocks that do a change.

@@ -33,8 +33,7 @@ int update_open(struct update *u, uint64_t staging_bytes, int n_weights) {
     if (!status) status = cudaStreamCreateWithPriority(&u->stream, cudaStreamNonBlocking, least);
     if (!status) status = cudaMalloc((void **)&u->staging, staging_bytes);
     if (!status) status = cudaMalloc((void **)&u->device_batch, u->batch_bytes);
-    if (!status)
-        status = cudaHostAlloc((void **)&u->batch, u->batch_bytes, cudaHostAllocDefault);
+    if (!status) status = cudaHostAlloc((void **)&u->batch, u->batch_bytes, cudaHostAllocDefault);
     if (!status)
         status = cudaHostAlloc((void **)&u->pieces, (size_t)UPDATE_PIECES * LOAD_BYTES,
                                cudaHostAllocDefault);
@@ -65,8 +64,8 @@ static int stage_piece(struct update *u, uint64_t offset, size_t n_bytes, const 
     cudaError_t status = cudaEventSynchronize(u->piece_done[i]);
     if (status) return status;
     memcpy(piece, bytes, n_bytes);
-    status = cudaMemcpyAsync(u->staging + offset, piece, n_bytes, cudaMemcpyHostToDevice,
-                             u->stream);
+    status =
+        cudaMemcpyAsync(u->staging + offset, piece, n_bytes, cudaMemcpyHostToDevice, u->stream);
     if (!status) status = cudaEventRecord(u->piece_done[i], u->stream);
     u->next_piece = (i + 1) % UPDATE_PIECES;
     return status;

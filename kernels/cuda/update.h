@@ -17,7 +17,7 @@ struct update {
     char *pieces; // (UPDATE_PIECES, LOAD_BYTES) pinned, in turn, of stage()
     int next_piece;
     cudaEvent_t piece_done[UPDATE_PIECES];
-    cudaEvent_t written; // what weight_write() did
+    cudaEvent_t written;        // what weight_write() did
     char *batch, *device_batch; // targets, first blocks, sums and the fault of one launch; pinned
     size_t batch_bytes;
 };
