@@ -95,6 +95,7 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512dq -mavx512bw -mavx512vl
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit

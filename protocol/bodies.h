@@ -220,6 +220,8 @@ struct message_weights_status {
     uint64_t digest;     // of the resident weights now; PHASE_STAGED: after COMMIT
     struct slice tensor; // hub name of the tensor that failed, or empty
     struct slice error;  // a sentence, for PHASE_FAILED
+    uint64_t check_us;   // that proving took (PHASE_STAGED)
+    uint64_t pause_us;   // that decoding stood still (PHASE_APPLIED, PHASE_ROLLED_BACK)
 };
 
 #endif

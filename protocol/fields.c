@@ -190,6 +190,7 @@ static const struct field weights_status[] = {
     NEED_U64(1, weights_status, update),  NEED_U32(2, weights_status, phase, PHASE_N - 1),
     NEED_U64(3, weights_status, version), U64(4, weights_status, digest),
     TEXT(5, weights_status, tensor, 512), TEXT(6, weights_status, error, 1024),
+    U64(7, weights_status, check_us),     U64(8, weights_status, pause_us),
 };
 
 #define TABLE(name, fields)                                                                        \

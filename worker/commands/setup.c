@@ -173,6 +173,7 @@ static struct backend_options backend_options(const struct setup *s, const struc
         .max_segments = e->max_rows + e->max_prefixes,
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,
+        .staging_bytes = plan_staging(s->names, s->dtypes, f),
         .id_exists = exists,
         .n_threads = f->n_threads,
     };
@@ -209,10 +210,10 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;
     options.path = path;
-    int failed = plan_backend(plan, m->ops, &options, s->names, f, err);
+    int failed = plan_backend(plan, m->ops, &options, s->names, err);
     if (!failed) {
         plan_log(plan, &s->log);
-        s->staging_bytes = plan->staging_bytes;
+        s->staging_bytes = options.staging_bytes;
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);

@@ -1,0 +1,191 @@
+#include "kernels/cpu/delta_run.h"
+
+#include <assert.h>
+
+#include "kernels/digest.h"
+
+// ------------------------------------------------------------------ codes to places
+
+static int fail(struct error *err, int64_t block, const char *what) {
+    return error_set(err, ERROR_INPUT, "Its positions are wrong: block %lld %s.",
+                     (long long)block, what);
+}
+
+int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
+                const struct weight_change *change, char *staging, int64_t block,
+                struct error *err) {
+    const struct delta_anchor *anchors = (const void *)(staging + change->anchors);
+    int64_t left = change->n_codes - block * DELTA_BLOCK;
+    bool is_last = left <= DELTA_BLOCK;
+    *w = (struct delta_walk){.slot = slot,
+                             .codes = staging + change->codes,
+                             .code_bytes = change->code_bytes,
+                             .next = block * DELTA_BLOCK,
+                             .size = (uint64_t)slot->rows * (uint64_t)slot->columns,
+                             .cursor = anchors[block].cursor,
+                             .n_values = anchors[block].n_values,
+                             .end_cursor = is_last ? 0 : anchors[block + 1].cursor,
+                             .end_n_values = is_last ? (uint64_t)change->n_values
+                                                     : anchors[block + 1].n_values,
+                             .is_last = is_last,
+                             .all_values = staging + change->values};
+    w->end = w->next + (is_last ? left : DELTA_BLOCK);
+    if (block == 0 && (w->cursor || w->n_values)) return fail(err, block, "does not begin at 0");
+    // The block reads at most as many values as it has codes, and no more than there are.
+    if (w->cursor > w->size || w->n_values > w->end_n_values ||
+        w->end_n_values > (uint64_t)change->n_values ||
+        w->end_n_values - w->n_values > (uint64_t)(w->end - w->next))
+        return fail(err, block, "begins or ends beyond the tensor");
+    w->row = (int64_t)w->cursor / slot->columns;
+    w->column = (int64_t)w->cursor % slot->columns;
+    return 0;
+}
+
+// Moves the cursor.
+static inline void go_on(struct delta_walk *w, uint32_t by) {
+    const int64_t columns = w->slot->columns;
+    w->cursor += by;
+    w->column += by;
+    if (w->column < columns) return;
+    w->column -= columns;
+    w->row++;
+    if (w->column < columns) return;
+    w->row += w->column / columns;
+    w->column %= columns;
+}
+
+static inline size_t place(const struct weight_slot *s, int64_t row, int64_t column) {
+    if (!s->is_matrix) return (size_t)(column * matmul_pad(s->rows) + row);
+    return ((size_t)(row / MATMUL_ROWS) * (size_t)s->columns + (size_t)column) * MATMUL_ROWS +
+           (size_t)row % MATMUL_ROWS;
+}
+
+static size_t held_bytes(const struct weight_slot *s) {
+    return s->is_matrix ? dtype_bytes(s->dtype) : sizeof(float);
+}
+
+static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes) {
+    const uint32_t skip = delta_skip(code_bytes);
+    const struct weight_slot *s = w->slot;
+    const size_t held = held_bytes(s);
+    while (w->next < w->end && run->n < DELTA_RUN) {
+        uint32_t code = delta_code(w->codes, code_bytes, w->next++);
+        go_on(w, code);
+        if (code == skip) {
+            if (w->cursor > w->size) return false;
+            continue;
+        }
+        if (w->cursor >= w->size || w->n_values + (uint64_t)run->n >= w->end_n_values) return false;
+        size_t at = place(s, w->row, w->column);
+        __builtin_prefetch((const char *)s->data + at * held, 1);
+        run->position[run->n] = (uint32_t)w->cursor;
+        run->at[run->n++] = at;
+        go_on(w, 1);
+    }
+    return true;
+}
+
+bool delta_next(struct delta_walk *w, struct delta_run *run) {
+    run->n = 0;
+    w->values = w->all_values + w->n_values * dtype_bytes(w->slot->dtype);
+    bool is_good = w->code_bytes == 1   ? fill(w, run, 1)
+                   : w->code_bytes == 2 ? fill(w, run, 2)
+                                        : fill(w, run, 4);
+    w->failed = w->failed || !is_good;
+    w->n_values += (uint64_t)run->n;
+    return run->n > 0 && !w->failed;
+}
+
+int delta_end(const struct delta_walk *w, struct error *err) {
+    int64_t block = (w->next - 1) / DELTA_BLOCK;
+    if (w->failed) return fail(err, block, "goes beyond the tensor or its values");
+    if (w->n_values != w->end_n_values || (!w->is_last && w->cursor != w->end_cursor))
+        return fail(err, block, "does not end where the next one begins");
+    return 0;
+}
+
+// ------------------------------------------------------------------ values
+
+// Vectors lie as float32, which holds a value of their type exactly.
+static inline uint32_t held_bits(const struct weight_slot *s, size_t at) {
+    if (!s->is_matrix) {
+        uint32_t bits = 0;
+        dtype_put(s->dtype, &bits, 0, ((const float *)s->data)[at]);
+        return bits;
+    }
+    return dtype_bytes(s->dtype) == 4 ? ((const uint32_t *)s->data)[at]
+                                      : ((const uint16_t *)s->data)[at];
+}
+
+static inline uint32_t staged_bits(const void *values, size_t size, int i) {
+    return size == 4 ? ((const uint32_t *)values)[i] : ((const uint16_t *)values)[i];
+}
+
+void delta_sum(const struct weight_slot *s, uint64_t name_hash, const struct delta_run *run,
+               const void *values, struct change_sums *sums) {
+    const size_t size = dtype_bytes(s->dtype);
+    for (int i = 0; i < run->n; i++) {
+        sums->staged += digest_mix(name_hash, run->position[i], staged_bits(values, size, i));
+        sums->resident += digest_mix(name_hash, run->position[i], held_bits(s, run->at[i]));
+    }
+}
+
+static inline void exchange_vector(const struct weight_slot *s, size_t at, void *values,
+                                   int64_t i) {
+    float *held = (float *)s->data + at, was = *held;
+    *held = dtype_get(s->dtype, values, i);
+    dtype_put(s->dtype, values, i, was);
+}
+
+static inline void exchange_16(uint16_t *a, uint16_t *b) {
+    uint16_t was = *a;
+    *a = *b;
+    *b = was;
+}
+static inline void exchange_32(uint32_t *a, uint32_t *b) {
+    uint32_t was = *a;
+    *a = *b;
+    *b = was;
+}
+
+void delta_exchange(const struct weight_slot *s, const struct delta_run *run, void *values) {
+    if (!s->is_matrix)
+        for (int i = 0; i < run->n; i++) exchange_vector(s, run->at[i], values, i);
+    else if (dtype_bytes(s->dtype) == 2)
+        for (int i = 0; i < run->n; i++)
+            exchange_16((uint16_t *)s->data + run->at[i], (uint16_t *)values + i);
+    else
+        for (int i = 0; i < run->n; i++)
+            exchange_32((uint32_t *)s->data + run->at[i], (uint32_t *)values + i);
+}
+
+// Rows row .. row + n_rows - 1 of one block of a matrix; plain: of its first row.
+static void exchange_block_16(const struct weight_slot *s, int row, int n_rows, uint16_t *plain) {
+    uint16_t *packed = (uint16_t *)s->data + place(s, row, 0);
+    for (int c = 0; c < s->columns; c++)
+        for (int i = 0; i < n_rows; i++)
+            exchange_16(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
+}
+static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, uint32_t *plain) {
+    uint32_t *packed = (uint32_t *)s->data + place(s, row, 0);
+    for (int c = 0; c < s->columns; c++)
+        for (int i = 0; i < n_rows; i++)
+            exchange_32(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
+}
+
+void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, void *all_values) {
+    assert(first % ((int64_t)MATMUL_ROWS * s->columns) == 0 && n % s->columns == 0);
+    int row = (int)(first / s->columns), end = row + (int)(n / s->columns);
+    for (; row < end; row += MATMUL_ROWS) {
+        int n_rows = end - row < MATMUL_ROWS ? end - row : MATMUL_ROWS;
+        size_t at = (size_t)row * (size_t)s->columns;
+        if (!s->is_matrix)
+            for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
+                exchange_vector(s, place(s, row + i / s->columns, i % s->columns), all_values,
+                                (int64_t)at + i);
+        else if (dtype_bytes(s->dtype) == 2)
+            exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
+        else
+            exchange_block_32(s, row, n_rows, (uint32_t *)all_values + at);
+    }
+}
