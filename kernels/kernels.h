@@ -154,7 +154,8 @@ struct weight_source {
 };
 
 // What check() says of one change: the parts of the digest (digest.h) that its values make, and
-// that the same elements of the resident weight make now.
+// that the same elements of the resident weight make now. The latter of sparse changes alone, 0 of
+// a dense one: who knows what the whole weight makes need not have it read.
 struct change_sums {
     uint64_t staged, resident;
 };

@@ -114,18 +114,19 @@ struct findings {
     bool is_beyond, is_not_finite;
 };
 
-static __device__ __forceinline__ void look(const struct delta_target &t, int64_t position,
+// The staged value.
+static __device__ __forceinline__ void look(const struct delta_target &t, uint64_t position,
                                             int64_t value, struct findings *f) {
     uint32_t bits = bits_of(t.place.dtype, t.values, value);
     f->is_not_finite |= !is_finite(t.place.dtype, bits);
-    f->staged += digest_mix(t.name_hash, (uint64_t)position, bits);
-    f->resident += digest_mix(t.name_hash, (uint64_t)position, held_bits(t.place, position));
+    f->staged += digest_mix(t.name_hash, position, bits);
 }
 
 static __device__ __forceinline__ void check_dense(const struct delta_target &t, int64_t block,
                                                    struct findings *f) {
     int64_t end = (block + 1) * DENSE < t.n_values ? (block + 1) * DENSE : t.n_values;
-    for (int64_t k = block * DENSE + threadIdx.x; k < end; k += DELTA_THREADS) look(t, k, k, f);
+    for (int64_t k = block * DENSE + threadIdx.x; k < end; k += DELTA_THREADS)
+        look(t, (uint64_t)k, k, f);
 }
 
 // All threads return the same.
@@ -158,9 +159,12 @@ static __device__ __forceinline__ void check_sparse(const struct delta_batch &b,
     if (threadIdx.x == 0 && !is_end(t, block, end)) report(b, i, block, DELTA_END);
     for (int k = threadIdx.x; k < n; k += DELTA_THREADS) {
         int64_t value = (int64_t)begin.n_values + k;
-        bool is_inside = positions[k] != NOWHERE && value < t.n_values;
-        if (is_inside) look(t, positions[k], value, f);
+        uint32_t position = positions[k];
+        bool is_inside = position != NOWHERE && value < t.n_values;
         f->is_beyond |= !is_inside;
+        if (!is_inside) continue;
+        look(t, position, value, f);
+        f->resident += digest_mix(t.name_hash, position, held_bits(t.place, position));
     }
 }
 

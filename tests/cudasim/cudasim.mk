@@ -55,7 +55,7 @@ CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu)) $(CUDASIM_SA
 # kernel_check: all kernels, their checks, and the float64 twins in C.
 CUDASIM_KERNELS := $(sort $(wildcard kernels/cuda/*.cu tests/cudasim/kernels/*.cu))
 CUDASIM_TWINS   := $(patsubst %.c,$(B)/obj/%.o,tests/reference.c protocol/base/memory.c \
-    kernels/digest.c)
+    kernels/digest.c kernels/digest_avx512.c)
 
 .PHONY: cudasim cuda-check cuda-table gpu-wrappers
 define CUDASIM_VARIANT

@@ -15,8 +15,6 @@
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 
-enum { STAGING = 24 << 20 };
-
 // An update under construction: its changes, and the bytes of the staging memory.
 struct update {
     struct harness *h;
@@ -24,8 +22,8 @@ struct update {
     struct weight_change *changes; // (n)
     uint32_t **positions;          // (n) (n_values)
     int n;
-    char *image; // (bytes)
-    uint64_t bytes;
+    char *image; // (staging_bytes)
+    uint64_t bytes, staging_bytes;
     struct reference_random random;
 };
 
@@ -72,18 +70,28 @@ static void *read_all(struct harness *h, int weight) {
 
 // ------------------------------------------------------------------ building
 
+// Enough for every weight whole, with a code of 4 bytes for each value.
+static uint64_t room_for(const struct model_shape *s) {
+    struct weight *list;
+    uint64_t bytes = 0;
+    int n = weights_list(s, &list);
+    for (int i = 0; i < n; i++) bytes += 8 * (uint64_t)weight_n(&list[i]) + 5 * DELTA_ALIGN;
+    free(list);
+    return bytes;
+}
+
 static struct update *update_new(const struct model_shape *s, const struct harness_options *o,
                                  uint64_t seed) {
     struct update *u = memory_new(1, sizeof *u);
     struct harness_options with = *o;
-    with.staging_bytes = STAGING;
+    with.staging_bytes = u->staging_bytes = room_for(s);
     u->h = harness_open(s, &with, seed);
     u->random.state = seed + 17;
     int n = u->h->model->n;
     u->held = memory_new((size_t)n, sizeof *u->held);
     u->changes = memory_new((size_t)n, sizeof *u->changes);
     u->positions = memory_new((size_t)n, sizeof *u->positions);
-    u->image = memory_new(STAGING, 1);
+    u->image = memory_new(u->staging_bytes, 1);
     for (int i = 0; i < n; i++) {
         int64_t many = n_elements(u->h, i);
         void *values = read_all(u->h, i);
@@ -155,7 +163,7 @@ static void add_change(struct update *u, int weight, int code_bytes, uint32_t *p
     *c = (struct weight_change){.weight = weight, .code_bytes = code_bytes, .n_values = n_values};
     if (code_bytes) c->n_codes = encode(positions, n_values, code_bytes, size, trailing, NULL);
     uint64_t end = delta_lay(c, t, u->bytes);
-    assert_true(end <= STAGING);
+    assert_true(end <= u->staging_bytes);
     memset(u->image + u->bytes, 0xa5, end - u->bytes); // what lies between the parts means nothing
     u->bytes = end;
     if (code_bytes) {
@@ -236,7 +244,7 @@ static struct change_sums sums_of(const struct update *u, int i) {
         uint32_t p = u->positions[i][k];
         uint32_t bits = bits_at(u->h->dtypes[c->weight], u->image + c->values, k);
         sums.staged += digest_mix(hash, p, bits);
-        sums.resident += digest_mix(hash, p, u->held[c->weight][p]);
+        if (c->code_bytes) sums.resident += digest_mix(hash, p, u->held[c->weight][p]);
     }
     return sums;
 }
@@ -305,7 +313,7 @@ static void test_every_form(void **state) {
             struct model_shape s = harness_shape(shape);
             struct harness_options o = {.matrices = types[type], .n_threads = 2, .page_tokens = 16};
             struct update *u = update_new(&s, &o, (uint64_t)shape + 1);
-            for (int turn = 0; turn < 4; turn++) {
+            for (int turn = 0; turn < (harness_is_emulated() ? 2 : 4); turn++) {
                 for (int i = 0; i < u->h->model->n; i++) {
                     int form = (i + turn) % 5;
                     if (form == 4) continue; // skipped
@@ -346,12 +354,12 @@ static void test_many_tensors(void **state) {
     struct model_shape s = harness_shape(1);
     s.hidden = 32;
     s.head_dim = 8;
-    s.n_layers = harness_is_emulated() ? 10 : 24;
+    s.n_layers = harness_is_emulated() ? 7 : 24;
     s.n_experts = 64;
     s.ff_expert = 8;
     struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
     struct update *u = update_new(&s, &o, 9);
-    assert_true(u->h->model->n > 1700);
+    assert_true(u->h->model->n > 1100);
     for (int i = 0; i < u->h->model->n; i++) {
         uint32_t *positions = memory_new(3, sizeof *positions);
         int64_t size = n_elements(u->h, i), n = size < 3 ? size : 3;
@@ -399,6 +407,7 @@ static void soften(struct update *u) {
 static void test_steps_follow(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++) {
+        if (harness_is_emulated() && shape != 2 && shape != 4) continue;
         struct model_shape s = harness_shape(shape);
         struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
         struct update *u = update_new(&s, &o, 11);
@@ -539,6 +548,10 @@ static void test_wrong_anchors(void **state) {
         expect_refusal(u, 1);
         anchors[b] = anchors[(b + 1) % n];
         expect_refusal(u, 1);
+        anchors[b] = (struct delta_anchor){0, kept.n_values};
+        expect_refusal(u, 1);
+        anchors[b] = (struct delta_anchor){kept.cursor, 0};
+        expect_refusal(u, 1);
         anchors[b] = kept;
     }
     check_update(u); // as it was, nothing has changed meanwhile
@@ -574,7 +587,7 @@ static void test_wrong_codes(void **state) {
 static void test_not_finite(void **state) {
     (void)state;
     struct update *u = update_of_three(23, 2, RANDOM);
-    for (int i = 0; i < u->n; i++) {
+    for (int i = u->n - 1; i >= 0; i--) {
         const struct weight_change *c = &u->changes[i];
         enum dtype t = u->h->dtypes[c->weight];
         uint32_t sign = dtype_bytes(t) == 4 ? 1u << 31 : 1u << 15;
@@ -644,7 +657,7 @@ static void test_flipped_bits(void **state) {
         struct update *u = update_of_three(24, code_bytes, ALL);
         stage_all(u);
         const struct weight_change *small = &u->changes[0], *large = &u->changes[1];
-        int rare = harness_is_emulated() ? 4 : 1;
+        int rare = harness_is_emulated() ? 8 : 1;
         flip(u, 0, small->codes, (uint64_t)small->n_codes * (uint64_t)small->code_bytes, 1);
         flip(u, 0, small->anchors, sizeof(struct delta_anchor), rare);
         flip(u, 1, large->anchors,
@@ -657,14 +670,14 @@ static void test_flipped_bits(void **state) {
     }
 }
 
-// What was changed between check() and apply() by nobody is applied to the element: a flipped code
-// that passes exchanges just the elements that the sums were of.
+// Codes that are others than were meant, and right in themselves: the sums are of just the elements
+// that apply() then exchanges.
 static void test_flipped_is_exact(void **state) {
     (void)state;
-    struct update *u = update_of_three(25, 1, CLUSTERED);
+    struct update *u = update_of_three(25, 1, RANDOM);
     const struct weight_change *c = &u->changes[1];
     int n_passed = 0;
-    for (int turn = 0; turn < 12; turn++) {
+    for (int turn = 0; n_passed < 10 && turn < 1000; turn++) {
         uint64_t at = c->codes + (uint64_t)reference_below(&u->random, (int)c->n_codes - 1);
         // A step longer and the next one shorter: the block ends where it should.
         unsigned char *two = (unsigned char *)u->image + at;
@@ -678,7 +691,7 @@ static void test_flipped_is_exact(void **state) {
         expect_weights(u);
         n_passed++;
     }
-    assert_true(n_passed > 0);
+    assert_int_equal(n_passed, 10);
     update_free(u);
 }
 
