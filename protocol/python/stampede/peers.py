@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import wire
+from .deltas import Stream
 from .jobs import Held, Job
-from .weights import DtypePlan, Entry, Table
+from .weights import DtypePlan
 
 # Which socket, and the ROUTER's routing id of the connection (empty on a DEALER).
 Address = Tuple[int, bytes]
@@ -24,7 +25,7 @@ class Update(NamedTuple):
     base: int  # policy version that it served when it was made
     version: int
     plan: DtypePlan
-    entries: List[Entry]
+    stream: Stream
 
 
 class Worker:
@@ -61,7 +62,6 @@ class Worker:
         self.update_deadline = 0.0
         self.last_update = 0  # number of the one that it applied last
         self.vouched = False  # it served the digest that counts when the update was offered
-        self.weights: Optional[Table] = None  # what it serves, where we know
         self.failed_version: Optional[int] = None  # an update that it could not take
 
     @property

@@ -16,7 +16,8 @@ from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .loop import Loop
 from .types import Prompt, Sampling
-from .weights import Snapshot, check_state
+from .snapshot import Prepared
+from .weights import check_state
 
 if TYPE_CHECKING:
     import torch
@@ -189,25 +190,31 @@ class Trainer:
         self._loop.check()
         with self._push_lock:
             last = self._loop.call(lambda: self._core.updates.last)
-            lowest = last.version + 1 if last else 0
+            lowest = 0 if last is None else last + 1
             if version < lowest:
                 raise checks.refuse("push_weights: version", version,
                                     f"{lowest} or more, since versions rise")
-            snapshot = Snapshot(version, state, last)
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            for plan in self._loop.call(self._core.updates.plans):
-                snapshot.table(plan)
-            self._push(snapshot, timeout_s)
+            self._push(self._prepare(version, state), timeout_s)
 
-    def _push(self, snapshot: Snapshot, timeout_s: float) -> None:
+    def _prepare(self, version: int, state: Dict[str, Any]) -> Prepared:
+        updates = self._core.updates
+        plans = self._loop.call(updates.freeze, version)
+        try:
+            return updates.snapshot.prepare(version, state, plans)
+        except BaseException:
+            self._loop.post(updates.thaw)
+            raise
+
+    def _push(self, prepared: Prepared, timeout_s: float) -> None:
         future: "Future[None]" = Future()
         updates = self._core.updates
 
         def begin() -> None:
             updates.timeout_s = timeout_s
-            updates.begin(snapshot, future)
+            updates.begin(prepared, future)
 
         try:
             self._loop.call(begin)

@@ -15,10 +15,12 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from . import wire
+from .deltas import Stream
 from .errors import WeightUpdateError
 from .peers import Address, Update, Worker
 from .served import Served
-from .weights import DtypePlan, Snapshot, begin_fields, chunk_of
+from .snapshot import Prepared, Snapshot
+from .weights import DtypePlan
 
 if TYPE_CHECKING:
     from .core import Core
@@ -32,8 +34,9 @@ _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answe
 class Push:
     """A push_weights call that has not returned."""
 
-    def __init__(self, snapshot: Snapshot, future: "Future[None]", deadline: float) -> None:
-        self.snapshot, self.future, self.deadline = snapshot, future, deadline
+    def __init__(self, prepared: Prepared, future: "Future[None]", deadline: float) -> None:
+        self.prepared, self.future, self.deadline = prepared, future, deadline
+        self.version = prepared.version
         self.committed = False
         self.reported: Set[Address] = set()  # who has applied it
         self.applied: Set[Address] = set()  # and has the digest that counts
@@ -48,7 +51,9 @@ class Updates:
         self._core = core
         self._in_background = in_background
         self._served = Served()
-        self._last: Optional[Snapshot] = None  # what every worker has to serve
+        self._last: Optional[int] = None  # the version that every worker has to serve
+        self.snapshot = Snapshot()  # of it, or of the push that is under way
+        self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         self._n_offers = 0
         self._offers: Dict[int, Update] = {}
@@ -58,18 +63,15 @@ class Updates:
 
     @property
     def version(self) -> int:
-        return self._last.version if self._last else 0
+        return 0 if self._last is None else self._last
 
     @property
-    def last(self) -> Optional[Snapshot]:
+    def last(self) -> Optional[int]:
         return self._last
 
     @property
     def is_pushing(self) -> bool:
-        return self._push is not None
-
-    def plans(self) -> List[DtypePlan]:
-        return list({w.plan for w in self._core.workers.values()})
+        return self._push is not None or self._frozen
 
     # --- who may work ---
 
@@ -78,11 +80,11 @@ class Updates:
         push those of the first worker."""
         if self._last is None:
             return worker.version == self._served.base and self._served.agrees(worker, False)
-        return worker.version == self._last.version and self._served.agrees(worker, True)
+        return worker.version == self._last and self._served.agrees(worker, True)
 
     def may_serve(self, worker: Worker) -> bool:
         push = self._push
-        if push is None or worker.version != push.snapshot.version:
+        if push is None or worker.version != push.version:
             return self.serves_last(worker)
         # It may be there by this push, or by one of an earlier epoch that had the same number.
         return worker.address in push.applied
@@ -134,15 +136,14 @@ class Updates:
     def on_join(self, worker: Worker) -> None:
         push = self._push
         if push is not None:
-            if push.committed and worker.version == push.snapshot.version and \
+            if push.committed and worker.version == push.version and \
                     self._served.agrees(worker, True):
                 push.reported.add(worker.address)
                 self.on_change()
             else:
-                self._offer(worker, push.snapshot)
-        elif self.serves_last(worker):
-            if self._last is not None and self._last.has_table(worker.plan):
-                worker.weights = self._last.table(worker.plan)
+                self._offer(worker, push.version)
+        elif self._frozen or self.serves_last(worker):
+            pass  # when the snapshot is written, all that are behind are offered what counts
         elif self._last is not None:
             self._offer(worker, self._last)
         else:
@@ -175,36 +176,42 @@ class Updates:
 
     # --- offering ---
 
-    def _offer(self, worker: Worker, snapshot: Snapshot) -> None:
-        """Rounding a whole model takes seconds: unless it is done, another thread does it."""
+    def _offer(self, worker: Worker, version: int) -> None:
+        """What differs, to a worker that serves the version before; to others all of the snapshot.
+        That is summed up first, which takes seconds: another thread does it."""
         worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
-        if snapshot.has_table(worker.plan):
-            self._send_offer(worker, snapshot)
+        push, plan = self._push, worker.plan
+        if push is not None and push.version == version and plan in push.prepared.changes and \
+                push.prepared.base is not None and self.serves_last(worker):
+            self._send_offer(worker, version, Stream(push.prepared.changes[plan]))
+            return
+        if self.snapshot.has_dense(plan):
+            self._send_offer(worker, version, Stream(self.snapshot.dense(plan)))
             return
 
         def done(error: Any) -> None:
-            if self._core.workers.get(worker.address) is not worker:
+            wanted = self._push.version if self._push else self._last
+            if self._core.workers.get(worker.address) is not worker or self._frozen or \
+                    version != wanted:
                 return
             if error is not None:
-                self._fail(worker, snapshot.version, str(error), getattr(error, "tensor", None))
+                self._fail(worker, version, str(error), getattr(error, "tensor", None))
                 self.on_change()
-            elif snapshot in (self._last, self._push.snapshot if self._push else None):
-                self._send_offer(worker, snapshot)
+            else:
+                self._offer(worker, version)
 
-        self._in_background(lambda: snapshot.table(worker.plan), done)
+        self._in_background(lambda: self.snapshot.dense(plan), done)
 
-    def _send_offer(self, worker: Worker, snapshot: Snapshot) -> None:
+    def _send_offer(self, worker: Worker, version: int, stream: Stream) -> None:
         self._withdraw(worker)
         self._n_offers += 1
-        table = snapshot.table(worker.plan)
-        update = Update(self._n_offers, worker.version, snapshot.version, worker.plan,
-                        list(table.values()))
+        update = Update(self._n_offers, worker.version, version, worker.plan, stream)
         try:
-            self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
-                update.number, update.base, update.version, table, worker.weights))
+            self._core.send(worker, "WEIGHTS_BEGIN", **stream.begin_fields(
+                update.number, update.base, update.version))
         except wire.WireError as error:
-            self._fail(worker, snapshot.version, str(error), None)
+            self._fail(worker, version, str(error), None)
             return
         self._offers[update.number] = update
         worker.update = update
@@ -225,28 +232,52 @@ class Updates:
         update = self._offers.get(m["update"])
         if update is None:
             return None
-        data = chunk_of(update.entries, m["tensor"], m["offset"], m["n_bytes"])
+        data = update.stream.read(m["offset"], min(m["n_bytes"], wire.MAX_CHUNK))
         if data is None:
             return None
-        return {"update": m["update"], "tensor": m["tensor"], "offset": m["offset"], "data": data}
+        return {"update": m["update"], "offset": m["offset"], "data": data}
 
     # --- a push ---
 
-    def begin(self, snapshot: Snapshot, future: "Future[None]") -> None:
-        """Offers it to every worker; the future is done when the push is."""
-        same = [w for w in self._core.workers.values() if w.version == snapshot.version]
+    def freeze(self, version: int) -> List[DtypePlan]:
+        """Before the snapshot is written: withdraws what is offered of it. Returns the types of the
+        workers that are here, and refuses a version whose samples could not be told apart."""
+        self._check_version(version)
+        self._frozen = True
+        for worker in self._core.workers.values():
+            self._withdraw(worker)
+        return list({w.plan for w in self._core.workers.values()})
+
+    def thaw(self) -> None:
+        """The snapshot is that of the last version again: who is behind it gets it."""
+        self._frozen = False
+        for worker in list(self._core.workers.values()):
+            if not self.serves_last(worker) and worker.failed_version != self.version:
+                self._catch_up(worker)
+        self._core.changed()
+
+    def _check_version(self, version: int) -> None:
+        same = [w for w in self._core.workers.values() if w.version == version]
         if same and self._core.n_jobs:
-            future.set_exception(WeightUpdateError(
-                f"Worker {same[0].uid} serves a policy version {snapshot.version} of an earlier "
-                "epoch, and groups are under way, whose samples could not be told apart: push "
-                "another version, or push before generate.", worker=same[0].uid))
+            raise WeightUpdateError(
+                f"Worker {same[0].uid} serves a policy version {version} of an earlier epoch, and "
+                "groups are under way, whose samples could not be told apart: push another "
+                "version, or push before generate.", worker=same[0].uid)
+
+    def begin(self, prepared: Prepared, future: "Future[None]") -> None:
+        """Offers it to every worker; the future is done when the push is."""
+        push = self._push = Push(prepared, future, time.monotonic() + self.timeout_s)
+        self._frozen = False
+        try:
+            self._check_version(push.version)
+        except WeightUpdateError as error:
+            self._end_push(error)
             return
-        push = self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
         for worker in list(self._core.workers.values()):
             if self._push is push:
-                self._offer(worker, snapshot)
+                self._offer(worker, push.version)
         self._core.changed()
 
     def on_change(self) -> None:
@@ -254,7 +285,7 @@ class Updates:
         push = self._push
         if push is None:
             return
-        version = push.snapshot.version
+        version = push.version
         members = [w for w in self._core.workers.values()
                    if not w.draining and w.failed_version != version]
         if not push.committed:
@@ -287,7 +318,7 @@ class Updates:
                     push.applied.add(worker.address)
                     self._core.changed(worker)
                 else:
-                    self._fail(worker, push.snapshot.version, served.difference(worker, True), None)
+                    self._fail(worker, push.version, served.difference(worker, True), None)
 
     @staticmethod
     def _voice(push: Push, same: List[Worker], here: List[Worker]) -> Optional[Worker]:
@@ -310,15 +341,26 @@ class Updates:
         push, self._push = self._push, None
         assert push is not None
         if push.committed:
-            self._last = push.snapshot
-        for worker in list(self._core.workers.values()):
-            if not push.committed and worker.update is not None:
+            self._last = push.version
+            self.thaw()
+            self._tell(push, error)
+            return
+        for worker in self._core.workers.values():
+            if worker.update is not None:
                 self._core.send(worker, "WEIGHTS_ABORT", update=worker.update.number,
                                 reason="another worker could not take it")
-                self._withdraw(worker)
-            if not self.serves_last(worker) and worker.failed_version != self.version:
-                self._catch_up(worker)
-        self._core.changed()
+        self._frozen = True
+        for worker in self._core.workers.values():
+            self._withdraw(worker)
+
+        def done(_: Any) -> None:
+            self.thaw()
+            self._tell(push, error)
+
+        self._in_background(lambda: self.snapshot.revert(push.prepared), done)
+
+    @staticmethod
+    def _tell(push: Push, error: Optional[WeightUpdateError]) -> None:
         if push.future.cancelled() or push.future.done():
             return
         if error is None:
@@ -329,7 +371,7 @@ class Updates:
     def _catch_up(self, worker: Worker) -> None:
         """After a push: a worker that does not serve what counts."""
         if self._last is not None:
-            if worker.update is None or worker.update.version != self._last.version:
+            if worker.update is None or worker.update.version != self._last:
                 self._offer(worker, self._last)
         elif worker.version == self._served.base:
             self._served.learn(worker, False)
@@ -349,7 +391,7 @@ class Updates:
             self._late_status(worker, m)
         elif m["phase"] == wire.PHASE_STAGED:
             worker.staged = True
-            if self._push is None or self._push.snapshot.version != update.version:
+            if self._push is None or self._push.version != update.version:
                 self._commit(worker, update)
             self.on_change()
         elif m["phase"] == wire.PHASE_APPLIED or self._has_applied(worker, update, m["version"]):
@@ -393,9 +435,8 @@ class Updates:
             self._fail(worker, update.version, f"it serves version {version} after COMMIT.", None)
         else:
             self._withdraw(worker)
-            worker.weights = {e.name: e for e in update.entries}
             worker.failed_version = None
-            if self._push is not None and self._push.snapshot.version == version:
+            if self._push is not None and self._push.version == version:
                 self._push.reported.add(worker.address)
             else:
                 self._check(worker)
@@ -414,11 +455,10 @@ class Updates:
                                   f"{why}", tensor=tensor, worker=worker.uid)
         log.error("%s", error)
         worker.failed_version = version
-        worker.weights = None
         self._withdraw(worker)
         self._core.changed(worker)
         push = self._push
-        if push is None or push.snapshot.version != version:
+        if push is None or push.version != version:
             return
         if push.committed:
             push.reported.discard(worker.address)
@@ -443,7 +483,7 @@ class Updates:
             late = [w.uid for w in self._core.workers.values() if w.address not in push.applied]
             who = f"Worker {late[0]} did not take" if late else "No worker took"
             self._end_push(push.error or WeightUpdateError(
-                f"{who} version {push.snapshot.version} in {self.timeout_s:g} s.",
+                f"{who} version {push.version} in {self.timeout_s:g} s.",
                 worker=late[0] if late else None))
         elif push is not None and push.reported - push.applied:
             self.on_change()  # time may have told whose digest counts
