@@ -3,7 +3,7 @@
 //   backend.c  open, close, numerics; the table of operations
 //   plan.c     sizes and strides, bytes of each use, the parts of the scratch memory
 //   weights.c  where each tensor lies; load.c fills them, staging.c writes and reads pieces
-//   update.c   weight updates: staged, checked, applied
+//   update.c   weight updates: staged, checked, applied; comm.c receives them by NCCL (nccl.c)
 //   state.c    moves of pages and conv slots
 //   step.c     a step's description
 //   network.c  the blocks as launches
@@ -14,6 +14,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include "kernels/cuda/comm.h"
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/staging.h"
@@ -42,6 +43,7 @@ struct cuda {
     int n_loaders;
     struct staging staging;
     struct update update;
+    struct comm_link comm;
 
     struct state_copy
         *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for
