@@ -40,4 +40,8 @@ ON_DEVICE uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t bits)
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
                       const void *values);
 
+// The same of n elements at `positions` (n).
+uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t n,
+                          enum dtype dtype, const void *values);
+
 #endif

@@ -39,6 +39,22 @@ static inline uint64_t sum(uint64_t h, uint64_t first, int64_t n, size_t size,
     return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(a, b));
 }
 
+uint64_t digest_at_avx512(uint64_t h, const uint32_t *positions, int64_t n, size_t size,
+                          const unsigned char *values) {
+    const __m512i step = _mm512_set1_epi64((long long)DIGEST_STEP);
+    const __m512i start = _mm512_set1_epi64((long long)(h + DIGEST_STEP));
+    __m512i total = _mm512_setzero_si512();
+    int64_t whole = n & ~(int64_t)7;
+    for (int64_t i = 0; i < whole; i += 8) {
+        const unsigned char *v = values + (size_t)i * size;
+        __m512i at = _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)(positions + i)));
+        at = _mm512_add_epi64(_mm512_mullo_epi64(at, step), start);
+        total = _mm512_add_epi64(total, mix(at, size == 2 ? load_16(v) : load_32(v)));
+    }
+    return (uint64_t)_mm512_reduce_add_epi64(total) +
+           digest_at_portable(h, positions + whole, n - whole, size, values + (size_t)whole * size);
+}
+
 uint64_t digest_16_avx512(uint64_t h, uint64_t first, int64_t n, const unsigned char *values) {
     int64_t whole = n & ~(int64_t)15;
     return sum(h, first, whole, 2, values) +

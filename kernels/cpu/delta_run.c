@@ -21,72 +21,79 @@ int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
                              .codes = staging + change->codes,
                              .code_bytes = change->code_bytes,
                              .next = block * DELTA_BLOCK,
-                             .size = (uint64_t)slot->rows * (uint64_t)slot->columns,
-                             .cursor = anchors[block].cursor,
                              .n_values = anchors[block].n_values,
                              .end_cursor = is_last ? 0 : anchors[block + 1].cursor,
                              .end_n_values = is_last ? (uint64_t)change->n_values
                                                      : anchors[block + 1].n_values,
                              .is_last = is_last,
                              .all_values = staging + change->values};
+    uint64_t cursor = anchors[block].cursor, size = (uint64_t)slot->rows * (uint64_t)slot->columns;
     w->end = w->next + (is_last ? left : DELTA_BLOCK);
-    if (block == 0 && (w->cursor || w->n_values)) return fail(err, block, "does not begin at 0");
+    if (block == 0 && (cursor || w->n_values)) return fail(err, block, "does not begin at 0");
     // The block reads at most as many values as it has codes, and no more than there are.
-    if (w->cursor > w->size || w->n_values > w->end_n_values ||
+    if (cursor > size || w->n_values > w->end_n_values ||
         w->end_n_values > (uint64_t)change->n_values ||
         w->end_n_values - w->n_values > (uint64_t)(w->end - w->next))
         return fail(err, block, "begins or ends beyond the tensor");
-    w->row = (int64_t)w->cursor / slot->columns;
-    w->column = (int64_t)w->cursor % slot->columns;
+    w->row = (int64_t)cursor / slot->columns;
+    w->column = (int64_t)cursor % slot->columns;
     return 0;
-}
-
-// Moves the cursor.
-static inline void go_on(struct delta_walk *w, uint32_t by) {
-    const int64_t columns = w->slot->columns;
-    w->cursor += by;
-    w->column += by;
-    if (w->column < columns) return;
-    w->column -= columns;
-    w->row++;
-    if (w->column < columns) return;
-    w->row += w->column / columns;
-    w->column %= columns;
-}
-
-static inline size_t place(const struct weight_slot *s, int64_t row, int64_t column) {
-    if (!s->is_matrix) return (size_t)(column * matmul_pad(s->rows) + row);
-    return ((size_t)(row / MATMUL_ROWS) * (size_t)s->columns + (size_t)column) * MATMUL_ROWS +
-           (size_t)row % MATMUL_ROWS;
 }
 
 static size_t held_bytes(const struct weight_slot *s) {
     return s->is_matrix ? dtype_bytes(s->dtype) : sizeof(float);
 }
 
+// Where element (row, column) lies is begin_of(row) + column * stride_of.
+static inline size_t begin_of(const struct weight_slot *s, int64_t row) {
+    if (!s->is_matrix) return (size_t)row;
+    return (size_t)(row / MATMUL_ROWS) * (size_t)s->columns * MATMUL_ROWS +
+           (size_t)row % MATMUL_ROWS;
+}
+static inline size_t stride_of(const struct weight_slot *s) {
+    return s->is_matrix ? MATMUL_ROWS : (size_t)matmul_pad(s->rows);
+}
+
+// Reads codes until the run is full or the block ends. False where a position lies beyond the
+// weight, or a value beyond those that the block has.
 static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes) {
     const uint32_t skip = delta_skip(code_bytes);
     const struct weight_slot *s = w->slot;
-    const size_t held = held_bytes(s);
-    while (w->next < w->end && run->n < DELTA_RUN) {
-        uint32_t code = delta_code(w->codes, code_bytes, w->next++);
-        go_on(w, code);
-        if (code == skip) {
-            if (w->cursor > w->size) return false;
-            continue;
+    const int64_t columns = s->columns, left = (int64_t)(w->end_n_values - w->n_values);
+    const size_t held = held_bytes(s), stride = stride_of(s);
+    const int most = left < DELTA_RUN ? (int)left : DELTA_RUN;
+    const char *data = s->data;
+    int64_t row = w->row, column = w->column, next = w->next;
+    size_t begin = begin_of(s, row);
+    int n = 0;
+    bool is_good = true;
+    for (; next < w->end && n < DELTA_RUN; next++) {
+        uint32_t code = delta_code(w->codes, code_bytes, next);
+        column += code;
+        if (column >= columns) {
+            row += column / columns;
+            column %= columns;
+            begin = begin_of(s, row);
+            is_good = row < s->rows || (row == s->rows && column == 0 && code == skip);
+            if (!is_good) break;
         }
-        if (w->cursor >= w->size || w->n_values + (uint64_t)run->n >= w->end_n_values) return false;
-        size_t at = place(s, w->row, w->column);
-        __builtin_prefetch((const char *)s->data + at * held, 1);
-        run->position[run->n] = (uint32_t)w->cursor;
-        run->at[run->n++] = at;
-        go_on(w, 1);
+        if (code == skip) continue;
+        is_good = row < s->rows && n < most;
+        if (!is_good) break;
+        size_t at = begin + (size_t)column * stride;
+        __builtin_prefetch(data + at * held, 1, 2);
+        run->position[n] = (uint32_t)(row * columns + column);
+        run->at[n++] = at;
+        column++; // may be the row's end: the next code goes on to the next row
     }
-    return true;
+    run->n = n;
+    w->row = row;
+    w->column = column;
+    w->next = next;
+    return is_good;
 }
 
 bool delta_next(struct delta_walk *w, struct delta_run *run) {
-    run->n = 0;
     w->values = w->all_values + w->n_values * dtype_bytes(w->slot->dtype);
     bool is_good = w->code_bytes == 1   ? fill(w, run, 1)
                    : w->code_bytes == 2 ? fill(w, run, 2)
@@ -99,35 +106,33 @@ bool delta_next(struct delta_walk *w, struct delta_run *run) {
 int delta_end(const struct delta_walk *w, struct error *err) {
     int64_t block = (w->next - 1) / DELTA_BLOCK;
     if (w->failed) return fail(err, block, "goes beyond the tensor or its values");
-    if (w->n_values != w->end_n_values || (!w->is_last && w->cursor != w->end_cursor))
+    uint64_t cursor = (uint64_t)(w->row * w->slot->columns + w->column);
+    if (w->n_values != w->end_n_values || (!w->is_last && cursor != w->end_cursor))
         return fail(err, block, "does not end where the next one begins");
     return 0;
 }
 
 // ------------------------------------------------------------------ values
 
-// Vectors lie as float32, which holds a value of their type exactly.
-static inline uint32_t held_bits(const struct weight_slot *s, size_t at) {
-    if (!s->is_matrix) {
-        uint32_t bits = 0;
-        dtype_put(s->dtype, &bits, 0, ((const float *)s->data)[at]);
-        return bits;
-    }
-    return dtype_bytes(s->dtype) == 4 ? ((const uint32_t *)s->data)[at]
-                                      : ((const uint16_t *)s->data)[at];
-}
-
-static inline uint32_t staged_bits(const void *values, size_t size, int i) {
-    return size == 4 ? ((const uint32_t *)values)[i] : ((const uint16_t *)values)[i];
+// What a run's elements hold, in the type of the weight. Vectors lie as float32, which holds a value
+// of their type exactly.
+static void read_held(const struct weight_slot *s, const struct delta_run *run, uint32_t *values) {
+    if (!s->is_matrix)
+        for (int i = 0; i < run->n; i++)
+            dtype_put(s->dtype, values, i, ((const float *)s->data)[run->at[i]]);
+    else if (dtype_bytes(s->dtype) == 2)
+        for (int i = 0; i < run->n; i++)
+            ((uint16_t *)values)[i] = ((const uint16_t *)s->data)[run->at[i]];
+    else
+        for (int i = 0; i < run->n; i++) values[i] = ((const uint32_t *)s->data)[run->at[i]];
 }
 
 void delta_sum(const struct weight_slot *s, uint64_t name_hash, const struct delta_run *run,
                const void *values, struct change_sums *sums) {
-    const size_t size = dtype_bytes(s->dtype);
-    for (int i = 0; i < run->n; i++) {
-        sums->staged += digest_mix(name_hash, run->position[i], staged_bits(values, size, i));
-        sums->resident += digest_mix(name_hash, run->position[i], held_bits(s, run->at[i]));
-    }
+    uint32_t held[DELTA_RUN];
+    read_held(s, run, held);
+    sums->staged += digest_positions(name_hash, run->position, run->n, s->dtype, values);
+    sums->resident += digest_positions(name_hash, run->position, run->n, s->dtype, held);
 }
 
 static inline void exchange_vector(const struct weight_slot *s, size_t at, void *values,
@@ -161,13 +166,13 @@ void delta_exchange(const struct weight_slot *s, const struct delta_run *run, vo
 
 // Rows row .. row + n_rows - 1 of one block of a matrix; plain: of its first row.
 static void exchange_block_16(const struct weight_slot *s, int row, int n_rows, uint16_t *plain) {
-    uint16_t *packed = (uint16_t *)s->data + place(s, row, 0);
+    uint16_t *packed = (uint16_t *)s->data + begin_of(s, row);
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
             exchange_16(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
 }
 static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, uint32_t *plain) {
-    uint32_t *packed = (uint32_t *)s->data + place(s, row, 0);
+    uint32_t *packed = (uint32_t *)s->data + begin_of(s, row);
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
             exchange_32(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
@@ -181,8 +186,9 @@ void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, 
         size_t at = (size_t)row * (size_t)s->columns;
         if (!s->is_matrix)
             for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
-                exchange_vector(s, place(s, row + i / s->columns, i % s->columns), all_values,
-                                (int64_t)at + i);
+                exchange_vector(s, begin_of(s, row + i / s->columns) +
+                                       (size_t)(i % s->columns) * stride_of(s),
+                                all_values, (int64_t)at + i);
         else if (dtype_bytes(s->dtype) == 2)
             exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
         else

@@ -9,7 +9,7 @@
 #include "kernels/delta.h"
 #include "kernels/kernels.h"
 
-enum { DELTA_RUN = 512 }; // few enough that what was prefetched is still there
+enum { DELTA_RUN = 1024 }; // few enough that what was asked of the second cache is still there
 
 // Some values of a change.
 struct delta_run {
@@ -24,11 +24,10 @@ struct delta_walk {
     const void *codes;
     int code_bytes;
     int64_t next, end;                // codes
-    uint64_t size;                    // elements of the weight
-    uint64_t cursor, n_values;        // as in an anchor
+    uint64_t n_values;                // before the next code
     uint64_t end_cursor, end_n_values; // where the block must end; the last one: anywhere
     bool is_last;
-    int64_t row, column;              // of the cursor
+    int64_t row, column;              // of the cursor; the column may be the row's end
     char *all_values;
     char *values; // of the run that delta_next gave
     bool failed;  // a position lies beyond the weight

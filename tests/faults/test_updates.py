@@ -498,3 +498,77 @@ def test_two_workers_die_and_join_while_weights_are_pushed(tmp_path: Path) -> No
         finally:
             for worker in workers:
                 worker.kill()
+
+
+def sparse_state(state: State, share: float, seed: int) -> State:
+    """Other values at some share of the positions of every tensor."""
+    generator = torch.Generator().manual_seed(seed)
+    out = {}
+    for name, value in state.items():
+        where = torch.rand(value.shape, generator=generator) < share
+        where.view(-1)[0] = True
+        out[name] = torch.where(where, value + 0.125, value)
+    return out
+
+
+def footprint(worker: Worker) -> Tuple[int, int, int]:
+    """Threads, open files, and KiB in memory."""
+    process = Path(f"/proc/{worker.pid}")
+    return (len(list((process / "task").iterdir())), len(list((process / "fd").iterdir())),
+            worker.rss_kib())
+
+
+def test_an_update_is_taken_back(tmp_path: Path, new_model: Path) -> None:
+    """ABORT behind COMMIT: the base is served again, bit for bit, and rows that had begun to draw
+    from the update begin anew."""
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+        want = short_bits(trainer, 0)
+        for number in range(1, 6):
+            push = Push(trainer, hello, 7, number, sparse_state(noisy(1), 0.01, number))
+            push.begin()
+            assert push.serve()["phase"] == wire.PHASE_STAGED
+            trainer.task(100 + number, id="0", seed=5)  # under way, or about to be
+            trainer.send("WEIGHTS_COMMIT", update=number)
+            assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_APPLIED
+            trainer.send("WEIGHTS_ABORT", update=number)
+            status = trainer.take("WEIGHTS_STATUS")
+            assert (status["phase"], status["version"]) == (wire.PHASE_ROLLED_BACK, 0)
+            assert status["digest"] == hello["digest"]
+            trainer.result(100 + number)
+            assert short_bits(trainer, number) == want
+        trainer.send("WEIGHTS_ABORT", update=5)  # once more: nothing is left to take back
+        assert short_bits(trainer, 50) == want
+        assert worker.alive()
+
+
+def test_a_thousand_updates_leave_nothing_over(tmp_path: Path) -> None:
+    """Applied, taken back, aborted and dropped in turn: no thread, file or memory stays."""
+    state = noisy(1)
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+
+        def cycle(number: int) -> None:
+            push = Push(trainer, hello, 7, number, some)
+            push.begin()
+            if number % 4 == 0:
+                push.serve(1 << 16)
+                return  # another offer replaces it
+            assert push.serve()["phase"] == wire.PHASE_STAGED
+            if number % 4 == 1:
+                trainer.send("WEIGHTS_COMMIT", update=number)
+                assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_APPLIED
+            trainer.send("WEIGHTS_ABORT", update=number)
+            if number % 4 == 1:
+                assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_ROLLED_BACK
+
+        some = dict(list(sparse_state(state, 0.01, 1).items())[:8])
+        for number in range(1, 200):
+            cycle(number)
+        before = footprint(worker)
+        for number in range(200, 1001):
+            cycle(number)
+        after = footprint(worker)
+        assert after[:2] == before[:2] and after[2] < before[2] + 8192, (before, after)
+        status = short_bits(trainer, 1)
+        assert status[3] == hello["digest"]

@@ -59,6 +59,7 @@ class FakeWorker:
         self._staged = {}
         self._begin = None
         self._committed = 0  # update that was applied last
+        self._former = None  # it, and what was served before it
         self._committable = None
         self._plan = []
         self._stop = threading.Event()
@@ -313,6 +314,7 @@ class FakeWorker:
             if self.recommit is not None:
                 self._status(m, self.recommit, error="This update is not staged here.")
             return
+        self._former = (m["update"], self.version, self.digest, self.weights)
         self.weights = slow_delta.apply(self._committable, self._staged, self.weights)
         self.version = self._committable["version"]
         self.digest = (digest_of(self.weights) + self.salt) % 2**64
@@ -321,6 +323,11 @@ class FakeWorker:
 
     def _on_weights_abort(self, m):
         self._begin, self._plan, self._staged = None, [], b""
+        if self._former is None or self._former[0] != m["update"]:
+            return
+        _, self.version, self.digest, self.weights = self._former
+        self._former = None
+        self._status(m, wire.PHASE_ROLLED_BACK)
 
     def _status(self, m, phase, **more):
         if phase in self.lost:

@@ -54,6 +54,11 @@ static void test_paths(void **state) {
                     digest_16_portable(9, first, n, values));
         assert_true(digest_range(9, (int64_t)first, n, DTYPE_F32, values) ==
                     digest_32_portable(9, first, n, values));
+        uint32_t positions[70];
+        for (uint32_t k = 0; k < 70; k++) positions[k] = k * k * 1000003;
+        for (int t = 0; t < 2; t++)
+            assert_true(digest_positions(9, positions, n, t ? DTYPE_F32 : DTYPE_BF16, values) ==
+                        digest_at_portable(9, positions, n, t ? 4 : 2, values));
     }
 }
 

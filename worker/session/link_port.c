@@ -8,7 +8,10 @@ static int exchange(struct link *link, struct engine *e, struct update *u, bool 
                          : update_apply(u, link->resident, e->model.backend, err);
     if (failed) return -1;
     uint64_t version = is_undo ? update_base(u) : update_version(u);
-    engine_set_version(e, version, link->resident->digest);
+    if (is_undo)
+        engine_take_back(e, version, link->resident->digest);
+    else
+        engine_set_version(e, version, link->resident->digest);
     log_say(link->options.log, LOG_INFO, "policy version %llu is served%s; decoding paused %.1f ms",
             (unsigned long long)version, is_undo ? " again" : "",
             (double)update_pause_us(u) / 1000);

@@ -11,6 +11,7 @@ from .errors import (AddressError, ArgumentError, ArgumentTypeError, ClosedError
 from .generation import AsyncGeneration, Generation
 from .groups import Group
 from .launch import Worker, launch
+from .push import PushHandle, PushReport
 from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
                       tags, term)
 from .scoring import LibraryError, equal, extract, score
@@ -22,8 +23,8 @@ from .version import version as _version
 __version__ = _version()
 __all__ = [
     "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
-    "ForkedError", "Generation", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
-    "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
+    "ForkedError", "Generation", "Group", "LaunchError", "LibraryError", "Prompt", "PushHandle",
+    "PushReport", "Sampling", "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
     "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
     "repetition", "score", "tags", "term", "to_tensors",
 ]

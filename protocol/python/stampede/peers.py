@@ -57,6 +57,7 @@ class Worker:
         # Weights: what was offered and is not known to be applied, and how far it is.
         self.update: Optional[Update] = None
         self.staged = False
+        self.staged_digest: Optional[int] = None  # that it would serve after COMMIT
         self.committed_at: Optional[float] = None  # when COMMIT was sent last
         self.n_beats = 0  # heartbeats since COMMIT that said the new version
         self.update_deadline = 0.0

@@ -9,6 +9,7 @@ snapshot itself, rounded as it is read.
 from __future__ import annotations
 
 import threading
+import time
 from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple,
                     Optional, Tuple)
 
@@ -43,6 +44,8 @@ class Prepared(NamedTuple):
     changes: Dict[DtypePlan, List[Change]]
     former: Dict[str, Former]
     tied: Tuple[str, ...]  # Snapshot's before
+    n_values: int  # of the tensors that were pushed
+    seconds: float  # that this took
 
 
 class Snapshot:
@@ -63,13 +66,16 @@ class Snapshot:
                 plans: Iterable[DtypePlan]) -> Prepared:
         """Diffs and writes. Raises before anything is written. Offers of the version before must
         have been withdrawn: they read what is overwritten."""
+        started = time.monotonic()
         new = {name: check_tensor(name, tensor)
                for name, tensor in hub_tensors(_whole(state)).items()}
         with self._lock:
             tied = tuple(name for name in (EMBEDDING, HEAD) if name in new) or self._tied
             changes = {plan: self._diff(plan, new, tied) for plan in set(plans)}
             former = dict(zip(new, digest.pool().map(lambda n: self._write(n, new[n]), new)))
-            prepared = Prepared(version, self.version, changes, former, self._tied)
+            prepared = Prepared(version, self.version, changes, former, self._tied,
+                                sum(t.numel() for t in new.values()),
+                                time.monotonic() - started)
             self.version, self._tied, self._dense = version, tied, {}
         return prepared
 

@@ -6,8 +6,8 @@ import secrets
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional,
-                    Sequence, Tuple, Union)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional,
+                    Sequence, Tuple, Union, overload)
 
 from . import checks, wire
 from .core import Core
@@ -16,6 +16,7 @@ from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .loop import Loop
 from .types import Prompt, Sampling
+from .push import PushHandle, PushReport
 from .snapshot import Prepared
 from .weights import check_state
 
@@ -174,8 +175,23 @@ class Trainer:
         """Events so far: sent, duplicate and preempted samples, lost sessions, refusals."""
         return self._loop.call(lambda: dict(self._core.counters))
 
-    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0) -> None:
+    @overload
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: Literal[True] = True, atomic: bool = False) -> PushReport: ...
+
+    @overload
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: Literal[False], atomic: bool = False) -> PushHandle: ...
+
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: bool = True, atomic: bool = False) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.
+
+        Workers that serve the version before are sent what changed of it, in the type in which they
+        hold each tensor; a snapshot of one copy is kept for that. With `wait` false it returns as
+        soon as the values are copied, with a handle whose result() waits. With `atomic`, a worker
+        that cannot apply the update after others have makes them take it back, bit for bit, and
+        nobody draws a sample that counts from a version that not everybody serves.
 
         Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
         or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
@@ -186,6 +202,8 @@ class Trainer:
         """
         version = checks.integer("push_weights: version", version, 0, checks.U63)
         timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
+        wait = checks.flag("push_weights: wait", wait)
+        atomic = checks.flag("push_weights: atomic", atomic)
         state = check_state(state_dict)
         self._loop.check()
         with self._push_lock:
@@ -197,7 +215,8 @@ class Trainer:
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            self._push(self._prepare(version, state), timeout_s)
+            future = self._begin_push(self._prepare(version, state), timeout_s, atomic)
+        return self._wait_for(future) if wait else PushHandle(future)
 
     def _prepare(self, version: int, state: Dict[str, Any]) -> Prepared:
         updates = self._core.updates
@@ -208,20 +227,18 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _push(self, prepared: Prepared, timeout_s: float) -> None:
-        future: "Future[None]" = Future()
-        updates = self._core.updates
+    def _begin_push(self, prepared: Prepared, timeout_s: float,
+                    atomic: bool) -> "Future[PushReport]":
+        future: "Future[PushReport]" = Future()
+        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic)
+        return future
 
-        def begin() -> None:
-            updates.timeout_s = timeout_s
-            updates.begin(prepared, future)
-
+    def _wait_for(self, future: "Future[PushReport]") -> PushReport:
         try:
-            self._loop.call(begin)
-            self._loop.wait(future)
+            return self._loop.wait(future)
         finally:
             if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
-                self._loop.post(lambda: updates.give_up(future))
+                self._loop.post(lambda: self._core.updates.give_up(future))
 
     # --- the end ---
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from . import wire
 from .deltas import Stream
 from .errors import WeightUpdateError
-from .peers import Address, Update, Worker
+from .peers import Update, Worker
+from .push import Push, PushReport
 from .served import Served
 from .snapshot import Prepared, Snapshot
 from .weights import DtypePlan
@@ -27,21 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("stampede")
 _RECOMMIT_S = 3.0
-_ALONE_S = 2.0  # so long one that has applied an update waits for another that agrees
 _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
-
-
-class Push:
-    """A push_weights call that has not returned."""
-
-    def __init__(self, prepared: Prepared, future: "Future[None]", deadline: float) -> None:
-        self.prepared, self.future, self.deadline = prepared, future, deadline
-        self.version = prepared.version
-        self.committed = False
-        self.reported: Set[Address] = set()  # who has applied it
-        self.applied: Set[Address] = set()  # and has the digest that counts
-        self.heard_at = 0.0  # when the first of them was heard
-        self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
 
 
 class Updates:
@@ -86,6 +72,8 @@ class Updates:
         push = self._push
         if push is None or worker.version != push.version:
             return self.serves_last(worker)
+        if push.is_atomic:
+            return False  # it may be taken back
         # It may be there by this push, or by one of an earlier epoch that had the same number.
         return worker.address in push.applied
 
@@ -154,8 +142,7 @@ class Updates:
     def on_leave(self, worker: Worker) -> None:
         self._withdraw(worker)
         if self._push is not None:
-            self._push.reported.discard(worker.address)
-            self._push.applied.discard(worker.address)
+            self._push.forget(worker)
         self.on_change()
 
     def foreign(self, worker: Worker, result: wire.Result) -> Optional[str]:
@@ -220,6 +207,7 @@ class Updates:
         if worker.update is not None:
             self._offers.pop(worker.update.number, None)
         worker.update, worker.staged, worker.committed_at = None, False, None
+        worker.staged_digest = None
         worker.n_beats = 0
 
     def _commit(self, worker: Worker, update: Update) -> None:
@@ -264,9 +252,11 @@ class Updates:
                 "groups are under way, whose samples could not be told apart: push another "
                 "version, or push before generate.", worker=same[0].uid)
 
-    def begin(self, prepared: Prepared, future: "Future[None]") -> None:
+    def begin(self, prepared: Prepared, future: "Future[PushReport]", timeout_s: float,
+              is_atomic: bool) -> None:
         """Offers it to every worker; the future is done when the push is."""
-        push = self._push = Push(prepared, future, time.monotonic() + self.timeout_s)
+        self.timeout_s = timeout_s
+        push = self._push = Push(prepared, future, timeout_s, is_atomic)
         self._frozen = False
         try:
             self._check_version(push.version)
@@ -285,6 +275,10 @@ class Updates:
         push = self._push
         if push is None:
             return
+        if push.is_taken_back:
+            if not push.taking_back:
+                self._end_push(push.error)
+            return
         version = push.version
         members = [w for w in self._core.workers.values()
                    if not w.draining and w.failed_version != version]
@@ -292,50 +286,45 @@ class Updates:
             if not members or not all(
                     w.staged or w.address in push.reported for w in members):
                 return
-            push.committed = True
+            wrong = push.disagreement(members) if push.is_atomic else None
+            if wrong is not None:
+                self._fail(wrong[0], version, wrong[1], None)
+                return
+            push.commit()
         for worker in members:
             if worker.staged and worker.update is not None:
                 self._commit(worker, worker.update)
-        self._agree(push, members)
+        for worker, agrees in list(push.verdicts(self._served, members)):
+            if agrees:
+                push.applied.add(worker.address)
+                self._core.changed(worker)
+            else:
+                self._fail(worker, version, self._served.difference(worker, True), None)
         # Without any member left the push waits for a worker that joins.
         if self._push is push and (members or push.error) and all(
                 w.address in push.applied for w in members if w.failed_version != version):
             self._end_push(push.error)
 
-    def _agree(self, push: Push, members: List[Worker]) -> None:
-        """Compares the digests of those that have applied with the one that counts."""
-        served = self._served
-        for plan in {w.plan for w in members}:
-            same = [w for w in members if w.plan is plan]
-            here = [w for w in same if w.address in push.reported]
-            voice = self._voice(push, same, here)
-            if voice is not None:
-                served.learn(voice, True)
-            for worker in here:
-                if worker.address in push.applied or served.known(worker, True) is None:
-                    continue
-                if served.agrees(worker, True):
-                    push.applied.add(worker.address)
-                    self._core.changed(worker)
-                else:
-                    self._fail(worker, push.version, served.difference(worker, True), None)
+    def _take_back(self, push: Push) -> None:
+        """All or none: whoever was told to commit is told to take it back."""
+        push.is_taken_back, push.committed = True, False
+        for worker in self._core.workers.values():
+            number = worker.last_update if worker.address in push.reported else \
+                worker.update.number if worker.update and worker.committed_at else None
+            if number is not None:
+                push.taking_back.add(worker.address)
+                self._core.send(worker, "WEIGHTS_ABORT", update=number,
+                                reason="another worker could not apply it")
+                self._withdraw(worker)
+        self._served.forget(push.version)
+        self.on_change()
 
-    @staticmethod
-    def _voice(push: Push, same: List[Worker], here: List[Worker]) -> Optional[Worker]:
-        """Whose digest counts, of the workers with the same types: one of those that served what
-        counted before, if there are any, that another one agrees with. Where nobody agrees it is
-        the first, once all are heard or for so long nobody else was."""
-        vouched = [w for w in same if w.vouched] or same
-        heard = [w for w in here if w in vouched]
-        if not heard:
-            return None
-        said = [w for w in heard if w.digest is not None] or heard
-        digest, votes = Counter(w.digest for w in said).most_common(1)[0]
-        now = time.monotonic()
-        push.heard_at = push.heard_at or now
-        if votes < 2 and len(heard) < len(vouched) and now < push.heard_at + _ALONE_S:
-            return None
-        return next(w for w in said if w.digest == digest)
+    def _taken_back(self, worker: Worker, m: wire.Message) -> None:
+        worker.version, worker.digest = m["version"], m["digest"]
+        if self._push is not None:
+            self._push.forget(worker)
+        self._core.changed(worker)
+        self.on_change()
 
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
@@ -343,7 +332,7 @@ class Updates:
         if push.committed:
             self._last = push.version
             self.thaw()
-            self._tell(push, error)
+            push.end(error)
             return
         for worker in self._core.workers.values():
             if worker.update is not None:
@@ -355,18 +344,9 @@ class Updates:
 
         def done(_: Any) -> None:
             self.thaw()
-            self._tell(push, error)
+            push.end(error)
 
         self._in_background(lambda: self.snapshot.revert(push.prepared), done)
-
-    @staticmethod
-    def _tell(push: Push, error: Optional[WeightUpdateError]) -> None:
-        if push.future.cancelled() or push.future.done():
-            return
-        if error is None:
-            push.future.set_result(None)
-        else:
-            push.future.set_exception(error)
 
     def _catch_up(self, worker: Worker) -> None:
         """After a push: a worker that does not serve what counts."""
@@ -378,7 +358,7 @@ class Updates:
             if not self._served.agrees(worker, False):
                 self._core.expel(worker, self._served.difference(worker, False))
 
-    def give_up(self, future: "Future[None]") -> None:
+    def give_up(self, future: "Future[PushReport]") -> None:
         """Nobody waits for this push any more: it is aborted, unless it is committed already."""
         if self._push is not None and self._push.future is future and not self._push.committed:
             self._end_push(WeightUpdateError("The push was given up."))
@@ -387,10 +367,14 @@ class Updates:
 
     def on_status(self, worker: Worker, m: wire.Message) -> None:
         update = worker.update
-        if update is None or m["update"] != update.number:
+        if self._push is not None:
+            self._push.learn(m["check_us"], m["pause_us"])
+        if m["phase"] == wire.PHASE_ROLLED_BACK:
+            self._taken_back(worker, m)
+        elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
         elif m["phase"] == wire.PHASE_STAGED:
-            worker.staged = True
+            worker.staged, worker.staged_digest = True, m["digest"]
             if self._push is None or self._push.version != update.version:
                 self._commit(worker, update)
             self.on_change()
@@ -460,12 +444,14 @@ class Updates:
         push = self._push
         if push is None or push.version != version:
             return
-        if push.committed:
-            push.reported.discard(worker.address)
-            push.applied.discard(worker.address)
-            push.error = push.error or error
+        if not push.committed:
+            self._end_push(push.error or error)
+            return
+        push.error = push.error or error
+        if push.is_atomic:
+            self._take_back(push)
         else:
-            self._end_push(error)
+            push.forget(worker)
 
     def on_tick(self, now: float) -> None:
         for worker in list(self._core.workers.values()):
