@@ -43,10 +43,11 @@ void cuda_comm_leave(struct backend *b) {
 static int check_comm(const struct nccl *nccl, const struct comm *comm, struct error *err) {
     assert(comm->rank > 0 && comm->rank < comm->n_ranks);
     if (comm->version == nccl->version) return 0;
-    return error_set(err, ERROR_CONFIG,
-                     "The trainer has NCCL %d.%d.%d and this worker %d.%d.%d; they must be the same.",
-                     comm->version / 10000, comm->version / 100 % 100, comm->version % 100,
-                     nccl->version / 10000, nccl->version / 100 % 100, nccl->version % 100);
+    return error_set(
+        err, ERROR_CONFIG,
+        "The trainer has NCCL %d.%d.%d and this worker %d.%d.%d; they must be the same.",
+        comm->version / 10000, comm->version / 100 % 100, comm->version % 100,
+        nccl->version / 10000, nccl->version / 100 % 100, nccl->version % 100);
 }
 
 int cuda_comm_join(struct backend *b, const struct comm *comm, struct error *err) {
@@ -106,8 +107,7 @@ static int begin_call(struct cuda *c, struct error *err) {
     struct comm_link *l = &c->comm;
     const struct comm_receive *r = &l->receives[l->n_called % COMM_RECEIVES];
     char *to = c->update.staging + r->offset;
-    ncclResult_t status =
-        l->nccl->broadcast(to, to, r->n_bytes, ncclUint8, 0, l->comm, l->stream);
+    ncclResult_t status = l->nccl->broadcast(to, to, r->n_bytes, ncclUint8, 0, l->comm, l->stream);
     if (status != ncclSuccess && status != ncclInProgress)
         return refuse(l, status, "a broadcast", err);
     l->state = COMM_CALLING;

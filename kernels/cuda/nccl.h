@@ -1,6 +1,6 @@
 // What of NCCL is used, as its 2.18 and later have it: types and functions of the library that is
-// opened at run time, so that neither building nor running needs it. Facts of NVIDIA's nccl.h, which
-// tests/cudasim holds them against where that header is installed.
+// opened at run time, so that neither building nor running needs it. Facts of NVIDIA's nccl.h,
+// which tests/cudasim holds them against where that header is installed.
 #ifndef KERNELS_CUDA_NCCL_H
 #define KERNELS_CUDA_NCCL_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 enum { NCCL_LEAST_VERSION = 21800, NCCL_UNIQUE_ID_BYTES = 128 };
-#define NCCL_API_MAGIC 0xcafebeefu
+#define NCCL_API_MAGIC        0xcafebeefu
 #define NCCL_CONFIG_UNDEF_INT INT_MIN
 
 typedef struct ncclComm *ncclComm_t;
@@ -51,15 +51,11 @@ typedef struct {
     int splitShare;
 } ncclConfig_t;
 #define NCCL_CONFIG_INITIALIZER                                                                    \
-    {sizeof(ncclConfig_t),                                                                         \
-     NCCL_API_MAGIC,                                                                               \
-     NCCL_LEAST_VERSION,                                                                           \
-     NCCL_CONFIG_UNDEF_INT,                                                                        \
-     NCCL_CONFIG_UNDEF_INT,                                                                        \
-     NCCL_CONFIG_UNDEF_INT,                                                                        \
-     NCCL_CONFIG_UNDEF_INT,                                                                        \
-     NULL,                                                                                         \
-     NCCL_CONFIG_UNDEF_INT}
+    {                                                                                              \
+        sizeof(ncclConfig_t), NCCL_API_MAGIC, NCCL_LEAST_VERSION, NCCL_CONFIG_UNDEF_INT,           \
+            NCCL_CONFIG_UNDEF_INT, NCCL_CONFIG_UNDEF_INT, NCCL_CONFIG_UNDEF_INT, NULL,             \
+            NCCL_CONFIG_UNDEF_INT                                                                  \
+    }
 
 #ifndef NCCL_TYPES_ONLY
 #include <cuda_runtime_api.h>
