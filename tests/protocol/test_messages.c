@@ -159,7 +159,7 @@ static void test_mutated_vectors(void **state) {
     (void)state;
     uint32_t random = 1;
     int n_refused = 0;
-    for (int round = 0; round < 20000; round++) {
+    for (int round = 0; round < 24000; round++) {
         int type = 1 + round % (MESSAGE_N_TYPES - 1);
         if (is_reserved(type)) continue;
         struct vector v = vector_read((enum message_type)type);
