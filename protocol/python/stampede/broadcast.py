@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Set
 
 import numpy as np
 
@@ -72,6 +72,3 @@ def choose(workers: List[Worker], key: Callable[[Worker], Any]) -> List[Worker]:
         if not worker.draining:
             groups.setdefault(key(worker), []).append(worker)
     return max(groups.values(), key=len, default=[])
-
-
-Transport = Optional[NcclPusher]

@@ -14,8 +14,10 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from . import wire
+from .broadcast import Broadcast, choose
 from .deltas import Stream
 from .errors import WeightUpdateError
+from .nccl import NcclPusher
 from .peers import Update, Worker
 from .push import Push, PushReport
 from .served import Served
@@ -140,7 +142,11 @@ class Updates:
                         worker.version, self._served.base)
 
     def on_leave(self, worker: Worker) -> None:
+        push = self._push
+        stops = push is not None and push.broadcast is not None and push.broadcast.leaves(worker)
         self._withdraw(worker)
+        if push is not None and stops:
+            self._pull_instead(push)
         if self._push is not None:
             self._push.forget(worker)
         self.on_change()
@@ -169,8 +175,7 @@ class Updates:
         worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
         push, plan = self._push, worker.plan
-        if push is not None and push.version == version and plan in push.prepared.changes and \
-                push.prepared.base is not None and self.serves_last(worker):
+        if push is not None and push.version == version and self._differs_only(push, worker):
             self._send_offer(worker, version, Stream(push.prepared.changes[plan]))
             return
         if self.snapshot.has_dense(plan):
@@ -190,12 +195,20 @@ class Updates:
 
         self._in_background(lambda: self.snapshot.dense(plan), done)
 
+    def _differs_only(self, push: Push, worker: Worker) -> bool:
+        """Whether what changed since the version before is all that it needs."""
+        return worker.plan in push.prepared.changes and push.prepared.base is not None and \
+            self.serves_last(worker)
+
     def _send_offer(self, worker: Worker, version: int, stream: Stream) -> None:
         self._withdraw(worker)
         self._n_offers += 1
         update = Update(self._n_offers, worker.version, version, worker.plan, stream)
+        push = self._push
+        by_nccl = push.broadcast.invite(worker, stream) if push and push.broadcast and \
+            push.version == version else {}
         try:
-            self._core.send(worker, "WEIGHTS_BEGIN", **stream.begin_fields(
+            self._core.send(worker, "WEIGHTS_BEGIN", **by_nccl, **stream.begin_fields(
                 update.number, update.base, update.version))
         except wire.WireError as error:
             self._fail(worker, version, str(error), None)
@@ -253,7 +266,7 @@ class Updates:
                 "version, or push before generate.", worker=same[0].uid)
 
     def begin(self, prepared: Prepared, future: "Future[PushReport]", timeout_s: float,
-              is_atomic: bool) -> None:
+              is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
         """Offers it to every worker; the future is done when the push is."""
         self.timeout_s = timeout_s
         push = self._push = Push(prepared, future, timeout_s, is_atomic)
@@ -265,10 +278,36 @@ class Updates:
             return
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
+        if nccl is not None:
+            self._begin_broadcast(push, nccl)
         for worker in list(self._core.workers.values()):
             if self._push is push:
                 self._offer(worker, push.version)
         self._core.changed()
+
+    def _begin_broadcast(self, push: Push, nccl: NcclPusher) -> None:
+        """By NCCL to those that need the same stream, where these are the most."""
+        def stream_of(worker: Worker) -> Any:
+            return worker.plan, self._differs_only(push, worker)
+
+        def done(error: Any) -> None:
+            if error is not None and self._push is push and not push.committed and \
+                    push.broadcast is not None:
+                self._end_push(WeightUpdateError(str(error)))
+
+        members = choose(list(self._core.workers.values()), stream_of)
+        if members:
+            push.broadcast = Broadcast(self._core, nccl, members, self._in_background, done)
+
+    def _pull_instead(self, push: Push) -> None:
+        """A rank is gone, and the broadcast with it: the others pull the update."""
+        broadcast, push.broadcast = push.broadcast, None
+        assert broadcast is not None
+        members = [w for w in self._core.workers.values() if broadcast.has(w) and not w.staged]
+        broadcast.abort()
+        for worker in members:
+            if self._push is push:
+                self._offer(worker, push.version)
 
     def on_change(self) -> None:
         """A worker staged, applied, failed, left or drains: see what the push can do now."""
@@ -329,6 +368,8 @@ class Updates:
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
         assert push is not None
+        if push.broadcast is not None and not push.committed:
+            push.broadcast.abort()
         if push.committed:
             self._last = push.version
             self.thaw()
@@ -373,6 +414,9 @@ class Updates:
             self._taken_back(worker, m)
         elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
+        elif m["phase"] == wire.PHASE_RECEIVING:
+            if self._push is not None and self._push.broadcast is not None:
+                self._push.broadcast.ready(worker)
         elif m["phase"] == wire.PHASE_STAGED:
             worker.staged, worker.staged_digest = True, m["digest"]
             if self._push is None or self._push.version != update.version:
