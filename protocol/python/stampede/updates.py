@@ -19,11 +19,11 @@ from .errors import WeightUpdateError
 from .peers import Update, Worker
 from .push import Push, PushReport
 from .served import Served
-from .snapshot import Prepared, Snapshot
 from .weights import DtypePlan
 
 if TYPE_CHECKING:
     from .core import Core
+    from .snapshot import Prepared, Snapshot
 
 log = logging.getLogger("stampede")
 _RECOMMIT_S = 3.0
@@ -38,7 +38,7 @@ class Updates:
         self._in_background = in_background
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
-        self.snapshot = Snapshot()  # of it, or of the push that is under way
+        self._snapshot: Optional["Snapshot"] = None
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         self._n_offers = 0
@@ -54,6 +54,15 @@ class Updates:
     @property
     def last(self) -> Optional[int]:
         return self._last
+
+    @property
+    def snapshot(self) -> "Snapshot":
+        """Of the last version, or of the push that is under way. Who pushes has torch."""
+        if self._snapshot is None:
+            from .snapshot import Snapshot
+
+            self._snapshot = Snapshot()
+        return self._snapshot
 
     @property
     def is_pushing(self) -> bool:
@@ -252,7 +261,7 @@ class Updates:
                 "groups are under way, whose samples could not be told apart: push another "
                 "version, or push before generate.", worker=same[0].uid)
 
-    def begin(self, prepared: Prepared, future: "Future[PushReport]", timeout_s: float,
+    def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
               is_atomic: bool) -> None:
         """Offers it to every worker; the future is done when the push is."""
         self.timeout_s = timeout_s
