@@ -189,7 +189,8 @@ def test_a_worker_dies_in_the_commit_of_all_or_none(trainer):
         trainer.push_weights(model(), version=1)
         b._on_weights_commit = lambda m: b._stop.set()
         second = changed_at(model(), 0.05, 1)
-        trainer.push_weights(second, version=2, atomic=True)  # it is gone: all that are left have it
+        # It is gone, and all that are left have the update.
+        trainer.push_weights(second, version=2, atomic=True)
         assert a.version == 2
         with FakeWorker(trainer.url, uid="b", version=1) as again:
             eventually(lambda: again.version == 2)

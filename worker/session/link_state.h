@@ -50,8 +50,8 @@ struct link {
     enum update_state told;   // of `update` or `applied`, what the trainer was told
     uint64_t n_handed;        // applies and undoes that were handed to the engine
     uint64_t version_session; // session in which the served version was committed, 0: none
-    uint64_t n_foreign;     // messages of another run or epoch
-    uint64_t refusals_said; // of those and malformed ones, in the log
+    uint64_t n_foreign;       // messages of another run or epoch
+    uint64_t refusals_said;   // of those and malformed ones, in the log
 };
 
 // Sends a message of the session; one that cannot be sent now is lost. For those that come again by

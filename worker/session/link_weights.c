@@ -127,10 +127,10 @@ static void tell_applied(struct link *l) {
     enum update_state state = update_state(l->applied);
     if (state == l->told || link_is_applying(l)) return;
     l->told = state;
-    say(l, &(struct message_weights_status){
-               .update = update_id(l->applied),
-               .phase = state == UPDATE_ROLLED_BACK ? PHASE_ROLLED_BACK : PHASE_APPLIED,
-               .pause_us = (uint64_t)update_pause_us(l->applied)});
+    say(l, &(struct message_weights_status){.update = update_id(l->applied),
+                                            .phase = state == UPDATE_ROLLED_BACK ? PHASE_ROLLED_BACK
+                                                                                 : PHASE_APPLIED,
+                                            .pause_us = (uint64_t)update_pause_us(l->applied)});
     if (state != UPDATE_ROLLED_BACK) return;
     l->is_undoing = false;
     update_release(&l->applied);

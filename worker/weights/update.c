@@ -219,7 +219,8 @@ static void prove(struct update *u, int first, int end, struct backend *b) {
     int bad = -1;
     if (first == end) return;
     int64_t started_us = clock_us();
-    int failed = b->ops->check(b, u->offer.changes + first, end - first, u->sums + first, &bad, &why);
+    int failed =
+        b->ops->check(b, u->offer.changes + first, end - first, u->sums + first, &bad, &why);
     u->check_us += clock_us() - started_us;
     if (failed && bad >= 0) name_wrong(u, first + bad, &why);
     if (failed && bad < 0) fail(u, -1, &why);

@@ -139,7 +139,8 @@ class Snapshot:
         if old is None or old.shape != new.shape:
             return self._all(plan, name, key, new)
         blocks = changed(old, new, dtype)
-        if old is self._tensors.get(key) and _NAMES.get(old.dtype) == dtype == _NAMES.get(new.dtype):
+        if old is self._tensors.get(key) and old.dtype == new.dtype and \
+                _NAMES.get(old.dtype) == dtype:
             self._found[key, dtype] = blocks  # _write needs the same
         if blocks is None:
             return self._all(plan, name, key, new)
