@@ -253,7 +253,7 @@ def train(model, session: Session, options: argparse.Namespace) -> tuple[list, p
         update = train_step(model, masters, batch, options.clip, options.temperature)
         train_s = time.monotonic() - at
         at = time.monotonic()
-        session.trainer.push_weights(model.state_dict(), version=number)
+        pushed = session.trainer.push_weights(model.state_dict(), version=number)
         push_s = time.monotonic() - at
         steps.append(
             report.Step(
@@ -267,6 +267,9 @@ def train(model, session: Session, options: argparse.Namespace) -> tuple[list, p
                 generate_s=generate_s,
                 train_s=train_s,
                 push_s=push_s,
+                share=pushed.share,
+                payload_mb=pushed.payload_bytes / 1e6,
+                pause_ms=pushed.pause_ms,
                 **vars(update),
             )
         )

@@ -25,14 +25,15 @@ static inline uint64_t sum(uint64_t h, uint64_t first, int64_t n, size_t size,
                            const unsigned char *values) {
     const __m512i lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
     const __m512i step = _mm512_set1_epi64((long long)(16 * DIGEST_STEP));
-    __m512i at = _mm512_add_epi64(_mm512_set1_epi64((long long)(h + (first + 1) * DIGEST_STEP)),
-                                  _mm512_mullo_epi64(lanes, _mm512_set1_epi64((long long)DIGEST_STEP)));
+    __m512i at =
+        _mm512_add_epi64(_mm512_set1_epi64((long long)(h + (first + 1) * DIGEST_STEP)),
+                         _mm512_mullo_epi64(lanes, _mm512_set1_epi64((long long)DIGEST_STEP)));
     __m512i next = _mm512_add_epi64(at, _mm512_set1_epi64((long long)(8 * DIGEST_STEP)));
     __m512i a = _mm512_setzero_si512(), b = a;
     for (int64_t i = 0; i < n; i += 16, values += 16 * size) {
         a = _mm512_add_epi64(a, mix(at, size == 2 ? load_16(values) : load_32(values)));
-        b = _mm512_add_epi64(b, mix(next, size == 2 ? load_16(values + 8 * size)
-                                                    : load_32(values + 8 * size)));
+        b = _mm512_add_epi64(
+            b, mix(next, size == 2 ? load_16(values + 8 * size) : load_32(values + 8 * size)));
         at = _mm512_add_epi64(at, step);
         next = _mm512_add_epi64(next, step);
     }

@@ -29,6 +29,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/comm.h"
 #include "kernels/delta.h"
 #include "kernels/shape.h"
 #include "kernels/tensor.h"
@@ -160,14 +161,6 @@ struct change_sums {
     uint64_t staged, resident;
 };
 
-// A communicator of NCCL that brings weight updates (D9). Its rank 0 is the trainer.
-enum { COMM_ID_BYTES = 128, COMM_RECEIVES = 4 };
-struct comm {
-    char id[COMM_ID_BYTES]; // ncclUniqueId
-    int rank, n_ranks;      // rank: from 1
-    int version;            // of the trainer's NCCL, as ncclGetVersion has it
-};
-
 // ------------------------------------------------------------------ state
 
 // One movement of the state of sequences. Pages and conv slots of the arena are numbered by
@@ -250,19 +243,8 @@ struct backend_ops {
     // two steps: staged is then what was resident, so the same call again undoes it.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 
-    // Receiving into the staging memory by NCCL, on the thread of stage(); none of these waits for
-    // another rank. NULL, all four, of a backend without it: the CPU's.
-    // comm_join() leaves the communicator that is there and begins to join this one; -1 where NCCL
-    // cannot be opened, or is another than the trainer's.
-    int (*comm_join)(struct backend *b, const struct comm *comm, struct error *err);
-    // The next broadcast of rank 0, of n_bytes > 0, goes to `offset`. At most COMM_RECEIVES are on
-    // their way.
-    int (*comm_receive)(struct backend *b, uint64_t offset, uint64_t n_bytes, struct error *err);
-    // Gets on. *n_arrived: broadcasts that are here since the join; -1: not all ranks have joined.
-    // -1 where a rank or the device failed: then only comm_leave() is left.
-    int (*comm_poll)(struct backend *b, int64_t *n_arrived, struct error *err);
-    // Aborts what is under way; the staging memory then holds anything there. Also without a join.
-    void (*comm_leave)(struct backend *b);
+    // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.
+    const struct comm_ops *comm;
 
     // Moves state, before begin(), as if one move followed the other.
     void (*move)(struct backend *b, const struct state_move *moves, size_t n);

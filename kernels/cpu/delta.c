@@ -117,8 +117,7 @@ static int check_dense(struct cpu *c, const struct weight_change *change, int64_
     const struct weight_slot *s = &c->weights.slots[change->weight];
     int64_t size = piece_elements(s), first = piece * size, left = change->n_values - first;
     int64_t n = left < size ? left : size;
-    const char *values =
-        c->staging.data + change->values + (size_t)first * dtype_bytes(s->dtype);
+    const char *values = c->staging.data + change->values + (size_t)first * dtype_bytes(s->dtype);
     if (check_finite(s, values, n, err)) return -1;
     sums->staged = digest_range(c->hashes[change->weight], first, n, s->dtype, values);
     return 0;
@@ -129,6 +128,7 @@ static int check_sparse(struct cpu *c, const struct weight_change *change, int64
     const struct weight_slot *s = &c->weights.slots[change->weight];
     struct delta_walk walk;
     struct delta_run run;
+    run.n = 0;
     if (delta_begin(&walk, s, change, c->staging.data, block, err)) return -1;
     while (delta_next(&walk, &run)) {
         if (check_finite(s, walk.values, run.n, err)) return -1;
@@ -185,6 +185,7 @@ static void apply_piece(void *arg, int chunk, int thread) {
     const struct weight_slot *s = &j->c->weights.slots[change->weight];
     struct delta_walk walk;
     struct delta_run run;
+    run.n = 0;
     if (!change->code_bytes) {
         int64_t size = piece_elements(s), first = piece * size, left = change->n_values - first;
         delta_exchange_rows(s, first, left < size ? left : size,

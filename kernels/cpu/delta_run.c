@@ -7,8 +7,8 @@
 // ------------------------------------------------------------------ codes to places
 
 static int fail(struct error *err, int64_t block, const char *what) {
-    return error_set(err, ERROR_INPUT, "Its positions are wrong: block %lld %s.",
-                     (long long)block, what);
+    return error_set(err, ERROR_INPUT, "Its positions are wrong: block %lld %s.", (long long)block,
+                     what);
 }
 
 int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
@@ -23,8 +23,8 @@ int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
                              .next = block * DELTA_BLOCK,
                              .n_values = anchors[block].n_values,
                              .end_cursor = is_last ? 0 : anchors[block + 1].cursor,
-                             .end_n_values = is_last ? (uint64_t)change->n_values
-                                                     : anchors[block + 1].n_values,
+                             .end_n_values =
+                                 is_last ? (uint64_t)change->n_values : anchors[block + 1].n_values,
                              .is_last = is_last,
                              .all_values = staging + change->values};
     uint64_t cursor = anchors[block].cursor, size = (uint64_t)slot->rows * (uint64_t)slot->columns;
@@ -114,8 +114,8 @@ int delta_end(const struct delta_walk *w, struct error *err) {
 
 // ------------------------------------------------------------------ values
 
-// What a run's elements hold, in the type of the weight. Vectors lie as float32, which holds a value
-// of their type exactly.
+// What a run's elements hold, in the type of the weight. Vectors lie as float32, which holds a
+// value of their type exactly.
 static void read_held(const struct weight_slot *s, const struct delta_run *run, uint32_t *values) {
     if (!s->is_matrix)
         for (int i = 0; i < run->n; i++)
@@ -186,9 +186,9 @@ void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, 
         size_t at = (size_t)row * (size_t)s->columns;
         if (!s->is_matrix)
             for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
-                exchange_vector(s, begin_of(s, row + i / s->columns) +
-                                       (size_t)(i % s->columns) * stride_of(s),
-                                all_values, (int64_t)at + i);
+                exchange_vector(
+                    s, begin_of(s, row + i / s->columns) + (size_t)(i % s->columns) * stride_of(s),
+                    all_values, (int64_t)at + i);
         else if (dtype_bytes(s->dtype) == 2)
             exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
         else

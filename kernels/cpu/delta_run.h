@@ -23,11 +23,11 @@ struct delta_walk {
     const struct weight_slot *slot;
     const void *codes;
     int code_bytes;
-    int64_t next, end;                // codes
-    uint64_t n_values;                // before the next code
+    int64_t next, end;                 // codes
+    uint64_t n_values;                 // before the next code
     uint64_t end_cursor, end_n_values; // where the block must end; the last one: anywhere
     bool is_last;
-    int64_t row, column;              // of the cursor; the column may be the row's end
+    int64_t row, column; // of the cursor; the column may be the row's end
     char *all_values;
     char *values; // of the run that delta_next gave
     bool failed;  // a position lies beyond the weight

@@ -189,7 +189,7 @@ static void cuda_close(struct backend **b) {
     timing_close(&c->timing);
     graphs_clear(&c->graphs);
     staging_close(&c->staging);
-    cuda_comm_leave(&c->base);
+    comm_ops.leave(&c->base);
     update_close(&c->update);
     cudaFree(c->weight_memory);
     cudaFree(c->pages);
@@ -257,10 +257,7 @@ const struct backend_ops stampede_backend = {
     .stage = cuda_stage,
     .check = cuda_check,
     .apply = cuda_apply,
-    .comm_join = cuda_comm_join,
-    .comm_receive = cuda_comm_receive,
-    .comm_poll = cuda_comm_poll,
-    .comm_leave = cuda_comm_leave,
+    .comm = &comm_ops,
     .move = cuda_move,
     .begin = cuda_begin,
     .embed = cuda_embed,

@@ -28,7 +28,7 @@ static int open_queue(struct comm_link *l) {
     return status;
 }
 
-void cuda_comm_leave(struct backend *b) {
+static void leave(struct backend *b) {
     struct cuda *c = (struct cuda *)b;
     struct comm_link *l = &c->comm;
     cudaSetDevice(c->device);
@@ -50,17 +50,17 @@ static int check_comm(const struct nccl *nccl, const struct comm *comm, struct e
         nccl->version / 10000, nccl->version / 100 % 100, nccl->version % 100);
 }
 
-int cuda_comm_join(struct backend *b, const struct comm *comm, struct error *err) {
+static int join(struct backend *b, const struct comm *comm, struct error *err) {
     struct cuda *c = (struct cuda *)b;
     struct comm_link *l = &c->comm;
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
     ncclUniqueId id;
-    cuda_comm_leave(b);
+    leave(b);
     l->nccl = nccl_open(err);
     if (!l->nccl || check_comm(l->nccl, comm, err)) return -1;
     int failed = open_queue(l);
     if (failed) {
-        cuda_comm_leave(b);
+        leave(b);
         return errors_run(err, failed, "joining a communicator");
     }
     memcpy(&id, comm->id, sizeof id);
@@ -69,7 +69,7 @@ int cuda_comm_join(struct backend *b, const struct comm *comm, struct error *err
     ncclResult_t status = l->nccl->init(&l->comm, comm->n_ranks, id, comm->rank, &config);
     if (status != ncclSuccess && status != ncclInProgress) {
         refuse(l, status, "joining its communicator", err);
-        cuda_comm_leave(b);
+        leave(b);
         return -1;
     }
     l->state = COMM_JOINING;
@@ -78,17 +78,15 @@ int cuda_comm_join(struct backend *b, const struct comm *comm, struct error *err
 
 // ------------------------------------------------------------------ receive
 
-int cuda_comm_receive(struct backend *b, uint64_t offset, uint64_t n_bytes, struct error *err) {
+static void receive(struct backend *b, uint64_t offset, uint64_t n_bytes) {
     struct cuda *c = (struct cuda *)b;
     struct comm_link *l = &c->comm;
-    (void)err; // the calls are comm_poll's
     assert(l->state != COMM_NONE && l->n_listed - l->n_arrived < COMM_RECEIVES);
     assert(n_bytes > 0 && offset <= c->update.staging_bytes &&
            n_bytes <= c->update.staging_bytes - offset);
     struct comm_receive *r = &l->receives[l->n_listed++ % COMM_RECEIVES];
     r->offset = offset;
     r->n_bytes = n_bytes;
-    return 0;
 }
 
 // The call that was in progress has ended: what it put on the stream is there.
@@ -123,7 +121,7 @@ static int count_arrived(struct comm_link *l) {
     return status == cudaErrorNotReady ? (int)cudaSuccess : (int)status;
 }
 
-int cuda_comm_poll(struct backend *b, int64_t *n_arrived, struct error *err) {
+static int comm_poll(struct backend *b, int64_t *n_arrived, struct error *err) {
     struct cuda *c = (struct cuda *)b;
     struct comm_link *l = &c->comm;
     ncclResult_t now = ncclSuccess;
@@ -141,3 +139,5 @@ int cuda_comm_poll(struct backend *b, int64_t *n_arrived, struct error *err) {
     *n_arrived = l->state == COMM_JOINING ? -1 : l->n_arrived;
     return 0;
 }
+
+const struct comm_ops comm_ops = {join, receive, comm_poll, leave};

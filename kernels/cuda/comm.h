@@ -1,7 +1,7 @@
 // The communicator of weights (NCCL): broadcasts of the trainer straight into the staging memory.
 //
 // NCCL's calls do not block: one that is in progress is polled to its end before the next is made.
-// So receives are listed, and comm_poll() makes their calls and sees how far they are.
+// So receives are listed, and poll() makes their calls and sees how far they are.
 #ifndef KERNELS_CUDA_COMM_H
 #define KERNELS_CUDA_COMM_H
 
@@ -26,9 +26,6 @@ struct comm_link {
     int64_t n_listed, n_called, n_arrived;       // since the join
 };
 
-int cuda_comm_join(struct backend *b, const struct comm *comm, struct error *err);
-int cuda_comm_receive(struct backend *b, uint64_t offset, uint64_t n_bytes, struct error *err);
-int cuda_comm_poll(struct backend *b, int64_t *n_arrived, struct error *err);
-void cuda_comm_leave(struct backend *b);
+extern const struct comm_ops comm_ops;
 
 #endif

@@ -332,7 +332,9 @@ def test_by_length_covers_every_row_once():
 
 
 def make_step(number: int, reward: float) -> report.Step:
-    return report.Step(number, 1.5, reward, 100, 50.0, 0.0, 1e-6, 1e-5, 0.0, 1.0, 0, 2.0, 1.0, 0.1)
+    return report.Step(
+        number, 1.5, reward, 100, 50.0, 0.0, 1e-6, 1e-5, 0.0, 1.0, 0, 2.0, 1.0, 0.1, 0.025, 0.4, 0.7
+    )
 
 
 def test_sparkline():
@@ -361,6 +363,7 @@ def test_csv_and_curve(tmp_path):
 def test_line_and_table():
     line = make_step(7, 0.5).line()
     assert "step    7" in line and "reward 0.500" in line and "50 tok/s" in line
+    assert "push 2.5%, 0.40 MB, pause 0.7 ms" in line
     table = report.rollout_table([("a\nb", "x" * 200, 1.0), ("a\nb", "y", float("nan"))], width=40)
     assert table.splitlines() == ["  a b", f"     1.0  {'x' * 27}...", "     nan  y"]
 

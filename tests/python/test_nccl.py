@@ -199,7 +199,7 @@ def test_one_that_calls_something_else(fleet: Fleet) -> None:
             return library.ncclBroadcast(a, b, size, *rest)
 
     pusher._nccl = Wrong()  # type: ignore[assignment]
-    with pytest.raises(stampede.WeightUpdateError, match=r"NCCL waited 3 s|stood still|NCCL failed"):
+    with pytest.raises(stampede.WeightUpdateError, match=r"NCCL waited|stood still|NCCL failed"):
         fleet.trainer.push_weights(second, 2, 120, nccl=pusher)
     eventually(lambda: fleet.serve(first, 1, 1))
     pusher._nccl = library
@@ -208,7 +208,7 @@ def test_one_that_calls_something_else(fleet: Fleet) -> None:
 
 
 def test_a_trainer_that_dies(fleet: Fleet, tmp_path: Path) -> None:
-    """In the middle of a push: the worker serves the base, and another trainer's push goes through."""
+    """In the middle of a push: the worker serves the base; another trainer's push goes through."""
     program = f"""
 import os, signal, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})

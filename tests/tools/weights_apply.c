@@ -53,10 +53,11 @@ static int64_t make_gaps(struct bench *b, int64_t size, double share, bool is_cl
     while (true) {
         uint64_t gap = is_clustered && n % CLUSTER ? 0
                        : is_clustered              ? (uint64_t)((mean - 1) * CLUSTER)
-                                                   : next(b) % (uint64_t)(2 * mean - 1 > 1 ? 2 * mean - 1 : 1);
+                                      : next(b) % (uint64_t)(2 * mean - 1 > 1 ? 2 * mean - 1 : 1);
         if (gap > 65000) gap = 65000;
         if (cursor + gap >= (uint64_t)size) return n;
-        if (n % DELTA_BLOCK == 0) anchors[n / DELTA_BLOCK] = (struct delta_anchor){cursor, (uint64_t)n};
+        if (n % DELTA_BLOCK == 0)
+            anchors[n / DELTA_BLOCK] = (struct delta_anchor){cursor, (uint64_t)n};
         codes[n++] = (uint16_t)gap;
         cursor += gap + 1;
     }
@@ -147,7 +148,8 @@ int main(int argc, char **argv) {
         apply_us[i] = clock_us() - t0;
     }
     printf("{\"shape\": \"%s\", \"kind\": \"%s\", \"share\": %.5f, \"elements\": %lld, "
-           "\"payload_bytes\": %llu, \"check_ms\": %.1f, \"apply_ms\": [%.1f, %.1f, %.1f, %.1f, %.1f]}\n",
+           "\"payload_bytes\": %llu, \"check_ms\": %.1f, \"apply_ms\": [%.1f, %.1f, %.1f, %.1f, "
+           "%.1f]}\n",
            argv[1], argv[3], (double)b.n_values / (double)b.n_elements, (long long)b.n_elements,
            (unsigned long long)b.stream_bytes, (double)check_us / 1e3, (double)apply_us[0] / 1e3,
            (double)apply_us[1] / 1e3, (double)apply_us[2] / 1e3, (double)apply_us[3] / 1e3,

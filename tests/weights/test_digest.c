@@ -116,9 +116,8 @@ static void test_avalanche(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_values), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_update),       cmocka_unit_test(test_notices),
-        cmocka_unit_test(test_avalanche),
+        cmocka_unit_test(test_paths),        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_notices),      cmocka_unit_test(test_avalanche),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,9 +256,9 @@ static void test_wrong_offers_are_refused(void **state) {
     (void)state;
     struct fixture f;
     open_fixture(&f);
-    const char *const words[] = {"version 4",          "only rise",   "--staging-memory",
-                                 "none of this",       "comes with shape [", "resident as",
-                                 "twice",              "were announced"};
+    const char *const words[] = {"version 4",    "only rise",          "--staging-memory",
+                                 "none of this", "comes with shape [", "resident as",
+                                 "twice",        "were announced"};
     for (int i = 0; i < 8; i++) {
         struct target t;
         struct error err = {0};

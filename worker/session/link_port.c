@@ -21,8 +21,8 @@ static int exchange(struct link *link, struct engine *e, struct update *u, bool 
     return 0;
 }
 
-static int handle(struct link *link, struct engine *e, struct event *event,
-                  enum port_state *state, struct error *err) {
+static int handle(struct link *link, struct engine *e, struct event *event, enum port_state *state,
+                  struct error *err) {
     switch (event->kind) {
     case EVENT_TASK:
         event->task->port = &link->port;

@@ -64,8 +64,7 @@ static void add_change(struct offer *o, const struct message_weights_begin *m, u
 }
 
 static int read_tensors(struct offer *o, const struct message_weights_begin *m,
-                        const struct resident *r, char tensor[NAMES_MAX_BYTES],
-                        struct error *err) {
+                        const struct resident *r, char tensor[NAMES_MAX_BYTES], struct error *err) {
     uint8_t *seen = memory_new((size_t)r->names->n, 1);
     int failed = 0;
     for (uint32_t i = 0; i < m->dtypes.n && !failed; i++) {
@@ -74,8 +73,10 @@ static int read_tensors(struct offer *o, const struct message_weights_begin *m,
         failed = weight < 0 ? -1 : 0;
         if (!failed && seen[weight]++)
             failed = error_set(err, ERROR_INPUT, "Tensor '%.*s' comes twice.", SLICE_ARG(name));
-        if (failed) snprintf(tensor, NAMES_MAX_BYTES, "%.*s", SLICE_ARG(name));
-        else if (column_u8(m->modes)[i] != TENSOR_SKIP) add_change(o, m, i, weight, r->dtypes[weight]);
+        if (failed)
+            snprintf(tensor, NAMES_MAX_BYTES, "%.*s", SLICE_ARG(name));
+        else if (column_u8(m->modes)[i] != TENSOR_SKIP)
+            add_change(o, m, i, weight, r->dtypes[weight]);
     }
     free(seen);
     return failed;
@@ -94,10 +95,9 @@ int offer_read(struct offer *o, const struct message_weights_begin *m,
                            "The tensors make a stream of %llu bytes; %llu were announced.",
                            (unsigned long long)o->total_bytes, (unsigned long long)m->total_bytes);
     if (!failed && o->total_bytes > t->staging_bytes)
-        failed = error_set(err, ERROR_INPUT,
-                           "The update has %llu bytes; --staging-memory is %llu.",
-                           (unsigned long long)o->total_bytes,
-                           (unsigned long long)t->staging_bytes);
+        failed =
+            error_set(err, ERROR_INPUT, "The update has %llu bytes; --staging-memory is %llu.",
+                      (unsigned long long)o->total_bytes, (unsigned long long)t->staging_bytes);
     if (failed) offer_free(o);
     return failed;
 }

@@ -10,11 +10,11 @@ enum {
 };
 
 bool receiver_can(const struct backend *b) {
-    return b->ops->comm_join != NULL;
+    return b->ops->comm != NULL;
 }
 
 void receiver_close(struct receiver *r) {
-    if (r->has_comm) r->backend->ops->comm_leave(r->backend);
+    if (r->has_comm) r->backend->ops->comm->leave(r->backend);
     r->has_comm = false;
 }
 
@@ -34,7 +34,7 @@ static int wait_for_more(struct receiver *r, struct update *u, int64_t n, int64_
     struct backend *b = r->backend;
     int64_t until_ms = clock_ms() + r->join.deadline_ms;
     while (is_wanted(r, u)) {
-        if (b->ops->comm_poll(b, arrived, err)) return -1;
+        if (b->ops->comm->poll(b, arrived, err)) return -1;
         if (*arrived > n) return 0;
         if (clock_ms() >= until_ms)
             return error_set(err, ERROR_IO,
@@ -56,7 +56,7 @@ static int join(struct receiver *r, struct update *u, const struct receiver_join
     if (!j) return 0;
     receiver_close(r);
     r->join = *j;
-    if (b->ops->comm_join(b, &j->comm, err)) return -1;
+    if (b->ops->comm->join(b, &j->comm, err)) return -1;
     r->has_comm = true;
     return wait_for_more(r, u, -1, &arrived, err);
 }
@@ -77,15 +77,13 @@ static int receive(struct receiver *r, struct update *u, struct error *err) {
     struct backend *b = r->backend;
     struct buckets k = {.size = update_bucket_bytes(u), .total = update_total_bytes(u)};
     k.n = (int64_t)(k.total / k.size + (k.total % k.size > 0));
-    if (b->ops->comm_poll(b, &k.before, err)) return -1;
+    if (b->ops->comm->poll(b, &k.before, err)) return -1;
     update_set_receiving(u);
     r->wake(r->self);
     while (k.n_arrived < k.n) {
         int64_t arrived;
         for (; k.n_listed < k.n && k.n_listed - k.n_arrived < AHEAD; k.n_listed++)
-            if (b->ops->comm_receive(b, (uint64_t)k.n_listed * k.size, bucket_bytes(&k, k.n_listed),
-                                     err))
-                return -1;
+            b->ops->comm->receive(b, (uint64_t)k.n_listed * k.size, bucket_bytes(&k, k.n_listed));
         if (wait_for_more(r, u, k.before + k.n_arrived, &arrived, err)) return -1;
         for (; k.before + k.n_arrived < arrived; k.n_arrived++)
             update_arrived(u, (uint64_t)k.n_arrived * k.size, bucket_bytes(&k, k.n_arrived), b);

@@ -24,7 +24,7 @@ __version__ = _version()
 __all__ = [
     "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
     "ForkedError", "Generation", "Group", "LaunchError", "LibraryError", "Prompt", "PushHandle",
-    "PushReport", "Sampling", "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
-    "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
-    "repetition", "score", "tags", "term", "to_tensors",
+    "PushReport", "Sampling", "StampedeError", "Trainer", "WeightUpdateError",
+    "WireError", "Worker", "choice", "equal", "exact", "extract", "ifeval", "language", "launch",
+    "length", "math", "regex_format", "repetition", "score", "tags", "term", "to_tensors",
 ]

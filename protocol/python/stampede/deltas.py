@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from . import digest, wire
 
-_BLOCK = 4096  # codes of an anchor
-_SCAN = 1 << 20  # elements that are compared at a time
+_CODES = 4096  # of an anchor
 Bits = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
@@ -55,69 +54,77 @@ def dense(name: str, dtype: str, shape: Sequence[int], check: int, values: Part)
     return Change(name, dtype, tuple(shape), wire.TENSOR_DENSE, n, check, 0, 0, (values,))
 
 
-def sparse(name: str, dtype: str, shape: Sequence[int], positions: NDArray[Any],
-           bits: Bits) -> Change:
-    """Values at positions, which rise; there is at least one."""
-    code_bytes, codes, anchors = encode(positions)
-    check = digest.of_positions(digest.name_hash(name), positions, bits)
-    return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(bits), check, code_bytes,
-                  len(codes), (part_of(codes), part_of(anchors), part_of(bits)))
+class Block(NamedTuple):
+    """Some values of a tensor that differ: positions, which rise, and the new bits there."""
+
+    positions: NDArray[np.uint32]
+    bits: Bits
+
+
+def sparse(name: str, dtype: str, shape: Sequence[int], blocks: Sequence[Block]) -> Change:
+    """The values of blocks, which follow each other; there is at least one value. No step of it
+    takes long, however large the tensor: threads that wait for the interpreter get it."""
+    width, parts = encode([block.positions for block in blocks])
+    hashed = digest.name_hash(name)
+    check = sum(digest.of_positions(hashed, b.positions, b.bits) for b in blocks) & digest.MASK
+    codes, anchors = join(parts), _anchors(parts)
+    values = join([block.bits for block in blocks])
+    return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(values), check, width,
+                  len(codes), (part_of(codes), part_of(anchors), part_of(values)))
+
+
+def join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
 # --- positions ---
 
 
-def encode(positions: NDArray[Any]) -> Tuple[int, NDArray[Any], NDArray[np.uint64]]:
-    """Bytes of a code, codes and anchors (blocks, 2): what takes the fewest bytes."""
-    gaps = np.empty(len(positions), np.int64)
-    gaps[0] = positions[0]
-    np.subtract(positions[1:], positions[:-1], out=gaps[1:], dtype=np.int64, casting="unsafe")
-    gaps[1:] -= 1
-    width, n_skips = _width(gaps)
-    codes, is_value = _codes(gaps, width, n_skips)
-    return width, codes, _anchors(codes, is_value, width)
+def encode(positions: Sequence[NDArray[Any]]) -> Tuple[int, List[NDArray[Any]]]:
+    """Bytes of a code, of what takes the fewest, and the codes of each block."""
+    gaps, cursor = [], 0
+    for some in positions:
+        gap = np.empty(len(some), np.uint32)
+        if len(some):
+            gap[0] = some[0] - cursor
+            np.subtract(some[1:], some[:-1], out=gap[1:], casting="unsafe")
+            gap[1:] -= 1
+            cursor = int(some[-1]) + 1
+        gaps.append(gap)
+    n_values = sum(len(gap) for gap in gaps)
+    sizes = {width: width * (n_values + sum(_n_skips(gap, width) for gap in gaps))
+             for width in (1, 2, 4)}
+    width = min(sizes, key=lambda w: (sizes[w], w))
+    return width, [_codes(gap, width) for gap in gaps]
 
 
-def _width(gaps: NDArray[np.int64]) -> Tuple[int, int]:
-    """The width with the fewest bytes, and how many codes without a value it needs."""
-    best: Optional[Tuple[int, int, int]] = None
-    for width in (1, 2, 4):
-        skip = (1 << 8 * width) - 1
-        large = gaps[gaps >= skip]
-        n_skips = int((large // skip).sum())
-        n_bytes = width * (len(gaps) + n_skips)
-        if best is None or n_bytes < best[0]:
-            best = n_bytes, width, n_skips
-        if n_skips == 0:
-            break
-    assert best is not None
-    return best[1], best[2]
+def _skip(width: int) -> int:
+    """The code without a value."""
+    return int((1 << 8 * width) - 1)
 
 
-def _codes(gaps: NDArray[np.int64], width: int,
-           n_skips: int) -> Tuple[NDArray[Any], Optional[NDArray[np.bool_]]]:
-    dtype = np.dtype(f"<u{width}")
-    if not n_skips:
-        return gaps.astype(dtype), None
-    skip = (1 << 8 * width) - 1
-    before = gaps // skip  # codes without a value in front of each
-    at = np.cumsum(before + 1) - 1
+def _n_skips(gaps: NDArray[np.uint32], width: int) -> int:
+    large = gaps[gaps >= _skip(width)]
+    return int((large // _skip(width)).sum(dtype=np.int64)) if len(large) else 0
+
+
+def _codes(gaps: NDArray[np.uint32], width: int) -> NDArray[Any]:
+    dtype, skip = np.dtype(f"<u{width}"), _skip(width)
+    if not len(gaps) or int(gaps.max()) < skip:
+        return gaps.astype(dtype)
+    at = np.cumsum(gaps // skip + 1, dtype=np.int64) - 1  # codes without a value in front of each
     codes = np.full(int(at[-1]) + 1, skip, dtype)
     codes[at] = gaps % skip
-    is_value = np.zeros(len(codes), bool)
-    is_value[at] = True
-    return codes, is_value
+    return codes
 
 
-def _anchors(codes: NDArray[Any], is_value: Optional[NDArray[np.bool_]],
-             width: int) -> NDArray[np.uint64]:
-    """The cursor and the number of values before each block of codes."""
-    starts = np.arange(0, len(codes), _BLOCK)
+def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """The cursor and the number of values before each 4,096 codes (blocks, 2)."""
+    codes = join(blocks)
+    skip = _skip(codes.itemsize)
+    starts = np.arange(0, len(codes), _CODES)
     moved = np.add.reduceat(codes, starts, dtype=np.uint64)
-    if is_value is None:
-        values = np.minimum(len(codes) - starts, _BLOCK).astype(np.uint64)
-    else:
-        values = np.add.reduceat(is_value, starts, dtype=np.uint64)
+    values = np.add.reduceat(codes != skip, starts, dtype=np.uint64)
     moved += values  # the cursor goes on behind each value
     anchors = np.zeros((len(starts), 2), "<u8")
     np.cumsum(moved[:-1], out=anchors[1:, 0])
@@ -129,29 +136,23 @@ def _anchors(codes: NDArray[Any], is_value: Optional[NDArray[np.bool_]],
 
 
 def differing(old: Bits, new: Bits) -> NDArray[np.int64]:
-    """Positions at which two flat arrays of bits differ."""
-    found = [start + _differing(old[start:start + _SCAN], new[start:start + _SCAN])
-             for start in range(0, len(new), _SCAN)]
-    return found[0] if len(found) == 1 else np.concatenate(found)
-
-
-def _differing(old: Bits, new: Bits) -> NDArray[np.int64]:
-    """Words of 8 bytes first: most are the same."""
+    """Positions at which two flat arrays of bits differ. Words of 8 bytes are compared first, since
+    most are the same."""
     per_word = 8 // new.itemsize
-    n_words = len(new) // per_word
-    whole = n_words * per_word
-    a, b = old[:whole].view(np.uint64), new[:whole].view(np.uint64)
-    words = np.flatnonzero(a != b)
-    mask = old[:whole].reshape(-1, per_word)[words] != new[:whole].reshape(-1, per_word)[words]
-    row, column = np.nonzero(mask)
-    positions = words[row] * per_word + column
+    whole = len(new) // per_word * per_word
+    words = np.flatnonzero(old[:whole].view(np.uint64) != new[:whole].view(np.uint64))
+    if 8 * len(words) > len(new):
+        return np.flatnonzero(old != new)
+    a, b = old[:whole].reshape(-1, per_word), new[:whole].reshape(-1, per_word)
+    flat = np.flatnonzero(a[words] != b[words])
+    positions = words[flat // per_word] * per_word + flat % per_word
     tail = np.flatnonzero(old[whole:] != new[whole:])
     return np.concatenate([positions, tail + whole]) if len(tail) else positions
 
 
-def sparse_bytes(n_values: int, itemsize: int, code_bytes: int = 1) -> int:
+def sparse_bytes(n_values: int, itemsize: int) -> int:
     """At least so many bytes a sparse change takes."""
-    return n_values * (itemsize + code_bytes)
+    return n_values * (itemsize + 1)
 
 
 # --- the stream ---

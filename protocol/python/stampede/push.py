@@ -1,4 +1,4 @@
-"""One push_weights call, from its offers to its end: who has staged, applied, agreed or taken back."""
+"""One push_weights call, from its offers to its end: who staged, applied, agreed, took back."""
 
 from __future__ import annotations
 

@@ -10,30 +10,28 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, NamedTuple,
-                    Optional, Tuple)
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from . import deltas, digest
-from .deltas import Change, Part
+from .deltas import Block, Change, Part
 from .errors import WeightUpdateError
 from .weights import EMBEDDING, HEAD, DtypePlan, check_tensor, hub_tensors
 
-if TYPE_CHECKING:
-    import torch
-
 _SLICE = 1 << 20  # elements that are rounded and compared at a time; on a GPU 16 times as many
+_SAMPLE = 1 << 14  # elements that are looked at first
+_DENSE = 0.65  # of the values: beyond, codes and values are more than all values of 2 bytes
 Bits = NDArray[Any]
 
 
 class Former(NamedTuple):
-    """What a push overwrote of one tensor: all of it, or the bits at some positions."""
+    """What a push overwrote of one tensor: all of it, or some values."""
 
     tensor: Optional["torch.Tensor"]  # None: it was not there
-    positions: Optional[NDArray[np.int64]]
-    bits: Optional[Bits]
+    blocks: Optional[List[Block]]
 
 
 class Prepared(NamedTuple):
@@ -58,6 +56,7 @@ class Snapshot:
         # of them or both.
         self._tied: Tuple[str, ...] = ()
         self._dense: Dict[DtypePlan, List[Change]] = {}
+        self._found: Dict[Tuple[str, str], Optional[List[Block]]] = {}  # of the push under way
         self._lock = threading.Lock()
 
     # --- a push ---
@@ -71,8 +70,10 @@ class Snapshot:
                for name, tensor in hub_tensors(_whole(state)).items()}
         with self._lock:
             tied = tuple(name for name in (EMBEDDING, HEAD) if name in new) or self._tied
+            self._found = {}
             changes = {plan: self._diff(plan, new, tied) for plan in set(plans)}
             former = dict(zip(new, digest.pool().map(lambda n: self._write(n, new[n]), new)))
+            self._found = {}
             prepared = Prepared(version, self.version, changes, former, self._tied,
                                 sum(t.numel() for t in new.values()),
                                 time.monotonic() - started)
@@ -83,8 +84,10 @@ class Snapshot:
         """Makes it what it was before `prepared`, which is the last one."""
         with self._lock:
             for name, former in prepared.former.items():
-                if former.positions is not None:
-                    _flat_bits(self._tensors[name])[former.positions] = former.bits
+                if former.blocks is not None:
+                    flat = _flat_bits(self._tensors[name])
+                    for block in former.blocks:
+                        flat[block.positions] = block.bits
                 elif former.tensor is not None:
                     self._tensors[name] = former.tensor
                 else:
@@ -135,15 +138,19 @@ class Snapshot:
         dtype = plan.dtype_of(name)
         if old is None or old.shape != new.shape:
             return self._all(plan, name, key, new)
-        positions, bits = changed(old, new, dtype)
-        check_bits(name, dtype, bits)
-        if not len(positions):
+        blocks = changed(old, new, dtype)
+        if old is self._tensors.get(key) and old.dtype == new.dtype and \
+                _NAMES.get(old.dtype) == dtype:
+            self._found[key, dtype] = blocks  # _write needs the same
+        if blocks is None:
+            return self._all(plan, name, key, new)
+        for block in blocks:
+            check_bits(name, dtype, block.bits)
+        if not any(len(block.bits) for block in blocks):
             return None
-        n_bytes = new.numel() * bits.itemsize
-        if deltas.sparse_bytes(len(bits), bits.itemsize) < n_bytes:
-            change = deltas.sparse(name, dtype, new.shape, positions, bits)
-            if change.n_bytes < n_bytes:
-                return change
+        change = deltas.sparse(name, dtype, new.shape, blocks)
+        if change.n_bytes < new.numel() * blocks[0].bits.itemsize:
+            return change
         return self._all(plan, name, key, new)
 
     def _all(self, plan: DtypePlan, name: str, key: str, values: "torch.Tensor") -> Change:
@@ -170,18 +177,24 @@ class Snapshot:
     def _write(self, name: str, new: "torch.Tensor") -> Former:
         old = self._tensors.get(name)
         if old is not None and old.shape == new.shape and old.dtype == new.dtype:
-            positions, bits = changed(old, new, _NAMES[str(old.dtype)])
-            if 2 * len(positions) < old.numel():
+            blocks = self._blocks(name, old, new)
+            if blocks is not None:
                 flat = _flat_bits(old)
-                former = Former(None, positions, flat[positions])
-                flat[positions] = bits
-                return former
+                former = [Block(b.positions, flat[b.positions]) for b in blocks]
+                for block in blocks:
+                    flat[block.positions] = block.bits
+                return Former(None, former)
         self._tensors[name] = _copy(new)
-        return Former(old, None, None)
+        return Former(old, None)
+
+    def _blocks(self, name: str, old: "torch.Tensor",
+                new: "torch.Tensor") -> Optional[List[Block]]:
+        key = name, _NAMES[old.dtype]
+        return self._found[key] if key in self._found else changed(old, new, key[1])
 
 
-_NAMES = {"torch.float32": "f32", "torch.bfloat16": "bf16", "torch.float16": "f16",
-          "torch.float64": "f64"}
+_NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
+          torch.float64: "f64"}
 
 
 def _whole(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
@@ -192,8 +205,6 @@ def _whole(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
 def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
                 tensors: Mapping[str, "torch.Tensor"]) -> None:
     """A head that is tied at a worker was pushed under both names as one tensor."""
-    import torch
-
     if not plan.tied_head or len(tied) < 2:
         return
     embedding, head = tensors[EMBEDDING], tensors[HEAD]
@@ -204,16 +215,12 @@ def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
 
 
 def _torch_dtype(dtype: str) -> "torch.dtype":
-    import torch
-
     return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
             "f64": torch.float64}[dtype]
 
 
 def _copy(value: "torch.Tensor") -> "torch.Tensor":
     """Pinned where a GPU will read it again."""
-    import torch
-
     on_gpu = value.device.type == "cuda"
     out = torch.empty(value.shape, dtype=value.dtype, pin_memory=on_gpu)
     out.copy_(value)
@@ -222,8 +229,6 @@ def _copy(value: "torch.Tensor") -> "torch.Tensor":
 
 def _unsigned(flat: "torch.Tensor") -> Bits:
     """Bits of a flat contiguous tensor on the CPU."""
-    import torch
-
     size = flat.element_size()
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[size]
     return flat.view(integers).numpy().view(np.dtype(f"<u{size}"))
@@ -248,33 +253,48 @@ def check_bits(name: str, dtype: str, bits: Bits) -> None:
                                 tensor=name)
 
 
-def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Any:
-    """Positions at which two tensors differ in `dtype`, and the new bits there. The work is done
-    where `new` lies; `old` is on the CPU."""
+def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Optional[List[Block]]:
+    """Where two tensors differ in `dtype`, and the new bits there; None where that is so much that
+    all of it is less. The work is done where `new` lies; `old` is on the CPU."""
     on_gpu = new.device.type == "cuda"
-    compare: Callable[..., Any] = _changed_torch if on_gpu else _changed_numpy
+    compare = _changed_torch if on_gpu else _changed_numpy
     step = 16 * _SLICE if on_gpu else _SLICE
-    flat = new.detach().reshape(-1)
-    found = [compare(old.view(-1)[i:i + step], flat[i:i + step], dtype, i)
-             for i in range(0, new.numel(), step)]
-    return (np.concatenate([positions for positions, _ in found]),
-            np.concatenate([bits for _, bits in found]))
+    flat, n, wanted = new.reshape(-1), new.numel(), _torch_dtype(dtype)
+    if _is_dense(old.view(-1), flat, wanted):
+        return None
+    most = int(_DENSE * n)
+    blocks: List[Block] = []
+    n_values = 0
+    for i in range(0, n, step):
+        blocks.append(compare(old.view(-1)[i:i + step], flat[i:i + step], dtype, i))
+        n_values += len(blocks[-1].bits)
+        if n_values > most:
+            return None
+    return blocks
 
 
-def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Any:
+def _is_dense(old: "torch.Tensor", new: "torch.Tensor", wanted: "torch.dtype") -> bool:
+    """Looks at some values, far from each other: counting them all takes longest where most
+    differ."""
+    if len(new) < 16 * _SAMPLE:
+        return False
+    step = len(new) // _SAMPLE
+    a, b = old[::step].to(wanted), new[::step].to("cpu").to(wanted)
+    return int((a != b).sum()) > _DENSE * len(b)
+
+
+def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
     wanted = _torch_dtype(dtype)
-    a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted).contiguous())
+    a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted))
     positions = deltas.differing(a, b)
-    return positions + first, b[positions]
+    return Block((positions + first).astype(np.uint32), b[positions])
 
 
-def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Any:
-    import torch
-
+def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
     wanted = _torch_dtype(dtype)
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[wanted.itemsize]
     a = old.to(new.device, non_blocking=True).to(wanted).view(integers)
-    b = new.to(wanted).contiguous().view(integers)
+    b = new.to(wanted).view(integers)
     positions = (a != b).nonzero().view(-1)
     bits = b[positions].cpu().numpy().view(np.dtype(f"<u{wanted.itemsize}"))
-    return positions.cpu().numpy() + first, bits
+    return Block((positions + first).cpu().numpy().astype(np.uint32), bits)

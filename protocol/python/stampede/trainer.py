@@ -18,11 +18,12 @@ from .loop import Loop
 from .types import Prompt, Sampling
 from .nccl import NcclPusher
 from .push import PushHandle, PushReport
-from .snapshot import Prepared
 from .weights import check_state
 
 if TYPE_CHECKING:
     import torch
+
+    from .snapshot import Prepared
 
 State = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
 
@@ -227,7 +228,7 @@ class Trainer:
                                       nccl)
         return self._wait_for(future) if wait else PushHandle(future)
 
-    def _prepare(self, version: int, state: Dict[str, Any]) -> Prepared:
+    def _prepare(self, version: int, state: Dict[str, Any]) -> "Prepared":
         updates = self._core.updates
         plans = self._loop.call(updates.freeze, version)
         try:
@@ -236,7 +237,7 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _begin_push(self, prepared: Prepared, timeout_s: float, atomic: bool,
+    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool,
                     nccl: Optional[NcclPusher]) -> "Future[PushReport]":
         future: "Future[PushReport]" = Future()
         self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, nccl)

@@ -13,19 +13,18 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from . import wire
-from .broadcast import Broadcast, choose
+from . import broadcast, wire
 from .deltas import Stream
 from .errors import WeightUpdateError
 from .nccl import NcclPusher
 from .peers import Update, Worker
 from .push import Push, PushReport
 from .served import Served
-from .snapshot import Prepared, Snapshot
 from .weights import DtypePlan
 
 if TYPE_CHECKING:
     from .core import Core
+    from .snapshot import Prepared, Snapshot
 
 log = logging.getLogger("stampede")
 _RECOMMIT_S = 3.0
@@ -40,7 +39,7 @@ class Updates:
         self._in_background = in_background
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
-        self.snapshot = Snapshot()  # of it, or of the push that is under way
+        self._snapshot: Optional["Snapshot"] = None
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         self._n_offers = 0
@@ -56,6 +55,15 @@ class Updates:
     @property
     def last(self) -> Optional[int]:
         return self._last
+
+    @property
+    def snapshot(self) -> "Snapshot":
+        """Of the last version, or of the push that is under way. Who pushes has torch."""
+        if self._snapshot is None:
+            from .snapshot import Snapshot
+
+            self._snapshot = Snapshot()
+        return self._snapshot
 
     @property
     def is_pushing(self) -> bool:
@@ -142,11 +150,10 @@ class Updates:
                         worker.version, self._served.base)
 
     def on_leave(self, worker: Worker) -> None:
-        push = self._push
-        stops = push is not None and push.broadcast is not None and push.broadcast.leaves(worker)
+        left_alone = broadcast.leave(self._push, worker)
         self._withdraw(worker)
-        if push is not None and stops:
-            self._pull_instead(push)
+        for other in left_alone:
+            self._offer(other, other.update.version if other.update else self.version)
         if self._push is not None:
             self._push.forget(worker)
         self.on_change()
@@ -204,9 +211,7 @@ class Updates:
         self._withdraw(worker)
         self._n_offers += 1
         update = Update(self._n_offers, worker.version, version, worker.plan, stream)
-        push = self._push
-        by_nccl = push.broadcast.invite(worker, stream) if push and push.broadcast and \
-            push.version == version else {}
+        by_nccl = broadcast.invite(self._push, worker, version, stream)
         try:
             self._core.send(worker, "WEIGHTS_BEGIN", **by_nccl, **stream.begin_fields(
                 update.number, update.base, update.version))
@@ -265,7 +270,7 @@ class Updates:
                 "groups are under way, whose samples could not be told apart: push another "
                 "version, or push before generate.", worker=same[0].uid)
 
-    def begin(self, prepared: Prepared, future: "Future[PushReport]", timeout_s: float,
+    def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
               is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
         """Offers it to every worker; the future is done when the push is."""
         self.timeout_s = timeout_s
@@ -279,35 +284,12 @@ class Updates:
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
         if nccl is not None:
-            self._begin_broadcast(push, nccl)
+            broadcast.begin(push, nccl, self._core, self._differs_only, self._in_background,
+                            self._end_push)
         for worker in list(self._core.workers.values()):
             if self._push is push:
                 self._offer(worker, push.version)
         self._core.changed()
-
-    def _begin_broadcast(self, push: Push, nccl: NcclPusher) -> None:
-        """By NCCL to those that need the same stream, where these are the most."""
-        def stream_of(worker: Worker) -> Any:
-            return worker.plan, self._differs_only(push, worker)
-
-        def done(error: Any) -> None:
-            if error is not None and self._push is push and not push.committed and \
-                    push.broadcast is not None:
-                self._end_push(WeightUpdateError(str(error)))
-
-        members = choose(list(self._core.workers.values()), stream_of)
-        if members:
-            push.broadcast = Broadcast(self._core, nccl, members, self._in_background, done)
-
-    def _pull_instead(self, push: Push) -> None:
-        """A rank is gone, and the broadcast with it: the others pull the update."""
-        broadcast, push.broadcast = push.broadcast, None
-        assert broadcast is not None
-        members = [w for w in self._core.workers.values() if broadcast.has(w) and not w.staged]
-        broadcast.abort()
-        for worker in members:
-            if self._push is push:
-                self._offer(worker, push.version)
 
     def on_change(self) -> None:
         """A worker staged, applied, failed, left or drains: see what the push can do now."""
@@ -368,8 +350,7 @@ class Updates:
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
         assert push is not None
-        if push.broadcast is not None and not push.committed:
-            push.broadcast.abort()
+        broadcast.end(push)
         if push.committed:
             self._last = push.version
             self.thaw()
@@ -415,8 +396,7 @@ class Updates:
         elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
         elif m["phase"] == wire.PHASE_RECEIVING:
-            if self._push is not None and self._push.broadcast is not None:
-                self._push.broadcast.ready(worker)
+            broadcast.ready(self._push, worker)
         elif m["phase"] == wire.PHASE_STAGED:
             worker.staged, worker.staged_digest = True, m["digest"]
             if self._push is None or self._push.version != update.version:
