@@ -36,6 +36,13 @@ struct weight_change {
     uint64_t values;  // (n_values) in the weight's resident type
 };
 
+// What check() says of one change: the parts of the digest (digest.h) that its values make, and
+// that the same elements of the resident weight make now. The latter of sparse changes alone, 0 of
+// a dense one: who knows what the whole weight makes need not have it read.
+struct change_sums {
+    uint64_t staged, resident;
+};
+
 static inline int64_t delta_n_blocks(int64_t n_codes) {
     return (n_codes + DELTA_BLOCK - 1) / DELTA_BLOCK;
 }

@@ -20,6 +20,14 @@ static inline __m512i load_32(const unsigned char *values) {
     return _mm512_cvtepu32_epi64(_mm256_loadu_si256((const void *)values));
 }
 
+// Modulo 2^64: the compiler's own reduction adds as signed.
+static inline uint64_t sum_lanes(__m512i lanes) {
+    uint64_t each[8], total = 0;
+    _mm512_storeu_si512(each, lanes);
+    for (int i = 0; i < 8; i++) total += each[i];
+    return total;
+}
+
 // Two sums, so that their chains of products overlap.
 static inline uint64_t sum(uint64_t h, uint64_t first, int64_t n, size_t size,
                            const unsigned char *values) {
@@ -37,7 +45,7 @@ static inline uint64_t sum(uint64_t h, uint64_t first, int64_t n, size_t size,
         at = _mm512_add_epi64(at, step);
         next = _mm512_add_epi64(next, step);
     }
-    return (uint64_t)_mm512_reduce_add_epi64(_mm512_add_epi64(a, b));
+    return sum_lanes(_mm512_add_epi64(a, b));
 }
 
 uint64_t digest_at_avx512(uint64_t h, const uint32_t *positions, int64_t n, size_t size,
@@ -52,7 +60,7 @@ uint64_t digest_at_avx512(uint64_t h, const uint32_t *positions, int64_t n, size
         at = _mm512_add_epi64(_mm512_mullo_epi64(at, step), start);
         total = _mm512_add_epi64(total, mix(at, size == 2 ? load_16(v) : load_32(v)));
     }
-    return (uint64_t)_mm512_reduce_add_epi64(total) +
+    return sum_lanes(total) +
            digest_at_portable(h, positions + whole, n - whole, size, values + (size_t)whole * size);
 }
 

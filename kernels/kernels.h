@@ -29,8 +29,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/comm.h"
 #include "kernels/delta.h"
+#include "kernels/device.h"
 #include "kernels/shape.h"
+#include "kernels/state.h"
 #include "kernels/tensor.h"
 #include "protocol/base/error.h"
 
@@ -153,44 +156,7 @@ struct weight_source {
                         struct error *err);
 };
 
-// What check() says of one change: the parts of the digest (digest.h) that its values make, and
-// that the same elements of the resident weight make now.
-struct change_sums {
-    uint64_t staged, resident;
-};
-
-// ------------------------------------------------------------------ state
-
-// One movement of the state of sequences. Pages and conv slots of the arena are numbered by
-// themselves, from 0.
-enum move_kind {
-    MOVE_PAGE_COPY,    // page `from` -> page `to`
-    MOVE_PAGE_SUSPEND, // page `from` -> arena page `to`
-    MOVE_PAGE_RESUME,  // arena page `from` -> page `to`
-    MOVE_CONV_COPY,    // conv slot `from` -> conv slot `to`
-    MOVE_CONV_SUSPEND, // conv slot `from` -> arena slot `to`
-    MOVE_CONV_RESUME,  // arena slot `from` -> conv slot `to`
-};
-struct state_move {
-    enum move_kind kind;
-    int32_t from, to;
-};
-
 // ------------------------------------------------------------------ a backend
-
-// What a device is and how it would be used. 0: not known, or no such thing there.
-struct device_facts {
-    char name[96];
-    char path[32];                   // that would be taken, as in numerics
-    int major, minor;                // CUDA's compute capability
-    int n_units;                     // cores that may be used, or streaming multiprocessors
-    int clock_mhz, memory_clock_mhz; // at most
-    uint64_t memory_bytes;           // 0: of the machine, not counted
-    uint64_t free_bytes;
-};
-// All of it as one line for people.
-enum { DEVICE_LINE_BYTES = 208 };
-void kernels_device_line(const struct device_facts *f, char line[DEVICE_LINE_BYTES]);
 
 struct backend;
 
@@ -240,6 +206,9 @@ struct backend_ops {
     // Exchanges the values of changes that were checked with those of the resident weights, between
     // two steps: staged is then what was resident, so the same call again undoes it.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
+
+    // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.
+    const struct comm_ops *comm;
 
     // Moves state, before begin(), as if one move followed the other.
     void (*move)(struct backend *b, const struct state_move *moves, size_t n);

@@ -170,6 +170,7 @@ struct message_bye {
 
 enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };
 enum { MESSAGE_MAX_RANK = 4 };
+enum message_transport { TRANSPORT_BULK = 0, TRANSPORT_NCCL = 1, TRANSPORT_N };
 
 // An update of n tensors. A tensor that is not listed stays as it is.
 struct message_weights_begin {
@@ -185,6 +186,8 @@ struct message_weights_begin {
     struct column checks;              // u64 (n), part of the digest that the values make; or 0
     struct column code_bytes;          // u8 (n), 1, 2 or 4 for TENSOR_SPARSE, else 0
     struct column n_codes;             // u64 (n), 0 unless TENSOR_SPARSE
+    uint32_t transport;                // enum message_transport
+    uint64_t bucket_bytes;             // TRANSPORT_NCCL: of each broadcast but the last
 };
 
 struct message_weights_pull {
@@ -211,6 +214,7 @@ enum message_phase {
     PHASE_APPLIED = 2,
     PHASE_FAILED = 3,
     PHASE_ROLLED_BACK = 4,
+    PHASE_RECEIVING = 5, // TRANSPORT_NCCL: this rank has joined and waits for the broadcasts
     PHASE_N
 };
 struct message_weights_status {
@@ -222,6 +226,14 @@ struct message_weights_status {
     struct slice error;  // a sentence, for PHASE_FAILED
     uint64_t check_us;   // that proving took (PHASE_STAGED)
     uint64_t pause_us;   // that decoding stood still (PHASE_APPLIED, PHASE_ROLLED_BACK)
+};
+
+enum { MESSAGE_NCCL_ID_BYTES = 128, MESSAGE_MAX_RANKS = 65536 };
+struct message_nccl_join {
+    struct column id;       // u8 (MESSAGE_NCCL_ID_BYTES): ncclUniqueId
+    uint32_t rank, n_ranks; // of this worker, from 1; of all, with the trainer
+    uint32_t version;       // of the trainer's NCCL
+    uint64_t deadline_ms;   // without progress, then it is left
 };
 
 #endif

@@ -116,6 +116,8 @@ static bool check_change(const struct message_weights_begin *m, uint64_t i) {
 static int check_weights_begin(const struct message_weights_begin *m, struct error *err) {
     uint64_t n = m->dtypes.n;
     if (n > MESSAGE_MAX_TENSORS) return refuse(err, "dtypes: too many tensors");
+    if ((m->transport == TRANSPORT_NCCL) != (m->bucket_bytes > 0))
+        return refuse(err, "bucket_bytes: expected a number with transport 1 and with no other");
     if (check_texts(m->names, m->name_offsets, n, false, "names", err) ||
         check_range(m->dtypes, 1, COLUMN_N_DTYPES - 1, "dtypes", err) ||
         check_length(m->ranks, n, false, "ranks", err) ||
@@ -142,6 +144,15 @@ static int check_weights_begin(const struct message_weights_begin *m, struct err
     return 0;
 }
 
+static int check_nccl_join(const struct message_nccl_join *m, struct error *err) {
+    if (m->id.n != MESSAGE_NCCL_ID_BYTES) return refuse(err, "id: expected 128 bytes");
+    if (m->rank < 1 || m->rank >= m->n_ranks)
+        return refuse(err, "rank: expected 1 to ranks - 1, the trainer is 0");
+    if (m->deadline_ms < 1 || m->deadline_ms > MESSAGE_MAX_DEADLINE_MS)
+        return refuse(err, "deadline_ms: expected 1 to 2147483647");
+    return 0;
+}
+
 static int check_body(const struct message *m, struct error *err) {
     switch (m->type) {
     case MESSAGE_HELLO:
@@ -155,7 +166,9 @@ static int check_body(const struct message *m, struct error *err) {
     case MESSAGE_REFUSE:
         return m->refuse.code ? 0 : refuse(err, "code: 0, expected a reason to refuse");
     case MESSAGE_WEIGHTS_STATUS:
-        return m->weights_status.phase ? 0 : refuse(err, "phase: 0, expected 1 to 3");
+        return m->weights_status.phase ? 0 : refuse(err, "phase: 0, expected 1 to 5");
+    case MESSAGE_NCCL_JOIN:
+        return check_nccl_join(&m->nccl_join, err);
     case MESSAGE_WEIGHTS_PULL:
         if (m->weights_pull.n_bytes > 0 && m->weights_pull.n_bytes <= MESSAGE_MAX_CHUNK) return 0;
         return refuse(err, "n_bytes: expected 1 to 1048576");

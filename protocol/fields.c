@@ -166,6 +166,8 @@ static const struct field weights_begin[] = {
     NEED_COL(12, weights_begin, checks, BIT(COLUMN_U64)),
     NEED_COL(13, weights_begin, code_bytes, BIT(COLUMN_U8)),
     NEED_COL(14, weights_begin, n_codes, BIT(COLUMN_U64)),
+    U32(15, weights_begin, transport, TRANSPORT_N - 1),
+    U64(16, weights_begin, bucket_bytes),
 };
 
 static const struct field weights_pull[] = {
@@ -193,6 +195,14 @@ static const struct field weights_status[] = {
     U64(7, weights_status, check_us),     U64(8, weights_status, pause_us),
 };
 
+static const struct field nccl_join[] = {
+    NEED_COL(1, nccl_join, id, BIT(COLUMN_U8)),
+    NEED_U32(2, nccl_join, rank, MESSAGE_MAX_RANKS - 1),
+    NEED_U32(3, nccl_join, n_ranks, MESSAGE_MAX_RANKS),
+    NEED_U32(4, nccl_join, version, INT32_MAX),
+    NEED_U64(5, nccl_join, deadline_ms),
+};
+
 #define TABLE(name, fields)                                                                        \
     { name, (int)(sizeof fields / sizeof fields[0]), fields }
 
@@ -215,6 +225,7 @@ const struct message_fields *fields_of(enum message_type type) {
         [MESSAGE_WEIGHTS_COMMIT] = TABLE("WEIGHTS_COMMIT", weights_commit),
         [MESSAGE_WEIGHTS_ABORT] = TABLE("WEIGHTS_ABORT", weights_abort),
         [MESSAGE_WEIGHTS_STATUS] = TABLE("WEIGHTS_STATUS", weights_status),
+        [MESSAGE_NCCL_JOIN] = TABLE("NCCL_JOIN", nccl_join),
     };
     if ((unsigned)type >= MESSAGE_N_TYPES || tables[type].name == NULL) return NULL;
     return &tables[type];

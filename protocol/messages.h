@@ -65,6 +65,7 @@ enum message_type {
     MESSAGE_WEIGHTS_COMMIT = 15, // trainer: apply what is staged
     MESSAGE_WEIGHTS_ABORT = 16,  // trainer: drop what is staged
     MESSAGE_WEIGHTS_STATUS = 17, // worker: staged, applied or failed
+    MESSAGE_NCCL_JOIN = 21,      // trainer: the communicator of the offers that follow
     MESSAGE_N_TYPES,
 };
 
@@ -99,6 +100,7 @@ struct message {
         struct message_weights_commit weights_commit;
         struct message_weights_abort weights_abort;
         struct message_weights_status weights_status;
+        struct message_nccl_join nccl_join;
     };
 };
 

@@ -97,6 +97,8 @@ def messages():
             update=2, phase=wire.PHASE_FAILED, version=3, digest=0xD16E57,
             tensor="model.embedding_norm.weight", error="The checksum differs.", check_us=1500,
             pause_us=250),
+        "NCCL_JOIN": dict(id=np.arange(wire.NCCL_ID_BYTES, dtype="<u1"), rank=1, n_ranks=3,
+                          version=22809, deadline_ms=60000),
     }
     for number, (kind, fields) in enumerate(rows.items(), 1):
         outside = kind in ("REFUSE", "WEIGHTS_PULL", "WEIGHTS_CHUNK")

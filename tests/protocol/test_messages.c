@@ -26,6 +26,11 @@ static struct message decode(const struct vector *v) {
     return m;
 }
 
+// PROTOCOL.md keeps some numbers for messages that nobody sends yet.
+static bool is_reserved(int type) {
+    return type > MESSAGE_WEIGHTS_STATUS && type < MESSAGE_NCCL_JOIN;
+}
+
 #define IS_TEXT(s, text) assert_true(slice_is(s, text))
 
 // What C decodes is written again with the same bytes as Python wrote.
@@ -33,6 +38,7 @@ static void test_golden_round_trip(void **state) {
     (void)state;
     struct message_frames frames = {0};
     for (int type = 1; type < MESSAGE_N_TYPES; type++) {
+        if (is_reserved(type)) continue;
         struct vector v = vector_read((enum message_type)type);
         struct message m = decode(&v);
         struct error err = {0};
@@ -153,8 +159,10 @@ static void test_mutated_vectors(void **state) {
     (void)state;
     uint32_t random = 1;
     int n_refused = 0;
-    for (int round = 0; round < 20000; round++) {
-        struct vector v = vector_read((enum message_type)(1 + round % (MESSAGE_N_TYPES - 1)));
+    for (int round = 0; round < 24000; round++) {
+        int type = 1 + round % (MESSAGE_N_TYPES - 1);
+        if (is_reserved(type)) continue;
+        struct vector v = vector_read((enum message_type)type);
         random = random * 1664525u + 1013904223u;
         bool in_payload = v.payload.len > 0 && (random >> 9 & 1);
         struct slice hit = in_payload ? v.payload : v.header;

@@ -153,6 +153,9 @@ static int handle_joined(struct link *l, struct message **message, struct error 
     case MESSAGE_WEIGHTS_BEGIN:
         link_weights_begin(l, message);
         return 0;
+    case MESSAGE_NCCL_JOIN:
+        link_weights_join(l, &m->nccl_join);
+        return 0;
     case MESSAGE_WEIGHTS_CHUNK:
         link_weights_chunk(l, message);
         return 0;

@@ -43,15 +43,18 @@ struct link {
     int64_t connect_ms;
     uint64_t sent_credit;
     struct stager *stager;
-    struct message *offer;    // a WEIGHTS_BEGIN that waits until the engine has its update
-    struct update *update;    // being staged, or waiting for COMMIT
-    struct update *applied;   // handed to the engine last: may be taken back, until a new offer
-    bool is_undoing;          // `applied`
-    enum update_state told;   // of `update` or `applied`, what the trainer was told
-    uint64_t n_handed;        // applies and undoes that were handed to the engine
-    uint64_t version_session; // session in which the served version was committed, 0: none
-    uint64_t n_foreign;       // messages of another run or epoch
-    uint64_t refusals_said;   // of those and malformed ones, in the log
+    struct receiver_join join; // of the last NCCL_JOIN
+    bool has_join;             // that no offer has used yet
+    bool told_receiving;       // of `update`
+    struct message *offer;     // a WEIGHTS_BEGIN that waits until the engine has its update
+    struct update *update;     // being staged, or waiting for COMMIT
+    struct update *applied;    // handed to the engine last: may be taken back, until a new offer
+    bool is_undoing;           // `applied`
+    enum update_state told;    // of `update` or `applied`, what the trainer was told
+    uint64_t n_handed;         // applies and undoes that were handed to the engine
+    uint64_t version_session;  // session in which the served version was committed, 0: none
+    uint64_t n_foreign;        // messages of another run or epoch
+    uint64_t refusals_said;    // of those and malformed ones, in the log
 };
 
 // Sends a message of the session; one that cannot be sent now is lost. For those that come again by
@@ -76,6 +79,7 @@ void link_say_refusals(struct link *l, bool at_end);
 // Updates. begin and chunk keep the message.
 void link_weights_begin(struct link *l, struct message **m);
 void link_weights_chunk(struct link *l, struct message **m);
+void link_weights_join(struct link *l, const struct message_nccl_join *m);
 void link_weights_commit(struct link *l, uint64_t update);
 void link_weights_abort(struct link *l, uint64_t update);
 void link_weights_drop(struct link *l); // the session is over: what is not committed is dropped

@@ -34,6 +34,24 @@ bool link_is_applying(struct link *l) {
     return status_read(l->options.board).n_updates != l->n_handed;
 }
 
+void link_weights_join(struct link *l, const struct message_nccl_join *m) {
+    l->join = (struct receiver_join){
+        .comm = {.rank = (int)m->rank, .n_ranks = (int)m->n_ranks, .version = (int)m->version},
+        .deadline_ms = (int64_t)m->deadline_ms};
+    memcpy(l->join.comm.id, m->id.data, sizeof l->join.comm.id);
+    l->has_join = true;
+}
+
+// The thread of weights joins the communicator, when it is another, and receives.
+static void begin_receiving(struct link *l) {
+    if (l->has_join)
+        log_say(l->options.log, LOG_INFO,
+                "joining NCCL as rank %d of %d; without progress for %.1f s it is left",
+                l->join.comm.rank, l->join.comm.n_ranks, (double)l->join.deadline_ms / 1000);
+    stager_receive(l->stager, l->update, l->has_join ? &l->join : NULL);
+    l->has_join = l->told_receiving = false;
+}
+
 static void begin(struct link *l, const struct message_weights_begin *m) {
     char tensor[NAMES_MAX_BYTES];
     struct error why = {0};
@@ -41,6 +59,10 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
                                          .version = status_read(l->options.board).version,
                                          .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
+    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend)) {
+        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.");
+        return;
+    }
     if (update_begin(m, &target, &l->update, tensor, &why)) {
         say_failed(l, m->update, tensor, why.text);
         return;
@@ -49,6 +71,7 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
     l->told = UPDATE_STAGING;
     log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
             (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
+    if (update_bucket_bytes(l->update)) begin_receiving(l);
 }
 
 // Begun in the pump: the staging memory is the engine's while it applies.
@@ -113,6 +136,9 @@ static void tell_staged(struct link *l) {
         update_failure(l->update, tensor, &why);
         drop(l);
         say_failed(l, id, tensor, why.text);
+    } else if (!l->told_receiving && update_is_receiving(l->update)) {
+        l->told_receiving = true;
+        say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
         l->told = UPDATE_VERIFIED;
         say(l, &(struct message_weights_status){.update = id,

@@ -4,7 +4,7 @@
 #ifndef WORKER_WEIGHTS_STAGER_H
 #define WORKER_WEIGHTS_STAGER_H
 
-#include "worker/weights/update.h"
+#include "worker/weights/receiver.h"
 
 struct stager;
 
@@ -16,5 +16,8 @@ void stager_close(struct stager **s);
 
 // Queues a chunk that update_take accepted. The message is taken over. From one thread.
 void stager_put(struct stager *s, struct update *u, struct message *chunk);
+
+// Queues an update that comes by NCCL; join: the communicator, NULL: that of the update before.
+void stager_receive(struct stager *s, struct update *u, const struct receiver_join *join);
 
 #endif

@@ -20,6 +20,8 @@ struct update {
     atomic_int state;     // enum update_state
     atomic_bool dropped;  // by the I/O thread
     atomic_int n_waiting; // chunks taken and not staged yet
+    atomic_bool is_receiving;
+    uint64_t bucket_bytes; // 0: chunks are pulled
     uint64_t id, base, version;
     const struct names *names;
     struct offer offer;
@@ -53,6 +55,7 @@ int update_begin(const struct message_weights_begin *m, const struct update_targ
     u->id = m->update;
     u->base = m->base;
     u->version = m->version;
+    u->bucket_bytes = m->transport == TRANSPORT_NCCL ? m->bucket_bytes : 0;
     u->names = t->resident->names;
     u->offer = offer;
     u->n_here = memory_new(n, sizeof *u->n_here);
@@ -64,6 +67,7 @@ int update_begin(const struct message_weights_begin *m, const struct update_targ
     atomic_init(&u->state, n ? UPDATE_STAGING : UPDATE_VERIFIED);
     atomic_init(&u->dropped, false);
     atomic_init(&u->n_waiting, 0);
+    atomic_init(&u->is_receiving, false);
     pthread_mutex_init(&u->lock, NULL);
     *out = u;
     return 0;
@@ -133,7 +137,7 @@ static bool next_chunk(struct update *u, struct pending *p) {
 }
 
 bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_pull *pull) {
-    if (update_state(u) != UPDATE_STAGING) return false;
+    if (update_state(u) != UPDATE_STAGING || u->bucket_bytes) return false;
     int room = UPDATE_WINDOW - atomic_load(&u->n_waiting);
     for (int i = 0; i < UPDATE_WINDOW; i++) {
         struct pending *p = &u->window[i];
@@ -241,18 +245,46 @@ static void count_bytes(struct update *u, uint64_t offset, uint64_t end, struct 
     prove(u, first, next, b);
 }
 
+bool update_is_wanted(struct update *u) {
+    return !atomic_load(&u->dropped) && update_state(u) == UPDATE_STAGING;
+}
+
+void update_arrived(struct update *u, uint64_t offset, uint64_t n, struct backend *b) {
+    int staging = UPDATE_STAGING;
+    count_bytes(u, offset, offset + n, b);
+    if (u->n_proved == u->offer.n)
+        atomic_compare_exchange_strong(&u->state, &staging, UPDATE_VERIFIED);
+}
+
 void update_stage(struct update *u, const struct message_weights_chunk *m, struct backend *b) {
     struct error why = {0};
-    if (!atomic_load(&u->dropped) && update_state(u) == UPDATE_STAGING) {
+    if (update_is_wanted(u)) {
         if (b->ops->stage(b, m->offset, m->data.n, m->data.data, &why))
             fail(u, -1, &why);
         else
-            count_bytes(u, m->offset, m->offset + m->data.n, b);
-        int staging = UPDATE_STAGING;
-        if (u->n_proved == u->offer.n)
-            atomic_compare_exchange_strong(&u->state, &staging, UPDATE_VERIFIED);
+            update_arrived(u, m->offset, m->data.n, b);
     }
     atomic_fetch_sub(&u->n_waiting, 1);
+}
+
+void update_fail(struct update *u, const struct error *why) {
+    fail(u, -1, why);
+}
+
+void update_set_receiving(struct update *u) {
+    atomic_store(&u->is_receiving, true);
+}
+
+bool update_is_receiving(struct update *u) {
+    return atomic_load(&u->is_receiving);
+}
+
+uint64_t update_bucket_bytes(const struct update *u) {
+    return u->bucket_bytes;
+}
+
+uint64_t update_total_bytes(const struct update *u) {
+    return u->offer.total_bytes;
 }
 
 // ------------------------------------------------------------------ the engine's thread

@@ -12,6 +12,7 @@ from .peers import Address, Worker, digest_text
 from .served import Served
 
 if TYPE_CHECKING:
+    from .broadcast import Broadcast
     from .snapshot import Prepared
 
 _ALONE_S = 2.0  # so long one that has applied an update waits for another that agrees
@@ -65,6 +66,7 @@ class Push:
         self.taking_back: Set[Address] = set()  # who was told to take it back, and has not yet
         self.heard_at = 0.0  # when the first that applied it was heard
         self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
+        self.broadcast: "Optional[Broadcast]" = None  # by NCCL, to those that take part
         self._staged_s = 0.0
         self._check_us = self._pause_us = 0
 

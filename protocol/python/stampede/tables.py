@@ -39,7 +39,9 @@ STATUS = ("", "ok", "no_answer", "limit", "unknown", "timeout", "crash", "unsupp
 REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5}
 BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
 TENSOR_SKIP, TENSOR_DENSE, TENSOR_SPARSE = 0, 1, 2
-PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK = 1, 2, 3, 4
+PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK, PHASE_RECEIVING = 1, 2, 3, 4, 5
+TRANSPORT_BULK, TRANSPORT_NCCL = 0, 1
+NCCL_ID_BYTES, MAX_RANKS = 128, 65536
 U8, U32, I31, U64 = 0xFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 
@@ -108,14 +110,18 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
         ("shapes!", "i64"), ("modes!", "u8"), ("n_values!", "u64"), ("checks!", "u64"),
-        ("code_bytes!", "u8"), ("n_codes!", "u64"))),
+        ("code_bytes!", "u8"), ("n_codes!", "u64"), ("transport", "int", 1),
+        ("bucket_bytes", "int"))),
     "WEIGHTS_PULL": (13, _fields(("update!", "int"), ("offset!", "int"), ("n_bytes!", "int"))),
     "WEIGHTS_CHUNK": (14, _fields(("update!", "int"), ("offset!", "int"), ("data!", "u8"))),
     "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
     "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
     "WEIGHTS_STATUS": (17, _fields(
-        ("update!", "int"), ("phase!", "int", 4), ("version!", "int"), ("digest", "int"),
+        ("update!", "int"), ("phase!", "int", 5), ("version!", "int"), ("digest", "int"),
         ("tensor", "text", 512), ("error", "text", 1024), ("check_us", "int"),
         ("pause_us", "int"))),
+    "NCCL_JOIN": (21, _fields(
+        ("id!", "u8"), ("rank!", "int", MAX_RANKS - 1), ("n_ranks!", "int", MAX_RANKS),
+        ("version!", "int", I31), ("deadline_ms!", "int", MAX_DEADLINE_MS))),
 }
 TYPE_NAMES = {number: name for name, (number, _) in TYPES.items()}

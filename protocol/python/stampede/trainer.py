@@ -16,6 +16,7 @@ from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .loop import Loop
 from .types import Prompt, Sampling
+from .nccl import NcclPusher
 from .push import PushHandle, PushReport
 from .weights import check_state
 
@@ -178,21 +179,26 @@ class Trainer:
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[True] = True, atomic: bool = False) -> PushReport: ...
+                     wait: Literal[True] = True, atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> PushReport: ...
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[False], atomic: bool = False) -> PushHandle: ...
+                     wait: Literal[False], atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> PushHandle: ...
 
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: bool = True, atomic: bool = False) -> Union[PushReport, PushHandle]:
+                     wait: bool = True, atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.
 
         Workers that serve the version before are sent what changed of it, in the type in which they
         hold each tensor; a snapshot of one copy is kept for that. With `wait` false it returns as
         soon as the values are copied, with a handle whose result() waits. With `atomic`, a worker
         that cannot apply the update after others have makes them take it back, bit for bit, and
-        nobody draws a sample that counts from a version that not everybody serves.
+        nobody draws a sample that counts from a version that not everybody serves. With `nccl`,
+        workers on GPUs that need the same bytes get them together, by one broadcast straight into
+        their devices' memory; others, and those that come later, pull them.
 
         Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
         or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
@@ -205,6 +211,8 @@ class Trainer:
         timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
         wait = checks.flag("push_weights: wait", wait)
         atomic = checks.flag("push_weights: atomic", atomic)
+        if nccl is not None and not isinstance(nccl, NcclPusher):
+            raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
         state = check_state(state_dict)
         self._loop.check()
         with self._push_lock:
@@ -216,7 +224,8 @@ class Trainer:
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            future = self._begin_push(self._prepare(version, state), timeout_s, atomic)
+            future = self._begin_push(self._prepare(version, state), timeout_s, atomic,
+                                      nccl)
         return self._wait_for(future) if wait else PushHandle(future)
 
     def _prepare(self, version: int, state: Dict[str, Any]) -> "Prepared":
@@ -228,10 +237,10 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _begin_push(self, prepared: "Prepared", timeout_s: float,
-                    atomic: bool) -> "Future[PushReport]":
+    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool,
+                    nccl: Optional[NcclPusher]) -> "Future[PushReport]":
         future: "Future[PushReport]" = Future()
-        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic)
+        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, nccl)
         return future
 
     def _wait_for(self, future: "Future[PushReport]") -> PushReport:

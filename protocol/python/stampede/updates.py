@@ -13,9 +13,10 @@ import time
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from . import wire
+from . import broadcast, wire
 from .deltas import Stream
 from .errors import WeightUpdateError
+from .nccl import NcclPusher
 from .peers import Update, Worker
 from .push import Push, PushReport
 from .served import Served
@@ -149,7 +150,10 @@ class Updates:
                         worker.version, self._served.base)
 
     def on_leave(self, worker: Worker) -> None:
+        left_alone = broadcast.leave(self._push, worker)
         self._withdraw(worker)
+        for other in left_alone:
+            self._offer(other, other.update.version if other.update else self.version)
         if self._push is not None:
             self._push.forget(worker)
         self.on_change()
@@ -178,8 +182,7 @@ class Updates:
         worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
         push, plan = self._push, worker.plan
-        if push is not None and push.version == version and plan in push.prepared.changes and \
-                push.prepared.base is not None and self.serves_last(worker):
+        if push is not None and push.version == version and self._differs_only(push, worker):
             self._send_offer(worker, version, Stream(push.prepared.changes[plan]))
             return
         if self.snapshot.has_dense(plan):
@@ -199,12 +202,18 @@ class Updates:
 
         self._in_background(lambda: self.snapshot.dense(plan), done)
 
+    def _differs_only(self, push: Push, worker: Worker) -> bool:
+        """Whether what changed since the version before is all that it needs."""
+        return worker.plan in push.prepared.changes and push.prepared.base is not None and \
+            self.serves_last(worker)
+
     def _send_offer(self, worker: Worker, version: int, stream: Stream) -> None:
         self._withdraw(worker)
         self._n_offers += 1
         update = Update(self._n_offers, worker.version, version, worker.plan, stream)
+        by_nccl = broadcast.invite(self._push, worker, version, stream)
         try:
-            self._core.send(worker, "WEIGHTS_BEGIN", **stream.begin_fields(
+            self._core.send(worker, "WEIGHTS_BEGIN", **by_nccl, **stream.begin_fields(
                 update.number, update.base, update.version))
         except wire.WireError as error:
             self._fail(worker, version, str(error), None)
@@ -262,7 +271,7 @@ class Updates:
                 "version, or push before generate.", worker=same[0].uid)
 
     def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
-              is_atomic: bool) -> None:
+              is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
         """Offers it to every worker; the future is done when the push is."""
         self.timeout_s = timeout_s
         push = self._push = Push(prepared, future, timeout_s, is_atomic)
@@ -274,6 +283,9 @@ class Updates:
             return
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
+        if nccl is not None:
+            broadcast.begin(push, nccl, self._core, self._differs_only, self._in_background,
+                            self._end_push)
         for worker in list(self._core.workers.values()):
             if self._push is push:
                 self._offer(worker, push.version)
@@ -338,6 +350,7 @@ class Updates:
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
         assert push is not None
+        broadcast.end(push)
         if push.committed:
             self._last = push.version
             self.thaw()
@@ -382,6 +395,8 @@ class Updates:
             self._taken_back(worker, m)
         elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
+        elif m["phase"] == wire.PHASE_RECEIVING:
+            broadcast.ready(self._push, worker)
         elif m["phase"] == wire.PHASE_STAGED:
             worker.staged, worker.staged_digest = True, m["digest"]
             if self._push is None or self._push.version != update.version:

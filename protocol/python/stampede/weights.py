@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from . import checks, wire
 from .errors import ArgumentError, WeightUpdateError
+from .nccl import NcclPusher as NcclPusher
 
 if TYPE_CHECKING:
     import torch
