@@ -54,6 +54,11 @@ struct message_credit {
     uint64_t slots; // samples that may have been sent since WELCOME, all together; never falls
 };
 
+// How far to guess ahead (README.md, Drafts): as the worker was told, by its own policy, or
+// DRAFT_OFF + K: up to K tokens, 0 to MESSAGE_MAX_DRAFT.
+enum message_draft { DRAFT_DEFAULT = 0, DRAFT_AUTO = 1, DRAFT_OFF = 2 };
+enum { MESSAGE_MAX_DRAFT = 64 };
+
 enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1 };
 
 struct message_task {

@@ -1,0 +1,136 @@
+#include "worker/engine/draft_policy.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "protocol/base/memory.h"
+
+enum {
+    EXPLORE_EVERY = 64, // steps
+    IDLE_ROWS = 64,     // of so many and more, after
+    IDLE_AFTER = 4,     // steps without a guess, only each
+    IDLE_EVERY = 8,     // -th looks for any
+    USUAL_TOKENS = 16,  // that cost as much as the rest of a step, where nothing is known
+};
+static const float usual_chance = 0.5f; // of a kind that was never judged
+static const float least_chance = 0.02f, most_chance = 0.98f;
+static const float record_fades = 0.95f, record_weight = 2; // guesses that a scale of 1 stands for
+static const double fit_fades = 0.99, fit_weight = 0.004;
+
+void draft_policy_open(struct draft_policy *p, int max_rows) {
+    *p = (struct draft_policy){.a = USUAL_TOKENS};
+    for (int i = 0; i < DRAFT_KINDS; i++) p->chances[i] = usual_chance;
+    p->rows = memory_new((size_t)max_rows, sizeof *p->rows);
+    p->prompts = memory_new(DRAFT_PROMPTS, sizeof *p->prompts);
+}
+
+void draft_policy_close(struct draft_policy *p) {
+    free(p->rows);
+    free(p->prompts);
+    *p = (struct draft_policy){0};
+}
+
+// ---- worth
+
+void draft_policy_begin_row(struct draft_policy *p, int slot, uint64_t prompt_key) {
+    p->rows[slot] = p->prompts[prompt_key % DRAFT_PROMPTS];
+}
+
+void draft_policy_end_row(struct draft_policy *p, int slot, uint64_t prompt_key) {
+    p->prompts[prompt_key % DRAFT_PROMPTS] = p->rows[slot];
+}
+
+static float scale_of(const struct draft_record *r) {
+    return (r->right + record_weight) / (r->expected + record_weight);
+}
+
+static float within(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
+
+void draft_policy_judge(struct draft_policy *p, int slot, uint8_t kind, bool right) {
+    enum { FEW = 8, MANY = 128 };
+    struct draft_record *r = &p->rows[slot];
+    r->expected = r->expected * record_fades + p->chances[kind];
+    r->right = r->right * record_fades + (float)right;
+    uint32_t n = p->n_judged[kind] < MANY ? p->n_judged[kind]++ : MANY;
+    p->chances[kind] += ((float)right - p->chances[kind]) / (float)(n + FEW);
+}
+
+int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *kinds,
+                       float *chances) {
+    struct draft_record *r = &p->rows[slot];
+    float run = 1, scale = scale_of(r);
+    // A bad name fades where nothing is guessed either.
+    r->expected *= 0.995f;
+    r->right *= 0.995f;
+    for (int i = 0; i < n; i++) {
+        run *= within(p->chances[kinds[i]] * scale, least_chance, most_chance);
+        if (run < least_chance) return i;
+        int bin = (int)(run * DRAFT_BINS);
+        p->n_bins[bin]++;
+        p->chance_bins[bin] += run;
+        chances[i] = run;
+    }
+    return n;
+}
+
+// ---- cost
+
+static int fit_of(int n_rows) {
+    int i = 0;
+    while (n_rows > 1 && i < DRAFT_FITS - 1) n_rows /= 2, i++;
+    return i;
+}
+
+// The line through the mean whose slope is the data's as far as they tell, and else the former's.
+static void use_fit(struct draft_policy *p, int n_rows) {
+    const struct draft_fit *f = &p->fits[fit_of(n_rows)];
+    double t = f->t / f->n, us = f->us / f->n, weight = fit_weight * t * t;
+    if (p->b == 0) p->b = us / (t + USUAL_TOKENS);
+    double slope = (f->tus / f->n - t * us + weight * p->b) / (f->tt / f->n - t * t + weight);
+    p->b = fmin(fmax(slope, 1e-4 * us / t), us / t);
+    p->a = us - p->b * t;
+}
+
+void draft_policy_time(struct draft_policy *p, int n_rows, int n_tokens, int64_t step_us) {
+    struct draft_fit *f = &p->fits[fit_of(n_rows)];
+    double us = (double)step_us, t = n_tokens;
+    // What the machine did beside the step is cut off, or one such step would count for many.
+    if (f->n > 2) us = fmin(us, 3 * f->us / f->n);
+    *f = (struct draft_fit){f->n * fit_fades + 1, f->t * fit_fades + t, f->tt * fit_fades + t * t,
+                            f->us * fit_fades + us, f->tus * fit_fades + t * us};
+    use_fit(p, n_rows);
+}
+
+// ---- choice
+
+bool draft_policy_begin(struct draft_policy *p, int n_rows) {
+    memset(p->n_bins, 0, sizeof p->n_bins);
+    memset(p->chance_bins, 0, sizeof p->chance_bins);
+    p->n_steps++;
+    p->explores = p->n_steps % EXPLORE_EVERY == 0;
+    bool is_other = 4 * n_rows < 3 * p->idle_rows || 3 * n_rows > 4 * p->idle_rows;
+    if (n_rows < IDLE_ROWS || p->n_idle < IDLE_AFTER || is_other) return true;
+    return p->explores || p->n_steps % IDLE_EVERY == 0;
+}
+
+float draft_policy_choose(struct draft_policy *p, int n_rows) {
+    double n = n_rows, tokens = n_rows, b = p->b > 0 ? p->b : 1;
+    int bin = DRAFT_BINS;
+    while (bin > 0) {
+        int at = bin - 1, n_more = p->n_bins[at];
+        double chance = n_more ? (double)p->chance_bins[at] / n_more : 0;
+        bool pays = chance * (p->a + b * n) > b * tokens;
+        bool seen = p->explores && n < 1.25 * n_rows;
+        if (n_more && !pays && !seen) break;
+        n += n_more;
+        tokens += chance * n_more;
+        bin = at;
+    }
+    bool is_idle = n <= n_rows;
+    p->n_idle = is_idle ? p->n_idle + 1 : 0;
+    if (p->n_idle <= 1) p->idle_rows = n_rows;
+    return (float)bin / DRAFT_BINS;
+}
