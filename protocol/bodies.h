@@ -71,6 +71,7 @@ struct message_task {
     double temperature, top_p, min_p, repetition_penalty;
     uint32_t top_k; // 0: off
     bool ignore_eos;
+    uint32_t draft;                       // enum message_draft
     bool prompt_logprobs, routed_experts; // asked for
     uint64_t min_version;                 // not started on an older policy version
     uint8_t on_update;                    // enum message_on_update
@@ -102,6 +103,7 @@ struct message_heartbeat {
     uint64_t step_age_ms; // since the last step ended; 0 when idle
     uint64_t version;     // policy version being served
     bool draining;
+    uint64_t n_guessed, n_accepted; // tokens of drafts since start: fed; right
 };
 
 enum message_finish {

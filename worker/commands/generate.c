@@ -167,7 +167,8 @@ static void finish_progress(const struct progress *p) {
 static void log_drafts(const struct setup *s) {
     const struct status_counters *c = &s->engine.counters;
     if (!c->n_guessed) return;
-    log_say(&s->log, LOG_INFO, "drafts: %llu tokens guessed, %llu (%.0f%%) right, %.2f tokens a step",
+    log_say(&s->log, LOG_INFO,
+            "drafts: %llu tokens guessed, %llu (%.0f%%) right, %.2f tokens a step",
             (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted,
             100.0 * (double)c->n_accepted / (double)c->n_guessed,
             (double)c->n_output_tokens / (double)c->n_row_steps);

@@ -147,8 +147,8 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     snprintf(details, sizeof details, "%d pages, %d slots", e->suspend_pages, e->suspend_slots);
     log_line(p, log, MEMORY_ARENA, "suspended rows", details);
     if (draft_bytes(p))
-        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  of texts; up to %d tokens a row", "drafts",
-                mib(draft_bytes(p)), e->draft.max_draft);
+        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  of texts; up to %d tokens a row",
+                "drafts", mib(draft_bytes(p)), e->draft.max_draft);
     if (p->staging_bytes)
         log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  for weight updates, at most", "staging",
                 mib(p->staging_bytes));
