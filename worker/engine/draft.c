@@ -37,7 +37,7 @@ struct drafts *drafts_open(const struct draft_options *options, int max_rows, in
     d->options = *options;
     d->vocabulary = vocabulary;
     d->history = history_open(options->memory_bytes, max_rows, max_tokens);
-    d->source = (struct draft_source){d->history, guess_from_history};
+    drafts_set_source(d, NULL);
     draft_policy_open(&d->policy, max_rows);
     d->keys = memory_new(n_rows, sizeof *d->keys);
     d->ids = memory_new(n, sizeof *d->ids);
@@ -64,7 +64,7 @@ void drafts_free(struct drafts **drafts) {
 }
 
 void drafts_set_source(struct drafts *d, const struct draft_source *source) {
-    d->source = *source;
+    d->source = source ? *source : (struct draft_source){d->history, guess_from_history};
 }
 
 static void begin_row(struct drafts *d, const struct row *row, int slot) {

@@ -33,7 +33,7 @@ struct drafts *drafts_open(const struct draft_options *options, int max_rows, in
                            const struct vocabulary *vocabulary);
 void drafts_free(struct drafts **drafts);
 
-// From now on guesses come from `source`.
+// From now on guesses come from `source`; NULL: from the history again.
 void drafts_set_source(struct drafts *d, const struct draft_source *source);
 
 // Guesses for the rows of a plan, which have started, as far as the scheduler has room. Returns the

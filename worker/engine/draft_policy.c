@@ -7,7 +7,7 @@
 #include "protocol/base/memory.h"
 
 enum {
-    EXPLORE_EVERY = 64, // steps
+    EXPLORE_EVERY = 32, // steps
     IDLE_ROWS = 64,     // of so many and more, after
     IDLE_AFTER = 4,     // steps without a guess, only each
     IDLE_EVERY = 8,     // -th looks for any
@@ -16,7 +16,7 @@ enum {
 static const float usual_chance = 0.5f; // of a kind that was never judged
 static const float least_chance = 0.02f, most_chance = 0.98f;
 static const float record_fades = 0.95f, record_weight = 2; // guesses that a scale of 1 stands for
-static const double fit_fades = 0.99, fit_weight = 0.004;
+static const double fit_fades = 0.99, fit_weight = 0.5, surprise = 1.5;
 
 void draft_policy_open(struct draft_policy *p, int max_rows) {
     *p = (struct draft_policy){.a = USUAL_TOKENS};
@@ -84,21 +84,22 @@ static int fit_of(int n_rows) {
     return i;
 }
 
-// The line through the mean whose slope is the data's as far as they tell, and else the former's.
+// The line through the mean of the steps, whose slope is theirs as far as they tell, and else that
+// of the last fit.
 static void use_fit(struct draft_policy *p, int n_rows) {
     const struct draft_fit *f = &p->fits[fit_of(n_rows)];
     double t = f->t / f->n, us = f->us / f->n, weight = fit_weight * t * t;
     if (p->b == 0) p->b = us / (t + USUAL_TOKENS);
-    double slope = (f->tus / f->n - t * us + weight * p->b) / (f->tt / f->n - t * t + weight);
+    double slope = (f->tus - t * f->us + weight * p->b) / (f->tt - t * f->t + weight);
     p->b = fmin(fmax(slope, 1e-4 * us / t), us / t);
     p->a = us - p->b * t;
 }
 
 void draft_policy_time(struct draft_policy *p, int n_rows, int n_tokens, int64_t step_us) {
     struct draft_fit *f = &p->fits[fit_of(n_rows)];
-    double us = (double)step_us, t = n_tokens;
-    // What the machine did beside the step is cut off, or one such step would count for many.
-    if (f->n > 2) us = fmin(us, 3 * f->us / f->n);
+    double us = (double)step_us, t = n_tokens, expected = p->a + p->b * t;
+    // What else the machine did in one step counts for little; what stays so counts after a few.
+    if (f->n > 2) us = fmin(fmax(us, expected / surprise), expected * surprise);
     *f = (struct draft_fit){f->n * fit_fades + 1, f->t * fit_fades + t, f->tt * fit_fades + t * t,
                             f->us * fit_fades + us, f->tus * fit_fades + t * us};
     use_fit(p, n_rows);
@@ -123,7 +124,7 @@ float draft_policy_choose(struct draft_policy *p, int n_rows) {
         int at = bin - 1, n_more = p->n_bins[at];
         double chance = n_more ? (double)p->chance_bins[at] / n_more : 0;
         bool pays = chance * (p->a + b * n) > b * tokens;
-        bool seen = p->explores && n < 1.25 * n_rows;
+        bool seen = p->explores && n < 1.25 * n_rows + 2;
         if (n_more && !pays && !seen) break;
         n += n_more;
         tokens += chance * n_more;
