@@ -7,19 +7,21 @@
 #include "protocol/base/memory.h"
 
 enum {
-    EXPLORE_EVERY = 32, // steps
+    EXPLORE_EVERY = 48, // steps
     IDLE_ROWS = 64,     // of so many and more, after
     IDLE_AFTER = 4,     // steps without a guess, only each
     IDLE_EVERY = 8,     // -th looks for any
     USUAL_TOKENS = 16,  // that cost as much as the rest of a step, where nothing is known
+    COLD_STEPS = 2,     // the first ones, which touch memory that is new
 };
 static const float usual_chance = 0.5f; // of a kind that was never judged
 static const float least_chance = 0.02f, most_chance = 0.98f;
+static const double explored_chance = 0.2;
 static const float record_fades = 0.95f, record_weight = 2; // guesses that a scale of 1 stands for
 static const double fit_fades = 0.99, fit_weight = 0.5, surprise = 1.5;
 
 void draft_policy_open(struct draft_policy *p, int max_rows) {
-    *p = (struct draft_policy){.a = USUAL_TOKENS};
+    *p = (struct draft_policy){.a = USUAL_TOKENS, .b = 1};
     for (int i = 0; i < DRAFT_KINDS; i++) p->chances[i] = usual_chance;
     p->rows = memory_new((size_t)max_rows, sizeof *p->rows);
     p->prompts = memory_new(DRAFT_PROMPTS, sizeof *p->prompts);
@@ -84,22 +86,34 @@ static int fit_of(int n_rows) {
     return i;
 }
 
-// The line through the mean of the steps, whose slope is theirs as far as they tell, and else that
-// of the last fit.
+// The line through the mean of the steps, whose slope is theirs as far as they tell, and else such
+// that the share of tokens in the cost is that of the last fit.
 static void use_fit(struct draft_policy *p, int n_rows) {
     const struct draft_fit *f = &p->fits[fit_of(n_rows)];
     double t = f->t / f->n, us = f->us / f->n, weight = fit_weight * t * t;
-    if (p->b == 0) p->b = us / (t + USUAL_TOKENS);
-    double slope = (f->tus - t * f->us + weight * p->b) / (f->tt - t * f->t + weight);
+    double slope = us * p->b / (p->a + p->b * t);
+    slope = (f->tus - t * f->us + weight * slope) / (f->tt - t * f->t + weight);
     p->b = fmin(fmax(slope, 1e-4 * us / t), us / t);
     p->a = us - p->b * t;
 }
 
+// The machine does other things too, which makes steps slower and never faster. So one that took
+// much longer than expected counts as less, until several have; and one that was much faster says
+// that those before it were held up.
+static double believed(const struct draft_policy *p, struct draft_fit *f, double t, double us) {
+    double expected = p->a + p->b * t;
+    if (us * surprise < expected) {
+        f->us /= surprise;
+        f->tus /= surprise;
+    }
+    return fmin(us, surprise * expected);
+}
+
 void draft_policy_time(struct draft_policy *p, int n_rows, int n_tokens, int64_t step_us) {
     struct draft_fit *f = &p->fits[fit_of(n_rows)];
-    double us = (double)step_us, t = n_tokens, expected = p->a + p->b * t;
-    // What else the machine did in one step counts for little; what stays so counts after a few.
-    if (f->n > 2) us = fmin(fmax(us, expected / surprise), expected * surprise);
+    double us = (double)(step_us > 0 ? step_us : 1), t = n_tokens;
+    if (p->n_timed++ < COLD_STEPS) return;
+    if (f->n > 0) us = believed(p, f, t, us);
     *f = (struct draft_fit){f->n * fit_fades + 1, f->t * fit_fades + t, f->tt * fit_fades + t * t,
                             f->us * fit_fades + us, f->tus * fit_fades + t * us};
     use_fit(p, n_rows);
@@ -118,13 +132,13 @@ bool draft_policy_begin(struct draft_policy *p, int n_rows) {
 }
 
 float draft_policy_choose(struct draft_policy *p, int n_rows) {
-    double n = n_rows, tokens = n_rows, b = p->b > 0 ? p->b : 1;
+    double n = n_rows, tokens = n_rows;
     int bin = DRAFT_BINS;
     while (bin > 0) {
         int at = bin - 1, n_more = p->n_bins[at];
         double chance = n_more ? (double)p->chance_bins[at] / n_more : 0;
-        bool pays = chance * (p->a + b * n) > b * tokens;
-        bool seen = p->explores && n < 1.25 * n_rows + 2;
+        bool pays = chance * (p->a + p->b * n) > p->b * tokens;
+        bool seen = p->explores && chance > explored_chance && n < 1.25 * n_rows + 0.5;
         if (n_more && !pays && !seen) break;
         n += n_more;
         tokens += chance * n_more;

@@ -37,7 +37,8 @@ struct draft_policy {
     struct draft_record *rows;    // (max_rows)
     struct draft_record *prompts; // (DRAFT_PROMPTS) by a hash of the prompt; two may share one
     struct draft_fit fits[DRAFT_FITS];
-    double a, b; // microseconds, of the load that was seen last; b 0: of none
+    double a, b; // of the load that was seen last: microseconds, before that some that are usual
+    uint32_t n_timed; // steps
     // Of the step that is planned: guesses by their chance, the likeliest in the last bin.
     int n_bins[DRAFT_BINS];
     float chance_bins[DRAFT_BINS];

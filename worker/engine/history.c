@@ -26,7 +26,7 @@ static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
 struct context {
     uint64_t key;
     uint64_t hashes[HISTORY_LENGTHS];
-    int32_t last[HISTORY_LONGEST]; // a ring, the next token goes to n modulo its length
+    uint32_t last[HISTORY_LONGEST]; // id + 1, 0: none; a ring, the next goes to n modulo its length
     uint32_t n;
 };
 
@@ -54,7 +54,7 @@ struct history {
 };
 
 enum { LINE = 64 };
-// A hash of n tokens is the sum of id * BASE^k, k from 0 at the last; BASE to the powers of
+// A hash of n tokens is the sum of (id + 1) * BASE^k, k from 0 at the last; BASE to the powers of
 // `lengths`.
 #define BASE  0x9e3779b97f4a7c15u
 #define BASE2 (BASE * BASE)
@@ -101,11 +101,12 @@ uint64_t history_key(const int32_t *prompt_ids, int n_prompt) {
 }
 
 static void push(struct context *c, int32_t id) {
+    uint32_t in = (uint32_t)id + 1;
     for (int i = 0; i < HISTORY_LENGTHS; i++) {
-        int32_t out = c->last[(c->n - (uint32_t)lengths[i]) % HISTORY_LONGEST];
-        c->hashes[i] = c->hashes[i] * BASE + (uint32_t)id - (uint32_t)out * powers[i];
+        uint32_t out = c->last[(c->n - (uint32_t)lengths[i]) % HISTORY_LONGEST];
+        c->hashes[i] = c->hashes[i] * BASE + in - out * powers[i];
     }
-    c->last[c->n++ % HISTORY_LONGEST] = id;
+    c->last[c->n++ % HISTORY_LONGEST] = in;
 }
 
 // Where the facts of a context are: the high half chooses the bucket, the low half is the tag.
