@@ -51,8 +51,10 @@ static uint64_t draw(struct liar *l) {
     return digest_mix(l->state, 5, 7);
 }
 
-static int guess(void *self, const struct row *row, int slot, int n, int32_t *ids, uint8_t *kinds) {
+static int guess(void *self, const struct row *row, int slot, const struct draft_wish *wish,
+                 int32_t *ids, uint8_t *kinds) {
     struct liar *l = self;
+    int n = wish->n;
     (void)slot;
     if (l->honesty == MIXED) n = (int)(draw(l) % (uint64_t)(n + 1));
     for (int i = 0; i < n; i++) {

@@ -58,11 +58,14 @@ static int32_t expected(const struct twin *w, int text, const int32_t *tail, int
     return -1;
 }
 
+static const float unsure[HISTORY_KINDS] = {0};
+static const float sure[HISTORY_KINDS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
 static void check_guesses(const struct history *h, const struct twin *w, int text, int vocab) {
     int32_t ids[8], tail[LENGTH + 8];
     uint8_t kinds[8];
     bool ties = false;
-    int n_tail = w->n[text], n = history_guess(h, text, 8, ids, kinds);
+    int n_tail = w->n[text], n = history_guess(h, text, 8, sure, 1, ids, kinds);
     memcpy(tail, w->ids[text], (size_t)n_tail * sizeof *tail);
     for (int i = 0; i < 8; i++) {
         int32_t id = expected(w, text, tail, n_tail, vocab, &ties);
@@ -131,10 +134,11 @@ static void test_prompts_apart(void **state) {
     assert_true(key != other_key);
     add_text(h, 0, key, prompt, ids, 5);
     history_begin(h, 1, key, prompt, 2, 0);
-    assert_int_equal(history_guess(h, 1, 8, guesses, kinds), 5);
+    assert_int_equal(history_guess(h, 1, 8, sure, 1, guesses, kinds), 5);
     assert_memory_equal(guesses, ids, sizeof ids);
+    assert_int_equal(history_guess(h, 1, 8, unsure, 0.1f, guesses, kinds), 0);
     history_begin(h, 1, other_key, prompt, 2, 0); // the same tokens, another prompt
-    assert_int_equal(history_guess(h, 1, 8, guesses, kinds), 0);
+    assert_int_equal(history_guess(h, 1, 8, sure, 1, guesses, kinds), 0);
     history_free(&h);
 }
 
@@ -149,17 +153,17 @@ static void test_frequent_first(void **state) {
     add_text(h, 0, key, prompt, a, 2);
     add_text(h, 0, key, prompt, b, 2);
     history_begin(h, 1, key, prompt, 2, 0);
-    assert_int_equal(history_guess(h, 1, 1, &id, &kind[0]), 1);
+    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[0]), 1);
     assert_int_equal(id, 7);
     add_text(h, 0, key, prompt, a, 2);
-    assert_int_equal(history_guess(h, 1, 1, &id, &kind[1]), 1);
+    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[1]), 1);
     assert_int_equal(id, 5);
     for (int i = 0; i < 600; i++) add_text(h, 0, key, prompt, a, 2); // more than are counted
-    assert_int_equal(history_guess(h, 1, 1, &id, &kind[2]), 1);
+    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[2]), 1);
     assert_int_equal(id, 5);
     assert_true(kind[1] != kind[2]); // nearly all, and two of three
     for (int i = 0; i < 600; i++) add_text(h, 0, key, prompt, b, 2);
-    assert_int_equal(history_guess(h, 1, 1, &id, &kind[2]), 1);
+    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[2]), 1);
     assert_int_equal(id, 7); // what was counted long ago has faded
     history_free(&h);
 }
@@ -178,7 +182,8 @@ static void test_forgets(void **state) {
         int32_t prompt[] = {k, 1}, ids[3];
         uint8_t kinds[3];
         history_begin(h, 0, history_key(prompt, 2), prompt, 2, 0);
-        n_known[k >= N - 40] += history_guess(h, 0, 3, ids, kinds) == 3 && ids[0] == k % 50;
+        n_known[k >= N - 40] +=
+            history_guess(h, 0, 3, sure, 1, ids, kinds) == 3 && ids[0] == k % 50;
     }
     assert_true(n_known[1] > 30); // of the last 40
     assert_true(n_known[0] < 100);

@@ -26,18 +26,19 @@ static float chance_of(const struct task *t, int sample, int token) {
     return (float)(x >> 40) / (1 << 24);
 }
 
-static int guess(void *self, const struct row *row, int slot, int n, int32_t *ids, uint8_t *kinds) {
+static int guess(void *self, const struct row *row, int slot, const struct draft_wish *wish,
+                 int32_t *ids, uint8_t *kinds) {
     const struct oracle *o = self;
     const struct sample *s = o->samples[(int)row->task->serial * o->n_group + row->sample];
     (void)slot;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < wish->n; i++) {
         int token = row->n_tokens + i;
         if (token >= s->n_tokens) return i;
         bool is_right = chance_of(row->task, row->sample, token) < o->acceptance;
         ids[i] = is_right ? s->tokens[token] : (s->tokens[token] + 1) % o->vocab;
         kinds[i] = 0;
     }
-    return n;
+    return wish->n;
 }
 
 static int step(struct setup *s, struct error *err) {

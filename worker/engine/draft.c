@@ -23,10 +23,10 @@ struct drafts {
     bool looks;     // in this step the policy is
 };
 
-static int guess_from_history(void *self, const struct row *row, int slot, int n, int32_t *ids,
-                              uint8_t *kinds) {
+static int guess_from_history(void *self, const struct row *row, int slot,
+                              const struct draft_wish *wish, int32_t *ids, uint8_t *kinds) {
     (void)row;
-    return history_guess(self, slot, n, ids, kinds);
+    return history_guess(self, slot, wish->n, wish->chances, wish->least, ids, kinds);
 }
 
 struct drafts *drafts_open(const struct draft_options *options, int max_rows, int max_tokens,
@@ -97,7 +97,9 @@ static void guess(struct drafts *d, int i, const struct segment *g, const struct
     size_t at = (size_t)i * (size_t)d->options.max_draft;
     int n = wanted(d, row, &d->is_fixed[i]);
     if (!d->looks && !d->is_fixed[i]) n = 0;
-    if (n > 0) n = d->source.guess(d->source.self, row, g->row, n, &d->ids[at], &d->kinds[at]);
+    const struct draft_wish wish = {n, d->policy.chances,
+                                    d->is_fixed[i] ? 0 : draft_policy_least(&d->policy)};
+    if (n > 0) n = d->source.guess(d->source.self, row, g->row, &wish, &d->ids[at], &d->kinds[at]);
     if (n > 0) n = before_end(row, d->vocabulary, &d->ids[at], n);
     if (n > 0 && !d->is_fixed[i])
         n = draft_policy_offer(&d->policy, g->row, n, &d->kinds[at], &d->chances[at]);

@@ -11,12 +11,20 @@
 #include "worker/engine/rows.h"
 #include "worker/engine/scheduler.h"
 
+struct draft_wish {
+    int n;                // guesses at most
+    const float *chances; // (DRAFT_KINDS) of a guess of this kind to be right
+    float least;
+};
+
 // Where guesses come from. The history (history.h) is one; a draft model would be another.
 struct draft_source {
     void *self;
     // Guesses up to n tokens behind what the row in this slot has: ids[i], of a kind of evidence
-    // kinds[i] (0 to DRAFT_KINDS - 1) that the policy learns to trust or not. Returns how many.
-    int (*guess)(void *self, const struct row *row, int slot, int n, int32_t *ids, uint8_t *kinds);
+    // kinds[i] (0 to DRAFT_KINDS - 1) that the policy learns to trust or not. Returns how many; it
+    // may stop where the kinds' chances, multiplied, fall below `wish->least`.
+    int (*guess)(void *self, const struct row *row, int slot, const struct draft_wish *wish,
+                 int32_t *ids, uint8_t *kinds);
 };
 
 struct draft_options {

@@ -60,6 +60,10 @@ void draft_policy_judge(struct draft_policy *p, int slot, uint8_t kind, bool rig
     p->chances[kind] += ((float)right - p->chances[kind]) / (float)(n + FEW);
 }
 
+float draft_policy_least(const struct draft_policy *p) {
+    return p->explores ? 0 : least_chance;
+}
+
 int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *kinds,
                        float *chances) {
     struct draft_record *r = &p->rows[slot];
@@ -68,7 +72,8 @@ int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *k
     r->expected *= 0.995f;
     r->right *= 0.995f;
     for (int i = 0; i < n; i++) {
-        run *= within(p->chances[kinds[i]] * scale, least_chance, most_chance);
+        // A kind that was always wrong gets another chance now and then.
+        run *= within(p->chances[kinds[i]] * scale, p->explores ? least_chance : 0, most_chance);
         if (run < least_chance) return i;
         int bin = (int)(run * DRAFT_BINS);
         p->n_bins[bin]++;

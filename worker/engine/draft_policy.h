@@ -58,6 +58,9 @@ void draft_policy_end_row(struct draft_policy *p, int slot, uint64_t prompt_key)
 // which none was worth its cost are asked now and then only, since looking costs the host.
 bool draft_policy_begin(struct draft_policy *p, int n_rows);
 
+// Guesses whose chance, that of all before them included, is under this are not worth looking for.
+float draft_policy_least(const struct draft_policy *p);
+
 // Offers guesses of one row, as chances of whole runs: chances[i] that guess i and those before it
 // are right. Returns how many of the n are worth considering.
 int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *kinds,

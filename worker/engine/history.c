@@ -26,6 +26,8 @@ static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
 struct context {
     uint64_t key;
     uint64_t hashes[HISTORY_LENGTHS];
+    uint64_t places[HISTORY_LENGTHS]; // of the facts: the high half chooses the bucket, the low
+                                      // half is the tag
     uint32_t last[HISTORY_LONGEST]; // id + 1, 0: none; a ring, the next goes to n modulo its length
     uint32_t n;
 };
@@ -100,25 +102,29 @@ uint64_t history_key(const int32_t *prompt_ids, int n_prompt) {
     return hash_bytes(prompt_ids, (size_t)n_prompt * sizeof *prompt_ids);
 }
 
-static void push(struct context *c, int32_t id) {
-    uint32_t in = (uint32_t)id + 1;
-    for (int i = 0; i < HISTORY_LENGTHS; i++) {
-        uint32_t out = c->last[(c->n - (uint32_t)lengths[i]) % HISTORY_LONGEST];
-        c->hashes[i] = c->hashes[i] * BASE + in - out * powers[i];
-    }
-    c->last[c->n++ % HISTORY_LONGEST] = in;
-}
-
-// Where the facts of a context are: the high half chooses the bucket, the low half is the tag.
-static uint64_t place(const struct context *c, int level) {
-    uint64_t x = (c->hashes[level] ^ c->key) + (uint64_t)level * BASE;
+static uint64_t mixed(uint64_t x) {
     x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
     return x ^ x >> 33;
 }
 
+static void push(struct context *c, int32_t id) {
+    uint32_t in = (uint32_t)id + 1;
+    for (int i = 0; i < HISTORY_LENGTHS; i++) {
+        uint32_t out = c->last[(c->n - (uint32_t)lengths[i]) % HISTORY_LONGEST];
+        c->hashes[i] = c->hashes[i] * BASE + in - out * powers[i];
+        c->places[i] = mixed((c->hashes[i] ^ c->key) + (uint64_t)i * BASE);
+    }
+    c->last[c->n++ % HISTORY_LONGEST] = in;
+}
+
 static struct bucket *bucket_at(const struct history *h, uint64_t where) {
     return &h->buckets[(where >> 32) * h->n_buckets >> 32];
+}
+
+// The processor goes on while the buckets come.
+static void fetch(const struct history *h, const uint64_t places[HISTORY_LENGTHS]) {
+    for (int i = 0; i < HISTORY_LENGTHS; i++) __builtin_prefetch(bucket_at(h, places[i]));
 }
 
 static uint32_t count(const struct bucket *b, int way) {
@@ -178,26 +184,46 @@ void history_add(struct history *h, int text, int32_t id) {
     assert(h->n_pending < h->max_pending);
     struct pending *p = &h->pending[h->n_pending++];
     p->id = id;
-    for (int i = 0; i < HISTORY_LENGTHS; i++) p->places[i] = place(c, i);
+    memcpy(p->places, c->places, sizeof p->places);
     push(c, id);
-    // Of what the next guess looks for.
-    for (int i = 0; i < HISTORY_LENGTHS; i++) __builtin_prefetch(bucket_at(h, place(c, i)));
 }
 
-static void file_prompt(struct history *h, const struct prompt *p) {
+// Tokens whose buckets are on their way from memory while others are filed.
+enum { AHEAD = 8 };
+struct queue {
+    struct pending items[AHEAD];
+    unsigned n;
+};
+
+static void file_token(struct history *h, const struct pending *p) {
+    for (int k = 0; k < HISTORY_LENGTHS; k++) file(h, p->places[k], p->id);
+}
+
+static void file_later(struct history *h, struct queue *q, const uint64_t places[HISTORY_LENGTHS],
+                       int32_t id) {
+    struct pending *p = &q->items[q->n % AHEAD];
+    if (q->n++ >= AHEAD) file_token(h, p);
+    p->id = id;
+    memcpy(p->places, places, sizeof p->places);
+    fetch(h, places);
+}
+
+static void file_prompt(struct history *h, struct queue *q, const struct prompt *p) {
     struct context c = {.key = p->key};
     for (int i = 0; i < p->n; i++) {
-        for (int k = 0; i > 0 && k < HISTORY_LENGTHS; k++) file(h, place(&c, k), p->ids[i]);
+        if (i > 0) file_later(h, q, c.places, p->ids[i]);
         push(&c, p->ids[i]);
     }
 }
 
 void history_settle(struct history *h) {
+    struct queue q = {.n = 0};
     h->clock = (h->clock + 1) & ((1u << CLOCK_BITS) - 1);
-    for (int i = 0; i < h->n_prompts; i++) file_prompt(h, &h->prompts[i]);
+    for (int i = 0; i < h->n_prompts; i++) file_prompt(h, &q, &h->prompts[i]);
     for (int i = 0; i < h->n_pending; i++)
-        for (int k = 0; k < HISTORY_LENGTHS; k++)
-            file(h, h->pending[i].places[k], h->pending[i].id);
+        file_later(h, &q, h->pending[i].places, h->pending[i].id);
+    for (unsigned i = q.n < AHEAD ? 0 : q.n - AHEAD; i < q.n; i++)
+        file_token(h, &q.items[i % AHEAD]);
     h->n_prompts = h->n_pending = 0;
 }
 
@@ -223,14 +249,19 @@ static bool find(const struct history *h, uint64_t where, int32_t *id, uint8_t *
     return true;
 }
 
-int history_guess(const struct history *h, int text, int n, int32_t *ids, uint8_t *kinds) {
+int history_guess(const struct history *h, int text, int n, const float *chances, float least,
+                  int32_t *ids, uint8_t *kinds) {
     struct context c = h->contexts[text];
+    float run = 1;
+    fetch(h, c.places);
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;
-        while (level < HISTORY_LENGTHS && !find(h, place(&c, level), &ids[i], &share)) level++;
+        while (level < HISTORY_LENGTHS && !find(h, c.places[level], &ids[i], &share)) level++;
         if (level == HISTORY_LENGTHS) return i;
         kinds[i] = (uint8_t)(level * HISTORY_SHARES + share);
+        run *= chances[kinds[i]];
+        if (run < least) return i;
         push(&c, ids[i]);
     }
     return n;

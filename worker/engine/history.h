@@ -52,7 +52,9 @@ void history_add(struct history *h, int text, int32_t id);
 void history_settle(struct history *h);
 
 // Guesses up to n tokens behind what the text has now: ids[i], of kind kinds[i] (0 to
-// HISTORY_KINDS - 1). Returns how many.
-int history_guess(const struct history *h, int text, int n, int32_t *ids, uint8_t *kinds);
+// HISTORY_KINDS - 1), for as long as the product of their kinds' chances (HISTORY_KINDS) is `least`
+// or more. Returns how many.
+int history_guess(const struct history *h, int text, int n, const float *chances, float least,
+                  int32_t *ids, uint8_t *kinds);
 
 #endif
