@@ -212,6 +212,17 @@ class Session:
         rewards = torch.tensor([float(group.rewards[0]) for group in groups])
         return float(rewards[~rewards.isnan()].mean())
 
+    def drafts(self) -> str:
+        """How far the workers guessed ahead, as of their last heartbeats; no bit depends on it."""
+        sums = {
+            key: sum(worker[key] for worker in self.trainer.workers())
+            for key in ("guessed", "accepted", "tokens", "steps")
+        }
+        return (
+            f"drafts: {sums['guessed']:,} tokens guessed, {sums['accepted']:,} of them right, "
+            f"{sums['tokens'] / max(1, sums['steps']):.1f} tokens a step"
+        )
+
 
 def show_rollouts(
     groups: Sequence, asked: Sequence[tuple[problems.Problem, str, int]], rate: float
@@ -341,6 +352,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"held-out accuracy before: {before:.1%}", flush=True)
                 steps, checked = train(model, session, options)
                 after = session.accuracy(asked)
+                print(session.drafts())
         except NoWorkerLeft:
             print("FAILED: no worker is left", file=sys.stderr)
             return 2

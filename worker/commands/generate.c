@@ -191,7 +191,8 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     ports_add(&loop.ports, prompts_port(prompts));
     if (progress.json || progress.terminal) ports_add(&loop.ports, &progress.port);
     int failed = loop_run(&loop, err);
-    finish_progress(&progress);
+    log_drafts(s);
+    finish_progress(&progress); // the last line of stderr that is one of progress
     struct prompts_counts c = prompts_counts(prompts);
     if (!failed && c.n_bad)
         failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",
@@ -200,7 +201,6 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     log_say(&s->log, LOG_DEBUG, "rows suspended %llu times, %llu pages moved, %llu steps",
             (unsigned long long)stats.n_preempted, (unsigned long long)stats.n_pages_moved,
             (unsigned long long)s->engine.counters.n_steps);
-    log_drafts(s);
     prompts_close(&prompts);
     return failed;
 }
