@@ -124,7 +124,7 @@ static void test_seen(void **state) {
     seen[5] = seen[6] = seen[7] = true;
     struct reference_random random = {4};
     for (int n = 0, n_seen = 3; n < 50;) {
-        int32_t guesses[6];
+        int32_t guesses[6] = {0};
         bool guessed[100];
         int n_guesses = reference_below(&random, 7);
         if (n_guesses > 49 - n) n_guesses = 49 - n;

@@ -132,7 +132,7 @@ def run(*arguments):
 
 def measured(rows, acceptances):
     """Table (b): tokens a second at set acceptances, without and with drafts."""
-    print("\n(b) guesses that are right as often as told, 350M shape (random weights), --draft auto")
+    print("\n(b) guesses that are right as often as told: random weights of the 350M shape, auto")
     print(f"{'rows':>5} {'acceptance':>10} {'off tok/s':>10} {'on tok/s':>10} {'gain':>6} "
           f"{'right':>6}")
     out = []
@@ -152,7 +152,7 @@ def measured(rows, acceptances):
 
 def planned(acceptance):
     """Table (c): the gain that an H100 could have at best."""
-    print(f"\n(c) bench --plan h100, the 24B, acceptance {acceptance:.2f}: a bound, not a measurement")
+    print(f"\n(c) bench --plan h100, the 24B, acceptance {acceptance:.2f}: a bound, not measured")
     print(f"{'rows':>5} {'draft':>6} {'tokens/s':>10} {'gain':>6}")
     out = []
     for draft in (1, 2, 4, 8):
@@ -195,7 +195,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", default="1,2,4,8,64")
     parser.add_argument("--groups", default="8,32")
-    parser.add_argument("--samples", type=int, default=64, help="of a group's epoch, at 1 to 8 rows")
+    parser.add_argument("--samples", type=int, default=64, help="of an epoch, at least")
     parser.add_argument("--quick", action="store_true", help="table (a) alone")
     options = parser.parse_args()
     model = ROOT / "build/wide"
