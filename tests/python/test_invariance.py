@@ -103,7 +103,8 @@ def test_suspended_and_resumed(truth: Any, draft: Any) -> None:
     status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs",
                                      "--routed-experts", *flags)
     assert status == 0, log
-    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > 5, log
+    most = 5 if draft == "off" else 0  # a row that takes fewer steps is in the way of fewer
+    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > most, log
     assert by_sample(rows) == truth
 
 
