@@ -128,7 +128,8 @@ def tell(r):
     print(f"{r['rows']:5d} {r['group']:6d} {r['epoch']:6d} {r['tokens']:7d} "
           f"{r['off_tokens_per_s']:8.1f} {r['on_tokens_per_s']:8.1f} {r['gain']:6.2f} "
           f"{r['gain_median']:7.2f} {r['gain_cpu']:5.2f} {r['guessed']:8d} "
-          f"{100 * r['acceptance']:6.0f}% {r['tokens_a_step']:7.2f} {r['off_tokens_a_step']:7.2f}", flush=True)
+          f"{100 * r['acceptance']:6.0f}% {r['tokens_a_step']:7.2f} "
+          f"{r['off_tokens_a_step']:7.2f}", flush=True)
 
 
 def run(*arguments):

@@ -172,7 +172,7 @@ int main(int argc, char **argv) {
     struct point points[8];
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = i % VOCAB;
-    for (int i = 0; i < 6; i++) points[i] = measure(rows[i / 2], i % 2, 3000);
-    json ? print_json(points, 6) : print_table(points, 6);
+    for (int i = 0; i < 8; i++) points[i] = measure(rows[i / 2], i % 2, 3000);
+    json ? print_json(points, 8) : print_table(points, 8);
     return 0;
 }
