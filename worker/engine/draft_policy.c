@@ -18,7 +18,7 @@ static const float usual_chance = 0.5f; // of a kind that was never judged
 static const float least_chance = 0.02f, most_chance = 0.98f;
 static const double explored_chance = 0.2;
 static const float record_fades = 0.95f, record_weight = 2; // guesses that a scale of 1 stands for
-static const double fit_fades = 0.99, fit_weight = 0.5, surprise = 1.5;
+static const double fit_weight = 0.5;
 
 void draft_policy_open(struct draft_policy *p, int max_rows) {
     *p = (struct draft_policy){.a = USUAL_TOKENS, .b = 1};
@@ -91,37 +91,50 @@ static int fit_of(int n_rows) {
     return i;
 }
 
-// The line through the mean of the steps, whose slope is theirs as far as they tell, and else such
-// that the share of tokens in the cost is that of the last fit.
-static void use_fit(struct draft_policy *p, int n_rows) {
-    const struct draft_fit *f = &p->fits[fit_of(n_rows)];
-    double t = f->t / f->n, us = f->us / f->n, weight = fit_weight * t * t;
-    double slope = us * p->b / (p->a + p->b * t);
-    slope = (f->tus - t * f->us + weight * slope) / (f->tt - t * f->t + weight);
+// Each number of tokens has its own bin up to 32, then each eighth of a doubling.
+static int bin_of(int n_tokens) {
+    int bin = 0;
+    for (; n_tokens >= 32; n_tokens /= 2) bin += 8;
+    bin += bin == 0 ? n_tokens : 24 + (n_tokens - 16) / 2;
+    return bin < DRAFT_COSTS ? bin : DRAFT_COSTS - 1;
+}
+
+// The machine does other things too, which makes steps slower and never faster. So one that was
+// faster than expected counts for much, and one that was slower for little, until several are.
+static void note_cost(struct draft_cost *c, int n_tokens, float us) {
+    enum { MANY = 16 };
+    if (c->n == 0) *c = (struct draft_cost){.tokens = (float)n_tokens, .us = us};
+    c->tokens += ((float)n_tokens - c->tokens) / 4;
+    c->us += us < c->us ? (us - c->us) / 2 : (fminf(us, 2 * c->us) - c->us) / 8;
+    if (c->n < MANY) c->n++;
+}
+
+// The line through the costs, whose slope is theirs as far as they tell, and else such that the
+// share of tokens in the cost is that of the last fit.
+static void use_fit(struct draft_policy *p, const struct draft_fit *f) {
+    enum { OLD = 128 }; // steps, after which a cost counts half
+    double n = 0, t = 0, tt = 0, us = 0, tus = 0;
+    for (int i = 0; i < DRAFT_COSTS; i++) {
+        const struct draft_cost *c = &f->costs[i];
+        if (c->n == 0) continue;
+        double w = c->n / (1 + (double)(p->n_timed - c->last) / OLD);
+        double x = (double)c->tokens, y = (double)c->us;
+        n += w, t += w * x, tt += w * x * x, us += w * y, tus += w * x * y;
+    }
+    t /= n, us /= n;
+    double slope = us * p->b / (p->a + p->b * t), weight = fit_weight * t * t;
+    slope = (tus - n * t * us + weight * slope) / (tt - n * t * t + weight);
     p->b = fmin(fmax(slope, 1e-4 * us / t), us / t);
     p->a = us - p->b * t;
 }
 
-// The machine does other things too, which makes steps slower and never faster. So one that took
-// much longer than expected counts as less, until several have; and one that was much faster says
-// that those before it were held up.
-static double believed(const struct draft_policy *p, struct draft_fit *f, double t, double us) {
-    double expected = p->a + p->b * t;
-    if (us * surprise < expected) {
-        f->us /= surprise;
-        f->tus /= surprise;
-    }
-    return fmin(us, surprise * expected);
-}
-
 void draft_policy_time(struct draft_policy *p, int n_rows, int n_tokens, int64_t step_us) {
     struct draft_fit *f = &p->fits[fit_of(n_rows)];
-    double us = (double)(step_us > 0 ? step_us : 1), t = n_tokens;
+    struct draft_cost *c = &f->costs[bin_of(n_tokens)];
     if (p->n_timed++ < COLD_STEPS) return;
-    if (f->n > 0) us = believed(p, f, t, us);
-    *f = (struct draft_fit){f->n * fit_fades + 1, f->t * fit_fades + t, f->tt * fit_fades + t * t,
-                            f->us * fit_fades + us, f->tus * fit_fades + t * us};
-    use_fit(p, n_rows);
+    note_cost(c, n_tokens, step_us > 0 ? (float)step_us : 1);
+    c->last = p->n_timed;
+    use_fit(p, f);
 }
 
 // ---- choice

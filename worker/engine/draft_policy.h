@@ -4,9 +4,10 @@
 // by kind of evidence, and scaled by how the row's guesses have done against what was expected of
 // them; a row begins with the scale of its prompt. The chances of a run multiply.
 //
-// Cost. A step of T tokens is taken to last a + b T: fitted to the steps of late, apart for each
-// doubling of rows, so that a device that is bound by memory shows a small b and one that is bound
-// by arithmetic a small a. Where too little is known the last b that was fitted stands in.
+// Cost. A step of T tokens is taken to last a + b T: fitted to what steps took of late, by tokens,
+// apart for each doubling of rows, so that a device that is bound by memory shows a small b and one
+// that is bound by arithmetic a small a. Where too little is known the last b that was fitted
+// stands in.
 //
 // Choice. With R rows, and guesses that are expected to give Q tokens, a step makes R + Q tokens in
 // a + b (R + n). One more guess of chance q makes that faster where q / b > (R + Q) / (a + b (R +
@@ -19,16 +20,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DRAFT_KINDS = 16, DRAFT_FITS = 16, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096 };
+enum { DRAFT_KINDS = 16, DRAFT_FITS = 16, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096, DRAFT_COSTS = 112 };
 
 // How guesses have done against what was expected of them, old ones fading.
 struct draft_record {
     float expected, right;
 };
 
-// Sums over steps, old ones fading: of 1, T, T^2, microseconds, T * microseconds.
+// What steps of about so many tokens took of late; of n of them, counted no further than to some.
+struct draft_cost {
+    float tokens, us;
+    uint32_t n, last; // of n_timed
+};
+
+// Of about so many rows.
 struct draft_fit {
-    double n, t, tt, us, tus;
+    struct draft_cost costs[DRAFT_COSTS];
 };
 
 struct draft_policy {
