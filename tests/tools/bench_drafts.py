@@ -217,7 +217,7 @@ def main():
     texts = []
     for n in map(int, options.groups.split(",")):
         for rows in map(int, options.rows.split(",")):
-            n_samples = max(options.samples, 4 * rows)
+            n_samples = max(options.samples, 2 * rows)
             texts += measure(model, rows, n, max(1, n_samples // n))
     report = {"texts": texts}
     if not options.quick:
