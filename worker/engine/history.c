@@ -30,12 +30,14 @@ struct context {
                                       // half is the tag
     uint32_t last[HISTORY_LONGEST]; // id + 1, 0: none; a ring, the next goes to n modulo its length
     uint32_t n;
+    bool is_repeated; // its last token was known behind the longest context
 };
 
 // A token that is not in the table yet, with the places of its facts.
 struct pending {
     uint64_t places[HISTORY_LENGTHS];
     int32_t id;
+    bool *is_repeated; // of its text
 };
 
 struct prompt {
@@ -53,6 +55,7 @@ struct history {
     struct pending *pending;  // (max_pending) the first n_pending
     struct prompt *prompts;   // (n_texts) the first n_prompts
     int n_texts, n_pending, max_pending, n_prompts;
+    bool prompt_is_repeated;
 };
 
 enum { LINE = 64 };
@@ -127,6 +130,13 @@ static void fetch(const struct history *h, const uint64_t places[HISTORY_LENGTHS
     for (int i = 0; i < HISTORY_LENGTHS; i++) __builtin_prefetch(bucket_at(h, places[i]));
 }
 
+// Of those that are likely to be touched.
+static void fetch_filed(const struct history *h, const struct pending *p) {
+    if (*p->is_repeated) __builtin_prefetch(bucket_at(h, p->places[0]));
+    for (int i = HISTORY_LENGTHS - 1; !*p->is_repeated && i >= HISTORY_LENGTHS - 2; i--)
+        __builtin_prefetch(bucket_at(h, p->places[i]));
+}
+
 static uint32_t count(const struct bucket *b, int way) {
     return b->uses[way] & MAX_COUNT;
 }
@@ -151,18 +161,21 @@ static void halve(struct bucket *b, uint32_t tag) {
         if (b->tags[i] == tag && count(b, i) > 1) b->uses[i] -= count(b, i) / 2;
 }
 
-static void file(struct history *h, uint64_t where, int32_t id) {
+// Counts a fact. Returns whether it was known.
+static bool file(struct history *h, uint64_t where, int32_t id) {
     struct bucket *b = bucket_at(h, where);
     uint32_t tag = (uint32_t)where, now = h->clock << 8, n = 1;
     int way = 0;
     while (way < WAYS && !(b->tags[way] == tag && b->ids[way] == id && count(b, way) > 0)) way++;
-    if (way == WAYS)
+    bool is_known = way < WAYS;
+    if (!is_known)
         way = oldest(h, b);
     else if (n = count(b, way) + 1, n > MAX_COUNT)
         halve(b, tag), n = count(b, way) + 1;
     b->tags[way] = tag;
     b->ids[way] = id;
     b->uses[way] = now | n;
+    return is_known;
 }
 
 // A prompt's last tokens are what its texts begin behind.
@@ -184,6 +197,7 @@ void history_add(struct history *h, int text, int32_t id) {
     assert(h->n_pending < h->max_pending);
     struct pending *p = &h->pending[h->n_pending++];
     p->id = id;
+    p->is_repeated = &c->is_repeated;
     memcpy(p->places, c->places, sizeof p->places);
     push(c, id);
 }
@@ -195,23 +209,31 @@ struct queue {
     unsigned n;
 };
 
+// A longer context is filed once a shorter one has been seen with the same continuation, and while
+// the longest ones are known they are counted alone: so new text and repeated text both touch few
+// buckets. *is_repeated: that of the text's last token, then of this one.
 static void file_token(struct history *h, const struct pending *p) {
-    for (int k = 0; k < HISTORY_LENGTHS; k++) file(h, p->places[k], p->id);
+    if (*p->is_repeated && file(h, p->places[0], p->id)) return;
+    int k = HISTORY_LENGTHS - 1;
+    file(h, p->places[k--], p->id);
+    while (file(h, p->places[k], p->id) && k > 0) k--;
+    *p->is_repeated = k == 0;
 }
 
-static void file_later(struct history *h, struct queue *q, const uint64_t places[HISTORY_LENGTHS],
-                       int32_t id) {
+static void file_later(struct history *h, struct queue *q, const struct pending *token) {
     struct pending *p = &q->items[q->n % AHEAD];
     if (q->n++ >= AHEAD) file_token(h, p);
-    p->id = id;
-    memcpy(p->places, places, sizeof p->places);
-    fetch(h, places);
+    *p = *token;
+    fetch_filed(h, p);
 }
 
 static void file_prompt(struct history *h, struct queue *q, const struct prompt *p) {
     struct context c = {.key = p->key};
+    h->prompt_is_repeated = false;
     for (int i = 0; i < p->n; i++) {
-        if (i > 0) file_later(h, q, c.places, p->ids[i]);
+        struct pending token = {.id = p->ids[i], .is_repeated = &h->prompt_is_repeated};
+        memcpy(token.places, c.places, sizeof token.places);
+        if (i > 0) file_later(h, q, &token);
         push(&c, p->ids[i]);
     }
 }
@@ -220,8 +242,7 @@ void history_settle(struct history *h) {
     struct queue q = {.n = 0};
     h->clock = (h->clock + 1) & ((1u << CLOCK_BITS) - 1);
     for (int i = 0; i < h->n_prompts; i++) file_prompt(h, &q, &h->prompts[i]);
-    for (int i = 0; i < h->n_pending; i++)
-        file_later(h, &q, h->pending[i].places, h->pending[i].id);
+    for (int i = 0; i < h->n_pending; i++) file_later(h, &q, &h->pending[i]);
     for (unsigned i = q.n < AHEAD ? 0 : q.n - AHEAD; i < q.n; i++)
         file_token(h, &q.items[i % AHEAD]);
     h->n_prompts = h->n_pending = 0;
