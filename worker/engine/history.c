@@ -125,18 +125,6 @@ static struct bucket *bucket_at(const struct history *h, uint64_t where) {
     return &h->buckets[(where >> 32) * h->n_buckets >> 32];
 }
 
-// The processor goes on while the buckets come.
-static void fetch(const struct history *h, const uint64_t places[HISTORY_LENGTHS]) {
-    for (int i = 0; i < HISTORY_LENGTHS; i++) __builtin_prefetch(bucket_at(h, places[i]));
-}
-
-// Of those that are likely to be touched.
-static void fetch_filed(const struct history *h, const struct pending *p) {
-    if (*p->is_repeated) __builtin_prefetch(bucket_at(h, p->places[0]));
-    for (int i = HISTORY_LENGTHS - 1; !*p->is_repeated && i >= HISTORY_LENGTHS - 2; i--)
-        __builtin_prefetch(bucket_at(h, p->places[i]));
-}
-
 static uint32_t count(const struct bucket *b, int way) {
     return b->uses[way] & MAX_COUNT;
 }
@@ -203,7 +191,7 @@ void history_add(struct history *h, int text, int32_t id) {
 }
 
 // Tokens whose buckets are on their way from memory while others are filed.
-enum { AHEAD = 8 };
+enum { AHEAD = 16 };
 struct queue {
     struct pending items[AHEAD];
     unsigned n;
@@ -224,7 +212,10 @@ static void file_later(struct history *h, struct queue *q, const struct pending 
     struct pending *p = &q->items[q->n % AHEAD];
     if (q->n++ >= AHEAD) file_token(h, p);
     *p = *token;
-    fetch_filed(h, p);
+    // Of those that it is likely to touch. (In a function of their own gcc 12 drops prefetches.)
+    if (*p->is_repeated) __builtin_prefetch(bucket_at(h, p->places[0]));
+    for (int k = HISTORY_LENGTHS - 2; !*p->is_repeated && k < HISTORY_LENGTHS; k++)
+        __builtin_prefetch(bucket_at(h, p->places[k]));
 }
 
 static void file_prompt(struct history *h, struct queue *q, const struct prompt *p) {
@@ -274,7 +265,7 @@ int history_guess(const struct history *h, int text, int n, const float *chances
                   int32_t *ids, uint8_t *kinds) {
     struct context c = h->contexts[text];
     float run = 1;
-    fetch(h, c.places);
+    for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c.places[k]));
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;
