@@ -343,6 +343,7 @@ def run(options: argparse.Namespace) -> int:
             connect=trainer.url,
             threads=options.worker_threads,
             max_rows=options.max_rows,
+            draft=options.draft,
             log_level="warn",
         )
         try:
@@ -382,6 +383,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=int, default=2, help="threads of torch (%(default)s)")
     add("--worker-threads", type=int, default=2, help="threads of each worker (%(default)s)")
     add("--max-rows", type=int, default=192, help="rows a worker runs at once (%(default)s)")
+    add("--draft", default="auto", help="how far workers guess ahead: auto, off or tokens")
     add("--steps", type=int, help="training steps (120; quick: 30)")
     add("--max-seconds", type=float, help="stop training after this long (none; quick: 90)")
     add("--prompts", type=int, default=48, help="problems a step (%(default)s)")
