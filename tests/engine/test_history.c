@@ -52,8 +52,8 @@ static void twin_add(struct twin *w, int text, bool *is_repeated, int at, int wh
     if (*is_repeated && twin_file(w, next, 16, when)) return;
     int k = 0;
     twin_file(w, next, lengths[k++], when);
-    while (twin_file(w, next, lengths[k], when) && k < 3) k++;
-    *is_repeated = k == 3;
+    while (k < 4 && twin_file(w, next, lengths[k], when)) k++;
+    *is_repeated = k == 4;
 }
 
 // The id that the header promises behind `end`, -1: none. Of facts that tie the last one filed.

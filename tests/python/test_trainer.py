@@ -590,8 +590,8 @@ def test_torch_is_not_imported_before_it_is_needed():
 
 
 def test_drafts_over_the_wire():
-    """`draft` of a task is asked of the worker and changes no bit; what it guessed is told. Texts of
-    before an update are guessed from after it."""
+    """`draft` of a task is asked of the worker and changes no bit; what it guessed is told. Texts
+    that came before an update are guessed from after it."""
     tiny = Path(__file__).resolve().parents[2] / "examples/tiny/checkpoint"
     state = load_file(tiny / "model.safetensors")
     asked = [stampede.Prompt(prompt="3 + 4", id="a"), stampede.Prompt(prompt="9 - 5", id="b")]

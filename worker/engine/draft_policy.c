@@ -10,7 +10,7 @@ enum {
     EXPLORE_EVERY = 48, // steps
     IDLE_ROWS = 64,     // of so many and more, after
     IDLE_AFTER = 4,     // steps without a guess, only each
-    IDLE_EVERY = 16,     // -th looks for any
+    IDLE_EVERY = 16,    // -th looks for any
     USUAL_TOKENS = 16,  // that cost as much as the rest of a step, where nothing is known
     COLD_STEPS = 2,     // the first ones, which touch memory that is new
 };
@@ -61,7 +61,7 @@ void draft_policy_judge(struct draft_policy *p, int slot, uint8_t kind, bool rig
 }
 
 float draft_policy_least(const struct draft_policy *p) {
-    return p->explores ? 0 : least_chance;
+    return p->explores ? least_chance / 4 : least_chance;
 }
 
 int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *kinds,

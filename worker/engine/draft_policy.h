@@ -20,7 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DRAFT_KINDS = 16, DRAFT_FITS = 16, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096, DRAFT_COSTS = 112 };
+enum { DRAFT_KINDS = 16, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096 };
+enum { DRAFT_FITS = 16, DRAFT_COSTS = 112 };
 
 // How guesses have done against what was expected of them, old ones fading.
 struct draft_record {
@@ -44,7 +45,7 @@ struct draft_policy {
     struct draft_record *rows;    // (max_rows)
     struct draft_record *prompts; // (DRAFT_PROMPTS) by a hash of the prompt; two may share one
     struct draft_fit fits[DRAFT_FITS];
-    double a, b; // of the load that was seen last: microseconds, before that some that are usual
+    double a, b;      // microseconds of the load that was seen last; before that only their ratio
     uint32_t n_timed; // steps
     // Of the step that is planned: guesses by their chance, the likeliest in the last bin.
     int n_bins[DRAFT_BINS];

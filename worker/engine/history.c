@@ -199,13 +199,14 @@ struct queue {
 
 // A longer context is filed once a shorter one has been seen with the same continuation, and while
 // the longest ones are known they are counted alone: so new text and repeated text both touch few
-// buckets. *is_repeated: that of the text's last token, then of this one.
+// buckets. *is_repeated: whether the text's last token was known behind the longest context, then
+// whether this one was.
 static void file_token(struct history *h, const struct pending *p) {
     if (*p->is_repeated && file(h, p->places[0], p->id)) return;
     int k = HISTORY_LENGTHS - 1;
     file(h, p->places[k--], p->id);
-    while (file(h, p->places[k], p->id) && k > 0) k--;
-    *p->is_repeated = k == 0;
+    while (k >= 0 && file(h, p->places[k], p->id)) k--;
+    *p->is_repeated = k < 0;
 }
 
 static void file_later(struct history *h, struct queue *q, const struct pending *token) {

@@ -1,12 +1,12 @@
 // What has followed what: the memory of texts that guesses come from. A source of drafts (draft.h).
 //
-// Of a token of a text facts are kept, "behind these 2 (4, 8, 16) tokens of this prompt's texts came
-// that one", with how often and when last: at first for 2 and 4, for a longer context once the next
-// shorter one has been seen with this continuation, and while that of 16 is known it is counted
-// alone. A text is a prompt, and what rows of that
-// prompt have drawn: this row, its siblings, and samples of earlier calls, under any weights.
-// Prompts are told apart by a hash of their ids, which is part of every fact's key; so texts of
-// equal prompts meet, whoever sent them and whenever, and no list of prompts is kept.
+// Of a token of a text facts are kept, "behind these 2 (4, 8, 16) tokens of this prompt's texts
+// came that one", with how often and when last: at first for 2 and 4, for a longer context once
+// the next shorter one has been seen with this continuation, and while that of 16 is known it is
+// counted alone. A text is a prompt, and what rows of that prompt have drawn: this row, its
+// siblings, and samples of earlier calls, under any weights. Prompts are told apart by a hash of
+// their ids, which is part of every fact's key; so texts of equal prompts meet, whoever sent them
+// and whenever, and no list of prompts is kept.
 //
 // A guess is the most frequent continuation of the longest context that is known, the last one
 // where two are equally frequent; the next guess follows from the context with the first one at
