@@ -102,7 +102,7 @@ void batch_fill(struct batch *b, const struct plan *plan, struct row *rows, cons
         b->first_output[i] = step->n_outputs;
         step->want_routes |= task->routed_experts;
         if (s->row >= 0)
-            fill_row(b, s, &rows[s->row], guesses + (size_t)i * (size_t)max_draft);
+            fill_row(b, s, &rows[s->row], guesses ? guesses + (size_t)i * (size_t)max_draft : NULL);
         else
             fill_prefix(b, s, task);
     }
