@@ -5,6 +5,7 @@
 # make bench    prefill and decode speed on synthetic and shipped models
 # make bench-host   what the engine and the loop cost around a step, without a device
 # make bench-weights    weight updates, from the trainer's diff to the worker's pause
+# make bench-drafts what drafts give and cost here, with and without them in turn (minutes)
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
@@ -74,7 +75,8 @@ SHARED := $(wildcard tests/kernels/object_*.c)
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
-.PHONY: all deps demo test bench bench-host bench-weights peers verify-bench verify-report fuzz lint check-fresh \
+.PHONY: all deps demo test bench bench-host bench-weights bench-drafts peers verify-bench verify-report \
+    fuzz lint check-fresh \
     format install clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
@@ -141,6 +143,8 @@ bench-host: $(B)/tests/tools/bench_host
 bench-weights: all
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
 	    --picture $(B)/bench-weights.png
+bench-drafts: $(B)/stampede
+	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

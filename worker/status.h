@@ -8,8 +8,10 @@
 
 struct status_counters {
     uint64_t n_steps, n_prompt_tokens, n_output_tokens; // since start
-    int64_t step_us;                                    // time inside steps
-    int64_t last_step_ms; // clock_ms when the last step ended, 0: none yet
+    uint64_t n_row_steps;                               // rows in all steps together
+    uint64_t n_guessed, n_accepted; // guesses that were fed, and those that stood (drafts)
+    int64_t step_us;                // time inside steps
+    int64_t last_step_ms;           // clock_ms when the last step ended, 0: none yet
 };
 
 struct status {

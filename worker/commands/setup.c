@@ -15,7 +15,9 @@ struct engine_flags engine_flags_defaults(void) {
                                  .max_rows = 64,
                                  .prefill_chunk = 512,
                                  .kv_bytes = 2ull << 30,
-                                 .suspend_bytes = 512ull << 20};
+                                 .suspend_bytes = 512ull << 20,
+                                 .draft_bytes = 64ull << 20,
+                                 .draft = "auto"};
 }
 
 void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
@@ -39,6 +41,12 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          &f->kv_type, 0, 0},
         {FLAG_INT, "--prefill-chunk", "N", "prompt tokens in one step (default 512)",
          &f->prefill_chunk, 1, 1 << 20},
+        {FLAG_TEXT, "--draft", "K",
+         "guess up to K tokens ahead, as many as pay (auto), or none (off); no bit depends on it "
+         "(default auto)",
+         &f->draft, 0, 0},
+        {FLAG_SIZE, "--draft-memory", "SIZE", "bytes of texts that guesses come from (default 64M)",
+         &f->draft_bytes, 0, 0},
         {FLAG_TEXT, "--weights", "TYPE", "as-is, bf16, f16 or f32 (default as-is)", &f->weights, 0,
          0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
@@ -170,6 +178,7 @@ static struct backend_options backend_options(const struct setup *s, const struc
         .n_conv_slots = e->max_rows + e->max_prefixes,
         .arena_pages = e->suspend_pages,
         .arena_slots = e->suspend_slots,
+        .max_draft = e->draft.max_draft,
         .max_segments = e->max_rows + e->max_prefixes,
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,

@@ -154,6 +154,8 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .step_age_ms = (uint64_t)(age > 0 ? age : 0),
         .version = s.version,
         .draining = l->draining,
+        .n_guessed = s.counters.n_guessed,
+        .n_accepted = s.counters.n_accepted,
     };
     l->beat_ms = now;
     return link_send(l, &m, err);

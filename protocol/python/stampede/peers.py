@@ -103,5 +103,6 @@ class Worker:
                       "serving" if serves and self.update is None else "updating"),
             "samples": self.n_held, "rows": beat.get("n_rows", 0),
             "waiting": beat.get("n_waiting", 0), "tokens": beat.get("n_tokens", 0),
-            "steps": beat.get("n_steps", 0),
+            "steps": beat.get("n_steps", 0), "guessed": beat.get("n_guessed", 0),
+            "accepted": beat.get("n_accepted", 0),
         }

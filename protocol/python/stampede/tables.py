@@ -25,6 +25,8 @@ MAX_ELEMENTS = 1024
 MAX_DEPTH = 4
 ALIGNMENT = 64
 HEARTBEAT_MS, LOST_MS = 1000, 5000
+# TASK's draft: 0 as the worker was told, or one of these; DRAFT_OFF + K is K tokens.
+DRAFT_AUTO, DRAFT_OFF, MAX_DRAFT = 1, 2, 64
 
 # Element types of columns and of weights: number on the wire, numpy's little-endian type.
 DTYPES: Dict[str, Tuple[int, Optional["np.dtype[Any]"]]] = {
@@ -87,13 +89,14 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int", MAX_DEADLINE_MS),
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
-        ("reward", "u8"), ("meta", "u8"), ("tools", "u8"))),
+        ("reward", "u8"), ("meta", "u8"), ("tools", "u8"),
+        ("draft", "int", DRAFT_OFF + MAX_DRAFT))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(
         ("n_rows", "int", U32), ("n_waiting", "int", U32), ("n_unacked", "int", U32),
         ("n_tokens", "int"), ("n_steps", "int"), ("step_age_ms", "int"), ("version", "int"),
-        ("draining", "bool"))),
+        ("draining", "bool"), ("n_guessed", "int"), ("n_accepted", "int"))),
     "RESULT": (8, _fields(
         ("result!", "int"), ("serial!", "int"), ("id!", "text", MAX_ID), ("attempt", "int", U32),
         ("digest!", "int"), ("moe_layers", "int", 1024), ("experts_per_token", "int", 1024),

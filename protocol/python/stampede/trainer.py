@@ -169,8 +169,8 @@ class Trainer:
 
     def workers(self) -> List[Dict[str, Any]]:
         """What each worker is, has, and is doing: at least uid, version, digest (as `stampede
-        inspect` prints it) and state: serving, updating (it takes weights, or waits for them) or
-        draining."""
+        inspect` prints it), state: serving, updating (it takes weights, or waits for them) or
+        draining, and guessed and accepted: tokens of drafts that it computed, and right ones."""
         return self._loop.call(self._core.describe)
 
     def counters(self) -> Dict[str, int]:
