@@ -13,21 +13,30 @@ struct group {
     size_t columns;
 };
 
-// One column of one block. Registers decide the order: the sums, and either the weights of one half
-// and all tokens, or one token and the weights of both halves.
-static AVX2_INLINE void step_few(const struct group *g, enum dtype dtype, int tokens, size_t c,
-                                 const char *at, __m256 s[MATMUL_TOKENS][2]) {
-    __m256 x[MATMUL_TOKENS];
-    AVX2_UNROLL for (int k = 0; k < tokens; k++) x[k] = _mm256_broadcast_ss(g->x[k] + c);
-    AVX2_UNROLL for (int i = 0; i < 2; i++) {
-        __m256 w = avx2_load(dtype, at + (size_t)i * 8 * dtype_bytes(dtype));
-        AVX2_UNROLL for (int k = 0; k < tokens; k++) s[k][i] = _mm256_fmadd_ps(w, x[k], s[k][i]);
-    }
+// The weights of 8 rows in one column, of a step of columns: of a pair of bf16 the first or the
+// second, the high half of a word being the float32.
+static AVX2_INLINE __m256 weights_of(enum dtype dtype, const char *at, int half, int second) {
+    if (dtype != DTYPE_BF16) return avx2_load(dtype, at + (size_t)half * 8 * dtype_bytes(dtype));
+    __m256i pair = _mm256_loadu_si256((const __m256i *)(at + (size_t)half * 32));
+    __m256i high = _mm256_set1_epi32((int)0xffff0000);
+    return _mm256_castsi256_ps(second ? _mm256_and_si256(pair, high) : _mm256_slli_epi32(pair, 16));
 }
 
-static AVX2_INLINE void step_many(const struct group *g, enum dtype dtype, int tokens, size_t c,
-                                  const char *at, __m256 s[MATMUL_TOKENS][2]) {
-    __m256 low = avx2_load(dtype, at), high = avx2_load(dtype, at + 8 * dtype_bytes(dtype));
+// One column of one block. Registers decide the order: the sums, and either the weights of one half
+// and all tokens, or one token and the weights of both halves.
+static AVX2_INLINE void column(const struct group *g, enum dtype dtype, int tokens, size_t c,
+                               const char *at, int second, __m256 s[MATMUL_TOKENS][2]) {
+    if (tokens <= 3) {
+        __m256 x[MATMUL_TOKENS];
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) x[k] = _mm256_broadcast_ss(g->x[k] + c);
+        AVX2_UNROLL for (int i = 0; i < 2; i++) {
+            __m256 w = weights_of(dtype, at, i, second);
+            AVX2_UNROLL for (int k = 0; k < tokens; k++) s[k][i] =
+                _mm256_fmadd_ps(w, x[k], s[k][i]);
+        }
+        return;
+    }
+    __m256 low = weights_of(dtype, at, 0, second), high = weights_of(dtype, at, 1, second);
     AVX2_UNROLL for (int k = 0; k < tokens; k++) {
         __m256 x = _mm256_broadcast_ss(g->x[k] + c);
         s[k][0] = _mm256_fmadd_ps(low, x, s[k][0]);
@@ -43,16 +52,19 @@ static AVX2_INLINE void sums(const struct group *g, enum dtype dtype, int blocks
             s[b][k][1] = _mm256_setzero_ps();
         }
     }
+    size_t step = dtype == DTYPE_BF16 ? 2 : 1, c = 0;
     size_t row = MATMUL_ROWS * dtype_bytes(dtype);
-    for (size_t c = 0; c < g->columns; c++) {
+    for (; c + step <= g->columns; c += step) {
         AVX2_UNROLL for (int b = 0; b < blocks; b++) {
             const char *at = g->w[b] + c * row;
             if (tokens > 1) _mm_prefetch(at + PREFETCH_BYTES, _MM_HINT_T0);
-            if (tokens <= 3)
-                step_few(g, dtype, tokens, c, at, s[b]);
-            else
-                step_many(g, dtype, tokens, c, at, s[b]);
+            column(g, dtype, tokens, c, at, 0, s[b]);
+            if (step == 2) column(g, dtype, tokens, c + 1, at, 1, s[b]);
         }
+    }
+    if (c < g->columns) {
+        AVX2_UNROLL for (int b = 0; b < blocks; b++)
+            column(g, dtype, tokens, c, g->w[b] + c * row, 0, s[b]);
     }
 }
 
@@ -61,7 +73,7 @@ static AVX2_INLINE void group(const struct matmul_tile *t, enum dtype dtype, int
                               int blocks, int tokens) {
     const struct matrix *m = t->m;
     struct group g = {.x = t->x + token, .columns = (size_t)m->columns};
-    size_t block_bytes = g.columns * MATMUL_ROWS * dtype_bytes(dtype);
+    size_t block_bytes = matmul_block(dtype, m->columns) * dtype_bytes(dtype);
     AVX2_UNROLL for (int b = 0; b < blocks; b++) g.w[b] =
         (const char *)m->data + (size_t)(t->block + first + b) * block_bytes;
     __m256 s[4][MATMUL_TOKENS][2];
