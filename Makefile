@@ -94,7 +94,10 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 	    $(filter %.o,$^) $(LDLIBS) -o $@
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
+AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
+$(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit

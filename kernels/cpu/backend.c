@@ -41,7 +41,7 @@ static void name_numerics(struct cpu *c) {
         if (types[0]) strcat(types, "+");
         strcat(types, dtype_name((enum dtype)t));
     }
-    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s page=%d", c->isa->name,
+    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s page=%d", c->isa->bits,
              types, dtype_name(c->kv), c->page_tokens);
 }
 
@@ -171,7 +171,7 @@ const struct isa *cpu_isa(const char *path, struct error *err) {
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
-                  "expected portable or avx2.",
+                  "expected portable, avx2, avx512, or bf16 (products of bf16, by AVX512-BF16).",
                   path);
     return isa;
 }

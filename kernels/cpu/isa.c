@@ -15,7 +15,9 @@
 
 const struct isa isa_portable = {
     .name = "portable",
+    .bits = "portable",
     .matmul_tile = matmul_tile_portable,
+    .matmul_exact = matmul_tile_portable,
     .swiglu = feed_forward_swiglu_portable,
     .rms_norm = rms_norm_portable,
     .attention = attention_portable,
@@ -36,8 +38,41 @@ static bool has_avx2(void) {
 #endif
 }
 
+static bool has_avx512(void) {
+#if defined(__x86_64__)
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+#else
+    return false;
+#endif
+}
+
+static bool has_avx512bf16(void) {
+#if defined(__x86_64__)
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+#else
+    return false;
+#endif
+}
+
+// The fastest first.
+static const struct {
+    const struct isa *isa;
+    bool (*is_there)(void);
+} paths[] = {{&isa_avx512bf16, has_avx512bf16},
+             {&isa_avx512, has_avx512},
+             {&isa_avx2, has_avx2},
+             {&isa_portable, NULL}};
+
+static bool is_wanted(const struct isa *isa, const char *name) {
+    if (!name) return !isa->is_bf16;
+    return strcmp(name, "bf16") == 0 ? isa->is_bf16 : strcmp(name, isa->name) == 0;
+}
+
 const struct isa *isa_find(const char *name) {
-    if (!name) return has_avx2() ? &isa_avx2 : &isa_portable;
-    if (strcmp(name, "avx2") == 0) return has_avx2() ? &isa_avx2 : NULL;
-    return strcmp(name, "portable") == 0 ? &isa_portable : NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (is_wanted(paths[i].isa, name) && (!paths[i].is_there || paths[i].is_there()))
+            return paths[i].isa;
+    return NULL;
 }

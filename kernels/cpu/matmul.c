@@ -5,7 +5,7 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/pool.h"
 
-enum { CHUNK_BYTES = 256 * 1024 };
+enum { CHUNK_BYTES = 512 * 1024 };
 
 static void block_of(const struct matmul_tile *t, int block, float *sum) {
     const struct matrix *m = t->m;
@@ -62,6 +62,8 @@ static void chunk_of(void *arg, int chunk, int thread) {
     int step = matmul_chunk_blocks(job->m), block = (chunk - r->first_chunk[j]) * step;
     int left = matmul_blocks(job->m) - block;
     struct matmul_tile t = {.m = job->m, .block = block, .n_blocks = left < step ? left : step};
+    void (*run_tile)(const struct matmul_tile *) =
+        job->exact ? r->isa->matmul_exact : r->isa->matmul_tile;
     t.add = job->add;
     t.bias = job->bias ? job->bias + block * MATMUL_ROWS : NULL;
     for (int i = 0; i < matmul_n_tiles(r->n); i++) {
@@ -72,7 +74,7 @@ static void chunk_of(void *arg, int chunk, int thread) {
             t.x[k] = job->x + token * job->x_stride;
             t.y[k] = job->y + token * job->y_stride + (size_t)block * MATMUL_ROWS;
         }
-        r->isa->matmul_tile(&t);
+        run_tile(&t);
     }
 }
 

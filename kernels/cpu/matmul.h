@@ -16,7 +16,7 @@
 
 #include "kernels/tensor.h"
 
-enum { MATMUL_ROWS = 16, MATMUL_TOKENS = 6 };
+enum { MATMUL_ROWS = 16, MATMUL_TOKENS = 12 };
 
 struct matrix {
     enum dtype dtype;
@@ -76,21 +76,25 @@ struct matmul {
     size_t x_stride, y_stride; // floats
     const float *bias;         // or NULL
     bool add;
+    bool exact; // float32 products on every path
 };
 
 // Runs `n_jobs` products of the same `n` tokens at once, divided over the pool.
 enum { MATMUL_MAX_JOBS = 3 };
 void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs, int n_jobs, int n);
 
-// Splits `n` tokens into tiles as even as can be: tile i of the result has tokens
-// *first .. *first + *count - 1. The number of tiles is matmul_n_tiles(n).
+// Splits `n` into `parts` as even as can be: part i is *first .. *first + *count - 1.
+static inline void matmul_part(int n, int parts, int i, int *first, int *count) {
+    int base = n / parts, more = n % parts;
+    *first = i * base + (i < more ? i : more);
+    *count = base + (i < more);
+}
+// The tiles of `n` tokens.
 static inline int matmul_n_tiles(int n) {
     return (n + MATMUL_TOKENS - 1) / MATMUL_TOKENS;
 }
 static inline void matmul_split(int n, int tile, int *first, int *count) {
-    int tiles = matmul_n_tiles(n), base = n / tiles, more = n % tiles;
-    *first = tile * base + (tile < more ? tile : more);
-    *count = base + (tile < more);
+    matmul_part(n, matmul_n_tiles(n), tile, first, count);
 }
 
 // Blocks of rows that one chunk of work takes: few enough to stay in a core's cache while the
@@ -104,5 +108,7 @@ static inline bool matmul_is_small(double multiply_adds) {
 
 void matmul_tile_portable(const struct matmul_tile *t);
 void matmul_tile_avx2(const struct matmul_tile *t);
+void matmul_tile_avx512(const struct matmul_tile *t);
+void matmul_tile_avx512bf16(const struct matmul_tile *t);
 
 #endif
