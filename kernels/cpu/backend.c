@@ -41,8 +41,8 @@ static void name_numerics(struct cpu *c) {
         if (types[0]) strcat(types, "+");
         strcat(types, dtype_name((enum dtype)t));
     }
-    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s page=%d", c->isa->bits,
-             types, dtype_name(c->kv), c->page_tokens);
+    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s", c->isa->bits, types,
+             dtype_name(c->kv));
 }
 
 static size_t largest(size_t a, size_t b) {

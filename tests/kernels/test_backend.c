@@ -442,7 +442,7 @@ static void test_plan_and_open(void **state) {
     assert_int_equal(ops->plan(&o, &plan, &err), 0);
     assert_true(plan.bytes[MEMORY_SLOTS] > slots && plan.bytes[MEMORY_ARENA] > 0);
     assert_int_equal(ops->open(&o, &b, &err), 0);
-    assert_non_null(strstr(b->ops->numerics(b), "kv=f32 page=16"));
+    assert_non_null(strstr(b->ops->numerics(b), "kv=f32"));
     b->ops->close(&b);
     assert_null(b);
     o.n_pages = 1 << 30; // more than any machine has addresses for
@@ -462,8 +462,7 @@ static void test_cpu_path(void **state) {
     struct harness_options o = {.n_threads = 1, .page_tokens = 16, .path = "portable"};
     if (!harness_is_cpu()) skip();
     struct harness *h = harness_open(&s, &o, 1);
-    assert_string_equal(h->backend->ops->numerics(h->backend),
-                        "cpu-portable weights=f32 kv=f32 page=16");
+    assert_string_equal(h->backend->ops->numerics(h->backend), "cpu-portable weights=f32 kv=f32");
     struct backend_options options = {.shape = s, .weight_dtypes = h->dtypes, .path = "abacus"};
     options.page_tokens = options.max_tokens = options.max_segments = 16;
     struct backend_plan plan;
