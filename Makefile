@@ -12,6 +12,7 @@
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
 # make cuda-check   every .cu by nvcc for all architectures, and the tables of ptxas; also in make tests
+# make check-neon   the CPU backend for 64-bit ARM, and its kernel tests under qemu-user
 # make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
@@ -61,8 +62,12 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
-SRC   := $(filter-out kernels/cuda/%,$(call find,worker kernels protocol verifiers))
-CHECK := $(call find,tests)
+ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
+PATHS_aarch64 := %_neon.c
+OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
+SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
+CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -120,6 +125,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
+include tests/neon/neon.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
 

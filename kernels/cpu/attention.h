@@ -33,6 +33,7 @@ struct attention_rows {
 void attention_portable(const struct attention_rows *a);
 // Only for head_dim and page_tokens that are multiples of 8.
 void attention_avx2(const struct attention_rows *a);
+void attention_neon(const struct attention_rows *a);   // likewise
 void attention_avx512(const struct attention_rows *a); // the bits of attention_avx2
 
 // Writes K and V (head_dim each) of one position into its page, rounded to `kv`; `keys` and

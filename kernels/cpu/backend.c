@@ -171,7 +171,8 @@ const struct isa *cpu_isa(const char *path, struct error *err) {
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
-                  "expected portable, avx2, avx512, or bf16 (products of bf16, by AVX512-BF16).",
+                  "expected portable, avx2, avx512 or neon, or bf16 (products of bf16, by "
+                  "AVX512-BF16).",
                   path);
     return isa;
 }

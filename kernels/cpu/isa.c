@@ -28,42 +28,38 @@ const struct isa isa_portable = {
     .draw_gumbel = draw_gumbel_portable,
 };
 
-static bool has_avx2(void) {
 #if defined(__x86_64__)
+static bool has_avx2(void) {
     unsigned a, b, c, d; // f16c is bit 29 of ecx; clang's builtin does not know its name
     return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) && __builtin_cpu_supports("avx2") &&
            __builtin_cpu_supports("fma");
-#else
-    return false;
-#endif
 }
 
 static bool has_avx512(void) {
-#if defined(__x86_64__)
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vnni");
-#else
-    return false;
-#endif
 }
 
 static bool has_avx512bf16(void) {
-#if defined(__x86_64__)
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
-#else
-    return false;
-#endif
 }
+#endif
 
 // The fastest first.
 static const struct {
     const struct isa *isa;
     bool (*is_there)(void);
-} paths[] = {{&isa_avx512bf16, has_avx512bf16},
-             {&isa_avx512, has_avx512},
-             {&isa_avx2, has_avx2},
-             {&isa_portable, NULL}};
+} paths[] = {
+#if defined(__x86_64__)
+    {&isa_avx512bf16, has_avx512bf16},
+    {&isa_avx512, has_avx512},
+    {&isa_avx2, has_avx2},
+#elif defined(__aarch64__)
+    {&isa_neon, NULL},
+#endif
+    {&isa_portable, NULL},
+};
 
 static bool is_wanted(const struct isa *isa, const char *name) {
     if (!name) return !isa->is_bf16;

@@ -29,9 +29,13 @@ struct isa {
 };
 
 extern const struct isa isa_portable;
+#if defined(__x86_64__)
 extern const struct isa isa_avx2;       // its functions need AVX2, FMA and F16C
 extern const struct isa isa_avx512;     // likewise, and AVX-512 F, BW, VL, DQ and VNNI
 extern const struct isa isa_avx512bf16; // likewise, and AVX512-BF16; its products are of bf16
+#elif defined(__aarch64__)
+extern const struct isa isa_neon;
+#endif
 
 // The path of a name. NULL: the fastest exact one that this processor has; "bf16": the fastest
 // whose products are of bf16. NULL when the name is not known or the processor lacks it.

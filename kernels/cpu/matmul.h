@@ -109,6 +109,7 @@ static inline bool matmul_is_small(double multiply_adds) {
 void matmul_tile_portable(const struct matmul_tile *t);
 void matmul_tile_avx2(const struct matmul_tile *t);
 void matmul_tile_avx512(const struct matmul_tile *t);
+void matmul_tile_neon(const struct matmul_tile *t);
 void matmul_tile_avx512bf16(const struct matmul_tile *t);
 
 #endif

@@ -236,13 +236,13 @@ static const char *path_of(const char *const *names, int n, int index) {
 }
 
 const char *harness_isa(int index) {
-    static const char *const names[] = {"portable", "avx2", "avx512"};
-    return path_of(names, 3, index);
+    static const char *const names[] = {"portable", "neon", "avx2", "avx512"};
+    return path_of(names, 4, index);
 }
 
 const char *harness_path(int index) {
-    static const char *const names[] = {"portable", "avx2", "avx512", "avx512-bf16"};
-    return harness_is_cpu() ? path_of(names, 4, index) : NULL;
+    static const char *const names[] = {"portable", "neon", "avx2", "avx512", "avx512-bf16"};
+    return harness_is_cpu() ? path_of(names, 5, index) : NULL;
 }
 
 int harness_n_paths(void) {

@@ -59,8 +59,8 @@ enum dtype harness_dtype(const struct weight *w, enum dtype wanted);
 int harness_n_paths(void);
 const char *harness_path(int index);
 
-// The CPU's paths alone that this processor has, for tests of its operations: "portable", "avx2",
-// "avx512"; NULL at the end.
+// The CPU's paths alone that this processor has, for tests of its operations: "portable", "neon",
+// "avx2", "avx512"; NULL at the end.
 const char *harness_isa(int index);
 
 // Whether a path of harness_path rounds the operands of products with bf16 weights, as other

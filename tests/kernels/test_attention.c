@@ -10,10 +10,13 @@
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/isa.h"
+#include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 
 enum { N = 300, MAX_PAGES = 304 }; // positions: more than two blocks
+
+#define KNOWN_BITS 0xabf4bbb8a2100a6ull
 
 struct problem {
     int heads, kv_heads, dim, page_tokens;
@@ -147,6 +150,30 @@ static void test_bits(void **state) {
     }
 }
 
+// The bits that "fma" stands for, on whatever machine: inputs without libm, the hash of the
+// outputs.
+static void test_known_bits(void **state) {
+    (void)state;
+    struct reference_random r = {11};
+    struct problem p = {.heads = 4, .kv_heads = 2, .dim = 64, .page_tokens = 16};
+    fill(&p, 1);
+    for (int i = 0; i < N * p.heads * p.dim; i++)
+        p.q[i] = (float)(reference_below(&r, 4001) - 2000) / 512;
+    float *kv = (float *)p.pages;
+    for (size_t i = 0; i < MAX_PAGES * 4 * head_bytes(&p) / sizeof *kv; i++)
+        kv[i] = (float)(reference_below(&r, 4001) - 2000) / 1024;
+    for (int path = 1; harness_isa(path); path++) {
+        const struct isa *isa = isa_find(harness_isa(path));
+        if (strcmp(isa->bits, "fma") != 0) continue;
+        run(&p, isa, 24, p.out);
+        uint64_t hash = hash_bytes(p.out, (size_t)(N * p.heads * p.dim) * sizeof *p.out);
+        if (hash != KNOWN_BITS)
+            print_message("%s has 0x%llx\n", isa->name, (unsigned long long)hash);
+        assert_true(hash == KNOWN_BITS);
+    }
+    drop(&p);
+}
+
 // Shapes that only the plain code takes.
 static void test_odd(void **state) {
     (void)state;
@@ -168,6 +195,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_known_bits),
         cmocka_unit_test(test_odd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -45,7 +45,7 @@ static void fill(struct bench *b, enum dtype t, int rows, int columns, int n) {
 
 // GMAC/s of n tokens.
 static double rate(const struct bench *b, const struct isa *isa, int n) {
-    struct matmul job = {&b->m, b->x, b->y, b->x_stride, b->y_stride, NULL, false};
+    struct matmul job = {&b->m, b->x, b->y, b->x_stride, b->y_stride, NULL, false, false};
     double macs = (double)b->m.rows * b->m.columns * n, best = 0;
     int repeat = (int)(3e8 / macs) + 1;
     for (int i = 0; i < N_TRIES; i++) {
