@@ -159,9 +159,9 @@ static void test_known_bits(void **state) {
     fill(&p, 1);
     for (int i = 0; i < N * p.heads * p.dim; i++)
         p.q[i] = (float)(reference_below(&r, 4001) - 2000) / 512;
-    float *kv = (float *)p.pages;
-    for (size_t i = 0; i < MAX_PAGES * 4 * head_bytes(&p) / sizeof *kv; i++)
-        kv[i] = (float)(reference_below(&r, 4001) - 2000) / 1024;
+    int64_t n_kv = (int64_t)(MAX_PAGES * 4 * head_bytes(&p) / sizeof(float));
+    for (int64_t i = 0; i < n_kv; i++)
+        dtype_put(DTYPE_F32, p.pages, i, (float)(reference_below(&r, 4001) - 2000) / 1024);
     for (int path = 1; harness_isa(path); path++) {
         const struct isa *isa = isa_find(harness_isa(path));
         if (strcmp(isa->bits, "fma") != 0) continue;

@@ -134,9 +134,9 @@ static int run_rows(struct setup *s, const struct bench_flags *f, struct bench_p
 
 int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
                        double *prefill_tokens_per_s, struct error *err) {
-    double speeds[BENCH_MAX_RUNS], times[BENCH_MAX_RUNS], prefills[BENCH_MAX_RUNS];
+    double speeds[BENCH_MAX_RUNS] = {0}, times[BENCH_MAX_RUNS] = {0};
+    double prefills[BENCH_MAX_RUNS] = {0};
     for (int i = 0; i < f->n_runs; i++) {
-        prefills[i] = 0;
         if (run_rows(s, f, p, &prefills[i], err)) return -1;
         speeds[i] = p->tokens_per_s;
         times[i] = p->step_ms;
