@@ -14,6 +14,7 @@
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
 # make cuda-check   every .cu by nvcc for all architectures, and the tables of ptxas; also in make tests
+# make check-neon   the CPU backend for 64-bit ARM, and its kernel tests under qemu-user
 # make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
@@ -63,8 +64,12 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
-SRC   := $(filter-out kernels/cuda/%,$(call find,worker kernels protocol verifiers))
-CHECK := $(call find,tests)
+ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
+PATHS_aarch64 := %_neon.c
+OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
+SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
+CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -76,8 +81,7 @@ HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B
     $(CHECK)))
 
 .PHONY: all deps demo test bench bench-host bench-weights bench-drafts peers verify-bench verify-report \
-    fuzz lint check-fresh \
-    format install clean help tests fuzzers libraries FORCE
+    fuzz lint check-fresh format install clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -97,8 +101,10 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 	    $(filter %.o,$^) $(LDLIBS) -o $@
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
+AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
-$(B)/obj/%_avx512.o: CFLAGS += -mavx512f -mavx512dq -mavx512bw -mavx512vl
+$(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
+$(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit
@@ -121,6 +127,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
+include tests/neon/neon.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
 

@@ -180,7 +180,7 @@ struct backend_ops {
     int (*open)(const struct backend_options *o, struct backend **out, struct error *err);
     void (*close)(struct backend **b);
     // What decides bits beside the weights: instruction set path and types, such as
-    // "cpu-avx2 weights=bf16 kv=f32 page=16". Lives as long as the backend.
+    // "cpu-fma weights=bf16 kv=f32". Lives as long as the backend.
     const char *(*numerics)(const struct backend *b);
 
     // Weights, by index of weights_list; values in the weight's resident type, in row-major order

@@ -10,6 +10,7 @@
 
 struct engine_flags engine_flags_defaults(void) {
     return (struct engine_flags){.device = "cpu",
+                                 .math = "exact",
                                  .weights = "as-is",
                                  .kv_type = "f32",
                                  .max_rows = 64,
@@ -26,6 +27,10 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_TEXT, "--model", "DIR", "checkpoint directory (config.json, *.safetensors)",
          &f->model, 0, 0},
         {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX (default cpu)", &f->device, 0, 0},
+        {FLAG_TEXT, "--math", "MODE",
+         "of the CPU's products: exact (float32), or bf16: activations rounded to bf16, for "
+         "processors with AVX512-BF16 or AMX (default exact)",
+         &f->math, 0, 0},
         {FLAG_INT, "--threads", "N", "threads of the CPU backend (default 0: one a core)",
          &f->n_threads, 0, 1024},
         {FLAG_INT, "--max-rows", "N", "samples that run at once (default 64)", &f->max_rows, 1,
@@ -205,6 +210,22 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
     return 0;
 }
 
+// The path within the device that --math asks for. CUDA's products are of bf16 in any case.
+static int apply_math(const struct engine_flags *f, const struct backend_ops *ops,
+                      const char **path, struct error *err) {
+    bool is_bf16 = strcmp(f->math, "bf16") == 0;
+    if (!is_bf16 && strcmp(f->math, "exact") != 0)
+        return error_set(err, ERROR_USAGE, "--math '%s' is not known; expected exact or bf16.",
+                         f->math);
+    if (!is_bf16 || strcmp(ops->name, "cpu") != 0) return 0;
+    if (*path)
+        return error_set(err, ERROR_USAGE,
+                         "--math bf16 chooses the path itself; expected --device cpu, not '%s'.",
+                         f->device);
+    *path = "bf16";
+    return 0;
+}
+
 // A backend with its weights, as planned.
 static int open_model(struct setup *s, const struct engine_flags *f, struct plan_memory *plan,
                       bool want_digests, struct model *m, struct error *err) {
@@ -212,7 +233,8 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     const char *path;
     char line[DEVICE_LINE_BYTES];
     m->ops = kernels_find(f->device, &device, &path, err);
-    if (!m->ops || m->ops->describe(device, path, &s->device, err)) return -1;
+    if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
+    if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
