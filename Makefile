@@ -15,7 +15,9 @@
 # make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
-# make install  PREFIX=/usr/local
+# make install  PREFIX=/usr/local DESTDIR=: program, libraries, headers, a pkg-config file
+# make wheel    one file for pip: client, program and every library that they need
+# make check-image  the Dockerfile's stages, for real, and a rollout in what comes out (as root)
 # make clean    remove build
 # make tests    builds the tests and their tools without running them
 # make cuda     build/stampede_cuda.so by nvcc (CUDA_HOME), for the architectures CUDA_ARCHS
@@ -36,7 +38,7 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev locales procps zstd \
+    zlib1g-dev libzstd-dev locales procps zstd mmdebstrap prometheus buildah \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
@@ -74,7 +76,7 @@ HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B
     $(CHECK)))
 
 .PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint check-fresh \
-    format install clean help tests fuzzers libraries FORCE
+    format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -117,6 +119,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
+include docker/docker.mk
 
 deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
 
@@ -158,11 +161,6 @@ $(FUZZ): LDFLAGS += -fsanitize=fuzzer
 lint: ; @.ci/lint --self-test
 check-fresh: ; @.ci/check-fresh
 format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
-install: all
-	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
-	install -Dm644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libstampede_verify.so
-	[ ! -e $(B)/stampede_cuda.so ] || \
-	    install -Dm755 $(B)/stampede_cuda.so $(DESTDIR)$(PREFIX)/lib/stampede_cuda.so
 clean: ; rm -rf build
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))
