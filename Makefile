@@ -35,10 +35,10 @@ VARIANT := $(if $(filter gcc,$(CC)),,$(notdir $(CC)))$(if $(SAN),-$(subst $(comm
 B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 
 # The one list of system packages. a|b: the first of them that the distribution has.
-PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
+PACKAGES := mmdebstrap prometheus buildah build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev locales procps zstd mmdebstrap prometheus buildah \
+    zlib1g-dev libzstd-dev locales procps zstd \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
