@@ -98,11 +98,12 @@ $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic
 
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
-# Only version.c knows the commit; the stamp changes when the commit does, not at each make.
+# Only version.c knows the commit; the stamp changes when the commit does, not at each make. A tree
+# that git does not know, such as the image's, is told COMMIT=.
 $(B)/obj/worker/version.o: $(B)/commit
 $(B)/obj/worker/version.o: CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
 $(B)/commit: FORCE
-	@mkdir -p $(@D); c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
+	@mkdir -p $(@D); c=$${COMMIT:-$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)}; \
 	    echo $$c | cmp -s - $@ || echo $$c >$@
 libraries:
 	@pkg-config --exists $(LIBS_PC) 2>/dev/null || \

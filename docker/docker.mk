@@ -16,4 +16,10 @@ install: all
 	    >$(TO)/lib/pkgconfig/stampede_verify.pc
 
 wheel: all ; @.ci/wheel $(B) $(PY)
-check-image: ; @.ci/check-image
+check-image: ; @STAMPEDE_IMAGE=1 $(PY) -m pytest -q -p no:cacheprovider tests/docker/test_image.py
+
+# The packages of the list that a build needs, and not its tests; the image's build stage has these.
+BUILD_PACKAGES = $(filter build-essential pkg-config %-dev,\
+    $(filter-out libclang% libcmocka%,$(PACKAGES)))
+.PHONY: build-deps
+build-deps: ; @.ci/deps "$(BUILD_PACKAGES)"
