@@ -71,16 +71,16 @@ def command(root: Path, argv: Sequence[str], *, uid: int = 0, read_only: bool = 
     if read_only:
         script += 'mount -o remount,bind,ro "$root"\n'
     script += f'exec chroot --userspec={uid}:{uid} "$root" "$@"'
-    words = [f"{k}={v}" for k, v in {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/tmp",
-                                      **env}.items()]
+    words = [f"{k}={v}" for k, v in {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+                                      "HOME": "/tmp", **env}.items()]
     return ["unshare", "--mount", "--propagation", "private", "bash", "-c", script, "-", str(root),
             *steps, "--", "env", "-i", *words, *argv]
 
 
 def run(root: Path, argv: Sequence[str], **options: object) -> str:
     """Runs it to its end; what it printed. A status that is not 0 fails the test."""
-    done = subprocess.run(command(root, argv, **options), capture_output=True, text=True,  # type: ignore
-                          stdin=subprocess.DEVNULL, timeout=300)
+    done = subprocess.run(command(root, argv, **options),  # type: ignore[arg-type]
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300)
     assert done.returncode == 0, f"{list(argv)}: {done.stdout}{done.stderr}"
     return done.stdout
 

@@ -52,10 +52,12 @@ def base():
     if roots.release() != "bookworm":
         pytest.skip("the image is Debian 12's")
     root = roots.minimal("plain")
-    container = buildah("from", "scratch")
-    buildah("copy", "-q", container, f"{root}/", "/")
-    buildah("commit", "-q", "--rm", container, BASE)
-    return BASE
+    if not buildah("images", "-q", "--filter", f"reference={BASE}"):
+        container = buildah("from", "scratch")
+        buildah("copy", "-q", container, f"{root}/", "/")
+        buildah("commit", "-q", "--rm", container, BASE)
+    yield BASE
+    buildah("rm", "--all")
 
 
 def build(target: str, *options: str) -> str:
@@ -63,7 +65,7 @@ def build(target: str, *options: str) -> str:
     commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True,
                             capture_output=True).stdout.strip() or "unknown"
     volumes = [word for path in pip_paths() for word in ("--volume", f"{path}:{path}:ro")]
-    buildah("bud", "--isolation", "chroot", "--layers", "--pull-never", "--target", target,
+    buildah("bud", "--isolation", "chroot", "--layers", "--force-rm", "--pull-never", "--target", target,
             "--ignorefile", ROOT / "docker" / "Dockerfile.dockerignore", "--build-arg",
             f"COMMIT={commit}", *options, *volumes, "-t", f"stampede:{target}",
             "-f", ROOT / "docker" / "Dockerfile", ROOT)
@@ -99,7 +101,7 @@ def test_the_bill_lists_all_that_is_inside(cpu):
     status = roots.run(cpu, ["dpkg-query", "-W", "-f", "${Package} ${Version}\n"], uid=USER)
     assert listed == dict(line.split() for line in status.splitlines())
     assert {"libzmq5", "libsodium23", "libflint17", "libpcre2-8-0"} <= set(listed)
-    assert not {n for n in listed if n.endswith("-dev") or n.startswith(("gcc-1", "make"))}
+    assert not {n for n in listed if n.endswith("-dev") or n in ("gcc", "gcc-12", "make")}
     files = {c["name"] for c in sbom(cpu)["file"]}
     assert {"/usr/local/bin/stampede", "/usr/local/lib/libstampede_verify.so"} <= files
 
@@ -119,9 +121,10 @@ def test_the_worker_serves_a_rollout(cpu, tmp_path):
         try:
             prompt = stampede.Prompt(messages=[{"role": "user", "content": "What is 2 + 2?"}],
                                      reward=[stampede.math("4")])
-            groups = list(trainer.generate([prompt] * 4, n=4,
+            groups = list(trainer.generate([prompt] * 4, n=4, deadline_s=120,
                                            sampling=stampede.Sampling(max_new_tokens=16)))
             assert len(groups) == 4 and all(g.status[0] in ("ok", "no_answer") for g in groups)
+            assert worker.poll() is None
             status = Path(f"/proc/{worker.pid}/status").read_text()
             assert f"Uid:\t{USER}\t{USER}" in status
             assert "/stampede\n" in os.readlink(f"/proc/{worker.pid}/exe") + "\n"
