@@ -98,8 +98,7 @@ $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic
 
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 
-# Only version.c knows the commit; the stamp changes when the commit does, not at each make. A tree
-# that git does not know, such as the image's, is told COMMIT=.
+# Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit
 $(B)/obj/worker/version.o: CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
 $(B)/commit: FORCE
