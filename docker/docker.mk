@@ -2,7 +2,8 @@
 .PHONY: install wheel check-image
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' protocol/python/pyproject.toml)
 # verify.h needs three of protocol/base; programs include them as the tree does: verifiers/verify.h.
-HEADERS := verifiers/library.h verifiers/verify.h $(addprefix protocol/base/,buffer.h error.h slice.h)
+HEADERS := verifiers/library.h verifiers/verify.h \
+    $(addprefix protocol/base/,buffer.h error.h slice.h)
 
 install: TO = $(DESTDIR)$(PREFIX)
 install: all
@@ -16,7 +17,7 @@ install: all
 	    >$(TO)/lib/pkgconfig/stampede_verify.pc
 
 wheel: all ; @.ci/wheel $(B) $(PY)
-check-image: ; @STAMPEDE_IMAGE=1 $(PY) -m pytest -q -p no:cacheprovider tests/docker/test_image.py
+check-image: ; @STAMPEDE_IMAGE=$(or $(IMAGE),all) $(PY) -m pytest -q -p no:cacheprovider tests/docker/test_image.py
 
 # The packages of the list that a build needs, and not its tests; the image's build stage has these.
 BUILD_PACKAGES = $(filter build-essential pkg-config %-dev,\

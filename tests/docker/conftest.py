@@ -1,4 +1,4 @@
-"""What tests of packages, images and manifests share; helpers of the Python tests lie beside them."""
+"""Tests of packages, images and manifests; they share helpers with tests/python."""
 
 import sys
 from pathlib import Path

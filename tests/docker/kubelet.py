@@ -1,11 +1,11 @@
-"""A fake kubelet and Job controller: rendered pods as processes of this machine, as their spec says.
+"""A fake kubelet and Job controller: rendered pods as processes of this machine.
 
-A pod is the real program in a mount namespace: its own read-only root with the volumes where they are
-mounted, its user and groups, no capabilities, its variables and nothing else. Probes are asked over
-HTTP, SIGTERM is followed by SIGKILL after the grace period, and the controller counts ends as upstream
-does: podFailurePolicy in order, backoffLimitPerIndex, maxFailedIndexes, suspension, elastic indexes,
-successPolicy. What it leaves out: schedules, back-off delays, networks (pods share the host's loopback,
-each with an address of its own).
+A pod is the real program in a mount namespace: its own read-only root with the volumes where they
+are mounted, its user and groups, no capabilities, its variables and nothing else. Probes are asked
+over HTTP, SIGTERM is followed by SIGKILL after the grace period, and the controller counts ends as
+upstream does: podFailurePolicy in order, backoffLimitPerIndex, maxFailedIndexes, suspension,
+elastic indexes, successPolicy. What it leaves out: schedules, back-off delays, networks (pods share
+the host's loopback, each with an address of its own).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import manifests
 TICK_S = 0.05
 UNHURRIED = 1000.0
 
-# The root: this machine's programs and libraries, read-only; then the pod's volumes; then nothing can
-# be written that the pod does not mount.
+# The root: this machine's programs and libraries, read-only; then the pod's volumes; then nothing
+# can be written that the pod does not mount.
 _START = """
 set -e
 root=$1; shift
@@ -182,8 +182,9 @@ class Kubelet:
 
     def _ask(self, pod: Pod, container: Dict[str, Any], probe: Dict[str, Any]) -> bool:
         get, ports = probe["httpGet"], {p["name"]: p["containerPort"] for p in container["ports"]}
-        link = http.client.HTTPConnection(pod.ip, ports.get(get["port"], get["port"]),
-                                          timeout=max(0.5, probe.get("timeoutSeconds", 1) / self.hurry))
+        link = http.client.HTTPConnection(
+            pod.ip, ports.get(get["port"], get["port"]),
+            timeout=max(0.5, probe.get("timeoutSeconds", 1) / self.hurry))
         try:
             link.request("GET", get["path"])
             return 200 <= link.getresponse().status < 400

@@ -78,7 +78,7 @@ class Pod:
         return out
 
     def arguments(self, container: Object) -> List[str]:
-        """The arguments with $(NAME) replaced; a name that nobody sets stays, as the kubelet does."""
+        """The arguments with $(NAME) replaced; a name that nobody sets stays, as in the kubelet."""
         env = {k: v for k, v in self.env(container).items() if v is not None} | self.extra
         return [re.sub(r"\$\((\w+)\)", lambda m: env.get(m[1], m[0]), text)
                 for text in container.get("args", [])]

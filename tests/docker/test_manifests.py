@@ -1,5 +1,5 @@
-"""docker/kubernetes without a cluster: every folder renders, fits Kubernetes' schema to the last field,
-and keeps the rules of rules.py; broken.yaml's manifests are refused, each with its own sentence."""
+"""docker/kubernetes without a cluster: every folder renders, fits Kubernetes' schema to the last
+field, and keeps the rules of rules.py; broken.yaml's are refused, each with its own sentence."""
 
 from __future__ import annotations
 

@@ -1,18 +1,25 @@
-"""The alerts by promtool, one firing and one quiet case each; the dashboard's and the alerts' expressions
-on what workers export."""
+"""The alerts by promtool, one firing and one quiet case each; the dashboard's and the alerts'
+expressions in a Prometheus that scrapes real workers and a trainer."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+import socket
 import subprocess
+import time
+import urllib.parse
+import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import manifests
 import pytest
 import yaml
-from cli import ROOT
+from cli import BIN, ROOT, TINY
+
+import stampede
 
 pytestmark = pytest.mark.skipif(not shutil.which("promtool"),
                                 reason="prometheus is not installed (make deps)")
@@ -64,7 +71,8 @@ CASES = {
     "StampedeStepStalled": [
         W, "worker-0 has tasks and made no step for 10m 0s.",
         {f"rollout_last_step_timestamp_seconds{{{W}}}": "300x20", f"rollout_leases{{{W}}}": "4x20"},
-        {f"rollout_last_step_timestamp_seconds{{{W}}}": "300x20", f"rollout_leases{{{W}}}": "0x20"}],
+        {f"rollout_last_step_timestamp_seconds{{{W}}}": "300x20",
+         f"rollout_leases{{{W}}}": "0x20"}],
 }
 
 
@@ -153,3 +161,95 @@ def test_the_dashboard_is_whole():
     assert used <= variables
     places = [(p["gridPos"]["x"], p["gridPos"]["y"], p["gridPos"]["w"]) for p in board["panels"]]
     assert len(set(places)) == len(places) and all(x + w <= 24 for x, _, w in places)
+
+
+def free_ports(n: int) -> list:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def ask(port: int, query: str) -> list:
+    url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": query})
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)["data"]["result"]
+
+
+@contextmanager
+def prometheus(folder: Path, port: int, targets: dict):
+    """Scrapes each target every second, under the rules; `targets`: pod to port."""
+    (folder / "rules.yaml").write_text(yaml.safe_dump(RULES))
+    (folder / "prometheus.yaml").write_text(yaml.safe_dump({
+        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "rule_files": ["rules.yaml"],
+        "scrape_configs": [{"job_name": "stampede", "static_configs": [
+            {"targets": [f"127.0.0.1:{p}"], "labels": {"namespace": "rl", "pod": pod}}
+            for pod, p in targets.items()]}]}))
+    with open(folder / "prometheus.log", "wb") as log:
+        child = subprocess.Popen(
+            ["prometheus", "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
+             f"--web.listen-address=127.0.0.1:{port}"], cwd=folder, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+def test_every_expression_finds_a_series_at_real_workers(tmp_path):
+    """An alert's threshold is taken away, so that its quiet expression has a value too."""
+    said = subprocess.run([BIN, "serve", "--help"], capture_output=True, text=True).stdout
+    if "--http" not in said or not hasattr(stampede.Trainer, "serve_metrics"):
+        pytest.skip("this build serves no metrics yet")
+    pytest.importorskip("prometheus_client")
+    own, first, second, third = free_ports(4)
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        trainer.serve_metrics(f"127.0.0.1:{first}")
+        workers = [stampede.launch(model=TINY, connect=trainer.url, threads=1, max_rows=4,
+                                   http=f"127.0.0.1:{p}") for p in (second, third)]
+        targets = {"trainer": first, "worker-0": second, "worker-1": third}
+        with prometheus(tmp_path, own, targets):
+            weights = torch_state()
+            sampling = stampede.Sampling(max_new_tokens=24, ignore_eos=True)
+            missing = dict(expressions())
+            end = time.monotonic() + 60
+            for version in range(1, 1000):
+                prompts = [stampede.Prompt(prompt_ids=[1, 5, 9 + i]) for i in range(4)]
+                for _ in trainer.generate(prompts, n=2, sampling=sampling):
+                    pass
+                trainer.push_weights(weights, version=version)
+                missing = {where: e for where, e in missing.items() if not answered(own, e)}
+                if not missing or time.monotonic() > end:
+                    break
+                time.sleep(1)
+            assert missing == {}
+            assert all(a["state"] != "firing" or a["labels"]["alertname"] == "StampedeStarved"
+                       for a in alerts(own))
+        for worker in workers:
+            worker.terminate()
+
+
+def answered(port: int, expression: str) -> bool:
+    query = re.sub(r"\$\{?namespace\}?", ".*", expression)
+    query = re.sub(r"> (?=[\d.]+)", "> -1e300 + ", query)
+    try:
+        found = ask(port, query)
+    except OSError:
+        return False
+    return any(sample["value"][1] != "NaN" for sample in found)
+
+
+def alerts(port: int) -> list:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/alerts", timeout=10) as answer:
+        return json.load(answer)["data"]["alerts"]
+
+
+def torch_state() -> dict:
+    """The shipped checkpoint's own tensors: a push of the same values under a new number."""
+    safetensors = pytest.importorskip("safetensors.torch")
+    state = {}
+    for file in sorted(Path(TINY).glob("*.safetensors")):
+        state |= safetensors.load_file(file)
+    return state

@@ -37,8 +37,8 @@ int main(void) {
 
 def make(*words: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-    done = subprocess.run(["make", "--no-print-directory", f"PY={sys.executable}", *words], cwd=ROOT,
-                          env=env, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(["make", "--no-print-directory", f"PY={sys.executable}", *words],
+                          cwd=ROOT, env=env, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -182,8 +182,8 @@ def test_the_wheel_alone_serves_a_rollout_and_a_score(wheel):
     mounts = {roots.wheels_of_dependencies(): "/mnt/wheels", folder: "/mnt/stampede", TINY: "/tiny"}
     script = f"""set -e
         python3 -m venv /tmp/venv
-        /tmp/venv/bin/pip install -q --no-index --find-links /mnt/wheels --find-links /mnt/stampede \\
-            stampede
+        /tmp/venv/bin/pip install -q --no-index --find-links /mnt/wheels \\
+            --find-links /mnt/stampede stampede
         /tmp/venv/bin/stampede --version
         /tmp/venv/bin/python - <<'END'
 {IN_ROOT}END"""

@@ -1,5 +1,5 @@
-"""The rendered pool on a fake kubelet and Job controller (kubelet.py), with the real worker and a real
-trainer: what README calls the third use, as far as a machine without a cluster allows."""
+"""The rendered pool on a fake kubelet and Job controller (kubelet.py), with the real worker and a
+real trainer: what README calls the third use, as far as a machine without a cluster allows."""
 
 from __future__ import annotations
 
@@ -243,12 +243,41 @@ def test_the_first_success_ends_the_pool(tmp_path):
         assert p.cluster.outcome == "Complete" and p.cluster.succeeded == {0}
 
 
-def test_a_stranger_with_another_key_serves_nothing(tmp_path):
-    with pool(tmp_path, 1, TRAINER_DEADLINE="3") as p:
+def make_key(folder):
+    subprocess.run([BIN, "keygen", folder, "--name", "worker"], check=True, capture_output=True)
+    return folder / "worker.key", (folder / "worker.pub").read_text()
+
+
+def test_a_pool_with_a_key_that_is_not_allowed_fails(tmp_path):
+    with pool(tmp_path, 1) as p:
         p.ready(1)
-        subprocess.run([BIN, "keygen", tmp_path / "other", "--name", "worker"], check=True,
-                       capture_output=True)
-        shutil.copy(tmp_path / "other" / "worker.key", tmp_path / "secret" / "worker.key")
+        key, _ = make_key(tmp_path / "other")
+        shutil.copy(key, tmp_path / "secret" / "worker.key")
         p.cluster.pod(0).process.kill()
-        eventually(lambda: len(p.cluster.pods) >= 3)
-        assert p.cluster.pods[1].status in (69, 78) and not p.cluster.pods[1].ready
+        eventually(lambda: p.cluster.outcome)
+        assert p.cluster.outcome == "Failed" and [q.status for q in p.cluster.pods] == [137, 78]
+        assert "does not allow this worker's key" in Path(p.cluster.pods[1].log).read_text()
+
+
+def test_the_pools_key_is_changed_in_mid_run(tmp_path):
+    """docker/README.md, A new key for the pool."""
+    with pool(tmp_path, 2, DRAIN_TIMEOUT="1") as p:
+        p.ready(2)
+        p.ask()
+        eventually(lambda: p.groups)
+        key, public = make_key(tmp_path / "new")
+        allowed = tmp_path / "allowed" / "worker.pub"
+        allowed.write_text(public + allowed.read_text())
+        time.sleep(2.5)  # the trainer reads its folder each two seconds
+        shutil.copy(key, tmp_path / "secret" / "worker.key")
+        for pod in p.cluster.active():
+            p.cluster.kubelet.delete(pod)
+        eventually(lambda: len(p.cluster.pods) == 4)
+        p.ready(2)
+        allowed.write_text(public)
+        p.finish()
+        time.sleep(2.5)
+        p.groups.clear()
+        p.ask(4)
+        p.finish(4)
+        assert p.cluster.failures == {} and [q.status for q in p.cluster.pods[:2]] == [75, 75]
