@@ -17,7 +17,9 @@ install: all
 	    >$(TO)/lib/pkgconfig/stampede_verify.pc
 
 wheel: all ; @.ci/wheel $(B) $(PY)
-check-image: ; @STAMPEDE_IMAGE=$(or $(IMAGE),all) $(PY) -m pytest -q -p no:cacheprovider tests/docker/test_image.py
+check-image:
+	@STAMPEDE_IMAGE=$(or $(IMAGE),all) $(PY) -m pytest -q -p no:cacheprovider \
+	    tests/docker/test_image.py
 
 # The packages of the list that a build needs, and not its tests; the image's build stage has these.
 BUILD_PACKAGES = $(filter build-essential pkg-config %-dev,\

@@ -249,7 +249,8 @@ def make_key(folder):
 
 
 def test_a_pool_with_a_key_that_is_not_allowed_fails(tmp_path):
-    with pool(tmp_path, 1) as p:
+    """Not at once: the key may be on its way into the trainer's folder."""
+    with pool(tmp_path, 1, TRAINER_DEADLINE="2") as p:
         p.ready(1)
         key, _ = make_key(tmp_path / "other")
         shutil.copy(key, tmp_path / "secret" / "worker.key")
