@@ -35,7 +35,7 @@ VARIANT := $(if $(filter gcc,$(CC)),,$(notdir $(CC)))$(if $(SAN),-$(subst $(comm
 B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 
 # The one list of system packages. a|b: the first of them that the distribution has.
-PACKAGES := mmdebstrap prometheus buildah build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
+PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
     zlib1g-dev libzstd-dev locales procps zstd \
@@ -54,6 +54,8 @@ CFLAGS   += -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra
 CFLAGS   += $(if $(findstring thread,$(SAN)),$(if $(filter gcc,$(CC)),-Wno-stringop-overflow \
     -Wno-stringop-overread))
 LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
+# Unpacked into build/tools and not installed, since that would start a daemon.
+UNPACKED := prometheus
 # Exact arithmetic is one library since FLINT 3; in Debian 12 it is three.
 FLINT3   := $(shell $(CC) -include flint/ca.h -E -x c /dev/null >/dev/null 2>&1 && echo yes)
 LDLIBS   += $(PC_LIBS) $(if $(FLINT3),,-lcalcium -lflint-arb) -lflint -lgmp -lpthread -ldl -lm
@@ -121,7 +123,9 @@ include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
 include docker/docker.mk
 
-deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
+deps:
+	@.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
+	@.ci/unpack $(UNPACKED)
 
 # Of the two commands that do everything nobody should have to say -j.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))

@@ -15,6 +15,12 @@ FOLDER = ROOT / "build" / "roots"
 PYTHON = sys.executable
 
 
+def program(name: str) -> Optional[str]:
+    """Of a Debian package: installed, or as make deps unpacks it."""
+    unpacked = ROOT / "build" / "tools" / "usr" / "bin" / name
+    return str(unpacked) if unpacked.exists() else shutil.which(name)
+
+
 def why_not() -> Optional[str]:
     """Why roots cannot be made or entered here; None: they can."""
     if os.geteuid() != 0:

@@ -51,7 +51,7 @@ def base():
     if roots.why_not():
         pytest.skip(f"{roots.why_not()}.")
     if not shutil.which("buildah"):
-        pytest.skip("buildah is not installed (make deps).")
+        pytest.skip("buildah is not installed (apt-get install buildah).")
     if roots.release() != "bookworm":
         pytest.skip("the image is Debian 12's")
     root = roots.minimal("plain")

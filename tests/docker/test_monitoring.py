@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import socket
 import subprocess
 import time
@@ -16,13 +15,16 @@ from pathlib import Path
 
 import manifests
 import pytest
+import roots
 import yaml
 from cli import BIN, ROOT, TINY
 
 import stampede
 
-pytestmark = pytest.mark.skipif(not shutil.which("promtool"),
-                                reason="prometheus is not installed (make deps)")
+PROMTOOL, PROMETHEUS = roots.program("promtool"), roots.program("prometheus")
+pytestmark = [pytest.mark.skipif(not PROMTOOL, reason="prometheus is not there (make deps)"),
+              pytest.mark.skipif(manifests.kubectl() is None,
+                                 reason="kubectl is not installed (make deps)")]
 RULES = yaml.safe_load((manifests.KUBERNETES / "monitoring" / "rules.yaml").read_text())["spec"]
 ALERTS = {r["alert"]: r for g in RULES["groups"] for r in g["rules"] if "alert" in r}
 W = 'namespace="rl", instance="a:9400", pod="worker-0"'
@@ -84,13 +86,13 @@ def promtool(tmp_path: Path, tests: list) -> subprocess.CompletedProcess:
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(RULES))
     (tmp_path / "tests.yaml").write_text(yaml.safe_dump(
         {"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": tests}))
-    return subprocess.run(["promtool", "test", "rules", "tests.yaml"], cwd=tmp_path,
+    return subprocess.run([PROMTOOL, "test", "rules", "tests.yaml"], cwd=tmp_path,
                           capture_output=True, text=True)
 
 
 def test_promtool_accepts_the_rules(tmp_path):
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(RULES))
-    done = subprocess.run(["promtool", "check", "rules", tmp_path / "rules.yaml"],
+    done = subprocess.run([PROMTOOL, "check", "rules", tmp_path / "rules.yaml"],
                           capture_output=True, text=True)
     assert done.returncode == 0 and "SUCCESS: 10 rules found" in done.stdout, done.stderr
 
@@ -189,7 +191,7 @@ def prometheus(folder: Path, port: int, targets: dict):
             for pod, p in targets.items()]}]}))
     with open(folder / "prometheus.log", "wb") as log:
         child = subprocess.Popen(
-            ["prometheus", "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
+            [PROMETHEUS, "--config.file=prometheus.yaml", "--storage.tsdb.path=data",
              f"--web.listen-address=127.0.0.1:{port}"], cwd=folder, stdout=log, stderr=log)
     try:
         yield
