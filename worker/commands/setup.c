@@ -213,6 +213,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     if (!failed) {
         plan_log(plan, &s->log);
         s->staging_bytes = plan->staging_bytes;
+        memcpy(s->memory_bytes, plan->backend.bytes, sizeof s->memory_bytes);
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);

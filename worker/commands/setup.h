@@ -45,7 +45,8 @@ struct setup {
     uint64_t staging_bytes; // as planned
     uint64_t fingerprint;   // xxh3-64 of config.json and tokenizer.json
     struct device_facts device;
-    double load_bytes_per_s; // of the weights
+    uint64_t memory_bytes[N_MEMORY_USES]; // as planned
+    double load_bytes_per_s;              // of the weights
 };
 
 // Starts the verifiers' processes, then opens checkpoint, tokenizer, backend and engine, and logs

@@ -46,6 +46,7 @@ void link_say(struct link *l, struct message *m) {
     stamp(l, m);
     int failed = message_encode(m, &o->frames, &err);
     assert(!failed); // they are our own, and small
+    link_note_update(l, m);
     *l->last_outgoing = o;
     l->last_outgoing = &o->next;
     if (++l->n_outgoing > MAX_OUTGOING)
@@ -155,6 +156,7 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .version = s.version,
         .draining = l->draining,
     };
+    if (l->heard_ms < l->beat_ms) l->seen.n_missed_beats++;
     l->beat_ms = now;
     return link_send(l, &m, err);
 }
@@ -291,6 +293,7 @@ static int turn(struct link *l, struct error *err) {
     int64_t now = clock_ms();
     take_given(l);
     if (run_timers(l, now, err)) return -1;
+    link_publish(l);
     return run_drain(l, now, err);
 }
 

@@ -6,6 +6,7 @@ static void apply(struct link *link, struct engine *e, struct update *update) {
     int64_t started_us = clock_us();
     update_apply(update, link->resident, e->model.backend);
     engine_set_version(e, update_version(update), link->resident->digest);
+    status_paused(link->options.board, clock_us() - started_us);
     log_say(link->options.log, LOG_INFO, "policy version %llu is served; decoding paused %.1f ms",
             (unsigned long long)update_version(update), (double)(clock_us() - started_us) / 1000);
     // At once, and not behind the next step: the trainer waits for it.
