@@ -205,6 +205,7 @@ static void *run(void *self) {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     struct pollfd fds[2] = {{.fd = info->epoll_fd, .events = POLLIN},
                             {.fd = h->end, .events = POLLIN}};
+    pthread_setname_np(pthread_self(), "http");
     while (!(fds[1].revents & POLLIN)) {
         MHD_UNSIGNED_LONG_LONG due_ms;
         int wait_ms = 1000;

@@ -318,6 +318,7 @@ static void hand_back(struct link *l) {
 static void *run(void *arg) {
     struct link *l = arg;
     struct error err = {0};
+    pthread_setname_np(pthread_self(), "link");
     while (!is_over(l))
         if (turn(l, &err)) {
             log_say(l->options.log, LOG_ERROR, "%s", err.text);
