@@ -27,6 +27,7 @@ enum { MAX_NAME = 200 }; // bytes
 struct flags {
     struct engine_flags engine;
     const char *connect, *bind, *name, *http, *metrics_compat;
+    const char *key, *server_key, *allow_keys;
     uint64_t min_version;
     int trainer_deadline_s, drain_timeout_s;
     bool insecure;
@@ -46,8 +47,16 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_TEXT, "--connect", "URL", "the trainer's address, such as tcp://127.0.0.1:5555",
          &f->connect, 0, 0},
         {FLAG_TEXT, "--bind", "URL", "an address to which the trainer connects", &f->bind, 0, 0},
+        {FLAG_TEXT, "--key", "FILE", "this worker's secret key, of stampede keygen", &f->key, 0, 0},
+        {FLAG_TEXT, "--server-key", "FILE",
+         "with --connect: the trainer's public key; several are tried in turn", &f->server_key, 0,
+         0},
+        {FLAG_TEXT, "--allow-keys", "DIR",
+         "with --bind: the folder of the trainers' public keys, read again each 2 s",
+         &f->allow_keys, 0, 0},
         {FLAG_SWITCH, "--insecure", NULL,
-         "allow addresses that are not loopback or ipc, without encryption", &f->insecure, 0, 0},
+         "allow addresses that are not loopback or ipc, without keys and encryption", &f->insecure,
+         0, 0},
         {FLAG_TEXT, "--name", "TEXT",
          "stable name of this worker, one for each (default host, pid and a random part)", &f->name,
          0, 0},
@@ -163,7 +172,10 @@ static struct link_options link_options(const struct flags *f, const struct setu
     return (struct link_options){
         .socket = {.url = f->connect ? f->connect : f->bind,
                    .bind = f->bind != NULL,
-                   .insecure = f->insecure},
+                   .insecure = f->insecure,
+                   .key = f->key,
+                   .server_key = f->server_key,
+                   .allow_keys = f->allow_keys},
         .requests = &s->requests,
         .engine = &s->engine,
         .board = board,

@@ -186,6 +186,14 @@ static void lose_session(struct link *l) {
     l->connect_ms = 0;
 }
 
+// Keys are exchanged while workers run, so it goes on trying.
+static void say_refused_key(struct link *l) {
+    bool refused = socket_key_is_refused(l->socket);
+    if (refused && !l->key_refused)
+        log_say(l->options.log, LOG_WARN, "the trainer does not allow this worker's key");
+    l->key_refused = refused;
+}
+
 static int run_timers(struct link *l, int64_t now, struct error *err) {
     if (l->joined && now - l->heard_ms > l->lost_ms) lose_session(l);
     if (l->joined) {
@@ -195,8 +203,13 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
         if (send_credit(l, err)) return -1;
         return outbox_send(&l->outbox, l->socket, now, err);
     }
-    if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
-        link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
+    say_refused_key(l);
+    if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s) {
+        bool refused = socket_key_is_refused(l->socket);
+        link_finish(l, refused ? LINK_REFUSED : LINK_NO_TRAINER,
+                    refused ? "the trainer does not allow this worker's key"
+                            : "no trainer within --trainer-deadline");
+    }
     if (now - l->connect_ms >= CONNECT_MS) {
         l->connect_ms = now;
         if (socket_reconnect(l->socket, err)) return -1;

@@ -47,6 +47,7 @@ struct link {
     uint64_t version_session;  // session in which the served version was committed, 0: none
     bool staged_reported;
     uint64_t n_foreign;     // messages of another run or epoch
+    bool key_refused;       // and said so
     uint64_t refusals_said; // of those and malformed ones, in the log
 
     // For the status board.

@@ -62,6 +62,8 @@ void link_publish(struct link *l) {
     seen->epoch = l->epoch;
     seen->n_foreign = l->n_foreign;
     seen->n_resent_samples = l->outbox.n_resent_samples;
+    seen->n_unauthenticated = counters.n_unauthenticated;
+    seen->n_full = counters.n_full;
     memcpy(seen->n_refused, counters.refused, sizeof seen->n_refused);
     seen->spool_bytes = l->outbox.n_bytes;
     seen->n_unacked = l->outbox.n_unacked;

@@ -101,6 +101,12 @@ class Core:
         elif was_hello:
             self.refuse(address, "malformed", str(error))
 
+    def shut_out(self, address: Address) -> None:
+        """A message came from there without a key that is allowed now."""
+        self.counters["unauthenticated_messages"] += 1
+        if address in self.workers:
+            self.lose(self.workers[address], "its key is not allowed any more")
+
     def on_failure(self, address: Address) -> None:
         """A message that made us fail: its session ends."""
         self.counters["failed_messages"] += 1
@@ -108,12 +114,14 @@ class Core:
             self.lose(self.workers[address], "a message of it could not be handled")
         self.refuse(address, "no_session", "A message could not be handled; begin again.")
 
-    def on_message(self, address: Address, m: wire.Message, now: float) -> None:
+    def on_message(self, address: Address, m: wire.Message, now: float, user: str = "") -> None:
         if m.type == "HELLO":
-            self._on_hello(address, m, now)
+            self._on_hello(address, m, now, user)
             return
         worker = self.workers.get(address)
-        if worker is None:
+        if worker is not None and worker.user != user:
+            self.counters["stolen_addresses"] += 1  # it waits until the session has ended
+        elif worker is None:
             if m.type != "BYE":
                 self.refuse(address, "no_session", "This trainer has no session with you.")
         elif m.epoch != self.epoch or m.run != self.run:
@@ -130,9 +138,13 @@ class Core:
             else:
                 handler(worker, m)
 
-    def _on_hello(self, address: Address, m: wire.Message, now: float) -> None:
-        for old in [w for w in self.workers.values()
-                    if w.address == address or w.uid == m["uid"]]:
+    def _on_hello(self, address: Address, m: wire.Message, now: float, user: str) -> None:
+        same = [w for w in self.workers.values() if w.address == address or w.uid == m["uid"]]
+        if any(w.user != user for w in same):
+            self.counters["stolen_names"] += 1
+            self.refuse(address, "key", "A worker of this name is here, with another key.")
+            return
+        for old in same:
             if old.incarnation != m["incarnation"] and now - old.last_heard < _ALIVE_S:
                 log.warning("A worker named %s joins, and another one of that name was here a "
                             "moment ago: give each worker a --name of its own.", old.uid)
@@ -148,7 +160,7 @@ class Core:
                                           f"workers have {self._fingerprint:016x}.")
             log.error("Worker %s was refused: it has another model.", m["uid"])
             return
-        worker = Worker(address, m, now, self._n_sessions)
+        worker = Worker(address, m, now, self._n_sessions, user)
         self._n_sessions += 1
         why = self.updates.examine(worker)
         if why is not None:

@@ -30,8 +30,10 @@ class Update(NamedTuple):
 class Worker:
     """A session with one worker: from its HELLO to its end."""
 
-    def __init__(self, address: Address, hello: wire.Message, now: float, number: int) -> None:
+    def __init__(self, address: Address, hello: wire.Message, now: float, number: int,
+                 user: str = "") -> None:
         self.address = address
+        self.user = user  # whose key it has; "": no keys are asked for
         self.number = number  # of this session, counted by the trainer
         self.uid: str = hello["uid"]
         self.incarnation: int = hello["incarnation"]

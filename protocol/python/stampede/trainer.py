@@ -14,6 +14,7 @@ from .core import Core
 from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
+from .keys import Curve, Keys
 from .loop import Loop
 from .types import Prompt, Sampling
 from .weights import Snapshot, check_state
@@ -29,7 +30,8 @@ class Trainer:
 
     `Trainer(url)` binds and workers connect (`stampede serve --connect URL`); port 0 picks a free
     one, which `trainer.url` names. `Trainer(connect=[url, ...])` goes to workers that were started
-    with --bind. Only loopback and ipc:// addresses are taken unless `insecure` is spelled out.
+    with --bind. Addresses that are not loopback or ipc:// are taken with `keys` (stampede.Keys), or
+    where `insecure` is spelled out.
 
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
     and go as they like. `run` names the run (random by default). Restart with the same `run`, a
@@ -42,14 +44,15 @@ class Trainer:
     """
 
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
-                 run: Optional[str] = None, epoch: int = 0, keys: None = None,
+                 run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
                  connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
-        if keys is not None:
-            raise StampedeError("Trainer: keys (CURVE) are not built yet.")
         urls = _check_urls(url, connect)
+        curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
         insecure = checks.flag("Trainer: insecure", insecure)
+        if insecure and curve is not None:
+            raise ArgumentError("Trainer: insecure is for a wire without keys; drop one.")
         self.run = secrets.token_hex(8) if run is None else checks.text("Trainer: run", run)
         if not 1 <= len(self.run.encode()) <= wire.MAX_RUN:
             raise checks.refuse("Trainer: run", run, f"1 to {wire.MAX_RUN} bytes of text")
@@ -58,7 +61,7 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
-        self._loop = Loop(urls, url is not None, insecure,
+        self._loop = Loop(urls, url is not None, insecure, curve,
                           lambda send, in_background: Core(self.run, self.epoch, min_workers,
                                                            send, in_background, knock))
         self._core = self._loop.core
