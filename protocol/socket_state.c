@@ -82,8 +82,10 @@ bool socket_is_allowed(struct socket *s, const struct peer *from) {
     error_set(&s->last_refusal, ERROR_INPUT, "A message came without a key that is allowed.");
     socket_count(&s->n_unauthenticated, 1);
     // A trainer whose key was taken away is not spoken to either.
-    if (from->len == s->peer.len && memcmp(from->id, s->peer.id, from->len) == 0)
+    if (from->len == s->peer.len && memcmp(from->id, s->peer.id, from->len) == 0) {
         s->peer = (struct peer){.len = 0};
+        s->peer_lost = true;
+    }
     return false;
 }
 
