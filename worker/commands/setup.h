@@ -18,7 +18,7 @@ struct engine_flags {
     uint64_t kv_bytes, suspend_bytes;
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
     bool needs_staging;
-    bool no_verify;
+    bool no_verify, verifier_network;
 };
 
 enum { SETUP_MAX_FLAGS = 48 };
