@@ -6,6 +6,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import wire
 from .jobs import Held, Job
+from .results import Origin
 from .weights import DtypePlan, Entry, Table
 
 # Which socket, and the ROUTER's routing id of the connection (empty on a DEALER).
@@ -40,6 +41,8 @@ class Worker:
         self.build: str = hello["build"]
         self.numerics: str = hello["numerics"]
         self.fingerprint: int = hello["fingerprint"]
+        self.origin = Origin(self.uid, self.incarnation, self.build, self.numerics,
+                             f"{self.fingerprint:016x}")
         self.slots: int = hello["slots"]
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
