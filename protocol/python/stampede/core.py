@@ -20,6 +20,7 @@ from .jobs import Job
 from .peers import Address, Worker, digest_text
 from .suspicion import Suspicion, evidence, verdict
 from .updates import Updates
+from .waits import Waits
 
 log = logging.getLogger("stampede")
 _KNOCK_S = 0.2
@@ -43,6 +44,8 @@ class Core:
         self.updates = Updates(self, in_background)
         self.dispatcher = Dispatcher(self.updates.may_serve)
         self._suspicion = Suspicion()
+        self.waits = Waits()
+        self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
         self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
@@ -362,6 +365,10 @@ class Core:
             self._by_id.setdefault(job.id_json, set()).add(job.serial)
             self.dispatcher.put(job)
 
+    def n_leased(self) -> int:
+        """Groups of which a worker has samples."""
+        return len({serial for worker in self.workers.values() for serial in worker.held})
+
     @property
     def n_jobs(self) -> int:
         return len(self._jobs)
@@ -401,6 +408,7 @@ class Core:
             self._forget(job)
             job.group.deaths = evidence(job.deaths)
             self.counters["done_groups"] += 1
+            self.waits.put(job.group)
             job.mailbox.put(job.group)
 
     def _fail(self, job: Job, why: str) -> None:

@@ -283,6 +283,7 @@ class Loop:
 
     def _turn(self) -> None:
         ready = self._poll()
+        start = time.monotonic()
         if self._wake_out in ready:
             os.read(self._wake_out, 65536)
         if self._zap in ready:
@@ -298,6 +299,7 @@ class Loop:
         if not full:  # silence counts only once everything that came was read
             self.core.on_tick(time.monotonic())
         self.core.settle()
+        self.core.lag_s = max(0.99 * self.core.lag_s, time.monotonic() - start)
 
     def _poll(self) -> Dict[Any, int]:
         """What can be read, in at most 200 ms."""

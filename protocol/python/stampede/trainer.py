@@ -16,6 +16,7 @@ from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .keys import Curve, Keys
 from .loop import Loop
+from .metrics import MetricsServer
 from .types import Prompt, Sampling
 from .weights import Snapshot, check_state
 
@@ -65,6 +66,7 @@ class Trainer:
                           lambda send, in_background: Core(self.run, self.epoch, min_workers,
                                                            send, in_background, knock))
         self._core = self._loop.core
+        self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
 
     @property
@@ -219,12 +221,27 @@ class Trainer:
             if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
                 self._loop.post(lambda: updates.give_up(future))
 
+    def serve_metrics(self, address: str = "127.0.0.1:0") -> str:
+        """Serves this trainer's metrics for Prometheus (rollout_gateway_*) until close(): how long
+        the training loop waited for groups, how old samples are, what is ready, leased, lost.
+        Returns the URL. `address` is HOST:PORT; port 0 picks one. Needs the package
+        prometheus-client (stampede[metrics])."""
+        address = checks.text("serve_metrics: address", address)
+        self._loop.check()
+        if self._metrics is not None:
+            raise StampedeError(f"serve_metrics: metrics are served already at {self._metrics.url}.")
+        self._metrics = MetricsServer(self, address)
+        return self._metrics.url
+
     # --- the end ---
 
     def close(self, run_complete: bool = False) -> None:
         """Ends all sessions. Workers wait for another trainer, unless the run is complete: then
         they end with status 0."""
         complete = checks.flag("close: run_complete", run_complete)
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
         self._loop.close(wire.BYE_RUN_COMPLETE if complete else wire.BYE_LEAVING)
 
     def __reduce__(self) -> Any:
