@@ -378,7 +378,7 @@ static int take(struct socket *s, struct end *end, struct message **out, struct 
 // routing id, mechanism, the client's key. Parts beyond are read and not looked at.
 static void answer_zap(struct socket *s) {
     enum { N_PARTS = 7 };
-    char parts[N_PARTS][64], key[KEYS_TEXT] = "";
+    char parts[N_PARTS][64] = {0}, key[KEYS_TEXT] = "";
     int len[N_PARTS] = {0}, n = 0, more = 1;
     size_t size = sizeof more;
     for (; more; n++) {

@@ -33,7 +33,8 @@ class Files:
             done = run("keygen", folder / "all", "--name", name)
             assert done.returncode == 0, done.stderr
         self.workers, self.trainers = folder / "workers", folder / "trainers"
-        for where, names in ((self.workers, ("worker-a", "worker-b")), (self.trainers, ("trainer",))):
+        for where, names in ((self.workers, ("worker-a", "worker-b")),
+                             (self.trainers, ("trainer",))):
             where.mkdir()
             for name in names:
                 self.allow(where, name)
@@ -119,7 +120,8 @@ def test_files_that_are_refused(files: Files, tmp_path: Path) -> None:
         with pytest.raises(stampede.KeyFileError, match=f"{mode:04o}"):
             stampede.Trainer(url, keys=stampede.Keys(open_key, files.workers))
     for bad in (tmp_path / "missing.pub", empty, long, junk, tmp_path):
-        done = run("serve", "--model", TINY, "--connect", url, "--key", good[0], "--server-key", bad)
+        done = run("serve", "--model", TINY, "--connect", url, "--key", good[0],
+                   "--server-key", bad)
         assert done.returncode == 78 and str(bad) in done.stderr.decode(), done.stderr
     text = files.text(good[0])
     assert text not in done.stderr
@@ -348,7 +350,8 @@ def test_a_recorded_session_cannot_be_replayed(files: Files, tmp_path: Path) -> 
     with files.trainer() as trainer:
         port = int(trainer.url.rsplit(":", 1)[1])
         proxy = Proxy(port)
-        with serving(tmp_path, f"tcp://127.0.0.1:{proxy.port}", **files.flags("worker-a")) as worker:
+        with serving(tmp_path, f"tcp://127.0.0.1:{proxy.port}",
+                     **files.flags("worker-a")) as worker:
             assert len(collect(trainer.generate(prompts(2), n=2, sampling=SHORT))) == 4
             worker.terminate()
             worker.ends(75)

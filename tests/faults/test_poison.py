@@ -104,8 +104,8 @@ def test_provenance_of_real_samples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("timeout_s", [0, 3])
 def test_a_drain_ends_in_time(timeout_s: int, tmp_path: Path) -> None:
-    """With --drain-timeout T everything is back in T, and the worker is gone 5 s later at the latest:
-    T is the grace period less 10 s. What had not begun comes at once."""
+    """With --drain-timeout T everything is back in T, and the worker is gone 5 s later at the
+    latest: T is the grace period less 10 s. What had not begun comes at once."""
     slow = big_model(tmp_path / "big")
     with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=2, model=slow,
                                           drain_timeout=timeout_s) as worker:

@@ -25,6 +25,6 @@ __all__ = [
     "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
     "ForkedError", "Generation", "Group", "KeyFileError", "Keys", "LaunchError", "LibraryError",
     "Prompt", "Sampling", "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker",
-    "choice", "equal", "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
-    "repetition", "score", "tags", "term", "to_tensors",
+    "choice", "equal", "exact", "extract", "ifeval", "language", "launch", "length", "math",
+    "regex_format", "repetition", "score", "tags", "term", "to_tensors",
 ]

@@ -39,8 +39,8 @@ class Entry(NamedTuple):
 class Wards:
     """Workers that try suspects (suspicion.py) and are given nothing else, and what waits for them.
 
-    There are few suspects, so nothing here is quick. At least one worker may be a ward, else half of
-    those that are able.
+    There are few suspects, so nothing here is quick. At least one worker may be a ward, else half
+    of those that are able.
     """
 
     def __init__(self) -> None:

@@ -28,8 +28,8 @@ class Keys(NamedTuple):
 
     `key` is the trainer's secret key. A trainer that binds has `allow_keys`, a folder with the
     public key of each worker that may join (NAME.pub; several lines while one is exchanged), which
-    is read again each two seconds. One that connects has `server_key`, the public key of the worker,
-    or a list of them, one for each URL.
+    is read again each two seconds. One that connects has `server_key`, the public key of the
+    worker, or a list of them, one for each URL.
     """
 
     key: PathLike
@@ -50,8 +50,8 @@ def _read(path: PathLike, secret: bool) -> List[bytes]:
                            "(0400), or its owner and group (0440).")
     words = text.split()
     if not words or len(text) == 4096 or not all(_Z85.fullmatch(word) for word in words):
-        raise KeyFileError(f'Key file "{name}": expected a key of 40 characters of Z85, as stampede '
-                           "keygen writes it.")
+        raise KeyFileError(f'Key file "{name}": expected a key of 40 characters of Z85, as '
+                           "stampede keygen writes it.")
     if secret and len(words) != 1:
         raise KeyFileError(f'Key file "{name}": expected one key.')
     return words

@@ -51,10 +51,9 @@ class Collector:
         for name, (help_, names) in _COUNTERS.items():
             yield families.CounterMetricFamily(
                 f"rollout_gateway_{name}", help_, value=sum(counters.get(n, 0) for n in names))
-        for name, label, help_ in (("workers", "state", "Workers by what they do; lost: in the last "
-                                                        "ten minutes, and not back."),
-                                   ("tasks", "state", "Groups by where they are.")):
-            family = families.GaugeMetricFamily(f"rollout_gateway_{name}", help_, labels=[label])
+        for name, help_ in (("workers", "Workers by what they do; lost: died in the last ten "
+                                        "minutes and not back."), ("tasks", "Groups by where they are.")):
+            family = families.GaugeMetricFamily(f"rollout_gateway_{name}", help_, labels=["state"])
             for state, value in figures[name].items():
                 family.add_metric([state], value)
             yield family
@@ -72,7 +71,7 @@ class Collector:
             "rollout_gateway_ready_samples", "Finished samples that nobody has taken yet.",
             value=waits.ready_samples)
         yield families.CounterMetricFamily(
-            "rollout_gateway_starved_seconds", "Time in which the training loop waited for a group.",
+            "rollout_gateway_starved_seconds", "Time that the training loop waited for a group.",
             value=waits.starved_s)
         yield families.GaugeMetricFamily("rollout_gateway_epoch", "Of this trainer.",
                                          value=self._core.epoch)
@@ -111,8 +110,8 @@ class MetricsServer:
         client = _import()
         host, _, port = address.rpartition(":")
         if host in _WILDCARDS or not port.isdecimal() or int(port) > 65535:
-            raise ArgumentError(f'serve_metrics: address is "{address}", expected HOST:PORT with an '
-                                "address of this machine, and no wildcard.")
+            raise ArgumentError(f'serve_metrics: address is "{address}", expected HOST:PORT with '
+                                "an address of this machine, and no wildcard.")
         registry = client.CollectorRegistry()
         registry.register(Collector(trainer))
         trainer._core.waits.counts_staleness = True

@@ -229,7 +229,7 @@ class Trainer:
         address = checks.text("serve_metrics: address", address)
         self._loop.check()
         if self._metrics is not None:
-            raise StampedeError(f"serve_metrics: metrics are served already at {self._metrics.url}.")
+            raise StampedeError(f"serve_metrics: they are served already at {self._metrics.url}.")
         self._metrics = MetricsServer(self, address)
         return self._metrics.url
 
