@@ -51,8 +51,9 @@ class Collector:
         for name, (help_, names) in _COUNTERS.items():
             yield families.CounterMetricFamily(
                 f"rollout_gateway_{name}", help_, value=sum(counters.get(n, 0) for n in names))
-        for name, help_ in (("workers", "Workers by what they do; lost: died in the last ten "
-                                        "minutes and not back."), ("tasks", "Groups by where they are.")):
+        for name, help_ in (
+                ("workers", "Workers by what they do; lost: died in the last ten minutes and not "
+                            "back."), ("tasks", "Groups by where they are.")):
             family = families.GaugeMetricFamily(f"rollout_gateway_{name}", help_, labels=["state"])
             for state, value in figures[name].items():
                 family.add_metric([state], value)
