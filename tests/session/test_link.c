@@ -165,8 +165,10 @@ static void *run_loop(void *arg) {
     struct worker *w = arg;
     struct error err = {0};
     struct loop loop = {.engine = &w->rig.engine, .verify = &w->verify, .board = &w->board};
+    loop.meter = meter_open(&w->board, &w->rig.engine); // measures while others read
     ports_add(&loop.ports, w->port);
     loop_run(&loop, &err);
+    meter_close(&loop.meter);
     return NULL;
 }
 
