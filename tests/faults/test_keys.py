@@ -229,6 +229,18 @@ def test_an_unknown_key_at_the_trainer(files: Files, tmp_path: Path) -> None:
         assert trainer.counters()["refused_keys"] >= 1 and len(trainer.workers()) == 1
 
 
+def test_the_bulk_socket_asks_for_keys_too(files: Files, tmp_path: Path) -> None:
+    pull = wire.encode(wire.Message("WEIGHTS_PULL", dict(update=1, tensor=0, offset=0, n_bytes=8),
+                                    "run", 0))
+    with at_work(files, tmp_path) as (trainer, _):
+        for name, is_read in (("stranger", False), ("worker-b", True)):
+            with peer(files, trainer._core.bulk_url, name) as dealer:
+                for _ in range(10):
+                    dealer.send_multipart(pull)
+                time.sleep(1)
+                assert (trainer.counters().get("unanswered_pulls", 0) > 0) == is_read, name
+
+
 def test_a_wrong_server_key_and_no_key(files: Files, tmp_path: Path) -> None:
     """A worker sends nothing to a trainer that has not the key it was told; nor to one without."""
     with at_work(files, tmp_path) as (trainer, _):

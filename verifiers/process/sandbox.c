@@ -137,7 +137,7 @@ static int set_filter(enum sandbox kind, struct error *err) {
 #endif
 }
 
-static void limit(int what, rlim_t most) {
+static void limit(__rlimit_resource_t what, rlim_t most) {
     struct rlimit now;
     if (getrlimit(what, &now)) return;
     if (now.rlim_max > most) now.rlim_max = most;

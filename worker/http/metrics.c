@@ -154,13 +154,14 @@ static void write_work(const struct status_snapshot *s, struct buffer *out) {
             (double)w->n_row_suspensions);
     metrics_head(out, name, METRICS_COUNTER, "Samples that ended, by how.");
     for (int i = FINISH_STOP; i < FINISH_N_REASONS; i++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"", message_finish_name(i));
+        snprintf(labels, sizeof labels, "reason=\"%s\"",
+                 message_finish_name((enum message_finish)i));
         metrics_value(out, name, labels, (double)w->n_ended[i]);
     }
     name = "rollout_verdicts_total";
     metrics_head(out, name, METRICS_COUNTER, "Rewards by status.");
     for (int i = 0; i <= REWARD_OK; i++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"", reward_status_name(i));
+        snprintf(labels, sizeof labels, "reason=\"%s\"", reward_status_name((enum reward_status)i));
         metrics_value(out, name, labels, (double)w->n_verdicts[i]);
     }
     counter(out, "rollout_engine_busy_seconds_total", "Time inside steps.",
@@ -208,7 +209,8 @@ static void write_wire(const struct status_snapshot *s, struct buffer *out) {
             "Heartbeat intervals without a word of the trainer.", (double)l->n_missed_beats);
     metrics_head(out, name, METRICS_COUNTER, "Messages that were dropped, by why.");
     for (int i = 0; i < MESSAGE_N_REASONS; i++) {
-        snprintf(labels, sizeof labels, "reason=\"%s\"", message_reason_name(i));
+        snprintf(labels, sizeof labels, "reason=\"%s\"",
+                 message_reason_name((enum message_reason)i));
         metrics_value(out, name, labels, (double)l->n_refused[i]);
     }
     counter(out, "rollout_auth_rejected_total", "Peers and messages without an allowed key.",

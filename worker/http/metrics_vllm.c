@@ -35,7 +35,8 @@ static void write_success(struct names *n, const struct status_snapshot *s) {
     for (int i = FINISH_STOP; i <= FINISH_LENGTH; i++) {
         struct buffer labels = {0};
         buffer_add_slice(&labels, buffer_slice(&n->labels));
-        buffer_printf(&labels, ",finished_reason=\"%s\"", message_finish_name(i));
+        buffer_printf(&labels, ",finished_reason=\"%s\"",
+                      message_finish_name((enum message_finish)i));
         metrics_value(n->out, name, labels.ptr, (double)s->work.n_ended[i]);
         buffer_free(&labels);
     }

@@ -121,10 +121,11 @@ static void write_samples(const struct status_snapshot *s, struct buffer *out) {
     const struct status_work *w = &s->work;
     open_object(out, "samples");
     for (int i = FINISH_STOP; i < FINISH_N_REASONS; i++)
-        add_uint(out, message_finish_name(i), w->n_ended[i]);
+        add_uint(out, message_finish_name((enum message_finish)i), w->n_ended[i]);
     close_object(out);
     open_object(out, "verdicts");
-    for (int i = 0; i <= REWARD_OK; i++) add_uint(out, reward_status_name(i), w->n_verdicts[i]);
+    for (int i = 0; i <= REWARD_OK; i++)
+        add_uint(out, reward_status_name((enum reward_status)i), w->n_verdicts[i]);
     close_object(out);
     open_object(out, "rewards");
     add_uint(out, "n", w->n_values);
