@@ -123,7 +123,7 @@ static bool is_public(const char *file) {
     return len > 4 && strcmp(file + len - 4, ".pub") == 0 && keys_is_name(file);
 }
 
-int keys_read_folder(const char *path, struct keys_set *out, struct error *err) {
+int keys_read_folder(const char *path, bool skip_bad, struct keys_set *out, struct error *err) {
     DIR *dir = opendir(path);
     int failed = 0;
     if (!dir)
@@ -133,7 +133,7 @@ int keys_read_folder(const char *path, struct keys_set *out, struct error *err) 
         char file[MAX_PATH];
         if (!is_public(e->d_name)) continue;
         snprintf(file, sizeof file, "%.3000s/%s", path, e->d_name);
-        failed = keys_read_public(file, out, err);
+        failed = keys_read_public(file, out, err) && !skip_bad;
     }
     closedir(dir);
     return failed ? -1 : 0;

@@ -31,8 +31,9 @@ bool keys_has_name(const struct keys_set *set, const char *name);
 // All ERROR_CONFIG, with a sentence that names the file and never its content.
 int keys_read_secret(const char *path, char key[KEYS_TEXT], struct error *err);
 int keys_read_public(const char *path, struct keys_set *out, struct error *err); // at least one
-// Every NAME.pub of the folder; a file of another name is not looked at. May be empty.
-int keys_read_folder(const char *path, struct keys_set *out, struct error *err);
+// Every NAME.pub of the folder; a file of another name is not looked at. May be empty. With
+// `skip_bad` a file that cannot be used allows nobody, and the others do: *err then says which.
+int keys_read_folder(const char *path, bool skip_bad, struct keys_set *out, struct error *err);
 
 // Letters, digits, '_', '-' and '.', at most KEYS_NAME - 1, not '.' in front.
 bool keys_is_name(const char *name);

@@ -126,7 +126,7 @@ static int read_keys(struct socket *s, struct error *err) {
     if (keys_read_secret(o->key, s->key, err)) return -1;
     if (o->bind) {
         struct keys_set allowed = {0}; // said now, and read again when somebody asks
-        int failed = keys_read_folder(o->allow_keys, &allowed, err);
+        int failed = keys_read_folder(o->allow_keys, false, &allowed, err);
         keys_set_free(&allowed);
         return failed;
     }

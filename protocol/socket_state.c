@@ -60,16 +60,10 @@ void socket_refresh_keys(struct socket *s) {
     int64_t now = clock_ms();
     if (!s->options.allow_keys || (s->allowed_ms && now - s->allowed_ms < KEYS_MS)) return;
     struct keys_set fresh = {0};
-    struct error err;
-    // A mounted Secret is exchanged as a whole: a file may vanish between its name and its bytes.
-    for (int i = 0; i < 2; i++) {
-        keys_set_free(&fresh);
-        if (keys_read_folder(s->options.allow_keys, &fresh, &err) == 0) break;
-        if (i) {
-            keys_set_free(&fresh);
-            s->last_refusal = err;
-        }
-    }
+    struct error err = {0};
+    // One bad file must not shut out everybody: whose it is, is.
+    if (keys_read_folder(s->options.allow_keys, true, &fresh, &err)) keys_set_free(&fresh);
+    if (err.text[0]) s->last_refusal = err;
     keys_set_free(&s->allowed);
     s->allowed = fresh;
     s->allowed_ms = now;

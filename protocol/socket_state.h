@@ -61,8 +61,8 @@ int socket_check_options(const struct socket_options *o, char url[ADDRESS_MAX], 
 bool socket_is_wanted(struct socket *s, const struct end *end, const struct peer *from,
                       struct message *m);
 
-// With `bind` and keys: reads the allowed ones again when it is time. A folder that cannot be read
-// allows nobody.
+// With `bind` and keys: reads the allowed ones again when it is time. A folder or a file that
+// cannot be read allows nobody.
 void socket_refresh_keys(struct socket *s);
 
 // Whether the sender's key is allowed now, where keys are asked for.

@@ -17,6 +17,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
+import numpy as np
 import pytest
 
 import stampede
@@ -206,6 +207,46 @@ def test_metrics_under_vllms_names(tmp_path: Path) -> None:
             assert counted[f"vllm:e2e_request_latency_seconds_count{labels}"] == 6
             assert len(set(re.findall(r"^# TYPE (vllm:\S+)", text, re.M))) == 12
             assert all("should not contain ':'" in line for line in promtool(text))
+
+
+def test_what_goes_wrong_is_counted(tmp_path: Path) -> None:
+    """Each counter of the wire and of updates, by a trainer that makes it rise."""
+    from test_updates import Push, noisy
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, **HTTP) as worker:
+        at = url_of(worker)
+
+        def counted(name: str) -> float:
+            return values(get(f"{at}/metrics")[1])[f"rollout_{name}"]
+
+        hello = trainer.welcome(lost_ms=2500)
+        trainer.frames(b"junk")
+        trainer.send("HEARTBEAT", epoch=7)
+        trainer.seq -= 1
+        trainer.send("HEARTBEAT")
+        eventually(lambda: trainer.drain(0.05) is not None
+                   and counted('frames_rejected_total{reason="msgpack"}') == 1
+                   and counted("epoch_rejected_total") == 1)
+        push = Push(trainer, hello, 1, 1, noisy(1))
+        push.begin()
+        push.serve(spoil=lambda m, data: np.zeros_like(data))
+        eventually(lambda: counted('weight_updates_total{result="digest_mismatch"}') == 1)
+        push = Push(trainer, hello, 1, 2, noisy(1))
+        push.fields["base"] = 99
+        push.begin()
+        assert push.serve()["phase"] == 3
+        eventually(lambda: counted('weight_updates_total{result="discarded"}') == 1)
+        # A result that is not acknowledged waits in the spool and is sent again; then silence.
+        trainer.drain(0.1)
+        trainer.task(0, n=2)
+        trainer.control.poll(PATIENCE_S * 1000)
+        assert counted("result_spool_bytes") > 0 and counted("reconnects_total") == 0
+        eventually(lambda: counted("session_up") == 0)
+        assert counted("heartbeat_missed_total") >= 5
+        trainer.welcome(lost_ms=20000)
+        eventually(lambda: trainer.drain(0.05) is not None and counted("reconnects_total") == 1)
+        eventually(lambda: trainer.drain(0.05) is not None
+                   and counted("result_spool_bytes") == 0)
+        assert counted("samples_resent_total") >= 2 and counted("session_up") == 1
 
 
 @contextlib.contextmanager

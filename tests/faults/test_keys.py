@@ -474,6 +474,7 @@ def test_a_workers_key_is_exchanged(files: Files, tmp_path: Path) -> None:
                 new.said("does not allow this worker's key")
                 files.allow(files.workers, "worker-b")
                 trainer.wait_for_workers(2, PATIENCE_S)
+                (files.workers / "junk.pub").write_text("too short")  # nobody else's end
                 # What was removed is shut out, although its connection is open.
                 (files.workers / "worker-a.pub").unlink()
                 eventually(lambda: len(trainer.workers()) == 1)

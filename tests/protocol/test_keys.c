@@ -69,7 +69,7 @@ static void test_sets(void **state) {
                0644);
     write_file(path_of(allowed, "not-looked-at.txt"), "junk", 0644);
     write_file(path_of(allowed, ".hidden.pub"), "junk", 0644);
-    assert_int_equal(keys_read_folder(allowed, &set, &err), 0);
+    assert_int_equal(keys_read_folder(allowed, false, &set, &err), 0);
     assert_int_equal(set.n, 3);
     assert_string_equal(keys_find(&set, "abcdefghijabcdefghijabcdefghijabcdefghij"), "two");
     assert_null(keys_find(&set, "abcdefghijabcdefghijabcdefghijabcdefghiX"));
@@ -77,10 +77,14 @@ static void test_sets(void **state) {
     assert_true(keys_has_name(&set, "trainer"));
     assert_false(keys_has_name(&set, "train"));
     keys_set_free(&set);
-    // One bad file spoils the folder: whoever wrote it meant to allow somebody.
+    // At the start one bad file is an error: whoever wrote it meant to allow somebody.
     write_file(path_of(allowed, "bad.pub"), "too short\n", 0644);
-    assert_int_equal(keys_read_folder(allowed, &set, &err), -1);
+    assert_int_equal(keys_read_folder(allowed, false, &set, &err), -1);
     assert_non_null(strstr(err.text, "bad.pub"));
+    keys_set_free(&set);
+    // Later on it shuts out nobody but whose it is.
+    assert_int_equal(keys_read_folder(allowed, true, &set, &err), 0);
+    assert_int_equal(set.n, 3);
     keys_set_free(&set);
     unlink(path_of(allowed, "bad.pub"));
     unlink(path_of(allowed, "two.pub"));
@@ -174,6 +178,12 @@ static void test_who_is_heard(void **state) {
     assert_false(is_heard(s, late, 3000));
     assert_true(n_unauthenticated(s) > before);
     assert_true(is_heard(s, good, 20000)); // it was authenticated when it came
+
+    // A file that is none, put there while all run, is nobody else's end.
+    write_file(path_of(allowed, "bad.pub"), "too short\n", 0644);
+    usleep(2100000);
+    assert_true(is_heard(s, good, 20000));
+    unlink(path_of(allowed, "bad.pub"));
 
     // A key that is taken away is shut out within two seconds, its connection open.
     unlink(path_of(allowed, "trainer.pub"));

@@ -377,6 +377,9 @@ static void test_a_full_queue(void **state) {
     for (uint64_t i = 1; i <= 20; i++)
         send_to(&p, (struct message){.type = MESSAGE_WEIGHTS_COMMIT, .weights_commit = {i}});
     usleep(300000);
+    struct status_snapshot seen;
+    status_look(&w.board, &seen);
+    assert_true(seen.link.n_full > 0 && seen.link.spool_bytes > 100000);
     uint64_t next = 1;
     while (next <= 20) { // each of them is answered, in order
         struct message *m = take(&p, MESSAGE_WEIGHTS_STATUS);

@@ -11,7 +11,8 @@ struct result {
     struct message_frames frames;
     int n_samples;   // that its ACK gives credit for
     int n_all;       // that it holds
-    int64_t sent_ms; // 0: not sent yet
+    int64_t sent_ms; // 0: not sent yet in this session
+    bool was_sent;   // in any
 };
 
 void outbox_open(struct outbox *o, const struct output_shape *shape) {
@@ -120,7 +121,8 @@ static int send_one(struct outbox *o, struct socket *socket, struct result *r, i
                     struct error *err) {
     int full = socket_send(socket, &r->frames, err);
     if (full) return full;
-    if (r->sent_ms) o->n_resent_samples += (uint64_t)r->n_all;
+    if (r->was_sent) o->n_resent_samples += (uint64_t)r->n_all;
+    r->was_sent = true;
     r->sent_ms = now_ms;
     if (now_ms + MESSAGE_RESEND_MS < o->next_due_ms) o->next_due_ms = now_ms + MESSAGE_RESEND_MS;
     return 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import stat
@@ -15,6 +16,7 @@ from zmq.utils import z85
 from . import checks
 from .errors import ArgumentError, KeyFileError
 
+log = logging.getLogger("stampede")
 PathLike = Union[str, "os.PathLike[str]"]
 _Z85 = re.compile(rb"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
@@ -58,8 +60,8 @@ def _read(path: PathLike, secret: bool) -> List[bytes]:
 
 
 class Allowed:
-    """The public keys of a folder and whose they are. A folder that cannot be read allows nobody.
-    """
+    """The public keys of a folder and whose they are. A folder or a file that cannot be read allows
+    nobody."""
 
     def __init__(self, folder: PathLike) -> None:
         self._folder = Path(folder)
@@ -67,30 +69,34 @@ class Allowed:
         self._users = set(self._names.values())
         self._read_at = time.monotonic()
 
-    def _scan(self) -> Dict[bytes, str]:
+    def _scan(self, skip_bad: bool = False) -> Dict[bytes, str]:
         names: Dict[bytes, str] = {}
         try:
             files = sorted(self._folder.iterdir())
         except OSError as error:
             raise KeyFileError(f'The folder of keys "{self._folder}": {error.strerror}.') from error
         for file in files:
-            if file.suffix == ".pub" and _NAME.fullmatch(file.name):
-                for key in _read(file, False):
-                    names[key] = file.stem
+            if file.suffix != ".pub" or not _NAME.fullmatch(file.name):
+                continue
+            try:
+                names.update((key, file.stem) for key in _read(file, False))
+            except KeyFileError as error:
+                if not skip_bad:
+                    raise
+                log.error("%s It allows nobody.", error)
         return names
 
     def refresh(self) -> None:
+        """One bad file must not shut out everybody: whose it is, is."""
         now = time.monotonic()
         if now - self._read_at < _REFRESH_S:
             return
         self._read_at = now
-        for last in (False, True):  # a mounted Secret is exchanged between a name and its bytes
-            try:
-                self._names = self._scan()
-                break
-            except KeyFileError:
-                if last:
-                    self._names = {}
+        try:
+            self._names = self._scan(skip_bad=True)
+        except KeyFileError as error:
+            log.error("%s Nobody is allowed.", error)
+            self._names = {}
         self._users = set(self._names.values())
 
     def user_of(self, key: bytes) -> str:
