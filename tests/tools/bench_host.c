@@ -112,10 +112,7 @@ static struct point measure(int rows, int n_steps) {
     s.n_steps = (uint64_t)n_steps;
     open_engine(&engine, rows);
     verify_open(&verify, NULL, &err);
-    struct status_board board;
-    status_open(&board, engine_status(&engine));
-    struct loop loop = {.engine = &engine, .verify = &verify, .board = &board};
-    loop.meter = meter_open(&board, &engine); // as serve has
+    struct loop loop = {.engine = &engine, .verify = &verify};
     ports_add(&loop.ports, &s.port);
     loop_run(&loop, &err);
     const struct engine_times *a = &s.before, *b = &s.after;
@@ -130,8 +127,6 @@ static struct point measure(int rows, int n_steps) {
     double backend = (double)(b->submit_us - a->submit_us + b->wait_us - a->wait_us) / n;
     p.hand_over =
         (double)(s.ended_us - s.started_us) / n - p.plan - p.fill - p.advance - p.commit - backend;
-    meter_close(&loop.meter);
-    status_close(&board);
     engine_close(&engine);
     verify_close(&verify);
     return p;
