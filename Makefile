@@ -40,10 +40,10 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 # The one list of system packages. a|b: the first of them that the distribution has.
 PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
-    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
+    libmsgpack-dev|libmsgpack-c-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
     zlib1g-dev libzstd-dev locales procps zstd \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
-LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
+LIBS_PC  := libzmq libmicrohttpd libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
 PKG      := $(shell command -v pkg-config)
 LIBS_PC  += $(if $(PKG),$(shell $(PKG) --exists msgpack-c && echo msgpack-c || echo msgpack))
@@ -109,6 +109,9 @@ AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx51
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
 $(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
+
+# The status page is bytes of the binary.
+$(B)/obj/worker/http/page.o: worker/http/page.html
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit

@@ -42,6 +42,7 @@ enum message_refusal {
     REFUSAL_NO_SESSION = 3, // the trainer does not know this peer, or messages were lost: HELLO
     REFUSAL_EPOCH = 4,      // run or epoch of the message is not the trainer's: HELLO
     REFUSAL_MALFORMED = 5,  // HELLO could be read no further than its header; ends with 78
+    REFUSAL_KEY = 6,        // its uid is that of a worker with another key; ends with 78
     REFUSAL_N_CODES,
 };
 

@@ -56,6 +56,8 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
          &f->verifiers, 0, 0},
+        {FLAG_SWITCH, "--verifier-network", NULL, "such programs may open sockets",
+         &f->verifier_network, 0, 0},
         {FLAG_SWITCH, "--no-verify", NULL, "check rewards, but do not grade", &f->no_verify, 0, 0},
         {FLAG_TEXT, "--log-level", "LEVEL", "error, warn, info or debug (default info)",
          &f->log_level, 0, 0},
@@ -104,8 +106,10 @@ static int open_verifiers(struct setup *s, const struct engine_flags *f, struct 
     s->externals = memory_new((size_t)n, sizeof *s->externals);
     for (int i = 0; i < n; i++, s->n_externals++)
         if (verifier_command_parse(f->verifiers.values[i], &s->externals[i], err)) return -1;
-    const struct verifier_pool_options options = {
-        .n_children = 2, .externals = s->externals, .n_externals = s->n_externals};
+    const struct verifier_pool_options options = {.n_children = 2,
+                                                  .externals = s->externals,
+                                                  .n_externals = s->n_externals,
+                                                  .network = f->verifier_network};
     return verify_open(&s->verify, f->no_verify ? NULL : &options, err);
 }
 
@@ -245,6 +249,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     if (!failed) {
         plan_log(plan, &s->log);
         s->staging_bytes = options.staging_bytes;
+        memcpy(s->memory_bytes, plan->backend.bytes, sizeof s->memory_bytes);
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);

@@ -38,7 +38,8 @@ DTYPE_NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
 FINISH = ("", "stop", "length", "cancelled", "preempted", "error")
 STATUS = ("", "ok", "no_answer", "limit", "unknown", "timeout", "crash", "unsupported", "bad_spec")
-REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5}
+REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5,
+            "key": 6}
 BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
 TENSOR_SKIP, TENSOR_DENSE, TENSOR_SPARSE = 0, 1, 2
 PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK, PHASE_RECEIVING = 1, 2, 3, 4, 5
@@ -78,7 +79,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "WELCOME": (2, _fields(
         ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
         ("bulk_url", "text", 256))),
-    "REFUSE": (3, _fields(("code!", "int", 5), ("error", "text", 1024))),
+    "REFUSE": (3, _fields(("code!", "int", 6), ("error", "text", 1024))),
     "CREDIT": (4, _fields(("slots!", "int"))),
     "TASK": (5, _fields(
         ("serial!", "int"), ("id!", "text", MAX_ID), ("first!", "int", MAX_SAMPLES - 1),
