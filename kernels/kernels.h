@@ -27,12 +27,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/formula.h"
 #include "kernels/shape.h"
 #include "kernels/tensor.h"
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 3 };
+enum { KERNELS_ABI = 4 };
 
 // ------------------------------------------------------------------ one step
 
@@ -146,6 +147,9 @@ struct weight_source {
     const void *self;
     const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
                         struct error *err);
+    // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
+    // of read(), and a backend may make them itself.
+    struct weight_formula (*formula)(const void *self, int index);
 };
 
 // ------------------------------------------------------------------ state
