@@ -162,6 +162,7 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
     if (!status) status = cudaStreamSynchronize(c->stream);
     if (status) return errors_run(err, status, "loading weights");
     pthread_mutex_init(&l.lock, NULL);
+    c->gemm.is_stale = true;
     run_loaders(&l);
     pthread_mutex_destroy(&l.lock);
     if (l.has_failed) {
@@ -175,6 +176,7 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
 void cuda_weight_write(struct backend *b, int index, int64_t first, int64_t n, const void *values) {
     struct cuda *c = (struct cuda *)b;
     if (c->failed) return;
+    c->gemm.is_stale = true;
     backend_note(c,
                  staging_write(&c->staging, &c->queue, &c->weights.places[index], first, n, values),
                  "writing weights");
