@@ -32,6 +32,7 @@
 #include "kernels/comm.h"
 #include "kernels/delta.h"
 #include "kernels/device.h"
+#include "kernels/formula.h"
 #include "kernels/shape.h"
 #include "kernels/state.h"
 #include "kernels/tensor.h"
@@ -154,6 +155,9 @@ struct weight_source {
     const void *self;
     const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
                         struct error *err);
+    // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
+    // of read(), and a backend may make them itself.
+    struct weight_formula (*formula)(const void *self, int index);
 };
 
 // ------------------------------------------------------------------ a backend

@@ -121,7 +121,7 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .path = o->path,
     };
     struct error err = {0};
-    const struct weight_source source = {h, read_values};
+    const struct weight_source source = {.self = h, .read = read_values};
     const char *path;
     const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &path, &err);
     if (path) options.path = path;

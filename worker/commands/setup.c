@@ -11,6 +11,7 @@
 struct engine_flags engine_flags_defaults(void) {
     return (struct engine_flags){.device = "cpu",
                                  .math = "exact",
+                                 .gemm = "own",
                                  .weights = "as-is",
                                  .kv_type = "f32",
                                  .max_rows = 64,
@@ -31,6 +32,10 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          "of the CPU's products: exact (float32), or bf16: activations rounded to bf16, for "
          "processors with AVX512-BF16 or AMX (default exact)",
          &f->math, 0, 0},
+        {FLAG_TEXT, "--gemm", "KIND",
+         "own or cublas (default own): cuBLASLt multiplies for dense matrices in steps of 512 "
+         "tokens or more where it gives the bits of our own kernels; device cuda",
+         &f->gemm, 0, 0},
         {FLAG_INT, "--threads", "N", "threads of the CPU backend (default 0: one a core)",
          &f->n_threads, 0, 1024},
         {FLAG_INT, "--max-rows", "N", "samples that run at once (default 64)", &f->max_rows, 1,
@@ -230,13 +235,31 @@ static int apply_math(const struct engine_flags *f, const struct backend_ops *op
     return 0;
 }
 
+enum { DEVICE_NAME_BYTES = 256 };
+
+// The device's name with the word that stands for --gemm.
+static int name_device(const struct engine_flags *f, char name[DEVICE_NAME_BYTES],
+                       struct error *err) {
+    bool is_cublas = strcmp(f->gemm, "cublas") == 0;
+    if (!is_cublas && strcmp(f->gemm, "own") != 0)
+        return error_set(err, ERROR_USAGE, "--gemm is '%s'; expected own or cublas.", f->gemm);
+    if (is_cublas && strncmp(f->device, "cpu", 3) == 0)
+        return error_set(err, ERROR_USAGE,
+                         "--gemm cublas is for device cuda; device '%s' multiplies by itself.",
+                         f->device);
+    const char *word = !is_cublas ? "" : strchr(f->device, '/') ? ",cublas" : "/cublas";
+    if (snprintf(name, DEVICE_NAME_BYTES, "%s%s", f->device, word) < DEVICE_NAME_BYTES) return 0;
+    return error_set(err, ERROR_USAGE, "Device '%s' has too long a name.", f->device);
+}
+
 // A backend with its weights, as planned.
 static int open_model(struct setup *s, const struct engine_flags *f, struct plan_memory *plan,
                       bool want_digests, struct model *m, struct error *err) {
     int device;
     const char *path;
-    char line[DEVICE_LINE_BYTES];
-    m->ops = kernels_find(f->device, &device, &path, err);
+    char name[DEVICE_NAME_BYTES], line[DEVICE_LINE_BYTES];
+    if (name_device(f, name, err)) return -1;
+    m->ops = kernels_find(name, &device, &path, err);
     if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
     if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);

@@ -11,7 +11,7 @@
 #include "worker/session/verify.h"
 
 struct engine_flags {
-    const char *model, *device, *math, *weights, *kv_type;
+    const char *model, *device, *math, *gemm, *weights, *kv_type;
     const char *log_level, *log_format;
     struct flag_list verifiers; // NAME=COMMAND
     int n_threads, max_rows, max_context, prefill_chunk;
