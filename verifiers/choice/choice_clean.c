@@ -27,11 +27,18 @@ static bool is_one_of(struct slice s, const char *const *words) {
 
 // A backslash and what belongs to it. Returns where that ends.
 static size_t take_command(struct cleaner *c, size_t at) {
-    static const char *const WRAPPERS[] = {
-        "text",   "textbf", "textit",       "textrm", "textsf", "mathrm",     "mathbf",   "mathsf",
-        "mathit", "mbox",   "operatorname", "boxed",  "fbox",   "left",       "framebox", "right",
-        "bf",     "rm",     "displaystyle", "emph",   "bold",   "boldsymbol", "large",    "Large",
-        NULL};
+    static const char *const WRAPPERS[] = {"text",       "textbf",     "textit",       "textrm",
+                                           "textsf",     "mathrm",     "mathbf",       "mathsf",
+                                           "mathit",     "mbox",       "operatorname", "boxed",
+                                           "fbox",       "left",       "framebox",     "right",
+                                           "bf",         "rm",         "displaystyle", "emph",
+                                           "bold",       "boldsymbol", "large",        "Large",
+                                           "texttt",     "mathtt",     "mathcal",      "mathbb",
+                                           "underline",  "underbrace", "bm",           "LARGE",
+                                           "huge",       "Huge",       "mathnormal",   "textup",
+                                           "textnormal", "ensuremath", "uline",        "it",
+                                           NULL};
+    static const char *const COLORS[] = {"textcolor", "color", "colorbox", "fcolorbox", NULL};
     static const char *const SPACES[] = {"quad", "qquad", "newline", NULL};
     const struct slice in = c->in;
     size_t i = at + 1;
@@ -43,6 +50,11 @@ static size_t take_command(struct cleaner *c, size_t at) {
         if (!memchr("()[]", in.ptr[i], 4))
             put(c, memchr(",;:! \\", in.ptr[i], 6) ? ' ' : in.ptr[i]);
         return i + 1;
+    }
+    if (is_one_of(name, COLORS) && i < in.len && in.ptr[i] == '{') {
+        const char *close = memchr(in.ptr + i, '}', in.len - i); // the name of the color
+        c->wrapper = true;
+        return close ? (size_t)(close - in.ptr) + 1 : i;
     }
     if (is_one_of(name, WRAPPERS)) {
         c->wrapper = true;

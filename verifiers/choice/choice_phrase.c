@@ -117,9 +117,10 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
-    static const char *const VERBS[] = {
-        "choose",  "chose",      "choosing",  "pick",    "picked",    "select",  "selected",
-        "go with", "going with", "selecting", "picking", "went with", "opt for", "opting for"};
+    static const char *const VERBS[] = {"choose",    "chose",     "choosing",   "pick",
+                                        "picked",    "select",    "selected",   "go for",
+                                        "going for", "go with",   "going with", "selecting",
+                                        "picking",   "went with", "opt for",    "opting for"};
     bool strong;
     size_t end;
     *weak = false;
@@ -231,7 +232,9 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         "must be the",     "is therefore the",     "is indeed",     "is clearly the",
         "are the correct", "is therefore correct", "is my final",   "is the most",
         "is my choice",    "is the choice"};
-    static const char *const TRUTHS[] = {"is true", "holds", "works", "fits", "is possible"};
+    static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
+                                         "is possible", "is consistent", "satisfies", "is valid",
+                                         "matches",     "makes sense",   "can be",    "remains"};
     const struct slice text = f->text;
     bool strong;
     size_t end, from;

@@ -220,8 +220,12 @@ static bool collect(struct comparison *c, const struct math_node *node, struct r
         return several(c, node, out);
     case MATH_RELATION:
         return inequality(c, node, out);
-    case MATH_BUILDER:
-        return inequality(c, node->kids[1], out);
+    case MATH_BUILDER: {
+        const struct math_node *domain = node->kids[0];
+        const bool integers = domain->kind == MATH_RELATION && domain->n == 2 &&
+                              domain->kids[1]->kind == MATH_SET_NAME && domain->kids[1]->op != 'R';
+        return !integers && inequality(c, node->kids[1], out);
+    }
     default: // a number stands for itself: [0,1] \setminus 0.5
         return tree_is_scalar(node) && real_set_add(out, (struct piece){node, node, false, false});
     }

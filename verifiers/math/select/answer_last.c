@@ -124,6 +124,10 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
         "above",  "below",    "under",  "over",  "least",  "most",      "than",
         "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
         "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple"};
+    static const char *const ABROAD[] = {"mindestens", "höchstens", "als",      "moins",  "menos",
+                                         "almeno",     "minder",    "minstens", "больше", "меньше",
+                                         "более",      "менее",     "fazla",    "hơn",    "около"};
+    static const char *const MORE_OF[] = {"más", "menos", "plus", "moins", "mais", "più", "meno"};
     static const char *const PARTS[] = {
         "root",    "half",     "third",      "quarter",   "multiple", "factor",   "divisor",
         "square",  "cube",     "power",      "double",    "log",      "opposite", "logarithm",
@@ -131,11 +135,21 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
     const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
-    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
+        answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD))
+        return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct"};
     static const char *const PERHAPS[] = {"could", "might"};
+    static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
+    if (first > 2 && slice_is(word, "be") && slice_is(other, "to") &&
+        answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), ONCE,
+                     sizeof ONCE / sizeof *ONCE))
+        return true;
+    if (answer_is_in(word, (const char *const[]){"de", "di", "do", "que"}, 4) &&
+        answer_is_in(other, MORE_OF, sizeof MORE_OF / sizeof *MORE_OF))
+        return true;
     if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
         (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
         (slice_is(word, "in") && p[first - 2].kind == MATH))
@@ -177,9 +191,16 @@ static bool is_left_open(struct slice text, const struct piece *p, int first, si
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
         p[first - 3].kind == MATH)
         return true;
-    for (size_t at = from; at < p[first].from; at++)
-        if (answer_is_word(text, at, "answer") && answer_is_of_another(answer_cut(text, from, at)))
-            return true;
+    const size_t run = p[first].from;
+    for (size_t at = from; at < run; at++)
+        if (answer_is_word(text, at, "answer")) {
+            const struct slice between = answer_cut(text, at, run);
+            if (answer_is_of_another(answer_cut(text, from, at)) ||
+                answer_starts(between, 0, "answer has ") ||
+                (!memchr(between.ptr, ',', between.len) && !memchr(between.ptr, ':', between.len) &&
+                 answer_is_denied(text, at, run, true)))
+                return true;
+        }
     return false;
 }
 
