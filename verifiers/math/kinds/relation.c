@@ -48,6 +48,8 @@ static int relation_words(const struct token *t, uint8_t *op) {
                    {{"not", "equal"}, MATH_NE},
                    {{"over"}, MATH_GT},
                    {{"above"}, MATH_GT},
+                   {{"about"}, MATH_APPROX},
+                   {{"approximately"}, MATH_APPROX},
                    {{"exceeds"}, MATH_GT},
                    {{"exceeding"}, MATH_GT},
                    {{"under"}, MATH_LT},
@@ -155,6 +157,10 @@ bool relation_is_label(const struct math_node *node) {
             if (!relation_is_label(node->kids[i])) return false;
         return true;
     }
+    if (node->kind == MATH_MUL && node->op == TREE_JUXTAPOSED && node->n == 2 &&
+        node->kids[0]->kind == MATH_SYMBOL && node->kids[0]->text.len == 1 &&
+        node->kids[1]->kind == MATH_SYMBOL && node->kids[1]->bracketed)
+        return true; // p(x)
     return is_geometry(node);
 }
 

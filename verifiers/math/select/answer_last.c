@@ -268,9 +268,10 @@ static bool is_lone_choice(struct slice text) {
 // A word with which a clause about the number before it begins: "which is", "since", "because".
 static bool begins_reason(struct slice text, const struct piece *p) {
     static const char *const WORDS[] = {
-        "since",  "because", "which",    "i.e.",  "i.e.,",   "as",    "where", "namely",
-        "(which", "(since",  "(because", "(i.e.", "meaning", "given", "e.g.,", "instead"};
+        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
+        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(="};
     const struct slice word = answer_cut(text, p->from, p->to);
+    if (answer_starts(text, p->from, "of which")) return true;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     return false;
@@ -290,6 +291,10 @@ static bool begins_adjunct(struct slice text, const struct piece *p, int n, int 
         at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
         return !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "to") && p[at - 1].kind == WORD && at > 1 && p[at - 2].kind == MATH)
+        return at + 1 < n && p[at + 1].kind == WORD && !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "not") && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]))
+        return at + 2 == n && p[at + 1].kind == MATH; // "12 days, not 13"
     if (slice_is(word, "of") && p[at - 1].kind == MATH)
         return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
                !has_verb(text, p, n, at + 1);

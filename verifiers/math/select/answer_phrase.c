@@ -42,7 +42,8 @@ static size_t skip_lines(struct slice text, size_t at) {
     size_t i = at;
     while (i < text.len && answer_is_one_of("*_ }", text.ptr[i])) i++;
     if (i == text.len || !answer_is_one_of("\r\n", text.ptr[i])) return at;
-    while (i < text.len && (answer_is_space(text.ptr[i]) || text.ptr[i] == '*')) i++;
+    while (i < text.len && (answer_is_space(text.ptr[i]) || answer_is_one_of("*>", text.ptr[i])))
+        i++;
     return i;
 }
 
