@@ -73,8 +73,8 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
     }
     if (next == '\n' || next == '<') return true;
-    if (answer_starts(text, end, "”") || answer_starts(text, end, "。") ||
-        answer_starts(text, end, "—"))
+    if (answer_starts(text, end, "”") || answer_starts(text, end, "»") ||
+        answer_starts(text, end, "。") || answer_starts(text, end, "—"))
         return true;
     // Scripts that write no spaces go on at once: "B입니다".
     uint32_t wide = 0;
@@ -214,6 +214,7 @@ static size_t skip_lead(struct slice text, size_t at) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t\r\n\"'#:><{", text.ptr[at])) at++;
         if (answer_starts(text, at, "“")) at += strlen("“"), more = true;
+        if (answer_starts(text, at, "«")) at += strlen("«"), more = true;
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2) {
             const size_t symbols = answer_skip_symbols(text, at); // "✅ B"
             more |= symbols != at;

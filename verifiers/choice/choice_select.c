@@ -56,7 +56,10 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const choice_set found = find_value(&inner, 0, inner.text.len, &end);
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
         end = found ? find_skip_spaces(inner.text, end) : 0;
-        if (end < inner.text.len && answer_is_one_of("\\^_'", inner.text.ptr[end])) continue;
+        const bool quoted = found && inner.text.ptr[0] == '\'';
+        if (end < inner.text.len &&
+            answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
+            continue;
         named |= found;
     }
     return named;

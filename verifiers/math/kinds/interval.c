@@ -301,6 +301,8 @@ static bool compare(struct comparison *c, const struct math_node *gold,
         ((gold->kind == MATH_TUPLE || (gold->kind == MATH_SET && gold->op == 0)) &&
          is_real_set(answer, true) && is_real_set(gold, false)))
         *out = real_sets(c, gold, answer);
+    else if (gold->kind == MATH_SET_NAME && answer->kind == MATH_SET_NAME)
+        *out = kind_said(c, "set", gold->op == answer->op ? MATH_EQUAL : MATH_DIFFERENT);
     else if (tree_is_scalar(gold) == tree_is_scalar(answer) && gold->kind != MATH_RELATION &&
              answer->kind != MATH_RELATION && (is_named(gold) || is_named(answer)))
         *out = kind_said(c, "form",

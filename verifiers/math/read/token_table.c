@@ -359,8 +359,6 @@ static const struct token_character CHARACTERS[] = {
     {0x20B9, TOKEN_CURRENCY, 0, 0, "rupee"},
     {0x20BD, TOKEN_CURRENCY, 0, 0, "ruble"},
     {0x2102, TOKEN_SET_NAME, 0, 'C', NULL},
-    {0x2103, TOKEN_WORD, 0, 0, "celsius"},
-    {0x2109, TOKEN_WORD, 0, 0, "fahrenheit"},
     {0x2115, TOKEN_SET_NAME, 0, 'N', NULL},
     {0x211A, TOKEN_SET_NAME, 0, 'Q', NULL},
     {0x211D, TOKEN_SET_NAME, 0, 'R', NULL},

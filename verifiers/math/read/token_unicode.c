@@ -44,6 +44,7 @@ static bool script(struct lexer *l) {
 
 bool lexer_is_letter(uint32_t code) {
     if (code < 0x80) return ascii_is_alpha((char)code);
+    if (code >= 0x2460 && code <= 0x2473) return true; // "①③": which statements hold
     if (digit_value(code) >= 0 || code == 0x8CA0 || code == 0x8D1F) return false; // 負, 负: minus
     if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7 ||
         code == 0x2DA)

@@ -95,7 +95,10 @@ static bool last_run(struct slice text, const struct piece *p, int n, int *first
         const bool joined = q->kind == JOINT && *first > 1 && p[*first - 2].kind != WORD;
         const bool letter = q->kind == LETTER && (is_operator(text, &p[*first]) ||
                                                   (*first > 1 && is_operator(text, q - 1)));
-        if (q->kind != MATH && !joined && !letter) break;
+        const bool times = q->kind == LETTER && (text.ptr[q->from] | 32) == 'x' && *first > 1 &&
+                           ascii_is_digit(text.ptr[p[*first].from]) &&
+                           ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
+        if (q->kind != MATH && !joined && !letter && !times) break;
     }
     if (p[*first].kind == JOINT) (*first)++;
     const int paired = pair_start(text, p, *first);

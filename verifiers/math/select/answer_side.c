@@ -73,6 +73,26 @@ static size_t skip_sign(struct slice text, size_t at, bool *unequal) {
     return at < text.len && text.ptr[at] == '=' ? at + 1 : at;
 }
 
+// Whether the box is a whole side: no operator joins it to what is in front of `start` or behind
+// `end`, and no unit follows.
+static bool is_whole(struct slice text, size_t start, size_t end) {
+    while (start > 0 && answer_is_one_of(" $", text.ptr[start - 1])) start--;
+    if (start > 0) {
+        const char c = text.ptr[start - 1];
+        size_t word = start;
+        while (word > 0 && ascii_is_alpha(text.ptr[word - 1])) word--;
+        const bool command = word < start && word > 0 && text.ptr[word - 1] == '\\';
+        const bool letter = word < start && start - word == 1;
+        if (command || letter || (word == start && !answer_is_one_of("\n=&,;:.!?*[(", c)))
+            return false;
+        if (c == '*' && start > 1 && text.ptr[start - 2] != '*') return false; // not bold
+    }
+    while (end < text.len && answer_is_one_of(" $", text.ptr[end])) end++;
+    if (end == text.len || answer_is_one_of("\n.,;=)]*!&", text.ptr[end])) return true;
+    return answer_starts(text, end, "\\ne") || answer_starts(text, end, "\\)") ||
+           answer_starts(text, end, "\\]") || answer_starts(text, end, "≠");
+}
+
 static bool has_modulus(struct slice text, size_t at) {
     for (size_t i = answer_line_start(text, at), end = answer_line_end(text, at); i < end; i++)
         if (answer_starts(text, i, "mod")) return true;
@@ -81,7 +101,7 @@ static bool has_modulus(struct slice text, size_t at) {
 
 void answer_sides(struct slice text, size_t start, size_t end, struct answer *out) {
     out->before.len = out->behind.len = 0;
-    if (has_modulus(text, start)) return;
+    if (has_modulus(text, start) || !is_whole(text, start, end)) return;
     size_t at = start;
     while (at > 0 && answer_is_one_of(" $", text.ptr[at - 1])) at--;
     const bool crossed = has_dollar(text, at, start);
