@@ -100,9 +100,9 @@ struct status_facts {
     char uid[256], build[256], numerics[128], model[256];
     uint64_t fingerprint, min_version;
     int max_rows, slots, max_context;
-    uint64_t memory_bytes[5]; // as planned: weights, KV pages, conv slots, scratch, arena
+    uint64_t memory_bytes[6]; // as planned: weights, KV pages, conv slots, scratch, arena, staging
 };
-extern const char *const status_memory_names[5];
+extern const char *const status_memory_names[6];
 
 struct status_board {
     pthread_mutex_t lock;
