@@ -223,6 +223,17 @@ class Session:
         rewards = torch.tensor([float(group.rewards[0]) for group in groups])
         return float(rewards[~rewards.isnan()].mean())
 
+    def drafts(self) -> str:
+        """How far the workers guessed ahead, as of their last heartbeats; no bit depends on it."""
+        sums = {
+            key: sum(worker[key] for worker in self.trainer.workers())
+            for key in ("guessed", "accepted", "tokens", "steps")
+        }
+        return (
+            f"drafts: {sums['guessed']:,} tokens guessed, {sums['accepted']:,} of them right, "
+            f"{sums['tokens'] / max(1, sums['steps']):.1f} tokens a step"
+        )
+
 
 def show_rollouts(
     groups: Sequence, asked: Sequence[tuple[problems.Problem, str, int]], rate: float
@@ -361,6 +372,7 @@ def run(options: argparse.Namespace) -> int:
             connect=trainer.url,
             threads=options.worker_threads,
             max_rows=options.max_rows,
+            draft=options.draft,
             log_level="warn",
         )
         try:
@@ -370,6 +382,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"held-out accuracy before: {before:.1%}", flush=True)
                 steps, checked = train(model, session, options)
                 after = session.accuracy(asked)
+                print(session.drafts())
         except NoWorkerLeft:
             print("FAILED: no worker is left", file=sys.stderr)
             return 2
@@ -399,6 +412,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=int, default=2, help="threads of torch (%(default)s)")
     add("--worker-threads", type=int, default=2, help="threads of each worker (%(default)s)")
     add("--max-rows", type=int, default=192, help="rows a worker runs at once (%(default)s)")
+    add("--draft", default="auto", help="how far workers guess ahead: auto, off or tokens")
     add("--steps", type=int, help="training steps (120; quick: 30)")
     add("--max-seconds", type=float, help="stop training after this long (none; quick: 90)")
     add("--prompts", type=int, default=48, help="problems a step (%(default)s)")

@@ -35,7 +35,10 @@ uint64_t digest_at_portable(uint64_t h, const uint32_t *positions, int64_t n, si
 
 static bool has_avx512(void) {
 #ifdef __x86_64__
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    // All that the file's flags allow the compiler.
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("avx512vnni");
 #else
     return false;
 #endif

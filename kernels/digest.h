@@ -35,6 +35,10 @@ ON_DEVICE uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t bits)
     return x ^ x >> 32;
 }
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 // The part of the digest that elements first .. first + n - 1 of one tensor make. values: (n) of
 // dtype, in any alignment.
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
@@ -43,5 +47,8 @@ uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype d
 // The same of n elements at `positions` (n).
 uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t n,
                           enum dtype dtype, const void *values);
+#ifdef __cplusplus
+}
+#endif
 
 #endif

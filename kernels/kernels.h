@@ -32,6 +32,7 @@
 #include "kernels/comm.h"
 #include "kernels/delta.h"
 #include "kernels/device.h"
+#include "kernels/formula.h"
 #include "kernels/shape.h"
 #include "kernels/state.h"
 #include "kernels/tensor.h"
@@ -154,6 +155,9 @@ struct weight_source {
     const void *self;
     const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
                         struct error *err);
+    // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
+    // of read(), and a backend may make them itself.
+    struct weight_formula (*formula)(const void *self, int index);
 };
 
 // ------------------------------------------------------------------ a backend
@@ -180,7 +184,7 @@ struct backend_ops {
     int (*open)(const struct backend_options *o, struct backend **out, struct error *err);
     void (*close)(struct backend **b);
     // What decides bits beside the weights: instruction set path and types, such as
-    // "cpu-avx2 weights=bf16 kv=f32 page=16". Lives as long as the backend.
+    // "cpu-fma weights=bf16 kv=f32". Lives as long as the backend.
     const char *(*numerics)(const struct backend *b);
 
     // Weights, by index of weights_list; values in the weight's resident type, in row-major order

@@ -42,6 +42,7 @@ enum message_refusal {
     REFUSAL_NO_SESSION = 3, // the trainer does not know this peer, or messages were lost: HELLO
     REFUSAL_EPOCH = 4,      // run or epoch of the message is not the trainer's: HELLO
     REFUSAL_MALFORMED = 5,  // HELLO could be read no further than its header; ends with 78
+    REFUSAL_KEY = 6,        // its uid is that of a worker with another key; ends with 78
     REFUSAL_N_CODES,
 };
 
@@ -53,6 +54,11 @@ struct message_refuse {
 struct message_credit {
     uint64_t slots; // samples that may have been sent since WELCOME, all together; never falls
 };
+
+// How far to guess ahead (README.md, Drafts): as the worker was told, by its own policy, or
+// DRAFT_OFF + K: up to K tokens, 0 to MESSAGE_MAX_DRAFT.
+enum message_draft { DRAFT_DEFAULT = 0, DRAFT_AUTO = 1, DRAFT_OFF = 2 };
+enum { MESSAGE_MAX_DRAFT = 64 };
 
 enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1 };
 
@@ -66,6 +72,7 @@ struct message_task {
     double temperature, top_p, min_p, repetition_penalty;
     uint32_t top_k; // 0: off
     bool ignore_eos;
+    uint32_t draft;                       // enum message_draft
     bool prompt_logprobs, routed_experts; // asked for
     uint64_t min_version;                 // not started on an older policy version
     uint8_t on_update;                    // enum message_on_update
@@ -97,6 +104,7 @@ struct message_heartbeat {
     uint64_t step_age_ms; // since the last step ended; 0 when idle
     uint64_t version;     // policy version being served
     bool draining;
+    uint64_t n_guessed, n_accepted; // tokens of drafts since start: fed; right
 };
 
 enum message_finish {

@@ -93,6 +93,7 @@ static const struct field task[] = {
     COL(27, task, reward, BIT(COLUMN_U8)),
     COL(28, task, meta, BIT(COLUMN_U8)),
     COL(29, task, tools, BIT(COLUMN_U8)),
+    U32(30, task, draft, DRAFT_OFF + MESSAGE_MAX_DRAFT),
 };
 
 static const struct field cancel[] = {
@@ -110,6 +111,8 @@ static const struct field heartbeat[] = {
     U64(6, heartbeat, step_age_ms),
     U64(7, heartbeat, version),
     FLAG(8, heartbeat, draining),
+    U64(9, heartbeat, n_guessed),
+    U64(10, heartbeat, n_accepted),
 };
 
 static const struct field result[] = {

@@ -42,8 +42,8 @@ static void name_numerics(struct cpu *c) {
         if (types[0]) strcat(types, "+");
         strcat(types, dtype_name((enum dtype)t));
     }
-    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s page=%d", c->isa->name,
-             types, dtype_name(c->kv), c->page_tokens);
+    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s", c->isa->bits, types,
+             dtype_name(c->kv));
 }
 
 static size_t largest(size_t a, size_t b) {
@@ -176,7 +176,8 @@ const struct isa *cpu_isa(const char *path, struct error *err) {
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
-                  "expected portable or avx2.",
+                  "expected portable, avx2, avx512 or neon, or bf16 (products of bf16, by "
+                  "AVX512-BF16).",
                   path);
     return isa;
 }

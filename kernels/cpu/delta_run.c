@@ -44,23 +44,24 @@ static size_t held_bytes(const struct weight_slot *s) {
     return s->is_matrix ? dtype_bytes(s->dtype) : sizeof(float);
 }
 
-// Where element (row, column) lies is begin_of(row) + column * stride_of.
+// Where element (row, column) lies is begin_of(row) + column_of(column).
 static inline size_t begin_of(const struct weight_slot *s, int64_t row) {
-    if (!s->is_matrix) return (size_t)row;
-    return (size_t)(row / MATMUL_ROWS) * (size_t)s->columns * MATMUL_ROWS +
-           (size_t)row % MATMUL_ROWS;
+    const struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    return s->is_matrix ? matmul_at(&m, (int)row, 0) : (size_t)row;
 }
-static inline size_t stride_of(const struct weight_slot *s) {
-    return s->is_matrix ? MATMUL_ROWS : (size_t)matmul_pad(s->rows);
+static inline size_t column_of(const struct weight_slot *s, int64_t column) {
+    return s->is_matrix ? matmul_column(s->dtype, (int)column)
+                        : (size_t)column * (size_t)matmul_pad(s->rows);
 }
 
 // Reads codes until the run is full or the block ends. False where a position lies beyond the
-// weight, or a value beyond those that the block has.
-static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes) {
+// weight, or a value beyond those that the block has. is_bf16: of a matrix, so that the compiler
+// knows how columns lie.
+static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes, bool is_bf16) {
     const uint32_t skip = delta_skip(code_bytes);
     const struct weight_slot *s = w->slot;
     const int64_t columns = s->columns, left = (int64_t)(w->end_n_values - w->n_values);
-    const size_t held = held_bytes(s), stride = stride_of(s);
+    const size_t held = held_bytes(s);
     const int most = left < DELTA_RUN ? (int)left : DELTA_RUN;
     const char *data = s->data;
     int64_t row = w->row, column = w->column, next = w->next;
@@ -80,7 +81,8 @@ static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_by
         if (code == skip) continue;
         is_good = row < s->rows && n < most;
         if (!is_good) break;
-        size_t at = begin + (size_t)column * stride;
+        size_t at =
+            begin + (is_bf16 ? matmul_column(DTYPE_BF16, (int)column) : column_of(s, column));
         __builtin_prefetch(data + at * held, 1, 2);
         run->position[n] = (uint32_t)(row * columns + column);
         run->at[n++] = at;
@@ -93,11 +95,16 @@ static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_by
     return is_good;
 }
 
+static inline bool fill_width(struct delta_walk *w, struct delta_run *run, bool is_bf16) {
+    return w->code_bytes == 1   ? fill(w, run, 1, is_bf16)
+           : w->code_bytes == 2 ? fill(w, run, 2, is_bf16)
+                                : fill(w, run, 4, is_bf16);
+}
+
 bool delta_next(struct delta_walk *w, struct delta_run *run) {
     w->values = w->all_values + w->n_values * dtype_bytes(w->slot->dtype);
-    bool is_good = w->code_bytes == 1   ? fill(w, run, 1)
-                   : w->code_bytes == 2 ? fill(w, run, 2)
-                                        : fill(w, run, 4);
+    bool is_good = w->slot->is_matrix && w->slot->dtype == DTYPE_BF16 ? fill_width(w, run, true)
+                                                                      : fill_width(w, run, false);
     w->failed = w->failed || !is_good;
     w->n_values += (uint64_t)run->n;
     return run->n > 0 && !w->failed;
@@ -167,15 +174,18 @@ void delta_exchange(const struct weight_slot *s, const struct delta_run *run, vo
 // Rows row .. row + n_rows - 1 of one block of a matrix; plain: of its first row.
 static void exchange_block_16(const struct weight_slot *s, int row, int n_rows, uint16_t *plain) {
     uint16_t *packed = (uint16_t *)s->data + begin_of(s, row);
+    const int step = s->dtype == DTYPE_BF16 ? 2 : 1; // from one row to the next
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
-            exchange_16(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
+            exchange_16(packed + matmul_column(s->dtype, c) + i * step,
+                        plain + (size_t)i * (size_t)s->columns + c);
 }
 static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, uint32_t *plain) {
     uint32_t *packed = (uint32_t *)s->data + begin_of(s, row);
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
-            exchange_32(packed + c * MATMUL_ROWS + i, plain + (size_t)i * (size_t)s->columns + c);
+            exchange_32(packed + matmul_column(s->dtype, c) + i,
+                        plain + (size_t)i * (size_t)s->columns + c);
 }
 
 void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, void *all_values) {
@@ -186,9 +196,8 @@ void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, 
         size_t at = (size_t)row * (size_t)s->columns;
         if (!s->is_matrix)
             for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
-                exchange_vector(
-                    s, begin_of(s, row + i / s->columns) + (size_t)(i % s->columns) * stride_of(s),
-                    all_values, (int64_t)at + i);
+                exchange_vector(s, begin_of(s, row + i / s->columns) + column_of(s, i % s->columns),
+                                all_values, (int64_t)at + i);
         else if (dtype_bytes(s->dtype) == 2)
             exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
         else

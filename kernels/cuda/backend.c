@@ -12,7 +12,7 @@
 
 enum {
     STEP_BYTES = 1 << 20, // of a description at first
-    LAYER_LAUNCHES = 7,
+    LAYER_LAUNCHES = 9,   // at most, with cuBLASLt
 };
 
 const struct backend_ops stampede_backend;
@@ -146,8 +146,7 @@ static int open_queue(struct cuda *c, const struct path *p, struct error *err) {
              path_family_name(family), major, minor, c->d.kv_is_bf16 ? "bf16" : "f32",
              c->d.page_tokens);
     if (p->timed)
-        backend_note(c, timing_open(&c->timing, c->shape.n_layers * (LAYER_LAUNCHES + 1) + 8),
-                     "timing");
+        backend_note(c, timing_open(&c->timing, c->shape.n_layers * LAYER_LAUNCHES + 8), "timing");
     return 0;
 }
 
@@ -175,7 +174,7 @@ static int cuda_plan(const struct backend_options *o, struct backend_plan *out, 
     struct path path;
     if (plan_check(o, err) || path_parse(o->path, &path, err) || errors_device(err, o->device))
         return -1;
-    plan_bytes(o, out);
+    plan_bytes(o, path.cublas, out);
     return check_room(o, out, err);
 }
 
@@ -187,6 +186,7 @@ static void cuda_close(struct backend **b) {
     if (c->stream) cudaStreamSynchronize(c->stream);
     timing_print(&c->timing);
     timing_close(&c->timing);
+    gemm_close(&c->gemm);
     graphs_clear(&c->graphs);
     staging_close(&c->staging);
     comm_ops.leave(&c->base);
@@ -224,6 +224,7 @@ static int cuda_open(const struct backend_options *o, struct backend **out, stru
     plan_dimensions(&c->d, o);
     int refused = open_queue(c, &path, err);
     if (!refused && !c->failed) take_memory(c, o);
+    if (!refused && !c->failed && path.cublas) refused = gemm_open(c, err);
     if (!refused && !c->failed) fill_constants(c, o->id_exists);
     if (!refused && c->failed) errors_open(err, c->failed, c->failed_what);
     if (refused || c->failed) {

@@ -7,6 +7,7 @@
 //   state.c    moves of pages and conv slots
 //   step.c     a step's description
 //   network.c  the blocks as launches
+//   gemm.c     cuBLASLt for dense products of many tokens; cublas.c opens it
 //   graph.c    launches recorded once and replayed
 //   errors.c   sentences
 #ifndef KERNELS_CUDA_BACKEND_H
@@ -15,6 +16,7 @@
 #include <cuda_runtime_api.h>
 
 #include "kernels/cuda/comm.h"
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/staging.h"
@@ -34,7 +36,7 @@ struct cuda {
     cudaStream_t stream;
     int device, max_token_tile;
     float attention_scale; // 1 / sqrt(head_dim)
-    char numerics[128];
+    char numerics[192];
 
     char *weight_memory, *pages, *slots, *scratch_memory; // of the device
     char *arena;                                          // pinned, of the host
@@ -63,6 +65,7 @@ struct cuda {
     bool use_graphs, is_recording, is_replaying;
     struct graphs graphs;
     struct timing timing;
+    struct gemm gemm;
 
     int failed;              // the first cudaError_t of an operation without a result; 0: none
     const char *failed_what; // what was being done

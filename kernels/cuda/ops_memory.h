@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/ops.h"
 #include "kernels/delta.h"
+#include "kernels/formula.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -38,6 +39,10 @@ struct weight_move {
 };
 int weight_write_launch(const struct queue *q, const struct weight_move *a);
 int weight_read_launch(const struct queue *q, const struct weight_move *a);
+
+// plain (n) of dtype: elements first .. first + n - 1 of what the formula gives.
+int formula_launch(const struct queue *q, void *plain, enum dtype dtype,
+                   const struct weight_formula *formula, int64_t first, int64_t n);
 
 // *sum += the digest (kernels/digest.h) of `plain`.
 int digest_launch(const struct queue *q, const void *plain, enum dtype dtype, uint64_t name_hash,

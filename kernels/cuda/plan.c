@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "kernels/cuda/gemm.h"
 #include "kernels/cuda/update.h"
 #include "kernels/cuda/weights.h"
 #include "protocol/base/machine.h"
@@ -134,7 +135,7 @@ int plan_n_loaders(void) {
     return n < MAX_LOADERS ? n : MAX_LOADERS;
 }
 
-void plan_bytes(const struct backend_options *o, struct backend_plan *out) {
+void plan_bytes(const struct backend_options *o, bool with_cublas, struct backend_plan *out) {
     struct dimensions d;
     struct weights w;
     struct scratch s;
@@ -151,5 +152,11 @@ void plan_bytes(const struct backend_options *o, struct backend_plan *out) {
                   [MEMORY_STAGING] = update_bytes(o->staging_bytes, w.n)},
         .is_host = {[MEMORY_ARENA] = true},
     };
+    if (with_cublas) {
+        uint64_t copies, scratch;
+        gemm_bytes(&d, &o->shape, &w, &copies, &scratch);
+        out->bytes[MEMORY_WEIGHTS] += copies;
+        out->bytes[MEMORY_SCRATCH] += scratch;
+    }
     weights_free(&w);
 }

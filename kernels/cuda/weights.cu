@@ -56,6 +56,13 @@ __global__ void __launch_bounds__(MOVE_THREADS)
     if (threadIdx.x % N_LANES == 0) atomicAdd(sum, mine); // of integers: in any order
 }
 
+__global__ void __launch_bounds__(MOVE_THREADS)
+    make_weights(void *plain, int dtype, const struct weight_formula f, int64_t first, int64_t n) {
+    int64_t stride = (int64_t)gridDim.x * MOVE_THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x; k < n; k += stride)
+        dtype_put((enum dtype)dtype, plain, k, formula_value(&f, first + k));
+}
+
 static struct launch move_launch(const struct queue *q, int64_t n_threads) {
     int64_t n = (n_threads + MOVE_THREADS - 1) / MOVE_THREADS, most = 8 * q->n_sms;
     struct launch how;
@@ -71,6 +78,11 @@ int weight_write_launch(const struct queue *q, const struct weight_move *a) {
 
 int weight_read_launch(const struct queue *q, const struct weight_move *a) {
     return launch_kernel(move_launch(q, a->n), read_weights, *a);
+}
+
+int formula_launch(const struct queue *q, void *plain, enum dtype dtype,
+                   const struct weight_formula *formula, int64_t first, int64_t n) {
+    return launch_kernel(move_launch(q, n), make_weights, plain, (int)dtype, *formula, first, n);
 }
 
 int digest_launch(const struct queue *q, const void *plain, enum dtype dtype, uint64_t name_hash,

@@ -60,10 +60,11 @@ def messages():
             stop=stop, stop_offsets=stop_offsets, stop_ids=np.array([7], "<i4"),
             bias_ids=np.array([5, 9], "<i4"), bias_values=np.array([-1.5, 2.0], "<f4"),
             reward=u8('[{"verifier":"math","gold":"4"}]'), meta=u8('{"k": 1.50}'),
-            tools=u8('[{"type":"function"}]')),
+            tools=u8('[{"type":"function"}]'), draft=6),
         "CANCEL": dict(serial=41, first=2, n=3),
         "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
-                          step_age_ms=15, version=3, draining=True),
+                          step_age_ms=15, version=3, draining=True, n_guessed=4321,
+                          n_accepted=3210),
         "RESULT": dict(
             result=17, serial=41, id='"q-41"', attempt=1, digest=0xD16E57, moe_layers=1,
             experts_per_token=2, sample=np.array([0, 5], "<i4"), finish=np.array([1, 5], "<u1"),

@@ -12,6 +12,7 @@ static int exchange(struct link *link, struct engine *e, struct update *u, bool 
         engine_take_back(e, version, link->resident->digest);
     else
         engine_set_version(e, version, link->resident->digest);
+    status_paused(link->options.board, update_pause_us(u));
     log_say(link->options.log, LOG_INFO, "policy version %llu is served%s; decoding paused %.1f ms",
             (unsigned long long)version, is_undo ? " again" : "",
             (double)update_pause_us(u) / 1000);

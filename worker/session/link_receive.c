@@ -48,6 +48,9 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
     if (w->lost_ms) l->lost_ms = (int)(w->lost_ms < 3600000 ? w->lost_ms : 3600000);
     link_weights_drop(l); // what was committed is applied by now, as HELLO said
+    l->wanted_version = w->version;
+    l->beat_ms = l->heard_ms;
+    l->seen.n_sessions++;
     log_say(l->options.log, LOG_INFO, "joined run '%s', epoch %llu", l->run,
             (unsigned long long)l->epoch);
     if (l->options.socket.bind || !w->bulk_url.len) return 0;
@@ -108,6 +111,9 @@ static void take_task(struct link *l, const struct message_task *m) {
         return;
     }
     event.task->session = l->session;
+    event.task->arrived_us = clock_us();
+    event.task->first_token_us = arena_take(&event.task->arena, (size_t)event.task->n_samples,
+                                            sizeof *event.task->first_token_us);
     if (event.task->min_version < l->options.min_version)
         event.task->min_version = l->options.min_version;
     l->n_put += (uint64_t)event.task->n_samples;
@@ -130,6 +136,7 @@ static int say_bye(struct link *l, struct error *err) {
 
 static int handle_joined(struct link *l, struct message **message, struct error *err) {
     const struct message *m = *message;
+    link_note_update(l, m);
     switch (m->type) {
     case MESSAGE_TASK:
         take_task(l, &m->task);

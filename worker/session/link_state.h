@@ -54,8 +54,19 @@ struct link {
     uint64_t n_handed;         // applies and undoes that were handed to the engine
     uint64_t version_session;  // session in which the served version was committed, 0: none
     uint64_t n_foreign;        // messages of another run or epoch
+    bool key_refused;          // and said so
     uint64_t refusals_said;    // of those and malformed ones, in the log
+
+    // For the status board.
+    struct status_link seen;
+    uint64_t wanted_version;       // of WELCOME; 0: the trainer has pushed nothing
+    int64_t offered_us, commit_us; // when the update that is under way was offered; committed
 };
+
+// link_status.c: what others are told. At the end of each turn; when an update is offered or is to
+// be committed; when a status of it is said.
+void link_publish(struct link *l);
+void link_note_update(struct link *l, const struct message *m);
 
 // Sends a message of the session; one that cannot be sent now is lost. For those that come again by
 // themselves.

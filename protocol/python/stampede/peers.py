@@ -7,6 +7,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from . import wire
 from .deltas import Stream
 from .jobs import Held, Job
+from .results import Origin
 from .weights import DtypePlan
 
 # Which socket, and the ROUTER's routing id of the connection (empty on a DEALER).
@@ -31,14 +32,18 @@ class Update(NamedTuple):
 class Worker:
     """A session with one worker: from its HELLO to its end."""
 
-    def __init__(self, address: Address, hello: wire.Message, now: float, number: int) -> None:
+    def __init__(self, address: Address, hello: wire.Message, now: float, number: int,
+                 user: str = "") -> None:
         self.address = address
+        self.user = user  # whose key it has; "": no keys are asked for
         self.number = number  # of this session, counted by the trainer
         self.uid: str = hello["uid"]
         self.incarnation: int = hello["incarnation"]
         self.build: str = hello["build"]
         self.numerics: str = hello["numerics"]
         self.fingerprint: int = hello["fingerprint"]
+        self.origin = Origin(self.uid, self.incarnation, self.build, self.numerics,
+                             f"{self.fingerprint:016x}")
         self.slots: int = hello["slots"]
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
@@ -103,5 +108,6 @@ class Worker:
                       "serving" if serves and self.update is None else "updating"),
             "samples": self.n_held, "rows": beat.get("n_rows", 0),
             "waiting": beat.get("n_waiting", 0), "tokens": beat.get("n_tokens", 0),
-            "steps": beat.get("n_steps", 0),
+            "steps": beat.get("n_steps", 0), "guessed": beat.get("n_guessed", 0),
+            "accepted": beat.get("n_accepted", 0),
         }

@@ -14,7 +14,9 @@ from .core import Core
 from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
+from .keys import Curve, Keys
 from .loop import Loop
+from .metrics import MetricsServer
 from .types import Prompt, Sampling
 from .nccl import NcclPusher
 from .push import PushHandle, PushReport
@@ -33,7 +35,8 @@ class Trainer:
 
     `Trainer(url)` binds and workers connect (`stampede serve --connect URL`); port 0 picks a free
     one, which `trainer.url` names. `Trainer(connect=[url, ...])` goes to workers that were started
-    with --bind. Only loopback and ipc:// addresses are taken unless `insecure` is spelled out.
+    with --bind. Addresses that are not loopback or ipc:// are taken with `keys` (stampede.Keys), or
+    where `insecure` is spelled out.
 
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
     and go as they like. `run` names the run (random by default). Restart with the same `run`, a
@@ -46,14 +49,15 @@ class Trainer:
     """
 
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
-                 run: Optional[str] = None, epoch: int = 0, keys: None = None,
+                 run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
                  connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
-        if keys is not None:
-            raise StampedeError("Trainer: keys (CURVE) are not built yet.")
         urls = _check_urls(url, connect)
+        curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
         insecure = checks.flag("Trainer: insecure", insecure)
+        if insecure and curve is not None:
+            raise ArgumentError("Trainer: insecure is for a wire without keys; drop one.")
         self.run = secrets.token_hex(8) if run is None else checks.text("Trainer: run", run)
         if not 1 <= len(self.run.encode()) <= wire.MAX_RUN:
             raise checks.refuse("Trainer: run", run, f"1 to {wire.MAX_RUN} bytes of text")
@@ -62,10 +66,11 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
-        self._loop = Loop(urls, url is not None, insecure,
+        self._loop = Loop(urls, url is not None, insecure, curve,
                           lambda send, in_background: Core(self.run, self.epoch, min_workers,
                                                            send, in_background, knock))
         self._core = self._loop.core
+        self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
 
     @property
@@ -169,8 +174,8 @@ class Trainer:
 
     def workers(self) -> List[Dict[str, Any]]:
         """What each worker is, has, and is doing: at least uid, version, digest (as `stampede
-        inspect` prints it) and state: serving, updating (it takes weights, or waits for them) or
-        draining."""
+        inspect` prints it), state: serving, updating (it takes weights, or waits for them) or
+        draining, and guessed and accepted: tokens of drafts that it computed, and right ones."""
         return self._loop.call(self._core.describe)
 
     def counters(self) -> Dict[str, int]:
@@ -250,12 +255,27 @@ class Trainer:
             if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
                 self._loop.post(lambda: self._core.updates.give_up(future))
 
+    def serve_metrics(self, address: str = "127.0.0.1:0") -> str:
+        """Serves this trainer's metrics for Prometheus (rollout_gateway_*) until close(): how long
+        the training loop waited for groups, how old samples are, what is ready, leased, lost.
+        Returns the URL. `address` is HOST:PORT; port 0 picks one. Needs the package
+        prometheus-client (stampede[metrics])."""
+        address = checks.text("serve_metrics: address", address)
+        self._loop.check()
+        if self._metrics is not None:
+            raise StampedeError(f"serve_metrics: they are served already at {self._metrics.url}.")
+        self._metrics = MetricsServer(self, address)
+        return self._metrics.url
+
     # --- the end ---
 
     def close(self, run_complete: bool = False) -> None:
         """Ends all sessions. Workers wait for another trainer, unless the run is complete: then
         they end with status 0."""
         complete = checks.flag("close: run_complete", run_complete)
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
         self._loop.close(wire.BYE_RUN_COMPLETE if complete else wire.BYE_LEAVING)
 
     def __reduce__(self) -> Any:

@@ -272,7 +272,7 @@ def _check_nccl_join(m: Message) -> None:
 _CHECKS: Dict[str, Callable[[Message], None]] = {
     "HELLO": _check_hello, "TASK": _check_task, "WEIGHTS_BEGIN": _check_begin,
     "NCCL_JOIN": _check_nccl_join,
-    "REFUSE": lambda m: _check_number(m, "code", 1, 5),
+    "REFUSE": lambda m: _check_number(m, "code", 1, 6),
     "WEIGHTS_PULL": lambda m: _check_number(m, "n_bytes", 1, MAX_CHUNK),
     "WEIGHTS_STATUS": lambda m: _check_number(m, "phase", PHASE_STAGED, PHASE_RECEIVING),
 }
