@@ -28,8 +28,10 @@ class Broadcast:
     def __init__(self, core: "Core", pusher: NcclPusher, workers: List[Worker]) -> None:
         self.core, self.pusher = core, pusher
         self.rank: Dict[Address, int] = {w.address: i for i, w in enumerate(workers, 1)}
-        members = tuple(w.incarnation for w in workers)
-        self.join = None if members == pusher.members else Join(pusher.new_id(), members)
+        self.before, pusher.members = pusher.members, ()  # until it is known that all went well
+        self.members = tuple(w.incarnation for w in workers)
+        is_same = self.members == self.before
+        self.join = None if is_same else Join(pusher.new_id(), self.members)
         self.ready: Set[Address] = set()
         self.start = threading.Event()  # all are ready
         self.is_over = False  # the pusher leaves the communicator
@@ -50,6 +52,8 @@ def begin(push: "Push", pusher: NcclPusher, core: "Core",
     b = push.broadcast = Broadcast(core, pusher, max(groups.values(), key=len))
 
     def done(error: Any) -> None:
+        if error is not None:
+            pusher.members = ()
         if error is not None and not b.is_over and not push.committed:
             b.is_over = True
             end_push(WeightUpdateError(str(error)))
@@ -100,5 +104,11 @@ def leave(push: "Optional[Push]", worker: Worker) -> List[Worker]:
 
 def end(push: "Push") -> None:
     """The push is over; a communicator that has brought everything is kept."""
-    if push.broadcast is not None and not push.committed:
-        push.broadcast.is_over = True
+    b = push.broadcast
+    if b is None:
+        return
+    if not b.is_running:
+        b.pusher.members = b.before
+    elif push.committed and not b.is_over:
+        b.pusher.members = b.members
+    b.is_over = b.is_over or not push.committed

@@ -91,7 +91,10 @@ class NcclPusher:
         if self.version < _LEAST_VERSION:
             raise ArgumentError(f"NcclPusher: NCCL {self.version} is too old; 2.18 or later is "
                                 "needed.")
-        self.members: Tuple[int, ...] = ()  # incarnations of ranks 1, 2, ... of the communicator
+        # Incarnations of ranks 1, 2, ... of the communicator that the next push may use: of the I/O
+        # thread.
+        self.members: Tuple[int, ...] = ()
+        self._is_closing = False
         self._lock = threading.Lock()  # one push at a time; for what follows
         self._comm = ctypes.c_void_p()
         self._stream = ctypes.c_void_p()
@@ -114,6 +117,8 @@ class NcclPusher:
                 self._call("cudaSetDevice", self._device)
                 if join is not None:
                     self._join(join, is_abandoned)
+                elif not self._comm:
+                    raise WeightUpdateError("The communicator of NCCL was left; push again.")
                 self._until(start.is_set, "workers to be ready", is_abandoned)
                 self._broadcast(stream, is_abandoned)
             except _Abandoned:
@@ -123,9 +128,13 @@ class NcclPusher:
                 raise
 
     def close(self) -> None:
-        """Leaves the communicator and gives back what it has on the device."""
+        """Ends a push that is under way, leaves the communicator and gives back what it has on the
+        device."""
+        self._is_closing = True
         with self._lock:
+            self._is_closing = False
             self._leave()
+            self.members = ()
             for host, device, event in self._buckets:
                 self._cuda.cudaFreeHost(host)
                 self._cuda.cudaFree(device)
@@ -152,6 +161,8 @@ class NcclPusher:
                is_abandoned: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.deadline_s
         while not condition():
+            if self._is_closing:
+                raise WeightUpdateError("The NcclPusher was closed.")
             if is_abandoned():
                 raise _Abandoned
             if time.monotonic() > deadline:
@@ -186,7 +197,6 @@ class NcclPusher:
             ctypes.byref(self._comm), len(join.members) + 1, _Id.from_buffer_copy(join.id), 0,
             ctypes.byref(config)), "joining")
         self._until(self._settled, f"all {len(join.members) + 1} ranks to join", is_abandoned)
-        self.members = join.members
 
     def _broadcast(self, stream: Stream, is_abandoned: Callable[[], bool]) -> None:
         for i, offset in enumerate(range(0, stream.n_bytes, self.bucket_bytes)):
@@ -216,7 +226,7 @@ class NcclPusher:
         if self._comm:
             self._nccl.ncclCommAbort(self._comm)
             self._cuda.cudaStreamSynchronize(self._stream)
-        self._comm, self.members = ctypes.c_void_p(), ()
+        self._comm = ctypes.c_void_p()
 
 
 class Join:
