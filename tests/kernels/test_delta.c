@@ -313,7 +313,7 @@ static void test_every_form(void **state) {
             struct model_shape s = harness_shape(shape);
             struct harness_options o = {.matrices = types[type], .n_threads = 2, .page_tokens = 16};
             struct update *u = update_new(&s, &o, (uint64_t)shape + 1);
-            for (int turn = 0; turn < (harness_is_emulated() ? 2 : 4); turn++) {
+            for (int turn = 0; turn < (harness_is_emulated() ? 1 : 4); turn++) {
                 for (int i = 0; i < u->h->model->n; i++) {
                     int form = (i + turn) % 5;
                     if (form == 4) continue; // skipped
@@ -407,7 +407,7 @@ static void soften(struct update *u) {
 static void test_steps_follow(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++) {
-        if (harness_is_emulated() && shape != 2 && shape != 4) continue;
+        if (harness_is_emulated() && shape != 2) continue; // of odd sizes
         struct model_shape s = harness_shape(shape);
         struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
         struct update *u = update_new(&s, &o, 11);
