@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-const char *const status_memory_names[5] = {"weights", "kv_pages", "conv_slots", "scratch",
-                                            "suspended"};
+const char *const status_memory_names[6] = {"weights", "kv_pages",  "conv_slots",
+                                            "scratch", "suspended", "staging"};
 
 void status_open(struct status_board *board, struct status first) {
     memset(board, 0, sizeof *board);

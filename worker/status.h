@@ -14,8 +14,10 @@
 
 struct status_counters {
     uint64_t n_steps, n_prompt_tokens, n_output_tokens; // since start
-    int64_t step_us;                                    // time inside steps
-    int64_t last_step_ms; // clock_ms when the last step ended, 0: none yet
+    uint64_t n_row_steps;                               // rows in all steps together
+    uint64_t n_guessed, n_accepted; // guesses that were fed, and those that stood (drafts)
+    int64_t step_us;                // time inside steps
+    int64_t last_step_ms;           // clock_ms when the last step ended, 0: none yet
 };
 
 struct status {
@@ -98,9 +100,9 @@ struct status_facts {
     char uid[256], build[256], numerics[128], model[256];
     uint64_t fingerprint, min_version;
     int max_rows, slots, max_context;
-    uint64_t memory_bytes[5]; // as planned: weights, KV pages, conv slots, scratch, arena
+    uint64_t memory_bytes[6]; // as planned: weights, KV pages, conv slots, scratch, arena, staging
 };
-extern const char *const status_memory_names[5];
+extern const char *const status_memory_names[6];
 
 struct status_board {
     pthread_mutex_t lock;

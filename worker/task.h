@@ -21,6 +21,7 @@ struct sampling {
     int top_k;
     uint64_t seed; // of the request; with the group's id it makes the group's seed
     bool ignore_eos;
+    int draft; // enum message_draft
     int n_stop_ids, n_stops, n_bias;
     const int32_t *stop_ids;   // (n_stop_ids) rising; they end a sample like an end token
     const struct slice *stops; // (n_stops) stop strings, none empty

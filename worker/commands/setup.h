@@ -11,11 +11,12 @@
 #include "worker/session/verify.h"
 
 struct engine_flags {
-    const char *model, *device, *weights, *kv_type;
+    const char *model, *device, *math, *gemm, *weights, *kv_type;
     const char *log_level, *log_format;
     struct flag_list verifiers; // NAME=COMMAND
     int n_threads, max_rows, max_context, prefill_chunk;
-    uint64_t kv_bytes, suspend_bytes;
+    uint64_t kv_bytes, suspend_bytes, draft_bytes;
+    const char *draft;      // as sampling_parse_draft takes it
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
     bool needs_staging;
     bool no_verify, verifier_network;

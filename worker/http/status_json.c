@@ -62,7 +62,7 @@ static void write_facts(const struct status_snapshot *s, struct buffer *out) {
     add_int(out, "slots", f->slots);
     add_int(out, "max_context", f->max_context);
     open_object(out, "memory_bytes");
-    for (int i = 0; i < 5; i++) add_uint(out, status_memory_names[i], f->memory_bytes[i]);
+    for (int i = 0; i < 6; i++) add_uint(out, status_memory_names[i], f->memory_bytes[i]);
     close_object(out);
     close_object(out);
 }

@@ -155,6 +155,8 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .step_age_ms = (uint64_t)(age > 0 ? age : 0),
         .version = s.version,
         .draining = l->draining,
+        .n_guessed = s.counters.n_guessed,
+        .n_accepted = s.counters.n_accepted,
     };
     if (l->heard_ms < l->beat_ms) l->seen.n_missed_beats++;
     l->beat_ms = now;
@@ -175,7 +177,7 @@ void link_join_again(struct link *l, const char *why) {
     l->joined = false;
     l->hello_ms = 0;
     link_drop_outgoing(l);
-    link_weights_abort(l, 0);
+    link_weights_drop(l);
     inbox_put(&l->inbox, &forget);
 }
 
@@ -299,7 +301,7 @@ static int turn(struct link *l, struct error *err) {
     struct message *m = NULL;
     int got = socket_receive(l->socket, &m, TICK_MS, err);
     if (got < 0) return -1;
-    int failed = got ? link_handle(l, m, err) : 0;
+    int failed = got ? link_handle(l, &m, err) : 0;
     message_free(&m);
     if (failed) return -1;
     link_say_refusals(l, false);
@@ -365,11 +367,17 @@ struct link *link_open(const struct link_options *options, struct error *err) {
     return l;
 }
 
+static void wake(void *link) {
+    socket_wake(((struct link *)link)->socket);
+}
+
 void link_start(struct link *l) {
-    l->started = pthread_create(&l->thread, NULL, run, l) == 0;
+    struct error err = {0};
+    l->stager = stager_open(l->options.engine->model.backend, wake, l, &err);
+    l->started = l->stager && pthread_create(&l->thread, NULL, run, l) == 0;
     if (!l->started) {
         const struct event stop = {.kind = EVENT_STOP};
-        log_say(l->options.log, LOG_ERROR, "The I/O thread could not be started.");
+        log_say(l->options.log, LOG_ERROR, "The I/O thread could not be started. %s", err.text);
         inbox_put(&l->inbox, &stop);
     }
 }
@@ -395,7 +403,8 @@ int link_close(struct link **link) {
     }
     int end = (int)l->end;
     sample_free_list(l->given);
-    update_free(&l->update);
+    stager_close(&l->stager);
+    link_weights_drop(l);
     link_drop_outgoing(l);
     outbox_close(&l->outbox);
     inbox_close(&l->inbox);

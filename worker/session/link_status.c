@@ -21,7 +21,7 @@ static void note_status(struct link *l, const struct message_weights_status *m) 
             m->error.len && memmem(m->error.ptr, m->error.len, words, sizeof words - 1) != NULL;
         *(differs ? &seen->n_updates_mismatched : &seen->n_updates_failed) += 1;
     }
-    if (m->phase != PHASE_STAGED) l->offered_us = l->commit_us = 0;
+    if (m->phase != PHASE_STAGED && m->phase != PHASE_RECEIVING) l->offered_us = l->commit_us = 0;
 }
 
 void link_note_update(struct link *l, const struct message *m) {

@@ -12,6 +12,7 @@ from .generation import AsyncGeneration, Generation
 from .groups import Group
 from .keys import Keys
 from .launch import Worker, launch
+from .push import PushHandle, PushReport
 from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
                       tags, term)
 from .scoring import LibraryError, equal, extract, score
@@ -24,7 +25,8 @@ __version__ = _version()
 __all__ = [
     "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
     "ForkedError", "Generation", "Group", "KeyFileError", "Keys", "LaunchError", "LibraryError",
-    "Prompt", "Sampling", "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker",
-    "choice", "equal", "exact", "extract", "ifeval", "language", "launch", "length", "math",
-    "regex_format", "repetition", "score", "tags", "term", "to_tensors",
+    "Prompt", "PushHandle", "PushReport", "Sampling", "StampedeError", "Trainer",
+    "WeightUpdateError", "WireError", "Worker", "choice", "equal", "exact", "extract", "ifeval",
+    "language", "launch", "length", "math", "regex_format", "repetition", "score", "tags", "term",
+    "to_tensors",
 ]

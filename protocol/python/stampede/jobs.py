@@ -34,9 +34,9 @@ class Task:
     __slots__ = ("_n_keys", "_before", "_after", "_payload")
 
     def __init__(self, serial: int, id_json: bytes, seed: int, fields: Tuple[int, bytes],
-                 columns: List[TaskColumn]) -> None:
-        """`fields`: those with keys 7 to 18, encoded. The columns lie in the order of their keys.
-        """
+                 columns: List[TaskColumn], last: Tuple[int, bytes]) -> None:
+        """`fields`, `last`: those with keys 7 to 18, and from 30 on, encoded. The columns lie in
+        the order of their keys."""
         payload, described = bytearray(), []
         for column in sorted(columns):
             at = 0
@@ -50,8 +50,8 @@ class Task:
         head = b"\x00" + msgpack.packb(describe_payload(self._payload)) if payload else b""
         self._before = b"".join((head, b"\x01", msgpack.packb(serial), b"\x02",
                                  msgpack.packb(id_json.decode())))
-        self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described))
-        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described)
+        self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described, last[1]))
+        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described) + last[0]
 
     @property
     def n_bytes(self) -> int:
@@ -95,10 +95,10 @@ class Request:
         sampling = self.sampling if prompt.sampling is None else prompt.sampling
         id_json = prompt.id_json or b"%d" % serial
         seed = group_seed(self.seed if sampling.seed is None else sampling.seed, id_json)
-        (n_fields, fields), drawn = sampling.encoded
+        (n_fields, fields), drawn, last = sampling.encoded
         ask, rest = prompt.encoded
         task = Task(serial, id_json, seed, (n_fields + self._fields[0], fields + self._fields[1]),
-                    [ask, *drawn, *rest])
+                    [ask, *drawn, *rest], last)
         if task.n_bytes > MAX_PAYLOAD:
             raise ArgumentError(
                 f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "
