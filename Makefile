@@ -4,6 +4,8 @@
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
 # make bench-host   what the engine and the loop cost around a step, without a device
+# make bench-weights    weight updates, from the trainer's diff to the worker's pause
+# make bench-drafts what drafts give and cost here, with and without them in turn (minutes)
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
@@ -12,6 +14,7 @@
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
 # make cuda-check   every .cu by nvcc for all architectures, and the tables of ptxas; also in make tests
+# make check-neon   the CPU backend for 64-bit ARM, and its kernel tests under qemu-user
 # make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
@@ -37,10 +40,10 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 # The one list of system packages. a|b: the first of them that the distribution has.
 PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
-    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
+    libmsgpack-dev|libmsgpack-c-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
     zlib1g-dev libzstd-dev locales procps zstd \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
-LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
+LIBS_PC  := libzmq libmicrohttpd libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
 PKG      := $(shell command -v pkg-config)
 LIBS_PC  += $(if $(PKG),$(shell $(PKG) --exists msgpack-c && echo msgpack-c || echo msgpack))
@@ -65,8 +68,12 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
-SRC   := $(filter-out kernels/cuda/%,$(call find,worker kernels protocol verifiers))
-CHECK := $(call find,tests)
+ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
+PATHS_aarch64 := %_neon.c
+OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
+SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
+CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -77,8 +84,8 @@ SHARED := $(wildcard tests/kernels/object_*.c)
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
-.PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint check-fresh \
-    format clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench bench-host bench-weights bench-drafts peers verify-bench verify-report \
+    fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -98,7 +105,13 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 	    $(filter %.o,$^) $(LDLIBS) -o $@
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
+AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
+$(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
+
+# The status page is bytes of the binary.
+$(B)/obj/worker/http/page.o: worker/http/page.html
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit
@@ -121,6 +134,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
+include tests/neon/neon.mk
 include docker/docker.mk
 
 deps:
@@ -142,6 +156,12 @@ bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampe
 bench-host: $(B)/tests/tools/bench_host
 	@$<
 	@$(PY) tests/tools/client_bench.py
+
+bench-weights: all
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
+	    --picture $(B)/bench-weights.png
+bench-drafts: $(B)/stampede
+	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt
