@@ -115,12 +115,13 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .max_segments = HARNESS_SLOTS,
         .max_tokens = HARNESS_MAX_TOKENS,
         .max_outputs = 4 * HARNESS_MAX_TOKENS,
+        .staging_bytes = o->staging_bytes,
         .id_exists = o->id_exists,
         .n_threads = o->n_threads,
         .path = o->path,
     };
     struct error err = {0};
-    const struct weight_source source = {h, read_values};
+    const struct weight_source source = {.self = h, .read = read_values};
     const char *path;
     const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &path, &err);
     if (path) options.path = path;

@@ -12,6 +12,7 @@ struct harness_options {
     int n_threads, page_tokens, max_draft;
     const char *path; // of harness_path
     const uint8_t *id_exists;
+    uint64_t staging_bytes;
 };
 
 struct harness {

@@ -94,3 +94,22 @@ def test_bad_flags(flags: list, words: str) -> None:
 def test_a_model_beyond_the_memory_is_refused() -> None:
     done = run("bench", "--synthetic", "24b", "--weights", "f32", "--kv-memory", "100G")
     assert done.returncode == 78 and "GiB" in done.stderr.decode()
+
+
+def test_drafts_of_set_acceptance() -> None:
+    """Decode with guesses that are right as often as told, beside decode without; bench itself
+    fails where a bit differs."""
+    for acceptance, low, high in ((0, 0, 0), (0.5, 0.3, 0.7), (1, 1, 1)):
+        done = run("bench", "--synthetic", "tiny", "--rows", "1,3", "--prompt", "20", "--new", "60",
+                   "--draft", "1", "--acceptance", str(acceptance), "--json")
+        assert done.returncode == 0, done.stderr.decode()
+        for point in json.loads(done.stdout)["decode"]:
+            drafts = point["drafts"]
+            assert drafts["gain"] > 0 and drafts["tokens_per_s"] > 0 and drafts["guessed"] > 25
+            assert low <= drafts["accepted"] / drafts["guessed"] <= high
+
+
+def test_acceptance_needs_drafts() -> None:
+    for flags in ([], ["--draft", "off"]):
+        done = run("bench", "--synthetic", "tiny", "--acceptance", "0.5", *flags)
+        assert done.returncode == 2 and "--draft auto" in done.stderr.decode()

@@ -81,10 +81,12 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
          0, 0},
         {FLAG_INT, "--context", "N", "positions that a row's token looks at (default 1024)",
          &f->context, 1, 1 << 24},
-        {FLAG_INT, "--draft", "K", "guessed tokens that each row brings; with --acceptance",
-         &f->n_draft, 1, 64},
+        {FLAG_HEADING, "", "",
+         "Drafts (--draft: off if not given; K of a plan, with --acceptance):", NULL, 0, 0},
         {FLAG_FLOAT, "--acceptance", "P",
-         "chance of a guess to be right if those before it were, 0 to 1", &f->acceptance, 0, 1},
+         "chance of a guess to be right if those before it were, 0 to 1; measured: decode with "
+         "such guesses beside decode without",
+         &f->acceptance, 0, 1},
     };
     int n = (int)(sizeof flags / sizeof flags[0]);
     memcpy(table, flags, sizeof flags);
@@ -257,6 +259,20 @@ static void print_mix(const struct report *r, const struct bench_flags *f) {
                r->mix.output_tokens_per_s);
 }
 
+static double acceptance_of(const struct bench_draft *d) {
+    return d->n_guessed ? (double)d->n_accepted / (double)d->n_guessed : 0;
+}
+
+static void print_drafts(const struct report *r) {
+    for (int i = 0; i < r->n_points; i++) {
+        const struct bench_draft *d = &r->points[i].drafts;
+        if (d->gain > 0)
+            printf("%-8s %6d %12s %12.1f  %.2f times; %llu guessed, %.0f%% right\n", "drafts",
+                   r->points[i].rows, "", d->tokens_per_s, d->gain,
+                   (unsigned long long)d->n_guessed, 100 * acceptance_of(d));
+    }
+}
+
 static void print_table(const struct report *r, const struct setup *s,
                         const struct bench_flags *f) {
     print_head(r, s, f);
@@ -274,6 +290,7 @@ static void print_table(const struct report *r, const struct setup *s,
         const struct bench_prefill *p = &r->prefills[i];
         printf("prefill of %d tokens: %.1f tokens/s\n", p->n_tokens, p->tokens_per_s);
     }
+    print_drafts(r);
     print_mix(r, f);
 }
 
@@ -301,6 +318,12 @@ static void print_point_json(const struct report *r, const struct setup *s,
            i ? "," : "", p->rows, p->step_ms, p->tokens_per_s, p->experts_hit, bytes / seconds,
            flops / 2 / seconds);
     if (r->peak_flops > 0) printf(",\"limit_share\":%.4f", limit_share(r, bytes, flops, seconds));
+    const struct bench_draft *d = &p->drafts;
+    if (d->gain > 0)
+        printf(",\"drafts\":{\"tokens_per_s\":%.1f,\"gain\":%.3f,\"guessed\":%llu,"
+               "\"accepted\":%llu}",
+               d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
+               (unsigned long long)d->n_accepted);
     printf("}");
 }
 
@@ -343,10 +366,14 @@ static int check_measured(const struct bench_flags *f, struct error *err) {
     if (!f->plan && f->measure)
         return error_set(err, ERROR_USAGE,
                          "--measure adds a measured run to --plan, which is missing.");
-    if (f->context || f->n_draft || f->acceptance >= 0)
+    if (f->context || (f->plan && (f->engine.draft || f->acceptance >= 0)))
         return error_set(err, ERROR_USAGE,
-                         "--context, --draft and --acceptance describe the load of a plan that is "
-                         "not measured; expected --rows, --prompt and --new of what is.");
+                         "--context, and of a plan --draft and --acceptance, describe a load that "
+                         "is not measured; expected --rows, --prompt and --new of what is.");
+    if (f->acceptance >= 0 && (!f->engine.draft || strcmp(f->engine.draft, "off") == 0))
+        return error_set(err, ERROR_USAGE,
+                         "--acceptance is of guesses; expected --draft auto or a number of tokens "
+                         "with it.");
     if (has_mix(f) && !(f->n_in && f->n_out && f->n_concurrent))
         return error_set(err, ERROR_USAGE,
                          "--in, --out and --concurrent describe requests together; expected all "
@@ -364,6 +391,7 @@ static void fill_defaults(struct bench_flags *f) {
     if (!f->n_group) f->n_group = 1 << 16;
     if (!f->engine.kv_type) f->engine.kv_type = "f32";
     if (!f->engine.log_level) f->engine.log_level = "warn";
+    if (!f->engine.draft) f->engine.draft = "off";
     f->engine.no_verify = true;
 }
 
@@ -412,7 +440,9 @@ static int measure_all(struct report *r, struct setup *s, const struct bench_fla
                        struct error *err) {
     if (check_room(r, f, s->requests.max_context, err)) return -1;
     for (int i = 0; i < r->n_points; i++)
-        if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err)) return -1;
+        if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err) ||
+            (f->acceptance >= 0 && bench_measure_drafts(s, f, &r->points[i], err)))
+            return -1;
     for (int i = 0; i < r->n_prefills; i++)
         if (bench_measure_prefill(s, f, &r->prefills[i], err)) return -1;
     if (f->n_concurrent && bench_measure_mix(s, f, &r->mix, err)) return -1;
@@ -448,6 +478,7 @@ static int run_flags(void *f, int *status, struct error *err) {
 int command_bench(int argc, char **argv) {
     struct bench_flags f = {.engine = engine_flags_defaults(), .acceptance = -1};
     f.engine.kv_type = NULL; // its default is another one in a plan
+    f.engine.draft = NULL;
     struct flag table[SETUP_MAX_FLAGS];
     const struct command command = {.name = "bench",
                                     .usage = usage,

@@ -15,9 +15,16 @@ struct bench_flags {
     int n_prompt, n_new, n_group;           // of what is measured; 0: not given
     const char *plan;                       // NULL: measure only
     int n_in, n_out, n_concurrent;          // the mix, of a plan or measured
-    int context, n_draft;                   // of a plan; 0: not given
-    float acceptance;                       // -1: not given
+    int context;                            // of a plan; 0: not given
+    int n_draft;                            // of a plan; 0: none
+    float acceptance;                       // of guesses; -1: not given
     bool measure, json;
+};
+
+// Decode with guesses of a given acceptance.
+struct bench_draft {
+    double tokens_per_s, gain; // 0: not asked for; over what was measured without, just before
+    uint64_t n_guessed, n_accepted;
 };
 
 // Decode at some number of rows.
@@ -26,6 +33,7 @@ struct bench_point {
     double step_ms, tokens_per_s;
     double experts_hit; // of a MoE layer in a step, the mean: of those steps that were timed
     double plan_ms;     // of a step, where there is a plan
+    struct bench_draft drafts;
 };
 
 // Prefill of one prompt.
@@ -48,6 +56,13 @@ double bench_median(double *values, int n);
 int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
                        double *prefill_tokens_per_s, struct error *err);
 
+// Task `number` of n samples; no two numbers share a prompt.
+struct task *bench_task(const struct setup *s, int n_prompt, int n_new, int n, int number);
+
+// Decodes p->rows rows without drafts and then with guesses that are right with f->acceptance, to
+// p->drafts. -1 also where not every bit is the same.
+int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct bench_point *p,
+                         struct error *err);
 // Prefills one prompt of p->n_tokens: the median of f->n_runs.
 int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct bench_prefill *p,
                           struct error *err);
@@ -66,7 +81,7 @@ int bench_parse_list(const char *flag, const char *text, int most, const char *w
 
 // --plan without a measured run: prints the plan. Refuses flags that belong to a measured run, and
 // with ERROR_MEMORY what does not fit into the device.
-int bench_plan(const struct bench_flags *f, struct error *err);
+int bench_plan(struct bench_flags *f, struct error *err);
 
 // The device of --plan: one that has a name, or a file's. "auto" is bench.c's, which measures it.
 int bench_plan_device(const struct bench_flags *f, struct device *out, struct error *err);

@@ -5,8 +5,7 @@
 
 enum { HIT_STEPS = 64 }; // at most: steps whose experts are counted
 
-// A prompt of its own for every number: no two share a page.
-static struct task *make_task(const struct setup *s, int n_prompt, int n_new, int n, int number) {
+struct task *bench_task(const struct setup *s, int n_prompt, int n_new, int n, int number) {
     struct task *t = task_new();
     int32_t *ids = arena_take(&t->arena, (size_t)n_prompt, sizeof *ids);
     for (int i = 0; i < n_prompt; i++)
@@ -119,7 +118,7 @@ static int run_rows(struct setup *s, const struct bench_flags *f, struct bench_p
     int n_groups = 0, n_new = bench_row_tokens(f, p->rows) - f->n_prompt;
     for (int left = p->rows; left > 0; left -= f->n_group, n_groups++)
         engine_add(
-            e, make_task(s, f->n_prompt, n_new, left < f->n_group ? left : f->n_group, n_groups));
+            e, bench_task(s, f->n_prompt, n_new, left < f->n_group ? left : f->n_group, n_groups));
     if (prefill(s, n_groups * (f->n_prompt - 1), prefill_tokens_per_s, err)) return -1;
     if (step(s, err) < 0) return -1; // the last rows start
     int64_t first_us = clock_us();
@@ -152,7 +151,7 @@ int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct b
                           struct error *err) {
     double speeds[BENCH_MAX_RUNS] = {0};
     for (int i = 0; i < f->n_runs; i++) {
-        engine_add(&s->engine, make_task(s, p->n_tokens + 1, 1, 1, 0));
+        engine_add(&s->engine, bench_task(s, p->n_tokens + 1, 1, 1, 0));
         if (prefill(s, p->n_tokens, &speeds[i], err) || step_until_idle(s, err)) return -1;
     }
     p->tokens_per_s = bench_median(speeds, f->n_runs);
@@ -163,7 +162,7 @@ int bench_measure_mix(struct setup *s, const struct bench_flags *f, struct bench
                       struct error *err) {
     int64_t started_us = clock_us();
     for (int i = 0; i < f->n_concurrent; i++)
-        engine_add(&s->engine, make_task(s, f->n_in, f->n_out, 1, i));
+        engine_add(&s->engine, bench_task(s, f->n_in, f->n_out, 1, i));
     if (step_until_idle(s, err)) return -1;
     mix->seconds = seconds_since(started_us);
     mix->output_tokens_per_s = f->n_concurrent * (double)f->n_out / mix->seconds;
