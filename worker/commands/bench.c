@@ -238,7 +238,15 @@ static double acceptance_of(const struct bench_draft *d) {
     return d->n_guessed ? (double)d->n_accepted / (double)d->n_guessed : 0;
 }
 
-static void print_drafts(const struct report *r) {
+static double tokens_a_step(const struct status_counters *c) {
+    return c->n_row_steps ? (double)c->n_output_tokens / (double)c->n_row_steps : 0;
+}
+
+static void print_drafts(const struct report *r, const struct status_counters *c) {
+    if (c->n_guessed)
+        printf("drafts of the whole run: %llu tokens guessed, %llu right, %.2f tokens a step\n",
+               (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted,
+               tokens_a_step(c));
     for (int i = 0; i < r->n_points; i++) {
         const struct bench_draft *d = &r->points[i].drafts;
         if (d->gain > 0)
@@ -261,7 +269,7 @@ static void print_table(const struct report *r, const struct setup *s,
                      p->rows == 1 ? r->row_bytes * p->tokens_per_s : -1, p->tokens_per_s,
                      plan_tokens_per_s(p));
     }
-    print_drafts(r);
+    print_drafts(r, &s->engine.counters);
     print_mix(r, f);
 }
 
@@ -306,7 +314,9 @@ static void print_json(const struct report *r, const struct setup *s, const stru
                    (unsigned long long)d->n_accepted);
         printf("}");
     }
-    printf("]");
+    const struct status_counters *c = &s->engine.counters;
+    printf("],\"guessed\":%llu,\"accepted\":%llu,\"tokens_a_step\":%.3f",
+           (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted, tokens_a_step(c));
     if (r->mix.seconds > 0)
         printf(",\"mix\":{\"requests\":%d,\"in\":%d,\"out\":%d,\"seconds\":%.3f,"
                "\"tokens_per_s\":%.1f,\"output_tokens_per_s\":%.1f}",
