@@ -50,6 +50,10 @@ struct task {
     int64_t deadline_ms;  // on clock_ms, 0: none
     uint32_t attempt;     // as TASK says it; goes back with the result
 
+    // When things happened to it, on clock_us; 0: not yet. Of tasks from the wire only (meter.h).
+    int64_t arrived_us, prefill_us;
+    int64_t *first_token_us; // (n_samples) or NULL
+
     // Filled by the engine while the prompt is prefilled.
     float *prompt_lp_full;   // (n_prompt), first NaN; owned, NULL unless asked for
     uint16_t *prompt_routes; // (n_prompt - 1, MoE layers, k); owned, NULL unless asked for

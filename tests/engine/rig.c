@@ -57,7 +57,7 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
                                 .n_threads = 2,
                                 .device = device,
                                 .path = path};
-    const struct weight_source source = {dtypes, read_random};
+    const struct weight_source source = {.self = dtypes, .read = read_random};
     if (!m->ops || m->ops->open(&o, &m->backend, &err) ||
         (ro->is_real && m->ops->load(m->backend, &source, NULL, &err)))
         fail_msg("%s", err.text);

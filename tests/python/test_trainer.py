@@ -345,7 +345,7 @@ def test_push_weights(trainer):
         trainer.push_weights(values, version=4)
         begin = [m for m in b.log if m.type == "WEIGHTS_BEGIN"][-1]
         assert (begin["base"], begin["version"]) == (3, 4)
-        assert begin["modes"].sum() == 1 and begin["total_bytes"] == 8
+        assert begin["modes"].sum() == 1 and begin["total_bytes"] == 64
         group = next(trainer.generate(prompts(1), n=1))
         assert group.version_spans == [[(0, 4)]]
         with pytest.raises(ValueError, match="expected 5 or more"):

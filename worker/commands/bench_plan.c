@@ -26,11 +26,11 @@ static int check_mix(const struct bench_flags *f, struct error *err) {
 static int check_flags(const struct bench_flags *f, struct error *err) {
     if (f->synthetic && f->engine.model)
         return error_set(err, ERROR_USAGE, "Expected at most one of --model and --synthetic.");
-    if (f->n_prompt || f->n_new || f->n_group)
-        return error_set(
-            err, ERROR_USAGE,
-            "--prompt, --new and --group belong to a measured run; expected --context, or "
-            "--in, --out and --concurrent, of a plan (or --measure).");
+    if (f->n_prompt || f->n_new || f->n_group || f->prefill || f->n_runs)
+        return error_set(err, ERROR_USAGE,
+                         "--prompt, --new, --group, --prefill and --runs belong to a measured run; "
+                         "expected --context, or "
+                         "--in, --out and --concurrent, of a plan (or --measure).");
     if (!f->engine.draft != (f->acceptance < 0))
         return error_set(err, ERROR_USAGE, "Expected both --draft and --acceptance, or neither.");
     return f->n_in || f->n_out || f->n_concurrent ? check_mix(f, err) : 0;
@@ -177,7 +177,7 @@ static int add_usual(struct report_plan *p, const struct bench_flags *f,
 static int add_rows(struct report_plan *p, const struct bench_flags *f,
                     struct roofline_load loads[BENCH_MAX_POINTS], struct error *err) {
     int rows[BENCH_MAX_POINTS];
-    int n = bench_parse_rows(f->rows, MAX_ROWS, "", rows, err);
+    int n = bench_parse_list("--rows", f->rows, MAX_ROWS, "", rows, err);
     for (int i = 0; i < n; i++) {
         loads[i] = decode_load(p, f, rows[i]);
         if (check_fit(p, &loads[i], err)) return -1;

@@ -105,7 +105,7 @@ static uint64_t draft_bytes(const struct plan_memory *p) {
 // Overcommitted memory would end the program in the middle of a step, so the plan is refused
 // instead.
 static int check_memory(const struct plan_memory *p, struct error *err) {
-    uint64_t need = p->staging_bytes + draft_bytes(p), have = machine_available_bytes();
+    uint64_t need = draft_bytes(p), have = machine_available_bytes();
     for (int i = 0; i < N_MEMORY_USES; i++)
         if (p->backend.is_host[i]) need += p->backend.bytes[i];
     if (!have || need <= have) return 0;
@@ -117,13 +117,22 @@ static int check_memory(const struct plan_memory *p, struct error *err) {
                      mib(have) / 1024);
 }
 
+uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
+                      const struct engine_flags *f) {
+    uint64_t at = 0;
+    if (!f->needs_staging || f->staging_bytes) return f->staging_bytes;
+    for (int i = 0; i < names->n; i++) {
+        struct weight_change all = {.weight = i, .n_values = weight_n(&names->weights[i])};
+        at = delta_lay(&all, dtypes[i], at);
+    }
+    return at;
+}
+
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
                  const struct backend_options *options, const struct names *names,
-                 const struct engine_flags *f, struct error *err) {
+                 struct error *err) {
     checkpoint_dtype_name(names, options->weight_dtypes, p->weight_types);
     if (ops->plan(options, &p->backend, err)) return -1;
-    p->staging_bytes = f->staging_bytes;
-    if (f->needs_staging && !p->staging_bytes) p->staging_bytes = p->backend.bytes[MEMORY_WEIGHTS];
     return check_memory(p, err);
 }
 
@@ -146,10 +155,9 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     log_line(p, log, MEMORY_SCRATCH, "scratch", details);
     snprintf(details, sizeof details, "%d pages, %d slots", e->suspend_pages, e->suspend_slots);
     log_line(p, log, MEMORY_ARENA, "suspended rows", details);
+    if (p->backend.bytes[MEMORY_STAGING])
+        log_line(p, log, MEMORY_STAGING, "staging", "for weight updates, at most");
     if (draft_bytes(p))
         log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  of texts; up to %d tokens a row",
                 "drafts", mib(draft_bytes(p)), e->draft.max_draft);
-    if (p->staging_bytes)
-        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  for weight updates, at most", "staging",
-                mib(p->staging_bytes));
 }

@@ -214,17 +214,25 @@ void engine_preempt(struct engine *e) {
     engine_forget(e);
 }
 
-void engine_set_version(struct engine *e, uint64_t version, uint64_t digest) {
+static void set_version(struct engine *e, uint64_t version, uint64_t digest, bool restart_all) {
     assert(!e->plan);
     e->model.version = version;
     e->model.digest = digest;
     scheduler_set_version(e->scheduler, ++e->n_updates);
     for (struct task *t = e->first_task; t; t = t->next) {
         if (t->min_version <= version) scheduler_release(e->scheduler, t->entry);
-        if (!t->restart_on_update) continue;
+        if (!t->restart_on_update && !restart_all) continue;
         struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
         for (int i = 0; i < ends.n; i++) row_discard(&e->rows[ends.items[i].row]);
     }
+}
+
+void engine_set_version(struct engine *e, uint64_t version, uint64_t digest) {
+    set_version(e, version, digest, false);
+}
+
+void engine_take_back(struct engine *e, uint64_t version, uint64_t digest) {
+    set_version(e, version, digest, true);
 }
 
 // ---- a step

@@ -83,6 +83,10 @@ void engine_forget(struct engine *e);
 // start again.
 void engine_set_version(struct engine *e, uint64_t version, uint64_t digest);
 
+// The weights were taken back to an older version. All rows begin again from the prompt: some of
+// their tokens may be of a version that does not count.
+void engine_take_back(struct engine *e, uint64_t version, uint64_t digest);
+
 // Plans a step and hands it to the backend. False: there is nothing to do. Between this and
 // engine_finish no other verb may be called but engine_take_finished, engine_check and
 // engine_status.

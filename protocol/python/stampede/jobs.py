@@ -13,6 +13,7 @@ from .errors import ArgumentError
 from .groups import Group
 from .messages import describe_payload, header_start
 from .results import PREEMPTED, Result
+from .suspicion import Death
 from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
 from .types import Prompt, Sampling, TaskColumn, group_seed, task_fields
 
@@ -103,7 +104,7 @@ class Request:
                 f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "
                 f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
         group = Group(prompt.id if prompt.has_id else serial, index, serial,
-                      self.n if prompt.n is None else prompt.n, prompt.meta)
+                      self.n if prompt.n is None else prompt.n, prompt.meta, seed)
         return Job(group, id_json, task, self.min_version, mailbox)
 
 
@@ -149,7 +150,7 @@ class Job:
     """A group on its way. Each of its samples is done, held by a worker, or waits."""
 
     __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
-                 "attempts", "cancelled", "plan", "round", "holders")
+                 "attempts", "cancelled", "plan", "round", "holders", "deaths", "company")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
                  mailbox: Mailbox) -> None:
@@ -166,6 +167,8 @@ class Job:
         self.plan: Optional["DtypePlan"] = None  # of the workers that may have it; None: of any
         self.round = 0  # one more each time that everything begins again
         self.holders: Dict["Worker", Held] = {}
+        self.deaths: List[Death] = []  # of workers that had it
+        self.company = 0  # groups that a worker may have with it, itself among them; 0: any number
 
     @property
     def serial(self) -> int:

@@ -38,10 +38,13 @@ DTYPE_NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
 FINISH = ("", "stop", "length", "cancelled", "preempted", "error")
 STATUS = ("", "ok", "no_answer", "limit", "unknown", "timeout", "crash", "unsupported", "bad_spec")
-REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5}
+REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5,
+            "key": 6}
 BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
-TENSOR_SKIP, TENSOR_DENSE = 0, 1
-PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED = 1, 2, 3
+TENSOR_SKIP, TENSOR_DENSE, TENSOR_SPARSE = 0, 1, 2
+PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK, PHASE_RECEIVING = 1, 2, 3, 4, 5
+TRANSPORT_BULK, TRANSPORT_NCCL = 0, 1
+NCCL_ID_BYTES, MAX_RANKS = 128, 65536
 U8, U32, I31, U64 = 0xFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 
@@ -76,7 +79,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "WELCOME": (2, _fields(
         ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
         ("bulk_url", "text", 256))),
-    "REFUSE": (3, _fields(("code!", "int", 5), ("error", "text", 1024))),
+    "REFUSE": (3, _fields(("code!", "int", 6), ("error", "text", 1024))),
     "CREDIT": (4, _fields(("slots!", "int"))),
     "TASK": (5, _fields(
         ("serial!", "int"), ("id!", "text", MAX_ID), ("first!", "int", MAX_SAMPLES - 1),
@@ -110,17 +113,19 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "WEIGHTS_BEGIN": (12, _fields(
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
-        ("shapes!", "i64"), ("modes!", "u8"), ("bytes!", "u64"), ("hashes!", "u64"))),
-    "WEIGHTS_PULL": (13, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("n_bytes!", "int"))),
-    "WEIGHTS_CHUNK": (14, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("data!", "u8"))),
+        ("shapes!", "i64"), ("modes!", "u8"), ("n_values!", "u64"), ("checks!", "u64"),
+        ("code_bytes!", "u8"), ("n_codes!", "u64"), ("transport", "int", 1),
+        ("bucket_bytes", "int"))),
+    "WEIGHTS_PULL": (13, _fields(("update!", "int"), ("offset!", "int"), ("n_bytes!", "int"))),
+    "WEIGHTS_CHUNK": (14, _fields(("update!", "int"), ("offset!", "int"), ("data!", "u8"))),
     "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
     "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
     "WEIGHTS_STATUS": (17, _fields(
-        ("update!", "int"), ("phase!", "int", 3), ("version!", "int"), ("digest", "int"),
-        ("tensor", "text", 512), ("error", "text", 1024))),
+        ("update!", "int"), ("phase!", "int", 5), ("version!", "int"), ("digest", "int"),
+        ("tensor", "text", 512), ("error", "text", 1024), ("check_us", "int"),
+        ("pause_us", "int"))),
+    "NCCL_JOIN": (21, _fields(
+        ("id!", "u8"), ("rank!", "int", MAX_RANKS - 1), ("n_ranks!", "int", MAX_RANKS),
+        ("version!", "int", I31), ("deadline_ms!", "int", MAX_DEADLINE_MS))),
 }
 TYPE_NAMES = {number: name for name, (number, _) in TYPES.items()}
