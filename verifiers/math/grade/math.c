@@ -40,11 +40,32 @@ static struct slice bare(struct slice part) {
     return nested || inside.ptr[0] < '0' || inside.ptr[0] > '9' ? part : inside;
 }
 
+// "f(x) = x \\text{ for all } x \\in \\mathbb{R}" without the words about x.
+static struct slice unquantified(struct slice part) {
+    static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
+                                        "for all",         "\\text{ for every", "for every"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
+        if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
+        const char *behind = at + strlen(WORDS[i]);
+        const struct slice rest = {behind, (size_t)(part.ptr + part.len - behind)};
+        for (size_t k = 0; k < rest.len; k++) // "for all x > 0" says more
+            if (strchr("<>=0123456789", rest.ptr[k]) || (unsigned char)rest.ptr[k] >= 0x80)
+                return part;
+        if (memmem(rest.ptr, rest.len, "\\l", 2) || memmem(rest.ptr, rest.len, "\\g", 2))
+            return part;
+        size_t n = (size_t)(at - part.ptr);
+        while (n && strchr(" ,$~", part.ptr[n - 1])) n--;
+        return n ? (struct slice){part.ptr, n} : part;
+    }
+    return part;
+}
+
 // The only part of an answer: its beginning where the whole is not understood, or only as words.
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
     const enum math_read whole =
-        math_parse(bare(answer->parts[i]), answer->prose, arena, budget, out, NULL);
+        math_parse(unquantified(bare(answer->parts[i])), answer->prose, arena, budget, out, NULL);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
@@ -86,7 +107,7 @@ static enum math_read read_gold(struct slice text, struct arena *arena, struct m
     struct math_budget budget = {0};
     const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
                         strcmp(answer.rule, "bold") != 0;
-    if (!stated) return math_parse(text, false, arena, &budget, out, NULL);
+    if (!stated) return math_parse(unquantified(bare(text)), false, arena, &budget, out, NULL);
     const enum math_read read = read_parts(&answer, arena, &budget, parts);
     if (read != MATH_READ) return read;
     const struct math_options exact = {.no_rounding = true};
