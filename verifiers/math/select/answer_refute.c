@@ -264,6 +264,12 @@ bool answer_is_called_right(struct slice text, size_t at) {
     return end != at && (end == text.len || answer_is_one_of(".,;!\n*", text.ptr[end]));
 }
 
+// "arguable", "defensible": nobody says so of the only answer.
+static bool is_no_verdict(struct slice text, size_t at) {
+    return answer_is_word(text, at, "arguable") || answer_is_word(text, at, "defensible") ||
+           answer_is_word(text, at, "accepted");
+}
+
 bool answer_admits(struct slice text, size_t at) {
     static const char *const MODALS[] = {"is",    "are",   "was",   "could",  "might",
                                          "may",   "would", "can",   "should", "seems",
@@ -272,9 +278,10 @@ bool answer_admits(struct slice text, size_t at) {
                                           "an",   "just",    "as",   "possibly", "to",
                                           "work", "equally", "look", "perhaps",  "the"};
     static const char *const ENDS[] = {
-        "possible",   "plausible", "correct",    "right",     "valid",         "true",
-        "acceptable", "option",    "answer",     "candidate", "possibility",   "work",
-        "fit",        "hold",      "reasonable", "well",      "correct answer"};
+        "possible",   "plausible",  "correct",    "right",     "valid",          "true",
+        "acceptable", "option",     "answer",     "candidate", "possibility",    "work",
+        "fit",        "hold",       "reasonable", "well",      "correct answer", "arguable",
+        "accepted",   "defensible", "justified",  "allowed"};
     bool also = false;
     while (at < text.len && answer_is_one_of(" $)*_`\"'", text.ptr[at])) at++;
     const size_t start = at;
@@ -290,7 +297,7 @@ bool answer_admits(struct slice text, size_t at) {
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)
-            return also || !sure || answer_starts(text, end, " too") ||
+            return also || !sure || is_no_verdict(text, at) || answer_starts(text, end, " too") ||
                    answer_starts(text, end, " as well");
         if (!answer_is_in(word, BETWEEN, N(BETWEEN))) return false;
         at += word.len;

@@ -20,6 +20,12 @@ static bool has_dollar(struct slice text, size_t from, size_t to) {
     return memchr(text.ptr + from, '$', to - from) != NULL;
 }
 
+// Whether the formula that starts at `at` goes on behind `end`; a '$' may be money.
+static bool is_open(struct slice text, size_t at, size_t end) {
+    const size_t close = answer_formula_end(text, at);
+    return close != SIZE_MAX && close > end;
+}
+
 // Where the side that ends at `end`, in front of a '=', starts. SIZE_MAX where it does not begin
 // with a formula or the line, or has words in it.
 static size_t side_start(struct slice text, size_t end) {
@@ -27,7 +33,7 @@ static size_t side_start(struct slice text, size_t end) {
     for (; at > 0 && end - at < MAX_SIDE; at--) {
         const char c = text.ptr[at - 1];
         if (is_mark(c)) return at;
-        if (c == '$') return answer_formula_end(text, at - 1) > end ? at : SIZE_MAX;
+        if (c == '$') return is_open(text, at - 1, end) ? at : SIZE_MAX;
         if (c == '\\' && answer_is_one_of("([", text.ptr[at])) return at + 1;
         if (answer_ends_sentence(text, at - 1)) return SIZE_MAX;
         if (!is_word_at(text, at - 1)) continue;
