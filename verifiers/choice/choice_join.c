@@ -49,61 +49,63 @@ static size_t skip_possibility(struct slice text, size_t at) {
     return answer_is_word(text, i, "be") ? skip_spaces(text, i + 2) : at;
 }
 
+// What joins two choices. Behind a full stop the first two join nothing.
+static const char *const JOINTS[] = {"and/or",
+                                     "and",
+                                     "or else",
+                                     "failing that",
+                                     "alternatively",
+                                     "or",
+                                     "oder",
+                                     "und",
+                                     "ou",
+                                     "et",
+                                     "o",
+                                     "y",
+                                     "e",
+                                     "または",
+                                     "か",
+                                     "또는",
+                                     "혹은",
+                                     "или",
+                                     "veya",
+                                     "ya da",
+                                     "hoặc",
+                                     "atau",
+                                     "lub",
+                                     "eller",
+                                     "of",
+                                     "або",
+                                     "ή",
+                                     "или же",
+                                     "respectively",
+                                     "xor",
+                                     "或者",
+                                     "或",
+                                     "和",
+                                     "possibly",
+                                     "maybe",
+                                     "perhaps",
+                                     "alternatively",
+                                     "plus",
+                                     "as well as",
+                                     "then",
+                                     "vs",
+                                     "versus",
+                                     "also",
+                                     "along with",
+                                     "with",
+                                     "to",
+                                     "through",
+                                     "else",
+                                     "otherwise",
+                                     "if not",
+                                     "but also",
+                                     "but maybe",
+                                     "but possibly"};
+
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"and/or",
-                                        "and",
-                                        "or else",
-                                        "failing that",
-                                        "alternatively",
-                                        "or",
-                                        "oder",
-                                        "und",
-                                        "ou",
-                                        "et",
-                                        "o",
-                                        "y",
-                                        "e",
-                                        "または",
-                                        "か",
-                                        "또는",
-                                        "혹은",
-                                        "или",
-                                        "veya",
-                                        "ya da",
-                                        "hoặc",
-                                        "atau",
-                                        "lub",
-                                        "eller",
-                                        "of",
-                                        "або",
-                                        "ή",
-                                        "или же",
-                                        "respectively",
-                                        "xor",
-                                        "或者",
-                                        "或",
-                                        "和",
-                                        "possibly",
-                                        "maybe",
-                                        "perhaps",
-                                        "alternatively",
-                                        "plus",
-                                        "as well as",
-                                        "then",
-                                        "vs",
-                                        "versus",
-                                        "also",
-                                        "along with",
-                                        "with",
-                                        "to",
-                                        "through",
-                                        "else",
-                                        "otherwise",
-                                        "if not",
-                                        "but also",
-                                        "but maybe",
-                                        "but possibly"};
     static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
                                          "even",        "option",     "choice",   "it is",
                                          "it could be", "it might be"};
@@ -123,10 +125,10 @@ static size_t skip_joint(struct slice text, size_t at) {
         i++;
     const size_t possibility = skip_possibility(text, i);
     if (possibility != i) return possibility;
-    for (size_t k = stop ? 2 : 0; k < N(WORDS); k++)
-        if ((unsigned char)WORDS[k][0] < 0x80 ? answer_is_word(text, i, WORDS[k])
-                                              : answer_starts(text, i, WORDS[k])) {
-            i += strlen(WORDS[k]);
+    for (size_t k = stop ? 2 : 0; k < N(JOINTS); k++)
+        if ((unsigned char)JOINTS[k][0] < 0x80 ? answer_is_word(text, i, JOINTS[k])
+                                               : answer_starts(text, i, JOINTS[k])) {
+            i += strlen(JOINTS[k]);
             if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
             i = skip_spaces(text, i);
             joint = true;
