@@ -204,13 +204,15 @@ static bool is_exact(const struct math_node *node) {
 }
 
 // Whether a side beside a box says that it is another number: "\\boxed{12} = 13".
-static bool is_contradicted(const struct math_node *box, struct slice side, bool unequal,
-                            struct math_budget *budget, struct arena *arena) {
+// `literal`: only where it is a number as written, for people slip on the way to what is right.
+static bool is_contradicted(const struct math_node *box, struct slice side, bool literal,
+                            bool unequal, struct math_budget *budget, struct arena *arena) {
     const struct math_options exact = {.no_rounding = true, .no_points = true};
     struct math_node *other;
     struct math_result result;
     if (side.len == 0 || !is_exact(box) ||
-        math_parse(side, false, arena, budget, &other, NULL) != MATH_READ || !is_exact(other))
+        math_parse(side, false, arena, budget, &other, NULL) != MATH_READ || !is_exact(other) ||
+        (literal && other->kind != MATH_NUMBER))
         return false;
     math_equal(box, other, &exact, budget, arena, &result);
     return result.verdict == (unequal ? MATH_EQUAL : MATH_DIFFERENT);
@@ -239,8 +241,8 @@ static void grade(const struct math_gold *gold, const struct answer *answer, str
     if (result.verdict > MATH_EQUAL_NUM && equals_words(gold, answer, arena))
         result = (struct math_result){MATH_EQUAL, "words", 0};
     if (result.verdict <= MATH_EQUAL_NUM && read == MATH_READ && answer->n_parts == 1 &&
-        (is_contradicted(parts[0], answer->before, false, &budget, arena) ||
-         is_contradicted(parts[0], answer->behind, answer->unequal, &budget, arena)))
+        (is_contradicted(parts[0], answer->before, true, false, &budget, arena) ||
+         is_contradicted(parts[0], answer->behind, false, answer->unequal, &budget, arena)))
         result = (struct math_result){MATH_DIFFERENT, "chain", 0};
     out->verdict = result.verdict;
     out->decided = result.rule;

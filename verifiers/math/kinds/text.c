@@ -329,7 +329,8 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
     if (slice_is(text, "infinitely many"))
         return kind_node(c, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
     if (text.ptr == node->text.ptr) return node;
-    struct math_node *said = kind_node(c, MATH_TEXT, 0, 0, NULL);
+    struct math_node *said =
+        kind_node(c, MATH_TEXT, 0, node->n, (const struct math_node *const *)node->kids);
     said->text = text;
     tree_seal(said);
     return said;

@@ -15,6 +15,19 @@ static bool is_mark(char c) {
     return answer_is_one_of("\n=&,;:<>", c);
 }
 
+// 61,328 and 61,\!328
+static bool is_thousands(struct slice text, size_t comma) {
+    return comma > 0 && ascii_is_digit(text.ptr[comma - 1]) &&
+           (answer_starts(text, comma, ",\\!") ||
+            (comma + 1 < text.len && ascii_is_digit(text.ptr[comma + 1])));
+}
+
+// Whether nothing goes on over the line feed at `at`: a sentence ends in front of it.
+static bool starts_line(struct slice text, size_t at) {
+    while (at > 0 && answer_is_one_of(" \t\r", text.ptr[at - 1])) at--;
+    return at == 0 || answer_is_one_of("\n.:!?$)]", text.ptr[at - 1]);
+}
+
 // Whether the part of a line between two places has a '$' in it, which may be money as well.
 static bool has_dollar(struct slice text, size_t from, size_t to) {
     return memchr(text.ptr + from, '$', to - from) != NULL;
@@ -32,6 +45,8 @@ static size_t side_start(struct slice text, size_t end) {
     size_t at = end;
     for (; at > 0 && end - at < MAX_SIDE; at--) {
         const char c = text.ptr[at - 1];
+        if (c == '\n') return starts_line(text, at - 1) ? at : SIZE_MAX;
+        if (c == ',' && is_thousands(text, at - 1)) continue;
         if (is_mark(c)) return at;
         if (c == '$') return is_open(text, at - 1, end) ? at : SIZE_MAX;
         if (c == '\\' && answer_is_one_of("([", text.ptr[at])) return at + 1;
@@ -51,6 +66,7 @@ static size_t side_start(struct slice text, size_t end) {
 static size_t side_end(struct slice text, size_t start) {
     size_t at = start;
     for (; at < text.len && at - start < MAX_SIDE; at++) {
+        if (text.ptr[at] == ',' && is_thousands(text, at)) continue;
         if (is_mark(text.ptr[at]) || text.ptr[at] == '$') return at;
         if (text.ptr[at] == '\\' && at + 1 < text.len) {
             if (answer_is_one_of(")]\\", text.ptr[at + 1])) return at;
