@@ -33,16 +33,14 @@ uint64_t digest_at_portable(uint64_t h, const uint32_t *positions, int64_t n, si
     return sum;
 }
 
-static bool has_avx512(void) {
 #ifdef __x86_64__
-    // All that the file's flags allow the compiler.
+// All that the flags of digest_avx512.c allow the compiler.
+static bool has_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("avx512vnni");
-#else
-    return false;
-#endif
 }
+#endif
 
 uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t n,
                           enum dtype dtype, const void *values) {
