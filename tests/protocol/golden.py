@@ -40,7 +40,7 @@ def messages():
                      digest.of_range(digest.name_hash("model.embedding_norm.weight"), 0,
                                      dense.view("<u4")), deltas.part_of(dense)),
         deltas.sparse("lm_head.weight", "bf16", (512, 128), [deltas.Block(
-            np.array([3, 300, 301]), np.array([0x3F80, 0xC000, 0x3DCD], "<u2"))])])
+            np.array([3, 300, 301], "<u4"), np.array([0x3F80, 0xC000, 0x3DCD], "<u2"))])])
     rows = {
         "HELLO": dict(
             uid="pod-7", incarnation=0x1122334455667788, build="0.1.0+abc", numerics="cpu-avx2-f32",
