@@ -220,7 +220,7 @@ static const void *read_values(const void *self, int index, int64_t first, int64
 }
 
 struct weight_source checkpoint_source(const struct checkpoint *c) {
-    return (struct weight_source){c, read_values};
+    return (struct weight_source){.self = c, .read = read_values};
 }
 
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err) {
@@ -243,31 +243,27 @@ int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error
 
 // ------------------------------------------------------------------ without files
 
-// Uniform with mean 0 and the given deviation, from element number and seed alone.
-static float random_value(uint64_t seed, uint64_t i, float deviation) {
-    uint64_t bits = digest_mix(seed, i, 0) >> 40;     // 24 bits
-    float unit = ((float)bits + 0.5f) * 0x1p-23f - 1; // (-1, 1), deviation 1 / sqrt(3)
-    return unit * deviation * 1.7320508f;
+static struct weight_formula random_formula(const void *self, int index) {
+    const struct checkpoint_random *r = self;
+    const struct weight *w = &r->names->weights[index];
+    bool bias = w->kind == WEIGHT_EXPERT_BIAS || w->kind == WEIGHT_CONV_IN_BIAS ||
+                w->kind == WEIGHT_CONV_TAPS_BIAS || w->kind == WEIGHT_CONV_OUT_BIAS;
+    struct weight_formula f = {.seed = r->names->hashes[index] ^ r->seed, .constant = bias ? 0 : 1};
+    if (w->n_dims > 1) f.deviation = 1;
+    for (int64_t c = w->dims[w->n_dims - 1]; c > 1; c /= 4) f.deviation /= 2;
+    return f;
 }
 
 static const void *read_random(const void *self, int index, int64_t first, int64_t n, void *room,
                                struct error *err) {
     const struct checkpoint_random *r = self;
-    const struct weight *w = &r->names->weights[index];
-    uint64_t seed = r->names->hashes[index] ^ r->seed;
-    bool bias = w->kind == WEIGHT_EXPERT_BIAS || w->kind == WEIGHT_CONV_IN_BIAS ||
-                w->kind == WEIGHT_CONV_TAPS_BIAS || w->kind == WEIGHT_CONV_OUT_BIAS;
-    float deviation = 1;
+    const struct weight_formula f = random_formula(self, index);
     (void)err;
-    for (int64_t c = w->dims[w->n_dims - 1]; c > 1; c /= 4) deviation /= 2;
-    for (int64_t i = 0; i < n; i++) {
-        float v = bias ? 0 : 1;
-        if (w->n_dims > 1) v = random_value(seed, (uint64_t)(first + i), deviation);
-        dtype_put(r->dtypes[index], room, i, v);
-    }
+    for (int64_t i = 0; i < n; i++)
+        dtype_put(r->dtypes[index], room, i, formula_value(&f, first + i));
     return room;
 }
 
 struct weight_source checkpoint_random_source(const struct checkpoint_random *r) {
-    return (struct weight_source){r, read_random};
+    return (struct weight_source){r, read_random, random_formula};
 }
