@@ -44,6 +44,7 @@ static struct slice bare(struct slice part) {
 static struct slice unquantified(struct slice part) {
     static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
                                         "for all",         "\\text{ for every", "for every"};
+    if (!memchr(part.ptr, '=', part.len)) return part;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
         if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
