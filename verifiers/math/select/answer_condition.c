@@ -16,7 +16,7 @@ static size_t skip_one(struct slice text, size_t at, const char *const *words, s
     return at;
 }
 
-// A symbol or a formula: "x", "$n$", "\\(k\\)".
+// A symbol or a formula: "x", "$n$", "\(k\)".
 static bool is_symbol(struct slice text, size_t at) {
     if (at >= text.len) return false;
     if (text.ptr[at] == '$' || text.ptr[at] == '\\') return true;
