@@ -315,6 +315,41 @@ static void repeat(struct buffer *out, const char *text, int n) {
 
 // Every one of these made some public grader hang. Work is bounded by the budgets; the times are
 // printed, not asserted.
+// A gold needs its text no more once it is parsed.
+static void test_golds_outlive_their_texts(void **state) {
+    static const char *const GOLDS[] = {"\\int_0^1 x^2\\,dx",
+                                        "\\frac{d}{dx} x^2",
+                                        "x_{12}+f(y)",
+                                        "\\text{Monday}",
+                                        "\\{n : n > 2\\}",
+                                        "12\\text{ cm}",
+                                        "\\sum_{k=1}^n k",
+                                        "\\mathbb{Z}_6",
+                                        "\\vec{v}\\perp w",
+                                        "①③",
+                                        "y''+y=0",
+                                        "204_5"};
+    (void)state;
+    for (size_t i = 0; i < sizeof GOLDS / sizeof *GOLDS; i++) {
+        struct error err;
+        struct buffer text = {0}, gold = {0};
+        const struct math_options options = {0};
+        buffer_add_text(&gold, GOLDS[i]);
+        buffer_printf(&text, "So it is \\boxed{%s}.", GOLDS[i]);
+        const struct slice given = buffer_slice(&gold);
+        struct math_gold *parsed = math_gold_parse(&given, 1, &options, &err);
+        assert_non_null(parsed);
+        memset(gold.ptr, '#', gold.len);
+        const char *rule;
+        const enum math_verdict verdict = math_grade(parsed, buffer_slice(&text), &rule);
+        if (verdict != MATH_EQUAL) print_error("%s: %s\n", GOLDS[i], math_verdict_name(verdict));
+        assert_int_equal(verdict, MATH_EQUAL);
+        math_gold_free(&parsed);
+        buffer_free(&gold);
+        buffer_free(&text);
+    }
+}
+
 static void test_hostile(void **state) {
     static const struct {
         const char *before, *again, *after;
@@ -381,7 +416,8 @@ int main(void) {
         cmocka_unit_test(test_matrix),     cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_decimals),   cmocka_unit_test(test_percent_and_units),
         cmocka_unit_test(test_not_fooled), cmocka_unit_test(test_selection),
-        cmocka_unit_test(test_golds),      cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_golds),      cmocka_unit_test(test_golds_outlive_their_texts),
+        cmocka_unit_test(test_hostile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

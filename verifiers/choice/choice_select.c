@@ -129,10 +129,10 @@ bool choice_select(const struct choice_options *options, struct slice completion
     struct statement best = NO_STATEMENT;
     // A box that holds no choice is the answer, and not the line in which it stands.
     const size_t floor = has_box && !found[0].named ? marks[BOX_END] : 0;
-    for (size_t i = 0; i < N(found); i++)
-        if (found[i].named && (i < N_STATED || found[i].at >= floor) &&
-            (best.at == SIZE_MAX || found[i].at > best.at))
-            best = found[i];
+    for (size_t i = 0; i < N(found); i++) {
+        const bool counts = found[i].named && (found[i].at >= floor || i < N_STATED);
+        if (counts && (best.at == SIZE_MAX || found[i].at > best.at)) best = found[i];
+    }
     if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
         return false;
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));

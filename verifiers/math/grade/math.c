@@ -40,10 +40,11 @@ static struct slice bare(struct slice part) {
     return nested || inside.ptr[0] < '0' || inside.ptr[0] > '9' ? part : inside;
 }
 
-// "f(x) = x \\text{ for all } x \\in \\mathbb{R}" without the words about x.
+// "f(x) = x \text{ for all } x \in \mathbb{R}" without the words about x.
 static struct slice unquantified(struct slice part) {
     static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
                                         "for all",         "\\text{ for every", "for every"};
+    if (!memchr(part.ptr, '=', part.len)) return part;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
         if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
@@ -203,7 +204,7 @@ static bool is_exact(const struct math_node *node) {
     return true;
 }
 
-// Whether a side beside a box says that it is another number: "\\boxed{12} = 13".
+// Whether a side beside a box says that it is another number: "\boxed{12} = 13".
 // `literal`: only where it is a number as written, for people slip on the way to what is right.
 static bool is_contradicted(const struct math_node *box, struct slice side, bool literal,
                             bool unequal, struct math_budget *budget, struct arena *arena) {

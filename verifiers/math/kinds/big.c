@@ -20,7 +20,7 @@ static bool limits(struct parser *p, struct math_node *kids[2]) {
 
 static struct math_node *named(struct parser *p, struct slice name) {
     struct math_node *node = tree_list(MATH_SYMBOL, NULL, 0, p->arena);
-    node->text = name;
+    node->text = (struct slice){arena_copy(p->arena, name.ptr, name.len), name.len};
     tree_seal(node);
     return node;
 }

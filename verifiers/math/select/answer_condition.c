@@ -16,7 +16,7 @@ static size_t skip_one(struct slice text, size_t at, const char *const *words, s
     return at;
 }
 
-// A symbol or a formula: "x", "$n$", "\\(k\\)".
+// A symbol or a formula: "x", "$n$", "\(k\)".
 static bool is_symbol(struct slice text, size_t at) {
     if (at >= text.len) return false;
     if (text.ptr[at] == '$' || text.ptr[at] == '\\') return true;
@@ -43,7 +43,8 @@ bool answer_is_conditioned(struct slice value) {
                                       "provided", "unless",  "so long as", "assuming"};
     static const char *const REASONS[] = {"because", "since", "as", "which", "so", "where", "for"};
     for (size_t at = 1; at < value.len; at++) {
-        if (value.ptr[at - 1] != ' ' || !ascii_is_alpha(value.ptr[at])) continue;
+        if (value.ptr[at - 1] != ' ' || !answer_is_one_of("ioapuswbfIOAPUSWBF", value.ptr[at]))
+            continue;
         if (skip_one(value, at, IFS, N(IFS)) != at) {
             const size_t next = skip_blanks(value, skip_one(value, at, IFS, N(IFS)));
             return !answer_is_word(value, next, "i") && !answer_is_word(value, next, "you") &&

@@ -88,30 +88,11 @@ static const char *const HARD[] = {"wait",
                                    "correcting this",
                                    "correcting myself",
                                    "fixed",
-                                   "to correct myself",
-                                   "等等",
-                                   "等一下",
-                                   "不对",
-                                   "不對",
-                                   "更正",
-                                   "抱歉",
-                                   "修正",
-                                   "改正",
-                                   "错了",
-                                   "訂正",
-                                   "いや",
-                                   "아니",
-                                   "잠깐",
-                                   "espera",
-                                   "perdón",
-                                   "corrección",
-                                   "attends",
-                                   "pardon",
-                                   "moment",
-                                   "korrektur",
-                                   "entschuldigung",
-                                   "нет",
-                                   "исправление"};
+                                   "to correct myself"};
+// The same in scripts other than Latin.
+static const char *const HARD_ABROAD[] = {"等等", "等一下", "不对", "不對", "更正",
+                                          "抱歉", "修正",   "改正", "错了", "訂正",
+                                          "いや", "아니",   "잠깐", "нет",  "исправление"};
 static const char *const RETRACT[] = {
     "i take that back",
     "i take it back",
@@ -149,7 +130,9 @@ static size_t skip_openings(struct slice text, size_t at, struct opening *out) {
         if (end == at) end = answer_skip_confession(text, at);
         out->retract |= end != at;
         if (end == at) {
-            end = answer_skip_phrase(text, at, HARD, N(HARD));
+            const bool latin = at < text.len && (unsigned char)text.ptr[at] < 0xC3;
+            end = latin ? answer_skip_phrase(text, at, HARD, N(HARD))
+                        : answer_skip_phrase(text, at, HARD_ABROAD, N(HARD_ABROAD));
             out->hard |= end != at;
         }
         if (end == at) {
@@ -174,6 +157,13 @@ static size_t skip_aside(struct slice text, size_t at) {
         if (answer_starts(text, at, ASIDES[i])) return at + strlen(ASIDES[i]);
     return at;
 }
+
+// Behind "wait" and its kin, what the value is of does not matter.
+static const char *const NAMES[] = {"the sum",     "the total",   "the product", "the difference",
+                                    "the count",   "the area",    "the number",  "the quotient",
+                                    "the volume",  "the length",  "the price",   "the cost",
+                                    "the average", "the maximum", "the minimum", "the probability",
+                                    "the ratio",   "there",       "x",           "n"};
 
 // "it is", "the correct one is", "I get": where they end, or `at`. `*plain`: it may as well explain
 // what was said before ("that is 3 + 4").
@@ -207,26 +197,21 @@ static size_t skip_copula(struct slice text, size_t at, bool strong, bool *plain
         " is",     " should be",   " must be",          " has to be", " ought to be", " would be",
         " equals", " should read", " should have been", " was",       " becomes",     "'s",
         "’s"};
-    // Behind "wait" and its kin, what the value is of does not matter.
-    static const char *const NAMES[] = {
-        "the sum",     "the total",   "the product", "the difference",
-        "the count",   "the area",    "the number",  "the quotient",
-        "the volume",  "the length",  "the price",   "the cost",
-        "the average", "the maximum", "the minimum", "the probability",
-        "the ratio",   "there",       "x",           "n"};
     static const char *const WHOLE[] = {
         "i get",       "i now get",       "we get",      "i obtain",     "we obtain",
         "i have",      "this gives",      "that gives",  "should be",    "this leaves",
         "i choose",    "i go with",       "i pick",      "i'll go with", "i'd say",
         "i find",      "we find",         "i say",       "choose",       "make it",
-        "i would say", "i would go with", "i'd go with", "it comes to",  "应该是",
-        "应为",        "應該是",          "是",          "答案是",       "答案应该是",
-        "正确答案是",  "答案应为"};
+        "i would say", "i would go with", "i'd go with", "it comes to"};
+    static const char *const ABROAD[] = {"应该是", "应为",       "應該是",     "是",
+                                         "答案是", "答案应该是", "正确答案是", "答案应为"};
     static const char *const FILLERS[] = {
         "actually", "indeed",   "really",     "in fact",    "rather", "instead",
         "simply",   "just",     "then",       "therefore",  "option", "choice",
         "now",      "equal to", "the option", "the choice", "letter"};
-    size_t end = answer_skip_phrase(text, at, WHOLE, N(WHOLE));
+    const bool latin = at < text.len && (unsigned char)text.ptr[at] < 0xC3;
+    size_t end = latin ? answer_skip_phrase(text, at, WHOLE, N(WHOLE))
+                       : answer_skip_phrase(text, at, ABROAD, N(ABROAD));
     *plain = answer_is_word(text, at, "that") || answer_is_word(text, at, "this");
     for (size_t i = 0; i < N(SUBJECTS) && end == at; i++) {
         if (!answer_starts(text, at, SUBJECTS[i])) continue;

@@ -115,6 +115,15 @@ static bool is_whole(struct slice text, size_t start, size_t end) {
            answer_starts(text, end, "\\]") || answer_starts(text, end, "≠");
 }
 
+// A side that is a number as written; len 0 for any other: people slip on the way to what is right.
+static struct slice number(struct slice side) {
+    side = answer_trim(side);
+    for (size_t i = 0; i < side.len; i++)
+        if (!ascii_is_digit(side.ptr[i]) && !answer_is_one_of(" ,.-\\!{}", side.ptr[i]))
+            side.len = 0;
+    return side;
+}
+
 static bool has_modulus(struct slice text, size_t at) {
     for (size_t i = answer_line_start(text, at), end = answer_line_end(text, at); i < end; i++)
         if (answer_starts(text, i, "mod")) return true;
@@ -123,7 +132,7 @@ static bool has_modulus(struct slice text, size_t at) {
 
 void answer_sides(struct slice text, size_t start, size_t end, struct answer *out) {
     out->before.len = out->behind.len = 0;
-    if (has_modulus(text, start) || !is_whole(text, start, end)) return;
+    if (!is_whole(text, start, end)) return;
     size_t at = start;
     while (at > 0 && answer_is_one_of(" $", text.ptr[at - 1])) at--;
     const bool crossed = has_dollar(text, at, start);
@@ -132,13 +141,13 @@ void answer_sides(struct slice text, size_t start, size_t end, struct answer *ou
     const size_t line = answer_line_start(text, at);
     if (equals && !(crossed && has_dollar(text, line, at))) {
         const size_t from = side_start(text, at - 1);
-        if (from != SIZE_MAX && from < at)
-            out->before = answer_trim(answer_cut(text, from, at - 1));
+        if (from != SIZE_MAX && from < at) out->before = number(answer_cut(text, from, at - 1));
     }
     at = end;
     while (at < text.len && answer_is_one_of(" $", text.ptr[at])) at++;
     const size_t from = skip_sign(text, at, &out->unequal);
-    if (from == at) return;
-    const size_t to = side_end(text, from);
+    const size_t to = from == at ? SIZE_MAX : side_end(text, from);
     if (to != SIZE_MAX) out->behind = answer_trim(answer_cut(text, from, to));
+    if ((out->before.len || out->behind.len) && has_modulus(text, start))
+        out->before.len = out->behind.len = 0;
 }
