@@ -181,7 +181,16 @@ def _check_lengths(m: Message) -> None:
             raise WireError("field", "TASK: expected exactly one of prompt_ids, prompt, messages.")
     elif m.type == "WEIGHTS_PULL" and not 1 <= m["n_bytes"] <= MAX_CHUNK:
         raise WireError("field", f"WEIGHTS_PULL: n_bytes is not 1 to {MAX_CHUNK}.")
+    elif m.type == "NCCL_JOIN":
+        if len(m["id"]) != 128:
+            raise WireError("field", "NCCL_JOIN: id is not 128 bytes.")
+        if not 1 <= m["rank"] < m["n_ranks"]:
+            raise WireError("field", "NCCL_JOIN: rank is not 1 to n_ranks - 1.")
+        if m["deadline_ms"] < 1:
+            raise WireError("field", "NCCL_JOIN: deadline_ms is 0.")
     elif m.type == "WEIGHTS_BEGIN":
+        if (m["transport"] == 1) != (m["bucket_bytes"] > 0):
+            raise WireError("field", "WEIGHTS_BEGIN: bucket_bytes goes with transport 1.")
         n = len(m["dtypes"])
         _check_texts(m, "names", "name_offsets", n)
         _check_same(m, ("ranks", "modes", "n_values", "checks", "code_bytes", "n_codes"), n)

@@ -288,7 +288,7 @@ def test_offsets_that_wrap_around_are_no_offsets():
 
 @pytest.mark.parametrize("kind, field, value", [
     ("HELLO", 12, 0), ("REFUSE", 1, 0), ("WEIGHTS_STATUS", 2, 0), ("TASK", 4, 0),
-    ("TASK", 18, 1 << 31), ("WEIGHTS_PULL", 4, 0), ("WEIGHTS_PULL", 4, (1 << 20) + 1)])
+    ("TASK", 18, 1 << 31), ("WEIGHTS_PULL", 3, 0), ("WEIGHTS_PULL", 3, (1 << 20) + 1)])
 def test_numbers_out_of_range(kind, field, value):
     message = next(m for m in MESSAGES if m.type == kind)
     pairs, payload = pairs_of(message)
