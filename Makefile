@@ -95,6 +95,8 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/kernels/types/%_avx512.o: CFLAGS += -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl \
+    -mavx512vnni
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
 #include "worker/commands/bench.h"
@@ -122,7 +123,7 @@ static double row_bytes(const struct setup *s) {
         const struct weight *w = &s->names->weights[i];
         if (w->kind == WEIGHT_EMBED && !shape->tied_head) continue;
         double share = w->expert < 0 ? 1 : (double)shape->n_experts_used / shape->n_experts;
-        bytes += share * (double)weight_n(w) * (double)dtype_bytes(s->dtypes[i]);
+        bytes += share * (double)type_size(s->dtypes[i], weight_n(w));
     }
     return bytes;
 }

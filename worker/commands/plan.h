@@ -9,7 +9,7 @@ struct plan_memory {
     enum dtype kv_dtype; // of pages and conv slots
     struct backend_plan backend;
     uint64_t staging_bytes; // of weight updates, in host memory
-    char weight_types[16];
+    char weight_types[CHECKPOINT_TYPES_BYTES];
 };
 
 // Sizes KV pages, conv slots and the arena of suspended rows. ERROR_CONFIG when a row of
