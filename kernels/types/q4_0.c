@@ -13,7 +13,7 @@ enum { N = 32, BYTES = 18 };
 
 static void pack(const float *x, void *block) {
     uint8_t *out = block, w[N];
-    float largest = 0, value = 0;
+    float largest = 0, value = x[0]; // of zeros, its sign is that of the first
     for (int i = 0; i < N; i++)
         if (fabsf(x[i]) > largest) {
             largest = fabsf(x[i]);

@@ -3,21 +3,10 @@
 #include "worker/load/checkpoint.h"
 #include "worker/load/gguf_config.h"
 
-// What the file's description of a weight has to be: the dimensions turned round, the middle one of
-// the convolution's taps left out, a stack's experts last.
-static int dims_of(const struct checkpoint *c, const struct weight *w, bool is_stack,
-                   int64_t dims[GGUF_MAX_DIMS]) {
-    int n = 0;
-    for (int i = w->n_dims - 1; i >= 0; i--)
-        if (w->kind != WEIGHT_CONV_TAPS || i != 1) dims[n++] = w->dims[i];
-    if (is_stack) dims[n++] = c->config.shape.n_experts;
-    return n;
-}
-
 static int check(const struct checkpoint *c, const struct gguf_tensor *t, struct gguf_match m,
                  struct error *err) {
     int64_t dims[GGUF_MAX_DIMS];
-    int n = dims_of(c, &c->names->weights[m.index], m.is_stack, dims);
+    int n = gguf_names_dims(&c->config.shape, &c->names->weights[m.index], m.is_stack, dims);
     bool same = n == t->n_dims;
     for (int i = 0; same && i < n; i++) same = dims[i] == t->dims[i];
     if (same) return 0;

@@ -153,6 +153,13 @@ static int read_shape(const struct reader *r, struct model_shape *s, bool moe) {
         read_heads(r, s) || read_dim(r, -1, "token_embd.weight", 1, CONFIG_MAX_VOCAB, &s->vocab))
         return -1;
     s->tied_head = !gguf_find_tensor(r->g, "output.weight");
+    char bias[GGUF_NAME_BYTES]; // of convolutions; llama.cpp has none
+    for (int i = 0; i < s->n_layers; i++) {
+        if (s->is_attention[i]) continue;
+        snprintf(bias, sizeof bias, "blk.%d.shortconv.conv.bias", i);
+        s->conv_bias = gguf_find_tensor(r->g, bias);
+        break;
+    }
     s->n_dense_layers = s->n_layers;
     if (moe && read_experts(r, s)) return -1;
     if (s->n_dense_layers == 0) return 0;

@@ -26,4 +26,9 @@ enum { GGUF_NAME_BYTES = 64 };
 // The name of a weight; of an expert's, its stack's.
 void gguf_names_write(const struct weight *w, char out[GGUF_NAME_BYTES]);
 
+// Dimensions of a weight's tensor, the fastest first, as files have them: the middle one of the
+// convolution's taps is left out, a stack's experts come last. Returns their number.
+int gguf_names_dims(const struct model_shape *s, const struct weight *w, bool is_stack,
+                    int64_t dims[GGUF_MAX_DIMS]);
+
 #endif

@@ -77,3 +77,12 @@ struct gguf_match gguf_names_find(const struct names *n, struct slice name) {
     }
     return unknown;
 }
+
+int gguf_names_dims(const struct model_shape *s, const struct weight *w, bool is_stack,
+                    int64_t dims[GGUF_MAX_DIMS]) {
+    int n = 0;
+    for (int i = w->n_dims - 1; i >= 0; i--)
+        if (w->kind != WEIGHT_CONV_TAPS || i != 1) dims[n++] = w->dims[i];
+    if (is_stack) dims[n++] = s->n_experts;
+    return n;
+}
