@@ -24,8 +24,8 @@ int main(int argc, char **argv) {
     char chunk[1 << 16];
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, stdin)) > 0;) buffer_add(&in, chunk, n);
     int64_t block = (int64_t)type_size(t, type_elements(t));
-    int64_t n = packs ? (int64_t)(in.len / sizeof(float))
-                      : (int64_t)in.len / block * type_elements(t);
+    int64_t n =
+        packs ? (int64_t)(in.len / sizeof(float)) : (int64_t)in.len / block * type_elements(t);
     size_t bytes = packs ? type_size(t, n) : (size_t)n * sizeof(float);
     void *out = malloc(bytes + 1);
     if (!out) return 1;
