@@ -233,6 +233,31 @@ static void test_wrong_offers_are_refused(void **state) {
     close_fixture(&f);
 }
 
+// What is held as a block type no update can bring, whatever type it comes as.
+static void test_block_types_are_refused(void **state) {
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    struct offer o;
+    make_offer(&o, &f, 4, 7);
+    checkpoint_resident_all(f.names, DTYPE_Q4_0, f.dtypes);
+    assert_int_equal(f.dtypes[0], DTYPE_Q8_0); // rows of 128 are no blocks of Q6_K
+    struct update_target target = target_of(&f, 4);
+    for (int dtype = COLUMN_BF16; dtype <= COLUMN_Q8_0; dtype++) {
+        struct error err = {0};
+        struct update *u = NULL;
+        char tensor[NAMES_MAX_BYTES];
+        o.dtypes[0] = (uint8_t)dtype;
+        assert_int_equal(update_begin(&o.m, &target, &u, tensor, &err), -1);
+        assert_int_equal(err.code, ERROR_INPUT);
+        assert_string_equal(tensor, "model.embed_tokens.weight");
+        assert_non_null(strstr(err.text, "resident as q8_0, which updates cannot write"));
+    }
+    free_offer(&o);
+    checkpoint_synthetic_dtypes(f.names, CHECKPOINT_AS_IS, f.dtypes);
+    close_fixture(&f);
+}
+
 // Byte flips, a short chunk and a value that is not finite lose the update and name the tensor.
 static void test_corruption_loses_the_update(void **state) {
     (void)state;
@@ -305,6 +330,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_apply_gives_the_values_and_the_digest),
         cmocka_unit_test(test_wrong_offers_are_refused),
+        cmocka_unit_test(test_block_types_are_refused),
         cmocka_unit_test(test_corruption_loses_the_update),
         cmocka_unit_test(test_lost_chunks_are_asked_for_again),
     };

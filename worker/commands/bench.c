@@ -23,7 +23,8 @@ struct report {
 };
 
 static const char usage[] =
-    "stampede bench (--model DIR | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
+    "stampede bench (--model DIR|FILE | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
+    "stampede bench --model DIR|FILE --compare MODEL [--json]\n"
     "stampede bench --plan DEVICE [--model DIR | --synthetic NAME] [flags]\n"
     "\n"
     "Measures prefill, and decode at several numbers of rows, beside this machine's read\n"
@@ -63,6 +64,9 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
         {FLAG_INT, "--concurrent", "N",
          "requests, measured from first to last; of a plan: in flight, in a steady state",
          &f->n_concurrent, 1, 1 << 20},
+        {FLAG_TEXT, "--compare", "MODEL",
+         "instead of speed: distance of log-probabilities from this checkpoint in float32",
+         &f->compare, 0, 0},
         {FLAG_SWITCH, "--json", NULL, "one JSON object instead of the table", &f->json, 0, 0},
         {FLAG_HEADING, "", "",
          "Plan (--weights also fp8, int4; --kv-type also fp8, default bf16):", NULL, 0, 0},
@@ -387,6 +391,7 @@ static int bench(struct bench_flags *f, struct error *err) {
 static int run_flags(void *f, int *status, struct error *err) {
     struct bench_flags *flags = f;
     (void)status;
+    if (flags->compare) return bench_compare(flags, err);
     if (flags->plan && !flags->measure && !is_auto(flags)) return bench_plan(flags, err);
     return bench(flags, err);
 }

@@ -68,6 +68,11 @@ static int check_tensor(const struct message_weights_begin *m, uint32_t i,
     out->weight = column_u8(m->modes)[i] == TENSOR_DENSE ? match.index : -1;
     if (out->weight < 0) return 0;
     if (check_shape(m, i, w, name, err)) return -1;
+    if (dtype_is_block(dtype))
+        return error_set(err, ERROR_INPUT,
+                         "Tensor '%.*s' is resident as %s, which updates cannot write; a worker "
+                         "with weights of f32, bf16 or f16 was expected.",
+                         SLICE_ARG(name), dtype_name(dtype));
     enum column_dtype found = column_u8(m->dtypes)[i];
     if (found != wire_dtype(dtype))
         return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes as %s; it is resident as %s.",
