@@ -53,10 +53,8 @@ static bool is_finite(const void *block) {
 }
 
 static void put(void *quants, void *scales, int row, const void *block) {
-    uint8_t w[N];
-    nibbles_of(block, w);
     memcpy((char *)scales + 2 * row, block, 2);
-    tile_put_nibbles(quants, row, w);
+    tile_put_halves(quants, (char *)quants + 2 * TILE_VECTOR, row, (const char *)block + 2, 2);
 }
 
 static void get(const void *quants, const void *scales, int row, void *block) {

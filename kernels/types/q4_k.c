@@ -35,11 +35,12 @@ static void levels(const void *block, struct levels *out) {
 }
 
 static void put(void *quants, void *scales, int row, const void *block) {
-    uint8_t w[K_N];
-    read_nibbles(block, w);
     k_scales_put(scales, row, block);
-    for (int r = 0; r < K_RUNS; r++)
-        tile_put_nibbles((char *)quants + r * TILE_NIBBLES, row, w + r * TYPE_RUN);
+    for (int k = 0; k < 4; k++) {
+        char *tile = (char *)quants + 2 * k * TILE_NIBBLES;
+        tile_put_halves(tile, tile + TILE_NIBBLES, row, (const char *)block + K_HEAD_BYTES + 32 * k,
+                        4);
+    }
 }
 
 static void get(const void *quants, const void *scales, int row, void *block) {

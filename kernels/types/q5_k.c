@@ -41,15 +41,14 @@ static void levels(const void *block, struct levels *out) {
 }
 
 static void put(void *quants, void *scales, int row, const void *block) {
-    uint8_t w[K_N], high[TYPE_RUN];
-    read_values(block, w);
+    const char *in = block;
     k_scales_put(scales, row, block);
-    for (int r = 0; r < K_RUNS; r++) {
-        char *tile = (char *)quants + r * TILE;
-        for (int i = 0; i < TYPE_RUN; i++) high[i] = (uint8_t)(w[r * TYPE_RUN + i] >> 4);
-        tile_put_nibbles(tile, row, w + r * TYPE_RUN);
-        tile_put_bits(tile + TILE_NIBBLES, row, 1, high);
+    for (int k = 0; k < 4; k++) {
+        char *tile = (char *)quants + 2 * k * TILE;
+        tile_put_halves(tile, tile + TILE, row, in + LOW + 32 * k, 4);
     }
+    for (int r = 0; r < K_RUNS; r++)
+        tile_put_bits((char *)quants + r * TILE + TILE_NIBBLES, row, 1, in + HIGH, r);
 }
 
 static void get(const void *quants, const void *scales, int row, void *block) {

@@ -108,18 +108,18 @@ static bool is_finite(const void *block) {
 
 // Scales of 16 rows: d (16) in float16, s (16 of a block, 16 rows).
 static void put(void *quants, void *scales, int row, const void *block) {
-    uint8_t w[N], high[TYPE_RUN];
+    const char *in = block;
     char *at = scales;
-    read_values(block, w);
-    memcpy(at + 2 * row, (const char *)block + SCALE, 2);
-    for (int s = 0; s < SUBS; s++)
-        at[2 * TYPE_ROWS + s * TYPE_ROWS + row] = ((const char *)block)[SUB + s];
-    for (int r = 0; r < N / TYPE_RUN; r++) {
-        char *tile = (char *)quants + r * TILE;
-        for (int i = 0; i < TYPE_RUN; i++) high[i] = (uint8_t)(w[r * TYPE_RUN + i] >> 4);
-        tile_put_nibbles(tile, row, w + r * TYPE_RUN);
-        tile_put_bits(tile + TILE_NIBBLES, row, 2, high);
-    }
+    memcpy(at + 2 * row, in + SCALE, 2);
+    for (int s = 0; s < SUBS; s++) at[2 * TYPE_ROWS + s * TYPE_ROWS + row] = in[SUB + s];
+    for (int h = 0; h < 2; h++)
+        for (int k = 0; k < 2; k++) {
+            char *tile = (char *)quants + (4 * h + k) * TILE;
+            tile_put_halves(tile, tile + 2 * TILE, row, in + 64 * h + 32 * k, 4);
+        }
+    for (int r = 0; r < N / TYPE_RUN; r++)
+        tile_put_bits((char *)quants + r * TILE + TILE_NIBBLES, row, 2, in + HIGH + r / 4 * 32,
+                      r % 4 * 2);
 }
 
 static void get(const void *quants, const void *scales, int row, void *block) {

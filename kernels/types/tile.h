@@ -7,7 +7,9 @@
 #ifndef KERNELS_TYPES_TILE_H
 #define KERNELS_TYPES_TILE_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { TILE_VECTOR = 64, TILE_NIBBLES = 4 * TILE_VECTOR, TILE_BYTES = 8 * TILE_VECTOR };
 
@@ -16,10 +18,38 @@ static inline uint8_t *tile_row(void *p, int row) {
     return (uint8_t *)p + 4 * row;
 }
 
-static inline void tile_put_nibbles(void *tile, int row, const uint8_t *w) {
-    for (int v = 0; v < 4; v++, w += 8) {
-        uint8_t *at = tile_row((char *)tile + v * TILE_VECTOR, row);
-        for (int i = 0; i < 4; i++) at[i] = (uint8_t)((w[i] & 15) | w[4 + i] << 4);
+// Words: files and tiles are little-endian, as all machines that this runs on.
+static inline uint32_t tile_word(const void *p, int i) {
+    uint32_t w;
+    memcpy(&w, (const char *)p + 4 * i, 4);
+    return w;
+}
+
+static inline void tile_put_word(void *p, uint32_t w) {
+    memcpy(p, &w, 4);
+}
+
+// 8 * n bytes with a value in each half: the low halves are the columns of n vectors at `low`, the
+// high halves those at `high`.
+static inline void tile_put_halves(void *low, void *high, int row, const void *bytes, int n) {
+    const uint32_t mask = 0x0f0f0f0fu;
+    for (int v = 0; v < n; v++) {
+        uint32_t a = tile_word(bytes, 2 * v), b = tile_word(bytes, 2 * v + 1);
+        size_t at = (size_t)v * TILE_VECTOR + 4 * (size_t)row;
+        tile_put_word((char *)low + at, (a & mask) | (b & mask) << 4);
+        tile_put_word((char *)high + at, (a >> 4 & mask) | (b & ~mask));
+    }
+}
+
+// Bits shift .. shift + bits - 1 of 32 bytes, one for each column.
+static inline void tile_put_bits(void *tile, int row, int bits, const void *bytes, int shift) {
+    int groups = 8 / bits;
+    uint32_t mask = bits == 1 ? 0x01010101u : 0x03030303u;
+    for (int g = 0; g < 8; g += groups) {
+        uint32_t w = 0;
+        for (int k = 0; k < groups; k++)
+            w |= (tile_word(bytes, g + k) >> shift & mask) << (bits * k);
+        tile_put_word(tile_row((char *)tile + g / groups * TILE_VECTOR, row), w);
     }
 }
 
@@ -33,19 +63,7 @@ static inline void tile_get_nibbles(const void *tile, int row, uint8_t *w) {
     }
 }
 
-// `high`: what stands above the nibble of each of the 32 columns, below 2 ^ bits.
-static inline void tile_put_bits(void *tile, int row, int bits, const uint8_t *high) {
-    int groups = 8 / bits;
-    for (int g = 0; g < 8; g += groups) {
-        uint8_t *at = tile_row((char *)tile + g / groups * TILE_VECTOR, row);
-        for (int i = 0; i < 4; i++) {
-            unsigned byte = 0;
-            for (int k = 0; k < groups; k++) byte |= (unsigned)high[4 * (g + k) + i] << (bits * k);
-            at[i] = (uint8_t)byte;
-        }
-    }
-}
-
+// What stands above the nibble of each of the 32 columns, below 2 ^ bits.
 static inline void tile_get_bits(const void *tile, int row, int bits, uint8_t *high) {
     int groups = 8 / bits;
     for (int g = 0; g < 8; g++) {

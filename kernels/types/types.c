@@ -102,8 +102,8 @@ static enum type_path fastest(void) {
 
 enum type_path type_path_find(const char *name) {
     enum type_path best = fastest();
-    for (int i = 0; name && i < N_TYPE_PATHS; i++)
-        if (strcmp(name, path_names[i]) == 0 && i < (int)best) return (enum type_path)i;
+    for (int i = 0; name && i < (int)best; i++)
+        if (strcmp(name, path_names[i]) == 0) return (enum type_path)i;
     return best;
 }
 

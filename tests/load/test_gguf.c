@@ -87,7 +87,7 @@ static void test_good(void **state) {
     (void)state;
     struct buffer b = make(&good);
     struct gguf g;
-    struct error err;
+    struct error err = {0};
     int64_t v;
     assert_int_equal(gguf_parse(buffer_slice(&b), &g, &err), 0);
     assert_int_equal(g.n_keys, 4);

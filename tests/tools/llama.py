@@ -2,8 +2,9 @@
 
     .venv-peers/bin/python tests/tools/llama.py MODEL.gguf < requests > rows
 
-A request is a line of JSON: "prompt_ids" and "n", the number of tokens that are wanted, drawn
-greedily but for the ids of "banned"; a row has "tokens" and "lp", one log-probability a token. KV is float32.
+A request is a line of JSON: "prompt_ids", "n", the number of tokens that are wanted, drawn
+greedily, and "banned", ids that are not; a row has "tokens" and "lp", one log-probability a
+token. KV is float32.
 """
 
 import json

@@ -100,7 +100,8 @@ static void test_rounding(void **state) {
 
 static void test_access(void **state) {
     (void)state;
-    static const size_t bytes[N_FLOAT_DTYPES] = {[DTYPE_F32] = 4, [DTYPE_BF16] = 2, [DTYPE_F16] = 2};
+    static const size_t bytes[N_FLOAT_DTYPES] = {
+        [DTYPE_F32] = 4, [DTYPE_BF16] = 2, [DTYPE_F16] = 2};
     for (int t = 0; t < N_FLOAT_DTYPES; t++) {
         char data[33];
         memset(data, 0x55, sizeof data);
