@@ -3,7 +3,7 @@
 //
 // A warp takes a head of a token: its squares are summed by lanes (pairs d, d + head_dim / 2 of
 // d = lane, lane + 32, ...), then as warp_sum does.
-#include "kernels/cuda/matmul.cuh"
+#include "kernels/cuda/matmul_finish.cuh"
 
 template <int ROWS, int BT> struct qkv_op : qkv {
     static const int rows = ROWS;
@@ -15,6 +15,7 @@ template <int ROWS, int BT> struct qkv_op : qkv {
     __device__ __forceinline__ product_tile tile(int i) const {
         return dense_tile<ROWS, BT>(w, step->n_tokens, i);
     }
+    __device__ __forceinline__ int token(const product_tile &t, int i) const { return t.token + i; }
     __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
         return (const bf16 *)n + (int64_t)(t.token + i) * n_stride;
     }
@@ -153,4 +154,8 @@ int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
     if (max_tokens >= 1024 && a->head_dim == 64 && has_many(q, &a->w, 256))
         return launch_many<qkv_op<256, MANY_TILE>>(q, a);
     return launch_product<qkv_op<128, 128>, 128>(q, a);
+}
+
+int qkv_finish_launch(const struct queue *q, const struct qkv *a, const float *sums) {
+    return launch_finish<qkv_op<128, 32>, 32>(q, a, sums);
 }

@@ -4,7 +4,7 @@
 //
 // A past u is one rounded to the state's type, whether it comes from the slot or from this step;
 // the token's own is not rounded; taps oldest first, then the bias. So chunking changes no bit.
-#include "kernels/cuda/matmul.cuh"
+#include "kernels/cuda/matmul_finish.cuh"
 
 // What the finish knows of a row of the tile.
 struct conv_row {
@@ -49,9 +49,11 @@ template <int ROWS, int BT> struct conv_op : conv_in {
         t.n = low;
         return t;
     }
+    __device__ __forceinline__ int token(const product_tile &t, int i) const {
+        return step_conv_rows(step)[t.token + i] & ~CONV_HALO;
+    }
     __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
-        int token = step_conv_rows(step)[t.token + i] & ~CONV_HALO;
-        return (const bf16 *)n + (int64_t)token * stride;
+        return (const bf16 *)n + (int64_t)token(t, i) * stride;
     }
 
     static __device__ __forceinline__ conv_row *tile_rows() {
@@ -166,4 +168,8 @@ int conv_in_launch(const struct queue *q, const struct conv_in *a, int max_token
     default:
         return launch<conv_op, 64>(q, a, max_tokens);
     }
+}
+
+int conv_in_finish_launch(const struct queue *q, const struct conv_in *a, const float *sums) {
+    return launch_finish<conv_op<96, 64>, 64>(q, a, sums);
 }

@@ -1,4 +1,5 @@
 // act = silu(w1 n) * (w3 n) of the dense feed-forward; matmul.cu's residual product is its w2.
+#include "kernels/cuda/matmul_finish.cuh"
 #include "kernels/cuda/swiglu.cuh"
 
 template <int ROWS, int BT> struct gate_op : gate {
@@ -11,6 +12,7 @@ template <int ROWS, int BT> struct gate_op : gate {
     __device__ __forceinline__ product_tile tile(int i) const {
         return dense_tile<ROWS, BT>(w, step->n_tokens, i);
     }
+    __device__ __forceinline__ int token(const product_tile &t, int i) const { return t.token + i; }
     __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
         return (const bf16 *)n + (int64_t)(t.token + i) * n_stride;
     }
@@ -25,4 +27,8 @@ template <int ROWS, int BT> struct gate_op : gate {
 
 int gate_launch(const struct queue *q, const struct gate *a, int max_tokens) {
     return launch_by_tile<gate_op>(q, a, max_tokens);
+}
+
+int gate_finish_launch(const struct queue *q, const struct gate *a, const float *sums) {
+    return launch_finish<gate_op<128, 32>, 32>(q, a, sums);
 }

@@ -1,6 +1,6 @@
 // All weights from their source to their places. Several threads each read pieces of LOAD_BYTES
 // into two pinned buffers in turn; copy, layout and digest of a piece run on the thread's own
-// stream while it reads the next one.
+// stream while it reads the next one. What follows from a formula is made on the device.
 #include <pthread.h>
 #include <string.h>
 
@@ -84,8 +84,14 @@ static int put_piece(const struct load *l, const struct queue *q, const struct p
     m.plain = device;
     m.first = p->first;
     m.n = p->n;
-    int status =
-        cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, (cudaStream_t)q->stream);
+    int status;
+    if (l->source->formula) {
+        const struct weight_formula f = l->source->formula(l->source->self, p->index);
+        status = formula_launch(q, device, m.dtype, &f, p->first, p->n);
+    } else {
+        status =
+            cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, (cudaStream_t)q->stream);
+    }
     if (!status) status = weight_write_launch(q, &m);
     if (!status && l->want_digests)
         status = digest_launch(q, device, m.dtype, l->c->hashes[p->index], p->first, p->n,
@@ -100,7 +106,8 @@ static int load_pieces(struct load *l, const struct queue *q, int number, cudaEv
     for (int i = 0; next_piece(l, p); i++) {
         size_t at = (size_t)(2 * number + i % 2) * LOAD_BYTES;
         int status = i < 2 ? 0 : (int)cudaEventSynchronize(done[i % 2]);
-        if (!status && read_piece(l, p, s->host + at, err)) return -1;
+        bool is_read = !l->source->formula;
+        if (!status && is_read && read_piece(l, p, s->host + at, err)) return -1;
         if (!status) status = put_piece(l, q, p, s->host + at, s->device + at);
         if (!status) status = cudaEventRecord(done[i % 2], (cudaStream_t)q->stream);
         if (status) return errors_run(err, status, "loading weights");
@@ -155,6 +162,7 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
     if (!status) status = cudaStreamSynchronize(c->stream);
     if (status) return errors_run(err, status, "loading weights");
     pthread_mutex_init(&l.lock, NULL);
+    c->gemm.is_stale = true;
     run_loaders(&l);
     pthread_mutex_destroy(&l.lock);
     if (l.has_failed) {
@@ -168,9 +176,12 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
 void cuda_weight_write(struct backend *b, int index, int64_t first, int64_t n, const void *values) {
     struct cuda *c = (struct cuda *)b;
     if (c->failed) return;
+    c->gemm.is_stale = true;
     backend_note(c,
                  staging_write(&c->staging, &c->queue, &c->weights.places[index], first, n, values),
                  "writing weights");
+    if (c->update.written && !c->failed)
+        backend_note(c, cudaEventRecord(c->update.written, c->stream), "writing weights");
 }
 
 int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, void *values,

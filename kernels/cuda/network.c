@@ -1,6 +1,8 @@
 // The blocks as launches. n, the normalised input of a block, is written by the kernel before it:
 // embed, combine and the norm behind a dense network know the next block's weight.
 //
+// With cuBLASLt (gemm.h) conv_in, qkv and gate are two: the library's product and what follows.
+//
 //     conv       conv_in, residual                                2 launches
 //     attention  qkv, attention, residual                         3
 //     dense      norm, gate, residual, norm                       4
@@ -9,6 +11,7 @@
 
 #include "kernels/cuda/backend.h"
 #include "kernels/cuda/errors.h"
+#include "kernels/cuda/ops_gemm.h"
 
 static bool is_quiet(const struct cuda *c) {
     return c->failed || c->is_replaying;
@@ -40,7 +43,9 @@ void cuda_begin(struct backend *b, const struct step *step) {
                       "a step's description"))
         return;
     if (c->timing.is_on) backend_note(c, timing_mark(&c->timing, c->stream, NULL), "timing");
-    if (!c->use_graphs) return;
+    if (c->gemm.cublas) gemm_begin(c, step->n_tokens);
+    // The library's products are for an exact number of tokens.
+    if (!c->use_graphs || c->gemm.is_used) return;
     c->is_replaying = graph_find(&c->graphs, &c->bounds);
     if (!c->is_replaying) c->is_recording = backend_note(c, graph_begin(c->stream), "recording");
 }
@@ -71,6 +76,13 @@ void cuda_embed(struct backend *b) {
                       .tickets = c->scratch.tickets,
                       .n_tickets = d->n_attention};
     note(c, "embed", embed_launch(&c->queue, &a, c->bounds.tokens));
+}
+
+// The product of a block by cuBLASLt; false: our own kernel does it.
+static bool by_library(struct cuda *c, enum gemm_kind kind, int layer, const void *x) {
+    if (!gemm_takes(c, kind)) return false;
+    note(c, "cublaslt", gemm_run(c, kind, layer, x));
+    return true;
 }
 
 static void residual(struct cuda *c, const char *name, const struct matrix *w, const void *x,
@@ -108,8 +120,12 @@ void cuda_conv(struct backend *b, int layer) {
                         .slot_bytes = d->slot_bytes,
                         .snapshot_bytes = d->n_conv * d->layer_snapshot_bytes,
                         .is_bf16 = d->kv_is_bf16};
-    note(c, "conv_in", conv_in_launch(&c->queue, &a, c->bounds.tokens));
-    residual(c, "conv_out", &l->conv_out, c->scratch.y, d->hidden_stride, l->conv_out_bias);
+    if (by_library(c, GEMM_CONV_IN, layer, a.n))
+        note(c, "conv_finish", conv_in_finish_launch(&c->queue, &a, c->gemm.sums));
+    else
+        note(c, "conv_in", conv_in_launch(&c->queue, &a, c->bounds.tokens));
+    if (!by_library(c, GEMM_CONV_OUT, layer, c->scratch.y))
+        residual(c, "conv_out", &l->conv_out, c->scratch.y, d->hidden_stride, l->conv_out_bias);
 }
 
 void cuda_attention(struct backend *b, int layer) {
@@ -155,9 +171,13 @@ void cuda_attention(struct backend *b, int layer) {
                           .cells = c->scratch.cells,
                           .counters = c->scratch.cell_counters,
                           .ticket = c->scratch.tickets + index};
-    note(c, "qkv", qkv_launch(&c->queue, &in, c->bounds.tokens));
+    if (by_library(c, GEMM_QKV, layer, in.n))
+        note(c, "qkv_finish", qkv_finish_launch(&c->queue, &in, c->gemm.sums));
+    else
+        note(c, "qkv", qkv_launch(&c->queue, &in, c->bounds.tokens));
     note(c, "attention", attention_launch(&c->queue, &a));
-    residual(c, "attention_out", &l->attention_out, c->scratch.out, d->q_stride, NULL);
+    if (!by_library(c, GEMM_ATTENTION_OUT, layer, c->scratch.out))
+        residual(c, "attention_out", &l->attention_out, c->scratch.out, d->q_stride, NULL);
 }
 
 static void norm(struct cuda *c, const float *w) {
@@ -182,8 +202,12 @@ void cuda_dense(struct backend *b, int layer) {
                      .n_stride = c->d.hidden_stride,
                      .act_stride = c->d.dense_stride};
     norm(c, l->ffn_norm);
-    note(c, "gate", gate_launch(&c->queue, &a, c->bounds.tokens));
-    residual(c, "down", &l->down, c->scratch.act, c->d.dense_stride, NULL);
+    if (by_library(c, GEMM_GATE, layer, a.n))
+        note(c, "gate_finish", gate_finish_launch(&c->queue, &a, c->gemm.sums));
+    else
+        note(c, "gate", gate_launch(&c->queue, &a, c->bounds.tokens));
+    if (!by_library(c, GEMM_DOWN, layer, c->scratch.act))
+        residual(c, "down", &l->down, c->scratch.act, c->d.dense_stride, NULL);
     norm(c, next_norm(c, layer));
 }
 

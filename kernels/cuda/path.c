@@ -7,11 +7,8 @@ int path_parse(const char *text, struct path *p, struct error *err) {
     struct {
         const char *word;
         bool *on;
-    } words[] = {{"mma", &p->mma},
-                 {"wgmma", &p->wgmma},
-                 {"launches", &p->launches},
-                 {"serial", &p->serial},
-                 {"timed", &p->timed}};
+    } words[] = {{"mma", &p->mma},       {"wgmma", &p->wgmma},   {"launches", &p->launches},
+                 {"serial", &p->serial}, {"cublas", &p->cublas}, {"timed", &p->timed}};
     for (const char *at = text; at && *at;) {
         size_t len = strcspn(at, ",");
         bool is_known = false;
@@ -21,7 +18,7 @@ int path_parse(const char *text, struct path *p, struct error *err) {
         if (!is_known)
             return error_set(err, ERROR_USAGE,
                              "'%.*s' is no path of device cuda; expected mma, wgmma, launches, "
-                             "serial or timed, joined by commas.",
+                             "serial, cublas or timed, joined by commas.",
                              (int)len, at);
         at += len + (at[len] == ',');
     }

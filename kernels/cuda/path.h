@@ -11,6 +11,7 @@ struct path {
     bool mma, wgmma; // the family of products
     bool launches;   // no graphs
     bool serial;     // no kernel begins before the one before has ended
+    bool cublas;     // cuBLASLt for dense products of many tokens, see gemm.h
     bool timed;      // events between launches, times printed at close; implies the two above
 };
 

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "kernels/cuda/gemm.h"
+#include "kernels/cuda/update.h"
 #include "kernels/cuda/weights.h"
 #include "protocol/base/machine.h"
 
@@ -133,7 +135,7 @@ int plan_n_loaders(void) {
     return n < MAX_LOADERS ? n : MAX_LOADERS;
 }
 
-void plan_bytes(const struct backend_options *o, struct backend_plan *out) {
+void plan_bytes(const struct backend_options *o, bool with_cublas, struct backend_plan *out) {
     struct dimensions d;
     struct weights w;
     struct scratch s;
@@ -146,8 +148,15 @@ void plan_bytes(const struct backend_options *o, struct backend_plan *out) {
                   [MEMORY_SLOTS] = (uint64_t)(d.n_conv_slots * d.slot_bytes),
                   [MEMORY_SCRATCH] = s.bytes + 2 * LOAD_BYTES * (uint64_t)plan_n_loaders(),
                   [MEMORY_ARENA] =
-                      (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes)},
+                      (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes),
+                  [MEMORY_STAGING] = update_bytes(o->staging_bytes, w.n)},
         .is_host = {[MEMORY_ARENA] = true},
     };
+    if (with_cublas) {
+        uint64_t copies, scratch;
+        gemm_bytes(&d, &o->shape, &w, &copies, &scratch);
+        out->bytes[MEMORY_WEIGHTS] += copies;
+        out->bytes[MEMORY_SCRATCH] += scratch;
+    }
     weights_free(&w);
 }

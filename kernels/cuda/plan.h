@@ -53,8 +53,8 @@ void plan_scratch(struct scratch *s, const struct dimensions *d, const struct mo
 // Threads of load(), each with two pieces under way.
 int plan_n_loaders(void);
 
-// Bytes on the device and of the arena.
-void plan_bytes(const struct backend_options *o, struct backend_plan *out);
+// Bytes on the device and of the arena; with_cublas: those of gemm.h too.
+void plan_bytes(const struct backend_options *o, bool with_cublas, struct backend_plan *out);
 
 // -1 with a sentence for shapes and types that the kernels do not take.
 int plan_check(const struct backend_options *o, struct error *err);

@@ -44,8 +44,12 @@ void type_activate_portable(const float *x, int n, struct activation *out) {
 }
 
 void type_activate(enum type_path path, const float *x, int n, struct activation *out) {
-    if (path >= TYPE_AVX2)
+#if defined(__x86_64__)
+    if (path >= TYPE_AVX2) {
         type_activate_avx2(x, n, out);
-    else
-        type_activate_portable(x, n, out);
+        return;
+    }
+#endif
+    (void)path;
+    type_activate_portable(x, n, out);
 }

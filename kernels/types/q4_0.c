@@ -64,9 +64,6 @@ static void get(const void *quants, const void *scales, int row, void *block) {
     for (int i = 0; i < 16; i++) out[2 + i] = (uint8_t)(w[i] | w[16 + i] << 4);
 }
 
-void type_q4_0_avx2(const struct type_dot *d);
-void type_q4_0_avx512(const struct type_dot *d);
-
 const struct block_type type_q4_0 = {
     .dtype = DTYPE_Q4_0,
     .elements = N,
@@ -79,5 +76,5 @@ const struct block_type type_q4_0 = {
     .scale_bytes = 2 * TYPE_ROWS,
     .put = put,
     .get = get,
-    .dot = {NULL, type_q4_0_avx2, type_q4_0_avx512},
+    .dot = TYPE_DOTS(q4_0),
 };

@@ -1,7 +1,5 @@
 #include "kernels/types/dot_avx2.h"
 
-void type_q4_0_avx2(const struct type_dot *d);
-
 DOT_INLINE void load(const char *quants, const char *scales, int r, int half, struct dot_run *out) {
     (void)r;
     dot_nibbles(quants, out->w);

@@ -2,8 +2,6 @@
 
 #include "kernels/types/dot_avx512.h"
 
-void type_q4_0_avx512(const struct type_dot *d);
-
 DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {
     (void)r;
     dot_nibbles(quants, out->w);

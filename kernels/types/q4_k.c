@@ -51,9 +51,6 @@ static void get(const void *quants, const void *scales, int row, void *block) {
     write_nibbles(w, block);
 }
 
-void type_q4_k_avx2(const struct type_dot *d);
-void type_q4_k_avx512(const struct type_dot *d);
-
 const struct block_type type_q4_k = {
     .dtype = DTYPE_Q4_K,
     .elements = K_N,
@@ -67,5 +64,5 @@ const struct block_type type_q4_k = {
     .scale_bytes = K_SCALE_BYTES,
     .put = put,
     .get = get,
-    .dot = {NULL, type_q4_k_avx2, type_q4_k_avx512},
+    .dot = TYPE_DOTS(q4_k),
 };

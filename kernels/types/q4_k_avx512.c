@@ -2,8 +2,6 @@
 
 #include "kernels/types/dot_avx512.h"
 
-void type_q4_k_avx512(const struct type_dot *d);
-
 DOT_INLINE __m512 dot_bytes(const char *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
 }

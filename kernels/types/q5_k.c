@@ -63,9 +63,6 @@ static void get(const void *quants, const void *scales, int row, void *block) {
     write_values(w, block);
 }
 
-void type_q5_k_avx2(const struct type_dot *d);
-void type_q5_k_avx512(const struct type_dot *d);
-
 const struct block_type type_q5_k = {
     .dtype = DTYPE_Q5_K,
     .elements = K_N,
@@ -79,5 +76,5 @@ const struct block_type type_q5_k = {
     .scale_bytes = K_SCALE_BYTES,
     .put = put,
     .get = get,
-    .dot = {NULL, type_q5_k_avx2, type_q5_k_avx512},
+    .dot = TYPE_DOTS(q5_k),
 };

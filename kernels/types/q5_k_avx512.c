@@ -2,8 +2,6 @@
 
 #include "kernels/types/dot_avx512.h"
 
-void type_q5_k_avx512(const struct type_dot *d);
-
 enum { TILE = TILE_NIBBLES + TILE_VECTOR };
 
 DOT_INLINE __m512 dot_bytes(const char *p) {

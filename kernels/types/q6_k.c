@@ -137,9 +137,6 @@ static void get(const void *quants, const void *scales, int row, void *block) {
     memcpy((char *)block + SCALE, at + 2 * row, 2);
 }
 
-void type_q6_k_avx2(const struct type_dot *d);
-void type_q6_k_avx512(const struct type_dot *d);
-
 const struct block_type type_q6_k = {
     .dtype = DTYPE_Q6_K,
     .elements = N,
@@ -152,5 +149,5 @@ const struct block_type type_q6_k = {
     .scale_bytes = 2 * TYPE_ROWS + SUBS * TYPE_ROWS,
     .put = put,
     .get = get,
-    .dot = {NULL, type_q6_k_avx2, type_q6_k_avx512},
+    .dot = TYPE_DOTS(q6_k),
 };

@@ -1,7 +1,5 @@
 #include "kernels/types/dot_avx2.h"
 
-void type_q6_k_avx2(const struct type_dot *d);
-
 enum { TILE = TILE_NIBBLES + 2 * TILE_VECTOR };
 
 DOT_INLINE void load(const char *quants, const char *scales, int r, int half, struct dot_run *out) {

@@ -2,8 +2,6 @@
 
 #include "kernels/types/dot_avx512.h"
 
-void type_q6_k_avx512(const struct type_dot *d);
-
 enum { TILE = TILE_NIBBLES + 2 * TILE_VECTOR };
 
 DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {

@@ -56,9 +56,6 @@ static void get(const void *quants, const void *scales, int row, void *block) {
         memcpy(out + 2 + 4 * g, (const char *)quants + g * TILE_VECTOR + 4 * row, 4);
 }
 
-void type_q8_0_avx2(const struct type_dot *d);
-void type_q8_0_avx512(const struct type_dot *d);
-
 const struct block_type type_q8_0 = {
     .dtype = DTYPE_Q8_0,
     .elements = N,
@@ -71,5 +68,5 @@ const struct block_type type_q8_0 = {
     .scale_bytes = 2 * TYPE_ROWS,
     .put = put,
     .get = get,
-    .dot = {NULL, type_q8_0_avx2, type_q8_0_avx512},
+    .dot = TYPE_DOTS(q8_0),
 };

@@ -2,8 +2,6 @@
 
 #include "kernels/types/dot_avx512.h"
 
-void type_q8_0_avx512(const struct type_dot *d);
-
 DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {
     const __m512i flip = _mm512_set1_epi8((char)0x80); // from -128 .. 127 to 0 .. 255
     (void)r;

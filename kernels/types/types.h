@@ -118,4 +118,23 @@ void type_activate_avx2(const float *x, int n, struct activation *out);
 
 extern const struct block_type type_q8_0, type_q4_0, type_q4_k, type_q5_k, type_q6_k;
 
+// Products of a type, in files of their own.
+#if defined(__x86_64__)
+#define TYPE_DOTS(name)                                                                            \
+    { NULL, type_##name##_avx2, type_##name##_avx512 }
+#else
+#define TYPE_DOTS(name)                                                                            \
+    { NULL }
+#endif
+void type_q8_0_avx2(const struct type_dot *d);
+void type_q8_0_avx512(const struct type_dot *d);
+void type_q4_0_avx2(const struct type_dot *d);
+void type_q4_0_avx512(const struct type_dot *d);
+void type_q4_k_avx2(const struct type_dot *d);
+void type_q4_k_avx512(const struct type_dot *d);
+void type_q5_k_avx2(const struct type_dot *d);
+void type_q5_k_avx512(const struct type_dot *d);
+void type_q6_k_avx2(const struct type_dot *d);
+void type_q6_k_avx512(const struct type_dot *d);
+
 #endif

@@ -96,7 +96,7 @@ static void test_products(void **state) {
             size_t stride = (size_t)matmul_stride(rows), n = TOKENS * stride;
             size_t x_stride = (size_t)matmul_stride(COLUMNS);
             float *x = copy_x(&p), *y = memory_new(n, sizeof *y), *one = memory_new(n, sizeof *one);
-            struct matmul job = {&p.m, x, y, x_stride, stride, NULL, false};
+            struct matmul job = {&p.m, x, y, x_stride, stride, NULL, false, false};
             matmul(isa, pool, &job, 1, TOKENS);
             check(&p, y, stride, 0);
             free(x);
@@ -141,9 +141,9 @@ static void test_mixed_jobs(void **state) {
     size_t x_stride = (size_t)matmul_stride(COLUMNS), stride = (size_t)matmul_stride(48);
     float *y[4], *x = copy_x(&a);
     for (int k = 0; k < 4; k++) y[k] = memory_new(TOKENS * stride, sizeof **y);
-    const struct matmul jobs[] = {{&a.m, x, y[0], x_stride, stride, NULL, false},
-                                  {&f, x, y[1], x_stride, stride, NULL, false},
-                                  {&b.m, x, y[2], x_stride, stride, NULL, false}};
+    const struct matmul jobs[] = {{&a.m, x, y[0], x_stride, stride, NULL, false, false},
+                                  {&f, x, y[1], x_stride, stride, NULL, false, false},
+                                  {&b.m, x, y[2], x_stride, stride, NULL, false, false}};
     matmul(isa, pool, jobs, 3, TOKENS);
     for (size_t t = 0; t < TOKENS; t++) assert_true(y[1][t * stride + 3] == a.x[t * x_stride + 5]);
     free(x);

@@ -128,6 +128,15 @@ def test_what_the_device_is() -> None:
     assert "GB/s" in bench.stdout
 
 
+def test_synthetic_weights_are_made_on_the_device(tmp_path: Path) -> None:
+    """By a kernel, to whose bits kernels/test_backend.c holds every backend."""
+    counts = tmp_path / "counts"
+    done = stampede_run("bench", "--device", "cudasim", "--synthetic", "tiny", "--rows", 1,
+                        "--prompt", 8, "--new", 3, "--weights", "bf16", CUDASIM_COUNTS=str(counts))
+    assert done.returncode == 0, done.stderr
+    assert "make_weights" in counts.read_text()
+
+
 @pytest.mark.parametrize("device, env, status, words", [
     ("cudasim", {"CUDASIM_DRIVER": "none"}, 78, "There is no CUDA driver on this machine"),
     ("cudasim", {"CUDASIM_DRIVER": "old"}, 78, "The CUDA driver is for CUDA 12.2; this program"),
@@ -154,6 +163,74 @@ def test_matrices_of_float32_are_refused(tmp_path: Path) -> None:
                         "--prompts", tmp_path / "p.jsonl", "--output", tmp_path / "o.jsonl",
                         "--log-level", "warn")
     assert done.returncode == 78 and "--weights bf16 rounds them" in done.stderr
+
+
+# ------------------------------------------------------------------ --gemm cublas
+
+WITH_CUBLASLT = pytest.mark.skipif(
+    "cublaslt" not in (OBJECT.parent / "cudasim" / "state").read_text()
+    if (OBJECT.parent / "cudasim" / "state").exists() else True,
+    reason="CUDA was left out: the emulator was built without cublasLt.h")
+LARGE = ["--weights", "bf16", "--max-rows", 8, "--max-context", 320, "--prefill-chunk", 640,
+         "--ignore-eos"]
+
+
+@WITH_CUBLASLT
+@pytest.mark.parametrize("path", ["", "/mma"])
+def test_cublas_gives_the_bits_of_our_own_kernels(path: str, tmp_path: Path) -> None:
+    """Four prompts of 300 tokens: a step of 640 for the library, then smaller ones for us."""
+    lines = prompts([300, 300, 300, 300], 1, 4)
+    own, _ = generate(f"cudasim{path}", lines, tmp_path, *LARGE)
+    got, log = generate(f"cudasim{path}", lines, tmp_path, *LARGE, "--gemm", "cublas")
+    assert bits(got) == bits(own)
+    assert " gemm=cublaslt-" in log and "our own kernels" not in log, log
+    timed = "/timed" if not path else path + ",timed"
+    _, log = generate(f"cudasim{timed}", lines, tmp_path, *LARGE, "--gemm", "cublas")
+    times = {words[0]: float(words[1]) for words in map(str.split, log.splitlines())
+             if len(words) == 5 and words[4].endswith("%")}
+    assert times["cublaslt"] > 4 and times["conv_finish"] == 1 and times["qkv_finish"] == 1
+
+
+@WITH_CUBLASLT
+@pytest.mark.parametrize("offer", ["dependent", "other"])
+def test_cublas_of_other_bits_is_not_used(offer: str, tmp_path: Path) -> None:
+    """A library whose bits depend on the place, or are not ours: ours go on, with a sentence."""
+    lines = prompts([300, 300], 1, 4)
+    own, _ = generate("cudasim", lines, tmp_path, *LARGE)
+    got, log = generate("cudasim", lines, tmp_path, *LARGE, "--gemm", "cublas",
+                        CUDASIM_CUBLASLT=offer)
+    assert bits(got) == bits(own)
+    assert "--gemm cublas: our own kernels multiply for conv_in,conv_out,qkv," in log, log
+    assert "gave their bits for every number and place of 512 to 648 tokens.\n" in log
+    assert "gemm=" not in log
+
+
+@WITH_CUBLASLT
+@pytest.mark.parametrize("flags, env, status, words", [
+    (["--device", "cudasim"], {"CUDASIM_CUBLASLT": "absent"}, 78, "does not start, its status is"),
+    (["--device", "cudasim", "--prefill-chunk", "300"], {}, 78, "steps of 512 tokens or more"),
+])
+def test_sentences_of_cublas(flags: List[str], env: Dict[str, str], status: int, words: str,
+                             tmp_path: Path) -> None:
+    gemm_sentence(["--gemm", "cublas", *LARGE[:-3], "--prefill-chunk", "640", *flags], status,
+                  words, tmp_path, **env)
+
+
+@pytest.mark.parametrize("flags, status, words", [
+    (["--device", "cpu", "--gemm", "cublas"], 2, "--gemm cublas is for device cuda; device 'cpu'"),
+    (["--device", "cudasim", "--gemm", "abacus"], 2, "--gemm is 'abacus'; expected own or cublas"),
+])
+def test_sentences_of_gemm(flags: List[str], status: int, words: str, tmp_path: Path) -> None:
+    gemm_sentence(["--weights", "bf16", *flags], status, words, tmp_path)
+
+
+def gemm_sentence(flags: List[Any], status: int, words: str, folder: Path, **env: str) -> None:
+    (folder / "p.jsonl").write_text('{"prompt_ids": [1, 2], "sampling": {"max_new_tokens": 1}}\n')
+    done = stampede_run("generate", "--model", TINY, "--prompts", folder / "p.jsonl", "--output",
+                        folder / "o.jsonl", "--log-level", "warn", "--progress", "never", *flags,
+                        **env)
+    assert done.returncode == status, done.stderr
+    assert words in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 # ------------------------------------------------------------------ with a trainer

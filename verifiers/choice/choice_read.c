@@ -73,8 +73,8 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
     }
     if (next == '\n' || next == '<') return true;
-    if (answer_starts(text, end, "”") || answer_starts(text, end, "。") ||
-        answer_starts(text, end, "—"))
+    if (answer_starts(text, end, "”") || answer_starts(text, end, "»") ||
+        answer_starts(text, end, "。") || answer_starts(text, end, "—"))
         return true;
     // Scripts that write no spaces go on at once: "B입니다".
     uint32_t wide = 0;
@@ -214,6 +214,7 @@ static size_t skip_lead(struct slice text, size_t at) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t\r\n\"'#:><{", text.ptr[at])) at++;
         if (answer_starts(text, at, "“")) at += strlen("“"), more = true;
+        if (answer_starts(text, at, "«")) at += strlen("«"), more = true;
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2) {
             const size_t symbols = answer_skip_symbols(text, at); // "✅ B"
             more |= symbols != at;
@@ -271,6 +272,22 @@ static size_t skip_joint(struct slice text, size_t at) {
                                         "y",
                                         "e",
                                         "または",
+                                        "か",
+                                        "또는",
+                                        "혹은",
+                                        "или",
+                                        "veya",
+                                        "ya da",
+                                        "hoặc",
+                                        "atau",
+                                        "lub",
+                                        "eller",
+                                        "of",
+                                        "або",
+                                        "ή",
+                                        "или же",
+                                        "respectively",
+                                        "xor",
                                         "或者",
                                         "或",
                                         "和",
@@ -303,6 +320,10 @@ static size_t skip_joint(struct slice text, size_t at) {
         stop |= answer_is_one_of(".!?\n", text.ptr[i]);
         joint |= !answer_is_one_of(" \t\n\"'.!?)]", text.ptr[i]);
     }
+    if (answer_is_word(text, i, "(but") || answer_is_word(text, i, "(though")) {
+        i = skip_spaces(text, i + (text.ptr[i + 1] == 'b' ? 4 : 7));
+        joint = true;
+    }
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
         answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps") ||
         answer_is_word(text, i, "(alternatively"))
@@ -327,9 +348,12 @@ static size_t skip_joint(struct slice text, size_t at) {
 
 // "B, and C is wrong": the letter before `at` is the subject of another clause.
 bool choice_is_subject(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"is",    "was",    "can",     "has",   "does", "would",
-                                        "isn't", "cannot", "doesn't", "gives", "says", "seems"};
-    static const char *const ALSO[] = {"also", "possible", "equally", "another", "as"};
+    static const char *const VERBS[] = {"is",    "was",   "can",    "has",     "does",
+                                        "would", "isn't", "cannot", "doesn't", "gives",
+                                        "says",  "seems", "being"};
+    static const char *const ALSO[] = {"also",      "possible",   "equally",   "another", "as",
+                                       "plausible", "defensible", "arguable",  "fine",    "okay",
+                                       "just",      "acceptable", "reasonable"};
     const size_t i = skip_spaces(text, at);
     for (size_t k = 0; k < N(VERBS); k++) {
         if (!answer_is_word(text, i, VERBS[k])) continue;
@@ -356,7 +380,7 @@ static size_t skip_gap(struct slice text, size_t at) {
 
 // "A if x > 0, otherwise B", "A when x is even, B when it is odd": the letters of the other cases.
 static choice_set other_cases(struct slice text, size_t at) {
-    static const char *const CASES[] = {"if", "when", "for", "unless"};
+    static const char *const CASES[] = {"if", "when", "for", "unless", "in case", "in the"};
     static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and", "then"};
     choice_set found = 0;
     size_t i = skip_spaces(text, at);
@@ -369,8 +393,8 @@ static choice_set other_cases(struct slice text, size_t at) {
         const bool joined = letter != i + 1 || text.ptr[i - 1] == ',' || text.ptr[i - 1] == ';';
         if (!joined || letter >= text.len || !ascii_is_upper(text.ptr[letter])) continue;
         const choice_set other = choice_letter(text, letter, &strong, &end);
-        if (!other || !strong) continue;
-        const size_t next = skip_spaces(text, end);
+        const size_t next = other ? skip_spaces(text, end) : 0;
+        if (!other || (!strong && skip_one(text, next, CASES, N(CASES)) == next)) continue;
         if (next == text.len || answer_is_one_of(".,;", text.ptr[next]) ||
             skip_one(text, next, CASES, N(CASES)) != next ||
             answer_is_word(text, next, "otherwise"))
@@ -379,12 +403,37 @@ static choice_set other_cases(struct slice text, size_t at) {
     return found;
 }
 
+// "B (60%), C (40%)", "B: 60%, C: 40%", "B (most likely), C (possible)": past the share of a
+// choice, or `at`.
+static size_t skip_share(struct slice text, size_t at) {
+    enum { MAX_SHARE = 32 };
+    static const char *const CHANCES[] = {"with probability", "with", "at"};
+    size_t i = skip_spaces(text, at), end = i;
+    if (i < text.len && text.ptr[i] == '(') {
+        while (end < text.len && end - i < MAX_SHARE && !answer_is_one_of(")\n", text.ptr[end]))
+            end++;
+        for (size_t k = i; k < end; k++)
+            if (ascii_is_upper(text.ptr[k])) return at; // "(though C is defensible)"
+        return end < text.len && text.ptr[end] == ')' ? end + 1 : at;
+    }
+    if (i < text.len && answer_is_one_of(":=", text.ptr[i])) i = skip_spaces(text, i + 1);
+    i = skip_one(text, i, CHANCES, N(CHANCES));
+    for (end = i; end < text.len &&
+                  (ascii_is_digit(text.ptr[end]) || (text.ptr[end] == '.' && end + 1 < text.len &&
+                                                     ascii_is_digit(text.ptr[end + 1])));)
+        end++;
+    if (end == i) return at;
+    return end < text.len && text.ptr[end] == '%' ? end + 1 : end;
+}
+
 choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
                          size_t at, size_t *end) {
     choice_set found = 0;
     *end = at;
     for (int n = 0; n < MAX_JOINED; n++) {
-        const size_t joint = skip_joint(text, *end);
+        const size_t share = skip_share(text, *end);
+        size_t joint = skip_joint(text, share);
+        if (joint == share) joint = skip_joint(text, *end);
         const size_t i = joint == *end ? skip_gap(text, joint) : joint;
         size_t to = i, len;
         bool strong;

@@ -232,7 +232,7 @@ static const void *read_values(const void *self, int index, int64_t first, int64
 }
 
 struct weight_source checkpoint_source(const struct checkpoint *c) {
-    return (struct weight_source){c, read_values};
+    return (struct weight_source){.self = c, .read = read_values};
 }
 
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err) {

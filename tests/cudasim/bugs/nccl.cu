@@ -1,9 +1,9 @@
 // Errors between ranks.
-#include <nccl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cudasim/bugs/bug.h"
+#include "tests/cudasim/host/nccl_functions.h"
 
 enum bug { CORRECT, ORDER, COUNT, ROOT, TYPE, NOT_POLLED, SIZES };
 enum { N = 1024 };

@@ -10,7 +10,9 @@
 
 namespace cudasim {
 
-static std::map<std::string, std::unique_ptr<KernelCounts>> kernels;
+// Never destroyed: what was counted is printed when the process ends, behind all destructors.
+static std::map<std::string, std::unique_ptr<KernelCounts>> &kernels =
+    *new std::map<std::string, std::unique_ptr<KernelCounts>>;
 
 KernelCounts *counters_of(const std::string &kernel) {
     std::unique_ptr<KernelCounts> &c = kernels[kernel];

@@ -26,7 +26,8 @@ struct Range {
     std::map<const unsigned char *, unsigned> numbers; // of allocations, by their first byte
 };
 static Range device_range, pinned_range;
-static std::vector<Buffer> buffers(1); // number 0 is none
+// Number 0 is none. Never destroyed: see counters.cpp.
+static std::vector<Buffer> &buffers = *new std::vector<Buffer>(1);
 static size_t used;
 static int n_open;
 

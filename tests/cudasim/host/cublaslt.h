@@ -1,9 +1,11 @@
 // The stand-in of cuBLASLt: what its opaque handles hold here. bf16 times bf16 in float32, column
 // order, one matrix at a time; everything else is refused with a sentence.
 //
-// Three algorithms, as the library has many: 0 sums along k in order, 1 sums two halves apart (and
-// needs a workspace), 2 takes another order for the columns of D behind the last full 128, so that
-// a row's bits depend on its place. CUDASIM_CUBLASLT=dependent offers 2 alone.
+// Algorithms, as the library has many; all sum 16 products at a time as tensor cores do: 0 along k
+// in order, as the kernels do; 1 two halves apart (it needs a workspace); 2 from the last 16 to the
+// first for the columns of D behind the last full 128, so that a row's bits depend on its place.
+// CUDASIM_CUBLASLT=dependent offers 2 alone; =other offers 3 alone, which sums from the last 16 to
+// the first in all places; =absent lets nobody create a handle.
 #ifndef TESTS_CUDASIM_HOST_CUBLASLT_H
 #define TESTS_CUDASIM_HOST_CUBLASLT_H
 

@@ -1,9 +1,11 @@
 // The product itself, and which algorithms fit it.
 #include <cuda_bf16.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/cudasim/device/memory.h"
+#include "tests/cudasim/device/product.h"
 #include "tests/cudasim/host/cublaslt.h"
 
 namespace cudasim {
@@ -74,38 +76,76 @@ static float at(const MatrixLayout &l, const void *data, int64_t row, int64_t co
     return __bfloat162float(((const __nv_bfloat16 *)data)[row + column * l.ld]);
 }
 
-// One element: its terms in order, or those of even and of odd k apart.
-static float dot(const float *x, const float *y, int64_t begin, int64_t end, bool apart) {
-    float even = 0, odd = 0;
-    if (!apart) {
-        for (int64_t k = begin; k < end; k++) even += x[k] * y[k];
-        return even;
-    }
-    for (int64_t k = begin; k < end; k++) (k % 2 ? odd : even) += x[k] * y[k];
-    return even + odd;
-}
-
 struct Pointers {
     const void *a, *b, *c;
     void *d;
     float alpha, beta;
 };
 
-static void multiply(const MatrixProduct &p, const Pointers &q, int id) {
+// n zeros, aligned as product_add wants them.
+template <class T> struct Aligned {
+    T *v;
+    int64_t n;
+    explicit Aligned(int64_t n) : v((T *)aligned_alloc(32, bytes(n))), n(n) {
+        memset(v, 0, bytes(n));
+    }
+    Aligned(const Aligned &) = delete;
+    ~Aligned() { free(v); }
+    static size_t bytes(int64_t n) { return ((size_t)n * sizeof(T) + 31) / 32 * 32; }
+};
+
+// Both operands by steps of 16 along k, padded with zeros; b has whole eights of columns.
+struct Operands {
+    int64_t m, n, n_steps;
+    Aligned<float> a, b; // (n_steps, m, 16), (n_steps, 16, n)
+    Aligned<int32_t> a_exponents, b_exponents;
+    explicit Operands(const MatrixProduct &p)
+        : m(p.m), n((p.n + 7) / 8 * 8), n_steps((p.k + PRODUCT_DEPTH - 1) / PRODUCT_DEPTH),
+          a(n_steps * m * PRODUCT_DEPTH), b(n_steps * n * PRODUCT_DEPTH), a_exponents(a.n),
+          b_exponents(b.n) {}
+};
+
+static void gather(const MatrixProduct &p, const Pointers &q, Operands &o) {
     bool ta = p.desc->trans_a == CUBLAS_OP_T, tb = p.desc->trans_b == CUBLAS_OP_T;
-    std::vector<float> x((size_t)(p.m * p.k)), y((size_t)p.k);
-    for (int64_t i = 0; i < p.m; i++)
-        for (int64_t k = 0; k < p.k; k++)
-            x[(size_t)(i * p.k + k)] = ta ? at(*p.a, q.a, k, i) : at(*p.a, q.a, i, k);
-    for (int64_t j = 0; j < p.n; j++) {
-        for (int64_t k = 0; k < p.k; k++)
-            y[(size_t)k] = tb ? at(*p.b, q.b, j, k) : at(*p.b, q.b, k, j);
-        bool apart = id == 2 && j >= p.n / 128 * 128;
+    for (int64_t k = 0; k < p.k; k++) {
+        int64_t step = k / PRODUCT_DEPTH, in = k % PRODUCT_DEPTH;
+        for (int64_t i = 0; i < p.m; i++)
+            o.a.v[(step * o.m + i) * PRODUCT_DEPTH + in] =
+                ta ? at(*p.a, q.a, k, i) : at(*p.a, q.a, i, k);
+        for (int64_t j = 0; j < p.n; j++)
+            o.b.v[k * o.n + j] = tb ? at(*p.b, q.b, j, k) : at(*p.b, q.b, k, j);
+    }
+    product_exponents(o.a.v, o.a_exponents.v, (int)o.a.n);
+    product_exponents(o.b.v, o.b_exponents.v, (int)o.b.n);
+}
+
+// sums (m, n) of steps begin .. end - 1 in order or from the last to the first, as the tensor cores
+// of the kernels sum them.
+static void add_steps(const Operands &o, int64_t begin, int64_t end, bool is_backward,
+                      float *sums) {
+    typedef const float(*Left)[PRODUCT_DEPTH];
+    typedef const int32_t(*LeftExponents)[PRODUCT_DEPTH];
+    for (int64_t i = begin; i < end; i++) {
+        int64_t step = is_backward ? begin + end - 1 - i : i;
+        int64_t a = step * o.m * PRODUCT_DEPTH, b = step * o.n * PRODUCT_DEPTH;
+        product_add(sums, (int)o.n, (Left)(o.a.v + a), (LeftExponents)(o.a_exponents.v + a),
+                    (int)o.m, {o.b.v + b, o.b_exponents.v + b, (int)o.n, (int)o.n});
+    }
+}
+
+static void multiply(const MatrixProduct &p, const Pointers &q, int id) {
+    Operands o(p);
+    gather(p, q, o);
+    int64_t half = id == 1 ? o.n_steps / 2 : 0, n_whole = id == 2 ? p.n / 128 * 128 : p.n;
+    Aligned<float> first(o.m * o.n), second(o.m * o.n);
+    if (half) add_steps(o, 0, half, false, first.v);
+    add_steps(o, half, o.n_steps, id == 3, id == 1 ? second.v : first.v);
+    if (id == 2) add_steps(o, 0, o.n_steps, true, second.v);
+    for (int64_t j = 0; j < p.n; j++)
         for (int64_t i = 0; i < p.m; i++) {
-            const float *row = &x[(size_t)(i * p.k)];
-            float sum =
-                id == 1 ? dot(row, &y[0], 0, p.k / 2, false) + dot(row, &y[0], p.k / 2, p.k, false)
-                        : dot(row, &y[0], 0, p.k, apart);
+            float sum = first.v[i * o.n + j], other = second.v[i * o.n + j];
+            if (id == 1) sum += other;
+            if (j >= n_whole) sum = other;
             size_t to = (size_t)(i + j * p.d->ld), from = (size_t)(i + j * p.c->ld);
             float value = q.alpha * sum;
             if (p.d->type == CUDA_R_32F) {
@@ -117,7 +157,6 @@ static void multiply(const MatrixProduct &p, const Pointers &q, int id) {
                 ((__nv_bfloat16 *)q.d)[to] = __float2bfloat16(value);
             }
         }
-    }
 }
 
 static void run(const MatrixProduct &p, const Pointers &q, int id) {

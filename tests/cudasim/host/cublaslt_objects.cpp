@@ -37,6 +37,7 @@ template <class T> static cublasStatus_t get(T value, void *to, size_t bytes, si
 std::vector<int> algorithms_offered() {
     const char *which = getenv("CUDASIM_CUBLASLT");
     if (which && strcmp(which, "dependent") == 0) return {2};
+    if (which && strcmp(which, "other") == 0) return {3};
     return {1, 2, 0};
 }
 
@@ -48,7 +49,9 @@ extern "C" {
 
 cublasStatus_t cublasLtCreate(cublasLtHandle_t *handle) {
     Call call("cublasLtCreate");
-    if (call.status != cudaSuccess) return CUBLAS_STATUS_NOT_INITIALIZED;
+    const char *which = getenv("CUDASIM_CUBLASLT");
+    if (call.status != cudaSuccess || (which && strcmp(which, "absent") == 0))
+        return CUBLAS_STATUS_NOT_INITIALIZED;
     *handle = (cublasLtHandle_t)calloc(1, 16);
     return CUBLAS_STATUS_SUCCESS;
 }

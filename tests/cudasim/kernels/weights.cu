@@ -1,9 +1,6 @@
 // Weights to their places and back, digests, moves of state.
-#include "tests/cudasim/kernels/check.h"
-
-extern "C" {
 #include "kernels/digest.h"
-}
+#include "tests/cudasim/kernels/check.h"
 
 static struct tile_map plain_map(int rows, int columns) {
     struct tile_map m = {};

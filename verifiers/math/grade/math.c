@@ -171,6 +171,30 @@ static bool equals_words(const struct math_gold *gold, const struct answer *answ
     return false;
 }
 
+// A constant that is written without a decimal, so that it is what it says and not rounded.
+static bool is_exact(const struct math_node *node) {
+    if (node->free || node->decimal || node->kind == MATH_PERCENT || node->kind == MATH_DEGREE ||
+        node->kind == MATH_QUANTITY || node->kind == MATH_BASED || node->kind == MATH_DOTS ||
+        !tree_is_scalar(node))
+        return false;
+    for (int i = 0; i < node->n; i++)
+        if (!is_exact(node->kids[i])) return false;
+    return true;
+}
+
+// Whether a side beside a box says that it is another number: "\\boxed{12} = 13".
+static bool is_contradicted(const struct math_node *box, struct slice side, bool unequal,
+                            struct math_budget *budget, struct arena *arena) {
+    const struct math_options exact = {.no_rounding = true, .no_points = true};
+    struct math_node *other;
+    struct math_result result;
+    if (side.len == 0 || !is_exact(box) ||
+        math_parse(side, false, arena, budget, &other, NULL) != MATH_READ || !is_exact(other))
+        return false;
+    math_equal(box, other, &exact, budget, arena, &result);
+    return result.verdict == (unequal ? MATH_EQUAL : MATH_DIFFERENT);
+}
+
 static void grade(const struct math_gold *gold, const struct answer *answer, struct arena *arena,
                   struct math_report *out) {
     struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
@@ -193,6 +217,10 @@ static void grade(const struct math_gold *gold, const struct answer *answer, str
     }
     if (result.verdict > MATH_EQUAL_NUM && equals_words(gold, answer, arena))
         result = (struct math_result){MATH_EQUAL, "words", 0};
+    if (result.verdict <= MATH_EQUAL_NUM && read == MATH_READ && answer->n_parts == 1 &&
+        (is_contradicted(parts[0], answer->before, false, &budget, arena) ||
+         is_contradicted(parts[0], answer->behind, answer->unequal, &budget, arena)))
+        result = (struct math_result){MATH_DIFFERENT, "chain", 0};
     out->verdict = result.verdict;
     out->decided = result.rule;
     out->steps = budget.steps;

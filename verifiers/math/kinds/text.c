@@ -37,6 +37,17 @@ static bool is_prose(const struct parser *p) {
     return english;
 }
 
+// The first word of "twenty-one", "two-thirds", "one half", which is read as a symbol.
+static bool is_number_word(const struct math_node *node) {
+    static const char *const WORDS[] = {"twenty", "thirty",  "forty",  "fifty",
+                                        "sixty",  "seventy", "eighty", "ninety"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (node->kind == MATH_SYMBOL && node->text.len == strlen(WORDS[i]) &&
+            ascii_same(node->text.ptr, WORDS[i], node->text.len))
+            return true;
+    return false;
+}
+
 // A formula that has a number, a relation or a list in it is meant as one, whatever words it has.
 static bool is_meant(const struct math_node *node) {
     if (!node) return false;
@@ -45,6 +56,7 @@ static bool is_meant(const struct math_node *node) {
         return true;
     if (node->kind == MATH_MUL || node->kind == MATH_ADD) {
         const struct math_node *first = node->kids[0];
+        if (node->kind == MATH_ADD && is_number_word(first)) return false; // twenty-one
         return node->op != TREE_JUXTAPOSED || first->kind == MATH_NUMBER;
     }
     for (int i = 0; i < node->n; i++)
@@ -88,7 +100,33 @@ static struct slice canonical(struct slice text) {
                                             "no limit",
                                             "limit dne",
                                             "integral does not exist",
-                                            "value does not exist"};
+                                            "value does not exist",
+                                            "undefined",
+                                            "not defined",
+                                            "is undefined",
+                                            "it is undefined",
+                                            "is not defined",
+                                            "nonexistent"};
+    static const char *const DIVERGES[] = {"diverges",
+                                           "divergent",
+                                           "series diverges",
+                                           "integral diverges",
+                                           "is divergent",
+                                           "it diverges",
+                                           "series is divergent",
+                                           "sequence diverges",
+                                           "diverge",
+                                           "integral is divergent"};
+    static const char *const CONVERGES[] = {"converges",
+                                            "convergent",
+                                            "series converges",
+                                            "integral converges",
+                                            "is convergent",
+                                            "it converges",
+                                            "series is convergent",
+                                            "sequence converges",
+                                            "converge",
+                                            "integral is convergent"};
     static const char *const MANY[] = {"infinitely many",
                                        "infinitely many solutions",
                                        "infinite solutions",
@@ -98,10 +136,15 @@ static struct slice canonical(struct slice text) {
                                        "infinitely many values"};
     if (is_one_of(text, NOT_THERE, sizeof NOT_THERE / sizeof *NOT_THERE)) return slice_of("dne");
     if (is_one_of(text, MANY, sizeof MANY / sizeof *MANY)) return slice_of("infinitely many");
+    if (is_one_of(text, DIVERGES, sizeof DIVERGES / sizeof *DIVERGES)) return slice_of("diverges");
+    if (is_one_of(text, CONVERGES, sizeof CONVERGES / sizeof *CONVERGES))
+        return slice_of("converges");
+    if (text.len > 3 && memcmp(text.ptr, "on ", 3) == 0) // "on Tuesday"
+        return (struct slice){text.ptr + 3, text.len - 3};
     return text;
 }
 
-// The set that words stand for: 'R', '0', or 0.
+// The set that words stand for: 'R', 'Z', 'N', 'Q', '0', or 0.
 static char set_of(struct slice text) {
     static const char *const EMPTY[] = {"no solution",
                                         "no solutions",
@@ -120,7 +163,15 @@ static char set_of(struct slice text) {
                                         "there are no real solutions",
                                         "solution set is empty",
                                         "no solution exists",
-                                        "no solutions exist"};
+                                        "no solutions exist",
+                                        "none"};
+    static const char *const INTEGERS[] = {"all integers",    "set of all integers",
+                                           "set of integers", "any integer",
+                                           "integers",        "every integer"};
+    static const char *const NATURALS[] = {"all natural numbers", "set of natural numbers",
+                                           "natural numbers", "set of all natural numbers"};
+    static const char *const RATIONALS[] = {"all rational numbers", "set of rational numbers",
+                                            "rational numbers", "set of all rational numbers"};
     static const char *const REAL[] = {"all real numbers",
                                        "all reals",
                                        "all real values",
@@ -141,6 +192,9 @@ static char set_of(struct slice text) {
                                        "for all real numbers",
                                        "all the real numbers"};
     if (is_one_of(text, EMPTY, sizeof EMPTY / sizeof *EMPTY)) return '0';
+    if (is_one_of(text, INTEGERS, sizeof INTEGERS / sizeof *INTEGERS)) return 'Z';
+    if (is_one_of(text, NATURALS, sizeof NATURALS / sizeof *NATURALS)) return 'N';
+    if (is_one_of(text, RATIONALS, sizeof RATIONALS / sizeof *RATIONALS)) return 'Q';
     return is_one_of(text, REAL, sizeof REAL / sizeof *REAL) ? 'R' : 0;
 }
 
@@ -178,6 +232,9 @@ static long number_of(struct slice text) {
                 return -1;
             part += value;
             digit = value < 20;
+        } else if (slice_is(word, "dozen") && all == 0 && part < 100) { // "a dozen" has no article
+            part = 12 * (n_words ? part : 1);
+            digit = true;
         } else if (slice_is(word, "hundred") && part > 0 && part < 10) {
             part *= 100;
             digit = false;

@@ -42,7 +42,8 @@ static size_t skip_lines(struct slice text, size_t at) {
     size_t i = at;
     while (i < text.len && answer_is_one_of("*_ }", text.ptr[i])) i++;
     if (i == text.len || !answer_is_one_of("\r\n", text.ptr[i])) return at;
-    while (i < text.len && (answer_is_space(text.ptr[i]) || text.ptr[i] == '*')) i++;
+    while (i < text.len && (answer_is_space(text.ptr[i]) || answer_is_one_of("*>", text.ptr[i])))
+        i++;
     return i;
 }
 
@@ -303,7 +304,8 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     const size_t to = from < text.len ? value_end(text, from) : from;
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
     if (!answer_looks_like_value(value) ||
-        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0)) ||
+        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) &&
+         !answer_starts(value, 0, "负") && !answer_starts(value, 0, "負")) ||
         answer_is_denied(text, at, from, true) || answer_is_denied_abroad(text, from))
         return SIZE_MAX;
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};

@@ -92,18 +92,52 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
         "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",
         "couldn’t", "doesn’t", "didn’t", "don’t",  "hardly", "wouldn't", "wouldn’t"};
-    static const char *const BAD[] = {
-        "wrong",        "incorrect", "false",        "mistaken",    "impossible",    "invalid",
-        "absurd",       "nonsense",  "untrue",       "rejected",    "excluded",      "extraneous",
-        "fails",        "fail",      "inconsistent", "contradicts", "contradictory", "erroneous",
-        "flawed",       "a mistake", "an error",     "a trap",      "too large",     "too small",
-        "too big",      "too high",  "too low",      "too many",    "too few",       "ruled out",
-        "unreasonable", "unlikely",  "off"};
+    static const char *const BAD[] = {"wrong",
+                                      "incorrect",
+                                      "false",
+                                      "mistaken",
+                                      "impossible",
+                                      "invalid",
+                                      "absurd",
+                                      "nonsense",
+                                      "untrue",
+                                      "rejected",
+                                      "excluded",
+                                      "extraneous",
+                                      "fails",
+                                      "fail",
+                                      "inconsistent",
+                                      "contradicts",
+                                      "contradictory",
+                                      "erroneous",
+                                      "flawed",
+                                      "a mistake",
+                                      "an error",
+                                      "a trap",
+                                      "too large",
+                                      "too small",
+                                      "too big",
+                                      "too high",
+                                      "too low",
+                                      "too many",
+                                      "too few",
+                                      "ruled out",
+                                      "unreasonable",
+                                      "unlikely",
+                                      "off",
+                                      "a placeholder",
+                                      "placeholder",
+                                      "an example",
+                                      "only an example",
+                                      "just an example",
+                                      "a dummy",
+                                      "a stand-in"};
     static const char *const GOOD[] = {
-        "right",      "correct",   "true",        "possible",  "valid",        "the answer",
-        "work",       "hold",      "fit",         "match",     "check",        "add up",
-        "make sense", "satisfy",   "the correct", "the right", "what we want", "it",
-        "consistent", "plausible", "seem right",  "the final", "what is asked"};
+        "right",      "correct",   "true",        "possible",  "valid",         "the answer",
+        "work",       "hold",      "fit",         "match",     "check",         "add up",
+        "make sense", "satisfy",   "the correct", "the right", "what we want",  "it",
+        "consistent", "plausible", "seem right",  "the final", "what is asked", "my final",
+        "my answer",  "final"};
     const size_t start = at;
     if (!predicate) at = answer_skip_phrase(text, at, SUBJECTS, N(SUBJECTS));
     if (at == start && !predicate) return false;
@@ -145,12 +179,18 @@ bool answer_is_crossed(struct slice text, size_t at) {
     return false;
 }
 
-// Behind "but", "and", "so": "rejected it", "ruled it out".
+// Behind "but", "and", "so": "rejected it", "ruled it out", "it is not."
 bool answer_rejects(struct slice text, size_t at) {
     static const char *const WORDS[] = {"rejected",   "reject",      "discarded",  "dismissed",
                                         "eliminated", "ruled it",    "ruled that", "excluded",
                                         "i rejected", "i discarded", "i ruled",    "i dismissed",
                                         "gave up on"};
+    static const char *const NOT[] = {"it is not",    "it isn't",       "it isn’t",
+                                      "that is not",  "that isn't",     "this is not so",
+                                      "it is not so", "that is not so", "it's not",
+                                      "it’s not",     "it does not",    "it was not"};
+    const size_t end = answer_skip_phrase(text, at, NOT, N(NOT));
+    if (end != at) return end == text.len || answer_is_one_of(".!\n)", text.ptr[end]);
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
