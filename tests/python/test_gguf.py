@@ -6,6 +6,7 @@ xllamacpp wheel (`make peers`), for answers. Nothing of them is in the program.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
@@ -205,6 +206,22 @@ def test_bits_do_not_depend_on_company(models, tmp_path, kind):
                 [r["prompt_lp_full"][1:] for r in together[:3]]), atol=0.05)
 
 
+def test_compare(models, tmp_path):
+    """bench --compare: nothing between equal values, and more between coarser types."""
+    model, found = models["dense_256"], {}
+    for kind in ("f32", "q8_0", "q4_0"):
+        path = quantize(model, kind, tmp_path)
+        done = run("bench", "--model", path, "--compare", model, "--json")
+        assert done.returncode == 0, done.stderr
+        found[kind] = json.loads(done.stdout)["compare"]
+        assert found[kind]["tokens"] == 512 and found[kind]["model"] == str(model)
+    assert found["f32"]["mean"] == found["f32"]["largest"] == found["f32"]["kl"] == 0
+    assert 0 < found["q8_0"]["mean"] < found["q4_0"]["mean"] < found["q4_0"]["largest"]
+    assert 0 < found["q8_0"]["kl"] < found["q4_0"]["kl"] < 1
+    done = run("bench", "--synthetic", "tiny", "--compare", model)
+    assert done.returncode == 2 and b"--compare needs --model" in done.stderr
+
+
 # ------------------------------------------------------------------ llama.cpp
 
 def ask_llama(model: Path, requests: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
@@ -222,6 +239,7 @@ def partial_ids() -> List[int]:
     return [i for i in range(512) if "\ufffd" in tokens.decode([i], skip_special_tokens=False)]
 
 
+@functools.lru_cache(maxsize=None)
 def has_llama() -> bool:
     return PEERS.exists() and subprocess.run([str(PEERS), "-c", "import xllamacpp"],
                                              capture_output=True).returncode == 0

@@ -189,6 +189,7 @@ int bench_compare(const struct bench_flags *f, struct error *err) {
     own.no_verify = other.no_verify = true;
     if (!own.kv_type) own.kv_type = other.kv_type = "f32";
     if (!own.log_level) own.log_level = other.log_level = "warn";
+    own.draft = other.draft = "off";
     other.model = f->compare;
     other.weights = "f32";
     int failed = run_model(&other, NULL, &b, err);
