@@ -46,7 +46,7 @@ void cpu_dense(struct backend *b, int layer) {
     if (dtype_is_block(w1->dtype))
         matmul_blocks_activate(c->pool, w1->path, c->n, (size_t)matmul_stride(c->shape.hidden),
                                c->shape.hidden, n);
-    r.step = matmul_chunk_blocks(w1);
+    r.step = matmul_share_blocks(w1, pool_n_threads(c->pool));
     int n_chunks = (matmul_blocks(w1) + r.step - 1) / r.step;
     bool is_small = matmul_is_small(2.0 * w1->rows * w1->columns * n);
     pool_run(c->pool, n_chunks, is_small, gate_chunk, &r);

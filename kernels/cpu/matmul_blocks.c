@@ -128,6 +128,7 @@ void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
 struct run {
     const struct matmul *jobs[MATMUL_MAX_JOBS];
     int first_chunk[MATMUL_MAX_JOBS + 1];
+    int step[MATMUL_MAX_JOBS]; // groups of a chunk
     int n;
 };
 
@@ -137,7 +138,7 @@ static void chunk_of(void *arg, int chunk, int thread) {
     int j = 0;
     while (chunk >= r->first_chunk[j + 1]) j++;
     const struct matmul *job = r->jobs[j];
-    int step = matmul_chunk_blocks(job->m), block = (chunk - r->first_chunk[j]) * step;
+    int step = r->step[j], block = (chunk - r->first_chunk[j]) * step;
     int left = matmul_blocks(job->m) - block;
     const float *x[MOST_TOKENS];
     float *y[MOST_TOKENS];
@@ -164,7 +165,7 @@ void matmul_blocks_run(struct pool *pool, const struct matmul *jobs, int n_jobs,
         if (n_run == 0 || jobs[j].x != r.jobs[n_run - 1]->x)
             matmul_blocks_activate(pool, m->path, (float *)jobs[j].x, jobs[j].x_stride, m->columns,
                                    n);
-        int step = matmul_chunk_blocks(m);
+        int step = r.step[n_run] = matmul_share_blocks(m, pool_n_threads(pool));
         r.jobs[n_run] = &jobs[j];
         r.first_chunk[n_run + 1] = r.first_chunk[n_run] + (matmul_blocks(m) + step - 1) / step;
         n_run++;
