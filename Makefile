@@ -9,7 +9,7 @@
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
-# make peers    Math-Verify, if-verifiable and lm-eval into .venv-peers: optional, no torch
+# make peers    Math-Verify, if-verifiable, lm-eval and llama.cpp into .venv-peers: optional, no torch
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)

@@ -9,6 +9,8 @@
 //   i  the element's index from 0 in row-major order, as the hub stores the tensor
 //   v  the value's bits in the resident type, zero-extended: 32 bits of float32, 16 of bf16 or
 //      float16; expert_bias is always float32
+//      A block type has one term a block: i is the index of its first element, v the xxh3-64
+//      (seed 0) of its bytes as GGUF files hold them.
 //
 //   mix(h, i, v):   (all arithmetic modulo 2^64)
 //     x = (h + (i + 1) * 0x9E3779B97F4A7C15) ^ (v * 0xC2B2AE3D27D4EB4F)
@@ -28,7 +30,7 @@
 
 #define DIGEST_STEP 0x9e3779b97f4a7c15u // of the position
 
-ON_DEVICE uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t bits) {
+ON_DEVICE uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint64_t bits) {
     uint64_t x = (name_hash + (index + 1) * DIGEST_STEP) ^ (bits * 0xc2b2ae3d27d4eb4fu);
     x = (x ^ x >> 32) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 29) * 0xc4ceb9fe1a85ec53u;
@@ -40,7 +42,7 @@ extern "C" {
 #endif
 
 // The part of the digest that elements first .. first + n - 1 of one tensor make. values: (n) of
-// dtype, in any alignment.
+// dtype, floats, in any alignment; type_digest of kernels/types/types.h takes every type.
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
                       const void *values);
 

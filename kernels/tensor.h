@@ -2,6 +2,7 @@
 #ifndef KERNELS_TENSOR_H
 #define KERNELS_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -13,14 +14,33 @@
 #define ON_DEVICE static inline
 #endif
 
-enum dtype { DTYPE_F32, DTYPE_BF16, DTYPE_F16, N_DTYPES };
+// Floats, and block types: runs of elements along a row that share scales (kernels/types/types.h).
+enum dtype {
+    DTYPE_F32,
+    DTYPE_BF16,
+    DTYPE_F16,
+    N_FLOAT_DTYPES,
+    DTYPE_Q8_0 = N_FLOAT_DTYPES,
+    DTYPE_Q4_0,
+    DTYPE_Q4_K,
+    DTYPE_Q5_K,
+    DTYPE_Q6_K,
+    N_DTYPES
+};
 
+static inline bool dtype_is_block(enum dtype t) {
+    return t >= N_FLOAT_DTYPES;
+}
+
+// Of an element; of floats only.
 ON_DEVICE size_t dtype_bytes(enum dtype t) {
     return t == DTYPE_F32 ? 4 : 2;
 }
 
 static inline const char *dtype_name(enum dtype t) {
-    return t == DTYPE_F32 ? "f32" : t == DTYPE_BF16 ? "bf16" : "f16";
+    static const char *const names[N_DTYPES] = {"f32",  "bf16", "f16",  "q8_0",
+                                                "q4_0", "q4_k", "q5_k", "q6_k"};
+    return names[t];
 }
 
 enum { TENSOR_MAX_DIMS = 4 };
@@ -87,6 +107,7 @@ ON_DEVICE uint16_t dtype_f32_to_f16(float f) {
     return (uint16_t)(sign | (v - 0x3f000000u));
 }
 
+// One element; of floats only.
 ON_DEVICE float dtype_get(enum dtype t, const void *data, int64_t i) {
     if (t == DTYPE_F32) {
         float f;
@@ -107,7 +128,7 @@ ON_DEVICE void dtype_put(enum dtype t, void *data, int64_t i, float value) {
     memcpy((char *)data + 2 * i, &h, 2);
 }
 
-// The first of n values, in any alignment, that is infinite or NaN; -1: all are finite.
+// The first of n floats, in any alignment, that is infinite or NaN; -1: all are finite.
 int64_t dtype_find_not_finite(enum dtype t, const void *values, int64_t n);
 
 #endif

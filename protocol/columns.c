@@ -4,10 +4,11 @@ static const struct {
     const char *name;
     size_t bytes;
 } DTYPES[COLUMN_N_DTYPES] = {
-    [COLUMN_NONE] = {"none", 0}, [COLUMN_U8] = {"u8", 1},   [COLUMN_U16] = {"u16", 2},
-    [COLUMN_I32] = {"i32", 4},   [COLUMN_I64] = {"i64", 8}, [COLUMN_U64] = {"u64", 8},
-    [COLUMN_F32] = {"f32", 4},   [COLUMN_F64] = {"f64", 8}, [COLUMN_BF16] = {"bf16", 2},
-    [COLUMN_F16] = {"f16", 2},
+    [COLUMN_NONE] = {"none", 0}, [COLUMN_U8] = {"u8", 1},     [COLUMN_U16] = {"u16", 2},
+    [COLUMN_I32] = {"i32", 4},   [COLUMN_I64] = {"i64", 8},   [COLUMN_U64] = {"u64", 8},
+    [COLUMN_F32] = {"f32", 4},   [COLUMN_F64] = {"f64", 8},   [COLUMN_BF16] = {"bf16", 2},
+    [COLUMN_F16] = {"f16", 2},   [COLUMN_Q8_0] = {"q8_0", 0}, [COLUMN_Q4_0] = {"q4_0", 0},
+    [COLUMN_Q4_K] = {"q4_k", 0}, [COLUMN_Q5_K] = {"q5_k", 0}, [COLUMN_Q6_K] = {"q6_k", 0},
 };
 
 size_t column_dtype_bytes(enum column_dtype dtype) {

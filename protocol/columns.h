@@ -30,8 +30,13 @@ enum column_dtype {
     COLUMN_U64 = 5,
     COLUMN_F32 = 6,
     COLUMN_F64 = 7,
-    COLUMN_BF16 = 8, // weights only
-    COLUMN_F16 = 9,  // weights only
+    COLUMN_BF16 = 8,  // weights only
+    COLUMN_F16 = 9,   // weights only
+    COLUMN_Q8_0 = 10, // block types of weights, which no message brings
+    COLUMN_Q4_0 = 11,
+    COLUMN_Q4_K = 12,
+    COLUMN_Q5_K = 13,
+    COLUMN_Q6_K = 14,
     COLUMN_N_DTYPES,
 };
 
@@ -43,7 +48,7 @@ struct column {
     const void *data; // (n) of dtype, aligned to 8 bytes when received
 };
 
-size_t column_dtype_bytes(enum column_dtype dtype); // 0 for a number that is no dtype
+size_t column_dtype_bytes(enum column_dtype dtype); // 0 for one that no column has
 const char *column_dtype_name(enum column_dtype dtype);
 enum column_dtype column_dtype_find(struct slice name); // "bf16"; COLUMN_NONE when unknown
 

@@ -34,7 +34,7 @@ static void check(const struct backend_options *o) {
 // Types of the matrices, in the order of enum dtype: "bf16", or "f32+bf16" where they differ.
 static void name_numerics(struct cpu *c) {
     bool has[N_DTYPES] = {false};
-    char types[32] = "";
+    char types[N_DTYPES * 5] = "";
     for (int i = 0; i < c->weights.n; i++)
         if (c->weights.slots[i].is_matrix) has[c->weights.slots[i].dtype] = true;
     for (int t = 0; t < N_DTYPES; t++) {
@@ -118,7 +118,7 @@ static int open_memory(struct cpu *c, const struct backend_options *o, struct er
     const struct model_shape *s = &c->shape;
     const struct sizes sizes = sizes_of(o);
     size_t tokens = (size_t)c->max_tokens, outputs = (size_t)c->max_outputs;
-    if (weights_open(&c->weights, s, o->weight_dtypes, err) != 0 ||
+    if (weights_open(&c->weights, s, o->weight_dtypes, type_path_find(o->path), err) != 0 ||
         region_map(&c->pages, sizes.pages, "the KV pages", err) != 0 ||
         region_map(&c->convs, sizes.convs, "the conv states", err) != 0 ||
         region_map(&c->arena, sizes.arena, "suspended rows", err) != 0 ||

@@ -30,7 +30,7 @@ struct cpu {
     uint64_t *hashes;                               // (weights) of their names
     void (*attend)(const struct attention_rows *a); // the path's, where the shape allows
     float attention_scale;                          // 1 / sqrt(head_dim)
-    char numerics[96];
+    char numerics[128];
 
     int32_t *missing; // ids that the tokenizer lacks
     int n_missing;

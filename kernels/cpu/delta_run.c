@@ -46,7 +46,7 @@ static size_t held_bytes(const struct weight_slot *s) {
 
 // Where element (row, column) lies is begin_of(row) + column_of(column).
 static inline size_t begin_of(const struct weight_slot *s, int64_t row) {
-    const struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    const struct matrix m = {s->dtype, s->rows, s->columns, s->data, TYPE_PORTABLE};
     return s->is_matrix ? matmul_at(&m, (int)row, 0) : (size_t)row;
 }
 static inline size_t column_of(const struct weight_slot *s, int64_t column) {

@@ -1,6 +1,7 @@
 // The dense feed-forward block: h += w2(silu(w1 n) * (w3 n)), n = norm(h).
 #include "kernels/cpu/backend.h"
 #include "kernels/cpu/feed_forward.h"
+#include "kernels/cpu/matmul_blocks.h"
 
 enum { PIECE = 96 }; // tokens that pass a chunk of weights at a time
 
@@ -29,7 +30,7 @@ static void gate_chunk(void *arg, int chunk, int thread) {
             x[i] = c->n + (size_t)(first + i) * stride;
             out[i] = c->work + (size_t)(first + i) * r->wide;
         }
-        struct feed_forward_gate g = {&r->e->w1, &r->e->w3, block, 0, n, x, out};
+        struct feed_forward_gate g = {&r->e->w1, &r->e->w3, block, 0, n, x, out, false};
         g.n_blocks = left < r->step ? left : r->step;
         feed_forward_gate(c->isa, &g);
     }
@@ -42,6 +43,9 @@ void cpu_dense(struct backend *b, int layer) {
     cpu_norm(c, l->ffn_norm);
     struct dense_run r = {c, l->experts, (size_t)matmul_stride(c->shape.ff_dense), 0};
     const struct matrix *w1 = &r.e->w1;
+    if (dtype_is_block(w1->dtype))
+        matmul_blocks_activate(c->pool, w1->path, c->n, (size_t)matmul_stride(c->shape.hidden),
+                               c->shape.hidden, n);
     r.step = matmul_share_blocks(w1, pool_n_threads(c->pool));
     int n_chunks = (matmul_blocks(w1) + r.step - 1) / r.step;
     bool is_small = matmul_is_small(2.0 * w1->rows * w1->columns * n);

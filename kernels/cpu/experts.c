@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/backend.h"
 #include "kernels/cpu/feed_forward.h"
+#include "kernels/cpu/matmul_blocks.h"
 #include "kernels/cpu/router.h"
 #include "protocol/base/memory.h"
 
@@ -82,6 +83,11 @@ static void route_chunk(void *arg, int chunk, int thread) {
         size_t at = (size_t)t * (size_t)s->n_experts_used;
         router_select(&router, logits, logits + r->logit_stride, c->experts->chosen + at,
                       c->experts->weights + at);
+        // The router was the last to read the row as floats.
+        const struct matrix *w1 = &r->layer->experts->w1;
+        float *x = c->n + (size_t)t * r->stride;
+        if (dtype_is_block(w1->dtype))
+            type_activate(w1->path, x, s->hidden, (struct activation *)(void *)x);
     }
 }
 
@@ -120,6 +126,7 @@ static void gate_chunk(void *arg, int chunk, int thread) {
     g.n = e->start[id + 1] - first;
     g.x = e->x + first;
     g.out = e->act + first;
+    g.activate = dtype_is_block(w->w2.dtype);
     feed_forward_gate(r->c->isa, &g);
 }
 

@@ -9,6 +9,10 @@ void feed_forward_swiglu_portable(int n, const float *gate, const float *up, flo
 }
 
 void feed_forward_gate(const struct isa *isa, const struct feed_forward_gate *g) {
+    if (dtype_is_block(g->w1->dtype)) {
+        feed_forward_gate_blocks(isa, g);
+        return;
+    }
     float gate[MATMUL_TOKENS][GATE_BLOCKS * MATMUL_ROWS];
     float up[MATMUL_TOKENS][GATE_BLOCKS * MATMUL_ROWS];
     for (int i = 0; i < matmul_n_tiles(g->n); i++) {
@@ -33,6 +37,10 @@ void feed_forward_gate(const struct isa *isa, const struct feed_forward_gate *g)
 }
 
 void feed_forward_down(const struct isa *isa, const struct feed_forward_down *d) {
+    if (dtype_is_block(d->w2->dtype)) {
+        feed_forward_down_blocks(d);
+        return;
+    }
     for (int i = 0; i < matmul_n_tiles(d->n); i++) {
         struct matmul_tile t = {.m = d->w2, .block = d->block, .n_blocks = d->n_blocks};
         t.add = d->add;

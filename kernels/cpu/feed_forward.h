@@ -17,6 +17,7 @@ struct feed_forward_gate {
     int block, n_blocks, n;
     const float *const *x; // (n) rows
     float *const *out;     // (n) rows, written at the blocks' place
+    bool activate;         // of block types: the rows of out become those of struct activation
 };
 void feed_forward_gate(const struct isa *isa, const struct feed_forward_gate *g);
 
@@ -29,5 +30,10 @@ struct feed_forward_down {
     float *const *out;
 };
 void feed_forward_down(const struct isa *isa, const struct feed_forward_down *d);
+
+// The same where w1 and w3, or w2, are of block types; the rows of x are those of struct activation
+// (matmul_blocks.h).
+void feed_forward_gate_blocks(const struct isa *isa, const struct feed_forward_gate *g);
+void feed_forward_down_blocks(const struct feed_forward_down *d);
 
 #endif

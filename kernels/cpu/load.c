@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "kernels/cpu/backend.h"
-#include "kernels/digest.h"
 #include "protocol/base/memory.h"
 
 struct load {
@@ -48,7 +47,7 @@ static void load_chunk(void *arg, int chunk, int thread) {
     weights_write(&l->c->weights, l->index, first, n, values);
     if (!l->want_digest) return;
     const enum dtype dtype = l->c->weights.slots[l->index].dtype;
-    uint64_t digest = digest_range(l->c->hashes[l->index], first, n, dtype, values);
+    uint64_t digest = type_digest(l->c->hashes[l->index], first, n, dtype, values);
     pthread_mutex_lock(&l->lock);
     l->digest += digest;
     pthread_mutex_unlock(&l->lock);

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/matmul_blocks.h"
 #include "kernels/cpu/pool.h"
 
 enum { CHUNK_BYTES = 512 * 1024 };
@@ -41,7 +42,7 @@ void matmul_tile_portable(const struct matmul_tile *t) {
 }
 
 int matmul_chunk_blocks(const struct matrix *m) {
-    size_t block = (size_t)m->columns * MATMUL_ROWS * dtype_bytes(m->dtype);
+    size_t block = type_size(m->dtype, (int64_t)m->columns * MATMUL_ROWS);
     size_t n = CHUNK_BYTES / block;
     return n < 4 ? 4 : n > 64 ? 64 : (int)(n & ~(size_t)3);
 }
@@ -87,7 +88,16 @@ static void chunk_of(void *arg, int chunk, int thread) {
 void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs, int n_jobs,
             int n) {
     assert(n_jobs <= MATMUL_MAX_JOBS);
-    if (n == 0) return;
+    if (n == 0 || n_jobs == 0) return;
+    struct matmul floats[MATMUL_MAX_JOBS];
+    int n_floats = 0;
+    for (int j = 0; j < n_jobs; j++)
+        if (!dtype_is_block(jobs[j].m->dtype)) floats[n_floats++] = jobs[j];
+    if (n_floats < n_jobs) {
+        matmul(isa, pool, floats, n_floats, n);
+        matmul_blocks_run(pool, jobs, n_jobs, n);
+        return;
+    }
     struct run r = {.isa = isa, .jobs = jobs, .n_jobs = n_jobs, .n = n};
     double work = 0;
     for (int j = 0; j < n_jobs; j++) {

@@ -15,13 +15,15 @@
 #include <stdint.h>
 
 #include "kernels/tensor.h"
+#include "kernels/types/types.h"
 
 enum { MATMUL_ROWS = 16, MATMUL_TOKENS = 12 };
 
 struct matrix {
     enum dtype dtype;
     int rows, columns;
-    void *data; // packed, 64-byte aligned
+    void *data;          // packed, 64-byte aligned; block types: matmul_blocks.h
+    enum type_path path; // of block types
 };
 
 static inline int matmul_pad(int n) {
@@ -68,7 +70,8 @@ struct matmul_tile {
 struct isa;
 struct pool;
 
-// One product of all tokens: y rows (n, stride of rows) (+)= x rows (n, stride of columns).
+// One product of all tokens: y rows (n, stride of rows) (+)= x rows (n, stride of columns). Where
+// the matrix is of a block type, the rows of x are quantised where they lie (matmul_blocks.h).
 struct matmul {
     const struct matrix *m;
     const float *x;

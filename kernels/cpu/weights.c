@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "kernels/cpu/matmul_blocks.h"
 #include "protocol/base/memory.h"
 
 enum { ALIGN = 64 };
@@ -15,14 +16,16 @@ static struct weight_slot slot_of(const struct weight *w, enum dtype dtype) {
 }
 
 static size_t slot_bytes(const struct weight_slot *s) {
-    size_t bytes = s->is_matrix ? matmul_bytes(s->dtype, s->rows, s->columns)
-                                : (size_t)matmul_pad(s->rows) * (size_t)s->columns * sizeof(float);
+    size_t bytes = (size_t)matmul_pad(s->rows) * (size_t)s->columns * sizeof(float);
+    if (s->is_matrix)
+        bytes = dtype_is_block(s->dtype) ? matmul_blocks_bytes(s->dtype, s->rows, s->columns)
+                                         : matmul_bytes(s->dtype, s->rows, s->columns);
     return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 }
 
 // Points the layer's field of this kind at the slot.
 static void place(struct weights *w, const struct weight *id, const struct weight_slot *s) {
-    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data, w->path};
     const float *v = s->data;
     struct layer *l = id->layer < 0 ? NULL : &w->layers[id->layer];
     struct expert *e = l ? &l->experts[id->expert < 0 ? 0 : id->expert] : NULL;
@@ -111,9 +114,9 @@ size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes) 
 }
 
 int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
-                 struct error *err) {
+                 enum type_path path, struct error *err) {
     struct weight *list;
-    *w = (struct weights){.n = weights_list(shape, &list)};
+    *w = (struct weights){.n = weights_list(shape, &list), .path = path};
     w->slots = memory_new((size_t)w->n, sizeof *w->slots);
     w->layers = memory_new((size_t)shape->n_layers, sizeof *w->layers);
     for (int i = 0; i < shape->n_layers; i++)
@@ -148,7 +151,7 @@ void weights_close(struct weights *w, const struct model_shape *shape) {
 
 // Copies `n` elements of one row from column `c` between the packed layout and a plain array.
 static void row_copy(const struct weight_slot *s, int row, int c, int n, char *plain, bool write) {
-    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data, TYPE_PORTABLE};
     size_t size = dtype_bytes(s->dtype);
     char *packed = (char *)s->data + matmul_at(&m, row, 0) * size;
     for (int i = 0; i < n; i++) {
@@ -162,7 +165,7 @@ static void row_copy(const struct weight_slot *s, int row, int c, int n, char *p
 
 // A whole block of rows of 2-byte elements: the packed side is written in order.
 static void block_write(const struct weight_slot *s, int row, const char *plain) {
-    struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    struct matrix m = {s->dtype, s->rows, s->columns, s->data, TYPE_PORTABLE};
     char *at = (char *)s->data + 2 * matmul_at(&m, row, 0);
     size_t row_bytes = (size_t)s->columns * 2, step = s->dtype == DTYPE_BF16 ? 4 : 2;
     size_t whole = row_bytes - row_bytes % step;
@@ -179,6 +182,11 @@ static void block_write(const struct weight_slot *s, int row, const char *plain)
 
 static void matrix_copy(const struct weight_slot *s, int64_t first, int64_t n, char *plain,
                         bool write) {
+    if (dtype_is_block(s->dtype)) {
+        struct matrix m = {s->dtype, s->rows, s->columns, s->data, TYPE_PORTABLE};
+        write ? matmul_blocks_put(&m, first, n, plain) : matmul_blocks_get(&m, first, n, plain);
+        return;
+    }
     size_t size = dtype_bytes(s->dtype);
     while (n > 0) {
         int row = (int)(first / s->columns), c = (int)(first % s->columns);

@@ -33,6 +33,7 @@ struct weight_slot {
 
 struct weights {
     int n;
+    enum type_path path;
     struct weight_slot *slots; // (n) by index of weights_list
     struct layer *layers;
     struct matrix embed, head; // the same data when tied
@@ -43,12 +44,12 @@ struct weights {
 // Bytes of all weights. `dtypes`: resident type of each, by index.
 size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes);
 
-// The values are zeros.
+// The values are zeros. `path`: of products with block types.
 int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
-                 struct error *err);
+                 enum type_path path, struct error *err);
 void weights_close(struct weights *w, const struct model_shape *shape);
 
-// Elements first .. first + n - 1 in row-major order, in the resident type.
+// Elements first .. first + n - 1 in row-major order, in the resident type; whole blocks.
 void weights_write(struct weights *w, int index, int64_t first, int64_t n, const void *values);
 void weights_read(const struct weights *w, int index, int64_t first, int64_t n, void *values);
 

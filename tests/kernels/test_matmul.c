@@ -27,7 +27,7 @@ struct problem {
 static void fill(struct problem *p, enum dtype t, int rows, int columns, uint64_t seed) {
     struct reference_random r = {seed};
     size_t bytes = (matmul_bytes(t, rows, columns) + 63) & ~(size_t)63;
-    p->m = (struct matrix){t, rows, columns, aligned_alloc(64, bytes)};
+    p->m = (struct matrix){t, rows, columns, aligned_alloc(64, bytes), TYPE_PORTABLE};
     memset(p->m.data, 0, bytes);
     p->w = memory_new((size_t)rows * (size_t)columns, sizeof *p->w);
     p->x_stride = (size_t)matmul_stride(columns);
@@ -96,7 +96,7 @@ static void test_matmul(void **state) {
     struct pool *pool = pool_start(2, &err);
     for (int path = 0; path_of(path); path++)
         for (int i = 0; i < 8; i++)
-            for (int type = 0; type < N_DTYPES; type++) {
+            for (int type = 0; type < N_FLOAT_DTYPES; type++) {
                 const struct isa *isa = path_of(path);
                 bool rounds = isa->is_bf16 && type == DTYPE_BF16;
                 struct problem p;
@@ -159,7 +159,7 @@ static void test_bits(void **state) {
     (void)state;
     struct error err;
     struct pool *pool = pool_start(1, &err);
-    for (int type = 0; type < N_DTYPES; type++) {
+    for (int type = 0; type < N_FLOAT_DTYPES; type++) {
         struct problem p;
         fill(&p, (enum dtype)type, 16 * 9, 77, 5);
         size_t bytes = TOKENS * p.y_stride * sizeof *p.y;

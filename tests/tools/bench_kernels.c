@@ -33,7 +33,7 @@ struct bench {
 static void fill(struct bench *b, enum dtype t, int rows, int columns, int n) {
     struct reference_random r = {7};
     size_t bytes = (matmul_bytes(t, rows, columns) + 63) & ~(size_t)63, size = dtype_bytes(t);
-    b->m = (struct matrix){t, rows, columns, aligned_alloc(64, bytes)};
+    b->m = (struct matrix){t, rows, columns, aligned_alloc(64, bytes), TYPE_PORTABLE};
     for (size_t i = 0; i < bytes / size; i++)
         dtype_put(t, b->m.data, (int64_t)i, (float)(int)(i % 251) - 125.0f);
     b->x_stride = (size_t)matmul_stride(columns);

@@ -287,6 +287,35 @@ static void test_wrong_offers_are_refused(void **state) {
     close_fixture(&f);
 }
 
+// What is held as a block type no update can bring, whatever type it comes as.
+static void test_block_types_are_refused(void **state) {
+    (void)state;
+    struct fixture f;
+    struct target t;
+    open_fixture(&f);
+    open_target(&t, &f, 4, 7);
+    struct offered *o = &t.offered;
+    struct update_target target = target_of(&f, 4);
+    enum dtype *blocks = memory_new((size_t)f.names->n, sizeof *blocks);
+    struct resident resident = *target.resident;
+    checkpoint_synthetic_dtypes(f.names, DTYPE_Q8_0, blocks);
+    resident.dtypes = blocks;
+    target.resident = &resident;
+    for (int dtype = COLUMN_BF16; dtype <= COLUMN_Q8_0; dtype++) {
+        struct error err = {0};
+        struct update *u = NULL;
+        char tensor[NAMES_MAX_BYTES];
+        o->dtypes[0] = (uint8_t)dtype;
+        assert_int_equal(update_begin(&o->m, &target, &u, tensor, &err), -1);
+        assert_int_equal(err.code, ERROR_INPUT);
+        assert_string_equal(tensor, "model.embed_tokens.weight");
+        assert_non_null(strstr(err.text, "resident as q8_0, which updates cannot write"));
+    }
+    free(blocks);
+    close_target(&t);
+    close_fixture(&f);
+}
+
 // One bit of the stream is flipped: whatever it meant, the update fails and names the tensor, or
 // its values are the ones that were offered.
 static void test_flipped_bits_lose_the_update(void **state) {
@@ -385,6 +414,7 @@ int main(void) {
         cmocka_unit_test(test_apply_and_undo),
         cmocka_unit_test(test_nothing_changes_but_the_version),
         cmocka_unit_test(test_wrong_offers_are_refused),
+        cmocka_unit_test(test_block_types_are_refused),
         cmocka_unit_test(test_flipped_bits_lose_the_update),
         cmocka_unit_test(test_wrong_values_lose_the_update),
         cmocka_unit_test(test_lost_chunks_are_asked_for_again),

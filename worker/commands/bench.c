@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
 #include "worker/commands/bench.h"
@@ -25,7 +26,8 @@ struct report {
 };
 
 static const char usage[] =
-    "stampede bench (--model DIR | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
+    "stampede bench (--model DIR|FILE | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
+    "stampede bench --model DIR|FILE --compare MODEL [--json]\n"
     "stampede bench --plan DEVICE [--model DIR | --synthetic NAME] [flags]\n"
     "\n"
     "Measures prefill, and decode at several numbers of rows: medians of --runs runs, beside\n"
@@ -72,6 +74,9 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
         {FLAG_INT, "--concurrent", "N",
          "requests, measured from first to last; of a plan: in flight, in a steady state",
          &f->n_concurrent, 1, 1 << 20},
+        {FLAG_TEXT, "--compare", "MODEL",
+         "instead of speed: distance of log-probabilities from this checkpoint in float32",
+         &f->compare, 0, 0},
         {FLAG_SWITCH, "--json", NULL, "one JSON object instead of the table", &f->json, 0, 0},
         {FLAG_HEADING, "", "",
          "Plan (--weights also fp8, int4; --kv-type also fp8, default bf16):", NULL, 0, 0},
@@ -131,7 +136,7 @@ static void count_bytes(const struct setup *s, struct report *r) {
     for (int i = 0; i < s->names->n; i++) {
         const struct weight *w = &s->names->weights[i];
         if (w->kind == WEIGHT_EMBED && !shape->tied_head) continue;
-        double bytes = (double)weight_n(w) * (double)dtype_bytes(s->dtypes[i]);
+        double bytes = (double)type_size(s->dtypes[i], weight_n(w));
         if (w->expert >= 0) r->expert_bytes += bytes;
         r->row_bytes += w->expert < 0 ? bytes : bytes * shape->n_experts_used / shape->n_experts;
     }
@@ -453,6 +458,7 @@ static int bench(struct bench_flags *f, struct error *err) {
 static int run_flags(void *f, int *status, struct error *err) {
     struct bench_flags *flags = f;
     (void)status;
+    if (flags->compare) return bench_compare(flags, err);
     if (flags->plan && !flags->measure && !is_auto(flags)) return bench_plan(flags, err);
     return bench(flags, err);
 }

@@ -14,6 +14,7 @@ struct bench_flags {
     int n_runs;                             // of each measurement
     int n_prompt, n_new, n_group;           // of what is measured; 0: not given
     const char *plan;                       // NULL: measure only
+    const char *compare;                    // checkpoint beside --model; NULL: measure speed
     int n_in, n_out, n_concurrent;          // the mix, of a plan or measured
     int context;                            // of a plan; 0: not given
     int n_draft;                            // of a plan; 0: none
@@ -87,6 +88,9 @@ int bench_parse_list(const char *flag, const char *text, int most, const char *w
 // --plan without a measured run: prints the plan. Refuses flags that belong to a measured run, and
 // with ERROR_MEMORY what does not fit into the device.
 int bench_plan(struct bench_flags *f, struct error *err);
+
+// --compare: prints how far --model's log-probabilities are from f->compare's in float32.
+int bench_compare(const struct bench_flags *f, struct error *err);
 
 // The device of --plan: one that has a name, or a file's. "auto" is bench.c's, which measures it.
 int bench_plan_device(const struct bench_flags *f, struct device *out, struct error *err);

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/memory.h"
 #include "worker/commands/bench.h"
 #include "worker/commands/roofline/report.h"
@@ -62,8 +63,9 @@ static void add_weights(struct roofline_model *m, const struct names *names,
                         const enum dtype *dtypes, double planned) {
     for (int i = 0; i < names->n; i++) {
         const struct weight *w = &names->weights[i];
-        double each = planned > 0 ? planned : (double)dtype_bytes(dtypes[i]);
-        roofline_model_add(m, w, (double)weight_n(w) * each);
+        double n = (double)weight_n(w);
+        roofline_model_add(m, w,
+                           planned > 0 ? n * planned : (double)type_size(dtypes[i], weight_n(w)));
     }
 }
 
@@ -89,8 +91,8 @@ static int start_model(struct roofline_model *m, const struct model_shape *shape
     return 0;
 }
 
-static int synthetic_model(struct roofline_model *m, const struct bench_flags *f,
-                           enum checkpoint_types types, double planned, struct error *err) {
+static int synthetic_model(struct roofline_model *m, const struct bench_flags *f, int types,
+                           double planned, struct error *err) {
     struct model_config config;
     if (config_synthetic(f->synthetic ? f->synthetic : "24b", &config, err)) return -1;
     if (start_model(m, &config.shape, f->engine.kv_type, err)) return -1;
@@ -104,8 +106,8 @@ static int synthetic_model(struct roofline_model *m, const struct bench_flags *f
 }
 
 // Only headers are read.
-static int checkpoint_model(struct roofline_model *m, const struct bench_flags *f,
-                            enum checkpoint_types types, double planned, struct error *err) {
+static int checkpoint_model(struct roofline_model *m, const struct bench_flags *f, int types,
+                            double planned, struct error *err) {
     struct checkpoint *c;
     if (checkpoint_open(f->engine.model, types, &c, err)) return -1;
     int failed = start_model(m, &c->config.shape, f->engine.kv_type, err);
@@ -115,7 +117,7 @@ static int checkpoint_model(struct roofline_model *m, const struct bench_flags *
 }
 
 static int open_model(struct roofline_model *m, const struct bench_flags *f, struct error *err) {
-    enum checkpoint_types types = CHECKPOINT_AS_IS;
+    int types = CHECKPOINT_AS_IS;
     double planned = planned_bytes(f->engine.weights);
     if (planned == 0 && checkpoint_types_parse(f->engine.weights, &types, NULL))
         return error_set(err, ERROR_USAGE,

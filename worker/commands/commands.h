@@ -9,5 +9,6 @@ int command_score_worker(int argc, char **argv); // hidden: a process of `score`
 int command_bench(int argc, char **argv);
 int command_keygen(int argc, char **argv);
 int command_inspect(int argc, char **argv);
+int command_quantize(int argc, char **argv);
 
 #endif

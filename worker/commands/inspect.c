@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/buffer.h"
 #include "protocol/base/json.h"
 #include "worker/commands/commands.h"
@@ -11,12 +12,13 @@
 #include "worker/commands/flags.h"
 #include "worker/commands/setup.h"
 #include "worker/load/checkpoint.h"
+#include "worker/load/file.h"
 #include "worker/log.h"
 
 enum { N_FLAGS = 6 };
 
 static const char usage[] =
-    "Usage: stampede inspect --model DIR [--weights TYPE] [--device NAME] [--json]\n"
+    "Usage: stampede inspect --model DIR|FILE.gguf [--weights TYPE] [--device NAME] [--json]\n"
     "       stampede inspect --device NAME [--json]\n"
     "\n"
     "Prints what a checkpoint is: family, shape, parameters, tensors by type, memory plan, "
@@ -28,7 +30,7 @@ static const char usage[] =
 
 struct options {
     const char *model, *device, *weights, *log_level, *log_format;
-    enum checkpoint_types types;
+    int types;
     bool json, help;
 };
 
@@ -43,17 +45,16 @@ struct report {
     int n_of_type[N_DTYPES];
     int64_t parameters_of_type[N_DTYPES];
     int64_t resident_bytes;
-    char digest_dtype[16];
+    char digest_dtype[CHECKPOINT_TYPES_BYTES];
     uint64_t digest;
 };
 
 static void make_flags(struct options *o, struct flag flags[N_FLAGS]) {
     const struct flag table[N_FLAGS] = {
-        {FLAG_TEXT, "--model", "DIR", "checkpoint: config.json and *.safetensors (LFM2, LFM2-MoE)",
+        {FLAG_TEXT, "--model", "DIR|FILE", "checkpoint directory or GGUF file (LFM2, LFM2-MoE)",
          &o->model, 0, 0},
         {FLAG_TEXT, "--weights", "TYPE",
-         "resident type for memory and digest: as-is, bf16, f16, f32 (default as-is)", &o->weights,
-         0, 0},
+         "resident type for memory and digest, as of generate (default as-is)", &o->weights, 0, 0},
         {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX", &o->device, 0, 0},
         {FLAG_SWITCH, "--json", NULL, "one JSON object instead of text", &o->json, 0, 0},
         {FLAG_TEXT, "--log-level", "L", "error, warn, info or debug (default info)", &o->log_level,
@@ -79,13 +80,14 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 static void count_resident(struct report *r, const struct names *names, const enum dtype *dtypes) {
     r->n_tensors = names->n;
     for (int i = 0; i < names->n; i++)
-        r->resident_bytes += weight_n(&names->weights[i]) * (int64_t)dtype_bytes(dtypes[i]);
+        r->resident_bytes += (int64_t)type_size(dtypes[i], weight_n(&names->weights[i]));
     checkpoint_dtype_name(names, dtypes, r->digest_dtype);
 }
 
 static int examine_weights(struct report *r, struct error *err) {
     struct checkpoint *c;
     if (checkpoint_open(r->options->model, r->options->types, &c, err)) return -1;
+    r->config = c->config;
     for (int i = 0; i < c->names->n; i++) {
         r->n_of_type[c->tensors[i].dtype]++;
         r->parameters_of_type[c->tensors[i].dtype] += tensor_n(&c->tensors[i]);
@@ -98,11 +100,8 @@ static int examine_weights(struct report *r, struct error *err) {
 
 // Without weights the plan is for those which the configuration announces.
 static void plan_weights(struct report *r) {
-    enum checkpoint_types types = r->options->types;
-    if (types == CHECKPOINT_AS_IS)
-        types = r->config.dtype == DTYPE_F32   ? CHECKPOINT_F32
-                : r->config.dtype == DTYPE_F16 ? CHECKPOINT_F16
-                                               : CHECKPOINT_BF16;
+    int types = r->options->types;
+    if (types == CHECKPOINT_AS_IS) types = (int)r->config.dtype;
     struct names *names = names_new(&r->config.shape);
     enum dtype *dtypes = memory_new((size_t)names->n, sizeof *dtypes);
     checkpoint_synthetic_dtypes(names, types, dtypes);
@@ -121,12 +120,13 @@ static int examine_device(struct report *r, struct error *err) {
 static int examine(struct report *r, struct error *err) {
     if (r->options->device && examine_device(r, err)) return -1;
     if (!r->options->model) return 0;
-    if (config_load(r->options->model, &r->config, err)) return -1;
+    r->has_weights = file_exists(r->options->model) || safetensors_present(r->options->model);
+    int failed =
+        r->has_weights ? examine_weights(r, err) : config_load(r->options->model, &r->config, err);
+    if (failed) return -1;
     r->n_parameters = config_n_parameters(&r->config.shape);
     r->n_active = config_n_active(&r->config.shape);
-    r->has_weights = safetensors_present(r->options->model);
-    if (r->has_weights) return examine_weights(r, err);
-    plan_weights(r);
+    if (!r->has_weights) plan_weights(r);
     return 0;
 }
 
@@ -200,7 +200,7 @@ static void add_types(struct buffer *b, const struct report *r) {
         buffer_printf(b, "\"%s\":{", dtype_name((enum dtype)t));
         add_int(b, "tensors", r->n_of_type[t]);
         add_int(b, "parameters", r->parameters_of_type[t]);
-        add_int(b, "bytes", r->parameters_of_type[t] * (int64_t)dtype_bytes((enum dtype)t));
+        add_int(b, "bytes", (int64_t)type_size((enum dtype)t, r->parameters_of_type[t]));
         close_object(b);
         buffer_add_text(b, ",");
     }
@@ -325,7 +325,7 @@ static void write_text(struct buffer *b, const struct report *r) {
         buffer_printf(b, "  %-20s %d tensors, ", dtype_name((enum dtype)t), r->n_of_type[t]);
         add_count(b, r->parameters_of_type[t]);
         buffer_add_text(b, " parameters, ");
-        add_count(b, r->parameters_of_type[t] * (int64_t)dtype_bytes((enum dtype)t));
+        add_count(b, (int64_t)type_size((enum dtype)t, r->parameters_of_type[t]));
         buffer_add_text(b, " bytes\n");
     }
     write_memory(b, r);

@@ -8,7 +8,7 @@ struct plan_memory {
     struct engine_options engine;
     enum dtype kv_dtype; // of pages and conv slots
     struct backend_plan backend;
-    char weight_types[16];
+    char weight_types[CHECKPOINT_TYPES_BYTES];
 };
 
 // Sizes KV pages, conv slots and the arena of suspended rows. ERROR_CONFIG when a row of

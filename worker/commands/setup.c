@@ -3,10 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
 #include "worker/commands/plan.h"
 #include "worker/load/file.h"
+#include "worker/load/gguf_tokenizer.h"
 
 struct engine_flags engine_flags_defaults(void) {
     return (struct engine_flags){.device = "cpu",
@@ -25,7 +27,7 @@ struct engine_flags engine_flags_defaults(void) {
 void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
     const struct flag flags[] = {
         {FLAG_HEADING, "", "", "Engine:", NULL, 0, 0},
-        {FLAG_TEXT, "--model", "DIR", "checkpoint directory (config.json, *.safetensors)",
+        {FLAG_TEXT, "--model", "PATH", "checkpoint directory, or GGUF file (of several the first)",
          &f->model, 0, 0},
         {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX (default cpu)", &f->device, 0, 0},
         {FLAG_TEXT, "--math", "MODE",
@@ -57,7 +59,8 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          &f->draft, 0, 0},
         {FLAG_SIZE, "--draft-memory", "SIZE", "bytes of texts that guesses come from (default 64M)",
          &f->draft_bytes, 0, 0},
-        {FLAG_TEXT, "--weights", "TYPE", "as-is, bf16, f16 or f32 (default as-is)", &f->weights, 0,
+        {FLAG_TEXT, "--weights", "TYPE",
+         "as-is, f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k (default as-is)", &f->weights, 0,
          0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
          &f->verifiers, 0, 0},
@@ -118,20 +121,27 @@ static int open_verifiers(struct setup *s, const struct engine_flags *f, struct 
     return verify_open(&s->verify, f->no_verify ? NULL : &options, err);
 }
 
+static int read_tokenizer(struct setup *s, struct error *err) {
+    const char *path = s->checkpoint->path;
+    const struct gguf *g = s->checkpoint->gguf;
+    if (!(g ? gguf_has_tokenizer(g) : tokenizer_is_present(path))) return 0;
+    s->tokenizer = g ? gguf_tokenizer(g, err) : tokenizer_load(path, err);
+    if (!s->tokenizer) return g ? error_prefix(err, "%s", path) : -1;
+    s->chat = g ? gguf_chat(g, s->tokenizer) : chat_load(path, err);
+    return s->chat ? 0 : -1;
+}
+
 static int open_tokenizer(struct setup *s, struct error *err) {
-    const char *directory = s->checkpoint->directory;
-    if (!tokenizer_is_present(directory)) return 0;
-    s->tokenizer = tokenizer_load(directory, err);
-    if (!s->tokenizer) return -1;
-    s->chat = chat_load(directory, err);
-    if (!s->chat) return -1;
+    const char *path = s->checkpoint->path;
+    if (read_tokenizer(s, err)) return -1;
+    if (!s->tokenizer) return 0;
     if (chat_warning(s->chat))
-        log_say(&s->log, LOG_WARN, "%s: prompts as messages are refused: %s", directory,
+        log_say(&s->log, LOG_WARN, "%s: prompts as messages are refused: %s", path,
                 chat_warning(s->chat));
     int vocab = s->checkpoint->config.shape.vocab;
     if (tokenizer_n_ids(s->tokenizer) <= vocab) return 0;
     return error_set(err, ERROR_CONFIG,
-                     "%s: the tokenizer has ids up to %d and the model's head %d rows.", directory,
+                     "%s: the tokenizer has ids up to %d and the model's head %d rows.", path,
                      tokenizer_n_ids(s->tokenizer) - 1, vocab);
 }
 
@@ -165,7 +175,9 @@ static uint64_t hash_file(const char *directory, const char *name) {
 }
 
 // What makes workers interchangeable but for numerics: the shape and the text <-> ids mapping.
-static uint64_t fingerprint(const char *directory) {
+static uint64_t fingerprint(const struct checkpoint *c) {
+    if (c->gguf) return gguf_fingerprint(c->gguf);
+    const char *directory = c->path;
     uint64_t both[2] = {hash_file(directory, "config.json"),
                         hash_file(directory, "tokenizer.json")};
     return hash_bytes(both, sizeof both);
@@ -211,7 +223,7 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
     if (m->ops->load(m->backend, &source, s->digests, err)) return -1;
     double seconds = (double)(clock_us() - started_us) / 1e6;
     for (int i = 0; i < s->names->n; i++)
-        bytes += weight_n(&s->names->weights[i]) * (int64_t)dtype_bytes(s->dtypes[i]);
+        bytes += (int64_t)type_size(s->dtypes[i], weight_n(&s->names->weights[i]));
     s->load_bytes_per_s = (double)bytes / (seconds > 1e-6 ? seconds : 1e-6);
     log_say(&s->log, LOG_INFO, "weights: %.3f GB loaded in %.2f s, %.2f GB/s", (double)bytes / 1e9,
             seconds, s->load_bytes_per_s / 1e9);
@@ -314,16 +326,17 @@ static int open_engine(struct setup *s, const struct engine_flags *f, bool want_
 
 static int open_all(struct setup *s, const struct engine_flags *f, bool want_digests,
                     struct error *err) {
-    enum checkpoint_types types;
+    int types;
     if (!f->model)
-        return error_set(err, ERROR_USAGE, "--model is missing; expected a checkpoint directory.");
+        return error_set(err, ERROR_USAGE,
+                         "--model is missing; expected a checkpoint directory or GGUF file.");
     if (checkpoint_types_parse(f->weights, &types, err)) return -1;
     if (open_verifiers(s, f, err)) return -1;
     if (checkpoint_open(f->model, types, &s->checkpoint, err)) return -1;
     s->names = s->checkpoint->names;
     s->dtypes = s->checkpoint->dtypes;
     if (open_tokenizer(s, err)) return -1;
-    s->fingerprint = fingerprint(s->checkpoint->directory);
+    s->fingerprint = fingerprint(s->checkpoint);
     return open_engine(s, f, want_digests, err);
 }
 
@@ -340,7 +353,7 @@ int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const ch
                          struct error *err) {
     *s = (struct setup){0};
     struct model_config config;
-    enum checkpoint_types types;
+    int types;
     if (log_parse(&s->log, f->log_level, f->log_format, err)) return -1;
     if (config_synthetic(name, &config, err)) return -1;
     if (checkpoint_types_parse(f->weights, &types, err)) return -1;

@@ -52,4 +52,8 @@ struct slice chat_without_bos(const struct chat *chat, struct slice prompt);
 int chat_encode(const struct chat *chat, const struct tokenizer *t, const struct json *messages,
                 const struct json *tools, struct token_list *out, struct error *err);
 
+// Appends the text of a checkpoint's default template, nothing where it has none. -1 where a file
+// cannot be read.
+int chat_template_text(const char *directory, struct buffer *out, struct error *err);
+
 #endif

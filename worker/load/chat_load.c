@@ -148,3 +148,27 @@ struct chat *chat_load(const char *directory, struct error *err) {
     if (failed) chat_free(&chat);
     return chat;
 }
+
+// The text of the default template in a parsed tokenizer_config.json, or nothing.
+static void add_config_text(const struct json *config, struct buffer *out) {
+    const struct json *found = json_get(config, "chat_template");
+    struct arena arena = {0};
+    if (found && found->type == JSON_STRING) buffer_add_slice(out, json_string(found, &arena));
+    arena_clear(&arena);
+}
+
+int chat_template_text(const char *directory, struct buffer *out, struct error *err) {
+    char *path = file_join(directory, slice_of("chat_template.jinja"));
+    char *config_path = file_join(directory, slice_of("tokenizer_config.json"));
+    struct arena arena = {0};
+    struct buffer text = {0};
+    const struct json *config = NULL;
+    int failed = file_exists(path) ? file_read(path, MAX_TEMPLATE_BYTES, out, err)
+                                   : read_json(config_path, &arena, &text, &config, err);
+    if (config) add_config_text(config, out);
+    arena_clear(&arena);
+    buffer_free(&text);
+    free(path);
+    free(config_path);
+    return failed;
+}

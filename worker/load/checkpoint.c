@@ -7,43 +7,10 @@
 #include <string.h>
 
 #include "kernels/digest.h"
+#include "kernels/types/types.h"
 #include "protocol/base/memory.h"
-
-int checkpoint_types_parse(const char *text, enum checkpoint_types *out, struct error *err) {
-    static const char *const names[] = {"as-is", "bf16", "f16", "f32"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(text, names[i]) != 0) continue;
-        *out = (enum checkpoint_types)i;
-        return 0;
-    }
-    return error_set(err, ERROR_USAGE,
-                     "\"%.80s\" is no type of weights; as-is, bf16, f16 or f32 was expected.",
-                     text);
-}
-
-static enum dtype resident(const struct weight *w, enum checkpoint_types types, enum dtype own) {
-    if (w->kind == WEIGHT_EXPERT_BIAS) return DTYPE_F32;
-    if (types == CHECKPOINT_BF16) return DTYPE_BF16;
-    if (types == CHECKPOINT_F16) return DTYPE_F16;
-    return types == CHECKPOINT_F32 ? DTYPE_F32 : own;
-}
-
-void checkpoint_synthetic_dtypes(const struct names *names, enum checkpoint_types t,
-                                 enum dtype *dtypes) {
-    for (int i = 0; i < names->n; i++) dtypes[i] = resident(&names->weights[i], t, DTYPE_BF16);
-}
-
-void checkpoint_dtype_name(const struct names *names, const enum dtype *dtypes, char out[16]) {
-    bool used[N_DTYPES] = {false};
-    for (int i = 0; i < names->n; i++)
-        if (names->weights[i].kind != WEIGHT_EXPERT_BIAS) used[dtypes[i]] = true;
-    size_t len = 0;
-    const enum dtype order[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32};
-    for (int i = 0; i < N_DTYPES; i++)
-        if (used[order[i]])
-            len +=
-                (size_t)snprintf(out + len, 16 - len, "%s%s", len ? "+" : "", dtype_name(order[i]));
-}
+#include "worker/load/file.h"
+#include "worker/load/gguf_config.h"
 
 // ------------------------------------------------------------------ tensors to weights
 
@@ -63,9 +30,8 @@ static int check_tensor(const struct safetensor *t, const int64_t *dims, int n_d
                      names_write_dims(dims, n_dims, expected));
 }
 
-// Gives weight `index` the values that start at `first` of the tensor.
-static int set_weight(struct checkpoint *c, int index, const struct safetensor *t, int64_t first,
-                      struct error *err) {
+int checkpoint_set_weight(struct checkpoint *c, int index, enum dtype dtype, const void *data,
+                          struct slice from, struct error *err) {
     const struct weight *w = &c->names->weights[index];
     struct tensor *view = &c->tensors[index];
     if (view->data) {
@@ -74,13 +40,20 @@ static int set_weight(struct checkpoint *c, int index, const struct safetensor *
         return error_set(err, ERROR_CONFIG,
                          "Tensor \"%.*s\" gives \"%s\" a second time; either one tensor an expert "
                          "or fused experts were expected.",
-                         SLICE_ARG(t->name), name);
+                         SLICE_ARG(from), name);
     }
-    view->dtype = t->dtype;
+    view->dtype = dtype;
     view->n_dims = w->n_dims;
     memcpy(view->dims, w->dims, sizeof w->dims);
-    view->data = (const char *)t->data + (size_t)first * dtype_bytes(t->dtype);
+    view->data = data;
     return 0;
+}
+
+// The values that start at `first` of the tensor.
+static int set_weight(struct checkpoint *c, int index, const struct safetensor *t, int64_t first,
+                      struct error *err) {
+    const char *data = (const char *)t->data + (size_t)first * dtype_bytes(t->dtype);
+    return checkpoint_set_weight(c, index, t->dtype, data, t->name, err);
 }
 
 // A fused tensor becomes one view for each expert's matrix inside it.
@@ -130,14 +103,20 @@ static int take_tensor(struct checkpoint *c, const struct safetensor *t, struct 
     return set_weight(c, m.index, t, 0, err);
 }
 
-static int take_tensors(struct checkpoint *c, struct error *err) {
+static int take_safetensors(struct checkpoint *c, struct error *err) {
     for (int i = 0; i < c->map->n; i++)
         if (take_tensor(c, &c->map->items[i], err)) return -1;
+    return 0;
+}
+
+static int take_tensors(struct checkpoint *c, struct error *err) {
+    if (c->gguf ? checkpoint_take_gguf(c, err) : take_safetensors(c, err)) return -1;
     for (int i = 0; i < c->names->n; i++) {
         if (c->tensors[i].data) continue;
         const struct weight *w = &c->names->weights[i];
         char name[NAMES_MAX_BYTES], dims[NAMES_MAX_DIMS_BYTES];
         names_write(w, name);
+        if (c->gguf) gguf_names_write(w, name);
         return error_set(err, ERROR_CONFIG,
                          "Tensor \"%s\" is missing; one of shape %s was expected.", name,
                          names_write_dims(w->dims, w->n_dims, dims));
@@ -145,11 +124,17 @@ static int take_tensors(struct checkpoint *c, struct error *err) {
     return 0;
 }
 
-int checkpoint_open(const char *directory, enum checkpoint_types types, struct checkpoint **out,
-                    struct error *err) {
+static int open_files(struct checkpoint *c, struct error *err) {
+    if (!file_exists(c->path))
+        return config_load(c->path, &c->config, err) || safetensors_open(c->path, &c->map, err);
+    if (gguf_open(c->path, &c->gguf, err)) return -1;
+    return gguf_config(c->gguf, &c->config, err) ? error_prefix(err, "%s", c->path) : 0;
+}
+
+int checkpoint_open(const char *path, int types, struct checkpoint **out, struct error *err) {
     struct checkpoint *c = memory_new(1, sizeof *c);
-    c->directory = memory_copy(directory, strlen(directory));
-    if (config_load(directory, &c->config, err) || safetensors_open(directory, &c->map, err)) {
+    c->path = memory_copy(path, strlen(path));
+    if (open_files(c, err)) {
         checkpoint_close(&c);
         return -1;
     }
@@ -157,12 +142,12 @@ int checkpoint_open(const char *directory, enum checkpoint_types types, struct c
     c->tensors = memory_new((size_t)c->names->n, sizeof *c->tensors);
     c->dtypes = memory_new((size_t)c->names->n, sizeof *c->dtypes);
     if (take_tensors(c, err)) {
-        error_prefix(err, "Model %s", directory);
+        error_prefix(err, "Model %s", path);
         checkpoint_close(&c);
         return -1;
     }
-    for (int i = 0; i < c->names->n; i++)
-        c->dtypes[i] = resident(&c->names->weights[i], types, c->tensors[i].dtype);
+    for (int i = 0; i < c->names->n; i++) c->dtypes[i] = c->tensors[i].dtype;
+    checkpoint_resident_all(c->names, types, c->dtypes);
     *out = c;
     return 0;
 }
@@ -170,10 +155,11 @@ int checkpoint_open(const char *directory, enum checkpoint_types types, struct c
 void checkpoint_close(struct checkpoint **c) {
     if (!*c) return;
     safetensors_free(&(*c)->map);
+    gguf_free(&(*c)->gguf);
     names_free(&(*c)->names);
     free((*c)->tensors);
     free((*c)->dtypes);
-    free((*c)->directory);
+    free((*c)->path);
     free(*c);
     *c = NULL;
 }
@@ -185,8 +171,29 @@ static int refuse_value(const struct checkpoint *c, int index, int64_t element, 
     char name[NAMES_MAX_BYTES];
     names_write(&c->names->weights[index], name);
     return error_set(err, ERROR_CONFIG,
-                     "Model %s: element %lld of tensor \"%s\" is %g; %s was expected.",
-                     c->directory, (long long)element, name, (double)value, expected);
+                     "Model %s: element %lld of tensor \"%s\" is %g; %s was expected.", c->path,
+                     (long long)element, name, (double)value, expected);
+}
+
+// Elements first .. first + n - 1 as floats.
+static void read_floats(const struct tensor *t, int64_t first, int64_t n, float *out) {
+    if (!dtype_is_block(t->dtype)) {
+        for (int64_t i = 0; i < n; i++) out[i] = dtype_get(t->dtype, t->data, first + i);
+        return;
+    }
+    int64_t size = type_elements(t->dtype), end = first + n;
+    for (int64_t at = first / size * size; at < end; at += size) {
+        float block[TYPE_MAX_ELEMENTS];
+        type_unpack(t->dtype, (const char *)t->data + type_size(t->dtype, at), size, block);
+        for (int64_t i = at < first ? first - at : 0; i < size && at + i < end; i++)
+            out[at + i - first] = block[i];
+    }
+}
+
+static float value_at(const struct tensor *t, int64_t i) {
+    float v;
+    read_floats(t, i, 1, &v);
+    return v;
 }
 
 // Values of a chunk in the resident type. -1 where a finite value becomes infinite.
@@ -194,25 +201,30 @@ static int convert(const struct checkpoint *c, int index, int64_t first, int64_t
                    struct error *err) {
     const struct tensor *t = &c->tensors[index];
     enum dtype target = c->dtypes[index];
-    for (int64_t i = 0; i < n; i++)
-        dtype_put(target, to, i, dtype_get(t->dtype, t->data, first + i));
-    int64_t bad = dtype_find_not_finite(target, to, n);
+    float *values = memory_take((size_t)n, sizeof *values);
+    read_floats(t, first, n, values);
+    if (dtype_is_block(target))
+        type_pack(target, values, n, to);
+    else
+        for (int64_t i = 0; i < n; i++) dtype_put(target, to, i, values[i]);
+    free(values);
+    int64_t bad = type_find_not_finite(target, to, n);
     if (bad < 0) return 0;
     char expected[64];
     snprintf(expected, sizeof expected, "a value that %s holds", dtype_name(target));
-    return refuse_value(c, index, first + bad, dtype_get(t->dtype, t->data, first + bad), expected,
-                        err);
+    return refuse_value(c, index, first + bad, value_at(t, first + bad), expected, err);
 }
 
 static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
                                struct error *err) {
     const struct checkpoint *c = self;
     const struct tensor *t = &c->tensors[index];
-    const char *values = (const char *)t->data + (size_t)first * dtype_bytes(t->dtype);
-    int64_t bad = dtype_find_not_finite(t->dtype, values, n);
+    int64_t size = type_elements(t->dtype), start = first / size * size;
+    int64_t end = (first + n + size - 1) / size * size;
+    const char *values = (const char *)t->data + type_size(t->dtype, start);
+    int64_t bad = type_find_not_finite(t->dtype, values, end - start);
     if (bad >= 0) {
-        refuse_value(c, index, first + bad, dtype_get(t->dtype, values, bad), "a finite value",
-                     err);
+        refuse_value(c, index, start + bad, value_at(t, start + bad), "a finite value", err);
         return NULL;
     }
     if (t->dtype == c->dtypes[index]) return values;
@@ -233,37 +245,9 @@ int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error
             int64_t n = size - first < WEIGHT_CHUNK ? size - first : WEIGHT_CHUNK;
             const void *values = read_values(c, i, first, n, room, err);
             failed = values ? 0 : -1;
-            if (values)
-                *digest += digest_range(c->names->hashes[i], first, n, c->dtypes[i], values);
+            if (values) *digest += type_digest(c->names->hashes[i], first, n, c->dtypes[i], values);
         }
     }
     free(room);
     return failed;
-}
-
-// ------------------------------------------------------------------ without files
-
-static struct weight_formula random_formula(const void *self, int index) {
-    const struct checkpoint_random *r = self;
-    const struct weight *w = &r->names->weights[index];
-    bool bias = w->kind == WEIGHT_EXPERT_BIAS || w->kind == WEIGHT_CONV_IN_BIAS ||
-                w->kind == WEIGHT_CONV_TAPS_BIAS || w->kind == WEIGHT_CONV_OUT_BIAS;
-    struct weight_formula f = {.seed = r->names->hashes[index] ^ r->seed, .constant = bias ? 0 : 1};
-    if (w->n_dims > 1) f.deviation = 1;
-    for (int64_t c = w->dims[w->n_dims - 1]; c > 1; c /= 4) f.deviation /= 2;
-    return f;
-}
-
-static const void *read_random(const void *self, int index, int64_t first, int64_t n, void *room,
-                               struct error *err) {
-    const struct checkpoint_random *r = self;
-    const struct weight_formula f = random_formula(self, index);
-    (void)err;
-    for (int64_t i = 0; i < n; i++)
-        dtype_put(r->dtypes[index], room, i, formula_value(&f, first + i));
-    return room;
-}
-
-struct weight_source checkpoint_random_source(const struct checkpoint_random *r) {
-    return (struct weight_source){r, read_random, random_formula};
 }

@@ -9,15 +9,6 @@
 #include "protocol/base/memory.h"
 #include "worker/load/file.h"
 
-// Bounds of every dimension, so that no product of a few of them overflows an int64.
-enum {
-    MAX_HIDDEN = 1 << 16,
-    MAX_HEADS = 1024,
-    MAX_HEAD_DIM = 1024,
-    MAX_WIDTH = 1 << 20,
-    MAX_POSITIONS = 1 << 24,
-};
-
 struct reader {
     const struct json *object;
     const char *inside; // "" or "rope_parameters.", in front of keys in sentences
@@ -142,7 +133,7 @@ static int read_architectures(const struct reader *r) {
 }
 
 static int read_dtype(const struct reader *r, struct model_config *c) {
-    static const char *const names[N_DTYPES] = {"float32", "bfloat16", "float16"};
+    static const char *const names[N_FLOAT_DTYPES] = {"float32", "bfloat16", "float16"};
     c->dtype = DTYPE_BF16;
     bool known = false;
     const char *keys[] = {"torch_dtype", "dtype"}; // the newer spelling wins
@@ -150,7 +141,7 @@ static int read_dtype(const struct reader *r, struct model_config *c) {
         const struct json *v = find(r, keys[k]);
         if (!v) continue;
         known = false;
-        for (int i = 0; i < N_DTYPES && v->type == JSON_STRING; i++) {
+        for (int i = 0; i < N_FLOAT_DTYPES && v->type == JSON_STRING; i++) {
             if (!slice_is(json_string(v, r->arena), names[i])) continue;
             c->dtype = (enum dtype)i;
             known = true;
@@ -162,19 +153,19 @@ static int read_dtype(const struct reader *r, struct model_config *c) {
 
 static int read_sizes(const struct reader *r, struct model_shape *s) {
     if (need_int(r, "vocab_size", NULL, 1, CONFIG_MAX_VOCAB, &s->vocab) ||
-        need_int(r, "hidden_size", NULL, 1, MAX_HIDDEN, &s->hidden) ||
+        need_int(r, "hidden_size", NULL, 1, CONFIG_MAX_HIDDEN, &s->hidden) ||
         need_int(r, "num_hidden_layers", NULL, 1, MODEL_MAX_LAYERS, &s->n_layers) ||
-        need_int(r, "num_attention_heads", NULL, 1, MAX_HEADS, &s->n_heads) ||
-        need_int(r, "num_key_value_heads", NULL, 1, MAX_HEADS, &s->n_kv_heads) ||
+        need_int(r, "num_attention_heads", NULL, 1, CONFIG_MAX_HEADS, &s->n_heads) ||
+        need_int(r, "num_key_value_heads", NULL, 1, CONFIG_MAX_HEADS, &s->n_kv_heads) ||
         need_int(r, "conv_L_cache", NULL, 2, MODEL_MAX_CONV_WIDTH, &s->conv_width) ||
-        need_int(r, "max_position_embeddings", NULL, 1, MAX_POSITIONS, &s->max_positions))
+        need_int(r, "max_position_embeddings", NULL, 1, CONFIG_MAX_POSITIONS, &s->max_positions))
         return -1;
     if (s->n_heads % s->n_kv_heads)
         return error_set(r->err, ERROR_CONFIG,
                          "\"num_attention_heads\" is %d; a multiple of \"num_key_value_heads\", "
                          "which is %d, was expected.",
                          s->n_heads, s->n_kv_heads);
-    int found = read_int(r, "head_dim", NULL, 1, MAX_HEAD_DIM, &s->head_dim);
+    int found = read_int(r, "head_dim", NULL, 1, CONFIG_MAX_HEAD_DIM, &s->head_dim);
     if (found < 0) return -1;
     if (!found && s->hidden % s->n_heads)
         return error_set(r->err, ERROR_CONFIG,
@@ -182,10 +173,11 @@ static int read_sizes(const struct reader *r, struct model_shape *s) {
                          "%d, was expected, as \"head_dim\" is not given.",
                          s->hidden, s->n_heads);
     if (!found) s->head_dim = s->hidden / s->n_heads;
-    if (s->head_dim % 2 || s->head_dim > MAX_HEAD_DIM)
+    if (s->head_dim % 2 || s->head_dim > CONFIG_MAX_HEAD_DIM)
         return error_set(r->err, ERROR_CONFIG,
                          "\"head_dim\" is %d%s; an even number up to %d was expected.", s->head_dim,
-                         found ? "" : " (\"hidden_size\" / \"num_attention_heads\")", MAX_HEAD_DIM);
+                         found ? "" : " (\"hidden_size\" / \"num_attention_heads\")",
+                         CONFIG_MAX_HEAD_DIM);
     return 0;
 }
 
@@ -248,7 +240,7 @@ static int adjust_width(const struct reader *r, int given, int *out) {
     *out = given;
     if (!adjust) return 0;
     int multiple = 256;
-    if (read_int(r, "block_multiple_of", NULL, 1, MAX_WIDTH, &multiple) < 0) return -1;
+    if (read_int(r, "block_multiple_of", NULL, 1, CONFIG_MAX_WIDTH, &multiple) < 0) return -1;
     int64_t width = (int64_t)given * 2 / 3;
     const struct json *m = json_get(r->object, "block_ffn_dim_multiplier");
     if (!m || m->type != JSON_NULL) { // null, unlike absence, switches the rounding off too
@@ -257,31 +249,31 @@ static int adjust_width(const struct reader *r, int given, int *out) {
         width = (int64_t)(multiplier * (double)width);
         width = (width + multiple - 1) / multiple * multiple;
     }
-    if (width < 1 || width > MAX_WIDTH)
+    if (width < 1 || width > CONFIG_MAX_WIDTH)
         return error_set(r->err, ERROR_CONFIG,
                          "The dense width that \"block_ff_dim\" or \"intermediate_size\" %d gives "
                          "is %lld; 1 to %d was expected.",
-                         given, (long long)width, MAX_WIDTH);
+                         given, (long long)width, CONFIG_MAX_WIDTH);
     *out = (int)width;
     return 0;
 }
 
 static int read_dense_width(const struct reader *r, struct model_shape *s) {
     int given;
-    int found = read_int(r, "block_ff_dim", NULL, 1, MAX_WIDTH, &given);
+    int found = read_int(r, "block_ff_dim", NULL, 1, CONFIG_MAX_WIDTH, &given);
     if (found < 0) return -1;
-    if (!found && need_int(r, "intermediate_size", NULL, 1, MAX_WIDTH, &given)) return -1;
+    if (!found && need_int(r, "intermediate_size", NULL, 1, CONFIG_MAX_WIDTH, &given)) return -1;
     s->n_dense_layers = s->n_layers;
     return adjust_width(r, given, &s->ff_dense);
 }
 
 static int read_experts(const struct reader *r, struct model_shape *s) {
     static const struct range scale = {1e-6, 1e6, "a number from 1e-6 to 1e6"};
-    if (need_int(r, "intermediate_size", NULL, 1, MAX_WIDTH, &s->ff_dense) ||
+    if (need_int(r, "intermediate_size", NULL, 1, CONFIG_MAX_WIDTH, &s->ff_dense) ||
         need_int(r, "num_dense_layers", NULL, 0, s->n_layers, &s->n_dense_layers) ||
         need_int(r, "num_experts", "num_local_experts", 1, MODEL_MAX_EXPERTS, &s->n_experts) ||
         need_int(r, "num_experts_per_tok", NULL, 1, MODEL_MAX_EXPERTS_USED, &s->n_experts_used) ||
-        need_int(r, "moe_intermediate_size", NULL, 1, MAX_WIDTH, &s->ff_expert))
+        need_int(r, "moe_intermediate_size", NULL, 1, CONFIG_MAX_WIDTH, &s->ff_expert))
         return -1;
     if (s->n_experts_used > s->n_experts)
         return error_set(r->err, ERROR_CONFIG,

@@ -21,7 +21,17 @@
 #include "protocol/base/error.h"
 #include "protocol/base/slice.h"
 
-enum { CONFIG_MAX_END_IDS = 64, CONFIG_MAX_VOCAB = 1 << 21, CONFIG_MAX_FILE_BYTES = 16 << 20 };
+enum { CONFIG_MAX_END_IDS = 64, CONFIG_MAX_FILE_BYTES = 16 << 20 };
+
+// Bounds of every dimension, so that no product of a few of them overflows an int64.
+enum {
+    CONFIG_MAX_VOCAB = 1 << 21,
+    CONFIG_MAX_HIDDEN = 1 << 16,
+    CONFIG_MAX_HEADS = 1024,
+    CONFIG_MAX_HEAD_DIM = 1024,
+    CONFIG_MAX_WIDTH = 1 << 20,
+    CONFIG_MAX_POSITIONS = 1 << 24,
+};
 
 struct model_config {
     struct model_shape shape;

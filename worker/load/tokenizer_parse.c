@@ -76,7 +76,7 @@ static bool is_utf8_byte(int byte) {
     return byte != 0xc0 && byte != 0xc1 && byte < 0xf5;
 }
 
-static int read_bytes(struct tokenizer *t, struct error *err) {
+int tokenizer_read_bytes(struct tokenizer *t, struct error *err) {
     for (int byte = 0; byte < 256; byte++) {
         char text[4];
         size_t len = (size_t)vocab_write_byte((uint8_t)byte, text);
@@ -90,6 +90,28 @@ static int read_bytes(struct tokenizer *t, struct error *err) {
     return 0;
 }
 
+int tokenizer_split_merge(struct slice text, struct slice parts[2]) {
+    const char *space = memchr(text.ptr, ' ', text.len);
+    if (!space) return -1;
+    parts[0] = (struct slice){text.ptr, (size_t)(space - text.ptr)};
+    parts[1] = (struct slice){space + 1, text.len - parts[0].len - 1};
+    return memchr(parts[1].ptr, ' ', parts[1].len) ? -1 : 0;
+}
+
+int tokenizer_join(struct tokenizer *t, const struct slice parts[2], int32_t rank) {
+    struct bpe_merge m = {.rank = rank};
+    m.left = vocab_find(&t->vocab, parts[0]);
+    m.right = vocab_find(&t->vocab, parts[1]);
+    char *whole = memory_new(parts[0].len + parts[1].len + 1, 1);
+    memcpy(whole, parts[0].ptr, parts[0].len);
+    memcpy(whole + parts[0].len, parts[1].ptr, parts[1].len);
+    m.id = vocab_find(&t->vocab, (struct slice){whole, parts[0].len + parts[1].len});
+    free(whole);
+    if (m.left < 0 || m.right < 0 || m.id < 0) return -1;
+    bpe_add_merge(&t->bpe, m);
+    return 0;
+}
+
 // The two parts of a merge: ["a", "b"], or "a b" in older files.
 static int merge_parts(const struct json *merge, struct arena *arena, struct slice parts[2]) {
     if (merge->type == JSON_ARRAY && merge->n_children == 2) {
@@ -99,13 +121,8 @@ static int merge_parts(const struct json *merge, struct arena *arena, struct sli
         parts[1] = json_string(b, arena);
         return 0;
     }
-    if (merge->type != JSON_STRING) return -1;
-    struct slice text = json_string(merge, arena);
-    const char *space = memchr(text.ptr, ' ', text.len);
-    if (!space) return -1;
-    parts[0] = (struct slice){text.ptr, (size_t)(space - text.ptr)};
-    parts[1] = (struct slice){space + 1, text.len - parts[0].len - 1};
-    return memchr(parts[1].ptr, ' ', parts[1].len) ? -1 : 0;
+    return merge->type == JSON_STRING ? tokenizer_split_merge(json_string(merge, arena), parts)
+                                      : -1;
 }
 
 static int read_merge(struct tokenizer *t, const struct json *merge, int32_t rank,
@@ -116,19 +133,11 @@ static int read_merge(struct tokenizer *t, const struct json *merge, int32_t ran
                          "model.merges[%d] is %.*s, expected two tokens: [\"a\", \"b\"] or "
                          "\"a b\".",
                          rank, SLICE_ARG(merge->text));
-    struct bpe_merge m = {.rank = rank};
-    m.left = vocab_find(&t->vocab, parts[0]);
-    m.right = vocab_find(&t->vocab, parts[1]);
-    char *whole = arena_take(arena, parts[0].len + parts[1].len + 1, 1);
-    memcpy(whole, parts[0].ptr, parts[0].len);
-    memcpy(whole + parts[0].len, parts[1].ptr, parts[1].len);
-    m.id = vocab_find(&t->vocab, (struct slice){whole, parts[0].len + parts[1].len});
-    if (m.left < 0 || m.right < 0 || m.id < 0)
+    if (tokenizer_join(t, parts, rank))
         return error_set(err, ERROR_CONFIG,
                          "model.merges[%d] joins \"%.*s\" and \"%.*s\", expected both and the "
                          "result in model.vocab.",
                          rank, SLICE_ARG(parts[0]), SLICE_ARG(parts[1]));
-    bpe_add_merge(&t->bpe, m);
     return 0;
 }
 
@@ -157,7 +166,7 @@ int tokenizer_read_model(struct tokenizer *t, const struct json *root, struct er
     bpe_init(&t->bpe, (size_t)merges->n_children);
     const struct json *ignore = json_get(model, "ignore_merges");
     t->bpe.ignore_merges = ignore && ignore->type == JSON_TRUE;
-    if (read_bytes(t, err)) return -1;
+    if (tokenizer_read_bytes(t, err)) return -1;
     struct arena arena = {0};
     int failed = 0;
     for (const struct json *m = merges->first; m && !failed; m = m->next)

@@ -24,6 +24,14 @@ struct tokenizer {
 int tokenizer_read_model(struct tokenizer *t, const struct json *root, struct error *err);
 int tokenizer_read_added(struct tokenizer *t, const struct json *root, struct error *err);
 
+// Also there, of vocabularies in any format. The piece of each byte; -1 with ERROR_CONFIG where one
+// is missing.
+int tokenizer_read_bytes(struct tokenizer *t, struct error *err);
+// "a b" cut at its one space; -1: it has none or more.
+int tokenizer_split_merge(struct slice text, struct slice parts[2]);
+// Adds the rule for two pieces; -1 where one of them or their whole is no piece.
+int tokenizer_join(struct tokenizer *t, const struct slice parts[2], int32_t rank);
+
 // tokenizer_steps.c
 int tokenizer_check_steps(const struct json *root, struct error *err);
 int tokenizer_read_template(struct tokenizer *t, const struct json *root, struct error *err);

@@ -91,7 +91,7 @@ struct exceptions {
 };
 
 static uint8_t wire_dtype(enum dtype t) {
-    return t == DTYPE_F32 ? COLUMN_F32 : t == DTYPE_BF16 ? COLUMN_BF16 : COLUMN_F16;
+    return (uint8_t)column_dtype_find(slice_of(dtype_name(t)));
 }
 
 static enum dtype list_exceptions(const struct link_options *o, struct exceptions *x) {

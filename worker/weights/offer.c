@@ -31,6 +31,11 @@ static int find_weight(const struct message_weights_begin *m, uint32_t i, const 
                          SLICE_ARG(name));
     if (check_shape(m, i, &r->names->weights[match.index], name, err)) return -1;
     enum dtype dtype = r->dtypes[match.index];
+    if (dtype_is_block(dtype))
+        return error_set(err, ERROR_INPUT,
+                         "Tensor '%.*s' is resident as %s, which updates cannot write; a worker "
+                         "with weights of f32, bf16 or f16 was expected.",
+                         SLICE_ARG(name), dtype_name(dtype));
     enum column_dtype found = column_u8(m->dtypes)[i];
     if (found == wire_dtype(dtype)) return match.index;
     return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes as %s; it is resident as %s.",

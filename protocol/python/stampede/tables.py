@@ -33,6 +33,8 @@ DTYPES: Dict[str, Tuple[int, Optional["np.dtype[Any]"]]] = {
     "u8": (1, np.dtype("<u1")), "u16": (2, np.dtype("<u2")), "i32": (3, np.dtype("<i4")),
     "i64": (4, np.dtype("<i8")), "u64": (5, np.dtype("<u8")), "f32": (6, np.dtype("<f4")),
     "f64": (7, np.dtype("<f8")), "bf16": (8, None), "f16": (9, None),
+    "q8_0": (10, None), "q4_0": (11, None), "q4_k": (12, None), "q5_k": (13, None),
+    "q6_k": (14, None),
 }
 DTYPE_NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
@@ -73,7 +75,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("uid!", "text", 256), ("incarnation!", "int"), ("build!", "text", 256),
         ("numerics!", "text", 256), ("fingerprint!", "int"), ("slots!", "int"),
         ("max_context!", "int", I31), ("vocab!", "int", I31), ("tied_head", "bool"),
-        ("version!", "int"), ("digest!", "int"), ("dtype!", "int", 9), ("bulk_url", "text", 256),
+        ("version!", "int"), ("digest!", "int"), ("dtype!", "int", 14), ("bulk_url", "text", 256),
         ("exception_names", "u8"), ("exception_offsets", "i64"), ("exception_dtypes", "u8"),
         ("bulk_id", "text", 64))),
     "WELCOME": (2, _fields(

@@ -100,8 +100,9 @@ static void test_rounding(void **state) {
 
 static void test_access(void **state) {
     (void)state;
-    static const size_t bytes[N_DTYPES] = {[DTYPE_F32] = 4, [DTYPE_BF16] = 2, [DTYPE_F16] = 2};
-    for (int t = 0; t < N_DTYPES; t++) {
+    static const size_t bytes[N_FLOAT_DTYPES] = {
+        [DTYPE_F32] = 4, [DTYPE_BF16] = 2, [DTYPE_F16] = 2};
+    for (int t = 0; t < N_FLOAT_DTYPES; t++) {
         char data[33];
         memset(data, 0x55, sizeof data);
         assert_int_equal(dtype_bytes((enum dtype)t), bytes[t]);

@@ -1,0 +1,175 @@
+#include "kernels/cpu/matmul_blocks.h"
+
+#include <assert.h>
+
+#include "kernels/cpu/pool.h"
+
+enum { ROWS_CHUNK = 4, MOST_TOKENS = 512 };
+
+static_assert((int)TYPE_ROWS == (int)MATMUL_ROWS, "a group of rows is a block of rows");
+
+// ------------------------------------------------------------------ the layout
+
+static int row_blocks(const struct matrix *m) {
+    return m->columns / type_elements(m->dtype);
+}
+
+size_t matmul_blocks_bytes(enum dtype dtype, int rows, int columns) {
+    const struct block_type *t = type_find(dtype);
+    assert(columns % t->elements == 0);
+    return (size_t)(matmul_pad(rows) / MATMUL_ROWS) * (size_t)(columns / t->elements) *
+           (size_t)(t->quant_bytes + t->scale_bytes);
+}
+
+static char *group_at(const struct matrix *m, int group) {
+    const struct block_type *t = type_find(m->dtype);
+    return (char *)m->data +
+           (size_t)group * (size_t)row_blocks(m) * (size_t)(t->quant_bytes + t->scale_bytes);
+}
+
+// Where block `b` of a row lies.
+static void place_of(const struct matrix *m, int row, int b, char **quants, char **scales) {
+    const struct block_type *t = type_find(m->dtype);
+    char *group = group_at(m, row / MATMUL_ROWS);
+    *quants = group + (size_t)b * (size_t)t->quant_bytes;
+    *scales =
+        group + (size_t)row_blocks(m) * (size_t)t->quant_bytes + (size_t)b * (size_t)t->scale_bytes;
+}
+
+void matmul_blocks_put(const struct matrix *m, int64_t first, int64_t n, const void *blocks) {
+    const struct block_type *t = type_find(m->dtype);
+    const char *at = blocks;
+    char *quants, *scales;
+    assert(first % t->elements == 0 && n % t->elements == 0);
+    for (int64_t i = first; i < first + n; i += t->elements, at += t->bytes) {
+        int row = (int)(i / m->columns);
+        place_of(m, row, (int)(i % m->columns) / t->elements, &quants, &scales);
+        t->put(quants, scales, row % MATMUL_ROWS, at);
+    }
+}
+
+void matmul_blocks_get(const struct matrix *m, int64_t first, int64_t n, void *blocks) {
+    const struct block_type *t = type_find(m->dtype);
+    char *at = blocks, *quants, *scales;
+    assert(first % t->elements == 0 && n % t->elements == 0);
+    for (int64_t i = first; i < first + n; i += t->elements, at += t->bytes) {
+        int row = (int)(i / m->columns);
+        place_of(m, row, (int)(i % m->columns) / t->elements, &quants, &scales);
+        t->get(quants, scales, row % MATMUL_ROWS, at);
+    }
+}
+
+void matmul_blocks_row(const struct matrix *m, int row, float *out) {
+    const struct block_type *t = type_find(m->dtype);
+    char block[TYPE_MAX_BYTES], *quants, *scales;
+    for (int b = 0; b < row_blocks(m); b++) {
+        place_of(m, row, b, &quants, &scales);
+        t->get(quants, scales, row % MATMUL_ROWS, block);
+        type_unpack(m->dtype, block, t->elements, out + b * t->elements);
+    }
+}
+
+// ------------------------------------------------------------------ activations
+
+struct activate_run {
+    enum type_path path;
+    float *x;
+    size_t stride;
+    int columns, n;
+};
+
+static void activate_chunk(void *arg, int chunk, int thread) {
+    (void)thread;
+    const struct activate_run *r = arg;
+    int end = (chunk + 1) * ROWS_CHUNK < r->n ? (chunk + 1) * ROWS_CHUNK : r->n;
+    for (int i = chunk * ROWS_CHUNK; i < end; i++) {
+        float *x = r->x + (size_t)i * r->stride;
+        type_activate(r->path, x, r->columns, (struct activation *)(void *)x);
+    }
+}
+
+void matmul_blocks_activate(struct pool *pool, enum type_path path, float *x, size_t stride,
+                            int columns, int n) {
+    struct activate_run r = {path, x, stride, columns, n};
+    bool is_small = matmul_is_small((double)n * columns * 4);
+    pool_run(pool, (n + ROWS_CHUNK - 1) / ROWS_CHUNK, is_small, activate_chunk, &r);
+}
+
+// ------------------------------------------------------------------ products
+
+static void store(const struct matmul_blocks_tile *t, int block, int token,
+                  const float sums[MATMUL_ROWS]) {
+    float *y = t->y[token] + block * MATMUL_ROWS;
+    const float *bias = t->bias ? t->bias + block * MATMUL_ROWS : NULL;
+    for (int i = 0; i < MATMUL_ROWS; i++) {
+        float v = bias ? sums[i] + bias[i] : sums[i];
+        y[i] = t->add ? y[i] + v : v;
+    }
+}
+
+void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
+    const struct block_type *type = type_find(t->m->dtype);
+    _Alignas(64) float sums[TYPE_TOKENS][MATMUL_ROWS];
+    struct type_dot d = {.n_blocks = row_blocks(t->m), .y = sums};
+    int n_tiles = (t->n + TYPE_TOKENS - 1) / TYPE_TOKENS;
+    for (int b = 0; b < t->n_blocks; b++) {
+        char *group = group_at(t->m, t->block + b);
+        d.quants = group;
+        d.scales = group + (size_t)d.n_blocks * (size_t)type->quant_bytes;
+        for (int i = 0, first = 0; i < n_tiles; i++, first += d.n) {
+            d.n = (t->n - first + n_tiles - i - 1) / (n_tiles - i);
+            for (int k = 0; k < d.n; k++) d.x[k] = (const void *)t->x[first + k];
+            type_dot(type, t->m->path, &d);
+            for (int k = 0; k < d.n; k++) store(t, b, first + k, sums[k]);
+        }
+    }
+}
+
+struct run {
+    const struct matmul *jobs[MATMUL_MAX_JOBS];
+    int first_chunk[MATMUL_MAX_JOBS + 1];
+    int step[MATMUL_MAX_JOBS]; // groups of a chunk
+    int n;
+};
+
+static void chunk_of(void *arg, int chunk, int thread) {
+    (void)thread;
+    const struct run *r = arg;
+    int j = 0;
+    while (chunk >= r->first_chunk[j + 1]) j++;
+    const struct matmul *job = r->jobs[j];
+    int step = r->step[j], block = (chunk - r->first_chunk[j]) * step;
+    int left = matmul_blocks(job->m) - block;
+    const float *x[MOST_TOKENS];
+    float *y[MOST_TOKENS];
+    struct matmul_blocks_tile t = {.m = job->m, .block = block, .add = job->add, .x = x, .y = y};
+    t.n_blocks = left < step ? left : step;
+    t.bias = job->bias ? job->bias + block * MATMUL_ROWS : NULL;
+    for (int first = 0; first < r->n; first += t.n) {
+        t.n = r->n - first < MOST_TOKENS ? r->n - first : MOST_TOKENS;
+        for (int k = 0; k < t.n; k++) {
+            x[k] = job->x + (size_t)(first + k) * job->x_stride;
+            y[k] = job->y + (size_t)(first + k) * job->y_stride + (size_t)block * MATMUL_ROWS;
+        }
+        matmul_blocks_tile(&t);
+    }
+}
+
+void matmul_blocks_run(struct pool *pool, const struct matmul *jobs, int n_jobs, int n) {
+    struct run r = {.n = n};
+    int n_run = 0;
+    double work = 0;
+    for (int j = 0; j < n_jobs; j++) {
+        const struct matrix *m = jobs[j].m;
+        if (!dtype_is_block(m->dtype)) continue;
+        if (n_run == 0 || jobs[j].x != r.jobs[n_run - 1]->x)
+            matmul_blocks_activate(pool, m->path, (float *)jobs[j].x, jobs[j].x_stride, m->columns,
+                                   n);
+        int step = r.step[n_run] = matmul_share_blocks(m, pool_n_threads(pool));
+        r.jobs[n_run] = &jobs[j];
+        r.first_chunk[n_run + 1] = r.first_chunk[n_run] + (matmul_blocks(m) + step - 1) / step;
+        n_run++;
+        work += (double)m->rows * m->columns * n;
+    }
+    pool_run(pool, r.first_chunk[n_run], matmul_is_small(work), chunk_of, &r);
+}

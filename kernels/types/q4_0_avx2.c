@@ -1,0 +1,12 @@
+#include "kernels/types/dot_avx2.h"
+
+DOT_INLINE void load(const char *quants, const char *scales, int r, int half, struct dot_run *out) {
+    (void)r;
+    dot_nibbles(quants, out->w);
+    out->scale = dot_halves(scales + 16 * half);
+}
+
+void type_q4_0_avx2(const struct type_dot *d) {
+    const struct dot_form form = {1, TILE_NIBBLES, 3, 8, false, false};
+    dot_group(d, &type_q4_0, form, load);
+}

@@ -1,0 +1,21 @@
+#include <string.h>
+
+#include "kernels/types/dot_avx512.h"
+
+DOT_INLINE __m512 dot_bytes(const char *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
+}
+
+DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {
+    dot_nibbles(quants, out->w);
+    out->scale = _mm512_mul_ps(dot_halves(scales), dot_bytes(scales + 64 + 16 * r));
+    out->min = _mm512_mul_ps(dot_halves(scales + 32), dot_bytes(scales + 192 + 16 * r));
+}
+
+DOT_INLINE void group(const struct type_dot *d, int tokens) {
+    dot_group(d, &type_q4_k, 8, TILE_NIBBLES, -1, false, true, tokens, load);
+}
+
+void type_q4_k_avx512(const struct type_dot *d) {
+    DOT_TOKENS(d, group);
+}
