@@ -163,9 +163,12 @@ class Kubelet:
 
     def _probe(self, pod: Pod) -> None:
         container = pod.spec["containers"][0]
+        pod.started |= "startupProbe" not in container
         kinds = ["livenessProbe", "readinessProbe"] if pod.started else ["startupProbe"]
         for kind in kinds:
-            probe = container[kind]
+            probe = container.get(kind)
+            if not probe:
+                continue
             state = pod.probes.setdefault(kind, {"due": 0, "failures": 0})
             if time.monotonic() < state["due"]:
                 continue

@@ -21,15 +21,20 @@ def program(name: str) -> Optional[str]:
     return str(unpacked) if unpacked.exists() else shutil.which(name)
 
 
-def why_not() -> Optional[str]:
-    """Why roots cannot be made or entered here; None: they can."""
+def why_not_enter() -> Optional[str]:
+    """Why a root cannot be entered here; None: it can."""
     if os.geteuid() != 0:
-        return "only root can make and enter a root file system"
-    if not shutil.which("mmdebstrap"):
-        return "mmdebstrap is not installed (make deps)"
+        return "only root can enter a root file system"
     if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
         return "mount namespaces are not to be had here"
     return None
+
+
+def why_not() -> Optional[str]:
+    """Why one cannot be made either."""
+    if not shutil.which("mmdebstrap"):
+        return "mmdebstrap is not installed (make deps)"
+    return why_not_enter()
 
 
 def release() -> str:

@@ -4,6 +4,7 @@ real trainer: what README calls the third use, as far as a machine without a clu
 from __future__ import annotations
 
 import copy
+import json
 import os
 import shutil
 import signal
@@ -24,8 +25,7 @@ import stampede
 HELP = subprocess.run([BIN, "serve", "--help"], capture_output=True, text=True).stdout
 pytestmark = [
     pytest.mark.skipif(manifests.kubectl() is None, reason="kubectl is not installed (make deps)"),
-    pytest.mark.skipif(bool(roots.why_not()) and "mmdebstrap" not in str(roots.why_not()),
-                       reason=f"{roots.why_not()}"),
+    pytest.mark.skipif(bool(roots.why_not_enter()), reason=f"{roots.why_not_enter()}"),
     pytest.mark.skipif("--http" not in HELP or "--server-key" not in HELP,
                        reason="this build's serve has no --http or no --server-key yet"),
 ]
@@ -282,3 +282,54 @@ def test_the_pools_key_is_changed_in_mid_run(tmp_path):
         p.ask(4)
         p.finish(4)
         assert p.cluster.failures == {} and [q.status for q in p.cluster.pods[:2]] == [75, 75]
+
+
+@contextmanager
+def jobs(folder, overlay, data):
+    """The Job of a render that needs nothing but its data."""
+    objects = copy.deepcopy(manifests.render(overlay))
+    job = next(t for t in objects if t["kind"] == "Job")
+    cluster = kubelet.Cluster(job, kubelet.Kubelet(folder, Path(BIN).resolve(), objects,
+                                                   {"stampede-data": data}, {}))
+    try:
+        yield cluster
+    finally:
+        cluster.close()
+
+
+def test_scoring_by_shard_and_its_merge(tmp_path):
+    """Eight shards and their merge are the rows of one run; one pod is evicted on the way."""
+    tmp_path.chmod(0o755)
+    data, lines = tmp_path / "data", []
+    data.mkdir()
+    for i in range(400):
+        lines.append(json.dumps({"id": i, "completion": f"So it is \\boxed{{{i % 7}}}",
+                                 "reward": [{"verifier": "math", "gold": str(i % 5)}]}))
+    (data / "completions.jsonl").write_text("\n".join(lines) + "\n")
+    os.chown(data, 65532, 65532)
+    with jobs(tmp_path / "score", "overlays/scoring", data) as c:
+        eventually(lambda: c.pods)
+        c.kubelet.delete(c.pods[0], disrupted=True)
+        eventually(lambda: c.outcome)
+        assert c.outcome == "Complete" and c.failures == {}, [Path(p.log).read_text()
+                                                              for p in c.pods]
+    with jobs(tmp_path / "merge", "overlays/scoring-merge", data) as c:
+        eventually(lambda: c.outcome)
+        assert c.outcome == "Complete", Path(c.pods[0].log).read_text()
+    alone = tmp_path / "alone.jsonl"
+    subprocess.run([BIN, "score", data / "completions.jsonl", "--output", alone], check=True,
+                   capture_output=True)
+    assert (data / "scored.jsonl").read_bytes() == alone.read_bytes()
+
+
+def test_a_bad_record_fails_its_shard_alone_and_at_once(tmp_path):
+    tmp_path.chmod(0o755)
+    data = tmp_path / "data"
+    data.mkdir()
+    good = json.dumps({"completion": "7", "reward": [{"verifier": "exact", "gold": "7"}]})
+    (data / "completions.jsonl").write_text("\n".join([good] * 10 + ["{}"] + [good] * 5) + "\n")
+    os.chown(data, 65532, 65532)
+    with jobs(tmp_path / "score", "overlays/scoring", data) as c:
+        eventually(lambda: c.outcome)
+        assert c.outcome == "Failed" and c.failed == {10 % 8} and len(c.pods) == 8
+        assert c.succeeded == set(range(8)) - {2} and c.failures == {}
