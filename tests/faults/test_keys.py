@@ -286,6 +286,7 @@ def test_closed_when_the_authenticator_dies(files: Files, tmp_path: Path) -> Non
             loop._zap = loop._poller = None
 
         loop.call(kill)
+        time.sleep(0.5)  # libzmq closes on a thread of its own
         for name in ("stranger", "worker-b"):
             with peer(files, trainer.url, name) as dealer:
                 dealer.setsockopt(zmq.SNDTIMEO, 1000 * PATIENCE_S)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = os.environ.get("STAMPEDE_BIN", str(ROOT / "build" / "stampede"))
@@ -52,3 +53,9 @@ def generate(model: Any, lines: Iterable[Any], *flags: Any, timeout: float = 300
     status, rows, stderr = generate_raw(model, lines, *flags, timeout=timeout)
     assert status == 0, stderr
     return rows
+
+
+def promtool() -> Optional[str]:
+    """Of Debian's prometheus: as make deps unpacks it, or installed. None: it is not there."""
+    unpacked = ROOT / "build" / "tools" / "usr" / "bin" / "promtool"
+    return str(unpacked) if unpacked.exists() else shutil.which("promtool")

@@ -145,6 +145,10 @@ static void write_work(const struct status_snapshot *s, struct buffer *out) {
             (double)s->last.counters.n_prompt_tokens);
     counter(out, "rollout_generation_tokens_total", "Tokens that were drawn.",
             (double)s->last.counters.n_output_tokens);
+    counter(out, "rollout_draft_tokens_total", "Tokens that were guessed and checked.",
+            (double)s->last.counters.n_guessed);
+    counter(out, "rollout_draft_accepted_tokens_total", "Of these, tokens that stood.",
+            (double)s->last.counters.n_accepted);
     counter(out, "rollout_prefix_cache_queries_total", "Prompt tokens of samples that ended.",
             (double)w->n_shareable_tokens);
     counter(out, "rollout_prefix_cache_hits_total",

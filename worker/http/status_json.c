@@ -112,6 +112,8 @@ static void write_engine(const struct status_snapshot *s, struct buffer *out) {
     add_uint(out, "steps", s->last.counters.n_steps);
     add_uint(out, "prompt_tokens", s->last.counters.n_prompt_tokens);
     add_uint(out, "generated_tokens", s->last.counters.n_output_tokens);
+    add_uint(out, "guessed", s->last.counters.n_guessed);
+    add_uint(out, "accepted", s->last.counters.n_accepted);
     add_number(out, "busy_seconds", (double)s->last.counters.step_us / 1e6);
     add_int(out, "last_step_age_ms", last_ms ? clock_ms() - last_ms : -1);
     close_object(out);
