@@ -46,10 +46,16 @@ int matmul_chunk_blocks(const struct matrix *m) {
     return n < 4 ? 4 : n > 64 ? 64 : (int)(n & ~(size_t)3);
 }
 
+int matmul_share_blocks(const struct matrix *m, int n_threads) {
+    int chunk = matmul_chunk_blocks(m), share = matmul_blocks(m) / (4 * n_threads) & ~3;
+    return share < 4 ? 4 : share < chunk ? share : chunk;
+}
+
 struct run {
     const struct isa *isa;
     const struct matmul *jobs;
     int first_chunk[MATMUL_MAX_JOBS + 1];
+    int step[MATMUL_MAX_JOBS]; // blocks of a chunk
     int n_jobs, n;
 };
 
@@ -59,7 +65,7 @@ static void chunk_of(void *arg, int chunk, int thread) {
     int j = 0;
     while (chunk >= r->first_chunk[j + 1]) j++;
     const struct matmul *job = &r->jobs[j];
-    int step = matmul_chunk_blocks(job->m), block = (chunk - r->first_chunk[j]) * step;
+    int step = r->step[j], block = (chunk - r->first_chunk[j]) * step;
     int left = matmul_blocks(job->m) - block;
     struct matmul_tile t = {.m = job->m, .block = block, .n_blocks = left < step ? left : step};
     void (*run_tile)(const struct matmul_tile *) =
@@ -86,7 +92,7 @@ void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs,
     double work = 0;
     for (int j = 0; j < n_jobs; j++) {
         const struct matrix *m = jobs[j].m;
-        int step = matmul_chunk_blocks(m);
+        int step = r.step[j] = matmul_share_blocks(m, pool_n_threads(pool));
         r.first_chunk[j + 1] = r.first_chunk[j] + (matmul_blocks(m) + step - 1) / step;
         work += (double)m->rows * m->columns * n;
     }

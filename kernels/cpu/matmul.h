@@ -100,6 +100,8 @@ static inline void matmul_split(int n, int tile, int *first, int *count) {
 // Blocks of rows that one chunk of work takes: few enough to stay in a core's cache while the
 // tokens pass, many enough to make the change of chunk cheap.
 int matmul_chunk_blocks(const struct matrix *m);
+// The same where one matrix is all that the threads share: small enough for each to get a few.
+int matmul_share_blocks(const struct matrix *m, int n_threads);
 
 // Multiply-adds under which a job is not worth waking a thread.
 static inline bool matmul_is_small(double multiply_adds) {

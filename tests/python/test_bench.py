@@ -103,7 +103,9 @@ def test_drafts_of_set_acceptance() -> None:
         done = run("bench", "--synthetic", "tiny", "--rows", "1,3", "--prompt", "20", "--new", "60",
                    "--draft", "1", "--acceptance", str(acceptance), "--json")
         assert done.returncode == 0, done.stderr.decode()
-        for point in json.loads(done.stdout)["decode"]:
+        report = json.loads(done.stdout)
+        assert report["guessed"] > 100 and report["tokens_a_step"] >= 1
+        for point in report["decode"]:
             drafts = point["drafts"]
             assert drafts["gain"] > 0 and drafts["tokens_per_s"] > 0 and drafts["guessed"] > 25
             assert low <= drafts["accepted"] / drafts["guessed"] <= high

@@ -127,7 +127,7 @@ static void open_backend(struct fixture *f) {
                                       .max_segments = 1,
                                       .max_tokens = 1,
                                       .max_outputs = 1};
-    const struct weight_source source = {f->dtypes, read_zeros};
+    const struct weight_source source = {.self = f->dtypes, .read = read_zeros};
     uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
     assert_int_equal(ops->open(&o, &f->backend, &err), 0);
     assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);

@@ -259,20 +259,6 @@ static void print_mix(const struct report *r, const struct bench_flags *f) {
                r->mix.output_tokens_per_s);
 }
 
-static double acceptance_of(const struct bench_draft *d) {
-    return d->n_guessed ? (double)d->n_accepted / (double)d->n_guessed : 0;
-}
-
-static void print_drafts(const struct report *r) {
-    for (int i = 0; i < r->n_points; i++) {
-        const struct bench_draft *d = &r->points[i].drafts;
-        if (d->gain > 0)
-            printf("%-8s %6d %12s %12.1f  %.2f times; %llu guessed, %.0f%% right\n", "drafts",
-                   r->points[i].rows, "", d->tokens_per_s, d->gain,
-                   (unsigned long long)d->n_guessed, 100 * acceptance_of(d));
-    }
-}
-
 static void print_table(const struct report *r, const struct setup *s,
                         const struct bench_flags *f) {
     print_head(r, s, f);
@@ -290,7 +276,7 @@ static void print_table(const struct report *r, const struct setup *s,
         const struct bench_prefill *p = &r->prefills[i];
         printf("prefill of %d tokens: %.1f tokens/s\n", p->n_tokens, p->tokens_per_s);
     }
-    print_drafts(r);
+    bench_drafts_print(r->points, r->n_points, &s->engine.counters);
     print_mix(r, f);
 }
 
@@ -318,12 +304,7 @@ static void print_point_json(const struct report *r, const struct setup *s,
            i ? "," : "", p->rows, p->step_ms, p->tokens_per_s, p->experts_hit, bytes / seconds,
            flops / 2 / seconds);
     if (r->peak_flops > 0) printf(",\"limit_share\":%.4f", limit_share(r, bytes, flops, seconds));
-    const struct bench_draft *d = &p->drafts;
-    if (d->gain > 0)
-        printf(",\"drafts\":{\"tokens_per_s\":%.1f,\"gain\":%.3f,\"guessed\":%llu,"
-               "\"accepted\":%llu}",
-               d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
-               (unsigned long long)d->n_accepted);
+    bench_drafts_print_json(p);
     printf("}");
 }
 
@@ -347,6 +328,7 @@ static void print_json(const struct report *r, const struct setup *s, const stru
         printf("%s{\"tokens\":%d,\"tokens_per_s\":%.1f}", i ? "," : "", r->prefills[i].n_tokens,
                r->prefills[i].tokens_per_s);
     printf("]");
+    bench_drafts_print_totals_json(&s->engine.counters);
     if (r->mix.seconds > 0)
         printf(",\"mix\":{\"requests\":%d,\"in\":%d,\"out\":%d,\"seconds\":%.3f,"
                "\"tokens_per_s\":%.1f,\"output_tokens_per_s\":%.1f}",

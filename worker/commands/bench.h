@@ -67,6 +67,11 @@ int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct be
 int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct bench_prefill *p,
                           struct error *err);
 
+// What of drafts is told: as lines, in the object of a point, and in that of the whole.
+void bench_drafts_print(const struct bench_point *points, int n, const struct status_counters *c);
+void bench_drafts_print_json(const struct bench_point *p);
+void bench_drafts_print_totals_json(const struct status_counters *c);
+
 // Positions that a row of bench_measure_rows takes at most.
 int bench_row_tokens(const struct bench_flags *f, int rows);
 

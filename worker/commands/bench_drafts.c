@@ -1,4 +1,5 @@
 // bench --acceptance: decode without drafts, then with guesses that are right as often as told.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,4 +123,39 @@ int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct be
                                      .n_guessed = on.n_guessed,
                                      .n_accepted = on.n_accepted};
     return 0;
+}
+
+// ---- what is told
+
+static double tokens_a_step(const struct status_counters *c) {
+    return c->n_row_steps ? (double)c->n_output_tokens / (double)c->n_row_steps : 0;
+}
+
+void bench_drafts_print(const struct bench_point *points, int n, const struct status_counters *c) {
+    if (c->n_guessed)
+        printf("drafts of the whole run: %llu tokens guessed, %llu right, %.2f tokens a step\n",
+               (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted,
+               tokens_a_step(c));
+    for (int i = 0; i < n; i++) {
+        const struct bench_draft *d = &points[i].drafts;
+        double guessed = d->n_guessed ? (double)d->n_guessed : 1;
+        if (d->gain > 0)
+            printf("%-8s %6d %12s %12.1f  %.2f times; %llu guessed, %.0f%% right\n", "drafts",
+                   points[i].rows, "", d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
+                   100 * (double)d->n_accepted / guessed);
+    }
+}
+
+void bench_drafts_print_json(const struct bench_point *p) {
+    const struct bench_draft *d = &p->drafts;
+    if (d->gain > 0)
+        printf(
+            ",\"drafts\":{\"tokens_per_s\":%.1f,\"gain\":%.3f,\"guessed\":%llu,\"accepted\":%llu}",
+            d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
+            (unsigned long long)d->n_accepted);
+}
+
+void bench_drafts_print_totals_json(const struct status_counters *c) {
+    printf(",\"guessed\":%llu,\"accepted\":%llu,\"tokens_a_step\":%.3f",
+           (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted, tokens_a_step(c));
 }

@@ -9,6 +9,7 @@ import logging
 import re
 import threading
 import time
+from functools import partial
 from typing import Any, Callable, List, Optional, Tuple
 
 from . import checks, wire
@@ -77,8 +78,9 @@ class NcclPusher:
         self._device = checks.integer("NcclPusher: device", device, 0, checks.I31)
         self._max_blocks = checks.integer("NcclPusher: max_blocks", max_blocks, 1, 32)
         self._nccl = _open(library, "libnccl", ("libnccl.so.2",))
-        self._cuda = _open(runtime or library if library and _has_cuda(library) else runtime,
-                           "libcudart", ("libcudart.so.13", "libcudart.so.12"))
+        if runtime is None and library is not None and hasattr(self._nccl, "cudaMalloc"):
+            runtime = library  # one file that stands in for both
+        self._cuda = _open(runtime, "libcudart", ("libcudart.so.13", "libcudart.so.12"))
         self._nccl.ncclGetErrorString.restype = ctypes.c_char_p
         self._nccl.ncclGetLastError.restype = ctypes.c_char_p
         self._nccl.ncclGetLastError.argtypes = [ctypes.c_void_p]
@@ -189,7 +191,7 @@ class NcclPusher:
     def _broadcast(self, stream: Stream, is_abandoned: Callable[[], bool]) -> None:
         for i, offset in enumerate(range(0, stream.n_bytes, self.bucket_bytes)):
             host, device, event = self._buckets[i % 2]
-            self._until(lambda event=event: self._is_over(event), "a broadcast", is_abandoned)
+            self._until(partial(self._is_over, event), "a broadcast", is_abandoned)
             data = stream.read(offset, self.bucket_bytes)
             assert data is not None and host.value is not None
             ctypes.memmove(host.value, data.ctypes.data, data.size)
@@ -200,25 +202,21 @@ class NcclPusher:
             self._until(self._settled, "a broadcast to begin", is_abandoned)
             self._call("cudaEventRecord", event, self._stream)
         for _, _, event in self._buckets:
-            self._until(lambda event=event: self._is_over(event), "a broadcast", is_abandoned)
+            self._until(partial(self._is_over, event), "a broadcast", is_abandoned)
 
     def _is_over(self, event: ctypes.c_void_p) -> bool:
-        status = self._cuda.cudaEventQuery(event)
-        if status != _NOT_READY:
-            self._call("cudaEventQuery", event)
-            return True
-        return not self._settled() and False
+        """Whether what was recorded has happened; a rank that failed meanwhile raises."""
+        if self._cuda.cudaEventQuery(event) == _NOT_READY:
+            self._settled()
+            return False
+        self._call("cudaEventQuery", event)
+        return True
 
     def _leave(self) -> None:
         if self._comm:
             self._nccl.ncclCommAbort(self._comm)
             self._cuda.cudaStreamSynchronize(self._stream)
         self._comm, self.members = ctypes.c_void_p(), ()
-
-
-def _has_cuda(library: str) -> bool:
-    """Whether the file of NCCL has CUDA's runtime too, as a stand-in for both has."""
-    return hasattr(ctypes.CDLL(library), "cudaMalloc")
 
 
 class Join:

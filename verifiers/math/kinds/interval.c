@@ -58,6 +58,10 @@ static char sign_behind(struct parser *p) {
 static struct math_node *atom(struct parser *p) {
     const uint8_t name = parse_peek(p)->op;
     parse_next(p);
+    if (parse_is(p, '_')) { // Z_6, F_2: a name of its own
+        const char letters[] = {'b', 'b', (char)name};
+        return parse_symbol(p, (struct slice){arena_copy(p->arena, letters, 3), 3}, 0);
+    }
     struct math_node *set = parse_node(p, MATH_SET_NAME, name, 0, NULL);
     const char sign = name == 'R' ? sign_behind(p) : 0;
     if (!sign || !set) return set;

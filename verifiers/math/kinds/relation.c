@@ -1,5 +1,4 @@
 // Equations, inequalities, congruences, chains of them.
-#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
 // \pmod{5}, (mod 5) behind a congruence: the modulus as one more side.
@@ -48,8 +47,6 @@ static int relation_words(const struct token *t, uint8_t *op) {
                    {{"not", "equal"}, MATH_NE},
                    {{"over"}, MATH_GT},
                    {{"above"}, MATH_GT},
-                   {{"about"}, MATH_APPROX},
-                   {{"approximately"}, MATH_APPROX},
                    {{"exceeds"}, MATH_GT},
                    {{"exceeding"}, MATH_GT},
                    {{"under"}, MATH_LT},
@@ -366,11 +363,12 @@ static enum math_verdict scaled(struct comparison *c, const struct math_node *go
     return found == EXACT_YES ? MATH_EQUAL : MATH_EQUAL_NUM;
 }
 
-// y and f(x) name the same thing; so do words. f(x) and g(x), f(x) and f'(x) do not.
+// y and f(x) name the same thing, and so do f(x) and g(x), and words. f(x) and f'(x) do not.
 static bool same_meaning(const struct math_node *a, const struct math_node *b) {
     if (tree_same(a, b)) return true;
-    if (a->kind == MATH_APPLY && b->kind == MATH_APPLY)
-        return a->text.len == b->text.len && ascii_same(a->text.ptr, b->text.ptr, a->text.len);
+    if (a->kind == MATH_APPLY && b->kind == MATH_APPLY) // what is behind the first letter
+        return a->text.len == b->text.len &&
+               memcmp(a->text.ptr + 1, b->text.ptr + 1, a->text.len - 1) == 0;
     const bool call = a->kind == MATH_APPLY || b->kind == MATH_APPLY;
     const bool words = a->text.len > 2 || b->text.len > 2;
     return call || words || a->kind == MATH_TUPLE || is_geometry(a) || is_geometry(b);

@@ -48,6 +48,18 @@ static bool is_number_word(const struct math_node *node) {
     return false;
 }
 
+// The last word of "two-thirds", which is read as minus a symbol.
+static bool is_part_word(const struct math_node *node) {
+    static const char *const WORDS[] = {"half",   "halves", "third",    "thirds",  "quarter",
+                                        "fourth", "fifth",  "quarters", "fourths", "fifths",
+                                        "sixth",  "sixths", "eighths",  "tenths",  "tenth"};
+    if (node->kind != MATH_MUL || node->op != TREE_MINUS) return false;
+    const struct math_node *word = node->kids[0];
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (word->kind == MATH_SYMBOL && slice_is(word->text, WORDS[i])) return true;
+    return false;
+}
+
 // A formula that has a number, a relation or a list in it is meant as one, whatever words it has.
 static bool is_meant(const struct math_node *node) {
     if (!node) return false;
@@ -56,7 +68,9 @@ static bool is_meant(const struct math_node *node) {
         return true;
     if (node->kind == MATH_MUL || node->kind == MATH_ADD) {
         const struct math_node *first = node->kids[0];
-        if (node->kind == MATH_ADD && is_number_word(first)) return false; // twenty-one
+        if (node->kind == MATH_ADD &&
+            (is_number_word(first) || is_part_word(node->kids[node->n - 1])))
+            return false; // twenty-one, two-thirds
         return node->op != TREE_JUXTAPOSED || first->kind == MATH_NUMBER;
     }
     for (int i = 0; i < node->n; i++)
@@ -249,6 +263,50 @@ static long number_of(struct slice text) {
     return n_words ? all + part : -1;
 }
 
+// "one half", "two-thirds", "three quarters": NULL where the words are none of a fraction.
+static const struct math_node *fraction_of(struct comparison *c, struct slice text) {
+    static const char *const PARTS[] = {"half",    "third",  "quarter", "fifth", "sixth",
+                                        "seventh", "eighth", "ninth",   "tenth"};
+    static const char *const MANY[] = {"halves",   "thirds",  "quarters", "fifths", "sixths",
+                                       "sevenths", "eighths", "ninths",   "tenths"};
+    size_t at = text.len;
+    while (at > 0 && text.ptr[at - 1] != ' ' && text.ptr[at - 1] != '-') at--;
+    if (at < 2) return NULL;
+    const struct slice part = {text.ptr + at, text.len - at};
+    const long top = number_of((struct slice){text.ptr, at - 1});
+    for (long i = 0; top > 0 && i < 9; i++)
+        if (slice_is(part, top == 1 ? PARTS[i] : MANY[i]) ||
+            (i == 2 && slice_is(part, top == 1 ? "fourth" : "fourths")))
+            return kind_quotient(c, tree_number(top, c->arena), tree_number(i + 2, c->arena));
+    return NULL;
+}
+
+// "march 3", "march 3rd", "3 march", "the 3rd of march": 100 times the month and the day, else 0.
+static int date_of(struct slice text) {
+    static const char *const MONTHS[] = {"january",   "february", "march",    "april",
+                                         "may",       "june",     "july",     "august",
+                                         "september", "october",  "november", "december"};
+    int month = 0, day = 0;
+    for (struct slice word; (word = next_word(&text)).len > 0;) {
+        int number = 0, named = 0;
+        size_t n = 0;
+        while (n < word.len && n < 2 && word.ptr[n] >= '0' && word.ptr[n] <= '9')
+            number = 10 * number + (word.ptr[n++] - '0');
+        const struct slice rest = {word.ptr + n, word.len - n};
+        for (int i = 0; i < 12; i++)
+            if (slice_is(word, MONTHS[i])) named = i + 1;
+        const bool ordinal = rest.len == 0 || slice_is(rest, "st") || slice_is(rest, "nd") ||
+                             slice_is(rest, "rd") || slice_is(rest, "th");
+        if (named && !month)
+            month = named;
+        else if (n > 0 && number > 0 && number <= 31 && ordinal && !day)
+            day = number;
+        else if (!slice_is(word, "of"))
+            return 0;
+    }
+    return month && day ? 100 * month + day : 0;
+}
+
 static bool starts_with(struct slice text, const char *word) {
     return text.len > strlen(word) && memcmp(text.ptr, word, strlen(word)) == 0;
 }
@@ -265,9 +323,14 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
         const struct math_node *value = tree_number(number, c->arena);
         return minus ? kind_negated(c, value) : value;
     }
+    const struct math_node *fraction = words.len < 60 ? fraction_of(c, words) : NULL;
+    if (fraction) return minus ? kind_negated(c, fraction) : fraction;
     const struct slice text = canonical(node->text);
+    if (slice_is(text, "infinitely many"))
+        return kind_node(c, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
     if (text.ptr == node->text.ptr) return node;
-    struct math_node *said = kind_node(c, MATH_TEXT, 0, 0, NULL);
+    struct math_node *said =
+        kind_node(c, MATH_TEXT, 0, node->n, (const struct math_node *const *)node->kids);
     said->text = text;
     tree_seal(said);
     return said;
@@ -366,8 +429,10 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     const bool both = gold->kind == MATH_TEXT && answer->kind == MATH_TEXT;
     if (gold->kind != MATH_TEXT && answer->kind != MATH_TEXT) return false;
     if (both) {
-        const bool same =
-            slice_equal(gold->text, answer->text) || begins_with_verdict(answer->text, gold->text);
+        const int date = date_of(gold->text);
+        const bool same = slice_equal(gold->text, answer->text) ||
+                          begins_with_verdict(answer->text, gold->text) ||
+                          (date && date == date_of(answer->text));
         *out = kind_said(c, "words", same ? MATH_EQUAL : MATH_DIFFERENT);
     } else if (gold->kind == MATH_TEXT) {
         *out = gold->n ? kinds_compare(c, gold->kids[0], answer)

@@ -136,6 +136,7 @@ static const struct token_command COMMANDS[] = {
     {"hbox", TOKEN_FONT, 0, 1, NULL},
     {"iff", TOKEN_RELATION, 0, MATH_IMPLIES, NULL},
     {"iint", TOKEN_COMMAND, 0, 0, "iint"},
+    {"imath", TOKEN_WORD, 0, 0, "i"},
     {"implies", TOKEN_RELATION, 0, MATH_IMPLIES, NULL},
     {"in", TOKEN_RELATION, 0, MATH_IN, NULL},
     {"infty", TOKEN_CONSTANT, 0, MATH_INFINITY, NULL},

@@ -241,13 +241,15 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     return kept;
 }
 
-// The last list of boxes that state something. Returns their number.
+// The last list of boxes that state something. Returns their number. `*alone`: the text has no
+// other box.
 static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool *overflow,
-                     size_t *unclosed) {
+                     bool *alone, size_t *unclosed) {
     struct box boxes[MAX_RECENT];
     const int n_boxes = recent_boxes(text, boxes, unclosed);
     int n = 0;
     *overflow = false;
+    *alone = n_boxes == 1;
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
         if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
@@ -266,8 +268,8 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
 
 size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) {
     struct box list[ANSWER_MAX_BOXES];
-    bool overflow;
-    const int n = last_list(text, list, &overflow, unclosed);
+    bool overflow, alone;
+    const int n = last_list(text, list, &overflow, &alone, unclosed);
     if (n == 0) return SIZE_MAX;
     *out = (struct answer){.n_parts = n, .rule = "box"};
     for (int i = 0; i < n; i++)
@@ -278,6 +280,6 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
     bool operand = false;
     for (int i = 0; i < n; i++) operand |= is_operand(text, &list[i]);
     if (overflow || operand) out->parts[0].len = 0;
-    if (n == 1) answer_sides(text, list[0].start, list[0].end, out);
+    if (n == 1 && alone) answer_sides(text, list[0].start, list[0].end, out);
     return list[0].start;
 }

@@ -38,6 +38,26 @@ static bool is_done(struct slice text, size_t at) {
     return false;
 }
 
+bool answer_is_conditioned(struct slice value) {
+    static const char *const IFS[] = {"if",       "only if", "only when",  "as long as",
+                                      "provided", "unless",  "so long as", "assuming"};
+    static const char *const REASONS[] = {"because", "since", "as", "which", "so", "where", "for"};
+    for (size_t at = 1; at < value.len; at++) {
+        if (value.ptr[at - 1] != ' ' || !ascii_is_alpha(value.ptr[at])) continue;
+        if (skip_one(value, at, IFS, N(IFS)) != at) {
+            const size_t next = skip_blanks(value, skip_one(value, at, IFS, N(IFS)));
+            return !answer_is_word(value, next, "i") && !answer_is_word(value, next, "you") &&
+                   !answer_starts(value, next, "i'");
+        }
+        if (answer_is_word(value, at, "when")) {
+            const size_t next = skip_blanks(value, at + strlen("when"));
+            if (is_symbol(value, next) || answer_is_word(value, next, "it")) return true;
+        }
+        if (skip_one(value, at, REASONS, N(REASONS)) != at) return false;
+    }
+    return false;
+}
+
 bool answer_is_conditional(struct slice before) {
     static const char *const LEADS[] = {"so",   "then",    "thus",      "hence", "but",
                                         "and",  "however", "therefore", "now",   "only",
@@ -46,7 +66,11 @@ bool answer_is_conditional(struct slice before) {
                                       "in case", "on condition",     "as long as", "so long as",
                                       "suppose", "in the case that", "supposing"};
     static const char *const WHENS[] = {"when", "whenever", "assuming", "where"};
+    static const char *const OTHERS[] = {
+        "according to my",   "according to some", "according to him",   "according to her",
+        "according to them", "according to a",    "according to others"};
     size_t at = skip_blanks(before, 0);
+    if (skip_one(before, at, OTHERS, N(OTHERS)) != at) return true; // said by somebody else
     for (size_t next; (next = skip_one(before, at, LEADS, N(LEADS))) != at;)
         at = skip_blanks(before, next);
     const size_t hard = skip_one(before, at, IFS, N(IFS));

@@ -139,14 +139,25 @@ static bool is_refuted_abroad(struct slice text, size_t at) {
 
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {
-        "is not",      "is wrong",        "is incorrect",   "isn't",        "isn’t",
-        "was wrong",   "cannot be",       "can't be",       "is false",     "is too",
-        "is invalid",  "is ruled",        "is impossible",  "is excluded",  "is extraneous",
-        "is rejected", "is a trap",       "would be wrong", "would not",    "wouldn't",
-        "doesn't",     "does not",        "must be wrong",  "can be ruled", "can be excluded",
-        "seems wrong", "was not",         "wasn't",         "fails",        "looks wrong",
-        "is a wrong",  "is an incorrect", "was my first"};
+    static const char *const DENIALS[] = {"is not",          "is wrong",
+                                          "is incorrect",    "isn't",
+                                          "isn’t",           "was wrong",
+                                          "cannot be",       "can't be",
+                                          "is false",        "is too",
+                                          "is invalid",      "is ruled",
+                                          "is impossible",   "is excluded",
+                                          "is extraneous",   "is rejected",
+                                          "is a trap",       "would be wrong",
+                                          "would not",       "wouldn't",
+                                          "doesn't",         "does not",
+                                          "must be wrong",   "can be ruled",
+                                          "can be excluded", "seems wrong",
+                                          "was not",         "wasn't",
+                                          "fails",           "looks wrong",
+                                          "is a wrong",      "is an incorrect",
+                                          "was my first",    "is out of the question",
+                                          "is what most",    "is what many",
+                                          "is what some"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;

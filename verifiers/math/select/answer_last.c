@@ -144,8 +144,12 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct"};
-    static const char *const PERHAPS[] = {"could", "might"};
+    static const char *const PERHAPS[] = {"could", "might", "may"};
+    static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
+    if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
+        !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
+        return true; // "the book says 12"
     if (first > 2 && slice_is(word, "be") && slice_is(other, "to") &&
         answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), ONCE,
                      sizeof ONCE / sizeof *ONCE))

@@ -177,6 +177,8 @@ static bool begins_clause(struct slice s, size_t at) {
     size_t i = at + 1;
     if (!answer_is_one_of(",;", s.ptr[at]) || i >= s.len || s.ptr[i] != ' ') return false;
     while (i < s.len && s.ptr[i] == ' ') i++;
+    if (i + 2 < s.len && s.ptr[i] == 'a' && s.ptr[i + 1] == ' ' && ascii_is_alpha(s.ptr[i + 2]))
+        return true; // ", a multiple of 3"
     return i + 1 < s.len && ascii_is_alpha(s.ptr[i]) && ascii_is_alpha(s.ptr[i + 1]) &&
            !answer_is_word(s, i, "and") && !answer_is_word(s, i, "or");
 }
@@ -190,19 +192,19 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
-    static const char *const WORDS[] = {" or ",     " maybe ",  " perhaps ", " possibly ",
-                                        " could ",  " might ",  " also ",    " either ",
-                                        " unless ", " but ",    " not ",     " alternatively",
-                                        " and $",   " and \\(", "?",         " wrong"};
+    static const char *const WORDS[] = {
+        " or ",   " maybe ",        " perhaps ",      " possibly ",    " could ",  " might ",
+        " also ", " either ",       " in the second", " in the other", " unless ", " but ",
+        " not ",  " alternatively", " and $",         " and \\(",      "?",        " wrong"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
 // Whether the words behind a formula make another value of it.
 static bool changes_value(struct slice rest) {
     static const char *const WORDS[] = {
-        " thousand", " million", " hundred",   " billion", " dozen",   " times",
-        " plus ",    " minus ",  " divided",   " over ",   " to the ", " than ",
-        " squared",  " cubed",   " factorial", " half",    " third"};
+        " thousand", " million", " hundred", " billion",   " dozen", " times",  " plus ",
+        " minus ",   " divided", " over ",   " to the ",   " than ", " below ", "base ",
+        "mod ",      " squared", " cubed",   " factorial", " half",  " third"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
@@ -288,7 +290,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         return SIZE_MAX;
     const bool endless =
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
-    if (endless) value.len = 0; // no end in sight: reads as nothing
+    // No end in sight, or only said for a case: reads as nothing.
+    if (endless || answer_is_conditioned(value)) value.len = 0;
     value = without_clauses(value);
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
     out->shorter = plain ? formulas(value) : inner.shorter.len ? inner.shorter : inner.parts[0];

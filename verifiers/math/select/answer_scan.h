@@ -85,6 +85,7 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
 // answer_condition.c: whether a sentence whose beginning is `before` says something only under a
 // condition: "if it rains, ...".
 bool answer_is_conditional(struct slice before);
+bool answer_is_conditioned(struct slice value); // "12, if it rains"
 // Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
 bool answer_is_of_another(struct slice before);
 

@@ -15,9 +15,28 @@ static bool is_mark(char c) {
     return answer_is_one_of("\n=&,;:<>", c);
 }
 
+// 61,328 and 61,\!328
+static bool is_thousands(struct slice text, size_t comma) {
+    return comma > 0 && ascii_is_digit(text.ptr[comma - 1]) &&
+           (answer_starts(text, comma, ",\\!") ||
+            (comma + 1 < text.len && ascii_is_digit(text.ptr[comma + 1])));
+}
+
+// Whether nothing goes on over the line feed at `at`: a sentence ends in front of it.
+static bool starts_line(struct slice text, size_t at) {
+    while (at > 0 && answer_is_one_of(" \t\r", text.ptr[at - 1])) at--;
+    return at == 0 || answer_is_one_of("\n.:!?$)]", text.ptr[at - 1]);
+}
+
 // Whether the part of a line between two places has a '$' in it, which may be money as well.
 static bool has_dollar(struct slice text, size_t from, size_t to) {
     return memchr(text.ptr + from, '$', to - from) != NULL;
+}
+
+// Whether the formula that starts at `at` goes on behind `end`; a '$' may be money.
+static bool is_open(struct slice text, size_t at, size_t end) {
+    const size_t close = answer_formula_end(text, at);
+    return close != SIZE_MAX && close > end;
 }
 
 // Where the side that ends at `end`, in front of a '=', starts. SIZE_MAX where it does not begin
@@ -26,8 +45,10 @@ static size_t side_start(struct slice text, size_t end) {
     size_t at = end;
     for (; at > 0 && end - at < MAX_SIDE; at--) {
         const char c = text.ptr[at - 1];
+        if (c == '\n') return starts_line(text, at - 1) ? at : SIZE_MAX;
+        if (c == ',' && is_thousands(text, at - 1)) continue;
         if (is_mark(c)) return at;
-        if (c == '$') return answer_formula_end(text, at - 1) > end ? at : SIZE_MAX;
+        if (c == '$') return is_open(text, at - 1, end) ? at : SIZE_MAX;
         if (c == '\\' && answer_is_one_of("([", text.ptr[at])) return at + 1;
         if (answer_ends_sentence(text, at - 1)) return SIZE_MAX;
         if (!is_word_at(text, at - 1)) continue;
@@ -45,6 +66,7 @@ static size_t side_start(struct slice text, size_t end) {
 static size_t side_end(struct slice text, size_t start) {
     size_t at = start;
     for (; at < text.len && at - start < MAX_SIDE; at++) {
+        if (text.ptr[at] == ',' && is_thousands(text, at)) continue;
         if (is_mark(text.ptr[at]) || text.ptr[at] == '$') return at;
         if (text.ptr[at] == '\\' && at + 1 < text.len) {
             if (answer_is_one_of(")]\\", text.ptr[at + 1])) return at;
