@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,17 @@ def test_the_module_is_the_program(prefix, client):
     env["STAMPEDE_BIN"] = "/nowhere/stampede"
     done = subprocess.run(run, env=env, cwd="/", capture_output=True, text=True)
     assert done.returncode == 1 and "which is no program" in done.stderr
+
+
+def test_the_images_first_stage_has_what_make_includes():
+    """Packages are installed before the tree is copied, so that a change of code repeats little."""
+    stage = (ROOT / "docker" / "Dockerfile").read_text()
+    kept = (ROOT / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
+    included = re.findall(r"^include (.+)$", (ROOT / "Makefile").read_text(), re.M)
+    assert len(included) > 2
+    for path in included:
+        assert f"COPY {path} /src/{path.rpartition('/')[0]}/\n" in stage, path
+        assert not path.startswith("tests/") or f"!{path}" in kept, path
 
 
 @pytest.fixture(scope="module")

@@ -73,7 +73,8 @@ class Rig:
 
     def ask(self, n_groups=16, n=4, tokens=96):
         """Groups on their way, in a thread; `finish` waits for all of them."""
-        prompts = [stampede.Prompt(prompt_ids=[1, 5, 7 + i], id=i) for i in range(n_groups)]
+        prompts = [stampede.Prompt(prompt_ids=[1, 5, 7 + i], id=i, reward=[stampede.exact("7")])
+                   for i in range(n_groups)]
         sampling = stampede.Sampling(max_new_tokens=tokens, ignore_eos=True)
 
         def collect():
@@ -87,6 +88,7 @@ class Rig:
         assert not self.thread.is_alive(), [p.log for p in self.cluster.pods]
         assert sorted(g.index for g in self.groups) == list(range(n_groups))
         assert all(reason == "length" for g in self.groups for reason in g.finish_reason)
+        assert all(status == "ok" for g in self.groups for status in g.status)
 
     def ready(self, n):
         eventually(lambda: sum(p.ready for p in self.cluster.active()) == n)
