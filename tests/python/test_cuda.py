@@ -130,8 +130,8 @@ def test_what_the_device_is() -> None:
 
 
 def test_launches_of_a_layer(tmp_path: Path) -> None:
-    """2 of a convolution, 3 of attention, 4 of either feed-forward, 3 around the layers: at most 7 a
-    layer. The tiny model has 3 layers of each operator, 1 dense feed-forward and 5 mixtures."""
+    """2 of a convolution, 3 of attention, 4 of either feed-forward, 3 around the layers: at most 7
+    a layer. The tiny model has 3 layers of each operator, 1 dense feed-forward and 5 mixtures."""
     counts = tmp_path / "counts"
     generate("cudasim/launches", prompts([20, 9], 1, 3), tmp_path, *SMALL,
              CUDASIM_COUNTS=str(counts))

@@ -1,6 +1,6 @@
-"""The folder that `make gpu-bundle` makes for a bare GPU machine, its emulated twin: it is made, and
-its program `check` runs to the end and judges. What its parts backend, model and invariance do here
-is done by kernels/test_backend.c and test_cuda.py on the same emulator."""
+"""The folder that `make gpu-bundle` makes for a bare GPU machine, its emulated twin: it is made,
+and its program `check` runs to the end and judges. What its parts backend, model and invariance do
+here is done by kernels/test_backend.c and test_cuda.py on the same emulator."""
 
 from __future__ import annotations
 
