@@ -4,6 +4,8 @@
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
 # make bench-host   what the engine and the loop cost around a step, without a device
+# make bench-weights    weight updates, from the trainer's diff to the worker's pause
+# make bench-drafts what drafts give and cost here, with and without them in turn (minutes)
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
@@ -12,10 +14,13 @@
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
 # make cuda-check   every .cu by nvcc for all architectures, and the tables of ptxas; also in make tests
+# make check-neon   the CPU backend for 64-bit ARM, and its kernel tests under qemu-user
 # make gpu-wrappers what a GPU is asked about single instructions
 # make lint     include rules, formatting, sizes, cppcheck
 # make format   clang-format over the tree
-# make install  PREFIX=/usr/local
+# make install  PREFIX=/usr/local DESTDIR=: program, libraries, headers, a pkg-config file
+# make wheel    one file for pip: client, program and every library that they need
+# make check-image  the Dockerfile's stages, for real, and a rollout in what comes out (as root)
 # make clean    remove build
 # make tests    builds the tests and their tools without running them
 # make cuda     build/stampede_cuda.so by nvcc (CUDA_HOME), for the architectures CUDA_ARCHS
@@ -33,12 +38,12 @@ VARIANT := $(if $(filter gcc,$(CC)),,$(notdir $(CC)))$(if $(SAN),-$(subst $(comm
 B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 
 # The one list of system packages. a|b: the first of them that the distribution has.
-PACKAGES := build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
+PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
-    libmsgpack-dev|libmsgpack-c-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
+    libmsgpack-dev|libmsgpack-c-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
     zlib1g-dev libzstd-dev locales procps zstd \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
-LIBS_PC  := libzmq libpcre2-8 libutf8proc libxxhash zlib libzstd
+LIBS_PC  := libzmq libmicrohttpd libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
 PKG      := $(shell command -v pkg-config)
 LIBS_PC  += $(if $(PKG),$(shell $(PKG) --exists msgpack-c && echo msgpack-c || echo msgpack))
@@ -52,6 +57,8 @@ CFLAGS   += -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra
 CFLAGS   += $(if $(findstring thread,$(SAN)),$(if $(filter gcc,$(CC)),-Wno-stringop-overflow \
     -Wno-stringop-overread))
 LDFLAGS  += $(if $(SAN),-fsanitize=$(SAN))
+# Unpacked into build/tools and not installed, since that would start a daemon.
+UNPACKED := prometheus
 # Exact arithmetic is one library since FLINT 3; in Debian 12 it is three.
 FLINT3   := $(shell $(CC) -include flint/ca.h -E -x c /dev/null >/dev/null 2>&1 && echo yes)
 LDLIBS   += $(PC_LIBS) $(if $(FLINT3),,-lcalcium -lflint-arb) -lflint -lgmp -lpthread -ldl -lm
@@ -61,8 +68,12 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 # Every .c file is found by its place. A test, tool or fuzz target of tests/ is a program of its
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
-SRC   := $(filter-out kernels/cuda/%,$(call find,worker kernels protocol verifiers))
-CHECK := $(call find,tests)
+ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
+PATHS_aarch64 := %_neon.c
+OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
+SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
+CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -73,8 +84,8 @@ SHARED := $(wildcard tests/kernels/object_*.c)
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
-.PHONY: all deps demo test bench bench-host peers verify-bench verify-report fuzz lint check-fresh \
-    format install clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench bench-host bench-weights bench-drafts peers verify-bench verify-report \
+    fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -94,13 +105,19 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
 	    $(filter %.o,$^) $(LDLIBS) -o $@
 $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
 
+AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
+$(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
+$(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
+
+# The status page is bytes of the binary.
+$(B)/obj/worker/http/page.o: worker/http/page.html
 
 # Only version.c knows the commit; the stamp changes when the commit does, not at each make.
 $(B)/obj/worker/version.o: $(B)/commit
 $(B)/obj/worker/version.o: CPPFLAGS += -DSTAMPEDE_COMMIT='"$(shell cat $(B)/commit)"'
 $(B)/commit: FORCE
-	@mkdir -p $(@D); c=$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown); \
+	@mkdir -p $(@D); c=$${COMMIT:-$$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)}; \
 	    echo $$c | cmp -s - $@ || echo $$c >$@
 libraries:
 	@pkg-config --exists $(LIBS_PC) 2>/dev/null || \
@@ -117,8 +134,12 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
+include tests/neon/neon.mk
+include docker/docker.mk
 
-deps: ; @.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
+deps:
+	@.ci/deps "$(PACKAGES)" tests/requirements.txt $(if $(filter wheels,$(CUDA)),$(CUDA_WHEELS))
+	@.ci/unpack $(UNPACKED)
 
 # Of the two commands that do everything nobody should have to say -j.
 JOBS = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
@@ -135,6 +156,12 @@ bench: all ; $(B)/stampede bench --model examples/tiny/checkpoint && $(B)/stampe
 bench-host: $(B)/tests/tools/bench_host
 	@$<
 	@$(PY) tests/tools/client_bench.py
+
+bench-weights: all
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
+	    --picture $(B)/bench-weights.png
+bench-drafts: $(B)/stampede
+	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt
@@ -158,11 +185,6 @@ $(FUZZ): LDFLAGS += -fsanitize=fuzzer
 lint: ; @.ci/lint --self-test
 check-fresh: ; @.ci/check-fresh
 format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
-install: all
-	install -Dm755 $(B)/stampede $(DESTDIR)$(PREFIX)/bin/stampede
-	install -Dm644 $(LIBRARY) $(DESTDIR)$(PREFIX)/lib/libstampede_verify.so
-	[ ! -e $(B)/stampede_cuda.so ] || \
-	    install -Dm755 $(B)/stampede_cuda.so $(DESTDIR)$(PREFIX)/lib/stampede_cuda.so
 clean: ; rm -rf build
 
 -include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))

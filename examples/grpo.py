@@ -2,6 +2,9 @@
 
     python examples/grpo.py                 120 steps, about six minutes on two cores
     python examples/grpo.py --quick         30 steps, about a minute; what `make demo` runs
+    python examples/grpo.py --async --max-lag 2
+                                            rollouts go on while the trainer trains: tokens are up
+                                            to two policies old and weighed by importance
     python examples/grpo.py --workers 0 --listen tcp://127.0.0.1:5555
                                             with workers that you start yourself:
                                             stampede serve --model M --connect tcp://127.0.0.1:5555
@@ -25,8 +28,9 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -36,6 +40,7 @@ import torch  # noqa: E402
 from torch import Tensor  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import offpolicy  # noqa: E402
 import parity  # noqa: E402
 import report  # noqa: E402
 from tiny import problems  # noqa: E402
@@ -135,8 +140,10 @@ def train_step(
     batch: dict[str, Tensor],
     clip: float,
     temperature: float,
+    loss: Callable[..., Tensor] | None = None,
 ) -> Update:
-    """One optimizer step on a batch of `stampede.to_tensors`.
+    """One optimizer step on a batch of `stampede.to_tensors`. `loss` takes own, behaviour,
+    advantage and n_tokens; without it, clipped_loss.
 
     Samples without a reward are left out; those with advantage 0 add nothing to the gradient, but
     their tokens count in the mean.
@@ -154,7 +161,10 @@ def train_step(
         )
         behaviour = batch["lp_full"][rows, :length][mask]
         spread = advantage[rows][:, None].expand(-1, length)[mask]
-        clipped_loss(own, behaviour, spread, clip, n_tokens).backward()
+        if loss is None:
+            clipped_loss(own, behaviour, spread, clip, n_tokens).backward()
+        else:
+            loss(own, behaviour, spread, n_tokens=n_tokens).backward()
         difference = own.detach() - behaviour
         n_outside += int(((difference.exp() - 1).abs() > clip).sum())
         differences.append(difference.abs())
@@ -187,6 +197,14 @@ class Session:
         With a `tag` the groups are named after it and their number, so that two calls with the same
         tag draw with the same random numbers.
         """
+        started = time.monotonic()
+        groups = list(self.ask(asked, n, tag))
+        return sorted(groups, key=lambda group: group.index), time.monotonic() - started
+
+    def ask(
+        self, asked: Sequence[tuple[problems.Problem, str, int]], n: int, tag: str | None = None
+    ) -> Iterable:
+        """Submits them; yields groups as they end."""
         prompts = [
             self.stampede.Prompt(
                 messages=[{"role": "user", "content": text}],
@@ -195,22 +213,26 @@ class Session:
             )
             for number, (_, text, gold) in enumerate(asked)
         ]
-        started = time.monotonic()
-        groups = []
-        for group in self.trainer.generate(
-            prompts,
-            n=n,
-            sampling=self.sampling,
-            seed=self.options.seed,
-        ):
-            groups.append(group)
-        return sorted(groups, key=lambda group: group.index), time.monotonic() - started
+        return self.trainer.generate(
+            prompts, n=n, sampling=self.sampling, seed=self.options.seed
+        )
 
     def accuracy(self, asked: Sequence[tuple[problems.Problem, str, int]]) -> float:
         """Mean reward of one sample of each problem."""
         groups, _ = self.rollouts(asked, n=1, tag="held-out")
         rewards = torch.tensor([float(group.rewards[0]) for group in groups])
         return float(rewards[~rewards.isnan()].mean())
+
+    def drafts(self) -> str:
+        """How far the workers guessed ahead, as of their last heartbeats; no bit depends on it."""
+        sums = {
+            key: sum(worker[key] for worker in self.trainer.workers())
+            for key in ("guessed", "accepted", "tokens", "steps")
+        }
+        return (
+            f"drafts: {sums['guessed']:,} tokens guessed, {sums['accepted']:,} of them right, "
+            f"{sums['tokens'] / max(1, sums['steps']):.1f} tokens a step"
+        )
 
 
 def show_rollouts(
@@ -232,28 +254,43 @@ def train(model, session: Session, options: argparse.Namespace) -> tuple[list, p
     steps: list[report.Step] = []
     checked = parity.Parity()
     started = time.monotonic()
+
+    def draw() -> list[tuple[problems.Problem, str, int]]:
+        drawn = [problems.draw(rng, held_out=False) for _ in range(options.prompts)]
+        return [(p, problems.question(rng, p), problems.answer(p)) for p in drawn]
+
+    ahead = offpolicy.Ahead(
+        draw,
+        lambda asked: session.ask(asked, options.samples),
+        options.max_lag if options.is_async else 0,
+    )
+    loss = None
+    if options.is_async:
+        loss = partial(
+            offpolicy.importance_loss, cap=options.cap, masked=options.correction == "mis"
+        )
     for number in range(1, options.steps + 1):
-        asked = []
-        for _ in range(options.prompts):
-            problem = problems.draw(rng, held_out=False)
-            asked.append((problem, problems.question(rng, problem), problems.answer(problem)))
-        groups, generate_s = session.rollouts(asked, options.samples)
+        asked, groups, generate_s = ahead.take()
         batch = session.stampede.to_tensors(groups, pad_id=0)
         completion = batch["completion_mask"].bool()
         n_tokens = int(completion.sum())
+        lag = offpolicy.lags(batch["versions"], completion, number - 1)
+        if options.is_async:
+            batch["reward_mask"] &= lag <= options.max_lag
         valid = batch["reward_mask"].bool()
         if options.show_every and (number - 1) % options.show_every == 0:
             show_rollouts(groups, asked, n_tokens / generate_s)
         if options.check_every and (number - 1) % options.check_every == 0:
-            found = parity.compare(model, batch, options.temperature)
+            fresh = {name: column[lag == 0] for name, column in batch.items()}
+            found = parity.compare(model, fresh, options.temperature)
             checked.add(found)
             print("\n".join(found.lines()), flush=True)
 
         at = time.monotonic()
-        update = train_step(model, masters, batch, options.clip, options.temperature)
+        update = train_step(model, masters, batch, options.clip, options.temperature, loss)
         train_s = time.monotonic() - at
         at = time.monotonic()
-        session.trainer.push_weights(model.state_dict(), version=number)
+        pushed = session.trainer.push_weights(model.state_dict(), version=number)
         push_s = time.monotonic() - at
         steps.append(
             report.Step(
@@ -267,6 +304,9 @@ def train(model, session: Session, options: argparse.Namespace) -> tuple[list, p
                 generate_s=generate_s,
                 train_s=train_s,
                 push_s=push_s,
+                share=pushed.share,
+                payload_mb=pushed.payload_bytes / 1e6,
+                pause_ms=pushed.pause_ms,
                 **vars(update),
             )
         )
@@ -332,6 +372,7 @@ def run(options: argparse.Namespace) -> int:
             connect=trainer.url,
             threads=options.worker_threads,
             max_rows=options.max_rows,
+            draft=options.draft,
             log_level="warn",
         )
         try:
@@ -341,6 +382,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"held-out accuracy before: {before:.1%}", flush=True)
                 steps, checked = train(model, session, options)
                 after = session.accuracy(asked)
+                print(session.drafts())
         except NoWorkerLeft:
             print("FAILED: no worker is left", file=sys.stderr)
             return 2
@@ -370,6 +412,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--threads", type=int, default=2, help="threads of torch (%(default)s)")
     add("--worker-threads", type=int, default=2, help="threads of each worker (%(default)s)")
     add("--max-rows", type=int, default=192, help="rows a worker runs at once (%(default)s)")
+    add("--draft", default="auto", help="how far workers guess ahead: auto, off or tokens")
     add("--steps", type=int, help="training steps (120; quick: 30)")
     add("--max-seconds", type=float, help="stop training after this long (none; quick: 90)")
     add("--prompts", type=int, default=48, help="problems a step (%(default)s)")
@@ -378,6 +421,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     add("--temperature", type=float, default=1.0, help="of the samples (%(default)s)")
     add("--lr", type=float, default=2e-4, help="learning rate (%(default)s)")
     add("--clip", type=float, default=0.2, help="clip range of the ratio (%(default)s)")
+    add(
+        "--async",
+        dest="is_async",
+        action="store_true",
+        help="ask for rollouts ahead of time: they go on while the trainer trains",
+    )
+    add("--max-lag", type=int, default=2, help="--async: policies that a token may be old (2)")
+    add("--correction", choices=["tis", "mis"], default="tis", help="--async: weights (tis)")
+    add("--cap", type=float, default=2.0, help="--async: largest weight of a token (2)")
     add("--eval-problems", type=int, help="held-out problems (1000; quick: 200)")
     add("--min-rise", type=float, help="points to rise for exit status 0 (25; quick: 0)")
     add("--check-every", type=int, default=10, help="steps between parity checks (%(default)s)")

@@ -32,13 +32,17 @@ class Step:
     generate_s: float
     train_s: float
     push_s: float
+    share: float  # of the values, how many the push changed in the workers' type
+    payload_mb: float  # that a worker was sent for it
+    pause_ms: float  # for which its steps stood still
 
     def line(self) -> str:
         """The progress line."""
         return (
             f"step {self.step:4d}  {self.seconds:6.1f} s  reward {self.reward:.3f}  "
             f"{self.tokens_per_second:6,.0f} tok/s  staleness {self.staleness:.1f}  "
-            f"|lp diff| {self.lp_diff_mean:.1e} max {self.lp_diff_max:.1e}"
+            f"|lp diff| {self.lp_diff_mean:.1e} max {self.lp_diff_max:.1e}  "
+            f"push {self.share:.1%}, {self.payload_mb:.2f} MB, pause {self.pause_ms:.1f} ms"
             + (f"  masked {self.masked}" if self.masked else "")
         )
 

@@ -26,8 +26,10 @@
 
 #include "kernels/tensor.h"
 
+#define DIGEST_STEP 0x9e3779b97f4a7c15u // of the position
+
 ON_DEVICE uint64_t digest_mix(uint64_t name_hash, uint64_t index, uint32_t bits) {
-    uint64_t x = (name_hash + (index + 1) * 0x9e3779b97f4a7c15u) ^ (bits * 0xc2b2ae3d27d4eb4fu);
+    uint64_t x = (name_hash + (index + 1) * DIGEST_STEP) ^ (bits * 0xc2b2ae3d27d4eb4fu);
     x = (x ^ x >> 32) * 0xff51afd7ed558ccdu;
     x = (x ^ x >> 29) * 0xc4ceb9fe1a85ec53u;
     return x ^ x >> 32;
@@ -42,6 +44,9 @@ extern "C" {
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
                       const void *values);
 
+// The same of n elements at `positions` (n).
+uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t n,
+                          enum dtype dtype, const void *values);
 #ifdef __cplusplus
 }
 #endif

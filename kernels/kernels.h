@@ -17,7 +17,9 @@
 //   p modulo its length of the sequence's conv slot, a ring of conv_width - 1 + max_draft entries.
 //   A step reads what lies before its positions and overwrites its own. So a sequence goes back by
 //   up to max_draft positions, or starts in a used slot, without an operation.
-// - One thread (the engine's) calls a backend; the backend may use threads of its own inside.
+// - One thread (the engine's) calls a backend; the backend may use threads of its own inside. Only
+//   stage() and check() belong to another one (that of weight updates), which may call them while
+//   the engine's thread is anywhere but in load, weight_write or apply.
 // - Formulas follow Hugging Face transformers (models/lfm2, models/lfm2_moe); where it rounds to
 //   bf16, a backend keeps float32.
 #ifndef KERNELS_KERNELS_H
@@ -27,8 +29,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "kernels/comm.h"
+#include "kernels/delta.h"
+#include "kernels/device.h"
 #include "kernels/formula.h"
 #include "kernels/shape.h"
+#include "kernels/state.h"
 #include "kernels/tensor.h"
 #include "protocol/base/error.h"
 
@@ -113,6 +119,7 @@ struct backend_options {
     int arena_pages, arena_slots;              // of suspended rows
     int max_draft;                             // positions that a sequence may go back by
     int max_segments, max_tokens, max_outputs; // of one step
+    uint64_t staging_bytes;                    // of weight updates; 0: there will be none
     const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
     int n_threads;            // of the CPU backend; 0: one a core that this process may use
     const char *path;         // of the device, see its README; NULL: the fastest that runs here
@@ -126,6 +133,7 @@ enum memory_use {
     MEMORY_SLOTS,   // conv slots
     MEMORY_SCRATCH, // activations, logits, draws, lists
     MEMORY_ARENA,   // pages and conv slots of suspended rows
+    MEMORY_STAGING, // weight updates on their way
     N_MEMORY_USES,
 };
 struct backend_plan {
@@ -152,38 +160,7 @@ struct weight_source {
     struct weight_formula (*formula)(const void *self, int index);
 };
 
-// ------------------------------------------------------------------ state
-
-// One movement of the state of sequences. Pages and conv slots of the arena are numbered by
-// themselves, from 0.
-enum move_kind {
-    MOVE_PAGE_COPY,    // page `from` -> page `to`
-    MOVE_PAGE_SUSPEND, // page `from` -> arena page `to`
-    MOVE_PAGE_RESUME,  // arena page `from` -> page `to`
-    MOVE_CONV_COPY,    // conv slot `from` -> conv slot `to`
-    MOVE_CONV_SUSPEND, // conv slot `from` -> arena slot `to`
-    MOVE_CONV_RESUME,  // arena slot `from` -> conv slot `to`
-};
-struct state_move {
-    enum move_kind kind;
-    int32_t from, to;
-};
-
 // ------------------------------------------------------------------ a backend
-
-// What a device is and how it would be used. 0: not known, or no such thing there.
-struct device_facts {
-    char name[96];
-    char path[32];                   // that would be taken, as in numerics
-    int major, minor;                // CUDA's compute capability
-    int n_units;                     // cores that may be used, or streaming multiprocessors
-    int clock_mhz, memory_clock_mhz; // at most
-    uint64_t memory_bytes;           // 0: of the machine, not counted
-    uint64_t free_bytes;
-};
-// All of it as one line for people.
-enum { DEVICE_LINE_BYTES = 208 };
-void kernels_device_line(const struct device_facts *f, char line[DEVICE_LINE_BYTES]);
 
 struct backend;
 
@@ -207,7 +184,7 @@ struct backend_ops {
     int (*open)(const struct backend_options *o, struct backend **out, struct error *err);
     void (*close)(struct backend **b);
     // What decides bits beside the weights: instruction set path and types, such as
-    // "cpu-avx2 weights=bf16 kv=f32 page=16". Lives as long as the backend.
+    // "cpu-fma weights=bf16 kv=f32". Lives as long as the backend.
     const char *(*numerics)(const struct backend *b);
 
     // Weights, by index of weights_list; values in the weight's resident type, in row-major order
@@ -219,6 +196,23 @@ struct backend_ops {
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
     int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
                        struct error *err);
+
+    // Weight updates (D8), by way of the staging memory of staging_bytes, where it suits the apply.
+    // stage() puts bytes there; they are the caller's again when it returns.
+    int (*stage)(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *bytes,
+                 struct error *err);
+    // Proves staged changes, each of another weight, and fills sums (n): codes and anchors agree
+    // and stay within the weight, every value is finite. Their places lie within the staging memory
+    // and their sizes are the weight's (asserted). -1: *bad is the change that is wrong, with a
+    // sentence that does not name it; or -1, where the device failed.
+    int (*check)(struct backend *b, const struct weight_change *changes, int n,
+                 struct change_sums *sums, int *bad, struct error *err);
+    // Exchanges the values of changes that were checked with those of the resident weights, between
+    // two steps: staged is then what was resident, so the same call again undoes it.
+    int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
+
+    // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.
+    const struct comm_ops *comm;
 
     // Moves state, before begin(), as if one move followed the other.
     void (*move)(struct backend *b, const struct state_move *moves, size_t n);

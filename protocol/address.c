@@ -57,7 +57,7 @@ static bool is_plain(const char *host) {
                                         "0123456789.-_:*%") == strlen(host);
 }
 
-static int check_tcp(const char *url, bool binding, bool insecure, char out[ADDRESS_MAX],
+static int check_tcp(const char *url, bool binding, bool anywhere, char out[ADDRESS_MAX],
                      struct error *err) {
     const char *start = url + strlen("tcp://"), *colon = strrchr(start, ':');
     if (!colon || colon == start) return refuse(err, url, "expected tcp://HOST:PORT");
@@ -70,11 +70,11 @@ static int check_tcp(const char *url, bool binding, bool insecure, char out[ADDR
     if (check_port(url, slice_of(colon + 1), binding, err) != 0) return -1;
     if (is_wildcard(host))
         return refuse(err, url, "a wildcard host is never used: name the interface's address");
-    if (!is_loopback(host) && !insecure)
+    if (!is_loopback(host) && !anywhere)
         return refuse(err, url,
-                      "the host is not loopback, and the wire is neither encrypted nor "
-                      "authenticated: use 127.0.0.1, [::1], localhost or ipc://PATH, or say "
-                      "--insecure");
+                      "the host is not loopback, and without keys the wire is neither encrypted "
+                      "nor authenticated: give --key with --server-key (--bind: --allow-keys), or "
+                      "say --insecure");
     if (strcmp(host, "localhost") == 0) {
         snprintf(out, ADDRESS_MAX, "tcp://127.0.0.1%s", colon);
     } else {
@@ -83,10 +83,10 @@ static int check_tcp(const char *url, bool binding, bool insecure, char out[ADDR
     return 0;
 }
 
-int address_check(const char *url, bool binding, bool insecure, char out[ADDRESS_MAX],
+int address_check(const char *url, bool binding, bool anywhere, char out[ADDRESS_MAX],
                   struct error *err) {
     if (strlen(url) >= ADDRESS_MAX) return refuse(err, url, "it is longer than 255 bytes");
     if (strncmp(url, "ipc://", 6) == 0) return check_ipc(url, out, err);
-    if (strncmp(url, "tcp://", 6) == 0) return check_tcp(url, binding, insecure, out, err);
+    if (strncmp(url, "tcp://", 6) == 0) return check_tcp(url, binding, anywhere, out, err);
     return refuse(err, url, "expected tcp://HOST:PORT or ipc://PATH");
 }

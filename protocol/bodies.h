@@ -42,6 +42,7 @@ enum message_refusal {
     REFUSAL_NO_SESSION = 3, // the trainer does not know this peer, or messages were lost: HELLO
     REFUSAL_EPOCH = 4,      // run or epoch of the message is not the trainer's: HELLO
     REFUSAL_MALFORMED = 5,  // HELLO could be read no further than its header; ends with 78
+    REFUSAL_KEY = 6,        // its uid is that of a worker with another key; ends with 78
     REFUSAL_N_CODES,
 };
 
@@ -53,6 +54,11 @@ struct message_refuse {
 struct message_credit {
     uint64_t slots; // samples that may have been sent since WELCOME, all together; never falls
 };
+
+// How far to guess ahead (README.md, Drafts): as the worker was told, by its own policy, or
+// DRAFT_OFF + K: up to K tokens, 0 to MESSAGE_MAX_DRAFT.
+enum message_draft { DRAFT_DEFAULT = 0, DRAFT_AUTO = 1, DRAFT_OFF = 2 };
+enum { MESSAGE_MAX_DRAFT = 64 };
 
 enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1 };
 
@@ -66,6 +72,7 @@ struct message_task {
     double temperature, top_p, min_p, repetition_penalty;
     uint32_t top_k; // 0: off
     bool ignore_eos;
+    uint32_t draft;                       // enum message_draft
     bool prompt_logprobs, routed_experts; // asked for
     uint64_t min_version;                 // not started on an older policy version
     uint8_t on_update;                    // enum message_on_update
@@ -97,6 +104,7 @@ struct message_heartbeat {
     uint64_t step_age_ms; // since the last step ended; 0 when idle
     uint64_t version;     // policy version being served
     bool draining;
+    uint64_t n_guessed, n_accepted; // tokens of drafts since start: fed; right
 };
 
 enum message_finish {
@@ -168,34 +176,37 @@ struct message_bye {
     struct slice reason; // for logs
 };
 
-enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1 };
+enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };
 enum { MESSAGE_MAX_RANK = 4 };
+enum message_transport { TRANSPORT_BULK = 0, TRANSPORT_NCCL = 1, TRANSPORT_N };
 
 // An update of n tensors. A tensor that is not listed stays as it is.
 struct message_weights_begin {
     uint64_t update;        // number of this offer, new for each in an epoch
     uint64_t base, version; // policy versions: served now (checked), and served after COMMIT
-    uint64_t total_bytes;   // sum of tensor_bytes
+    uint64_t total_bytes;   // of the stream
     struct column names, name_offsets; // texts (n): hub names, one tensor per expert
     struct column dtypes;              // u8 (n), enum column_dtype
     struct column ranks;               // u8 (n), 0 to 4
     struct column shapes;              // i64 (n, 4), unused places 0
     struct column modes;               // u8 (n), enum message_tensor_mode
-    struct column bytes;               // u64 (n), 0 for TENSOR_SKIP
-    struct column hashes;              // u64 (n), xxh3-64 of the tensor's bytes; 0 for TENSOR_SKIP
+    struct column n_values;            // u64 (n); dense: all elements; 0 for TENSOR_SKIP
+    struct column checks;              // u64 (n), part of the digest that the values make; or 0
+    struct column code_bytes;          // u8 (n), 1, 2 or 4 for TENSOR_SPARSE, else 0
+    struct column n_codes;             // u64 (n), 0 unless TENSOR_SPARSE
+    uint32_t transport;                // enum message_transport
+    uint64_t bucket_bytes;             // TRANSPORT_NCCL: of each broadcast but the last
 };
 
 struct message_weights_pull {
     uint64_t update;
-    uint32_t tensor;          // index in WEIGHTS_BEGIN
-    uint64_t offset, n_bytes; // in the tensor's bytes; n_bytes at most MESSAGE_MAX_CHUNK
+    uint64_t offset, n_bytes; // of the stream; n_bytes at most MESSAGE_MAX_CHUNK
 };
 
 struct message_weights_chunk {
     uint64_t update;
-    uint32_t tensor;
-    uint64_t offset;
-    struct column data; // u8: the bytes; they are values of the tensor's dtype, little-endian
+    uint64_t offset;    // of the stream
+    struct column data; // u8: the bytes
 };
 
 struct message_weights_commit {
@@ -206,14 +217,31 @@ struct message_weights_abort {
     struct slice reason; // for logs
 };
 
-enum message_phase { PHASE_STAGED = 1, PHASE_APPLIED = 2, PHASE_FAILED = 3, PHASE_N };
+enum message_phase {
+    PHASE_STAGED = 1,
+    PHASE_APPLIED = 2,
+    PHASE_FAILED = 3,
+    PHASE_ROLLED_BACK = 4,
+    PHASE_RECEIVING = 5, // TRANSPORT_NCCL: this rank has joined and waits for the broadcasts
+    PHASE_N
+};
 struct message_weights_status {
     uint64_t update;
     uint32_t phase;      // enum message_phase
     uint64_t version;    // policy version being served now
-    uint64_t digest;     // of the resident weights now (PHASE_APPLIED, PHASE_FAILED)
+    uint64_t digest;     // of the resident weights now; PHASE_STAGED: after COMMIT
     struct slice tensor; // hub name of the tensor that failed, or empty
     struct slice error;  // a sentence, for PHASE_FAILED
+    uint64_t check_us;   // that proving took (PHASE_STAGED)
+    uint64_t pause_us;   // that decoding stood still (PHASE_APPLIED, PHASE_ROLLED_BACK)
+};
+
+enum { MESSAGE_NCCL_ID_BYTES = 128, MESSAGE_MAX_RANKS = 65536 };
+struct message_nccl_join {
+    struct column id;       // u8 (MESSAGE_NCCL_ID_BYTES): ncclUniqueId
+    uint32_t rank, n_ranks; // of this worker, from 1; of all, with the trainer
+    uint32_t version;       // of the trainer's NCCL
+    uint64_t deadline_ms;   // without progress, then it is left
 };
 
 #endif

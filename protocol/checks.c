@@ -93,37 +93,64 @@ static int check_result(const struct message_result *m, struct error *err) {
     return check_routed(m, n, err);
 }
 
+// Elements that the shape says; false where they are more than fit into memory.
+static bool count_elements(const struct message_weights_begin *m, uint64_t i, uint64_t *n) {
+    *n = 1;
+    for (unsigned k = 0; k < column_u8(m->ranks)[i]; k++) {
+        int64_t extent = column_i64(m->shapes)[i * MESSAGE_MAX_RANK + k];
+        if (extent < 0 || __builtin_mul_overflow(*n, (uint64_t)extent, n)) return false;
+    }
+    return *n <= MESSAGE_MAX_ELEMENTS;
+}
+
+static bool check_change(const struct message_weights_begin *m, uint64_t i) {
+    uint64_t n, n_values = column_u64(m->n_values)[i], n_codes = column_u64(m->n_codes)[i];
+    unsigned mode = column_u8(m->modes)[i], code_bytes = column_u8(m->code_bytes)[i];
+    if (!count_elements(m, i, &n)) return false;
+    if (mode == TENSOR_SPARSE)
+        return n_values > 0 && n_values <= n && n_codes >= n_values && n_codes <= n &&
+               (code_bytes == 1 || code_bytes == 2 || code_bytes == 4);
+    return n_values == (mode == TENSOR_DENSE ? n : 0) && n_codes == 0 && code_bytes == 0;
+}
+
 static int check_weights_begin(const struct message_weights_begin *m, struct error *err) {
-    uint64_t n = m->dtypes.n, total = 0;
+    uint64_t n = m->dtypes.n;
     if (n > MESSAGE_MAX_TENSORS) return refuse(err, "dtypes: too many tensors");
+    if ((m->transport == TRANSPORT_NCCL) != (m->bucket_bytes > 0))
+        return refuse(err, "bucket_bytes: expected a number with transport 1 and with no other");
     if (check_texts(m->names, m->name_offsets, n, false, "names", err) ||
         check_range(m->dtypes, 1, COLUMN_N_DTYPES - 1, "dtypes", err) ||
         check_length(m->ranks, n, false, "ranks", err) ||
         check_range(m->ranks, 0, MESSAGE_MAX_RANK, "ranks", err) ||
         check_length(m->shapes, n * MESSAGE_MAX_RANK, false, "shapes", err) ||
         check_length(m->modes, n, false, "modes", err) ||
-        check_range(m->modes, TENSOR_SKIP, TENSOR_DENSE, "modes", err) ||
-        check_length(m->bytes, n, false, "bytes", err) ||
-        check_length(m->hashes, n, false, "hashes", err))
+        check_range(m->modes, TENSOR_SKIP, TENSOR_SPARSE, "modes", err) ||
+        check_length(m->n_values, n, false, "n_values", err) ||
+        check_length(m->checks, n, false, "checks", err) ||
+        check_length(m->code_bytes, n, false, "code_bytes", err) ||
+        check_length(m->n_codes, n, false, "n_codes", err))
         return -1;
     for (uint64_t i = 0; i < n; i++) {
         struct slice name = column_text(m->names, m->name_offsets, i);
-        uint64_t bytes = column_dtype_bytes((enum column_dtype)column_u8(m->dtypes)[i]);
-        bool fits = true;
-        for (unsigned k = 0; k < column_u8(m->ranks)[i]; k++) {
-            int64_t extent = column_i64(m->shapes)[i * MESSAGE_MAX_RANK + k];
-            fits = fits && extent >= 0 && !__builtin_mul_overflow(bytes, (uint64_t)extent, &bytes);
-        }
-        if (column_u8(m->modes)[i] == TENSOR_SKIP) bytes = 0;
-        if (!fits || bytes != column_u64(m->bytes)[i] ||
-            __builtin_add_overflow(total, bytes, &total))
-            return error_set(err, ERROR_INPUT, "bytes of tensor %.*s: %llu, its shape says %llu.",
-                             SLICE_ARG(name), (unsigned long long)column_u64(m->bytes)[i],
-                             (unsigned long long)bytes);
+        if (!check_change(m, i))
+            return error_set(err, ERROR_INPUT,
+                             "tensor %.*s: mode %u with %llu values, %llu codes of %u bytes, which "
+                             "its shape does not allow.",
+                             SLICE_ARG(name), column_u8(m->modes)[i],
+                             (unsigned long long)column_u64(m->n_values)[i],
+                             (unsigned long long)column_u64(m->n_codes)[i],
+                             column_u8(m->code_bytes)[i]);
     }
-    if (total == m->total_bytes) return 0;
-    return error_set(err, ERROR_INPUT, "total_bytes: %llu, the tensors have %llu.",
-                     (unsigned long long)m->total_bytes, (unsigned long long)total);
+    return 0;
+}
+
+static int check_nccl_join(const struct message_nccl_join *m, struct error *err) {
+    if (m->id.n != MESSAGE_NCCL_ID_BYTES) return refuse(err, "id: expected 128 bytes");
+    if (m->rank < 1 || m->rank >= m->n_ranks)
+        return refuse(err, "rank: expected 1 to ranks - 1, the trainer is 0");
+    if (m->deadline_ms < 1 || m->deadline_ms > MESSAGE_MAX_DEADLINE_MS)
+        return refuse(err, "deadline_ms: expected 1 to 2147483647");
+    return 0;
 }
 
 static int check_body(const struct message *m, struct error *err) {
@@ -139,7 +166,9 @@ static int check_body(const struct message *m, struct error *err) {
     case MESSAGE_REFUSE:
         return m->refuse.code ? 0 : refuse(err, "code: 0, expected a reason to refuse");
     case MESSAGE_WEIGHTS_STATUS:
-        return m->weights_status.phase ? 0 : refuse(err, "phase: 0, expected 1 to 3");
+        return m->weights_status.phase ? 0 : refuse(err, "phase: 0, expected 1 to 5");
+    case MESSAGE_NCCL_JOIN:
+        return check_nccl_join(&m->nccl_join, err);
     case MESSAGE_WEIGHTS_PULL:
         if (m->weights_pull.n_bytes > 0 && m->weights_pull.n_bytes <= MESSAGE_MAX_CHUNK) return 0;
         return refuse(err, "n_bytes: expected 1 to 1048576");

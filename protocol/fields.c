@@ -93,6 +93,7 @@ static const struct field task[] = {
     COL(27, task, reward, BIT(COLUMN_U8)),
     COL(28, task, meta, BIT(COLUMN_U8)),
     COL(29, task, tools, BIT(COLUMN_U8)),
+    U32(30, task, draft, DRAFT_OFF + MESSAGE_MAX_DRAFT),
 };
 
 static const struct field cancel[] = {
@@ -110,6 +111,8 @@ static const struct field heartbeat[] = {
     U64(6, heartbeat, step_age_ms),
     U64(7, heartbeat, version),
     FLAG(8, heartbeat, draining),
+    U64(9, heartbeat, n_guessed),
+    U64(10, heartbeat, n_accepted),
 };
 
 static const struct field result[] = {
@@ -162,22 +165,24 @@ static const struct field weights_begin[] = {
     NEED_COL(8, weights_begin, ranks, BIT(COLUMN_U8)),
     NEED_COL(9, weights_begin, shapes, BIT(COLUMN_I64)),
     NEED_COL(10, weights_begin, modes, BIT(COLUMN_U8)),
-    NEED_COL(11, weights_begin, bytes, BIT(COLUMN_U64)),
-    NEED_COL(12, weights_begin, hashes, BIT(COLUMN_U64)),
+    NEED_COL(11, weights_begin, n_values, BIT(COLUMN_U64)),
+    NEED_COL(12, weights_begin, checks, BIT(COLUMN_U64)),
+    NEED_COL(13, weights_begin, code_bytes, BIT(COLUMN_U8)),
+    NEED_COL(14, weights_begin, n_codes, BIT(COLUMN_U64)),
+    U32(15, weights_begin, transport, TRANSPORT_N - 1),
+    U64(16, weights_begin, bucket_bytes),
 };
 
 static const struct field weights_pull[] = {
     NEED_U64(1, weights_pull, update),
-    NEED_U32(2, weights_pull, tensor, MESSAGE_MAX_TENSORS - 1),
-    NEED_U64(3, weights_pull, offset),
-    NEED_U64(4, weights_pull, n_bytes),
+    NEED_U64(2, weights_pull, offset),
+    NEED_U64(3, weights_pull, n_bytes),
 };
 
 static const struct field weights_chunk[] = {
     NEED_U64(1, weights_chunk, update),
-    NEED_U32(2, weights_chunk, tensor, MESSAGE_MAX_TENSORS - 1),
-    NEED_U64(3, weights_chunk, offset),
-    NEED_COL(4, weights_chunk, data, BIT(COLUMN_U8)),
+    NEED_U64(2, weights_chunk, offset),
+    NEED_COL(3, weights_chunk, data, BIT(COLUMN_U8)),
 };
 
 static const struct field weights_commit[] = {NEED_U64(1, weights_commit, update)};
@@ -190,6 +195,15 @@ static const struct field weights_status[] = {
     NEED_U64(1, weights_status, update),  NEED_U32(2, weights_status, phase, PHASE_N - 1),
     NEED_U64(3, weights_status, version), U64(4, weights_status, digest),
     TEXT(5, weights_status, tensor, 512), TEXT(6, weights_status, error, 1024),
+    U64(7, weights_status, check_us),     U64(8, weights_status, pause_us),
+};
+
+static const struct field nccl_join[] = {
+    NEED_COL(1, nccl_join, id, BIT(COLUMN_U8)),
+    NEED_U32(2, nccl_join, rank, MESSAGE_MAX_RANKS - 1),
+    NEED_U32(3, nccl_join, n_ranks, MESSAGE_MAX_RANKS),
+    NEED_U32(4, nccl_join, version, INT32_MAX),
+    NEED_U64(5, nccl_join, deadline_ms),
 };
 
 #define TABLE(name, fields)                                                                        \
@@ -214,6 +228,7 @@ const struct message_fields *fields_of(enum message_type type) {
         [MESSAGE_WEIGHTS_COMMIT] = TABLE("WEIGHTS_COMMIT", weights_commit),
         [MESSAGE_WEIGHTS_ABORT] = TABLE("WEIGHTS_ABORT", weights_abort),
         [MESSAGE_WEIGHTS_STATUS] = TABLE("WEIGHTS_STATUS", weights_status),
+        [MESSAGE_NCCL_JOIN] = TABLE("NCCL_JOIN", nccl_join),
     };
     if ((unsigned)type >= MESSAGE_N_TYPES || tables[type].name == NULL) return NULL;
     return &tables[type];

@@ -31,6 +31,7 @@ enum {
     MESSAGE_MAX_TEXT = 16 << 10,           // bytes of any text in a header
     MESSAGE_MAX_SAMPLES = 65536,           // samples of one group
     MESSAGE_MAX_TENSORS = 1 << 20,         // tensors of one update
+    MESSAGE_MAX_ELEMENTS = 1 << 30,        // of one of them
     MESSAGE_MAX_STOPS = 64,                // stop texts of a task
     MESSAGE_MAX_STOP_BYTES = 64 << 10,     // of all stop texts of a task
     MESSAGE_MAX_STOP_IDS = 1024,           // stop token ids of a task
@@ -64,6 +65,7 @@ enum message_type {
     MESSAGE_WEIGHTS_COMMIT = 15, // trainer: apply what is staged
     MESSAGE_WEIGHTS_ABORT = 16,  // trainer: drop what is staged
     MESSAGE_WEIGHTS_STATUS = 17, // worker: staged, applied or failed
+    MESSAGE_NCCL_JOIN = 21,      // trainer: the communicator of the offers that follow
     MESSAGE_N_TYPES,
 };
 
@@ -98,6 +100,7 @@ struct message {
         struct message_weights_commit weights_commit;
         struct message_weights_abort weights_abort;
         struct message_weights_status weights_status;
+        struct message_nccl_join nccl_join;
     };
 };
 

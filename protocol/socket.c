@@ -1,9 +1,6 @@
-#include "protocol/socket.h"
-
 #include <assert.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,47 +9,13 @@
 #include <unistd.h>
 #include <zmq.h>
 
-#include "protocol/address.h"
 #include "protocol/base/clock.h"
-#include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
+#include "protocol/socket_state.h"
 
 enum { DEFAULT_HIGH_WATER = 4096, BULK_HIGH_WATER = 64, MAX_DROPPED = 256 };
 
-// One socket. `zmq` is NULL while there is none.
-struct end {
-    void *zmq;
-    bool router; // routing ids stand in front of its messages
-    char url[ADDRESS_MAX];
-};
-
-// The routing id of a connection to a ROUTER; len 0: none.
-struct peer {
-    size_t len;
-    char id[256]; // (len)
-};
-
-struct socket {
-    void *context;
-    struct end control, bulk;
-    bool bound, insecure;
-    int high_water;        // of the control socket
-    int wake;              // eventfd
-    uint64_t sent_seq;     // of the last control message that was queued
-    uint64_t expected_seq; // of the trainer's next one
-    bool awaits_welcome;   // numbered messages before WELCOME belong to an ended session
-    uint64_t session;      // hash of the run and epoch of WELCOME
-    char bulk_id[33];      // of a bound worker: the name of the trainer's bulk connection
-    struct peer peer;      // of a bound worker: who sent the last message that was taken
-    bool peer_lost;        // it cannot be reached any more: another one may speak
-    struct error last_refusal;
-    atomic_uint_fast64_t n_sent, n_received, bytes_sent, bytes_received, n_unsent, n_gaps;
-    atomic_uint_fast64_t refused[MESSAGE_N_REASONS];
-};
-
-static void count(atomic_uint_fast64_t *counter, uint64_t n) {
-    atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
-}
+static const char ZAP_URL[] = "inproc://zeromq.zap.01"; // where libzmq asks who may connect
 
 // --- opening and closing ---
 
@@ -77,6 +40,30 @@ static int set_options(void *zmq, const char *url, int high_water, int64_t max_f
     return rc;
 }
 
+// CURVE: who binds is the server, and knows a client by its key alone.
+static int set_keys(const struct socket *s, void *zmq) {
+    char public[KEYS_TEXT];
+    int one = 1, rc = 0;
+    if (!s->key[0]) return 0;
+    rc |= zmq_setsockopt(zmq, ZMQ_CURVE_SECRETKEY, s->key, KEYS_TEXT);
+    if (s->options.bind) {
+        rc |= zmq_setsockopt(zmq, ZMQ_CURVE_SERVER, &one, sizeof one);
+        return rc | zmq_setsockopt(zmq, ZMQ_ZAP_DOMAIN, "rollout", 7);
+    }
+    rc |= zmq_curve_public(public, s->key);
+    rc |= zmq_setsockopt(zmq, ZMQ_CURVE_PUBLICKEY, public, KEYS_TEXT);
+    return rc | zmq_setsockopt(zmq, ZMQ_CURVE_SERVERKEY, s->server_key, KEYS_TEXT);
+}
+
+// Without it nothing is lost but counters.
+static void open_monitor(struct socket *s, void *zmq) {
+    zmq_socket_monitor(zmq, s->monitor_name,
+                       ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
+                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
+    s->monitor = zmq_socket(s->context, ZMQ_PAIR);
+    if (s->monitor) zmq_connect(s->monitor, s->monitor_name);
+}
+
 static void close_end(struct end *end) {
     if (end->zmq) zmq_close(end->zmq);
     *end = (struct end){0};
@@ -92,20 +79,22 @@ static int open_end(struct socket *s, struct end *end, int type, const char *url
         zmq_setsockopt(end->zmq, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
         zmq_setsockopt(end->zmq, ZMQ_ROUTER_HANDOVER, &one, sizeof one);
     }
-    if (!end->zmq || set_options(end->zmq, url, high_water, max_frame) != 0) {
+    if (!end->zmq || set_options(end->zmq, url, high_water, max_frame) != 0 ||
+        set_keys(s, end->zmq) != 0) {
         error_set(err, ERROR_IO, "A ZeroMQ socket could not be made: %s.", zmq_strerror(errno));
         close_end(end);
         return -1;
     }
-    if ((s->bound ? zmq_bind(end->zmq, url) : zmq_connect(end->zmq, url)) != 0) {
+    if (s->monitor_name) open_monitor(s, end->zmq);
+    if ((s->options.bind ? zmq_bind(end->zmq, url) : zmq_connect(end->zmq, url)) != 0) {
         error_set(err, ERROR_IO, "Address \"%s\" could not be %s: %s.", url,
-                  s->bound ? "bound" : "connected to", zmq_strerror(errno));
+                  s->options.bind ? "bound" : "connected to", zmq_strerror(errno));
         close_end(end);
         return -1;
     }
     snprintf(end->url, sizeof end->url, "%s", url);
     size_t len = sizeof end->url;
-    if (s->bound) zmq_getsockopt(end->zmq, ZMQ_LAST_ENDPOINT, end->url, &len);
+    if (s->options.bind) zmq_getsockopt(end->zmq, ZMQ_LAST_ENDPOINT, end->url, &len);
     return 0;
 }
 
@@ -114,7 +103,7 @@ static int open_end(struct socket *s, struct end *end, int type, const char *url
 static int bind_bulk(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX + 8];
     uint64_t random[2];
-    assert(s->bound && s->control.zmq && !s->bulk.zmq);
+    assert(s->options.bind && s->control.zmq && !s->bulk.zmq);
     if (getrandom(random, sizeof random, 0) != sizeof random)
         return error_set(err, ERROR_IO, "No random bytes could be had: %s.", strerror(errno));
     snprintf(s->bulk_id, sizeof s->bulk_id, "%016llx%016llx", (unsigned long long)random[0],
@@ -128,63 +117,110 @@ static int bind_bulk(struct socket *s, struct error *err) {
     return open_end(s, &s->bulk, ZMQ_ROUTER, url, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
 }
 
+// Reads this end's keys. The server's are read at each attempt, so that a new one can be put beside
+// the old one.
+static int read_keys(struct socket *s, struct error *err) {
+    const struct socket_options *o = &s->options;
+    struct keys_set servers = {0};
+    if (!o->key) return 0;
+    if (keys_read_secret(o->key, s->key, err)) return -1;
+    if (o->bind) {
+        struct keys_set allowed = {0}; // said now, and read again when somebody asks
+        int failed = keys_read_folder(o->allow_keys, false, &allowed, err);
+        keys_set_free(&allowed);
+        return failed;
+    }
+    int failed = keys_read_public(o->server_key, &servers, err);
+    if (!failed) memcpy(s->server_key, servers.entries[s->n_opened % servers.n].key, KEYS_TEXT);
+    keys_set_free(&servers);
+    return failed;
+}
+
+// The control socket of a worker that connects. libzmq tells of handshakes on a socket of its own.
+static int connect_control(struct socket *s, const char *url, struct error *err) {
+    char name[40];
+    if (s->monitor) zmq_close(s->monitor);
+    s->monitor = NULL;
+    s->is_connected = false;
+    if (read_keys(s, err) && !s->server_key[0]) return -1; // later on the former ones will do
+    snprintf(name, sizeof name, "inproc://control-%d", s->n_opened++);
+    s->monitor_name = name;
+    int failed = open_end(s, &s->control, ZMQ_DEALER, url, s->high_water, MESSAGE_MAX_PAYLOAD, err);
+    s->monitor_name = NULL;
+    return failed;
+}
+
+static int bind_both(struct socket *s, const char *url, struct error *err) {
+    if (read_keys(s, err)) return -1;
+    if (s->key[0]) {
+        s->zap = zmq_socket(s->context, ZMQ_REP); // before a server socket is bound
+        if (!s->zap || zmq_bind(s->zap, ZAP_URL))
+            return error_set(err, ERROR_IO, "Peers cannot be authenticated: %s.",
+                             zmq_strerror(errno));
+    }
+    if (open_end(s, &s->control, ZMQ_ROUTER, url, s->high_water, MESSAGE_MAX_PAYLOAD, err))
+        return -1;
+    return bind_bulk(s, err);
+}
+
+static const char *copy_path(const char *path) {
+    return path ? memory_copy(path, strlen(path)) : NULL;
+}
+
 struct socket *socket_open(const struct socket_options *options, struct error *err) {
     char url[ADDRESS_MAX];
-    if (address_check(options->url, options->bind, options->insecure, url, err) != 0) return NULL;
+    if (socket_check_options(options, url, err) != 0) return NULL;
     struct socket *s = memory_new(1, sizeof *s);
-    s->bound = options->bind;
-    s->insecure = options->insecure;
+    s->options = *options;
+    s->options.url = NULL;
+    s->options.key = copy_path(options->key);
+    s->options.allow_keys = copy_path(options->allow_keys);
+    s->options.server_key = copy_path(options->server_key);
     s->awaits_welcome = true;
     s->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     s->context = zmq_ctx_new();
     s->high_water = options->high_water > 0 ? options->high_water : DEFAULT_HIGH_WATER;
-    if (s->wake < 0 || !s->context) {
-        error_set(err, ERROR_IO, "ZeroMQ could not be started: %s.", zmq_strerror(errno));
-        socket_close(&s);
-    } else if (open_end(s, &s->control, s->bound ? ZMQ_ROUTER : ZMQ_DEALER, url, s->high_water,
-                        MESSAGE_MAX_PAYLOAD, err) != 0 ||
-               (s->bound && bind_bulk(s, err) != 0)) {
-        socket_close(&s);
-    }
+    int failed = 0;
+    if (s->wake < 0 || !s->context)
+        failed = error_set(err, ERROR_IO, "ZeroMQ could not be started: %s.", zmq_strerror(errno));
+    if (!failed) failed = options->bind ? bind_both(s, url, err) : connect_control(s, url, err);
+    if (failed) socket_close(&s);
     return s;
 }
 
-void socket_close(struct socket **s) {
-    if (!*s) return;
-    close_end(&(*s)->control);
-    close_end(&(*s)->bulk);
-    if ((*s)->context) zmq_ctx_term((*s)->context);
-    if ((*s)->wake >= 0) close((*s)->wake);
-    free(*s);
-    *s = NULL;
-}
-
-const char *socket_url(const struct socket *s) {
-    return s->control.url;
-}
-
-const char *socket_bulk_url(const struct socket *s) {
-    return s->bulk.url;
-}
-
-const char *socket_bulk_id(const struct socket *s) {
-    return s->bulk_id;
+void socket_close(struct socket **socket) {
+    struct socket *s = *socket;
+    *socket = NULL;
+    if (!s) return;
+    close_end(&s->control);
+    close_end(&s->bulk);
+    if (s->zap) zmq_close(s->zap);
+    if (s->monitor) zmq_close(s->monitor);
+    if (s->context) zmq_ctx_term(s->context);
+    if (s->wake >= 0) close(s->wake);
+    free((void *)(uintptr_t)s->options.key);
+    free((void *)(uintptr_t)s->options.allow_keys);
+    free((void *)(uintptr_t)s->options.server_key);
+    keys_set_free(&s->allowed);
+    explicit_bzero(s->key, sizeof s->key);
+    free(s);
 }
 
 int socket_reconnect(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX];
-    if (s->bound) return 0;
+    if (s->options.bind) return 0;
     memcpy(url, s->control.url, sizeof url);
     close_end(&s->control);
     close_end(&s->bulk);
     s->awaits_welcome = true;
-    return open_end(s, &s->control, ZMQ_DEALER, url, s->high_water, MESSAGE_MAX_PAYLOAD, err);
+    return connect_control(s, url, err);
 }
 
 int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {
     char checked[ADDRESS_MAX];
-    if (s->bound) return 0;
-    if (address_check(url, false, s->insecure, checked, err) != 0) return -1;
+    if (s->options.bind) return 0;
+    bool anywhere = s->options.insecure || s->key[0];
+    if (address_check(url, false, anywhere, checked, err) != 0) return -1;
     if (s->bulk.zmq && strcmp(checked, s->bulk.url) == 0) return 0;
     close_end(&s->bulk);
     return open_end(s, &s->bulk, ZMQ_DEALER, checked, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
@@ -223,17 +259,19 @@ int socket_send(struct socket *s, struct message_frames *frames, struct error *e
     uint64_t seq = message_is_bulk(type) ? 0 : type == MESSAGE_HELLO ? 1 : s->sent_seq + 1;
     message_frames_set_seq(frames, seq);
     if (queue_frames(s, end, frames) < 0) {
+        bool is_there = end->router ? s->peer.len > 0 : s->is_connected;
+        if (errno == EAGAIN && end == &s->control && is_there) socket_count(&s->n_full, 1);
         if (errno == EHOSTUNREACH && end == &s->control) s->peer_lost = true;
         if (errno != EAGAIN && errno != EINTR && errno != EHOSTUNREACH)
             return error_set(err, ERROR_IO, "%s could not be sent: %s.", message_type_name(type),
                              zmq_strerror(errno));
-        count(&s->n_unsent, 1);
+        socket_count(&s->n_unsent, 1);
         return 1;
     }
     if (seq != 0) s->sent_seq = seq;
     if (type == MESSAGE_HELLO) s->awaits_welcome = true;
-    count(&s->n_sent, 1);
-    count(&s->bytes_sent, frames->header.len + frames->payload.len);
+    socket_count(&s->n_sent, 1);
+    socket_count(&s->bytes_sent, frames->header.len + frames->payload.len);
     return 0;
 }
 
@@ -264,6 +302,7 @@ static int receive_parts(const struct end *end, struct peer *from, zmq_msg_t par
     zmq_msg_init(&parts[0]);
     zmq_msg_init(&parts[1]);
     from->len = 0;
+    from->user[0] = 0;
     int rc = zmq_msg_recv(&parts[0], end->zmq, ZMQ_DONTWAIT);
     if (rc < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
     if (end->router) { // a ROUTER gives no routing id without at least one part behind it
@@ -271,6 +310,10 @@ static int receive_parts(const struct end *end, struct peer *from, zmq_msg_t par
         memcpy(from->id, zmq_msg_data(&parts[0]), from->len);
         if (!zmq_msg_more(&parts[0])) return 3;
         if (receive_part(end->zmq, &parts[0]) < 0) return -1;
+        // Of this frame: the routing id's loses what libzmq knows of it. NULL: nobody asked for a
+        // key, or nobody answered who asked.
+        const char *user = zmq_msg_gets(&parts[0], "User-Id");
+        snprintf(from->user, sizeof from->user, "%s", user ? user : "");
     }
     int n = 1;
     for (bool more = zmq_msg_more(&parts[0]); more; n = n < 3 ? n + 1 : 3) {
@@ -294,69 +337,14 @@ static struct message *decode_parts(struct socket *s, zmq_msg_t parts[2], int n)
     enum message_reason reason = REASON_PARTS;
     struct message *m = NULL;
     struct slice header = part_slice(&parts[0]), payload = part_slice(&parts[1]);
-    count(&s->bytes_received, header.len + payload.len);
+    socket_count(&s->bytes_received, header.len + payload.len);
     if (n > 2) {
         error_set(&s->last_refusal, ERROR_INPUT, "A message of more than two frames.");
     } else {
         m = message_new(header, payload, &reason, &s->last_refusal);
     }
-    if (!m) count(&s->refused[reason], 1);
+    if (!m) socket_count(&s->refused[reason], 1);
     return m;
-}
-
-static uint64_t session_of(const struct message *m) {
-    return hash_bytes(m->run.ptr, m->run.len) ^ hash_bytes(&m->epoch, sizeof m->epoch);
-}
-
-// Follows the trainer's numbers. Returns false for a message of a session that has ended. Those of
-// another run or epoch are numbered by somebody else; refusing them is the caller's business.
-static bool check_seq(struct socket *s, struct message *m) {
-    if (m->seq == 0) return true;
-    if (m->type == MESSAGE_WELCOME) {
-        s->awaits_welcome = false;
-        s->session = session_of(m);
-        s->expected_seq = 1;
-    }
-    if (s->awaits_welcome) return false;
-    assert(s->expected_seq > 0); // WELCOME has set it
-    if (session_of(m) != s->session) return true;
-    m->lost_before = m->seq != s->expected_seq;
-    if (m->lost_before) count(&s->n_gaps, 1);
-    s->expected_seq = m->seq + 1;
-    return true;
-}
-
-// Whether a bound worker listens to this connection: to one trainer at a time, and to another one
-// when there is no session or the trainer of the session cannot be reached.
-static bool is_heard(struct socket *s, const struct peer *from) {
-    bool same = from->len == s->peer.len && memcmp(from->id, s->peer.id, from->len) == 0;
-    if (!same && !s->awaits_welcome && !s->peer_lost) return false;
-    if (!same) s->peer = *from;
-    s->peer_lost = false;
-    return true;
-}
-
-static bool is_trainer(struct socket *s, const struct end *end, const struct peer *from) {
-    if (end == &s->control) return is_heard(s, from);
-    return from->len == strlen(s->bulk_id) && memcmp(from->id, s->bulk_id, from->len) == 0;
-}
-
-// Whether a decoded message is to be handed out; counts why not.
-static bool is_wanted(struct socket *s, const struct end *end, const struct peer *from,
-                      struct message *m) {
-    if ((end == &s->bulk) != message_is_bulk(m->type)) {
-        error_set(&s->last_refusal, ERROR_INPUT, "%s came on the wrong socket.",
-                  message_type_name(m->type));
-        count(&s->refused[REASON_TYPE], 1);
-        return false;
-    }
-    if (end->router && !is_trainer(s, end, from)) {
-        error_set(&s->last_refusal, ERROR_INPUT, "%s came from another peer than the trainer.",
-                  message_type_name(m->type));
-        count(&s->refused[REASON_PEER], 1);
-        return false;
-    }
-    return check_seq(s, m);
 }
 
 // Takes the next good message of one end. Returns 1, 0 when none is there, 2 when it dropped so
@@ -366,15 +354,16 @@ static int take(struct socket *s, struct end *end, struct message **out, struct 
         zmq_msg_t parts[2];
         struct peer from;
         int n = receive_parts(end, &from, parts);
-        struct message *m = n > 0 ? decode_parts(s, parts, n) : NULL;
+        bool is_allowed = n <= 0 || socket_is_allowed(s, &from);
+        struct message *m = n > 0 && is_allowed ? decode_parts(s, parts, n) : NULL;
         zmq_msg_close(&parts[0]);
         zmq_msg_close(&parts[1]);
         if (n < 0)
             return error_set(err, ERROR_IO, "A ZeroMQ socket could not be read: %s.",
                              zmq_strerror(errno));
         if (n == 0) return 0;
-        if (m && is_wanted(s, end, &from, m)) {
-            count(&s->n_received, 1);
+        if (m && socket_is_wanted(s, end, &from, m)) {
+            socket_count(&s->n_received, 1);
             *out = m;
             return 1;
         }
@@ -383,17 +372,71 @@ static int take(struct socket *s, struct end *end, struct message **out, struct 
     return end->zmq ? 2 : 0;
 }
 
+// --- who may connect ---
+
+// One of libzmq's questions (ZAP, rfc.zeromq.org/spec/27): version, number, domain, address,
+// routing id, mechanism, the client's key. Parts beyond are read and not looked at.
+static void answer_zap(struct socket *s) {
+    enum { N_PARTS = 7 };
+    char parts[N_PARTS][64] = {0}, key[KEYS_TEXT] = "";
+    int len[N_PARTS] = {0}, n = 0, more = 1;
+    size_t size = sizeof more;
+    for (; more; n++) {
+        char rest[64];
+        int got = zmq_recv(s->zap, n < N_PARTS ? parts[n] : rest, 64, 0);
+        if (got < 0) return;
+        if (n < N_PARTS) len[n] = got;
+        zmq_getsockopt(s->zap, ZMQ_RCVMORE, &more, &size);
+    }
+    if (n == N_PARTS && len[5] == 5 && memcmp(parts[5], "CURVE", 5) == 0 && len[6] == 32)
+        zmq_z85_encode(key, (const uint8_t *)parts[6], 32);
+    socket_refresh_keys(s);
+    const char *user = key[0] ? keys_find(&s->allowed, key) : NULL;
+    if (!user) socket_count(&s->n_unauthenticated, 1);
+    zmq_send(s->zap, "1.0", 3, ZMQ_SNDMORE);
+    zmq_send(s->zap, parts[1], (size_t)(len[1] < 64 ? len[1] : 64), ZMQ_SNDMORE);
+    zmq_send(s->zap, user ? "200" : "400", 3, ZMQ_SNDMORE);
+    zmq_send(s->zap, "", 0, ZMQ_SNDMORE);
+    zmq_send(s->zap, user ? user : "", user ? strlen(user) : 0, ZMQ_SNDMORE);
+    zmq_send(s->zap, "", 0, 0);
+}
+
+// What became of connections: event (16 bits) and value (32 bits), then an address.
+static void take_event(struct socket *s) {
+    char event[6], address[ADDRESS_MAX];
+    uint16_t number;
+    if (zmq_recv(s->monitor, event, sizeof event, ZMQ_DONTWAIT) != sizeof event) return;
+    zmq_recv(s->monitor, address, sizeof address, ZMQ_DONTWAIT);
+    memcpy(&number, event, sizeof number);
+    s->is_connected = number == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+    if (number == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) socket_count(&s->n_unauthenticated, 1);
+    if (number != ZMQ_EVENT_DISCONNECTED) s->key_refused = !s->is_connected;
+}
+
+int socket_make_keys(char public[KEYS_TEXT], char secret[KEYS_TEXT], struct error *err) {
+    if (zmq_curve_keypair(public, secret) == 0) return 0;
+    return error_set(err, ERROR_INTERNAL, "No keys could be made: %s.", zmq_strerror(errno));
+}
+
 // Waits for a frame or a wake. Returns 1 when a frame may be there, 0 on timeout or wake, -1.
 static int wait_for(struct socket *s, int timeout_ms, struct error *err) {
-    zmq_pollitem_t items[3] = {
+    zmq_pollitem_t items[5] = {
         {NULL, s->wake, ZMQ_POLLIN, 0},
         {s->control.zmq, 0, ZMQ_POLLIN, 0},
-        {s->bulk.zmq, 0, ZMQ_POLLIN, 0},
     };
-    int rc = zmq_poll(items, s->bulk.zmq ? 3 : 2, timeout_ms);
+    void *const others[3] = {s->bulk.zmq, s->zap, s->monitor};
+    int n = 2;
+    for (int i = 0; i < 3; i++)
+        if (others[i]) items[n++] = (zmq_pollitem_t){others[i], 0, ZMQ_POLLIN, 0};
+    int rc = zmq_poll(items, n, timeout_ms);
     if (rc < 0 && errno != EINTR)
         return error_set(err, ERROR_IO, "The ZeroMQ sockets could not be polled: %s.",
                          zmq_strerror(errno));
+    for (int i = 2; i < n && rc > 0; i++) {
+        if (!items[i].revents) continue;
+        if (items[i].socket == s->zap) answer_zap(s);
+        if (items[i].socket == s->monitor) take_event(s);
+    }
     if (rc <= 0) return 0;
     if (items[0].revents) {
         uint64_t n_wakes;
@@ -425,20 +468,4 @@ void socket_wake(struct socket *s) {
     // The counter can only be full when a wake is pending, which is all that is wanted.
     ssize_t n = write(s->wake, &one, sizeof one);
     (void)n;
-}
-
-void socket_counters(const struct socket *s, struct socket_counters *out) {
-    *out = (struct socket_counters){
-        .n_sent = s->n_sent,
-        .n_received = s->n_received,
-        .bytes_sent = s->bytes_sent,
-        .bytes_received = s->bytes_received,
-        .n_unsent = s->n_unsent,
-        .n_gaps = s->n_gaps,
-    };
-    for (int i = 0; i < MESSAGE_N_REASONS; i++) out->refused[i] = s->refused[i];
-}
-
-const char *socket_last_refusal(const struct socket *s) {
-    return s->last_refusal.text;
 }

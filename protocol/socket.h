@@ -29,13 +29,21 @@ struct socket;
 struct socket_options {
     const char *url; // control URL
     bool bind;       // bind it, else connect to it
-    bool insecure;   // allow addresses that are not loopback or ipc
-    int high_water;  // messages that may queue in one direction; 0: 4096. A fuse, not flow control
+    bool insecure;   // allow addresses that are not loopback or ipc, without keys
+    // CURVE (PROTOCOL.md, Security), or all NULL: files of keys.h. `key` is this end's secret key.
+    // With `bind` allow_keys is the folder of the trainers' public keys, which is read again each
+    // two seconds; with `connect` server_key is the trainer's, or several: each attempt takes the
+    // next one.
+    const char *key, *allow_keys, *server_key;
+    int high_water; // messages that may queue in one direction; 0: 4096. A fuse, not flow control
 };
+
+// With keys every message must come from a peer whose key is allowed now. That is asked of each
+// message, not of the handshake alone: libzmq lets everyone in where nobody authenticates.
 
 // Opens the control socket, and with `bind` the bulk socket (same host, a free port; for ipc the
 // path with "-bulk" behind it). Returns NULL on failure: a refused address is ERROR_USAGE, an
-// address in use ERROR_IO. Does not wait for a peer.
+// address in use ERROR_IO, a key file ERROR_CONFIG. Does not wait for a peer.
 struct socket *socket_open(const struct socket_options *options, struct error *err);
 
 // Closes; what is still queued has 200 ms to be sent.
@@ -80,6 +88,8 @@ struct socket_counters {
     uint64_t n_sent, n_received;         // messages
     uint64_t bytes_sent, bytes_received; // of frames
     uint64_t n_unsent;                   // socket_send returned 1
+    uint64_t n_full;                     // of these, although there was a connection
+    uint64_t n_unauthenticated;          // handshakes and messages without an allowed key
     uint64_t n_gaps;                     // messages with lost_before
     uint64_t refused[MESSAGE_N_REASONS]; // malformed messages
 };
@@ -89,5 +99,12 @@ void socket_counters(const struct socket *s, struct socket_counters *out);
 
 // The sentence of the last malformed message, or "". For the owning thread.
 const char *socket_last_refusal(const struct socket *s);
+
+// Whether the trainer has refused this worker's key and no connection has been made since. For the
+// owning thread.
+bool socket_key_is_refused(const struct socket *s);
+
+// A new pair of keys, as keys.h has them.
+int socket_make_keys(char public[41], char secret[41], struct error *err);
 
 #endif

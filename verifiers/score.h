@@ -47,10 +47,11 @@ struct score_options {
     const char *verifier;                     // of records with a gold, or NULL
     const struct verifier_command *externals; // (n_externals)
     int n_externals;
-    const char *reward; // JSON, of records without their own, or NULL
-    const char *golds;  // file, or NULL
-    const char *label;  // path of a record's own verdict, or NULL
-    int n_workers;      // 1 to SCORE_MAX_WORKERS
+    bool verifier_network; // externals may open sockets
+    const char *reward;    // JSON, of records without their own, or NULL
+    const char *golds;     // file, or NULL
+    const char *label;     // path of a record's own verdict, or NULL
+    int n_workers;         // 1 to SCORE_MAX_WORKERS
     enum score_on_error on_error;
     int64_t max_errors; // -1: any number
     int shard, n_shards;

@@ -126,6 +126,7 @@ struct verifier_pool_options {
     int deadline_ms;     // of one check, from when its process could begin with it; 0: the default
     const struct verifier_command *externals; // (n_externals), copied
     int n_externals;
+    bool network; // externals may open sockets
 };
 
 // Starts all processes. Fails with ERROR_USAGE when a command's program does not exist.

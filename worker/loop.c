@@ -9,9 +9,13 @@ static int turn(struct loop *l, struct error *err) {
     if (ports_receive(&l->ports, e, err)) return -1; // tasks arrive        (session/)
     engine_expire(e, clock_ms());                    // or are too late     (engine/)
     engine_submit(e);                                // a step is under way (engine/)
-    verify_take(l->verify, engine_take_finished(e)); // ended before: graded (verifiers/)
-    if (ports_deliver(&l->ports, verify_collect(l->verify), err)) return -1; // leave (session/)
-    int computed = engine_finish(e, err);       // the step's tokens   (engine/)
+    meter_step(l->meter, e);
+    struct sample *ended = meter_ended(l->meter, engine_take_finished(e));
+    verify_take(l->verify, ended); // ended before: graded (verifiers/)
+    struct sample *ready = meter_ready(l->meter, verify_collect(l->verify));
+    if (ports_deliver(&l->ports, ready, err)) return -1; // leave               (session/)
+    int computed = engine_finish(e, err);                // the step's tokens   (engine/)
+    meter_turn(l->meter, e, computed, verify_n_pending(l->verify));
     status_publish(l->board, engine_status(e)); // what others see
     return computed;
 }

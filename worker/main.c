@@ -21,6 +21,7 @@ static const struct {
     {"score", command_score, "grades stored completions"},
     {"bench", command_bench, "prefill and decode speed"},
     {"inspect", command_inspect, "what a checkpoint holds"},
+    {"keygen", command_keygen, "a pair of keys for the wire"},
     {"verify-child", verify_child, NULL},
     {"score-worker", command_score_worker, NULL},
 };

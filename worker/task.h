@@ -21,6 +21,7 @@ struct sampling {
     int top_k;
     uint64_t seed; // of the request; with the group's id it makes the group's seed
     bool ignore_eos;
+    int draft; // enum message_draft
     int n_stop_ids, n_stops, n_bias;
     const int32_t *stop_ids;   // (n_stop_ids) rising; they end a sample like an end token
     const struct slice *stops; // (n_stops) stop strings, none empty
@@ -48,6 +49,10 @@ struct task {
     uint64_t min_version; // not started before the weights are at least this
     int64_t deadline_ms;  // on clock_ms, 0: none
     uint32_t attempt;     // as TASK says it; goes back with the result
+
+    // When things happened to it, on clock_us; 0: not yet. Of tasks from the wire only (meter.h).
+    int64_t arrived_us, prefill_us;
+    int64_t *first_token_us; // (n_samples) or NULL
 
     // Filled by the engine while the prompt is prefilled.
     float *prompt_lp_full;   // (n_prompt), first NaN; owned, NULL unless asked for

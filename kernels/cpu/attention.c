@@ -2,20 +2,29 @@
 
 #include "kernels/math.h"
 
+// Where position `p` lies: K (its element 0, the next one page_tokens further) and V.
+static const char *key_at(const struct attention_rows *a, int p) {
+    return a->keys + (size_t)a->pages[p / a->page_tokens] * a->page_bytes +
+           (size_t)(p % a->page_tokens) * dtype_bytes(a->kv);
+}
+static const char *value_at(const struct attention_rows *a, int p) {
+    return a->values + (size_t)a->pages[p / a->page_tokens] * a->page_bytes +
+           (size_t)(p % a->page_tokens * a->head_dim) * dtype_bytes(a->kv);
+}
+
 static void row(const struct attention_rows *a, int r) {
     const float *q = a->q[r];
     float *out = a->out[r], max = -math_infinity(), sum = 0;
     int head_dim = a->head_dim, n_positions = a->position[r] + 1;
     for (int d = 0; d < head_dim; d++) out[d] = 0;
-    for (int start = 0; start < n_positions; start += a->page_tokens) {
-        size_t page = (size_t)a->pages[start / a->page_tokens] * a->page_bytes;
-        const char *keys = a->keys + page, *values = a->values + page;
-        int n = n_positions - start < a->page_tokens ? n_positions - start : a->page_tokens;
-        float score[ATTENTION_MAX_PAGE_TOKENS], next = max;
+    for (int start = 0; start < n_positions; start += ATTENTION_BLOCK) {
+        int n = n_positions - start < ATTENTION_BLOCK ? n_positions - start : ATTENTION_BLOCK;
+        float score[ATTENTION_BLOCK], next = max;
         for (int i = 0; i < n; i++) {
+            const char *key = key_at(a, start + i);
             float s = 0;
             for (int d = 0; d < head_dim; d++)
-                s += q[d] * dtype_get(a->kv, keys, (int64_t)d * a->page_tokens + i);
+                s += q[d] * dtype_get(a->kv, key, (int64_t)d * a->page_tokens);
             score[i] = s * a->scale;
             if (score[i] > next) next = score[i];
         }
@@ -24,10 +33,10 @@ static void row(const struct attention_rows *a, int r) {
         sum *= shrink;
         for (int d = 0; d < head_dim; d++) out[d] *= shrink;
         for (int i = 0; i < n; i++) {
+            const char *value = value_at(a, start + i);
             float p = math_exp(score[i] - max);
             sum += p;
-            for (int d = 0; d < head_dim; d++)
-                out[d] += p * dtype_get(a->kv, values, (int64_t)i * head_dim + d);
+            for (int d = 0; d < head_dim; d++) out[d] += p * dtype_get(a->kv, value, d);
         }
     }
     for (int d = 0; d < head_dim; d++) out[d] /= sum;

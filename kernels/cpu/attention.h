@@ -2,8 +2,9 @@
 //
 // A page of one layer and KV head holds K as (head_dim, page_tokens), so that positions are lanes
 // and a score is one sum over head_dim in order, and V as (page_tokens, head_dim). The softmax
-// runs over the pages in order with a running maximum: what a position computes depends on
-// positions up to its own and on page_tokens, not on who computes beside it.
+// runs over blocks of ATTENTION_BLOCK positions in order with a running maximum, and inside a block
+// over positions in order: what a position computes depends on the positions up to its own alone,
+// not on who computes beside it or how large a page is.
 #ifndef KERNELS_CPU_ATTENTION_H
 #define KERNELS_CPU_ATTENTION_H
 
@@ -12,9 +13,10 @@
 
 #include "kernels/tensor.h"
 
-enum { ATTENTION_ROWS = 4, ATTENTION_MAX_PAGE_TOKENS = 256 };
+enum { ATTENTION_ROWS = 64, ATTENTION_BLOCK = 128, ATTENTION_MAX_PAGE_TOKENS = 256 };
 
-// A few query heads of one sequence that share a KV head; their tokens may differ.
+// Query heads of one sequence that share a KV head; their tokens may differ. All rows meet a block
+// of positions before the next one is read.
 struct attention_rows {
     int n_rows; // 1 .. ATTENTION_ROWS
     int head_dim, page_tokens;
@@ -31,6 +33,8 @@ struct attention_rows {
 void attention_portable(const struct attention_rows *a);
 // Only for head_dim and page_tokens that are multiples of 8.
 void attention_avx2(const struct attention_rows *a);
+void attention_neon(const struct attention_rows *a);   // likewise
+void attention_avx512(const struct attention_rows *a); // the bits of attention_avx2
 
 // Writes K and V (head_dim each) of one position into its page, rounded to `kv`; `keys` and
 // `values` are this layer's and KV head's in that page, `slot` the position's place in it.

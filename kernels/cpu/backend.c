@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "kernels/cpu/attention.h"
+#include "kernels/cpu/delta.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/math.h"
@@ -41,8 +42,8 @@ static void name_numerics(struct cpu *c) {
         if (types[0]) strcat(types, "+");
         strcat(types, dtype_name((enum dtype)t));
     }
-    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s page=%d", c->isa->name,
-             types, dtype_name(c->kv), c->page_tokens);
+    snprintf(c->numerics, sizeof c->numerics, "cpu-%s weights=%s kv=%s", c->isa->bits, types,
+             dtype_name(c->kv));
 }
 
 static size_t largest(size_t a, size_t b) {
@@ -72,7 +73,7 @@ static size_t carve(struct cpu *c) {
 
 // Bytes of what is mapped, by what it is for.
 struct sizes {
-    size_t weights, pages, convs, arena, scratch, logits, draws;
+    size_t weights, pages, convs, arena, staging, scratch, logits, draws;
 };
 
 static int n_threads(const struct backend_options *o) {
@@ -89,6 +90,7 @@ static struct sizes sizes_of(const struct backend_options *o) {
         .pages = (size_t)o->n_pages * page,
         .convs = (size_t)o->n_conv_slots * conv,
         .arena = (size_t)o->arena_pages * page + (size_t)o->arena_slots * conv,
+        .staging = o->staging_bytes,
         .scratch = carve(&c),
         .logits = rows * (size_t)matmul_stride(o->shape.vocab) * sizeof(float),
         .draws = (size_t)n_threads(o) * 5 * (size_t)matmul_pad(o->shape.vocab) * 4,
@@ -120,6 +122,7 @@ static int open_memory(struct cpu *c, const struct backend_options *o, struct er
         region_map(&c->pages, sizes.pages, "the KV pages", err) != 0 ||
         region_map(&c->convs, sizes.convs, "the conv states", err) != 0 ||
         region_map(&c->arena, sizes.arena, "suspended rows", err) != 0 ||
+        region_map(&c->staging, sizes.staging, "weight updates", err) != 0 ||
         region_map(&c->scratch, sizes.scratch, "activations", err) != 0 ||
         region_map(&c->logits, sizes.logits, "logits", err) != 0 ||
         region_map(&c->draw_memory, sizes.draws, "draws", err) != 0)
@@ -145,10 +148,12 @@ static void cpu_close(struct backend **b) {
     *b = NULL;
     if (!c) return;
     pool_stop(&c->pool);
+    pool_stop(&c->check_pool);
     weights_close(&c->weights, &c->shape);
     region_unmap(&c->pages);
     region_unmap(&c->convs);
     region_unmap(&c->arena);
+    region_unmap(&c->staging);
     region_unmap(&c->scratch);
     region_unmap(&c->logits);
     region_unmap(&c->draw_memory);
@@ -171,7 +176,8 @@ const struct isa *cpu_isa(const char *path, struct error *err) {
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
-                  "expected portable or avx2.",
+                  "expected portable, avx2, avx512 or neon, or bf16 (products of bf16, by "
+                  "AVX512-BF16).",
                   path);
     return isa;
 }
@@ -186,7 +192,8 @@ static int cpu_plan(const struct backend_options *o, struct backend_plan *out, s
                   [MEMORY_SLOTS] = region_bytes(s.convs),
                   [MEMORY_SCRATCH] =
                       region_bytes(s.scratch) + region_bytes(s.logits) + region_bytes(s.draws),
-                  [MEMORY_ARENA] = region_bytes(s.arena)}};
+                  [MEMORY_ARENA] = region_bytes(s.arena),
+                  [MEMORY_STAGING] = region_bytes(s.staging)}};
     for (int i = 0; i < N_MEMORY_USES; i++) out->is_host[i] = true;
     return 0;
 }
@@ -221,8 +228,9 @@ static int cpu_open(const struct backend_options *o, struct backend **out, struc
     c->attend = fits ? isa->attention : attention_portable;
     c->attention_scale = 1.0f / math_sqrt((float)c->shape.head_dim);
     c->pool = pool_start(n_threads(o), err);
+    if (o->staging_bytes) c->check_pool = pool_start(n_threads(o), err);
     struct backend *b = &c->base;
-    if (!c->pool || open_memory(c, o, err) != 0) {
+    if (!c->pool || (o->staging_bytes && !c->check_pool) || open_memory(c, o, err) != 0) {
         cpu_close(&b);
         return -1;
     }
@@ -348,6 +356,9 @@ const struct backend_ops cpu_backend = {
     .load = cpu_load,
     .weight_write = cpu_weight_write,
     .weight_read = cpu_weight_read,
+    .stage = cpu_stage,
+    .check = cpu_check,
+    .apply = cpu_apply,
     .move = cpu_move,
     .begin = cpu_begin,
     .embed = cpu_embed,

@@ -21,12 +21,12 @@ struct cpu {
     struct model_shape shape;
     struct weights weights;
     const struct isa *isa;
-    struct pool *pool;
+    struct pool *pool, *check_pool; // of steps; of checks of weight updates, which go on meanwhile
     enum dtype kv;
     int page_tokens, n_pages, n_conv_slots, arena_pages, arena_slots, max_draft;
     int max_segments, max_tokens, max_outputs;
     size_t page_bytes, conv_bytes;
-    struct region pages, convs, arena, scratch, logits;
+    struct region pages, convs, arena, scratch, logits, staging;
     uint64_t *hashes;                               // (weights) of their names
     void (*attend)(const struct attention_rows *a); // the path's, where the shape allows
     float attention_scale;                          // 1 / sqrt(head_dim)

@@ -42,7 +42,7 @@ void cpu_dense(struct backend *b, int layer) {
     cpu_norm(c, l->ffn_norm);
     struct dense_run r = {c, l->experts, (size_t)matmul_stride(c->shape.ff_dense), 0};
     const struct matrix *w1 = &r.e->w1;
-    r.step = matmul_chunk_blocks(w1);
+    r.step = matmul_share_blocks(w1, pool_n_threads(c->pool));
     int n_chunks = (matmul_blocks(w1) + r.step - 1) / r.step;
     bool is_small = matmul_is_small(2.0 * w1->rows * w1->columns * n);
     pool_run(c->pool, n_chunks, is_small, gate_chunk, &r);

@@ -1,6 +1,6 @@
 #include "kernels/cpu/backend.h"
 
-// The embedding lies packed for the head: a row is every 16th element of its block.
+// The embedding lies packed for the head: a row is every 16th element, or pair, of its block.
 void cpu_embed(struct backend *b) {
     struct cpu *c = (struct cpu *)b;
     const struct matrix *m = &c->weights.embed;
@@ -9,6 +9,6 @@ void cpu_embed(struct backend *b) {
         float *h = c->h + (size_t)t * (size_t)stride;
         int64_t at = (int64_t)matmul_at(m, c->step.ids[t], 0);
         for (int k = 0; k < m->columns; k++)
-            h[k] = dtype_get(m->dtype, m->data, at + (int64_t)k * MATMUL_ROWS);
+            h[k] = dtype_get(m->dtype, m->data, at + (int64_t)matmul_column(m->dtype, k));
     }
 }

@@ -182,6 +182,7 @@ void cpu_moe(struct backend *b, int layer) {
     cpu_norm(c, l->ffn_norm);
     struct matmul router = {.m = &l->router, .x = c->n, .y = r.logits, .x_stride = r.stride};
     router.y_stride = 2 * r.logit_stride; // behind the logits is room for the scores
+    router.exact = true;                  // a rounded score would choose other experts
     matmul(c->isa, c->pool, &router, 1, n);
     bool is_small = matmul_is_small((double)n * s->n_experts * s->n_experts_used);
     pool_run(c->pool, n_token_chunks, is_small, route_chunk, &r);

@@ -7,6 +7,8 @@
 
 void feed_forward_swiglu_portable(int n, const float *gate, const float *up, float *out);
 void feed_forward_swiglu_avx2(int n, const float *gate, const float *up, float *out);
+void feed_forward_swiglu_avx512(int n, const float *gate, const float *up, float *out);
+void feed_forward_swiglu_neon(int n, const float *gate, const float *up, float *out);
 
 // Rows of both w1 and w3 for any number of tokens, and their product after silu: blocks
 // `block` .. `block` + `n_blocks` - 1 of out[t] = silu(w1 x[t]) * (w3 x[t]).

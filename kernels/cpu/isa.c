@@ -15,7 +15,9 @@
 
 const struct isa isa_portable = {
     .name = "portable",
+    .bits = "portable",
     .matmul_tile = matmul_tile_portable,
+    .matmul_exact = matmul_tile_portable,
     .swiglu = feed_forward_swiglu_portable,
     .rms_norm = rms_norm_portable,
     .attention = attention_portable,
@@ -26,18 +28,47 @@ const struct isa isa_portable = {
     .draw_gumbel = draw_gumbel_portable,
 };
 
-static bool has_avx2(void) {
 #if defined(__x86_64__)
+static bool has_avx2(void) {
     unsigned a, b, c, d; // f16c is bit 29 of ecx; clang's builtin does not know its name
     return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1) && __builtin_cpu_supports("avx2") &&
            __builtin_cpu_supports("fma");
-#else
-    return false;
+}
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+static bool has_avx512bf16(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
 #endif
+
+// The fastest first.
+static const struct {
+    const struct isa *isa;
+    bool (*is_there)(void);
+} paths[] = {
+#if defined(__x86_64__)
+    {&isa_avx512bf16, has_avx512bf16},
+    {&isa_avx512, has_avx512},
+    {&isa_avx2, has_avx2},
+#elif defined(__aarch64__)
+    {&isa_neon, NULL},
+#endif
+    {&isa_portable, NULL},
+};
+
+static bool is_wanted(const struct isa *isa, const char *name) {
+    if (!name) return !isa->is_bf16;
+    return strcmp(name, "bf16") == 0 ? isa->is_bf16 : strcmp(name, isa->name) == 0;
 }
 
 const struct isa *isa_find(const char *name) {
-    if (!name) return has_avx2() ? &isa_avx2 : &isa_portable;
-    if (strcmp(name, "avx2") == 0) return has_avx2() ? &isa_avx2 : NULL;
-    return strcmp(name, "portable") == 0 ? &isa_portable : NULL;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (is_wanted(paths[i].isa, name) && (!paths[i].is_there || paths[i].is_there()))
+            return paths[i].isa;
+    return NULL;
 }

@@ -11,7 +11,11 @@ struct matmul_tile;
 
 struct isa {
     const char *name;
+    const char *bits; // of what it computes, for the numerics id: paths with one name agree in all
+    // Products: float32 ones summed in float32, or, where is_bf16, of activations rounded to bf16.
+    bool is_bf16;
     void (*matmul_tile)(const struct matmul_tile *t);
+    void (*matmul_exact)(const struct matmul_tile *t); // float32 on every path
     // out = silu(gate) * up, n values; out may be gate.
     void (*swiglu)(int n, const float *gate, const float *up, float *out);
     // out = x / sqrt(mean(x^2) + eps) * w; out may be x.
@@ -25,10 +29,16 @@ struct isa {
 };
 
 extern const struct isa isa_portable;
-extern const struct isa isa_avx2; // its functions need AVX2, FMA and F16C
+#if defined(__x86_64__)
+extern const struct isa isa_avx2;       // its functions need AVX2, FMA and F16C
+extern const struct isa isa_avx512;     // likewise, and AVX-512 F, BW, VL, DQ and VNNI
+extern const struct isa isa_avx512bf16; // likewise, and AVX512-BF16; its products are of bf16
+#elif defined(__aarch64__)
+extern const struct isa isa_neon;
+#endif
 
-// The path of a name, NULL: the fastest that this processor has. NULL when the name is not known
-// or the processor lacks it.
+// The path of a name. NULL: the fastest exact one that this processor has; "bf16": the fastest
+// whose products are of bf16. NULL when the name is not known or the processor lacks it.
 const struct isa *isa_find(const char *name);
 
 #endif

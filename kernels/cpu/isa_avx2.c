@@ -8,7 +8,9 @@
 
 const struct isa isa_avx2 = {
     .name = "avx2",
+    .bits = "fma",
     .matmul_tile = matmul_tile_avx2,
+    .matmul_exact = matmul_tile_avx2,
     .swiglu = feed_forward_swiglu_avx2,
     .rms_norm = rms_norm_avx2,
     .attention = attention_avx2,

@@ -5,26 +5,18 @@
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/pool.h"
 
-enum { CHUNK_BYTES = 256 * 1024 };
+enum { CHUNK_BYTES = 512 * 1024 };
 
 static void block_of(const struct matmul_tile *t, int block, float *sum) {
     const struct matrix *m = t->m;
-    size_t columns = (size_t)m->columns;
-    const char *w =
-        (const char *)m->data + (size_t)block * columns * MATMUL_ROWS * dtype_bytes(m->dtype);
+    size_t size = dtype_bytes(m->dtype);
+    const char *w = (const char *)m->data + matmul_at(m, block * MATMUL_ROWS, 0) * size;
+    int64_t step = m->dtype == DTYPE_BF16 ? 2 : 1;
     for (int i = 0; i < t->n * MATMUL_ROWS; i++) sum[i] = 0;
-    for (size_t c = 0; c < columns; c++) {
+    for (int c = 0; c < m->columns; c++) {
         float row[MATMUL_ROWS];
-        if (m->dtype == DTYPE_F32) {
-            memcpy(row, w + c * sizeof row, sizeof row);
-        } else {
-            uint16_t h[MATMUL_ROWS];
-            memcpy(h, w + c * sizeof h, sizeof h);
-            if (m->dtype == DTYPE_BF16)
-                for (int i = 0; i < MATMUL_ROWS; i++) row[i] = dtype_bf16_to_f32(h[i]);
-            else
-                for (int i = 0; i < MATMUL_ROWS; i++) row[i] = dtype_f16_to_f32(h[i]);
-        }
+        const char *at = w + matmul_column(m->dtype, c) * size;
+        for (int i = 0; i < MATMUL_ROWS; i++) row[i] = dtype_get(m->dtype, at, i * step);
         for (int k = 0; k < t->n; k++) {
             float x = t->x[k][c], *s = sum + k * MATMUL_ROWS;
             for (int i = 0; i < MATMUL_ROWS; i++) s[i] += row[i] * x;
@@ -54,10 +46,16 @@ int matmul_chunk_blocks(const struct matrix *m) {
     return n < 4 ? 4 : n > 64 ? 64 : (int)(n & ~(size_t)3);
 }
 
+int matmul_share_blocks(const struct matrix *m, int n_threads) {
+    int chunk = matmul_chunk_blocks(m), share = matmul_blocks(m) / (4 * n_threads) & ~3;
+    return share < 4 ? 4 : share < chunk ? share : chunk;
+}
+
 struct run {
     const struct isa *isa;
     const struct matmul *jobs;
     int first_chunk[MATMUL_MAX_JOBS + 1];
+    int step[MATMUL_MAX_JOBS]; // blocks of a chunk
     int n_jobs, n;
 };
 
@@ -67,9 +65,11 @@ static void chunk_of(void *arg, int chunk, int thread) {
     int j = 0;
     while (chunk >= r->first_chunk[j + 1]) j++;
     const struct matmul *job = &r->jobs[j];
-    int step = matmul_chunk_blocks(job->m), block = (chunk - r->first_chunk[j]) * step;
+    int step = r->step[j], block = (chunk - r->first_chunk[j]) * step;
     int left = matmul_blocks(job->m) - block;
     struct matmul_tile t = {.m = job->m, .block = block, .n_blocks = left < step ? left : step};
+    void (*run_tile)(const struct matmul_tile *) =
+        job->exact ? r->isa->matmul_exact : r->isa->matmul_tile;
     t.add = job->add;
     t.bias = job->bias ? job->bias + block * MATMUL_ROWS : NULL;
     for (int i = 0; i < matmul_n_tiles(r->n); i++) {
@@ -80,7 +80,7 @@ static void chunk_of(void *arg, int chunk, int thread) {
             t.x[k] = job->x + token * job->x_stride;
             t.y[k] = job->y + token * job->y_stride + (size_t)block * MATMUL_ROWS;
         }
-        r->isa->matmul_tile(&t);
+        run_tile(&t);
     }
 }
 
@@ -92,7 +92,7 @@ void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs,
     double work = 0;
     for (int j = 0; j < n_jobs; j++) {
         const struct matrix *m = jobs[j].m;
-        int step = matmul_chunk_blocks(m);
+        int step = r.step[j] = matmul_share_blocks(m, pool_n_threads(pool));
         r.first_chunk[j + 1] = r.first_chunk[j] + (matmul_blocks(m) + step - 1) / step;
         work += (double)m->rows * m->columns * n;
     }

@@ -2,11 +2,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "protocol/base/memory.h"
 
@@ -16,9 +16,14 @@
 #define PAUSE() ((void)0)
 #endif
 
+// Waiting spins for a while before it sleeps, since waking takes tens of microseconds. A thread
+// that was put off its processor while it had something to do (the kernel counts that) shares it
+// with others: spinning there only uses up its share, so for some jobs it hardly does.
 enum {
-    SPINS_BEFORE_SLEEP = 2000, // of the threads: about 30 us
-    SPINS_BEFORE_YIELD = 500,  // of the caller that waits for the last chunks
+    SPINS_FOR_WORK = 2000,  // of the threads: about 30 us
+    SPINS_FOR_DONE = 16000, // of the caller that waits for the last chunks
+    SPINS_CROWDED = 100,    // of both
+    CROWDED_WAITS = 256,    // for how many waits that holds
     CHUNK_BITS = 20,
     MAX_CHUNKS = (1 << CHUNK_BITS) - 1
 };
@@ -31,18 +36,20 @@ struct pool {
     _Alignas(64) _Atomic(pool_job *) job;
     _Atomic(void *) arg;
     atomic_int n_sleeping;
-    atomic_bool is_stopping;
+    atomic_bool is_stopping, caller_sleeps;
     int n_threads, n_started;
     uint64_t serial;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    struct member *members;
+    pthread_cond_t wake, done;
+    struct member *members; // (n_threads), 0: the caller
 };
 
 struct member {
     struct pool *pool;
     pthread_t thread;
     int number;
+    long n_preempted; // at the last look
+    int n_crowded;    // waits that are still to be short
 };
 
 static uint64_t pack(uint64_t serial, int n) {
@@ -59,7 +66,10 @@ static void work(struct pool *p, int thread) {
         void *arg = atomic_load(&p->arg);
         if (!atomic_compare_exchange_weak(&p->ticket, &t, t + 1)) continue;
         job(arg, next, thread);
-        atomic_fetch_add(&p->n_done, 1);
+        if (atomic_fetch_add(&p->n_done, 1) + 1 < n || !atomic_load(&p->caller_sleeps)) continue;
+        pthread_mutex_lock(&p->lock);
+        pthread_cond_signal(&p->done);
+        pthread_mutex_unlock(&p->lock);
     }
 }
 
@@ -68,12 +78,35 @@ static bool has_work(struct pool *p) {
     return (t & MAX_CHUNKS) < (t >> CHUNK_BITS & MAX_CHUNKS) || atomic_load(&p->is_stopping);
 }
 
+static bool is_done(struct pool *p) {
+    uint64_t t = atomic_load(&p->ticket);
+    return atomic_load(&p->n_done) >= (int)(t >> CHUNK_BITS & MAX_CHUNKS);
+}
+
+static bool is_crowded(struct member *m) {
+    struct rusage use;
+    if (getrusage(RUSAGE_THREAD, &use) != 0) return false;
+    if (use.ru_nivcsw != m->n_preempted) m->n_crowded = CROWDED_WAITS;
+    m->n_preempted = use.ru_nivcsw;
+    if (m->n_crowded > 0) m->n_crowded--;
+    return m->n_crowded > 0;
+}
+
+// Waits awake for a while; false when it did not come.
+static bool spin(struct member *m, bool (*has_come)(struct pool *p), int spins) {
+    for (int i = 0; i < spins; i++) {
+        if (has_come(m->pool)) return true;
+        if (i == SPINS_CROWDED && is_crowded(m)) return false;
+        PAUSE();
+    }
+    return has_come(m->pool);
+}
+
 static void *thread_main(void *arg) {
     struct member *m = arg;
     struct pool *p = m->pool;
     while (!atomic_load(&p->is_stopping)) {
-        for (int i = 0; i < SPINS_BEFORE_SLEEP && !has_work(p); i++) PAUSE();
-        if (!has_work(p)) {
+        if (!spin(m, has_work, SPINS_FOR_WORK)) {
             pthread_mutex_lock(&p->lock);
             atomic_fetch_add(&p->n_sleeping, 1);
             while (!has_work(p)) pthread_cond_wait(&p->wake, &p->lock);
@@ -103,7 +136,9 @@ struct pool *pool_start(int n_threads, struct error *err) {
     p->n_threads = n_threads;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake, NULL);
+    pthread_cond_init(&p->done, NULL);
     p->members = memory_new((size_t)n_threads, sizeof *p->members);
+    p->members[0].pool = p;
     for (int i = 1; i < n_threads; i++) {
         p->members[i] = (struct member){.pool = p, .number = i};
         int e = pthread_create(&p->members[i].thread, NULL, thread_main, &p->members[i]);
@@ -126,6 +161,7 @@ void pool_stop(struct pool **pool) {
     wake(p);
     for (int i = 1; i <= p->n_started; i++) pthread_join(p->members[i].thread, NULL);
     pthread_cond_destroy(&p->wake);
+    pthread_cond_destroy(&p->done);
     pthread_mutex_destroy(&p->lock);
     free(p->members);
     free(p);
@@ -147,10 +183,10 @@ void pool_run(struct pool *p, int n_chunks, bool is_small, pool_job *job, void *
     atomic_store(&p->ticket, pack(++p->serial, n_chunks));
     wake(p);
     work(p, 0);
-    for (int i = 0; atomic_load(&p->n_done) < n_chunks; i++) {
-        if (i < SPINS_BEFORE_YIELD)
-            PAUSE();
-        else
-            sched_yield();
-    }
+    if (spin(&p->members[0], is_done, SPINS_FOR_DONE)) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->caller_sleeps, true);
+    while (!is_done(p)) pthread_cond_wait(&p->done, &p->lock);
+    atomic_store(&p->caller_sleeps, false);
+    pthread_mutex_unlock(&p->lock);
 }

@@ -149,33 +149,32 @@ void weights_close(struct weights *w, const struct model_shape *shape) {
 // Copies `n` elements of one row from column `c` between the packed layout and a plain array.
 static void row_copy(const struct weight_slot *s, int row, int c, int n, char *plain, bool write) {
     struct matrix m = {s->dtype, s->rows, s->columns, s->data};
-    if (s->dtype == DTYPE_F32) {
-        uint32_t *packed = (uint32_t *)s->data + matmul_at(&m, row, c);
-        for (int i = 0; i < n; i++) {
-            if (write)
-                memcpy(&packed[i * MATMUL_ROWS], plain + 4 * (size_t)i, 4);
-            else
-                memcpy(plain + 4 * (size_t)i, &packed[i * MATMUL_ROWS], 4);
-        }
-        return;
-    }
-    uint16_t *packed = (uint16_t *)s->data + matmul_at(&m, row, c);
+    size_t size = dtype_bytes(s->dtype);
+    char *packed = (char *)s->data + matmul_at(&m, row, 0) * size;
     for (int i = 0; i < n; i++) {
+        char *at = packed + matmul_column(s->dtype, c + i) * size;
         if (write)
-            memcpy(&packed[i * MATMUL_ROWS], plain + 2 * (size_t)i, 2);
+            memcpy(at, plain + size * (size_t)i, size);
         else
-            memcpy(plain + 2 * (size_t)i, &packed[i * MATMUL_ROWS], 2);
+            memcpy(plain + size * (size_t)i, at, size);
     }
 }
 
 // A whole block of rows of 2-byte elements: the packed side is written in order.
 static void block_write(const struct weight_slot *s, int row, const char *plain) {
     struct matrix m = {s->dtype, s->rows, s->columns, s->data};
-    uint16_t *packed = (uint16_t *)s->data + matmul_at(&m, row, 0);
-    size_t row_bytes = (size_t)s->columns * 2;
-    for (int c = 0; c < s->columns; c++)
-        for (int i = 0; i < MATMUL_ROWS; i++)
-            memcpy(&packed[c * MATMUL_ROWS + i], plain + (size_t)i * row_bytes + 2 * (size_t)c, 2);
+    char *at = (char *)s->data + 2 * matmul_at(&m, row, 0);
+    size_t row_bytes = (size_t)s->columns * 2, step = s->dtype == DTYPE_BF16 ? 4 : 2;
+    size_t whole = row_bytes - row_bytes % step;
+    for (size_t c = 0; c < whole; c += step)
+        for (size_t i = 0; i < MATMUL_ROWS; i++, at += step) {
+            if (step == 4)
+                memcpy(at, plain + i * row_bytes + c, 4);
+            else
+                memcpy(at, plain + i * row_bytes + c, 2);
+        }
+    for (size_t i = 0; whole < row_bytes && i < MATMUL_ROWS; i++)
+        memcpy(at + i * step, plain + i * row_bytes + whole, 2);
 }
 
 static void matrix_copy(const struct weight_slot *s, int64_t first, int64_t n, char *plain,

@@ -64,6 +64,7 @@ static void take_memory(struct cuda *c, const struct backend_options *o) {
     weights_lay(&c->weights, &c->shape, o->weight_dtypes, NULL);
     plan_scratch(&c->scratch, d, &c->shape, c->weights.n, NULL);
     size_t weights = c->weights.bytes, scratch = c->scratch.bytes;
+    int n_weights = c->weights.n;
     weights_free(&c->weights);
     bool has_all =
         take_device(c, &c->weight_memory, weights, "the weights") &&
@@ -76,6 +77,7 @@ static void take_memory(struct cuda *c, const struct backend_options *o) {
         take_pinned(c, (char **)&c->copies, BACKEND_COPIES * sizeof *c->copies, "moves") &&
         take_pinned(c, &c->results, (size_t)d->max_outputs * 13 + 16 + routes, "results") &&
         backend_note(c, staging_open(&c->staging, 2 * c->n_loaders), "weights on their way") &&
+        backend_note(c, update_open(&c->update, o->staging_bytes, n_weights), "weight updates") &&
         clear(c, c->weight_memory, weights, "the weights") &&
         clear(c, c->scratch_memory, scratch, "activations");
     backend_room_for_step(c, STEP_BYTES);
@@ -121,8 +123,10 @@ static int attribute(struct cuda *c, enum cudaDeviceAttr which) {
 
 // The family of products is the device's, for all sizes.
 static int open_queue(struct cuda *c, const struct path *p, struct error *err) {
+    int least = 0, greatest = 0; // the engine's stream goes before that of updates
     if (!backend_note(c, cudaSetDevice(c->device), "opening it") ||
-        !backend_note(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
+        !backend_note(c, cudaDeviceGetStreamPriorityRange(&least, &greatest), "opening it") ||
+        !backend_note(c, cudaStreamCreateWithPriority(&c->stream, cudaStreamNonBlocking, greatest),
                       "opening it"))
         return 0;
     int major = attribute(c, cudaDevAttrComputeCapabilityMajor);
@@ -185,6 +189,8 @@ static void cuda_close(struct backend **b) {
     gemm_close(&c->gemm);
     graphs_clear(&c->graphs);
     staging_close(&c->staging);
+    comm_ops.leave(&c->base);
+    update_close(&c->update);
     cudaFree(c->weight_memory);
     cudaFree(c->pages);
     cudaFree(c->slots);
@@ -249,6 +255,10 @@ const struct backend_ops stampede_backend = {
     .load = cuda_load,
     .weight_write = cuda_weight_write,
     .weight_read = cuda_weight_read,
+    .stage = cuda_stage,
+    .check = cuda_check,
+    .apply = cuda_apply,
+    .comm = &comm_ops,
     .move = cuda_move,
     .begin = cuda_begin,
     .embed = cuda_embed,

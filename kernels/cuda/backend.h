@@ -3,6 +3,7 @@
 //   backend.c  open, close, numerics; the table of operations
 //   plan.c     sizes and strides, bytes of each use, the parts of the scratch memory
 //   weights.c  where each tensor lies; load.c fills them, staging.c writes and reads pieces
+//   update.c   weight updates: staged, checked, applied; comm.c receives them by NCCL (nccl.c)
 //   state.c    moves of pages and conv slots
 //   step.c     a step's description
 //   network.c  the blocks as launches
@@ -14,11 +15,13 @@
 
 #include <cuda_runtime_api.h>
 
+#include "kernels/cuda/comm.h"
 #include "kernels/cuda/gemm.h"
 #include "kernels/cuda/graph.h"
 #include "kernels/cuda/plan.h"
 #include "kernels/cuda/staging.h"
 #include "kernels/cuda/timing.h"
+#include "kernels/cuda/update.h"
 #include "kernels/cuda/weights.h"
 
 enum { BACKEND_COPIES = 4096 }; // moves of state that are listed at a time
@@ -41,6 +44,8 @@ struct cuda {
     uint64_t *hashes; // (weights) of their names
     int n_loaders;
     struct staging staging;
+    struct update update;
+    struct comm_link comm;
 
     struct state_copy
         *copies; // (BACKEND_COPIES) pinned; n_copies are in use until the stream was waited for

@@ -4,7 +4,7 @@
 # make cuda           stampede_cuda.so, by nvcc, for the architectures CUDA_ARCHS
 # make gpu-bundle     build/gpu-bundle: one folder for a bare GPU machine, with the program `check`
 # make cuda-emulated  stampede_cudasim.so: the same sources on the emulator; `make tests` has it too
-CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/tensor.c \
+CUDA_C   := $(sort $(wildcard kernels/cuda/*.c)) kernels/shape.c kernels/digest.c kernels/digest_avx512.c kernels/tensor.c \
     $(addprefix protocol/base/,error.c memory.c machine.c utf8.c buffer.c locale.c)
 CUDA_CU  := $(sort $(wildcard kernels/cuda/*.cu))
 CUDA_OBJ := $(CUDA_C:%.c=$(B)/cuda/host/%.o)
@@ -22,6 +22,7 @@ $(B)/cuda/host/%.o: %.c | libraries
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  cc $<" &&) $(CC) $(CPPFLAGS) $(addprefix -isystem ,$(CUDA_INCLUDE)) $(CFLAGS) \
 	    -fPIC -c $< -o $@
+$(B)/cuda/host/%_avx512.o: CFLAGS += -mavx512f -mavx512dq -mavx512bw -mavx512vl
 $(B)/cuda/device/%.o: %.cu
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  nvcc $<" &&) $(NVCC) $(NVCC_FLAGS) $(NVCC_FLAGS_$(<:%.cu=%)) -O3 -MMD -MP \

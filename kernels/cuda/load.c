@@ -180,6 +180,8 @@ void cuda_weight_write(struct backend *b, int index, int64_t first, int64_t n, c
     backend_note(c,
                  staging_write(&c->staging, &c->queue, &c->weights.places[index], first, n, values),
                  "writing weights");
+    if (c->update.written && !c->failed)
+        backend_note(c, cudaEventRecord(c->update.written, c->stream), "writing weights");
 }
 
 int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, void *values,

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "kernels/cuda/gemm.h"
+#include "kernels/cuda/update.h"
 #include "kernels/cuda/weights.h"
 #include "protocol/base/machine.h"
 
@@ -147,7 +148,8 @@ void plan_bytes(const struct backend_options *o, bool with_cublas, struct backen
                   [MEMORY_SLOTS] = (uint64_t)(d.n_conv_slots * d.slot_bytes),
                   [MEMORY_SCRATCH] = s.bytes + 2 * LOAD_BYTES * (uint64_t)plan_n_loaders(),
                   [MEMORY_ARENA] =
-                      (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes)},
+                      (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes),
+                  [MEMORY_STAGING] = update_bytes(o->staging_bytes, w.n)},
         .is_host = {[MEMORY_ARENA] = true},
     };
     if (with_cublas) {

@@ -1,18 +1,9 @@
 // Weights between the checkpoint's order and the order in which they are resident.
 #include "kernels/cuda/device.cuh"
 #include "kernels/cuda/ops_memory.h"
+#include "kernels/cuda/place.cuh"
 
 enum { MOVE_THREADS = 256 };
-
-static __device__ __forceinline__ void *place_of(const struct weight_move &a, int64_t i) {
-    int row = (int)(i / a.map.columns), column = (int)(i % a.map.columns);
-    if (a.kind == PLACE_VECTOR) return (float *)a.data + (int64_t)column * a.stride + row;
-    if (a.kind == PLACE_ROWS)
-        return (char *)a.data +
-               ((int64_t)row * a.stride + column) * (a.dtype == DTYPE_BF16 ? 2 : 4);
-    return (char *)a.data + tile_offset(tile_map_row(&a.map, row), tile_map_column(&a.map, column),
-                                        a.n_tile_columns);
-}
 
 // Vectors are float32 whatever their type; matrices of bf16 and rows of either stay as they are.
 static __device__ __forceinline__ void write_one(const struct weight_move &a, int64_t k) {
@@ -36,8 +27,7 @@ static __device__ __forceinline__ void read_one(const struct weight_move &a, int
 
 // 8 elements a time: where a matrix's rows are whole chunks, they are one chunk of a tile.
 __global__ void __launch_bounds__(MOVE_THREADS) write_weights(const struct weight_move a) {
-    bool is_chunked = a.kind == PLACE_TILES && a.map.columns % 8 == 0 && a.first % 8 == 0 &&
-                      a.map.column_head % 8 == 0;
+    bool is_chunked = place_is_chunked(a) && a.first % 8 == 0;
     int64_t stride = (int64_t)gridDim.x * MOVE_THREADS * 8;
     for (int64_t k = ((int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x) * 8; k < a.n; k += stride) {
         if (is_chunked && k + 8 <= a.n)

@@ -9,7 +9,8 @@
 # make gpu-wrappers   build/gpu: the wrappers' cases as a program for a GPU of sm_90a, and what the
 #                     emulator computed for the same cases; RUN_WRAPPERS says how it is run there
 #
-# CUDA's headers come from $(CUDA_HOME), or from the wheels in .venv; cublasLt.h and nccl.h too.
+# CUDA's headers come from $(CUDA_HOME), or from the wheels in .venv; cublasLt.h too. NCCL's are
+# kernels/cuda/nccl.h, which nccl.h is compared with where it is installed.
 # Without cuda_runtime.h (or without nvcc, for cuda-check) the targets say so and do nothing.
 CUDA_HOME    ?= $(firstword $(wildcard /usr/local/cuda /usr/lib/cuda \
     .venv/lib/python3*/site-packages/nvidia/cu13))
@@ -45,18 +46,17 @@ CUDASIM_LIBS := -ldl -lpthread -lrt
 
 CUDASIM_SRC := $(sort $(wildcard tests/cudasim/device/*.cpp tests/cudasim/host/*.cpp))
 CUDASIM_SRC := $(filter-out $(if $(call has_header,cublasLt.h),,tests/cudasim/host/cublaslt%) \
-    $(if $(call has_header,nccl.h),,tests/cudasim/host/nccl%),$(CUDASIM_SRC))
+    $(if $(call has_header,nccl.h),,tests/cudasim/host/nccl_facts.cpp),$(CUDASIM_SRC))
 # Programs of one .cu file each, and two of several.
 CUDASIM_ONE := $(patsubst tests/cudasim/%.cu,%,$(sort $(wildcard tests/cudasim/cases/*.cu \
     tests/cudasim/bugs/*.cu)))
-CUDASIM_ONE := $(filter-out $(if $(call has_header,cublasLt.h),,%/cublaslt) \
-    $(if $(call has_header,nccl.h),,%/nccl),$(CUDASIM_ONE))
+CUDASIM_ONE := $(filter-out $(if $(call has_header,cublasLt.h),,%/cublaslt),$(CUDASIM_ONE))
 CUDASIM_SAMPLES  := $(sort $(wildcard tests/cudasim/samples/*.cu))
 CUDASIM_WRAPPERS := $(sort $(wildcard tests/cudasim/wrappers/*.cu)) $(CUDASIM_SAMPLES)
 # kernel_check: all kernels, their checks, and the float64 twins in C.
 CUDASIM_KERNELS := $(sort $(wildcard kernels/cuda/*.cu tests/cudasim/kernels/*.cu))
 CUDASIM_TWINS   := $(patsubst %.c,$(B)/obj/%.o,tests/reference.c protocol/base/memory.c \
-    kernels/digest.c)
+    kernels/digest.c kernels/digest_avx512.c)
 
 .PHONY: cudasim cuda-check cuda-table gpu-wrappers
 define CUDASIM_VARIANT
@@ -99,7 +99,7 @@ $(foreach v,normal race memory,$(CUDASIM)/$v/tests/cudasim/device/product.o): CU
 
 ifneq ($(HAS_CUDA),)
 cudasim: $(CUDASIM_BIN_normal) $(CUDASIM_BIN_race) $(CUDASIM_BIN_memory)
-	@echo "present$(if $(call has_header,cublasLt.h), cublaslt)$(if $(call has_header,nccl.h), nccl)" \
+	@echo "present$(if $(call has_header,cublasLt.h), cublaslt) nccl" \
 	    >$(CUDASIM)/state
 else
 cudasim:

@@ -21,7 +21,7 @@ static const char *const VARIANTS[] = {"normal", "race", "memory"};
 
 // Correct programs: each passes its own checks, without an alarm, in every build and order. What
 // they leave to the end of the process is no leak.
-static void run_everywhere(const char *name, const char *with) {
+static void run_everywhere(const char *name, const char *with, const char *op) {
     if (!programs_exist(with)) skip();
     static char output[1 << 16];
     for (size_t v = 0; v < 3; v++)
@@ -29,7 +29,7 @@ static void run_everywhere(const char *name, const char *with) {
             struct program p = {
                 VARIANTS[v],
                 name,
-                {0},
+                {op ? "--op" : NULL, op},
                 {ORDERS[o][0], ORDERS[o][1], ORDERS[o][2], "ASAN_OPTIONS=detect_leaks=0"}};
             int status = program_run(&p, 120, output, sizeof output);
             if (status == 0) continue;
@@ -41,7 +41,7 @@ static void run_everywhere(const char *name, const char *with) {
 #define CASE(function, name, with)                                                                 \
     static void function(void **state) {                                                           \
         (void)state;                                                                               \
-        run_everywhere(name, with);                                                                \
+        run_everywhere(name, with, NULL);                                                          \
     }
 CASE(test_wrappers, "wrappers/wrappers", NULL)
 CASE(test_products, "cases/products", NULL)
@@ -52,6 +52,12 @@ CASE(test_device, "cases/device", NULL)
 CASE(test_counters, "cases/counters", NULL)
 CASE(test_cublaslt, "cases/cublaslt", "cublaslt")
 CASE(test_nccl, "cases/nccl", "nccl")
+
+// The kernels of weight updates, which change what every step reads.
+static void test_deltas(void **state) {
+    (void)state;
+    run_everywhere("kernels/kernel_check", NULL, "deltas");
+}
 
 // The emulator's bits are those that a GPU computed, as far as one was asked.
 static void test_bits_of_h100(void **state) {
@@ -74,6 +80,7 @@ int main(void) {
         cmocka_unit_test(test_streams),  cmocka_unit_test(test_graphs),
         cmocka_unit_test(test_device),   cmocka_unit_test(test_counters),
         cmocka_unit_test(test_cublaslt), cmocka_unit_test(test_nccl),
+        cmocka_unit_test(test_deltas),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ static void open_model(struct rig *rig, const struct rig_options *ro,
                                 .n_conv_slots = eo->max_rows + eo->max_prefixes,
                                 .arena_pages = eo->suspend_pages,
                                 .arena_slots = eo->suspend_slots,
+                                .max_draft = eo->draft.max_draft,
                                 .max_segments = eo->max_rows + eo->max_prefixes,
                                 .max_tokens = eo->max_rows + eo->prefill_chunk,
                                 .max_outputs = eo->max_rows + eo->prefill_chunk,
@@ -74,7 +75,9 @@ void rig_open(struct rig *rig, const struct rig_options *o) {
                                 .prefill_chunk = or_else(o->prefill_chunk, 16),
                                 .page_tokens = PAGE_TOKENS,
                                 .suspend_pages = o->suspend_pages,
-                                .suspend_slots = o->suspend_slots};
+                                .suspend_slots = o->suspend_slots,
+                                .draft = o->draft};
+    if (!eo.draft.memory_bytes) eo.draft.memory_bytes = 1 << 16;
     int row_pages = (eo.max_context + PAGE_TOKENS - 1) / PAGE_TOKENS + 1;
     eo.n_pages = or_else(o->n_pages, row_pages * (eo.max_rows + eo.max_prefixes));
     open_model(rig, o, &eo, &model);

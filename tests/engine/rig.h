@@ -13,7 +13,8 @@ struct rig_options {
     const struct tokenizer *tokenizer;         // of texts, borrowed
     const int32_t *end_ids;                    // (n_end_ids), borrowed
     int n_end_ids;
-    int vocab; // 0: 97
+    int vocab;                  // 0: 97
+    struct draft_options draft; // memory_bytes 0: 64 KiB
 };
 
 struct rig {

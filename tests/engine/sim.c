@@ -23,8 +23,10 @@ void sim_open(struct sim *sim, const struct scheduler_options *o, uint64_t seed)
     assert_non_null(sim->scheduler);
     sim->pages = memory_new((size_t)o->n_pages * page, sizeof *sim->pages);
     sim->arena = memory_new((size_t)o->suspend_pages * page, sizeof *sim->arena);
-    sim->conv = memory_new(n_conv, sizeof *sim->conv);
-    sim->arena_conv = memory_new((size_t)o->suspend_slots, sizeof *sim->arena_conv);
+    sim->n_ring = 1 + o->max_draft;
+    size_t ring = (size_t)sim->n_ring;
+    sim->conv = memory_new(n_conv * ring, sizeof *sim->conv);
+    sim->arena_conv = memory_new((size_t)o->suspend_slots * ring, sizeof *sim->arena_conv);
     sim->books = memory_new(SIM_MAX_TASKS, sizeof *sim->books);
     sim->slots = memory_new((size_t)o->max_rows, sizeof *sim->slots);
 }
@@ -60,6 +62,7 @@ static void execute(struct sim *sim, const struct cache_op *op) {
     int32_t n = sim->options.page_tokens;
     int64_t *page_to = sim->pages + (int64_t)op->to * n;
     int64_t *page_from = sim->pages + (int64_t)op->from * n;
+    int32_t n_ring = sim->n_ring, to = op->to * n_ring, from = op->from * n_ring;
     sim->n_ops[op->kind]++;
     trace(sim, op->kind, op->from, op->to);
     switch (op->kind) {
@@ -73,13 +76,13 @@ static void execute(struct sim *sim, const struct cache_op *op) {
         move(page_to, sim->arena + (int64_t)op->from * n, n, false);
         break;
     case CACHE_CONV_COPY:
-        move(&sim->conv[op->to], &sim->conv[op->from], 1, true);
+        move(&sim->conv[to], &sim->conv[from], n_ring, true);
         break;
     case CACHE_CONV_SUSPEND:
-        move(&sim->arena_conv[op->to], &sim->conv[op->from], 1, false);
+        move(&sim->arena_conv[to], &sim->conv[from], n_ring, false);
         break;
     case CACHE_CONV_RESUME:
-        move(&sim->conv[op->to], &sim->arena_conv[op->from], 1, false);
+        move(&sim->conv[to], &sim->arena_conv[from], n_ring, false);
         break;
     }
 }
@@ -87,18 +90,19 @@ static void execute(struct sim *sim, const struct cache_op *op) {
 // The segment's sequence sees its own history, and nobody else sees what it writes.
 static void compute(struct sim *sim, const struct segment *g, struct history *h) {
     int32_t n = sim->options.page_tokens, end = g->position + g->n_tokens;
+    int64_t *conv = sim->conv + (int64_t)g->conv_slot * sim->n_ring;
     assert_int_equal(h->n, g->position);
     trace(sim, g->row, g->position, g->n_tokens);
     assert_in_range(g->n_pages, (end + n - 1) / n, SIM_MAX_CONTEXT);
     for (int32_t p = 0; p < h->n; p++)
         assert_int_equal(sim->pages[(int64_t)g->pages[p / n] * n + p % n], h->values[p]);
-    if (h->n > 0) assert_int_equal(sim->conv[g->conv_slot], h->values[h->n - 1]);
+    if (h->n > 0) assert_int_equal(conv[(h->n - 1) % sim->n_ring], h->values[h->n - 1]);
     for (; h->n < end; h->n++) {
         int32_t page = g->pages[h->n / n];
         assert_int_equal(cache_page_holders(scheduler_cache(sim->scheduler), page), 1);
         h->values[h->n] = ++sim->counter;
         sim->pages[(int64_t)page * n + h->n % n] = sim->counter;
-        sim->conv[g->conv_slot] = sim->counter;
+        conv[h->n % sim->n_ring] = sim->counter;
     }
 }
 
@@ -121,7 +125,7 @@ static void compute_row(struct sim *sim, const struct segment *g) {
     struct slot *slot = &sim->slots[g->row];
     struct book *book = g->user;
     int32_t sample = g->sample - book->task.first_sample;
-    assert_int_equal(g->n_tokens, 1);
+    assert_in_range(g->n_tokens, 1, 1 + sim->options.max_draft);
     assert_int_equal(g->is_first, slot->book == NULL);
     if (g->is_first) {
         check_start_order(sim, book, sample);
@@ -133,7 +137,8 @@ static void compute_row(struct sim *sim, const struct segment *g) {
     }
     assert_ptr_equal(slot->book, book);
     assert_int_equal(slot->sample, sample);
-    assert_int_equal(g->is_last, g->position + 1 == row_limit(sim, &book->task));
+    assert_in_range(g->position + g->n_tokens, 1, row_limit(sim, &book->task));
+    assert_int_equal(g->is_last, g->position + g->n_tokens == row_limit(sim, &book->task));
     compute(sim, g, &slot->history);
 }
 
@@ -195,11 +200,46 @@ static void check_plan(const struct sim *sim, const struct plan *plan) {
     // While a row waits, nothing new begins and no prompt takes pages from it.
     if (n_new + n_prompt > 0) assert_int_equal(plan->n_rows, n_live + n_new);
     assert_in_range(n_prompt, 0, sim->options.prefill_chunk);
+    assert_in_range(n_tokens, 1, sim->options.max_rows + sim->options.prefill_chunk);
 }
 
-static bool is_due(const struct segment *g, bool drew_end) {
+// Guesses for some rows, in any order; nothing else of the plan changes.
+static void draft(struct sim *sim, const struct plan *plan) {
+    size_t n_ops = plan->n_ops;
+    int32_t n_segments = plan->n_segments, n_tokens = plan->n_tokens;
+    uint32_t most = (uint32_t)sim->options.max_draft + 2; // one more than there is room for
+    int32_t first = plan->n_rows ? (int32_t)sim_draw(&sim->seed, (uint32_t)plan->n_rows) : 0;
+    for (int32_t i = 0; i < plan->n_rows; i++) {
+        int32_t at = (first + i) % plan->n_rows, n = (int32_t)sim_draw(&sim->seed, most);
+        int32_t given = scheduler_draft(sim->scheduler, at, n);
+        assert_in_range(given, 0, n);
+        assert_int_equal(plan->segments[at].n_tokens, 1 + given);
+        n_tokens += given;
+        sim->n_guessed += given;
+    }
+    size_t n_ops_now;
+    cache_ops(scheduler_cache(sim->scheduler), &n_ops_now);
+    assert_int_equal(n_ops_now, n_ops);
+    assert_int_equal(plan->n_segments, n_segments);
+    assert_int_equal(plan->n_tokens, n_tokens);
+    sim_check(sim);
+}
+
+// How many of the row's tokens stand, and whether an end token was drawn behind those. What does
+// not stand is forgotten, and lies in pages and slots as rubbish.
+static struct outcome draw_outcome(struct sim *sim, const struct segment *g) {
+    struct outcome o = {1, false};
+    while (o.n_kept < g->n_tokens && sim_draw(&sim->seed, 4)) o.n_kept++;
+    o.finished = sim_draw(&sim->seed, 1000) < sim->finish_per_mille;
+    sim->n_refused += g->n_tokens - o.n_kept;
+    sim->slots[g->row].history.n = g->position + o.n_kept;
+    return o;
+}
+
+static bool is_due(const struct sim *sim, const struct segment *g, struct outcome o) {
     const struct book *book = g->user;
-    return g->row >= 0 ? drew_end || g->is_last : g->is_last && book->task.max_new_tokens == 0;
+    if (g->row >= 0) return o.finished || g->position + o.n_kept == row_limit(sim, &book->task);
+    return g->is_last && book->task.max_new_tokens == 0;
 }
 
 bool sim_step(struct sim *sim) {
@@ -213,19 +253,21 @@ bool sim_step(struct sim *sim) {
         return false;
     }
     check_plan(sim, plan);
+    if (sim->options.max_draft > 0) draft(sim, plan);
+    check_plan(sim, plan);
     for (int32_t i = 0; i < plan->n_rows; i++) compute_row(sim, &plan->segments[i]);
     for (int32_t i = plan->n_rows; i < n; i++) compute_prefix(sim, &plan->segments[i]);
-    bool *finished = memory_new((size_t)n, sizeof *finished);
+    struct outcome *outcomes = memory_new((size_t)n, sizeof *outcomes);
     for (int32_t i = 0; i < n; i++) {
         const struct segment *g = &plan->segments[i];
-        finished[i] = g->row >= 0 && sim_draw(&sim->seed, 1000) < sim->finish_per_mille;
-        if (is_due(g, finished[i])) n_due += g->row >= 0 ? 1 : n_unfinished(g->user);
+        if (g->row >= 0) outcomes[i] = draw_outcome(sim, g);
+        if (is_due(sim, g, outcomes[i])) n_due += g->row >= 0 ? 1 : n_unfinished(g->user);
     }
     sim->n_stalled += scheduler_stats(sim->scheduler).n_stalled;
-    struct scheduler_ends ends = scheduler_commit(sim->scheduler, finished);
+    struct scheduler_ends ends = scheduler_commit(sim->scheduler, outcomes);
     assert_int_equal(ends.n, n_due);
     for (int32_t i = 0; i < ends.n; i++) take_end(sim, &ends.items[i], DONE);
-    free(finished);
+    free(outcomes);
     sim_check(sim);
     return true;
 }

@@ -1,8 +1,9 @@
 // A simulated engine around the scheduler, whose pages and conv slots hold numbers: each position
 // that is computed stores a number that was never used before, and before each step every sequence
 // must find exactly the numbers of its own history, whatever was forked, copied, suspended and
-// resumed in between. After each event all invariants are checked, and the scheduler's counts
-// against the test's own book-keeping. A failed check fails the cmocka test that runs.
+// resumed in between, and whatever refused guesses have left behind it. After each event all
+// invariants are checked, and the scheduler's counts against the test's own book-keeping. A failed
+// check fails the cmocka test that runs.
 #ifndef TESTS_ENGINE_SIM_H
 #define TESTS_ENGINE_SIM_H
 
@@ -38,9 +39,10 @@ struct sim {
     struct scheduler_options options;
     struct scheduler *scheduler;
     uint64_t seed;
-    uint32_t finish_per_mille; // a row draws an end token
-    int64_t *pages, *arena;    // (n_pages or suspend_pages, page_tokens)
-    int64_t *conv, *arena_conv;
+    uint32_t finish_per_mille;  // a row draws an end token
+    int64_t *pages, *arena;     // (n_pages or suspend_pages, page_tokens)
+    int32_t n_ring;             // entries of a conv slot: that of position p at p modulo it
+    int64_t *conv, *arena_conv; // (slots, n_ring)
     int64_t counter;
     uint64_t version, n_started;
     struct book *books; // (SIM_MAX_TASKS) the first n_books
@@ -48,7 +50,8 @@ struct sim {
     struct slot *slots; // (max_rows)
     bool restarted;     // then samples may start out of the order of arrival
     int64_t n_ops[CACHE_CONV_RESUME + 1], n_prefilled, n_stalled;
-    uint64_t trace; // a hash of all plans
+    int64_t n_guessed, n_refused; // guesses that there was room for; those that did not stand
+    uint64_t trace;               // a hash of all plans
 };
 
 uint32_t sim_draw(uint64_t *state, uint32_t n); // 0 to n - 1

@@ -80,8 +80,13 @@ static void test_decoding_takes_no_memory(void **state) {
     int vocab = tokenizer_n_ids(tokenizer);
     for (int moe = 0; moe < 2; moe++)
         for (int real = 0; real < (harness_is_cpu() ? 2 : 1); real++)
-            decode(&(struct rig_options){
-                .is_real = real, .has_moe = moe, .tokenizer = tokenizer, .vocab = vocab});
+            for (int draft = 0; draft < 16; draft += 5)
+                decode(
+                    &(struct rig_options){.is_real = real,
+                                          .has_moe = moe,
+                                          .tokenizer = tokenizer,
+                                          .vocab = vocab,
+                                          .draft = {.max_draft = draft, .is_auto = draft == 10}});
     tokenizer_free(&tokenizer);
 }
 

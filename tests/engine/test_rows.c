@@ -110,7 +110,8 @@ static void test_stop_strings(void **state) {
     close_vocabulary(&v);
 }
 
-// The ids that a penalty sees: of prompt and output, each once.
+// Each output of a step sees the ids of prompt and output, and of the guesses before it, each once;
+// then only those of the guesses that stand.
 static void test_seen(void **state) {
     (void)state;
     struct vocabulary v = {.n_ids = 100};
@@ -122,16 +123,31 @@ static void test_seen(void **state) {
     bool seen[100] = {false};
     seen[5] = seen[6] = seen[7] = true;
     struct reference_random random = {4};
-    for (int n = 0, n_seen = 3; n < 50; n++) {
-        row_want(&row, &out);
-        assert_int_equal(out.draw.n_seen, n_seen);
-        for (int i = 0; i < n_seen; i++) assert_true(seen[out.draw.seen[i]]);
-        assert_int_equal(out.draw.position, 4 + n);
-        int32_t id = reference_below(&random, 100);
-        n_seen += !seen[id];
-        seen[id] = true;
-        assert_int_equal(row_advance(&row, &v, id, -1, -1, 0, NULL), n == 49);
-        if (n < 49) assert_int_equal(row_next_id(&row), id);
+    for (int n = 0, n_seen = 3; n < 50;) {
+        int32_t guesses[6] = {0};
+        bool guessed[100];
+        int n_guesses = reference_below(&random, 7);
+        if (n_guesses > 49 - n) n_guesses = 49 - n;
+        memcpy(guessed, seen, sizeof guessed);
+        for (int k = 0, n_guessed = n_seen; k <= n_guesses; k++) {
+            row_want(&row, guesses, k, &out);
+            assert_int_equal(out.draw.n_seen, n_guessed);
+            for (int i = 0; i < n_guessed; i++) assert_true(guessed[out.draw.seen[i]]);
+            assert_int_equal(out.draw.position, 4 + n + k);
+            if (k == n_guesses) break;
+            guesses[k] = reference_below(&random, 100);
+            n_guessed += !guessed[guesses[k]];
+            guessed[guesses[k]] = true;
+        }
+        row_forget_guesses(&row);
+        int n_kept = reference_below(&random, n_guesses + 1);
+        for (int k = 0; k <= n_kept; k++, n++) {
+            int32_t id = k < n_kept ? guesses[k] : reference_below(&random, 100);
+            n_seen += !seen[id];
+            seen[id] = true;
+            assert_int_equal(row_advance(&row, &v, id, -1, -1, 0, NULL), n == 49);
+            if (n < 49) assert_int_equal(row_next_id(&row), id);
+        }
     }
     row_discard(&row);
     struct sample *s = row_empty_sample(t, 0, &v, FINISH_CANCELLED);

@@ -61,6 +61,7 @@ static struct scheduler_options random_options(uint64_t *seed) {
         .max_context = 2 + (int32_t)sim_draw(seed, SIM_MAX_CONTEXT - 1),
         .prefill_chunk = 1 + (int32_t)sim_draw(seed, 20),
         .version = sim_draw(seed, 3),
+        .max_draft = sim_draw(seed, 3) ? 1 + (int32_t)sim_draw(seed, 16) : 0,
     };
     int32_t one = (o.max_context + o.page_tokens - 1) / o.page_tokens + 1;
     o.n_pages = (one + 1) / 2 + (int32_t)sim_draw(seed, (uint32_t)(4 * one));
@@ -68,6 +69,8 @@ static struct scheduler_options random_options(uint64_t *seed) {
     if (sim_draw(seed, 3)) o.suspend_slots = (int32_t)sim_draw(seed, 6);
     return o;
 }
+
+enum { N_TOTALS = CACHE_CONV_RESUME + 4 };
 
 // Returns the hash of all plans. Adds to what came about.
 static uint64_t simulate(uint64_t seed, int32_t n_events, int64_t *totals) {
@@ -85,6 +88,8 @@ static uint64_t simulate(uint64_t seed, int32_t n_events, int64_t *totals) {
     sim_drain(&sim);
     for (int k = 0; k <= CACHE_CONV_RESUME; k++) totals[k] += sim.n_ops[k];
     totals[CACHE_CONV_RESUME + 1] += sim.n_stalled;
+    totals[CACHE_CONV_RESUME + 2] += sim.n_guessed - sim.n_refused;
+    totals[CACHE_CONV_RESUME + 3] += sim.n_refused;
     uint64_t trace = sim.trace;
     sim_close(&sim);
     return trace;
@@ -92,17 +97,18 @@ static uint64_t simulate(uint64_t seed, int32_t n_events, int64_t *totals) {
 
 static void test_random(void **state) {
     (void)state;
-    int64_t totals[CACHE_CONV_RESUME + 2] = {0};
+    int64_t totals[N_TOTALS] = {0};
     for (uint64_t seed = 1; seed <= 24; seed++) simulate(seed, 10000, totals);
     for (uint64_t seed = 1000; seed < 1300; seed++) simulate(seed, 300, totals);
-    // The simulations came through every kind of movement, often, and rows that had to wait.
-    for (int k = 0; k < CACHE_CONV_RESUME + 2; k++) assert_true(totals[k] > 1000);
+    // The simulations came through every kind of movement, often, rows that had to wait, and
+    // guesses that stood and did not.
+    for (int k = 0; k < N_TOTALS; k++) assert_true(totals[k] > 1000);
 }
 
 // The same events give the same plans.
 static void test_deterministic(void **state) {
     (void)state;
-    int64_t totals[CACHE_CONV_RESUME + 2] = {0};
+    int64_t totals[N_TOTALS] = {0};
     for (uint64_t seed = 1; seed <= 8; seed++)
         assert_int_equal(simulate(seed, 1000, totals), simulate(seed, 1000, totals));
     assert_int_not_equal(simulate(1, 1000, totals), simulate(2, 1000, totals));

@@ -240,7 +240,7 @@ class RawTrainer:
         return self.pulls.popleft()
 
     def chunk(self, peer: List[bytes], pull: wire.Message, data: np.ndarray) -> None:
-        fields = dict(update=pull["update"], tensor=pull["tensor"], offset=pull["offset"],
+        fields = dict(update=pull["update"], offset=pull["offset"],
                       data=np.ascontiguousarray(data))
         self.bulk.send_multipart(peer + wire.encode(
             wire.Message("WEIGHTS_CHUNK", fields, self.run, self.epoch)))

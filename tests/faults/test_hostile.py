@@ -33,7 +33,8 @@ def captures(run: str = "raw", epoch: int = 1) -> List[List[bytes]]:
     begin = dict(update=1, base=0, version=1, total_bytes=512 * 128 * 2, names=names,
                  name_offsets=offsets, dtypes=np.array([8], "<u1"), ranks=np.array([2], "<u1"),
                  shapes=np.array([[512, 128, 0, 0]], "<i8"), modes=np.array([1], "<u1"),
-                 bytes=np.array([512 * 128 * 2], "<u8"), hashes=np.array([1], "<u8"))
+                 n_values=np.array([512 * 128], "<u8"), checks=np.array([1], "<u8"),
+                 code_bytes=np.zeros(1, "<u1"), n_codes=np.zeros(1, "<u8"))
     messages = [("WELCOME", dict(heartbeat_ms=200, lost_ms=20000, version=0)),
                 ("TASK", task), ("CANCEL", dict(serial=3, first=0, n=2)), ("HEARTBEAT", {}),
                 ("ACK", dict(result=5)), ("DRAIN", dict(reason="x")), ("BYE", dict(code=1)),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any, List
 
 import pytest
 
 import stampede
-from cli import TINY, run
+from cli import BIN, TINY, run
 from harness import PATIENCE_S, SHORT, RawTrainer, collect, prompts, serving
 from stampede import wire
 
@@ -89,6 +90,17 @@ def test_an_address_in_use(tmp_path: Path) -> None:
         assert status == 74 and trainer.url in said, said
     status, said = serve("--bind", "ipc:///no/such/folder/w")
     assert status == 74 and "/no/such/folder/w" in said, said
+
+
+def test_an_internal_error(tmp_path: Path) -> None:
+    """A backend beside the program that finds a fault of its own."""
+    program = tmp_path / "stampede"
+    shutil.copy(BIN, program)
+    shutil.copy(Path(BIN).parent / "tests" / "kernels" / "stampede_internal.so", tmp_path)
+    done = subprocess.run([program, "serve", "--model", str(TINY), "--device", "internal",
+                           "--connect", "ipc:///x"], capture_output=True, timeout=PATIENCE_S)
+    assert done.returncode == 70, done.stderr
+    assert b"another one than it was." in done.stderr
 
 
 def test_no_trainer_within_the_deadline(tmp_path: Path) -> None:

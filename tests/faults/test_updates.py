@@ -14,15 +14,16 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import numpy as np
 import pytest
 import torch
-import xxhash
 from safetensors.torch import load_file, save_file
 
 import stampede
 from cli import TINY, generate, run
 from harness import (LONG, PATIENCE_S, SHORT, RawTrainer, Worker, bits, collect, eventually,
                      prompts, serving)
-from stampede import wire
-from stampede.weights import DtypePlan, Snapshot, begin_fields, chunk_of
+from stampede import digest, wire
+from stampede.deltas import Stream
+from stampede.snapshot import Snapshot
+from stampede.weights import DtypePlan
 
 State = Dict[str, torch.Tensor]
 EMBEDDING = "model.embed_tokens.weight"
@@ -82,15 +83,21 @@ class Push:
     def __init__(self, trainer: RawTrainer, hello: wire.Message, version: int, number: int,
                  state: State) -> None:
         self.trainer, self.number = trainer, number
-        self.table = Snapshot(version, state).table(DtypePlan.of_hello(hello))
-        self.entries = list(self.table.values())
-        self.fields = begin_fields(number, hello["version"], version, self.table, None)
+        plan = DtypePlan.of_hello(hello)
+        self.stream = Stream(Snapshot().prepare(version, state, [plan]).changes[plan])
+        self.fields = self.stream.begin_fields(number, hello["version"], version)
 
     def index(self, name: str) -> int:
-        return [e.name for e in self.entries].index(name)
+        return [c.name for c in self.stream.changes].index(name)
+
+    def place(self, i: int) -> Tuple[int, int]:
+        """Where the bytes of a dense tensor lie in the stream."""
+        sizes = [c.n_bytes for c in self.stream.changes]
+        begin = sum(-(-size // wire.ALIGNMENT) * wire.ALIGNMENT for size in sizes[:i])
+        return begin, begin + sizes[i]
 
     def rename(self, old: str, new: str) -> None:
-        names = [new if e.name == old else e.name for e in self.entries]
+        names = [new if c.name == old else c.name for c in self.stream.changes]
         self.fields["names"], self.fields["name_offsets"] = wire.pack_texts(
             [n.encode() for n in names])
 
@@ -113,7 +120,7 @@ class Push:
             peer, pull = self.trainer.pulls.popleft()
             if pull["update"] != self.number:
                 continue
-            data = chunk_of(self.entries, pull["tensor"], pull["offset"], pull["n_bytes"])
+            data = self.stream.read(pull["offset"], pull["n_bytes"])
             assert data is not None
             sent += data.size
             if n_bytes is not None and sent > n_bytes:
@@ -151,7 +158,8 @@ def test_a_push_that_is_cut_off_leaves_the_old_version(tmp_path: Path, new_model
                 status = push.serve(offset)
                 if offset is None:
                     assert status is not None and status["phase"] == wire.PHASE_STAGED
-                    assert (status["version"], status["digest"]) == (0, old)
+                    assert status["version"] == 0  # and what will be served after COMMIT
+                    assert f"{status['digest']:016x}" == digest_of(new_model)
                 else:
                     assert status is None
                 assert short_bits(trainer, 0) == want
@@ -188,7 +196,7 @@ def test_the_trainer_is_killed_in_mid_push(tmp_path: Path, new_model: Path) -> N
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         url = trainer.url
     with serving(tmp_path, url, max_rows=4) as worker:
-        done = subprocess.run([sys.executable, "-c", DYING, url, "90",
+        done = subprocess.run([sys.executable, "-c", DYING, url, "4",
                                str(new_model / "model.safetensors")], timeout=PATIENCE_S)
         assert done.returncode == -9
         with stampede.Trainer(url, run="r", epoch=1) as trainer:
@@ -204,30 +212,38 @@ def test_the_trainer_is_killed_in_mid_push(tmp_path: Path, new_model: Path) -> N
         assert worker.alive()
 
 
-def flip(pull: wire.Message, data: np.ndarray) -> np.ndarray:
-    data[-1] ^= 1
-    return data
-
-
 def spoilt(push: Push, kind: str) -> Tuple[str, str, Any]:
     """Spoils the push. Returns the tensor to be blamed, words of the sentence, and the spoiler."""
     f, name = push.fields, "model.layers.2.feed_forward.experts.3.w2.weight"
     i = push.index(name)
+    begin, end = push.place(i)
 
-    def only(spoiler: Callable[[wire.Message, np.ndarray], np.ndarray]) -> Any:
-        return lambda pull, data: spoiler(pull, data) if pull["tensor"] == i else data
+    def put(offset: int, values: np.ndarray) -> Any:
+        """Writes bytes at a place of the stream."""
 
+        def spoil(pull: wire.Message, data: np.ndarray) -> np.ndarray:
+            for k, byte in enumerate(values, offset - pull["offset"]):
+                if 0 <= k < len(data):
+                    data[k] = byte
+            return data
+
+        return spoil
+
+    value = push.stream.read(begin, end - begin)
+    assert value is not None
     if kind == "flipped bit":
-        return name, "checksum", only(flip)
-    if kind == "chunks of another tensor":
-        return name, "checksum", only(lambda p, d: push.entries[i + 1].data[:d.size])
+        return name, "check value", put(end - 1, value[-1:] ^ 1)
+    if kind == "bytes of another tensor":
+        other = push.stream.read(end, end - begin)
+        assert other is not None
+        return name, "check value", put(begin, other)
     if kind == "short chunk":
-        return "", "bytes", only(lambda p, d: d[:-2])
+        return "", "bytes", lambda p, d: d[:-2] if p["offset"] > 0 else d
     if kind in ("nan", "infinity"):
-        value = push.entries[i].data.copy()
+        value = value.copy()
         value[6:8] = np.array([0x7FC0 if kind == "nan" else 0xFF80], "<u2").view("<u1")
-        f["hashes"][i] = xxhash.xxh3_64_intdigest(value)
-        return name, "not finite", only(lambda p, d: value[p["offset"]:p["offset"] + d.size])
+        f["checks"][i] = digest.of_range(digest.name_hash(name), 0, value.view("<u2"))
+        return name, "not finite", put(begin, value)
     if kind == "shape":
         f["shapes"] = f["shapes"].copy()
         f["shapes"][i] = [64, 256, 0, 0]
@@ -253,7 +269,7 @@ def spoilt(push: Push, kind: str) -> Tuple[str, str, Any]:
     return "", "versions only rise", None
 
 
-KINDS = ["flipped bit", "chunks of another tensor", "short chunk", "nan", "infinity", "shape",
+KINDS = ["flipped bit", "bytes of another tensor", "short chunk", "nan", "infinity", "shape",
          "rank", "dtype", "unknown name", "twice", "base", "version"]
 
 
@@ -289,8 +305,8 @@ def test_a_corrupted_push_leaves_the_old_version(tmp_path: Path, new_model: Path
         push = Push(trainer, served, 6, 50, second)
         push.begin()
         peer, pull = trainer.pull()
-        for tensor, offset in [(pull["tensor"], 12345), (1 << 19, 0), (173, 0)]:
-            odd = wire.Message("WEIGHTS_PULL", {**pull.fields, "tensor": tensor, "offset": offset})
+        for offset in (12345, 1 << 40, push.stream.n_bytes):
+            odd = wire.Message("WEIGHTS_PULL", {**pull.fields, "offset": offset})
             trainer.chunk(peer, odd, np.full(1 << 20, 7, "<u1"))
         trainer.send("WEIGHTS_COMMIT", update=50)
         assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_FAILED
@@ -298,7 +314,8 @@ def test_a_corrupted_push_leaves_the_old_version(tmp_path: Path, new_model: Path
         trainer.pulls.clear()
         assert short_bits(trainer, 60) == want
         # Sizes that contradict each other are no message at all: the session begins again.
-        for name, value in [("bytes", push.fields["bytes"] + 1), ("total_bytes", 1 << 62)]:
+        for name, value in [("n_values", push.fields["n_values"] + 1),
+                            ("code_bytes", push.fields["code_bytes"] + 1)]:
             push = Push(trainer, served, 6, 55, second)
             push.fields[name] = value
             push.begin()
@@ -481,3 +498,77 @@ def test_two_workers_die_and_join_while_weights_are_pushed(tmp_path: Path) -> No
         finally:
             for worker in workers:
                 worker.kill()
+
+
+def sparse_state(state: State, share: float, seed: int) -> State:
+    """Other values at some share of the positions of every tensor."""
+    generator = torch.Generator().manual_seed(seed)
+    out = {}
+    for name, value in state.items():
+        where = torch.rand(value.shape, generator=generator) < share
+        where.view(-1)[0] = True
+        out[name] = torch.where(where, value + 0.125, value)
+    return out
+
+
+def footprint(worker: Worker) -> Tuple[int, int, int]:
+    """Threads, open files, and KiB in memory."""
+    process = Path(f"/proc/{worker.pid}")
+    return (len(list((process / "task").iterdir())), len(list((process / "fd").iterdir())),
+            worker.rss_kib())
+
+
+def test_an_update_is_taken_back(tmp_path: Path, new_model: Path) -> None:
+    """ABORT behind COMMIT: the base is served again, bit for bit, and rows that had begun to draw
+    from the update begin anew."""
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+        want = short_bits(trainer, 0)
+        for number in range(1, 6):
+            push = Push(trainer, hello, 7, number, sparse_state(noisy(1), 0.01, number))
+            push.begin()
+            assert push.serve()["phase"] == wire.PHASE_STAGED
+            trainer.task(100 + number, id="0", seed=5)  # under way, or about to be
+            trainer.send("WEIGHTS_COMMIT", update=number)
+            assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_APPLIED
+            trainer.send("WEIGHTS_ABORT", update=number)
+            status = trainer.take("WEIGHTS_STATUS")
+            assert (status["phase"], status["version"]) == (wire.PHASE_ROLLED_BACK, 0)
+            assert status["digest"] == hello["digest"]
+            trainer.result(100 + number)
+            assert short_bits(trainer, number) == want
+        trainer.send("WEIGHTS_ABORT", update=5)  # once more: nothing is left to take back
+        assert short_bits(trainer, 50) == want
+        assert worker.alive()
+
+
+def test_a_thousand_updates_leave_nothing_over(tmp_path: Path) -> None:
+    """Applied, taken back, aborted and dropped in turn: no thread, file or memory stays."""
+    state = noisy(1)
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+
+        def cycle(number: int) -> None:
+            push = Push(trainer, hello, 7, number, some)
+            push.begin()
+            if number % 4 == 0:
+                push.serve(1 << 16)
+                return  # another offer replaces it
+            assert push.serve()["phase"] == wire.PHASE_STAGED
+            if number % 4 == 1:
+                trainer.send("WEIGHTS_COMMIT", update=number)
+                assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_APPLIED
+            trainer.send("WEIGHTS_ABORT", update=number)
+            if number % 4 == 1:
+                assert trainer.take("WEIGHTS_STATUS")["phase"] == wire.PHASE_ROLLED_BACK
+
+        some = dict(list(sparse_state(state, 0.01, 1).items())[:8])
+        for number in range(1, 200):
+            cycle(number)
+        before = footprint(worker)
+        for number in range(200, 1001):
+            cycle(number)
+        after = footprint(worker)
+        assert after[:2] == before[:2] and after[2] < before[2] + 8192, (before, after)
+        status = short_bits(trainer, 1)
+        assert status[3] == hello["digest"]

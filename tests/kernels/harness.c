@@ -115,6 +115,7 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .max_segments = HARNESS_SLOTS,
         .max_tokens = HARNESS_MAX_TOKENS,
         .max_outputs = 4 * HARNESS_MAX_TOKENS,
+        .staging_bytes = o->staging_bytes,
         .id_exists = o->id_exists,
         .n_threads = o->n_threads,
         .path = o->path,
@@ -228,15 +229,29 @@ const char *harness_device(void) {
     return device ? device : "cpu";
 }
 
-const char *harness_isa(int index) {
-    if (index == 0) return "portable";
-    return index == 1 && isa_find("avx2") ? "avx2" : NULL;
+// The one of `names` with this index, of those that this processor has.
+static const char *path_of(const char *const *names, int n, int index) {
+    for (int i = 0; i < n; i++)
+        if (isa_find(names[i]) && index-- == 0) return names[i];
+    return NULL;
 }
 
-int harness_n_paths(void) {
-    return harness_is_cpu() && harness_isa(1) ? 2 : 1;
+const char *harness_isa(int index) {
+    static const char *const names[] = {"portable", "neon", "avx2", "avx512"};
+    return path_of(names, 4, index);
 }
 
 const char *harness_path(int index) {
-    return harness_is_cpu() ? harness_isa(index) : NULL;
+    static const char *const names[] = {"portable", "neon", "avx2", "avx512", "avx512-bf16"};
+    return harness_is_cpu() ? path_of(names, 5, index) : NULL;
+}
+
+int harness_n_paths(void) {
+    int n = 1;
+    while (harness_path(n)) n++;
+    return n;
+}
+
+bool harness_rounds(const char *path) {
+    return harness_is_cpu() ? isa_find(path)->is_bf16 : true;
 }

@@ -12,6 +12,7 @@ struct harness_options {
     int n_threads, page_tokens, max_draft;
     const char *path; // of harness_path
     const uint8_t *id_exists;
+    uint64_t staging_bytes;
 };
 
 struct harness {
@@ -47,8 +48,8 @@ struct harness_sequence {
 void harness_score(struct harness *h, const struct harness_sequence *s, float *out);
 
 // The device that is tested, $STAMPEDE_DEVICE or "cpu", and its paths: index 0 ..
-// harness_n_paths() - 1. Those of the CPU are "portable" and what this processor has; another
-// device has one, NULL.
+// harness_n_paths() - 1. Those of the CPU are harness_isa's and behind them those that round;
+// another device has one, NULL.
 const char *harness_device(void);
 bool harness_is_cpu(void);
 bool harness_is_emulated(void); // by tests/cudasim, which is slow
@@ -59,7 +60,12 @@ enum dtype harness_dtype(const struct weight *w, enum dtype wanted);
 int harness_n_paths(void);
 const char *harness_path(int index);
 
-// The CPU's paths alone, for tests of its operations: "portable", "avx2" or NULL at the end.
+// The CPU's paths alone that this processor has, for tests of its operations: "portable", "neon",
+// "avx2", "avx512"; NULL at the end.
 const char *harness_isa(int index);
+
+// Whether a path of harness_path rounds the operands of products with bf16 weights, as other
+// devices than the CPU do.
+bool harness_rounds(const char *path);
 
 #endif

@@ -10,10 +10,13 @@
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/isa.h"
+#include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 
-enum { N = 75, MAX_PAGES = 80 };
+enum { N = 300, MAX_PAGES = 304 }; // positions: more than two blocks
+
+#define KNOWN_BITS 0xabf4bbb8a2100a6ull
 
 struct problem {
     int heads, kv_heads, dim, page_tokens;
@@ -95,10 +98,10 @@ static void run(const struct problem *p, const struct isa *isa, int rows_at_once
 
 static void test_attention(void **state) {
     (void)state;
-    static const int shapes[][4] = {{4, 2, 16, 16},  {2, 2, 64, 8}, {6, 2, 24, 32},
-                                    {4, 1, 128, 16}, {8, 8, 8, 24}, {3, 1, 72, 40}};
+    static const int shapes[][4] = {{4, 2, 16, 16}, {2, 2, 64, 8},  {6, 2, 64, 32}, {4, 1, 128, 16},
+                                    {8, 8, 8, 24},  {3, 1, 72, 40}, {6, 2, 24, 32}};
     for (int path = 0; harness_isa(path); path++)
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < 7; i++)
             for (int kv = 0; kv < 2; kv++) {
                 const struct isa *isa = isa_find(harness_isa(path));
                 struct problem p = {.heads = shapes[i][0], .kv_heads = shapes[i][1]};
@@ -113,13 +116,62 @@ static void test_attention(void **state) {
                 for (size_t k = 0; k < n; k++)
                     assert_true(fabs((double)p.out[k] - p.want[k]) < 1e-5);
                 float *other = memory_new(n, sizeof *other);
-                for (int rows = 1; rows < ATTENTION_ROWS; rows++) { // company changes no bits
-                    run(&p, isa, rows, other);
+                static const int rows[] = {1, 2, 3, 5, 8, 13, 31};
+                for (int k = 0; k < 7; k++) { // company changes no bits
+                    run(&p, isa, rows[k], other);
                     assert_memory_equal(p.out, other, n * sizeof *other);
                 }
                 free(other);
                 drop(&p);
             }
+}
+
+// Neither the size of a page nor the path, where its name of bits is the same, changes bits.
+static void test_bits(void **state) {
+    (void)state;
+    static const int pages[] = {16, 8, 48, 256};
+    for (int kv = 0; kv < 2; kv++) {
+        float *first = NULL;
+        for (int i = 0; i < 4; i++) {
+            struct problem p = {.heads = 6, .kv_heads = 2, .dim = 80, .page_tokens = pages[i]};
+            p.kv = kv ? DTYPE_BF16 : DTYPE_F32;
+            fill(&p, 9);
+            size_t n = (size_t)(N * p.heads * p.dim);
+            for (int path = 1; harness_isa(path); path++) {
+                const struct isa *isa = isa_find(harness_isa(path));
+                if (strcmp(isa->bits, "fma") != 0) continue;
+                run(&p, isa, 24, p.out);
+                if (!first) first = memcpy(memory_new(n, sizeof *first), p.out, n * sizeof *first);
+                assert_memory_equal(first, p.out, n * sizeof *first);
+            }
+            drop(&p);
+        }
+        free(first);
+    }
+}
+
+// The bits that "fma" stands for, on whatever machine: inputs without libm, the hash of the
+// outputs.
+static void test_known_bits(void **state) {
+    (void)state;
+    struct reference_random r = {11};
+    struct problem p = {.heads = 4, .kv_heads = 2, .dim = 64, .page_tokens = 16};
+    fill(&p, 1);
+    for (int i = 0; i < N * p.heads * p.dim; i++)
+        p.q[i] = (float)(reference_below(&r, 4001) - 2000) / 512;
+    int64_t n_kv = (int64_t)(MAX_PAGES * 4 * head_bytes(&p) / sizeof(float));
+    for (int64_t i = 0; i < n_kv; i++)
+        dtype_put(DTYPE_F32, p.pages, i, (float)(reference_below(&r, 4001) - 2000) / 1024);
+    for (int path = 1; harness_isa(path); path++) {
+        const struct isa *isa = isa_find(harness_isa(path));
+        if (strcmp(isa->bits, "fma") != 0) continue;
+        run(&p, isa, 24, p.out);
+        uint64_t hash = hash_bytes(p.out, (size_t)(N * p.heads * p.dim) * sizeof *p.out);
+        if (hash != KNOWN_BITS)
+            print_message("%s has 0x%llx\n", isa->name, (unsigned long long)hash);
+        assert_true(hash == KNOWN_BITS);
+    }
+    drop(&p);
 }
 
 // Shapes that only the plain code takes.
@@ -142,6 +194,8 @@ static void test_odd(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_known_bits),
         cmocka_unit_test(test_odd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

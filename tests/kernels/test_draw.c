@@ -211,7 +211,8 @@ static void test_chi_square(void **state) {
 // The vector draw is the scalar one, id for id: peaked rows, flat rows, holes, odd lengths, ties.
 static void test_paths(void **state) {
     (void)state;
-    if (!isa_find("avx2")) skip();
+    const struct isa *path = isa_find(NULL);
+    if (path == isa_find("portable")) skip();
     struct reference_random r = {3};
     static float x[VOCAB];
     for (int i = 0; i < 3000; i++) {
@@ -223,7 +224,7 @@ static void test_paths(void **state) {
         }
         uint64_t seed = reference_next(&r);
         uint32_t position = (uint32_t)i, sample = (uint32_t)reference_next(&r);
-        int id = isa_avx2.draw_gumbel(n, x, seed, position, sample);
+        int id = path->draw_gumbel(n, x, seed, position, sample);
         assert_int_equal(isa_portable.draw_gumbel(n, x, seed, position, sample), id);
         if (base > 0) assert_int_equal(id, 0); // of equal sums the lowest id
     }

@@ -56,18 +56,32 @@ static void drop(struct problem *p) {
     free(p->bias);
 }
 
-// A sum of n products of size 1/sqrt(n) strays by about n^(1/2) roundings of 6e-8 at most.
-static void check(const struct problem *p, bool add) {
+static float rounded(float x, bool rounds) {
+    return rounds ? dtype_bf16_to_f32(dtype_f32_to_bf16(x)) : x;
+}
+
+// The paths of the products: the exact ones, then those that round activations to bf16.
+static const struct isa *path_of(int index) {
+    static const char *const names[] = {"portable", "neon", "avx2", "avx512", "avx512-bf16"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (isa_find(names[i]) && index-- == 0) return isa_find(names[i]);
+    return NULL;
+}
+
+// A sum of n products of size 1/sqrt(n) strays by about n^(1/2) roundings of 6e-8, or a few times
+// that, whether its factors were rounded to bf16 before or not.
+static void check(const struct problem *p, bool rounds, bool add) {
     double *x = memory_new((size_t)p->m.columns, sizeof *x);
     double *y = memory_new((size_t)p->m.rows, sizeof *y);
+    double tolerance = 1e-6 + 2.5e-7 * sqrt(p->m.columns);
     for (int t = 0; t < TOKENS; t++) {
         for (int c = 0; c < p->m.columns; c++)
-            x[c] = (double)p->x[(size_t)t * p->x_stride + (size_t)c];
+            x[c] = (double)rounded(p->x[(size_t)t * p->x_stride + (size_t)c], rounds);
         reference_matmul(p->m.rows, p->m.columns, p->w, x, y);
         for (int i = 0; i < p->m.rows; i++) {
             double want = y[i] + (add ? 0.5 + (double)p->bias[i] : 0);
             double got = (double)p->y[(size_t)t * p->y_stride + (size_t)i];
-            assert_true(fabs(got - want) < 5e-6);
+            assert_true(fabs(got - want) < tolerance);
         }
     }
     free(x);
@@ -76,19 +90,20 @@ static void check(const struct problem *p, bool add) {
 
 static void test_matmul(void **state) {
     (void)state;
-    static const int sizes[][2] = {{1, 1},    {16, 64},  {17, 24},  {72, 200},
-                                   {131, 96}, {200, 33}, {1024, 72}};
+    static const int sizes[][2] = {{1, 1},    {16, 64},  {17, 24},   {72, 200},
+                                   {131, 96}, {200, 33}, {1024, 72}, {33, 4131}};
     struct error err;
     struct pool *pool = pool_start(2, &err);
-    for (int path = 0; harness_isa(path); path++)
-        for (int i = 0; i < 7; i++)
+    for (int path = 0; path_of(path); path++)
+        for (int i = 0; i < 8; i++)
             for (int type = 0; type < N_DTYPES; type++) {
-                const struct isa *isa = isa_find(harness_isa(path));
+                const struct isa *isa = path_of(path);
+                bool rounds = isa->is_bf16 && type == DTYPE_BF16;
                 struct problem p;
                 fill(&p, (enum dtype)type, sizes[i][0], sizes[i][1], (uint64_t)(i + 1));
-                struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false};
+                struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false, false};
                 matmul(isa, pool, &job, 1, TOKENS);
-                check(&p, false);
+                check(&p, rounds, false);
                 float *alone = memory_new(p.y_stride, sizeof *alone);
                 for (int t = 0; t < TOKENS; t++) { // 1 token alone has the bits of 37
                     struct matmul one = job;
@@ -102,7 +117,7 @@ static void test_matmul(void **state) {
                 job.add = true;
                 job.bias = p.bias;
                 matmul(isa, pool, &job, 1, TOKENS);
-                check(&p, true);
+                check(&p, rounds, true);
                 free(alone);
                 drop(&p);
             }
@@ -114,11 +129,11 @@ static void test_counts(void **state) {
     (void)state;
     struct error err;
     struct pool *pool = pool_start(1, &err);
-    for (int path = 0; harness_isa(path); path++) {
-        const struct isa *isa = isa_find(harness_isa(path));
+    for (int path = 0; path_of(path); path++) {
+        const struct isa *isa = path_of(path);
         struct problem p;
         fill(&p, DTYPE_BF16, 16 * 9, 40, 3);
-        struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false};
+        struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false, false};
         for (int t = 0; t < 13; t++) {
             struct matmul one = job;
             one.x += (size_t)t * p.x_stride;
@@ -139,10 +154,38 @@ static void test_counts(void **state) {
     pool_stop(&pool);
 }
 
+// Paths with one name of their bits agree, and a job can ask for exact products on every path.
+static void test_bits(void **state) {
+    (void)state;
+    struct error err;
+    struct pool *pool = pool_start(1, &err);
+    for (int type = 0; type < N_DTYPES; type++) {
+        struct problem p;
+        fill(&p, (enum dtype)type, 16 * 9, 77, 5);
+        size_t bytes = TOKENS * p.y_stride * sizeof *p.y;
+        float *first = NULL;
+        for (int path = 0; path_of(path); path++) {
+            const struct isa *isa = path_of(path);
+            struct matmul job = {&p.m, p.x, p.y, p.x_stride, p.y_stride, NULL, false, true};
+            if (strcmp(isa->bits, "fma") != 0 && !isa->is_bf16) continue;
+            memset(p.y, 0, bytes);
+            matmul(isa, pool, &job, 1, TOKENS);
+            if (first) assert_memory_equal(first, p.y, bytes);
+            if (first) continue;
+            first = memory_new(TOKENS * p.y_stride, sizeof *first);
+            memcpy(first, p.y, bytes);
+        }
+        free(first);
+        drop(&p);
+    }
+    pool_stop(&pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_matmul),
         cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgpack
 import numpy as np
 
-from stampede import wire
+from stampede import deltas, digest, wire
 from stampede.types import group_seed
 
 HERE = Path(__file__).resolve().parent
@@ -34,7 +34,13 @@ def messages():
     reward, reward_offsets = wire.pack_texts(
         [b'{"value":1,"status":"ok","terms":[{"name":"math","value":1,"status":"ok"}]}', b""])
     error, error_offsets = wire.pack_texts([b"", b"The logits are not finite."])
-    tensor = np.array([1.0, -2.0], "<f4").view("<u1")
+    dense = np.array([1.0, -2.0], "<f4")
+    stream = deltas.Stream([
+        deltas.dense("model.embedding_norm.weight", "f32", (2,),
+                     digest.of_range(digest.name_hash("model.embedding_norm.weight"), 0,
+                                     dense.view("<u4")), deltas.part_of(dense)),
+        deltas.sparse("lm_head.weight", "bf16", (512, 128), np.array([3, 300, 301]),
+                      np.array([0x3F80, 0xC000, 0x3DCD], "<u2"))])
     rows = {
         "HELLO": dict(
             uid="pod-7", incarnation=0x1122334455667788, build="0.1.0+abc", numerics="cpu-avx2-f32",
@@ -54,10 +60,11 @@ def messages():
             stop=stop, stop_offsets=stop_offsets, stop_ids=np.array([7], "<i4"),
             bias_ids=np.array([5, 9], "<i4"), bias_values=np.array([-1.5, 2.0], "<f4"),
             reward=u8('[{"verifier":"math","gold":"4"}]'), meta=u8('{"k": 1.50}'),
-            tools=u8('[{"type":"function"}]')),
+            tools=u8('[{"type":"function"}]'), draft=6),
         "CANCEL": dict(serial=41, first=2, n=3),
         "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
-                          step_age_ms=15, version=3, draining=True),
+                          step_age_ms=15, version=3, draining=True, n_guessed=4321,
+                          n_accepted=3210),
         "RESULT": dict(
             result=17, serial=41, id='"q-41"', attempt=1, digest=0xD16E57, moe_layers=1,
             experts_per_token=2, sample=np.array([0, 5], "<i4"), finish=np.array([1, 5], "<u1"),
@@ -76,18 +83,23 @@ def messages():
         "DRAIN": dict(reason="the node goes away"),
         "BYE": dict(code=wire.BYE_RUN_COMPLETE, reason="step 120 of 120"),
         "WEIGHTS_BEGIN": dict(
-            update=2, base=3, version=4, total_bytes=8, names=names, name_offsets=name_offsets,
-            dtypes=np.array([6, 8], "<u1"), ranks=np.array([1, 2], "<u1"),
+            update=2, base=3, version=4, total_bytes=stream.n_bytes, names=names,
+            name_offsets=name_offsets, dtypes=np.array([6, 8], "<u1"),
+            ranks=np.array([1, 2], "<u1"),
             shapes=np.array([[2, 0, 0, 0], [512, 128, 0, 0]], "<i8"),
-            modes=np.array([1, 0], "<u1"), bytes=np.array([8, 0], "<u8"),
-            hashes=np.array([wire.xxhash.xxh3_64_intdigest(tensor), 0], "<u8")),
-        "WEIGHTS_PULL": dict(update=2, tensor=0, offset=0, n_bytes=8),
-        "WEIGHTS_CHUNK": dict(update=2, tensor=0, offset=0, data=tensor),
+            modes=np.array([1, 2], "<u1"), n_values=np.array([2, 3], "<u8"),
+            checks=np.array([c.check for c in stream.changes], "<u8"),
+            code_bytes=np.array([0, 1], "<u1"), n_codes=np.array([0, 4], "<u8")),
+        "WEIGHTS_PULL": dict(update=2, offset=0, n_bytes=stream.n_bytes),
+        "WEIGHTS_CHUNK": dict(update=2, offset=0, data=stream.read(0, stream.n_bytes)),
         "WEIGHTS_COMMIT": dict(update=2),
         "WEIGHTS_ABORT": dict(update=2, reason="worker pod-8 could not take it"),
         "WEIGHTS_STATUS": dict(
             update=2, phase=wire.PHASE_FAILED, version=3, digest=0xD16E57,
-            tensor="model.embedding_norm.weight", error="The checksum differs."),
+            tensor="model.embedding_norm.weight", error="The checksum differs.", check_us=1500,
+            pause_us=250),
+        "NCCL_JOIN": dict(id=np.arange(wire.NCCL_ID_BYTES, dtype="<u1"), rank=1, n_ranks=3,
+                          version=22809, deadline_ms=60000),
     }
     for number, (kind, fields) in enumerate(rows.items(), 1):
         outside = kind in ("REFUSE", "WEIGHTS_PULL", "WEIGHTS_CHUNK")

@@ -9,6 +9,7 @@ import time
 from collections import deque
 
 import numpy as np
+import slow_delta
 import xxhash
 import zmq
 
@@ -58,6 +59,7 @@ class FakeWorker:
         self._staged = {}
         self._begin = None
         self._committed = 0  # update that was applied last
+        self._former = None  # it, and what was served before it
         self._committable = None
         self._plan = []
         self._stop = threading.Event()
@@ -278,11 +280,9 @@ class FakeWorker:
         if self.fail_tensor in names:
             self._status(m, wire.PHASE_FAILED, tensor=self.fail_tensor, error="It is unknown.")
             return
-        self._begin, self._staged = m, {}
-        self._plan = [(i, offset, min(wire.MAX_CHUNK, int(size) - offset))
-                      for i, size in enumerate(m["bytes"]) for offset in
-                      range(0, int(size), wire.MAX_CHUNK)]
-        self._names = names
+        self._begin, self._staged = m, b""
+        self._plan = [(offset, min(wire.MAX_CHUNK, m["total_bytes"] - offset))
+                      for offset in range(0, m["total_bytes"], wire.MAX_CHUNK)]
 
     def _pull(self):
         """One chunk at a time; the answer is waited for in _on_weights_chunk."""
@@ -293,8 +293,8 @@ class FakeWorker:
             self._committable = begin
             self._status(begin, wire.PHASE_STAGED)
             return
-        tensor, offset, n_bytes = self._plan[0]
-        fields = dict(update=self._begin["update"], tensor=tensor, offset=offset, n_bytes=n_bytes)
+        offset, n_bytes = self._plan[0]
+        fields = dict(update=self._begin["update"], offset=offset, n_bytes=n_bytes)
         self.bulk.send_multipart(wire.encode(wire.Message("WEIGHTS_PULL", fields, self.run,
                                                           self.epoch)))
         self.bulk.poll(1000)
@@ -302,13 +302,9 @@ class FakeWorker:
     def _on_weights_chunk(self, m):
         if self._begin is None or m["update"] != self._begin["update"]:
             return
-        if self._plan and (m["tensor"], m["offset"]) == self._plan[0][:2]:
+        if self._plan and m["offset"] == self._plan[0][0]:
             self._plan.pop(0)
-            name = self._names[m["tensor"]]
-            self._staged[name] = self._staged.get(name, b"") + m["data"].tobytes()
-            if len(self._staged[name]) == m_bytes(self._begin, m["tensor"]):
-                expected = int(self._begin["hashes"][m["tensor"]])
-                assert xxhash.xxh3_64_intdigest(self._staged[name]) == expected
+            self._staged += m["data"].tobytes()
 
     def _on_weights_commit(self, m):
         if self.fail_commit:
@@ -318,14 +314,20 @@ class FakeWorker:
             if self.recommit is not None:
                 self._status(m, self.recommit, error="This update is not staged here.")
             return
-        self.weights.update(self._staged)
+        self._former = (m["update"], self.version, self.digest, self.weights)
+        self.weights = slow_delta.apply(self._committable, self._staged, self.weights)
         self.version = self._committable["version"]
         self.digest = (digest_of(self.weights) + self.salt) % 2**64
         self._committed = m["update"]
         self._status(m, wire.PHASE_APPLIED)
 
     def _on_weights_abort(self, m):
-        self._begin, self._plan, self._staged = None, [], {}
+        self._begin, self._plan, self._staged = None, [], b""
+        if self._former is None or self._former[0] != m["update"]:
+            return
+        _, self.version, self.digest, self.weights = self._former
+        self._former = None
+        self._status(m, wire.PHASE_ROLLED_BACK)
 
     def _status(self, m, phase, **more):
         if phase in self.lost:
@@ -337,7 +339,3 @@ class FakeWorker:
 
 def offsets_of(lengths):
     return np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
-
-
-def m_bytes(begin, tensor):
-    return int(begin["bytes"][tensor])

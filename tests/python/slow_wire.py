@@ -184,7 +184,7 @@ def _check_lengths(m: Message) -> None:
     elif m.type == "WEIGHTS_BEGIN":
         n = len(m["dtypes"])
         _check_texts(m, "names", "name_offsets", n)
-        _check_same(m, ("ranks", "modes", "bytes", "hashes"), n)
+        _check_same(m, ("ranks", "modes", "n_values", "checks", "code_bytes", "n_codes"), n)
         _check_same(m, ("shapes",), 4 * n)
 
 

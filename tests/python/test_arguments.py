@@ -78,6 +78,8 @@ BAD: List[Tuple[Call, str, str, str]] = [
       for v in (-1, 3.7, 1 << 31, np.float64(4), None)],
     *[(sampling(seed=v), "seed", str(v), "2^64 - 1") for v in (-1, 1 << 64, 1.0)],
     (sampling(ignore_eos=1), "ignore_eos", "1", "True or False"),
+    *[(sampling(draft=v), "draft", repr(v), "0 to 64")
+      for v in ("on", "", "3", -1, 65, 2.5, True)],
     (sampling(stop=[""]), "stop[0]", "''", "not empty"),
     (sampling(stop=["a", 5]), "stop[1]", "5", "str"),
     (sampling(stop=["a"] * 65), "stop", "65", "at most 64"),
@@ -361,8 +363,10 @@ def test_prompts_and_samplings_are_values():
     (P(prompt_ids=[1, 2]), S()), (P(prompt_ids=[]), S()),
     (P(prompt="ü", id="é"), S(temperature=0)),
     (P(messages=[{"role": "user", "content": "ü"}], meta=1.5, reward=stampede.math("4")),
-     S(top_k=3, stop=["a", "ü"], stop_ids=[4], logit_bias={1: 2}, ignore_eos=True, seed=3)),
-], ids=range(4))
+     S(top_k=3, stop=["a", "ü"], stop_ids=[4], logit_bias={1: 2}, ignore_eos=True, seed=3,
+       draft=5)),
+    (P(prompt="a"), S(draft="auto")), (P(prompt="a"), S(draft="off", stop="b")),
+], ids=range(6))
 @pytest.mark.parametrize("attempt", [0, 3])
 def test_tasks_are_written_as_any_message(p, s, attempt):
     """Frames that are put together from parts are the canonical ones."""

@@ -21,7 +21,27 @@ def test_json_report() -> None:
     assert report["row_flops"] == pytest.approx(report["row_bytes"], rel=1e-3)
     assert report["row_flops"] == pytest.approx(2 * 1056744, rel=1e-3)
     assert report["peak_flops"] > 0 and report["read_bytes_per_s"] > 0
-    assert report["prefill_tokens_per_s"] > 0
+    assert report["prefill_tokens_per_s"] > 0 and report["prefill"] == []
+    expert_bytes = 5 * 3 * 128 * 128 * 2  # of one expert in each layer
+    one, three = report["decode"]
+    assert one["experts_hit"] == 2 and 2 < three["experts_hit"] <= 6
+    for point in report["decode"]:  # weights read, with the experts that were met, and products
+        seconds = point["step_ms"] / 1000
+        more = report["row_bytes"] + (point["experts_hit"] - 2) * expert_bytes
+        assert point["bytes_per_s"] * seconds == pytest.approx(more, rel=0.02)
+        assert point["macs_per_s"] * seconds == pytest.approx(
+            point["rows"] * report["row_flops"] / 2, rel=0.02)
+        limit = max(point["bytes_per_s"] / report["read_bytes_per_s"],
+                    2 * point["macs_per_s"] / report["peak_flops"])
+        assert point["limit_share"] == pytest.approx(limit, rel=0.01)
+
+
+def test_prefill_of_given_lengths() -> None:
+    done = run("bench", "--model", TINY, "--rows", "1", "--prompt", 20, "--new", 4, "--prefill",
+               "64,300", "--runs", 2, "--json")
+    assert done.returncode == 0, done.stderr.decode()
+    assert [p["tokens"] for p in json.loads(done.stdout)["prefill"]] == [64, 300]
+    assert all(p["tokens_per_s"] > 0 for p in json.loads(done.stdout)["prefill"])
 
 
 def test_table_and_synthetic_model() -> None:
@@ -61,6 +81,9 @@ def test_a_mix_of_requests() -> None:
     (["--model", TINY, "--prompt", "8", "--in", "500", "--out", "50", "--concurrent", "1"],
      "--in 500"),
     (["--model", TINY, "--prompt", "400", "--rows", "64", "--group", "1"], "rows decode while"),
+    (["--model", TINY, "--prompt", 64, "--prefill", "512"], "--prefill 512"),
+    (["--model", TINY, "--prefill", "64;"], "--prefill is wrong"),
+    (["--model", TINY, "--runs", "0"], "--runs"),
     (["--model", TINY, "--new", "2"], "--new"),  # no step would be timed
 ])
 def test_bad_flags(flags: list, words: str) -> None:
@@ -71,3 +94,24 @@ def test_bad_flags(flags: list, words: str) -> None:
 def test_a_model_beyond_the_memory_is_refused() -> None:
     done = run("bench", "--synthetic", "24b", "--weights", "f32", "--kv-memory", "100G")
     assert done.returncode == 78 and "GiB" in done.stderr.decode()
+
+
+def test_drafts_of_set_acceptance() -> None:
+    """Decode with guesses that are right as often as told, beside decode without; bench itself
+    fails where a bit differs."""
+    for acceptance, low, high in ((0, 0, 0), (0.5, 0.3, 0.7), (1, 1, 1)):
+        done = run("bench", "--synthetic", "tiny", "--rows", "1,3", "--prompt", "20", "--new", "60",
+                   "--draft", "1", "--acceptance", str(acceptance), "--json")
+        assert done.returncode == 0, done.stderr.decode()
+        report = json.loads(done.stdout)
+        assert report["guessed"] > 100 and report["tokens_a_step"] >= 1
+        for point in report["decode"]:
+            drafts = point["drafts"]
+            assert drafts["gain"] > 0 and drafts["tokens_per_s"] > 0 and drafts["guessed"] > 25
+            assert low <= drafts["accepted"] / drafts["guessed"] <= high
+
+
+def test_acceptance_needs_drafts() -> None:
+    for flags in ([], ["--draft", "off"]):
+        done = run("bench", "--synthetic", "tiny", "--acceptance", "0.5", *flags)
+        assert done.returncode == 2 and "--draft auto" in done.stderr.decode()

@@ -145,6 +145,8 @@ def test_what_cannot_be(flags: list, words: list) -> None:
     (["--plan", "h100", "--kv-type", "f16"], "fp8"),
     (["--plan", "h100", "--prompt", "100"], "--measure"),
     (["--plan", "h100", "--new", "100"], "--measure"),
+    (["--plan", "h100", "--runs", "2"], "--measure"),
+    (["--plan", "h100", "--prefill", "512"], "--measure"),
     (["--plan", "h100", "--in", "100"], "--concurrent"),
     (["--plan", "h100", "--group", "2"], "--group"),
     (["--plan", "h100", "--in", "1", "--out", "1", "--concurrent", "1", "--rows", "2"], "--rows"),

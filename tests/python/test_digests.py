@@ -11,7 +11,7 @@ from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
 
 import stampede
-from stampede import core, updates, wire
+from stampede import core, push, updates, wire
 
 X, Y = 0x1111, 0x2222
 
@@ -237,18 +237,18 @@ def test_who_was_left_out_before_does_not_decide(trainer):
 
 
 def test_who_hangs_at_the_commit_holds_up_nobody(trainer, monkeypatch):
-    monkeypatch.setattr(updates, "_ALONE_S", 0.2)
+    monkeypatch.setattr(push, "_ALONE_S", 0.2)
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
         trainer.wait_for_workers(2, 30)
         b._on_weights_commit = lambda m: None
-        push = threading.Thread(target=trainer.push_weights, args=(state(1), 1))
-        push.start()
+        pushing = threading.Thread(target=trainer.push_weights, args=(state(1), 1))
+        pushing.start()
         eventually(lambda: a.version == 1)
         (group,) = trainer.generate(prompts(1), n=4, min_version=1)
-        assert group.version_spans == [[(0, 1)]] * 4 and push.is_alive()
+        assert group.version_spans == [[(0, 1)]] * 4 and pushing.is_alive()
         b.die()
-        push.join(30)
-        assert not push.is_alive()
+        pushing.join(30)
+        assert not pushing.is_alive()
 
 
 def test_who_joins_while_a_push_fails_is_refused_after_it(trainer):

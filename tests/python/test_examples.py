@@ -19,6 +19,7 @@ sys.path.insert(0, str(CHECKOUT / "examples"))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import grpo  # noqa: E402
+import offpolicy  # noqa: E402
 import gsm8k  # noqa: E402
 import parity  # noqa: E402
 import report  # noqa: E402
@@ -165,6 +166,47 @@ def test_clipped_loss_gives_no_gradient_outside():
     advantage = torch.tensor([1.0, -1.0, 2.0])
     grpo.clipped_loss(own, torch.zeros(3), advantage, clip=0.2, n_tokens=1).backward()
     assert own.grad.tolist() == pytest.approx([0.0, 0.0, -2.0], abs=1e-6)
+
+
+def test_importance_loss_by_hand():
+    own = torch.log(torch.tensor([1.0, 1.5, 3.0, 0.4])).requires_grad_()
+    advantage = torch.tensor([1.0, 1.0, -1.0, 2.0])
+
+    def gradient(masked):
+        own.grad = None
+        offpolicy.importance_loss(own, torch.zeros(4), advantage, 2.0, masked, 10).backward()
+        return own.grad.tolist()
+
+    # Weights: the ratio, at most 2; masked, 3 and 0.4 are outside of 0.5 to 2.
+    assert gradient(False) == pytest.approx([-0.1, -0.15, 0.2, -0.08], abs=1e-6)
+    assert gradient(True) == pytest.approx([-0.1, -0.15, 0.0, 0.0], abs=1e-6)
+
+
+def test_lags():
+    versions = torch.tensor([[-1, 3, 3, 5], [-1, 5, 5, -1], [-1, -1, -1, -1]])
+    completion = torch.tensor([[0, 1, 1, 1], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.bool)
+    assert offpolicy.lags(versions, completion, 5).tolist() == [2, 0, 0]
+
+
+def test_batches_are_asked_for_ahead():
+    log = []
+
+    class Group:
+        def __init__(self, index):
+            self.index = index
+
+    def ask(asked):
+        log.append(asked)
+        return [Group(1), Group(0)]
+
+    for n in (0, 2):
+        log.clear()
+        numbers = iter(range(100))
+        ahead = offpolicy.Ahead(lambda: [next(numbers)], ask, n)
+        for k in range(4):
+            asked, groups, _ = ahead.take()
+            assert asked == [k] and [g.index for g in groups] == [0, 1]
+            assert len(log) == k + 1 + n
 
 
 def test_masters_keep_what_rounding_loses():
@@ -332,7 +374,9 @@ def test_by_length_covers_every_row_once():
 
 
 def make_step(number: int, reward: float) -> report.Step:
-    return report.Step(number, 1.5, reward, 100, 50.0, 0.0, 1e-6, 1e-5, 0.0, 1.0, 0, 2.0, 1.0, 0.1)
+    return report.Step(
+        number, 1.5, reward, 100, 50.0, 0.0, 1e-6, 1e-5, 0.0, 1.0, 0, 2.0, 1.0, 0.1, 0.025, 0.4, 0.7
+    )
 
 
 def test_sparkline():
@@ -361,6 +405,7 @@ def test_csv_and_curve(tmp_path):
 def test_line_and_table():
     line = make_step(7, 0.5).line()
     assert "step    7" in line and "reward 0.500" in line and "50 tok/s" in line
+    assert "push 2.5%, 0.40 MB, pause 0.7 ms" in line
     table = report.rollout_table([("a\nb", "x" * 200, 1.0), ("a\nb", "y", float("nan"))], width=40)
     assert table.splitlines() == ["  a b", f"     1.0  {'x' * 27}...", "     nan  y"]
 
@@ -453,6 +498,16 @@ def test_grpo_runs_from_end_to_end(fake, tmp_path, capsys):
     saved = parity_model(tmp_path / "new")
     for name, weight in module.model.state_dict().items():
         assert torch.equal(saved[name], weight), name
+
+
+@pytest.mark.parametrize("correction", ["tis", "mis"])
+def test_grpo_runs_ahead(fake, tmp_path, capsys, correction):
+    module = fake()
+    flags = f"{SMALL} --async --max-lag 2 --correction {correction}"
+    assert grpo.run(grpo.parse([*flags.split(), "--out", str(tmp_path)])) in (0, 1)
+    assert module.version == 2
+    rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
+    assert [row["step"] for row in rows] == ["1", "2"]
 
 
 def parity_model(folder):

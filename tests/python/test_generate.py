@@ -354,3 +354,32 @@ def test_progress_as_json() -> None:
                "json", stdin=b'{"prompt_ids": [5], "n": 3}\n')
     last = json.loads(done.stderr.decode().splitlines()[-1])
     assert last["samples"] == 3 and last["of"] == 3 and last["tokens"] > 0
+    assert last["accepted"] <= last["guessed"] and last["suspended"] == 0
+
+
+def test_drafts() -> None:
+    """Guesses from samples of before: counted, told, and without a trace in what is written."""
+    lines = b"".join(b'{"prompt_ids": [5, 6, 7], "id": 1, "n": 2, "sampling": {"ignore_eos": true, '
+                     b'"max_new_tokens": 40, "draft": %s}}\n' % d for d in (b"4", b'"off"', b"8"))
+    flags = ("generate", "--model", TINY, "--prompts", "-", "--output", "-", "--max-rows", 1)
+    on = run(*flags, "--draft", 8, "--progress", "json", stdin=lines)
+    off = run(*flags, "--draft", "off", "--progress", "json", stdin=lines)
+    last = json.loads(on.stderr.decode().splitlines()[-1])
+    assert on.stdout == off.stdout and on.returncode == off.returncode == 0
+    assert last["guessed"] > 60 and last["accepted"] > 50
+    assert "of texts; up to 8 tokens a row" in on.stderr.decode()
+    assert f"{last['guessed']} tokens guessed, {last['accepted']} (" in on.stderr.decode()
+    assert json.loads(off.stderr.decode().splitlines()[-1])["guessed"] == 0
+    assert "drafts" not in off.stderr.decode()
+
+
+@pytest.mark.parametrize("draft", ["on", "-1", "65", "", "3.5"])
+def test_bad_drafts(draft: str) -> None:
+    done = run("generate", "--model", TINY, "--prompts", "-", "--output", "-", "--draft", draft)
+    assert done.returncode == 2 and f"--draft is '{draft}'" in done.stderr.decode()
+    value = json.dumps(draft).encode()
+    done = run("generate", "--model", TINY, "--prompts", "-", "--output", "-",
+               stdin=b'{"prompt_ids": [5], "sampling": {"draft": %s}}\n' % value)
+    row = json.loads(done.stdout)
+    assert done.returncode == 1 and row["sample"] is None
+    assert "sampling.draft is " in row["error"] and "from 0 to 64" in row["error"]

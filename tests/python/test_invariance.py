@@ -1,5 +1,6 @@
 """Design D3: tokens and log-probability bits depend on weights, prompt, settings, seed and sample
-number, and on nothing else: not on the batch, the order, chunks, threads, forks or suspension."""
+number, and on nothing else: not on the batch, the order, chunks, threads, forks, suspension or
+drafts."""
 
 from __future__ import annotations
 
@@ -42,6 +43,12 @@ def by_sample(rows: List[Dict[str, Any]]) -> Dict[Tuple[str, int], Tuple[Any, ..
             for r in rows if not str(r["id"]).startswith("stranger")}
 
 
+def earlier() -> List[Dict[str, Any]]:
+    """Samples of the same prompts with other seeds: what drafts are guessed from, mostly wrong."""
+    return [dict(line, id=f"stranger-{line['id']}", n=4,
+                 sampling=dict(line["sampling"], seed=99, temperature=1.0)) for line in prompts()]
+
+
 def run(lines: List[Dict[str, Any]], *flags: Any) -> Dict[Tuple[str, int], Tuple[Any, ...]]:
     return by_sample(generate(TINY, lines, "--prompt-logprobs", "--routed-experts", *flags))
 
@@ -51,7 +58,7 @@ def truth() -> Dict[Tuple[str, int], Tuple[Any, ...]]:
     """Every sample alone in the worker, one thread: nobody to depend on."""
     out = {}
     for line in prompts():
-        out.update(run([line], "--max-rows", 1, "--threads", 1))
+        out.update(run([line], "--max-rows", 1, "--threads", 1, "--draft", "off"))
     assert len(out) == 30
     return out
 
@@ -65,6 +72,13 @@ CASES = {
     "chunks of 16": (strangers(10), ("--prefill-chunk", 16)),
     "chunks of 512": (strangers(10), ("--prefill-chunk", 512)),
     "chunks of 7, 5 rows": (strangers(10), ("--prefill-chunk", 7, "--max-rows", 5)),
+    "without drafts": (earlier(), ("--draft", "off")),
+    "drafts of 1": (earlier(), ("--draft", 1)),
+    "drafts of 3, 5 rows": (earlier(), ("--draft", 3, "--max-rows", 5)),
+    "drafts of 8, chunks of 1": (earlier() + strangers(10), ("--draft", 8, "--prefill-chunk", 1)),
+    "drafts of 16": (earlier(), ("--draft", 16)),
+    "drafts of 64 with little memory": (earlier(), ("--draft", 64, "--draft-memory", 4096)),
+    "drafts by the policy, 4 rows": (earlier(), ("--draft", "auto", "--max-rows", 4)),
 }
 
 
@@ -80,15 +94,17 @@ def test_order_does_not_matter(truth: Any) -> None:
     assert run(lines) == truth
 
 
-def test_suspended_and_resumed(truth: Any) -> None:
+@pytest.mark.parametrize("draft", ["off", 1, 3, 8, 16])
+def test_suspended_and_resumed(truth: Any, draft: Any) -> None:
     """40 short samples teach the scheduler to expect little, then 30 rows of up to 248 tokens
     start in KV pages for 640: rows are suspended again and again."""
-    flags = ("--kv-memory", 640 * 1536, "--max-context", 320)
+    flags = ("--kv-memory", 640 * 1536, "--max-context", 320, "--draft", draft)
     short = [dict(x, sampling={"max_new_tokens": 1}) for x in strangers(40)]
     status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs",
                                      "--routed-experts", *flags)
     assert status == 0, log
-    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > 5, log
+    most = 5 if draft == "off" else 0  # a row that takes fewer steps is in the way of fewer
+    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > most, log
     assert by_sample(rows) == truth
 
 
@@ -107,6 +123,13 @@ def test_bf16_kv_has_its_own_bits(truth: Any) -> None:
     batch = run(strangers(20) + prompts(), "--kv-type", "bf16", "--prefill-chunk", 16)
     assert batch == alone
     assert batch != truth
+
+
+def test_each_line_has_its_drafts(truth: Any) -> None:
+    """`draft` of a line goes before the flag, and neither before the bits."""
+    lines = [dict(line, sampling=dict(line["sampling"], draft=draft))
+             for line, draft in zip(prompts(), [0, 1, "off", 3, "auto", 8, 16, 64, 2, 5])]
+    assert run(earlier() + lines, "--draft", 4) == truth
 
 
 def test_seed_and_id_decide_the_draws() -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
+from safetensors.torch import load_file
 
 import stampede
 from stampede import wire
@@ -343,7 +345,7 @@ def test_push_weights(trainer):
         trainer.push_weights(values, version=4)
         begin = [m for m in b.log if m.type == "WEIGHTS_BEGIN"][-1]
         assert (begin["base"], begin["version"]) == (3, 4)
-        assert begin["modes"].sum() == 1 and begin["total_bytes"] == 8
+        assert begin["modes"].sum() == 1 and begin["total_bytes"] == 64
         group = next(trainer.generate(prompts(1), n=1))
         assert group.version_spans == [[(0, 4)]]
         with pytest.raises(ValueError, match="expected 5 or more"):
@@ -585,3 +587,33 @@ def test_a_launched_worker_dies_with_its_parent(tmp_path):
 def test_torch_is_not_imported_before_it_is_needed():
     code = "import stampede, sys; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_drafts_over_the_wire():
+    """`draft` of a task is asked of the worker and changes no bit; what it guessed is told. Texts
+    that came before an update are guessed from after it."""
+    tiny = Path(__file__).resolve().parents[2] / "examples/tiny/checkpoint"
+    state = load_file(tiny / "model.safetensors")
+    asked = [stampede.Prompt(prompt="3 + 4", id="a"), stampede.Prompt(prompt="9 - 5", id="b")]
+    with stampede.Trainer("tcp://127.0.0.1:0") as t:
+        worker = stampede.launch(model=tiny, connect=t.url, draft=8, max_rows=2)
+
+        def draw(draft):
+            sampling = stampede.Sampling(max_new_tokens=40, ignore_eos=True, draft=draft)
+            groups = sorted(t.generate(asked, n=2, sampling=sampling), key=lambda g: g.index)
+            return [[x.tobytes() for x in (*g.tokens, *g.lp_full, *g.lp_behav)] for g in groups]
+
+        def told(key):
+            return t.workers()[0][key]
+
+        first = draw("off")
+        assert draw(None) == first
+        eventually(lambda: told("tokens") == 320)
+        assert 100 < told("accepted") <= told("guessed")
+        t.push_weights(state, version=1)
+        accepted = told("accepted")
+        assert draw(3) == draw("auto") == first
+        eventually(lambda: told("tokens") == 640)
+        assert told("accepted") > accepted + 80
+        worker.terminate()
+        worker.wait()

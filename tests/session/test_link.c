@@ -165,8 +165,10 @@ static void *run_loop(void *arg) {
     struct worker *w = arg;
     struct error err = {0};
     struct loop loop = {.engine = &w->rig.engine, .verify = &w->verify, .board = &w->board};
+    loop.meter = meter_open(&w->board, &w->rig.engine); // measures while others read
     ports_add(&loop.ports, w->port);
     loop_run(&loop, &err);
+    meter_close(&loop.meter);
     return NULL;
 }
 
@@ -375,6 +377,9 @@ static void test_a_full_queue(void **state) {
     for (uint64_t i = 1; i <= 20; i++)
         send_to(&p, (struct message){.type = MESSAGE_WEIGHTS_COMMIT, .weights_commit = {i}});
     usleep(300000);
+    struct status_snapshot seen;
+    status_look(&w.board, &seen);
+    assert_true(seen.link.n_full > 0 && seen.link.spool_bytes > 100000);
     uint64_t next = 1;
     while (next <= 20) { // each of them is answered, in order
         struct message *m = take(&p, MESSAGE_WEIGHTS_STATUS);

@@ -2,7 +2,8 @@
 // nothing (D16): microseconds a step by part, at several numbers of rows.
 //
 // Groups of 8 samples with prompts of 512 tokens; a sample ends with one token in 256, so rows come
-// and go as they do in a long run, and every row takes a page each 16 steps.
+// and go as they do in a long run, and every row takes a page each 16 steps. With drafts off and
+// on: all texts are filed, and hardly any guess is right, since the backend draws at random.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +19,8 @@ static const int32_t end_ids[] = {7};
 struct point {
     int rows, n_steps;
     double mean_rows, mean_moves;
-    double plan, fill, advance, commit, hand_over; // microseconds a step
+    bool drafts;
+    double plan, draft, fill, advance, commit, hand_over; // microseconds a step
 };
 
 // A port that keeps the engine full for some steps, and frees what comes back.
@@ -74,7 +76,7 @@ static int deliver(const struct port *port, struct sample *list, struct error *e
     return 0;
 }
 
-static void open_engine(struct engine *e, int rows) {
+static void open_engine(struct engine *e, int rows, bool drafts) {
     struct error err = {0};
     const int prefixes = rows < 16 ? rows : 16, row_pages = (N_PROMPT + MAX_NEW) / PAGE_TOKENS + 1;
     struct model model = {.ops = &fake_backend,
@@ -88,21 +90,23 @@ static void open_engine(struct engine *e, int rows) {
                                             .max_segments = rows + prefixes,
                                             .max_tokens = rows + 2048,
                                             .max_outputs = rows + 2048};
-    const struct engine_options eo = {.max_rows = rows,
-                                      .max_prefixes = prefixes,
-                                      .max_context = N_PROMPT + MAX_NEW,
-                                      .prefill_chunk = 2048,
-                                      .page_tokens = PAGE_TOKENS,
-                                      .n_pages = options.n_pages,
-                                      .suspend_pages = rows,
-                                      .suspend_slots = rows};
+    const struct engine_options eo = {
+        .max_rows = rows,
+        .max_prefixes = prefixes,
+        .max_context = N_PROMPT + MAX_NEW,
+        .prefill_chunk = 2048,
+        .page_tokens = PAGE_TOKENS,
+        .n_pages = options.n_pages,
+        .suspend_pages = rows,
+        .suspend_slots = rows,
+        .draft = {.max_draft = drafts ? 8 : 0, .is_auto = true, .memory_bytes = 64 << 20}};
     const struct vocabulary v = {.end_ids = end_ids, .n_end_ids = 1};
     if (fake_backend.open(&options, &model.backend, &err) ||
         (((struct fake *)model.backend)->is_checked = false, engine_open(e, &model, &eo, &v, &err)))
         fprintf(stderr, "bench_host: %s\n", err.text), exit(1);
 }
 
-static struct point measure(int rows, int n_steps) {
+static struct point measure(int rows, bool drafts, int n_steps) {
     struct engine engine;
     struct verify verify;
     struct error err = {0};
@@ -110,41 +114,43 @@ static struct point measure(int rows, int n_steps) {
     s.port.self = &s;
     s.n_warm_steps = 1200;
     s.n_steps = (uint64_t)n_steps;
-    open_engine(&engine, rows);
+    open_engine(&engine, rows, drafts);
     verify_open(&verify, NULL, &err);
     struct loop loop = {.engine = &engine, .verify = &verify};
     ports_add(&loop.ports, &s.port);
     loop_run(&loop, &err);
     const struct engine_times *a = &s.before, *b = &s.after;
     double n = (double)(s.last_step - s.first_step);
-    struct point p = {.rows = rows, .n_steps = (int)n, .mean_rows = (double)s.n_tokens / n};
+    struct point p = {
+        .rows = rows, .drafts = drafts, .n_steps = (int)n, .mean_rows = (double)s.n_tokens / n};
     p.mean_moves =
         (double)((struct fake *)engine.model.backend)->n_moves / (double)engine.counters.n_steps;
     p.plan = (double)(b->plan_us - a->plan_us) / n;
+    p.draft = (double)(b->draft_us - a->draft_us) / n;
     p.fill = (double)(b->fill_us - a->fill_us) / n;
     p.advance = (double)(b->advance_us - a->advance_us) / n;
     p.commit = (double)(b->commit_us - a->commit_us) / n;
     double backend = (double)(b->submit_us - a->submit_us + b->wait_us - a->wait_us) / n;
-    p.hand_over =
-        (double)(s.ended_us - s.started_us) / n - p.plan - p.fill - p.advance - p.commit - backend;
+    p.hand_over = (double)(s.ended_us - s.started_us) / n - p.plan - p.draft - p.fill - p.advance -
+                  p.commit - backend;
     engine_close(&engine);
     verify_close(&verify);
     return p;
 }
 
 static double total(const struct point *p) {
-    return p->plan + p->fill + p->advance + p->commit + p->hand_over;
+    return p->plan + p->draft + p->fill + p->advance + p->commit + p->hand_over;
 }
 
 static void print_table(const struct point *points, int n) {
     printf("microseconds a step of the host alone (groups of 8, prompts of 512, samples of 256)\n");
-    printf("%6s %8s %7s %8s %8s %8s %8s %10s %8s %10s\n", "rows", "running", "moves", "plan",
-           "fill", "advance", "commit", "hand over", "all", "ns a row");
+    printf("%6s %6s %8s %7s %8s %8s %8s %8s %8s %10s %8s %10s\n", "rows", "drafts", "running",
+           "moves", "plan", "draft", "fill", "advance", "commit", "hand over", "all", "ns a row");
     for (int i = 0; i < n; i++) {
         const struct point *p = &points[i];
-        printf("%6d %8.1f %7.1f %8.1f %8.1f %8.1f %8.1f %10.1f %8.1f %10.1f\n", p->rows,
-               p->mean_rows, p->mean_moves, p->plan, p->fill, p->advance, p->commit, p->hand_over,
-               total(p), 1000 * total(p) / p->mean_rows);
+        printf("%6d %6s %8.1f %7.1f %8.1f %8.1f %8.1f %8.1f %8.1f %10.1f %8.1f %10.1f\n", p->rows,
+               p->drafts ? "on" : "off", p->mean_rows, p->mean_moves, p->plan, p->draft, p->fill,
+               p->advance, p->commit, p->hand_over, total(p), 1000 * total(p) / p->mean_rows);
     }
 }
 
@@ -152,20 +158,21 @@ static void print_json(const struct point *points, int n) {
     printf("[");
     for (int i = 0; i < n; i++) {
         const struct point *p = &points[i];
-        printf("%s{\"rows\":%d,\"running\":%.1f,\"plan_us\":%.2f,\"fill_us\":%.2f,\"advance_us\":"
-               "%.2f,\"commit_us\":%.2f,\"hand_over_us\":%.2f,\"all_us\":%.2f}",
-               i ? "," : "", p->rows, p->mean_rows, p->plan, p->fill, p->advance, p->commit,
-               p->hand_over, total(p));
+        printf("%s{\"rows\":%d,\"drafts\":%s,\"running\":%.1f,\"plan_us\":%.2f,\"draft_us\":%.2f,"
+               "\"fill_us\":%.2f,\"advance_us\":%.2f,\"commit_us\":%.2f,\"hand_over_us\":%.2f,"
+               "\"all_us\":%.2f}",
+               i ? "," : "", p->rows, p->drafts ? "true" : "false", p->mean_rows, p->plan, p->draft,
+               p->fill, p->advance, p->commit, p->hand_over, total(p));
     }
     printf("]\n");
 }
 
 int main(int argc, char **argv) {
     static const int rows[] = {64, 256, 1024, 4096};
-    struct point points[4];
+    struct point points[8];
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     for (int i = 0; i < N_PROMPT; i++) prompt[i] = i % VOCAB;
-    for (int i = 0; i < 4; i++) points[i] = measure(rows[i], 3000);
-    json ? print_json(points, 4) : print_table(points, 4);
+    for (int i = 0; i < 8; i++) points[i] = measure(rows[i / 2], i % 2, 3000);
+    json ? print_json(points, 8) : print_table(points, 8);
     return 0;
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "protocol/base/hash.h"
-#include "kernels/digest.h"
+#include "kernels/digest_paths.h"
 
 // Computed apart from this code, in Python, from the formula in digest.h.
 static void test_known_values(void **state) {
@@ -39,6 +39,26 @@ static void test_parts(void **state) {
         }
         assert_true(whole == parts);
         assert_true(digest_range(9, 100, 0, types[t], values) == 0);
+    }
+}
+
+// Whatever path digest_range takes here, the portable one gives the same sum.
+static void test_paths(void **state) {
+    (void)state;
+    unsigned char bytes[4 * N + 1];
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (unsigned char)(i * i * 37 >> 3);
+    for (int n = 0; n < 70; n++) {
+        uint64_t first = (uint64_t)n << 31;
+        const unsigned char *values = bytes + n % 7;
+        assert_true(digest_range(9, (int64_t)first, n, DTYPE_BF16, values) ==
+                    digest_16_portable(9, first, n, values));
+        assert_true(digest_range(9, (int64_t)first, n, DTYPE_F32, values) ==
+                    digest_32_portable(9, first, n, values));
+        uint32_t positions[70];
+        for (uint32_t k = 0; k < 70; k++) positions[k] = k * k * 1000003;
+        for (int t = 0; t < 2; t++)
+            assert_true(digest_positions(9, positions, n, t ? DTYPE_F32 : DTYPE_BF16, values) ==
+                        digest_at_portable(9, positions, n, t ? 4 : 2, values));
     }
 }
 
@@ -96,8 +116,8 @@ static void test_avalanche(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_values), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_update),       cmocka_unit_test(test_notices),
-        cmocka_unit_test(test_avalanche),
+        cmocka_unit_test(test_paths),        cmocka_unit_test(test_update),
+        cmocka_unit_test(test_notices),      cmocka_unit_test(test_avalanche),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,8 @@
 // Inside `choice`: which of the letters A to J a text names.
 //
-// choice_clean takes the markup off a text; choice_read reads one value ("(B) Paris", "B or C",
-// "Paris"); choice_select finds the statement of a completion that is the answer.
+// choice_clean takes the markup off a text; choice_read reads one value ("(B) Paris", "Paris"),
+// choice_join what joins others to it ("B or C"); choice_select finds the statement of a completion
+// that is the answer.
 #ifndef VERIFIERS_CHOICE_CHOICE_H
 #define VERIFIERS_CHOICE_CHOICE_H
 
@@ -49,6 +50,11 @@ choice_set choice_joined(const struct choice_options *options, struct slice text
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.
 choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end);
+
+// The option whose text stands at `at`: the longest, as it is written before in another case. 0:
+// none, or one cannot say which. `folded` is `text` in lower case.
+choice_set choice_option_at(const struct choice_options *options, struct slice text,
+                            struct slice folded, size_t at, size_t *len);
 
 // Whether a verb is behind `at` ("C is wrong"): what stands before it is no answer, but a subject.
 bool choice_is_subject(struct slice text, size_t at);

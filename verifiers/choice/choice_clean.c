@@ -27,11 +27,18 @@ static bool is_one_of(struct slice s, const char *const *words) {
 
 // A backslash and what belongs to it. Returns where that ends.
 static size_t take_command(struct cleaner *c, size_t at) {
-    static const char *const WRAPPERS[] = {
-        "text",   "textbf", "textit",       "textrm", "textsf", "mathrm",     "mathbf",   "mathsf",
-        "mathit", "mbox",   "operatorname", "boxed",  "fbox",   "left",       "framebox", "right",
-        "bf",     "rm",     "displaystyle", "emph",   "bold",   "boldsymbol", "large",    "Large",
-        NULL};
+    static const char *const WRAPPERS[] = {"text",       "textbf",     "textit",       "textrm",
+                                           "textsf",     "mathrm",     "mathbf",       "mathsf",
+                                           "mathit",     "mbox",       "operatorname", "boxed",
+                                           "fbox",       "left",       "framebox",     "right",
+                                           "bf",         "rm",         "displaystyle", "emph",
+                                           "bold",       "boldsymbol", "large",        "Large",
+                                           "texttt",     "mathtt",     "mathcal",      "mathbb",
+                                           "underline",  "underbrace", "bm",           "LARGE",
+                                           "huge",       "Huge",       "mathnormal",   "textup",
+                                           "textnormal", "ensuremath", "uline",        "it",
+                                           NULL};
+    static const char *const COLORS[] = {"textcolor", "color", "colorbox", "fcolorbox", NULL};
     static const char *const SPACES[] = {"quad", "qquad", "newline", NULL};
     const struct slice in = c->in;
     size_t i = at + 1;
@@ -43,6 +50,11 @@ static size_t take_command(struct cleaner *c, size_t at) {
         if (!memchr("()[]", in.ptr[i], 4))
             put(c, memchr(",;:! \\", in.ptr[i], 6) ? ' ' : in.ptr[i]);
         return i + 1;
+    }
+    if (is_one_of(name, COLORS) && i < in.len && in.ptr[i] == '{') {
+        const char *close = memchr(in.ptr + i, '}', in.len - i); // the name of the color
+        c->wrapper = true;
+        return close ? (size_t)(close - in.ptr) + 1 : i;
     }
     if (is_one_of(name, WRAPPERS)) {
         c->wrapper = true;
@@ -116,6 +128,20 @@ static bool is_emphasis(struct slice s, size_t at) {
     return !ascii_is_alnum(before) || !(ascii_is_alnum(after) || after == '{');
 }
 
+// The length of a tag of HTML that only says how a text looks, else 0.
+static size_t tag_length(struct slice s) {
+    static const char *const NAMES[] = {"b",    "strong", "i", "em", "u",
+                                        "mark", "code",   "p", "h2", "h3"};
+    const size_t from = s.len > 1 && s.ptr[1] == '/' ? 2 : 1;
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        const size_t len = strlen(NAMES[i]);
+        if (s.len > from + len && memcmp(s.ptr + from, NAMES[i], len) == 0 &&
+            s.ptr[from + len] == '>')
+            return from + len + 1;
+    }
+    return 0;
+}
+
 // Takes what stands at `at` and returns where that ends.
 static size_t take(struct cleaner *c, size_t at) {
     const struct slice in = c->in;
@@ -127,6 +153,8 @@ static size_t take(struct cleaner *c, size_t at) {
         for (size_t i = at + 2; i + 1 < in.len && in.ptr[i] != '\n'; i++)
             if (in.ptr[i] == '~' && in.ptr[i + 1] == '~') return i + 2;
     }
+    const size_t tag = byte == '<' ? tag_length(slice_from(in, at)) : 0;
+    if (tag) return at + tag;
     if (byte == '{' || byte == '}') {
         take_brace(c, byte, wrapper);
     } else if (byte == '$' || byte == '`' ||

@@ -63,7 +63,9 @@ static size_t subject_value(struct slice text, size_t at, bool answer) {
     for (size_t i = at; i < end; i++) {
         const char c = text.ptr[i];
         if (answer_is_one_of(":=", c)) {
-            const bool at_once = answer_trim(answer_cut(text, at, i)).len == 0;
+            struct slice between = answer_trim(answer_cut(text, at, i));
+            if (slice_is(between, "\"")) between.len = 0; // {"choice": "B"}
+            const bool at_once = between.len == 0;
             return at_once || (answer && c == ':') ? skip_filler(text, i + 1) : SIZE_MAX;
         }
         const size_t verb = c == ' ' ? behind_verb(text, i) : SIZE_MAX;
@@ -117,9 +119,10 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
-    static const char *const VERBS[] = {
-        "choose",  "chose",      "choosing",  "pick",    "picked",    "select",  "selected",
-        "go with", "going with", "selecting", "picking", "went with", "opt for", "opting for"};
+    static const char *const VERBS[] = {"choose",    "chose",     "choosing",   "pick",
+                                        "picked",    "select",    "selected",   "go for",
+                                        "going for", "go with",   "going with", "selecting",
+                                        "picking",   "went with", "opt for",    "opting for"};
     bool strong;
     size_t end;
     *weak = false;
@@ -231,7 +234,9 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         "must be the",     "is therefore the",     "is indeed",     "is clearly the",
         "are the correct", "is therefore correct", "is my final",   "is the most",
         "is my choice",    "is the choice"};
-    static const char *const TRUTHS[] = {"is true", "holds", "works", "fits", "is possible"};
+    static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
+                                         "is possible", "is consistent", "satisfies", "is valid",
+                                         "matches",     "makes sense",   "can be",    "remains"};
     const struct slice text = f->text;
     bool strong;
     size_t end, from;
@@ -244,7 +249,8 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
         to = end + 5;
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
-    if (to == end && at >= 5 && answer_starts(text, at - 5, "only "))
+    if (to == end && ((at >= 5 && answer_starts(text, at - 5, "only ")) ||
+                      (at >= 12 && answer_starts(text, at - 12, "only option "))))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end) return false;
     named |= find_joined_before(text, at, &from);

@@ -1,4 +1,4 @@
-// Reads a value: letters with or without brackets, the texts of options, and what joins them.
+// Reads a value: letters with or without brackets, and the texts of options.
 #include <stdint.h>
 
 #include "protocol/base/utf8.h"
@@ -9,7 +9,7 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-enum { MAX_JOINED = 16, MAX_REST = 400 };
+enum { MAX_REST = 400 };
 
 static bool is_letter_byte(char c) {
     return ascii_is_alnum(c) || (unsigned char)c >= 0x80;
@@ -30,14 +30,6 @@ static bool begins_clause(struct slice text, size_t at) {
 static size_t skip_spaces(struct slice text, size_t at) {
     while (at < text.len && answer_is_space(text.ptr[at])) at++;
     return at;
-}
-
-// Past one mark that is neither letter nor digit, or `at`.
-static size_t skip_mark(struct slice text, size_t at) {
-    uint32_t code = 0;
-    const int size = at < text.len ? utf8_next(slice_from(text, at), &code) : 0;
-    if (size == 0 || (char_classes(code) & CHAR_WORD) || code == '(' || code == '[') return at;
-    return at + (size_t)size;
 }
 
 static bool joins_letters(struct slice text, size_t at) {
@@ -73,8 +65,8 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
     }
     if (next == '\n' || next == '<') return true;
-    if (answer_starts(text, end, "”") || answer_starts(text, end, "。") ||
-        answer_starts(text, end, "—"))
+    if (answer_starts(text, end, "”") || answer_starts(text, end, "»") ||
+        answer_starts(text, end, "。") || answer_starts(text, end, "—"))
         return true;
     // Scripts that write no spaces go on at once: "B입니다".
     uint32_t wide = 0;
@@ -153,9 +145,7 @@ static bool is_bounded(struct slice text, size_t from, size_t to) {
     return i == text.len || !answer_is_one_of("+*/^<>=", text.ptr[i]);
 }
 
-// The option whose text stands at `at`: the longest, as it is written before in another case. 0:
-// none, or one cannot say which. `folded` is `text` in lower case.
-static choice_set option_at(const struct choice_options *o, struct slice text, struct slice folded,
+choice_set choice_option_at(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at, size_t *len) {
     choice_set found = 0;
     bool exact = false;
@@ -214,6 +204,7 @@ static size_t skip_lead(struct slice text, size_t at) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t\r\n\"'#:><{", text.ptr[at])) at++;
         if (answer_starts(text, at, "“")) at += strlen("“"), more = true;
+        if (answer_starts(text, at, "«")) at += strlen("«"), more = true;
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2) {
             const size_t symbols = answer_skip_symbols(text, at); // "✅ B"
             more |= symbols != at;
@@ -228,174 +219,6 @@ static size_t skip_lead(struct slice text, size_t at) {
         }
     }
     return at;
-}
-
-// Past one of the words and the blanks and commas behind it, or `at`.
-static size_t skip_one(struct slice text, size_t at, const char *const *words, size_t n) {
-    for (size_t k = 0; k < n; k++) {
-        if (!answer_is_word(text, at, words[k])) continue;
-        at += strlen(words[k]);
-        while (at < text.len && answer_is_one_of(" ,", text.ptr[at])) at++;
-        break;
-    }
-    return at;
-}
-
-// Past "it could also be", "but it might be" and the like, or `at`.
-static size_t skip_possibility(struct slice text, size_t at) {
-    static const char *const LEADS[] = {"but", "though", "although", "however", "and", "or"};
-    static const char *const SUBJECTS[] = {"it", "that", "the answer"};
-    static const char *const VERBS[] = {"could", "might", "may", "can"};
-    static const char *const FILLERS[] = {"also", "well", "just as well", "as well", "equally"};
-    size_t i = skip_one(text, at, LEADS, N(LEADS));
-    i = skip_one(text, i, SUBJECTS, N(SUBJECTS));
-    const size_t verb = skip_one(text, i, VERBS, N(VERBS));
-    if (verb == i) return at;
-    i = skip_one(text, verb, FILLERS, N(FILLERS));
-    return answer_is_word(text, i, "be") ? skip_spaces(text, i + 2) : at;
-}
-
-// Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
-static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"and/or",
-                                        "and",
-                                        "or else",
-                                        "failing that",
-                                        "alternatively",
-                                        "or",
-                                        "oder",
-                                        "und",
-                                        "ou",
-                                        "et",
-                                        "o",
-                                        "y",
-                                        "e",
-                                        "または",
-                                        "或者",
-                                        "或",
-                                        "和",
-                                        "possibly",
-                                        "maybe",
-                                        "perhaps",
-                                        "alternatively",
-                                        "plus",
-                                        "as well as",
-                                        "then",
-                                        "vs",
-                                        "versus",
-                                        "also",
-                                        "along with",
-                                        "with",
-                                        "to",
-                                        "through",
-                                        "else",
-                                        "otherwise",
-                                        "if not",
-                                        "but also",
-                                        "but maybe",
-                                        "but possibly"};
-    static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
-                                         "even",        "option",     "choice",   "it is",
-                                         "it could be", "it might be"};
-    size_t i = at;
-    bool stop = false, joint = false;
-    for (size_t next; (next = skip_mark(text, i)) != i; i = next) {
-        stop |= answer_is_one_of(".!?\n", text.ptr[i]);
-        joint |= !answer_is_one_of(" \t\n\"'.!?)]", text.ptr[i]);
-    }
-    if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
-        answer_is_word(text, i, "(possibly") || answer_is_word(text, i, "(perhaps") ||
-        answer_is_word(text, i, "(alternatively"))
-        i++;
-    const size_t possibility = skip_possibility(text, i);
-    if (possibility != i) return possibility;
-    for (size_t k = stop ? 2 : 0; k < N(WORDS); k++)
-        if ((unsigned char)WORDS[k][0] < 0x80 ? answer_is_word(text, i, WORDS[k])
-                                              : answer_starts(text, i, WORDS[k])) {
-            i += strlen(WORDS[k]);
-            if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
-            i = skip_spaces(text, i);
-            joint = true;
-            stop = false;
-            break;
-        }
-    if (!joint || stop) return at;
-    for (size_t k = 0; k < N(FILLER); k++)
-        if (answer_is_word(text, i, FILLER[k])) i = skip_spaces(text, i + strlen(FILLER[k]));
-    return i;
-}
-
-// "B, and C is wrong": the letter before `at` is the subject of another clause.
-bool choice_is_subject(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"is",    "was",    "can",     "has",   "does", "would",
-                                        "isn't", "cannot", "doesn't", "gives", "says", "seems"};
-    static const char *const ALSO[] = {"also", "possible", "equally", "another", "as"};
-    const size_t i = skip_spaces(text, at);
-    for (size_t k = 0; k < N(VERBS); k++) {
-        if (!answer_is_word(text, i, VERBS[k])) continue;
-        const size_t next = skip_spaces(text, i + strlen(VERBS[k]));
-        for (size_t n = 0; n < N(ALSO); n++) // "B is also possible" names one more
-            if (answer_is_word(text, next, ALSO[n])) return false;
-        return true;
-    }
-    return false;
-}
-
-// A letter that follows without a joint: "A B C", "A. B. C.". Returns where it starts, or `at`.
-static size_t skip_gap(struct slice text, size_t at) {
-    size_t i = at, end;
-    bool strong;
-    while (i < text.len && answer_is_one_of(" .?!", text.ptr[i])) i++;
-    if (i == at || i >= text.len || !ascii_is_upper(text.ptr[i]) ||
-        !choice_letter(text, i, &strong, &end) || choice_is_subject(text, end))
-        return at;
-    if (i - at > 1 || text.ptr[at] != ' ') // a new sentence starts with "A and C are wrong"
-        return end == text.len || text.ptr[end] == '.' || text.ptr[end] == '\n' ? i : at;
-    return i;
-}
-
-// "A if x > 0, otherwise B", "A when x is even, B when it is odd": the letters of the other cases.
-static choice_set other_cases(struct slice text, size_t at) {
-    static const char *const CASES[] = {"if", "when", "for", "unless"};
-    static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and", "then"};
-    choice_set found = 0;
-    size_t i = skip_spaces(text, at);
-    if (skip_one(text, i, CASES, N(CASES)) == i) return 0;
-    for (; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++) {
-        bool strong;
-        size_t end;
-        if (text.ptr[i] != ' ' || i + 1 >= text.len) continue;
-        const size_t letter = skip_one(text, i + 1, OTHERWISE, N(OTHERWISE));
-        const bool joined = letter != i + 1 || text.ptr[i - 1] == ',' || text.ptr[i - 1] == ';';
-        if (!joined || letter >= text.len || !ascii_is_upper(text.ptr[letter])) continue;
-        const choice_set other = choice_letter(text, letter, &strong, &end);
-        if (!other || !strong) continue;
-        const size_t next = skip_spaces(text, end);
-        if (next == text.len || answer_is_one_of(".,;", text.ptr[next]) ||
-            skip_one(text, next, CASES, N(CASES)) != next ||
-            answer_is_word(text, next, "otherwise"))
-            found |= other;
-    }
-    return found;
-}
-
-choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
-                         size_t at, size_t *end) {
-    choice_set found = 0;
-    *end = at;
-    for (int n = 0; n < MAX_JOINED; n++) {
-        const size_t joint = skip_joint(text, *end);
-        const size_t i = joint == *end ? skip_gap(text, joint) : joint;
-        size_t to = i, len;
-        bool strong;
-        if (i == *end || i >= text.len) break;
-        choice_set next = choice_letter(text, i, &strong, &to);
-        if (!next && (next = option_at(o, text, folded, i, &len)) != 0) to = i + len;
-        if (!next || choice_is_subject(text, to)) break;
-        found |= next;
-        *end = to;
-    }
-    return found | other_cases(text, *end);
 }
 
 // Other labels in the same sentence, "(A) 5 (B) 6", "A) 5 or B", up to the next clause.
@@ -426,7 +249,7 @@ static choice_set read_beside(const struct choice_options *o, struct slice text,
     if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
         return other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;
-    const choice_set beside = i < text.len ? option_at(o, text, folded, i, &len) : 0;
+    const choice_set beside = i < text.len ? choice_option_at(o, text, folded, i, &len) : 0;
     if (beside && len > 1) *end = i + len;
     return (len > 1 && beside != letter ? beside : 0) | other_labels(text, *end);
 }
@@ -452,7 +275,8 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     }
     if (at >= text.len) return 0;
     choice_set found = choice_letter(text, at, &strong, end);
-    const choice_set named = found && strong ? 0 : option_at(options, text, folded, at, &len);
+    const choice_set named =
+        found && strong ? 0 : choice_option_at(options, text, folded, at, &len);
     if (named) {
         found = named;
         *end = at + len;
@@ -471,7 +295,7 @@ choice_set choice_named(const struct choice_options *options, const struct choic
     for (size_t i = from; i < to;) {
         size_t len;
         const struct slice part = {text->text.ptr, to};
-        const choice_set option = option_at(options, part, text->folded, i, &len);
+        const choice_set option = choice_option_at(options, part, text->folded, i, &len);
         if (option && !answer_is_denied(text->text, i, i + len, true)) found |= option;
         i += len ? len : 1;
     }

@@ -53,7 +53,14 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const struct finder inner =
             finder_of(f->options, choice_clean(part, f->arena, NULL, 0), f->arena);
         if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
-        named |= find_value(&inner, 0, inner.text.len, &end);
+        const choice_set found = find_value(&inner, 0, inner.text.len, &end);
+        // "B \\Rightarrow C", "B^2", "B'" are no choice.
+        end = found ? find_skip_spaces(inner.text, end) : 0;
+        const bool quoted = found && inner.text.ptr[0] == '\'';
+        if (end < inner.text.len &&
+            answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
+            continue;
+        named |= found;
     }
     return named;
 }
@@ -92,6 +99,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
                    struct arena *arena, choice_set *out) {
     const struct slice text = answer_text(completion);
     enum { BOX, BOX_END, TAG, TAG_END, UNCLOSED, N_MARKS };
+    enum { N_STATED = 3 }; // of the ways below: those that are no lines
     struct answer box, tag;
     size_t marks[N_MARKS];
     *out = 0;
@@ -119,8 +127,12 @@ bool choice_select(const struct choice_options *options, struct slice completion
         find_first_line(&f),
     };
     struct statement best = NO_STATEMENT;
+    // A box that holds no choice is the answer, and not the line in which it stands.
+    const size_t floor = has_box && !found[0].named ? marks[BOX_END] : 0;
     for (size_t i = 0; i < N(found); i++)
-        if (found[i].named && (best.at == SIZE_MAX || found[i].at > best.at)) best = found[i];
+        if (found[i].named && (i < N_STATED || found[i].at >= floor) &&
+            (best.at == SIZE_MAX || found[i].at > best.at))
+            best = found[i];
     if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
         return false;
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));

@@ -377,6 +377,14 @@ static size_t closers(struct slice s, size_t *skip) {
     return 0;
 }
 
+// What was decided about a context; what stands in it decides alone.
+struct decision {
+    struct slice context;
+    bool has_break;
+};
+
+enum { N_DECISIONS = 16, MAX_KEPT = 48 }; // a power of two; bytes of a context that is kept
+
 struct splitter {
     struct constraint_text *text;
     struct slice s;
@@ -386,7 +394,19 @@ struct splitter {
     struct slice last;  // without what went to the one before
     size_t n;
     struct token known; // of has_break
+    struct decision decisions[N_DECISIONS];
 };
+
+// has_break, from what was decided about the same context before: text says things again and again.
+static bool breaks(struct splitter *p, struct slice context) {
+    if (context.len > MAX_KEPT) return has_break(context, &p->known);
+    const size_t first = (unsigned char)context.ptr[0];
+    const size_t last = (unsigned char)context.ptr[context.len - 1];
+    struct decision *d = &p->decisions[(first * 7 + last * 3 + context.len) % N_DECISIONS];
+    if (!slice_equal(d->context, context))
+        *d = (struct decision){context, has_break(context, &p->known)};
+    return d->has_break;
+}
 
 static void add_sentence(struct splitter *p, struct slice s) {
     if (s.len == 0) return;
@@ -408,7 +428,7 @@ static void add_part(struct splitter *p, struct slice part) {
 
 static void decide(struct splitter *p, const struct candidate *c) {
     if (!text_spend(p->text, c->context_end - c->word)) return;
-    if (!has_break(slice_part(p->s, c->word, c->context_end), &p->known)) return;
+    if (!breaks(p, slice_part(p->s, c->word, c->context_end))) return;
     add_part(p, slice_part(p->s, p->start, c->mark + 1));
     p->start = c->next ? c->next : c->mark + 1;
 }

@@ -35,6 +35,24 @@ static int place(posix_spawn_file_actions_t *actions, const struct process_comma
     return 0;
 }
 
+// A sanitizer's settings are part of the build.
+static bool is_inherited(const char *variable, bool has_path) {
+    static const char *const names[] = {
+        "LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS="};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(variable, names[i], strlen(names[i])) == 0) return true;
+    return has_path && strncmp(variable, "PATH=", 5) == 0;
+}
+
+static char **make_environment(bool has_path) {
+    size_t n = 0, n_all = 0;
+    while (environ && environ[n_all]) n_all++;
+    char **out = memory_new(n_all + 1, sizeof *out);
+    for (size_t i = 0; i < n_all; i++)
+        if (is_inherited(environ[i], has_path)) out[n++] = environ[i];
+    return out;
+}
+
 static int spawn(const struct process_command *command, int in, int out, pid_t *pid) {
     const char *program = command->program ? command->program : "/proc/self/exe";
     int high[2 + PROCESS_MAX_FDS] = {-1, -1, -1, -1, -1}, n_args = 0;
@@ -55,11 +73,13 @@ static int spawn(const struct process_command *command, int in, int out, pid_t *
     posix_spawnattr_setsigmask(&attr, &none);
     posix_spawnattr_setsigdefault(&attr, &all);
     int rc = place(&actions, command, in, out, high);
-    if (rc == 0) rc = posix_spawn(pid, program, &actions, &attr, argv, environ);
+    char **environment = make_environment(command->has_path);
+    if (rc == 0) rc = posix_spawn(pid, program, &actions, &attr, argv, environment);
     for (size_t i = 0; i < sizeof high / sizeof *high; i++) close_fd(&high[i]);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attr);
     free(argv);
+    free(environment);
     return rc;
 }
 

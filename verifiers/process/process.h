@@ -29,10 +29,13 @@ struct process_command {
     const int *fds;      // (n_fds) for the child, from PROCESS_FIRST_FD on
     int n_fds;
     size_t pipe_bytes; // what each pipe should hold
+    bool has_path;     // PATH is its environment; else it has none
 };
 
 // Starts it with two new pipes, the parent's stderr, what it is given and no other descriptor,
-// signals as a program expects them, in a process group of its own. ERROR_IO.
+// signals as a program expects them, in a process group of its own. Of the parent's environment,
+// where credentials may lie, it gets PATH at most, and what its own libraries are found by.
+// ERROR_IO.
 int process_start(struct process *p, const struct process_command *command, struct error *err);
 
 // SIGKILL to the process and its group; closes the pipes and drops what was buffered.

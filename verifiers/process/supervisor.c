@@ -91,8 +91,11 @@ static void watch(struct supervisor *s, struct child *c, int op, int fd, uint32_
 
 static int start(struct supervisor *s, struct child *c, struct error *err) {
     int fds[PROCESS_MAX_FDS];
-    struct process_command command = {
-        .program = s->o.program, .argv = s->o.argv, .fds = fds, .pipe_bytes = s->o.pipe_bytes};
+    struct process_command command = {.program = s->o.program,
+                                      .argv = s->o.argv,
+                                      .fds = fds,
+                                      .pipe_bytes = s->o.pipe_bytes,
+                                      .has_path = s->o.has_path};
     if (s->o.max_barren > 0 && c->n_barren == s->o.max_barren)
         return error_set(err, ERROR_INTERNAL,
                          "A process of this program ended %d times before it did anything.",

@@ -58,6 +58,7 @@ struct supervisor_options {
     int deadline_ms;   // without progress; time in which nobody stepped does not count
     int max_barren;    // starts in a row without any progress, then it is given up; 0: never
     size_t pipe_bytes; // of each pipe
+    bool has_path;     // children start programs: PATH is their environment
 };
 
 struct supervisor;

@@ -1,5 +1,6 @@
-// The body of a child process: `grade` for the built-in verifiers, `exec` in front of an external
-// program. Both end with the parent; an external program keeps the death signal over exec.
+// The body of a child process: `grade` for the built-in verifiers, `exec` and `exec-network` in
+// front of an external program. All end with the parent and run in a sandbox (sandbox.h); an
+// external program keeps both over exec.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -7,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "verifiers/process/sandbox.h"
 #include "verifiers/process/wire.h"
 
 enum { READ_BYTES = 64 << 10 };
@@ -108,6 +110,15 @@ static int serve(void) {
     return result;
 }
 
+// Where our own libraries are found is not the program's business.
+static void unset_all_but_path(void) {
+    char *path = getenv("PATH");
+    char *copy = path ? memory_copy(path, strlen(path)) : NULL;
+    clearenv();
+    if (copy) setenv("PATH", copy, 1);
+    free(copy);
+}
+
 int verifier_child_main(int argc, char **argv) {
     if (argc < 2) {
         fputs("verify-child is started by the program itself.\n", stderr);
@@ -115,8 +126,16 @@ int verifier_child_main(int argc, char **argv) {
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != (pid_t)strtol(argv[1], NULL, 10)) return 1; // it died before
-    if (strcmp(argv[0], "grade") == 0) return serve();
-    if (strcmp(argv[0], "exec") == 0 && argc > 2) {
+    bool network = strcmp(argv[0], "exec-network") == 0, is_grader = strcmp(argv[0], "grade") == 0;
+    struct error err = {0};
+    if (sandbox_enter(is_grader ? SANDBOX_GRADER
+                      : network ? SANDBOX_NETWORK
+                                : SANDBOX_PROGRAM,
+                      &err))
+        fprintf(stderr, "verify-child: %s\n", err.text); // less than was wanted, more than nothing
+    if (is_grader) return serve();
+    if ((network || strcmp(argv[0], "exec") == 0) && argc > 2) {
+        unset_all_but_path();
         execvp(argv[2], argv + 2);
         fprintf(stderr, "verify-child: %s: %s\n", argv[2], strerror(errno));
         return 127;

@@ -321,10 +321,14 @@ static int check_options(const struct verifier_pool_options *options, struct err
 }
 
 // `program verify-child VERB PARENT ...`, the command behind it.
-static void make_argv(struct lane *lane, const struct verifier_command *command) {
+static void make_argv(struct lane *lane, const struct verifier_command *command, bool network) {
     const int n = command ? command->n_args : 0;
     char parent[24];
-    const char *const first[] = {"verify-child", command ? "exec" : "grade", parent};
+    const char *const first[] = {"verify-child",
+                                 !command  ? "grade"
+                                 : network ? "exec-network"
+                                           : "exec",
+                                 parent};
     snprintf(parent, sizeof parent, "%ld", (long)getpid());
     lane->argv = memory_new((size_t)n + 4, sizeof *lane->argv);
     for (int i = 0; i < 3; i++) lane->argv[i] = memory_copy(first[i], strlen(first[i]));
@@ -336,7 +340,7 @@ static int open_lane(struct verifier_pool *pool, const struct verifier_pool_opti
                      struct error *err) {
     struct lane *lane = &pool->lanes[l];
     const struct verifier_command *command = l ? &options->externals[l - 1] : NULL;
-    make_argv(lane, command);
+    make_argv(lane, command, options->network);
     lane->pool = pool;
     if (command)
         lane->name = memory_copy(command->name, strlen(command->name));
@@ -350,7 +354,8 @@ static int open_lane(struct verifier_pool *pool, const struct verifier_pool_opti
         .n_children = pool->n_children,
         .max_sent = SUPERVISOR_MAX_SENT,
         .deadline_ms = options->deadline_ms > 0 ? options->deadline_ms : VERIFIER_DEADLINE_MS,
-        .pipe_bytes = PIPE_BYTES};
+        .pipe_bytes = PIPE_BYTES,
+        .has_path = command != NULL};
     lane->supervisor = supervisor_open(&o, err);
     if (!lane->supervisor) return -1;
     struct epoll_event e = {.events = EPOLLIN};

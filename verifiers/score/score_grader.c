@@ -326,7 +326,8 @@ struct score_grader *score_grader_open(const struct score_options *options,
         const struct verifier_pool_options pool = {.program = options->program,
                                                    .n_children = 1,
                                                    .externals = options->externals,
-                                                   .n_externals = options->n_externals};
+                                                   .n_externals = options->n_externals,
+                                                   .network = options->verifier_network};
         g->pool = verifier_pool_open(&pool, err);
         failed = g->pool ? 0 : -1;
     }

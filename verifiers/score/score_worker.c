@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "verifiers/process/sandbox.h"
 #include "verifiers/score/score_grader.h"
 
 // Returns how much was read: less than `len` at the end of file.
@@ -59,6 +60,10 @@ int score_worker_main(const struct score_options *options) {
         failed = score_golds_attach(SCORE_GOLDS_INDEX_FD, SCORE_GOLDS_ROWS_FD, &golds, &err);
     struct score_grader *grader = NULL;
     if (!failed) grader = score_grader_open(options, options->golds ? &golds : NULL, false, &err);
+    // One with external programs starts them again when they die; these have sandboxes of their
+    // own.
+    if (grader && options->n_externals == 0 && sandbox_enter(SANDBOX_GRADER, &err))
+        fprintf(stderr, "stampede score-worker: %s\n", err.text);
     if (grader) failed = serve(grader, page, &err);
     if (failed || !grader) fprintf(stderr, "stampede score-worker: %s\n", err.text);
     score_grader_free(&grader);

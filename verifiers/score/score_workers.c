@@ -167,7 +167,8 @@ struct score_workers *score_workers_open(const struct score_options *options,
                                          .max_sent = MAX_SENT,
                                          .deadline_ms = STUCK_MS,
                                          .max_barren = MAX_BARREN,
-                                         .pipe_bytes = PIPE_BYTES};
+                                         .pipe_bytes = PIPE_BYTES,
+                                         .has_path = options->n_externals > 0};
     if (!failed) ws->supervisor = supervisor_open(&o, err);
     if (!ws->supervisor) score_workers_free(&ws);
     return ws;

@@ -12,10 +12,13 @@ struct report {
     double prefill_tokens_per_s;
     struct bench_point points[BENCH_MAX_POINTS];
     int n_points;
+    struct bench_prefill prefills[BENCH_MAX_POINTS]; // what --prefill asks for
+    int n_prefills;
     struct bench_mix mix;    // seconds 0: not asked for
     double read_bytes_per_s; // of the machine, measured in this run; 0: of a device, not measured
     double row_bytes;        // weights that one row's step must read
-    double peak_flops;       // likewise measured
+    double expert_bytes;     // of all experts of all layers
+    double peak_flops;       // likewise measured, of the path's products
     double row_flops;        // of the products of one token
     struct device device;    // of the plan
     double prefill_plan_tokens_per_s;
@@ -25,8 +28,10 @@ static const char usage[] =
     "stampede bench (--model DIR | --synthetic 24b|8b|2.6b|1.2b|700m|350m|tiny) [flags]\n"
     "stampede bench --plan DEVICE [--model DIR | --synthetic NAME] [flags]\n"
     "\n"
-    "Measures prefill, and decode at several numbers of rows, beside this machine's read\n"
-    "bandwidth in the same run. These are figures of one run: repeat them and quote medians.\n"
+    "Measures prefill, and decode at several numbers of rows: medians of --runs runs, beside\n"
+    "what this machine reads and multiplies in the same run. GB/s counts weights, of the experts\n"
+    "those that the rows were sent to; the limit is what takes longer, reading them or the\n"
+    "products (attention's own are not counted).\n"
     "With --plan it computes instead what a device could do at best, kernel by kernel: the\n"
     "bytes to move and the operations to do, over what the device can (a roofline). Nothing\n"
     "runs, and nothing of a plan is a measurement. With --measure, or --plan auto, both are\n"
@@ -53,6 +58,11 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
          "rows that decode at once (default 1,4,16,64; of a plan up to 1,16,64,256,1024)", &f->rows,
          0, 0},
         {FLAG_INT, "--prompt", "N", "prompt tokens (default 512)", &f->n_prompt, 2, 1 << 20},
+        {FLAG_TEXT, "--prefill", "LIST",
+         "also prefill of prompts of so many tokens, such as 512,4096", &f->prefill, 0, 0},
+        {FLAG_INT, "--runs", "N",
+         "runs of each measurement, of which the median is told (default 3)", &f->n_runs, 1,
+         BENCH_MAX_RUNS},
         {FLAG_INT, "--new", "N", "output tokens of a row (default 64)", &f->n_new, 3, 1 << 20},
         {FLAG_INT, "--group", "N", "rows that share a prompt (default: all of them)", &f->n_group,
          1, 1 << 16},
@@ -71,10 +81,12 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
          0, 0},
         {FLAG_INT, "--context", "N", "positions that a row's token looks at (default 1024)",
          &f->context, 1, 1 << 24},
-        {FLAG_INT, "--draft", "K", "guessed tokens that each row brings; with --acceptance",
-         &f->n_draft, 1, 64},
+        {FLAG_HEADING, "", "",
+         "Drafts (--draft: off if not given; K of a plan, with --acceptance):", NULL, 0, 0},
         {FLAG_FLOAT, "--acceptance", "P",
-         "chance of a guess to be right if those before it were, 0 to 1", &f->acceptance, 0, 1},
+         "chance of a guess to be right if those before it were, 0 to 1; measured: decode with "
+         "such guesses beside decode without",
+         &f->acceptance, 0, 1},
     };
     int n = (int)(sizeof flags / sizeof flags[0]);
     memcpy(table, flags, sizeof flags);
@@ -82,20 +94,19 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
     return n;
 }
 
-int bench_parse_rows(const char *text, int max_rows, const char *why, int rows[BENCH_MAX_POINTS],
-                     struct error *err) {
+int bench_parse_list(const char *flag, const char *text, int most, const char *why,
+                     int list[BENCH_MAX_POINTS], struct error *err) {
     for (int i = 0; i < BENCH_MAX_POINTS; i++) {
         char *end;
         long n = strtol(text, &end, 10);
-        if (end == text || n < 1 || n > max_rows || (*end && *end != ',')) break;
-        rows[i] = (int)n;
+        if (end == text || n < 1 || n > most || (*end && *end != ',')) break;
+        list[i] = (int)n;
         if (!*end) return i + 1;
         text = end + 1;
     }
     return error_set(err, ERROR_USAGE,
-                     "--rows is wrong at '%s'; expected up to %d numbers from 1 to %d%s, with "
-                     "commas.",
-                     text, BENCH_MAX_POINTS, max_rows, why);
+                     "%s is wrong at '%s'; expected up to %d numbers from 1 to %d%s, with commas.",
+                     flag, text, BENCH_MAX_POINTS, most, why);
 }
 
 // ---- what a token costs
@@ -115,16 +126,31 @@ static double row_flops(const struct setup *s) {
 
 // A row reads every weight but the experts that it was not sent to, and of an untied embedding one
 // row (which is not counted).
-static double row_bytes(const struct setup *s) {
+static void count_bytes(const struct setup *s, struct report *r) {
     const struct model_shape *shape = &s->names->shape;
-    double bytes = 0;
     for (int i = 0; i < s->names->n; i++) {
         const struct weight *w = &s->names->weights[i];
         if (w->kind == WEIGHT_EMBED && !shape->tied_head) continue;
-        double share = w->expert < 0 ? 1 : (double)shape->n_experts_used / shape->n_experts;
-        bytes += share * (double)weight_n(w) * (double)dtype_bytes(s->dtypes[i]);
+        double bytes = (double)weight_n(w) * (double)dtype_bytes(s->dtypes[i]);
+        if (w->expert >= 0) r->expert_bytes += bytes;
+        r->row_bytes += w->expert < 0 ? bytes : bytes * shape->n_experts_used / shape->n_experts;
     }
-    return bytes;
+}
+
+// Weights that a measured step read: more rows meet more experts.
+static double step_bytes(const struct report *r, const struct setup *s,
+                         const struct bench_point *p) {
+    const struct model_shape *shape = &s->names->shape;
+    if (shape_n_moe(shape) == 0) return r->row_bytes;
+    return r->row_bytes +
+           r->expert_bytes * (p->experts_hit - shape->n_experts_used) / shape->n_experts;
+}
+
+// The share of this machine's limit that a step reaches: of reading `bytes`, or of its products,
+// whichever takes longer.
+static double limit_share(const struct report *r, double bytes, double flops, double seconds) {
+    double reading = bytes / r->read_bytes_per_s, products = flops / r->peak_flops;
+    return (reading > products ? reading : products) / seconds;
 }
 
 // Prefill computes no logits.
@@ -206,21 +232,22 @@ static void print_head(const struct report *r, const struct setup *s, const stru
                r->device.read_bytes_per_s * r->device.read_share / 1e9,
                r->device.peak_flops * r->device.flops_share / 1e9);
     printf("%-8s %6s %12s %12s", "stage", "rows", "ms a step", "tokens/s");
-    if (r->peak_flops > 0) printf(" %10s %10s", "of FLOP/s", "of GB/s");
+    if (r->peak_flops > 0) printf(" %8s %8s %9s", "GB/s", "GMAC/s", "of limit");
     printf(f->plan ? " %12s %8s\n" : "\n", "plan tok/s", "of plan");
 }
 
-// The last columns of a line: shares of this machine's limits where they were measured (that of
-// GB/s where it is not negative), then the plan's.
-static void print_shares(const struct report *r, const struct bench_flags *f, double of_flops,
-                         double of_bandwidth, double measured, double planned) {
-    if (r->peak_flops > 0) {
-        printf(" %9.0f%%", 100 * of_flops / r->peak_flops);
-        if (of_bandwidth >= 0)
-            printf(" %9.0f%%", 100 * of_bandwidth / r->read_bytes_per_s);
-        else if (f->plan)
-            printf(" %10s", "");
-    }
+// The last columns of a line: rates and the share of this machine's limit where that was measured
+// (bytes 0: not known), then the plan's (planned 0: none).
+static void print_rates(const struct report *r, double bytes, double flops, double seconds) {
+    if (!(r->peak_flops > 0)) return;
+    if (bytes > 0)
+        printf(" %8.1f", bytes / seconds / 1e9);
+    else
+        printf(" %8s", "");
+    printf(" %8.1f %8.0f%%", flops / 2e9 / seconds, 100 * limit_share(r, bytes, flops, seconds));
+}
+
+static void print_plan_share(const struct bench_flags *f, double measured, double planned) {
     if (f->plan) printf(" %12.1f %7.0f%%", planned, 100 * measured / planned);
     printf("\n");
 }
@@ -235,16 +262,21 @@ static void print_mix(const struct report *r, const struct bench_flags *f) {
 static void print_table(const struct report *r, const struct setup *s,
                         const struct bench_flags *f) {
     print_head(r, s, f);
+    double flops = r->row_flops - head_flops(s);
     printf("%-8s %6d %12s %12.1f", "prefill", 1, "", r->prefill_tokens_per_s);
-    print_shares(r, f, (r->row_flops - head_flops(s)) * r->prefill_tokens_per_s, -1,
-                 r->prefill_tokens_per_s, r->prefill_plan_tokens_per_s);
+    print_rates(r, 0, flops, 1 / r->prefill_tokens_per_s);
+    print_plan_share(f, r->prefill_tokens_per_s, r->prefill_plan_tokens_per_s);
     for (int i = 0; i < r->n_points; i++) {
         const struct bench_point *p = &r->points[i];
         printf("%-8s %6d %12.2f %12.1f", "decode", p->rows, p->step_ms, p->tokens_per_s);
-        print_shares(r, f, r->row_flops * p->tokens_per_s,
-                     p->rows == 1 ? r->row_bytes * p->tokens_per_s : -1, p->tokens_per_s,
-                     plan_tokens_per_s(p));
+        print_rates(r, step_bytes(r, s, p), r->row_flops * p->rows, p->step_ms / 1000);
+        print_plan_share(f, p->tokens_per_s, plan_tokens_per_s(p));
     }
+    for (int i = 0; i < r->n_prefills; i++) {
+        const struct bench_prefill *p = &r->prefills[i];
+        printf("prefill of %d tokens: %.1f tokens/s\n", p->n_tokens, p->tokens_per_s);
+    }
+    bench_drafts_print(r->points, r->n_points, &s->engine.counters);
     print_mix(r, f);
 }
 
@@ -264,6 +296,18 @@ static void print_plan_json(const struct report *r) {
     buffer_free(&device);
 }
 
+static void print_point_json(const struct report *r, const struct setup *s,
+                             const struct bench_point *p, int i) {
+    double bytes = step_bytes(r, s, p), flops = r->row_flops * p->rows, seconds = p->step_ms / 1000;
+    printf("%s{\"rows\":%d,\"step_ms\":%.3f,\"tokens_per_s\":%.1f,\"experts_hit\":%.2f,"
+           "\"bytes_per_s\":%.0f,\"macs_per_s\":%.0f",
+           i ? "," : "", p->rows, p->step_ms, p->tokens_per_s, p->experts_hit, bytes / seconds,
+           flops / 2 / seconds);
+    if (r->peak_flops > 0) printf(",\"limit_share\":%.4f", limit_share(r, bytes, flops, seconds));
+    bench_drafts_print_json(p);
+    printf("}");
+}
+
 static void print_json(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
     struct buffer facts = {0};
@@ -278,10 +322,13 @@ static void print_json(const struct report *r, const struct setup *s, const stru
                r->peak_flops);
     printf("\"row_bytes\":%.0f,\"row_flops\":%.0f,\"prefill_tokens_per_s\":%.1f,\"decode\":[",
            r->row_bytes, r->row_flops, r->prefill_tokens_per_s);
-    for (int i = 0; i < r->n_points; i++)
-        printf("%s{\"rows\":%d,\"step_ms\":%.3f,\"tokens_per_s\":%.1f}", i ? "," : "",
-               r->points[i].rows, r->points[i].step_ms, r->points[i].tokens_per_s);
+    for (int i = 0; i < r->n_points; i++) print_point_json(r, s, &r->points[i], i);
+    printf("],\"prefill\":[");
+    for (int i = 0; i < r->n_prefills; i++)
+        printf("%s{\"tokens\":%d,\"tokens_per_s\":%.1f}", i ? "," : "", r->prefills[i].n_tokens,
+               r->prefills[i].tokens_per_s);
     printf("]");
+    bench_drafts_print_totals_json(&s->engine.counters);
     if (r->mix.seconds > 0)
         printf(",\"mix\":{\"requests\":%d,\"in\":%d,\"out\":%d,\"seconds\":%.3f,"
                "\"tokens_per_s\":%.1f,\"output_tokens_per_s\":%.1f}",
@@ -301,10 +348,14 @@ static int check_measured(const struct bench_flags *f, struct error *err) {
     if (!f->plan && f->measure)
         return error_set(err, ERROR_USAGE,
                          "--measure adds a measured run to --plan, which is missing.");
-    if (f->context || f->n_draft || f->acceptance >= 0)
+    if (f->context || (f->plan && (f->engine.draft || f->acceptance >= 0)))
         return error_set(err, ERROR_USAGE,
-                         "--context, --draft and --acceptance describe the load of a plan that is "
-                         "not measured; expected --rows, --prompt and --new of what is.");
+                         "--context, and of a plan --draft and --acceptance, describe a load that "
+                         "is not measured; expected --rows, --prompt and --new of what is.");
+    if (f->acceptance >= 0 && (!f->engine.draft || strcmp(f->engine.draft, "off") == 0))
+        return error_set(err, ERROR_USAGE,
+                         "--acceptance is of guesses; expected --draft auto or a number of tokens "
+                         "with it.");
     if (has_mix(f) && !(f->n_in && f->n_out && f->n_concurrent))
         return error_set(err, ERROR_USAGE,
                          "--in, --out and --concurrent describe requests together; expected all "
@@ -318,17 +369,24 @@ static void fill_defaults(struct bench_flags *f) {
     if (!f->rows) f->rows = "1,4,16,64";
     if (!f->n_prompt) f->n_prompt = 512;
     if (!f->n_new) f->n_new = 64;
+    if (!f->n_runs) f->n_runs = 3;
     if (!f->n_group) f->n_group = 1 << 16;
     if (!f->engine.kv_type) f->engine.kv_type = "f32";
     if (!f->engine.log_level) f->engine.log_level = "warn";
+    if (!f->engine.draft) f->engine.draft = "off";
     f->engine.no_verify = true;
 }
 
 static int fill_points(struct report *r, const struct bench_flags *f, struct error *err) {
     int rows[BENCH_MAX_POINTS];
-    r->n_points = bench_parse_rows(f->rows, f->engine.max_rows, " (--max-rows)", rows, err);
+    int most = f->engine.max_rows;
+    r->n_points = bench_parse_list("--rows", f->rows, most, " (--max-rows)", rows, err);
+    if (r->n_points < 0) return -1;
     for (int i = 0; i < r->n_points; i++) r->points[i].rows = rows[i];
-    return r->n_points < 0 ? -1 : 0;
+    if (!f->prefill) return 0;
+    r->n_prefills = bench_parse_list("--prefill", f->prefill, 1 << 20, "", rows, err);
+    for (int i = 0; i < r->n_prefills; i++) r->prefills[i].n_tokens = rows[i];
+    return r->n_prefills < 0 ? -1 : 0;
 }
 
 static int check_room(const struct report *r, const struct bench_flags *f, int room,
@@ -341,6 +399,10 @@ static int check_room(const struct report *r, const struct bench_flags *f, int r
                 f->n_prompt, f->n_new, n,
                 n_more ? ", since rows decode while prompts of others are computed" : "", room);
     }
+    for (int i = 0; i < r->n_prefills; i++)
+        if (r->prefills[i].n_tokens + 2 > room)
+            return error_set(err, ERROR_USAGE, "--prefill %d needs %d tokens; a row holds %d.",
+                             r->prefills[i].n_tokens, r->prefills[i].n_tokens + 2, room);
     if (f->n_in + f->n_out > room)
         return error_set(err, ERROR_USAGE, "--in %d and --out %d need %d tokens; a row holds %d.",
                          f->n_in, f->n_out, f->n_in + f->n_out, room);
@@ -352,17 +414,22 @@ static void measure_limits(struct report *r, const struct bench_flags *f) {
     if (strcmp(f->engine.device, "cpu") != 0) return;
     int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
     r->read_bytes_per_s = limits_read_bandwidth(n_threads);
-    r->peak_flops = limits_peak_flops(n_threads);
+    r->peak_flops = strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
+                                                        : limits_peak_flops(n_threads);
 }
 
 static int measure_all(struct report *r, struct setup *s, const struct bench_flags *f,
                        struct error *err) {
     if (check_room(r, f, s->requests.max_context, err)) return -1;
     for (int i = 0; i < r->n_points; i++)
-        if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err)) return -1;
+        if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err) ||
+            (f->acceptance >= 0 && bench_measure_drafts(s, f, &r->points[i], err)))
+            return -1;
+    for (int i = 0; i < r->n_prefills; i++)
+        if (bench_measure_prefill(s, f, &r->prefills[i], err)) return -1;
     if (f->n_concurrent && bench_measure_mix(s, f, &r->mix, err)) return -1;
     measure_limits(r, f);
-    r->row_bytes = row_bytes(s);
+    count_bytes(s, r);
     r->row_flops = row_flops(s);
     if (f->plan) finish_plan(r, s, f);
     return 0;
@@ -393,6 +460,7 @@ static int run_flags(void *f, int *status, struct error *err) {
 int command_bench(int argc, char **argv) {
     struct bench_flags f = {.engine = engine_flags_defaults(), .acceptance = -1};
     f.engine.kv_type = NULL; // its default is another one in a plan
+    f.engine.draft = NULL;
     struct flag table[SETUP_MAX_FLAGS];
     const struct command command = {.name = "bench",
                                     .usage = usage,

@@ -6,24 +6,40 @@
 #include "worker/commands/roofline/roofline.h"
 #include "worker/commands/setup.h"
 
-enum { BENCH_MAX_POINTS = 16 };
+enum { BENCH_MAX_POINTS = 16, BENCH_MAX_RUNS = 101 };
 
 struct bench_flags {
     struct engine_flags engine;
-    const char *synthetic, *rows;  // NULL: not given
-    int n_prompt, n_new, n_group;  // of what is measured; 0: not given
-    const char *plan;              // NULL: measure only
-    int n_in, n_out, n_concurrent; // the mix, of a plan or measured
-    int context, n_draft;          // of a plan; 0: not given
-    float acceptance;              // -1: not given
+    const char *synthetic, *rows, *prefill; // NULL: not given
+    int n_runs;                             // of each measurement
+    int n_prompt, n_new, n_group;           // of what is measured; 0: not given
+    const char *plan;                       // NULL: measure only
+    int n_in, n_out, n_concurrent;          // the mix, of a plan or measured
+    int context;                            // of a plan; 0: not given
+    int n_draft;                            // of a plan; 0: none
+    float acceptance;                       // of guesses; -1: not given
     bool measure, json;
+};
+
+// Decode with guesses of a given acceptance.
+struct bench_draft {
+    double tokens_per_s, gain; // 0: not asked for; over what was measured without, just before
+    uint64_t n_guessed, n_accepted;
 };
 
 // Decode at some number of rows.
 struct bench_point {
     int rows;
     double step_ms, tokens_per_s;
-    double plan_ms; // of a step, where there is a plan
+    double experts_hit; // of a MoE layer in a step, the mean: of those steps that were timed
+    double plan_ms;     // of a step, where there is a plan
+    struct bench_draft drafts;
+};
+
+// Prefill of one prompt.
+struct bench_prefill {
+    int n_tokens;
+    double tokens_per_s;
 };
 
 // Requests that are all there at the start, from the first step to the last.
@@ -31,10 +47,30 @@ struct bench_mix {
     double seconds, tokens_per_s, output_tokens_per_s; // tokens: of prompts too
 };
 
+// The median of values; sorts them.
+double bench_median(double *values, int n);
+
 // Prefills prompts, lets p->rows rows decode, `n_group` of each prompt, and times the steps in
-// which all of them run. *prefill_tokens_per_s is raised to what was measured here.
+// which all of them run: the median of f->n_runs. *prefill_tokens_per_s is raised to the median of
+// what was measured here.
 int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
                        double *prefill_tokens_per_s, struct error *err);
+
+// Task `number` of n samples; no two numbers share a prompt.
+struct task *bench_task(const struct setup *s, int n_prompt, int n_new, int n, int number);
+
+// Decodes p->rows rows without drafts and then with guesses that are right with f->acceptance, to
+// p->drafts. -1 also where not every bit is the same.
+int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct bench_point *p,
+                         struct error *err);
+// Prefills one prompt of p->n_tokens: the median of f->n_runs.
+int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct bench_prefill *p,
+                          struct error *err);
+
+// What of drafts is told: as lines, in the object of a point, and in that of the whole.
+void bench_drafts_print(const struct bench_point *points, int n, const struct status_counters *c);
+void bench_drafts_print_json(const struct bench_point *p);
+void bench_drafts_print_totals_json(const struct status_counters *c);
 
 // Positions that a row of bench_measure_rows takes at most.
 int bench_row_tokens(const struct bench_flags *f, int rows);
@@ -43,14 +79,14 @@ int bench_row_tokens(const struct bench_flags *f, int rows);
 int bench_measure_mix(struct setup *s, const struct bench_flags *f, struct bench_mix *mix,
                       struct error *err);
 
-// "1,4,16" as numbers from 1 to max_rows; returns how many, or -1. `why`: what set max_rows, for
-// the sentence.
-int bench_parse_rows(const char *text, int max_rows, const char *why, int rows[BENCH_MAX_POINTS],
-                     struct error *err);
+// "1,4,16", the value of `flag`, as numbers from 1 to `most`; returns how many, or -1. `why`: what
+// set `most`, for the sentence.
+int bench_parse_list(const char *flag, const char *text, int most, const char *why,
+                     int list[BENCH_MAX_POINTS], struct error *err);
 
 // --plan without a measured run: prints the plan. Refuses flags that belong to a measured run, and
 // with ERROR_MEMORY what does not fit into the device.
-int bench_plan(const struct bench_flags *f, struct error *err);
+int bench_plan(struct bench_flags *f, struct error *err);
 
 // The device of --plan: one that has a name, or a file's. "auto" is bench.c's, which measures it.
 int bench_plan_device(const struct bench_flags *f, struct device *out, struct error *err);

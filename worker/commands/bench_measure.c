@@ -1,8 +1,11 @@
+#include <stdlib.h>
+
 #include "protocol/base/clock.h"
 #include "worker/commands/bench.h"
 
-// A prompt of its own for every number: no two share a page.
-static struct task *make_task(const struct setup *s, int n_prompt, int n_new, int n, int number) {
+enum { HIT_STEPS = 64 }; // at most: steps whose experts are counted
+
+struct task *bench_task(const struct setup *s, int n_prompt, int n_new, int n, int number) {
     struct task *t = task_new();
     int32_t *ids = arena_take(&t->arena, (size_t)n_prompt, sizeof *ids);
     for (int i = 0; i < n_prompt; i++)
@@ -17,6 +20,7 @@ static struct task *make_task(const struct setup *s, int n_prompt, int n_new, in
     t->sampling.n = n;
     t->sampling.ignore_eos = true;
     t->sampling.max_new_tokens = n_new;
+    t->routed_experts = s->requests.has_moe;
     return t;
 }
 
@@ -56,13 +60,65 @@ int bench_row_tokens(const struct bench_flags *f, int rows) {
     return f->n_prompt + f->n_new + n_early;
 }
 
-int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
-                       double *prefill_tokens_per_s, struct error *err) {
+static int compare(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double bench_median(double *values, int n) {
+    qsort(values, (size_t)n, sizeof *values, compare);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+// ---- the experts of a step: what its rows chose in each layer, together
+
+// hit[step][layer][expert], steps counted from the last one back, in which every row has its last
+// position.
+static void note_experts(const struct setup *s, const struct sample *list, int n_steps,
+                         uint8_t *hit) {
+    const struct model_shape *shape = &s->names->shape;
+    int layers = shape_n_moe(shape), k = shape->n_experts_used;
+    for (; list; list = list->next)
+        for (int i = 0; i < n_steps && i < list->n_routes; i++)
+            for (int j = 0; j < layers * k; j++) {
+                int expert = list->routes[(size_t)(list->n_routes - 1 - i) * (size_t)(layers * k) +
+                                          (size_t)j];
+                hit[(i * layers + j / k) * shape->n_experts + expert] = 1;
+            }
+}
+
+// Ends all rows. Returns the mean of experts that a MoE layer met in the last n_steps steps.
+static int end_rows(struct setup *s, int n_groups, int n_steps, double *experts_hit,
+                    struct error *err) {
+    const struct model_shape *shape = &s->names->shape;
+    int layers = shape_n_moe(shape), n = n_steps < HIT_STEPS ? n_steps : HIT_STEPS;
+    size_t n_flags = (size_t)n * (size_t)layers * (size_t)shape->n_experts, n_hit = 0;
+    uint8_t *hit = memory_new(n_flags, 1);
+    for (int i = 0; i < n_groups; i++)
+        engine_cancel(&s->engine, (uint64_t)i, 0, 0, FINISH_CANCELLED);
+    int failed = 0;
+    do {
+        struct sample *ended = engine_take_finished(&s->engine);
+        if (layers > 0) note_experts(s, ended, n, hit);
+        sample_free_list(ended);
+        if (s->engine.n_samples) failed = step(s, err) < 0;
+    } while (s->engine.n_samples && !failed);
+    for (size_t i = 0; i < n_flags; i++) n_hit += hit[i];
+    *experts_hit = layers > 0 ? (double)n_hit / (n * layers) : 0;
+    free(hit);
+    return failed ? -1 : 0;
+}
+
+// ---- decode, prefill, a mix
+
+// One run of bench_measure_rows.
+static int run_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
+                    double *prefill_tokens_per_s, struct error *err) {
     struct engine *e = &s->engine;
     int n_groups = 0, n_new = bench_row_tokens(f, p->rows) - f->n_prompt;
     for (int left = p->rows; left > 0; left -= f->n_group, n_groups++)
         engine_add(
-            e, make_task(s, f->n_prompt, n_new, left < f->n_group ? left : f->n_group, n_groups));
+            e, bench_task(s, f->n_prompt, n_new, left < f->n_group ? left : f->n_group, n_groups));
     if (prefill(s, n_groups * (f->n_prompt - 1), prefill_tokens_per_s, err)) return -1;
     if (step(s, err) < 0) return -1; // the last rows start
     int64_t first_us = clock_us();
@@ -72,15 +128,41 @@ int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct benc
     double seconds = seconds_since(first_us);
     p->tokens_per_s = (double)(e->counters.n_output_tokens - tokens) / seconds;
     p->step_ms = 1000 * seconds / (double)(e->counters.n_steps - steps);
-    for (int i = 0; i < n_groups; i++) engine_cancel(e, (uint64_t)i, 0, 0, FINISH_CANCELLED);
-    return step_until_idle(s, err);
+    return end_rows(s, n_groups, f->n_new - 2, &p->experts_hit, err);
+}
+
+int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct bench_point *p,
+                       double *prefill_tokens_per_s, struct error *err) {
+    double speeds[BENCH_MAX_RUNS] = {0}, times[BENCH_MAX_RUNS] = {0};
+    double prefills[BENCH_MAX_RUNS] = {0};
+    for (int i = 0; i < f->n_runs; i++) {
+        if (run_rows(s, f, p, &prefills[i], err)) return -1;
+        speeds[i] = p->tokens_per_s;
+        times[i] = p->step_ms;
+    }
+    p->tokens_per_s = bench_median(speeds, f->n_runs);
+    p->step_ms = bench_median(times, f->n_runs);
+    double median = bench_median(prefills, f->n_runs);
+    if (median > *prefill_tokens_per_s) *prefill_tokens_per_s = median;
+    return 0;
+}
+
+int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct bench_prefill *p,
+                          struct error *err) {
+    double speeds[BENCH_MAX_RUNS] = {0};
+    for (int i = 0; i < f->n_runs; i++) {
+        engine_add(&s->engine, bench_task(s, p->n_tokens + 1, 1, 1, 0));
+        if (prefill(s, p->n_tokens, &speeds[i], err) || step_until_idle(s, err)) return -1;
+    }
+    p->tokens_per_s = bench_median(speeds, f->n_runs);
+    return 0;
 }
 
 int bench_measure_mix(struct setup *s, const struct bench_flags *f, struct bench_mix *mix,
                       struct error *err) {
     int64_t started_us = clock_us();
     for (int i = 0; i < f->n_concurrent; i++)
-        engine_add(&s->engine, make_task(s, f->n_in, f->n_out, 1, i));
+        engine_add(&s->engine, bench_task(s, f->n_in, f->n_out, 1, i));
     if (step_until_idle(s, err)) return -1;
     mix->seconds = seconds_since(started_us);
     mix->output_tokens_per_s = f->n_concurrent * (double)f->n_out / mix->seconds;

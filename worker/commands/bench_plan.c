@@ -26,12 +26,12 @@ static int check_mix(const struct bench_flags *f, struct error *err) {
 static int check_flags(const struct bench_flags *f, struct error *err) {
     if (f->synthetic && f->engine.model)
         return error_set(err, ERROR_USAGE, "Expected at most one of --model and --synthetic.");
-    if (f->n_prompt || f->n_new || f->n_group)
-        return error_set(
-            err, ERROR_USAGE,
-            "--prompt, --new and --group belong to a measured run; expected --context, or "
-            "--in, --out and --concurrent, of a plan (or --measure).");
-    if (!f->n_draft != (f->acceptance < 0))
+    if (f->n_prompt || f->n_new || f->n_group || f->prefill || f->n_runs)
+        return error_set(err, ERROR_USAGE,
+                         "--prompt, --new, --group, --prefill and --runs belong to a measured run; "
+                         "expected --context, or "
+                         "--in, --out and --concurrent, of a plan (or --measure).");
+    if (!f->engine.draft != (f->acceptance < 0))
         return error_set(err, ERROR_USAGE, "Expected both --draft and --acceptance, or neither.");
     return f->n_in || f->n_out || f->n_concurrent ? check_mix(f, err) : 0;
 }
@@ -177,7 +177,7 @@ static int add_usual(struct report_plan *p, const struct bench_flags *f,
 static int add_rows(struct report_plan *p, const struct bench_flags *f,
                     struct roofline_load loads[BENCH_MAX_POINTS], struct error *err) {
     int rows[BENCH_MAX_POINTS];
-    int n = bench_parse_rows(f->rows, MAX_ROWS, "", rows, err);
+    int n = bench_parse_list("--rows", f->rows, MAX_ROWS, "", rows, err);
     for (int i = 0; i < n; i++) {
         loads[i] = decode_load(p, f, rows[i]);
         if (check_fit(p, &loads[i], err)) return -1;
@@ -205,12 +205,23 @@ static int add_loads(struct report_plan *p, const struct bench_flags *f,
     return f->rows ? add_rows(p, f, loads, err) : add_usual(p, f, loads, err);
 }
 
-int bench_plan(const struct bench_flags *f, struct error *err) {
+// A plan has no policy: it is told how far to guess.
+static int parse_draft(struct bench_flags *f, struct error *err) {
+    int draft = DRAFT_OFF;
+    const char *text = f->engine.draft;
+    if (text && (sampling_parse_draft(slice_of(text), &draft) || draft <= DRAFT_OFF))
+        return error_set(err, ERROR_USAGE, "--draft is '%s'; expected 1 to %d tokens of a plan.",
+                         text, MESSAGE_MAX_DRAFT);
+    f->n_draft = draft - DRAFT_OFF;
+    return 0;
+}
+
+int bench_plan(struct bench_flags *f, struct error *err) {
     struct device device;
     struct roofline_model model;
     struct roofline_load loads[BENCH_MAX_POINTS];
     struct report_plan plan = {.model_name = model_name(f), .model = &model, .device = &device};
-    if (check_flags(f, err)) return -1;
+    if (check_flags(f, err) || parse_draft(f, err)) return -1;
     if (bench_plan_device(f, &device, err) || open_model(&model, f, err)) return -1;
     if (add_loads(&plan, f, loads, err)) return -1;
     struct buffer out = {0};

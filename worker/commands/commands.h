@@ -7,6 +7,7 @@ int command_serve(int argc, char **argv);
 int command_score(int argc, char **argv);
 int command_score_worker(int argc, char **argv); // hidden: a process of `score`
 int command_bench(int argc, char **argv);
+int command_keygen(int argc, char **argv);
 int command_inspect(int argc, char **argv);
 
 #endif

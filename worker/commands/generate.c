@@ -103,21 +103,32 @@ static int check_flags(struct flags *f, struct error *err) {
 struct progress {
     struct port port;
     const struct prompts *prompts;
+    const struct engine *engine;
     int64_t started_ms, last_ms;
     bool json, terminal;
 };
 
-static void show(const struct progress *p) {
+// The totals of the run, behind a comma.
+static void show_totals(const struct progress *p) {
+    const struct status_counters *c = &p->engine->counters;
+    fprintf(stderr, ",\"guessed\":%llu,\"accepted\":%llu,\"suspended\":%llu",
+            (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted,
+            (unsigned long long)scheduler_stats(p->engine->scheduler).n_preempted);
+}
+
+static void show(const struct progress *p, bool is_last) {
     struct prompts_counts c = prompts_counts(p->prompts);
     double seconds = (double)(clock_ms() - p->started_ms + 1) / 1000;
     double rate = (double)c.n_tokens / seconds;
-    if (p->json)
+    if (p->json) {
         fprintf(stderr,
                 "{\"samples\":%llu,\"of\":%llu,\"tokens\":%llu,\"tokens_per_s\":%.1f,"
-                "\"seconds\":%.1f}\n",
+                "\"seconds\":%.1f",
                 (unsigned long long)c.n_done, (unsigned long long)c.n_samples,
                 (unsigned long long)c.n_tokens, rate, seconds);
-    else
+        if (is_last) show_totals(p);
+        fputs("}\n", stderr);
+    } else
         fprintf(stderr, "\r%llu of %llu samples, %.0f tokens/s ", (unsigned long long)c.n_done,
                 (unsigned long long)c.n_samples, rate);
 }
@@ -130,13 +141,15 @@ static int receive(const struct port *port, struct engine *e, enum port_state *s
     *state = PORT_DONE;
     if (now - p->last_ms < 1000) return 0;
     p->last_ms = now;
-    show(p);
+    show(p, false);
     return 0;
 }
 
-static void start_progress(struct progress *p, const struct prompts *prompts, const char *when) {
+static void start_progress(struct progress *p, const struct prompts *prompts,
+                           const struct engine *engine, const char *when) {
     *p = (struct progress){.port = {.self = p, .fd = -1, .receive = receive},
                            .prompts = prompts,
+                           .engine = engine,
                            .started_ms = clock_ms()};
     p->last_ms = p->started_ms;
     p->json = when && strcmp(when, "json") == 0;
@@ -145,11 +158,21 @@ static void start_progress(struct progress *p, const struct prompts *prompts, co
 
 static void finish_progress(const struct progress *p) {
     if (!p->json && !p->terminal) return;
-    show(p);
+    show(p, true);
     if (p->terminal) fputc('\n', stderr);
 }
 
 // ---- the command
+
+static void log_drafts(const struct setup *s) {
+    const struct status_counters *c = &s->engine.counters;
+    if (!c->n_guessed) return;
+    log_say(&s->log, LOG_INFO,
+            "drafts: %llu tokens guessed, %llu (%.0f%%) right, %.2f tokens a step",
+            (unsigned long long)c->n_guessed, (unsigned long long)c->n_accepted,
+            100.0 * (double)c->n_accepted / (double)c->n_guessed,
+            (double)c->n_output_tokens / (double)c->n_row_steps);
+}
 
 static int run(struct flags *f, struct setup *s, struct slice text, FILE *output,
                struct error *err) {
@@ -163,12 +186,13 @@ static int run(struct flags *f, struct setup *s, struct slice text, FILE *output
     };
     struct prompts *prompts = prompts_open(text, &options);
     struct progress progress;
-    start_progress(&progress, prompts, f->progress);
+    start_progress(&progress, prompts, &s->engine, f->progress);
     struct loop loop = {.engine = &s->engine, .verify = &s->verify};
     ports_add(&loop.ports, prompts_port(prompts));
     if (progress.json || progress.terminal) ports_add(&loop.ports, &progress.port);
     int failed = loop_run(&loop, err);
-    finish_progress(&progress);
+    log_drafts(s);
+    finish_progress(&progress); // the last line of stderr that is one of progress
     struct prompts_counts c = prompts_counts(prompts);
     if (!failed && c.n_bad)
         failed = error_set(err, ERROR_INPUT, "%llu of %llu lines were refused; see the output.",

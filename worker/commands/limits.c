@@ -89,7 +89,7 @@ enum { CHAINS = 12 };
 
 struct path {
     void (*work)(struct worker *w);
-    int lanes; // of a vector
+    int lanes; // multiply-adds of an instruction
 };
 
 static void multiply_add_portable(struct worker *w) {
@@ -129,6 +129,18 @@ __attribute__((target("avx512f"))) static void multiply_add_avx512(struct worker
     for (int i = 1; i < CHAINS; i++) s[0] = _mm512_add_ps(s[0], s[i]);
     w->sum = (uint64_t)_mm_cvtss_f32(_mm512_castps512_ps128(s[0]));
 }
+
+__attribute__((target("avx512f,avx512bf16"))) static void multiply_add_bf16(struct worker *w) {
+    const __m512bh a = (__m512bh)_mm512_set1_epi32(0x3f803f80); // ones
+    __m512 s[CHAINS];
+    for (int i = 0; i < CHAINS; i++) s[i] = _mm512_set1_ps((float)i);
+    for (int r = 0; r < ROUNDS; r++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) s[i] = _mm512_dpbf16_ps(s[i], a, a);
+    }
+    for (int i = 1; i < CHAINS; i++) s[0] = _mm512_add_ps(s[0], s[i]);
+    w->sum = (uint64_t)_mm_cvtss_f32(_mm512_castps512_ps128(s[0]));
+}
 #endif
 
 static struct path widest(void) {
@@ -140,10 +152,22 @@ static struct path widest(void) {
     return (struct path){multiply_add_portable, 8};
 }
 
-double limits_peak_flops(int n_threads) {
+static double flops_of(struct path path, int n_threads) {
     struct worker workers[MAX_THREADS] = {0};
-    const struct path path = widest();
     int n = clamp_threads(n_threads);
     for (int i = 0; i < n; i++) workers[i].work = path.work;
     return 2.0 * CHAINS * path.lanes * ROUNDS * n / best_seconds(workers, n);
+}
+
+double limits_peak_flops(int n_threads) {
+    return flops_of(widest(), n_threads);
+}
+
+double limits_peak_bf16_flops(int n_threads) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512bf16"))
+        return flops_of((struct path){multiply_add_bf16, 32}, n_threads);
+#endif
+    (void)n_threads;
+    return 0;
 }

@@ -9,4 +9,7 @@ double limits_read_bandwidth(int n_threads);
 // n_threads, with the widest vectors that the processor has. Takes some tens of milliseconds.
 double limits_peak_flops(int n_threads);
 
+// The same of products of bf16, two to a float32 sum; 0 where the processor has no instruction.
+double limits_peak_bf16_flops(int n_threads);
+
 #endif

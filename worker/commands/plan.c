@@ -56,13 +56,29 @@ static void plan_arena(struct plan_memory *p, const struct model_shape *shape,
                        const struct engine_flags *f) {
     struct engine_options *e = &p->engine;
     uint64_t page = kernels_page_bytes(shape, p->kv_dtype, PAGE_TOKENS);
-    uint64_t conv = kernels_conv_bytes(shape, p->kv_dtype, 0), left = f->suspend_bytes;
+    uint64_t conv = kernels_conv_bytes(shape, p->kv_dtype, e->draft.max_draft);
+    uint64_t left = f->suspend_bytes;
     e->suspend_slots = e->max_rows;
     if (conv) e->suspend_slots = (int)smaller(e->max_rows, (int64_t)(left / 2 / conv));
     left -= conv * (uint64_t)e->suspend_slots;
     e->suspend_pages = e->n_pages;
     if (page) e->suspend_pages = (int)smaller(e->n_pages, (int64_t)(left / page));
     if (!f->suspend_bytes) e->suspend_pages = e->suspend_slots = 0;
+}
+
+// A conv slot has room for each guess, so that many rows have shorter drafts at most.
+static int plan_drafts(struct plan_memory *p, const struct engine_flags *f, struct error *err) {
+    enum { FEW_ROWS = 64, LONG = 16, SHORT = 8 };
+    int draft;
+    if (sampling_parse_draft(slice_of(f->draft), &draft))
+        return error_set(err, ERROR_USAGE, "--draft is '%s'; expected " SAMPLING_DRAFTS ".",
+                         f->draft);
+    bool is_auto = draft == DRAFT_AUTO;
+    int usual = f->max_rows <= FEW_ROWS ? LONG : SHORT;
+    p->engine.draft = (struct draft_options){.max_draft = is_auto ? usual : draft - DRAFT_OFF,
+                                             .is_auto = is_auto,
+                                             .memory_bytes = f->draft_bytes};
+    return 0;
 }
 
 int plan_engine(struct plan_memory *p, const struct model_shape *shape,
@@ -73,7 +89,7 @@ int plan_engine(struct plan_memory *p, const struct model_shape *shape,
     e->max_rows = f->max_rows;
     e->max_prefixes = (int)smaller(f->max_rows, 16);
     e->prefill_chunk = f->prefill_chunk;
-    if (plan_pages(p, shape, f, err)) return -1;
+    if (plan_drafts(p, f, err) || plan_pages(p, shape, f, err)) return -1;
     plan_arena(p, shape, f);
     return 0;
 }
@@ -82,28 +98,41 @@ static double mib(uint64_t bytes) {
     return (double)bytes / (1 << 20);
 }
 
+static uint64_t draft_bytes(const struct plan_memory *p) {
+    return p->engine.draft.max_draft ? p->engine.draft.memory_bytes : 0;
+}
+
 // Overcommitted memory would end the program in the middle of a step, so the plan is refused
 // instead.
 static int check_memory(const struct plan_memory *p, struct error *err) {
-    uint64_t need = p->staging_bytes, have = machine_available_bytes();
+    uint64_t need = draft_bytes(p), have = machine_available_bytes();
     for (int i = 0; i < N_MEMORY_USES; i++)
         if (p->backend.is_host[i]) need += p->backend.bytes[i];
     if (!have || need <= have) return 0;
     return error_set(err, ERROR_MEMORY,
                      "The plan needs %.1f GiB of host memory, %.1f of them for weights; %.1f GiB "
                      "are available (--weights, --kv-memory, --suspend-memory, --staging-memory, "
-                     "--max-rows).",
+                     "--draft-memory, --max-rows).",
                      mib(need) / 1024, mib(p->backend.bytes[MEMORY_WEIGHTS]) / 1024,
                      mib(have) / 1024);
 }
 
+uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
+                      const struct engine_flags *f) {
+    uint64_t at = 0;
+    if (!f->needs_staging || f->staging_bytes) return f->staging_bytes;
+    for (int i = 0; i < names->n; i++) {
+        struct weight_change all = {.weight = i, .n_values = weight_n(&names->weights[i])};
+        at = delta_lay(&all, dtypes[i], at);
+    }
+    return at;
+}
+
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
                  const struct backend_options *options, const struct names *names,
-                 const struct engine_flags *f, struct error *err) {
+                 struct error *err) {
     checkpoint_dtype_name(names, options->weight_dtypes, p->weight_types);
     if (ops->plan(options, &p->backend, err)) return -1;
-    p->staging_bytes = f->staging_bytes;
-    if (f->needs_staging && !p->staging_bytes) p->staging_bytes = p->backend.bytes[MEMORY_WEIGHTS];
     return check_memory(p, err);
 }
 
@@ -126,7 +155,9 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     log_line(p, log, MEMORY_SCRATCH, "scratch", details);
     snprintf(details, sizeof details, "%d pages, %d slots", e->suspend_pages, e->suspend_slots);
     log_line(p, log, MEMORY_ARENA, "suspended rows", details);
-    if (p->staging_bytes)
-        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  for weight updates, at most", "staging",
-                mib(p->staging_bytes));
+    if (p->backend.bytes[MEMORY_STAGING])
+        log_line(p, log, MEMORY_STAGING, "staging", "for weight updates, at most");
+    if (draft_bytes(p))
+        log_say(log, LOG_INFO, "memory: %-15s %10.1f MiB  of texts; up to %d tokens a row",
+                "drafts", mib(draft_bytes(p)), e->draft.max_draft);
 }

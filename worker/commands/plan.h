@@ -8,7 +8,6 @@ struct plan_memory {
     struct engine_options engine;
     enum dtype kv_dtype; // of pages and conv slots
     struct backend_plan backend;
-    uint64_t staging_bytes; // of weight updates, in host memory
     char weight_types[16];
 };
 
@@ -17,11 +16,15 @@ struct plan_memory {
 int plan_engine(struct plan_memory *p, const struct model_shape *shape,
                 const struct engine_flags *f, struct error *err);
 
+// Bytes of the staging memory: those of the flag, else what an update of every value takes.
+uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
+                      const struct engine_flags *f);
+
 // What the backend takes for `options`, which are made of the above. ERROR_MEMORY when that is more
 // than this process can have.
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
                  const struct backend_options *options, const struct names *names,
-                 const struct engine_flags *f, struct error *err);
+                 struct error *err);
 
 // Logs the plan as one table.
 void plan_log(const struct plan_memory *p, const struct log *log);

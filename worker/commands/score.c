@@ -51,6 +51,8 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_HEADING, "", "", "Grading:", NULL, 0, 0},
         {FLAG_LIST, "--verifier", "NAME", "of records with a gold; or NAME=COMMAND, a program",
          &f->verifiers, 0, 0},
+        {FLAG_SWITCH, "--verifier-network", NULL, "such programs may open sockets",
+         &o->verifier_network, 0, 0},
         {FLAG_TEXT, "--reward", "JSON", "of records that have none of their own", &o->reward, 0, 0},
         {FLAG_INT, "-j", "N", "processes (default: one a CPU)", &f->n_workers, 1,
          SCORE_MAX_WORKERS},

@@ -17,6 +17,7 @@
 #include "worker/commands/fleet.h"
 #include "worker/commands/plan.h"
 #include "worker/commands/setup.h"
+#include "worker/http/http.h"
 #include "worker/loop.h"
 #include "worker/session/link.h"
 #include "worker/version.h"
@@ -25,7 +26,8 @@ enum { MAX_NAME = 200 }; // bytes
 
 struct flags {
     struct engine_flags engine;
-    const char *connect, *bind, *name;
+    const char *connect, *bind, *name, *http, *metrics_compat;
+    const char *key, *server_key, *allow_keys;
     uint64_t min_version;
     int trainer_deadline_s, drain_timeout_s;
     bool insecure;
@@ -45,8 +47,16 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_TEXT, "--connect", "URL", "the trainer's address, such as tcp://127.0.0.1:5555",
          &f->connect, 0, 0},
         {FLAG_TEXT, "--bind", "URL", "an address to which the trainer connects", &f->bind, 0, 0},
+        {FLAG_TEXT, "--key", "FILE", "this worker's secret key, of stampede keygen", &f->key, 0, 0},
+        {FLAG_TEXT, "--server-key", "FILE",
+         "with --connect: the trainer's public key; several are tried in turn", &f->server_key, 0,
+         0},
+        {FLAG_TEXT, "--allow-keys", "DIR",
+         "with --bind: the folder of the trainers' public keys, read again each 2 s",
+         &f->allow_keys, 0, 0},
         {FLAG_SWITCH, "--insecure", NULL,
-         "allow addresses that are not loopback or ipc, without encryption", &f->insecure, 0, 0},
+         "allow addresses that are not loopback or ipc, without keys and encryption", &f->insecure,
+         0, 0},
         {FLAG_TEXT, "--name", "TEXT",
          "stable name of this worker, one for each (default host, pid and a random part)", &f->name,
          0, 0},
@@ -55,6 +65,11 @@ static int fill_table(struct flags *f, struct flag *table) {
          &f->engine.staging_bytes, 0, 0},
         {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
          &f->min_version, 0, 0},
+        {FLAG_TEXT, "--http", "HOST:PORT",
+         "probes, metrics and a status page on an address or interface of this machine (off)",
+         &f->http, 0, 0},
+        {FLAG_TEXT, "--metrics-compat", "vllm", "/metrics has a dozen of vLLM's names besides",
+         &f->metrics_compat, 0, 0},
         {FLAG_INT, "--trainer-deadline", "S", "seconds without a trainer, then exit 69 (900)",
          &f->trainer_deadline_s, 1, 1 << 24},
         {FLAG_INT, "--drain-timeout", "S", "seconds for rows in flight after SIGTERM (60)",
@@ -157,7 +172,10 @@ static struct link_options link_options(const struct flags *f, const struct setu
     return (struct link_options){
         .socket = {.url = f->connect ? f->connect : f->bind,
                    .bind = f->bind != NULL,
-                   .insecure = f->insecure},
+                   .insecure = f->insecure,
+                   .key = f->key,
+                   .server_key = f->server_key,
+                   .allow_keys = f->allow_keys},
         .requests = &s->requests,
         .engine = &s->engine,
         .board = board,
@@ -181,38 +199,81 @@ static int run_link(struct setup *s, struct link *link, struct resident *residen
                     struct status_board *board, struct signals *signals, int *status,
                     struct error *err) {
     struct loop loop = {.engine = &s->engine, .verify = &s->verify, .board = board};
+    loop.meter = meter_open(board, &s->engine);
     ports_add(&loop.ports, link_port(link, resident));
     give_signals_to(signals, link);
+    status_enter(board, WORKER_SERVING);
     link_start(link);
     int failed = loop_run(&loop, err);
+    status_enter(board, WORKER_LEAVING);
     give_signals_to(signals, NULL);
     *status = link_close(&link);
+    meter_close(&loop.meter);
     return failed;
 }
 
-static int serve(struct flags *f, struct signals *signals, int *status, struct error *err) {
+// What others are told once the model is loaded.
+static void publish_facts(const struct flags *f, const struct setup *s,
+                          const struct link_options *link, struct status_board *board) {
+    struct status_facts facts = {.fingerprint = s->fingerprint,
+                                 .min_version = f->min_version,
+                                 .max_rows = f->engine.max_rows,
+                                 .slots = link->slots,
+                                 .max_context = s->requests.max_context};
+    snprintf(facts.uid, sizeof facts.uid, "%s", link->uid);
+    snprintf(facts.build, sizeof facts.build, "%s", link->build);
+    snprintf(facts.numerics, sizeof facts.numerics, "%s", link->numerics);
+    const char *slash = strrchr(f->engine.model, '/');
+    snprintf(facts.model, sizeof facts.model, "%s",
+             slash && slash[1] ? slash + 1 : f->engine.model);
+    _Static_assert(sizeof facts.memory_bytes == sizeof s->memory_bytes, "status.h counts uses");
+    memcpy(facts.memory_bytes, s->memory_bytes, sizeof facts.memory_bytes);
+    status_publish(board, engine_status(&s->engine));
+    status_publish_facts(board, &facts);
+}
+
+static int serve(struct flags *f, struct signals *signals, struct status_board *board, int *status,
+                 struct error *err) {
     struct setup s;
     struct resident resident;
-    struct status_board board;
     char uid[256], build[256];
     f->engine.needs_staging = true;
     if (setup_open(&s, &f->engine, true, err)) return -1;
     resident_open(&resident, s.names, s.dtypes, s.digests);
     s.digests = NULL;
-    status_open(&board, engine_status(&s.engine));
     make_uid(f->name, uid);
     make_build(&s.device, build);
-    const struct link_options options = link_options(f, &s, &board, uid, build);
+    const struct link_options options = link_options(f, &s, board, uid, build);
+    publish_facts(f, &s, &options, board);
     struct link *link = link_open(&options, err);
     int failed = link ? 0 : -1;
     if (link) {
         log_say(&s.log, LOG_INFO, "%s %s, weights %016llx", f->bind ? "bound to" : "trainer at",
                 link_url(link), (unsigned long long)resident.digest);
-        failed = run_link(&s, link, &resident, &board, signals, status, err);
+        failed = run_link(&s, link, &resident, board, signals, status, err);
     }
-    status_close(&board);
     resident_close(&resident);
     setup_close(&s);
+    return failed;
+}
+
+// Probes are answered from the start: a model may take minutes to load.
+static int serve_with_http(struct flags *f, struct signals *signals, int *status,
+                           struct error *err) {
+    struct status_board board;
+    struct log log;
+    struct http *http = NULL;
+    const struct http_options options = {
+        .address = f->http, .vllm = f->metrics_compat != NULL, .board = &board};
+    bool is_on = f->http && strcmp(f->http, "off") != 0;
+    if (log_parse(&log, f->engine.log_level, f->engine.log_format, err)) return -1;
+    status_open(&board, (struct status){0});
+    if (is_on) http = http_open(&options, err);
+    int failed = is_on && !http ? -1 : 0;
+    if (http) log_say(&log, LOG_INFO, "http at %s", http_url(http));
+    if (!failed) failed = serve(f, signals, &board, status, err);
+    http_close(&http);
+    status_close(&board);
     return failed;
 }
 
@@ -224,11 +285,14 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     if (!name.len || name.len > MAX_NAME || utf8_valid_prefix(name) < name.len)
         return error_set(err, ERROR_USAGE, "--name has %zu bytes; expected 1 to %d, of UTF-8.",
                          name.len, MAX_NAME);
+    if (f->metrics_compat && strcmp(f->metrics_compat, "vllm") != 0)
+        return error_set(err, ERROR_USAGE, "--metrics-compat is '%s'; expected vllm.",
+                         f->metrics_compat);
     // Frames of megabytes go back to the system: glibc would otherwise keep as much as the largest
     // one that was ever freed, in each thread's arena.
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     int failed = start_signals(&signals, err);
-    if (!failed) failed = serve(f, &signals, status, err);
+    if (!failed) failed = serve_with_http(f, &signals, status, err);
     stop_signals(&signals);
     return failed;
 }
@@ -239,15 +303,25 @@ struct member {
     const struct fleet *fleet;
 };
 
+// HOST:PORT + i; port 0 picks one anyway.
+static const char *nth_address(const char *text, int i, char out[256]) {
+    const char *colon = strrchr(text, ':');
+    long port = colon ? strtol(colon + 1, NULL, 10) : 0;
+    if (!port) return text;
+    snprintf(out, 256, "%.*s:%ld", (int)(colon - text), text, port + i);
+    return out;
+}
+
 static int serve_member(void *arg, int i) {
     const struct member *m = arg;
     struct flags f = *m->flags;
-    char name[MAX_NAME + 16];
+    char name[MAX_NAME + 16], http[256];
     struct error err = {0};
     int status = 0;
     f.engine.device = m->fleet->devices[i];
     snprintf(name, sizeof name, "%s-%d", f.name ? f.name : "", i);
     if (f.name) f.name = name;
+    if (f.http) f.http = nth_address(f.http, i, http);
     if (serve_until_signalled(&f, &status, &err) == 0) return status;
     fprintf(stderr, "stampede serve: device %s: %s\n", f.engine.device, err.text);
     return exit_status(&err);

@@ -10,13 +10,16 @@
 
 struct engine_flags engine_flags_defaults(void) {
     return (struct engine_flags){.device = "cpu",
+                                 .math = "exact",
                                  .gemm = "own",
                                  .weights = "as-is",
                                  .kv_type = "f32",
                                  .max_rows = 64,
                                  .prefill_chunk = 512,
                                  .kv_bytes = 2ull << 30,
-                                 .suspend_bytes = 512ull << 20};
+                                 .suspend_bytes = 512ull << 20,
+                                 .draft_bytes = 64ull << 20,
+                                 .draft = "auto"};
 }
 
 void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
@@ -25,6 +28,10 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_TEXT, "--model", "DIR", "checkpoint directory (config.json, *.safetensors)",
          &f->model, 0, 0},
         {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX (default cpu)", &f->device, 0, 0},
+        {FLAG_TEXT, "--math", "MODE",
+         "of the CPU's products: exact (float32), or bf16: activations rounded to bf16, for "
+         "processors with AVX512-BF16 or AMX (default exact)",
+         &f->math, 0, 0},
         {FLAG_TEXT, "--gemm", "KIND",
          "own or cublas (default own): cuBLASLt multiplies for dense matrices in steps of 512 "
          "tokens or more where it gives the bits of our own kernels; device cuda",
@@ -44,10 +51,18 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          &f->kv_type, 0, 0},
         {FLAG_INT, "--prefill-chunk", "N", "prompt tokens in one step (default 512)",
          &f->prefill_chunk, 1, 1 << 20},
+        {FLAG_TEXT, "--draft", "K",
+         "guess up to K tokens ahead, as many as pay (auto), or none (off); no bit depends on it "
+         "(default auto)",
+         &f->draft, 0, 0},
+        {FLAG_SIZE, "--draft-memory", "SIZE", "bytes of texts that guesses come from (default 64M)",
+         &f->draft_bytes, 0, 0},
         {FLAG_TEXT, "--weights", "TYPE", "as-is, bf16, f16 or f32 (default as-is)", &f->weights, 0,
          0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
          &f->verifiers, 0, 0},
+        {FLAG_SWITCH, "--verifier-network", NULL, "such programs may open sockets",
+         &f->verifier_network, 0, 0},
         {FLAG_SWITCH, "--no-verify", NULL, "check rewards, but do not grade", &f->no_verify, 0, 0},
         {FLAG_TEXT, "--log-level", "LEVEL", "error, warn, info or debug (default info)",
          &f->log_level, 0, 0},
@@ -96,8 +111,10 @@ static int open_verifiers(struct setup *s, const struct engine_flags *f, struct 
     s->externals = memory_new((size_t)n, sizeof *s->externals);
     for (int i = 0; i < n; i++, s->n_externals++)
         if (verifier_command_parse(f->verifiers.values[i], &s->externals[i], err)) return -1;
-    const struct verifier_pool_options options = {
-        .n_children = 2, .externals = s->externals, .n_externals = s->n_externals};
+    const struct verifier_pool_options options = {.n_children = 2,
+                                                  .externals = s->externals,
+                                                  .n_externals = s->n_externals,
+                                                  .network = f->verifier_network};
     return verify_open(&s->verify, f->no_verify ? NULL : &options, err);
 }
 
@@ -175,9 +192,11 @@ static struct backend_options backend_options(const struct setup *s, const struc
         .n_conv_slots = e->max_rows + e->max_prefixes,
         .arena_pages = e->suspend_pages,
         .arena_slots = e->suspend_slots,
+        .max_draft = e->draft.max_draft,
         .max_segments = e->max_rows + e->max_prefixes,
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,
+        .staging_bytes = plan_staging(s->names, s->dtypes, f),
         .id_exists = exists,
         .n_threads = f->n_threads,
     };
@@ -197,6 +216,22 @@ static int load_weights(struct setup *s, struct model *m, bool want_digests, str
     log_say(&s->log, LOG_INFO, "weights: %.3f GB loaded in %.2f s, %.2f GB/s", (double)bytes / 1e9,
             seconds, s->load_bytes_per_s / 1e9);
     for (int i = 0; want_digests && i < s->names->n; i++) m->digest += s->digests[i];
+    return 0;
+}
+
+// The path within the device that --math asks for. CUDA's products are of bf16 in any case.
+static int apply_math(const struct engine_flags *f, const struct backend_ops *ops,
+                      const char **path, struct error *err) {
+    bool is_bf16 = strcmp(f->math, "bf16") == 0;
+    if (!is_bf16 && strcmp(f->math, "exact") != 0)
+        return error_set(err, ERROR_USAGE, "--math '%s' is not known; expected exact or bf16.",
+                         f->math);
+    if (!is_bf16 || strcmp(ops->name, "cpu") != 0) return 0;
+    if (*path)
+        return error_set(err, ERROR_USAGE,
+                         "--math bf16 chooses the path itself; expected --device cpu, not '%s'.",
+                         f->device);
+    *path = "bf16";
     return 0;
 }
 
@@ -225,17 +260,19 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     char name[DEVICE_NAME_BYTES], line[DEVICE_LINE_BYTES];
     if (name_device(f, name, err)) return -1;
     m->ops = kernels_find(name, &device, &path, err);
-    if (!m->ops || m->ops->describe(device, path, &s->device, err)) return -1;
+    if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
+    if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;
     options.path = path;
-    int failed = plan_backend(plan, m->ops, &options, s->names, f, err);
+    int failed = plan_backend(plan, m->ops, &options, s->names, err);
     if (!failed) {
         plan_log(plan, &s->log);
-        s->staging_bytes = plan->staging_bytes;
+        s->staging_bytes = options.staging_bytes;
+        memcpy(s->memory_bytes, plan->backend.bytes, sizeof s->memory_bytes);
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);

@@ -11,14 +11,15 @@
 #include "worker/session/verify.h"
 
 struct engine_flags {
-    const char *model, *device, *gemm, *weights, *kv_type;
+    const char *model, *device, *math, *gemm, *weights, *kv_type;
     const char *log_level, *log_format;
     struct flag_list verifiers; // NAME=COMMAND
     int n_threads, max_rows, max_context, prefill_chunk;
-    uint64_t kv_bytes, suspend_bytes;
+    uint64_t kv_bytes, suspend_bytes, draft_bytes;
+    const char *draft;      // as sampling_parse_draft takes it
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
     bool needs_staging;
-    bool no_verify;
+    bool no_verify, verifier_network;
 };
 
 enum { SETUP_MAX_FLAGS = 48 };
@@ -45,7 +46,8 @@ struct setup {
     uint64_t staging_bytes; // as planned
     uint64_t fingerprint;   // xxh3-64 of config.json and tokenizer.json
     struct device_facts device;
-    double load_bytes_per_s; // of the weights
+    uint64_t memory_bytes[N_MEMORY_USES]; // as planned
+    double load_bytes_per_s;              // of the weights
 };
 
 // Starts the verifiers' processes, then opens checkpoint, tokenizer, backend and engine, and logs

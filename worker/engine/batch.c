@@ -13,7 +13,7 @@ void batch_open(struct batch *b, const struct batch_options *o) {
     b->segments = memory_new(n_segments, sizeof *b->segments);
     b->outputs = memory_new(n_tokens, sizeof *b->outputs);
     b->first_output = memory_new(n_segments + 1, sizeof *b->first_output);
-    b->finished = memory_new(n_segments, sizeof *b->finished);
+    b->outcomes = memory_new(n_segments, sizeof *b->outcomes);
     b->moves = memory_new(b->moves_room, sizeof *b->moves);
     b->result.ids = memory_new(n_tokens, sizeof *b->result.ids);
     b->result.lp_full = memory_new(n_tokens, sizeof *b->result.lp_full);
@@ -30,7 +30,7 @@ void batch_close(struct batch *b) {
     free(b->segments);
     free(b->outputs);
     free(b->first_output);
-    free(b->finished);
+    free(b->outcomes);
     free(b->moves);
     free(b->result.ids);
     free(b->result.lp_full);
@@ -70,16 +70,21 @@ static void fill_prefix(struct batch *b, const struct segment *s, const struct t
     }
 }
 
-static void fill_row(struct batch *b, const struct segment *s, const struct row *row) {
+// The token that was drawn last and the guesses behind it, with a draw at each.
+static void fill_row(struct batch *b, const struct segment *s, struct row *row,
+                     const int32_t *guesses) {
     struct step *step = &b->step;
-    assert(s->n_tokens == 1 && s->position == row_next_position(row));
-    struct step_output *out = &b->outputs[step->n_outputs++];
-    *out = (struct step_output){.token = step->n_tokens};
-    row_want(row, out);
-    b->ids[step->n_tokens++] = row_next_id(row);
+    assert(s->position == row_next_position(row));
+    for (int i = 0; i < s->n_tokens; i++) {
+        struct step_output *out = &b->outputs[step->n_outputs++];
+        *out = (struct step_output){.token = step->n_tokens};
+        row_want(row, guesses, i, out);
+        b->ids[step->n_tokens++] = i ? guesses[i - 1] : row_next_id(row);
+    }
 }
 
-void batch_fill(struct batch *b, const struct plan *plan, const struct row *rows) {
+void batch_fill(struct batch *b, const struct plan *plan, struct row *rows, const int32_t *guesses,
+                int max_draft) {
     struct step *step = &b->step;
     fill_moves(b, plan);
     step->n_tokens = step->n_outputs = 0;
@@ -97,7 +102,7 @@ void batch_fill(struct batch *b, const struct plan *plan, const struct row *rows
         b->first_output[i] = step->n_outputs;
         step->want_routes |= task->routed_experts;
         if (s->row >= 0)
-            fill_row(b, s, &rows[s->row]);
+            fill_row(b, s, &rows[s->row], guesses ? guesses + (size_t)i * (size_t)max_draft : NULL);
         else
             fill_prefix(b, s, task);
     }

@@ -20,7 +20,7 @@ struct batch {
     struct step_segment *segments;
     struct step_output *outputs; // (max tokens)
     int *first_output;           // (max segments + 1) outputs of segment i
-    bool *finished;              // (max segments) for scheduler_commit
+    struct outcome *outcomes;    // (max segments) for scheduler_commit
     struct state_move *moves;    // (n_moves)
     size_t n_moves, moves_room;
 };
@@ -29,7 +29,9 @@ void batch_open(struct batch *b, const struct batch_options *options);
 void batch_close(struct batch *b);
 
 // Fills the moves and the step from the plan. Rows and prompts are read through the segments'
-// tasks: a row of segment i is rows[segment.row], already started.
-void batch_fill(struct batch *b, const struct plan *plan, const struct row *rows);
+// tasks: a row of segment i is rows[segment.row], already started, and the guesses behind its token
+// are guesses[i * max_draft] and up.
+void batch_fill(struct batch *b, const struct plan *plan, struct row *rows, const int32_t *guesses,
+                int max_draft);
 
 #endif

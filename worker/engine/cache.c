@@ -232,6 +232,18 @@ void cache_advance_seq(struct cache *cache, int32_t seq, int32_t n) {
     assert(s->n_tokens <= (int64_t)s->n_pages * cache->options.page_tokens);
 }
 
+void cache_trim_seq(struct cache *cache, int32_t seq) {
+    struct seq *s = seq_at(cache, seq);
+    int32_t n_used = cache_pages_for(cache, s->n_tokens);
+    assert(s->awake && s->n_away == 0);
+    while (s->n_pages > n_used) {
+        struct page *page = page_at(cache, s->pages[--s->n_pages]);
+        assert(page->holders == 1);
+        *page = (struct page){0};
+        give(&cache->free_pages, s->pages[s->n_pages]);
+    }
+}
+
 void cache_park_seq(struct cache *cache, int32_t seq) {
     struct seq *s = seq_at(cache, seq);
     assert(s->awake && s->n_away == 0);

@@ -81,6 +81,9 @@ void cache_take_pages(struct cache *cache, int32_t seq, int32_t n, uint64_t vers
 // Says that `n` more positions of an awake sequence have been computed, in pages that it holds.
 void cache_advance_seq(struct cache *cache, int32_t seq, int32_t n);
 
+// Gives back the pages of an awake sequence in which no position has been computed.
+void cache_trim_seq(struct cache *cache, int32_t seq);
+
 // Parks an awake sequence; its pages stay where they are until cache_suspend_page moves them.
 void cache_park_seq(struct cache *cache, int32_t seq);
 

@@ -17,7 +17,8 @@ static struct scheduler *open_scheduler(const struct engine_options *o, struct e
                                          .suspend_pages = o->suspend_pages,
                                          .suspend_slots = o->suspend_slots,
                                          .max_context = o->max_context,
-                                         .prefill_chunk = o->prefill_chunk};
+                                         .prefill_chunk = o->prefill_chunk,
+                                         .max_draft = o->draft.max_draft};
     return scheduler_open(&so, err);
 }
 
@@ -44,6 +45,7 @@ int engine_open(struct engine *e, struct model *model, const struct engine_optio
                                      .n_route_values = vocabulary->n_route_values};
     batch_open(&e->batch, &bo);
     e->rows = memory_new((size_t)o->max_rows, sizeof *e->rows);
+    e->drafts = drafts_open(&o->draft, o->max_rows, o->max_rows + o->prefill_chunk, &e->vocabulary);
     e->scheduler = open_scheduler(o, err);
     if (e->scheduler) return 0;
     engine_close(e);
@@ -62,6 +64,7 @@ void engine_close(struct engine *e) {
     }
     sample_free_list(e->finished);
     batch_close(&e->batch);
+    drafts_free(&e->drafts);
     scheduler_free(&e->scheduler);
     model_close(&e->model);
     *e = (struct engine){0};
@@ -211,17 +214,25 @@ void engine_preempt(struct engine *e) {
     engine_forget(e);
 }
 
-void engine_set_version(struct engine *e, uint64_t version, uint64_t digest) {
+static void set_version(struct engine *e, uint64_t version, uint64_t digest, bool restart_all) {
     assert(!e->plan);
     e->model.version = version;
     e->model.digest = digest;
     scheduler_set_version(e->scheduler, ++e->n_updates);
     for (struct task *t = e->first_task; t; t = t->next) {
         if (t->min_version <= version) scheduler_release(e->scheduler, t->entry);
-        if (!t->restart_on_update) continue;
+        if (!t->restart_on_update && !restart_all) continue;
         struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
         for (int i = 0; i < ends.n; i++) row_discard(&e->rows[ends.items[i].row]);
     }
+}
+
+void engine_set_version(struct engine *e, uint64_t version, uint64_t digest) {
+    set_version(e, version, digest, false);
+}
+
+void engine_take_back(struct engine *e, uint64_t version, uint64_t digest) {
+    set_version(e, version, digest, true);
 }
 
 // ---- a step
@@ -247,11 +258,17 @@ bool engine_submit(struct engine *e) {
     if (!plan->n_segments) return false;
     clock_part(&e->times.plan_us, &at_us);
     start_rows(e, plan);
-    batch_fill(&e->batch, plan, e->rows);
     clock_part(&e->times.fill_us, &at_us);
+    const int32_t *guesses = drafts_plan(e->drafts, e->scheduler, plan, e->rows);
+    clock_part(&e->times.draft_us, &at_us);
+    batch_fill(&e->batch, plan, e->rows, guesses, e->options.draft.max_draft);
+    clock_part(&e->times.fill_us, &at_us);
+    e->submitted_us = at_us;
     model_submit(&e->model, e->batch.moves, e->batch.n_moves, &e->batch.step);
     clock_part(&e->times.submit_us, &at_us);
     e->plan = plan;
+    drafts_settle(e->drafts);
+    clock_part(&e->times.draft_us, &at_us);
     e->counters.step_us += at_us - started_us;
     return true;
 }
@@ -277,27 +294,49 @@ static void advance_prefix(struct engine *e, const struct segment *s, int i) {
     e->counters.n_prompt_tokens += (uint64_t)s->n_tokens;
 }
 
-// What one drawn token makes of the row; true when it ended.
-static bool advance_row(struct engine *e, const struct segment *s, int i) {
-    struct row *row = &e->rows[s->row];
-    const struct batch *b = &e->batch;
-    int o = b->first_output[i];
+// What the token drawn as output `o` at `token` of the step makes of the row; true when it ended.
+static bool advance_row(struct engine *e, struct row *row, int o, int token) {
+    const struct step_result *r = &e->batch.result;
     e->counters.n_output_tokens++;
-    if (b->result.bad[o]) {
+    if (r->bad[o]) {
         row->finish = FINISH_ERROR;
         return true;
     }
-    const uint16_t *routes = row->routes ? routes_at(e, b->segments[i].first_token) : NULL;
-    return row_advance(row, &e->vocabulary, b->result.ids[o], b->result.lp_full[o],
-                       b->result.lp_behav[o], e->model.version, routes);
+    const uint16_t *routes = row->routes ? routes_at(e, token) : NULL;
+    return row_advance(row, &e->vocabulary, r->ids[o], r->lp_full[o], r->lp_behav[o],
+                       e->model.version, routes);
+}
+
+// The row takes what was drawn for as long as it is what was guessed, and once more (D15).
+static struct outcome advance_segment(struct engine *e, const struct segment *s, int i) {
+    const struct batch *b = &e->batch;
+    int token = b->segments[i].first_token, output = b->first_output[i];
+    struct row *row = &e->rows[s->row];
+    struct outcome o = {0};
+    row_forget_guesses(row);
+    do {
+        o.finished = advance_row(e, row, output + o.n_kept, token + o.n_kept);
+        o.n_kept++;
+    } while (!o.finished && o.n_kept < s->n_tokens &&
+             b->result.ids[output + o.n_kept - 1] == b->ids[token + o.n_kept]);
+    e->counters.n_row_steps++;
+    e->counters.n_guessed += (uint64_t)s->n_tokens - 1;
+    e->counters.n_accepted += (uint64_t)o.n_kept - 1;
+    return o;
 }
 
 static void advance(struct engine *e) {
-    for (int i = 0; i < e->plan->n_segments; i++) {
-        const struct segment *s = &e->plan->segments[i];
-        e->batch.finished[i] = s->row >= 0 && advance_row(e, s, i);
-        if (s->row < 0) advance_prefix(e, s, i);
-    }
+    for (int i = 0; i < e->plan->n_rows; i++)
+        e->batch.outcomes[i] = advance_segment(e, &e->plan->segments[i], i);
+    for (int i = e->plan->n_rows; i < e->plan->n_segments; i++)
+        advance_prefix(e, &e->plan->segments[i], i);
+}
+
+// What the step says of the guesses.
+static void learn(struct engine *e) {
+    for (int i = 0; e->drafts && i < e->plan->n_rows; i++)
+        drafts_learn(e->drafts, i, &e->plan->segments[i], e->batch.outcomes[i],
+                     &e->rows[e->plan->segments[i].row]);
 }
 
 // A row that ended by itself, or a sample whose prompt was all that was wanted.
@@ -331,9 +370,12 @@ int engine_finish(struct engine *e, struct error *err) {
     int64_t at_us = clock_us(), started_us = at_us;
     if (model_wait(&e->model, &e->batch.result, err)) return -1;
     clock_part(&e->times.wait_us, &at_us);
+    drafts_learn_time(e->drafts, e->plan, at_us - e->submitted_us);
     advance(e);
     clock_part(&e->times.advance_us, &at_us);
-    struct scheduler_ends ends = scheduler_commit(e->scheduler, e->batch.finished);
+    learn(e);
+    clock_part(&e->times.draft_us, &at_us);
+    struct scheduler_ends ends = scheduler_commit(e->scheduler, e->batch.outcomes);
     for (int i = 0; i < ends.n; i++) end_by_itself(e, &ends.items[i]);
     end_failed(e);
     e->plan = NULL;

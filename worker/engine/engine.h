@@ -7,6 +7,7 @@
 #define WORKER_ENGINE_ENGINE_H
 
 #include "worker/engine/batch.h"
+#include "worker/engine/draft.h"
 #include "worker/engine/model.h"
 #include "worker/engine/rows.h"
 #include "worker/status.h"
@@ -15,11 +16,13 @@ struct engine_options {
     int max_rows, max_prefixes, max_context, prefill_chunk;
     int page_tokens, n_pages;
     int suspend_pages, suspend_slots;
+    struct draft_options draft;
 };
 
 // Microseconds in the parts of a turn that are the engine's own, all steps together.
 struct engine_times {
     int64_t plan_us;    // scheduler_plan
+    int64_t draft_us;   // guesses: made, filed and judged
     int64_t fill_us;    // new rows, the arrays of the step
     int64_t submit_us;  // handing it to the backend
     int64_t wait_us;    // for the backend
@@ -33,6 +36,7 @@ struct engine {
     struct engine_options options;
     struct scheduler *scheduler;
     struct batch batch;
+    struct drafts *drafts;               // NULL: none are made
     const struct plan *plan;             // of the step that is under way, NULL: none is
     struct row *rows;                    // (max_rows)
     struct task *first_task, *last_task; // all that have samples which did not end, by arrival
@@ -40,7 +44,8 @@ struct engine {
     int64_t next_deadline_ms;            // no task's is earlier; INT64_MAX: none has one
     struct sample *finished, **last_finished;
     bool draining;
-    uint64_t n_updates; // tags what is cached: a restarted trainer may use a version again
+    int64_t submitted_us; // clock_us when the step under way was handed to the backend
+    uint64_t n_updates;   // tags what is cached: a restarted trainer may use a version again
     struct status_counters counters;
     struct engine_times times;
 };
@@ -77,6 +82,10 @@ void engine_forget(struct engine *e);
 // The weights are now `version`, with that digest: rows in flight continue, tasks that ask for it
 // start again.
 void engine_set_version(struct engine *e, uint64_t version, uint64_t digest);
+
+// The weights were taken back to an older version. All rows begin again from the prompt: some of
+// their tokens may be of a version that does not count.
+void engine_take_back(struct engine *e, uint64_t version, uint64_t digest);
 
 // Plans a step and hands it to the backend. False: there is nothing to do. Between this and
 // engine_finish no other verb may be called but engine_take_finished, engine_check and

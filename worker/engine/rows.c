@@ -73,7 +73,24 @@ int row_next_position(const struct row *row) {
     return row->task->n_prompt - 1 + row->n_tokens;
 }
 
-void row_want(const struct row *row, struct step_output *out) {
+// The ids are noted behind those of the row as if they had been drawn.
+static void note_guess(struct row *row, int32_t id) {
+    int n_seen = row->n_seen;
+    row->n_seen += row->n_guessed_seen;
+    note_seen(row, id);
+    row->n_guessed_seen = row->n_seen - n_seen;
+    row->n_seen = n_seen;
+}
+
+void row_forget_guesses(struct row *row) {
+    for (; row->n_guessed_seen > 0; row->n_guessed_seen--) {
+        int32_t id = row->seen[row->n_seen + row->n_guessed_seen - 1];
+        row->seen_bits[id >> 3] &= (uint8_t) ~(1u << (id & 7));
+    }
+}
+
+void row_want(struct row *row, const int32_t *guesses, int n, struct step_output *out) {
+    if (n > 0 && row->seen) note_guess(row, guesses[n - 1]);
     const struct sampling *s = &row->task->sampling;
     out->is_draw = true;
     out->draw = (struct draw){
@@ -83,10 +100,10 @@ void row_want(const struct row *row, struct step_output *out) {
         .repetition_penalty = s->repetition_penalty,
         .top_k = s->top_k,
         .seed = row->task->group_seed,
-        .position = (uint32_t)(row_next_position(row) + 1),
+        .position = (uint32_t)(row_next_position(row) + 1 + n),
         .sample = (uint32_t)row->sample,
         .seen = row->seen,
-        .n_seen = row->n_seen,
+        .n_seen = row->n_seen + row->n_guessed_seen,
         .bias_ids = s->bias_ids,
         .bias = s->bias,
         .n_bias = s->n_bias,
@@ -103,7 +120,7 @@ static void note_version(struct row *row, uint64_t version) {
 }
 
 static void add_token(struct row *row, struct row_token token, uint64_t version) {
-    assert(row->n_tokens < row->max_tokens);
+    assert(row->n_tokens < row->max_tokens && row->n_guessed_seen == 0);
     note_version(row, version);
     row->tokens[row->n_tokens++] = token;
     if (row->seen) note_seen(row, token.id);
@@ -162,11 +179,15 @@ static bool cut_at_stop(struct row *row) {
     return true;
 }
 
-// Whether the token that was drawn last ends the row, by itself or by the text.
-static bool is_stop(struct row *row, const struct vocabulary *v, int32_t id) {
+bool row_ends_with(const struct row *row, const struct vocabulary *v, int32_t id) {
     const struct sampling *s = &row->task->sampling;
     if (!s->ignore_eos && contains(v->end_ids, v->n_end_ids, id)) return true;
-    if (contains_rising(s->stop_ids, s->n_stop_ids, id)) return true;
+    return contains_rising(s->stop_ids, s->n_stop_ids, id);
+}
+
+// Whether the token that was drawn last ends the row, by itself or by the text.
+static bool is_stop(struct row *row, const struct vocabulary *v, int32_t id) {
+    if (row_ends_with(row, v, id)) return true;
     row->n_text_tokens++;
     if (!row->tail.bytes) return false;
     add_to_tail(&row->tail, tokenizer_token_bytes(v->tokenizer, id));

@@ -1,8 +1,8 @@
 // Rows: what a sample has become so far, and what one more token makes of it.
 //
-// A row starts behind its prompt, is fed one token a step, and ends with an end token, a stop, or
-// its limit. Nothing here knows pages, batches or sockets. All memory of a row is taken when it
-// starts, so that a token takes none.
+// A row starts behind its prompt, is fed the token that was drawn last, perhaps with guesses behind
+// it, and ends with an end token, a stop, or its limit. Nothing here knows pages, batches or
+// sockets. All memory of a row is taken when it starts, so that a token takes none.
 #ifndef WORKER_ENGINE_ROWS_H
 #define WORKER_ENGINE_ROWS_H
 
@@ -46,6 +46,7 @@ struct row {
     size_t text_bytes; // where a stop string cut the text; SIZE_MAX: it did not
     int32_t *seen;     // (n_seen) distinct ids of prompt and output; only with a penalty
     int n_seen;
+    int n_guessed_seen; // more of them, behind those: of guesses that are being judged
     uint8_t *seen_bits; // (n_ids / 8 + 1) membership of `seen`
     uint16_t *routes;   // (n_routes, n_route_values) or NULL
     int n_routes;
@@ -61,8 +62,15 @@ void row_start(struct row *row, struct task *task, int sample, const struct voca
 int32_t row_next_id(const struct row *row);
 int row_next_position(const struct row *row);
 
-// Fills the output that draws the next token; pointers go into the row and its task.
-void row_want(const struct row *row, struct step_output *out);
+// Fills the output that draws the token behind the next one and the first n of the guesses;
+// pointers go into the row and its task. Within a step n rises from 0 by 1.
+void row_want(struct row *row, const int32_t *guesses, int n, struct step_output *out);
+
+// The step is over: the guesses are forgotten.
+void row_forget_guesses(struct row *row);
+
+// Whether the token, drawn next, would end the row whatever else it has.
+bool row_ends_with(const struct row *row, const struct vocabulary *v, int32_t id);
 
 // Takes a drawn token that weights of `version` made. `routes` (n_route_values) of the position
 // that was fed, or NULL. Returns true when the row ended; row->finish is the reason.

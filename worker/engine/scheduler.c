@@ -30,6 +30,7 @@ static int check_options(const struct scheduler_options *o, struct error *err) {
         {"suspend_slots", o->suspend_slots, 0},
         {"max_context", o->max_context, 1},
         {"prefill_chunk", o->prefill_chunk, 1},
+        {"max_draft", o->max_draft, 0},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         if (check_range(options[i].name, options[i].value, options[i].low, 1 << 30, ERROR_USAGE,
@@ -253,12 +254,15 @@ int32_t scheduler_mean_length(const struct scheduler *s) {
     return (int32_t)((s->length_sum + s->length_n - 1) / s->length_n);
 }
 
-static void commit_row(struct scheduler *s, const struct segment *g, bool finished) {
+static void commit_row(struct scheduler *s, const struct segment *g, struct outcome outcome) {
     struct row_slot *row = &s->rows[g->row];
     struct scheduler_entry *e = row->entry;
-    cache_advance_seq(s->cache, row->seq, 1);
-    if (!finished && !g->is_last) return;
-    count_length(s, g->position + 1 - (e->task.n_prompt - 1));
+    int32_t n_kept = outcome.n_kept;
+    assert(n_kept >= 1 && n_kept <= g->n_tokens);
+    cache_advance_seq(s->cache, row->seq, n_kept);
+    if (n_kept < g->n_tokens) cache_trim_seq(s->cache, row->seq);
+    if (!outcome.finished && !(g->is_last && n_kept == g->n_tokens)) return;
+    count_length(s, g->position + n_kept - (e->task.n_prompt - 1));
     s->n_rows_finished++;
     close_row(s, g->row, SAMPLE_ENDED);
     settle(s, e);
@@ -276,12 +280,13 @@ static void commit_prefix(struct scheduler *s, const struct segment *g, struct s
     settle(s, e);
 }
 
-struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const bool *finished) {
+struct scheduler_ends scheduler_commit(struct scheduler *scheduler,
+                                       const struct outcome *outcomes) {
     struct scheduler *s = scheduler;
     assert(s->planned);
     s->planned = false;
     s->n_ends = 0;
-    for (int32_t i = 0; i < s->plan.n_rows; i++) commit_row(s, &s->segments[i], finished[i]);
+    for (int32_t i = 0; i < s->plan.n_rows; i++) commit_row(s, &s->segments[i], outcomes[i]);
     for (int32_t i = 0; i < s->n_chunks; i++) commit_prefix(s, &s->chunks[i], s->chunk_owners[i]);
     cache_clear_ops(s->cache);
     return ends(s);

@@ -4,11 +4,12 @@
 // A task is one prompt of P tokens and n samples. Its prompt is prefilled once, positions 0 to
 // P - 2, as the task's prefix, in chunks. Each sample is then a row: it forks the prefix, feeds
 // prompt token P - 1 at position P - 1 and draws output token 0; every further step feeds the
-// token drawn last. The last sample to start takes over the prefix itself, so nothing is copied
-// for a task with one sample. A task with max_new_tokens 0 has a prefix and no rows.
+// token drawn last, and perhaps guesses of what comes behind it (scheduler_draft), of which the
+// caller says how many stand. The last sample to start takes over the prefix itself, so nothing is
+// copied for a task with one sample. A task with max_new_tokens 0 has a prefix and no rows.
 //
 // A step is what scheduler_plan returns: movements of bytes to execute in order, then segments to
-// compute: first one token of each running row, oldest row first, then up to prefill_chunk prompt
+// compute: first each running row's next token, oldest row first, then up to prefill_chunk prompt
 // tokens of tasks in order of arrival. The caller computes it and calls scheduler_commit. The plan
 // is a function of the calls made so far and of nothing else.
 //
@@ -50,6 +51,7 @@ struct scheduler_options {
     int32_t suspend_slots; // conv slots in that arena, >= 0
     int32_t max_context;   // positions of one row, >= 1
     int32_t prefill_chunk; // prompt tokens in one step, >= 1
+    int32_t max_draft;     // guesses behind a row's token, >= 0
     uint64_t version;      // of the weights at start
 };
 
@@ -89,12 +91,12 @@ struct segment {
     int32_t row;          // row slot, 0 to max_rows - 1; -1 for a prefix
     int32_t sample;       // of the group; -1 for a prefix
     int32_t position;     // of the first token
-    int32_t n_tokens;     // 1 for a row
+    int32_t n_tokens;     // of a row: the one that was drawn last, and guesses behind it
     int32_t conv_slot;    //
     int32_t n_pages;      // enough for the last position of the segment
     const int32_t *pages; // (n_pages) device pages of positions 0, page_tokens, ...
     bool is_first; // the sequence's first segment: a row slot is new, a prompt starts (again)
-    bool is_last;  // a row's limit, or the end of the prompt: no more segments follow
+    bool is_last;  // its end is the row's limit, or that of the prompt
 };
 
 struct plan {
@@ -110,6 +112,12 @@ struct plan {
 // task is left that is not held; such a plan has no operations and is not committed.
 const struct plan *scheduler_plan(struct scheduler *scheduler);
 
+// Gives row segment i of the outstanding plan room for guesses behind its token: up to n, as far
+// as max_draft, the row's limit, the tokens of a step (max_rows + prefill_chunk) and free pages go.
+// Guesses take nothing from anybody: all else that is planned stays, and no row is parked for
+// them. At most once for a segment. Returns for how many there is room.
+int32_t scheduler_draft(struct scheduler *scheduler, int32_t i, int32_t n);
+
 // A sample that has ended, or (scheduler_restart) that starts again.
 struct scheduler_end {
     void *user;     // of its task
@@ -123,11 +131,17 @@ struct scheduler_ends {
     int32_t n;
 };
 
-// The plan has been computed. finished[i] says that row segment i drew its last token; a row at
-// its limit (is_last) ends in any case; entries of prefixes are not read. finished: (n_segments).
+// What a computed row segment has come to.
+struct outcome {
+    int32_t n_kept; // 1 to n_tokens: its first tokens, which stand; the others were wrong guesses
+    bool finished;  // the token drawn behind those ends the row
+};
+
+// The plan has been computed. A row at its limit ends in any case. The row goes on behind the
+// tokens that stand; pages that only the others needed are given back. outcomes: (n_rows).
 // Returns the rows that ended, in the order of their segments, and all samples of tasks without
 // rows whose prompt is done.
-struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const bool *finished);
+struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const struct outcome *outcomes);
 
 // Ends samples first .. first + n - 1 of the group that are the task's and have not ended, with
 // their rows. A row slot that was in use may be given to another sample by the next plan.

@@ -55,10 +55,13 @@ static const char *check_queue(const struct scheduler *s) {
 
 static const char *check_row(const struct scheduler *s, const struct row_slot *row, int32_t slot) {
     if (row->entry->samples[row->sample] != slot) return "A row's sample is not live.";
-    int32_t n_tokens = cache_seq(s->cache, row->seq).n_tokens;
+    struct cache_seq seq = cache_seq(s->cache, row->seq);
+    int32_t n_tokens = seq.n_tokens;
     if (n_tokens < row->entry->task.n_prompt - 1 ||
         n_tokens > scheduler_row_tokens(s, &row->entry->task))
         return "A row has too few or too many positions.";
+    if (!s->planned && seq.n_pages > cache_pages_for(s->cache, n_tokens))
+        return "A row has kept a page that only refused guesses needed.";
     return NULL;
 }
 
@@ -122,7 +125,8 @@ static const char *check_room(const struct scheduler *s) {
     int32_t *last = find_last_holders(s);
     for (int32_t i = 0; i < s->n_order; i++) count_row(s, i, last, &room);
     free(last);
-    if (s->planned && (room.avail != s->room.avail || (s->n_rows > 0 && room.low != s->room.low)))
+    bool is_low = s->room_is_bound ? room.low >= s->room.low : room.low == s->room.low;
+    if (s->planned && (room.avail != s->room.avail || (s->n_rows > 0 && !is_low)))
         return "The account that the plan went by is not the account.";
     for (int32_t i = 0; i < s->n_prefixes; i++) {
         const struct prefix *prefix = s->prefixes[i];

@@ -265,6 +265,38 @@ static void plan_prompts(struct scheduler *s) {
     }
 }
 
+// How many positions the segment could have with pages that are free and that the account allows:
+// those of rows that stand behind this one need not be asked, but are.
+static int32_t drafted_room(const struct scheduler *s, const struct segment *g) {
+    int32_t n_new = most(least(cache_n_free_pages(s->cache), s->room.low), 0);
+    int64_t room = (int64_t)(g->n_pages + n_new) * s->options.page_tokens - g->position;
+    return room < INT32_MAX ? (int32_t)room : INT32_MAX;
+}
+
+int32_t scheduler_draft(struct scheduler *scheduler, int32_t i, int32_t n) {
+    struct scheduler *s = scheduler;
+    struct segment *g = &s->segments[i];
+    assert(s->planned && i >= 0 && i < s->plan.n_rows && g->n_tokens == 1);
+    const struct row_slot *row = &s->rows[g->row];
+    int32_t limit = scheduler_row_tokens(s, &row->entry->task);
+    n = least(n, least(s->options.max_draft, limit - g->position - 1));
+    n = least(n, s->options.max_rows + s->options.prefill_chunk - s->plan.n_tokens);
+    n = least(n, drafted_room(s, g) - 1);
+    if (n <= 0) return 0;
+    int32_t n_new = cache_pages_for(s->cache, g->position + 1 + n) - g->n_pages;
+    if (n_new > 0) {
+        cache_take_pages(s->cache, row->seq, n_new, s->version);
+        g->n_pages += n_new;
+        s->room.low -= n_new;
+        s->room_is_bound = true;
+        s->expected_growth = -1;
+    }
+    g->n_tokens += n;
+    g->is_last = g->position + g->n_tokens == limit;
+    s->plan.n_tokens += n;
+    return n;
+}
+
 // Takes the slots that came free since the last plan out of the order.
 static void close_gaps(struct scheduler *s) {
     int32_t n = 0;
@@ -290,6 +322,7 @@ const struct plan *scheduler_plan(struct scheduler *scheduler) {
     close_gaps(s);
     scheduler_room_begin(s);
     s->victim = s->n_rows - 1;
+    s->room_is_bound = false;
     for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
     if (s->plan.n_rows == s->n_rows) plan_prompts(s);
     memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);

@@ -80,7 +80,8 @@ struct scheduler {
     // Of the plan that is made: the account behind the rows planned so far, and what running rows
     // are expected to take still.
     struct room room;
-    int32_t expected_growth; // -1: not known yet
+    bool room_is_bound;      // guesses took pages, and room.low is not exact but a lower bound
+    int32_t expected_growth; // -1: not known
     int32_t victim;          // place in the order of the youngest row that may have pages to give
 };
 

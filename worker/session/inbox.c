@@ -63,7 +63,7 @@ struct event *inbox_take(struct inbox *inbox) {
 struct event *event_free(struct event *event) {
     struct event *next = event->next;
     task_free(&event->task);
-    update_free(&event->update);
+    update_release(&event->update);
     free(event);
     return next;
 }

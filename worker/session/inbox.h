@@ -10,7 +10,8 @@
 enum event_kind {
     EVENT_TASK,    // `task`, to be added
     EVENT_CANCEL,  // samples first .. first + n - 1 of group `serial` (n 0: all)
-    EVENT_UPDATE,  // `update` is staged: apply it before the next step
+    EVENT_APPLY,   // `update` is verified: apply it before the next step
+    EVENT_UNDO,    // `update` was applied last: take it back
     EVENT_FORGET,  // the session is over: end everything, nobody waits for it
     EVENT_DRAIN,   // start nothing more
     EVENT_PREEMPT, // the time to drain is over
@@ -20,7 +21,7 @@ enum event_kind {
 struct event {
     enum event_kind kind;
     struct task *task;     // owned
-    struct update *update; // owned
+    struct update *update; // a reference
     uint64_t serial;
     int first, n;
     struct event *next;

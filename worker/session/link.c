@@ -46,6 +46,7 @@ void link_say(struct link *l, struct message *m) {
     stamp(l, m);
     int failed = message_encode(m, &o->frames, &err);
     assert(!failed); // they are our own, and small
+    link_note_update(l, m);
     *l->last_outgoing = o;
     l->last_outgoing = &o->next;
     if (++l->n_outgoing > MAX_OUTGOING)
@@ -154,7 +155,10 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .step_age_ms = (uint64_t)(age > 0 ? age : 0),
         .version = s.version,
         .draining = l->draining,
+        .n_guessed = s.counters.n_guessed,
+        .n_accepted = s.counters.n_accepted,
     };
+    if (l->heard_ms < l->beat_ms) l->seen.n_missed_beats++;
     l->beat_ms = now;
     return link_send(l, &m, err);
 }
@@ -173,7 +177,7 @@ void link_join_again(struct link *l, const char *why) {
     l->joined = false;
     l->hello_ms = 0;
     link_drop_outgoing(l);
-    link_weights_abort(l, 0);
+    link_weights_drop(l);
     inbox_put(&l->inbox, &forget);
 }
 
@@ -182,6 +186,14 @@ static void lose_session(struct link *l) {
     snprintf(why, sizeof why, "the trainer was not heard for %d ms", l->lost_ms);
     link_join_again(l, why);
     l->connect_ms = 0;
+}
+
+// Keys are exchanged while workers run, so it goes on trying.
+static void say_refused_key(struct link *l) {
+    bool refused = socket_key_is_refused(l->socket);
+    if (refused && !l->key_refused)
+        log_say(l->options.log, LOG_WARN, "the trainer does not allow this worker's key");
+    l->key_refused = refused;
 }
 
 static int run_timers(struct link *l, int64_t now, struct error *err) {
@@ -193,8 +205,13 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
         if (send_credit(l, err)) return -1;
         return outbox_send(&l->outbox, l->socket, now, err);
     }
-    if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s)
-        link_finish(l, LINK_NO_TRAINER, "no trainer within --trainer-deadline");
+    say_refused_key(l);
+    if (now - l->trainer_ms > 1000 * (int64_t)l->options.trainer_deadline_s) {
+        bool refused = socket_key_is_refused(l->socket);
+        link_finish(l, refused ? LINK_REFUSED : LINK_NO_TRAINER,
+                    refused ? "the trainer does not allow this worker's key"
+                            : "no trainer within --trainer-deadline");
+    }
     if (now - l->connect_ms >= CONNECT_MS) {
         l->connect_ms = now;
         if (socket_reconnect(l->socket, err)) return -1;
@@ -284,13 +301,14 @@ static int turn(struct link *l, struct error *err) {
     struct message *m = NULL;
     int got = socket_receive(l->socket, &m, TICK_MS, err);
     if (got < 0) return -1;
-    int failed = got ? link_handle(l, m, err) : 0;
+    int failed = got ? link_handle(l, &m, err) : 0;
     message_free(&m);
     if (failed) return -1;
     link_say_refusals(l, false);
     int64_t now = clock_ms();
     take_given(l);
     if (run_timers(l, now, err)) return -1;
+    link_publish(l);
     return run_drain(l, now, err);
 }
 
@@ -315,6 +333,7 @@ static void hand_back(struct link *l) {
 static void *run(void *arg) {
     struct link *l = arg;
     struct error err = {0};
+    pthread_setname_np(pthread_self(), "link");
     while (!is_over(l))
         if (turn(l, &err)) {
             log_say(l->options.log, LOG_ERROR, "%s", err.text);
@@ -348,11 +367,17 @@ struct link *link_open(const struct link_options *options, struct error *err) {
     return l;
 }
 
+static void wake(void *link) {
+    socket_wake(((struct link *)link)->socket);
+}
+
 void link_start(struct link *l) {
-    l->started = pthread_create(&l->thread, NULL, run, l) == 0;
+    struct error err = {0};
+    l->stager = stager_open(l->options.engine->model.backend, wake, l, &err);
+    l->started = l->stager && pthread_create(&l->thread, NULL, run, l) == 0;
     if (!l->started) {
         const struct event stop = {.kind = EVENT_STOP};
-        log_say(l->options.log, LOG_ERROR, "The I/O thread could not be started.");
+        log_say(l->options.log, LOG_ERROR, "The I/O thread could not be started. %s", err.text);
         inbox_put(&l->inbox, &stop);
     }
 }
@@ -378,7 +403,8 @@ int link_close(struct link **link) {
     }
     int end = (int)l->end;
     sample_free_list(l->given);
-    update_free(&l->update);
+    stager_close(&l->stager);
+    link_weights_drop(l);
     link_drop_outgoing(l);
     outbox_close(&l->outbox);
     inbox_close(&l->inbox);

@@ -2,19 +2,28 @@
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
-static void apply(struct link *link, struct engine *e, struct update *update) {
-    int64_t started_us = clock_us();
-    update_apply(update, link->resident, e->model.backend);
-    engine_set_version(e, update_version(update), link->resident->digest);
-    log_say(link->options.log, LOG_INFO, "policy version %llu is served; decoding paused %.1f ms",
-            (unsigned long long)update_version(update), (double)(clock_us() - started_us) / 1000);
+static int exchange(struct link *link, struct engine *e, struct update *u, bool is_undo,
+                    struct error *err) {
+    int failed = is_undo ? update_undo(u, link->resident, e->model.backend, err)
+                         : update_apply(u, link->resident, e->model.backend, err);
+    if (failed) return -1;
+    uint64_t version = is_undo ? update_base(u) : update_version(u);
+    if (is_undo)
+        engine_take_back(e, version, link->resident->digest);
+    else
+        engine_set_version(e, version, link->resident->digest);
+    status_paused(link->options.board, update_pause_us(u));
+    log_say(link->options.log, LOG_INFO, "policy version %llu is served%s; decoding paused %.1f ms",
+            (unsigned long long)version, is_undo ? " again" : "",
+            (double)update_pause_us(u) / 1000);
     // At once, and not behind the next step: the trainer waits for it.
     status_publish(link->options.board, engine_status(e));
     socket_wake(link->socket);
+    return 0;
 }
 
-static void handle(struct link *link, struct engine *e, struct event *event,
-                   enum port_state *state) {
+static int handle(struct link *link, struct engine *e, struct event *event, enum port_state *state,
+                  struct error *err) {
     switch (event->kind) {
     case EVENT_TASK:
         event->task->port = &link->port;
@@ -24,9 +33,9 @@ static void handle(struct link *link, struct engine *e, struct event *event,
     case EVENT_CANCEL:
         engine_cancel(e, event->serial, event->first, event->n, FINISH_CANCELLED);
         break;
-    case EVENT_UPDATE:
-        apply(link, e, event->update);
-        break;
+    case EVENT_APPLY:
+    case EVENT_UNDO:
+        return exchange(link, e, event->update, event->kind == EVENT_UNDO, err);
     case EVENT_FORGET:
         engine_forget(e);
         break;
@@ -40,15 +49,16 @@ static void handle(struct link *link, struct engine *e, struct event *event,
         *state = PORT_STOP;
         break;
     }
+    return 0;
 }
 
 static int receive(const struct port *port, struct engine *e, enum port_state *state,
                    struct error *err) {
     struct link *link = port->self;
-    (void)err;
+    int failed = 0;
     for (struct event *event = inbox_take(&link->inbox); event; event = event_free(event))
-        handle(link, e, event, state);
-    return 0;
+        if (!failed) failed = handle(link, e, event, state, err);
+    return failed;
 }
 
 static int deliver(const struct port *port, struct sample *list, struct error *err) {

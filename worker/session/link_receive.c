@@ -47,8 +47,10 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     link_drop_outgoing(l);
     if (w->heartbeat_ms) l->heartbeat_ms = (int)(w->heartbeat_ms < 60000 ? w->heartbeat_ms : 60000);
     if (w->lost_ms) l->lost_ms = (int)(w->lost_ms < 3600000 ? w->lost_ms : 3600000);
-    link_weights_abort(l, 0);
-    l->update_committed = 0; // it is applied by now, as HELLO said
+    link_weights_drop(l); // what was committed is applied by now, as HELLO said
+    l->wanted_version = w->version;
+    l->beat_ms = l->heard_ms;
+    l->seen.n_sessions++;
     log_say(l->options.log, LOG_INFO, "joined run '%s', epoch %llu", l->run,
             (unsigned long long)l->epoch);
     if (l->options.socket.bind || !w->bulk_url.len) return 0;
@@ -109,6 +111,9 @@ static void take_task(struct link *l, const struct message_task *m) {
         return;
     }
     event.task->session = l->session;
+    event.task->arrived_us = clock_us();
+    event.task->first_token_us = arena_take(&event.task->arena, (size_t)event.task->n_samples,
+                                            sizeof *event.task->first_token_us);
     if (event.task->min_version < l->options.min_version)
         event.task->min_version = l->options.min_version;
     l->n_put += (uint64_t)event.task->n_samples;
@@ -129,7 +134,9 @@ static int say_bye(struct link *l, struct error *err) {
     return link_send(l, &m, err);
 }
 
-static int handle_joined(struct link *l, const struct message *m, struct error *err) {
+static int handle_joined(struct link *l, struct message **message, struct error *err) {
+    const struct message *m = *message;
+    link_note_update(l, m);
     switch (m->type) {
     case MESSAGE_TASK:
         take_task(l, &m->task);
@@ -151,10 +158,13 @@ static int handle_joined(struct link *l, const struct message *m, struct error *
             link_join_again(l, "the trainer left"); // another may come
         return 0;
     case MESSAGE_WEIGHTS_BEGIN:
-        link_weights_begin(l, &m->weights_begin);
+        link_weights_begin(l, message);
+        return 0;
+    case MESSAGE_NCCL_JOIN:
+        link_weights_join(l, &m->nccl_join);
         return 0;
     case MESSAGE_WEIGHTS_CHUNK:
-        link_weights_chunk(l, &m->weights_chunk);
+        link_weights_chunk(l, message);
         return 0;
     case MESSAGE_WEIGHTS_COMMIT:
         link_weights_commit(l, m->weights_commit.update);
@@ -167,7 +177,8 @@ static int handle_joined(struct link *l, const struct message *m, struct error *
     }
 }
 
-int link_handle(struct link *l, const struct message *m, struct error *err) {
+int link_handle(struct link *l, struct message **message, struct error *err) {
+    const struct message *m = *message;
     if (m->type == MESSAGE_WELCOME) {
         l->heard_ms = clock_ms();
         return welcome(l, m, err);
@@ -177,7 +188,7 @@ int link_handle(struct link *l, const struct message *m, struct error *err) {
     if (!l->joined || !same_session(l, m)) return 0;
     l->heard_ms = clock_ms();
     if (m->lost_before) return link_join_again(l, "messages of the trainer were lost"), 0;
-    return handle_joined(l, m, err);
+    return handle_joined(l, message, err);
 }
 
 void link_say_refusals(struct link *l, bool at_end) {

@@ -4,6 +4,7 @@
 #define WORKER_SESSION_LINK_STATE_H
 
 #include "worker/session/link.h"
+#include "worker/weights/stager.h"
 
 struct link {
     struct link_options options;
@@ -41,14 +42,31 @@ struct link {
     int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
     int64_t connect_ms;
     uint64_t sent_credit;
-    struct update *update;     // being staged, or staged and waiting for COMMIT
-    uint64_t update_committed; // handed to the engine, not reported yet; 0: none
-    uint64_t n_committed;      // updates that were handed to the engine
+    struct stager *stager;
+    struct receiver_join join; // of the last NCCL_JOIN
+    bool has_join;             // that no offer has used yet
+    bool told_receiving;       // of `update`
+    struct message *offer;     // a WEIGHTS_BEGIN that waits until the engine has its update
+    struct update *update;     // being staged, or waiting for COMMIT
+    struct update *applied;    // handed to the engine last: may be taken back, until a new offer
+    bool is_undoing;           // `applied`
+    enum update_state told;    // of `update` or `applied`, what the trainer was told
+    uint64_t n_handed;         // applies and undoes that were handed to the engine
     uint64_t version_session;  // session in which the served version was committed, 0: none
-    bool staged_reported;
-    uint64_t n_foreign;     // messages of another run or epoch
-    uint64_t refusals_said; // of those and malformed ones, in the log
+    uint64_t n_foreign;        // messages of another run or epoch
+    bool key_refused;          // and said so
+    uint64_t refusals_said;    // of those and malformed ones, in the log
+
+    // For the status board.
+    struct status_link seen;
+    uint64_t wanted_version;       // of WELCOME; 0: the trainer has pushed nothing
+    int64_t offered_us, commit_us; // when the update that is under way was offered; committed
 };
+
+// link_status.c: what others are told. At the end of each turn; when an update is offered or is to
+// be committed; when a status of it is said.
+void link_publish(struct link *l);
+void link_note_update(struct link *l, const struct message *m);
 
 // Sends a message of the session; one that cannot be sent now is lost. For those that come again by
 // themselves.
@@ -64,15 +82,19 @@ void link_drop_outgoing(struct link *l);
 void link_join_again(struct link *l, const char *why);
 void link_finish(struct link *l, enum link_end end, const char *why);
 
-int link_handle(struct link *l, const struct message *m, struct error *err); // one message
+// One message; set to NULL where it is kept.
+int link_handle(struct link *l, struct message **m, struct error *err);
 // Logs how many messages were refused and why: when their number has doubled, or at the end.
 void link_say_refusals(struct link *l, bool at_end);
 
-void link_weights_begin(struct link *l, const struct message_weights_begin *m);
-void link_weights_chunk(struct link *l, const struct message_weights_chunk *m);
+// Updates. begin and chunk keep the message.
+void link_weights_begin(struct link *l, struct message **m);
+void link_weights_chunk(struct link *l, struct message **m);
+void link_weights_join(struct link *l, const struct message_nccl_join *m);
 void link_weights_commit(struct link *l, uint64_t update);
 void link_weights_abort(struct link *l, uint64_t update);
+void link_weights_drop(struct link *l); // the session is over: what is not committed is dropped
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err); // pulls and statuses
-bool link_is_applying(struct link *l); // the engine has not applied yet what was committed
+bool link_is_applying(struct link *l); // the engine has not done yet what was handed to it
 
 #endif

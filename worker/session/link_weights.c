@@ -1,71 +1,122 @@
-// Weight updates as the I/O thread drives them: offer, pull, stage, commit, report.
+// Weight updates as the I/O thread drives them: offer, pull, stage, commit, take back, report.
 #include <string.h>
 
 #include "worker/session/link_state.h"
 
-static void report(struct link *l, uint64_t update, enum message_phase phase, const char *tensor,
-                   const char *why) {
+static void say(struct link *l, const struct message_weights_status *status) {
     struct status state = status_read(l->options.board);
-    struct message m = {.type = MESSAGE_WEIGHTS_STATUS};
-    m.weights_status = (struct message_weights_status){.update = update,
-                                                       .phase = phase,
-                                                       .version = state.version,
-                                                       .digest = state.digest,
-                                                       .tensor = slice_of(tensor),
-                                                       .error = slice_of(why)};
-    if (phase == PHASE_FAILED) log_say(l->options.log, LOG_WARN, "weight update failed: %s", why);
+    struct message m = {.type = MESSAGE_WEIGHTS_STATUS, .weights_status = *status};
+    m.weights_status.version = state.version;
+    m.weights_status.digest += state.digest;
     link_say(l, &m);
 }
 
-void link_weights_begin(struct link *l, const struct message_weights_begin *m) {
-    char tensor[NAMES_MAX_BYTES];
-    struct error why = {0};
-    if (l->update && update_id(l->update) == m->update) return; // offered again
-    if (l->update_committed == m->update && m->update) return;
-    link_weights_abort(l, 0);
-    const struct update_target target = {.names = l->options.names,
-                                         .dtypes = l->options.dtypes,
-                                         .version = status_read(l->options.board).version,
-                                         .is_inherited = l->version_session < l->first_session,
-                                         .staging_bytes = l->options.staging_bytes};
-    l->staged_reported = false;
-    if (update_begin(m, &target, &l->update, tensor, &why)) {
-        report(l, m->update, PHASE_FAILED, tensor, why.text);
-        return;
-    }
-    log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
-            (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
+static void say_failed(struct link *l, uint64_t update, const char *tensor, const char *why) {
+    log_say(l->options.log, LOG_WARN, "weight update failed: %s", why);
+    say(l, &(struct message_weights_status){.update = update,
+                                            .phase = PHASE_FAILED,
+                                            .tensor = slice_of(tensor),
+                                            .error = slice_of(why)});
 }
 
-void link_weights_chunk(struct link *l, const struct message_weights_chunk *m) {
-    char tensor[NAMES_MAX_BYTES];
-    struct error why = {0};
-    if (!l->update || update_id(l->update) != m->update) return;
-    if (!update_chunk(l->update, m, tensor, &why)) return;
-    update_free(&l->update);
-    report(l, m->update, PHASE_FAILED, tensor, why.text);
+static void drop(struct link *l) {
+    if (l->update) update_drop(l->update);
+    update_release(&l->update);
+    message_free(&l->offer);
 }
 
-void link_weights_commit(struct link *l, uint64_t update) {
-    if (l->update_committed == update) return; // said again; the answer is on its way
-    if (!l->update || update_id(l->update) != update || !update_is_staged(l->update)) {
-        report(l, update, PHASE_FAILED, "", "This update is not staged here.");
-        return;
-    }
-    const struct event apply = {.kind = EVENT_UPDATE, .update = l->update};
-    l->update = NULL;
-    l->update_committed = update;
-    l->version_session = l->session;
-    l->n_committed++;
-    inbox_put(&l->inbox, &apply);
-}
-
-void link_weights_abort(struct link *l, uint64_t update) {
-    if (l->update && (!update || update_id(l->update) == update)) update_free(&l->update);
+void link_weights_drop(struct link *l) {
+    drop(l);
+    update_release(&l->applied);
 }
 
 bool link_is_applying(struct link *l) {
-    return status_read(l->options.board).n_updates != l->n_committed;
+    return status_read(l->options.board).n_updates != l->n_handed;
+}
+
+void link_weights_join(struct link *l, const struct message_nccl_join *m) {
+    l->join = (struct receiver_join){
+        .comm = {.rank = (int)m->rank, .n_ranks = (int)m->n_ranks, .version = (int)m->version},
+        .deadline_ms = (int64_t)m->deadline_ms};
+    memcpy(l->join.comm.id, m->id.data, sizeof l->join.comm.id);
+    l->has_join = true;
+}
+
+// The thread of weights joins the communicator, when it is another, and receives.
+static void begin_receiving(struct link *l) {
+    if (l->has_join)
+        log_say(l->options.log, LOG_INFO,
+                "joining NCCL as rank %d of %d; without progress for %.1f s it is left",
+                l->join.comm.rank, l->join.comm.n_ranks, (double)l->join.deadline_ms / 1000);
+    stager_receive(l->stager, l->update, l->has_join ? &l->join : NULL);
+    l->has_join = l->told_receiving = false;
+}
+
+static void begin(struct link *l, const struct message_weights_begin *m) {
+    char tensor[NAMES_MAX_BYTES];
+    struct error why = {0};
+    const struct update_target target = {.resident = l->resident,
+                                         .version = status_read(l->options.board).version,
+                                         .is_inherited = l->version_session < l->first_session,
+                                         .staging_bytes = l->options.staging_bytes};
+    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend)) {
+        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.");
+        return;
+    }
+    if (update_begin(m, &target, &l->update, tensor, &why)) {
+        say_failed(l, m->update, tensor, why.text);
+        return;
+    }
+    update_release(&l->applied); // its former values give way
+    l->told = UPDATE_STAGING;
+    log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
+            (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
+    if (update_bucket_bytes(l->update)) begin_receiving(l);
+}
+
+// Begun in the pump: the staging memory is the engine's while it applies.
+void link_weights_begin(struct link *l, struct message **m) {
+    uint64_t update = (*m)->weights_begin.update;
+    if (l->update && update_id(l->update) == update) return; // offered again
+    if (l->applied && update_id(l->applied) == update) return;
+    drop(l);
+    l->offer = *m;
+    *m = NULL;
+}
+
+void link_weights_chunk(struct link *l, struct message **m) {
+    const struct message_weights_chunk *c = &(*m)->weights_chunk;
+    if (!l->update || update_id(l->update) != c->update || !update_take(l->update, c)) return;
+    stager_put(l->stager, l->update, *m);
+    *m = NULL;
+}
+
+static void hand_over(struct link *l, enum event_kind kind) {
+    const struct event event = {.kind = kind, .update = update_hold(l->applied)};
+    l->n_handed++;
+    inbox_put(&l->inbox, &event);
+}
+
+void link_weights_commit(struct link *l, uint64_t update) {
+    if (l->applied && update_id(l->applied) == update) return; // said again; the answer comes
+    if (!l->update || update_id(l->update) != update ||
+        update_state(l->update) != UPDATE_VERIFIED) {
+        say_failed(l, update, "", "This update is not staged here.");
+        return;
+    }
+    l->applied = l->update;
+    l->update = NULL;
+    l->told = UPDATE_VERIFIED;
+    l->version_session = l->session;
+    hand_over(l, EVENT_APPLY);
+}
+
+void link_weights_abort(struct link *l, uint64_t update) {
+    bool is_offer = l->offer && l->offer->weights_begin.update == update;
+    if (is_offer || (l->update && update_id(l->update) == update)) drop(l);
+    if (!l->applied || update_id(l->applied) != update || l->is_undoing) return;
+    l->is_undoing = true;
+    hand_over(l, EVENT_UNDO);
 }
 
 static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
@@ -75,16 +126,50 @@ static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
     return 0;
 }
 
+// Tells the trainer what has become of the offer.
+static void tell_staged(struct link *l) {
+    char tensor[NAMES_MAX_BYTES];
+    struct error why = {0};
+    enum update_state state = update_state(l->update);
+    uint64_t id = update_id(l->update);
+    if (state == UPDATE_FAILED) {
+        update_failure(l->update, tensor, &why);
+        drop(l);
+        say_failed(l, id, tensor, why.text);
+    } else if (!l->told_receiving && update_is_receiving(l->update)) {
+        l->told_receiving = true;
+        say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
+    } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
+        l->told = UPDATE_VERIFIED;
+        say(l, &(struct message_weights_status){.update = id,
+                                                .phase = PHASE_STAGED,
+                                                .digest = update_digest_change(l->update),
+                                                .check_us = (uint64_t)update_check_us(l->update)});
+    }
+}
+
+// Tells the trainer that the engine has done what was handed to it.
+static void tell_applied(struct link *l) {
+    enum update_state state = update_state(l->applied);
+    if (state == l->told || link_is_applying(l)) return;
+    l->told = state;
+    say(l, &(struct message_weights_status){.update = update_id(l->applied),
+                                            .phase = state == UPDATE_ROLLED_BACK ? PHASE_ROLLED_BACK
+                                                                                 : PHASE_APPLIED,
+                                            .pause_us = (uint64_t)update_pause_us(l->applied)});
+    if (state != UPDATE_ROLLED_BACK) return;
+    l->is_undoing = false;
+    update_release(&l->applied);
+}
+
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err) {
-    if (l->update_committed && !link_is_applying(l)) {
-        uint64_t update = l->update_committed;
-        l->update_committed = 0;
-        report(l, update, PHASE_APPLIED, "", "");
+    if (l->applied) tell_applied(l);
+    if (l->offer && !link_is_applying(l)) {
+        begin(l, &l->offer->weights_begin);
+        message_free(&l->offer);
     }
     if (!l->update) return 0;
     if (send_pulls(l, now_ms, err)) return -1;
-    if (l->staged_reported || !update_is_staged(l->update)) return 0;
-    l->staged_reported = true;
-    report(l, update_id(l->update), PHASE_STAGED, "", "");
+    tell_staged(l);
     return 0;
 }

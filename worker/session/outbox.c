@@ -10,7 +10,9 @@ enum { FIRST_ROOM = 64 };
 struct result {
     struct message_frames frames;
     int n_samples;   // that its ACK gives credit for
-    int64_t sent_ms; // 0: not sent yet
+    int n_all;       // that it holds
+    int64_t sent_ms; // 0: not sent yet in this session
+    bool was_sent;   // in any
 };
 
 void outbox_open(struct outbox *o, const struct output_shape *shape) {
@@ -24,10 +26,15 @@ static struct result **place(const struct outbox *o, uint64_t number) {
     return &o->results[number & (o->room - 1)];
 }
 
+static uint64_t bytes_of(const struct result *r) {
+    return r->frames.header.len + r->frames.payload.len;
+}
+
 static void free_result(struct outbox *o, struct result **r) {
     if (!*r) return;
     o->n_unacked--;
     o->n_unacked_samples -= (uint64_t)(*r)->n_samples;
+    o->n_bytes -= bytes_of(*r);
     message_frames_free(&(*r)->frames);
     free(*r);
     *r = NULL;
@@ -60,6 +67,7 @@ static struct result *append(struct outbox *o, const struct outbox_session *sess
     if (o->next - o->first == o->room) grow(o);
     struct result *r = memory_new(1, sizeof *r);
     r->n_samples = session->is_over ? 0 : n;
+    r->n_all = n;
     o->next++;
     *place(o, o->next - 1) = r;
     o->n_unacked++;
@@ -77,8 +85,10 @@ static void add_result(struct outbox *o, const struct outbox_session *session,
     struct error err = {0};
     struct result *r = append(o, session, n);
     if (!result_encode(first, n, &o->shape, session->run, session->epoch, o->next - 1, &r->frames,
-                       &err))
+                       &err)) {
+        o->n_bytes += bytes_of(r);
         return;
+    }
     const struct message_task refused = {.serial = first->task->serial,
                                          .id = first->task->id,
                                          .attempt = first->task->attempt,
@@ -87,6 +97,7 @@ static void add_result(struct outbox *o, const struct outbox_session *session,
     assert(n == 1); // more are together only where they are small
     error_prefix(&err, "The result cannot be sent");
     result_encode_refusal(&refused, &err, session->run, session->epoch, o->next - 1, &r->frames);
+    o->n_bytes += bytes_of(r);
 }
 
 void outbox_add(struct outbox *o, const struct outbox_session *session, struct sample *list) {
@@ -102,6 +113,7 @@ void outbox_refuse(struct outbox *o, const struct outbox_session *session,
                    const struct message_task *task, const struct error *why) {
     struct result *r = append(o, session, (int)task->n);
     result_encode_refusal(task, why, session->run, session->epoch, o->next - 1, &r->frames);
+    o->n_bytes += bytes_of(r);
 }
 
 // Returns as socket_send.
@@ -109,7 +121,8 @@ static int send_one(struct outbox *o, struct socket *socket, struct result *r, i
                     struct error *err) {
     int full = socket_send(socket, &r->frames, err);
     if (full) return full;
-    o->n_resent += r->sent_ms != 0;
+    if (r->was_sent) o->n_resent_samples += (uint64_t)r->n_all;
+    r->was_sent = true;
     r->sent_ms = now_ms;
     if (now_ms + MESSAGE_RESEND_MS < o->next_due_ms) o->next_due_ms = now_ms + MESSAGE_RESEND_MS;
     return 0;

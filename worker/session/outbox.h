@@ -20,7 +20,8 @@ struct outbox {
     struct output_shape shape;
     int n_unacked;              // results
     uint64_t n_unacked_samples; // of which an ACK gives credit
-    uint64_t n_resent;
+    uint64_t n_resent_samples;
+    uint64_t n_bytes; // of all results that are here
 };
 
 void outbox_open(struct outbox *o, const struct output_shape *shape);

@@ -257,6 +257,7 @@ static void sampling_from_message(struct task *t, const struct message_task *m) 
     s->repetition_penalty = (float)m->repetition_penalty;
     s->top_k = m->top_k > INT_MAX ? INT_MAX : (int)m->top_k;
     s->ignore_eos = m->ignore_eos;
+    s->draft = (int)m->draft;
     s->n_stop_ids = (int)m->stop_ids.n;
     s->stop_ids = keep_column(t, m->stop_ids);
     s->n_bias = (int)m->bias_ids.n;

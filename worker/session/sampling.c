@@ -14,6 +14,19 @@ struct sampling sampling_defaults(void) {
                              .repetition_penalty = 1};
 }
 
+int sampling_parse_draft(struct slice text, int *draft) {
+    int n = 0;
+    if (slice_is(text, "auto")) return *draft = DRAFT_AUTO, 0;
+    if (slice_is(text, "off")) return *draft = DRAFT_OFF, 0;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9') return -1;
+        n = 10 * n + text.ptr[i] - '0';
+        if (n > MESSAGE_MAX_DRAFT) return -1;
+    }
+    *draft = DRAFT_OFF + n;
+    return text.len ? 0 : -1;
+}
+
 static int wrong(struct error *err, struct slice key, const char *expected,
                  const struct json *value) {
     return error_set(err, ERROR_INPUT, "sampling.%.*s is %.*s; expected %s.", SLICE_ARG(key),
@@ -99,6 +112,16 @@ static int set_seed(struct sampling *s, struct slice key, const struct json *val
     return 0;
 }
 
+static int set_draft(struct sampling *s, struct slice key, const struct json *value,
+                     struct error *err) {
+    struct slice text = value->text;
+    if (value->type == JSON_STRING) // neither word has anything to escape
+        text = (struct slice){text.ptr + 1, text.len - 2};
+    bool is_right = value->type == JSON_STRING || value->type == JSON_NUMBER;
+    if (is_right && !sampling_parse_draft(text, &s->draft)) return 0;
+    return wrong(err, key, "\"auto\", \"off\", or an integer from 0 to 64", value);
+}
+
 int sampling_set(struct sampling *s, struct wanted *wanted, struct slice key,
                  const struct json *value, int vocab, struct arena *arena, struct error *err) {
     if (slice_is(key, "n")) return set_int(&s->n, 1, MESSAGE_MAX_SAMPLES, key, value, err);
@@ -111,6 +134,7 @@ int sampling_set(struct sampling *s, struct wanted *wanted, struct slice key,
     if (slice_is(key, "repetition_penalty"))
         return set_float(&s->repetition_penalty, key, value, err);
     if (slice_is(key, "seed")) return set_seed(s, key, value, err);
+    if (slice_is(key, "draft")) return set_draft(s, key, value, err);
     if (slice_is(key, "stop")) return set_stops(s, key, value, arena, err);
     if (slice_is(key, "stop_ids")) return set_stop_ids(s, key, value, vocab, arena, err);
     if (slice_is(key, "logit_bias")) return set_bias(s, key, value, vocab, arena, err);

@@ -6,6 +6,11 @@
 #include "protocol/base/json.h"
 #include "worker/task.h"
 
+// "auto", "off", or a number of tokens from 0 to MESSAGE_MAX_DRAFT, as enum message_draft. -1 for
+// anything else.
+int sampling_parse_draft(struct slice text, int *draft);
+#define SAMPLING_DRAFTS "auto, off, or 1 to 64 tokens"
+
 // The defaults of `stampede generate`.
 struct sampling sampling_defaults(void);
 

@@ -1,245 +1,334 @@
 #include "worker/weights/update.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "kernels/digest.h"
-#include "protocol/base/hash.h"
+#include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
-
-struct staged {
-    int weight; // index, -1: skipped
-    enum dtype dtype;
-    uint64_t n_bytes, hash;
-    uint64_t pulled; // bytes asked for
-    uint64_t n_here; // bytes that came
-    uint64_t digest; // of the values, once verified
-    char *bytes;     // (n_bytes), taken with the first pull
-};
+#include "worker/weights/offer.h"
 
 struct pending {
     bool used;
-    uint32_t tensor;
     uint64_t offset, n_bytes;
     int64_t asked_ms;
 };
 
 struct update {
+    atomic_int n_references;
+    atomic_int state;     // enum update_state
+    atomic_bool dropped;  // by the I/O thread
+    atomic_int n_waiting; // chunks taken and not staged yet
+    atomic_bool is_receiving;
+    uint64_t bucket_bytes; // 0: chunks are pulled
+    uint64_t id, base, version;
     const struct names *names;
-    uint64_t id, version;
-    uint32_t n, n_verified, next; // tensors: all, verified, the first not fully asked for
-    struct staged *tensors;       // (n)
+    struct offer offer;
+    uint64_t *former; // (changes) digest of each tensor before the apply
+
+    // The I/O thread's.
     struct pending window[UPDATE_WINDOW];
+    uint64_t pulled; // bytes asked for
+
+    // The thread of weights', until the update is verified.
+    uint64_t *n_here; // (changes) bytes that are staged
+    int n_proved;
+    struct change_sums *sums; // (changes)
+    int64_t check_us;
+
+    int64_t pause_us; // the engine's thread's, until the state tells of it
+
+    pthread_mutex_t lock; // for what follows
+    char failed_tensor[NAMES_MAX_BYTES];
+    struct error failure;
 };
 
-static int blame(char tensor[NAMES_MAX_BYTES], struct slice name) {
-    size_t len = name.len < NAMES_MAX_BYTES - 1 ? name.len : NAMES_MAX_BYTES - 1;
-    memcpy(tensor, name.ptr, len);
-    tensor[len] = 0;
-    return -1;
-}
-
-static enum column_dtype wire_dtype(enum dtype t) {
-    return t == DTYPE_F32 ? COLUMN_F32 : t == DTYPE_BF16 ? COLUMN_BF16 : COLUMN_F16;
-}
-
-static int check_shape(const struct message_weights_begin *m, uint32_t i, const struct weight *w,
-                       struct slice name, struct error *err) {
-    const int64_t *dims = column_i64(m->shapes) + 4 * (size_t)i;
-    int rank = column_u8(m->ranks)[i];
-    bool same = rank == w->n_dims;
-    for (int d = 0; same && d < rank; d++) same = dims[d] == w->dims[d];
-    if (same) return 0;
-    char found[NAMES_MAX_DIMS_BYTES], expected[NAMES_MAX_DIMS_BYTES];
-    return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes with shape %s; expected %s.",
-                     SLICE_ARG(name), names_write_dims(dims, rank, found),
-                     names_write_dims(w->dims, w->n_dims, expected));
-}
-
-static int check_tensor(const struct message_weights_begin *m, uint32_t i,
-                        const struct update_target *t, struct staged *out, struct slice name,
-                        struct error *err) {
-    struct name_match match = names_find(t->names, name);
-    if (match.form != NAME_WEIGHT)
-        return error_set(err, ERROR_INPUT, "Tensor '%.*s' is none of this model's.",
-                         SLICE_ARG(name));
-    const struct weight *w = &t->names->weights[match.index];
-    enum dtype dtype = t->dtypes[match.index];
-    out->weight = column_u8(m->modes)[i] == TENSOR_DENSE ? match.index : -1;
-    if (out->weight < 0) return 0;
-    if (check_shape(m, i, w, name, err)) return -1;
-    enum column_dtype found = column_u8(m->dtypes)[i];
-    if (found != wire_dtype(dtype))
-        return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes as %s; it is resident as %s.",
-                         SLICE_ARG(name), column_dtype_name(found), dtype_name(dtype));
-    uint64_t expected = (uint64_t)weight_n(w) * dtype_bytes(dtype);
-    out->n_bytes = column_u64(m->bytes)[i];
-    out->hash = column_u64(m->hashes)[i];
-    out->dtype = dtype;
-    if (out->n_bytes == expected) return 0;
-    return error_set(err, ERROR_INPUT, "Tensor '%.*s' comes with %llu bytes; expected %llu.",
-                     SLICE_ARG(name), (unsigned long long)out->n_bytes,
-                     (unsigned long long)expected);
-}
-
-static int check_offer(const struct message_weights_begin *m, const struct update_target *t,
-                       struct error *err) {
-    if (m->base != t->version)
-        return error_set(err, ERROR_INPUT,
-                         "The update is based on policy version %llu; version %llu is served.",
-                         (unsigned long long)m->base, (unsigned long long)t->version);
-    if (m->version <= t->version && !t->is_inherited)
-        return error_set(err, ERROR_INPUT,
-                         "The update leads to policy version %llu; version %llu is served, and "
-                         "versions only rise within an epoch.",
-                         (unsigned long long)m->version, (unsigned long long)t->version);
-    return 0;
-}
-
-static int check_tensors(struct update *u, const struct message_weights_begin *m,
-                         const struct update_target *t, char tensor[NAMES_MAX_BYTES],
-                         struct error *err) {
-    uint8_t *seen = memory_new((size_t)t->names->n, 1);
-    uint64_t total = 0;
-    int failed = 0;
-    for (uint32_t i = 0; i < u->n && !failed; i++) {
-        struct slice name = column_text(m->names, m->name_offsets, i);
-        struct staged *s = &u->tensors[i];
-        failed = check_tensor(m, i, t, s, name, err);
-        if (!failed && s->weight >= 0 && seen[s->weight]++)
-            failed = error_set(err, ERROR_INPUT, "Tensor '%.*s' comes twice.", SLICE_ARG(name));
-        if (failed) blame(tensor, name);
-        total += s->n_bytes;
-    }
-    free(seen);
-    if (failed) return -1;
-    if (total != m->total_bytes)
-        return error_set(err, ERROR_INPUT, "The tensors have %llu bytes; %llu were announced.",
-                         (unsigned long long)total, (unsigned long long)m->total_bytes);
-    if (total > t->staging_bytes)
-        return error_set(err, ERROR_INPUT, "The update has %llu bytes; --staging-memory is %llu.",
-                         (unsigned long long)total, (unsigned long long)t->staging_bytes);
-    return 0;
-}
+// ------------------------------------------------------------------ begin and end
 
 int update_begin(const struct message_weights_begin *m, const struct update_target *t,
                  struct update **out, char tensor[NAMES_MAX_BYTES], struct error *err) {
-    tensor[0] = 0;
-    if (check_offer(m, t, err)) return -1;
+    struct offer offer;
+    if (offer_read(&offer, m, t, tensor, err)) return -1;
     struct update *u = memory_new(1, sizeof *u);
-    u->names = t->names;
+    size_t n = (size_t)offer.n;
     u->id = m->update;
+    u->base = m->base;
     u->version = m->version;
-    u->n = (uint32_t)m->dtypes.n;
-    u->tensors = memory_new(u->n, sizeof *u->tensors);
-    if (check_tensors(u, m, t, tensor, err)) {
-        update_free(&u);
-        return -1;
-    }
-    for (uint32_t i = 0; i < u->n; i++) u->n_verified += u->tensors[i].weight < 0;
+    u->bucket_bytes = m->transport == TRANSPORT_NCCL ? m->bucket_bytes : 0;
+    u->names = t->resident->names;
+    u->offer = offer;
+    u->n_here = memory_new(n, sizeof *u->n_here);
+    u->sums = memory_new(n, sizeof *u->sums);
+    u->former = memory_new(n, sizeof *u->former);
+    for (size_t i = 0; i < n; i++)
+        u->former[i] = t->resident->tensor_digests[offer.changes[i].weight];
+    atomic_init(&u->n_references, 1);
+    atomic_init(&u->state, n ? UPDATE_STAGING : UPDATE_VERIFIED);
+    atomic_init(&u->dropped, false);
+    atomic_init(&u->n_waiting, 0);
+    atomic_init(&u->is_receiving, false);
+    pthread_mutex_init(&u->lock, NULL);
     *out = u;
     return 0;
 }
 
-void update_free(struct update **update) {
+struct update *update_hold(struct update *u) {
+    atomic_fetch_add(&u->n_references, 1);
+    return u;
+}
+
+void update_release(struct update **update) {
     struct update *u = *update;
-    if (!u) return;
-    for (uint32_t i = 0; i < u->n; i++) free(u->tensors[i].bytes);
-    free(u->tensors);
-    free(u);
     *update = NULL;
+    if (!u || atomic_fetch_sub(&u->n_references, 1) > 1) return;
+    offer_free(&u->offer);
+    pthread_mutex_destroy(&u->lock);
+    free(u->n_here);
+    free(u->sums);
+    free(u->former);
+    free(u);
 }
 
 uint64_t update_id(const struct update *u) {
     return u->id;
 }
 
+uint64_t update_base(const struct update *u) {
+    return u->base;
+}
+
 uint64_t update_version(const struct update *u) {
     return u->version;
 }
 
-static void ask(const struct update *u, struct pending *p, int64_t now_ms,
-                struct message_weights_pull *pull) {
-    p->asked_ms = now_ms;
-    *pull = (struct message_weights_pull){
-        .update = u->id, .tensor = p->tensor, .offset = p->offset, .n_bytes = p->n_bytes};
+enum update_state update_state(struct update *u) {
+    return (enum update_state)atomic_load(&u->state);
 }
 
-static bool next_chunk(struct update *u, struct pending *p) {
-    while (u->next < u->n) {
-        struct staged *s = &u->tensors[u->next];
-        if (s->weight >= 0 && s->pulled < s->n_bytes) {
-            uint64_t left = s->n_bytes - s->pulled;
-            if (!s->bytes) s->bytes = memory_new(s->n_bytes, 1);
-            *p = (struct pending){.used = true, .tensor = u->next, .offset = s->pulled};
-            p->n_bytes = left < MESSAGE_MAX_CHUNK ? left : MESSAGE_MAX_CHUNK;
-            s->pulled += p->n_bytes;
-            return true;
-        }
-        u->next++;
+void update_failure(struct update *u, char tensor[NAMES_MAX_BYTES], struct error *err) {
+    pthread_mutex_lock(&u->lock);
+    memcpy(tensor, u->failed_tensor, NAMES_MAX_BYTES);
+    *err = u->failure;
+    pthread_mutex_unlock(&u->lock);
+}
+
+// The first failure counts. `change`: of the tensor that is to blame, -1: none is.
+static void fail(struct update *u, int change, const struct error *why) {
+    pthread_mutex_lock(&u->lock);
+    if (atomic_load(&u->state) == UPDATE_STAGING) {
+        u->failure = *why;
+        if (change >= 0)
+            names_write(&u->names->weights[u->offer.changes[change].weight], u->failed_tensor);
+        atomic_store(&u->state, UPDATE_FAILED);
     }
-    return false;
+    pthread_mutex_unlock(&u->lock);
+}
+
+// ------------------------------------------------------------------ the I/O thread
+
+static bool next_chunk(struct update *u, struct pending *p) {
+    uint64_t left = u->offer.total_bytes - u->pulled;
+    if (!left) return false;
+    *p = (struct pending){.used = true, .offset = u->pulled};
+    p->n_bytes = left < MESSAGE_MAX_CHUNK ? left : MESSAGE_MAX_CHUNK;
+    u->pulled += p->n_bytes;
+    return true;
 }
 
 bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_pull *pull) {
+    if (update_state(u) != UPDATE_STAGING || u->bucket_bytes) return false;
+    int room = UPDATE_WINDOW - atomic_load(&u->n_waiting);
     for (int i = 0; i < UPDATE_WINDOW; i++) {
         struct pending *p = &u->window[i];
-        bool due = p->used ? now_ms - p->asked_ms >= UPDATE_PULL_TIMEOUT_MS : next_chunk(u, p);
+        room -= p->used;
+        bool due = p->used    ? now_ms - p->asked_ms >= UPDATE_PULL_TIMEOUT_MS
+                   : room > 0 ? next_chunk(u, p)
+                              : false;
         if (!due) continue;
-        ask(u, p, now_ms, pull);
+        p->asked_ms = now_ms;
+        *pull = (struct message_weights_pull){u->id, p->offset, p->n_bytes};
         return true;
     }
     return false;
 }
 
-static int verify(struct update *u, struct staged *s, char tensor[NAMES_MAX_BYTES],
-                  struct error *err) {
-    char name[NAMES_MAX_BYTES];
-    names_write(&u->names->weights[s->weight], name);
-    blame(tensor, slice_of(name));
-    uint64_t hash = hash_bytes(s->bytes, s->n_bytes);
-    if (hash != s->hash)
-        return error_set(err, ERROR_INPUT,
-                         "Tensor '%s' has checksum %016llx; %016llx was announced.", name,
-                         (unsigned long long)hash, (unsigned long long)s->hash);
-    int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
-    if (dtype_find_not_finite(s->dtype, s->bytes, n) >= 0)
-        return error_set(err, ERROR_INPUT, "Tensor '%s' holds a value that is not finite.", name);
-    s->digest = digest_range(u->names->hashes[s->weight], 0, n, s->dtype, s->bytes);
-    u->n_verified++;
-    return 0;
-}
-
-int update_chunk(struct update *u, const struct message_weights_chunk *m,
-                 char tensor[NAMES_MAX_BYTES], struct error *err) {
-    tensor[0] = 0;
+bool update_take(struct update *u, const struct message_weights_chunk *m) {
+    if (update_state(u) != UPDATE_STAGING) return false;
     for (int i = 0; i < UPDATE_WINDOW; i++) {
         struct pending *p = &u->window[i];
-        if (!p->used || p->tensor != m->tensor || p->offset != m->offset) continue;
-        struct staged *s = &u->tensors[m->tensor];
-        if (m->data.n != p->n_bytes)
-            return error_set(err, ERROR_INPUT, "A chunk has %llu bytes; %llu were asked for.",
-                             (unsigned long long)m->data.n, (unsigned long long)p->n_bytes);
-        memcpy(s->bytes + p->offset, m->data.data, p->n_bytes);
-        s->n_here += p->n_bytes;
+        if (!p->used || p->offset != m->offset) continue;
+        struct error why = {0};
         p->used = false;
-        return s->n_here == s->n_bytes ? verify(u, s, tensor, err) : 0;
+        if (m->data.n == p->n_bytes) {
+            atomic_fetch_add(&u->n_waiting, 1);
+            return true;
+        }
+        error_set(&why, ERROR_INPUT, "A chunk has %llu bytes; %llu were asked for.",
+                  (unsigned long long)m->data.n, (unsigned long long)p->n_bytes);
+        fail(u, -1, &why);
+        return false;
     }
+    return false;
+}
+
+void update_drop(struct update *u) {
+    atomic_store(&u->dropped, true);
+}
+
+// ------------------------------------------------------------------ the thread of weights
+
+static uint64_t begin_of(const struct update *u, int change) {
+    return change ? u->offer.ends[change - 1] : 0;
+}
+
+// The first change that ends behind `offset`.
+static int change_at(const struct update *u, uint64_t offset) {
+    int low = 0, high = u->offer.n - 1;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (u->offer.ends[middle] > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void name_wrong(struct update *u, int change, const struct error *why) {
+    char name[NAMES_MAX_BYTES];
+    struct error err = {0};
+    names_write(&u->names->weights[u->offer.changes[change].weight], name);
+    error_set(&err, ERROR_INPUT, "Tensor '%s': %s", name, why->text);
+    fail(u, change, &err);
+}
+
+static void compare(struct update *u, int change) {
+    const struct change_sums *s = &u->sums[change];
+    char name[NAMES_MAX_BYTES];
+    struct error err = {0};
+    if (s->staged == u->offer.checks[change]) {
+        u->n_proved++;
+        return;
+    }
+    names_write(&u->names->weights[u->offer.changes[change].weight], name);
+    error_set(&err, ERROR_INPUT, "Tensor '%s' has check value %016llx; %016llx was announced.",
+              name, (unsigned long long)s->staged, (unsigned long long)u->offer.checks[change]);
+    fail(u, change, &err);
+}
+
+// Proves changes first .. end - 1, which are whole.
+static void prove(struct update *u, int first, int end, struct backend *b) {
+    struct error why = {0};
+    int bad = -1;
+    if (first == end) return;
+    int64_t started_us = clock_us();
+    int failed =
+        b->ops->check(b, u->offer.changes + first, end - first, u->sums + first, &bad, &why);
+    u->check_us += clock_us() - started_us;
+    if (failed && bad >= 0) name_wrong(u, first + bad, &why);
+    if (failed && bad < 0) fail(u, -1, &why);
+    for (int i = first; i < end && !failed; i++) compare(u, i);
+}
+
+// Counts bytes offset .. end - 1 as staged, and proves the changes that are whole by them: one run
+// of neighbours, and at most two others where chunks came out of order.
+static void count_bytes(struct update *u, uint64_t offset, uint64_t end, struct backend *b) {
+    int first = change_at(u, offset), next = first;
+    for (; next < u->offer.n && begin_of(u, next) < end; next++) {
+        uint64_t begin = begin_of(u, next), stop = u->offer.ends[next];
+        u->n_here[next] += (stop < end ? stop : end) - (begin > offset ? begin : offset);
+        if (u->n_here[next] == stop - begin) continue;
+        prove(u, first, next, b);
+        first = next + 1;
+    }
+    prove(u, first, next, b);
+}
+
+bool update_is_wanted(struct update *u) {
+    return !atomic_load(&u->dropped) && update_state(u) == UPDATE_STAGING;
+}
+
+void update_arrived(struct update *u, uint64_t offset, uint64_t n, struct backend *b) {
+    int staging = UPDATE_STAGING;
+    count_bytes(u, offset, offset + n, b);
+    if (u->n_proved == u->offer.n)
+        atomic_compare_exchange_strong(&u->state, &staging, UPDATE_VERIFIED);
+}
+
+void update_stage(struct update *u, const struct message_weights_chunk *m, struct backend *b) {
+    struct error why = {0};
+    if (update_is_wanted(u)) {
+        if (b->ops->stage(b, m->offset, m->data.n, m->data.data, &why))
+            fail(u, -1, &why);
+        else
+            update_arrived(u, m->offset, m->data.n, b);
+    }
+    atomic_fetch_sub(&u->n_waiting, 1);
+}
+
+void update_fail(struct update *u, const struct error *why) {
+    fail(u, -1, why);
+}
+
+void update_set_receiving(struct update *u) {
+    atomic_store(&u->is_receiving, true);
+}
+
+bool update_is_receiving(struct update *u) {
+    return atomic_load(&u->is_receiving);
+}
+
+uint64_t update_bucket_bytes(const struct update *u) {
+    return u->bucket_bytes;
+}
+
+uint64_t update_total_bytes(const struct update *u) {
+    return u->offer.total_bytes;
+}
+
+// ------------------------------------------------------------------ the engine's thread
+
+// The part of the digest that a change takes away: the whole tensor's where all of it changes.
+static uint64_t leaving(const struct update *u, int change) {
+    return u->offer.changes[change].code_bytes ? u->sums[change].resident : u->former[change];
+}
+
+uint64_t update_digest_change(const struct update *u) {
+    uint64_t sum = 0;
+    for (int i = 0; i < u->offer.n; i++) sum += u->sums[i].staged - leaving(u, i);
+    return sum;
+}
+
+int64_t update_check_us(const struct update *u) {
+    return u->check_us;
+}
+
+int64_t update_pause_us(const struct update *u) {
+    return u->pause_us;
+}
+
+static int exchange(struct update *u, struct resident *r, struct backend *b, bool is_undo,
+                    struct error *err) {
+    int64_t started_us = clock_us();
+    if (b->ops->apply(b, u->offer.changes, u->offer.n, err)) return -1;
+    for (int i = 0; i < u->offer.n; i++) {
+        uint64_t change = u->sums[i].staged - leaving(u, i);
+        uint64_t *digest = &r->tensor_digests[u->offer.changes[i].weight];
+        *digest = is_undo ? u->former[i] : u->former[i] + change;
+        r->digest += is_undo ? 0 - change : change;
+    }
+    u->pause_us = clock_us() - started_us;
+    atomic_store(&u->state, is_undo ? UPDATE_ROLLED_BACK : UPDATE_COMMITTED);
     return 0;
 }
 
-bool update_is_staged(const struct update *u) {
-    return u->n_verified == u->n;
+int update_apply(struct update *u, struct resident *r, struct backend *b, struct error *err) {
+    assert(update_state(u) == UPDATE_VERIFIED);
+    return exchange(u, r, b, false, err);
 }
 
-void update_apply(const struct update *u, struct resident *r, struct backend *b) {
-    assert(update_is_staged(u));
-    for (uint32_t i = 0; i < u->n; i++) {
-        const struct staged *s = &u->tensors[i];
-        if (s->weight < 0) continue;
-        int64_t n = (int64_t)(s->n_bytes / dtype_bytes(s->dtype));
-        b->ops->weight_write(b, s->weight, 0, n, s->bytes);
-        r->digest += s->digest - r->tensor_digests[s->weight];
-        r->tensor_digests[s->weight] = s->digest;
-    }
+int update_undo(struct update *u, struct resident *r, struct backend *b, struct error *err) {
+    assert(update_state(u) == UPDATE_COMMITTED);
+    return exchange(u, r, b, true, err);
 }

@@ -7,10 +7,12 @@
 """
 
 from .errors import (AddressError, ArgumentError, ArgumentTypeError, ClosedError, ForkedError,
-                     LaunchError, StampedeError, WeightUpdateError, WireError)
+                     KeyFileError, LaunchError, StampedeError, WeightUpdateError, WireError)
 from .generation import AsyncGeneration, Generation
 from .groups import Group
+from .keys import Keys
 from .launch import Worker, launch
+from .push import PushHandle, PushReport
 from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
                       tags, term)
 from .scoring import LibraryError, equal, extract, score
@@ -22,8 +24,9 @@ from .version import version as _version
 __version__ = _version()
 __all__ = [
     "AddressError", "ArgumentError", "ArgumentTypeError", "AsyncGeneration", "ClosedError",
-    "ForkedError", "Generation", "Group", "LaunchError", "LibraryError", "Prompt", "Sampling",
-    "StampedeError", "Trainer", "WeightUpdateError", "WireError", "Worker", "choice", "equal",
-    "exact", "extract", "ifeval", "language", "launch", "length", "math", "regex_format",
-    "repetition", "score", "tags", "term", "to_tensors",
+    "ForkedError", "Generation", "Group", "KeyFileError", "Keys", "LaunchError", "LibraryError",
+    "Prompt", "PushHandle", "PushReport", "Sampling", "StampedeError", "Trainer",
+    "WeightUpdateError", "WireError", "Worker", "choice", "equal", "exact", "extract", "ifeval",
+    "language", "launch", "length", "math", "regex_format", "repetition", "score", "tags", "term",
+    "to_tensors",
 ]

@@ -8,11 +8,11 @@ import re
 from .errors import AddressError
 
 
-def check(url: str, binding: bool, insecure: bool = False) -> str:
+def check(url: str, binding: bool, anywhere: bool = False) -> str:
     """The URL as ZeroMQ takes it, or AddressError.
 
-    ipc://PATH and tcp:// with a loopback host are allowed; other hosts need `insecure`. A wildcard
-    host is never used. Port 0 or * picks a free one, for binding only.
+    ipc://PATH and tcp:// with a loopback host are allowed; other hosts need `anywhere`: keys, or
+    insecure=True. A wildcard host is never used. Port 0 or * picks a free one, for binding only.
     """
     if url.startswith("ipc://"):
         if not 1 <= len(url[6:].encode()) <= 100 or url[6] in "*@":
@@ -34,10 +34,10 @@ def check(url: str, binding: bool, insecure: bool = False) -> str:
     if wildcard:
         raise AddressError(f'Address "{url}": a wildcard host is never used: name the '
                            "interface's address.")
-    if not loopback and not insecure:
-        raise AddressError(f'Address "{url}": the host is not loopback, and the wire is neither '
-                           "encrypted nor authenticated: use 127.0.0.1, [::1], localhost or "
-                           "ipc://PATH, or say insecure=True.")
+    if not loopback and not anywhere:
+        raise AddressError(f'Address "{url}": the host is not loopback, and without keys the wire '
+                           "is neither encrypted nor authenticated: give keys=, or say "
+                           "insecure=True.")
     if host == "localhost":
         url = f"tcp://127.0.0.1:{port}"
     return url

@@ -8,8 +8,9 @@ first RESULT that brings it, whoever sent it, and every later one is acknowledge
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+import time
+from collections import Counter, deque
+from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import msgpack
 
@@ -17,7 +18,9 @@ from . import wire
 from .dispatch import Dispatcher
 from .jobs import Job
 from .peers import Address, Worker, digest_text
+from .suspicion import Suspicion, evidence, verdict
 from .updates import Updates
+from .waits import Waits
 
 log = logging.getLogger("stampede")
 _KNOCK_S = 0.2
@@ -40,6 +43,10 @@ class Core:
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background)
         self.dispatcher = Dispatcher(self.updates.may_serve)
+        self._suspicion = Suspicion()
+        self.waits = Waits()
+        self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
+        self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
         self._unacked: List[Tuple[Worker, int]] = []  # RESULTs that were taken in this turn
@@ -101,6 +108,12 @@ class Core:
         elif was_hello:
             self.refuse(address, "malformed", str(error))
 
+    def shut_out(self, address: Address) -> None:
+        """A message came from there without a key that is allowed now."""
+        self.counters["unauthenticated_messages"] += 1
+        if address in self.workers:
+            self.lose(self.workers[address], "its key is not allowed any more")
+
     def on_failure(self, address: Address) -> None:
         """A message that made us fail: its session ends."""
         self.counters["failed_messages"] += 1
@@ -108,12 +121,14 @@ class Core:
             self.lose(self.workers[address], "a message of it could not be handled")
         self.refuse(address, "no_session", "A message could not be handled; begin again.")
 
-    def on_message(self, address: Address, m: wire.Message, now: float) -> None:
+    def on_message(self, address: Address, m: wire.Message, now: float, user: str = "") -> None:
         if m.type == "HELLO":
-            self._on_hello(address, m, now)
+            self._on_hello(address, m, now, user)
             return
         worker = self.workers.get(address)
-        if worker is None:
+        if worker is not None and worker.user != user:
+            self.counters["stolen_addresses"] += 1  # it waits until the session has ended
+        elif worker is None:
             if m.type != "BYE":
                 self.refuse(address, "no_session", "This trainer has no session with you.")
         elif m.epoch != self.epoch or m.run != self.run:
@@ -130,13 +145,18 @@ class Core:
             else:
                 handler(worker, m)
 
-    def _on_hello(self, address: Address, m: wire.Message, now: float) -> None:
-        for old in [w for w in self.workers.values()
-                    if w.address == address or w.uid == m["uid"]]:
+    def _on_hello(self, address: Address, m: wire.Message, now: float, user: str) -> None:
+        same = [w for w in self.workers.values() if w.address == address or w.uid == m["uid"]]
+        if any(w.user != user for w in same):
+            self.counters["stolen_names"] += 1
+            self.refuse(address, "key", "A worker of this name is here, with another key.")
+            return
+        for old in same:
             if old.incarnation != m["incarnation"] and now - old.last_heard < _ALIVE_S:
                 log.warning("A worker named %s joins, and another one of that name was here a "
                             "moment ago: give each worker a --name of its own.", old.uid)
-            self.lose(old, "it began a new session")
+            died = old.incarnation != m["incarnation"]
+            self.lose(old, "it began a new session", "restart" if died else "")
         if m.run == self.run and m.epoch > self.epoch:
             self.refuse(address, "epoch", f"The worker has seen epoch {m.epoch}, this trainer is "
                                           f"in epoch {self.epoch}.")
@@ -148,7 +168,7 @@ class Core:
                                           f"workers have {self._fingerprint:016x}.")
             log.error("Worker %s was refused: it has another model.", m["uid"])
             return
-        worker = Worker(address, m, now, self._n_sessions)
+        worker = Worker(address, m, now, self._n_sessions, user)
         self._n_sessions += 1
         why = self.updates.examine(worker)
         if why is not None:
@@ -157,6 +177,7 @@ class Core:
             return
         self.workers[address] = worker
         self._gone.discard(address)
+        self._acquit(worker)
         log.info("Worker %s joined: %s, version %d, digest %s.", worker.uid, worker.build,
                  worker.version, digest_text(worker.digest))
         self.send(worker, "WELCOME", heartbeat_ms=wire.HEARTBEAT_MS, lost_ms=wire.LOST_MS,
@@ -182,7 +203,9 @@ class Core:
         self.updates.on_change()
 
     def _on_bye(self, worker: Worker, m: wire.Message) -> None:
-        self.lose(worker, "it left")
+        # One that leaves with work in its hands and was not asked to: its device failed.
+        failed = worker.n_held and not worker.draining
+        self.lose(worker, f"it left: {m['reason'] or 'no reason'}", "failure" if failed else "")
 
     def _on_result(self, worker: Worker, r: wire.Result) -> None:
         why = self.updates.foreign(worker, r)
@@ -190,6 +213,7 @@ class Core:
             self.counters["foreign_samples"] += r.n
             self.expel(worker, why)
             return
+        r.origin = worker.origin
         self._unacked.append((worker, r.result))
         preempted = worker.take(r)
         job = self._jobs.get(r.serial)
@@ -217,8 +241,9 @@ class Core:
         else:
             self.dispatcher.touch(worker)
 
-    def lose(self, worker: Worker, why: str) -> None:
-        """Ends a session: what the worker had is given to others."""
+    def lose(self, worker: Worker, why: str, death: str = "") -> None:
+        """Ends a session: what the worker had is given to others. `death` says how it seems to have
+        died, if so: then one of its groups may be to blame."""
         if self.workers.get(worker.address) is not worker:
             return
         del self.workers[worker.address]
@@ -228,14 +253,38 @@ class Core:
                  worker.n_held)
         self.counters["lost_sessions"] += 1
         held, worker.held, worker.n_held = worker.held, {}, 0
+        if death:
+            self.counters[f"deaths_by_{death}"] += 1
+            self._lost.append((time.monotonic(), worker.uid))
         for serial in sorted(held, reverse=True):
             job = held[serial].job
             job.holders.pop(worker, None)
+            self.counters["lost_leases"] += 1
             if serial in self._jobs:
-                self._give_back(job, _flagged(held[serial].flags))
+                samples = _flagged(held[serial].flags)
+                if death and self._suspicion.blame(worker, job, tuple(samples), len(held), why):
+                    self._quarantine(job)
+                    continue
+                self._give_back(job, samples)
                 self._finish_if_complete(job)
         self._workers_changed = True
         self.updates.on_leave(worker)
+
+    def _quarantine(self, job: Job) -> None:
+        """A group that kills its workers is given to nobody any more."""
+        self.counters["quarantined_groups"] += 1
+        self._fail(job, verdict(job))
+
+    def _acquit(self, worker: Worker) -> None:
+        """It was thought dead, and speaks: a partition, or a stop."""
+        self._lost = deque(entry for entry in self._lost if entry[1] != worker.uid)
+        self.dispatcher.clear(self._suspicion.acquit(worker.incarnation))
+
+    def n_lost(self, within_s: float = 600.0) -> int:
+        """Workers that died in the last minutes and have not come back."""
+        while self._lost and time.monotonic() - self._lost[0][0] > within_s:
+            self._lost.popleft()
+        return len(self._lost)
 
     def expel(self, worker: Worker, why: str) -> None:
         """Ends a session with a worker whose weights are not those that count."""
@@ -253,7 +302,7 @@ class Core:
         for worker in list(self.workers.values()):
             worker.last_heard += stall
             if now - worker.last_heard > wire.LOST_MS / 1000:
-                self.lose(worker, f"nothing was heard for {wire.LOST_MS} ms")
+                self.lose(worker, f"nothing was heard for {wire.LOST_MS} ms", "silence")
         if now >= self._next_beat:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():
@@ -287,7 +336,7 @@ class Core:
             for address in list(self._gone):
                 self._gone.discard(address)
                 if address in self.workers:
-                    self.lose(self.workers[address], "the connection is gone")
+                    self.lose(self.workers[address], "the connection is gone", "connection")
             self._dispatch()
             if not self._gone:
                 break
@@ -315,6 +364,10 @@ class Core:
             self._jobs[job.serial] = job
             self._by_id.setdefault(job.id_json, set()).add(job.serial)
             self.dispatcher.put(job)
+
+    def n_leased(self) -> int:
+        """Groups of which a worker has samples."""
+        return len({serial for worker in self.workers.values() for serial in worker.held})
 
     @property
     def n_jobs(self) -> int:
@@ -353,6 +406,9 @@ class Core:
     def _finish_if_complete(self, job: Job) -> None:
         if job.complete and job.serial in self._jobs:
             self._forget(job)
+            job.group.deaths = evidence(job.deaths)
+            self.counters["done_groups"] += 1
+            self.waits.put(job.group)
             job.mailbox.put(job.group)
 
     def _fail(self, job: Job, why: str) -> None:
@@ -407,6 +463,7 @@ class Core:
         worker.seq_out += 1
         worker.give(job, first, n)
         self.counters["sent_samples"] += n
+        self.counters["sent_tasks"] += 1
         self._ship(worker, frames)
 
 

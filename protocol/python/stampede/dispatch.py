@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from heapq import heappop, heappush
-from typing import Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import (Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple, Optional,
+                    Sequence, Set, Tuple)
 
 from .jobs import Job, Range
 from .peers import Worker
@@ -35,6 +36,48 @@ class Entry(NamedTuple):
     worker: Worker
 
 
+class Wards:
+    """Workers that try suspects (suspicion.py) and are given nothing else, and what waits for them.
+
+    There are few suspects, so nothing here is quick. At least one worker may be a ward, else half
+    of those that are able.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: Deque[Range] = deque()
+        self.workers: Set[Worker] = set()
+
+    def find(self, job: Job, able: Sequence[Worker], min_version: int) -> Optional[Worker]:
+        """Who may be given this suspect now. A worker that must first end what it has becomes a
+        ward meanwhile."""
+        fit = [w for w in able
+               if w.version >= min_version and job.plan in (None, w.plan) and w.free > 0]
+        for worker in fit:
+            if worker in self.workers and _has_room(worker, job):
+                return worker
+        if len(self.workers) < max(1, len(able) // 2):
+            others = [w for w in fit if w not in self.workers]
+            if others:
+                worker = min(others, key=lambda w: w.n_held)
+                self.workers.add(worker)
+                if _has_room(worker, job):
+                    return worker
+        return None
+
+    def release(self) -> List[Worker]:
+        """The wards that have no suspect any more; none while suspects wait."""
+        free = [] if self.waiting else [
+            w for w in self.workers if not any(held.job.company for held in w.held.values())]
+        self.workers.difference_update(free)
+        return free
+
+
+def _has_room(worker: Worker, job: Job) -> bool:
+    """Whether it has suspects alone, few enough for each of them."""
+    others = [held.job.company for held in worker.held.values() if held.job is not job]
+    return all(others) and len(others) < min([job.company, *others])
+
+
 class Dispatcher:
     """Queues and heaps. `may_serve` says whether a worker may be given anything at all."""
 
@@ -47,6 +90,7 @@ class Dispatcher:
         self._workers: Dict[Worker, bool] = {}  # of the sessions; whether it is able
         self._plans: "Counter[DtypePlan]" = Counter()  # of the sessions
         self._changed = False
+        self._wards = Wards()
 
     # --- workers ---
 
@@ -58,6 +102,9 @@ class Dispatcher:
     def remove(self, worker: Worker) -> None:
         del self._workers[worker]
         self._plans[worker.plan] -= 1
+        if worker in self._wards.workers:  # another may become one
+            self._wards.workers.remove(worker)
+            self._changed = True
         worker.change += 1  # what lies in the heaps is not valid any more
 
     def touch(self, worker: Worker) -> None:
@@ -70,6 +117,8 @@ class Dispatcher:
         if not able or worker.free <= 0:
             return
         self._changed = True
+        if worker in self._wards.workers:
+            return
         heap = self._heaps.setdefault((worker.plan, worker.version), [])
         if len(heap) > 64 + 4 * len(self._workers):
             heap[:] = sorted(entry for entry in heap if _is_valid(entry))
@@ -96,7 +145,22 @@ class Dispatcher:
     def put_back(self, job: Job, runs: Iterable[Tuple[int, int]]) -> None:
         """Samples (first, n) that were given out, in front of what waits."""
         ranges = [Range(job, first, n, job.round) for first, n in runs]
+        if job.company:
+            self._wards.waiting.extend(ranges)
+            self._changed = True
+            return
         self._queue(job).extendleft(reversed(ranges))
+        self._changed = True
+
+    def clear(self, jobs: Iterable[Job]) -> None:
+        """These are no suspects any more: what waits of them waits as all others."""
+        innocent = set(jobs)
+        waiting, self._wards.waiting = self._wards.waiting, deque()
+        for r in waiting:
+            if r.job in innocent:
+                self._queue(r.job).appendleft(r)
+            else:
+                self._wards.waiting.append(r)
         self._changed = True
 
     def _put(self, r: Range) -> None:
@@ -113,6 +177,7 @@ class Dispatcher:
         """Ranges that wait for a worker. Not for the path of every message."""
         ranges = [r for queue in self._queues.values() for r in queue]
         ranges += [r for parked in self._parked.values() for r in parked]
+        ranges += self._wards.waiting
         return sum(any(True for _ in _left(r)) for r in ranges)
 
     def orphans(self) -> List[Job]:
@@ -121,6 +186,9 @@ class Dispatcher:
         if not any(self._workers.values()):
             return []
         found: Dict[Job, None] = {}
+        for r in self._wards.waiting:
+            if r.job.plan is not None and not self._plans[r.job.plan]:
+                found[r.job] = None
         for need in [n for n in self._queues if n.plan is not None and not self._plans[n.plan]]:
             for r in self._queues.pop(need):
                 if r.job.plan is need.plan and any(True for _ in _left(r)):
@@ -136,6 +204,8 @@ class Dispatcher:
         when the next is asked for: the caller has called worker.give by then."""
         while self._changed:
             self._changed = False
+            if self._wards.waiting or self._wards.workers:
+                yield from self._try_suspects()
             blocked: Dict[Need, None] = {}
             while True:
                 need = self._oldest(blocked)
@@ -154,6 +224,24 @@ class Dispatcher:
                     self.put_back(r.job, [(r.first + take, r.n - take)])
                 yield worker, r.job, r.first, take
                 self.touch(worker)
+
+    def _try_suspects(self) -> Iterator[Tuple[Worker, Job, int, int]]:
+        waiting, self._wards.waiting = self._wards.waiting, deque()
+        able = [worker for worker, is_able in self._workers.items() if is_able]
+        for r in waiting:
+            for first, n in list(_left(r)):
+                before = set(self._wards.workers)
+                worker = self._wards.find(r.job, able, r.job.min_version)
+                for new in self._wards.workers - before:
+                    new.change += 1  # what lies in the heaps is not valid any more
+                take = 0 if worker is None else min(n, worker.free)
+                if take < n:
+                    self._wards.waiting.append(Range(r.job, first + take, n - take, r.round))
+                if worker is not None and take:
+                    r.job.plan = worker.plan
+                    yield worker, r.job, first, take
+        for worker in self._wards.release():
+            self.touch(worker)
 
     def _oldest(self, blocked: Dict[Need, None]) -> Optional[Need]:
         """The queue with the oldest group in front, of those that are not blocked."""

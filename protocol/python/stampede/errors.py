@@ -22,6 +22,10 @@ class AddressError(ArgumentError):
     """A URL that may not be used."""
 
 
+class KeyFileError(StampedeError):
+    """A file or folder of keys that cannot be used."""
+
+
 class WireError(StampedeError):
     """A frame that is no message of this protocol; `reason` names the counter."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -31,9 +32,20 @@ class Call:
 
     def _came(self, group: Group, mailbox: Mailbox) -> Group:
         self._open.discard(group.serial)
+        core = self._loop.core
+        core.waits.took(group, core.updates.version)
         if not self._open:
             mailbox.put(None)  # for others who wait for one more
         return group
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[None]:
+        waits = self._loop.core.waits
+        waits.begin()
+        try:
+            yield
+        finally:
+            waits.end()
 
     def close(self) -> None:
         """Cancels what has not come."""
@@ -61,7 +73,8 @@ class Generation(Call, Iterator[Group]):
     def __next__(self) -> Group:
         while self._open:
             self._loop.check_process()
-            group = self.mailbox.get()
+            with self._waiting():
+                group = self.mailbox.get()
             if group is not None and group.serial in self._open:
                 return self._came(group, self.mailbox)
             self.mailbox.put(None)  # closed: for others who wait
@@ -120,7 +133,8 @@ class AsyncGeneration(Call, AsyncIterator[Group]):
         while self._open:
             self._loop.check_process()
             try:
-                group = await self.mailbox.get()
+                with self._waiting():
+                    group = await self.mailbox.get()
             except asyncio.CancelledError:
                 self.close()
                 raise

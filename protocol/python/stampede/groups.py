@@ -27,12 +27,16 @@ class Group:
     write.
     """
 
-    def __init__(self, id: Any, index: int, serial: int, n: int, meta: Any = None) -> None:
+    def __init__(self, id: Any, index: int, serial: int, n: int, meta: Any = None,
+                 seed: int = 0) -> None:
         self.id: Any = id
         self.index: int = index  # place in the prompts of this call
         self.serial: int = serial  # place in all groups of this Trainer's run
         self.n: int = n
         self.meta: Any = meta
+        self.seed: int = seed  # of its draws: of the request's seed and its id
+        # Workers that died with this group in their hands: who, why, and what else they had.
+        self.deaths: List[Dict[str, Any]] = []
         # RESULTs and which of their rows count; None: all.
         self._parts: List[Tuple[Result, Optional[List[int]]]] = []
         self._others = ("", "")  # finish reason and error of samples that came from no worker
@@ -121,6 +125,19 @@ class Group:
             return None if texts is None else [text or None for text in texts]
 
         return self._gather(sentences, lambda: self._others[1] or None)
+
+    @cached_property
+    def provenance(self) -> List[Dict[str, Any]]:
+        """Where each sample came from: worker, incarnation, build, numerics, config (hash of config
+        and tokenizer), seed, attempt, digest (of the weights that were served at its end) and
+        version_spans. Empty where it came from no worker."""
+        def rows(result: Result) -> List[Dict[str, Any]]:
+            origin = {} if result.origin is None else result.origin._asdict()
+            common = {**origin, "seed": self.seed, "attempt": result["attempt"] or 0,
+                      "digest": f"{result.digest:016x}"}
+            return [{**common, "version_spans": spans} for spans in result.spans()]
+
+        return self._gather(rows, dict)
 
     @cached_property
     def routed_experts(self) -> List[Optional[NDArray[Any]]]:

@@ -13,6 +13,7 @@ from .errors import ArgumentError
 from .groups import Group
 from .messages import describe_payload, header_start
 from .results import PREEMPTED, Result
+from .suspicion import Death
 from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
 from .types import Prompt, Sampling, TaskColumn, group_seed, task_fields
 
@@ -33,9 +34,9 @@ class Task:
     __slots__ = ("_n_keys", "_before", "_after", "_payload")
 
     def __init__(self, serial: int, id_json: bytes, seed: int, fields: Tuple[int, bytes],
-                 columns: List[TaskColumn]) -> None:
-        """`fields`: those with keys 7 to 18, encoded. The columns lie in the order of their keys.
-        """
+                 columns: List[TaskColumn], last: Tuple[int, bytes]) -> None:
+        """`fields`, `last`: those with keys 7 to 18, and from 30 on, encoded. The columns lie in
+        the order of their keys."""
         payload, described = bytearray(), []
         for column in sorted(columns):
             at = 0
@@ -49,8 +50,8 @@ class Task:
         head = b"\x00" + msgpack.packb(describe_payload(self._payload)) if payload else b""
         self._before = b"".join((head, b"\x01", msgpack.packb(serial), b"\x02",
                                  msgpack.packb(id_json.decode())))
-        self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described))
-        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described)
+        self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described, last[1]))
+        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described) + last[0]
 
     @property
     def n_bytes(self) -> int:
@@ -94,16 +95,16 @@ class Request:
         sampling = self.sampling if prompt.sampling is None else prompt.sampling
         id_json = prompt.id_json or b"%d" % serial
         seed = group_seed(self.seed if sampling.seed is None else sampling.seed, id_json)
-        (n_fields, fields), drawn = sampling.encoded
+        (n_fields, fields), drawn, last = sampling.encoded
         ask, rest = prompt.encoded
         task = Task(serial, id_json, seed, (n_fields + self._fields[0], fields + self._fields[1]),
-                    [ask, *drawn, *rest])
+                    [ask, *drawn, *rest], last)
         if task.n_bytes > MAX_PAYLOAD:
             raise ArgumentError(
                 f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "
                 f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
         group = Group(prompt.id if prompt.has_id else serial, index, serial,
-                      self.n if prompt.n is None else prompt.n, prompt.meta)
+                      self.n if prompt.n is None else prompt.n, prompt.meta, seed)
         return Job(group, id_json, task, self.min_version, mailbox)
 
 
@@ -149,7 +150,7 @@ class Job:
     """A group on its way. Each of its samples is done, held by a worker, or waits."""
 
     __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
-                 "attempts", "cancelled", "plan", "round", "holders")
+                 "attempts", "cancelled", "plan", "round", "holders", "deaths", "company")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
                  mailbox: Mailbox) -> None:
@@ -166,6 +167,8 @@ class Job:
         self.plan: Optional["DtypePlan"] = None  # of the workers that may have it; None: of any
         self.round = 0  # one more each time that everything begins again
         self.holders: Dict["Worker", Held] = {}
+        self.deaths: List[Death] = []  # of workers that had it
+        self.company = 0  # groups that a worker may have with it, itself among them; 0: any number
 
     @property
     def serial(self) -> int:

@@ -25,12 +25,16 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def find_program() -> str:
-    """STAMPEDE_BIN, else `stampede` on PATH, else build/stampede of the checkout."""
+    """STAMPEDE_BIN, else the one that a platform wheel brought, else `stampede` on PATH, else
+    build/stampede of the checkout."""
     named = os.environ.get("STAMPEDE_BIN")
     if named:
         if not os.access(named, os.X_OK):
             raise LaunchError(f'STAMPEDE_BIN is "{named}", which is no program.')
         return named
+    brought = Path(__file__).resolve().parent / "bin" / "stampede"
+    if os.access(brought, os.X_OK):
+        return str(brought)
     found = shutil.which("stampede")
     if found:
         return found

@@ -20,6 +20,7 @@ from . import address as addresses
 from . import wire
 from .core import Core
 from .errors import ClosedError, ForkedError, StampedeError
+from .keys import ZAP_URL, Curve
 from .peers import Address
 
 T = TypeVar("T")
@@ -33,11 +34,13 @@ _CONTROL_TURN, _BULK_TURN = 256, 16  # messages of a socket before the others ha
 class Loop:
     """Owns the sockets and runs `core`. Other threads use call(), post() and close()."""
 
-    def __init__(self, urls: Sequence[str], bind: bool, insecure: bool,
+    def __init__(self, urls: Sequence[str], bind: bool, insecure: bool, curve: Optional[Curve],
                  make_core: Callable[..., Core]) -> None:
         self._pid = os.getpid()
         self._context = zmq.Context(io_threads=1)
         self._bind, self._insecure = bind, insecure
+        self._curve = curve
+        self._zap: Optional[zmq.Socket[bytes]] = None  # where libzmq asks who may connect
         self._control: List[zmq.Socket[bytes]] = []
         self._bulk: Dict[int, zmq.Socket[bytes]] = {}  # by index of the control socket
         self._bulk_names: Dict[int, Tuple[str, str]] = {}
@@ -136,8 +139,11 @@ class Loop:
 
     # --- sockets ---
 
-    def _socket(self, kind: int, url: str, high_water: int, max_frame: int) -> "zmq.Socket[bytes]":
+    def _socket(self, kind: int, url: str, high_water: int, max_frame: int,
+                index: int = 0) -> "zmq.Socket[bytes]":
         socket = self._context.socket(kind)
+        if self._curve is not None:
+            self._curve.secure(socket, index)
         for option, value in (
                 (zmq.LINGER, 200), (zmq.SNDHWM, high_water), (zmq.RCVHWM, high_water),
                 (zmq.MAXMSGSIZE, max_frame), (zmq.HANDSHAKE_IVL, 5000),
@@ -162,14 +168,18 @@ class Loop:
         return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
     def _open(self, urls: Sequence[str]) -> None:
-        checked = [addresses.check(url, self._bind, self._insecure) for url in urls]
+        anywhere = self._insecure or self._curve is not None
+        checked = [addresses.check(url, self._bind, anywhere) for url in urls]
         if not self._bind:
-            for url in checked:
-                socket = self._socket(zmq.DEALER, url, _HIGH_WATER, wire.MAX_RESULT_PAYLOAD)
+            for index, url in enumerate(checked):
+                socket = self._socket(zmq.DEALER, url, _HIGH_WATER, wire.MAX_RESULT_PAYLOAD, index)
                 self._control.append(socket)
                 socket.connect(url)
             self.url = checked[0]
             return
+        if self._curve is not None:  # before a socket is bound that asks
+            self._zap = self._context.socket(zmq.REP)
+            self._zap.bind(ZAP_URL)
         socket, self.url = self._bound(checked[0], _HIGH_WATER, wire.MAX_RESULT_PAYLOAD)
         self._control.append(socket)
         host = self.url.rsplit(":", 1)[0]
@@ -182,13 +192,13 @@ class Loop:
         if self._bind or not url or self._bulk_names.get(index) == names:
             return
         try:
-            url = addresses.check(url, False, self._insecure)
+            url = addresses.check(url, False, self._insecure or self._curve is not None)
         except StampedeError as error:
             log.error("A worker's bulk socket cannot be used: %s", error)
             return
         if index in self._bulk:
             self._bulk.pop(index).close(0)
-        socket = self._socket(zmq.DEALER, url, _BULK_HIGH_WATER, wire.MAX_HEADER)
+        socket = self._socket(zmq.DEALER, url, _BULK_HIGH_WATER, wire.MAX_HEADER, index)
         if routing_id:
             socket.setsockopt(zmq.ROUTING_ID, routing_id.encode())
         socket.connect(url)
@@ -198,6 +208,8 @@ class Loop:
     def _close_all(self) -> None:
         for socket in self._control + list(self._bulk.values()):
             socket.close()
+        if self._zap is not None:
+            self._zap.close()
         self._context.term()
         with self._lock:
             os.close(self._wake_out)
@@ -264,15 +276,18 @@ class Loop:
             for index, socket in enumerate(self._control):
                 while (got := self._receive(socket)) is not None:
                     try:
-                        if decode_frames(got[1]).type == "BYE":
+                        if decode_frames(got[2]).type == "BYE":
                             awaited.discard((index, got[0]))
                     except wire.WireError:
                         pass  # what else comes now has nobody to read it
 
     def _turn(self) -> None:
         ready = self._poll()
+        start = time.monotonic()
         if self._wake_out in ready:
             os.read(self._wake_out, 65536)
+        if self._zap in ready:
+            self._answer_zap()
         full = False
         for index, socket in enumerate(self._control):
             if socket in ready:
@@ -284,6 +299,7 @@ class Loop:
         if not full:  # silence counts only once everything that came was read
             self.core.on_tick(time.monotonic())
         self.core.settle()
+        self.core.lag_s = max(0.99 * self.core.lag_s, time.monotonic() - start)
 
     def _poll(self) -> Dict[Any, int]:
         """What can be read, in at most 200 ms."""
@@ -292,6 +308,8 @@ class Loop:
             self._poller.register(self._wake_out, zmq.POLLIN)
             for socket in self._control + list(self._bulk.values()):
                 self._poller.register(socket, zmq.POLLIN)
+            if self._zap is not None:
+                self._poller.register(self._zap, zmq.POLLIN)
         return dict(self._poller.poll(200))
 
     @staticmethod
@@ -310,30 +328,49 @@ class Loop:
             except Exception:  # whoever waits for it has a future of his own
                 log.exception("A command of another thread failed.")
 
-    @staticmethod
-    def _receive(socket: "zmq.Socket[bytes]") -> Optional[Tuple[bytes, List[bytes]]]:
-        try:
-            frames = socket.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return None
-        if socket.type == zmq.ROUTER:
-            return frames[0], frames[1:]
-        return b"", frames
+    def _answer_zap(self) -> None:
+        """Who may connect. It is this thread that answers: without it nothing is read either."""
+        assert self._zap is not None and self._curve is not None
+        answer, allowed = self._curve.answer(self._zap.recv_multipart())
+        self.core.counters["refused_keys"] += not allowed
+        self._zap.send_multipart(answer)
+
+    def _receive(self, socket: "zmq.Socket[bytes]") -> Optional[Tuple[bytes, str, List[bytes]]]:
+        """Routing id, user and frames of the next message. The user is "" where no keys are asked
+        for; a message without one that is allowed is dropped: libzmq lets everyone in where nobody
+        authenticates, so the handshake alone proves nothing."""
+        allowed = None if self._curve is None else self._curve.allowed
+        while True:
+            try:
+                if allowed is None:
+                    frames = socket.recv_multipart(zmq.DONTWAIT)
+                else:
+                    whole = socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return None
+            if allowed is None:
+                return ((frames[0], "", frames[1:]) if socket.type == zmq.ROUTER
+                        else (b"", "", frames))
+            user = _user_of(whole[1:])  # the routing id's frame loses it
+            if user and allowed.has(user):
+                return whole[0].bytes, user, [frame.bytes for frame in whole[1:]]
+            self.core.shut_out((0, whole[0].bytes))
 
     def _take_control(self, index: int, socket: "zmq.Socket[bytes]") -> bool:
         got = self._receive(socket)
         if got is None:
             return False
-        address = (index, got[0])
+        identity, user, frames = got
+        address = (index, identity)
         try:
-            message = decode_frames(got[1])
+            message = decode_frames(frames)
         except wire.WireError as error:
-            self.core.on_malformed(address, error, _is_hello(got[1]))
+            self.core.on_malformed(address, error, _is_hello(frames))
             return True
         try:
             if message.type == "HELLO":
                 self._connect_bulk(index, message["bulk_url"], message["bulk_id"])
-            self.core.on_message(address, message, time.monotonic())
+            self.core.on_message(address, message, time.monotonic(), user)
         except Exception:  # a message that we fail on costs its session and nothing else
             log.exception("A message could not be handled.")
             self.core.on_failure(address)
@@ -343,7 +380,7 @@ class Loop:
         got = self._receive(socket)
         if got is None:
             return False
-        identity, frames = got
+        identity, _, frames = got
         try:
             message = decode_frames(frames)
         except wire.WireError as error:
@@ -369,6 +406,15 @@ _loops: "WeakSet[Loop]" = WeakSet()
 def _close_loops() -> None:
     for loop in list(_loops):
         loop.close()
+
+
+def _user_of(frames: Sequence["zmq.Frame"]) -> str:
+    """Whose key the sender has, as libzmq says at the frame; "": nobody authenticated it."""
+    try:
+        user = frames[0].get("User-Id") if frames else ""
+    except (zmq.ZMQError, KeyError):
+        return ""
+    return user if isinstance(user, str) else ""
 
 
 def decode_frames(frames: Sequence[bytes]) -> wire.Message:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import wire
+from .deltas import Stream
 from .jobs import Held, Job
-from .weights import DtypePlan, Entry, Table
+from .results import Origin
+from .weights import DtypePlan
 
 # Which socket, and the ROUTER's routing id of the connection (empty on a DEALER).
 Address = Tuple[int, bytes]
@@ -24,20 +26,24 @@ class Update(NamedTuple):
     base: int  # policy version that it served when it was made
     version: int
     plan: DtypePlan
-    entries: List[Entry]
+    stream: Stream
 
 
 class Worker:
     """A session with one worker: from its HELLO to its end."""
 
-    def __init__(self, address: Address, hello: wire.Message, now: float, number: int) -> None:
+    def __init__(self, address: Address, hello: wire.Message, now: float, number: int,
+                 user: str = "") -> None:
         self.address = address
+        self.user = user  # whose key it has; "": no keys are asked for
         self.number = number  # of this session, counted by the trainer
         self.uid: str = hello["uid"]
         self.incarnation: int = hello["incarnation"]
         self.build: str = hello["build"]
         self.numerics: str = hello["numerics"]
         self.fingerprint: int = hello["fingerprint"]
+        self.origin = Origin(self.uid, self.incarnation, self.build, self.numerics,
+                             f"{self.fingerprint:016x}")
         self.slots: int = hello["slots"]
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
@@ -56,12 +62,12 @@ class Worker:
         # Weights: what was offered and is not known to be applied, and how far it is.
         self.update: Optional[Update] = None
         self.staged = False
+        self.staged_digest: Optional[int] = None  # that it would serve after COMMIT
         self.committed_at: Optional[float] = None  # when COMMIT was sent last
         self.n_beats = 0  # heartbeats since COMMIT that said the new version
         self.update_deadline = 0.0
         self.last_update = 0  # number of the one that it applied last
         self.vouched = False  # it served the digest that counts when the update was offered
-        self.weights: Optional[Table] = None  # what it serves, where we know
         self.failed_version: Optional[int] = None  # an update that it could not take
 
     @property
@@ -102,5 +108,6 @@ class Worker:
                       "serving" if serves and self.update is None else "updating"),
             "samples": self.n_held, "rows": beat.get("n_rows", 0),
             "waiting": beat.get("n_waiting", 0), "tokens": beat.get("n_tokens", 0),
-            "steps": beat.get("n_steps", 0),
+            "steps": beat.get("n_steps", 0), "guessed": beat.get("n_guessed", 0),
+            "accepted": beat.get("n_accepted", 0),
         }

@@ -13,7 +13,7 @@ from functools import reduce
 from itertools import chain
 from operator import add, itemgetter, mul, or_
 from struct import unpack_from
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -74,16 +74,27 @@ class Layout:
         return Layout.of, (self.keys,)
 
 
+class Origin(NamedTuple):
+    """The worker that sent a RESULT."""
+
+    worker: str
+    incarnation: int
+    build: str
+    numerics: str
+    config: str  # hash of config and tokenizer
+
+
 class Result(Message):
     """Samples of one task that ended. Rows are places in this message, samples the group's."""
 
-    __slots__ = ("result", "serial", "digest", "n", "finish", "_scalars", "_payload", "_layout",
-                 "_places")
+    __slots__ = ("result", "serial", "digest", "n", "finish", "origin", "_scalars", "_payload",
+                 "_layout", "_places")
 
     def __init__(self, body: Dict[int, Any], payload: bytes, run: str, epoch: int, seq: int,
                  minor: int) -> None:
         """`body`: the fields by key; `payload` with the right checksum. Raises WireError."""
         super().__init__("RESULT", None, run, epoch, seq, minor)
+        self.origin: Optional[Origin] = None  # filled by who knows whose session it came in
         self._payload = payload
         self._layout = Layout.of(tuple(body))
         self._take_scalars(body)

@@ -9,6 +9,7 @@ import ctypes
 import json
 import math
 import os
+import shutil
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -28,24 +29,39 @@ class LibraryError(StampedeError):
 
 
 def _places() -> Iterator[Path]:
-    """STAMPEDE_LIBRARY, beside STAMPEDE_BIN, build/ of the checkout, the prefix."""
+    """STAMPEDE_LIBRARY; beside STAMPEDE_BIN; what a platform wheel brought; build/ of the checkout;
+    LD_LIBRARY_PATH; lib of the prefix whose bin has `stampede` on PATH; the usual prefixes."""
     if "STAMPEDE_LIBRARY" in os.environ:
         yield Path(os.environ["STAMPEDE_LIBRARY"])
         return
+    package = Path(__file__).resolve().parent
     if "STAMPEDE_BIN" in os.environ:
-        folder = Path(os.environ["STAMPEDE_BIN"]).resolve().parent
-        yield folder / _NAME
-        yield folder.parent / "lib" / _NAME
-    yield Path(__file__).resolve().parents[3] / "build" / _NAME
+        yield from _near(os.environ["STAMPEDE_BIN"])
+    yield package / "lib" / _NAME
+    yield package.parents[2] / "build" / _NAME
+    for folder in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep):
+        if folder:
+            yield Path(folder) / _NAME
+    program = shutil.which("stampede")
+    if program:
+        yield from _near(program)
     for prefix in (sys.prefix, "/usr/local", "/usr"):
         yield Path(prefix) / "lib" / _NAME
+
+
+def _near(program: str) -> Iterator[Path]:
+    """Beside a program, as make leaves it, and in ../lib, as make install lays it."""
+    folder = Path(program).resolve().parent
+    yield folder / _NAME
+    yield folder.parent / "lib" / _NAME
 
 
 @lru_cache(maxsize=None)
 def _library() -> ctypes.CDLL:
     path = next((p for p in _places() if p.exists()), None)
     if path is None:
-        raise LibraryError(f"No {_NAME}: set STAMPEDE_LIBRARY, or run make in the checkout.")
+        raise LibraryError(f"No {_NAME}: set STAMPEDE_LIBRARY or LD_LIBRARY_PATH, or run make in "
+                           "the checkout.")
     try:
         lib = ctypes.CDLL(str(path))
         text, size = ctypes.c_char_p, ctypes.c_size_t

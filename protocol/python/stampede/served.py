@@ -57,6 +57,11 @@ class Served:
         return self.agrees(worker, True) or (worker.version == self.base
                                              and self.agrees(worker, False))
 
+    def forget(self, version: int) -> None:
+        """A version of this trainer that was taken back: its number may be used again."""
+        for versions in self._pushed.values():
+            versions.pop(version, None)
+
     def difference(self, worker: Worker, pushed: bool) -> str:
         """The sentence about a worker whose digest is not the one that counts."""
         known = self.known(worker, pushed)

@@ -25,6 +25,8 @@ MAX_ELEMENTS = 1024
 MAX_DEPTH = 4
 ALIGNMENT = 64
 HEARTBEAT_MS, LOST_MS = 1000, 5000
+# TASK's draft: 0 as the worker was told, or one of these; DRAFT_OFF + K is K tokens.
+DRAFT_AUTO, DRAFT_OFF, MAX_DRAFT = 1, 2, 64
 
 # Element types of columns and of weights: number on the wire, numpy's little-endian type.
 DTYPES: Dict[str, Tuple[int, Optional["np.dtype[Any]"]]] = {
@@ -36,10 +38,13 @@ DTYPE_NAMES = {number: name for name, (number, _) in DTYPES.items()}
 
 FINISH = ("", "stop", "length", "cancelled", "preempted", "error")
 STATUS = ("", "ok", "no_answer", "limit", "unknown", "timeout", "crash", "unsupported", "bad_spec")
-REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5}
+REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5,
+            "key": 6}
 BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
-TENSOR_SKIP, TENSOR_DENSE = 0, 1
-PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED = 1, 2, 3
+TENSOR_SKIP, TENSOR_DENSE, TENSOR_SPARSE = 0, 1, 2
+PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK, PHASE_RECEIVING = 1, 2, 3, 4, 5
+TRANSPORT_BULK, TRANSPORT_NCCL = 0, 1
+NCCL_ID_BYTES, MAX_RANKS = 128, 65536
 U8, U32, I31, U64 = 0xFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
 
 
@@ -74,7 +79,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "WELCOME": (2, _fields(
         ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
         ("bulk_url", "text", 256))),
-    "REFUSE": (3, _fields(("code!", "int", 5), ("error", "text", 1024))),
+    "REFUSE": (3, _fields(("code!", "int", 6), ("error", "text", 1024))),
     "CREDIT": (4, _fields(("slots!", "int"))),
     "TASK": (5, _fields(
         ("serial!", "int"), ("id!", "text", MAX_ID), ("first!", "int", MAX_SAMPLES - 1),
@@ -85,13 +90,14 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int", MAX_DEADLINE_MS),
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
-        ("reward", "u8"), ("meta", "u8"), ("tools", "u8"))),
+        ("reward", "u8"), ("meta", "u8"), ("tools", "u8"),
+        ("draft", "int", DRAFT_OFF + MAX_DRAFT))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(
         ("n_rows", "int", U32), ("n_waiting", "int", U32), ("n_unacked", "int", U32),
         ("n_tokens", "int"), ("n_steps", "int"), ("step_age_ms", "int"), ("version", "int"),
-        ("draining", "bool"))),
+        ("draining", "bool"), ("n_guessed", "int"), ("n_accepted", "int"))),
     "RESULT": (8, _fields(
         ("result!", "int"), ("serial!", "int"), ("id!", "text", MAX_ID), ("attempt", "int", U32),
         ("digest!", "int"), ("moe_layers", "int", 1024), ("experts_per_token", "int", 1024),
@@ -107,17 +113,19 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "WEIGHTS_BEGIN": (12, _fields(
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
-        ("shapes!", "i64"), ("modes!", "u8"), ("bytes!", "u64"), ("hashes!", "u64"))),
-    "WEIGHTS_PULL": (13, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("n_bytes!", "int"))),
-    "WEIGHTS_CHUNK": (14, _fields(
-        ("update!", "int"), ("tensor!", "int", (1 << 20) - 1), ("offset!", "int"),
-        ("data!", "u8"))),
+        ("shapes!", "i64"), ("modes!", "u8"), ("n_values!", "u64"), ("checks!", "u64"),
+        ("code_bytes!", "u8"), ("n_codes!", "u64"), ("transport", "int", 1),
+        ("bucket_bytes", "int"))),
+    "WEIGHTS_PULL": (13, _fields(("update!", "int"), ("offset!", "int"), ("n_bytes!", "int"))),
+    "WEIGHTS_CHUNK": (14, _fields(("update!", "int"), ("offset!", "int"), ("data!", "u8"))),
     "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
     "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
     "WEIGHTS_STATUS": (17, _fields(
-        ("update!", "int"), ("phase!", "int", 3), ("version!", "int"), ("digest", "int"),
-        ("tensor", "text", 512), ("error", "text", 1024))),
+        ("update!", "int"), ("phase!", "int", 5), ("version!", "int"), ("digest", "int"),
+        ("tensor", "text", 512), ("error", "text", 1024), ("check_us", "int"),
+        ("pause_us", "int"))),
+    "NCCL_JOIN": (21, _fields(
+        ("id!", "u8"), ("rank!", "int", MAX_RANKS - 1), ("n_ranks!", "int", MAX_RANKS),
+        ("version!", "int", I31), ("deadline_ms!", "int", MAX_DEADLINE_MS))),
 }
 TYPE_NAMES = {number: name for name, (number, _) in TYPES.items()}

@@ -6,20 +6,26 @@ import secrets
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Mapping, Optional,
-                    Sequence, Tuple, Union)
+from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional,
+                    Sequence, Tuple, Union, overload)
 
 from . import checks, wire
 from .core import Core
 from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
+from .keys import Curve, Keys
 from .loop import Loop
+from .metrics import MetricsServer
 from .types import Prompt, Sampling
-from .weights import Snapshot, check_state
+from .nccl import NcclPusher
+from .push import PushHandle, PushReport
+from .weights import check_state
 
 if TYPE_CHECKING:
     import torch
+
+    from .snapshot import Prepared
 
 State = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
 
@@ -29,7 +35,8 @@ class Trainer:
 
     `Trainer(url)` binds and workers connect (`stampede serve --connect URL`); port 0 picks a free
     one, which `trainer.url` names. `Trainer(connect=[url, ...])` goes to workers that were started
-    with --bind. Only loopback and ipc:// addresses are taken unless `insecure` is spelled out.
+    with --bind. Addresses that are not loopback or ipc:// are taken with `keys` (stampede.Keys), or
+    where `insecure` is spelled out.
 
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
     and go as they like. `run` names the run (random by default). Restart with the same `run`, a
@@ -42,14 +49,15 @@ class Trainer:
     """
 
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
-                 run: Optional[str] = None, epoch: int = 0, keys: None = None,
+                 run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
                  connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
-        if keys is not None:
-            raise StampedeError("Trainer: keys (CURVE) are not built yet.")
         urls = _check_urls(url, connect)
+        curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
         insecure = checks.flag("Trainer: insecure", insecure)
+        if insecure and curve is not None:
+            raise ArgumentError("Trainer: insecure is for a wire without keys; drop one.")
         self.run = secrets.token_hex(8) if run is None else checks.text("Trainer: run", run)
         if not 1 <= len(self.run.encode()) <= wire.MAX_RUN:
             raise checks.refuse("Trainer: run", run, f"1 to {wire.MAX_RUN} bytes of text")
@@ -58,10 +66,11 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
-        self._loop = Loop(urls, url is not None, insecure,
+        self._loop = Loop(urls, url is not None, insecure, curve,
                           lambda send, in_background: Core(self.run, self.epoch, min_workers,
                                                            send, in_background, knock))
         self._core = self._loop.core
+        self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
 
     @property
@@ -165,16 +174,36 @@ class Trainer:
 
     def workers(self) -> List[Dict[str, Any]]:
         """What each worker is, has, and is doing: at least uid, version, digest (as `stampede
-        inspect` prints it) and state: serving, updating (it takes weights, or waits for them) or
-        draining."""
+        inspect` prints it), state: serving, updating (it takes weights, or waits for them) or
+        draining, and guessed and accepted: tokens of drafts that it computed, and right ones."""
         return self._loop.call(self._core.describe)
 
     def counters(self) -> Dict[str, int]:
         """Events so far: sent, duplicate and preempted samples, lost sessions, refusals."""
         return self._loop.call(lambda: dict(self._core.counters))
 
-    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0) -> None:
+    @overload
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: Literal[True] = True, atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> PushReport: ...
+
+    @overload
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: Literal[False], atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> PushHandle: ...
+
+    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+                     wait: bool = True, atomic: bool = False,
+                     nccl: Optional[NcclPusher] = None) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.
+
+        Workers that serve the version before are sent what changed of it, in the type in which they
+        hold each tensor; a snapshot of one copy is kept for that. With `wait` false it returns as
+        soon as the values are copied, with a handle whose result() waits. With `atomic`, a worker
+        that cannot apply the update after others have makes them take it back, bit for bit, and
+        nobody draws a sample that counts from a version that not everybody serves. With `nccl`,
+        workers on GPUs that need the same bytes get them together, by one broadcast straight into
+        their devices' memory; others, and those that come later, pull them.
 
         Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
         or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
@@ -185,36 +214,58 @@ class Trainer:
         """
         version = checks.integer("push_weights: version", version, 0, checks.U63)
         timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
+        wait = checks.flag("push_weights: wait", wait)
+        atomic = checks.flag("push_weights: atomic", atomic)
+        if nccl is not None and not isinstance(nccl, NcclPusher):
+            raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
         state = check_state(state_dict)
         self._loop.check()
         with self._push_lock:
             last = self._loop.call(lambda: self._core.updates.last)
-            lowest = last.version + 1 if last else 0
+            lowest = 0 if last is None else last + 1
             if version < lowest:
                 raise checks.refuse("push_weights: version", version,
                                     f"{lowest} or more, since versions rise")
-            snapshot = Snapshot(version, state, last)
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            for plan in self._loop.call(self._core.updates.plans):
-                snapshot.table(plan)
-            self._push(snapshot, timeout_s)
+            future = self._begin_push(self._prepare(version, state), timeout_s, atomic,
+                                      nccl)
+        return self._wait_for(future) if wait else PushHandle(future)
 
-    def _push(self, snapshot: Snapshot, timeout_s: float) -> None:
-        future: "Future[None]" = Future()
+    def _prepare(self, version: int, state: Dict[str, Any]) -> "Prepared":
         updates = self._core.updates
-
-        def begin() -> None:
-            updates.timeout_s = timeout_s
-            updates.begin(snapshot, future)
-
+        plans = self._loop.call(updates.freeze, version)
         try:
-            self._loop.call(begin)
-            self._loop.wait(future)
+            return updates.snapshot.prepare(version, state, plans)
+        except BaseException:
+            self._loop.post(updates.thaw)
+            raise
+
+    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool,
+                    nccl: Optional[NcclPusher]) -> "Future[PushReport]":
+        future: "Future[PushReport]" = Future()
+        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, nccl)
+        return future
+
+    def _wait_for(self, future: "Future[PushReport]") -> PushReport:
+        try:
+            return self._loop.wait(future)
         finally:
             if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
-                self._loop.post(lambda: updates.give_up(future))
+                self._loop.post(lambda: self._core.updates.give_up(future))
+
+    def serve_metrics(self, address: str = "127.0.0.1:0") -> str:
+        """Serves this trainer's metrics for Prometheus (rollout_gateway_*) until close(): how long
+        the training loop waited for groups, how old samples are, what is ready, leased, lost.
+        Returns the URL. `address` is HOST:PORT; port 0 picks one. Needs the package
+        prometheus-client (stampede[metrics])."""
+        address = checks.text("serve_metrics: address", address)
+        self._loop.check()
+        if self._metrics is not None:
+            raise StampedeError(f"serve_metrics: they are served already at {self._metrics.url}.")
+        self._metrics = MetricsServer(self, address)
+        return self._metrics.url
 
     # --- the end ---
 
@@ -222,6 +273,9 @@ class Trainer:
         """Ends all sessions. Workers wait for another trainer, unless the run is complete: then
         they end with status 0."""
         complete = checks.flag("close: run_complete", run_complete)
+        metrics, self._metrics = self._metrics, None
+        if metrics is not None:
+            metrics.close()
         self._loop.close(wire.BYE_RUN_COMPLETE if complete else wire.BYE_LEAVING)
 
     def __reduce__(self) -> Any:

@@ -16,8 +16,8 @@ import xxhash
 
 from . import checks
 from .errors import ArgumentError
-from .tables import (DTYPES, I31, MAX_BIAS, MAX_BIAS_IDS, MAX_ID, MAX_SAMPLES, MAX_STOP_BYTES,
-                     MAX_STOP_IDS, MAX_STOPS, TYPES)
+from .tables import (DRAFT_AUTO, DRAFT_OFF, DTYPES, I31, MAX_BIAS, MAX_BIAS_IDS, MAX_DRAFT, MAX_ID,
+                    MAX_SAMPLES, MAX_STOPS, MAX_STOP_BYTES, MAX_STOP_IDS, TYPES)
 
 Reward = Union[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 _NO_ID: Any = type("NoId", (), {"__repr__": lambda self: "<serial>",
@@ -77,6 +77,9 @@ class Sampling:
     temperature is 0 (greedy) or 1e-5 to 1e5; top_k 0 (off) or more; top_p above 0, at most 1 (off);
     min_p 0 (off) to 1; repetition_penalty 1e-3 to 1e3; stop one text or at most 64, of 64 KiB
     together; stop_ids at most 1,024 ids; logit_bias at most 65,536 ids, each bias within 1e30.
+
+    draft says how far the worker may guess ahead: "auto", "off" or 0 to 64 tokens; None is what it
+    was told. It changes the speed and no bit.
     """
 
     temperature: float = 1.0
@@ -90,6 +93,7 @@ class Sampling:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     ignore_eos: bool = False
     seed: Optional[int] = None
+    draft: Union[None, str, int] = None
 
     def __post_init__(self) -> None:
         put = self.__dict__.__setitem__
@@ -103,10 +107,22 @@ class Sampling:
         put("ignore_eos", checks.flag("Sampling: ignore_eos", self.ignore_eos))
         if self.seed is not None:
             put("seed", checks.integer("Sampling: seed", self.seed, 0, checks.U64))
+        draft = self._check_draft()
         put("stop", self._check_stop())
         put("stop_ids", self._check_stop_ids())
         put("logit_bias", self._check_bias())
-        put("_encoded", (self._encode_fields(), self._encode_columns()))
+        put("_encoded", (self._encode_fields(), self._encode_columns(),
+                         task_fields({"draft": draft})))
+
+    def _check_draft(self) -> int:
+        """As TASK has it."""
+        names = {None: 0, "auto": DRAFT_AUTO, "off": DRAFT_OFF}
+        if self.draft is None or isinstance(self.draft, str):
+            if self.draft in names:
+                return names[self.draft]
+            raise checks.refuse("Sampling: draft", self.draft,
+                                f"None, 'auto', 'off', or 0 to {MAX_DRAFT} tokens")
+        return DRAFT_OFF + checks.integer("Sampling: draft", self.draft, 0, MAX_DRAFT)
 
     def _check_stop(self) -> Tuple[str, ...]:
         expected = f"a text or a list of at most {MAX_STOPS} texts that are not empty"
@@ -170,9 +186,10 @@ class Sampling:
         return out
 
     @property
-    def encoded(self) -> Tuple[Tuple[int, bytes], List[TaskColumn]]:
-        """Fields 7 to 13 of TASK, and its columns that are of sampling."""
-        out: Tuple[Tuple[int, bytes], List[TaskColumn]] = self.__dict__["_encoded"]
+    def encoded(self) -> Tuple[Tuple[int, bytes], List[TaskColumn], Tuple[int, bytes]]:
+        """Fields 7 to 13 of TASK, its columns that are of sampling, and fields from 30 on."""
+        out: Tuple[Tuple[int, bytes], List[TaskColumn], Tuple[int, bytes]]
+        out = self.__dict__["_encoded"]
         return out
 
 

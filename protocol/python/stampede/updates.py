@@ -10,35 +10,25 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
-from . import wire
+from . import broadcast, wire
+from .deltas import Stream
 from .errors import WeightUpdateError
-from .peers import Address, Update, Worker
+from .nccl import NcclPusher
+from .peers import Update, Worker
+from .push import Push, PushReport
 from .served import Served
-from .weights import DtypePlan, Snapshot, begin_fields, chunk_of
+from .weights import DtypePlan
 
 if TYPE_CHECKING:
     from .core import Core
+    from .snapshot import Prepared, Snapshot
 
 log = logging.getLogger("stampede")
 _RECOMMIT_S = 3.0
-_ALONE_S = 2.0  # so long one that has applied an update waits for another that agrees
 _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
-
-
-class Push:
-    """A push_weights call that has not returned."""
-
-    def __init__(self, snapshot: Snapshot, future: "Future[None]", deadline: float) -> None:
-        self.snapshot, self.future, self.deadline = snapshot, future, deadline
-        self.committed = False
-        self.reported: Set[Address] = set()  # who has applied it
-        self.applied: Set[Address] = set()  # and has the digest that counts
-        self.heard_at = 0.0  # when the first of them was heard
-        self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
 
 
 class Updates:
@@ -48,7 +38,9 @@ class Updates:
         self._core = core
         self._in_background = in_background
         self._served = Served()
-        self._last: Optional[Snapshot] = None  # what every worker has to serve
+        self._last: Optional[int] = None  # the version that every worker has to serve
+        self._snapshot: Optional["Snapshot"] = None
+        self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         self._n_offers = 0
         self._offers: Dict[int, Update] = {}
@@ -58,18 +50,24 @@ class Updates:
 
     @property
     def version(self) -> int:
-        return self._last.version if self._last else 0
+        return 0 if self._last is None else self._last
 
     @property
-    def last(self) -> Optional[Snapshot]:
+    def last(self) -> Optional[int]:
         return self._last
 
     @property
-    def is_pushing(self) -> bool:
-        return self._push is not None
+    def snapshot(self) -> "Snapshot":
+        """Of the last version, or of the push that is under way. Who pushes has torch."""
+        if self._snapshot is None:
+            from .snapshot import Snapshot
 
-    def plans(self) -> List[DtypePlan]:
-        return list({w.plan for w in self._core.workers.values()})
+            self._snapshot = Snapshot()
+        return self._snapshot
+
+    @property
+    def is_pushing(self) -> bool:
+        return self._push is not None or self._frozen
 
     # --- who may work ---
 
@@ -78,12 +76,14 @@ class Updates:
         push those of the first worker."""
         if self._last is None:
             return worker.version == self._served.base and self._served.agrees(worker, False)
-        return worker.version == self._last.version and self._served.agrees(worker, True)
+        return worker.version == self._last and self._served.agrees(worker, True)
 
     def may_serve(self, worker: Worker) -> bool:
         push = self._push
-        if push is None or worker.version != push.snapshot.version:
+        if push is None or worker.version != push.version:
             return self.serves_last(worker)
+        if push.is_atomic:
+            return False  # it may be taken back
         # It may be there by this push, or by one of an earlier epoch that had the same number.
         return worker.address in push.applied
 
@@ -134,15 +134,14 @@ class Updates:
     def on_join(self, worker: Worker) -> None:
         push = self._push
         if push is not None:
-            if push.committed and worker.version == push.snapshot.version and \
+            if push.committed and worker.version == push.version and \
                     self._served.agrees(worker, True):
                 push.reported.add(worker.address)
                 self.on_change()
             else:
-                self._offer(worker, push.snapshot)
-        elif self.serves_last(worker):
-            if self._last is not None and self._last.has_table(worker.plan):
-                worker.weights = self._last.table(worker.plan)
+                self._offer(worker, push.version)
+        elif self._frozen or self.serves_last(worker):
+            pass  # when the snapshot is written, all that are behind are offered what counts
         elif self._last is not None:
             self._offer(worker, self._last)
         else:
@@ -151,10 +150,12 @@ class Updates:
                         worker.version, self._served.base)
 
     def on_leave(self, worker: Worker) -> None:
+        left_alone = broadcast.leave(self._push, worker)
         self._withdraw(worker)
+        for other in left_alone:
+            self._offer(other, other.update.version if other.update else self.version)
         if self._push is not None:
-            self._push.reported.discard(worker.address)
-            self._push.applied.discard(worker.address)
+            self._push.forget(worker)
         self.on_change()
 
     def foreign(self, worker: Worker, result: wire.Result) -> Optional[str]:
@@ -175,36 +176,47 @@ class Updates:
 
     # --- offering ---
 
-    def _offer(self, worker: Worker, snapshot: Snapshot) -> None:
-        """Rounding a whole model takes seconds: unless it is done, another thread does it."""
+    def _offer(self, worker: Worker, version: int) -> None:
+        """What differs, to a worker that serves the version before; to others all of the snapshot.
+        That is summed up first, which takes seconds: another thread does it."""
         worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
-        if snapshot.has_table(worker.plan):
-            self._send_offer(worker, snapshot)
+        push, plan = self._push, worker.plan
+        if push is not None and push.version == version and self._differs_only(push, worker):
+            self._send_offer(worker, version, Stream(push.prepared.changes[plan]))
+            return
+        if self.snapshot.has_dense(plan):
+            self._send_offer(worker, version, Stream(self.snapshot.dense(plan)))
             return
 
         def done(error: Any) -> None:
-            if self._core.workers.get(worker.address) is not worker:
+            wanted = self._push.version if self._push else self._last
+            if self._core.workers.get(worker.address) is not worker or self._frozen or \
+                    version != wanted:
                 return
             if error is not None:
-                self._fail(worker, snapshot.version, str(error), getattr(error, "tensor", None))
+                self._fail(worker, version, str(error), getattr(error, "tensor", None))
                 self.on_change()
-            elif snapshot in (self._last, self._push.snapshot if self._push else None):
-                self._send_offer(worker, snapshot)
+            else:
+                self._offer(worker, version)
 
-        self._in_background(lambda: snapshot.table(worker.plan), done)
+        self._in_background(lambda: self.snapshot.dense(plan), done)
 
-    def _send_offer(self, worker: Worker, snapshot: Snapshot) -> None:
+    def _differs_only(self, push: Push, worker: Worker) -> bool:
+        """Whether what changed since the version before is all that it needs."""
+        return worker.plan in push.prepared.changes and push.prepared.base is not None and \
+            self.serves_last(worker)
+
+    def _send_offer(self, worker: Worker, version: int, stream: Stream) -> None:
         self._withdraw(worker)
         self._n_offers += 1
-        table = snapshot.table(worker.plan)
-        update = Update(self._n_offers, worker.version, snapshot.version, worker.plan,
-                        list(table.values()))
+        update = Update(self._n_offers, worker.version, version, worker.plan, stream)
+        by_nccl = broadcast.invite(self._push, worker, version, stream)
         try:
-            self._core.send(worker, "WEIGHTS_BEGIN", **begin_fields(
-                update.number, update.base, update.version, table, worker.weights))
+            self._core.send(worker, "WEIGHTS_BEGIN", **by_nccl, **stream.begin_fields(
+                update.number, update.base, update.version))
         except wire.WireError as error:
-            self._fail(worker, snapshot.version, str(error), None)
+            self._fail(worker, version, str(error), None)
             return
         self._offers[update.number] = update
         worker.update = update
@@ -213,6 +225,7 @@ class Updates:
         if worker.update is not None:
             self._offers.pop(worker.update.number, None)
         worker.update, worker.staged, worker.committed_at = None, False, None
+        worker.staged_digest = None
         worker.n_beats = 0
 
     def _commit(self, worker: Worker, update: Update) -> None:
@@ -225,28 +238,57 @@ class Updates:
         update = self._offers.get(m["update"])
         if update is None:
             return None
-        data = chunk_of(update.entries, m["tensor"], m["offset"], m["n_bytes"])
+        data = update.stream.read(m["offset"], min(m["n_bytes"], wire.MAX_CHUNK))
         if data is None:
             return None
-        return {"update": m["update"], "tensor": m["tensor"], "offset": m["offset"], "data": data}
+        return {"update": m["update"], "offset": m["offset"], "data": data}
 
     # --- a push ---
 
-    def begin(self, snapshot: Snapshot, future: "Future[None]") -> None:
-        """Offers it to every worker; the future is done when the push is."""
-        same = [w for w in self._core.workers.values() if w.version == snapshot.version]
+    def freeze(self, version: int) -> List[DtypePlan]:
+        """Before the snapshot is written: withdraws what is offered of it. Returns the types of the
+        workers that are here, and refuses a version whose samples could not be told apart."""
+        self._check_version(version)
+        self._frozen = True
+        for worker in self._core.workers.values():
+            self._withdraw(worker)
+        return list({w.plan for w in self._core.workers.values()})
+
+    def thaw(self) -> None:
+        """The snapshot is that of the last version again: who is behind it gets it."""
+        self._frozen = False
+        for worker in list(self._core.workers.values()):
+            if not self.serves_last(worker) and worker.failed_version != self.version:
+                self._catch_up(worker)
+        self._core.changed()
+
+    def _check_version(self, version: int) -> None:
+        same = [w for w in self._core.workers.values() if w.version == version]
         if same and self._core.n_jobs:
-            future.set_exception(WeightUpdateError(
-                f"Worker {same[0].uid} serves a policy version {snapshot.version} of an earlier "
-                "epoch, and groups are under way, whose samples could not be told apart: push "
-                "another version, or push before generate.", worker=same[0].uid))
+            raise WeightUpdateError(
+                f"Worker {same[0].uid} serves a policy version {version} of an earlier epoch, and "
+                "groups are under way, whose samples could not be told apart: push another "
+                "version, or push before generate.", worker=same[0].uid)
+
+    def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
+              is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
+        """Offers it to every worker; the future is done when the push is."""
+        self.timeout_s = timeout_s
+        push = self._push = Push(prepared, future, timeout_s, is_atomic)
+        self._frozen = False
+        try:
+            self._check_version(push.version)
+        except WeightUpdateError as error:
+            self._end_push(error)
             return
-        push = self._push = Push(snapshot, future, time.monotonic() + self.timeout_s)
         for worker in self._core.workers.values():
             worker.failed_version = None  # a new push is a new chance
+        if nccl is not None:
+            broadcast.begin(push, nccl, self._core, self._differs_only, self._in_background,
+                            self._end_push)
         for worker in list(self._core.workers.values()):
             if self._push is push:
-                self._offer(worker, snapshot)
+                self._offer(worker, push.version)
         self._core.changed()
 
     def on_change(self) -> None:
@@ -254,89 +296,91 @@ class Updates:
         push = self._push
         if push is None:
             return
-        version = push.snapshot.version
+        if push.is_taken_back:
+            if not push.taking_back:
+                self._end_push(push.error)
+            return
+        version = push.version
         members = [w for w in self._core.workers.values()
                    if not w.draining and w.failed_version != version]
         if not push.committed:
             if not members or not all(
                     w.staged or w.address in push.reported for w in members):
                 return
-            push.committed = True
+            wrong = push.disagreement(members) if push.is_atomic else None
+            if wrong is not None:
+                self._fail(wrong[0], version, wrong[1], None)
+                return
+            push.commit()
         for worker in members:
             if worker.staged and worker.update is not None:
                 self._commit(worker, worker.update)
-        self._agree(push, members)
+        for worker, agrees in list(push.verdicts(self._served, members)):
+            if agrees:
+                push.applied.add(worker.address)
+                self._core.changed(worker)
+            else:
+                self._fail(worker, version, self._served.difference(worker, True), None)
         # Without any member left the push waits for a worker that joins.
         if self._push is push and (members or push.error) and all(
                 w.address in push.applied for w in members if w.failed_version != version):
             self._end_push(push.error)
 
-    def _agree(self, push: Push, members: List[Worker]) -> None:
-        """Compares the digests of those that have applied with the one that counts."""
-        served = self._served
-        for plan in {w.plan for w in members}:
-            same = [w for w in members if w.plan is plan]
-            here = [w for w in same if w.address in push.reported]
-            voice = self._voice(push, same, here)
-            if voice is not None:
-                served.learn(voice, True)
-            for worker in here:
-                if worker.address in push.applied or served.known(worker, True) is None:
-                    continue
-                if served.agrees(worker, True):
-                    push.applied.add(worker.address)
-                    self._core.changed(worker)
-                else:
-                    self._fail(worker, push.snapshot.version, served.difference(worker, True), None)
+    def _take_back(self, push: Push) -> None:
+        """All or none: whoever was told to commit is told to take it back."""
+        push.is_taken_back, push.committed = True, False
+        for worker in self._core.workers.values():
+            number = worker.last_update if worker.address in push.reported else \
+                worker.update.number if worker.update and worker.committed_at else None
+            if number is not None:
+                push.taking_back.add(worker.address)
+                self._core.send(worker, "WEIGHTS_ABORT", update=number,
+                                reason="another worker could not apply it")
+                self._withdraw(worker)
+        self._served.forget(push.version)
+        self.on_change()
 
-    @staticmethod
-    def _voice(push: Push, same: List[Worker], here: List[Worker]) -> Optional[Worker]:
-        """Whose digest counts, of the workers with the same types: one of those that served what
-        counted before, if there are any, that another one agrees with. Where nobody agrees it is
-        the first, once all are heard or for so long nobody else was."""
-        vouched = [w for w in same if w.vouched] or same
-        heard = [w for w in here if w in vouched]
-        if not heard:
-            return None
-        said = [w for w in heard if w.digest is not None] or heard
-        digest, votes = Counter(w.digest for w in said).most_common(1)[0]
-        now = time.monotonic()
-        push.heard_at = push.heard_at or now
-        if votes < 2 and len(heard) < len(vouched) and now < push.heard_at + _ALONE_S:
-            return None
-        return next(w for w in said if w.digest == digest)
+    def _taken_back(self, worker: Worker, m: wire.Message) -> None:
+        worker.version, worker.digest = m["version"], m["digest"]
+        if self._push is not None:
+            self._push.forget(worker)
+        self._core.changed(worker)
+        self.on_change()
 
     def _end_push(self, error: Optional[WeightUpdateError]) -> None:
         push, self._push = self._push, None
         assert push is not None
+        broadcast.end(push)
         if push.committed:
-            self._last = push.snapshot
-        for worker in list(self._core.workers.values()):
-            if not push.committed and worker.update is not None:
+            self._last = push.version
+            self.thaw()
+            push.end(error)
+            return
+        for worker in self._core.workers.values():
+            if worker.update is not None:
                 self._core.send(worker, "WEIGHTS_ABORT", update=worker.update.number,
                                 reason="another worker could not take it")
-                self._withdraw(worker)
-            if not self.serves_last(worker) and worker.failed_version != self.version:
-                self._catch_up(worker)
-        self._core.changed()
-        if push.future.cancelled() or push.future.done():
-            return
-        if error is None:
-            push.future.set_result(None)
-        else:
-            push.future.set_exception(error)
+        self._frozen = True
+        for worker in self._core.workers.values():
+            self._withdraw(worker)
+
+        def done(_: Any) -> None:
+            self.thaw()
+            push.end(error)
+
+        self._in_background(lambda: self.snapshot.revert(push.prepared), done)
 
     def _catch_up(self, worker: Worker) -> None:
         """After a push: a worker that does not serve what counts."""
         if self._last is not None:
-            if worker.update is None or worker.update.version != self._last.version:
+            if worker.update is None or worker.update.version != self._last:
                 self._offer(worker, self._last)
         elif worker.version == self._served.base:
             self._served.learn(worker, False)
             if not self._served.agrees(worker, False):
                 self._core.expel(worker, self._served.difference(worker, False))
 
-    def give_up(self, future: "Future[None]") -> None:
+    def give_up(self, future: "Future[PushReport]") -> None:
         """Nobody waits for this push any more: it is aborted, unless it is committed already."""
         if self._push is not None and self._push.future is future and not self._push.committed:
             self._end_push(WeightUpdateError("The push was given up."))
@@ -345,11 +389,17 @@ class Updates:
 
     def on_status(self, worker: Worker, m: wire.Message) -> None:
         update = worker.update
-        if update is None or m["update"] != update.number:
+        if self._push is not None:
+            self._push.learn(m["check_us"], m["pause_us"])
+        if m["phase"] == wire.PHASE_ROLLED_BACK:
+            self._taken_back(worker, m)
+        elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
+        elif m["phase"] == wire.PHASE_RECEIVING:
+            broadcast.ready(self._push, worker)
         elif m["phase"] == wire.PHASE_STAGED:
-            worker.staged = True
-            if self._push is None or self._push.snapshot.version != update.version:
+            worker.staged, worker.staged_digest = True, m["digest"]
+            if self._push is None or self._push.version != update.version:
                 self._commit(worker, update)
             self.on_change()
         elif m["phase"] == wire.PHASE_APPLIED or self._has_applied(worker, update, m["version"]):
@@ -393,9 +443,8 @@ class Updates:
             self._fail(worker, update.version, f"it serves version {version} after COMMIT.", None)
         else:
             self._withdraw(worker)
-            worker.weights = {e.name: e for e in update.entries}
             worker.failed_version = None
-            if self._push is not None and self._push.snapshot.version == version:
+            if self._push is not None and self._push.version == version:
                 self._push.reported.add(worker.address)
             else:
                 self._check(worker)
@@ -414,18 +463,19 @@ class Updates:
                                   f"{why}", tensor=tensor, worker=worker.uid)
         log.error("%s", error)
         worker.failed_version = version
-        worker.weights = None
         self._withdraw(worker)
         self._core.changed(worker)
         push = self._push
-        if push is None or push.snapshot.version != version:
+        if push is None or push.version != version:
             return
-        if push.committed:
-            push.reported.discard(worker.address)
-            push.applied.discard(worker.address)
-            push.error = push.error or error
+        if not push.committed:
+            self._end_push(push.error or error)
+            return
+        push.error = push.error or error
+        if push.is_atomic:
+            self._take_back(push)
         else:
-            self._end_push(error)
+            push.forget(worker)
 
     def on_tick(self, now: float) -> None:
         for worker in list(self._core.workers.values()):
@@ -443,7 +493,7 @@ class Updates:
             late = [w.uid for w in self._core.workers.values() if w.address not in push.applied]
             who = f"Worker {late[0]} did not take" if late else "No worker took"
             self._end_push(push.error or WeightUpdateError(
-                f"{who} version {push.snapshot.version} in {self.timeout_s:g} s.",
+                f"{who} version {push.version} in {self.timeout_s:g} s.",
                 worker=late[0] if late else None))
         elif push is not None and push.reported - push.applied:
             self.on_change()  # time may have told whose digest counts

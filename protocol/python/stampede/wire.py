@@ -21,21 +21,23 @@ from .results import PREEMPTED, Result
 from .tables import (ALIGNMENT, BYE_LEAVING, BYE_RUN_COMPLETE, DTYPE_NAMES, DTYPES, FINISH,
                      HEARTBEAT_MS, I31, LOST_MS, MAGIC, MAJOR, MAX_BIAS, MAX_BIAS_IDS, MAX_CHUNK,
                      MAX_DEADLINE_MS, MAX_DEPTH, MAX_ELEMENTS, MAX_HEADER, MAX_ID, MAX_PAYLOAD,
-                     MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES, MAX_STOP_BYTES, MAX_STOP_IDS,
-                     MAX_STOPS, MAX_TEXT, MINOR, PHASE_APPLIED, PHASE_FAILED, PHASE_STAGED,
-                     REFUSALS, STATUS, TENSOR_DENSE, TENSOR_SKIP, TYPE_NAMES, TYPES, U8, U32, U64,
-                     Field)
+                     MAX_RANKS, MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES, MAX_STOP_BYTES,
+                     MAX_STOP_IDS, MAX_STOPS, MAX_TEXT, MINOR, NCCL_ID_BYTES, PHASE_APPLIED,
+                     PHASE_FAILED, PHASE_RECEIVING, PHASE_ROLLED_BACK, PHASE_STAGED, REFUSALS,
+                     STATUS, TENSOR_DENSE, TENSOR_SKIP, TENSOR_SPARSE, TRANSPORT_BULK,
+                     TRANSPORT_NCCL, TYPE_NAMES, TYPES, U8, U32, U64, Field)
 
 __all__ = [
     "ALIGNMENT", "BYE_LEAVING", "BYE_RUN_COMPLETE", "Column", "DTYPES", "DTYPE_NAMES", "FINISH",
     "Field", "HEARTBEAT_MS", "I31", "LOST_MS", "MAGIC", "MAJOR", "MAX_BIAS", "MAX_BIAS_IDS",
     "MAX_CHUNK", "MAX_DEADLINE_MS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_HEADER", "MAX_ID",
-    "MAX_PAYLOAD", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES", "MAX_STOPS",
-    "MAX_STOP_BYTES", "MAX_STOP_IDS", "MAX_TEXT", "MINOR", "Message", "PHASE_APPLIED",
-    "PHASE_FAILED", "PHASE_STAGED", "PREEMPTED", "REFUSALS", "Result", "STATUS", "TENSOR_DENSE",
-    "TENSOR_SKIP", "TYPES", "TYPE_NAMES", "U32", "U64", "U8", "WireError", "column_text",
-    "decode", "describe_payload", "encode", "header_start", "pack_texts", "unpack_texts",
-    "xxhash",
+    "MAX_PAYLOAD", "MAX_RANKS", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES", "MAX_STOPS",
+    "MAX_STOP_BYTES", "MAX_STOP_IDS", "MAX_TEXT", "MINOR", "Message", "NCCL_ID_BYTES",
+    "PHASE_APPLIED", "PHASE_FAILED", "PHASE_RECEIVING", "PHASE_ROLLED_BACK", "PHASE_STAGED",
+    "PREEMPTED", "REFUSALS", "Result", "STATUS", "TENSOR_DENSE", "TENSOR_SKIP", "TENSOR_SPARSE",
+    "TRANSPORT_BULK", "TRANSPORT_NCCL", "TYPES", "TYPE_NAMES", "U32", "U64", "U8", "WireError",
+    "column_text", "decode", "describe_payload", "encode", "header_start", "pack_texts",
+    "unpack_texts", "xxhash",
 ]
 
 
@@ -253,13 +255,24 @@ def _check_task(m: Message) -> None:
 def _check_begin(m: Message) -> None:
     n = len(m["dtypes"])
     _check_texts(m, "names", "name_offsets", n)
-    _check_same(m, ("ranks", "modes", "bytes", "hashes"), n)
+    if (m["transport"] == TRANSPORT_NCCL) != (m["bucket_bytes"] > 0):
+        raise WireError("field", "WEIGHTS_BEGIN: bucket_bytes goes with transport 1, and with no "
+                                 "other.")
+    _check_same(m, ("ranks", "modes", "n_values", "checks", "code_bytes", "n_codes"), n)
     _check_same(m, ("shapes",), 4 * n)
+
+
+def _check_nccl_join(m: Message) -> None:
+    if len(m["id"]) != NCCL_ID_BYTES:
+        raise WireError("field", f"NCCL_JOIN: id has {len(m['id'])} bytes, expected 128.")
+    _check_number(m, "rank", 1, m["n_ranks"] - 1)
+    _check_number(m, "deadline_ms", 1, MAX_DEADLINE_MS)
 
 
 _CHECKS: Dict[str, Callable[[Message], None]] = {
     "HELLO": _check_hello, "TASK": _check_task, "WEIGHTS_BEGIN": _check_begin,
-    "REFUSE": lambda m: _check_number(m, "code", 1, 5),
+    "NCCL_JOIN": _check_nccl_join,
+    "REFUSE": lambda m: _check_number(m, "code", 1, 6),
     "WEIGHTS_PULL": lambda m: _check_number(m, "n_bytes", 1, MAX_CHUNK),
-    "WEIGHTS_STATUS": lambda m: _check_number(m, "phase", PHASE_STAGED, PHASE_FAILED),
+    "WEIGHTS_STATUS": lambda m: _check_number(m, "phase", PHASE_STAGED, PHASE_RECEIVING),
 }

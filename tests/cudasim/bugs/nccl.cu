@@ -1,11 +1,11 @@
 // Errors between ranks.
-#include <nccl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/cudasim/bugs/bug.h"
+#include "tests/cudasim/host/nccl_functions.h"
 
-enum bug { CORRECT, ORDER, COUNT, ROOT, TYPE, NOT_POLLED, SIZES };
+enum bug { CORRECT, ORDER, COUNT, ROOT, TYPE, NOT_POLLED, SIZES, EARLY };
 enum { N = 1024 };
 #define CHECK_NCCL(call) CHECK((call) == ncclSuccess)
 
@@ -21,8 +21,11 @@ static void run_rank(int rank, ncclUniqueId id, int bug) {
     config.blocking = 0;
     settle((ncclCommInitRankConfig(&comm, 2, id, rank, &config), comm), ncclInProgress);
     bool wrong = rank == 1;
-    cudaStream_t s;
+    cudaStream_t s, reader;
+    cudaEvent_t arrived;
     CHECK_CUDA(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+    CHECK_CUDA(cudaStreamCreateWithFlags(&reader, cudaStreamNonBlocking));
+    CHECK_CUDA(cudaEventCreateWithFlags(&arrived, cudaEventDisableTiming));
     std::vector<uint32_t> v(N, (uint32_t)rank + 5);
     uint32_t *x = device_copy(v), *y = device_copy(std::vector<uint32_t>(N)), *sum = device_copy(v);
     uint32_t *host = pinned_array<uint32_t>(N);
@@ -37,8 +40,10 @@ static void run_rank(int rank, ncclUniqueId id, int bug) {
         } else {
             settle(comm, ncclAllReduce(sum, sum, N, ncclInt32, ncclSum, comm, s));
         }
-        CHECK_CUDA(cudaMemcpyAsync(host, x, N * 4, cudaMemcpyDeviceToHost, s));
-        CHECK_CUDA(cudaStreamSynchronize(s));
+        CHECK_CUDA(cudaEventRecord(arrived, s));
+        if (!wrong || bug != EARLY) CHECK_CUDA(cudaStreamWaitEvent(reader, arrived, 0));
+        CHECK_CUDA(cudaMemcpyAsync(host, x, N * 4, cudaMemcpyDeviceToHost, reader));
+        CHECK_CUDA(cudaStreamSynchronize(reader));
         EXPECT(host[N - 1] == 5);
     }
     size_t count = wrong && bug == SIZES ? N / 2 : N;
@@ -52,8 +57,9 @@ static void run_rank(int rank, ncclUniqueId id, int bug) {
 }
 
 int main(int argc, char **argv) {
-    int bug = bug_number(argc, argv,
-                         {"correct", "order", "count", "root", "type", "not_polled", "sizes"}),
+    int bug = bug_number(
+            argc, argv,
+            {"correct", "order", "count", "root", "type", "not_polled", "sizes", "early"}),
         status;
     ncclUniqueId id;
     CHECK_NCCL(ncclGetUniqueId(&id));

@@ -1,6 +1,5 @@
 // NCCL's stand-in between processes: results, groups, communicators that do not block, dead ranks,
 // aborts, and what is refused.
-#include <nccl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -10,6 +9,7 @@
 #include <functional>
 
 #include "tests/cudasim/cases/check.h"
+#include "tests/cudasim/host/nccl_functions.h"
 
 #define CHECK_NCCL(call) CHECK((call) == ncclSuccess)
 

@@ -8,7 +8,6 @@
 #ifndef TESTS_CUDASIM_HOST_NCCL_INSIDE_H
 #define TESTS_CUDASIM_HOST_NCCL_INSIDE_H
 
-#include <nccl.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/cudasim/host/nccl_functions.h"
 #include "tests/cudasim/host/runtime.h"
 
 namespace cudasim {

@@ -162,6 +162,7 @@ void check_router(checker &c);
 void check_head(checker &c);
 void check_rows(checker &c);
 void check_weights(checker &c);
+void check_deltas(checker &c);
 
 void time_all(checker &c, const char *filter);
 

@@ -14,6 +14,7 @@ static const struct {
     {"products", check_products}, {"experts", check_experts},     {"conv", check_conv},
     {"qkv", check_qkv},           {"attention", check_attention}, {"router", check_router},
     {"head", check_head},         {"rows", check_rows},           {"weights", check_weights},
+    {"deltas", check_deltas},
 };
 
 static int attribute(cudaDeviceAttr which) {

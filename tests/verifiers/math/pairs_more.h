@@ -195,7 +195,7 @@ static const struct pair MORE_PAIRS[] = {
     {"100!", "100!", MATH_EQUAL},
     {"100!", "99!\\cdot100", MATH_EQUAL},
     {"\\frac{100!}{98!}", "9900", MATH_EQUAL},
-    {"\\sum_{i=1}^n i", "\\frac{n(n+1)}{2}", MATH_UNKNOWN},
+    {"\\sum_{i=1}^n i", "\\frac{n(n+1)}{2}", MATH_EQUAL},
     {"5\\sqrt{2} \\approx 7.07", "5\\sqrt2", MATH_EQUAL},
     {"7.07", "5\\sqrt2", MATH_EQUAL_NUM},
     {"12\\frac{1}{2}\\%", "12.5\\%", MATH_EQUAL},

@@ -78,7 +78,7 @@ static const struct { const char *text, *tree; } TREES[] = {
     {"$\\boxed{\\left(1,\\frac{1}{2}\\right)}$", "(tuple 1 (mul 1 (pow 2 (minus 1))))"},
     {"**42**", "42"},
     {"e^{i\\pi}", "(pow e (mul i pi))"},
-    {"a \\equiv 3 \\pmod{5}", "(relation a === 3 ? 5)"},
+    {"a \\equiv 3 \\pmod{5}", "(relation a === 3 mod 5)"},
 };
 
 static const char *const REFUSED[] = {

@@ -126,7 +126,14 @@ enum math_relation {
     MATH_SIMILAR,
     MATH_TO,
     MATH_IMPLIES,
-    MATH_OTHER,
+    MATH_PARALLEL,
+    MATH_PERPENDICULAR,
+    MATH_PROPORTIONAL,
+    MATH_FAR_BELOW, // <<
+    MATH_FAR_ABOVE,
+    MATH_BELOW_ABOUT, // < or ~
+    MATH_ABOVE_ABOUT,
+    MATH_MODULO, // in front of the modulus of a congruence
 };
 
 // Powers of metre, kilogram, second, ampere, kelvin, mole, candela, US dollar, bit, radian.

@@ -40,11 +40,32 @@ static struct slice bare(struct slice part) {
     return nested || inside.ptr[0] < '0' || inside.ptr[0] > '9' ? part : inside;
 }
 
+// "f(x) = x \\text{ for all } x \\in \\mathbb{R}" without the words about x.
+static struct slice unquantified(struct slice part) {
+    static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
+                                        "for all",         "\\text{ for every", "for every"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
+        if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
+        const char *behind = at + strlen(WORDS[i]);
+        const struct slice rest = {behind, (size_t)(part.ptr + part.len - behind)};
+        for (size_t k = 0; k < rest.len; k++) // "for all x > 0" says more
+            if (strchr("<>=0123456789", rest.ptr[k]) || (unsigned char)rest.ptr[k] >= 0x80)
+                return part;
+        if (memmem(rest.ptr, rest.len, "\\l", 2) || memmem(rest.ptr, rest.len, "\\g", 2))
+            return part;
+        size_t n = (size_t)(at - part.ptr);
+        while (n && strchr(" ,$~", part.ptr[n - 1])) n--;
+        return n ? (struct slice){part.ptr, n} : part;
+    }
+    return part;
+}
+
 // The only part of an answer: its beginning where the whole is not understood, or only as words.
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
     const enum math_read whole =
-        math_parse(bare(answer->parts[i]), answer->prose, arena, budget, out, NULL);
+        math_parse(unquantified(bare(answer->parts[i])), answer->prose, arena, budget, out, NULL);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
@@ -86,7 +107,7 @@ static enum math_read read_gold(struct slice text, struct arena *arena, struct m
     struct math_budget budget = {0};
     const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
                         strcmp(answer.rule, "bold") != 0;
-    if (!stated) return math_parse(text, false, arena, &budget, out, NULL);
+    if (!stated) return math_parse(unquantified(bare(text)), false, arena, &budget, out, NULL);
     const enum math_read read = read_parts(&answer, arena, &budget, parts);
     if (read != MATH_READ) return read;
     const struct math_options exact = {.no_rounding = true};
@@ -171,6 +192,32 @@ static bool equals_words(const struct math_gold *gold, const struct answer *answ
     return false;
 }
 
+// A constant that is written without a decimal, so that it is what it says and not rounded.
+static bool is_exact(const struct math_node *node) {
+    if (node->free || node->decimal || node->kind == MATH_PERCENT || node->kind == MATH_DEGREE ||
+        node->kind == MATH_QUANTITY || node->kind == MATH_BASED || node->kind == MATH_DOTS ||
+        !tree_is_scalar(node))
+        return false;
+    for (int i = 0; i < node->n; i++)
+        if (!is_exact(node->kids[i])) return false;
+    return true;
+}
+
+// Whether a side beside a box says that it is another number: "\\boxed{12} = 13".
+// `literal`: only where it is a number as written, for people slip on the way to what is right.
+static bool is_contradicted(const struct math_node *box, struct slice side, bool literal,
+                            bool unequal, struct math_budget *budget, struct arena *arena) {
+    const struct math_options exact = {.no_rounding = true, .no_points = true};
+    struct math_node *other;
+    struct math_result result;
+    if (side.len == 0 || !is_exact(box) ||
+        math_parse(side, false, arena, budget, &other, NULL) != MATH_READ || !is_exact(other) ||
+        (literal && other->kind != MATH_NUMBER))
+        return false;
+    math_equal(box, other, &exact, budget, arena, &result);
+    return result.verdict == (unequal ? MATH_EQUAL : MATH_DIFFERENT);
+}
+
 static void grade(const struct math_gold *gold, const struct answer *answer, struct arena *arena,
                   struct math_report *out) {
     struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
@@ -193,6 +240,10 @@ static void grade(const struct math_gold *gold, const struct answer *answer, str
     }
     if (result.verdict > MATH_EQUAL_NUM && equals_words(gold, answer, arena))
         result = (struct math_result){MATH_EQUAL, "words", 0};
+    if (result.verdict <= MATH_EQUAL_NUM && read == MATH_READ && answer->n_parts == 1 &&
+        (is_contradicted(parts[0], answer->before, true, false, &budget, arena) ||
+         is_contradicted(parts[0], answer->behind, false, answer->unequal, &budget, arena)))
+        result = (struct math_result){MATH_DIFFERENT, "chain", 0};
     out->verdict = result.verdict;
     out->decided = result.rule;
     out->steps = budget.steps;

@@ -248,6 +248,30 @@ static int collect(const struct math_node *node, const struct math_node **out, i
     return n;
 }
 
+// A sum or product up to n and a closed form of it: they start alike, and the next term is what the
+// closed form grows by. Proved by induction, as 1 + 2 + ... + n = n(n + 1)/2.
+static bool is_closed_form(struct comparison *c, const struct math_node *big,
+                           const struct math_node *form) {
+    const bool sum = slice_is(big->text, "sum");
+    if (big->kind != MATH_BIG || (!sum && !slice_is(big->text, "prod")) ||
+        tree_has(form, MATH_BIG) || !tree_is_scalar(form))
+        return false;
+    const struct big parts = parts_of(big);
+    struct ratio low;
+    if (!parts.bound || !parts.low || !parts.high || parts.high->kind != MATH_SYMBOL ||
+        !ratio_of(parts.low, &low) || low.den != 1 || has(parts.body, parts.high))
+        return false;
+    const struct math_node *n = parts.high, *before[2] = {n, tree_number(-1, c->arena)};
+    const struct math_node *earlier =
+        kind_replaced(c, form, n, kind_node(c, MATH_ADD, 0, 2, before));
+    const struct math_node *term = kind_replaced(c, parts.body, parts.variable, n);
+    const struct math_node *const next[] = {earlier, term};
+    return number_compare(c, kind_replaced(c, form, n, parts.low),
+                          kind_replaced(c, parts.body, parts.variable, parts.low)) == MATH_EQUAL &&
+           number_compare(c, form, kind_node(c, sum ? MATH_ADD : MATH_MUL, 0, 2, next)) <=
+               MATH_EQUAL_NUM;
+}
+
 // A letter in the place of what is the same on both sides. Only "equal" is proved so.
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
@@ -255,6 +279,10 @@ static bool compare(struct comparison *c, const struct math_node *gold,
                                                   "big 4", "big 5", "big 6"};
     if (!tree_has(gold, MATH_BIG) && !tree_has(answer, MATH_BIG)) return false;
     if (!tree_is_scalar(gold) || !tree_is_scalar(answer)) return false;
+    if (is_closed_form(c, gold, answer) || is_closed_form(c, answer, gold)) {
+        *out = kind_said(c, "induction", MATH_EQUAL);
+        return true;
+    }
     const struct math_node *g[MAX_PLACES], *a[MAX_PLACES];
     const int n = collect(gold, g, 0), m = collect(answer, a, 0);
     enum math_verdict all = MATH_EQUAL;

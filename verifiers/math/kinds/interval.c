@@ -45,10 +45,50 @@ static bool starts(const struct parser *p) {
     return p->inside == 0 && parse_peek(p)->kind == TOKEN_SET_NAME;
 }
 
+// R^+, R^-, R^*, also in braces: the sign, or 0.
+static char sign_behind(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool brace = t->c == '^' && t[1].c == '{';
+    const char sign = t->c == '^' ? t[brace ? 2 : 1].c : 0;
+    if (!sign || !strchr("+-*", sign) || (brace && t[3].c != '}')) return 0;
+    for (int i = brace ? 4 : 2; i > 0; i--) parse_next(p);
+    return sign;
+}
+
 static struct math_node *atom(struct parser *p) {
     const uint8_t name = parse_peek(p)->op;
     parse_next(p);
-    return parse_node(p, MATH_SET_NAME, name, 0, NULL);
+    if (parse_is(p, '_')) { // Z_6, F_2: a name of its own
+        const char letters[] = {'b', 'b', (char)name};
+        return parse_symbol(p, (struct slice){arena_copy(p->arena, letters, 3), 3}, 0);
+    }
+    struct math_node *set = parse_node(p, MATH_SET_NAME, name, 0, NULL);
+    const char sign = name == 'R' ? sign_behind(p) : 0;
+    if (!sign || !set) return set;
+    struct math_node *zero = tree_number(0, p->arena);
+    if (sign == '*') {
+        struct math_node *const pair[] = {set, parse_node(p, MATH_SET, 0, 1, &zero)};
+        return pair[1] ? parse_node(p, MATH_DIFFERENCE, 0, 2, pair) : NULL;
+    }
+    struct math_node *end = parse_node(p, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
+    if (end && sign == '-') end = parse_node(p, MATH_MUL, TREE_MINUS, 1, &end);
+    if (!end) return NULL;
+    struct math_node *const pair[] = {sign == '-' ? end : zero, sign == '-' ? zero : end};
+    struct math_node *half = parse_node(p, MATH_BRACKETS, 0, 2, pair);
+    if (!half) return NULL;
+    half->open[0] = half->open[1] = true;
+    tree_seal(half);
+    return half;
+}
+
+// R - {0} is a difference of sets.
+static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
+    if (node->kind != MATH_ADD || node->n != 2 || node->kids[0]->kind != MATH_SET_NAME) return node;
+    const struct math_node *other = node->kids[1];
+    if (other->kind != MATH_MUL || other->op != TREE_MINUS || other->kids[0]->kind != MATH_SET)
+        return node;
+    const struct math_node *const pair[] = {node->kids[0], other->kids[0]};
+    return kind_node(c, MATH_DIFFERENCE, 0, 2, pair);
 }
 
 static bool is_inequality(const struct math_node *node) {
@@ -105,7 +145,7 @@ static bool is_real_set(const struct math_node *node, bool only_marked) {
     case MATH_SET:
         return !only_marked;
     case MATH_BUILDER:
-        return is_inequality(node->kids[1]);
+        return is_condition(node->kids[1]);
     default:
         return false;
     }
@@ -220,8 +260,12 @@ static bool collect(struct comparison *c, const struct math_node *node, struct r
         return several(c, node, out);
     case MATH_RELATION:
         return inequality(c, node, out);
-    case MATH_BUILDER:
-        return inequality(c, node->kids[1], out);
+    case MATH_BUILDER: {
+        const struct math_node *domain = node->kids[0];
+        const bool integers = domain->kind == MATH_RELATION && domain->n == 2 &&
+                              domain->kids[1]->kind == MATH_SET_NAME && domain->kids[1]->op != 'R';
+        return !integers && collect(c, node->kids[1], out);
+    }
     default: // a number stands for itself: [0,1] \setminus 0.5
         return tree_is_scalar(node) && real_set_add(out, (struct piece){node, node, false, false});
     }
@@ -261,6 +305,8 @@ static bool compare(struct comparison *c, const struct math_node *gold,
         ((gold->kind == MATH_TUPLE || (gold->kind == MATH_SET && gold->op == 0)) &&
          is_real_set(answer, true) && is_real_set(gold, false)))
         *out = real_sets(c, gold, answer);
+    else if (gold->kind == MATH_SET_NAME && answer->kind == MATH_SET_NAME)
+        *out = kind_said(c, "set", gold->op == answer->op ? MATH_EQUAL : MATH_DIFFERENT);
     else if (tree_is_scalar(gold) == tree_is_scalar(answer) && gold->kind != MATH_RELATION &&
              answer->kind != MATH_RELATION && (is_named(gold) || is_named(answer)))
         *out = kind_said(c, "form",
@@ -273,4 +319,5 @@ static bool compare(struct comparison *c, const struct math_node *gold,
 
 const struct kind interval_kind = {
     .reader = {.level = read_union, .starts = starts, .atom = atom, .brackets = read_brackets},
+    .normal = normal,
     .compare = compare};

@@ -1,8 +1,9 @@
 // What a kind of answer is, for the files of this folder.
 //
 // A kind is one file: how it is read, the normal form in which it is compared, and the comparison.
-// To add one: (1) its file here, with a `const struct kind NAME_kind`; (2) its lines in the tables
-// of kinds.c; (3) its pairs in tests/verifiers/math/kinds; (4) its row in verifiers/README.md.
+// To add one: (1) its file here, with a `const struct kind NAME_kind`, which is declared below;
+// (2) its lines in the tables of kinds.c; (3) its lines in tests/verifiers/cases/math; (4) its row
+// in verifiers/README.md, which says more of each step.
 #ifndef VERIFIERS_MATH_KINDS_KIND_H
 #define VERIFIERS_MATH_KINDS_KIND_H
 

@@ -101,10 +101,40 @@ enum math_verdict number_compare(struct comparison *c, const struct math_node *g
     return kind_from_exact(c, answered, rule);
 }
 
+// \binom{n}{2} of a symbol as n (n - 1) / 2: a product, where the lower number is small.
+static const struct math_node *without_binomials(struct comparison *c,
+                                                 const struct math_node *node) {
+    enum { MAX_CHOSEN = 8 };
+    const struct math_node *kids[16], *factors[MAX_CHOSEN + 1];
+    struct ratio k;
+    bool changed = false;
+    if (!node->free || node->n > 16 || node->kind == MATH_BIG || !tree_has(node, MATH_FUNCTION) ||
+        !math_step(c->budget, 1))
+        return node;
+    for (int i = 0; i < node->n; i++) {
+        kids[i] = without_binomials(c, node->kids[i]);
+        changed |= kids[i] != node->kids[i];
+    }
+    if (changed) node = kind_rebuilt(c, node, kids);
+    if (node->kind != MATH_FUNCTION || node->op != MATH_BINOMIAL || node->n != 2 ||
+        !ratio_of(node->kids[1], &k) || k.den != 1 || k.num < 1 || k.num > MAX_CHOSEN)
+        return node;
+    long factorial = 1;
+    for (int i = 0; i < k.num; i++) {
+        const struct math_node *const pair[] = {node->kids[0], tree_number(-i, c->arena)};
+        factors[i] = kind_node(c, MATH_ADD, 0, 2, pair);
+        factorial *= i + 1;
+    }
+    return kind_quotient(c, kind_node(c, MATH_MUL, 0, (int)k.num, factors),
+                         tree_number(factorial, c->arena));
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     if (!tree_is_scalar(gold) || !tree_is_scalar(answer)) return false;
     *out = number_compare(c, gold, answer);
+    if (*out == MATH_UNKNOWN)
+        *out = number_compare(c, without_binomials(c, gold), without_binomials(c, answer));
     return true;
 }
 

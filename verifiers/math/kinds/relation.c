@@ -68,7 +68,7 @@ static struct math_node *left_out(struct parser *p, uint8_t *op) {
     const struct token *t = parse_peek(p);
     const bool font = t->kind == TOKEN_FONT && t->op == 1 && t[1].c == '{';
     int n = 0;
-    *op = MATH_OTHER;
+    *op = MATH_MODULO;
     if (p->inside) return NULL;
     if (t->kind == TOKEN_RELATION) {
         *op = t->op;
@@ -129,7 +129,7 @@ static struct math_node *read_relation(struct parser *p, int below) {
         mod = last->kids[1];
     }
     if (mod) {
-        ops[sides.n - 1] = MATH_OTHER;
+        ops[sides.n - 1] = MATH_MODULO;
         parse_add(p, &sides, mod);
     }
     return with_relations(p, &sides, ops);
@@ -154,6 +154,10 @@ bool relation_is_label(const struct math_node *node) {
             if (!relation_is_label(node->kids[i])) return false;
         return true;
     }
+    if (node->kind == MATH_MUL && node->op == TREE_JUXTAPOSED && node->n == 2 &&
+        node->kids[0]->kind == MATH_SYMBOL && node->kids[0]->text.len == 1 &&
+        node->kids[1]->kind == MATH_SYMBOL && node->kids[1]->bracketed)
+        return true; // p(x)
     return is_geometry(node);
 }
 
@@ -316,6 +320,11 @@ static const struct math_node *turned(struct comparison *c, const struct math_no
     return node;
 }
 
+static bool is_symmetric(int op) {
+    return op == MATH_PARALLEL || op == MATH_PERPENDICULAR || op == MATH_SIMILAR ||
+           op == MATH_CONGRUENT;
+}
+
 static enum math_verdict side_by_side(struct comparison *c, const struct math_node *gold,
                                       const struct math_node *answer) {
     enum math_verdict all = MATH_EQUAL;
@@ -327,6 +336,9 @@ static enum math_verdict side_by_side(struct comparison *c, const struct math_no
         if (gold->ops[i] != answer->ops[i]) return kind_said(c, "relation", MATH_DIFFERENT);
     for (int i = 0; i < gold->n && all != MATH_DIFFERENT; i++)
         all = kind_worst(all, kinds_compare(c, gold->kids[i], answer->kids[i]));
+    if (all > MATH_EQUAL_NUM && gold->n == 2 && is_symmetric(gold->ops[0]) &&
+        tree_same(gold->kids[0], answer->kids[1]) && tree_same(gold->kids[1], answer->kids[0]))
+        return kind_said(c, "relation", MATH_EQUAL);
     return all;
 }
 
@@ -351,9 +363,12 @@ static enum math_verdict scaled(struct comparison *c, const struct math_node *go
     return found == EXACT_YES ? MATH_EQUAL : MATH_EQUAL_NUM;
 }
 
-// y and f(x) name the same thing; so do words.
+// y and f(x) name the same thing, and so do f(x) and g(x), and words. f(x) and f'(x) do not.
 static bool same_meaning(const struct math_node *a, const struct math_node *b) {
     if (tree_same(a, b)) return true;
+    if (a->kind == MATH_APPLY && b->kind == MATH_APPLY) // what is behind the first letter
+        return a->text.len == b->text.len &&
+               memcmp(a->text.ptr + 1, b->text.ptr + 1, a->text.len - 1) == 0;
     const bool call = a->kind == MATH_APPLY || b->kind == MATH_APPLY;
     const bool words = a->text.len > 2 || b->text.len > 2;
     return call || words || a->kind == MATH_TUPLE || is_geometry(a) || is_geometry(b);

@@ -37,6 +37,29 @@ static bool is_prose(const struct parser *p) {
     return english;
 }
 
+// The first word of "twenty-one", "two-thirds", "one half", which is read as a symbol.
+static bool is_number_word(const struct math_node *node) {
+    static const char *const WORDS[] = {"twenty", "thirty",  "forty",  "fifty",
+                                        "sixty",  "seventy", "eighty", "ninety"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (node->kind == MATH_SYMBOL && node->text.len == strlen(WORDS[i]) &&
+            ascii_same(node->text.ptr, WORDS[i], node->text.len))
+            return true;
+    return false;
+}
+
+// The last word of "two-thirds", which is read as minus a symbol.
+static bool is_part_word(const struct math_node *node) {
+    static const char *const WORDS[] = {"half",   "halves", "third",    "thirds",  "quarter",
+                                        "fourth", "fifth",  "quarters", "fourths", "fifths",
+                                        "sixth",  "sixths", "eighths",  "tenths",  "tenth"};
+    if (node->kind != MATH_MUL || node->op != TREE_MINUS) return false;
+    const struct math_node *word = node->kids[0];
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (word->kind == MATH_SYMBOL && slice_is(word->text, WORDS[i])) return true;
+    return false;
+}
+
 // A formula that has a number, a relation or a list in it is meant as one, whatever words it has.
 static bool is_meant(const struct math_node *node) {
     if (!node) return false;
@@ -45,6 +68,9 @@ static bool is_meant(const struct math_node *node) {
         return true;
     if (node->kind == MATH_MUL || node->kind == MATH_ADD) {
         const struct math_node *first = node->kids[0];
+        if (node->kind == MATH_ADD &&
+            (is_number_word(first) || is_part_word(node->kids[node->n - 1])))
+            return false; // twenty-one, two-thirds
         return node->op != TREE_JUXTAPOSED || first->kind == MATH_NUMBER;
     }
     for (int i = 0; i < node->n; i++)
@@ -88,7 +114,33 @@ static struct slice canonical(struct slice text) {
                                             "no limit",
                                             "limit dne",
                                             "integral does not exist",
-                                            "value does not exist"};
+                                            "value does not exist",
+                                            "undefined",
+                                            "not defined",
+                                            "is undefined",
+                                            "it is undefined",
+                                            "is not defined",
+                                            "nonexistent"};
+    static const char *const DIVERGES[] = {"diverges",
+                                           "divergent",
+                                           "series diverges",
+                                           "integral diverges",
+                                           "is divergent",
+                                           "it diverges",
+                                           "series is divergent",
+                                           "sequence diverges",
+                                           "diverge",
+                                           "integral is divergent"};
+    static const char *const CONVERGES[] = {"converges",
+                                            "convergent",
+                                            "series converges",
+                                            "integral converges",
+                                            "is convergent",
+                                            "it converges",
+                                            "series is convergent",
+                                            "sequence converges",
+                                            "converge",
+                                            "integral is convergent"};
     static const char *const MANY[] = {"infinitely many",
                                        "infinitely many solutions",
                                        "infinite solutions",
@@ -98,10 +150,15 @@ static struct slice canonical(struct slice text) {
                                        "infinitely many values"};
     if (is_one_of(text, NOT_THERE, sizeof NOT_THERE / sizeof *NOT_THERE)) return slice_of("dne");
     if (is_one_of(text, MANY, sizeof MANY / sizeof *MANY)) return slice_of("infinitely many");
+    if (is_one_of(text, DIVERGES, sizeof DIVERGES / sizeof *DIVERGES)) return slice_of("diverges");
+    if (is_one_of(text, CONVERGES, sizeof CONVERGES / sizeof *CONVERGES))
+        return slice_of("converges");
+    if (text.len > 3 && memcmp(text.ptr, "on ", 3) == 0) // "on Tuesday"
+        return (struct slice){text.ptr + 3, text.len - 3};
     return text;
 }
 
-// The set that words stand for: 'R', '0', or 0.
+// The set that words stand for: 'R', 'Z', 'N', 'Q', '0', or 0.
 static char set_of(struct slice text) {
     static const char *const EMPTY[] = {"no solution",
                                         "no solutions",
@@ -120,7 +177,15 @@ static char set_of(struct slice text) {
                                         "there are no real solutions",
                                         "solution set is empty",
                                         "no solution exists",
-                                        "no solutions exist"};
+                                        "no solutions exist",
+                                        "none"};
+    static const char *const INTEGERS[] = {"all integers",    "set of all integers",
+                                           "set of integers", "any integer",
+                                           "integers",        "every integer"};
+    static const char *const NATURALS[] = {"all natural numbers", "set of natural numbers",
+                                           "natural numbers", "set of all natural numbers"};
+    static const char *const RATIONALS[] = {"all rational numbers", "set of rational numbers",
+                                            "rational numbers", "set of all rational numbers"};
     static const char *const REAL[] = {"all real numbers",
                                        "all reals",
                                        "all real values",
@@ -141,6 +206,9 @@ static char set_of(struct slice text) {
                                        "for all real numbers",
                                        "all the real numbers"};
     if (is_one_of(text, EMPTY, sizeof EMPTY / sizeof *EMPTY)) return '0';
+    if (is_one_of(text, INTEGERS, sizeof INTEGERS / sizeof *INTEGERS)) return 'Z';
+    if (is_one_of(text, NATURALS, sizeof NATURALS / sizeof *NATURALS)) return 'N';
+    if (is_one_of(text, RATIONALS, sizeof RATIONALS / sizeof *RATIONALS)) return 'Q';
     return is_one_of(text, REAL, sizeof REAL / sizeof *REAL) ? 'R' : 0;
 }
 
@@ -178,6 +246,9 @@ static long number_of(struct slice text) {
                 return -1;
             part += value;
             digit = value < 20;
+        } else if (slice_is(word, "dozen") && all == 0 && part < 100) { // "a dozen" has no article
+            part = 12 * (n_words ? part : 1);
+            digit = true;
         } else if (slice_is(word, "hundred") && part > 0 && part < 10) {
             part *= 100;
             digit = false;
@@ -190,6 +261,50 @@ static long number_of(struct slice text) {
         }
     }
     return n_words ? all + part : -1;
+}
+
+// "one half", "two-thirds", "three quarters": NULL where the words are none of a fraction.
+static const struct math_node *fraction_of(struct comparison *c, struct slice text) {
+    static const char *const PARTS[] = {"half",    "third",  "quarter", "fifth", "sixth",
+                                        "seventh", "eighth", "ninth",   "tenth"};
+    static const char *const MANY[] = {"halves",   "thirds",  "quarters", "fifths", "sixths",
+                                       "sevenths", "eighths", "ninths",   "tenths"};
+    size_t at = text.len;
+    while (at > 0 && text.ptr[at - 1] != ' ' && text.ptr[at - 1] != '-') at--;
+    if (at < 2) return NULL;
+    const struct slice part = {text.ptr + at, text.len - at};
+    const long top = number_of((struct slice){text.ptr, at - 1});
+    for (long i = 0; top > 0 && i < 9; i++)
+        if (slice_is(part, top == 1 ? PARTS[i] : MANY[i]) ||
+            (i == 2 && slice_is(part, top == 1 ? "fourth" : "fourths")))
+            return kind_quotient(c, tree_number(top, c->arena), tree_number(i + 2, c->arena));
+    return NULL;
+}
+
+// "march 3", "march 3rd", "3 march", "the 3rd of march": 100 times the month and the day, else 0.
+static int date_of(struct slice text) {
+    static const char *const MONTHS[] = {"january",   "february", "march",    "april",
+                                         "may",       "june",     "july",     "august",
+                                         "september", "october",  "november", "december"};
+    int month = 0, day = 0;
+    for (struct slice word; (word = next_word(&text)).len > 0;) {
+        int number = 0, named = 0;
+        size_t n = 0;
+        while (n < word.len && n < 2 && word.ptr[n] >= '0' && word.ptr[n] <= '9')
+            number = 10 * number + (word.ptr[n++] - '0');
+        const struct slice rest = {word.ptr + n, word.len - n};
+        for (int i = 0; i < 12; i++)
+            if (slice_is(word, MONTHS[i])) named = i + 1;
+        const bool ordinal = rest.len == 0 || slice_is(rest, "st") || slice_is(rest, "nd") ||
+                             slice_is(rest, "rd") || slice_is(rest, "th");
+        if (named && !month)
+            month = named;
+        else if (n > 0 && number > 0 && number <= 31 && ordinal && !day)
+            day = number;
+        else if (!slice_is(word, "of"))
+            return 0;
+    }
+    return month && day ? 100 * month + day : 0;
 }
 
 static bool starts_with(struct slice text, const char *word) {
@@ -208,9 +323,14 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
         const struct math_node *value = tree_number(number, c->arena);
         return minus ? kind_negated(c, value) : value;
     }
+    const struct math_node *fraction = words.len < 60 ? fraction_of(c, words) : NULL;
+    if (fraction) return minus ? kind_negated(c, fraction) : fraction;
     const struct slice text = canonical(node->text);
+    if (slice_is(text, "infinitely many"))
+        return kind_node(c, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
     if (text.ptr == node->text.ptr) return node;
-    struct math_node *said = kind_node(c, MATH_TEXT, 0, 0, NULL);
+    struct math_node *said =
+        kind_node(c, MATH_TEXT, 0, node->n, (const struct math_node *const *)node->kids);
     said->text = text;
     tree_seal(said);
     return said;
@@ -309,8 +429,10 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     const bool both = gold->kind == MATH_TEXT && answer->kind == MATH_TEXT;
     if (gold->kind != MATH_TEXT && answer->kind != MATH_TEXT) return false;
     if (both) {
-        const bool same =
-            slice_equal(gold->text, answer->text) || begins_with_verdict(answer->text, gold->text);
+        const int date = date_of(gold->text);
+        const bool same = slice_equal(gold->text, answer->text) ||
+                          begins_with_verdict(answer->text, gold->text) ||
+                          (date && date == date_of(answer->text));
         *out = kind_said(c, "words", same ? MATH_EQUAL : MATH_DIFFERENT);
     } else if (gold->kind == MATH_TEXT) {
         *out = gold->n ? kinds_compare(c, gold->kids[0], answer)

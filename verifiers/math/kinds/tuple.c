@@ -52,6 +52,11 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     // Braces without a backslash only group: {1, 2} is the list 1, 2, and takes the other's side.
     const struct math_node *other = gold->kind == MATH_TUPLE ? answer : gold;
     const bool list = other->kind == MATH_LIST || (other->kind == MATH_SET && other->op == 1);
+    if (other->kind == MATH_SET && other->n == 1 && other->kids[0]->kind == MATH_TUPLE) {
+        const bool swap = gold->kind == MATH_TUPLE; // {(1, 2)} has one solution
+        *out = kinds_compare(c, swap ? gold : gold->kids[0], swap ? answer->kids[0] : answer);
+        return true;
+    }
     const bool either = other->kind == MATH_LIST && (other->op & TREE_OR);
     if ((other->kind == MATH_SET && !list) || either)
         *out = kind_said(c, "form", MATH_DIFFERENT);

@@ -22,7 +22,10 @@ static bool is_function_name(struct slice name) {
 static bool subscript(struct parser *p, struct slice *name) {
     struct slice part;
     parse_next(p);
-    if (parse_is(p, '{')) {
+    if (parse_is(p, '{') && p->t[p->at + 1].kind == TOKEN_DIGITS && p->t[p->at + 2].c == '}') {
+        part = p->t[p->at + 1].text; // also of x₁, whose digit is no byte of the text
+        p->at += 3;
+    } else if (parse_is(p, '{')) {
         if (!parse_skip_group(p, &part)) return false;
     } else {
         const struct token *t = parse_peek(p);
@@ -50,20 +53,28 @@ static bool subscript(struct parser *p, struct slice *name) {
 }
 
 static bool take_prime(struct parser *p, struct slice *name) {
-    bool found = false;
+    enum { MAX_PRIMES = 4 };
+    int n_primes = 0;
     if (parse_is(p, '\'')) {
         parse_next(p);
-        found = true;
+        n_primes = 1;
     } else if (parse_is(p, '^') && p->t[p->at + 1].c == '{' && p->t[p->at + 2].kind == TOKEN_NAME &&
                slice_is(p->t[p->at + 2].text, "prime") && p->t[p->at + 3].c == '}') {
         for (int i = 0; i < 4; i++) parse_next(p);
-        found = true;
+        n_primes = 1;
+    } else if (parse_is(p, '^') && p->t[p->at + 1].c == '{') {
+        const struct token *t = &p->t[p->at + 2];
+        while (n_primes < MAX_PRIMES && t[n_primes].kind == TOKEN_NAME &&
+               slice_is(t[n_primes].text, "prime"))
+            n_primes++;
+        if (n_primes < 2 || t[n_primes].c != '}') return false;
+        p->at += n_primes + 3;
     }
-    if (!found) return false;
-    char *both = arena_take(p->arena, name->len + 2, 1);
+    if (n_primes == 0) return false;
+    char *both = arena_take(p->arena, name->len + MAX_PRIMES + 1, 1);
     memcpy(both, name->ptr, name->len);
-    both[name->len] = '\'';
-    *name = (struct slice){both, name->len + 1};
+    memset(both + name->len, '\'', (size_t)n_primes);
+    *name = (struct slice){both, name->len + (size_t)n_primes};
     return true;
 }
 

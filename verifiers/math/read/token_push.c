@@ -47,6 +47,12 @@ void lexer_close_brace(struct lexer *l, size_t at) {
             return;
         }
     }
+    if (n >= 3 && is_open_brace(&list[n - 2]) && list[n - 3].kind == TOKEN_DIGITS &&
+        list[n - 1].kind == TOKEN_CHAR && list[n - 1].c == ':') { // 10{:}30
+        list[n - 2] = list[n - 1];
+        l->out->n--;
+        return;
+    }
     if (n >= 3 && is_open_brace(&list[n - 2]) && list[n - 3].kind == TOKEN_FONT &&
         is_sign(&list[n - 1])) {
         struct token sign = list[n - 1];

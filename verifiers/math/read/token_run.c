@@ -96,6 +96,15 @@ static void word(struct lexer *l, size_t start) {
         lexer_push(l, TOKEN_WORD, variable, start + len);
         return;
     }
+    // "6 x 2 = 12": between two numbers, with blanks, it is a times.
+    const struct token *last = lexer_last(l);
+    if (slice_is(text, "x") && l->space && last && last->kind == TOKEN_DIGITS &&
+        lexer_peek(l, 0) == ' ' &&
+        (ascii_is_digit(lexer_peek(l, 1)) ||
+         (lexer_peek(l, 1) == '$' && ascii_is_digit(lexer_peek(l, 2))))) {
+        lexer_push_char(l, '*', start);
+        return;
+    }
     if (!token_word(text, &known)) {
         lexer_push(l, TOKEN_WORD, text, start);
         return;

@@ -44,7 +44,8 @@ static bool script(struct lexer *l) {
 
 bool lexer_is_letter(uint32_t code) {
     if (code < 0x80) return ascii_is_alpha((char)code);
-    if (digit_value(code) >= 0) return false;
+    if (code >= 0x2460 && code <= 0x2473) return true; // "①③": which statements hold
+    if (digit_value(code) >= 0 || code == 0x8CA0 || code == 0x8D1F) return false; // 負, 负: minus
     if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7 ||
         code == 0x2DA)
         return false;
@@ -54,7 +55,7 @@ bool lexer_is_letter(uint32_t code) {
 
 static bool is_space(uint32_t code) {
     return code == 0xA0 || (code >= 0x2000 && code <= 0x200B) || code == 0x202F || code == 0x205F ||
-           code == 0x3000 || code == 0xFEFF || (code >= 0x2061 && code <= 0x2064) ||
+           code == 0x3000 || code == 0xFEFF || (code >= 0x2060 && code <= 0x2064) ||
            (code >= 0x200C && code <= 0x200F) || (code >= 0x202A && code <= 0x202E) ||
            (code >= 0x2066 && code <= 0x2069) || code == 0x180E;
 }

@@ -25,6 +25,10 @@ struct answer {
     // The beginning of the only part, up to where its sentence goes on ("$5$ | because ..."), for
     // where the whole part is not understood; len 0: there is none.
     struct slice shorter;
+    // The sides beside a single box that is one of an equation, len 0: none. `unequal`: the sign
+    // behind it is a "not equal".
+    struct slice before, behind;
+    bool unequal;
     bool prose;       // words may follow the value within the span
     const char *rule; // "box", "hashes", "phrase", "tag", "bold", "last"
 };

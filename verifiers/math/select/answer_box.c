@@ -90,6 +90,21 @@ static bool is_joint(struct slice between) {
     return true;
 }
 
+// "\boxed{12} if x > 0, \boxed{13} otherwise": both are said, each for a case.
+static bool is_other_case(struct slice text, const struct box *last, const struct box *box) {
+    static const char *const WORDS[] = {"if", "when", "unless", "otherwise", "else", "in case"};
+    const size_t end = answer_sentence_end(text, box->end);
+    bool found = false;
+    if (box->start - last->end >= MAX_BETWEEN) return false;
+    for (size_t i = last->end; i < end && i < box->end + MAX_BETWEEN; i++) {
+        if (i < box->start && (text.ptr[i] == '\n' || answer_ends_sentence(text, i))) return false;
+        if (i >= box->start && i < box->end) continue;
+        for (size_t k = 0; k < sizeof WORDS / sizeof *WORDS; k++)
+            found |= !ascii_is_alpha(text.ptr[i - 1]) && answer_is_word(text, i, WORDS[k]);
+    }
+    return found;
+}
+
 // "put your answer in \boxed{}", "\boxed{answer}": the box as such is talked about.
 static bool is_mention(struct slice text, const struct box *box) {
     static const char *const BLANKS[] = {"...",
@@ -226,17 +241,20 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     return kept;
 }
 
-// The last list of boxes that state something. Returns their number.
+// The last list of boxes that state something. Returns their number. `*alone`: the text has no
+// other box.
 static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool *overflow,
-                     size_t *unclosed) {
+                     bool *alone, size_t *unclosed) {
     struct box boxes[MAX_RECENT];
     const int n_boxes = recent_boxes(text, boxes, unclosed);
     int n = 0;
     *overflow = false;
+    *alone = n_boxes == 1;
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
         if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
-        if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)))
+        if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
+            !is_other_case(text, &list[n - 1], &box))
             n = 0, *overflow = false;
         if (n < ANSWER_MAX_BOXES)
             list[n++] = box;
@@ -250,8 +268,8 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
 
 size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) {
     struct box list[ANSWER_MAX_BOXES];
-    bool overflow;
-    const int n = last_list(text, list, &overflow, unclosed);
+    bool overflow, alone;
+    const int n = last_list(text, list, &overflow, &alone, unclosed);
     if (n == 0) return SIZE_MAX;
     *out = (struct answer){.n_parts = n, .rule = "box"};
     for (int i = 0; i < n; i++)
@@ -262,5 +280,6 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
     bool operand = false;
     for (int i = 0; i < n; i++) operand |= is_operand(text, &list[i]);
     if (overflow || operand) out->parts[0].len = 0;
+    if (n == 1 && alone) answer_sides(text, list[0].start, list[0].end, out);
     return list[0].start;
 }

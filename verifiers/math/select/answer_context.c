@@ -38,7 +38,7 @@ static bool is_negation(struct slice word) {
         "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
         "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
         "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
-        "misleading"};
+        "misleading",  "mistake",  "absurd",   "foolish",   "contrary"};
     return answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -105,6 +105,10 @@ static bool is_negated(struct slice before, bool phrase) {
             return slice_is(other, "rather") || slice_is(other, "other") ||
                    slice_is(other, "instead") || slice_is(other, "Instead");
         }
+        if (answer_is_in(word, (const char *const[]){"way", "chance", "reason"}, 3)) {
+            const struct slice other = last_word(&before, &pause, &colon);
+            return answer_is_in(other, (const char *const[]){"no"}, 1); // "there is no way"
+        }
         if (slice_is(word, "doubt")) { // "no doubt the answer is 5"
             const struct slice other = last_word(&before, &pause, &colon);
             return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
@@ -135,14 +139,25 @@ static bool is_refuted_abroad(struct slice text, size_t at) {
 
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {
-        "is not",      "is wrong",        "is incorrect",   "isn't",        "isn’t",
-        "was wrong",   "cannot be",       "can't be",       "is false",     "is too",
-        "is invalid",  "is ruled",        "is impossible",  "is excluded",  "is extraneous",
-        "is rejected", "is a trap",       "would be wrong", "would not",    "wouldn't",
-        "doesn't",     "does not",        "must be wrong",  "can be ruled", "can be excluded",
-        "seems wrong", "was not",         "wasn't",         "fails",        "looks wrong",
-        "is a wrong",  "is an incorrect", "was my first"};
+    static const char *const DENIALS[] = {"is not",          "is wrong",
+                                          "is incorrect",    "isn't",
+                                          "isn’t",           "was wrong",
+                                          "cannot be",       "can't be",
+                                          "is false",        "is too",
+                                          "is invalid",      "is ruled",
+                                          "is impossible",   "is excluded",
+                                          "is extraneous",   "is rejected",
+                                          "is a trap",       "would be wrong",
+                                          "would not",       "wouldn't",
+                                          "doesn't",         "does not",
+                                          "must be wrong",   "can be ruled",
+                                          "can be excluded", "seems wrong",
+                                          "was not",         "wasn't",
+                                          "fails",           "looks wrong",
+                                          "is a wrong",      "is an incorrect",
+                                          "was my first",    "is out of the question",
+                                          "is what most",    "is what many",
+                                          "is what some"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
@@ -160,12 +175,17 @@ static bool is_refuted_behind(struct slice text, size_t at) {
     return false;
 }
 
-// "The answer would be 12 if x were 2": `to` is behind what is said, with a condition behind it.
+// "The answer would be 12 if x were 2", "Were x 2, the answer would be 12": `to` is behind what is
+// said.
 static bool is_counterfactual(struct slice text, size_t from, size_t to) {
+    static const char *const STARTS[] = {"were", "had", "should"};
+    const size_t start = answer_sentence_start(text, from);
     bool would = false;
-    for (size_t i = answer_sentence_start(text, from); i < to && !would; i++)
-        would = answer_starts(text, i, " would ");
+    for (size_t i = start; i < to && !would; i++) would = answer_starts(text, i, " would ");
     if (!would) return false;
+    for (size_t i = 0; i < N(STARTS); i++)
+        if (answer_is_word(text, start + (start < from && text.ptr[start] == ' '), STARTS[i]))
+            return true;
     for (size_t i = to; i < answer_sentence_end(text, to); i++)
         if (answer_starts(text, i, " if ") || answer_starts(text, i, " were ")) return true;
     return false;
@@ -220,7 +240,8 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_struck(text, from) || (phrase && is_counterfactual(text, from, to)) ||
+           is_struck(text, from) ||
+           (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }
 

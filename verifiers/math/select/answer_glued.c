@@ -15,11 +15,12 @@ static const char *const CHANGES[] = {
 
 // Somewhere in the sentence: what is said is denied, supposed, asked or made a guess.
 static const char *const DOUBTS[] = {
-    "不",   "没",   "沒",   "非",   "错",   "錯",   "误",   "誤",   "吗",   "嗎",
-    "如果", "假设", "假如", "假設", "若",   "可能", "也许", "或",   "ない", "ませ",
-    "もし", "か？", "なら", "たら", "違",   "아니", "아닙", "아닌", "않",   "없",
-    "틀",   "만약", "니까", "라면", "이면", "또는", "নয়",   "নেই",  "যদি",  "ไม่",
-    "ถ้า",   "หรือ",  "？",   "?",    "约",   "約",   "大概", "估",   "약 ",  "또",
+    "不",   "没",   "沒",   "非",   "错",   "錯",   "误",   "誤",   "吗",   "嗎",   "如果", "假设",
+    "假如", "假設", "若",   "可能", "也许", "或",   "ない", "ませ", "もし", "か？", "なら", "たら",
+    "違",   "아니", "아닙", "아닌", "않",   "없",   "틀",   "만약", "니까", "라면", "이면", "또는",
+    "নয়",   "নেই",  "যদি",  "ไม่",   "ถ้า",   "หรือ",  "？",   "?",    "约",   "約",   "大概", "估",
+    "약 ",  "또",   "大于", "小于", "大於", "小於", "至少", "至多", "最多", "最少", "超过", "超過",
+    "多于", "少于", "低于", "高于", "接近", "以上", "以下", "要是", "未満", "未满",
 };
 
 // In the clause of the number, where the sentence has others: it is the result.
@@ -61,7 +62,8 @@ static bool starts_with_any(struct slice text, size_t at, const char *const *lis
 
 // The run of mathematics around a digit: ASCII characters, signs and digits without a blank.
 static bool in_run(struct slice text, size_t at) {
-    static const char *const SIGNS[] = {"×", "÷", "−", "·", "√", "π", "°", "²", "³", "≈", "±"};
+    static const char *const SIGNS[] = {"×", "÷", "−", "·", "√",  "π", "°",
+                                        "²", "³", "≈", "±", "负", "負"};
     const unsigned char c = (unsigned char)text.ptr[at];
     return (c > ' ' && c < 0x80 && c != ':' && c != ';') || answer_is_digit(text, at) ||
            starts_with_any(text, at, SIGNS, N(SIGNS));

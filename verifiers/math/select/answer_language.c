@@ -69,12 +69,12 @@ static const char *const LINKS[] = {
     "entonces", "portanto",    "dunque",     "therefore",
 };
 static const char *const WIDE_LINKS[] = {
-    "应该是", "应该为",     "應該是",  "应是",   "应为", "就是",    "是",    "为",
-    "為",     "选项",       "選項",    "選択肢", "选",   "選",      "は",    "が",
-    "은",     "는",         "이",      "가",     "번",   "：",      "—",     "–",
-    "هي",     "هو",         "الصحيحة", "الصحيح", "ہے",   "है",       "হল",    "হলো",
-    "হচ্ছে",   "คือ",         "ที่ถูกต้อง",  "là",     "это",  "вариант", "буква", "верный",
-    "е ",     "правильный", "είναι",   "היא",    "הוא",  "ነው",      "არის",
+    "大约",       "大約",  "约",     "約",      "应该是", "应该为",  "應該是", "应是",   "应为",
+    "就是",       "是",    "为",     "為",      "选项",   "選項",    "選択肢", "选",     "選",
+    "は",         "が",    "은",     "는",      "이",     "가",      "번",     "：",     "—",
+    "–",          "هي",    "هو",     "الصحيحة", "الصحيح", "ہے",      "है",      "হল",     "হলো",
+    "হচ্ছে",       "คือ",    "ที่ถูกต้อง", "là",      "это",    "вариант", "буква",  "верный", "е ",
+    "правильный", "είναι", "היא",    "הוא",     "ነው",     "არის",
 };
 
 static bool is_letter(struct slice text, size_t at) {
@@ -104,6 +104,35 @@ static size_t skip_link(struct slice text, size_t at) {
     return at;
 }
 
+// "如果下雨，答案是5", "Wenn es regnet, ist die Antwort 5".
+static bool is_conditional_abroad(struct slice before) {
+    static const char *const WIDE[] = {"如果", "若",   "假如", "假设", "假設", "要是", "もし",
+                                       "만약", "만일", "यदि",  "अगर",  "إذا",  "لو",   "ถ้า"};
+    static const char *const WORDS[] = {"wenn", "falls", "si",   "se",    "если", "Если", "якщо",
+                                        "eğer", "jeśli", "jika", "nếu",   "als",  "dacă", "om",
+                                        "hvis", "Nếu",   "jos",  "pokud", "ako",  "ha"};
+    while (before.len && answer_is_one_of(" \t\r\n*_", before.ptr[0]))
+        before = answer_cut(before, 1, before.len);
+    for (size_t i = 0; i < N(WIDE); i++)
+        if (answer_starts(before, 0, WIDE[i])) return true;
+    const bool pause = memchr(before.ptr, ',', before.len) != NULL;
+    for (size_t i = 0; pause && i < N(WORDS); i++)
+        if (answer_starts(before, 0, WORDS[i]) &&
+            answer_is_one_of(" ", before.ptr[strlen(WORDS[i])]))
+            return true;
+    return false;
+}
+
+// "5 이상", "5以上": the number is a bound.
+static bool is_bound(struct slice text, size_t at) {
+    static const char *const BOUNDS[] = {"이상", "이하", "미만", "초과", "以上", "以下",
+                                         "未満", "未满", "或更", "左右", "多个", "余个"};
+    while (at < text.len && answer_is_one_of("0123456789.,$ ", text.ptr[at])) at++;
+    for (size_t i = 0; i < N(BOUNDS); i++)
+        if (answer_starts(text, at, BOUNDS[i])) return true;
+    return false;
+}
+
 bool answer_is_denied_abroad(struct slice text, size_t from) {
     static const char *const DENIALS[] = {
         "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",       "아닙",
@@ -114,7 +143,8 @@ bool answer_is_denied_abroad(struct slice text, size_t from) {
     const struct slice rest = answer_cut(text, from, to);
     for (size_t i = 0; i < N(DENIALS); i++)
         if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
-    return answer_starts(text, to, "？");
+    return answer_starts(text, to, "？") || is_bound(text, from) ||
+           is_conditional_abroad(answer_cut(text, answer_sentence_start(text, from), from));
 }
 
 bool answer_may_be_foreign(struct slice text, size_t at) {

@@ -95,7 +95,10 @@ static bool last_run(struct slice text, const struct piece *p, int n, int *first
         const bool joined = q->kind == JOINT && *first > 1 && p[*first - 2].kind != WORD;
         const bool letter = q->kind == LETTER && (is_operator(text, &p[*first]) ||
                                                   (*first > 1 && is_operator(text, q - 1)));
-        if (q->kind != MATH && !joined && !letter) break;
+        const bool times = q->kind == LETTER && (text.ptr[q->from] | 32) == 'x' && *first > 1 &&
+                           ascii_is_digit(text.ptr[p[*first].from]) &&
+                           ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
+        if (q->kind != MATH && !joined && !letter && !times) break;
     }
     if (p[*first].kind == JOINT) (*first)++;
     const int paired = pair_start(text, p, *first);
@@ -124,6 +127,10 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
         "above",  "below",    "under",  "over",  "least",  "most",      "than",
         "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
         "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple"};
+    static const char *const ABROAD[] = {"mindestens", "höchstens", "als",      "moins",  "menos",
+                                         "almeno",     "minder",    "minstens", "больше", "меньше",
+                                         "более",      "менее",     "fazla",    "hơn",    "около"};
+    static const char *const MORE_OF[] = {"más", "menos", "plus", "moins", "mais", "più", "meno"};
     static const char *const PARTS[] = {
         "root",    "half",     "third",      "quarter",   "multiple", "factor",   "divisor",
         "square",  "cube",     "power",      "double",    "log",      "opposite", "logarithm",
@@ -131,11 +138,25 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
     const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
-    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
+        answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD))
+        return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct"};
-    static const char *const PERHAPS[] = {"could", "might"};
+    static const char *const PERHAPS[] = {"could", "might", "may"};
+    static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
+    static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
+    if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
+        !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
+        return true; // "the book says 12"
+    if (first > 2 && slice_is(word, "be") && slice_is(other, "to") &&
+        answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), ONCE,
+                     sizeof ONCE / sizeof *ONCE))
+        return true;
+    if (answer_is_in(word, (const char *const[]){"de", "di", "do", "que"}, 4) &&
+        answer_is_in(other, MORE_OF, sizeof MORE_OF / sizeof *MORE_OF))
+        return true;
     if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
         (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
         (slice_is(word, "in") && p[first - 2].kind == MATH))
@@ -177,9 +198,16 @@ static bool is_left_open(struct slice text, const struct piece *p, int first, si
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
         p[first - 3].kind == MATH)
         return true;
-    for (size_t at = from; at < p[first].from; at++)
-        if (answer_is_word(text, at, "answer") && answer_is_of_another(answer_cut(text, from, at)))
-            return true;
+    const size_t run = p[first].from;
+    for (size_t at = from; at < run; at++)
+        if (answer_is_word(text, at, "answer")) {
+            const struct slice between = answer_cut(text, at, run);
+            if (answer_is_of_another(answer_cut(text, from, at)) ||
+                answer_starts(between, 0, "answer has ") ||
+                (!memchr(between.ptr, ',', between.len) && !memchr(between.ptr, ':', between.len) &&
+                 answer_is_denied(text, at, run, true)))
+                return true;
+        }
     return false;
 }
 
@@ -247,9 +275,10 @@ static bool is_lone_choice(struct slice text) {
 // A word with which a clause about the number before it begins: "which is", "since", "because".
 static bool begins_reason(struct slice text, const struct piece *p) {
     static const char *const WORDS[] = {
-        "since",  "because", "which",    "i.e.",  "i.e.,",   "as",    "where", "namely",
-        "(which", "(since",  "(because", "(i.e.", "meaning", "given", "e.g.,", "instead"};
+        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
+        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(="};
     const struct slice word = answer_cut(text, p->from, p->to);
+    if (answer_starts(text, p->from, "of which")) return true;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     return false;
@@ -269,6 +298,10 @@ static bool begins_adjunct(struct slice text, const struct piece *p, int n, int 
         at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
         return !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "to") && p[at - 1].kind == WORD && at > 1 && p[at - 2].kind == MATH)
+        return at + 1 < n && p[at + 1].kind == WORD && !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "not") && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]))
+        return at + 2 == n && p[at + 1].kind == MATH; // "12 days, not 13"
     if (slice_is(word, "of") && p[at - 1].kind == MATH)
         return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
                !has_verb(text, p, n, at + 1);

@@ -42,7 +42,8 @@ static size_t skip_lines(struct slice text, size_t at) {
     size_t i = at;
     while (i < text.len && answer_is_one_of("*_ }", text.ptr[i])) i++;
     if (i == text.len || !answer_is_one_of("\r\n", text.ptr[i])) return at;
-    while (i < text.len && (answer_is_space(text.ptr[i]) || text.ptr[i] == '*')) i++;
+    while (i < text.len && (answer_is_space(text.ptr[i]) || answer_is_one_of("*>", text.ptr[i])))
+        i++;
     return i;
 }
 
@@ -176,6 +177,8 @@ static bool begins_clause(struct slice s, size_t at) {
     size_t i = at + 1;
     if (!answer_is_one_of(",;", s.ptr[at]) || i >= s.len || s.ptr[i] != ' ') return false;
     while (i < s.len && s.ptr[i] == ' ') i++;
+    if (i + 2 < s.len && s.ptr[i] == 'a' && s.ptr[i + 1] == ' ' && ascii_is_alpha(s.ptr[i + 2]))
+        return true; // ", a multiple of 3"
     return i + 1 < s.len && ascii_is_alpha(s.ptr[i]) && ascii_is_alpha(s.ptr[i + 1]) &&
            !answer_is_word(s, i, "and") && !answer_is_word(s, i, "or");
 }
@@ -189,19 +192,19 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
-    static const char *const WORDS[] = {" or ",     " maybe ",  " perhaps ", " possibly ",
-                                        " could ",  " might ",  " also ",    " either ",
-                                        " unless ", " but ",    " not ",     " alternatively",
-                                        " and $",   " and \\(", "?",         " wrong"};
+    static const char *const WORDS[] = {
+        " or ",   " maybe ",        " perhaps ",      " possibly ",    " could ",  " might ",
+        " also ", " either ",       " in the second", " in the other", " unless ", " but ",
+        " not ",  " alternatively", " and $",         " and \\(",      "?",        " wrong"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
 // Whether the words behind a formula make another value of it.
 static bool changes_value(struct slice rest) {
     static const char *const WORDS[] = {
-        " thousand", " million", " hundred",   " billion", " dozen",   " times",
-        " plus ",    " minus ",  " divided",   " over ",   " to the ", " than ",
-        " squared",  " cubed",   " factorial", " half",    " third"};
+        " thousand", " million", " hundred", " billion",   " dozen", " times",  " plus ",
+        " minus ",   " divided", " over ",   " to the ",   " than ", " below ", "base ",
+        "mod ",      " squared", " cubed",   " factorial", " half",  " third"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
@@ -287,7 +290,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         return SIZE_MAX;
     const bool endless =
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
-    if (endless) value.len = 0; // no end in sight: reads as nothing
+    // No end in sight, or only said for a case: reads as nothing.
+    if (endless || answer_is_conditioned(value)) value.len = 0;
     value = without_clauses(value);
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
     out->shorter = plain ? formulas(value) : inner.shorter.len ? inner.shorter : inner.parts[0];
@@ -303,7 +307,8 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     const size_t to = from < text.len ? value_end(text, from) : from;
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
     if (!answer_looks_like_value(value) ||
-        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0)) ||
+        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) &&
+         !answer_starts(value, 0, "负") && !answer_starts(value, 0, "負")) ||
         answer_is_denied(text, at, from, true) || answer_is_denied_abroad(text, from))
         return SIZE_MAX;
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};

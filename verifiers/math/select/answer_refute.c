@@ -59,26 +59,74 @@ static bool is_of_something_else(struct slice text, size_t at) {
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
+// Of whom something is said, and what.
+static const char *const SUBJECTS[] = {"that answer",
+                                       "this answer",
+                                       "my answer",
+                                       "the answer",
+                                       "that result",
+                                       "this result",
+                                       "the above",
+                                       "that",
+                                       "this",
+                                       "it",
+                                       "which",
+                                       "they",
+                                       "these",
+                                       "those",
+                                       "he",
+                                       "she",
+                                       "i"};
+static const char *const BAD[] = {"wrong",
+                                  "incorrect",
+                                  "false",
+                                  "mistaken",
+                                  "impossible",
+                                  "invalid",
+                                  "absurd",
+                                  "nonsense",
+                                  "untrue",
+                                  "rejected",
+                                  "excluded",
+                                  "extraneous",
+                                  "fails",
+                                  "fail",
+                                  "inconsistent",
+                                  "contradicts",
+                                  "contradictory",
+                                  "erroneous",
+                                  "flawed",
+                                  "a mistake",
+                                  "an error",
+                                  "a trap",
+                                  "too large",
+                                  "too small",
+                                  "too big",
+                                  "too high",
+                                  "too low",
+                                  "too many",
+                                  "too few",
+                                  "ruled out",
+                                  "unreasonable",
+                                  "unlikely",
+                                  "off",
+                                  "a placeholder",
+                                  "placeholder",
+                                  "an example",
+                                  "only an example",
+                                  "just an example",
+                                  "a dummy",
+                                  "a stand-in"};
+static const char *const GOOD[] = {
+    "right",      "correct",   "true",        "possible",  "valid",         "the answer",
+    "work",       "hold",      "fit",         "match",     "check",         "add up",
+    "make sense", "satisfy",   "the correct", "the right", "what we want",  "it",
+    "consistent", "plausible", "seem right",  "the final", "what is asked", "my final",
+    "my answer",  "final"};
+
 // "that is wrong", "it can't be right", "they are mistaken", "this does not check out"; at `at`
 // begins the subject, or `predicate`, what is said of the statement itself.
 bool answer_refutes(struct slice text, size_t at, bool predicate) {
-    static const char *const SUBJECTS[] = {"that answer",
-                                           "this answer",
-                                           "my answer",
-                                           "the answer",
-                                           "that result",
-                                           "this result",
-                                           "the above",
-                                           "that",
-                                           "this",
-                                           "it",
-                                           "which",
-                                           "they",
-                                           "these",
-                                           "those",
-                                           "he",
-                                           "she",
-                                           "i"};
     static const char *const VERBS[] = {
         "is",         "was",       "are",      "were",       "seems",    "seem",  "looks",
         "look",       "must",      "would",    "could",      "can",      "to",    "be",
@@ -92,18 +140,6 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
         "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",
         "couldn’t", "doesn’t", "didn’t", "don’t",  "hardly", "wouldn't", "wouldn’t"};
-    static const char *const BAD[] = {
-        "wrong",        "incorrect", "false",        "mistaken",    "impossible",    "invalid",
-        "absurd",       "nonsense",  "untrue",       "rejected",    "excluded",      "extraneous",
-        "fails",        "fail",      "inconsistent", "contradicts", "contradictory", "erroneous",
-        "flawed",       "a mistake", "an error",     "a trap",      "too large",     "too small",
-        "too big",      "too high",  "too low",      "too many",    "too few",       "ruled out",
-        "unreasonable", "unlikely",  "off"};
-    static const char *const GOOD[] = {
-        "right",      "correct",   "true",        "possible",  "valid",        "the answer",
-        "work",       "hold",      "fit",         "match",     "check",        "add up",
-        "make sense", "satisfy",   "the correct", "the right", "what we want", "it",
-        "consistent", "plausible", "seem right",  "the final", "what is asked"};
     const size_t start = at;
     if (!predicate) at = answer_skip_phrase(text, at, SUBJECTS, N(SUBJECTS));
     if (at == start && !predicate) return false;
@@ -145,12 +181,18 @@ bool answer_is_crossed(struct slice text, size_t at) {
     return false;
 }
 
-// Behind "but", "and", "so": "rejected it", "ruled it out".
+// Behind "but", "and", "so": "rejected it", "ruled it out", "it is not."
 bool answer_rejects(struct slice text, size_t at) {
     static const char *const WORDS[] = {"rejected",   "reject",      "discarded",  "dismissed",
                                         "eliminated", "ruled it",    "ruled that", "excluded",
                                         "i rejected", "i discarded", "i ruled",    "i dismissed",
                                         "gave up on"};
+    static const char *const NOT[] = {"it is not",    "it isn't",       "it isn’t",
+                                      "that is not",  "that isn't",     "this is not so",
+                                      "it is not so", "that is not so", "it's not",
+                                      "it’s not",     "it does not",    "it was not"};
+    const size_t end = answer_skip_phrase(text, at, NOT, N(NOT));
+    if (end != at) return end == text.len || answer_is_one_of(".!\n)", text.ptr[end]);
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
@@ -224,6 +266,12 @@ bool answer_is_called_right(struct slice text, size_t at) {
     return end != at && (end == text.len || answer_is_one_of(".,;!\n*", text.ptr[end]));
 }
 
+// "arguable", "defensible": nobody says so of the only answer.
+static bool is_no_verdict(struct slice text, size_t at) {
+    return answer_is_word(text, at, "arguable") || answer_is_word(text, at, "defensible") ||
+           answer_is_word(text, at, "accepted");
+}
+
 bool answer_admits(struct slice text, size_t at) {
     static const char *const MODALS[] = {"is",    "are",   "was",   "could",  "might",
                                          "may",   "would", "can",   "should", "seems",
@@ -232,9 +280,10 @@ bool answer_admits(struct slice text, size_t at) {
                                           "an",   "just",    "as",   "possibly", "to",
                                           "work", "equally", "look", "perhaps",  "the"};
     static const char *const ENDS[] = {
-        "possible",   "plausible", "correct",    "right",     "valid",         "true",
-        "acceptable", "option",    "answer",     "candidate", "possibility",   "work",
-        "fit",        "hold",      "reasonable", "well",      "correct answer"};
+        "possible",   "plausible",  "correct",    "right",     "valid",          "true",
+        "acceptable", "option",     "answer",     "candidate", "possibility",    "work",
+        "fit",        "hold",       "reasonable", "well",      "correct answer", "arguable",
+        "accepted",   "defensible", "justified",  "allowed"};
     bool also = false;
     while (at < text.len && answer_is_one_of(" $)*_`\"'", text.ptr[at])) at++;
     const size_t start = at;
@@ -250,7 +299,7 @@ bool answer_admits(struct slice text, size_t at) {
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)
-            return also || !sure || answer_starts(text, end, " too") ||
+            return also || !sure || is_no_verdict(text, at) || answer_starts(text, end, " too") ||
                    answer_starts(text, end, " as well");
         if (!answer_is_in(word, BETWEEN, N(BETWEEN))) return false;
         at += word.len;

@@ -56,6 +56,8 @@ static const char *const HARD[] = {"wait",
                                    "erratum",
                                    "typo",
                                    "let me correct that",
+                                   "let me correct this",
+                                   "let me correct myself",
                                    "let me correct",
                                    "let me fix that",
                                    "upon reflection",
@@ -70,7 +72,46 @@ static const char *const HARD[] = {"wait",
                                    "just kidding",
                                    "kidding",
                                    "my apologies",
-                                   "pardon"};
+                                   "pardon",
+                                   "upon further review",
+                                   "on further review",
+                                   "upon review",
+                                   "on further thought",
+                                   "upon further reflection",
+                                   "upon rechecking",
+                                   "on rechecking",
+                                   "update",
+                                   "updated",
+                                   "amended",
+                                   "p.s",
+                                   "ps",
+                                   "correcting this",
+                                   "correcting myself",
+                                   "fixed",
+                                   "to correct myself",
+                                   "等等",
+                                   "等一下",
+                                   "不对",
+                                   "不對",
+                                   "更正",
+                                   "抱歉",
+                                   "修正",
+                                   "改正",
+                                   "错了",
+                                   "訂正",
+                                   "いや",
+                                   "아니",
+                                   "잠깐",
+                                   "espera",
+                                   "perdón",
+                                   "corrección",
+                                   "attends",
+                                   "pardon",
+                                   "moment",
+                                   "korrektur",
+                                   "entschuldigung",
+                                   "нет",
+                                   "исправление"};
 static const char *const RETRACT[] = {
     "i take that back",
     "i take it back",
@@ -136,7 +177,7 @@ static size_t skip_aside(struct slice text, size_t at) {
 
 // "it is", "the correct one is", "I get": where they end, or `at`. `*plain`: it may as well explain
 // what was said before ("that is 3 + 4").
-static size_t skip_copula(struct slice text, size_t at, bool *plain) {
+static size_t skip_copula(struct slice text, size_t at, bool strong, bool *plain) {
     static const char *const SUBJECTS[] = {"it",
                                            "that",
                                            "this",
@@ -166,10 +207,21 @@ static size_t skip_copula(struct slice text, size_t at, bool *plain) {
         " is",     " should be",   " must be",          " has to be", " ought to be", " would be",
         " equals", " should read", " should have been", " was",       " becomes",     "'s",
         "’s"};
+    // Behind "wait" and its kin, what the value is of does not matter.
+    static const char *const NAMES[] = {
+        "the sum",     "the total",   "the product", "the difference",
+        "the count",   "the area",    "the number",  "the quotient",
+        "the volume",  "the length",  "the price",   "the cost",
+        "the average", "the maximum", "the minimum", "the probability",
+        "the ratio",   "there",       "x",           "n"};
     static const char *const WHOLE[] = {
-        "i get",      "i now get", "we get",      "i obtain", "we obtain", "i have", "this gives",
-        "that gives", "should be", "this leaves", "i choose", "i go with", "i pick", "i'll go with",
-        "i'd say",    "i find",    "we find",     "i say",    "choose",    "make it"};
+        "i get",       "i now get",       "we get",      "i obtain",     "we obtain",
+        "i have",      "this gives",      "that gives",  "should be",    "this leaves",
+        "i choose",    "i go with",       "i pick",      "i'll go with", "i'd say",
+        "i find",      "we find",         "i say",       "choose",       "make it",
+        "i would say", "i would go with", "i'd go with", "it comes to",  "应该是",
+        "应为",        "應該是",          "是",          "答案是",       "答案应该是",
+        "正确答案是",  "答案应为"};
     static const char *const FILLERS[] = {
         "actually", "indeed",   "really",     "in fact",    "rather", "instead",
         "simply",   "just",     "then",       "therefore",  "option", "choice",
@@ -181,6 +233,11 @@ static size_t skip_copula(struct slice text, size_t at, bool *plain) {
         const size_t verb = skip_aside(text, at + strlen(SUBJECTS[i]));
         const size_t behind = answer_skip_phrase(text, verb, VERBS, N(VERBS));
         if (behind != verb) end = behind;
+    }
+    for (size_t i = 0; strong && i < N(NAMES) && end == at; i++) {
+        const size_t name = answer_skip_phrase(text, at, NAMES + i, 1);
+        const size_t behind = answer_skip_phrase(text, name, VERBS, N(VERBS));
+        if (name != at && behind != name) end = behind;
     }
     for (size_t i = end; end != at; end = i) {
         while (i < text.len && answer_is_one_of(" ,:*_\"", text.ptr[i])) i++;
@@ -297,7 +354,7 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
     if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
         return ANSWER_REFUTED;
-    const size_t from = skip_copula(text, i, &plain);
+    const size_t from = skip_copula(text, i, strong, &plain);
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);
     if (adjacent && to > from && answer_admits(text, to)) return ANSWER_REFUTED;
@@ -367,7 +424,9 @@ static bool is_denied_question(struct slice text, size_t at) {
 // Few sentences begin with what a remark begins with: by the first letter.
 static bool may_be_remark(struct slice text, size_t at) {
     at = answer_skip_marks(text, at);
-    return at < text.len && answer_is_one_of("whasocelirutmndfbWHASOCELIRUTMNDFB", text.ptr[at]);
+    return at < text.len &&
+           ((unsigned char)text.ptr[at] >= 0xD0 ||
+            answer_is_one_of("whasocelirutmndfbpWHASOCELIRUTMNDFBP", text.ptr[at]));
 }
 
 enum answer_fate answer_remark_behind(struct slice text, size_t from,

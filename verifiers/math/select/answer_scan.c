@@ -36,6 +36,9 @@ bool answer_ends_sentence(struct slice text, size_t at) {
                (answer_starts(text, at, "。") || answer_starts(text, at, "？") ||
                 answer_starts(text, at, "！") || answer_starts(text, at, "।"));
     if (at > 0 && text.ptr[at - 1] == '\\') return false; // \! is a space
+    if (c == '.' && at > 1 && text.ptr[at - 1] == '.' && at + 2 < text.len &&
+        text.ptr[at + 1] == ' ' && ascii_is_digit(text.ptr[at + 2]))
+        return false; // "1, 2, ... 9"
     // "i.e. 5", "e.g. 5", "4 p.m. or 5"
     const bool abbreviation = c == '.' && at >= 3 && text.ptr[at - 2] == '.' &&
                               ascii_is_alpha(text.ptr[at - 1]) && ascii_is_alpha(text.ptr[at - 3]);

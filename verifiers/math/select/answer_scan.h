@@ -82,6 +82,10 @@ bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
 struct answer_values;
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values); // with what a correction looks like
+// answer_condition.c: whether a sentence whose beginning is `before` says something only under a
+// condition: "if it rains, ...".
+bool answer_is_conditional(struct slice before);
+bool answer_is_conditioned(struct slice value); // "12, if it rains"
 // Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
 bool answer_is_of_another(struct slice before);
 
@@ -93,6 +97,8 @@ size_t answer_find_tag(struct slice text, struct answer *out);
 // `strong`: what looks like a value. Else also words: "the answer is Evelyn".
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
 bool answer_is_box(struct slice text, size_t at);
+// answer_side.c: the sides beside the box at start..end, as `before` and `behind`.
+void answer_sides(struct slice text, size_t start, size_t end, struct answer *out);
 
 // A verdict as the first or last word: "No, it is not." False when there is none.
 bool answer_find_word(struct slice text, struct answer *out);

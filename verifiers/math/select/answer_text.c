@@ -62,8 +62,10 @@ static bool states(struct slice text, size_t end) {
 // A model that was shown examples goes on to write the next one: behind an answer and a blank line
 // stands another question.
 static struct slice own_example(struct slice text) {
-    static const char *const STARTS[] = {"Question:",   "Q:",         "Problem:", "### Question",
-                                         "### Problem", "**Question", "**Problem"};
+    static const char *const STARTS[] = {
+        "Question:", "Q:",     "Problem:", "### Question", "### Problem", "**Question",
+        "**Problem", "Human:", "User:",    "### Human",    "### User",    "### Instruction",
+        "Student:",  "[INST]"};
     size_t at = 0;
     for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
         at = (size_t)(line - text.ptr) + 2;
@@ -78,9 +80,9 @@ static struct slice own_example(struct slice text) {
 // Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
     static const char *const MARKS[] = {
-        "<|end|>",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",        "<br/>",
-        "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>", "</solution>",
-        "</final>", "</output>", "```",       "---",     "***"};
+        "<|end|>",     "[/INST]",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",
+        "<br/>",       "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>",
+        "</solution>", "</final>", "</output>", "```",       "---",     "***"};
     for (bool more = true; more;) {
         more = false;
         text = answer_trim(text);

@@ -1,0 +1,206 @@
+#include "kernels/cpu/attention.h"
+
+#include <assert.h>
+
+#include "kernels/cpu/avx512.h"
+#include "kernels/math.h"
+
+// Rows whose scores are computed together, positions in a vector, rows that are mixed together.
+enum { GROUP = 8, WIDE = 16, MIX = 4 };
+
+// The running softmax of a row. The sum of weights keeps 8 lanes until the end, as
+// attention_avx2's.
+struct running {
+    float max;
+    __m256 sum;
+};
+
+struct place {
+    const char *key, *value;
+};
+
+static AVX2_INLINE struct place place_of(const struct attention_rows *a, enum dtype kv, int p) {
+    size_t page = (size_t)a->pages[p / a->page_tokens] * a->page_bytes;
+    size_t slot = (size_t)(p % a->page_tokens), size = dtype_bytes(kv);
+    return (struct place){a->keys + page + slot * size,
+                          a->values + page + slot * (size_t)a->head_dim * size};
+}
+
+// score[r][i] = scale * sum over d of q[r][d] * key[d], for `wide` vectors of positions. The values
+// of the same positions, which come next, are asked for meanwhile.
+static AVX2_INLINE void score_wide(const struct attention_rows *a, enum dtype kv,
+                                   const struct place *at, int first, int rows, int wide, int i,
+                                   float score[GROUP][ATTENTION_BLOCK]) {
+    __m512 s[GROUP][2], scale = _mm512_set1_ps(a->scale);
+    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size, next = 0;
+    AVX2_UNROLL for (int r = 0; r < rows; r++) {
+        AVX2_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_setzero_ps();
+    }
+    for (int d = 0; d < a->head_dim; d++, next += WIDE * size) {
+        __m512 k[2];
+        AVX2_UNROLL for (int l = 0; l < wide; l++) {
+            k[l] = avx512_load(kv, at[l].key + (size_t)d * step);
+            _mm_prefetch(at[l].value + next, _MM_HINT_T1);
+        }
+        AVX2_UNROLL for (int r = 0; r < rows; r++) {
+            __m512 q = _mm512_set1_ps(a->q[first + r][d]);
+            AVX2_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_fmadd_ps(q, k[l], s[r][l]);
+        }
+    }
+    AVX2_UNROLL for (int r = 0; r < rows; r++) {
+        AVX2_UNROLL for (int l = 0; l < wide; l++)
+            _mm512_storeu_ps(&score[r][i + l * WIDE], _mm512_mul_ps(s[r][l], scale));
+    }
+}
+
+// The scores of n positions from `start` on; up to 15 more are written, of no meaning.
+static AVX2_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
+                               int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
+    int i = 0;
+    for (; i + WIDE < n; i += 2 * WIDE) {
+        struct place at[2] = {place_of(a, kv, start + i), place_of(a, kv, start + i + WIDE)};
+        score_wide(a, kv, at, first, rows, 2, i, score);
+    }
+    for (; i < n; i += WIDE) {
+        struct place at = place_of(a, kv, start + i);
+        score_wide(a, kv, &at, first, rows, 1, i, score);
+    }
+}
+
+// Turns the scores of a block into weights and returns what earlier sums shrink by. Scores past n
+// are of positions that do not exist: they become 0.
+static AVX2_INLINE float weigh(struct running *w, int n, float *score) {
+    int padded = (n + WIDE - 1) & ~(WIDE - 1);
+    for (int i = n; i < padded; i++) score[i] = -math_infinity();
+    __m512 top = _mm512_loadu_ps(score);
+    for (int i = WIDE; i < padded; i += WIDE) top = _mm512_max_ps(top, _mm512_loadu_ps(score + i));
+    float block_max = avx2_max(_mm256_max_ps(avx512_low(top), avx512_high(top)));
+    float max = block_max > w->max ? block_max : w->max, shrink = math_exp(w->max - max);
+    w->max = max;
+    w->sum = _mm256_mul_ps(w->sum, _mm256_set1_ps(shrink));
+    __m512 m = _mm512_set1_ps(max);
+    for (int i = 0; i < padded; i += WIDE) {
+        __m512 p = avx512_exp(_mm512_sub_ps(_mm512_loadu_ps(score + i), m));
+        _mm512_storeu_ps(score + i, p);
+        w->sum = _mm256_add_ps(_mm256_add_ps(w->sum, avx512_low(p)), avx512_high(p));
+    }
+    return shrink;
+}
+
+// Some rows of a group: what they are weighed with, and where they are summed.
+struct mix {
+    const float *p[MIX];
+    float shrink[MIX], *out[MIX];
+};
+
+// out[r][d] = out[r][d] * shrink + sum over from <= i < to of p[r][i] * values[i][d], for `lanes`
+// vectors of d.
+static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start,
+                                  int from, int to, int rows, int lanes, int d,
+                                  const struct mix *m) {
+    __m512 s[MIX][4];
+    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
+    AVX2_UNROLL for (int r = 0; r < rows; r++) {
+        AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+            _mm512_mul_ps(_mm512_loadu_ps(m->out[r] + d + l * WIDE), _mm512_set1_ps(m->shrink[r]));
+    }
+    for (int i = from; i < to;) {
+        int end = i + WIDE - (start + i) % WIDE;
+        const char *at = place_of(a, kv, start + i).value + (size_t)d * size;
+        for (; i < to && i < end; i++, at += step) {
+            __m512 v[4];
+            AVX2_UNROLL for (int l = 0; l < lanes; l++) v[l] =
+                avx512_load(kv, at + (size_t)l * WIDE * size);
+            AVX2_UNROLL for (int r = 0; r < rows; r++) {
+                __m512 w = _mm512_set1_ps(m->p[r][i]);
+                AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+                    _mm512_fmadd_ps(w, v[l], s[r][l]);
+            }
+        }
+    }
+    AVX2_UNROLL for (int r = 0; r < rows; r++) {
+        AVX2_UNROLL for (int l = 0; l < lanes; l++)
+            _mm512_storeu_ps(m->out[r] + d + l * WIDE, s[r][l]);
+    }
+}
+
+static AVX2_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int from,
+                            int to, int rows, const struct mix *m) {
+    int d = 0;
+    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, from, to, rows, 4, d, m);
+    for (; d < a->head_dim; d += 16) mix_lanes(a, kv, start, from, to, rows, 1, d, m);
+}
+
+// Positions of the block that all rows see are mixed together, the rest of each row alone: what
+// lies in a page behind a row's own position may be no number.
+static AVX2_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, int start, int rows,
+                                 const int *n, struct mix *m) {
+    int all = n[0];
+    for (int r = 1; r < rows; r++)
+        if (n[r] < all) all = n[r];
+    if (all > 0) mix(a, kv, start, 0, all, rows, m);
+    for (int r = 0; r < rows; r++) {
+        if (n[r] <= all || n[r] <= 0) continue;
+        struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
+        mix(a, kv, start, all > 0 ? all : 0, n[r], 1, &one);
+    }
+}
+
+// Rows first .. first + rows - 1 over the block at `start`.
+static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
+                              int start, struct running *w) {
+    float score[GROUP][ATTENTION_BLOCK];
+    int n[GROUP], most = 0;
+    for (int r = 0; r < rows; r++) {
+        n[r] = a->position[first + r] + 1 - start;
+        if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
+        if (n[r] > most) most = n[r];
+    }
+    scores(a, kv, first, rows, start, most, score);
+    for (int r = 0; r < rows; r += MIX) {
+        int part = rows - r < MIX ? rows - r : MIX;
+        struct mix m;
+        for (int k = 0; k < part; k++) {
+            m.p[k] = score[r + k];
+            m.out[k] = a->out[first + r + k];
+            m.shrink[k] = n[r + k] > 0 ? weigh(&w[first + r + k], n[r + k], score[r + k]) : 1;
+        }
+        if (part == 4)
+            mix_rows(a, kv, start, 4, n + r, &m);
+        else if (part == 2)
+            mix_rows(a, kv, start, 2, n + r, &m);
+        else
+            mix_rows(a, kv, start, 1, n + r, &m);
+    }
+}
+
+static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
+    struct running w[ATTENTION_ROWS];
+    int last = 0;
+    for (int r = 0; r < a->n_rows; r++) {
+        w[r] = (struct running){-math_infinity(), _mm256_setzero_ps()};
+        for (int d = 0; d < a->head_dim; d++) a->out[r][d] = 0;
+        if (a->position[r] > last) last = a->position[r];
+    }
+    for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
+        int r = 0;
+        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, r, 8, start, w);
+        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, r, 4, start, w);
+        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, r, 2, start, w);
+        for (; r < a->n_rows; r++) group(a, kv, r, 1, start, w);
+    }
+    for (int r = 0; r < a->n_rows; r++) {
+        float sum = avx2_sum(w[r].sum);
+        for (int d = 0; d < a->head_dim; d++) a->out[r][d] /= sum;
+    }
+}
+
+void attention_avx512(const struct attention_rows *a) {
+    assert(a->n_rows <= ATTENTION_ROWS);
+    if (a->head_dim % WIDE != 0 || a->page_tokens % WIDE != 0)
+        attention_avx2(a);
+    else if (a->kv == DTYPE_F32)
+        attend(a, DTYPE_F32);
+    else
+        attend(a, DTYPE_BF16);
+}

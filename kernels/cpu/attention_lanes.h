@@ -1,0 +1,145 @@
+// Attention 8 lanes at a time, for the *_avx2.c and *_neon.c files: the including file has lanes8
+// (8 floats), its operations and LANES_INLINE from avx2.h or neon.h.
+#ifndef KERNELS_CPU_ATTENTION_LANES_H
+#define KERNELS_CPU_ATTENTION_LANES_H
+
+#include "kernels/cpu/attention.h"
+#include "kernels/math.h"
+
+enum { GROUP = 4 }; // rows whose scores are computed together
+
+// The running softmax of a row. The sum of weights keeps 8 lanes until the end.
+struct running {
+    float max;
+    lanes8 sum;
+};
+
+// score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page.
+static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype kv, const char *key,
+                                     int first, int rows, int lanes, int i,
+                                     float score[GROUP][ATTENTION_BLOCK]) {
+    lanes8 s[GROUP][2], scale = lanes8_set(a->scale);
+    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size;
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_set(0);
+    }
+    for (int d = 0; d < a->head_dim; d++, key += step) {
+        lanes8 k[2];
+        LANES_UNROLL for (int l = 0; l < lanes; l++) k[l] =
+            lanes8_load(kv, key + (size_t)l * 8 * size);
+        LANES_UNROLL for (int r = 0; r < rows; r++) {
+            lanes8 q = lanes8_set(a->q[first + r][d]);
+            LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_fma(q, k[l], s[r][l]);
+        }
+    }
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++)
+            lanes8_store(&score[r][i + l * 8], lanes8_mul(s[r][l], scale));
+    }
+}
+
+// The scores of n positions from `start` on; up to 7 more are written, of no meaning.
+static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
+                                int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
+    for (int i = 0; i < n;) {
+        int slot = (start + i) % a->page_tokens;
+        const char *key = a->keys + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
+                          (size_t)slot * dtype_bytes(kv);
+        if (n - i > 8 && a->page_tokens - slot >= 16) {
+            score_lanes(a, kv, key, first, rows, 2, i, score);
+            i += 16;
+        } else {
+            score_lanes(a, kv, key, first, rows, 1, i, score);
+            i += 8;
+        }
+    }
+}
+
+// Turns the scores of a block into weights and returns what earlier sums shrink by. Scores past n
+// are of positions that do not exist: they become 0.
+static LANES_INLINE float weigh(struct running *w, int n, float *score) {
+    int padded = (n + 7) & ~7;
+    for (int i = n; i < padded; i++) score[i] = -math_infinity();
+    lanes8 top = lanes8_load(DTYPE_F32, score);
+    for (int i = 8; i < padded; i += 8) top = lanes8_max(top, lanes8_load(DTYPE_F32, score + i));
+    float block_max = lanes8_top(top), max = block_max > w->max ? block_max : w->max;
+    float shrink = math_exp(w->max - max);
+    w->max = max;
+    w->sum = lanes8_mul(w->sum, lanes8_set(shrink));
+    lanes8 m = lanes8_set(max);
+    for (int i = 0; i < padded; i += 8) {
+        lanes8 p = lanes8_exp(lanes8_sub(lanes8_load(DTYPE_F32, score + i), m));
+        lanes8_store(score + i, p);
+        w->sum = lanes8_add(w->sum, p);
+    }
+    return shrink;
+}
+
+// out[d] = out[d] * shrink + sum over i < n of p[i] * values[i][d], for `lanes` groups of 8 d.
+static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start, int n,
+                                   int lanes, int d, const float *p, float shrink, float *out) {
+    lanes8 s[8], scale = lanes8_set(shrink);
+    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
+    LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
+        lanes8_mul(lanes8_load(DTYPE_F32, out + d + l * 8), scale);
+    for (int i = 0; i < n;) {
+        int slot = (start + i) % a->page_tokens, end = i + a->page_tokens - slot;
+        const char *at = a->values +
+                         (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
+                         (size_t)slot * step + (size_t)d * size;
+        for (; i < n && i < end; i++, at += step) {
+            lanes8 w = lanes8_set(p[i]);
+            LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
+                lanes8_fma(w, lanes8_load(kv, at + (size_t)l * 8 * size), s[l]);
+        }
+    }
+    LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(out + d + l * 8, s[l]);
+}
+
+static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int n,
+                             const float *p, float shrink, float *out) {
+    int d = 0;
+    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, n, 8, d, p, shrink, out);
+    for (; d + 32 <= a->head_dim; d += 32) mix_lanes(a, kv, start, n, 4, d, p, shrink, out);
+    for (; d < a->head_dim; d += 8) mix_lanes(a, kv, start, n, 1, d, p, shrink, out);
+}
+
+// Rows first .. first + rows - 1 over the block at `start`.
+static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
+                               int start, struct running *w) {
+    float score[GROUP][ATTENTION_BLOCK];
+    int n[GROUP], most = 0;
+    for (int r = 0; r < rows; r++) {
+        n[r] = a->position[first + r] + 1 - start;
+        if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
+        if (n[r] > most) most = n[r];
+    }
+    scores(a, kv, first, rows, start, most, score);
+    for (int r = 0; r < rows; r++) {
+        if (n[r] <= 0) continue;
+        float shrink = weigh(&w[first + r], n[r], score[r]);
+        mix(a, kv, start, n[r], score[r], shrink, a->out[first + r]);
+    }
+}
+
+static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
+    struct running w[ATTENTION_ROWS];
+    int last = 0;
+    for (int r = 0; r < a->n_rows; r++) {
+        w[r] = (struct running){-math_infinity(), lanes8_set(0)};
+        for (int d = 0; d < a->head_dim; d++) a->out[r][d] = 0;
+        if (a->position[r] > last) last = a->position[r];
+    }
+    for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
+        int r = 0;
+        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, r, 4, start, w);
+        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, r, 2, start, w);
+        for (; r < a->n_rows; r++) group(a, kv, r, 1, start, w);
+    }
+    for (int r = 0; r < a->n_rows; r++) {
+        float sum = lanes8_sum(w[r].sum);
+        for (int d = 0; d < a->head_dim; d++) a->out[r][d] /= sum;
+    }
+}
+
+#endif

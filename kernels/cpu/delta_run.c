@@ -1,0 +1,206 @@
+#include "kernels/cpu/delta_run.h"
+
+#include <assert.h>
+
+#include "kernels/digest.h"
+
+// ------------------------------------------------------------------ codes to places
+
+static int fail(struct error *err, int64_t block, const char *what) {
+    return error_set(err, ERROR_INPUT, "Its positions are wrong: block %lld %s.", (long long)block,
+                     what);
+}
+
+int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
+                const struct weight_change *change, char *staging, int64_t block,
+                struct error *err) {
+    const struct delta_anchor *anchors = (const void *)(staging + change->anchors);
+    int64_t left = change->n_codes - block * DELTA_BLOCK;
+    bool is_last = left <= DELTA_BLOCK;
+    *w = (struct delta_walk){.slot = slot,
+                             .codes = staging + change->codes,
+                             .code_bytes = change->code_bytes,
+                             .next = block * DELTA_BLOCK,
+                             .n_values = anchors[block].n_values,
+                             .end_cursor = is_last ? 0 : anchors[block + 1].cursor,
+                             .end_n_values =
+                                 is_last ? (uint64_t)change->n_values : anchors[block + 1].n_values,
+                             .is_last = is_last,
+                             .all_values = staging + change->values};
+    uint64_t cursor = anchors[block].cursor, size = (uint64_t)slot->rows * (uint64_t)slot->columns;
+    w->end = w->next + (is_last ? left : DELTA_BLOCK);
+    if (block == 0 && (cursor || w->n_values)) return fail(err, block, "does not begin at 0");
+    // The block reads at most as many values as it has codes, and no more than there are.
+    if (cursor > size || w->n_values > w->end_n_values ||
+        w->end_n_values > (uint64_t)change->n_values ||
+        w->end_n_values - w->n_values > (uint64_t)(w->end - w->next))
+        return fail(err, block, "begins or ends beyond the tensor");
+    w->row = (int64_t)cursor / slot->columns;
+    w->column = (int64_t)cursor % slot->columns;
+    return 0;
+}
+
+static size_t held_bytes(const struct weight_slot *s) {
+    return s->is_matrix ? dtype_bytes(s->dtype) : sizeof(float);
+}
+
+// Where element (row, column) lies is begin_of(row) + column_of(column).
+static inline size_t begin_of(const struct weight_slot *s, int64_t row) {
+    const struct matrix m = {s->dtype, s->rows, s->columns, s->data};
+    return s->is_matrix ? matmul_at(&m, (int)row, 0) : (size_t)row;
+}
+static inline size_t column_of(const struct weight_slot *s, int64_t column) {
+    return s->is_matrix ? matmul_column(s->dtype, (int)column)
+                        : (size_t)column * (size_t)matmul_pad(s->rows);
+}
+
+// Reads codes until the run is full or the block ends. False where a position lies beyond the
+// weight, or a value beyond those that the block has. is_bf16: of a matrix, so that the compiler
+// knows how columns lie.
+static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes, bool is_bf16) {
+    const uint32_t skip = delta_skip(code_bytes);
+    const struct weight_slot *s = w->slot;
+    const int64_t columns = s->columns, left = (int64_t)(w->end_n_values - w->n_values);
+    const size_t held = held_bytes(s);
+    const int most = left < DELTA_RUN ? (int)left : DELTA_RUN;
+    const char *data = s->data;
+    int64_t row = w->row, column = w->column, next = w->next;
+    size_t begin = begin_of(s, row);
+    int n = 0;
+    bool is_good = true;
+    for (; next < w->end && n < DELTA_RUN; next++) {
+        uint32_t code = delta_code(w->codes, code_bytes, next);
+        column += code;
+        if (column >= columns) {
+            row += column / columns;
+            column %= columns;
+            begin = begin_of(s, row);
+            is_good = row < s->rows || (row == s->rows && column == 0 && code == skip);
+            if (!is_good) break;
+        }
+        if (code == skip) continue;
+        is_good = row < s->rows && n < most;
+        if (!is_good) break;
+        size_t at =
+            begin + (is_bf16 ? matmul_column(DTYPE_BF16, (int)column) : column_of(s, column));
+        __builtin_prefetch(data + at * held, 1, 2);
+        run->position[n] = (uint32_t)(row * columns + column);
+        run->at[n++] = at;
+        column++; // may be the row's end: the next code goes on to the next row
+    }
+    run->n = n;
+    w->row = row;
+    w->column = column;
+    w->next = next;
+    return is_good;
+}
+
+static inline bool fill_width(struct delta_walk *w, struct delta_run *run, bool is_bf16) {
+    return w->code_bytes == 1   ? fill(w, run, 1, is_bf16)
+           : w->code_bytes == 2 ? fill(w, run, 2, is_bf16)
+                                : fill(w, run, 4, is_bf16);
+}
+
+bool delta_next(struct delta_walk *w, struct delta_run *run) {
+    w->values = w->all_values + w->n_values * dtype_bytes(w->slot->dtype);
+    bool is_good = w->slot->is_matrix && w->slot->dtype == DTYPE_BF16 ? fill_width(w, run, true)
+                                                                      : fill_width(w, run, false);
+    w->failed = w->failed || !is_good;
+    w->n_values += (uint64_t)run->n;
+    return run->n > 0 && !w->failed;
+}
+
+int delta_end(const struct delta_walk *w, struct error *err) {
+    int64_t block = (w->next - 1) / DELTA_BLOCK;
+    if (w->failed) return fail(err, block, "goes beyond the tensor or its values");
+    uint64_t cursor = (uint64_t)(w->row * w->slot->columns + w->column);
+    if (w->n_values != w->end_n_values || (!w->is_last && cursor != w->end_cursor))
+        return fail(err, block, "does not end where the next one begins");
+    return 0;
+}
+
+// ------------------------------------------------------------------ values
+
+// What a run's elements hold, in the type of the weight. Vectors lie as float32, which holds a
+// value of their type exactly.
+static void read_held(const struct weight_slot *s, const struct delta_run *run, uint32_t *values) {
+    if (!s->is_matrix)
+        for (int i = 0; i < run->n; i++)
+            dtype_put(s->dtype, values, i, ((const float *)s->data)[run->at[i]]);
+    else if (dtype_bytes(s->dtype) == 2)
+        for (int i = 0; i < run->n; i++)
+            ((uint16_t *)values)[i] = ((const uint16_t *)s->data)[run->at[i]];
+    else
+        for (int i = 0; i < run->n; i++) values[i] = ((const uint32_t *)s->data)[run->at[i]];
+}
+
+void delta_sum(const struct weight_slot *s, uint64_t name_hash, const struct delta_run *run,
+               const void *values, struct change_sums *sums) {
+    uint32_t held[DELTA_RUN];
+    read_held(s, run, held);
+    sums->staged += digest_positions(name_hash, run->position, run->n, s->dtype, values);
+    sums->resident += digest_positions(name_hash, run->position, run->n, s->dtype, held);
+}
+
+static inline void exchange_vector(const struct weight_slot *s, size_t at, void *values,
+                                   int64_t i) {
+    float *held = (float *)s->data + at, was = *held;
+    *held = dtype_get(s->dtype, values, i);
+    dtype_put(s->dtype, values, i, was);
+}
+
+static inline void exchange_16(uint16_t *a, uint16_t *b) {
+    uint16_t was = *a;
+    *a = *b;
+    *b = was;
+}
+static inline void exchange_32(uint32_t *a, uint32_t *b) {
+    uint32_t was = *a;
+    *a = *b;
+    *b = was;
+}
+
+void delta_exchange(const struct weight_slot *s, const struct delta_run *run, void *values) {
+    if (!s->is_matrix)
+        for (int i = 0; i < run->n; i++) exchange_vector(s, run->at[i], values, i);
+    else if (dtype_bytes(s->dtype) == 2)
+        for (int i = 0; i < run->n; i++)
+            exchange_16((uint16_t *)s->data + run->at[i], (uint16_t *)values + i);
+    else
+        for (int i = 0; i < run->n; i++)
+            exchange_32((uint32_t *)s->data + run->at[i], (uint32_t *)values + i);
+}
+
+// Rows row .. row + n_rows - 1 of one block of a matrix; plain: of its first row.
+static void exchange_block_16(const struct weight_slot *s, int row, int n_rows, uint16_t *plain) {
+    uint16_t *packed = (uint16_t *)s->data + begin_of(s, row);
+    const int step = s->dtype == DTYPE_BF16 ? 2 : 1; // from one row to the next
+    for (int c = 0; c < s->columns; c++)
+        for (int i = 0; i < n_rows; i++)
+            exchange_16(packed + matmul_column(s->dtype, c) + i * step,
+                        plain + (size_t)i * (size_t)s->columns + c);
+}
+static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, uint32_t *plain) {
+    uint32_t *packed = (uint32_t *)s->data + begin_of(s, row);
+    for (int c = 0; c < s->columns; c++)
+        for (int i = 0; i < n_rows; i++)
+            exchange_32(packed + matmul_column(s->dtype, c) + i,
+                        plain + (size_t)i * (size_t)s->columns + c);
+}
+
+void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, void *all_values) {
+    assert(first % ((int64_t)MATMUL_ROWS * s->columns) == 0 && n % s->columns == 0);
+    int row = (int)(first / s->columns), end = row + (int)(n / s->columns);
+    for (; row < end; row += MATMUL_ROWS) {
+        int n_rows = end - row < MATMUL_ROWS ? end - row : MATMUL_ROWS;
+        size_t at = (size_t)row * (size_t)s->columns;
+        if (!s->is_matrix)
+            for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
+                exchange_vector(s, begin_of(s, row + i / s->columns) + column_of(s, i % s->columns),
+                                all_values, (int64_t)at + i);
+        else if (dtype_bytes(s->dtype) == 2)
+            exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
+        else
+            exchange_block_32(s, row, n_rows, (uint32_t *)all_values + at);
+    }
+}

@@ -1,0 +1,112 @@
+// Products of bf16 pairs: activations are rounded to bf16 (nearest even, subnormals to zero), the
+// sums are float32. One instruction adds two products to a sum, so the columns are taken in pairs,
+// in order. Matrices of other types are multiplied exactly.
+#include "kernels/cpu/matmul.h"
+
+#include "kernels/cpu/avx512.h"
+
+// As in matmul_avx512.c. PANEL columns of the activations are rounded at a time; sums wait in
+// memory from one panel to the next.
+enum { PREFETCH_BYTES = 2048, PANEL = 2048, MAX_BLOCKS = 64 };
+
+struct panel {
+    int first, n_pairs; // columns first .. first + 2 * n_pairs - 1
+    bool is_first, is_last;
+    uint32_t x[MATMUL_TOKENS][PANEL / 2]; // pairs of bf16
+    float sums[MAX_BLOCKS][MATMUL_TOKENS][MATMUL_ROWS];
+};
+
+static void round_panel(const struct matmul_tile *t, struct panel *p) {
+    int n = t->m->columns - p->first < PANEL ? t->m->columns - p->first : PANEL;
+    p->n_pairs = (n + 1) / 2;
+    for (int k = 0; k < t->n; k++) {
+        const float *x = t->x[k] + p->first;
+        int c = 0;
+        for (; c + 32 <= n; c += 32) {
+            __m512 low = _mm512_loadu_ps(x + c), high = _mm512_loadu_ps(x + c + 16);
+            _mm512_storeu_si512(&p->x[k][c / 2], (__m512i)_mm512_cvtne2ps_pbh(high, low));
+        }
+        if (c == n) continue;
+        float tail[32] = {0};
+        memcpy(tail, x + c, (size_t)(n - c) * sizeof *x);
+        __m512 low = _mm512_loadu_ps(tail), high = _mm512_loadu_ps(tail + 16);
+        _mm512_storeu_si512(&p->x[k][c / 2], (__m512i)_mm512_cvtne2ps_pbh(high, low));
+    }
+}
+
+// The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1.
+static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int first, int token,
+                              int blocks, int tokens) {
+    const struct matrix *m = t->m;
+    size_t block_bytes = matmul_block(DTYPE_BF16, m->columns) * 2;
+    const char *w[4];
+    __m512 s[4][MATMUL_TOKENS];
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+        w[b] = (const char *)m->data + (size_t)(t->block + first + b) * block_bytes +
+               (size_t)p->first * MATMUL_ROWS * 2;
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) s[b][k] =
+            p->is_first ? _mm512_setzero_ps() : _mm512_loadu_ps(p->sums[first + b][token + k]);
+    }
+    for (size_t c = 0; c < (size_t)p->n_pairs; c++) {
+        __m512bh v[4];
+        AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+            const char *at = w[b] + c * 4 * MATMUL_ROWS;
+            _mm_prefetch(at + PREFETCH_BYTES, _MM_HINT_T0);
+            v[b] = (__m512bh)_mm512_loadu_si512(at);
+        }
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) {
+            __m512bh x = (__m512bh)_mm512_set1_epi32((int)p->x[token + k][c]);
+            AVX2_UNROLL for (int b = 0; b < blocks; b++) s[b][k] =
+                _mm512_dpbf16_ps(s[b][k], v[b], x);
+        }
+    }
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) {
+        AVX2_UNROLL for (int k = 0; k < tokens; k++) {
+            int row = (first + b) * MATMUL_ROWS;
+            __m512 sum = s[b][k];
+            float *y = p->is_last ? t->y[token + k] + row : p->sums[first + b][token + k];
+            if (p->is_last && t->bias) sum = _mm512_add_ps(sum, _mm512_loadu_ps(t->bias + row));
+            if (p->is_last && t->add) sum = _mm512_add_ps(_mm512_loadu_ps(y), sum);
+            _mm512_storeu_ps(y, sum);
+        }
+    }
+}
+
+// All blocks of the tile, a few at a time.
+#define TOKENS(N)                                                                                  \
+    case N:                                                                                        \
+        for (; b + (N > 6 ? 2 : 4) <= n; b += N > 6 ? 2 : 4) group(t, p, b, 0, N > 6 ? 2 : 4, N);  \
+        for (; b < n; b++) group(t, p, b, 0, 1, N);                                                \
+        break
+
+static void panel(const struct matmul_tile *t, struct panel *p) {
+    int b = 0, n = t->n_blocks;
+    switch (t->n) {
+        TOKENS(1);
+        TOKENS(2);
+        TOKENS(3);
+        TOKENS(4);
+        TOKENS(5);
+        TOKENS(6);
+        TOKENS(7);
+        TOKENS(8);
+        TOKENS(9);
+        TOKENS(10);
+        TOKENS(11);
+        TOKENS(12);
+    }
+}
+
+void matmul_tile_avx512bf16(const struct matmul_tile *t) {
+    if (t->m->dtype != DTYPE_BF16) {
+        matmul_tile_avx512(t);
+        return;
+    }
+    struct panel p;
+    for (p.first = 0; p.first < t->m->columns; p.first += PANEL) {
+        p.is_first = p.first == 0;
+        p.is_last = p.first + PANEL >= t->m->columns;
+        round_panel(t, &p);
+        panel(t, &p);
+    }
+}

@@ -1,0 +1,214 @@
+"""What changes of one tensor, in the form that PROTOCOL.md gives it, and the stream of an update.
+
+A dense change holds every value; a sparse one the values of some positions and codes that say
+which. Both lie in parts, each at a multiple of 64 bytes of the stream.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import digest, wire
+
+_CODES = 4096  # of an anchor
+Bits = NDArray[Any]
+Bytes = NDArray[np.uint8]
+
+
+class Part(NamedTuple):
+    """Bytes of the stream: read(begin, end) gives some of them."""
+
+    n_bytes: int
+    read: Callable[[int, int], Bytes]
+
+
+class Change(NamedTuple):
+    """One tensor of an update."""
+
+    name: str  # hub name
+    dtype: str
+    shape: Tuple[int, ...]
+    mode: int
+    n_values: int
+    check: int  # what the values make of the digest
+    code_bytes: int
+    n_codes: int
+    parts: Tuple[Part, ...]
+
+    @property
+    def n_bytes(self) -> int:
+        return sum(part.n_bytes for part in self.parts)
+
+
+def part_of(array: NDArray[Any]) -> Part:
+    data = np.ascontiguousarray(array).view(np.uint8).reshape(-1)
+    return Part(data.size, lambda begin, end: data[begin:end])
+
+
+def dense(name: str, dtype: str, shape: Sequence[int], check: int, values: Part) -> Change:
+    n = int(np.prod(shape, dtype=np.int64))
+    return Change(name, dtype, tuple(shape), wire.TENSOR_DENSE, n, check, 0, 0, (values,))
+
+
+class Block(NamedTuple):
+    """Some values of a tensor that differ: positions, which rise, and the new bits there."""
+
+    positions: NDArray[np.uint32]
+    bits: Bits
+
+
+def sparse(name: str, dtype: str, shape: Sequence[int], blocks: Sequence[Block]) -> Change:
+    """The values of blocks, which follow each other; there is at least one value. No step of it
+    takes long, however large the tensor: threads that wait for the interpreter get it."""
+    width, parts = encode([block.positions for block in blocks])
+    hashed = digest.name_hash(name)
+    check = sum(digest.of_positions(hashed, b.positions, b.bits) for b in blocks) & digest.MASK
+    codes, anchors = join(parts), _anchors(parts)
+    values = join([block.bits for block in blocks])
+    return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(values), check, width,
+                  len(codes), (part_of(codes), part_of(anchors), part_of(values)))
+
+
+def join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+# --- positions ---
+
+
+def encode(positions: Sequence[NDArray[Any]]) -> Tuple[int, List[NDArray[Any]]]:
+    """Bytes of a code, of what takes the fewest, and the codes of each block."""
+    gaps, cursor = [], 0
+    for some in positions:
+        gap = np.empty(len(some), np.uint32)
+        if len(some):
+            gap[0] = some[0] - cursor
+            np.subtract(some[1:], some[:-1], out=gap[1:], casting="unsafe")
+            gap[1:] -= 1
+            cursor = int(some[-1]) + 1
+        gaps.append(gap)
+    n_values = sum(len(gap) for gap in gaps)
+    sizes = {width: width * (n_values + sum(_n_skips(gap, width) for gap in gaps))
+             for width in (1, 2, 4)}
+    width = min(sizes, key=lambda w: (sizes[w], w))
+    return width, [_codes(gap, width) for gap in gaps]
+
+
+def _skip(width: int) -> int:
+    """The code without a value."""
+    return int((1 << 8 * width) - 1)
+
+
+def _n_skips(gaps: NDArray[np.uint32], width: int) -> int:
+    large = gaps[gaps >= _skip(width)]
+    return int((large // _skip(width)).sum(dtype=np.int64)) if len(large) else 0
+
+
+def _codes(gaps: NDArray[np.uint32], width: int) -> NDArray[Any]:
+    dtype, skip = np.dtype(f"<u{width}"), _skip(width)
+    if not len(gaps) or int(gaps.max()) < skip:
+        return gaps.astype(dtype)
+    at = np.cumsum(gaps // skip + 1, dtype=np.int64) - 1  # codes without a value in front of each
+    codes = np.full(int(at[-1]) + 1, skip, dtype)
+    codes[at] = gaps % skip
+    return codes
+
+
+def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+    """The cursor and the number of values before each 4,096 codes (blocks, 2)."""
+    codes = join(blocks)
+    skip = _skip(codes.itemsize)
+    starts = np.arange(0, len(codes), _CODES)
+    moved = np.add.reduceat(codes, starts, dtype=np.uint64)
+    values = np.add.reduceat(codes != skip, starts, dtype=np.uint64)
+    moved += values  # the cursor goes on behind each value
+    anchors = np.zeros((len(starts), 2), "<u8")
+    np.cumsum(moved[:-1], out=anchors[1:, 0])
+    np.cumsum(values[:-1], out=anchors[1:, 1])
+    return anchors
+
+
+# --- what differs ---
+
+
+def differing(old: Bits, new: Bits) -> NDArray[np.int64]:
+    """Positions at which two flat arrays of bits differ. Words of 8 bytes are compared first, since
+    most are the same."""
+    per_word = 8 // new.itemsize
+    whole = len(new) // per_word * per_word
+    words = np.flatnonzero(old[:whole].view(np.uint64) != new[:whole].view(np.uint64))
+    if 8 * len(words) > len(new):
+        return np.flatnonzero(old != new)
+    a, b = old[:whole].reshape(-1, per_word), new[:whole].reshape(-1, per_word)
+    flat = np.flatnonzero(a[words] != b[words])
+    positions = words[flat // per_word] * per_word + flat % per_word
+    tail = np.flatnonzero(old[whole:] != new[whole:])
+    return np.concatenate([positions, tail + whole]) if len(tail) else positions
+
+
+def sparse_bytes(n_values: int, itemsize: int) -> int:
+    """At least so many bytes a sparse change takes."""
+    return n_values * (itemsize + 1)
+
+
+# --- the stream ---
+
+
+class Stream:
+    """The changes of an update, one part behind the other."""
+
+    def __init__(self, changes: Sequence[Change]) -> None:
+        self.changes = list(changes)
+        self._parts: List[Part] = []
+        self._begins: List[int] = []
+        self.n_bytes = 0
+        for change in self.changes:
+            for part in change.parts:
+                self._parts.append(part)
+                self._begins.append(self.n_bytes)
+                self.n_bytes += (part.n_bytes + wire.ALIGNMENT - 1) // wire.ALIGNMENT * \
+                    wire.ALIGNMENT
+
+    def read(self, offset: int, n_bytes: int) -> Optional[Bytes]:
+        """Bytes of the stream, or None where there are none so far behind."""
+        if offset >= self.n_bytes or n_bytes < 1:
+            return None
+        end = min(offset + n_bytes, self.n_bytes)
+        i = bisect_right(self._begins, offset) - 1
+        if end <= self._begins[i] + self._parts[i].n_bytes:
+            return self._parts[i].read(offset - self._begins[i], end - self._begins[i])
+        out = np.zeros(end - offset, np.uint8)
+        while i < len(self._parts) and self._begins[i] < end:
+            begin, part = self._begins[i], self._parts[i]
+            first, last = max(offset, begin), min(end, begin + part.n_bytes)
+            if first < last:
+                out[first - offset:last - offset] = part.read(first - begin, last - begin)
+            i += 1
+        return out
+
+    def begin_fields(self, update: int, base: int, version: int) -> Dict[str, Any]:
+        """WEIGHTS_BEGIN."""
+        changes = self.changes
+        shapes = np.zeros((len(changes), 4), "<i8")
+        for row, c in zip(shapes, changes):
+            row[:len(c.shape)] = c.shape
+        names, name_offsets = wire.pack_texts([c.name.encode() for c in changes])
+
+        def column(dtype: str, values: Sequence[int]) -> NDArray[Any]:
+            return np.array(values, dtype)
+
+        return {
+            "update": update, "base": base, "version": version, "total_bytes": self.n_bytes,
+            "names": names, "name_offsets": name_offsets,
+            "dtypes": column("<u1", [wire.DTYPES[c.dtype][0] for c in changes]),
+            "ranks": column("<u1", [len(c.shape) for c in changes]), "shapes": shapes,
+            "modes": column("<u1", [c.mode for c in changes]),
+            "n_values": column("<u8", [c.n_values for c in changes]),
+            "checks": column("<u8", [c.check for c in changes]),
+            "code_bytes": column("<u1", [c.code_bytes for c in changes]),
+            "n_codes": column("<u8", [c.n_codes for c in changes]),
+        }

@@ -1,0 +1,300 @@
+"""The weights that were pushed last: one copy, in the trainer's own type, and what differs from it.
+
+A push is diffed against it tensor by tensor, in the type in which each kind of worker holds the
+tensor, and then written into it; what was there before is kept until the push has ended, sparse
+where little changed. Workers that serve the version before get what changed, all others the
+snapshot itself, rounded as it is read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from . import deltas, digest
+from .deltas import Block, Change, Part
+from .errors import WeightUpdateError
+from .weights import EMBEDDING, HEAD, DtypePlan, check_tensor, hub_tensors
+
+_SLICE = 1 << 20  # elements that are rounded and compared at a time; on a GPU 16 times as many
+_SAMPLE = 1 << 14  # elements that are looked at first
+_DENSE = 0.65  # of the values: beyond, codes and values are more than all values of 2 bytes
+Bits = NDArray[Any]
+
+
+class Former(NamedTuple):
+    """What a push overwrote of one tensor: all of it, or some values."""
+
+    tensor: Optional["torch.Tensor"]  # None: it was not there
+    blocks: Optional[List[Block]]
+
+
+class Prepared(NamedTuple):
+    """A push that was diffed and written into the snapshot."""
+
+    version: int
+    base: Optional[int]  # what `changes` is against; None: nothing was pushed before
+    changes: Dict[DtypePlan, List[Change]]
+    former: Dict[str, Former]
+    tied: Tuple[str, ...]  # Snapshot's before
+    n_values: int  # of the tensors that were pushed
+    seconds: float  # that this took
+
+
+class Snapshot:
+    """Methods may be called on any thread; parts that dense() gave are read on the I/O thread."""
+
+    def __init__(self) -> None:
+        self.version: Optional[int] = None
+        self._tensors: Dict[str, "torch.Tensor"] = {}  # by hub name, contiguous, on the CPU
+        # A tied head is one tensor with two names; what counts is what was pushed last, under one
+        # of them or both.
+        self._tied: Tuple[str, ...] = ()
+        self._dense: Dict[DtypePlan, List[Change]] = {}
+        self._found: Dict[Tuple[str, str], Optional[List[Block]]] = {}  # of the push under way
+        self._lock = threading.Lock()
+
+    # --- a push ---
+
+    def prepare(self, version: int, state: Mapping[str, "torch.Tensor"],
+                plans: Iterable[DtypePlan]) -> Prepared:
+        """Diffs and writes. Raises before anything is written. Offers of the version before must
+        have been withdrawn: they read what is overwritten."""
+        started = time.monotonic()
+        new = {name: check_tensor(name, tensor)
+               for name, tensor in hub_tensors(_whole(state)).items()}
+        with self._lock:
+            tied = tuple(name for name in (EMBEDDING, HEAD) if name in new) or self._tied
+            self._found = {}
+            changes = {plan: self._diff(plan, new, tied) for plan in set(plans)}
+            former = dict(zip(new, digest.pool().map(lambda n: self._write(n, new[n]), new)))
+            self._found = {}
+            prepared = Prepared(version, self.version, changes, former, self._tied,
+                                sum(t.numel() for t in new.values()),
+                                time.monotonic() - started)
+            self.version, self._tied, self._dense = version, tied, {}
+        return prepared
+
+    def revert(self, prepared: Prepared) -> None:
+        """Makes it what it was before `prepared`, which is the last one."""
+        with self._lock:
+            for name, former in prepared.former.items():
+                if former.blocks is not None:
+                    flat = _flat_bits(self._tensors[name])
+                    for block in former.blocks:
+                        flat[block.positions] = block.bits
+                elif former.tensor is not None:
+                    self._tensors[name] = former.tensor
+                else:
+                    del self._tensors[name]
+            self.version, self._tied, self._dense = prepared.base, prepared.tied, {}
+
+    # --- for workers that serve anything ---
+
+    def has_dense(self, plan: DtypePlan) -> bool:
+        return plan in self._dense
+
+    def dense(self, plan: DtypePlan) -> List[Change]:
+        """All of it in the types of `plan`. Takes a while, once for each version."""
+        with self._lock:
+            if plan not in self._dense:
+                _check_tied(plan, self._tied, self._tensors)
+                held = self._held(plan, self._tied)
+                self._dense[plan] = list(digest.pool().map(
+                    lambda n: self._all(plan, n, held[n], self._tensors[held[n]]), held))
+            return self._dense[plan]
+
+    # --- insides ---
+
+    def _held(self, plan: DtypePlan, tied: Tuple[str, ...],
+              more: Iterable[str] = ()) -> Dict[str, str]:
+        """Names of the tensors that a worker holds, and under which name they lie here."""
+        held = {name: name for name in list(self._tensors) + [n for n in more
+                                                              if n not in self._tensors]}
+        if plan.tied_head and tied:
+            held.pop(HEAD, None)
+            held[EMBEDDING] = tied[0]
+        return held
+
+    def _diff(self, plan: DtypePlan, new: Mapping[str, "torch.Tensor"],
+              tied: Tuple[str, ...]) -> List[Change]:
+        before, after = self._held(plan, self._tied), self._held(plan, tied, new)
+        _check_tied(plan, tied, {**self._tensors, **new})
+        touched = [name for name, key in after.items() if key in new or before.get(name) != key]
+        found = digest.pool().map(
+            lambda name: self._change(plan, name, after[name],
+                                      self._tensors.get(before.get(name, "")),
+                                      new.get(after[name], self._tensors.get(after[name]))),
+            touched)
+        return [change for change in found if change is not None]
+
+    def _change(self, plan: DtypePlan, name: str, key: str, old: Optional["torch.Tensor"],
+                new: Any) -> Optional[Change]:
+        dtype = plan.dtype_of(name)
+        if old is None or old.shape != new.shape:
+            return self._all(plan, name, key, new)
+        blocks = changed(old, new, dtype)
+        if old is self._tensors.get(key) and old.dtype == new.dtype and \
+                _NAMES.get(old.dtype) == dtype:
+            self._found[key, dtype] = blocks  # _write needs the same
+        if blocks is None:
+            return self._all(plan, name, key, new)
+        for block in blocks:
+            check_bits(name, dtype, block.bits)
+        if not any(len(block.bits) for block in blocks):
+            return None
+        change = deltas.sparse(name, dtype, new.shape, blocks)
+        if change.n_bytes < new.numel() * blocks[0].bits.itemsize:
+            return change
+        return self._all(plan, name, key, new)
+
+    def _all(self, plan: DtypePlan, name: str, key: str, values: "torch.Tensor") -> Change:
+        dtype = plan.dtype_of(name)
+        hashed, check = digest.name_hash(name), 0
+        for start in range(0, values.numel(), _SLICE):
+            bits = _rounded(values, start, _SLICE, dtype)
+            check_bits(name, dtype, bits)
+            check += digest.of_range(hashed, start, bits)
+        return deltas.dense(name, dtype, values.shape, check & digest.MASK,
+                            self._part(key, values.numel(), dtype))
+
+    def _part(self, key: str, n: int, dtype: str) -> Part:
+        size = 4 if dtype == "f32" else 2
+
+        def read(begin: int, end: int) -> deltas.Bytes:
+            first = begin // size
+            bits = _rounded(self._tensors[key], first, (end + size - 1) // size - first, dtype)
+            data: deltas.Bytes = bits.view(np.uint8)
+            return data[begin - first * size:end - first * size]
+
+        return Part(n * size, read)
+
+    def _write(self, name: str, new: "torch.Tensor") -> Former:
+        old = self._tensors.get(name)
+        if old is not None and old.shape == new.shape and old.dtype == new.dtype:
+            blocks = self._blocks(name, old, new)
+            if blocks is not None:
+                flat = _flat_bits(old)
+                former = [Block(b.positions, flat[b.positions]) for b in blocks]
+                for block in blocks:
+                    flat[block.positions] = block.bits
+                return Former(None, former)
+        self._tensors[name] = _copy(new)
+        return Former(old, None)
+
+    def _blocks(self, name: str, old: "torch.Tensor",
+                new: "torch.Tensor") -> Optional[List[Block]]:
+        key = name, _NAMES[old.dtype]
+        return self._found[key] if key in self._found else changed(old, new, key[1])
+
+
+_NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
+          torch.float64: "f64"}
+
+
+def _whole(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
+    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t
+            for name, t in state.items()}
+
+
+def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
+                tensors: Mapping[str, "torch.Tensor"]) -> None:
+    """A head that is tied at a worker was pushed under both names as one tensor."""
+    if not plan.tied_head or len(tied) < 2:
+        return
+    embedding, head = tensors[EMBEDDING], tensors[HEAD]
+    same = embedding.data_ptr() == head.data_ptr() and embedding.shape == head.shape
+    if not same and not torch.equal(embedding, head):
+        raise WeightUpdateError(f"Tensor {HEAD} differs from {EMBEDDING}, but the worker's head "
+                                "is tied.", tensor=HEAD)
+
+
+def _torch_dtype(dtype: str) -> "torch.dtype":
+    return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
+            "f64": torch.float64}[dtype]
+
+
+def _copy(value: "torch.Tensor") -> "torch.Tensor":
+    """Pinned where a GPU will read it again."""
+    on_gpu = value.device.type == "cuda"
+    out = torch.empty(value.shape, dtype=value.dtype, pin_memory=on_gpu)
+    out.copy_(value)
+    return out
+
+
+def _unsigned(flat: "torch.Tensor") -> Bits:
+    """Bits of a flat contiguous tensor on the CPU."""
+    size = flat.element_size()
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[size]
+    return flat.view(integers).numpy().view(np.dtype(f"<u{size}"))
+
+
+def _flat_bits(tensor: "torch.Tensor") -> Bits:
+    return _unsigned(tensor.view(-1))
+
+
+def _rounded(tensor: "torch.Tensor", first: int, n: int, dtype: str) -> Bits:
+    """Elements of a tensor, contiguous or not, to nearest even, on the CPU."""
+    flat = tensor.detach().reshape(-1)[first:first + n]
+    return _unsigned(flat.to("cpu").to(_torch_dtype(dtype)).contiguous())
+
+
+def check_bits(name: str, dtype: str, bits: Bits) -> None:
+    """Refuses values that are not finite, or are not after rounding."""
+    exponent = {"f32": 0x7F800000, "bf16": 0x7F80, "f16": 0x7C00}[dtype]
+    mask = bits.dtype.type(exponent)
+    if bool(((bits & mask) == mask).any()):
+        raise WeightUpdateError(f"Tensor {name} holds a value that is not finite in {dtype}.",
+                                tensor=name)
+
+
+def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Optional[List[Block]]:
+    """Where two tensors differ in `dtype`, and the new bits there; None where that is so much that
+    all of it is less. The work is done where `new` lies; `old` is on the CPU."""
+    on_gpu = new.device.type == "cuda"
+    compare = _changed_torch if on_gpu else _changed_numpy
+    step = 16 * _SLICE if on_gpu else _SLICE
+    flat, n, wanted = new.reshape(-1), new.numel(), _torch_dtype(dtype)
+    if _is_dense(old.view(-1), flat, wanted):
+        return None
+    most = int(_DENSE * n)
+    blocks: List[Block] = []
+    n_values = 0
+    for i in range(0, n, step):
+        blocks.append(compare(old.view(-1)[i:i + step], flat[i:i + step], dtype, i))
+        n_values += len(blocks[-1].bits)
+        if n_values > most:
+            return None
+    return blocks
+
+
+def _is_dense(old: "torch.Tensor", new: "torch.Tensor", wanted: "torch.dtype") -> bool:
+    """Looks at some values, far from each other: counting them all takes longest where most
+    differ."""
+    if len(new) < 16 * _SAMPLE:
+        return False
+    step = len(new) // _SAMPLE
+    a, b = old[::step].to(wanted), new[::step].to("cpu").to(wanted)
+    return int((a != b).sum()) > _DENSE * len(b)
+
+
+def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
+    wanted = _torch_dtype(dtype)
+    a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted))
+    positions = deltas.differing(a, b)
+    return Block((positions + first).astype(np.uint32), b[positions])
+
+
+def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
+    wanted = _torch_dtype(dtype)
+    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[wanted.itemsize]
+    a = old.to(new.device, non_blocking=True).to(wanted).view(integers)
+    b = new.to(wanted).view(integers)
+    positions = (a != b).nonzero().view(-1)
+    bits = b[positions].cpu().numpy().view(np.dtype(f"<u{wanted.itemsize}"))
+    return Block((positions + first).cpu().numpy().astype(np.uint32), bits)

@@ -1,0 +1,404 @@
+"""What no schema says of manifests: rules of Kubernetes' own validation that are not in its schema,
+and rules of ours. A rule yields sentences; check() runs all of them over a render."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+from manifests import Object, Pod, containers, get, pods, workers
+
+Rule = Callable[[List[Object]], Iterator[str]]
+RULES: List[Rule] = []
+LAG_S = 5  # drain_timeout and what comes after it end this long before the grace period does
+# README's exit statuses, as podFailurePolicy must treat them; what is not here must be counted.
+POLICY = {"FailJob": {2, 78}, "Ignore": {75}}
+COUNTED = {69, 70, 74, 134, 137, 139}
+
+
+def rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function
+
+
+def check(objects: List[Object]) -> List[str]:
+    return [sentence for one in RULES for sentence in one(objects)]
+
+
+def quantity(text: Any) -> float:
+    """"64Gi" as bytes, "500m" as a half."""
+    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
+    scales = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+              "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    return float(number) * scales[unit]
+
+
+def number(text: Any) -> Optional[int]:
+    """None: no number, such as a variable that nobody sets; another rule says so."""
+    return int(text) if re.fullmatch(r"\d+", str(text)) else None
+
+
+def selects(selector: Dict[str, str], labels: Dict[str, str]) -> bool:
+    return bool(selector) and selector.items() <= labels.items()
+
+
+# Of Kubernetes' own validation.
+
+@rule
+def indexed(objects):
+    for pod in pods(objects):
+        job = pod.job or {}
+        if job.get("completionMode") != "Indexed":
+            for name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
+                if name in job:
+                    yield f"{pod.where}: {name} needs completionMode Indexed."
+        if "maxFailedIndexes" in job and "backoffLimitPerIndex" not in job:
+            yield f"{pod.where}: maxFailedIndexes needs backoffLimitPerIndex."
+        if job.get("maxFailedIndexes", 0) > pod.completions:
+            yield f"{pod.where}: maxFailedIndexes is more than the indexes that there are."
+
+
+@rule
+def restarts(objects):
+    for pod in pods(objects):
+        policy = pod.spec.get("restartPolicy", "Always")
+        if pod.job is None and policy != "Always":
+            yield f"{pod.where}: a Deployment's restartPolicy is Always."
+        for name in ("podFailurePolicy", "backoffLimitPerIndex"):
+            if pod.job and name in pod.job and policy != "Never":
+                yield f"{pod.where}: {name} needs restartPolicy Never, not {policy}."
+
+
+@rule
+def replacements(objects):
+    for pod in pods(objects):
+        job = pod.job or {}
+        if "podFailurePolicy" in job and job.get("podReplacementPolicy", "Failed") != "Failed":
+            yield f"{pod.where}: with a podFailurePolicy podReplacementPolicy is Failed."
+
+
+@rule
+def failure_rules(objects):
+    for pod in pods(objects):
+        names = {c["name"] for c in pod.spec["containers"]}
+        for one in get(pod.job, "podFailurePolicy.rules", []):
+            codes = one.get("onExitCodes", {})
+            if one["action"] == "FailIndex" and "backoffLimitPerIndex" not in pod.job:
+                yield f"{pod.where}: FailIndex needs backoffLimitPerIndex."
+            if codes.get("operator") == "In" and 0 in codes["values"]:
+                yield f"{pod.where}: exit status 0 is no failure and may not stand in an In list."
+            if codes.get("containerName", next(iter(names))) not in names:
+                yield (f"{pod.where}: podFailurePolicy names the container "
+                       f"{codes['containerName']}, which the pod lacks.")
+
+
+@rule
+def hostnames(objects):
+    for pod in pods(objects):
+        name = f"{pod.where.split()[1].rstrip(',')}-{pod.completions - 1}"
+        if pod.job and pod.job.get("completionMode") == "Indexed" and len(name) > 63:
+            yield f"{pod.where}: {name} is longer than the 63 characters of a host's name."
+
+
+@rule
+def mounts(objects):
+    for pod, container in containers(objects):
+        volumes = {v["name"] for v in pod.spec.get("volumes", [])}
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] not in volumes:
+                yield f"{pod.where}: {mount['name']} is mounted and is no volume."
+
+
+@rule
+def resources(objects):
+    for pod, container in containers(objects):
+        wants = get(container, "resources.requests", {})
+        limits = get(container, "resources.limits", {})
+        if "memory" not in limits:
+            yield f"{pod.where}: the container has no memory limit."
+        for name in {*wants, *limits}:
+            if "/" in name and wants.get(name) != limits.get(name):
+                yield (f"{pod.where}: {name} is requested and limited to the same number, or not "
+                       "at all.")
+            elif name in wants and name in limits and \
+                    quantity(wants[name]) > quantity(limits[name]):
+                yield f"{pod.where}: the {name} requested is more than its limit."
+        devices = [n for n in limits if n == "nvidia.com/gpu"]
+        device = pod.flags(container).get("--device", "").split(":")[0]
+        if container.get("args", [""])[0] == "serve" and (device == "cuda") != bool(devices):
+            yield f"{pod.where}: --device {device} and the GPUs of its limits do not agree."
+
+
+@rule
+def shared_memory(objects):
+    for pod, container in containers(objects):
+        limit = quantity(get(container, "resources.limits.memory", 0))
+        for volume in pod.spec.get("volumes", []):
+            memory = volume.get("emptyDir") or {}
+            if memory.get("medium") != "Memory":
+                continue
+            if "sizeLimit" not in memory:
+                yield f"{pod.where}: {volume['name']} is memory without a sizeLimit."
+            elif quantity(memory["sizeLimit"]) >= limit:
+                yield f"{pod.where}: {volume['name']} may take more than the memory limit."
+
+
+# Ours.
+
+@rule
+def parallel(objects):
+    for pod in pods(objects):
+        if pod.job and pod.job.get("parallelism", 1) != pod.completions:
+            yield (f"{pod.where}: parallelism and completions are one number, the size of the pool "
+                   "(and are changed together).")
+
+
+@rule
+def grace(objects):
+    for pod, container in workers(objects):
+        drain = number(pod.flags(container).get("--drain-timeout", 60))
+        given = pod.spec.get("terminationGracePeriodSeconds", 30)
+        if drain is not None and given < drain + LAG_S:
+            yield (f"{pod.where}: the grace period of {given} s is less than --drain-timeout and "
+                   f"{LAG_S} s more.")
+
+
+@rule
+def exit_statuses(objects):
+    for pod, container in workers(objects):
+        if pod.job is None:
+            continue
+        treated: Dict[int, str] = {}
+        disruption = False
+        for one in get(pod.job, "podFailurePolicy.rules", []):
+            for code in get(one, "onExitCodes.values", []):
+                treated.setdefault(code, one["action"])
+            disruption |= any(c["type"] == "DisruptionTarget" and one["action"] == "Ignore"
+                              for c in one.get("onPodConditions", []))
+        for action, codes in POLICY.items():
+            for code in sorted(codes):
+                if treated.get(code) != action:
+                    yield f"{pod.where}: exit status {code} must be {action} (README)."
+        for code in sorted(COUNTED & set(treated)):
+            yield f"{pod.where}: exit status {code} must count against its index (README)."
+        if not disruption:
+            yield f"{pod.where}: a pod that is evicted (DisruptionTarget) must be Ignored."
+        if "backoffLimitPerIndex" not in pod.job:
+            yield f"{pod.where}: without backoffLimitPerIndex one bad node fails the whole pool."
+
+
+@rule
+def probes(objects):
+    for pod, container in workers(objects):
+        ports = {p["name"]: p["containerPort"] for p in container.get("ports", [])}
+        http = pod.flags(container).get("--http", "")
+        if not http or http == "off":
+            yield f"{pod.where}: without --http it has neither probes nor metrics."
+        elif ports.get("metrics") != number(http.rpartition(":")[2]):
+            yield f"{pod.where}: --http and the port named metrics have different numbers."
+        for kind, path in (("startupProbe", "/readyz?phase=loaded"), ("livenessProbe", "/livez"),
+                           ("readinessProbe", "/readyz")):
+            probe = container.get(kind)
+            if not probe:
+                yield f"{pod.where}: it has no {kind}."
+                continue
+            get_ = probe.get("httpGet", {})
+            if get_.get("path") != path:
+                yield f"{pod.where}: the {kind} asks {get_.get('path')}; expected {path}."
+            if get_.get("port") not in (*ports, *ports.values()):
+                yield f"{pod.where}: the {kind} asks port {get_.get('port')}, which it lacks."
+        start = container.get("startupProbe", {})
+        if start.get("periodSeconds", 10) * start.get("failureThreshold", 3) < 600:
+            yield f"{pod.where}: the startupProbe gives less than ten minutes to load a model."
+
+
+@rule
+def addresses(objects):
+    for pod, container in workers(objects):
+        flags = pod.flags(container)
+        for name in ("--connect", "--bind", "--http"):
+            if re.search(r"(^|/)(\*|0\.0\.0\.0|\[::\]):", flags.get(name, "")):
+                yield f"{pod.where}: {name} is a wildcard; name the pod's address, $(POD_IP)."
+        if ("--connect" in flags) == ("--bind" in flags):
+            yield f"{pod.where}: expected exactly one of --connect and --bind."
+        if "--insecure" in flags:
+            yield f"{pod.where}: --insecure has no place in a cluster; give --server-key and --key."
+
+
+@rule
+def keys(objects):
+    for pod, container in workers(objects):
+        secrets = {v["name"]: v["secret"] for v in pod.spec.get("volumes", []) if "secret" in v}
+        mounted = {m["mountPath"]: m["name"] for m in container.get("volumeMounts", [])}
+        for name in ("--server-key", "--key"):
+            path = pod.flags(container).get(name)
+            if not path:
+                yield f"{pod.where}: {name} is missing, and the wire would be open."
+            elif mounted.get(path.rpartition("/")[0]) not in secrets:
+                yield f"{pod.where}: {name} is {path}, which no Secret is mounted at."
+
+
+@rule
+def secrets(objects):
+    for pod in pods(objects):
+        for volume in pod.spec.get("volumes", []):
+            if "secret" in volume and volume["secret"].get("defaultMode") != 0o400:
+                yield f"{pod.where}: the files of Secret {volume['name']} must have mode 0400."
+            if "secret" in volume and not get(pod.spec, "securityContext.fsGroup"):
+                yield (f"{pod.where}: without fsGroup the files of Secret {volume['name']} are "
+                       "root's alone.")
+        for container in pod.spec["containers"]:
+            if any("secretKeyRef" in v.get("valueFrom", {}) for v in container.get("env", [])) or \
+                    any("secretRef" in s for s in container.get("envFrom", [])):
+                yield f"{pod.where}: a key in a variable can be read by every child; mount it."
+    for thing in objects:
+        if thing["kind"] == "Secret":
+            yield f"Secret {thing['metadata']['name']}: keys are made by hand, never rendered."
+
+
+@rule
+def confinement(objects):
+    for pod, container in containers(objects):
+        of_pod, own = pod.spec.get("securityContext", {}), container.get("securityContext", {})
+        both = {**of_pod, **own}
+        if not both.get("runAsNonRoot") or both.get("runAsUser") != 65532:
+            yield f"{pod.where}: it must run as user 65532, not as root."
+        if not own.get("readOnlyRootFilesystem"):
+            yield f"{pod.where}: its root file system must be read-only."
+        if own.get("allowPrivilegeEscalation") is not False:
+            yield f"{pod.where}: allowPrivilegeEscalation must be false."
+        if get(own, "capabilities.drop") != ["ALL"]:
+            yield f"{pod.where}: all capabilities must be dropped."
+        for name in get(own, "capabilities.add", []):
+            if name != "IPC_LOCK":
+                yield f"{pod.where}: capability {name} is not needed (IPC_LOCK may be)."
+        if get(both, "seccompProfile.type") != "RuntimeDefault":
+            yield f"{pod.where}: seccompProfile must be RuntimeDefault."
+        if own.get("privileged") or pod.spec.get("hostPID") or pod.spec.get("hostIPC"):
+            yield f"{pod.where}: it must neither be privileged nor share the host's processes."
+
+
+@rule
+def accounts(objects):
+    accounts_ = {t["metadata"]["name"] for t in objects if t["kind"] == "ServiceAccount"}
+    for pod in pods(objects):
+        if pod.spec.get("automountServiceAccountToken") is not False:
+            yield f"{pod.where}: it needs no token; automountServiceAccountToken must be false."
+        if pod.spec.get("serviceAccountName") not in accounts_:
+            yield f"{pod.where}: its ServiceAccount is not among what is applied."
+
+
+@rule
+def variables(objects):
+    maps = {t["metadata"]["name"] for t in objects if t["kind"] == "ConfigMap"}
+    for pod, container in containers(objects):
+        for source in container.get("envFrom", []):
+            if "configMapRef" in source and source["configMapRef"]["name"] not in maps:
+                yield f"{pod.where}: ConfigMap {source['configMapRef']['name']} is not applied."
+        known = pod.env(container)
+        for text in container.get("args", []):
+            for name in re.findall(r"\$\((\w+)\)", text):
+                if name not in known:
+                    yield f"{pod.where}: {text} names $({name}), which nobody sets."
+
+
+@rule
+def images(objects):
+    for pod, container in containers(objects):
+        tag = re.search(r"(:[\w.-]+|@sha256:[0-9a-f]{64})$", container["image"])
+        if not tag or tag[0] == ":latest":
+            yield f"{pod.where}: image {container['image']} has no version; pin a tag or a digest."
+
+
+@rule
+def selectors(objects):
+    labels = [pod.labels for pod in pods(objects)]
+    outside = {"app.kubernetes.io/name": "stampede", "app.kubernetes.io/component": "trainer"}
+    paths = {"Service": "spec.selector", "PodMonitor": "spec.selector.matchLabels",
+             "NetworkPolicy": "spec.podSelector.matchLabels"}
+    for thing in objects:
+        path = paths.get(thing["kind"])
+        if path and not any(selects(get(thing, path, {}), have) for have in [*labels, outside]):
+            yield f"{thing['kind']} {thing['metadata']['name']}: it selects no pod of ours."
+        if thing["kind"] == "PodMonitor":
+            for end in thing["spec"]["podMetricsEndpoints"]:
+                for pod, container in workers(objects):
+                    if end["port"] not in {p["name"] for p in container.get("ports", [])}:
+                        yield (f"PodMonitor {thing['metadata']['name']}: {pod.where} has no port "
+                               f"named {end['port']}.")
+
+
+@rule
+def network(objects):
+    policies = [t for t in objects if t["kind"] == "NetworkPolicy"]
+    for pod, container in workers(objects):
+        mine = [p for p in policies
+                if selects(get(p, "spec.podSelector.matchLabels", {}), pod.labels)]
+        if not mine:
+            yield f"{pod.where}: no NetworkPolicy selects it."
+            continue
+        out = [e for p in mine for e in p["spec"].get("egress", [])]
+        if any("to" not in e or "ports" not in e for e in out) or \
+                not all("Egress" in p["spec"]["policyTypes"] for p in mine):
+            yield f"{pod.where}: its NetworkPolicy lets it reach anything."
+        numbers = {p.get("port") for e in out for p in e.get("ports", [])}
+        port = number(pod.flags(container).get("--connect", ":5555").rpartition(":")[2])
+        if port is not None and port not in numbers:
+            yield f"{pod.where}: its NetworkPolicy closes the trainer's port {port}."
+        if 53 not in numbers:
+            yield f"{pod.where}: its NetworkPolicy closes DNS."
+
+
+@rule
+def host_network(objects):
+    for pod in pods(objects):
+        if pod.spec.get("hostNetwork") and pod.spec.get("dnsPolicy") != "ClusterFirstWithHostNet":
+            yield (f"{pod.where}: with hostNetwork dnsPolicy is ClusterFirstWithHostNet, or the "
+                   "trainer's name is not found.")
+
+
+@rule
+def shards(objects):
+    for pod, container in containers(objects):
+        shard = pod.flags(container).get("--shard")
+        if shard and number(shard.rpartition("/")[2]) != pod.completions:
+            yield f"{pod.where}: --shard {shard} and {pod.completions} completions do not agree."
+
+
+@rule
+def queues(objects):
+    for thing in objects:
+        if thing["kind"] == "Job" and \
+                "kueue.x-k8s.io/queue-name" in thing["metadata"].get("labels", {}) and \
+                not thing["spec"].get("suspend"):
+            yield f"Job {thing['metadata']['name']}: Kueue's jobs begin with suspend true."
+
+
+@rule
+def scalers(objects):
+    names = {t["metadata"]["name"] for t in objects if t["kind"] in ("Deployment", "StatefulSet")}
+    for thing in objects:
+        if thing["kind"] == "ScaledObject":
+            spec, name = thing["spec"], thing["metadata"]["name"]
+            if spec["scaleTargetRef"]["name"] not in names:
+                yield (f"ScaledObject {name}: {spec['scaleTargetRef']['name']} is no Deployment; a "
+                       "Job has no /scale.")
+            if spec.get("minReplicaCount", 0) > spec.get("maxReplicaCount", 100):
+                yield f"ScaledObject {name}: minReplicaCount is more than maxReplicaCount."
+
+
+@rule
+def sets(objects):
+    for thing in objects:
+        if thing["kind"] == "JobSet":
+            names = {part["name"] for part in thing["spec"]["replicatedJobs"]}
+            for name in get(thing, "spec.successPolicy.targetReplicatedJobs", []):
+                if name not in names:
+                    yield f"JobSet {thing['metadata']['name']}: {name} is none of its jobs."
+
+
+def serve_flags(pod: Pod, container: Object, known: set) -> Iterator[str]:
+    """Flags that the program does not have; `known` are those of its --help."""
+    for name in pod.flags(container):
+        if name not in known:
+            yield f"{pod.where}: stampede {container['args'][0]} has no flag {name}."

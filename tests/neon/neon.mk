@@ -1,0 +1,30 @@
+# make check-neon: the CPU backend for 64-bit ARM by a cross compiler, and its kernel tests under
+# qemu-user (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user). Without them a sentence
+# says what is missing, and nothing fails.
+NEON_CC   ?= aarch64-linux-gnu-gcc
+NEON_RUN  ?= qemu-aarch64 -L /usr/aarch64-linux-gnu
+NEON_SRC  := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c,\
+    $(wildcard kernels/*.c kernels/cpu/*.c kernels/types/*.c)) \
+    $(addprefix protocol/base/,buffer.c error.c hash.c locale.c machine.c memory.c utf8.c) \
+    $(wildcard tests/reference*.c) tests/kernels/harness.c tests/neon/cmocka.c
+NEON_OBJ  := $(NEON_SRC:%.c=$(B)/neon/%.o)
+NEON_TEST := $(addprefix $(B)/neon/tests/kernels/test_,math rms_norm feed_forward matmul attention \
+    softmax router rope short_conv draw pool)
+NEON_TOOLS = command -v $(NEON_CC) >/dev/null && command -v $(firstword $(NEON_RUN)) >/dev/null
+
+.PHONY: check-neon neon-programs
+check-neon:
+	@if $(NEON_TOOLS); then $(MAKE) --no-print-directory neon-programs && \
+	    for t in $(NEON_TEST); do echo "$$(basename $$t), by $(NEON_RUN)"; $(NEON_RUN) $$t || exit 1; done; \
+	else echo "skipped: check-neon needs $(NEON_CC) and $(firstword $(NEON_RUN))."; fi
+neon-programs: $(NEON_TEST)
+
+# The host's headers of cmocka and xxHash fit: what they declare depends on no machine.
+$(B)/neon/%.o: %.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc $< (aarch64)" &&) $(NEON_CC) -I. -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP \
+	    -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow \
+	    -Werror -idirafter /usr/include -c $< -o $@
+$(NEON_TEST): $(B)/neon/%: $(B)/neon/%.o $(NEON_OBJ)
+	$(if $(V),,@echo "  link $@" &&) $(NEON_CC) $^ -lpthread -ldl -lm -o $@
+-include $(NEON_OBJ:.o=.d) $(NEON_TEST:%=%.d)
