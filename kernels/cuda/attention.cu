@@ -220,30 +220,36 @@ __device__ __forceinline__ void merge_chunk(softmax_rows<HD> &total, const softm
     }
 }
 
-// A chunk's sums in memory: rows of HD values, the maximum and the sum.
+// A chunk's sums in memory: rows of HD values, whole sectors each, then maximum and sum of each.
+template <int HD> __device__ __forceinline__ int of_row(int row) {
+    return ATTENTION_ROWS * HD + 2 * row;
+}
 template <int HD>
 __device__ __forceinline__ void store_cell(float *cell, const softmax_rows<HD> &rows, int lane) {
     for (int h = 0; h < 2; h++) {
-        float *row = cell + (lane / 4 + 8 * h) * (HD + 2);
+        float *row = cell + (lane / 4 + 8 * h) * HD;
 #pragma unroll
         for (int j = 0; j < HD / 8; j++)
             *(float2 *)(row + j * 8 + lane % 4 * 2) =
                 make_float2(rows.o[0][j][2 * h], rows.o[0][j][2 * h + 1]);
-        if (lane % 4 == 0) *(float2 *)(row + HD) = make_float2(rows.max[h], rows.sum[h]);
+        if (lane % 4 == 0)
+            *(float2 *)(cell + of_row<HD>(lane / 4 + 8 * h)) =
+                make_float2(rows.max[h], rows.sum[h]);
     }
 }
 template <int HD>
 __device__ __forceinline__ void load_cell(const float *cell, softmax_rows<HD> &rows, int lane) {
     for (int h = 0; h < 2; h++) {
-        const float *row = cell + (lane / 4 + 8 * h) * (HD + 2);
+        const float *row = cell + (lane / 4 + 8 * h) * HD;
 #pragma unroll
         for (int j = 0; j < HD / 8; j++) {
             float2 v = *(const float2 *)(row + j * 8 + lane % 4 * 2);
             rows.o[0][j][2 * h] = v.x;
             rows.o[0][j][2 * h + 1] = v.y;
         }
-        rows.max[h] = row[HD];
-        rows.sum[h] = row[HD + 1];
+        float2 both = *(const float2 *)(cell + of_row<HD>(lane / 4 + 8 * h));
+        rows.max[h] = both.x;
+        rows.sum[h] = both.y;
     }
 }
 
@@ -282,6 +288,7 @@ __device__ __forceinline__ bool merge_in_memory(const struct attention &a, const
     uint32_t n_before = 0;
     if (lane == 0) n_before = atomic_add_acq_rel(&a.counters[first], 1);
     n_before = __shfl_sync(ALL_LANES, n_before, 0);
+    __syncwarp(); // what lane 0 acquired is acquired by all: a shuffle orders nothing
     if (n_before != (uint32_t)item.n_chunks - 1) return false;
     if (lane == 0) a.counters[first] = 0;
     softmax_rows<HD> total;

@@ -10,6 +10,8 @@
 
 #include "protocol/base/memory.h"
 
+enum { ROW_ALIGNMENT = 128 }; // rows are whole tiles of columns
+
 #define FUNCTIONS(X)                                                                               \
     X(cublasLtCreate)                                                                              \
     X(cublasLtDestroy)                                                                             \
@@ -142,12 +144,16 @@ int cublas_algorithms(const struct cublas *c, const struct cublas_product *p, in
     cublasLtMatmulPreference_t preference = NULL;
     cublasLtMatmulHeuristicResult_t found[CUBLAS_MAX_ALGORITHMS];
     const uint64_t workspace = CUBLAS_WORKSPACE_BYTES;
+    const uint32_t alignment = ROW_ALIGNMENT; // of x, which may begin at any row
     int n_found = 0, n = 0;
     cublasStatus_t s = describe(c, p, n_tokens, &d);
     if (!s) s = c->cublasLtMatmulPreferenceCreate(&preference);
     if (!s)
         s = c->cublasLtMatmulPreferenceSetAttribute(
             preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
+    if (!s)
+        s = c->cublasLtMatmulPreferenceSetAttribute(
+            preference, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, &alignment, sizeof alignment);
     if (!s)
         s = c->cublasLtMatmulAlgoGetHeuristic(c->handle, d.product, d.w, d.x, d.d, d.d, preference,
                                               CUBLAS_MAX_ALGORITHMS, found, &n_found);

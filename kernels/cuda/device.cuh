@@ -110,8 +110,12 @@ static int resident_blocks(const struct queue *q, Kernel *kernel, int n_threads,
 __device__ __forceinline__ void store_normed(const float *x, const float *w, float scale, int n,
                                              int stride, bf16 *out) {
     for (int i = threadIdx.x * 4; i < stride; i += ROW_THREADS * 4) {
-        float y[4];
-        for (int k = 0; k < 4; k++) y[k] = i + k < n ? x[i + k] * scale * w[i + k] : 0;
+        // Both are padded to whole fours: a load a value would move each sector 4 times.
+        float4 v = *(const float4 *)(x + i);
+        float4 u = i < n ? *(const float4 *)(w + i) : make_float4(0, 0, 0, 0);
+        float y[4] = {v.x * scale * u.x, v.y * scale * u.y, v.z * scale * u.z, v.w * scale * u.w};
+#pragma unroll
+        for (int k = 0; k < 4; k++) y[k] = i + k < n ? y[k] : 0;
         *(uint2 *)(out + i) = make_uint2(pack_bf16(y[0], y[1]), pack_bf16(y[2], y[3]));
     }
 }

@@ -3,8 +3,8 @@
 // logits, 256 KB of the L2 cache a time: two passes for each cut (draw_cut.cuh), and one that
 // draws.
 //
-// A block of 512 threads a want, two a SM. Sums of exponentials of tiles are float64: a thread's
-// tiles in order, lanes as warp_sum, warps in order.
+// A block of 512 threads a want, two a SM on sm_80 to 90. Sums of exponentials of tiles are
+// float64: a thread's tiles in order, lanes as warp_sum, warps in order.
 #include "kernels/cuda/draw_cut.cuh"
 
 // log-softmax of x from a maximum and the logarithm of the sum of e^(x - maximum).
@@ -28,20 +28,23 @@ __device__ __forceinline__ struct tile_totals add_tiles(const struct head &h, co
     const struct head_sums *tiles = h.sums + (int64_t)want * n;
     struct tile_totals t = {-math_infinity(), -math_infinity(), 0, 0, best_none(), 0, false};
     bool is_bad = false;
+    // Halves of a head_sums as 16 bytes: a load a field would move each sector 8 times.
     for (int i = threadIdx.x; i < n; i += DRAW_THREADS) {
-        t.max = fmaxf(t.max, tiles[i].max);
-        t.max_known = fmaxf(t.max_known, tiles[i].max_known);
-        is_bad |= tiles[i].is_bad != 0;
-        best_take(&t.best, tiles[i].best, tiles[i].best_id);
+        float4 of_sums = ((const float4 *)(tiles + i))[0],
+               of_best = ((const float4 *)(tiles + i))[1];
+        t.max = fmaxf(t.max, of_sums.x);
+        t.max_known = fmaxf(t.max_known, of_sums.z);
+        is_bad |= __float_as_int(of_best.w) != 0;
+        best_take(&t.best, of_best.x, __float_as_int(of_best.z));
     }
     t.is_bad = __syncthreads_or(is_bad);
     t.max = block_max(at, t.max);
     t.max_known = block_max(at, t.max_known);
     t.best = block_best(at, t.best);
     for (int i = threadIdx.x; i < n; i += DRAW_THREADS) {
-        if (tiles[i].sum > 0) t.sum += tiles[i].sum * (double)math_exp(tiles[i].max - t.max);
-        if (tiles[i].sum_known > 0)
-            t.sum_known += tiles[i].sum_known * (double)math_exp(tiles[i].max_known - t.max_known);
+        float4 v = *(const float4 *)(tiles + i); // max, sum, max_known, sum_known
+        if (v.y > 0) t.sum += v.y * (double)math_exp(v.x - t.max);
+        if (v.w > 0) t.sum_known += v.w * (double)math_exp(v.z - t.max_known);
     }
     t.sum = block_sum(at, t.sum);
     t.sum_known = block_sum(at, t.sum_known);
@@ -68,8 +71,7 @@ __device__ __forceinline__ struct drawn draw_greedily(const struct row_logits &r
 // in head.cu.
 __device__ __forceinline__ struct drawn
 draw_survivor(const struct row_logits &row, const draw_memory &at, const struct survivors &s) {
-    const struct step_want &want = row.want;
-    const uint64_t seed = (uint64_t)want.seed_high << 32 | want.seed_low;
+    const struct step_want *want = row.want;
     unsigned long long sum = 0;
     struct best best = best_none();
     __syncthreads();
@@ -89,8 +91,8 @@ draw_survivor(const struct row_logits &row, const draw_memory &at, const struct 
             float v = k == 0 ? x[0] : k == 1 ? x[1] : k == 2 ? x[2] : x[3], e = exp_of(v - s.max);
             if (s.min_p > 0 && v < s.max && e < s.min_p) continue;
             sum += (unsigned long long)(e * MASS_ONE);
-            struct math_words counter = {{(uint32_t)(first + k), want.position, want.sample, 0}};
-            uint32_t word = math_philox(counter, (uint32_t)seed, (uint32_t)(seed >> 32)).w[0];
+            struct math_words counter = {{(uint32_t)(first + k), want->position, want->sample, 0}};
+            uint32_t word = math_philox(counter, want->seed_low, want->seed_high).w[0];
             float u = math_float(word >> 9 | 0x3f800000u);
             if (u >= fmaf(e, -scale, 2 - 0x1p-23f) &&
                 best_take(&best, v + math_gumbel(word), first + k))
@@ -99,48 +101,44 @@ draw_survivor(const struct row_logits &row, const draw_memory &at, const struct 
     });
     sum = block_sum(at, sum);
     best = block_best(at, best);
-    float x[4];
-    int first = best.id & ~3;
-    row.values(first, *(const float4 *)(row.logits + first), divisor(want.temperature), x);
-    double log_sum = math_log64((double)sum / (double)MASS_ONE);
-    return {best.id, row.logits[best.id], log_softmax(x[best.id & 3], s.max, log_sum)};
+    float x = row.logits[best.id];
+    struct drawn d = {best.id, x, 0};
+    if (!row.is_plain) x = row.adjusted(x, best.id);
+    x = divisor(want->temperature).divide(x);
+    d.lp_behav = log_softmax(x, s.max, log_of((double)sum / (double)MASS_ONE));
+    return d;
 }
 
 __device__ __forceinline__ struct drawn
 draw_row(const struct row_logits &row, const draw_memory &at, const struct tile_totals &tiles) {
-    if (row.want.temperature == 0) return draw_greedily(row, at);
-    struct survivors s = {0, tiles.max_known, row.want.min_p};
-    if (!row.is_plain()) {
+    if (row.want->temperature == 0) return draw_greedily(row, at);
+    struct survivors s = {0, tiles.max_known, row.want->min_p};
+    if (!row.is_plain) {
         float top = -math_infinity();
         each_id(row, [&](float x, int) { top = fmaxf(top, x); });
         s.max = block_max(at, top);
     }
     if (!math_is_finite(s.max)) return {0, row.logits[0], s.max}; // a log-probability that is bad
     cut_top_k(row, at, &s);
-    cut_top_p(row, at, row.is_plain() ? tiles.sum_known : 0, &s);
+    cut_top_p(row, at, row.is_plain ? tiles.sum_known : 0, &s);
     return draw_survivor(row, at, s);
 }
 
 // ------------------------------------------------------------------ results
 
-__device__ __forceinline__ struct row_logits
-logits_of(const struct head &h, const struct step_want &want, const draw_memory &at) {
-    struct row_logits row = {};
-    row.head = &h;
-    row.want = want;
-    row.logits = h.logits + step_rows(h.step)[want.row].stored * h.logits_stride;
-    if (want.seen >= 0) row.seen = step_seen(h.step) + (int64_t)want.seen * ((h.vocab + 31) / 32);
-    row.biased = at.biased;
-    row.bias_ids = step_bias_ids(h.step) + want.first_bias;
-    row.biases = step_biases(h.step) + want.first_bias;
-    return row;
+__device__ __forceinline__ struct row_logits logits_of(const struct head &h,
+                                                       const draw_memory &at) {
+    const struct step_want *want = at.want;
+    return {&h, want, h.logits + step_rows(h.step)[want->row].stored * h.logits_stride, at.biased,
+            want->seen < 0 && want->n_bias == 0};
 }
 
 __device__ __forceinline__ void draw_want(const struct draw_args &a, const draw_memory &at, int i) {
     const struct head &h = a.head;
-    const struct step_want want = step_wants(h.step)[i];
+    const struct step_want &want = *at.want;
     int n = h.step->n_wants;
-    struct tile_totals t = add_tiles(h, at, i);
+    if (threadIdx.x == 0) *at.want = step_wants(h.step)[i];
+    struct tile_totals t = add_tiles(h, at, i); // its barriers are behind the want
     float temperature = want.temperature == 0 ? 1 : want.temperature;
     struct drawn d = {want.target, 0, 0};
     if (t.is_bad) {
@@ -148,18 +146,18 @@ __device__ __forceinline__ void draw_want(const struct draw_args &a, const draw_
     } else if (!want.is_draw) {
         d.logit = h.targets[i];
     } else if (want.needs_logits) {
-        struct row_logits row = logits_of(h, want, at);
+        struct row_logits row = logits_of(h, at);
         find_biased(row, at.biased);
         d = draw_row(row, at, t);
     } else {
         d.id = t.best.id;
         d.logit = t.best_logit;
         if (want.temperature != 0)
-            d.lp_behav = log_softmax(d.logit / temperature, t.max_known, math_log64(t.sum_known));
+            d.lp_behav = log_softmax(d.logit / temperature, t.max_known, log_of(t.sum_known));
     }
     if (threadIdx.x != 0) return;
     h.reached[i] = 0;
-    float lp_full = t.is_bad ? 0 : log_softmax(d.logit / temperature, t.max, math_log64(t.sum));
+    float lp_full = t.is_bad ? 0 : log_softmax(d.logit / temperature, t.max, log_of(t.sum));
     a.ids[i] = d.id;
     ((float *)a.ids)[n + i] = lp_full;
     ((float *)a.ids)[2 * n + i] = d.lp_behav;
@@ -168,7 +166,14 @@ __device__ __forceinline__ void draw_want(const struct draw_args &a, const draw_
         t.is_bad || !math_is_finite(lp_full) || !math_is_finite(d.lp_behav);
 }
 
-__global__ void __launch_bounds__(DRAW_THREADS, 2) draw_wants(const struct draw_args a) {
+// Blocks a SM: for sm_100 and 120 ptxas takes more registers than two leave it, and would spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+enum { DRAW_BLOCKS = 1 };
+#else
+enum { DRAW_BLOCKS = 2 };
+#endif
+
+__global__ void __launch_bounds__(DRAW_THREADS, DRAW_BLOCKS) draw_wants(const struct draw_args a) {
     DYNAMIC_SHARED(memory);
     draw_memory at(memory, a.head.vocab);
     launch_dependents();

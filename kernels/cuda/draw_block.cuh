@@ -26,6 +26,7 @@ struct draw_memory {
     int *ids;                    // (DRAW_WARPS)
     unsigned long long *found;   // (3)
     uint32_t *n_listed, *reached;
+    struct step_want *want; // that the block is at
     template <class Memory> __host__ __device__ draw_memory(Memory &memory, int vocab) {
         memory.take(&counts, RADIX);
         memory.take(&list, LIST);
@@ -37,8 +38,15 @@ struct draw_memory {
         memory.take(&found, 3);
         memory.take(&n_listed, 1);
         memory.take(&reached, 1);
+        memory.take(&want, 1);
     }
 };
+
+// A call: inlined, the constants of its series would be kept in registers from want to want, and
+// spilled.
+static __device__ __noinline__ double log_of(double x) {
+    return math_log64(x);
+}
 
 // ------------------------------------------------------------------ of the block
 
@@ -84,20 +92,25 @@ __device__ __forceinline__ struct best block_best(const draw_memory &at, struct 
 
 // ------------------------------------------------------------------ a row of logits
 
+// What is seldom looked at is found through shared memory, not kept in registers.
 struct row_logits {
     const struct head *head;
-    struct step_want want;
-    const float *logits; // as the head left them
-    const uint32_t *seen, *biased;
-    const int32_t *bias_ids;
-    const float *biases;
+    const struct step_want *want; // in shared memory
+    const float *logits;          // as the head left them
+    const uint32_t *biased;
+    bool is_plain; // neither penalty nor bias
 
-    __device__ __forceinline__ bool is_plain() const { return !seen && want.n_bias == 0; }
     __device__ __forceinline__ float adjusted(float x, int id) const {
-        if (want.n_bias > 0 && biased[id / 32] >> id % 32 & 1)
-            for (int i = 0; i < want.n_bias; i++)
-                if (bias_ids[i] == id) x += biases[i];
-        if (seen && seen[id / 32] >> id % 32 & 1) x = x > 0 ? x / want.penalty : x * want.penalty;
+        if (want->n_bias > 0 && biased[id / 32] >> id % 32 & 1) {
+            const int32_t *ids = step_bias_ids(head->step) + want->first_bias;
+            for (int i = 0; i < want->n_bias; i++)
+                if (ids[i] == id) x += step_biases(head->step)[want->first_bias + i];
+        }
+        if (want->seen >= 0) {
+            int64_t n_words = (head->vocab + 31) / 32;
+            uint32_t word = step_seen(head->step)[want->seen * n_words + id / 32];
+            if (word >> id % 32 & 1) x = x > 0 ? x / want->penalty : x * want->penalty;
+        }
         return x;
     }
     // Processed logits of ids first .. first + 3 from v; -infinity for ids that the tokenizer
@@ -109,18 +122,19 @@ struct row_logits {
 #pragma unroll
         for (int k = 0; k < 4; k++) {
             bool is_there = !(gone >> k & 1) && first + k < head->vocab;
-            if (is_there && !is_plain()) x[k] = adjusted(x[k], first + k);
+            if (is_there && !is_plain) x[k] = adjusted(x[k], first + k);
             x[k] = is_there ? temperature.divide(x[k]) : -math_infinity();
         }
     }
 };
 
 __device__ __forceinline__ void find_biased(const struct row_logits &row, uint32_t *biased) {
-    if (row.want.n_bias == 0) return;
+    if (row.want->n_bias == 0) return;
     for (int i = threadIdx.x; i < (row.head->vocab + 31) / 32; i += DRAW_THREADS) biased[i] = 0;
     __syncthreads();
-    for (int i = threadIdx.x; i < row.want.n_bias; i += DRAW_THREADS)
-        atomicOr(&biased[row.bias_ids[i] / 32], 1u << row.bias_ids[i] % 32);
+    const int32_t *ids = step_bias_ids(row.head->step) + row.want->first_bias;
+    for (int i = threadIdx.x; i < row.want->n_bias; i += DRAW_THREADS)
+        atomicOr(&biased[ids[i] / 32], 1u << ids[i] % 32);
     __syncthreads();
 }
 
@@ -128,7 +142,7 @@ __device__ __forceinline__ void find_biased(const struct row_logits &row, uint32
 template <class Visit>
 __device__ __forceinline__ void each_four(const struct row_logits &row, Visit visit) {
     const int vocab = row.head->vocab, step = DRAW_THREADS * 4;
-    const divisor temperature(row.want.temperature);
+    const divisor temperature(row.want->temperature);
 #pragma unroll 1
     for (int first = threadIdx.x * 4; first < vocab; first += IDS_AHEAD * step) {
         float4 v[IDS_AHEAD];

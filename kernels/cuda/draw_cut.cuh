@@ -93,7 +93,7 @@ __device__ __forceinline__ uint32_t find_key(const struct row_logits &row, const
 __device__ __forceinline__ int find_tie(const struct row_logits &row, const draw_memory &at,
                                         uint32_t key, unsigned long long n) {
     const int vocab = row.head->vocab, lane = threadIdx.x % N_LANES, warp = threadIdx.x / N_LANES;
-    const divisor temperature(row.want.temperature);
+    const divisor temperature(row.want->temperature);
     unsigned long long before = 0;
     for (int first = 0; first < vocab && before < n; first += DRAW_THREADS * 4) {
         int id = first + threadIdx.x * 4, mine = 0;
@@ -178,8 +178,8 @@ struct survivors {
 // With all that equal the least of them.
 __device__ __forceinline__ void cut_top_k(const struct row_logits &row, const draw_memory &at,
                                           struct survivors *s) {
-    if (row.want.top_k <= 0 || row.want.top_k >= row.head->vocab) return;
-    s->last = last_place(row, at, s->max, (unsigned long long)row.want.top_k,
+    if (row.want->top_k <= 0 || row.want->top_k >= row.head->vocab) return;
+    s->last = last_place(row, at, s->max, (unsigned long long)row.want->top_k,
                          [](float x, int) { return x > -math_infinity() ? 1ull : 0ull; });
     s->last &= ~0xffffffffull;
 }
@@ -188,16 +188,16 @@ __device__ __forceinline__ void cut_top_k(const struct row_logits &row, const dr
 // of e^(x - max) over all ids, 0: not known.
 __device__ __forceinline__ void cut_top_p(const struct row_logits &row, const draw_memory &at,
                                           double total, struct survivors *s) {
-    if (row.want.top_p >= 1.0f) return;
+    if (row.want->top_p >= 1.0f) return;
     const struct survivors left = *s;
     if (total == 0 || left.last > 0) {
         unsigned long long all = 0;
         each_id(row, [&](float x, int id) { all += left.has(x, id) ? mass_of(x, left.max) : 0; });
         total = (double)block_sum(at, all) / (double)MASS_ONE;
     }
-    double wanted = (double)row.want.top_p * total, out = (total - wanted) / row.head->vocab;
+    double wanted = (double)row.want->top_p * total, out = (total - wanted) / row.head->vocab;
     // Ids below this are out even if all of them lie there.
-    float least = left.max + (float)math_log64(fmax(out, 1e-30)) - 0.01f;
+    float least = left.max + (float)log_of(fmax(out, 1e-30)) - 0.01f;
     s->last =
         last_place(row, at, left.max, max(1ull, (unsigned long long)(wanted * (double)MASS_ONE)),
                    [&](float x, int id) {

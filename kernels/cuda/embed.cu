@@ -18,12 +18,16 @@ __device__ __forceinline__ void embed_token(const struct embed &a, int t, int id
     store_normed(h, a.norm, scale, a.hidden, a.stride, (bf16 *)a.n + (int64_t)t * a.stride);
 }
 
-__device__ __forceinline__ void rotate_token(const struct embed &a, int t, int position) {
-    for (int d = threadIdx.x; d < a.n_rope; d += ROW_THREADS) {
+// Apart from the rows, which have fewer angles than threads, and what they keep in registers would
+// be spilled around the divisions of a sine.
+__device__ __forceinline__ void rotate_tokens(const struct embed &a) {
+    int n = a.step->n_tokens * a.n_rope;
+    for (int i = blockIdx.x * ROW_THREADS + threadIdx.x; i < n; i += gridDim.x * ROW_THREADS) {
         float sine, cosine;
-        math_sin_cos((float)position * a.frequencies[d], &sine, &cosine);
-        a.sine[(int64_t)t * a.n_rope + d] = sine;
-        a.cosine[(int64_t)t * a.n_rope + d] = cosine;
+        int position = step_tokens(a.step)[i / a.n_rope].position;
+        math_sin_cos((float)position * a.frequencies[i % a.n_rope], &sine, &cosine);
+        a.sine[i] = sine;
+        a.cosine[i] = cosine;
     }
 }
 
@@ -51,10 +55,8 @@ __global__ void __launch_bounds__(ROW_THREADS) embed_tokens(const struct embed a
     launch_dependents();
     wait_for_prior_grid();
     const struct step_token *tokens = step_tokens(a.step);
-    for (int t = blockIdx.x; t < a.step->n_tokens; t += gridDim.x) {
-        embed_token(a, t, tokens[t].id);
-        rotate_token(a, t, tokens[t].position);
-    }
+    for (int t = blockIdx.x; t < a.step->n_tokens; t += gridDim.x) embed_token(a, t, tokens[t].id);
+    rotate_tokens(a);
     for (int i = 0; i < a.step->n_snapshots; i++) keep_state(a, i);
     if (blockIdx.x == 0)
         for (int i = threadIdx.x; i < a.n_tickets; i += ROW_THREADS) a.tickets[i] = 0;

@@ -225,7 +225,7 @@ struct attention {
     const void *pages; // this layer's part of page 0
     int64_t page_bytes;
     int page_tokens, is_bf16;
-    float *cells;       // (n_cells, 16, head_rows + 2): sums of a chunk, then maximum and weight
+    float *cells;       // (n_cells, 16 * head_rows + 32): sums of a chunk, then maxima and weights
     uint32_t *counters; // (n_cells) chunks that are done, at the first cell; 0 between launches
     uint32_t *ticket;   // this layer's; cleared by embed
 };

@@ -208,6 +208,7 @@ int cuda_check(struct backend *b, const struct weight_change *changes, int n,
 int cuda_apply(struct backend *b, const struct weight_change *changes, int n, struct error *err) {
     struct cuda *c = (struct cuda *)b;
     struct delta_batch batch;
+    c->gemm.is_stale = true; // its copies of the matrices are older from here on
     if (n == 0 || c->failed) return c->failed ? errors_run(err, c->failed, c->failed_what) : 0;
     int status = put_batch(c, changes, n, c->stream, &batch);
     if (!status) status = delta_exchange_launch(&c->queue, &batch);

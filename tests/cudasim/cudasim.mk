@@ -37,7 +37,8 @@ CUDASIM_FLAGS_memory := -O1 $(CUDASIM_SANITIZE)
 # Kernels: the emulator's header comes first in each; unknown pragmas are nvcc's.
 CUDASIM_CU_FLAGS := -DCUDASIM -include tests/cudasim/device/device.h -Wno-unknown-pragmas -Wno-psabi
 CUDASIM_CU_FLAGS_normal := -O2
-CUDASIM_CU_FLAGS_race   := -O1 -fsanitize=thread --param tsan-distinguish-volatile=1 \
+# Whole vectors are loaded and stored, so that they are counted as the GPU moves them.
+CUDASIM_CU_FLAGS_race   := -O1 -fno-tree-sra -fsanitize=thread --param tsan-distinguish-volatile=1 \
     -ftrivial-auto-var-init=pattern
 CUDASIM_CU_FLAGS_memory := -O1 $(CUDASIM_SANITIZE) -ftrivial-auto-var-init=pattern
 CUDASIM_LINK_memory := $(CUDASIM_SANITIZE)
@@ -67,6 +68,8 @@ $$(CUDASIM)/$1/%.cu.o: %.cu
 	@mkdir -p $$(@D)
 	$$(if $$(V),,@echo "  cu ($1) $$<" &&) $$(CUDASIM_CXX) $$(CUDASIM_FLAGS) $$(CUDASIM_CU_FLAGS) \
 	    $$(CUDASIM_CU_FLAGS_$1) -x c++ -c $$< -o $$@
+# Linked first: of templates that both instantiate, the emulator's must not be those that the race
+# build has made report their accesses.
 CUDASIM_OBJ_$1 := $$(CUDASIM_SRC:%.cpp=$$(CUDASIM)/$1/%.o)
 CUDASIM_SAMPLES_$1 := $$(CUDASIM_SAMPLES:%.cu=$$(CUDASIM)/$1/%.cu.o)
 CUDASIM_BIN_$1 := $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE) wrappers/wrappers \
@@ -74,17 +77,17 @@ CUDASIM_BIN_$1 := $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE) wrappers/wrappers
 $$(addprefix $$(CUDASIM)/$1/,$$(CUDASIM_ONE)): $$(CUDASIM)/$1/%: \
     $$(CUDASIM)/$1/tests/cudasim/%.cu.o $$(CUDASIM_SAMPLES_$1) $$(CUDASIM_OBJ_$1)
 	@mkdir -p $$(@D)
-	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
-	    $$(CUDASIM_LIBS) -o $$@
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic \
+	    $$(CUDASIM_OBJ_$1) $$(filter-out $$(CUDASIM_OBJ_$1),$$^) $$(CUDASIM_LIBS) -o $$@
 $$(CUDASIM)/$1/wrappers/wrappers: $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.o) $$(CUDASIM_OBJ_$1)
 	@mkdir -p $$(@D)
-	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
-	    $$(CUDASIM_LIBS) -o $$@
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic \
+	    $$(CUDASIM_OBJ_$1) $$(filter-out $$(CUDASIM_OBJ_$1),$$^) $$(CUDASIM_LIBS) -o $$@
 $$(CUDASIM)/$1/kernels/kernel_check: $$(CUDASIM_KERNELS:%.cu=$$(CUDASIM)/$1/%.cu.o) \
     $$(CUDASIM_OBJ_$1) $$(CUDASIM_TWINS)
 	@mkdir -p $$(@D)
-	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic $$^ \
-	    $$(CUDASIM_LIBS) -o $$@
+	$$(if $$(V),,@echo "  link $$@" &&) $$(CUDASIM_CXX) $$(CUDASIM_LINK_$1) -rdynamic \
+	    $$(CUDASIM_OBJ_$1) $$(filter-out $$(CUDASIM_OBJ_$1),$$^) $$(CUDASIM_LIBS) -o $$@
 -include $$(CUDASIM_KERNELS:%.cu=$$(CUDASIM)/$1/%.cu.d)
 -include $$(CUDASIM_OBJ_$1:.o=.d) $$(CUDASIM_SAMPLES_$1:.o=.d) \
     $$(CUDASIM_WRAPPERS:%.cu=$$(CUDASIM)/$1/%.cu.d) \

@@ -92,3 +92,22 @@ int program_run(const struct program *p, int timeout_s, char *output, size_t siz
     if (!ended) return -1;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
+
+int program_check_kernel(const char *variant, const char *operation, const char *option) {
+    static char output[1 << 16];
+    const struct program p = {variant,
+                              "kernels/kernel_check",
+                              {"--op", operation, option},
+                              {"CUDASIM_SMS=3", "ASAN_OPTIONS=detect_leaks=0"}};
+    int status = program_run(&p, 250, output, sizeof output), n_run = 0, n_failed = -1;
+    const char *last = strrchr(output, '\n');
+    while (last && last > output && (last[1] == 0 || *last != '\n')) last--;
+    last = last && *last == '\n' ? last + 1 : output;
+    if (status == 0 && sscanf(last, "%d checks, %d failed", &n_run, &n_failed) == 2 && n_run > 0 &&
+        n_failed == 0)
+        return 0;
+    printf("# kernel_check (%s) of %s ended with status %d\n", variant, operation, status);
+    for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
+        if (strncmp(line, "pass", 4) != 0) printf("# %s\n", line);
+    return 1;
+}

@@ -161,7 +161,7 @@ def kernels(run: Run, result: Result) -> None:
     result.table = [("family", "says")]
     for family in FAMILIES:
         passes(run, result, 1200 if run.is_emulated else 90, run.program("kernel_check"),
-               "--family", family)
+               "--family", family, *(["--small"] if run.is_quick else []))
         result.table.append((family, result.words))
 
 
@@ -233,6 +233,37 @@ def bench(run: Run, result: Result) -> None:
     result.words = f"{bench_flags(run)[1]}: {mix['tokens_per_s']:,.0f} tokens/s of the mix"
 
 
+def gemm(run: Run, result: Result) -> None:
+    """--gemm cublas: what the library takes over here, that bits stay, and what prefill gains."""
+    lines = [{"id": i, "prompt_ids": [5 + (i * 37 + k * k) % 470 for k in range(300)],
+              "sampling": {"max_new_tokens": 4, "ignore_eos": True, "seed": i}} for i in range(4)]
+    flags = ("--weights", "bf16", "--max-rows", 8, "--max-context", 320, "--prefill-chunk", 640)
+    own, _ = tiny.generate(run, lines, run.device, *flags)
+    try:
+        rows, log = tiny.generate(run, lines, run.device, *flags, "--gemm", "cublas")
+    except RuntimeError as e:
+        if "--gemm cublas" in str(e):
+            raise LeftOut(str(e).rpartition("generate: ")[2]) from e
+        raise
+    different = sum(a[k] != b[k] for a, b in zip(own, rows) for k in tiny.KEYS)
+    if different or len(rows) != len(own):
+        raise Failed(f"{different} columns of {len(own)} samples have other bits")
+    said = [line for line in log.splitlines() if "--gemm cublas:" in line or "engine ready" in line]
+    result.words = said[-1].partition("engine ready: ")[2] if len(said) == 1 else said[0]
+    result.table = [("gemm", "prefill, tokens/s")]
+    for kind in () if run.is_quick else ("own", "cublas"):
+        bench_of = bench_flags(run)
+        bench_of[bench_of.index("--rows") + 1] = "1"
+        at = bench_of.index("--in")
+        status, said_by = run.call(run.program("stampede"), "bench", "--device", run.device,
+                                   "--kv-type", "bf16", "--weights", "bf16", "--json", "--gemm",
+                                   kind, *bench_of[:at], *bench_of[at + 6:], limit_s=100)
+        if status:
+            raise Failed(f"Status {status}. {last_line(said_by)}")
+        found = json.loads([x for x in said_by.splitlines() if x.startswith("{")][-1])
+        result.table.append((kind, f"{found['prefill_tokens_per_s']:,.0f}"))
+
+
 def steps(run: Run, result: Result) -> None:
     """Where a step's time goes: events around every kernel, all rows of one prompt."""
     if run.is_emulated:
@@ -294,6 +325,6 @@ def sanitizer(run: Run, result: Result) -> None:
 
 PARTS: Dict[str, Callable[[Run, Result], None]] = {
     "device": device, "wrappers": wrappers, "kernels": kernels, "backend": backend, "model": model,
-    "invariance": invariance, "bench": bench, "steps": steps, "times": times,
+    "invariance": invariance, "bench": bench, "gemm": gemm, "steps": steps, "times": times,
     "sanitizer": sanitizer,
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -126,6 +127,19 @@ def test_what_the_device_is() -> None:
     assert bench.returncode == 0, bench.stderr
     assert "compute capability 9.0" in bench.stdout and "path wgmma" in bench.stdout
     assert "GB/s" in bench.stdout
+
+
+def test_launches_of_a_layer(tmp_path: Path) -> None:
+    """2 of a convolution, 3 of attention, 4 of either feed-forward, 3 around the layers: at most 7
+    a layer. The tiny model has 3 layers of each operator, 1 dense feed-forward and 5 mixtures."""
+    counts = tmp_path / "counts"
+    generate("cudasim/launches", prompts([20, 9], 1, 3), tmp_path, *SMALL,
+             CUDASIM_COUNTS=str(counts))
+    launches = {found[1]: int(found[2]) for found in
+                re.finditer(r"^(\S[^\n]*): (\d+) launches", counts.read_text(), re.M)}
+    steps = launches["embed_tokens"]
+    between = sum(n for name, n in launches.items() if not re.search("weights|copy_states", name))
+    assert steps > 2 and between == steps * (3 * 2 + 3 * 3 + 6 * 4 + 3), launches
 
 
 def test_synthetic_weights_are_made_on_the_device(tmp_path: Path) -> None:

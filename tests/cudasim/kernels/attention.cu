@@ -168,6 +168,6 @@ void check_attention(checker &c) {
     check_shape(c, {6, 3, 24, 5, true}, 75);
     check_shape(c, {10, 2, 64, 16, true}, 100);
     check_shape(c, {8, 2, 64, 16, false}, 530);
-    check_shape(c, {4, 1, 64, 32, true}, 1100);
+    if (!c.is_small) check_shape(c, {4, 1, 64, 32, true}, 1100);
     if (c.is_large) check_shape(c, {32, 8, 64, 16, true}, 1500);
 }

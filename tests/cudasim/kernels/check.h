@@ -32,8 +32,10 @@ class checker {
     struct queue queue = {};
     struct reference_random random = {1};
     bool is_large = false;       // shapes of the real model too
+    bool is_small = false;       // the least that has every kernel and its borders: --small
     bool is_first_family = true; // of this run: kernels that are the same in both run once
     int n_failed = 0, n_run = 0;
+    const struct step_header *step = nullptr; // the last one that was put
 
     ~checker() { release(); }
     // Device memory, between guards that release() looks at.
@@ -163,5 +165,15 @@ void check_weights(checker &c);
 void check_deltas(checker &c);
 
 void time_all(checker &c, const char *filter);
+
+// --count, on the emulator: the same launches as time_all's, each once.
+struct counted {
+    const char *op;
+    int n_tokens, tile;
+    const void *weights;
+    double weight_bytes; // that a launch must read; 0: none, or more than one tile of tokens
+};
+void count_launch(checker &c, const counted &what, const std::function<int(int)> &launch);
+void count_all(checker &c, const char *filter);
 
 #endif

@@ -208,6 +208,6 @@ static void check_shape(checker &c, const conv_shape &s, int n_sms) {
 void check_conv(checker &c) {
     check_shape(c, {32, 3, 2, false, false, {1}}, 0);
     check_shape(c, {100, 3, 5, true, true, {40, 1, 7, 2, 90}}, 1);
-    check_shape(c, {80, 4, 3, false, false, {150, 3, 20}}, 2);
+    if (!c.is_small) check_shape(c, {80, 4, 3, false, false, {150, 3, 20}}, 2);
     if (c.is_large) check_shape(c, {2048, 3, 2, true, false, {37, 1, 12}}, 0);
 }

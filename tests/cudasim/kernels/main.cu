@@ -1,6 +1,8 @@
 // kernel_check [--family mma|wgmma] [--op NAME] [--large] [--seed N]   the checks
 // kernel_check --time --large [--family mma|wgmma] [--op NAME]         times at shapes of the 24B
 //                                       (without --large: tiny ones, to see that it runs)
+// kernel_check --small                  few shapes: for the race and memory builds of the emulator
+// kernel_check --count                  on the emulator: what kernels read and how (count.cu)
 #include <stdlib.h>
 
 #include "tests/cudasim/kernels/check.h"
@@ -34,12 +36,16 @@ static void run_family(checker &c, enum family family, const char *op) {
 
 int main(int argc, char **argv) {
     checker c;
-    bool is_timed = false, with_mma = true, with_wgmma = true;
+    bool is_timed = false, is_counted = false, with_mma = true, with_wgmma = true;
     const char *op = nullptr;
     for (int i = 1; i < argc; i++) {
         std::string a = argv[i], value = i + 1 < argc ? argv[i + 1] : "";
         if (a == "--time") {
             is_timed = true;
+        } else if (a == "--count") {
+            is_counted = true;
+        } else if (a == "--small") {
+            c.is_small = true;
         } else if (a == "--large") {
             c.is_large = true;
         } else if (a == "--family") {
@@ -66,6 +72,8 @@ int main(int argc, char **argv) {
         c.queue.family = f;
         if (is_timed)
             time_all(c, op);
+        else if (is_counted)
+            count_all(c, op);
         else
             run_family(c, f, op);
         c.is_first_family = false;

@@ -133,7 +133,7 @@ void check_qkv(checker &c) {
     check_shape(c, {2, 64, 2, 1, 32, 4, false}, 0);
     check_shape(c, {45, 90, 6, 2, 24, 5, true}, 1);
     check_shape(c, {140, 200, 4, 2, 64, 16, true}, 1);
-    check_shape(c, {300, 90, 5, 2, 64, 16, true}, 1);
+    if (!c.is_small) check_shape(c, {300, 90, 5, 2, 64, 16, true}, 1);
     check_shape(c, {20, 90, 2, 1, 64, 16, false}, 1);
     if (c.is_large) check_shape(c, {200, 2048, 32, 8, 64, 16, true}, 0);
 }

@@ -16,6 +16,8 @@ static const model MODEL_24B = {2048, 1536, 11776,     65536,
                                 4,    1024, 160000000, {1, 16, 64, 256, 1024, 4096, 8192}};
 // For the emulator: that all of it runs.
 static const model MODEL_TINY = {128, 64, 192, 512, 8, 4, 32, 4, 2, 70, 1, {1, 20}};
+// To count by: whole tiles, more than one stage of columns, as many heads as a block has warps.
+static const model MODEL_COUNTED = {256, 128, 384, 512, 16, 4, 64, 4, 2, 33, 1, {1, 7, 20}};
 
 enum { PAGE = 16, MAX_COPIES = 32 };
 
@@ -24,6 +26,9 @@ class timer {
     checker &c;
     const model &m;
     const char *filter;
+    bool is_counted = false;
+    const void *read = nullptr; // weights of the next launches, and bytes of them
+    double read_bytes = 0;
     timer(checker &c, const model &m, const char *filter) : c(c), m(m), filter(filter) {}
 
     bool is_wanted(const char *op) const { return !filter || strcmp(filter, op) == 0; }
@@ -41,6 +46,7 @@ class timer {
         struct matrix w = {nullptr, pad_to(n_rows, 192) / 192 * 192, pad_to(n_columns, 64) / 64};
         if (n_rows % 128 == 0) w.n_rows = n_rows;
         w.data = random_rows(copies(w) * bytes(w), 1 / sqrt(n_columns));
+        read = w.data, read_bytes = (double)bytes(w);
         return w;
     }
     size_t bytes(const struct matrix &w) const { return (size_t)w.n_rows * w.n_tile_columns * 128; }
@@ -90,6 +96,9 @@ double timer::microseconds(cudaGraphExec_t graph, int n) {
 
 void timer::run(const char *op, int n_tokens, int tile, double bytes, double flops,
                 const std::function<int(int)> &launch) {
+    if (is_counted)
+        return count_launch(c, {op, n_tokens, tile, read, n_tokens <= tile ? read_bytes : 0},
+                            launch);
     cudaStream_t stream = (cudaStream_t)c.queue.stream;
     cudaGraph_t graph;
     cudaGraphExec_t executable;
@@ -217,12 +226,19 @@ static void time_qkv(timer &t) {
         a.page_bytes = (int64_t)2 * m.n_kv_heads * PAGE * m.head_dim * 2;
         a.pages = t.c.room<char>((n / PAGE + 1) * a.page_bytes);
         a.page_tokens = PAGE, a.is_bf16 = 1;
-        for (int size : sizes_for(n))
+        const double whole = t.read_bytes;
+        for (int size : sizes_for(n)) {
+            // For up to 32 tokens tiles have 16, so that more SMs have some: the weights come
+            // twice, the second time from the L2 cache.
+            t.read_bytes =
+                size == 32 && n > 16 && t.c.queue.family == FAMILY_WGMMA ? 2 * whole : whole;
             t.run("qkv", n, size, t.bytes(w) + 2.0 * n * (m.hidden + n_rows),
                   2.0 * n * m.hidden * n_rows, [&](int i) {
                       a.w = t.copy_of(w, i);
                       return qkv_launch(&t.c.queue, &a, size);
                   });
+        }
+        t.read_bytes = whole;
     }
     t.c.release();
 }
@@ -280,16 +296,20 @@ static void time_experts(timer &t) {
         for (int tile : tiles_for(n_pairs / m.n_experts)) {
             struct routes lists[4];
             double n_hit = 0;
-            for (auto &r : lists) n_hit += put_routes(t, &r, n, tile) / 4.0;
+            int n_first = put_routes(t, &lists[0], n, tile);
+            n_hit = n_first / 4.0;
+            for (int i = 1; i < 4; i++) n_hit += put_routes(t, &lists[i], n, tile) / 4.0;
             struct expert_gate g = {gate, (int64_t)gate_bytes, x, act, m.hidden, m.inner, m.n_used,
                                     {}};
             struct expert_down d = {down, (int64_t)down_bytes, act, y, m.inner, m.hidden, m.hidden,
                                     {}};
+            t.read = gate.data, t.read_bytes = (double)n_first * gate_bytes;
             t.run("expert_gate", n, tile, n_hit * gate_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
                   4.0 * n_pairs * m.hidden * m.inner, [&](int i) {
                       g.routes = lists[i % 4];
                       return expert_gate_launch(&t.c.queue, &g, tile);
                   });
+            t.read = down.data, t.read_bytes = (double)n_first * down_bytes;
             t.run("expert_down", n, tile, n_hit * down_bytes + 2.0 * n_pairs * (m.hidden + m.inner),
                   2.0 * n_pairs * m.hidden * m.inner, [&](int i) {
                       d.routes = lists[i % 4];
@@ -304,6 +324,7 @@ static void time_experts(timer &t) {
 
 static void time_rows(timer &t) {
     const model &m = t.m;
+    t.read = nullptr;
     if (!t.is_wanted("rows") || !t.c.is_first_family) return;
     for (int n : m.tokens) {
         size_t row = (size_t)n * m.hidden;
@@ -352,6 +373,7 @@ static void clear_tickets(const struct queue &q, uint32_t *tickets) {
 
 static void time_decode(timer &t, int n, int context, bool is_chunked) {
     const model &m = t.m;
+    t.read = nullptr;
     struct attention a = {};
     int pages = (context + PAGE - 1) / PAGE, n_cells = 0;
     int n_chunks = is_chunked ? (context + ATTENTION_CHUNK - 1) / ATTENTION_CHUNK : 1;
@@ -390,6 +412,7 @@ static void time_decode(timer &t, int n, int context, bool is_chunked) {
 
 static void time_prefill(timer &t, int n) {
     const model &m = t.m;
+    t.read = nullptr;
     struct attention a = {};
     int group = m.n_heads / m.n_kv_heads, most = ATTENTION_ROWS / group * ATTENTION_WARPS;
     step_parts p(n);
@@ -457,6 +480,7 @@ static void time_head(timer &t) {
             a.head.logits_stride = m.vocab;
             a.head.logits = t.c.room<float>((size_t)(p.n_stored + 1) * m.vocab);
             a.ids = t.c.room<int32_t>(4 * n);
+            t.read = w.data;
             for (int tile : tiles_for(n))
                 t.run(is_stored ? "head/stored" : "head", n, tile,
                       t.bytes(w) + 2.0 * n * m.hidden + 4.0 * p.n_stored * m.vocab,
@@ -464,6 +488,7 @@ static void time_head(timer &t) {
                           a.head.w = t.copy_of(w, i);
                           return head_launch(&t.c.queue, &a.head, tile);
                       });
+            t.read = nullptr;
             t.run(is_stored ? "draw/top-p" : "draw", n, 0,
                   n * (double)sizeof(head_sums) * (w.n_rows / HEAD_TILE) +
                       4.0 * p.n_stored * m.vocab,
@@ -473,9 +498,7 @@ static void time_head(timer &t) {
     t.c.release();
 }
 
-void time_all(checker &c, const char *filter) {
-    timer t(c, c.is_large ? MODEL_24B : MODEL_TINY, filter);
-    if (!c.is_large) c.queue.n_sms = 3;
+static void run_all(timer &t) {
     time_experts(t);
     time_residual(t, "out", t.m.hidden);
     time_residual(t, "down", t.m.dense);
@@ -485,4 +508,16 @@ void time_all(checker &c, const char *filter) {
     time_attention(t);
     time_head(t);
     time_rows(t);
+}
+
+void time_all(checker &c, const char *filter) {
+    timer t(c, c.is_large ? MODEL_24B : MODEL_TINY, filter);
+    if (!c.is_large) c.queue.n_sms = 3;
+    run_all(t);
+}
+void count_all(checker &c, const char *filter) {
+    timer t(c, MODEL_COUNTED, filter);
+    t.is_counted = true;
+    c.queue.n_sms = 3;
+    run_all(t);
 }
