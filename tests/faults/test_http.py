@@ -207,7 +207,8 @@ def test_drafts_are_counted(tmp_path: Path) -> None:
             guessed = counted["rollout_draft_tokens_total"]
             accepted = counted["rollout_draft_accepted_tokens_total"]
             assert guessed >= accepted > 0
-            assert (status["engine"]["guessed"], status["engine"]["accepted"]) == (guessed, accepted)
+            engine = status["engine"]
+            assert (engine["guessed"], engine["accepted"]) == (guessed, accepted)
             assert counted["rollout_generation_tokens_total"] == 320
 
 
@@ -434,8 +435,8 @@ def test_the_page_in_a_browser(dark: bool, tmp_path: Path) -> None:
                     dom = done.stdout.decode()
     head = dom[dom.index("<main>"):dom.index("<script>")]
     assert 'class="badge good" role="status">ready<' in head, head
-    for words in ("Generated tokens a second", "Drafts accepted", "KV cache", "Mean reward", "Policy version",
-                  "\\boxed{", "24 of 24 have a value"):
+    for words in ("Generated tokens a second", "Drafts accepted", "KV cache", "Mean reward",
+                  "Policy version", "\\boxed{", "24 of 24 have a value"):
         assert words in head, words
     assert head.count("<tr>") == 25 and 'id="error" class="bad"></span>' in head
     width, _, rows = pixels(shot)
