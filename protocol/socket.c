@@ -69,10 +69,14 @@ static void close_end(struct end *end) {
     *end = (struct end){0};
 }
 
+// What CURVE makes a frame longer by, which ZMQ_MAXMSGSIZE counts (rfc.zeromq.org/spec/26).
+enum { CURVE_BYTES = 64 };
+
 // Opens one socket on `url`, which address_check has passed.
 static int open_end(struct socket *s, struct end *end, int type, const char *url, int high_water,
                     int64_t max_frame, struct error *err) {
     int one = 1;
+    if (s->key[0]) max_frame += CURVE_BYTES;
     end->router = type == ZMQ_ROUTER;
     end->zmq = zmq_socket(s->context, type);
     if (end->zmq && end->router) {

@@ -144,6 +144,7 @@ class Loop:
         socket = self._context.socket(kind)
         if self._curve is not None:
             self._curve.secure(socket, index)
+            max_frame += 64  # what CURVE makes a frame longer by (rfc.zeromq.org/spec/26)
         for option, value in (
                 (zmq.LINGER, 200), (zmq.SNDHWM, high_water), (zmq.RCVHWM, high_water),
                 (zmq.MAXMSGSIZE, max_frame), (zmq.HANDSHAKE_IVL, 5000),
