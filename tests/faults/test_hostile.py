@@ -40,7 +40,7 @@ def captures(run: str = "raw", epoch: int = 1) -> List[List[bytes]]:
                 ("ACK", dict(result=5)), ("DRAIN", dict(reason="x")), ("BYE", dict(code=1)),
                 ("REFUSE", dict(code=2, error="x")), ("WEIGHTS_BEGIN", begin),
                 ("WEIGHTS_COMMIT", dict(update=1)), ("WEIGHTS_ABORT", dict(update=1)),
-                ("WEIGHTS_CHUNK", dict(update=1, tensor=0, offset=0,
+                ("WEIGHTS_CHUNK", dict(update=1, offset=0,
                                        data=np.zeros(64, "<u1")))]
     # The run is not this trainer's, so a mutant that is still a message must not be obeyed.
     return [wire.encode(wire.Message(kind, fields, run + "?", epoch, 7))

@@ -230,7 +230,7 @@ def test_an_unknown_key_at_the_trainer(files: Files, tmp_path: Path) -> None:
 
 
 def test_the_bulk_socket_asks_for_keys_too(files: Files, tmp_path: Path) -> None:
-    pull = wire.encode(wire.Message("WEIGHTS_PULL", dict(update=1, tensor=0, offset=0, n_bytes=8),
+    pull = wire.encode(wire.Message("WEIGHTS_PULL", dict(update=1, offset=0, n_bytes=8),
                                     "run", 0))
     with at_work(files, tmp_path) as (trainer, _):
         for name, is_read in (("stranger", False), ("worker-b", True)):

@@ -85,7 +85,7 @@ class Fake:
         self.tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
         self.dies_after, self.fail_sample = dies_after, fail_sample
         self.version, self.url = 0, "tcp://127.0.0.1:1"
-        self.workers: list[Worker] = []
+        self.launched: list[Worker] = []
         self.generator = torch.Generator().manual_seed(0)
 
     def Trainer(self, url: str, min_workers: int = 1) -> Fake:
@@ -98,8 +98,11 @@ class Fake:
         return None
 
     def launch(self, **flags: Any) -> Worker:
-        self.workers.append(Worker(dies_after=self.dies_after, flags=flags))
-        return self.workers[-1]
+        self.launched.append(Worker(dies_after=self.dies_after, flags=flags))
+        return self.launched[-1]
+
+    def workers(self) -> list[dict[str, int]]:
+        return [dict.fromkeys(("guessed", "accepted", "tokens", "steps"), 0) for _ in self.launched]
 
     def push_weights(self, weights: dict[str, torch.Tensor], version: int) -> PushReport:
         assert version > self.version

@@ -141,7 +141,7 @@ def test_what_cannot_be(flags: list, words: list) -> None:
     (["--plan", "h100", "--context", "0"], "--context"),
     (["--plan", "h100", "--synthetic", "7b"], "2.6b"),
     (["--plan", "h100", "--synthetic", "8b", "--model", TINY], "at most one"),
-    (["--plan", "h100", "--weights", "q4_0"], "int4"),
+    (["--plan", "h100", "--weights", "q3_k"], "int4"),
     (["--plan", "h100", "--kv-type", "f16"], "fp8"),
     (["--plan", "h100", "--prompt", "100"], "--measure"),
     (["--plan", "h100", "--new", "100"], "--measure"),

@@ -489,7 +489,7 @@ def test_grpo_runs_from_end_to_end(fake, tmp_path, capsys):
     status = grpo.run(options)
     shown = capsys.readouterr().out
     assert status in (0, 1)  # two steps may or may not help
-    assert module.version == 2 and module.workers[0].ended
+    assert module.version == 2 and module.launched[0].ended
     rows = list(csv.DictReader((tmp_path / "curve.csv").open()))
     assert [row["step"] for row in rows] == ["1", "2"]
     assert all(float(row["staleness"]) == 0 and int(row["masked"]) == 3 for row in rows)
