@@ -32,11 +32,13 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     if (!l->first_session || !same_session(l, m)) {
         outbox_clear(&l->outbox); // results are of no use to another run or epoch
         l->first_session = l->session + 1;
-        l->credit = (uint64_t)l->options.slots;
     } else {
         outbox_resend_all(&l->outbox, l->hello_result);
-        l->credit = l->hello_slots;
     }
+    // Not what HELLO said: a WELCOME that answers an earlier HELLO may have cleared the outbox
+    // since, and CREDIT that was said then may be on its way.
+    uint64_t slots = (uint64_t)l->options.slots, unacked = l->outbox.n_unacked_samples;
+    l->credit = slots > unacked ? slots - unacked : 0;
     snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
     l->epoch = m->epoch;
     inbox_put(&l->inbox, &forget);
