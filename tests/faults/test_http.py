@@ -121,8 +121,8 @@ def test_a_worker_that_drains_is_not_ready(tmp_path: Path) -> None:
             worker.terminate()
             worker.said("draining")
             with contextlib.suppress(OSError):
-                status, why = get(f"{at}/readyz")
-                assert (status, why) == (503, "The worker drains.\n")
+                # The board is published at the end of the turn that said so.
+                eventually(lambda: get(f"{at}/readyz") == (503, "The worker drains.\n"))
             worker.ends(75)
             groups.close()
 
