@@ -110,8 +110,8 @@ static const char *const BAD[] = {"wrong",
                                   "unreasonable",
                                   "unlikely",
                                   "off",
-                                  "a place"
-                                  "holder",
+                                  ("a place"
+                                   "holder"),
                                   "an example",
                                   "only an example",
                                   "just an example",
