@@ -178,7 +178,7 @@ static void check_load(struct rig_options o, bool has_text, const int *drafts, i
     assert_true(truth.n > (is_small ? 2 : 20));
     for (int i = 0; i < (is_small ? 1 : 3 * n_drafts); i++) {
         struct rig other;
-        struct liar liar = {.honesty = is_small ? MIXED : i % 3,
+        struct liar liar = {.honesty = is_small ? MIXED : (enum honesty)(i % 3),
                             .truth = o.is_real ? &truth : NULL};
         o.draft.max_draft = drafts[i / 3];
         open_liar(&other, &o, &liar);
@@ -312,7 +312,7 @@ static void test_not_finite(void **state) {
     (void)state;
     for (int honesty = RIGHT; honesty <= MIXED; honesty++) {
         struct rig rig;
-        struct liar liar = {.honesty = honesty};
+        struct liar liar = {.honesty = (enum honesty)honesty};
         struct sample *samples[4];
         open_liar(&rig, &(struct rig_options){.draft = {.max_draft = 8}}, &liar);
         rig.fake->bad_position = 25;
