@@ -1,35 +1,31 @@
 #include "kernels/digest_paths.h"
 
 #include <stdbool.h>
+#include <string.h>
 
-uint64_t digest_16_portable(uint64_t h, uint64_t first, int64_t n, const unsigned char *values) {
-    uint64_t sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint16_t bits;
-        memcpy(&bits, values + 2 * i, 2);
-        sum += digest_mix(h, first + (uint64_t)i, bits);
-    }
-    return sum;
+// Values are little-endian.
+static inline uint32_t bits_at(const unsigned char *values, int64_t i, size_t size) {
+    uint32_t bits = 0;
+    memcpy(&bits, values + (size_t)i * size, size);
+    return bits;
 }
 
-uint64_t digest_32_portable(uint64_t h, uint64_t first, int64_t n, const unsigned char *values) {
+uint64_t digest_range_portable(uint64_t h, uint64_t first, int64_t n, size_t size,
+                               const unsigned char *values) {
     uint64_t sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, values + 4 * i, 4);
-        sum += digest_mix(h, first + (uint64_t)i, bits);
-    }
+    if (size == 2) // apart, so that the compiler knows the size
+        for (int64_t i = 0; i < n; i++)
+            sum += digest_mix(h, first + (uint64_t)i, bits_at(values, i, 2));
+    else
+        for (int64_t i = 0; i < n; i++)
+            sum += digest_mix(h, first + (uint64_t)i, bits_at(values, i, 4));
     return sum;
 }
 
 uint64_t digest_at_portable(uint64_t h, const uint32_t *positions, int64_t n, size_t size,
                             const unsigned char *values) {
     uint64_t sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits = 0;
-        memcpy(&bits, values + (size_t)i * size, size); // little-endian
-        sum += digest_mix(h, positions[i], bits);
-    }
+    for (int64_t i = 0; i < n; i++) sum += digest_mix(h, positions[i], bits_at(values, i, size));
     return sum;
 }
 
@@ -53,13 +49,9 @@ uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t
 
 uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype dtype,
                       const void *values) {
-    bool is_wide = dtype_bytes(dtype) == 4;
-    uint64_t at = (uint64_t)first;
+    size_t size = dtype_bytes(dtype);
 #ifdef __x86_64__
-    if (has_avx512())
-        return is_wide ? digest_32_avx512(name_hash, at, n, values)
-                       : digest_16_avx512(name_hash, at, n, values);
+    if (has_avx512()) return digest_range_avx512(name_hash, (uint64_t)first, n, size, values);
 #endif
-    return is_wide ? digest_32_portable(name_hash, at, n, values)
-                   : digest_16_portable(name_hash, at, n, values);
+    return digest_range_portable(name_hash, (uint64_t)first, n, size, values);
 }

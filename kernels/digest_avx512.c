@@ -64,14 +64,10 @@ uint64_t digest_at_avx512(uint64_t h, const uint32_t *positions, int64_t n, size
            digest_at_portable(h, positions + whole, n - whole, size, values + (size_t)whole * size);
 }
 
-uint64_t digest_16_avx512(uint64_t h, uint64_t first, int64_t n, const unsigned char *values) {
+uint64_t digest_range_avx512(uint64_t h, uint64_t first, int64_t n, size_t size,
+                             const unsigned char *values) {
     int64_t whole = n & ~(int64_t)15;
-    return sum(h, first, whole, 2, values) +
-           digest_16_portable(h, first + (uint64_t)whole, n - whole, values + 2 * whole);
-}
-
-uint64_t digest_32_avx512(uint64_t h, uint64_t first, int64_t n, const unsigned char *values) {
-    int64_t whole = n & ~(int64_t)15;
-    return sum(h, first, whole, 4, values) +
-           digest_32_portable(h, first + (uint64_t)whole, n - whole, values + 4 * whole);
+    uint64_t most = size == 2 ? sum(h, first, whole, 2, values) : sum(h, first, whole, 4, values);
+    return most + digest_range_portable(h, first + (uint64_t)whole, n - whole, size,
+                                        values + (size_t)whole * size);
 }

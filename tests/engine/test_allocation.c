@@ -8,20 +8,13 @@
 
 #include <cmocka.h>
 
+#include "protocol/base/sanitized.h"
 #include "tests/engine/rig.h"
 #include "tests/kernels/harness.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-
 static _Atomic int n_calls; // of all threads
 
-#ifndef IS_SANITIZED // whose own malloc must stay
+#if !IS_SANITIZED // whose own malloc must stay
 extern void *__libc_malloc(size_t bytes);
 extern void *__libc_calloc(size_t n, size_t size);
 extern void *__libc_realloc(void *old, size_t bytes);
@@ -71,7 +64,7 @@ static void decode(const struct rig_options *options) {
 
 static void test_decoding_takes_no_memory(void **state) {
     (void)state;
-#ifdef IS_SANITIZED
+#if IS_SANITIZED
     skip();
 #endif
     struct error err = {0};

@@ -21,19 +21,9 @@
 #include <cmocka.h>
 
 #include "protocol/base/clock.h"
+#include "protocol/base/sanitized.h"
 #include "verifiers/process/sandbox.h"
 #include "verifiers/verify.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define IS_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SANITIZED 1
-#endif
-#endif
-#ifndef IS_SANITIZED
-#define IS_SANITIZED 0
-#endif
 
 enum { OUTSIDE = -1 };
 

@@ -7,6 +7,7 @@
 #include "kernels/types/types.h"
 #include "protocol/base/buffer.h"
 #include "protocol/base/json.h"
+#include "protocol/base/json_member.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/device_facts.h"
 #include "worker/commands/flags.h"
@@ -132,48 +133,29 @@ static int examine(struct report *r, struct error *err) {
 
 // ------------------------------------------------------------------ as JSON
 
-static void add_int(struct buffer *b, const char *key, int64_t value) {
-    buffer_printf(b, "\"%s\":%" PRId64 ",", key, value);
-}
-
-static void add_bool(struct buffer *b, const char *key, bool value) {
-    buffer_printf(b, "\"%s\":%s,", key, value ? "true" : "false");
-}
-
-static void add_float(struct buffer *b, const char *key, float value) {
-    buffer_printf(b, "\"%s\":", key);
-    json_add_float(b, value);
-    buffer_add_text(b, ",");
-}
-
-static void close_object(struct buffer *b) {
-    if (b->ptr[b->len - 1] == ',') b->len--;
-    buffer_add_text(b, "}");
-}
-
 static void add_shape(struct buffer *b, const struct model_config *c) {
     const struct model_shape *s = &c->shape;
     buffer_add_text(b, "\"shape\":{");
-    add_int(b, "layers", s->n_layers);
-    add_int(b, "hidden", s->hidden);
-    add_int(b, "vocab", s->vocab);
-    add_int(b, "heads", s->n_heads);
-    add_int(b, "kv_heads", s->n_kv_heads);
-    add_int(b, "head_dim", s->head_dim);
-    add_int(b, "conv_width", s->conv_width);
-    add_int(b, "dense_layers", s->n_dense_layers);
-    add_int(b, "dense_width", s->ff_dense);
-    add_int(b, "experts", s->n_experts);
-    add_int(b, "experts_per_token", s->n_experts_used);
-    add_int(b, "expert_width", s->ff_expert);
-    add_int(b, "max_positions", s->max_positions);
-    add_float(b, "norm_eps", s->norm_eps);
-    add_float(b, "rope_theta", s->rope_theta);
-    add_float(b, "routed_scale", s->routed_scale);
-    add_bool(b, "norm_topk", s->norm_topk);
-    add_bool(b, "expert_bias", s->use_expert_bias);
-    add_bool(b, "conv_bias", s->conv_bias);
-    add_bool(b, "tied_head", s->tied_head);
+    json_member_int(b, "layers", s->n_layers);
+    json_member_int(b, "hidden", s->hidden);
+    json_member_int(b, "vocab", s->vocab);
+    json_member_int(b, "heads", s->n_heads);
+    json_member_int(b, "kv_heads", s->n_kv_heads);
+    json_member_int(b, "head_dim", s->head_dim);
+    json_member_int(b, "conv_width", s->conv_width);
+    json_member_int(b, "dense_layers", s->n_dense_layers);
+    json_member_int(b, "dense_width", s->ff_dense);
+    json_member_int(b, "experts", s->n_experts);
+    json_member_int(b, "experts_per_token", s->n_experts_used);
+    json_member_int(b, "expert_width", s->ff_expert);
+    json_member_int(b, "max_positions", s->max_positions);
+    json_member_float(b, "norm_eps", s->norm_eps);
+    json_member_float(b, "rope_theta", s->rope_theta);
+    json_member_float(b, "routed_scale", s->routed_scale);
+    json_member_bool(b, "norm_topk", s->norm_topk);
+    json_member_bool(b, "expert_bias", s->use_expert_bias);
+    json_member_bool(b, "conv_bias", s->conv_bias);
+    json_member_bool(b, "tied_head", s->tied_head);
     buffer_add_text(b, "\"attention_layers\":[");
     const char *comma = "";
     for (int i = 0; i < s->n_layers; i++) {
@@ -188,7 +170,7 @@ static void add_shape(struct buffer *b, const struct model_config *c) {
 
 static void add_types(struct buffer *b, const struct report *r) {
     buffer_add_text(b, "\"tensors\":{");
-    add_int(b, "count", r->n_tensors);
+    json_member_int(b, "count", r->n_tensors);
     buffer_add_text(b, "\"by_type\":");
     if (!r->has_weights) {
         buffer_add_text(b, "null},");
@@ -198,20 +180,20 @@ static void add_types(struct buffer *b, const struct report *r) {
     for (int t = 0; t < N_DTYPES; t++) {
         if (!r->n_of_type[t]) continue;
         buffer_printf(b, "\"%s\":{", dtype_name((enum dtype)t));
-        add_int(b, "tensors", r->n_of_type[t]);
-        add_int(b, "parameters", r->parameters_of_type[t]);
-        add_int(b, "bytes", (int64_t)type_size((enum dtype)t, r->parameters_of_type[t]));
-        close_object(b);
+        json_member_int(b, "tensors", r->n_of_type[t]);
+        json_member_int(b, "parameters", r->parameters_of_type[t]);
+        json_member_int(b, "bytes", (int64_t)type_size((enum dtype)t, r->parameters_of_type[t]));
+        json_close(b, '}');
         buffer_add_text(b, ",");
     }
-    close_object(b);
+    json_close(b, '}');
     buffer_add_text(b, "},");
 }
 
 static void add_memory(struct buffer *b, const struct report *r) {
     const struct model_shape *s = &r->config.shape;
     buffer_add_text(b, "\"memory\":{");
-    add_int(b, "weights_bytes", r->resident_bytes);
+    json_member_int(b, "weights_bytes", r->resident_bytes);
     buffer_printf(b, "\"weights_dtype\":\"%s\",", r->digest_dtype);
     buffer_printf(b, "\"kv_bytes_per_token\":{\"bf16\":%zu,\"f32\":%zu},",
                   kernels_page_bytes(s, DTYPE_BF16, 1), kernels_page_bytes(s, DTYPE_F32, 1));
@@ -233,7 +215,7 @@ static void write_json(struct buffer *b, const struct report *r) {
     add_shape(b, &r->config);
     buffer_printf(b, "\"parameters\":{\"total\":%" PRId64 ",\"active\":%" PRId64 "},",
                   r->n_parameters, r->n_active);
-    add_bool(b, "weights", r->has_weights);
+    json_member_bool(b, "weights", r->has_weights);
     add_types(b, r);
     add_memory(b, r);
     if (r->has_weights)
