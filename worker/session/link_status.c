@@ -14,13 +14,6 @@ static void note_status(struct link *l, const struct message_weights_status *m) 
         histogram_add(&seen->stage, MEASURE_STAGE, seconds_since(l->offered_us), 1);
     if (m->phase == PHASE_APPLIED && l->commit_us)
         histogram_add(&seen->commit, MEASURE_COMMIT, seconds_since(l->commit_us), 1);
-    if (m->phase == PHASE_FAILED) {
-        // update.c's words for bytes that are not those that were announced.
-        static const char words[] = " was announced";
-        bool differs =
-            m->error.len && memmem(m->error.ptr, m->error.len, words, sizeof words - 1) != NULL;
-        *(differs ? &seen->n_updates_mismatched : &seen->n_updates_failed) += 1;
-    }
     if (m->phase != PHASE_STAGED && m->phase != PHASE_RECEIVING) l->offered_us = l->commit_us = 0;
 }
 

@@ -11,7 +11,10 @@ static void say(struct link *l, const struct message_weights_status *status) {
     link_say(l, &m);
 }
 
-static void say_failed(struct link *l, uint64_t update, const char *tensor, const char *why) {
+// differs: what came is not what was announced.
+static void say_failed(struct link *l, uint64_t update, const char *tensor, const char *why,
+                       bool differs) {
+    *(differs ? &l->seen.n_updates_mismatched : &l->seen.n_updates_failed) += 1;
     log_say(l->options.log, LOG_WARN, "weight update failed: %s", why);
     say(l, &(struct message_weights_status){.update = update,
                                             .phase = PHASE_FAILED,
@@ -60,11 +63,11 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
                                          .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
     if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend)) {
-        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.");
+        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.", false);
         return;
     }
     if (update_begin(m, &target, &l->update, tensor, &why)) {
-        say_failed(l, m->update, tensor, why.text);
+        say_failed(l, m->update, tensor, why.text, false);
         return;
     }
     update_release(&l->applied); // its former values give way
@@ -101,7 +104,7 @@ void link_weights_commit(struct link *l, uint64_t update) {
     if (l->applied && update_id(l->applied) == update) return; // said again; the answer comes
     if (!l->update || update_id(l->update) != update ||
         update_state(l->update) != UPDATE_VERIFIED) {
-        say_failed(l, update, "", "This update is not staged here.");
+        say_failed(l, update, "", "This update is not staged here.", false);
         return;
     }
     l->applied = l->update;
@@ -133,9 +136,9 @@ static void tell_staged(struct link *l) {
     enum update_state state = update_state(l->update);
     uint64_t id = update_id(l->update);
     if (state == UPDATE_FAILED) {
-        update_failure(l->update, tensor, &why);
+        bool differs = update_failure(l->update, tensor, &why);
         drop(l);
-        say_failed(l, id, tensor, why.text);
+        say_failed(l, id, tensor, why.text, differs);
     } else if (!l->told_receiving && update_is_receiving(l->update)) {
         l->told_receiving = true;
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});

@@ -41,6 +41,7 @@ struct update {
 
     pthread_mutex_t lock; // for what follows
     char failed_tensor[NAMES_MAX_BYTES];
+    bool differs; // what came is not what was announced
     struct error failure;
 };
 
@@ -106,18 +107,21 @@ enum update_state update_state(struct update *u) {
     return (enum update_state)atomic_load(&u->state);
 }
 
-void update_failure(struct update *u, char tensor[NAMES_MAX_BYTES], struct error *err) {
+bool update_failure(struct update *u, char tensor[NAMES_MAX_BYTES], struct error *err) {
     pthread_mutex_lock(&u->lock);
     memcpy(tensor, u->failed_tensor, NAMES_MAX_BYTES);
     *err = u->failure;
+    bool differs = u->differs;
     pthread_mutex_unlock(&u->lock);
+    return differs;
 }
 
 // The first failure counts. `change`: of the tensor that is to blame, -1: none is.
-static void fail(struct update *u, int change, const struct error *why) {
+static void fail(struct update *u, int change, bool differs, const struct error *why) {
     pthread_mutex_lock(&u->lock);
     if (atomic_load(&u->state) == UPDATE_STAGING) {
         u->failure = *why;
+        u->differs = differs;
         if (change >= 0)
             names_write(&u->names->weights[u->offer.changes[change].weight], u->failed_tensor);
         atomic_store(&u->state, UPDATE_FAILED);
@@ -136,12 +140,18 @@ static bool next_chunk(struct update *u, struct pending *p) {
     return true;
 }
 
+// Chunks that may be asked for besides.
+static int room_of(struct update *u) {
+    int room = UPDATE_WINDOW - atomic_load(&u->n_waiting);
+    for (int i = 0; i < UPDATE_WINDOW; i++) room -= u->window[i].used;
+    return room;
+}
+
 bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_pull *pull) {
     if (update_state(u) != UPDATE_STAGING || u->bucket_bytes) return false;
-    int room = UPDATE_WINDOW - atomic_load(&u->n_waiting);
+    int room = room_of(u);
     for (int i = 0; i < UPDATE_WINDOW; i++) {
         struct pending *p = &u->window[i];
-        room -= p->used;
         bool due = p->used    ? now_ms - p->asked_ms >= UPDATE_PULL_TIMEOUT_MS
                    : room > 0 ? next_chunk(u, p)
                               : false;
@@ -166,7 +176,7 @@ bool update_take(struct update *u, const struct message_weights_chunk *m) {
         }
         error_set(&why, ERROR_INPUT, "A chunk has %llu bytes; %llu were asked for.",
                   (unsigned long long)m->data.n, (unsigned long long)p->n_bytes);
-        fail(u, -1, &why);
+        fail(u, -1, false, &why);
         return false;
     }
     return false;
@@ -200,7 +210,7 @@ static void name_wrong(struct update *u, int change, const struct error *why) {
     struct error err = {0};
     names_write(&u->names->weights[u->offer.changes[change].weight], name);
     error_set(&err, ERROR_INPUT, "Tensor '%s': %s", name, why->text);
-    fail(u, change, &err);
+    fail(u, change, false, &err);
 }
 
 static void compare(struct update *u, int change) {
@@ -214,7 +224,7 @@ static void compare(struct update *u, int change) {
     names_write(&u->names->weights[u->offer.changes[change].weight], name);
     error_set(&err, ERROR_INPUT, "Tensor '%s' has check value %016llx; %016llx was announced.",
               name, (unsigned long long)s->staged, (unsigned long long)u->offer.checks[change]);
-    fail(u, change, &err);
+    fail(u, change, true, &err);
 }
 
 // Proves changes first .. end - 1, which are whole.
@@ -227,7 +237,7 @@ static void prove(struct update *u, int first, int end, struct backend *b) {
         b->ops->check(b, u->offer.changes + first, end - first, u->sums + first, &bad, &why);
     u->check_us += clock_us() - started_us;
     if (failed && bad >= 0) name_wrong(u, first + bad, &why);
-    if (failed && bad < 0) fail(u, -1, &why);
+    if (failed && bad < 0) fail(u, -1, false, &why);
     for (int i = first; i < end && !failed; i++) compare(u, i);
 }
 
@@ -260,7 +270,7 @@ void update_stage(struct update *u, const struct message_weights_chunk *m, struc
     struct error why = {0};
     if (update_is_wanted(u)) {
         if (b->ops->stage(b, m->offset, m->data.n, m->data.data, &why))
-            fail(u, -1, &why);
+            fail(u, -1, false, &why);
         else
             update_arrived(u, m->offset, m->data.n, b);
     }
@@ -268,7 +278,7 @@ void update_stage(struct update *u, const struct message_weights_chunk *m, struc
 }
 
 void update_fail(struct update *u, const struct error *why) {
-    fail(u, -1, why);
+    fail(u, -1, false, why);
 }
 
 void update_set_receiving(struct update *u) {
