@@ -150,11 +150,6 @@ def differing(old: Bits, new: Bits) -> NDArray[np.int64]:
     return np.concatenate([positions, tail + whole]) if len(tail) else positions
 
 
-def sparse_bytes(n_values: int, itemsize: int) -> int:
-    """At least so many bytes a sparse change takes."""
-    return n_values * (itemsize + 1)
-
-
 # --- the stream ---
 
 

@@ -27,6 +27,10 @@ _DENSE = 0.65  # of the values: beyond, codes and values are more than all value
 Bits = NDArray[Any]
 
 
+# What differs of tensors that were compared already, by name and type; None: too much.
+Found = Dict[Tuple[str, str], Optional[List[Block]]]
+
+
 class Former(NamedTuple):
     """What a push overwrote of one tensor: all of it, or some values."""
 
@@ -56,7 +60,6 @@ class Snapshot:
         # of them or both.
         self._tied: Tuple[str, ...] = ()
         self._dense: Dict[DtypePlan, List[Change]] = {}
-        self._found: Dict[Tuple[str, str], Optional[List[Block]]] = {}  # of the push under way
         self._lock = threading.Lock()
 
     # --- a push ---
@@ -70,10 +73,10 @@ class Snapshot:
                for name, tensor in hub_tensors(_whole(state)).items()}
         with self._lock:
             tied = tuple(name for name in (EMBEDDING, HEAD) if name in new) or self._tied
-            self._found = {}
-            changes = {plan: self._diff(plan, new, tied) for plan in set(plans)}
-            former = dict(zip(new, digest.pool().map(lambda n: self._write(n, new[n]), new)))
-            self._found = {}
+            found: Found = {}
+            changes = {plan: self._diff(plan, new, tied, found) for plan in set(plans)}
+            former = dict(zip(new, digest.pool().map(lambda n: self._write(n, new[n], found),
+                                                     new)))
             prepared = Prepared(version, self.version, changes, former, self._tied,
                                 sum(t.numel() for t in new.values()),
                                 time.monotonic() - started)
@@ -122,26 +125,26 @@ class Snapshot:
         return held
 
     def _diff(self, plan: DtypePlan, new: Mapping[str, "torch.Tensor"],
-              tied: Tuple[str, ...]) -> List[Change]:
+              tied: Tuple[str, ...], found: Found) -> List[Change]:
         before, after = self._held(plan, self._tied), self._held(plan, tied, new)
         _check_tied(plan, tied, {**self._tensors, **new})
         touched = [name for name, key in after.items() if key in new or before.get(name) != key]
-        found = digest.pool().map(
+        changes = digest.pool().map(
             lambda name: self._change(plan, name, after[name],
                                       self._tensors.get(before.get(name, "")),
-                                      new.get(after[name], self._tensors.get(after[name]))),
+                                      new.get(after[name], self._tensors.get(after[name])), found),
             touched)
-        return [change for change in found if change is not None]
+        return [change for change in changes if change is not None]
 
     def _change(self, plan: DtypePlan, name: str, key: str, old: Optional["torch.Tensor"],
-                new: Any) -> Optional[Change]:
+                new: Any, found: Found) -> Optional[Change]:
         dtype = plan.dtype_of(name)
         if old is None or old.shape != new.shape:
             return self._all(plan, name, key, new)
         blocks = changed(old, new, dtype)
         if old is self._tensors.get(key) and old.dtype == new.dtype and \
                 _NAMES.get(old.dtype) == dtype:
-            self._found[key, dtype] = blocks  # _write needs the same
+            found[key, dtype] = blocks  # _write needs the same
         if blocks is None:
             return self._all(plan, name, key, new)
         for block in blocks:
@@ -174,10 +177,11 @@ class Snapshot:
 
         return Part(n * size, read)
 
-    def _write(self, name: str, new: "torch.Tensor") -> Former:
+    def _write(self, name: str, new: "torch.Tensor", found: Found) -> Former:
         old = self._tensors.get(name)
         if old is not None and old.shape == new.shape and old.dtype == new.dtype:
-            blocks = self._blocks(name, old, new)
+            key = name, _NAMES[old.dtype]
+            blocks = found[key] if key in found else changed(old, new, key[1])
             if blocks is not None:
                 flat = _flat_bits(old)
                 former = [Block(b.positions, flat[b.positions]) for b in blocks]
@@ -186,11 +190,6 @@ class Snapshot:
                 return Former(None, former)
         self._tensors[name] = _copy(new)
         return Former(old, None)
-
-    def _blocks(self, name: str, old: "torch.Tensor",
-                new: "torch.Tensor") -> Optional[List[Block]]:
-        key = name, _NAMES[old.dtype]
-        return self._found[key] if key in self._found else changed(old, new, key[1])
 
 
 _NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
