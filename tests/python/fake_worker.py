@@ -46,6 +46,7 @@ class FakeWorker:
         self.fail_tensor, self.fail_commit, self.together = fail_tensor, fail_commit, together
         self.salt, self.lost, self.recommit = salt, set(lost), recommit
         self.answers_weights = True
+        self.staged_digest = None  # said when staged, None: that of what it serves
         self.incarnation = incarnation if incarnation is not None else time.monotonic_ns()
         self.log = []  # every message that came
         self.sent_results = []  # (serial, sample, attempt)
@@ -291,7 +292,7 @@ class FakeWorker:
         if not self._plan:
             begin, self._begin = self._begin, None
             self._committable = begin
-            self._status(begin, wire.PHASE_STAGED)
+            self._status(begin, wire.PHASE_STAGED, self.staged_digest)
             return
         offset, n_bytes = self._plan[0]
         fields = dict(update=self._begin["update"], offset=offset, n_bytes=n_bytes)
@@ -329,12 +330,12 @@ class FakeWorker:
         self._former = None
         self._status(m, wire.PHASE_ROLLED_BACK)
 
-    def _status(self, m, phase, **more):
+    def _status(self, m, phase, digest=None, **more):
         if phase in self.lost:
             self.lost.discard(phase)
             return
         self.send("WEIGHTS_STATUS", update=m["update"], phase=phase, version=self.version,
-                  digest=self.digest, **more)
+                  digest=self.digest if digest is None else digest, **more)
 
 
 def offsets_of(lengths):

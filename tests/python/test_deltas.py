@@ -10,7 +10,7 @@ from client import check_all, eventually, prompts, trainer
 from fake_worker import FakeWorker
 
 import stampede
-from stampede import deltas, digest, snapshot, wire
+from stampede import deltas, digest, push, snapshot, wire
 from stampede.weights import DtypePlan
 
 BF16 = DtypePlan("bf16", (), False)
@@ -181,6 +181,38 @@ def test_all_or_none(trainer):
         b.fail_commit = False
         trainer.push_weights(second, version=2, atomic=True)
         assert all(held(w, second, torch.float32) for w in (a, b, c))
+
+
+def test_who_would_serve_something_else_stops_all_or_none_before_the_commit(trainer):
+    with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b, \
+            FakeWorker(trainer.url, uid="c") as c:
+        trainer.wait_for_workers(3, 30)
+        trainer.push_weights(model(), version=1)
+        b.staged_digest = 7
+        with pytest.raises(stampede.WeightUpdateError, match="digest 0000000000000007") as caught:
+            trainer.push_weights(changed_at(model(), 0.05, 1), version=2, atomic=True)
+        assert caught.value.worker == "b"
+        assert [w.count("WEIGHTS_COMMIT") for w in (a, b, c)] == [1, 1, 1]  # of the first push
+
+
+def test_nobody_draws_before_all_have_it(trainer, monkeypatch):
+    """While all or none is not decided, a worker that has applied the update gets no task."""
+    monkeypatch.setattr(push, "_ALONE_S", 0.1)
+    with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
+        trainer.wait_for_workers(2, 30)
+        trainer.push_weights(model(), version=1)
+        commit, b._on_weights_commit = b._on_weights_commit, lambda m: held_back.append(m)
+        held_back = []
+        handle = trainer.push_weights(changed_at(model(), 0.05, 1), version=2, wait=False,
+                                      atomic=True)
+        eventually(lambda: a.version == 2 and held_back)
+        before = a.count("TASK") + b.count("TASK")
+        call = trainer.generate(prompts(3), n=2, min_version=2)
+        time.sleep(0.5)
+        assert a.count("TASK") + b.count("TASK") == before and not handle.done()
+        b.do(lambda worker: commit(held_back[0]))
+        assert handle.result(30).version == 2
+        assert all(g.version_spans == [[(0, 2)]] * 2 for g in call)
 
 
 def test_a_worker_dies_in_the_commit_of_all_or_none(trainer):
