@@ -14,23 +14,7 @@
 #if defined(__clang__)
 #define AVX2_UNROLL _Pragma("unroll")
 #else
-#define AVX2_UNROLL  _Pragma("GCC unroll 16")
-// What attention_lanes.h is written in.
-#define LANES_INLINE AVX2_INLINE
-#define LANES_UNROLL AVX2_UNROLL
-typedef __m256 lanes8;
-#define lanes8_load  avx2_load
-#define lanes8_store _mm256_storeu_ps
-#define lanes8_set   _mm256_set1_ps
-#define lanes8_add   _mm256_add_ps
-#define lanes8_sub   _mm256_sub_ps
-#define lanes8_mul   _mm256_mul_ps
-#define lanes8_max   _mm256_max_ps
-#define lanes8_fma   _mm256_fmadd_ps // a * b + c
-#define lanes8_exp   avx2_exp
-#define lanes8_sum   avx2_sum
-#define lanes8_top   avx2_max
-
+#define AVX2_UNROLL _Pragma("GCC unroll 16")
 #endif
 
 // 8 values of a type, in any alignment.

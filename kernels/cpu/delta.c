@@ -9,12 +9,15 @@
 #include "kernels/digest.h"
 #include "protocol/base/memory.h"
 
+enum { PIECES = 1024 }; // that the pool has at a time: an update may have more than it can number
+
 // A change in pieces for threads: blocks of codes, or rows of a dense weight.
 struct job {
     struct cpu *c;
     const struct weight_change *changes; // (n)
     int n;
     int64_t *first_piece; // (n + 1)
+    int64_t next_piece;   // the first of those that the pool has
     pthread_mutex_t lock; // for what follows
     struct change_sums *sums;
     int bad; // the first change that is wrong, n: none
@@ -67,16 +70,18 @@ static void close_job(struct job *j) {
     free(j->first_piece);
 }
 
-// Runs `work` on every piece: some for each chunk of the pool, since a piece may be small.
+// Runs `work` on every piece.
 static void run_job(struct job *j, struct pool *pool, pool_job *work) {
-    int64_t n = j->first_piece[j->n];
-    assert(n <= INT32_MAX);
-    pool_run(pool, (int)n, n < 2, work, j);
+    for (int64_t n = j->first_piece[j->n]; j->next_piece < n; j->next_piece += PIECES) {
+        int64_t left = n - j->next_piece;
+        pool_run(pool, (int)(left < PIECES ? left : PIECES), left < 2, work, j);
+    }
 }
 
-// The change that a piece belongs to; *piece becomes its number within it.
-static int change_of(const struct job *j, int64_t *piece) {
+// The change that the piece of a chunk belongs to; *piece: its number within it.
+static int change_of(const struct job *j, int chunk, int64_t *piece) {
     int low = 0, high = j->n - 1;
+    *piece = j->next_piece + chunk;
     while (low < high) {
         int middle = (low + high + 1) / 2;
         if (j->first_piece[middle] <= *piece)
@@ -140,8 +145,8 @@ static int check_sparse(struct cpu *c, const struct weight_change *change, int64
 static void check_piece(void *arg, int chunk, int thread) {
     (void)thread;
     struct job *j = arg;
-    int64_t piece = chunk;
-    int i = change_of(j, &piece);
+    int64_t piece;
+    int i = change_of(j, chunk, &piece);
     const struct weight_change *change = &j->changes[i];
     struct change_sums sums = {0};
     struct error why = {0};
@@ -180,8 +185,8 @@ int cpu_stage(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *
 static void apply_piece(void *arg, int chunk, int thread) {
     (void)thread;
     struct job *j = arg;
-    int64_t piece = chunk;
-    const struct weight_change *change = &j->changes[change_of(j, &piece)];
+    int64_t piece;
+    const struct weight_change *change = &j->changes[change_of(j, chunk, &piece)];
     const struct weight_slot *s = &j->c->weights.slots[change->weight];
     struct delta_walk walk;
     struct delta_run run;

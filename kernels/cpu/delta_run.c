@@ -111,7 +111,7 @@ bool delta_next(struct delta_walk *w, struct delta_run *run) {
 }
 
 int delta_end(const struct delta_walk *w, struct error *err) {
-    int64_t block = (w->next - 1) / DELTA_BLOCK;
+    int64_t block = (w->end - 1) / DELTA_BLOCK; // next may still be the block's first code
     if (w->failed) return fail(err, block, "goes beyond the tensor or its values");
     uint64_t cursor = (uint64_t)(w->row * w->slot->columns + w->column);
     if (w->n_values != w->end_n_values || (!w->is_last && cursor != w->end_cursor))

@@ -7,6 +7,7 @@
 #define KERNELS_TYPES_DOT_AVX512_H
 
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
@@ -29,6 +30,10 @@ struct dot_run {
 
 DOT_INLINE __m512 dot_halves(const void *p) {
     return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
+DOT_INLINE __m512 dot_bytes(const void *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p)));
 }
 
 DOT_INLINE void dot_nibbles(const void *tile, __m512i w[8]) {

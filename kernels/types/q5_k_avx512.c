@@ -1,12 +1,6 @@
-#include <string.h>
-
 #include "kernels/types/dot_avx512.h"
 
 enum { TILE = TILE_NIBBLES + TILE_VECTOR };
-
-DOT_INLINE __m512 dot_bytes(const char *p) {
-    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)p)));
-}
 
 DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {
     const __m512i bit = _mm512_set1_epi8(16);

@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "kernels/types/dot_avx512.h"
 
 enum { TILE = TILE_NIBBLES + 2 * TILE_VECTOR };

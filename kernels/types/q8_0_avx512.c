@@ -1,5 +1,3 @@
-#include <string.h>
-
 #include "kernels/types/dot_avx512.h"
 
 DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_run *out) {

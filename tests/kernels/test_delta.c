@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -502,7 +503,8 @@ static void test_beside_steps(void **state) {
 
 // ------------------------------------------------------------------ what is wrong
 
-static void expect_refusal(struct update *u, int change) {
+// `says`: what the sentence has in it, or NULL.
+static void expect_sentence(struct update *u, int change, const char *says) {
     struct change_sums *sums = memory_new((size_t)u->n, sizeof *sums);
     struct error err;
     int bad = -1;
@@ -511,7 +513,12 @@ static void expect_refusal(struct update *u, int change) {
     assert_int_equal(bad, change);
     assert_int_equal(err.code, ERROR_INPUT);
     assert_true(strlen(err.text) > 20 && err.text[strlen(err.text) - 1] == '.');
+    if (says && !strstr(err.text, says)) fail_msg("\"%s\" does not say \"%s\"", err.text, says);
     free(sums);
+}
+
+static void expect_refusal(struct update *u, int change) {
+    expect_sentence(u, change, NULL);
 }
 
 // The largest weight, whose changes have several blocks, stands between two others.
@@ -582,6 +589,27 @@ static void test_wrong_codes(void **state) {
         expect_sums(u);
         update_free(u);
     }
+}
+
+// The block that is told is the one that is wrong, at its first code and at its last.
+static void test_wrong_block(void **state) {
+    (void)state;
+    struct update *u = update_of_three(26, 4, ALL);
+    const struct weight_change *c = &u->changes[1];
+    int64_t n = delta_n_blocks(c->n_codes);
+    assert_true(n > 2);
+    for (int64_t b = 0; b < n; b++)
+        for (int is_last = 0; is_last < 2; is_last++) {
+            int64_t end = (b + 1) * DELTA_BLOCK < c->n_codes ? (b + 1) * DELTA_BLOCK : c->n_codes;
+            int64_t at = is_last ? end - 1 : b * DELTA_BLOCK;
+            char says[64];
+            snprintf(says, sizeof says, "block %lld goes beyond the tensor", (long long)b);
+            uint32_t kept = delta_code(u->image + c->codes, 4, at);
+            put_code(u->image + c->codes, 4, at, 1u << 30);
+            expect_sentence(u, 1, says);
+            put_code(u->image + c->codes, 4, at, kept);
+        }
+    update_free(u);
 }
 
 static void test_not_finite(void **state) {
@@ -728,8 +756,9 @@ int main(void) {
         cmocka_unit_test(test_many_tensors),     cmocka_unit_test(test_nothing),
         cmocka_unit_test(test_steps_follow),     cmocka_unit_test(test_beside_steps),
         cmocka_unit_test(test_wrong_anchors),    cmocka_unit_test(test_wrong_codes),
-        cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_flipped_bits),
-        cmocka_unit_test(test_flipped_is_exact), cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_wrong_block),      cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_flipped_bits),     cmocka_unit_test(test_flipped_is_exact),
+        cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,6 +80,9 @@ void gguf_free(struct gguf **g); // unmaps
 // are the caller's, to free().
 int gguf_parse(struct slice file, struct gguf *out, struct error *err);
 
+// The number of a type in files.
+uint32_t gguf_type_number(enum dtype t);
+
 const struct gguf_key *gguf_find(const struct gguf *g, const char *name); // NULL: no such key
 const struct gguf_tensor *gguf_find_tensor(const struct gguf *g, const char *name);
 

@@ -1,6 +1,5 @@
 // Names of tensors in GGUF files: blk.I.KIND, and three without a layer.
 #include <stdio.h>
-#include <string.h>
 
 #include "worker/load/gguf_config.h"
 
@@ -45,21 +44,8 @@ void gguf_names_write(const struct weight *w, char out[GGUF_NAME_BYTES]) {
                  w->expert < 0 ? layer_names[w->kind] : expert_name(w->kind));
 }
 
-// "blk.I." in front of the rest, I without leading zeros.
-static int take_layer(struct slice *name, int n_layers) {
-    size_t i = 4;
-    int layer = 0;
-    if (name->len < 6 || memcmp(name->ptr, "blk.", 4) != 0) return -1;
-    while (i < name->len && i < 8 && name->ptr[i] >= '0' && name->ptr[i] <= '9')
-        layer = 10 * layer + (name->ptr[i++] - '0');
-    if (i == 4 || (i > 5 && name->ptr[4] == '0') || layer >= n_layers) return -1;
-    if (i == name->len || name->ptr[i] != '.') return -1;
-    *name = (struct slice){name->ptr + i + 1, name->len - i - 1};
-    return layer;
-}
-
 struct gguf_match gguf_names_find(const struct names *n, struct slice name) {
-    int last = n->n - 1, norm = n->layer_first[n->shape.n_layers];
+    int last = n->n - 1, norm = n->layer_first[n->shape.n_layers], layer;
     const struct gguf_match unknown = {-1, false};
     if (slice_is(name, "token_embd.weight")) return (struct gguf_match){0, false};
     // The final norm; files of other converters have its usual name.
@@ -67,8 +53,8 @@ struct gguf_match gguf_names_find(const struct names *n, struct slice name) {
         return (struct gguf_match){norm, false};
     if (slice_is(name, "output.weight") && n->weights[last].kind == WEIGHT_HEAD)
         return (struct gguf_match){last, false};
-    int layer = take_layer(&name, n->shape.n_layers);
-    if (layer < 0) return unknown;
+    if (!names_skip(&name, "blk.") || !names_skip_number(&name, n->shape.n_layers, &layer))
+        return unknown;
     for (int i = n->layer_first[layer]; i < n->layer_first[layer + 1]; i++) {
         const struct weight *w = &n->weights[i];
         const char *text = w->expert < 0 ? layer_names[w->kind] : expert_name(w->kind);

@@ -120,20 +120,22 @@ static int take_keys(struct reader *r, struct gguf *g, uint64_t n) {
 
 // ------------------------------------------------------------------ tensors
 
-// The numbers of types in files, and what the unsupported ones are called.
-static int find_type(uint32_t number, enum dtype *out) {
+uint32_t gguf_type_number(enum dtype t) {
     static const uint32_t floats[N_FLOAT_DTYPES] = {
         [DTYPE_F32] = 0, [DTYPE_F16] = 1, [DTYPE_BF16] = 30};
+    return dtype_is_block(t) ? type_find(t)->gguf : floats[t];
+}
+
+static int find_type(uint32_t number, enum dtype *out) {
     for (int t = 0; t < N_DTYPES; t++) {
-        enum dtype type = (enum dtype)t;
-        uint32_t own = dtype_is_block(type) ? type_find(type)->gguf : floats[t];
-        if (own != number) continue;
-        *out = type;
+        if (gguf_type_number((enum dtype)t) != number) continue;
+        *out = (enum dtype)t;
         return 0;
     }
     return -1;
 }
 
+// What the unsupported ones are called.
 static const char *foreign_type(uint32_t number) {
     static const char *const names[] = {
         [3] = "Q4_1",   [6] = "Q5_0",    [7] = "Q5_1",     [9] = "Q8_1",    [10] = "Q2_K",

@@ -133,10 +133,6 @@ static bool is_described(const struct weight *w) {
     return w->expert <= 0;
 }
 
-static uint32_t type_number(enum dtype t) {
-    return dtype_is_block(t) ? type_find(t)->gguf : t == DTYPE_F32 ? 0 : t == DTYPE_F16 ? 1 : 30;
-}
-
 static uint64_t weight_bytes(const struct checkpoint *c, int i) {
     return type_size(c->dtypes[i], weight_n(&c->names->weights[i]));
 }
@@ -166,7 +162,7 @@ static void describe(const struct checkpoint *c, int i, uint64_t offset, struct 
     gguf_add_string(out, slice_of(name));
     add_u32(out, (uint32_t)n_dims);
     for (int d = 0; d < n_dims; d++) add_u64(out, (uint64_t)dims[d]);
-    add_u32(out, type_number(c->dtypes[i]));
+    add_u32(out, gguf_type_number(c->dtypes[i]));
     add_u64(out, offset);
 }
 

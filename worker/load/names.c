@@ -1,7 +1,6 @@
 #include "worker/load/names.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,7 +104,7 @@ void names_free(struct names **n) {
     *n = NULL;
 }
 
-static bool skip(struct slice *s, const char *prefix) {
+bool names_skip(struct slice *s, const char *prefix) {
     size_t len = strlen(prefix);
     if (s->len < len || memcmp(s->ptr, prefix, len) != 0) return false;
     s->ptr += len;
@@ -113,8 +112,7 @@ static bool skip(struct slice *s, const char *prefix) {
     return true;
 }
 
-// A decimal number below `limit` as the hub writes it, without leading zeros, and a full stop.
-static bool skip_number(struct slice *s, int limit, int *out) {
+bool names_skip_number(struct slice *s, int limit, int *out) {
     size_t i = 0;
     int v = 0;
     while (i < s->len && i < 5 && s->ptr[i] >= '0' && s->ptr[i] <= '9')
@@ -137,7 +135,7 @@ static struct name_match find_expert(const struct names *n, int layer, struct sl
     int first = first_expert(n, layer), expert;
     if (slice_is(rest, gate_up)) return (struct name_match){NAME_FUSED_GATE_UP, first};
     if (slice_is(rest, down)) return (struct name_match){NAME_FUSED_DOWN, first + 2};
-    if (!skip(&rest, experts_prefix) || !skip_number(&rest, n->shape.n_experts, &expert))
+    if (!names_skip(&rest, experts_prefix) || !names_skip_number(&rest, n->shape.n_experts, &expert))
         return unknown;
     for (int part = 0; part < 3; part++)
         if (slice_is(rest, expert_names[part]))
@@ -152,7 +150,7 @@ struct name_match names_find(const struct names *n, struct slice name) {
         const char *text = global_name(n->weights[globals[i]].kind);
         if (slice_is(name, text)) return (struct name_match){NAME_WEIGHT, globals[i]};
     }
-    if (!skip(&name, "model.layers.") || !skip_number(&name, n->shape.n_layers, &layer))
+    if (!names_skip(&name, "model.layers.") || !names_skip_number(&name, n->shape.n_layers, &layer))
         return (struct name_match){NAME_UNKNOWN, -1};
     for (int i = n->layer_first[layer]; i < n->layer_first[layer + 1]; i++) {
         if (n->weights[i].expert >= 0) break;

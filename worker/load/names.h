@@ -16,6 +16,7 @@
 #ifndef WORKER_LOAD_NAMES_H
 #define WORKER_LOAD_NAMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernels/kernels.h"
@@ -49,6 +50,11 @@ struct name_match {
 
 // What a hub name stands for in this shape. In O(weights of a layer that are no experts').
 struct name_match names_find(const struct names *n, struct slice name);
+
+// Takes off the front of a name a prefix, or a decimal number below `limit`, without leading zeros,
+// and the full stop behind it. False, and nothing taken, where it does not begin so.
+bool names_skip(struct slice *name, const char *prefix);
+bool names_skip_number(struct slice *name, int limit, int *out);
 
 // Writes the hub name of a weight, 0-terminated. Returns its length. lm_head.weight is the name of
 // WEIGHT_HEAD only; a tied head has the embedding's.
