@@ -161,7 +161,7 @@ def test_preempted_samples_run_again_and_are_never_yielded(trainer):
 
 def test_a_draining_worker_gets_nothing_more(trainer):
     with FakeWorker(trainer.url, uid="a") as a:
-        trainer.wait_for_workers(1, 30)
+        eventually(lambda: a.session)  # it has seen WELCOME: what it says now is heard
         a.do(lambda w: w.send("DRAIN", reason="SIGTERM"))
         eventually(lambda: [w["state"] for w in trainer.workers()] == ["draining"])
         call = trainer.generate(prompts(3), n=2)
