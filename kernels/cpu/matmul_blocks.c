@@ -1,6 +1,7 @@
 #include "kernels/cpu/matmul_blocks.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "kernels/cpu/pool.h"
 
@@ -97,14 +98,19 @@ void matmul_blocks_activate(struct pool *pool, enum type_path path, float *x, si
 
 // ------------------------------------------------------------------ products
 
+// Loops without conditions, which compilers make vectors of.
+static void add(float *restrict to, const float *restrict v) {
+    for (int i = 0; i < MATMUL_ROWS; i++) to[i] += v[i];
+}
+
 static void store(const struct matmul_blocks_tile *t, int block, int token,
-                  const float sums[MATMUL_ROWS]) {
+                  float sums[MATMUL_ROWS]) {
     float *y = t->y[token] + block * MATMUL_ROWS;
-    const float *bias = t->bias ? t->bias + block * MATMUL_ROWS : NULL;
-    for (int i = 0; i < MATMUL_ROWS; i++) {
-        float v = bias ? sums[i] + bias[i] : sums[i];
-        y[i] = t->add ? y[i] + v : v;
-    }
+    if (t->bias) add(sums, t->bias + block * MATMUL_ROWS);
+    if (t->add)
+        add(y, sums);
+    else
+        memcpy(y, sums, MATMUL_ROWS * sizeof *y);
 }
 
 void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
