@@ -117,8 +117,7 @@ DOT_INLINE void dot_half(const struct type_dot *d, const struct block_type *t, s
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
         for (int r = 0; r < f.n_runs; r++, at++) {
             struct dot_run run;
-            for (int p = 0; p < f.run_bytes; p += 64)
-                _mm_prefetch(ahead + p, _MM_HINT_T0);
+            for (int p = 0; p < f.run_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
             load(quants + 32 * half, scales, r, half, &run);
             DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] =
                 dot_add(&run, d->x[first + k] + at, &f, y[k]);

@@ -117,8 +117,7 @@ DOT_INLINE void dot_group(const struct type_dot *d, const struct block_type *t, 
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
         for (int r = 0; r < n_runs; r++, at++) {
             struct dot_run run;
-            for (int p = 0; p < run_bytes; p += 64)
-                _mm_prefetch(ahead + p, _MM_HINT_T0);
+            for (int p = 0; p < run_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
             load(quants, scales, r, &run);
             DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] =
                 dot_add(&run, d->x[k] + at, shift, has_sub, has_min, y[k]);
