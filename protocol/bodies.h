@@ -28,6 +28,7 @@ struct message_hello {
     struct slice bulk_id;  // with --bind: the ZMQ_ROUTING_ID of the trainer's connection to it
     struct column exception_names, exception_offsets; // texts: hub names of tensors (n)
     struct column exception_dtypes;                   // u8 (n), enum column_dtype of each
+    struct slice directory; // what the id file of its --weights-dir says; empty: it has none
 };
 
 struct message_welcome {
@@ -178,7 +179,13 @@ struct message_bye {
 
 enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };
 enum { MESSAGE_MAX_RANK = 4 };
-enum message_transport { TRANSPORT_BULK = 0, TRANSPORT_NCCL = 1, TRANSPORT_N };
+enum message_transport {
+    TRANSPORT_BULK = 0,
+    TRANSPORT_NCCL = 1,
+    TRANSPORT_DIRECTORY = 2,
+    TRANSPORT_N
+};
+enum { MESSAGE_MAX_FILE = 255, MESSAGE_MAX_FILE_HEADER = 100000008 };
 
 // An update of n tensors. A tensor that is not listed stays as it is.
 struct message_weights_begin {
@@ -196,6 +203,9 @@ struct message_weights_begin {
     struct column n_codes;             // u64 (n), 0 unless TENSOR_SPARSE
     uint32_t transport;                // enum message_transport
     uint64_t bucket_bytes;             // TRANSPORT_NCCL: of each broadcast but the last
+    struct slice file;                 // TRANSPORT_DIRECTORY: its name, without folders
+    uint32_t header_bytes;             // of the file, before the stream
+    uint64_t header_hash;              // xxh3-64 of them
 };
 
 struct message_weights_pull {
