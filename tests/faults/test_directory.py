@@ -369,8 +369,8 @@ def test_a_worker_is_killed_while_it_reads(tmp_path: Path, shared: Path) -> None
 
 
 def test_a_full_disk(tmp_path: Path, shared: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Files may not grow beyond 1 MiB here, as on a disk that is full: a warning, nothing left over,
-    and the bytes go by the socket."""
+    """Files may not grow beyond 1 MiB here, as on a disk that is full: a warning, nothing is left
+    over, and the bytes go by the socket."""
     state = noisy(1)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with stampede.Trainer("tcp://127.0.0.1:0", weights_dir=shared) as trainer:

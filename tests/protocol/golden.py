@@ -1,4 +1,5 @@
-"""The golden vectors: a message of each type, two of WEIGHTS_BEGIN, as C and Python both have to read and write it.
+"""The golden vectors: a message of each type (two of WEIGHTS_BEGIN), as C and Python both have to
+read and write it.
 
 `golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
 frame; the payload frame), the seeds of fuzz_msgpack.c in corpus/msgpack, and the annotated dumps

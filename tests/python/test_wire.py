@@ -310,7 +310,8 @@ def test_a_later_minor_may_nest_but_not_too_deeply():
 def test_every_bit_of_a_header():
     """Each bit of each golden header flipped: both decoders say the same."""
     for message in MESSAGES:
-        header, payload = golden.read_vector(golden.HERE / "golden" / f"{golden.name_of(message)}.bin")
+        header, payload = golden.read_vector(
+            golden.HERE / "golden" / f"{golden.name_of(message)}.bin")
         for bit in range(8 * len(header)):
             raw = bytearray(header)
             raw[bit // 8] ^= 1 << bit % 8

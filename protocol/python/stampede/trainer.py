@@ -46,9 +46,9 @@ class Trainer:
     asked for. All methods may be called from any thread of the process that made it; in a forked
     process each of them raises ForkedError, but for close(), which does nothing.
 
-    With `weights_dir`, a directory that workers see too (`stampede serve --weights-dir`), each update
-    is written there once, for all of those; others get it by the socket. Files are removed when
-    nobody needs them, and what a trainer left that was killed when the next one begins.
+    With `weights_dir`, a directory that workers see too (`stampede serve --weights-dir`), each
+    update is written there once, for all of those; others get it by the socket. Files are removed
+    when nobody needs them, and what a killed trainer left when the next one begins.
 
     A Trainer that nothing refers to any more is closed, and so is one that is open when the
     interpreter ends.
