@@ -6,12 +6,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
@@ -122,7 +124,8 @@ def test_equal_bytes_and_each_written_once(tmp_path: Path, shared: Path,
     one = noisy(1)
     two = nudged(one)
     with stampede.Trainer("tcp://127.0.0.1:0", weights_dir=shared) as trainer:
-        flags = [{"weights_dir": shared}, {"weights_dir": shared}, {}, {"weights_dir": other}]
+        flags = [{"weights_dir": shared, "http": "127.0.0.1:0"}, {"weights_dir": shared}, {},
+                 {"weights_dir": other}]
         with pool(tmp_path, trainer, *flags) as workers:
             first = trainer.push_weights(one, version=1, timeout_s=PATIENCE_S)
             assert len(written) == 1 and first.file_bytes == written[0].n_bytes
@@ -145,6 +148,13 @@ def test_equal_bytes_and_each_written_once(tmp_path: Path, shared: Path,
             for worker, by_file in zip(workers, (True, True, False, False)):
                 assert ("reading stampede-" in worker.log()) == by_file
             assert "no id" not in workers[3].log()
+            url = re.search(r"http at (\S+)", workers[0].log())
+            assert url is not None
+            with urllib.request.urlopen(f"{url.group(1)}/metrics") as page:
+                read = re.search(r'weight_bytes_total\{transport="directory"\} (\d+)',
+                                 page.read().decode())
+            assert read is not None
+            assert int(read.group(1)) == sum(f.n_bytes - f.header_bytes for f in written[:2])
     assert eventually(lambda: [f.name for f in shared.iterdir()] == [ID_FILE])
     held: Dict[str, np.ndarray] = {}
     assert apply_file(kept / written[0].name, held) == ""

@@ -113,7 +113,9 @@ static void read_directory(struct link *l, char id[DIRECTORY_ID_CHARS + 1]) {
     id[0] = 0;
     if (!l->options.weights_dir || directory_id(l->options.weights_dir, id, &why) == 0) return;
     id[0] = 0;
-    if (!l->told_directory) log_say(l->options.log, LOG_WARN, "%s", why.text);
+    if (!l->told_directory)
+        log_say(l->options.log, LOG_WARN, "%s Weights come by the socket until it is there.",
+                why.text);
     l->told_directory = true;
 }
 

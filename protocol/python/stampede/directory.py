@@ -10,6 +10,7 @@ as JSON in "tensors", each tensor's mode, shape and check value.
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import logging
 import os
@@ -92,7 +93,7 @@ class Directory:
         self.path, self._run, self._epoch = path, run, epoch
         self._run_hash = xxhash.xxh3_64_hexdigest(run.encode())
         self._prefix = f"stampede-{self._run_hash}-{epoch}-{secrets.token_hex(8)}"
-        self._n_files = 0
+        self._numbers = itertools.count(1)  # of files; any thread takes the next one
         self._is_closed = False
         try:
             self.id = self._shared_id()
@@ -184,8 +185,7 @@ class Directory:
               is_wanted: Callable[[], bool]) -> File:
         """Writes a stream under another name and gives it its own when it is on the disk. Raises
         OSError where it cannot, and Abandoned where nobody wants it any more."""
-        self._n_files += 1
-        name = f"{self._prefix}-v{version}-{self._n_files}.safetensors"
+        name = f"{self._prefix}-v{version}-{next(self._numbers)}.safetensors"
         part = self._at(f"{name}.part")
         metadata = {"format": "pt", "stampede": "1", "run": self._run, "epoch": str(self._epoch),
                     "version": str(version)}
