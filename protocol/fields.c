@@ -47,6 +47,7 @@ static const struct field hello[] = {
     COL(15, hello, exception_offsets, BIT(COLUMN_I64)),
     COL(16, hello, exception_dtypes, BIT(COLUMN_U8)),
     TEXT(17, hello, bulk_id, 64),
+    TEXT(18, hello, directory, 64),
 };
 
 static const struct field welcome[] = {
@@ -171,6 +172,9 @@ static const struct field weights_begin[] = {
     NEED_COL(14, weights_begin, n_codes, BIT(COLUMN_U64)),
     U32(15, weights_begin, transport, TRANSPORT_N - 1),
     U64(16, weights_begin, bucket_bytes),
+    TEXT(17, weights_begin, file, MESSAGE_MAX_FILE),
+    U32(18, weights_begin, header_bytes, MESSAGE_MAX_FILE_HEADER),
+    U64(19, weights_begin, header_hash),
 };
 
 static const struct field weights_pull[] = {

@@ -46,6 +46,7 @@ struct link {
     struct receiver_join join; // of the last NCCL_JOIN
     bool has_join;             // that no offer has used yet
     bool told_receiving;       // of `update`
+    bool told_directory;       // that its id cannot be read
     struct message *offer;     // a WEIGHTS_BEGIN that waits until the engine has its update
     struct update *update;     // being staged, or waiting for COMMIT
     struct update *applied;    // handed to the engine last: may be taken back, until a new offer

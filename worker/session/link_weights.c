@@ -55,6 +55,22 @@ static void begin_receiving(struct link *l) {
     l->has_join = l->told_receiving = false;
 }
 
+static void begin_reading(struct link *l, const struct message_weights_begin *m) {
+    const struct directory_file file = directory_file(m);
+    log_say(l->options.log, LOG_INFO, "reading %s in --weights-dir", file.name);
+    stager_read(l->stager, l->update, l->options.weights_dir, &file);
+}
+
+// Whether this worker can have bytes in the way that the offer says.
+static int check_transport(const struct link *l, const struct message_weights_begin *m,
+                           struct error *err) {
+    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend))
+        return error_set(err, ERROR_INPUT, "This worker's device cannot receive by NCCL.");
+    if (m->transport == TRANSPORT_DIRECTORY && !l->options.weights_dir)
+        return error_set(err, ERROR_INPUT, "This worker has no --weights-dir.");
+    return 0;
+}
+
 static void begin(struct link *l, const struct message_weights_begin *m) {
     char tensor[NAMES_MAX_BYTES];
     struct error why = {0};
@@ -62,8 +78,8 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
                                          .version = status_read(l->options.board).version,
                                          .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
-    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend)) {
-        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.", false);
+    if (check_transport(l, m, &why)) {
+        say_failed(l, m->update, "", why.text, false);
         return;
     }
     if (update_begin(m, &target, &l->update, tensor, &why)) {
@@ -74,7 +90,8 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
     l->told = UPDATE_STAGING;
     log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
             (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
-    if (update_bucket_bytes(l->update)) begin_receiving(l);
+    if (m->transport == TRANSPORT_NCCL) begin_receiving(l);
+    if (m->transport == TRANSPORT_DIRECTORY) begin_reading(l, m);
 }
 
 // Begun in the pump: the staging memory is the engine's while it applies.
@@ -144,6 +161,8 @@ static void tell_staged(struct link *l) {
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
         l->told = UPDATE_VERIFIED;
+        if (update_transport(l->update) == TRANSPORT_DIRECTORY)
+            l->seen.file_bytes += update_total_bytes(l->update);
         say(l, &(struct message_weights_status){.update = id,
                                                 .phase = PHASE_STAGED,
                                                 .digest = update_digest_change(l->update),

@@ -29,6 +29,7 @@ class PushReport(NamedTuple):
     staged_s: float  # from the offer until every worker had it, proved
     check_ms: float  # proving alone
     pause_ms: float  # for which no step ran at the apply
+    file_bytes: int  # written to weights_dir, once for all workers that share it
 
     @property
     def share(self) -> float:
@@ -67,6 +68,7 @@ class Push:
         self.heard_at = 0.0  # when the first that applied it was heard
         self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
         self.broadcast: "Optional[Broadcast]" = None  # by NCCL, to those that take part
+        self.file_bytes = 0
         self._staged_s = 0.0
         self._check_us = self._pause_us = 0
 
@@ -149,4 +151,5 @@ class Push:
                               default=0),
                           max((sum(c.n_bytes for c in cs) for cs in p.changes.values()),
                               default=0),
-                          p.seconds, self._staged_s, self._check_us / 1e3, self._pause_us / 1e3)
+                          p.seconds, self._staged_s, self._check_us / 1e3, self._pause_us / 1e3,
+                          self.file_bytes)

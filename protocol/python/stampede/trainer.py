@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import weakref
@@ -11,6 +12,7 @@ from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal,
 
 from . import checks, wire
 from .core import Core
+from .directory import Directory
 from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
@@ -44,6 +46,10 @@ class Trainer:
     asked for. All methods may be called from any thread of the process that made it; in a forked
     process each of them raises ForkedError, but for close(), which does nothing.
 
+    With `weights_dir`, a directory that workers see too (`stampede serve --weights-dir`), each
+    update is written there once, for all of those; others get it by the socket. Files are removed
+    when nobody needs them, and what a killed trainer left when the next one begins.
+
     A Trainer that nothing refers to any more is closed, and so is one that is open when the
     interpreter ends.
     """
@@ -51,7 +57,8 @@ class Trainer:
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
                  run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
-                 connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
+                 connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0,
+                 weights_dir: Union[None, str, "os.PathLike[str]"] = None) -> None:
         urls = _check_urls(url, connect)
         curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
@@ -66,9 +73,17 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
-        self._loop = Loop(urls, url is not None, insecure, curve,
-                          lambda send, in_background: Core(self.run, self.epoch, min_workers,
-                                                           send, in_background, knock))
+        directory = None if weights_dir is None else Directory(
+            checks.path("Trainer: weights_dir", weights_dir), self.run, self.epoch)
+        try:
+            self._loop = Loop(urls, url is not None, insecure, curve,
+                              lambda send, in_background: Core(
+                                  self.run, self.epoch, min_workers, send, in_background, knock,
+                                  directory))
+        except BaseException:
+            if directory is not None:
+                directory.close()
+            raise
         self._core = self._loop.core
         self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
