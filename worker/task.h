@@ -29,7 +29,10 @@ struct sampling {
     const float *bias;         // (n_bias)
 };
 
+#define VERSION_LAG_ANY UINT64_MAX
+
 struct port;
+struct row;
 struct scheduler_entry;
 
 struct task {
@@ -45,8 +48,11 @@ struct task {
     struct slice prompt_text;   // for verifiers; empty when the prompt came as ids
     struct slice reward_json;   // the spec as it came; empty: no reward
     struct reward_spec *reward; // owned; NULL: no reward
-    bool prompt_logprobs, routed_experts, restart_on_update;
-    uint64_t min_version; // not started before the weights are at least this
+    bool prompt_logprobs, routed_experts;
+    enum message_on_update on_update; // of rows in flight
+    // A sample whose first token is of a version more than this behind new weights ends before them.
+    uint64_t max_version_lag; // VERSION_LAG_ANY: none does
+    uint64_t min_version;     // not started before the weights are at least this
     int64_t deadline_ms;  // on clock_ms, 0: none
     uint32_t attempt;     // as TASK says it; goes back with the result
 
@@ -62,6 +68,7 @@ struct task {
     // The engine's, from engine_add until the last of its samples has ended.
     struct scheduler_entry *entry; // what became of each sample is known there
     int n_open;                    // samples that have not ended
+    struct row **kept; // (n_samples) rows that come back when their KV is computed anew; or NULL
     struct task *next, *prev;
 
     const struct port *port; // where its samples go

@@ -285,7 +285,7 @@ static void test_disturbed(void **state) {
                   &liar);
         for (uint64_t i = 0; i < 60; i++) {
             struct task *t = rig_task(&rig, i, 1 + (int)i % 40, 1 + (int)i % 5, 1 + (int)i % 70);
-            t->restart_on_update = i % 3 == 0;
+            t->on_update = (enum message_on_update)(i % 3);
             t->routed_experts = true;
             t->sampling.ignore_eos = i % 2;
             if (i % 7 == 0) t->deadline_ms = 100 + (int64_t)i * 15;
