@@ -10,7 +10,8 @@
 enum event_kind {
     EVENT_TASK,    // `task`, to be added
     EVENT_CANCEL,  // samples first .. first + n - 1 of group `serial` (n 0: all)
-    EVENT_APPLY,   // `update` is verified: apply it before the next step
+    EVENT_APPLY,   // `update` is verified: apply it before the next step, or when no row is in flight
+                   // and at `until_ms` at the latest
     EVENT_UNDO,    // `update` was applied last: take it back
     EVENT_FORGET,  // the session is over: end everything, nobody waits for it
     EVENT_DRAIN,   // start nothing more
@@ -22,6 +23,7 @@ struct event {
     enum event_kind kind;
     struct task *task;     // owned
     struct update *update; // a reference
+    int64_t until_ms;      // on clock_ms; 0: at once
     uint64_t serial;
     int first, n;
     struct event *next;
