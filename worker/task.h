@@ -50,11 +50,11 @@ struct task {
     struct reward_spec *reward; // owned; NULL: no reward
     bool prompt_logprobs, routed_experts;
     enum message_on_update on_update; // of rows in flight
-    // A sample whose first token is of a version more than this behind new weights ends before them.
+    // A sample ends before weights that are more versions than this ahead of its first token's.
     uint64_t max_version_lag; // VERSION_LAG_ANY: none does
     uint64_t min_version;     // not started before the weights are at least this
-    int64_t deadline_ms;  // on clock_ms, 0: none
-    uint32_t attempt;     // as TASK says it; goes back with the result
+    int64_t deadline_ms;      // on clock_ms, 0: none
+    uint32_t attempt;         // as TASK says it; goes back with the result
 
     // When things happened to it, on clock_us; 0: not yet. Of tasks from the wire only (meter.h).
     int64_t arrived_us, prefill_us;

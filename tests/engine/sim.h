@@ -32,7 +32,7 @@ struct book {
 struct slot {
     struct book *book; // NULL: free
     int32_t sample;
-    uint64_t start; // a counter: lower is older
+    uint64_t start;  // a counter: lower is older
     int32_t n_drawn; // tokens so far; those of before a recompute too, while it goes on
     struct history history;
 };

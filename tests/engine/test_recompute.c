@@ -244,9 +244,12 @@ static void test_lag(void **state) {
     static const struct {
         enum message_on_update on_update;
         uint64_t lag, ends_at; // a version, 0: by itself
-    } tasks[] = {{ON_UPDATE_CONTINUE, VERSION_LAG_ANY, 0}, {ON_UPDATE_CONTINUE, 0, 7},
-                 {ON_UPDATE_CONTINUE, 2, 8},               {ON_UPDATE_RECOMPUTE, 2, 8},
-                 {ON_UPDATE_RECOMPUTE, 5, 11},             {ON_UPDATE_RESTART, 0, 0},
+    } tasks[] = {{ON_UPDATE_CONTINUE, VERSION_LAG_ANY, 0},
+                 {ON_UPDATE_CONTINUE, 0, 7},
+                 {ON_UPDATE_CONTINUE, 2, 8},
+                 {ON_UPDATE_RECOMPUTE, 2, 8},
+                 {ON_UPDATE_RECOMPUTE, 5, 11},
+                 {ON_UPDATE_RESTART, 0, 0},
                  {ON_UPDATE_RECOMPUTE, 6, 0}};
     enum { N_TASKS = sizeof tasks / sizeof *tasks };
     static const uint64_t versions[] = {7, 8, 11};

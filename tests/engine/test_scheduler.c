@@ -14,7 +14,8 @@ static struct book *random_book(struct sim *sim) {
     return &sim->books[sim->n_books - 1 - (int32_t)sim_draw(&sim->seed, recent)];
 }
 
-// As the engine's: a new version, and by number of the task rows go on, are recomputed or restarted.
+// As the engine's: a new version, and by number of the task rows go on, are recomputed or
+// restarted.
 static void update(struct sim *sim) {
     sim_set_version(sim);
     for (int32_t i = 0; i < sim->n_books; i++) {

@@ -148,6 +148,8 @@ BAD: List[Tuple[Call, str, str, str]] = [
     *[(generate(seed=v), "seed", str(v), "2^64 - 1") for v in (-1, 1 << 64, 1.0, None)],
     *[(generate(min_version=v), "min_version", str(v), "2^64 - 1") for v in (-1, 1.5, 1 << 64)],
     *[(generate(on_update=v), "on_update", str(v), "restart") for v in ("stop", None, 1)],
+    *[(generate(max_version_lag=v), "max_version_lag", str(v), "an integer from 0 to 2^63 - 1")
+      for v in (-1, 1.0, True, 2**63)],
     *[(generate(deadline_s=v), "deadline_s", str(v), "seconds")
       for v in (0, -1, NAN, INF, "1", 2147484, True)],
     (generate(prompt_logprobs=1), "prompt_logprobs", "1", "True or False"),
@@ -340,7 +342,7 @@ def test_values_count_as_they_were():
 
 
 def frames_of(p: stampede.Prompt, s: stampede.Sampling) -> Any:
-    request = jobs.Request(1, s, 0, None, "continue", False, False, None)
+    request = jobs.Request(1, s, 0, None, "continue", None, False, False, None)
     return request.job(p, 0, 3, Box()).task.frames("run", 1, 2, 0, 1, 0)
 
 

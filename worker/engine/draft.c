@@ -150,6 +150,5 @@ void drafts_learn(struct drafts *d, int i, const struct segment *g, struct outco
 
 void drafts_learn_time(struct drafts *d, const struct plan *plan, int64_t step_us) {
     if (!d || plan->n_rows == 0 || plan->n_rows < plan->n_segments) return;
-    if (!plan->n_recomputed)
-        draft_policy_time(&d->policy, plan->n_rows, plan->n_tokens, step_us);
+    if (!plan->n_recomputed) draft_policy_time(&d->policy, plan->n_rows, plan->n_tokens, step_us);
 }

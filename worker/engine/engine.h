@@ -79,8 +79,8 @@ void engine_preempt(struct engine *e);
 // Nobody waits for these tasks any more: all that is left ends as preempted, new ones may come.
 void engine_forget(struct engine *e);
 
-// Weights of `version` are about to be applied: ends the samples that they would leave more versions
-// behind than their task allows, as cancelled, with what they have. Returns how many those were.
+// Weights of `version` are about to be applied: ends, as cancelled and with what they have, the
+// samples that would be more versions behind than their task allows. Returns how many.
 int engine_end_stale(struct engine *e, uint64_t version);
 
 // Rows in flight go on; while this is so, nothing else begins.

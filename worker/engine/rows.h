@@ -88,8 +88,8 @@ struct sample *row_empty_sample(struct task *task, int sample, const struct voca
 // Throws away what was drawn (restart on a weight update) and frees the place.
 void row_discard(struct row *row);
 
-// Gives the row to its task to keep while it has no place (its KV is to be computed anew), and frees
-// the place; puts a sample's row back into a free one, as it was. False where none is kept.
+// Gives the row to its task to keep while it has no place (its KV is to be computed anew), and
+// frees the place; puts a sample's row back into a free one, as it was. False where none is kept.
 void row_keep(struct row *row);
 bool row_take_kept(struct task *task, int sample, struct row *row);
 

@@ -15,8 +15,8 @@
 //
 // A step is what scheduler_plan returns: movements of bytes to execute in order, then segments to
 // compute: first each running row's next token, oldest row first, then up to prefill_chunk tokens
-// more: what rows recompute, then prompts of tasks in order of arrival. The caller computes it and calls scheduler_commit. The plan
-// is a function of the calls made so far and of nothing else.
+// more: what rows recompute, then prompts of tasks in order of arrival. The caller computes it and
+// calls scheduler_commit. The plan is a function of the calls made so far and of nothing else.
 //
 // Fate: the scheduler alone knows of each sample whether it waits, has a row or has ended, and says
 // of each one that ends, by a commit or a call, which row slot it had (struct scheduler_end).

@@ -64,9 +64,9 @@ static int32_t left_to_recompute(const struct scheduler *s, const struct row_slo
     return row->n_drawn ? most(end - row_seq(s, row).n_tokens, 0) : 0;
 }
 
-// How many tokens a row that recomputes has in this step: one that it always has, and more as far as
-// budget and pages go. `may_take`: pages that are free, and that the account allows; it takes none
-// from anybody.
+// How many tokens a row that recomputes has in this step: one that it always has, and more as far
+// as budget and pages go. `may_take`: pages that are free, and that the account allows; it takes
+// none from anybody.
 static int32_t take_recomputed(struct scheduler *s, const struct row_slot *row, bool may_take) {
     struct cache_seq seq = row_seq(s, row);
     int32_t n = least(left_to_recompute(s, row), s->budget) + 1;
@@ -290,8 +290,7 @@ static void plan_prompts(struct scheduler *s) {
             while (scheduler_may_start(s, e) && s->n_rows < s->options.max_rows)
                 if (!start_sample(s, e)) return;
         }
-        older_waiting =
-            older_waiting || (scheduler_may_start(s, e) && e->task.max_new_tokens > 0);
+        older_waiting = older_waiting || (scheduler_may_start(s, e) && e->task.max_new_tokens > 0);
     }
 }
 
