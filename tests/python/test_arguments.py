@@ -342,7 +342,7 @@ def test_values_count_as_they_were():
 
 
 def frames_of(p: stampede.Prompt, s: stampede.Sampling) -> Any:
-    request = jobs.Request(1, s, 0, None, "continue", None, False, False, None)
+    request = jobs.Request(1, s, 0, None, "continue", False, False, None)
     return request.job(p, 0, 3, Box()).task.frames("run", 1, 2, 0, 1, 0)
 
 
@@ -372,7 +372,7 @@ def test_prompts_and_samplings_are_values():
 @pytest.mark.parametrize("attempt", [0, 3])
 def test_tasks_are_written_as_any_message(p, s, attempt):
     """Frames that are put together from parts are the canonical ones."""
-    request = jobs.Request(5, s, 7, 2, "restart", True, True, 1.5)
+    request = jobs.Request(5, s, 7, 2, "recompute", True, True, 1.5, 2)
     job = request.job(p, 0, 11, Box())
     frames = job.task.frames("run", 1, 2, 3, 4, attempt)
     message = wire.decode(*frames)

@@ -76,8 +76,8 @@ class Request:
     """What one call of `generate` asks of all its prompts, checked."""
 
     def __init__(self, n: Any, sampling: Any, seed: Any, min_version: Any, on_update: Any,
-                 max_version_lag: Any, prompt_logprobs: Any, routed_experts: Any,
-                 deadline_s: Any) -> None:
+                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any,
+                 max_version_lag: Any = None) -> None:
         self.n = checks.integer("generate: n", n, 1, MAX_SAMPLES)
         if sampling is not None and not isinstance(sampling, Sampling):
             raise checks.refuse_kind("generate: sampling", sampling, "a stampede.Sampling")

@@ -101,8 +101,8 @@ class Trainer:
         Everything is checked before anything is sent: ArgumentError (a ValueError) names what
         cannot be taken, and no serial is used up.
         """
-        request = Request(n, sampling, seed, min_version, on_update, max_version_lag,
-                          prompt_logprobs, routed_experts, deadline_s)
+        request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = Generation(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
@@ -119,8 +119,8 @@ class Trainer:
         The prompts are submitted now. Cancelling the task that waits for a group, aclose(), and
         dropping it cancel the rest.
         """
-        request = Request(n, sampling, seed, min_version, on_update, max_version_lag,
-                          prompt_logprobs, routed_experts, deadline_s)
+        request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = AsyncGeneration(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
