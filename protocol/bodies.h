@@ -60,7 +60,7 @@ struct message_credit {
 // DRAFT_OFF + K: up to K tokens, 0 to MESSAGE_MAX_DRAFT.
 enum message_draft { DRAFT_DEFAULT = 0, DRAFT_AUTO = 1, DRAFT_OFF = 2 };
 
-enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1 };
+enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1, ON_UPDATE_RECOMPUTE = 2 };
 
 struct message_task {
     uint64_t serial;   // of the group, counted by the trainer over its whole run
@@ -87,6 +87,7 @@ struct message_task {
     struct column bias_ids, bias_values; // i32 (n), f32 (n)
     struct column reward;                // u8: JSON text (README.md, Rewards), or absent
     struct column meta;                  // u8: JSON text, returned byte for byte, or absent
+    uint64_t max_version_lag;            // 0: any; 1 + K: at most K policy versions
 };
 
 struct message_cancel {
@@ -213,6 +214,7 @@ struct message_weights_chunk {
 
 struct message_weights_commit {
     uint64_t update;
+    uint32_t hold_ms; // rows in flight may end first, for so long
 };
 struct message_weights_abort {
     uint64_t update;

@@ -62,7 +62,7 @@ def messages():
             stop=stop, stop_offsets=stop_offsets, stop_ids=np.array([7], "<i4"),
             bias_ids=np.array([5, 9], "<i4"), bias_values=np.array([-1.5, 2.0], "<f4"),
             reward=u8('[{"verifier":"math","gold":"4"}]'), meta=u8('{"k": 1.50}'),
-            tools=u8('[{"type":"function"}]'), draft=6),
+            tools=u8('[{"type":"function"}]'), draft=6, max_version_lag=3),
         "CANCEL": dict(serial=41, first=2, n=3),
         "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
                           step_age_ms=15, version=3, draining=True, n_guessed=4321,
@@ -95,7 +95,7 @@ def messages():
             transport=1, bucket_bytes=1 << 20),
         "WEIGHTS_PULL": dict(update=2, offset=0, n_bytes=stream.n_bytes),
         "WEIGHTS_CHUNK": dict(update=2, offset=0, data=stream.read(0, stream.n_bytes)),
-        "WEIGHTS_COMMIT": dict(update=2),
+        "WEIGHTS_COMMIT": dict(update=2, hold_ms=1500),
         "WEIGHTS_ABORT": dict(update=2, reason="worker pod-8 could not take it"),
         "WEIGHTS_STATUS": dict(
             update=2, phase=wire.PHASE_FAILED, version=3, digest=0xD16E57,

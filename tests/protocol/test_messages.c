@@ -107,6 +107,7 @@ static void test_golden_task(void **state) {
     IS_TEXT(column_slice(t->meta), "{\"k\": 1.50}");
     IS_TEXT(column_slice(t->tools), "[{\"type\":\"function\"}]");
     assert_int_equal(t->draft, DRAFT_OFF + 4);
+    assert_int_equal(t->max_version_lag, 3);
     vector_free(&v);
 }
 

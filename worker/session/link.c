@@ -418,6 +418,7 @@ int link_close(struct link **link) {
     }
     int end = (int)l->end;
     sample_free_list(l->given);
+    update_release(&l->held);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);

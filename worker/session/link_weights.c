@@ -1,6 +1,7 @@
 // Weight updates as the I/O thread drives them: offer, pull, stage, commit, take back, report.
 #include <string.h>
 
+#include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
 static void say(struct link *l, const struct message_weights_status *status) {
@@ -111,13 +112,15 @@ void link_weights_chunk(struct link *l, struct message **m) {
     *m = NULL;
 }
 
-static void hand_over(struct link *l, enum event_kind kind) {
-    const struct event event = {.kind = kind, .update = update_hold(l->applied)};
+static void hand_over(struct link *l, enum event_kind kind, int64_t until_ms) {
+    const struct event event = {
+        .kind = kind, .update = update_hold(l->applied), .until_ms = until_ms};
     l->n_handed++;
     inbox_put(&l->inbox, &event);
 }
 
-void link_weights_commit(struct link *l, uint64_t update) {
+void link_weights_commit(struct link *l, const struct message_weights_commit *m) {
+    uint64_t update = m->update;
     if (l->applied && update_id(l->applied) == update) return; // said again; the answer comes
     if (!l->update || update_id(l->update) != update ||
         update_state(l->update) != UPDATE_VERIFIED) {
@@ -128,7 +131,7 @@ void link_weights_commit(struct link *l, uint64_t update) {
     l->update = NULL;
     l->told = UPDATE_VERIFIED;
     l->version_session = l->session;
-    hand_over(l, EVENT_APPLY);
+    hand_over(l, EVENT_APPLY, m->hold_ms ? clock_ms() + (int64_t)m->hold_ms : 0);
 }
 
 void link_weights_abort(struct link *l, uint64_t update) {
@@ -136,7 +139,7 @@ void link_weights_abort(struct link *l, uint64_t update) {
     if (is_offer || (l->update && update_id(l->update) == update)) drop(l);
     if (!l->applied || update_id(l->applied) != update || l->is_undoing) return;
     l->is_undoing = true;
-    hand_over(l, EVENT_UNDO);
+    hand_over(l, EVENT_UNDO, 0);
 }
 
 static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {

@@ -348,3 +348,9 @@ int update_undo(struct update *u, struct resident *r, struct backend *b, struct 
     assert(update_state(u) == UPDATE_COMMITTED);
     return exchange(u, r, b, true, err);
 }
+
+void update_forgo(struct update *u) {
+    assert(update_state(u) == UPDATE_VERIFIED);
+    u->pause_us = 0;
+    atomic_store(&u->state, UPDATE_ROLLED_BACK);
+}

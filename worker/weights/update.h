@@ -5,7 +5,7 @@
 //   VERIFIED     all of it is here and proved: it waits for COMMIT
 //   COMMITTED    exchanged with the resident weights, between two steps; the staging memory holds
 //                the former values
-//   ROLLED_BACK  exchanged again: the base is served, bit for bit
+//   ROLLED_BACK  exchanged again, or taken back before it was: the base is served, bit for bit
 //   FAILED       before COMMIT: nothing of the resident weights was touched
 //
 // Three threads hold it, each by a reference. The I/O thread begins it, pulls and takes chunks; the
@@ -100,5 +100,7 @@ uint64_t update_total_bytes(const struct update *u);
 // follows. -1 only where the device failed: what it holds is then not known.
 int update_apply(struct update *u, struct resident *r, struct backend *b, struct error *err);
 int update_undo(struct update *u, struct resident *r, struct backend *b, struct error *err);
+// A VERIFIED update is not to be applied after all: ROLLED_BACK, with nothing to exchange.
+void update_forgo(struct update *u);
 
 #endif

@@ -55,8 +55,9 @@ class Push:
     """A push_weights call that has not ended."""
 
     def __init__(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
-                 is_atomic: bool) -> None:
+                 is_atomic: bool, hold_ms: int = 0) -> None:
         self.prepared, self.future, self.is_atomic = prepared, future, is_atomic
+        self.hold_ms = hold_ms  # so long rows in flight may end first
         self.version = prepared.version
         self.began_at = time.monotonic()
         self.deadline = self.began_at + timeout_s

@@ -90,11 +90,11 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("max_new_tokens!", "int", I31), ("temperature!", "float"), ("top_p!", "float"),
         ("min_p!", "float"), ("repetition_penalty!", "float"), ("top_k", "int", I31),
         ("ignore_eos", "bool"), ("prompt_logprobs", "bool"), ("routed_experts", "bool"),
-        ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int", MAX_DEADLINE_MS),
+        ("min_version", "int"), ("on_update", "int", 2), ("deadline_ms", "int", MAX_DEADLINE_MS),
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
         ("reward", "u8"), ("meta", "u8"), ("tools", "u8"),
-        ("draft", "int", DRAFT_OFF + MAX_DRAFT))),
+        ("draft", "int", DRAFT_OFF + MAX_DRAFT), ("max_version_lag", "int"))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(
@@ -122,7 +122,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("header_bytes", "int", MAX_FILE_HEADER), ("header_hash", "int"))),
     "WEIGHTS_PULL": (13, _fields(("update!", "int"), ("offset!", "int"), ("n_bytes!", "int"))),
     "WEIGHTS_CHUNK": (14, _fields(("update!", "int"), ("offset!", "int"), ("data!", "u8"))),
-    "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
+    "WEIGHTS_COMMIT": (15, _fields(("update!", "int"), ("hold_ms", "int", MAX_DEADLINE_MS))),
     "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
     "WEIGHTS_STATUS": (17, _fields(
         ("update!", "int"), ("phase!", "int", 5), ("version!", "int"), ("digest", "int"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import threading
@@ -19,6 +20,7 @@ from .jobs import Job, Mailbox, Request
 from .keys import Curve, Keys
 from .loop import Loop
 from .metrics import MetricsServer
+from .tables import MAX_DEADLINE_MS
 from .types import Prompt, Sampling
 from .nccl import NcclPusher
 from .push import PushHandle, PushReport
@@ -98,21 +100,24 @@ class Trainer:
     def generate(self, prompts: Iterable[Prompt], n: int = 1,
                  sampling: Optional[Sampling] = None, *, seed: int = 0,
                  min_version: Optional[int] = None, on_update: str = "continue",
+                 max_version_lag: Optional[int] = None,
                  prompt_logprobs: bool = False, routed_experts: bool = False,
                  deadline_s: Optional[float] = None) -> Generation:
         """Submits the prompts now; yields each group as it finishes, in any order.
 
         `n` samples are drawn of each prompt. With `min_version`, workers that serve an older policy
         version get none of them. `on_update` says what happens to samples in flight when weights
-        are pushed: "continue" on the new ones, or "restart" from the prompt. After `deadline_s`
-        (from the arrival at the worker) a sample ends with what it has. Leaving the loop early
-        cancels the rest.
+        are pushed: "continue" on the new ones with the KV of the old, "recompute" the KV on the new
+        ones and continue, or "restart" from the prompt. A sample whose first token is of a version
+        more than `max_version_lag` behind what is pushed ends before it with what it has, as
+        "cancelled", and `errors` says so. After `deadline_s` (from the arrival at the worker) a
+        sample ends with what it has. Leaving the loop early cancels the rest.
 
         Everything is checked before anything is sent: ArgumentError (a ValueError) names what
         cannot be taken, and no serial is used up.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = Generation(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
@@ -121,6 +126,7 @@ class Trainer:
     def agenerate(self, prompts: Iterable[Prompt], n: int = 1,
                   sampling: Optional[Sampling] = None, *, seed: int = 0,
                   min_version: Optional[int] = None, on_update: str = "continue",
+                  max_version_lag: Optional[int] = None,
                   prompt_logprobs: bool = False, routed_experts: bool = False,
                   deadline_s: Optional[float] = None) -> AsyncGeneration:
         """The same for asyncio: `async for group in trainer.agenerate(...)`.
@@ -129,7 +135,7 @@ class Trainer:
         dropping it cancel the rest.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = AsyncGeneration(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
@@ -199,16 +205,16 @@ class Trainer:
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[True] = True, atomic: bool = False,
+                     wait: Literal[True] = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushReport: ...
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[False], atomic: bool = False,
+                     wait: Literal[False], atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushHandle: ...
 
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: bool = True, atomic: bool = False,
+                     wait: bool = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.
 
@@ -216,7 +222,10 @@ class Trainer:
         hold each tensor; a snapshot of one copy is kept for that. With `wait` false it returns as
         soon as the values are copied, with a handle whose result() waits. With `atomic`, a worker
         that cannot apply the update after others have makes them take it back, bit for bit, and
-        nobody draws a sample that counts from a version that not everybody serves. With `nccl`,
+        nobody draws a sample that counts from a version that not everybody serves. For `hold`
+        seconds at most, each worker lets the samples that it has begun end on the old weights, and
+        begins none; then it serves the new ones, and what is left goes on as `on_update` says. With
+        `nccl`,
         workers on GPUs that need the same bytes get them together, by one broadcast straight into
         their devices' memory; others, and those that come later, pull them.
 
@@ -231,6 +240,7 @@ class Trainer:
         timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
         wait = checks.flag("push_weights: wait", wait)
         atomic = checks.flag("push_weights: atomic", atomic)
+        hold_ms = _hold_ms(hold)
         if nccl is not None and not isinstance(nccl, NcclPusher):
             raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
         state = check_state(state_dict)
@@ -244,7 +254,7 @@ class Trainer:
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            future = self._begin_push(self._prepare(version, state), timeout_s, atomic,
+            future = self._begin_push(self._prepare(version, state), timeout_s, atomic, hold_ms,
                                       nccl)
         return self._wait_for(future) if wait else PushHandle(future)
 
@@ -257,10 +267,11 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool,
+    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool, hold_ms: int,
                     nccl: Optional[NcclPusher]) -> "Future[PushReport]":
         future: "Future[PushReport]" = Future()
-        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, nccl)
+        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, hold_ms,
+                        nccl)
         return future
 
     def _wait_for(self, future: "Future[PushReport]") -> PushReport:
@@ -302,6 +313,14 @@ class Trainer:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _hold_ms(hold: Any) -> int:
+    expected = f"a number of seconds from 0 to {MAX_DEADLINE_MS // 1000:,}"
+    value = checks.number("push_weights: hold", hold, expected)
+    if not 0 <= value * 1000 <= MAX_DEADLINE_MS:
+        raise checks.refuse("push_weights: hold", hold, expected)
+    return math.ceil(value * 1000)
 
 
 def _check_urls(url: Any, connect: Any) -> List[str]:

@@ -225,7 +225,8 @@ class Updates:
     def _commit(self, worker: Worker, update: Update) -> None:
         worker.staged, worker.committed_at = False, time.monotonic()
         self._committed[worker.incarnation] = (update.version, update.base, worker.digest)
-        self._core.send(worker, "WEIGHTS_COMMIT", update=update.number)
+        hold_ms = self._push.hold_ms if self._push is not None else 0
+        self._core.send(worker, "WEIGHTS_COMMIT", update=update.number, hold_ms=hold_ms)
 
     def chunk(self, m: wire.Message) -> Optional[Dict[str, Any]]:
         """The fields of the WEIGHTS_CHUNK that answers a WEIGHTS_PULL."""
@@ -261,10 +262,10 @@ class Updates:
                 "version, or push before generate.", worker=same[0].uid)
 
     def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
-              is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
+              is_atomic: bool, hold_ms: int = 0, nccl: Optional[NcclPusher] = None) -> None:
         """Offers it to every worker; the future is done when the push is."""
-        self.timeout_s = timeout_s
-        push = self._push = Push(prepared, future, timeout_s, is_atomic)
+        self.timeout_s = timeout_s + hold_ms / 1000
+        push = self._push = Push(prepared, future, self.timeout_s, is_atomic, hold_ms)
         self._frozen = False
         try:
             self._check_version(push.version)
