@@ -70,7 +70,8 @@ void drafts_set_source(struct drafts *d, const struct draft_source *source) {
 static void begin_row(struct drafts *d, const struct row *row, int slot) {
     const struct task *t = row->task;
     d->keys[slot] = history_key(t->prompt_ids, t->n_prompt);
-    history_begin(d->history, slot, d->keys[slot], t->prompt_ids, t->n_prompt,
+    // A partial sample's tokens are filed with the prompt: many come at once.
+    history_begin(d->history, slot, d->keys[slot], t->prompt_ids, t->n_prompt + t->partial.n_tokens,
                   row->sample == t->first_sample);
     draft_policy_begin_row(&d->policy, slot, d->keys[slot]);
 }

@@ -79,10 +79,12 @@ static bool needs_compute(const struct task *t) {
 }
 
 static struct scheduler_task as_scheduled(const struct task *t) {
-    return (struct scheduler_task){.n_prompt = t->n_prompt,
+    return (struct scheduler_task){.n_prompt = t->n_prompt + t->partial.n_tokens,
+                                   .n_partial = t->partial.n_tokens,
                                    .first_sample = t->first_sample,
                                    .n_samples = t->n_samples,
-                                   .max_new_tokens = t->sampling.max_new_tokens,
+                                   .max_new_tokens =
+                                       t->sampling.max_new_tokens - t->partial.n_tokens,
                                    .user = (void *)(uintptr_t)t};
 }
 
@@ -144,13 +146,21 @@ static void take_prompt_arrays(struct engine *e, struct task *t) {
         for (int i = 0; i < t->n_prompt; i++) t->prompt_lp_full[i] = NAN;
     }
     if (t->routed_experts)
-        t->prompt_routes =
-            memory_new((size_t)(t->n_prompt - 1) * (size_t)e->vocabulary.n_route_values,
-                       sizeof *t->prompt_routes);
+        t->prompt_routes = memory_new((size_t)(t->n_prompt + t->partial.n_tokens - 1) *
+                                          (size_t)e->vocabulary.n_route_values,
+                                      sizeof *t->prompt_routes);
+}
+
+// A group that begins again on new weights does so wherever it goes on.
+static bool is_outdated(const struct engine *e, const struct task *t) {
+    const struct partial *p = &t->partial;
+    return t->restart_on_update && p->n_spans > 0 &&
+           (p->n_spans > 1 || p->spans[0].version != e->model.version);
 }
 
 void engine_add(struct engine *e, struct task *task) {
     assert(!e->plan);
+    if (is_outdated(e, task)) task_drop_partial(task);
     take_prompt_arrays(e, task);
     link_task(e, task);
     if (!e->draining && needs_compute(task)) {
@@ -224,6 +234,7 @@ static void set_version(struct engine *e, uint64_t version, uint64_t digest, boo
         if (!t->restart_on_update && !restart_all) continue;
         struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
         for (int i = 0; i < ends.n; i++) row_discard(&e->rows[ends.items[i].row]);
+        task_drop_partial(t);
     }
 }
 

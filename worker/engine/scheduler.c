@@ -129,6 +129,9 @@ int scheduler_check_task(const struct scheduler *scheduler, const struct schedul
                     err) ||
         check_range("max_new_tokens", task->max_new_tokens, 0, INT32_MAX, ERROR_INPUT, err))
         return -1;
+    if (check_range("The number of tokens of a partial sample", task->n_partial, 0,
+                    task->n_samples == 1 ? task->n_prompt - 1 : 0, ERROR_INPUT, err))
+        return -1;
     if (task->max_new_tokens == 0 && task->n_prompt == 1)
         return error_set(err, ERROR_INPUT,
                          "A prompt of one token with max_new_tokens 0 leaves nothing to compute.");
@@ -262,7 +265,7 @@ static void commit_row(struct scheduler *s, const struct segment *g, struct outc
     cache_advance_seq(s->cache, row->seq, n_kept);
     if (n_kept < g->n_tokens) cache_trim_seq(s->cache, row->seq);
     if (!outcome.finished && !(g->is_last && n_kept == g->n_tokens)) return;
-    count_length(s, g->position + n_kept - (e->task.n_prompt - 1));
+    count_length(s, g->position + n_kept - (e->task.n_prompt - 1) + e->task.n_partial);
     s->n_rows_finished++;
     close_row(s, g->row, SAMPLE_ENDED);
     settle(s, e);
@@ -328,6 +331,9 @@ struct scheduler_ends scheduler_restart(struct scheduler *scheduler,
     for (int32_t i = 0; e->n_live > 0; i++)
         if (e->samples[i] >= 0) close_row(s, e->samples[i], SAMPLE_WAITING);
     e->next_sample = 0;
+    e->task.n_prompt -= e->task.n_partial; // prompt and limit together stay what they were
+    e->task.max_new_tokens += e->task.n_partial;
+    e->task.n_partial = 0;
     return ends(s);
 }
 

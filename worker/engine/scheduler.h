@@ -64,7 +64,8 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
 void scheduler_free(struct scheduler **scheduler);
 
 struct scheduler_task {
-    int32_t n_prompt;       // P, >= 1
+    int32_t n_prompt;       // P, >= 1; with the tokens of a partial sample behind it
+    int32_t n_partial;      // of them, >= 0; not 0 only where n_samples is 1
     int32_t first_sample;   // >= 0
     int32_t n_samples;      // >= 1
     int32_t max_new_tokens; // >= 0; with 0 n_prompt must be >= 2, or there is nothing to compute
@@ -152,8 +153,9 @@ struct scheduler_ends scheduler_cancel(struct scheduler *scheduler, struct sched
 struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
                                                struct scheduler_entry *entry);
 
-// Throws away the prefix and the progress of every unfinished sample of a task; they start again,
-// in the task's place in the queue. Returns those that had a row.
+// Throws away the prefix and the progress of every unfinished sample of a task, what it had as a
+// partial sample too; they start again, in the task's place in the queue. Returns those that had a
+// row.
 struct scheduler_ends scheduler_restart(struct scheduler *scheduler, struct scheduler_entry *entry);
 
 // The weights have changed. Rows in flight continue; a prefix from which samples have yet to

@@ -257,6 +257,9 @@ static int run_drain(struct link *l, int64_t now, struct error *err) {
     }
     if (nothing_left(l) || !l->joined || now >= end + LEAVE_MS) {
         if (say_bye(l, "drained", err)) return -1;
+        uint64_t n_tokens = status_read(l->options.board).counters.n_output_tokens;
+        log_say(l->options.log, LOG_INFO, "drew %llu tokens since the start",
+                (unsigned long long)n_tokens);
         link_finish(l, LINK_DRAINED, "drained");
     }
     return 0;

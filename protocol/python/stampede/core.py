@@ -16,7 +16,8 @@ import msgpack
 
 from . import wire
 from .dispatch import Dispatcher
-from .jobs import Job
+from .jobs import Job, flagged, runs
+from .partials import Partial, partials
 from .peers import Address, Worker, digest_text
 from .suspicion import Suspicion, evidence, verdict
 from .updates import Updates
@@ -228,8 +229,19 @@ class Core:
             self.counters["preempted_samples"] += n_preempted
             self.counters["duplicate_samples"] += r.n - n - n_preempted
         if preempted:
+            self._keep(job, worker, r, preempted)
             self._give_back(job, preempted)
         self._finish_if_complete(job)
+
+    def _keep(self, job: Job, worker: Worker, r: wire.Result, samples: List[int]) -> None:
+        """What a worker that stops drew of these samples: the next one goes on from there."""
+        may_serve = self.updates.may_serve(worker)
+        for sample, partial in partials(r, samples):
+            if may_serve or partial.version <= self.updates.version:
+                job.plan = worker.plan
+                self.counters["returned_tokens"] += job.keep(sample, partial)
+            else:  # of a push that may be taken back
+                self.counters["dropped_tokens"] += partial.n_tokens
 
     # --- sessions ---
 
@@ -261,7 +273,7 @@ class Core:
             job.holders.pop(worker, None)
             self.counters["lost_leases"] += 1
             if serial in self._jobs:
-                samples = _flagged(held[serial].flags)
+                samples = flagged(held[serial].flags)
                 if death and self._suspicion.blame(worker, job, tuple(samples), len(held), why):
                     self._quarantine(job)
                     continue
@@ -323,7 +335,8 @@ class Core:
         elif now - self._idle_since > _WARN_S:
             self._idle_since = now
             if self.updates.move_base():
-                self.begin_again([job for job in self._jobs.values() if job.n_done])
+                self.begin_again([job for job in self._jobs.values()
+                                  if job.n_done or job.partials])
                 return
             log.warning("%d tasks wait and no worker takes them; ready are %d of %d workers, %d "
                         "are wanted at the start.", self.dispatcher.n_waiting(), self.n_ready,
@@ -429,14 +442,15 @@ class Core:
         if job.cancelled:
             job.end(flags, "cancelled")
             return
-        if not job.n_done and not job.holders:
+        if not job.n_done and not job.holders and not job.partials:
             job.plan = None  # nothing binds it any more
-        self.dispatcher.put_back(job, _runs(flags))
+        self.dispatcher.put_back(job, runs(flags))
 
     def begin_again(self, jobs: Iterable[Job]) -> None:
         """Draws all samples of these anew; what has come of them is dropped."""
         for job in jobs:
             self.counters["dropped_samples"] += job.n_done
+            self.counters["dropped_tokens"] += sum(p.n_tokens for p in job.partials.values())
             job.begin_again()
             self.dispatcher.put_back(job, [(0, job.n)])
 
@@ -450,13 +464,18 @@ class Core:
         if self._workers_changed:
             self.begin_again(self.dispatcher.orphans())
         for worker, job, first, n in self.dispatcher.assignments():
-            self._send_task(worker, job, first, n)
+            for piece, n_piece, partial in list(job.pieces(first, n)):
+                if not job.complete:  # the piece before it may have failed
+                    self._send_task(worker, job, piece, n_piece, partial)
 
-    def _send_task(self, worker: Worker, job: Job, first: int, n: int) -> None:
+    def _send_task(self, worker: Worker, job: Job, first: int, n: int,
+                   partial: Optional[Partial]) -> None:
         attempts = job.attempts
         attempt = max(attempts.get(s, 0) for s in range(first, first + n)) if attempts else 0
         try:
-            frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt)
+            columns = [] if partial is None else job.columns_of(first, worker.version)
+            frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt,
+                                     columns)
         except Exception as error:  # a group that cannot be written costs no other one
             self._fail(job, f"Its TASK could not be written: {error!r}.")
             return
@@ -464,20 +483,6 @@ class Core:
         worker.give(job, first, n)
         self.counters["sent_samples"] += n
         self.counters["sent_tasks"] += 1
+        if partial is not None:
+            self.counters["continued_tokens" if columns else "dropped_tokens"] += partial.n_tokens
         self._ship(worker, frames)
-
-
-def _flagged(flags: bytearray) -> List[int]:
-    return [i for i, flag in enumerate(flags) if flag]
-
-
-def _runs(flags: bytearray) -> List[Tuple[int, int]]:
-    """(first, n) of each run of flags."""
-    runs = []
-    begin = flags.find(1)
-    while begin >= 0:
-        end = flags.find(0, begin)
-        end = len(flags) if end < 0 else end
-        runs.append((begin, end - begin))
-        begin = flags.find(1, end)
-    return runs
