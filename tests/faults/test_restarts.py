@@ -1,4 +1,4 @@
-"""A trainer that comes back from its checkpoint loses and doubles nothing, whoever else is there."""
+"""A trainer that comes back from its checkpoint loses and doubles nothing."""
 
 from __future__ import annotations
 
@@ -143,7 +143,8 @@ def test_one_trainer_after_the_other(tmp_path: Path, expected: Samples) -> None:
             for call in open_[:2]:
                 collect([g for _, g in zip(range(2), call)], got)
             state = trainer.state_dict()
-            lost = [next(call, None) for call in open_[2:]]  # behind the checkpoint: they come again
+            # Behind the checkpoint: they come again.
+            lost = [next(call, None) for call in open_[2:]]
             assert all(g is None or g.n for g in lost)
             trainer.close()
             if not state["calls"]:

@@ -8,15 +8,15 @@ first RESULT that brings it, whoever sent it, and every later one is acknowledge
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter, deque
-from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import msgpack
 
 from . import wire
 from .dispatch import Dispatcher
 from .jobs import Job, flagged, runs
+from .leases import LEASE_S, Leases
 from .partials import Partial, partials
 from .peers import Address, Worker, digest_text
 from .suspicion import Suspicion, evidence, verdict
@@ -36,7 +36,7 @@ class Core:
     def __init__(self, run: str, epoch: int, min_workers: int,
                  send: Callable[[Address, Sequence[bytes]], bool],
                  in_background: Callable[[Callable[[], Any], Callable[[Any], None]], None],
-                 knock: Sequence[Address] = ()) -> None:
+                 knock: Sequence[Address] = (), lease_s: float = LEASE_S) -> None:
         self.run, self.epoch, self.min_workers = run, epoch, min_workers
         self.bulk_url = ""  # for WELCOME; set by the I/O thread once it is bound
         self._knock = knock  # where bound workers are, which speak only when they are spoken to
@@ -44,10 +44,10 @@ class Core:
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background)
         self.dispatcher = Dispatcher(self.updates.may_serve)
-        self._suspicion = Suspicion()
+        self.suspicion = Suspicion()
+        self._leases = Leases(lease_s)
         self.waits = Waits()
         self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
-        self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
         self._unacked: List[Tuple[Worker, int]] = []  # RESULTs that were taken in this turn
@@ -191,6 +191,8 @@ class Core:
         worker.heartbeat = m.fields
         if m["draining"] and not worker.draining:
             self._on_drain(worker, m)
+        if self._leases.on_heartbeat(worker, m):
+            self._go_on(worker)
         self.updates.on_heartbeat(worker, m["version"])
 
     def _on_credit(self, worker: Worker, m: wire.Message) -> None:
@@ -216,6 +218,8 @@ class Core:
             return
         r.origin = worker.origin
         self._unacked.append((worker, r.result))
+        if self._leases.on_result(worker):
+            self._go_on(worker)
         preempted = worker.take(r)
         job = self._jobs.get(r.serial)
         if job is None or job.plan not in (None, worker.plan):
@@ -260,43 +264,49 @@ class Core:
             return
         del self.workers[worker.address]
         self.dispatcher.remove(worker)
+        self._leases.forget(worker)
         self._gone.discard(worker.address)
         log.info("Worker %s is gone: %s; %d samples are given to others.", worker.uid, why,
                  worker.n_held)
         self.counters["lost_sessions"] += 1
+        self._take_away(worker, why, death)
+        self._workers_changed = True
+        self.updates.on_leave(worker)
+
+    def _end_leases(self, worker: Worker) -> None:
+        """It speaks, and its engine stands still: its session lives, what it has goes to others."""
+        why = f"its engine stands still for {self._leases.lease_s:g} s"
+        log.warning("Worker %s: %s; %d samples go to others.", worker.uid, why, worker.n_held)
+        worker.stalled = True
+        self.changed(worker)
+        self._take_away(worker, why, "stall")
+
+    def _go_on(self, worker: Worker) -> None:
+        self._acquit(worker)
+        self.changed(worker)
+
+    def _take_away(self, worker: Worker, why: str, death: str) -> None:
+        """What it has is given to others; its groups are suspects where it died."""
         held, worker.held, worker.n_held = worker.held, {}, 0
         if death:
             self.counters[f"deaths_by_{death}"] += 1
-            self._lost.append((time.monotonic(), worker.uid))
+            self.suspicion.died(worker)
         for serial in sorted(held, reverse=True):
             job = held[serial].job
             job.holders.pop(worker, None)
             self.counters["lost_leases"] += 1
             if serial in self._jobs:
                 samples = flagged(held[serial].flags)
-                if death and self._suspicion.blame(worker, job, tuple(samples), len(held), why):
-                    self._quarantine(job)
+                if death and self.suspicion.blame(worker, job, tuple(samples), len(held), why):
+                    self.counters["quarantined_groups"] += 1
+                    self._fail(job, verdict(job))  # it kills its workers
                     continue
                 self._give_back(job, samples)
                 self._finish_if_complete(job)
-        self._workers_changed = True
-        self.updates.on_leave(worker)
-
-    def _quarantine(self, job: Job) -> None:
-        """A group that kills its workers is given to nobody any more."""
-        self.counters["quarantined_groups"] += 1
-        self._fail(job, verdict(job))
 
     def _acquit(self, worker: Worker) -> None:
         """It was thought dead, and speaks: a partition, or a stop."""
-        self._lost = deque(entry for entry in self._lost if entry[1] != worker.uid)
-        self.dispatcher.clear(self._suspicion.acquit(worker.incarnation))
-
-    def n_lost(self, within_s: float = 600.0) -> int:
-        """Workers that died in the last minutes and have not come back."""
-        while self._lost and time.monotonic() - self._lost[0][0] > within_s:
-            self._lost.popleft()
-        return len(self._lost)
+        self.dispatcher.clear(self.suspicion.acquit(worker))
 
     def expel(self, worker: Worker, why: str) -> None:
         """Ends a session with a worker whose weights are not those that count."""
@@ -315,6 +325,8 @@ class Core:
             worker.last_heard += stall
             if now - worker.last_heard > wire.LOST_MS / 1000:
                 self.lose(worker, f"nothing was heard for {wire.LOST_MS} ms", "silence")
+        for worker in self._leases.expired(self.workers.values(), stall):
+            self._end_leases(worker)
         if now >= self._next_beat:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():

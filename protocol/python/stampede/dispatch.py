@@ -112,7 +112,7 @@ class Dispatcher:
         if worker not in self._workers:
             return
         worker.change += 1
-        able = not worker.draining and self._may_serve(worker)
+        able = not worker.draining and not worker.stalled and self._may_serve(worker)
         self._workers[worker] = able
         if not able or worker.free <= 0:
             return

@@ -15,6 +15,7 @@ from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .keys import Curve, Keys
+from .leases import LEASE_S
 from .ledger import Ledger, State, next_epoch, read_state
 from .loop import Loop
 from .metrics import MetricsServer
@@ -40,12 +41,14 @@ class Trainer:
     where `insecure` is spelled out.
 
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
-    and go as they like. `run` names the run (random by default). To go on after a crash, put
-    state_dict() into your checkpoint and restart with `state`: the same run, a higher epoch, and
-    serials go on. (By hand: the same `run`, a higher `epoch`, `first_serial`.) Workers then drop
-    what the old epoch asked for, and no worker that has seen the new one obeys the old one, should
-    it still be there. All methods may be called from any thread of the process that made it; in a forked
-    process each of them raises ForkedError, but for close(), which does nothing.
+    and go as they like. A worker that says nothing is gone after 5 s; one that speaks while its
+    engine makes no step for `lease_s` loses what it has to others. `run` names the run (random by
+    default). To go on after a crash, put state_dict() into your checkpoint and restart with
+    `state`: the same run, a higher epoch, and serials go on. (By hand: the same `run`, a higher
+    `epoch`, `first_serial`.) Workers then drop what the old epoch asked for, and no worker that has
+    seen the new one obeys the old one, should it still be there. All methods may be called from any
+    thread of the process that made it; in a forked process each of them raises ForkedError, but for
+    close(), which does nothing.
 
     A Trainer that nothing refers to any more is closed, and so is one that is open when the
     interpreter ends.
@@ -55,7 +58,7 @@ class Trainer:
                  run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
                  connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0,
-                 state: Optional[Dict[str, Any]] = None) -> None:
+                 state: Optional[Dict[str, Any]] = None, lease_s: float = LEASE_S) -> None:
         urls = _check_urls(url, connect)
         curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
@@ -70,12 +73,14 @@ class Trainer:
         self._ledger = Ledger(first_serial)
         if state is not None:
             self._restore(read_state(state), run, first_serial)
+        lease_s = checks.seconds("Trainer: lease_s", lease_s)
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
         self._loop = Loop(urls, url is not None, insecure, curve,
                           lambda send, in_background: Core(self.run, self.epoch, min_workers,
-                                                           send, in_background, knock))
+                                                           send, in_background, knock,
+                                                           lease_s))
         self._core = self._loop.core
         self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
