@@ -13,6 +13,7 @@ from .errors import ArgumentError
 from .groups import Group
 from .messages import describe_payload, header_start
 from .partials import Partial
+from .queues import Flow
 from .results import PREEMPTED, Result
 from .suspicion import Death
 from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
@@ -87,7 +88,8 @@ class Request:
     """What one call of `generate` asks of all its prompts, checked."""
 
     def __init__(self, n: Any, sampling: Any, seed: Any, min_version: Any, on_update: Any,
-                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any) -> None:
+                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any,
+                 priority: Any = 0) -> None:
         self.n = checks.integer("generate: n", n, 1, MAX_SAMPLES)
         if sampling is not None and not isinstance(sampling, Sampling):
             raise checks.refuse_kind("generate: sampling", sampling, "a stampede.Sampling")
@@ -97,6 +99,7 @@ class Request:
             "generate: min_version", min_version, 0, checks.U64)
         checks.one_of("generate: on_update", on_update, "continue", "restart")
         self.restarts = bool(on_update == "restart")
+        self._flow = Flow(checks.integer("generate: priority", priority, -checks.I31, checks.I31))
         self._fields = task_fields({
             "prompt_logprobs": checks.flag("generate: prompt_logprobs", prompt_logprobs),
             "routed_experts": checks.flag("generate: routed_experts", routed_experts),
@@ -120,7 +123,7 @@ class Request:
                 f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
         group = Group(prompt.id if prompt.has_id else serial, index, serial,
                       self.n if prompt.n is None else prompt.n, prompt.meta, seed)
-        return Job(group, id_json, task, self.min_version, mailbox, self.restarts)
+        return Job(group, id_json, task, self.min_version, mailbox, self.restarts, self._flow)
 
 
 def _deadline_ms(deadline_s: Any) -> int:
@@ -166,12 +169,13 @@ class Job:
 
     __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
                  "attempts", "cancelled", "plan", "round", "holders", "deaths", "company",
-                 "restarts", "partials")
+                 "restarts", "partials", "flow")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
-                 mailbox: Mailbox, restarts: bool = False) -> None:
+                 mailbox: Mailbox, restarts: bool, flow: Flow) -> None:
         self.group, self.id_json, self.task = group, id_json, task
         self.min_version, self.restarts = min_version, restarts
+        self.flow = flow  # the call that it is of
         # Where the finished group goes. Not the Generation itself, which must be free to be
         # dropped by whoever left its loop.
         self.mailbox = mailbox

@@ -106,7 +106,7 @@ class Trainer:
                  min_version: Optional[int] = None, on_update: str = "continue",
                  prompt_logprobs: bool = False, routed_experts: bool = False,
                  deadline_s: Optional[float] = None,
-                 first_serial: Optional[int] = None) -> Generation:
+                 priority: int = 0, first_serial: Optional[int] = None) -> Generation:
         """Submits the prompts now; yields each group as it finishes, in any order.
 
         `n` samples are drawn of each prompt. With `min_version`, workers that serve an older policy
@@ -114,6 +114,10 @@ class Trainer:
         are pushed: "continue" on the new ones, or "restart" from the prompt. After `deadline_s`
         (from the arrival at the worker) a sample ends with what it has. Leaving the loop early
         cancels the rest.
+
+        Of several calls at once, groups of the one with the higher `priority` (an integer) are
+        handed out first; calls of one priority share the workers evenly, however many groups each
+        has. What a worker has been given stays there.
 
         After a restart from state_dict(), `first_serial` says that this is a call of open_calls
         again, with the same prompts: of it come the groups that nobody had taken, with the serials,
@@ -123,7 +127,7 @@ class Trainer:
         cannot be taken, and no serial is used up.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, priority)
         self._loop.check()
         call = Generation(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox, first_serial))
@@ -134,14 +138,14 @@ class Trainer:
                   min_version: Optional[int] = None, on_update: str = "continue",
                   prompt_logprobs: bool = False, routed_experts: bool = False,
                   deadline_s: Optional[float] = None,
-                  first_serial: Optional[int] = None) -> AsyncGeneration:
+                  priority: int = 0, first_serial: Optional[int] = None) -> AsyncGeneration:
         """The same for asyncio: `async for group in trainer.agenerate(...)`.
 
         The prompts are submitted now. Cancelling the task that waits for a group, aclose(), and
         dropping it cancel the rest.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, priority)
         self._loop.check()
         call = AsyncGeneration(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox, first_serial))
