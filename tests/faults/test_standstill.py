@@ -21,7 +21,7 @@ def test_an_engine_that_stands_still(tmp_path: Path) -> None:
             serving(tmp_path, trainer.url, max_rows=4, name="a") as worker:
         groups = ask(trainer)
         got = collect([next(groups)])
-        child = subprocess.Popen(["python3", str(hold), str(worker.pid), "stampede"],
+        child = subprocess.Popen(["python3", str(hold), str(worker.pid), "main"],
                                  stdout=subprocess.PIPE)
         try:
             assert child.stdout is not None

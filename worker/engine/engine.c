@@ -410,5 +410,6 @@ struct status engine_status(const struct engine *e) {
                            .n_updates = e->n_updates,
                            .n_rows = scheduler_n_rows(e->scheduler),
                            .n_samples = e->n_samples,
+                           .n_fitting = scheduler_n_fitting(e->scheduler),
                            .counters = e->counters};
 }

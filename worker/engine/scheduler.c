@@ -379,6 +379,12 @@ int32_t scheduler_n_rows(const struct scheduler *scheduler) {
     return scheduler->n_rows;
 }
 
+int32_t scheduler_n_fitting(const struct scheduler *scheduler) {
+    const struct scheduler *s = scheduler;
+    if (!s->is_short) return 0;
+    return s->plan.n_rows > 0 ? s->plan.n_rows : 1;
+}
+
 const struct cache *scheduler_cache(const struct scheduler *scheduler) {
     return scheduler->cache;
 }

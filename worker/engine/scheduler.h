@@ -180,6 +180,10 @@ struct scheduler_stats scheduler_stats(const struct scheduler *scheduler);
 
 int32_t scheduler_n_rows(const struct scheduler *scheduler); // samples that have a row
 
+// How many rows the pages allow: those of the last plan, at least 1, where something waited for
+// pages though a row slot was free, or a row was parked; 0 where nothing did.
+int32_t scheduler_n_fitting(const struct scheduler *scheduler);
+
 // The cache behind it, to look at.
 const struct cache *scheduler_cache(const struct scheduler *scheduler);
 

@@ -267,8 +267,7 @@ class Dispatcher:
         return best
 
     def _is_ready(self, r: Range, need: Need) -> bool:
-        """Whether all of it waits, and for this need. What of it waits else is put where it belongs.
-        """
+        """Whether all of it waits, and for this need; else what waits is put where it belongs."""
         left = list(_left(r))
         if r.job.plan is need.plan and left == [(r.first, r.n)]:
             return True
