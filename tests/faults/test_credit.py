@@ -14,7 +14,8 @@ from stampede import wire
 
 @pytest.mark.parametrize("is_short", [True, False])
 def test_credit_where_pages_are_short(is_short: bool, tmp_path: Path) -> None:
-    few = {"kv_memory": 640 * 1536} if is_short else {}  # two rows of 303 positions, and a young one
+    # Two rows of 303 positions, and a young one.
+    few = {"kv_memory": 640 * 1536} if is_short else {}
     with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=8, max_context=320,
                                           draft="off", **few):
         assert trainer.welcome()["slots"] == 16
