@@ -6,8 +6,8 @@ import secrets
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional,
-                    Sequence, Tuple, Union, overload)
+from typing import (TYPE_CHECKING, Any, Callable, Container, Dict, Iterable, List, Literal,
+                    Mapping, Optional, Sequence, Tuple, Union, overload)
 
 from . import checks, wire
 from .core import Core
@@ -159,7 +159,7 @@ class Trainer:
         # A refused prompt uses up no serial: all jobs are made before any is counted.
         with self._serial_lock:
             first, n = self._ledger.next_serial, len(everything)
-            wanted = range(first, first + n)
+            wanted: Container[int] = range(first, first + n)
             if first_serial is not None:
                 first = checks.integer("generate: first_serial", first_serial, 0, checks.U64)
                 wanted = self._ledger.expect(first, n)
