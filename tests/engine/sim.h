@@ -49,6 +49,7 @@ struct sim {
     int32_t n_books;
     struct slot *slots; // (max_rows)
     bool restarted;     // then samples may start out of the order of arrival
+    bool has_partials;  // tasks of one sample may go on from a partial one
     int64_t n_ops[CACHE_CONV_RESUME + 1], n_prefilled, n_stalled;
     int64_t n_guessed, n_refused; // guesses that there was room for; those that did not stand
     uint64_t trace;               // a hash of all plans
