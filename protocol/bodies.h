@@ -70,24 +70,24 @@ struct message_task {
     uint64_t seed;     // the group's seed (D5), ready to use
     uint32_t max_new_tokens;
     double temperature, top_p, min_p, repetition_penalty;
-    uint32_t top_k; // 0: off
-    bool ignore_eos;
-    uint32_t draft;                       // enum message_draft
-    bool prompt_logprobs, routed_experts; // asked for
-    uint64_t min_version;                 // not started on an older policy version
-    uint8_t on_update;                    // enum message_on_update
-    uint64_t deadline_ms;                 // after the task's arrival; 0: none
+    uint32_t top_k, draft;                            // 0: off; enum message_draft
+    bool ignore_eos, prompt_logprobs, routed_experts; // asked for
+    uint64_t min_version;                             // not started on an older policy version
+    uint64_t max_version_lag;                         // 0: any; 1 + K: at most K policy versions
+    uint64_t deadline_ms;                             // after the task's arrival; 0: none
+    uint8_t on_update;                                // enum message_on_update
     // Exactly one of these three is present:
-    struct column prompt_ids;            // i32: taken as they are
-    struct column prompt;                // u8: text; the worker tokenizes it
-    struct column messages;              // u8: JSON text of the chat's messages
-    struct column tools;                 // u8: JSON text of the chat's tools, or absent
-    struct column stop, stop_offsets;    // texts
-    struct column stop_ids;              // i32
-    struct column bias_ids, bias_values; // i32 (n), f32 (n)
-    struct column reward;                // u8: JSON text (README.md, Rewards), or absent
-    struct column meta;                  // u8: JSON text, returned byte for byte, or absent
-    uint64_t max_version_lag;            // 0: any; 1 + K: at most K policy versions
+    struct column prompt_ids;                      // i32: taken as they are
+    struct column prompt;                          // u8: text; the worker tokenizes it
+    struct column messages, tools;                 // u8: JSON texts of the chat; tools or absent
+    struct column stop, stop_offsets;              // texts
+    struct column stop_ids, bias_ids, bias_values; // i32, i32 (n), f32 (n)
+    struct column reward;                          // u8: JSON text (README.md, Rewards), or absent
+    struct column meta; // u8: JSON text, returned byte for byte, or absent
+    // A partial sample of another worker, which goes on here (n is 1), or all absent:
+    struct column partial_tokens, partial_lp_full, partial_lp_behav; // i32 (G), f32 (G), f32 (G)
+    struct column partial_span_first, partial_span_version;          // i32, u64 (spans)
+    struct column partial_routed; // u8 or u16 (P + G - 1, MoE layers, k), or absent
 };
 
 struct message_cancel {

@@ -40,6 +40,32 @@ static int check_hello(const struct message_hello *m, struct error *err) {
     return check_range(m->exception_dtypes, 1, COLUMN_N_DTYPES - 1, "exception_dtypes", err);
 }
 
+// Spans of `n_tokens` tokens: the first from 0 on, each behind the one before.
+static bool are_spans(struct column first, uint64_t n_tokens) {
+    if (first.n == 0) return n_tokens == 0;
+    if (column_i32(first)[0] != 0) return false;
+    for (uint64_t i = 1; i < first.n; i++)
+        if (column_i32(first)[i] <= column_i32(first)[i - 1]) return false;
+    return (uint64_t)column_i32(first)[first.n - 1] < n_tokens;
+}
+
+static int check_partial(const struct message_task *m, struct error *err) {
+    uint64_t n = m->partial_tokens.n;
+    if (check_length(m->partial_lp_full, n, n == 0, "partial_lp_full", err) ||
+        check_length(m->partial_lp_behav, n, n == 0, "partial_lp_behav", err) ||
+        check_length(m->partial_span_version, m->partial_span_first.n, n == 0,
+                     "partial_span_version", err))
+        return -1;
+    if (!are_spans(m->partial_span_first, n))
+        return refuse(err, "partial_span_first: expected 0 and numbers that rise, below the number "
+                           "of partial_tokens");
+    if (n == 0 && m->partial_routed.n)
+        return refuse(err, "partial_routed: it goes together with partial_tokens");
+    if (n > 0 && m->n != 1)
+        return error_set(err, ERROR_INPUT, "partial_tokens: %u samples, expected 1.", m->n);
+    return 0;
+}
+
 static int check_task(const struct message_task *m, struct error *err) {
     int n_prompts = (m->prompt_ids.dtype != COLUMN_NONE) + (m->prompt.dtype != COLUMN_NONE) +
                     (m->messages.dtype != COLUMN_NONE);
@@ -49,7 +75,8 @@ static int check_task(const struct message_task *m, struct error *err) {
         return error_set(err, ERROR_INPUT, "samples %u + %u, expected 1 or more, below %d.",
                          m->first, m->n, MESSAGE_MAX_SAMPLES);
     if (check_length(m->bias_values, m->bias_ids.n, m->bias_ids.dtype == COLUMN_NONE, "bias_values",
-                     err))
+                     err) ||
+        check_partial(m, err))
         return -1;
     if (m->stop.dtype == COLUMN_NONE && m->stop_offsets.dtype == COLUMN_NONE) return 0;
     uint64_t n_stops = m->stop_offsets.n > 0 ? m->stop_offsets.n - 1 : 0;

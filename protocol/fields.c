@@ -96,6 +96,12 @@ static const struct field task[] = {
     COL(29, task, tools, BIT(COLUMN_U8)),
     U32(30, task, draft, DRAFT_OFF + MESSAGE_MAX_DRAFT),
     U64(31, task, max_version_lag),
+    COL(32, task, partial_tokens, BIT(COLUMN_I32)),
+    COL(33, task, partial_lp_full, BIT(COLUMN_F32)),
+    COL(34, task, partial_lp_behav, BIT(COLUMN_F32)),
+    COL(35, task, partial_span_first, BIT(COLUMN_I32)),
+    COL(36, task, partial_span_version, BIT(COLUMN_U64)),
+    COL(37, task, partial_routed, BIT(COLUMN_U8) | BIT(COLUMN_U16)),
 };
 
 static const struct field cancel[] = {

@@ -24,6 +24,7 @@ struct status {
     uint64_t version, digest; // policy version and digest of the weights that are served
     uint64_t n_updates;       // applied so far; versions repeat when a trainer restarts, this rises
     int n_rows, n_samples;    // rows in the engine; samples that did not end, rows among them
+    int n_fitting;            // rows that KV pages allow where they are short, 0: they are not
     struct status_counters counters;
 };
 

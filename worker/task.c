@@ -22,6 +22,10 @@ void task_free(struct task **task) {
     arena_clear(&arena);
 }
 
+void task_drop_partial(struct task *task) {
+    task->partial = (struct partial){0};
+}
+
 void sample_free(struct sample **sample) {
     struct sample *s = *sample;
     if (!s) return;

@@ -31,6 +31,20 @@ struct sampling {
 
 #define VERSION_LAG_ANY UINT64_MAX
 
+// Tokens from `first_token` on were made by `version`.
+struct version_span {
+    int first_token;
+    uint64_t version;
+};
+
+// What another worker drew of a sample that goes on here.
+struct partial {
+    int n_tokens, n_spans;            // n_tokens 0: there is none
+    const float *lp_full, *lp_behav;  // (n_tokens)
+    const struct version_span *spans; // (n_spans)
+    const uint16_t *routes; // (n_prompt + n_tokens - 1, MoE layers, k); NULL: those of the prefill
+};
+
 struct port;
 struct row;
 struct scheduler_entry;
@@ -40,8 +54,9 @@ struct task {
     uint64_t serial;           // of the group, unique within a run
     struct slice id;           // JSON text of the group's id, as it came
     struct slice meta;         // JSON text as it came; empty when there was none
-    const int32_t *prompt_ids; // (n_prompt), n_prompt >= 1
+    const int32_t *prompt_ids; // (n_prompt + partial.n_tokens), n_prompt >= 1
     int n_prompt;
+    struct partial partial; // of the task's one sample; its tokens stand behind the prompt
     int first_sample, n_samples;
     struct sampling sampling;
     uint64_t group_seed;        // hash_group_seed of sampling.seed and id
@@ -62,7 +77,7 @@ struct task {
 
     // Filled by the engine while the prompt is prefilled.
     float *prompt_lp_full;   // (n_prompt), first NaN; owned, NULL unless asked for
-    uint16_t *prompt_routes; // (n_prompt - 1, MoE layers, k); owned, NULL unless asked for
+    uint16_t *prompt_routes; // (n_prompt + partial.n_tokens - 1, MoE layers, k); owned, or NULL
     bool is_failed;          // a log-probability of the prompt is not finite
 
     // The engine's, from engine_add until the last of its samples has ended.
@@ -74,12 +89,6 @@ struct task {
     const struct port *port; // where its samples go
     uint64_t session;        // of the link: results of an older one may have become useless
     atomic_int n_left;       // samples not delivered yet; the task is freed with the last one
-};
-
-// Tokens from `first_token` on were made by `version`.
-struct version_span {
-    int first_token;
-    uint64_t version;
 };
 
 // A sample on its way out. Arrays are owned by it.
@@ -106,6 +115,9 @@ struct sample {
 // A task of its own arena, zeroed.
 struct task *task_new(void);
 void task_free(struct task **task);
+
+// The task begins from its prompt.
+void task_drop_partial(struct task *task);
 
 // Frees the sample and tells its task, which goes with the last of its samples.
 void sample_free(struct sample **sample);

@@ -328,6 +328,8 @@ static struct book *add(struct sim *sim, struct scheduler_task task) {
     struct book *book = &sim->books[sim->n_books];
     task.first_sample = (int32_t)sim_draw(&sim->seed, 3) * 100;
     task.user = book;
+    if (sim->has_partials && task.n_samples == 1 && task.max_new_tokens > 0)
+        task.n_partial = (int32_t)sim_draw(&sim->seed, (uint32_t)task.n_prompt);
     if (scheduler_check_task(sim->scheduler, &task, &err)) {
         assert_int_equal(err.code, ERROR_INPUT);
         return NULL;
@@ -389,6 +391,9 @@ void sim_restart(struct sim *sim, struct book *book) {
     if (!book->open) return;
     n = n_in_state(book, LIVE) + n_in_state(book, RETURNING);
     book->prefix.n = 0;
+    book->task.n_prompt -= book->task.n_partial;
+    book->task.max_new_tokens += book->task.n_partial;
+    book->task.n_partial = 0;
     sim->restarted = true;
     struct scheduler_ends ends = scheduler_restart(sim->scheduler, book->entry);
     assert_int_equal(ends.n, n);

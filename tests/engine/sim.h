@@ -52,6 +52,7 @@ struct sim {
     struct slot *slots; // (max_rows)
     bool restarted;     // then samples may start out of the order of arrival
     bool is_holding;
+    bool has_partials; // tasks of one sample may go on from a partial one
     int64_t n_ops[CACHE_CONV_RESUME + 1], n_prefilled, n_stalled;
     int64_t n_guessed, n_refused; // guesses that there was room for; those that did not stand
     int64_t n_recomputed;         // positions

@@ -318,8 +318,12 @@ static void test_short_memory(void **state) {
         engine_add(&rig.engine, rig_task(&rig, 100 + i, 2, 1, 1));
     rig_run(&rig);
     rig_free(samples, rig_take(&rig, samples, 64));
+    assert_int_equal(engine_status(&rig.engine).n_fitting, 0);
     for (uint64_t i = 0; i < 12; i++) engine_add(&rig.engine, rig_task(&rig, i, 17, 2, 90));
+    for (int i = 0; i < 60; i++) rig_step(&rig);
+    assert_in_range(engine_status(&rig.engine).n_fitting, 1, 11);
     rig_run(&rig);
+    assert_int_equal(engine_status(&rig.engine).n_fitting, 0);
     assert_int_equal(rig_take(&rig, samples, 64), 24);
     for (int i = 0; i < 24; i++) {
         assert_int_equal(samples[i]->n_tokens, 90);

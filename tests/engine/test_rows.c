@@ -53,6 +53,23 @@ static int64_t find_stop(const struct buffer *text, const struct sampling *s) {
     return first;
 }
 
+// The row ends here, and another one goes on with what it has.
+static void pass_on(struct row *row, struct task *t, const struct vocabulary *v) {
+    size_t n = (size_t)row->n_tokens, n_prompt = (size_t)t->n_prompt;
+    int32_t *ids = arena_take(&t->arena, n_prompt + n, sizeof *ids);
+    float *lp = arena_take(&t->arena, n, sizeof *lp);
+    memcpy(ids, t->prompt_ids, n_prompt * sizeof *ids);
+    for (size_t i = 0; i < n; i++) {
+        ids[n_prompt + i] = row->tokens[i].id;
+        lp[i] = row->tokens[i].lp_full;
+    }
+    static const struct version_span span = {0, 0};
+    t->prompt_ids = ids;
+    t->partial = (struct partial){(int)n, 1, lp, lp, &span, NULL};
+    row_discard(row);
+    row_start(row, t, 0, v);
+}
+
 // Feeds one row ids until it ends, beside a text that keeps everything. Returns how it ended.
 static enum message_finish run(const struct vocabulary *v, struct task *t,
                                struct reference_random *random, int n_ids) {
@@ -62,6 +79,7 @@ static enum message_finish run(const struct vocabulary *v, struct task *t,
     bool ended = false;
     row_start(&row, t, 0, v);
     for (int n = 0; !ended; n++) {
+        if (n && reference_below(random, 8) == 0) pass_on(&row, t, v);
         int32_t id = 20 + reference_below(random, n_ids);
         buffer_add_slice(&text, tokenizer_token_bytes(v->tokenizer, id));
         ended = row_advance(&row, v, id, -1, -2, 0, NULL);

@@ -52,6 +52,7 @@ static void random_event(struct sim *sim, uint32_t n_disturb) {
     const int32_t context = sim->options.max_context;
     uint32_t event = sim_draw(seed, 1000);
     struct book *book = random_book(sim);
+    sim->has_partials = true;
     if (event < 120 && scheduler_stats(sim->scheduler).n_tasks < 30) {
         uint32_t n =
             sim_draw(seed, 4) ? 1 + sim_draw(seed, 8) : 1 + sim_draw(seed, SIM_MAX_SAMPLES);

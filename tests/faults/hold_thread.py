@@ -1,6 +1,7 @@
 """Stops one thread of a process, by its name, as a debugger does, until it is killed itself.
 
-python3 hold_thread.py PID NAME prints "held" once the thread stands, or why it does not.
+python3 hold_thread.py PID NAME prints "held" once the thread stands, or why it does not. The NAME
+"main" means the first thread of the process.
 """
 import ctypes
 import os
@@ -15,8 +16,9 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 
 def main() -> None:
     pid, name = int(sys.argv[1]), sys.argv[2]
-    tasks = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()
-             if (task / "comm").read_text().strip() == name]
+    tasks = [pid] if name == "main" else [
+        int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()
+        if (task / "comm").read_text().strip() == name]
     if len(tasks) != 1:
         print(f"{len(tasks)} threads have the name {name}", flush=True)
         return

@@ -86,8 +86,8 @@ static void test_golden_task(void **state) {
     assert_int_equal(t->serial, 41);
     IS_TEXT(t->id, "\"q-41\"");
     assert_true(t->seed == hash_group_seed(7, "\"q-41\"", 6)); // D5, C and Python
-    assert_int_equal(t->first, 0);
-    assert_int_equal(t->n, 8);
+    assert_int_equal(t->first, 5);
+    assert_int_equal(t->n, 1);
     assert_int_equal(t->max_new_tokens, 256);
     assert_true(t->temperature == 0.5 && t->top_p == 0.95 && t->min_p == 0);
     assert_true(t->repetition_penalty == 1);
@@ -108,6 +108,13 @@ static void test_golden_task(void **state) {
     IS_TEXT(column_slice(t->tools), "[{\"type\":\"function\"}]");
     assert_int_equal(t->draft, DRAFT_OFF + 4);
     assert_int_equal(t->max_version_lag, 3);
+    assert_int_equal(t->partial_tokens.n, 2);
+    assert_int_equal(column_i32(t->partial_tokens)[1], 4);
+    assert_true(column_f32(t->partial_lp_full)[1] == -0.5f);
+    assert_true(column_f32(t->partial_lp_behav)[0] == -0.125f);
+    assert_int_equal(column_i32(t->partial_span_first)[1], 1);
+    assert_int_equal(column_u64(t->partial_span_version)[1], 4);
+    assert_int_equal(t->partial_routed.n, 8);
     vector_free(&v);
 }
 
@@ -273,11 +280,43 @@ static void test_task_has_one_prompt(void **state) {
     refused(&m);
     m = decode(&v);
     m.task.first = MESSAGE_MAX_SAMPLES - 1;
+    m.task.n = 2;
     refused(&m);
     m = decode(&v);
     m.task.temperature = NAN;
     refused(&m);
     message_frames_free(&frames);
+    vector_free(&v);
+}
+
+static void test_partial_samples_fit_together(void **state) {
+    (void)state;
+    struct vector v = vector_read(MESSAGE_TASK);
+    const int32_t falls[] = {0, 0}, late[] = {1, 1}, beyond[] = {0, 2};
+    const int32_t *const spans[] = {falls, late, beyond};
+    struct message m = decode(&v);
+    m.task.n = 2;
+    refused(&m);
+    m = decode(&v);
+    m.task.partial_tokens = (struct column){0};
+    refused(&m);
+    m = decode(&v);
+    m.task.partial_lp_full.n = 1;
+    refused(&m);
+    m = decode(&v);
+    m.task.partial_lp_behav = (struct column){0};
+    refused(&m);
+    m = decode(&v);
+    m.task.partial_span_version.n = 1;
+    refused(&m);
+    m = decode(&v);
+    m.task.partial_span_first.n = m.task.partial_span_version.n = 0;
+    refused(&m);
+    for (int i = 0; i < 3; i++) {
+        m = decode(&v);
+        m.task.partial_span_first.data = spans[i];
+        refused(&m);
+    }
     vector_free(&v);
 }
 
@@ -403,6 +442,7 @@ int main(void) {
         cmocka_unit_test(test_mutated_vectors),
         cmocka_unit_test(test_lengths_that_belong_together),
         cmocka_unit_test(test_task_has_one_prompt),
+        cmocka_unit_test(test_partial_samples_fit_together),
         cmocka_unit_test(test_weights_shapes),
         cmocka_unit_test(test_headers_by_hand),
         cmocka_unit_test(test_seq_is_set_in_place),

@@ -138,7 +138,7 @@ def test_who_comes_back_had_not_died(trainer):
         worker.do(lambda _: time.sleep(1.7))
         eventually(lambda: trainer.counters().get("deaths_by_silence", 0) == 1)
         eventually(lambda: worker.count("WELCOME") == 2)
-        assert trainer._loop.call(trainer._core.n_lost) == 0
+        assert trainer._loop.call(trainer._core.suspicion.n_lost) == 0
         worker.release()
         groups = list(groups)
         check_all(groups, 4, 2)

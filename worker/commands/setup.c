@@ -298,6 +298,7 @@ static void fill_requests(struct setup *s, const struct engine_flags *f) {
                                            .vocab = e->model.shape.vocab,
                                            .max_context = e->options.max_context,
                                            .has_moe = e->vocabulary.n_route_values > 0,
+                                           .n_route_values = e->vocabulary.n_route_values,
                                            .externals = s->externals,
                                            .n_externals = s->n_externals,
                                            .no_verify = f->no_verify,

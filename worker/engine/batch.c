@@ -56,12 +56,13 @@ static void fill_moves(struct batch *b, const struct plan *plan) {
     b->n_moves = plan->n_ops;
 }
 
-// The tokens of a prompt's chunk; each is scored against the token behind it when asked for.
+// The tokens of a prompt's chunk; each is scored against the token behind it when asked for. Those
+// of a partial sample behind the prompt have their log-probabilities.
 static void fill_prefix(struct batch *b, const struct segment *s, const struct task *task) {
     struct step *step = &b->step;
     for (int i = 0; i < s->n_tokens; i++) {
         int p = s->position + i;
-        if (task->prompt_logprobs)
+        if (task->prompt_logprobs && p + 1 < task->n_prompt)
             b->outputs[step->n_outputs++] =
                 (struct step_output){.token = step->n_tokens,
                                      .target = task->prompt_ids[p + 1],

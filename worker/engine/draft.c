@@ -69,11 +69,12 @@ void drafts_set_source(struct drafts *d, const struct draft_source *source) {
 
 static void begin_row(struct drafts *d, const struct row *row, int slot) {
     const struct task *t = row->task;
-    int n = row->n_tokens; // more than 0 where it comes back
     d->keys[slot] = history_key(t->prompt_ids, t->n_prompt);
-    history_begin(d->history, slot, d->keys[slot], t->prompt_ids, t->n_prompt,
-                  row->sample == t->first_sample && n == 0);
-    for (int i = n < HISTORY_LONGEST ? 0 : n - HISTORY_LONGEST; i < n; i++)
+    // A partial sample's tokens are filed with the prompt: many come at once.
+    int n_filed = t->partial.n_tokens, n = row->n_tokens; // more where it comes back
+    history_begin(d->history, slot, d->keys[slot], t->prompt_ids, t->n_prompt + n_filed,
+                  row->sample == t->first_sample && n == n_filed);
+    for (int i = n - n_filed < HISTORY_LONGEST ? n_filed : n - HISTORY_LONGEST; i < n; i++)
         history_skip(d->history, slot, row->tokens[i].id);
     draft_policy_begin_row(&d->policy, slot, d->keys[slot]);
 }

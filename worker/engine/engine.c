@@ -94,10 +94,12 @@ static bool needs_compute(const struct task *t) {
 }
 
 static struct scheduler_task as_scheduled(const struct task *t) {
-    return (struct scheduler_task){.n_prompt = t->n_prompt,
+    return (struct scheduler_task){.n_prompt = t->n_prompt + t->partial.n_tokens,
+                                   .n_partial = t->partial.n_tokens,
                                    .first_sample = t->first_sample,
                                    .n_samples = t->n_samples,
-                                   .max_new_tokens = t->sampling.max_new_tokens,
+                                   .max_new_tokens =
+                                       t->sampling.max_new_tokens - t->partial.n_tokens,
                                    .user = (void *)(uintptr_t)t};
 }
 
@@ -162,13 +164,23 @@ static void take_prompt_arrays(struct engine *e, struct task *t) {
         for (int i = 0; i < t->n_prompt; i++) t->prompt_lp_full[i] = NAN;
     }
     if (t->routed_experts)
-        t->prompt_routes =
-            memory_new((size_t)(t->n_prompt - 1) * (size_t)e->vocabulary.n_route_values,
-                       sizeof *t->prompt_routes);
+        t->prompt_routes = memory_new((size_t)(t->n_prompt + t->partial.n_tokens - 1) *
+                                          (size_t)e->vocabulary.n_route_values,
+                                      sizeof *t->prompt_routes);
+}
+
+// Whether what another worker drew does not count on these weights: a group that begins again on
+// new weights does so wherever it goes on, and so does a sample that is too far behind.
+static bool is_outdated(const struct engine *e, const struct task *t) {
+    const struct partial *p = &t->partial;
+    uint64_t version = e->model.version, first = p->n_spans ? p->spans[0].version : version;
+    if (version > first && version - first > t->max_version_lag) return true;
+    return t->on_update == ON_UPDATE_RESTART && (p->n_spans > 1 || first != version);
 }
 
 void engine_add(struct engine *e, struct task *task) {
     assert(!e->plan);
+    if (is_outdated(e, task)) task_drop_partial(task);
     take_prompt_arrays(e, task);
     link_task(e, task);
     if (!e->draining && needs_compute(task)) {
@@ -285,6 +297,7 @@ static void recompute(struct engine *e, struct task *t) {
 static void restart(struct engine *e, struct task *t) {
     struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
     for (int i = 0; i < ends.n; i++) discard(e, &ends.items[i]);
+    task_drop_partial(t);
 }
 
 static void set_version(struct engine *e, uint64_t version, uint64_t digest, bool restart_all) {
@@ -294,7 +307,7 @@ static void set_version(struct engine *e, uint64_t version, uint64_t digest, boo
     scheduler_set_version(e->scheduler, ++e->n_updates);
     for (struct task *t = e->first_task; t; t = t->next) {
         if (t->min_version <= version) scheduler_release(e->scheduler, t->entry);
-        if (restart_all || t->on_update == ON_UPDATE_RESTART)
+        if (restart_all || t->on_update == ON_UPDATE_RESTART || is_outdated(e, t))
             restart(e, t);
         else if (t->on_update == ON_UPDATE_RECOMPUTE)
             recompute(e, t);
@@ -477,5 +490,6 @@ struct status engine_status(const struct engine *e) {
                            .n_updates = e->n_updates,
                            .n_rows = scheduler_n_rows(e->scheduler),
                            .n_samples = e->n_samples,
+                           .n_fitting = scheduler_n_fitting(e->scheduler),
                            .counters = e->counters};
 }

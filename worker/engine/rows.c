@@ -37,10 +37,12 @@ static void start_tail(struct row *row, const struct vocabulary *v) {
 static void start_routes(struct row *row, const struct vocabulary *v) {
     const struct task *t = row->task;
     size_t width = (size_t)v->n_route_values, n_prompt = (size_t)t->n_prompt - 1;
+    size_t n_known = n_prompt + (size_t)t->partial.n_tokens;
+    const uint16_t *known = t->partial.routes ? t->partial.routes : t->prompt_routes;
     if (!t->routed_experts || !width) return;
     row->routes = memory_take((n_prompt + (size_t)row->max_tokens) * width, sizeof *row->routes);
-    if (n_prompt) memcpy(row->routes, t->prompt_routes, n_prompt * width * sizeof *row->routes);
-    row->n_routes = t->n_prompt - 1;
+    if (n_known) memcpy(row->routes, known, n_known * width * sizeof *row->routes);
+    row->n_routes = (int)n_known;
 }
 
 static float *copy_prompt_lp(const struct task *t) {
@@ -50,18 +52,51 @@ static float *copy_prompt_lp(const struct task *t) {
     return copy;
 }
 
-void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v) {
+static void start_spans(struct row *row) {
     enum { SPANS = 4 }; // more are taken when the weights change so often
+    const struct partial *p = &row->task->partial;
+    row->n_spans = p->n_spans;
+    row->max_spans = p->n_spans + SPANS;
+    row->spans = memory_take((size_t)row->max_spans, sizeof *row->spans);
+    if (p->n_spans) memcpy(row->spans, p->spans, (size_t)p->n_spans * sizeof *row->spans);
+}
+
+// Puts the token's bytes behind the tail, whose front gives way to what no stop can begin in.
+static void add_to_tail(struct row_tail *tail, struct slice bytes) {
+    size_t over = tail->len > tail->kept ? tail->len - tail->kept : 0;
+    memmove(tail->bytes, tail->bytes + over, tail->len - over);
+    tail->len -= over;
+    assert(tail->len + bytes.len <= tail->room);
+    if (bytes.len) memcpy(tail->bytes + tail->len, bytes.ptr, bytes.len);
+    tail->len += bytes.len;
+    tail->total += bytes.len;
+}
+
+// What another worker drew counts as if it had been drawn here: no token of it ended the row.
+static void take_partial(struct row *row, const struct vocabulary *v) {
+    const struct task *t = row->task;
+    const struct partial *p = &t->partial;
+    assert(p->n_tokens == 0 || p->n_tokens < row->max_tokens);
+    for (int i = 0; i < p->n_tokens; i++) {
+        int32_t id = t->prompt_ids[t->n_prompt + i];
+        row->tokens[i] = (struct row_token){id, p->lp_full[i], p->lp_behav[i]};
+        if (row->seen) note_seen(row, id);
+        if (row->tail.bytes) add_to_tail(&row->tail, tokenizer_token_bytes(v->tokenizer, id));
+    }
+    row->n_tokens = row->n_text_tokens = p->n_tokens;
+}
+
+void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v) {
     assert(!row->task);
     *row = (struct row){.task = task, .sample = sample, .text_bytes = SIZE_MAX};
     row->max_tokens = task->sampling.max_new_tokens;
     row->tokens = memory_take((size_t)row->max_tokens, sizeof *row->tokens);
-    row->max_spans = SPANS;
-    row->spans = memory_take(SPANS, sizeof *row->spans);
+    start_spans(row);
     row->prompt_lp_full = copy_prompt_lp(task);
     if (task->sampling.repetition_penalty != 1) start_seen(row, v->n_ids);
     start_tail(row, v);
     start_routes(row, v);
+    take_partial(row, v);
 }
 
 int row_next_position(const struct row *row) {
@@ -153,17 +188,6 @@ static bool contains_rising(const int32_t *ids, int n, int32_t id) {
             n = half;
     }
     return false;
-}
-
-// Puts the token's bytes behind the tail, whose front gives way to what no stop can begin in.
-static void add_to_tail(struct row_tail *tail, struct slice bytes) {
-    size_t over = tail->len > tail->kept ? tail->len - tail->kept : 0;
-    memmove(tail->bytes, tail->bytes + over, tail->len - over);
-    tail->len -= over;
-    assert(tail->len + bytes.len <= tail->room);
-    if (bytes.len) memcpy(tail->bytes + tail->len, bytes.ptr, bytes.len);
-    tail->len += bytes.len;
-    tail->total += bytes.len;
 }
 
 // Looks for the first stop string that the last token completed: where it begins is where the text

@@ -54,8 +54,9 @@ struct row {
     enum message_finish finish; // once it has ended by itself
 };
 
-// Makes `row` sample `sample` of `task`, with nothing drawn yet. Copies what the prefill left in
-// the task (prompt log-probabilities, routes), so that a later prefill cannot change it.
+// Makes `row` sample `sample` of `task`, with nothing drawn yet but what the task has as a partial
+// sample. Copies what the prefill left in the task (prompt log-probabilities, routes), so that a
+// later prefill cannot change it.
 void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v);
 
 // The position of the token to feed next, and the token at a position up to that, from the prompt's

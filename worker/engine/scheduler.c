@@ -130,6 +130,9 @@ int scheduler_check_task(const struct scheduler *scheduler, const struct schedul
                     err) ||
         check_range("max_new_tokens", task->max_new_tokens, 0, INT32_MAX, ERROR_INPUT, err))
         return -1;
+    if (check_range("The number of tokens of a partial sample", task->n_partial, 0,
+                    task->n_samples == 1 ? task->n_prompt - 1 : 0, ERROR_INPUT, err))
+        return -1;
     if (task->max_new_tokens == 0 && task->n_prompt == 1)
         return error_set(err, ERROR_INPUT,
                          "A prompt of one token with max_new_tokens 0 leaves nothing to compute.");
@@ -280,7 +283,7 @@ static void commit_row(struct scheduler *s, const struct segment *g, struct outc
     cache_advance_seq(s->cache, row->seq, n_kept);
     if (n_kept < g->n_tokens) cache_trim_seq(s->cache, row->seq);
     if (!outcome.finished && !(g->is_last && n_kept == g->n_tokens)) return;
-    count_length(s, g->position + n_kept - (e->task.n_prompt - 1));
+    count_length(s, g->position + n_kept - (e->task.n_prompt - 1) + e->task.n_partial);
     s->n_rows_finished++;
     close_row(s, g->row, SAMPLE_ENDED);
     settle(s, e);
@@ -352,6 +355,9 @@ struct scheduler_ends scheduler_restart(struct scheduler *scheduler,
         }
     }
     e->next_sample = 0;
+    e->task.n_prompt -= e->task.n_partial; // prompt and limit together stay what they were
+    e->task.max_new_tokens += e->task.n_partial;
+    e->task.n_partial = 0;
     return ends(s);
 }
 
@@ -433,6 +439,12 @@ int32_t scheduler_n_rows(const struct scheduler *scheduler) {
 
 int32_t scheduler_n_begun(const struct scheduler *scheduler) {
     return scheduler->n_rows + scheduler->n_returning;
+}
+
+int32_t scheduler_n_fitting(const struct scheduler *scheduler) {
+    const struct scheduler *s = scheduler;
+    if (!s->is_short) return 0;
+    return s->plan.n_rows > 0 ? s->plan.n_rows : 1;
 }
 
 const struct cache *scheduler_cache(const struct scheduler *scheduler) {

@@ -69,7 +69,8 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
 void scheduler_free(struct scheduler **scheduler);
 
 struct scheduler_task {
-    int32_t n_prompt;       // P, >= 1
+    int32_t n_prompt;       // P, >= 1; with the tokens of a partial sample behind it
+    int32_t n_partial;      // of them, >= 0; not 0 only where n_samples is 1
     int32_t first_sample;   // >= 0
     int32_t n_samples;      // >= 1
     int32_t max_new_tokens; // >= 0; with 0 n_prompt must be >= 2, or there is nothing to compute
@@ -162,8 +163,9 @@ struct scheduler_ends scheduler_cancel(struct scheduler *scheduler, struct sched
 struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
                                                struct scheduler_entry *entry);
 
-// Throws away the prefix and the progress of every unfinished sample of a task; they start again,
-// in the task's place in the queue. Returns those that had a row, or waited to have it back.
+// Throws away the prefix and the progress of every unfinished sample of a task, what it had as a
+// partial sample too; they start again, in the task's place in the queue. Returns those that had a
+// row, or waited to have it back.
 struct scheduler_ends scheduler_restart(struct scheduler *scheduler, struct scheduler_entry *entry);
 
 // Throws away the prefix and what is computed of every row of a task, but not what the rows have
@@ -199,6 +201,10 @@ struct scheduler_stats scheduler_stats(const struct scheduler *scheduler);
 int32_t scheduler_n_rows(const struct scheduler *scheduler); // samples that have a row
 // Samples in flight: that have a row, or come back from a recompute.
 int32_t scheduler_n_begun(const struct scheduler *scheduler);
+
+// How many rows the pages allow: those of the last plan, at least 1, where something waited for
+// pages though a row slot was free, or a row was parked; 0 where nothing did.
+int32_t scheduler_n_fitting(const struct scheduler *scheduler);
 
 // The cache behind it, to look at.
 const struct cache *scheduler_cache(const struct scheduler *scheduler);

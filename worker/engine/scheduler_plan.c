@@ -167,12 +167,18 @@ static bool is_leading(const struct scheduler *s, const struct scheduler_entry *
     return s->n_rows == 0 && prefix_place(s, e) == 0;
 }
 
+// Pages are what is missing, unless row slots are too.
+static bool lacks_pages(struct scheduler *s) {
+    s->is_short = s->is_short || s->n_rows < s->options.max_rows;
+    return false;
+}
+
 static bool admit(struct scheduler *s, struct scheduler_entry *e) {
     int32_t need = scheduler_entry_pages(s, e), place = prefix_place(s, e);
     if (s->n_prefixes == s->options.max_prefixes) return false;
-    if (scheduler_room_behind(s, place).avail < need) return false;
+    if (scheduler_room_behind(s, place).avail < need) return lacks_pages(s);
     int32_t expected = cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, 0));
-    if (!is_leading(s, e) && scheduler_room_expected(s) < expected) return false;
+    if (!is_leading(s, e) && scheduler_room_expected(s) < expected) return lacks_pages(s);
     struct prefix *prefix = s->prefixes[s->n_prefixes];
     *prefix = (struct prefix){cache_new_seq(s->cache, s->version), scheduler_new_share(s), e};
     memmove(&s->prefixes[place + 1], &s->prefixes[place],
@@ -288,7 +294,10 @@ static void plan_prompts(struct scheduler *s) {
             if (!plan_chunk(s, e)) return;
         } else if (!older_waiting) {
             while (scheduler_may_start(s, e) && s->n_rows < s->options.max_rows)
-                if (!start_sample(s, e)) return;
+                if (!start_sample(s, e)) {
+                    lacks_pages(s);
+                    return;
+                }
         }
         older_waiting = older_waiting || (scheduler_may_start(s, e) && e->task.max_new_tokens > 0);
     }
@@ -365,7 +374,8 @@ const struct plan *scheduler_plan(struct scheduler *scheduler) {
     s->room_is_bound = false;
     s->budget = s->options.prefill_chunk;
     for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
-    if (s->plan.n_rows == s->n_rows) plan_prompts(s);
+    s->is_short = s->plan.n_rows < s->n_rows;
+    if (!s->is_short) plan_prompts(s);
     memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);
     s->plan.n_segments = s->plan.n_rows + s->n_chunks;
     if (s->plan.n_segments == 0) { // nothing is left that the operations could be for

@@ -64,7 +64,7 @@ int32_t scheduler_room_expected_tokens(const struct scheduler *s, const struct s
                                        int32_t n_drawn) {
     int32_t mean = scheduler_mean_length(s), limit = scheduler_row_tokens(s, task);
     if (mean < 0 || task->max_new_tokens == 0) return limit;
-    int64_t n = (int64_t)task->n_prompt - 1 + most(mean, n_drawn + 1);
+    int64_t n = (int64_t)task->n_prompt - 1 + most(mean - task->n_partial, n_drawn + 1);
     return n < limit ? (int32_t)n : limit;
 }
 

@@ -75,7 +75,8 @@ struct scheduler {
     bool is_holding;              // nothing begins (scheduler_hold)
     int64_t length_sum, length_n; // finished lengths, old ones fading
     uint64_t n_preempted, n_pages_moved, n_rows_finished;
-    bool planned; // a plan is outstanding
+    bool planned;  // a plan is outstanding
+    bool is_short; // in the last plan something waited for pages, with a row slot free
     struct plan plan;
     struct segment *segments; // (max_rows + max_prefixes)
     struct segment *chunks;   // (max_prefixes) of prefixes, until they go behind the rows

@@ -178,7 +178,17 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
     return link_send(l, &m, err);
 }
 
+// Where KV pages are short, samples wait for them and not for tasks: then there is credit for twice
+// the rows that fit, and what is beyond that better goes to another worker.
+void link_grant(struct link *l, int n) {
+    int64_t most = l->options.slots, n_fitting = status_read(l->options.board).n_fitting;
+    if (n_fitting > 0 && 2 * n_fitting < most) most = 2 * n_fitting;
+    l->n_left += n;
+    if (l->n_left + most > (int64_t)l->credit) l->credit = (uint64_t)(l->n_left + most);
+}
+
 static int send_credit(struct link *l, struct error *err) {
+    link_grant(l, 0); // pages may not be short any more
     struct message m = {.type = MESSAGE_CREDIT, .credit = {.slots = l->credit}};
     if (l->draining || l->credit == l->sent_credit) return 0;
     int sent = try_send(l, &m, err);
@@ -272,6 +282,9 @@ static int run_drain(struct link *l, int64_t now, struct error *err) {
     }
     if (nothing_left(l) || !l->joined || now >= end + LEAVE_MS) {
         if (say_bye(l, "drained", err)) return -1;
+        uint64_t n_tokens = status_read(l->options.board).counters.n_output_tokens;
+        log_say(l->options.log, LOG_INFO, "drew %llu tokens since the start",
+                (unsigned long long)n_tokens);
         link_finish(l, LINK_DRAINED, "drained");
     }
     return 0;

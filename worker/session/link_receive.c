@@ -39,6 +39,7 @@ static int welcome(struct link *l, const struct message *m, struct error *err) {
     // since, and CREDIT that was said then may be on its way.
     uint64_t slots = (uint64_t)l->options.slots, unacked = l->outbox.n_unacked_samples;
     l->credit = slots > unacked ? slots - unacked : 0;
+    l->n_left = -(int64_t)unacked;
     snprintf(l->run, sizeof l->run, "%.*s", (int)m->run.len, m->run.ptr ? m->run.ptr : "");
     l->epoch = m->epoch;
     inbox_put(&l->inbox, &forget);
@@ -147,7 +148,7 @@ static int handle_joined(struct link *l, struct message **message, struct error 
         take_cancel(l, &m->cancel);
         return 0;
     case MESSAGE_ACK:
-        l->credit += (uint64_t)outbox_ack(&l->outbox, m->ack.result);
+        link_grant(l, outbox_ack(&l->outbox, m->ack.result));
         return 0;
     case MESSAGE_DRAIN:
         l->asked_to_drain = true;

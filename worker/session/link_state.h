@@ -39,6 +39,7 @@ struct link {
     uint64_t epoch;
     uint64_t credit;                    // samples that may have been sent since WELCOME
     uint64_t n_received;                // that were sent since then
+    int64_t n_left;                     // that were acknowledged since then, less those owed before
     uint64_t hello_slots, hello_result; // credit that the last HELLO gave; the next result then
     int heartbeat_ms, lost_ms;
     int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
@@ -80,6 +81,9 @@ int link_send(struct link *l, struct message *m, struct error *err);
 void link_say(struct link *l, struct message *m);
 int link_send_outgoing(struct link *l, struct error *err);
 void link_drop_outgoing(struct link *l);
+
+// n samples have left the worker's hands: others may come.
+void link_grant(struct link *l, int n);
 
 // Ends the session and begins another.
 void link_join_again(struct link *l, const char *why);

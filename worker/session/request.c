@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "protocol/base/hash.h"
+#include "worker/session/partial.h"
 
 static struct slice keep(struct task *t, struct slice s) {
     return (struct slice){arena_copy(&t->arena, s.ptr, s.len), s.len};
@@ -277,7 +278,7 @@ static int fill_from_message(const struct request_context *c, struct task *t,
     t->meta = keep(t, column_slice(m->meta));
     if (prompt_from_message(c, t, m, err)) return -1;
     if (m->reward.n && parse_reward(c, t, column_slice(m->reward), err)) return -1;
-    return finish(c, t, err);
+    return finish(c, t, err) || partial_from_message(c, t, m, err) ? -1 : 0;
 }
 
 static int set_deadline(struct task *t, const struct message_task *m, int64_t now_ms,

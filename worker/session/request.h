@@ -13,6 +13,7 @@ struct request_context {
     const struct chat *chat;           // NULL exactly when tokenizer is
     int vocab, max_context;
     bool has_moe;                             // routed_experts can be asked for
+    int n_route_values;                       // of one position: MoE layers * experts used
     const struct verifier_command *externals; // (n_externals)
     int n_externals;
     bool no_verify;           // rewards are checked but not graded

@@ -8,24 +8,24 @@ first RESULT that brings it, whoever sent it, and every later one is acknowledge
 from __future__ import annotations
 
 import logging
-import time
-from collections import Counter, deque
-from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from collections import Counter
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 import msgpack
 
 from . import wire
 from .directory import Directory
 from .dispatch import Dispatcher
-from .jobs import Job
+from .jobs import Job, flagged, runs
+from .leases import LEASE_S, Leases
+from .partials import Partial, partials
 from .peers import Address, Worker, digest_text
 from .suspicion import Suspicion, evidence, verdict
 from .updates import Updates
 from .waits import Waits
 
 log = logging.getLogger("stampede")
-_KNOCK_S = 0.2
-_TICK_S = 0.05
+_KNOCK_S, _TICK_S = 0.2, 0.05
 _ALIVE_S = 1.5  # who was heard so recently is not likely to have been started again
 _WARN_S = 30.0  # between warnings that nobody works
 
@@ -36,8 +36,8 @@ class Core:
     def __init__(self, run: str, epoch: int, min_workers: int,
                  send: Callable[[Address, Sequence[bytes]], bool],
                  in_background: Callable[[Callable[[], Any], Callable[[Any], None]], None],
-                 knock: Sequence[Address] = (),
-                 directory: Optional[Directory] = None) -> None:
+                 knock: Sequence[Address] = (), directory: Optional[Directory] = None,
+                 lease_s: float = LEASE_S) -> None:
         self.run, self.epoch, self.min_workers = run, epoch, min_workers
         self.bulk_url = ""  # for WELCOME; set by the I/O thread once it is bound
         self._knock = knock  # where bound workers are, which speak only when they are spoken to
@@ -45,10 +45,8 @@ class Core:
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background, directory)
         self.dispatcher = Dispatcher(self.updates.may_serve)
-        self._suspicion = Suspicion()
-        self.waits = Waits()
+        self.suspicion, self._leases, self.waits = Suspicion(), Leases(lease_s), Waits()
         self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
-        self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
         self._unacked: List[Tuple[Worker, int]] = []  # RESULTs that were taken in this turn
@@ -192,6 +190,8 @@ class Core:
         worker.heartbeat = m.fields
         if m["draining"] and not worker.draining:
             self._on_drain(worker, m)
+        if self._leases.on_heartbeat(worker, m):
+            self._go_on(worker)
         self.updates.on_heartbeat(worker, m["version"])
 
     def _on_credit(self, worker: Worker, m: wire.Message) -> None:
@@ -217,6 +217,8 @@ class Core:
             return
         r.origin = worker.origin
         self._unacked.append((worker, r.result))
+        if self._leases.on_result(worker):
+            self._go_on(worker)
         preempted = worker.take(r)
         job = self._jobs.get(r.serial)
         if job is None or job.plan not in (None, worker.plan):
@@ -230,8 +232,19 @@ class Core:
             self.counters["preempted_samples"] += n_preempted
             self.counters["duplicate_samples"] += r.n - n - n_preempted
         if preempted:
+            self._keep(job, worker, r, preempted)
             self._give_back(job, preempted)
         self._finish_if_complete(job)
+
+    def _keep(self, job: Job, worker: Worker, r: wire.Result, samples: List[int]) -> None:
+        """What a worker that stops drew of these samples: the next one goes on from there."""
+        may_serve = self.updates.may_serve(worker)
+        for sample, partial in partials(r, samples):
+            if may_serve or partial.version <= self.updates.version:
+                job.plan = worker.plan
+                self.counters["returned_tokens"] += job.keep(sample, partial)
+            else:  # of a push that may be taken back
+                self.counters["dropped_tokens"] += partial.n_tokens
 
     # --- sessions ---
 
@@ -250,43 +263,49 @@ class Core:
             return
         del self.workers[worker.address]
         self.dispatcher.remove(worker)
+        self._leases.forget(worker)
         self._gone.discard(worker.address)
         log.info("Worker %s is gone: %s; %d samples are given to others.", worker.uid, why,
                  worker.n_held)
         self.counters["lost_sessions"] += 1
+        self._take_away(worker, why, death)
+        self._workers_changed = True
+        self.updates.on_leave(worker)
+
+    def _end_leases(self, worker: Worker) -> None:
+        """It speaks, and its engine stands still: its session lives, what it has goes to others."""
+        why = f"its engine stands still for {self._leases.lease_s:g} s"
+        log.warning("Worker %s: %s; %d samples go to others.", worker.uid, why, worker.n_held)
+        worker.stalled = True
+        self.changed(worker)
+        self._take_away(worker, why, "stall")
+
+    def _go_on(self, worker: Worker) -> None:
+        self._acquit(worker)
+        self.changed(worker)
+
+    def _take_away(self, worker: Worker, why: str, death: str) -> None:
+        """What it has is given to others; its groups are suspects where it died."""
         held, worker.held, worker.n_held = worker.held, {}, 0
         if death:
             self.counters[f"deaths_by_{death}"] += 1
-            self._lost.append((time.monotonic(), worker.uid))
+            self.suspicion.died(worker)
         for serial in sorted(held, reverse=True):
             job = held[serial].job
             job.holders.pop(worker, None)
             self.counters["lost_leases"] += 1
             if serial in self._jobs:
-                samples = _flagged(held[serial].flags)
-                if death and self._suspicion.blame(worker, job, tuple(samples), len(held), why):
-                    self._quarantine(job)
+                samples = flagged(held[serial].flags)
+                if death and self.suspicion.blame(worker, job, tuple(samples), len(held), why):
+                    self.counters["quarantined_groups"] += 1
+                    self._fail(job, verdict(job))  # it kills its workers
                     continue
                 self._give_back(job, samples)
                 self._finish_if_complete(job)
-        self._workers_changed = True
-        self.updates.on_leave(worker)
-
-    def _quarantine(self, job: Job) -> None:
-        """A group that kills its workers is given to nobody any more."""
-        self.counters["quarantined_groups"] += 1
-        self._fail(job, verdict(job))
 
     def _acquit(self, worker: Worker) -> None:
         """It was thought dead, and speaks: a partition, or a stop."""
-        self._lost = deque(entry for entry in self._lost if entry[1] != worker.uid)
-        self.dispatcher.clear(self._suspicion.acquit(worker.incarnation))
-
-    def n_lost(self, within_s: float = 600.0) -> int:
-        """Workers that died in the last minutes and have not come back."""
-        while self._lost and time.monotonic() - self._lost[0][0] > within_s:
-            self._lost.popleft()
-        return len(self._lost)
+        self.dispatcher.clear(self.suspicion.acquit(worker))
 
     def expel(self, worker: Worker, why: str) -> None:
         """Ends a session with a worker whose weights are not those that count."""
@@ -305,6 +324,8 @@ class Core:
             worker.last_heard += stall
             if now - worker.last_heard > wire.LOST_MS / 1000:
                 self.lose(worker, f"nothing was heard for {wire.LOST_MS} ms", "silence")
+        for worker in self._leases.expired(self.workers.values(), stall):
+            self._end_leases(worker)
         if now >= self._next_beat:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():
@@ -325,7 +346,8 @@ class Core:
         elif now - self._idle_since > _WARN_S:
             self._idle_since = now
             if self.updates.move_base():
-                self.begin_again([job for job in self._jobs.values() if job.n_done])
+                self.begin_again([job for job in self._jobs.values()
+                                  if job.n_done or job.partials])
                 return
             log.warning("%d tasks wait and no worker takes them; ready are %d of %d workers, %d "
                         "are wanted at the start.", self.dispatcher.n_waiting(), self.n_ready,
@@ -432,14 +454,15 @@ class Core:
         if job.cancelled:
             job.end(flags, "cancelled")
             return
-        if not job.n_done and not job.holders:
+        if not job.n_done and not job.holders and not job.partials:
             job.plan = None  # nothing binds it any more
-        self.dispatcher.put_back(job, _runs(flags))
+        self.dispatcher.put_back(job, runs(flags))
 
     def begin_again(self, jobs: Iterable[Job]) -> None:
         """Draws all samples of these anew; what has come of them is dropped."""
         for job in jobs:
             self.counters["dropped_samples"] += job.n_done
+            self.counters["dropped_tokens"] += sum(p.n_tokens for p in job.partials.values())
             job.begin_again()
             self.dispatcher.put_back(job, [(0, job.n)])
 
@@ -453,13 +476,18 @@ class Core:
         if self._workers_changed:
             self.begin_again(self.dispatcher.orphans())
         for worker, job, first, n in self.dispatcher.assignments():
-            self._send_task(worker, job, first, n)
+            for piece, n_piece, partial in list(job.pieces(first, n)):
+                if not job.complete:  # the piece before it may have failed
+                    self._send_task(worker, job, piece, n_piece, partial)
 
-    def _send_task(self, worker: Worker, job: Job, first: int, n: int) -> None:
+    def _send_task(self, worker: Worker, job: Job, first: int, n: int,
+                   partial: Optional[Partial]) -> None:
         attempts = job.attempts
         attempt = max(attempts.get(s, 0) for s in range(first, first + n)) if attempts else 0
         try:
-            frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt)
+            columns = [] if partial is None else job.columns_of(first, worker.version)
+            frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt,
+                                     columns)
         except Exception as error:  # a group that cannot be written costs no other one
             self._fail(job, f"Its TASK could not be written: {error!r}.")
             return
@@ -467,20 +495,6 @@ class Core:
         worker.give(job, first, n)
         self.counters["sent_samples"] += n
         self.counters["sent_tasks"] += 1
+        if partial is not None:
+            self.counters["continued_tokens" if columns else "dropped_tokens"] += partial.n_tokens
         self._ship(worker, frames)
-
-
-def _flagged(flags: bytearray) -> List[int]:
-    return [i for i, flag in enumerate(flags) if flag]
-
-
-def _runs(flags: bytearray) -> List[Tuple[int, int]]:
-    """(first, n) of each run of flags."""
-    runs = []
-    begin = flags.find(1)
-    while begin >= 0:
-        end = flags.find(0, begin)
-        end = len(flags) if end < 0 else end
-        runs.append((begin, end - begin))
-        begin = flags.find(1, end)
-    return runs

@@ -15,6 +15,7 @@ from typing import (Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple,
 
 from .jobs import Job, Range
 from .peers import Worker
+from .queues import Key, Lanes
 from .weights import DtypePlan
 
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
@@ -83,7 +84,8 @@ class Dispatcher:
 
     def __init__(self, may_serve: Callable[[Worker], bool]) -> None:
         self._may_serve = may_serve
-        self._queues: Dict[Need, Deque[Range]] = {}
+        self._queues: Dict[Need, Lanes] = {}
+        self._given = 0  # of the flow that was served last: where those that are new begin
         self._parked: Dict[int, List[Range]] = {}  # by min_version: newer than anything served
         self._heaps: Dict[Tuple[DtypePlan, int], List[Entry]] = {}
         self._highest = -1  # newest version that any worker was able to serve
@@ -112,7 +114,7 @@ class Dispatcher:
         if worker not in self._workers:
             return
         worker.change += 1
-        able = not worker.draining and self._may_serve(worker)
+        able = not worker.draining and not worker.stalled and self._may_serve(worker)
         self._workers[worker] = able
         if not able or worker.free <= 0:
             return
@@ -149,7 +151,8 @@ class Dispatcher:
             self._wards.waiting.extend(ranges)
             self._changed = True
             return
-        self._queue(job).extendleft(reversed(ranges))
+        job.flow.given -= sum(r.n for r in ranges)  # they were counted when they were given out
+        self._queue(job).extendleft(ranges)
         self._changed = True
 
     def clear(self, jobs: Iterable[Job]) -> None:
@@ -158,7 +161,7 @@ class Dispatcher:
         waiting, self._wards.waiting = self._wards.waiting, deque()
         for r in waiting:
             if r.job in innocent:
-                self._queue(r.job).appendleft(r)
+                self._queue(r.job).extendleft([r])
             else:
                 self._wards.waiting.append(r)
         self._changed = True
@@ -167,11 +170,14 @@ class Dispatcher:
         if r.job.min_version > self._highest:
             self._parked.setdefault(r.job.min_version, []).append(r)
             return
-        self._queue(r.job).append(r)
+        lanes = self._queue(r.job)
+        if r.job.flow not in lanes:
+            r.job.flow.given = max(r.job.flow.given, self._given)
+        lanes.append(r)
         self._changed = True
 
-    def _queue(self, job: Job) -> Deque[Range]:
-        return self._queues.setdefault(Need(job.plan, job.min_version), deque())
+    def _queue(self, job: Job) -> Lanes:
+        return self._queues.setdefault(Need(job.plan, job.min_version), Lanes())
 
     def n_waiting(self) -> int:
         """Ranges that wait for a worker. Not for the path of every message."""
@@ -208,20 +214,23 @@ class Dispatcher:
                 yield from self._try_suspects()
             blocked: Dict[Need, None] = {}
             while True:
-                need = self._oldest(blocked)
+                need = self._next(blocked)
                 if need is None:
                     break
-                queue = self._queues[need]
-                r = queue.popleft()
+                lanes = self._queues[need]
+                r = lanes.first()
                 worker = self._roomiest(need)
-                take = 0 if worker is None else self._share(worker, r, len(queue))
+                take = 0 if worker is None else self._share(worker, r, lanes.n - 1)
                 if worker is None or take == 0:
-                    queue.appendleft(r)
-                    blocked[need] = None
+                    blocked[need] = None  # nobody behind it takes the room that it waits for
                     continue
+                lanes.pop()
                 r.job.plan = worker.plan
+                self._given = r.job.flow.given
+                r.job.flow.given += take
                 if take < r.n:
-                    self.put_back(r.job, [(r.first + take, r.n - take)])
+                    rest = r._replace(first=r.first + take, n=r.n - take)
+                    self._queue(r.job).extendleft([rest])
                 yield worker, r.job, r.first, take
                 self.touch(worker)
 
@@ -243,25 +252,27 @@ class Dispatcher:
         for worker in self._wards.release():
             self.touch(worker)
 
-    def _oldest(self, blocked: Dict[Need, None]) -> Optional[Need]:
-        """The queue with the oldest group in front, of those that are not blocked."""
+    def _next(self, blocked: Dict[Need, None]) -> Optional[Need]:
+        """The queues with what is next in front, of those that are not blocked."""
         best: Optional[Need] = None
+        soonest: Optional[Key] = None
         for need in list(self._queues):
             if need in blocked:
                 continue
-            queue = self._queues[need]
-            while queue:
-                r, runs = queue[0], list(_left(queue[0]))
-                if r.job.plan is need.plan and runs == [(r.first, r.n)]:
-                    break
-                queue.popleft()
-                self._queue(r.job).extendleft(
-                    reversed([r._replace(first=first, n=n) for first, n in runs]))
-            if not queue:
+            key = self._queues[need].head(lambda r: self._is_ready(r, need))
+            if key is None:
                 del self._queues[need]
-            elif best is None or queue[0].job.serial < self._queues[best][0].job.serial:
-                best = need
+            elif soonest is None or key < soonest:
+                best, soonest = need, key
         return best
+
+    def _is_ready(self, r: Range, need: Need) -> bool:
+        """Whether all of it waits, and for this need; else what waits is put where it belongs."""
+        left = list(_left(r))
+        if r.job.plan is need.plan and left == [(r.first, r.n)]:
+            return True
+        self._queue(r.job).extendleft([r._replace(first=first, n=n) for first, n in left])
+        return False
 
     def _roomiest(self, need: Need) -> Optional[Worker]:
         """The worker with most room of those that may have it."""

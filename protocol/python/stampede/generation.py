@@ -32,6 +32,7 @@ class Call:
 
     def _came(self, group: Group, mailbox: Mailbox) -> Group:
         self._open.discard(group.serial)
+        self._owner._ledger.close((group.serial,))
         core = self._loop.core
         core.waits.took(group, core.updates.version)
         if not self._open:
@@ -53,6 +54,7 @@ class Call:
         if serials:
             try:
                 self._loop.post(lambda: self._loop.core.cancel(serials, True))
+                self._owner._ledger.close(serials)
             except StampedeError:
                 pass  # closed, or not ours in this process: nothing runs any more
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol, Tuple,
-                    Union)
+from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol,
+                    Sequence, Tuple, Union)
 
 import msgpack
 
@@ -12,6 +12,8 @@ from . import checks
 from .errors import ArgumentError
 from .groups import Group
 from .messages import describe_payload, header_start
+from .partials import Partial
+from .queues import Flow
 from .results import PREEMPTED, Result
 from .suspicion import Death
 from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
@@ -34,42 +36,55 @@ class Mailbox(Protocol):
 class Task:
     """The frames of a group's TASKs, made once but for the numbers that differ between them."""
 
-    __slots__ = ("_n_keys", "_before", "_after", "_payload")
+    __slots__ = ("_n_keys", "_head", "_before", "_after", "_payload")
 
     def __init__(self, serial: int, id_json: bytes, seed: int, fields: Tuple[int, bytes],
                  columns: List[TaskColumn], last: Tuple[int, bytes]) -> None:
         """`fields`, `last`: those with keys 7 to 18, and from 30 on, encoded. The columns lie in
         the order of their keys."""
-        payload, described = bytearray(), []
-        for column in sorted(columns):
-            at = 0
-            if column.data:
-                payload += bytes(-len(payload) % ALIGNMENT)
-                at = len(payload)
-                payload += column.data
-            described.append(msgpack.packb(column.key)
-                             + msgpack.packb([column.dtype, column.n, at]))
-        self._payload = bytes(payload)
-        head = b"\x00" + msgpack.packb(describe_payload(self._payload)) if payload else b""
-        self._before = b"".join((head, b"\x01", msgpack.packb(serial), b"\x02",
+        self._payload, described = _add_columns(b"", sorted(columns))
+        self._head = _describe(self._payload)
+        self._before = b"".join((b"\x01", msgpack.packb(serial), b"\x02",
                                  msgpack.packb(id_json.decode())))
         self._after = b"".join((b"\x06", msgpack.packb(seed), fields[1], *described, last[1]))
-        self._n_keys = (1 if head else 0) + 5 + fields[0] + len(described) + last[0]
+        self._n_keys = 5 + fields[0] + len(described) + last[0]
 
     @property
     def n_bytes(self) -> int:
         return len(self._payload)
 
-    def frames(self, run: str, epoch: int, seq: int, first: int, n: int,
-               attempt: int) -> List[bytes]:
+    def frames(self, run: str, epoch: int, seq: int, first: int, n: int, attempt: int,
+               partial: Sequence[TaskColumn] = ()) -> List[bytes]:
+        """`partial`: columns behind all others, of a sample that another worker began."""
         pack = msgpack.packb
         again = b"\x05" + pack(attempt) if attempt else b""
-        n_keys = self._n_keys + (1 if attempt else 0)
+        payload, head, more = self._payload, self._head, b""
+        if partial:
+            payload, described = _add_columns(payload, partial)
+            head, more = _describe(payload), b"".join(described)
+        n_keys = self._n_keys + (1 if head else 0) + (1 if attempt else 0) + len(partial)
         size = bytes((0x80 | n_keys,)) if n_keys < 16 else b"\xde" + n_keys.to_bytes(2, "big")
-        header = b"".join((header_start("TASK", run, epoch), seq.to_bytes(8, "big"), size,
+        header = b"".join((header_start("TASK", run, epoch), seq.to_bytes(8, "big"), size, head,
                            self._before, b"\x03", pack(first), b"\x04", pack(n), again,
-                           self._after))
-        return [header, self._payload] if self._payload else [header]
+                           self._after, more))
+        return [header, payload] if payload else [header]
+
+
+def _describe(payload: bytes) -> bytes:
+    return b"\x00" + msgpack.packb(describe_payload(payload)) if payload else b""
+
+
+def _add_columns(payload: bytes, columns: Sequence[TaskColumn]) -> Tuple[bytes, List[bytes]]:
+    """The payload with these columns behind it, and their fields."""
+    out, described = bytearray(payload), []
+    for column in columns:
+        at = 0
+        if column.data:
+            out += bytes(-len(out) % ALIGNMENT)
+            at = len(out)
+            out += column.data
+        described.append(msgpack.packb(column.key) + msgpack.packb([column.dtype, column.n, at]))
+    return bytes(out), described
 
 
 class Request:
@@ -77,7 +92,7 @@ class Request:
 
     def __init__(self, n: Any, sampling: Any, seed: Any, min_version: Any, on_update: Any,
                  prompt_logprobs: Any, routed_experts: Any, deadline_s: Any,
-                 max_version_lag: Any = None) -> None:
+                 max_version_lag: Any = None, priority: Any = 0) -> None:
         self.n = checks.integer("generate: n", n, 1, MAX_SAMPLES)
         if sampling is not None and not isinstance(sampling, Sampling):
             raise checks.refuse_kind("generate: sampling", sampling, "a stampede.Sampling")
@@ -88,6 +103,8 @@ class Request:
         checks.one_of("generate: on_update", on_update, *_ON_UPDATE)
         lag = -1 if max_version_lag is None else checks.integer(
             "generate: max_version_lag", max_version_lag, 0, checks.U63)
+        self.restarts = bool(on_update == "restart")
+        self._flow = Flow(checks.integer("generate: priority", priority, -checks.I31, checks.I31))
         self._fields = task_fields({
             "prompt_logprobs": checks.flag("generate: prompt_logprobs", prompt_logprobs),
             "routed_experts": checks.flag("generate: routed_experts", routed_experts),
@@ -112,7 +129,7 @@ class Request:
                 f"reward, tools and meta, expected at most {MAX_PAYLOAD:,} together.")
         group = Group(prompt.id if prompt.has_id else serial, index, serial,
                       self.n if prompt.n is None else prompt.n, prompt.meta, seed)
-        return Job(group, id_json, task, self.min_version, mailbox)
+        return Job(group, id_json, task, self.min_version, mailbox, self.restarts, self._flow)
 
 
 def _deadline_ms(deadline_s: Any) -> int:
@@ -157,12 +174,14 @@ class Job:
     """A group on its way. Each of its samples is done, held by a worker, or waits."""
 
     __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
-                 "attempts", "cancelled", "plan", "round", "holders", "deaths", "company")
+                 "attempts", "cancelled", "plan", "round", "holders", "deaths", "company",
+                 "restarts", "partials", "flow")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
-                 mailbox: Mailbox) -> None:
+                 mailbox: Mailbox, restarts: bool, flow: Flow) -> None:
         self.group, self.id_json, self.task = group, id_json, task
-        self.min_version = min_version
+        self.min_version, self.restarts = min_version, restarts
+        self.flow = flow  # the call that it is of
         # Where the finished group goes. Not the Generation itself, which must be free to be
         # dropped by whoever left its loop.
         self.mailbox = mailbox
@@ -176,6 +195,7 @@ class Job:
         self.holders: Dict["Worker", Held] = {}
         self.deaths: List[Death] = []  # of workers that had it
         self.company = 0  # groups that a worker may have with it, itself among them; 0: any number
+        self.partials: Dict[int, Partial] = {}  # by sample: the longest that came back
 
     @property
     def serial(self) -> int:
@@ -229,6 +249,38 @@ class Job:
             mask &= ~int.from_bytes(held.flags, "little")
         return mask.to_bytes(self.n, "little")
 
+    def keep(self, sample: int, partial: Partial) -> int:
+        """Notes what came back of a sample. Returns how many tokens of it are new."""
+        former = self.partials.get(sample)
+        n_more = partial.n_tokens - (0 if former is None else former.n_tokens)
+        if n_more > 0:
+            self.partials[sample] = partial
+        return max(0, n_more)
+
+    def pieces(self, first: int, n: int) -> Iterator[Tuple[int, int, Optional[Partial]]]:
+        """The TASKs that these samples need: each partial sample has its own."""
+        begin, last = first, first + n
+        if self.partials:
+            for sample in range(first, last):
+                if sample in self.partials:
+                    if sample > begin:
+                        yield begin, sample - begin, None
+                    yield sample, 1, self.partials[sample]
+                    begin = sample + 1
+        if last > begin:
+            yield begin, last - begin, None
+
+    def columns_of(self, sample: int, served: int) -> List[TaskColumn]:
+        """Of its partial, for a TASK to a worker that serves this version; none, and the partial is
+        dropped, where it has to begin from the prompt there."""
+        partial = self.partials[sample]
+        columns = partial.columns() if partial.fits(served, self.restarts) else []
+        n_bytes = sum(len(column.data) + ALIGNMENT for column in columns)
+        if not columns or self.task.n_bytes + n_bytes > MAX_PAYLOAD:
+            del self.partials[sample]
+            return []
+        return columns
+
     def begin_again(self) -> None:
         """Forgets every sample that has come: others draw all of them anew."""
         for sample in range(self.n):
@@ -236,6 +288,7 @@ class Job:
         self.done[:] = bytes(self.n)
         self.n_done = 0
         self.group._parts.clear()
+        self.partials.clear()
         self.plan = None
         self.round += 1
 
@@ -248,3 +301,20 @@ class Range(NamedTuple):
     first: int
     n: int
     round: int
+
+
+def flagged(flags: bytearray) -> List[int]:
+    """The samples whose flag is set."""
+    return [i for i, flag in enumerate(flags) if flag]
+
+
+def runs(flags: bytearray) -> List[Tuple[int, int]]:
+    """(first, n) of each run of flags."""
+    out = []
+    begin = flags.find(1)
+    while begin >= 0:
+        end = flags.find(0, begin)
+        end = len(flags) if end < 0 else end
+        out.append((begin, end - begin))
+        begin = flags.find(1, end)
+    return out

@@ -22,7 +22,7 @@ _COUNTERS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
                        "stolen_addresses")),
     "leases_lost": ("Groups that a worker had when its session ended.", ("lost_leases",)),
 }
-_DEATHS = ("silence", "connection", "restart", "failure")
+_DEATHS = ("silence", "connection", "restart", "failure", "stall")
 
 
 def _import() -> Any:
@@ -59,7 +59,7 @@ class Collector:
                 family.add_metric([state], value)
             yield family
         deaths = families.CounterMetricFamily(
-            "rollout_gateway_leases_expired", "Workers that died, by how it was seen.",
+            "rollout_gateway_leases_expired", "Workers that died or stood still, and how.",
             labels=["reason"])
         for reason in _DEATHS:
             deaths.add_metric([reason], counters.get(f"deaths_by_{reason}", 0))
@@ -97,7 +97,7 @@ def _look(core: "Core") -> Dict[str, Any]:
         "counters": dict(core.counters),
         "lag": core.lag_s,
         "workers": {"ready": states.count("serving"), "loading": states.count("updating"),
-                    "draining": states.count("draining"), "lost": core.n_lost()},
+                    "draining": states.count("draining"), "lost": core.suspicion.n_lost()},
         "tasks": {"queued": core.n_jobs - leased, "leased": leased,
                   "done": core.counters.get("done_groups", 0),
                   "quarantined": core.counters.get("quarantined_groups", 0)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import wire
@@ -63,6 +64,8 @@ class Worker:
         self.sent = 0  # samples that were sent
         self.change = 0  # one more each time that its room or its right to work changes
         self.draining = False
+        self.stalled = False  # its engine stands still: its samples were given to others
+        self.busy_since = now  # when it was last given something while it had nothing
         self.held: Dict[int, Held] = {}  # by serial: samples in its hands
         self.n_held = 0
         self.heartbeat: Dict[str, Any] = {}
@@ -88,6 +91,8 @@ class Worker:
         if held is None:
             held = self.held[job.serial] = job.holders[self] = Held(job)
         held.give(first, n)
+        if self.n_held == 0:
+            self.busy_since = time.monotonic()
         self.sent += n
         self.n_held += n
 
@@ -116,7 +121,7 @@ class Worker:
             "uid": self.uid, "build": self.build, "numerics": self.numerics,
             "slots": self.slots, "max_context": self.max_context, "dtype": self.plan.default,
             "version": self.version, "digest": digest_text(self.digest),
-            "state": ("draining" if self.draining else
+            "state": ("draining" if self.draining else "stalled" if self.stalled else
                       "serving" if serves and self.update is None else "updating"),
             "samples": self.n_held, "rows": beat.get("n_rows", 0),
             "waiting": beat.get("n_waiting", 0), "tokens": beat.get("n_tokens", 0),

@@ -9,8 +9,8 @@ process had not died.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Tuple
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, NamedTuple, Tuple
 
 if TYPE_CHECKING:
     from .jobs import Job
@@ -42,6 +42,16 @@ class Suspicion:
 
     def __init__(self) -> None:
         self._blamed: "OrderedDict[int, List[Job]]" = OrderedDict()  # by incarnation
+        self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
+
+    def died(self, worker: "Worker") -> None:
+        self._lost.append((time.monotonic(), worker.uid))
+
+    def n_lost(self, within_s: float = 600.0) -> int:
+        """Workers that died in the last minutes and have not come back."""
+        while self._lost and time.monotonic() - self._lost[0][0] > within_s:
+            self._lost.popleft()
+        return len(self._lost)
 
     def blame(self, worker: "Worker", job: "Job", samples: Tuple[int, ...], n_groups: int,
               why: str) -> bool:
@@ -54,10 +64,11 @@ class Suspicion:
         _judge(job)
         return len(job.deaths) >= QUARANTINE and n_groups == 1
 
-    def acquit(self, incarnation: int) -> List["Job"]:
+    def acquit(self, worker: "Worker") -> List["Job"]:
         """This process lives: its death was none. Returns the groups that are no suspects any more.
         """
-        cleared = []
+        cleared, incarnation = [], worker.incarnation
+        self._lost = deque(entry for entry in self._lost if entry[1] != worker.uid)
         for job in self._blamed.pop(incarnation, []):
             job.deaths[:] = [death for death in job.deaths if death.incarnation != incarnation]
             _judge(job)

@@ -62,9 +62,12 @@ class Field(NamedTuple):
 
 
 def _fields(*rows: Tuple[Any, ...]) -> Tuple[Field, ...]:
-    """Rows of (name, kind[, max]); a name with "!" behind it is required; keys count from 1."""
+    """Rows of (name, kind[, max]); a name with "!" behind it is required; keys count from 1, and an
+    empty row is a key that is left out."""
     out = []
     for key, row in enumerate(rows, 1):
+        if not row:
+            continue
         name, kind = row[0], row[1]
         out.append(Field(key, name.rstrip("!"), kind, name.endswith("!"),
                          row[2] if len(row) > 2 else U64))
@@ -94,7 +97,10 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
         ("reward", "u8"), ("meta", "u8"), ("tools", "u8"),
-        ("draft", "int", DRAFT_OFF + MAX_DRAFT), ("max_version_lag", "int"))),
+        ("draft", "int", DRAFT_OFF + MAX_DRAFT), ("max_version_lag", "int"),
+        ("partial_tokens", "i32"), ("partial_lp_full", "f32"), ("partial_lp_behav", "f32"),
+        ("partial_span_first", "i32"), ("partial_span_version", "u64"),
+        ("partial_routed", "u8|u16"))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(

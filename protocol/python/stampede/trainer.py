@@ -8,8 +8,8 @@ import secrets
 import threading
 import weakref
 from concurrent.futures import Future
-from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal, Mapping, Optional,
-                    Sequence, Tuple, Union, overload)
+from typing import (TYPE_CHECKING, Any, Callable, Container, Dict, Iterable, List, Literal,
+                    Mapping, Optional, Sequence, Tuple, Union, overload)
 
 from . import checks, wire
 from .core import Core
@@ -18,6 +18,8 @@ from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .keys import Curve, Keys
+from .leases import LEASE_S
+from .ledger import Ledger, State, next_epoch, read_state
 from .loop import Loop
 from .metrics import MetricsServer
 from .tables import MAX_DEADLINE_MS
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from .snapshot import Prepared
 
-State = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
+Weights = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
 
 
 class Trainer:
@@ -43,10 +45,14 @@ class Trainer:
     where `insecure` is spelled out.
 
     Nothing is handed out before `min_workers` are ready for the first time; after that workers come
-    and go as they like. `run` names the run (random by default). Restart with the same `run`, a
-    higher `epoch` and `first_serial` to go on after a crash: workers then drop what the old epoch
-    asked for. All methods may be called from any thread of the process that made it; in a forked
-    process each of them raises ForkedError, but for close(), which does nothing.
+    and go as they like. A worker that says nothing is gone after 5 s; one that speaks while its
+    engine makes no step for `lease_s` loses what it has to others. `run` names the run (random by
+    default). To go on after a crash, put state_dict() into your checkpoint and restart with
+    `state`: the same run, a higher epoch, and serials go on. (By hand: the same `run`, a higher
+    `epoch`, `first_serial`.) Workers then drop what the old epoch asked for, and no worker that has
+    seen the new one obeys the old one, should it still be there. All methods may be called from any
+    thread of the process that made it; in a forked process each of them raises ForkedError, but for
+    close(), which does nothing.
 
     With `weights_dir`, a directory that workers see too (`stampede serve --weights-dir`), each
     update is written there once, for all of those; others get it by the socket. Files are removed
@@ -60,6 +66,7 @@ class Trainer:
                  run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
                  connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0,
+                 state: Optional[Dict[str, Any]] = None, lease_s: float = LEASE_S,
                  weights_dir: Union[None, str, "os.PathLike[str]"] = None) -> None:
         urls = _check_urls(url, connect)
         curve = None if keys is None else Curve(keys, urls, url is not None)
@@ -71,7 +78,11 @@ class Trainer:
         if not 1 <= len(self.run.encode()) <= wire.MAX_RUN:
             raise checks.refuse("Trainer: run", run, f"1 to {wire.MAX_RUN} bytes of text")
         self.epoch = checks.integer("Trainer: epoch", epoch, 0, checks.U64)
-        self._serial = checks.integer("Trainer: first_serial", first_serial, 0, checks.U64)
+        first_serial = checks.integer("Trainer: first_serial", first_serial, 0, checks.U64)
+        self._ledger = Ledger(first_serial)
+        if state is not None:
+            self._restore(read_state(state), run, first_serial)
+        lease_s = checks.seconds("Trainer: lease_s", lease_s)
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
@@ -81,7 +92,7 @@ class Trainer:
             self._loop = Loop(urls, url is not None, insecure, curve,
                               lambda send, in_background: Core(
                                   self.run, self.epoch, min_workers, send, in_background, knock,
-                                  directory))
+                                  directory, lease_s))
         except BaseException:
             if directory is not None:
                 directory.close()
@@ -89,6 +100,15 @@ class Trainer:
         self._core = self._loop.core
         self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
+
+    def _restore(self, state: State, run: Optional[str], first_serial: int) -> None:
+        if first_serial or run not in (None, state.run):
+            raise ArgumentError("Trainer: run and first_serial are part of state; drop them.")
+        if self.epoch and self.epoch <= state.epoch:
+            raise checks.refuse("Trainer: epoch", self.epoch, f"more than {state.epoch}, that of "
+                                                              "state, or none")
+        self.run, self.epoch = state.run, self.epoch or next_epoch(state.epoch)
+        self._ledger = Ledger(state.next_serial, state.calls)
 
     @property
     def url(self) -> str:
@@ -102,7 +122,8 @@ class Trainer:
                  min_version: Optional[int] = None, on_update: str = "continue",
                  max_version_lag: Optional[int] = None,
                  prompt_logprobs: bool = False, routed_experts: bool = False,
-                 deadline_s: Optional[float] = None) -> Generation:
+                 deadline_s: Optional[float] = None,
+                 priority: int = 0, first_serial: Optional[int] = None) -> Generation:
         """Submits the prompts now; yields each group as it finishes, in any order.
 
         `n` samples are drawn of each prompt. With `min_version`, workers that serve an older policy
@@ -113,14 +134,22 @@ class Trainer:
         "cancelled", and `errors` says so. After `deadline_s` (from the arrival at the worker) a
         sample ends with what it has. Leaving the loop early cancels the rest.
 
+        Of several calls at once, groups of the one with the higher `priority` (an integer) are
+        handed out first; calls of one priority share the workers evenly, however many groups each
+        has. What a worker has been given stays there.
+
+        After a restart from state_dict(), `first_serial` says that this is a call of open_calls
+        again, with the same prompts: of it come the groups that nobody had taken, with the serials,
+        ids and seeds that they had.
+
         Everything is checked before anything is sent: ArgumentError (a ValueError) names what
         cannot be taken, and no serial is used up.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s, max_version_lag)
+                          routed_experts, deadline_s, max_version_lag, priority)
         self._loop.check()
         call = Generation(self, self._loop)
-        call.start(self._jobs(prompts, request, call.mailbox))
+        call.start(self._jobs(prompts, request, call.mailbox, first_serial))
         return call
 
     def agenerate(self, prompts: Iterable[Prompt], n: int = 1,
@@ -128,30 +157,37 @@ class Trainer:
                   min_version: Optional[int] = None, on_update: str = "continue",
                   max_version_lag: Optional[int] = None,
                   prompt_logprobs: bool = False, routed_experts: bool = False,
-                  deadline_s: Optional[float] = None) -> AsyncGeneration:
+                  deadline_s: Optional[float] = None,
+                  priority: int = 0, first_serial: Optional[int] = None) -> AsyncGeneration:
         """The same for asyncio: `async for group in trainer.agenerate(...)`.
 
         The prompts are submitted now. Cancelling the task that waits for a group, aclose(), and
         dropping it cancel the rest.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s, max_version_lag)
+                          routed_experts, deadline_s, max_version_lag, priority)
         self._loop.check()
         call = AsyncGeneration(self, self._loop)
-        call.start(self._jobs(prompts, request, call.mailbox))
+        call.start(self._jobs(prompts, request, call.mailbox, first_serial))
         return call
 
-    def _jobs(self, prompts: Any, request: Request, mailbox: Mailbox) -> List[Job]:
+    def _jobs(self, prompts: Any, request: Request, mailbox: Mailbox,
+              first_serial: Optional[int]) -> List[Job]:
         if isinstance(prompts, Prompt):
             raise checks.refuse_kind("generate: prompts", prompts, "a list of stampede.Prompt")
         everything = checks.items("generate: prompts", prompts, "a list of stampede.Prompt")
         # A refused prompt uses up no serial: all jobs are made before any is counted.
         with self._serial_lock:
-            if self._serial + len(everything) > checks.U64:
+            first, n = self._ledger.next_serial, len(everything)
+            wanted: Container[int] = range(first, first + n)
+            if first_serial is not None:
+                first = checks.integer("generate: first_serial", first_serial, 0, checks.U64)
+                wanted = self._ledger.expect(first, n)
+            elif first + n > checks.U64:
                 raise ArgumentError("generate: the serials of this run are used up.")
-            jobs = [request.job(prompt, index, self._serial + index, mailbox)
-                    for index, prompt in enumerate(everything)]
-            self._serial += len(jobs)
+            jobs = [request.job(prompt, index, first + index, mailbox)
+                    for index, prompt in enumerate(everything) if first + index in wanted]
+            self._ledger.begin(first, n, first_serial is None)
         return jobs
 
     def cancel(self, id: Any) -> None:
@@ -163,7 +199,21 @@ class Trainer:
     @property
     def next_serial(self) -> int:
         """The serial of the next group: what `first_serial` takes after a restart."""
-        return self._serial
+        return self._ledger.next_serial
+
+    @property
+    def open_calls(self) -> List[Dict[str, Any]]:
+        """The calls of `generate` of which a group has not been taken: `first_serial`, `n` prompts,
+        and `open`, the places of those groups in the prompts. After a restart from state_dict()
+        they are submitted again with generate(the same prompts, first_serial=...)."""
+        return self._ledger.open_calls()
+
+    def state_dict(self) -> Dict[str, Any]:
+        """For the trainer's own checkpoint: run, epoch, the next serial, and which groups were
+        submitted and not taken; JSON types only. A group counts as taken once the loop over
+        `generate` was given it, so write the checkpoint when what it holds includes those. Can be
+        called at any time, also after close()."""
+        return self._ledger.state(self.run, self.epoch)
 
     # --- workers and weights ---
 
@@ -204,16 +254,16 @@ class Trainer:
         return self._loop.call(lambda: dict(self._core.counters))
 
     @overload
-    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+    def push_weights(self, state_dict: Weights, version: int, timeout_s: float = 600.0, *,
                      wait: Literal[True] = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushReport: ...
 
     @overload
-    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+    def push_weights(self, state_dict: Weights, version: int, timeout_s: float = 600.0, *,
                      wait: Literal[False], atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushHandle: ...
 
-    def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
+    def push_weights(self, state_dict: Weights, version: int, timeout_s: float = 600.0, *,
                      wait: bool = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.

@@ -23,6 +23,7 @@ Reward = Union[Mapping[str, Any], Sequence[Mapping[str, Any]]]
 _NO_ID: Any = type("NoId", (), {"__repr__": lambda self: "<serial>",
                                 "__reduce__": lambda self: "_NO_ID"})()
 _TASK = {f.name: f for f in TYPES["TASK"][1]}
+TASK_KEYS = {name: f.key for name, f in _TASK.items()}
 
 
 class TaskColumn(NamedTuple):
