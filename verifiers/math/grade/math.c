@@ -100,14 +100,21 @@ static bool all_same(struct math_node *const *parts, int n, const struct math_op
 
 // ---- Golds -----------------------------------------------------------------------------------
 
+// Nothing but digits and their marks: it states nothing.
+static bool is_bare_number(struct slice text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!(text.ptr[i] >= '+' && text.ptr[i] <= '9')) return false;
+    return true;
+}
+
 // A gold that states its answer as a completion does ("... \boxed{5}", "#### 5") is read like one;
 // any other is read as a whole.
 static enum math_read read_gold(struct slice text, struct arena *arena, struct math_node **out) {
     struct answer answer;
     struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
     struct math_budget budget = {0};
-    const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
-                        strcmp(answer.rule, "bold") != 0;
+    const bool stated = !is_bare_number(text) && answer_select(text, &answer) &&
+                        strcmp(answer.rule, "last") != 0 && strcmp(answer.rule, "bold") != 0;
     if (!stated) return math_parse(unquantified(bare(text)), false, arena, &budget, out, NULL);
     const enum math_read read = read_parts(&answer, arena, &budget, parts);
     if (read != MATH_READ) return read;

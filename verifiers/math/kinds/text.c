@@ -50,13 +50,16 @@ static bool is_number_word(const struct math_node *node) {
 
 // The last word of "two-thirds", which is read as minus a symbol.
 static bool is_part_word(const struct math_node *node) {
-    static const char *const WORDS[] = {"half",   "halves", "third",    "thirds",  "quarter",
-                                        "fourth", "fifth",  "quarters", "fourths", "fifths",
-                                        "sixth",  "sixths", "eighths",  "tenths",  "tenth"};
+    static const char *const WORDS[] = {"half",     "halves", "third",   "thirds",   "quarter",
+                                        "quarters", "fourth", "fourths", "fifth",    "fifths",
+                                        "sixth",    "sixths", "seventh", "sevenths", "eighth",
+                                        "eighths",  "ninth",  "ninths",  "tenth",    "tenths"};
     if (node->kind != MATH_MUL || node->op != TREE_MINUS) return false;
     const struct math_node *word = node->kids[0];
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (word->kind == MATH_SYMBOL && slice_is(word->text, WORDS[i])) return true;
+        if (word->kind == MATH_SYMBOL && word->text.len == strlen(WORDS[i]) &&
+            ascii_same(word->text.ptr, WORDS[i], word->text.len))
+            return true;
     return false;
 }
 
