@@ -205,7 +205,9 @@ struct slice form_prose(struct slice text, struct arena *arena) {
     struct slice s = trimmed(text);
     if (s.len == 0 || s.len > MAX_SHORT) return text;
     s = without_confidence(s);
-    if (without_struck(&s, arena) && s.len == 0) return s;
+    while (without_struck(&s, arena)) {
+    }
+    if (s.len == 0) return s;
     long value = 0;
     size_t digits = 0;
     while (digits < s.len && ascii_is_digit(s.ptr[digits])) digits++;

@@ -50,6 +50,10 @@ static bool read_restated(struct slice part, bool prose, struct arena *arena,
 static enum math_read read_whole(struct slice part, bool prose, struct arena *arena,
                                  struct math_budget *budget, struct math_node **out) {
     const struct slice plain = form_plain(part, arena);
+    if (prose && memmem(plain.ptr, plain.len, "~~", 2)) { // ~~12~~ 13
+        const struct slice left = form_prose(plain, arena);
+        if (!slice_equal(left, plain)) return math_parse(left, prose, arena, budget, out, NULL);
+    }
     const enum math_read read = math_parse(plain, prose, arena, budget, out, NULL);
     if (!prose || read == MATH_OVER || read == MATH_EMPTY) return read;
     if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL) return read;

@@ -155,8 +155,7 @@ static const struct math_node *grouped(struct comparison *c, const struct math_n
 static const struct math_node *statements(struct comparison *c, const struct math_node *node) {
     enum { BYTES = 3 }; // of U+2460 to U+2473
     struct items items = {0};
-    if (node->kind != MATH_SYMBOL || node->text.len < 2 * BYTES || node->text.len % BYTES)
-        return NULL;
+    if (node->text.len < 2 * BYTES || node->text.len % BYTES) return NULL;
     for (size_t i = 0; i < node->text.len; i += BYTES) {
         const unsigned char *s = (const unsigned char *)node->text.ptr + i;
         if (s[0] != 0xE2 || s[1] != 0x91 || s[2] < 0xA0 || s[2] > 0xB3) return NULL;
@@ -242,7 +241,7 @@ static const struct math_node *joined(struct comparison *c, const struct math_no
 // What a list says in another form, or the node itself.
 static const struct math_node *other_form(struct comparison *c, const struct math_node *node) {
     const struct math_node *other = NULL;
-    if (node->kind == MATH_SYMBOL) other = statements(c, node);
+    if (node->kind == MATH_SYMBOL || node->kind == MATH_TEXT) other = statements(c, node);
     if (node->kind == MATH_LIST || node->kind == MATH_SET) other = without_dots(c, node);
     if (node->kind == MATH_LIST && !other) other = exclusions(c, node);
     if (node->kind == MATH_LIST && !other) other = joined(c, node);

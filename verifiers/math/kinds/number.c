@@ -148,8 +148,11 @@ static const struct math_node *count_of(struct comparison *c, const struct math_
     if (!ratio_of(node->kids[1], &top) || top.den != 1 || top.num < 0 || top.num > n || n < 2)
         return node;
     const struct math_node *const pair[] = {tree_number(n, c->arena), node->kids[1]};
-    const bool chosen = name->text.ptr[0] == 'C';
-    return kind_node(c, MATH_FUNCTION, chosen ? MATH_BINOMIAL : MATH_PERMUTATIONS, 2, pair);
+    const struct math_node *chosen = kind_node(c, MATH_FUNCTION, MATH_BINOMIAL, 2, pair);
+    if (name->text.ptr[0] == 'C') return chosen;
+    const struct math_node *const ordered[] = {
+        chosen, kind_node(c, MATH_FUNCTION, MATH_FACTORIAL, 1, pair + 1)};
+    return kind_node(c, MATH_MUL, 0, 2, ordered);
 }
 
 static void sort(const struct math_node **kids, int n) {

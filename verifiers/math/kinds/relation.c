@@ -417,13 +417,15 @@ static bool congruences(struct comparison *c, const struct math_node *gold,
 }
 
 // f(t) = 2t + 1 for a gold f(x) = 2x + 1: with x in the place of t; else the answer itself.
+// NULL where x is something else there.
 static const struct math_node *same_argument(struct comparison *c, const struct math_node *gold,
                                              const struct math_node *answer) {
     const struct math_node *g = gold->kids[0], *a = answer->kids[0];
     if (g->kind != MATH_APPLY || a->kind != MATH_APPLY || !slice_equal(g->text, a->text) ||
         g->kids[0]->kind != MATH_SYMBOL || a->kids[0]->kind != MATH_SYMBOL ||
-        tree_same(g->kids[0], a->kids[0]) || has_symbol(answer, g->kids[0]))
+        tree_same(g->kids[0], a->kids[0]))
         return answer;
+    if (has_symbol(answer, g->kids[0])) return NULL;
     return kind_replaced(c, answer, a->kids[0], g->kids[0]);
 }
 
@@ -460,6 +462,7 @@ enum math_verdict relation_compare(struct comparison *c, const struct math_node 
     if (congruences(c, gold, answer, &verdict)) return verdict;
     if (is_class(c, gold, answer)) return kind_said(c, "congruence", MATH_EQUAL);
     if (is_equation(gold) && is_equation(answer)) answer = same_argument(c, gold, answer);
+    if (!answer) return kind_said(c, "variable", MATH_UNKNOWN);
     if (is_equation(gold) && is_equation(answer)) {
         const struct math_node *value = unwrapped(gold);
         const bool named = value && relation_is_label(answer->kids[0]) &&

@@ -115,8 +115,13 @@ static struct math_node *chosen(struct parser *p) {
         parse_next(p);
         if (parse_take(p, '_')) kids[1] = parse_is(p, '{') ? parse_group(p) : parse_single(p, true);
     }
-    if (kids[1])
-        return parse_node(p, MATH_FUNCTION, choose ? MATH_BINOMIAL : MATH_PERMUTATIONS, 2, kids);
+    if (kids[1]) {
+        struct math_node *node = parse_node(p, MATH_FUNCTION, MATH_BINOMIAL, 2, kids);
+        if (choose || !node) return node;
+        struct math_node *const ordered[] = {
+            node, parse_node(p, MATH_FUNCTION, MATH_FACTORIAL, 1, kids + 1)};
+        return ordered[1] ? parse_node(p, MATH_MUL, 0, 2, ordered) : NULL;
+    }
     const bool over = p->over;
     *p = start;
     p->over = over;

@@ -41,11 +41,26 @@ static bool is_complex(const struct parser *p) {
     return digits && sign && unit;
 }
 
+// Sums, products and powers of numbers, with -i in the place of i. NULL for anything else.
+static struct math_node *conjugated(struct parser *p, struct math_node *node) {
+    enum { MAX_PARTS = 8 };
+    struct math_node *kids[MAX_PARTS];
+    if (node->kind == MATH_CONSTANT && node->op == MATH_I)
+        return parse_node(p, MATH_MUL, TREE_MINUS, 1, &node);
+    if (!tree_has(node, MATH_CONSTANT)) return node->free ? NULL : node;
+    const bool power = node->kind == MATH_POW && !tree_has(node->kids[1], MATH_CONSTANT);
+    if ((node->kind != MATH_ADD && node->kind != MATH_MUL && !power) || node->n > MAX_PARTS)
+        return NULL;
+    for (int i = 0; i < node->n; i++)
+        if (!(kids[i] = conjugated(p, node->kids[i]))) return NULL;
+    return parse_node(p, node->kind, node->op, node->n, kids);
+}
+
 static struct math_node *conjugate(struct parser *p) {
     struct math_node *inside = parse_group(p);
-    return inside && tree_is_scalar(inside)
-               ? parse_node(p, MATH_FUNCTION, MATH_CONJUGATE, 1, &inside)
-               : NULL;
+    struct math_node *node = inside && !inside->free ? conjugated(p, inside) : NULL;
+    if (node) node->bracketed = true;
+    return node;
 }
 
 static struct math_node *accented(struct parser *p, struct slice accent) {
