@@ -227,13 +227,19 @@ static struct math_node *based(struct parser *p, struct math_node *value) {
     return node;
 }
 
-// 7!! = 7 5 3 1, of a small integer.
-static struct math_node *double_factorial(struct parser *p, struct math_node *value) {
+// The small integer of 7!!, with two marks and no third one; -1 where it is none.
+static int double_factorial_of(const struct parser *p, const struct math_node *value) {
     enum { MAX_VALUE = 199 };
-    struct parse_nodes factors = {0};
-    long n = 0;
+    const struct token *t = parse_peek(p);
+    if (!parse_is(p, '!') || t[1].c != '!' || t[2].c == '!') return -1;
+    int n = 0;
     while (n <= MAX_VALUE && !tree_is_integer(value, n)) n++;
-    if (n > MAX_VALUE) return NULL;
+    return n <= MAX_VALUE ? n : -1;
+}
+
+// 7 5 3 1 for 7!!
+static struct math_node *double_factorial(struct parser *p, int n) {
+    struct parse_nodes factors = {0};
     parse_next(p);
     parse_next(p);
     parse_add(p, &factors, tree_number(1, p->arena));
@@ -259,8 +265,8 @@ struct math_node *parse_power(struct parser *p) {
         if ((n = degree_tokens(p)) > 0) {
             while (n-- > 0) parse_next(p);
             value = parse_node(p, MATH_DEGREE, 0, 1, &value);
-        } else if (parse_is(p, '!') && parse_peek(p)[1].c == '!') {
-            value = double_factorial(p, value);
+        } else if ((n = double_factorial_of(p, value)) >= 0) {
+            value = double_factorial(p, n);
         } else if (parse_take(p, '!')) {
             value = parse_node(p, MATH_FUNCTION, MATH_FACTORIAL, 1, &value);
         } else if (parse_is(p, '%')) {
