@@ -89,7 +89,7 @@ struct statement find_line(const struct finder *f) {
     const size_t end = last_line(f->text, f->text.len, &start);
     if (end - start > MAX_LINE || ends_with_list(f->text)) return NO_STATEMENT;
     const size_t item = end > start ? lone_item(f->text) : 0;
-    if (item) start = item;
+    if (item && item < end) start = item;
     if (answer_starts(f->text, start, "A:")) { // the answer to a question "Q: ..."
         const choice_set answer = find_value(f, start + 2, end, &value_end);
         const bool denied = answer && answer_is_denied(f->text, start, value_end, true);
