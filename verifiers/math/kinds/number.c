@@ -202,7 +202,7 @@ static enum math_verdict by_letters(struct comparison *c, const struct math_node
         answer = kind_replaced(c, answer, power, letter);
     }
     const enum math_verdict verdict = number_compare(c, gold, answer);
-    return verdict == MATH_EQUAL ? verdict : kind_said(c, "points", MATH_UNKNOWN);
+    return verdict <= MATH_EQUAL_NUM ? verdict : kind_said(c, "points", MATH_UNKNOWN);
 }
 
 static enum math_verdict rewritten(struct comparison *c, const struct math_node *gold,
