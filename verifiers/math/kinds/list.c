@@ -178,7 +178,7 @@ static const struct math_node *without_dots(struct comparison *c, const struct m
     for (int i = 0; i < 2; i++)
         if (!ratio_of(node->kids[dots - 2 + i], &values[i]) || values[i].den != 1) return NULL;
     const int64_t step = values[1].num - values[0].num;
-    if (step <= 0 || last.den != 1 || last.num <= values[1].num ||
+    if (step <= 0 || last.den != 1 || last.num <= values[1].num + step ||
         (last.num - values[1].num) % step != 0 || (dots < 3 && step != 1))
         return NULL;
     for (int i = 0; i + 1 < dots; i++) { // all in front keep the step
