@@ -28,6 +28,7 @@ struct message_hello {
     struct slice bulk_id;  // with --bind: the ZMQ_ROUTING_ID of the trainer's connection to it
     struct column exception_names, exception_offsets; // texts: hub names of tensors (n)
     struct column exception_dtypes;                   // u8 (n), enum column_dtype of each
+    struct slice directory; // what the id file of its --weights-dir says; empty: it has none
 };
 
 struct message_welcome {
@@ -58,9 +59,8 @@ struct message_credit {
 // How far to guess ahead (README.md, Drafts): as the worker was told, by its own policy, or
 // DRAFT_OFF + K: up to K tokens, 0 to MESSAGE_MAX_DRAFT.
 enum message_draft { DRAFT_DEFAULT = 0, DRAFT_AUTO = 1, DRAFT_OFF = 2 };
-enum { MESSAGE_MAX_DRAFT = 64 };
 
-enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1 };
+enum message_on_update { ON_UPDATE_CONTINUE = 0, ON_UPDATE_RESTART = 1, ON_UPDATE_RECOMPUTE = 2 };
 
 struct message_task {
     uint64_t serial;   // of the group, counted by the trainer over its whole run
@@ -87,6 +87,7 @@ struct message_task {
     struct column bias_ids, bias_values; // i32 (n), f32 (n)
     struct column reward;                // u8: JSON text (README.md, Rewards), or absent
     struct column meta;                  // u8: JSON text, returned byte for byte, or absent
+    uint64_t max_version_lag;            // 0: any; 1 + K: at most K policy versions
 };
 
 struct message_cancel {
@@ -177,8 +178,7 @@ struct message_bye {
 };
 
 enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };
-enum { MESSAGE_MAX_RANK = 4 };
-enum message_transport { TRANSPORT_BULK = 0, TRANSPORT_NCCL = 1, TRANSPORT_N };
+enum message_transport { TRANSPORT_BULK, TRANSPORT_NCCL, TRANSPORT_DIRECTORY, TRANSPORT_N };
 
 // An update of n tensors. A tensor that is not listed stays as it is.
 struct message_weights_begin {
@@ -196,6 +196,9 @@ struct message_weights_begin {
     struct column n_codes;             // u64 (n), 0 unless TENSOR_SPARSE
     uint32_t transport;                // enum message_transport
     uint64_t bucket_bytes;             // TRANSPORT_NCCL: of each broadcast but the last
+    struct slice file;                 // TRANSPORT_DIRECTORY: its name, without folders
+    uint32_t header_bytes;             // of the file, before the stream
+    uint64_t header_hash;              // xxh3-64 of them
 };
 
 struct message_weights_pull {
@@ -211,6 +214,7 @@ struct message_weights_chunk {
 
 struct message_weights_commit {
     uint64_t update;
+    uint32_t hold_ms; // rows in flight may end first, for so long
 };
 struct message_weights_abort {
     uint64_t update;
@@ -236,7 +240,6 @@ struct message_weights_status {
     uint64_t pause_us;   // that decoding stood still (PHASE_APPLIED, PHASE_ROLLED_BACK)
 };
 
-enum { MESSAGE_NCCL_ID_BYTES = 128, MESSAGE_MAX_RANKS = 65536 };
 struct message_nccl_join {
     struct column id;       // u8 (MESSAGE_NCCL_ID_BYTES): ncclUniqueId
     uint32_t rank, n_ranks; // of this worker, from 1; of all, with the trainer

@@ -113,12 +113,19 @@ static bool check_change(const struct message_weights_begin *m, uint64_t i) {
     return n_values == (mode == TENSOR_DENSE ? n : 0) && n_codes == 0 && code_bytes == 0;
 }
 
+static int check_transport(const struct message_weights_begin *m, struct error *err) {
+    bool by_file = m->transport == TRANSPORT_DIRECTORY;
+    if ((m->transport == TRANSPORT_NCCL) != (m->bucket_bytes > 0))
+        return refuse(err, "bucket_bytes: expected a number with transport 1 and with no other");
+    if (by_file != (m->file.len > 0) || by_file != (m->header_bytes > 0))
+        return refuse(err, "file: a name and header_bytes go with transport 2 and with no other");
+    return 0;
+}
+
 static int check_weights_begin(const struct message_weights_begin *m, struct error *err) {
     uint64_t n = m->dtypes.n;
     if (n > MESSAGE_MAX_TENSORS) return refuse(err, "dtypes: too many tensors");
-    if ((m->transport == TRANSPORT_NCCL) != (m->bucket_bytes > 0))
-        return refuse(err, "bucket_bytes: expected a number with transport 1 and with no other");
-    if (check_texts(m->names, m->name_offsets, n, false, "names", err) ||
+    if (check_transport(m, err) || check_texts(m->names, m->name_offsets, n, false, "names", err) ||
         check_range(m->dtypes, 1, COLUMN_N_DTYPES - 1, "dtypes", err) ||
         check_length(m->ranks, n, false, "ranks", err) ||
         check_range(m->ranks, 0, MESSAGE_MAX_RANK, "ranks", err) ||

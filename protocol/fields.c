@@ -47,6 +47,7 @@ static const struct field hello[] = {
     COL(15, hello, exception_offsets, BIT(COLUMN_I64)),
     COL(16, hello, exception_dtypes, BIT(COLUMN_U8)),
     TEXT(17, hello, bulk_id, 64),
+    TEXT(18, hello, directory, 64),
 };
 
 static const struct field welcome[] = {
@@ -80,7 +81,7 @@ static const struct field task[] = {
     FLAG(14, task, prompt_logprobs),
     FLAG(15, task, routed_experts),
     U64(16, task, min_version),
-    U8(17, task, on_update, ON_UPDATE_RESTART),
+    U8(17, task, on_update, ON_UPDATE_RECOMPUTE),
     U64(18, task, deadline_ms),
     COL(19, task, prompt_ids, BIT(COLUMN_I32)),
     COL(20, task, prompt, BIT(COLUMN_U8)),
@@ -94,6 +95,7 @@ static const struct field task[] = {
     COL(28, task, meta, BIT(COLUMN_U8)),
     COL(29, task, tools, BIT(COLUMN_U8)),
     U32(30, task, draft, DRAFT_OFF + MESSAGE_MAX_DRAFT),
+    U64(31, task, max_version_lag),
 };
 
 static const struct field cancel[] = {
@@ -171,6 +173,9 @@ static const struct field weights_begin[] = {
     NEED_COL(14, weights_begin, n_codes, BIT(COLUMN_U64)),
     U32(15, weights_begin, transport, TRANSPORT_N - 1),
     U64(16, weights_begin, bucket_bytes),
+    TEXT(17, weights_begin, file, MESSAGE_MAX_FILE),
+    U32(18, weights_begin, header_bytes, MESSAGE_MAX_FILE_HEADER),
+    U64(19, weights_begin, header_hash),
 };
 
 static const struct field weights_pull[] = {
@@ -185,7 +190,10 @@ static const struct field weights_chunk[] = {
     NEED_COL(3, weights_chunk, data, BIT(COLUMN_U8)),
 };
 
-static const struct field weights_commit[] = {NEED_U64(1, weights_commit, update)};
+static const struct field weights_commit[] = {
+    NEED_U64(1, weights_commit, update),
+    U32(2, weights_commit, hold_ms, MESSAGE_MAX_DEADLINE_MS),
+};
 static const struct field weights_abort[] = {
     NEED_U64(1, weights_abort, update),
     TEXT(2, weights_abort, reason, 1024),

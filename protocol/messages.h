@@ -26,6 +26,11 @@ enum {
     MESSAGE_MAX_PAYLOAD = 16 << 20,        // bytes of a payload frame
     MESSAGE_MAX_RESULT_PAYLOAD = 64 << 20, // bytes of a RESULT's payload frame
     MESSAGE_MAX_CHUNK = 1 << 20,           // bytes of weights in one WEIGHTS_CHUNK
+    MESSAGE_MAX_RANK = 4,                  // dimensions of a tensor
+    MESSAGE_MAX_FILE = 255,                // bytes of the name of a file of weights
+    MESSAGE_MAX_FILE_HEADER = 100000008,   // bytes of it before the stream: safetensors' limit
+    MESSAGE_NCCL_ID_BYTES = 128,           // an ncclUniqueId
+    MESSAGE_MAX_RANKS = 65536,             // of a communicator
     MESSAGE_MAX_RUN = 64,                  // bytes of the run's name
     MESSAGE_MAX_ID = 4096,                 // bytes of a group's id as JSON text
     MESSAGE_MAX_TEXT = 16 << 10,           // bytes of any text in a header
@@ -36,6 +41,7 @@ enum {
     MESSAGE_MAX_STOP_BYTES = 64 << 10,     // of all stop texts of a task
     MESSAGE_MAX_STOP_IDS = 1024,           // stop token ids of a task
     MESSAGE_MAX_BIAS_IDS = 65536,          // token ids of a logit bias
+    MESSAGE_MAX_DRAFT = 64,                // tokens guessed ahead
     MESSAGE_MAX_DEADLINE_MS = INT32_MAX,   // of a task, milliseconds: 24 days
 };
 

@@ -90,6 +90,7 @@ struct status_link {
     uint64_t staging_version;   // 0: none is being staged
     uint64_t n_updates_failed, n_updates_mismatched; // of which the second: a checksum differed
     uint64_t weight_bytes;                           // of chunks that came
+    uint64_t file_bytes;                             // of updates that came by --weights-dir
     struct histogram stage, commit;                  // seconds of updates
 };
 

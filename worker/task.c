@@ -7,6 +7,7 @@ struct task *task_new(void) {
     struct arena arena = {0};
     struct task *t = arena_take(&arena, 1, sizeof *t);
     t->arena = arena;
+    t->max_version_lag = VERSION_LAG_ANY;
     return t;
 }
 

@@ -29,7 +29,10 @@ struct sampling {
     const float *bias;         // (n_bias)
 };
 
+#define VERSION_LAG_ANY UINT64_MAX
+
 struct port;
+struct row;
 struct scheduler_entry;
 
 struct task {
@@ -45,10 +48,13 @@ struct task {
     struct slice prompt_text;   // for verifiers; empty when the prompt came as ids
     struct slice reward_json;   // the spec as it came; empty: no reward
     struct reward_spec *reward; // owned; NULL: no reward
-    bool prompt_logprobs, routed_experts, restart_on_update;
-    uint64_t min_version; // not started before the weights are at least this
-    int64_t deadline_ms;  // on clock_ms, 0: none
-    uint32_t attempt;     // as TASK says it; goes back with the result
+    bool prompt_logprobs, routed_experts;
+    enum message_on_update on_update; // of rows in flight
+    // A sample ends before weights that are more versions than this ahead of its first token's.
+    uint64_t max_version_lag; // VERSION_LAG_ANY: none does
+    uint64_t min_version;     // not started before the weights are at least this
+    int64_t deadline_ms;      // on clock_ms, 0: none
+    uint32_t attempt;         // as TASK says it; goes back with the result
 
     // When things happened to it, on clock_us; 0: not yet. Of tasks from the wire only (meter.h).
     int64_t arrived_us, prefill_us;
@@ -62,6 +68,7 @@ struct task {
     // The engine's, from engine_add until the last of its samples has ended.
     struct scheduler_entry *entry; // what became of each sample is known there
     int n_open;                    // samples that have not ended
+    struct row **kept; // (n_samples) rows that come back when their KV is computed anew; or NULL
     struct task *next, *prev;
 
     const struct port *port; // where its samples go

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "kernels/digest.h"
 #include "protocol/base/memory.h"
@@ -160,6 +161,7 @@ static int fake_wait(struct backend *b, struct step_result *r, struct error *err
     struct fake *f = (struct fake *)b;
     assert(f->next_block == 3 + 2 * f->options.shape.n_layers);
     f->next_block = -1;
+    if (f->step_us) usleep((useconds_t)f->step_us);
     if (f->is_lost) return error_set(err, ERROR_IO, "The device is lost.");
     size_t n = (size_t)f->step.n_outputs;
     memcpy(r->ids, f->ids, n * sizeof *r->ids);
@@ -172,6 +174,14 @@ static int fake_wait(struct backend *b, struct step_result *r, struct error *err
     return 0;
 }
 
+// There are no weights: only updates that change nothing but the version.
+static int fake_apply(struct backend *b, const struct weight_change *changes, int n,
+                      struct error *err) {
+    (void)b, (void)changes, (void)err;
+    assert(n == 0);
+    return 0;
+}
+
 const struct backend_ops fake_backend = {
     .abi = KERNELS_ABI,
     .name = "fake",
@@ -179,6 +189,7 @@ const struct backend_ops fake_backend = {
     .open = fake_open,
     .close = fake_close,
     .numerics = fake_numerics,
+    .apply = fake_apply,
     .move = fake_move,
     .begin = fake_begin,
     .embed = fake_embed,

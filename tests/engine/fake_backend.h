@@ -20,6 +20,7 @@ struct fake {
     int n_segments;                      // of the last step
     int bad_position;                    // outputs behind this position are not finite; -1: none
     _Atomic bool is_lost;                // the device fails at the next wait
+    _Atomic int step_us;                 // that a step takes
     bool is_checked;                     // false: nothing is looked at, for benchmarks
     // Of the step that is under way.
     int next_block; // -1: no step is under way

@@ -135,3 +135,22 @@ int rig_take(struct rig *rig, struct sample **out, int max) {
 void rig_free(struct sample **samples, int n) {
     for (int i = 0; i < n; i++) sample_free(&samples[i]);
 }
+
+void rig_update(struct rig *rig, uint64_t version) {
+    struct model *m = &rig->engine.model;
+    struct weight *list;
+    struct error err = {0};
+    int n = weights_list(&m->shape, &list), at = 0;
+    while (list[at].kind != WEIGHT_CONV_IN) at++;
+    assert_true(at < n);
+    int64_t size = weight_n(&list[at]);
+    enum dtype type = harness_dtype(&list[at], DTYPE_F32);
+    void *values = memory_new((size_t)size, dtype_bytes(type));
+    if (m->ops->weight_read(m->backend, at, 0, size, values, &err)) fail_msg("%s", err.text);
+    for (int64_t i = 0; i < size; i++)
+        dtype_put(type, values, i, 1.25f * dtype_get(type, values, i));
+    m->ops->weight_write(m->backend, at, 0, size, values);
+    free(values);
+    free(list);
+    engine_set_version(&rig->engine, version, version);
+}

@@ -34,6 +34,9 @@ int rig_step(struct rig *rig);
 // Steps until nothing is left that could run.
 void rig_run(struct rig *rig);
 
+// Serves new weights, of a real device: those of before, one of them scaled.
+void rig_update(struct rig *rig, uint64_t version);
+
 // The samples that ended since the last call, in order, at most `max`; freed with rig_free.
 int rig_take(struct rig *rig, struct sample **out, int max);
 void rig_free(struct sample **samples, int n);

@@ -107,7 +107,10 @@ static void compute(struct sim *sim, const struct segment *g, struct history *h)
 }
 
 static void check_start_order(const struct sim *sim, const struct book *book, int32_t sample) {
-    for (int32_t i = 0; i < sample; i++) assert_int_not_equal(book->samples[i], WAITING);
+    for (int32_t i = 0; i < sample; i++) {
+        assert_int_not_equal(book->samples[i], WAITING);
+        assert_int_not_equal(book->samples[i], RETURNING);
+    }
     if (sim->restarted) return;
     for (const struct book *b = sim->books; b < book; b++) {
         if (!b->open || b->task.is_held || b->task.max_new_tokens == 0) continue;
@@ -121,25 +124,45 @@ static int32_t row_limit(const struct sim *sim, const struct scheduler_task *t) 
     return n < sim->options.max_context ? n : sim->options.max_context;
 }
 
+// A row that has more tokens than positions is fed those first, and draws once behind the last.
+static void check_recomputed(struct sim *sim, const struct segment *g, const struct slot *slot) {
+    int32_t left = slot->book->task.n_prompt - 1 + slot->n_drawn - g->position;
+    assert_true(left >= 0);
+    assert_int_equal(g->n_recomputed, left < g->n_tokens ? left : g->n_tokens);
+    if (left > 0)
+        assert_in_range(g->n_tokens, 1, left + 1);
+    else
+        assert_in_range(g->n_tokens, 1, 1 + sim->options.max_draft);
+    sim->n_recomputed += g->n_recomputed;
+}
+
 static void compute_row(struct sim *sim, const struct segment *g) {
     struct slot *slot = &sim->slots[g->row];
     struct book *book = g->user;
     int32_t sample = g->sample - book->task.first_sample;
-    assert_in_range(g->n_tokens, 1, 1 + sim->options.max_draft);
     assert_int_equal(g->is_first, slot->book == NULL);
     if (g->is_first) {
         check_start_order(sim, book, sample);
-        assert_int_equal(book->samples[sample], WAITING);
+        assert_true(book->samples[sample] == RETURNING ||
+                    (book->samples[sample] == WAITING && !sim->is_holding));
         assert_int_equal(book->prefix.n, book->task.n_prompt - 1);
         if (book->prefix.n > 0) assert_int_equal(book->prefix.version, sim->version);
         book->samples[sample] = LIVE;
-        *slot = (struct slot){book, sample, ++sim->n_started, book->prefix};
+        *slot = (struct slot){book, sample, ++sim->n_started, book->n_drawn[sample], book->prefix};
+        book->n_drawn[sample] = 0;
     }
+    check_recomputed(sim, g, slot);
     assert_ptr_equal(slot->book, book);
     assert_int_equal(slot->sample, sample);
     assert_in_range(g->position + g->n_tokens, 1, row_limit(sim, &book->task));
     assert_int_equal(g->is_last, g->position + g->n_tokens == row_limit(sim, &book->task));
     compute(sim, g, &slot->history);
+}
+
+static int32_t n_in_state(const struct book *b, enum sim_state state) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < b->task.n_samples; i++) n += b->samples[i] == state;
+    return n;
 }
 
 static void compute_prefix(struct sim *sim, const struct segment *g) {
@@ -150,14 +173,12 @@ static void compute_prefix(struct sim *sim, const struct segment *g) {
     if (g->is_first) book->prefix = (struct history){.version = sim->version};
     assert_int_equal(book->prefix.version, sim->version);
     sim->n_prefilled += g->n_tokens;
+    if (sim->is_holding) assert_true(n_in_state(book, RETURNING) > 0);
     compute(sim, g, &book->prefix);
 }
 
 static int32_t n_unfinished(const struct book *b) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < b->task.n_samples; i++)
-        n += b->samples[i] == WAITING || b->samples[i] == LIVE;
-    return n;
+    return n_in_state(b, WAITING) + n_in_state(b, LIVE) + n_in_state(b, RETURNING);
 }
 
 // What the scheduler says of an end is what the books say of the sample, and is said once.
@@ -171,8 +192,9 @@ static void take_end(struct sim *sim, const struct scheduler_end *end, enum sim_
         assert_int_equal(sim->slots[end->row].sample, sample);
         sim->slots[end->row].book = NULL;
     } else {
-        assert_int_equal(book->samples[sample], WAITING);
+        assert_true(book->samples[sample] == WAITING || book->samples[sample] == RETURNING);
     }
+    book->n_drawn[sample] = now == RETURNING ? sim->slots[end->row].n_drawn : 0;
     book->samples[sample] = now;
     book->open = n_unfinished(book) > 0;
 }
@@ -185,13 +207,14 @@ static void check_plan(const struct sim *sim, const struct plan *plan) {
         if (s->book && (!oldest || s->start < oldest->start)) oldest = s;
     }
     if (oldest) assert_ptr_equal(&sim->slots[plan->segments[0].row], oldest);
-    int32_t n_tokens = 0, n_prompt = 0, n_new = 0, n_live = 0;
+    int32_t n_tokens = 0, n_prompt = 0, n_new = 0, n_live = 0, n_recomputed = 0;
     for (int32_t i = 0; i < sim->options.max_rows; i++) n_live += sim->slots[i].book != NULL;
     for (int32_t i = 0; i < plan->n_segments; i++) {
         const struct segment *g = &plan->segments[i];
         assert_int_equal(g->row >= 0, i < plan->n_rows);
         n_tokens += g->n_tokens;
         n_prompt += g->row < 0 ? g->n_tokens : 0;
+        n_recomputed += g->n_recomputed;
         n_new += g->row >= 0 && g->is_first;
         for (int32_t k = 0; k < i; k++)
             assert_int_not_equal(g->conv_slot, plan->segments[k].conv_slot);
@@ -199,6 +222,7 @@ static void check_plan(const struct sim *sim, const struct plan *plan) {
     assert_int_equal(plan->n_tokens, n_tokens);
     // While a row waits, nothing new begins and no prompt takes pages from it.
     if (n_new + n_prompt > 0) assert_int_equal(plan->n_rows, n_live + n_new);
+    assert_int_equal(plan->n_recomputed, n_recomputed);
     assert_in_range(n_prompt, 0, sim->options.prefill_chunk);
     assert_in_range(n_tokens, 1, sim->options.max_rows + sim->options.prefill_chunk);
 }
@@ -213,7 +237,10 @@ static void draft(struct sim *sim, const struct plan *plan) {
         int32_t at = (first + i) % plan->n_rows, n = (int32_t)sim_draw(&sim->seed, most);
         int32_t given = scheduler_draft(sim->scheduler, at, n);
         assert_in_range(given, 0, n);
-        assert_int_equal(plan->segments[at].n_tokens, 1 + given);
+        if (plan->segments[at].n_recomputed)
+            assert_int_equal(given, 0);
+        else
+            assert_int_equal(plan->segments[at].n_tokens, 1 + given);
         n_tokens += given;
         sim->n_guessed += given;
     }
@@ -228,11 +255,15 @@ static void draft(struct sim *sim, const struct plan *plan) {
 // How many of the row's tokens stand, and whether an end token was drawn behind those. What does
 // not stand is forgotten, and lies in pages and slots as rubbish.
 static struct outcome draw_outcome(struct sim *sim, const struct segment *g) {
-    struct outcome o = {1, false};
+    struct slot *slot = &sim->slots[g->row];
+    bool draws = g->n_recomputed < g->n_tokens;
+    struct outcome o = {g->n_recomputed + draws, false};
+    if (!draws) return o;
     while (o.n_kept < g->n_tokens && sim_draw(&sim->seed, 4)) o.n_kept++;
+    slot->n_drawn += o.n_kept - g->n_recomputed;
     o.finished = sim_draw(&sim->seed, 1000) < sim->finish_per_mille;
     sim->n_refused += g->n_tokens - o.n_kept;
-    sim->slots[g->row].history.n = g->position + o.n_kept;
+    slot->history.n = g->position + o.n_kept;
     return o;
 }
 
@@ -249,7 +280,8 @@ bool sim_step(struct sim *sim) {
     for (size_t i = 0; i < plan->n_ops; i++) execute(sim, &plan->ops[i]);
     if (n == 0) {
         for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++)
-            assert_true(!b->open || b->task.is_held);
+            assert_true(!b->open || b->task.is_held ||
+                        (sim->is_holding && n_in_state(b, WAITING) == n_unfinished(b)));
         return false;
     }
     check_plan(sim, plan);
@@ -274,16 +306,18 @@ bool sim_step(struct sim *sim) {
 
 void sim_check_counts(const struct sim *sim) {
     struct scheduler_stats stats = scheduler_stats(sim->scheduler);
-    int32_t n_tasks = 0, n_waiting = 0, n_live = 0;
+    int32_t n_tasks = 0, n_waiting = 0, n_live = 0, n_returning = 0;
     for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++) {
         n_tasks += b->open;
         for (int32_t i = 0; i < b->task.n_samples; i++) {
             n_waiting += b->open && b->samples[i] == WAITING;
             n_live += b->samples[i] == LIVE;
+            n_returning += b->samples[i] == RETURNING;
         }
     }
     assert_int_equal(stats.n_tasks, n_tasks);
-    assert_int_equal(stats.n_waiting, n_waiting);
+    assert_int_equal(stats.n_waiting, n_waiting + n_returning);
+    assert_int_equal(scheduler_n_begun(sim->scheduler), n_live + n_returning);
     assert_int_equal(stats.n_running + stats.n_stalled + stats.n_suspended, n_live);
     assert_int_equal(stats.n_free_rows, sim->options.max_rows - n_live);
 }
@@ -335,7 +369,8 @@ void sim_cancel(struct sim *sim, struct book *book, int32_t first, int32_t n) {
     int32_t n_ends = 0;
     if (!book->open) return;
     for (int32_t i = first < 0 ? 0 : first; i < first + n && i < book->task.n_samples; i++)
-        n_ends += book->samples[i] == WAITING || book->samples[i] == LIVE;
+        n_ends += book->samples[i] == WAITING || book->samples[i] == LIVE ||
+                  book->samples[i] == RETURNING;
     int32_t from = book->task.first_sample + first, end = from + n;
     if (from < 0) from = 0;
     n = end < from ? 0 : end - from;
@@ -352,12 +387,28 @@ void sim_cancel_waiting(struct sim *sim, struct book *book) {
 void sim_restart(struct sim *sim, struct book *book) {
     int32_t n = 0;
     if (!book->open) return;
-    for (int32_t i = 0; i < sim->options.max_rows; i++) n += sim->slots[i].book == book;
+    n = n_in_state(book, LIVE) + n_in_state(book, RETURNING);
     book->prefix.n = 0;
     sim->restarted = true;
     struct scheduler_ends ends = scheduler_restart(sim->scheduler, book->entry);
     assert_int_equal(ends.n, n);
     for (int32_t i = 0; i < n; i++) take_end(sim, &ends.items[i], WAITING);
+}
+
+void sim_recompute(struct sim *sim, struct book *book) {
+    if (!book->open) return;
+    int32_t n = n_in_state(book, LIVE);
+    if (n > 0) book->prefix.n = 0;
+    sim->restarted = true;
+    struct scheduler_ends ends = scheduler_recompute(sim->scheduler, book->entry);
+    assert_int_equal(ends.n, n);
+    for (int32_t i = 0; i < n; i++) take_end(sim, &ends.items[i], RETURNING);
+}
+
+void sim_hold(struct sim *sim, bool is_holding) {
+    sim->is_holding = is_holding;
+    sim->restarted = true; // those that come back pass those that wait
+    scheduler_hold(sim->scheduler, is_holding);
 }
 
 void sim_set_version(struct sim *sim) {
@@ -370,6 +421,7 @@ void sim_drain(struct sim *sim) {
     for (const struct book *b = sim->books; b < sim->books + sim->n_books; b++)
         if (b->open) left += b->task.n_prompt + (int64_t)n_unfinished(b) * sim->options.max_context;
     for (struct book *b = sim->books; b < sim->books + sim->n_books; b++) sim_release(sim, b);
+    sim_hold(sim, false);
     while (sim_step(sim)) assert_true(left-- > 0);
     sim_check_counts(sim);
     struct scheduler_stats stats = scheduler_stats(sim->scheduler);

@@ -17,7 +17,7 @@ struct history {
     uint64_t version; // of the weights at position 0
 };
 
-enum sim_state { WAITING, LIVE, DONE, CANCELLED };
+enum sim_state { WAITING, LIVE, DONE, CANCELLED, RETURNING };
 
 // What the test knows of a task, by its own book-keeping.
 struct book {
@@ -25,13 +25,15 @@ struct book {
     struct scheduler_entry *entry;
     bool open;
     enum sim_state samples[SIM_MAX_SAMPLES];
+    int32_t n_drawn[SIM_MAX_SAMPLES]; // of those that return from a recompute
     struct history prefix;
 };
 
 struct slot {
     struct book *book; // NULL: free
     int32_t sample;
-    uint64_t start; // a counter: lower is older
+    uint64_t start;  // a counter: lower is older
+    int32_t n_drawn; // tokens so far; those of before a recompute too, while it goes on
     struct history history;
 };
 
@@ -49,8 +51,10 @@ struct sim {
     int32_t n_books;
     struct slot *slots; // (max_rows)
     bool restarted;     // then samples may start out of the order of arrival
+    bool is_holding;
     int64_t n_ops[CACHE_CONV_RESUME + 1], n_prefilled, n_stalled;
     int64_t n_guessed, n_refused; // guesses that there was room for; those that did not stand
+    int64_t n_recomputed;         // positions
     uint64_t trace;               // a hash of all plans
 };
 
@@ -78,6 +82,8 @@ void sim_drain(struct sim *sim);
 void sim_cancel(struct sim *sim, struct book *book, int32_t first, int32_t n);
 void sim_cancel_waiting(struct sim *sim, struct book *book);
 void sim_restart(struct sim *sim, struct book *book);
+void sim_recompute(struct sim *sim, struct book *book);
+void sim_hold(struct sim *sim, bool is_holding);
 void sim_set_version(struct sim *sim); // to the next
 
 // Checks the invariants, and the counts against the books.

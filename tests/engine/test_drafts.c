@@ -285,7 +285,7 @@ static void test_disturbed(void **state) {
                   &liar);
         for (uint64_t i = 0; i < 60; i++) {
             struct task *t = rig_task(&rig, i, 1 + (int)i % 40, 1 + (int)i % 5, 1 + (int)i % 70);
-            t->restart_on_update = i % 3 == 0;
+            t->on_update = (enum message_on_update)(i % 3);
             t->routed_experts = true;
             t->sampling.ignore_eos = i % 2;
             if (i % 7 == 0) t->deadline_ms = 100 + (int64_t)i * 15;
@@ -329,26 +329,6 @@ static void test_not_finite(void **state) {
     }
 }
 
-// New weights: those of before, one of them scaled.
-static void update(struct rig *rig, uint64_t version) {
-    struct model *m = &rig->engine.model;
-    struct weight *list;
-    struct error err = {0};
-    int n = weights_list(&m->shape, &list), at = 0;
-    while (list[at].kind != WEIGHT_CONV_IN) at++;
-    assert_true(at < n);
-    int64_t size = weight_n(&list[at]);
-    enum dtype type = harness_dtype(&list[at], DTYPE_F32);
-    void *values = memory_new((size_t)size, dtype_bytes(type));
-    if (m->ops->weight_read(m->backend, at, 0, size, values, &err)) fail_msg("%s", err.text);
-    for (int64_t i = 0; i < size; i++)
-        dtype_put(type, values, i, 1.25f * dtype_get(type, values, i));
-    m->ops->weight_write(m->backend, at, 0, size, values);
-    free(values);
-    free(list);
-    engine_set_version(&rig->engine, version, version);
-}
-
 // One sample, with an update where `when` says so (NULL: after each eighth step, or fourth).
 static struct sample *sample_with_updates(struct rig *rig, const struct sample *when) {
     struct sample *sample;
@@ -362,7 +342,7 @@ static struct sample *sample_with_updates(struct rig *rig, const struct sample *
         int n_tokens = rig->engine.rows[0].task ? rig->engine.rows[0].n_tokens : 0;
         bool now = when ? next < when->n_spans && n_tokens == when->spans[next].first_token
                         : n_tokens > 0 && step % every == every - 1;
-        if (now) update(rig, ++version), next++;
+        if (now) rig_update(rig, ++version), next++;
     }
     assert_int_equal(rig_take(rig, &sample, 1), 1);
     return sample;

@@ -198,7 +198,7 @@ static void test_versions(void **state) {
     rig_open(&rig, &(struct rig_options){0});
     struct task *waits = rig_task(&rig, 1, 5, 1, 8), *restarts = rig_task(&rig, 2, 5, 1, 8);
     waits->min_version = 3;
-    restarts->restart_on_update = true;
+    restarts->on_update = ON_UPDATE_RESTART;
     engine_add(&rig.engine, waits);
     engine_add(&rig.engine, restarts);
     engine_add(&rig.engine, rig_task(&rig, 3, 5, 1, 8));

@@ -14,6 +14,17 @@ static struct book *random_book(struct sim *sim) {
     return &sim->books[sim->n_books - 1 - (int32_t)sim_draw(&sim->seed, recent)];
 }
 
+// As the engine's: a new version, and by number of the task rows go on, are recomputed or
+// restarted.
+static void update(struct sim *sim) {
+    sim_set_version(sim);
+    for (int32_t i = 0; i < sim->n_books; i++) {
+        if (i % 3 == 1) sim_recompute(sim, &sim->books[i]);
+        if (i % 3 == 2) sim_restart(sim, &sim->books[i]);
+    }
+    sim_hold(sim, false);
+}
+
 static void disturb(struct sim *sim, struct book *book) {
     uint64_t *seed = &sim->seed;
     uint32_t what = sim_draw(seed, 100), n_samples = (uint32_t)book->task.n_samples;
@@ -26,10 +37,14 @@ static void disturb(struct sim *sim, struct book *book) {
         sim_cancel_waiting(sim, book);
     else if (what < 60)
         sim_release(sim, book);
-    else if (what < 75)
+    else if (what < 70)
         sim_set_version(sim);
-    else
+    else if (what < 76)
+        sim_hold(sim, !sim->is_holding);
+    else if (what < 86)
         sim_restart(sim, book);
+    else
+        update(sim);
 }
 
 static void random_event(struct sim *sim, uint32_t n_disturb) {
@@ -70,7 +85,7 @@ static struct scheduler_options random_options(uint64_t *seed) {
     return o;
 }
 
-enum { N_TOTALS = CACHE_CONV_RESUME + 4 };
+enum { N_TOTALS = CACHE_CONV_RESUME + 5 };
 
 // Returns the hash of all plans. Adds to what came about.
 static uint64_t simulate(uint64_t seed, int32_t n_events, int64_t *totals) {
@@ -90,6 +105,7 @@ static uint64_t simulate(uint64_t seed, int32_t n_events, int64_t *totals) {
     totals[CACHE_CONV_RESUME + 1] += sim.n_stalled;
     totals[CACHE_CONV_RESUME + 2] += sim.n_guessed - sim.n_refused;
     totals[CACHE_CONV_RESUME + 3] += sim.n_refused;
+    totals[CACHE_CONV_RESUME + 4] += sim.n_recomputed;
     uint64_t trace = sim.trace;
     sim_close(&sim);
     return trace;
@@ -100,8 +116,8 @@ static void test_random(void **state) {
     int64_t totals[N_TOTALS] = {0};
     for (uint64_t seed = 1; seed <= 24; seed++) simulate(seed, 10000, totals);
     for (uint64_t seed = 1000; seed < 1300; seed++) simulate(seed, 300, totals);
-    // The simulations came through every kind of movement, often, rows that had to wait, and
-    // guesses that stood and did not.
+    // The simulations came through every kind of movement, often, rows that had to wait, guesses
+    // that stood and did not, and positions that were recomputed.
     for (int k = 0; k < N_TOTALS; k++) assert_true(totals[k] > 1000);
 }
 
@@ -315,6 +331,47 @@ static void test_version(void **state) {
     sim_close(&sim);
 }
 
+// Rows come back with what they had: they share the prompt, which is prefilled once, and feed their
+// tokens in chunks beside a row that goes on.
+static void test_recompute(void **state) {
+    (void)state;
+    struct scheduler_options o = small;
+    o.max_rows = 5;
+    struct sim sim;
+    sim_open(&sim, &o, 1);
+    struct book *goes_on = sim_add(&sim, 1, 1, 31), *again = sim_add(&sim, 10, 4, 20);
+    for (int i = 0; i < 12; i++) sim_step(&sim);
+    assert_int_equal(scheduler_n_rows(sim.scheduler), 5);
+    assert_int_equal(sim.n_prefilled, 9);
+    int32_t n_drawn = sim.slots[1].n_drawn, n_free = scheduler_stats(sim.scheduler).n_free_pages;
+    assert_true(n_drawn >= 8);
+    sim_set_version(&sim);
+    sim_recompute(&sim, again);
+    assert_int_equal(scheduler_n_rows(sim.scheduler), 1);
+    assert_int_equal(scheduler_n_begun(sim.scheduler), 5);
+    sim_cancel_waiting(&sim, again); // nothing that has begun
+    sim_check_counts(&sim);
+    while (again->samples[3] == RETURNING) sim_step(&sim);
+    assert_int_equal(sim.n_prefilled, 18);
+    sim_recompute(&sim, again); // in the middle of it
+    sim_cancel(&sim, again, 1, 1);
+    sim_hold(&sim, true);
+    assert_non_null(sim_add(&sim, 3, 1, 2));
+    int32_t n_steps = 0;
+    for (; sim.n_recomputed < 3 * n_drawn; n_steps++) sim_step(&sim);
+    assert_true(n_steps > 3 * n_drawn / o.prefill_chunk);
+    for (int i = 0; i < 3; i++) sim_step(&sim);
+    assert_int_equal(sim.n_prefilled, 27);
+    struct book *waits = &sim.books[2];
+    assert_int_equal(waits->samples[0], WAITING);
+    assert_true(scheduler_stats(sim.scheduler).n_free_pages < n_free + 8); // 2 pages are shared
+    while (sim_step(&sim)) assert_int_equal(waits->samples[0], WAITING);
+    assert_false(goes_on->open || again->open);
+    sim_drain(&sim);
+    assert_false(waits->open);
+    sim_close(&sim);
+}
+
 // A task that was restarted waits until what younger prompts hold leaves it room to reach its
 // limit, and they go on for that.
 static void test_restart_waits_for_room(void **state) {
@@ -386,6 +443,7 @@ int main(void) {
         cmocka_unit_test(test_youngest_waits),  cmocka_unit_test(test_no_arena),
         cmocka_unit_test(test_version),         cmocka_unit_test(test_restart_waits_for_room),
         cmocka_unit_test(test_cancel_part),     cmocka_unit_test(test_held),
+        cmocka_unit_test(test_recompute),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

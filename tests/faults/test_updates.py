@@ -390,7 +390,26 @@ def test_transformers_state_dict_and_a_full_rehash(tmp_path: Path, new_model: Pa
 N_LONG, LONG_FLAGS = 40, ("--max-new-tokens", LONG.max_new_tokens)
 
 
-@pytest.mark.parametrize("on_update", ["continue", "restart"])
+def check_recomputed(groups: List[stampede.Group], new_model: Path) -> None:
+    """What came behind the update is what a fresh row of the new weights draws behind the same
+    tokens, and has the log-probabilities of scoring them as a prompt."""
+    ends = [(g, g.version_spans[0][1][0]) for g in groups]
+    lines = [{"prompt_ids": [*g.prompt_ids.tolist(), *g.tokens[0][:start].tolist()], "id": g.id,
+              "sampling": {"max_new_tokens": LONG.max_new_tokens - start}} for g, start in ends]
+    fresh = {r["id"]: r for r in generate(new_model, lines, "--ignore-eos")}
+    lines = [{"prompt_ids": [*g.prompt_ids.tolist(), *g.tokens[0].tolist()], "id": g.id}
+             for g, _ in ends]
+    scored = {r["id"]: r for r in generate(new_model, lines, "--max-new-tokens", 0,
+                                           "--prompt-logprobs")}
+    for g, start in ends:
+        assert g.tokens[0][start:].tolist() == fresh[g.id]["tokens"]
+        for name, row in (("lp_full", fresh[g.id]["lp_full"]),
+                          ("lp_behav", fresh[g.id]["lp_behav"]),
+                          ("lp_full", scored[g.id]["prompt_lp_full"][start + 3:])):
+            assert getattr(g, name)[0][start:].tobytes() == np.array(row, "<f4").tobytes()
+
+
+@pytest.mark.parametrize("on_update", ["continue", "restart", "recompute"])
 def test_a_push_while_rows_are_in_flight(on_update: str, tmp_path: Path, new_model: Path) -> None:
     old = expected(TINY, N_LONG, 1, *LONG_FLAGS)
     new = expected(new_model, N_LONG, 1, *LONG_FLAGS)
@@ -415,7 +434,50 @@ def test_a_push_while_rows_are_in_flight(on_update: str, tmp_path: Path, new_mod
         else:
             assert same_bits(g, 0, (old, new)[versions[0]][g.id, 0])
     assert (0,) in kinds and (1,) in kinds
-    assert ((0, 1) in kinds) == (on_update == "continue")
+    assert ((0, 1) in kinds) == (on_update != "restart")
+    if on_update == "recompute":
+        check_recomputed([g for g, k in zip(got, kinds) if k == (0, 1)], new_model)
+
+
+def test_rows_that_would_be_too_old_end_before_the_update(tmp_path: Path, new_model: Path) -> None:
+    old = expected(TINY, N_LONG, 1, *LONG_FLAGS)
+    new = expected(new_model, N_LONG, 1, *LONG_FLAGS)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        with serving(tmp_path, trainer.url, max_rows=4):
+            trainer.wait_for_workers(1, PATIENCE_S)
+            groups = trainer.generate(numbered(N_LONG), n=1, sampling=LONG, max_version_lag=2)
+            got = [next(groups)]
+            trainer.push_weights(noisy(1), version=3, timeout_s=PATIENCE_S)
+            got += list(groups)
+    assert sorted(g.id for g in got) == list(range(N_LONG))
+    cut = [g for g in got if g.finish_reason[0] == "cancelled"]
+    assert cut
+    for g in got:
+        version = g.version_spans[0][0][1]
+        assert g.version_spans[0] == [(0, version)]
+        row, n = (new if version else old)[g.id, 0], len(g.tokens[0])
+        assert same_bits(g, 0, row, n) and (n < LONG.max_new_tokens) == (g in cut)
+        assert (g.errors[0] is not None) == (g in cut)
+    for g in cut:
+        assert g.version_spans[0] == [(0, 0)] and np.isnan(g.rewards[0])
+        assert "policy version 0" in g.errors[0] and "max_version_lag 2" in g.errors[0]
+
+
+def test_rows_in_flight_end_first(tmp_path: Path, new_model: Path) -> None:
+    """Two workers, all or none: no sample has two versions, and each has the bits of its own."""
+    both = [expected(model, N_LONG, 1, *LONG_FLAGS) for model in (TINY, new_model)]
+    with stampede.Trainer("tcp://127.0.0.1:0", min_workers=2) as trainer:
+        with serving(tmp_path, trainer.url, max_rows=4), serving(tmp_path, trainer.url, max_rows=4):
+            trainer.wait_for_workers(2, PATIENCE_S)
+            groups = trainer.generate(numbered(N_LONG), n=1, sampling=LONG)
+            got = [next(groups)]
+            trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S, hold=PATIENCE_S,
+                                 atomic=True)
+            got += list(groups)
+    versions = [v for g in got for _, v in g.version_spans[0]]
+    assert len(versions) == N_LONG and set(versions) == {0, 1}
+    for g, version in zip(got, versions):
+        assert len(g.tokens[0]) == LONG.max_new_tokens and same_bits(g, 0, both[version][g.id, 0])
 
 
 def test_a_late_worker_serves_the_last_weights_before_any_task(tmp_path: Path,

@@ -1,4 +1,5 @@
-"""The golden vectors: one message of each type, as C and Python both have to read and write it.
+"""The golden vectors: a message of each type (two of WEIGHTS_BEGIN), as C and Python both have to
+read and write it.
 
 `golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
 frame; the payload frame), the seeds of fuzz_msgpack.c in corpus/msgpack, and the annotated dumps
@@ -47,7 +48,8 @@ def messages():
             fingerprint=0xFEEDFACE, slots=128, max_context=4096, vocab=512, tied_head=True,
             version=3, digest=0xD16E57, dtype=8, exception_names=exceptions,
             exception_offsets=exception_offsets, exception_dtypes=np.array([6], "<u1"),
-            bulk_url="tcp://127.0.0.1:5557", bulk_id="0f1e2d3c4b5a69788796a5b4c3d2e1f0"),
+            bulk_url="tcp://127.0.0.1:5557", bulk_id="0f1e2d3c4b5a69788796a5b4c3d2e1f0",
+            directory="00112233445566778899aabbccddeeff"),
         "WELCOME": dict(heartbeat_ms=1000, lost_ms=5000, version=3,
                         bulk_url="tcp://127.0.0.1:5556"),
         "REFUSE": dict(code=wire.REFUSALS["no_session"], error="Begin again."),
@@ -60,7 +62,7 @@ def messages():
             stop=stop, stop_offsets=stop_offsets, stop_ids=np.array([7], "<i4"),
             bias_ids=np.array([5, 9], "<i4"), bias_values=np.array([-1.5, 2.0], "<f4"),
             reward=u8('[{"verifier":"math","gold":"4"}]'), meta=u8('{"k": 1.50}'),
-            tools=u8('[{"type":"function"}]'), draft=6),
+            tools=u8('[{"type":"function"}]'), draft=6, max_version_lag=3),
         "CANCEL": dict(serial=41, first=2, n=3),
         "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
                           step_age_ms=15, version=3, draining=True, n_guessed=4321,
@@ -93,7 +95,7 @@ def messages():
             transport=1, bucket_bytes=1 << 20),
         "WEIGHTS_PULL": dict(update=2, offset=0, n_bytes=stream.n_bytes),
         "WEIGHTS_CHUNK": dict(update=2, offset=0, data=stream.read(0, stream.n_bytes)),
-        "WEIGHTS_COMMIT": dict(update=2),
+        "WEIGHTS_COMMIT": dict(update=2, hold_ms=1500),
         "WEIGHTS_ABORT": dict(update=2, reason="worker pod-8 could not take it"),
         "WEIGHTS_STATUS": dict(
             update=2, phase=wire.PHASE_FAILED, version=3, digest=0xD16E57,
@@ -102,9 +104,17 @@ def messages():
         "NCCL_JOIN": dict(id=np.arange(wire.NCCL_ID_BYTES, dtype="<u1"), rank=1, n_ranks=3,
                           version=22809, deadline_ms=60000),
     }
-    for number, (kind, fields) in enumerate(rows.items(), 1):
+    by_file = dict(rows["WEIGHTS_BEGIN"], transport=2, header_bytes=640, header_hash=0xFACADE,
+                   file="stampede-0011223344556677-9-8899aabbccddeeff-v4-1.safetensors")
+    del by_file["bucket_bytes"]
+    for number, (kind, fields) in enumerate([*rows.items(), ("WEIGHTS_BEGIN", by_file)], 1):
         outside = kind in ("REFUSE", "WEIGHTS_PULL", "WEIGHTS_CHUNK")
         yield wire.Message(kind, fields, "run-1", 9, 0 if outside else number)
+
+
+def name_of(message):
+    """Of a type that has two vectors the second one is another transport's."""
+    return message.type + ("-directory" if message.fields.get("transport") == 2 else "")
 
 
 def vector(message):
@@ -157,7 +167,7 @@ def dump(message):
 
 
 def dumps():
-    parts = [f"#### {m.type}\n\n```text\n{dump(m)}\n```\n" for m in messages()]
+    parts = [f"#### {name_of(m)}\n\n```text\n{dump(m)}\n```\n" for m in messages()]
     return BEGIN + "\n" + "\n".join(parts) + END
 
 
@@ -170,12 +180,12 @@ def main():
     check = "--check" in sys.argv
     wrong = []
     for message in messages():
-        path = HERE / "golden" / f"{message.type}.bin"
+        path = HERE / "golden" / f"{name_of(message)}.bin"
         if not check:
             path.write_bytes(vector(message))
             header, payload = (wire.encode(message) + [b""])[:2]
             seed = struct.pack("<H", len(header)) + header + payload
-            (HERE / "corpus" / "msgpack" / message.type).write_bytes(seed)
+            (HERE / "corpus" / "msgpack" / name_of(message)).write_bytes(seed)
         elif not path.exists() or path.read_bytes() != vector(message):
             wrong.append(path.name)
     text = PROTOCOL.read_text() if PROTOCOL.exists() else f"{BEGIN}\n{END}\n"

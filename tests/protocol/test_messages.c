@@ -73,6 +73,7 @@ static void test_golden_hello(void **state) {
             "model.layers.1.feed_forward.expert_bias");
     IS_TEXT(h->bulk_url, "tcp://127.0.0.1:5557");
     IS_TEXT(h->bulk_id, "0f1e2d3c4b5a69788796a5b4c3d2e1f0");
+    IS_TEXT(h->directory, "00112233445566778899aabbccddeeff");
     vector_free(&v);
 }
 
@@ -106,6 +107,7 @@ static void test_golden_task(void **state) {
     IS_TEXT(column_slice(t->meta), "{\"k\": 1.50}");
     IS_TEXT(column_slice(t->tools), "[{\"type\":\"function\"}]");
     assert_int_equal(t->draft, DRAFT_OFF + 4);
+    assert_int_equal(t->max_version_lag, 3);
     vector_free(&v);
 }
 
@@ -153,6 +155,33 @@ static void test_golden_weights(void **state) {
                 digest_range(name, 0, 2, DTYPE_F32, c.weights_chunk.data.data));
     vector_free(&v);
     vector_free(&chunk);
+}
+
+static void test_golden_file(void **state) {
+    (void)state;
+    struct vector v = vector_read_named("WEIGHTS_BEGIN-directory");
+    struct message m = decode(&v);
+    struct message_frames frames = {0};
+    struct error err = {0};
+    const struct message_weights_begin *w = &m.weights_begin;
+    assert_int_equal(w->transport, TRANSPORT_DIRECTORY);
+    IS_TEXT(w->file, "stampede-0011223344556677-9-8899aabbccddeeff-v4-1.safetensors");
+    assert_int_equal(w->header_bytes, 640);
+    assert_int_equal(w->header_hash, 0xFACADE);
+    assert_int_equal(message_encode(&m, &frames, &err), 0);
+    assert_true(slice_equal(buffer_slice(&frames.header), v.header));
+    message_frames_free(&frames);
+    // The file's fields go with this transport and with no other.
+    for (int i = 0; i < 3; i++) {
+        struct message odd = m;
+        if (i == 0) odd.weights_begin.transport = TRANSPORT_BULK;
+        if (i == 1) odd.weights_begin.file = (struct slice){NULL, 0};
+        if (i == 2) odd.weights_begin.header_bytes = 0;
+        assert_int_equal(message_encode(&odd, &frames, &err), -1);
+        assert_non_null(strstr(err.text, "transport 2"));
+    }
+    message_frames_free(&frames);
+    vector_free(&v);
 }
 
 // Flips and cuts of good frames: never a crash, and a changed payload is always refused.
@@ -370,6 +399,7 @@ int main(void) {
         cmocka_unit_test(test_golden_task),
         cmocka_unit_test(test_golden_result),
         cmocka_unit_test(test_golden_weights),
+        cmocka_unit_test(test_golden_file),
         cmocka_unit_test(test_mutated_vectors),
         cmocka_unit_test(test_lengths_that_belong_together),
         cmocka_unit_test(test_task_has_one_prompt),

@@ -7,8 +7,12 @@
 #include "protocol/base/memory.h"
 
 struct vector vector_read(enum message_type type) {
+    return vector_read_named(message_type_name(type));
+}
+
+struct vector vector_read_named(const char *name) {
     char path[256];
-    snprintf(path, sizeof path, "tests/protocol/golden/%s.bin", message_type_name(type));
+    snprintf(path, sizeof path, "tests/protocol/golden/%s.bin", name);
     FILE *file = fopen(path, "rb");
     if (!file) {
         fprintf(stderr, "%s is missing: run from the root of the repository.\n", path);

@@ -11,6 +11,7 @@ struct vector {
 
 // Ends the test program with a sentence when the file is missing.
 struct vector vector_read(enum message_type type);
+struct vector vector_read_named(const char *name);
 void vector_free(struct vector *v);
 
 #endif

@@ -111,7 +111,7 @@ class Fake:
         rounded = {n: w.bfloat16().float() for n, w in weights.items()}
         self.model.load_state_dict(rounded | biases)
         n = sum(w.numel() for w in weights.values())
-        return PushReport(version, n, n, 2 * n, 0.1, 0.1, 1.0, 1.0)
+        return PushReport(version, n, n, 2 * n, 0.1, 0.1, 1.0, 1.0, 0)
 
     @torch.no_grad()
     def generate(self, prompts, n, sampling: Sampling, seed=0):

@@ -62,6 +62,7 @@ class FakeWorker:
         self._committed = 0  # update that was applied last
         self._former = None  # it, and what was served before it
         self._committable = None
+        self._until = None  # a COMMIT that waits for samples in its hands, and till when
         self._plan = []
         self._stop = threading.Event()
         self._commands = deque()
@@ -155,6 +156,7 @@ class FakeWorker:
             if self.bulk is not None:
                 self._read(self.bulk)
             self._pull()
+            self._end_hold()
             if not self.hold:
                 while self._held and self.session:
                     self._answer_next()
@@ -315,6 +317,20 @@ class FakeWorker:
             if self.recommit is not None:
                 self._status(m, self.recommit, error="This update is not staged here.")
             return
+        if self._until is not None:
+            return  # said again
+        if m["hold_ms"] and self._held:
+            self._until = m, time.monotonic() + m["hold_ms"] / 1000
+            return
+        self._apply(m)
+
+    def _end_hold(self):
+        if self._until is None or (self._held and time.monotonic() < self._until[1]):
+            return
+        m, self._until = self._until[0], None
+        self._apply(m)
+
+    def _apply(self, m):
         self._former = (m["update"], self.version, self.digest, self.weights)
         self.weights = slow_delta.apply(self._committable, self._staged, self.weights)
         self.version = self._committable["version"]
@@ -324,6 +340,10 @@ class FakeWorker:
 
     def _on_weights_abort(self, m):
         self._begin, self._plan, self._staged = None, [], b""
+        if self._until is not None and self._until[0]["update"] == m["update"]:
+            self._until = None  # nothing was applied
+            self._status(m, wire.PHASE_ROLLED_BACK)
+            return
         if self._former is None or self._former[0] != m["update"]:
             return
         _, self.version, self.digest, self.weights = self._former

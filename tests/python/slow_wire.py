@@ -191,6 +191,8 @@ def _check_lengths(m: Message) -> None:
     elif m.type == "WEIGHTS_BEGIN":
         if (m["transport"] == 1) != (m["bucket_bytes"] > 0):
             raise WireError("field", "WEIGHTS_BEGIN: bucket_bytes goes with transport 1.")
+        if {m["transport"] == 2} != {m["file"] != "", m["header_bytes"] > 0}:
+            raise WireError("field", "WEIGHTS_BEGIN: file and header_bytes go with transport 2.")
         n = len(m["dtypes"])
         _check_texts(m, "names", "name_offsets", n)
         _check_same(m, ("ranks", "modes", "n_values", "checks", "code_bytes", "n_codes"), n)

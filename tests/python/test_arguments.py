@@ -148,6 +148,8 @@ BAD: List[Tuple[Call, str, str, str]] = [
     *[(generate(seed=v), "seed", str(v), "2^64 - 1") for v in (-1, 1 << 64, 1.0, None)],
     *[(generate(min_version=v), "min_version", str(v), "2^64 - 1") for v in (-1, 1.5, 1 << 64)],
     *[(generate(on_update=v), "on_update", str(v), "restart") for v in ("stop", None, 1)],
+    *[(generate(max_version_lag=v), "max_version_lag", str(v), "an integer from 0 to 2^63 - 1")
+      for v in (-1, 1.0, True, 2**63)],
     *[(generate(deadline_s=v), "deadline_s", str(v), "seconds")
       for v in (0, -1, NAN, INF, "1", 2147484, True)],
     (generate(prompt_logprobs=1), "prompt_logprobs", "1", "True or False"),
@@ -370,7 +372,7 @@ def test_prompts_and_samplings_are_values():
 @pytest.mark.parametrize("attempt", [0, 3])
 def test_tasks_are_written_as_any_message(p, s, attempt):
     """Frames that are put together from parts are the canonical ones."""
-    request = jobs.Request(5, s, 7, 2, "restart", True, True, 1.5)
+    request = jobs.Request(5, s, 7, 2, "recompute", True, True, 1.5, 2)
     job = request.job(p, 0, 11, Box())
     frames = job.task.frames("run", 1, 2, 3, 4, attempt)
     message = wire.decode(*frames)

@@ -422,10 +422,10 @@ def test_a_result_may_be_quicker_than_the_status(trainer):
         eventually(lambda: len(a._held) == 2)
         status = a._status
 
-        def result_first(m, phase, **more):
+        def result_first(m, phase, *digest, **more):
             if phase == wire.PHASE_APPLIED:
                 a._answer_next()
-            status(m, phase, **more)
+            status(m, phase, *digest, **more)
 
         a._status = result_first
         trainer.push_weights(state(1), version=1)

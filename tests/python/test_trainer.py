@@ -50,7 +50,7 @@ def test_what_a_task_says(trainer):
                              reward={"terms": [stampede.regex_format("^a")], "clamp": [0, 1]})]
         got = {g.index: g for g in trainer.generate(
             p, n=2, sampling=sampling, seed=7, prompt_logprobs=True, routed_experts=True,
-            deadline_s=1.5, on_update="restart")}
+            deadline_s=1.5, on_update="restart", max_version_lag=0)}
         tasks = {m["serial"]: m for m in worker.log if m.type == "TASK"}
     first, second = tasks[0], tasks[1]
     assert first["id"] == '"ü"' and first["seed"] == group_seed(7, '"ü"')
@@ -60,6 +60,7 @@ def test_what_a_task_says(trainer):
     assert (first["temperature"], first["top_k"], first["max_new_tokens"]) == (0.5, 3, 9)
     assert first["bias_ids"].tolist() == [5] and first["bias_values"].tolist() == [-1]
     assert first["deadline_ms"] == 1500 and first["on_update"] == 1
+    assert first["max_version_lag"] == 1
     assert wire.column_text(first["reward"]) == (
         '[{"verifier":"math","gold":"4"},{"verifier":"exact","gold":"x","weight":0.5}]')
     assert wire.column_text(first["meta"]) == '{"a":[1]}'

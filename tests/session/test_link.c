@@ -553,13 +553,165 @@ static void test_lost_device(void **state) {
     peer_close(&p);
 }
 
+// ---- updates that rows in flight may end before
+
+// Offers an update that changes nothing but the version, and waits until it is staged.
+static void offer(struct peer *p, uint64_t update, uint64_t base) {
+    static const int64_t zero = 0;
+    const struct column bytes = column_of(COLUMN_U8, "", 0), words = column_of(COLUMN_U64, "", 0);
+    send_to(p, (struct message){.type = MESSAGE_WEIGHTS_BEGIN,
+                                .weights_begin = {.update = update,
+                                                  .base = base,
+                                                  .version = base + 1,
+                                                  .names = bytes,
+                                                  .name_offsets = column_of(COLUMN_I64, &zero, 1),
+                                                  .dtypes = bytes,
+                                                  .ranks = bytes,
+                                                  .shapes = column_of(COLUMN_I64, "", 0),
+                                                  .modes = bytes,
+                                                  .n_values = words,
+                                                  .checks = words,
+                                                  .code_bytes = bytes,
+                                                  .n_codes = words}});
+    struct message *m = take(p, MESSAGE_WEIGHTS_STATUS);
+    assert_int_equal(m->weights_status.phase, PHASE_STAGED);
+    message_free(&m);
+}
+
+static void commit(struct peer *p, uint64_t update, uint32_t hold_ms) {
+    send_to(p, (struct message){.type = MESSAGE_WEIGHTS_COMMIT,
+                                .weights_commit = {.update = update, .hold_ms = hold_ms}});
+}
+
+static void expect_status(struct peer *p, uint64_t update, int phase, uint64_t version) {
+    struct message *m = take(p, MESSAGE_WEIGHTS_STATUS);
+    assert_int_equal(m->weights_status.update, update);
+    assert_int_equal(m->weights_status.phase, phase);
+    assert_int_equal(m->weights_status.version, version);
+    message_free(&m);
+}
+
+// The one sample of the group, whole, with these versions (n) in its spans.
+static void expect_sample(struct peer *p, uint64_t serial, const uint64_t *versions, uint64_t n) {
+    struct message *m = take(p, MESSAGE_RESULT);
+    acknowledge(p, m);
+    assert_int_equal(m->result.serial, serial);
+    assert_int_equal(column_u8(m->result.finish)[0], FINISH_LENGTH);
+    assert_int_equal(m->result.span_version.n, n);
+    for (uint64_t i = 0; i < n; i++)
+        assert_int_equal(column_u64(m->result.span_version)[i], versions[i]);
+    message_free(&m);
+}
+
+// A row of some milliseconds a token, in flight.
+static void begin_row(struct peer *p, struct worker *w, uint64_t serial, uint32_t n_tokens) {
+    w->rig.fake->step_us = 2000;
+    send_to(p, task(serial, 1, n_tokens));
+    for (int i = 0; i < 500 && status_read(&w->board).n_rows < 1; i++) usleep(2000);
+    assert_int_equal(status_read(&w->board).n_rows, 1);
+}
+
+static void hurry(struct worker *w) {
+    w->rig.fake->step_us = 0;
+}
+
+static void test_hold(void **state) {
+    (void)state;
+    static const uint64_t versions[] = {0, 1, 2, 3, 4, 5};
+    enum { LONG_MS = 60000 };
+    struct peer p = peer_open();
+    struct worker w;
+    worker_open(&w, &p, 0, 30);
+    welcome(&p);
+
+    begin_row(&p, &w, 1, 300); // ends first; a COMMIT that is said again changes nothing
+    offer(&p, 1, 0);
+    commit(&p, 1, LONG_MS);
+    send_to(&p, task(2, 1, 3));
+    struct message *beat = take(&p, MESSAGE_HEARTBEAT);
+    assert_int_equal(beat->heartbeat.version, 0);
+    message_free(&beat);
+    commit(&p, 1, 0);
+    expect_sample(&p, 1, &versions[0], 1);
+    expect_sample(&p, 2, &versions[1], 1);
+    assert_int_equal(status_read(&w.board).version, 1);
+
+    begin_row(&p, &w, 3, 4000); // the time is over first
+    offer(&p, 2, 1);
+    commit(&p, 2, 100);
+    expect_status(&p, 2, PHASE_APPLIED, 2);
+    hurry(&w);
+    expect_sample(&p, 3, &versions[1], 2);
+
+    begin_row(&p, &w, 4, 4000); // taken back first: the row goes on as if nothing had been
+    offer(&p, 3, 2);
+    commit(&p, 3, LONG_MS);
+    send_to(&p, (struct message){.type = MESSAGE_WEIGHTS_ABORT, .weights_abort = {.update = 3}});
+    expect_status(&p, 3, PHASE_ROLLED_BACK, 2);
+    offer(&p, 4, 2);
+    commit(&p, 4, 0);
+    expect_status(&p, 4, PHASE_APPLIED, 3);
+    hurry(&w);
+    expect_sample(&p, 4, &versions[2], 2);
+
+    for (uint64_t i = 5; i < 7; i++) { // the trainer goes, or dies, first: COMMIT was the decision
+        begin_row(&p, &w, i, 4000);
+        offer(&p, i, i - 2);
+        commit(&p, i, LONG_MS);
+        if (i == 5)
+            send_to(&p, (struct message){.type = MESSAGE_BYE});
+        else
+            usleep(1500000);
+        struct message *hello = take(&p, MESSAGE_HELLO);
+        assert_int_equal(hello->hello.version, i - 1);
+        message_free(&hello);
+        send_to(&p, (struct message){.type = MESSAGE_WELCOME,
+                                     .welcome = {.heartbeat_ms = 100, .lost_ms = 1000}});
+    }
+
+    say_bye(&p);
+    worker_close(&w);
+    peer_close(&p);
+}
+
+// A worker that drains in a hold lets its rows end, applies the update, and leaves; one that ends
+// at once leaves it.
+static void test_leaving_in_a_hold(void **state) {
+    (void)state;
+    static const uint64_t version = 0;
+    for (int at_once = 0; at_once < 2; at_once++) {
+        struct peer p = peer_open();
+        struct worker w;
+        int counts[FINISH_N_REASONS];
+        worker_open(&w, &p, 0, 30);
+        welcome(&p);
+        begin_row(&p, &w, 1, at_once ? 4000 : 300);
+        offer(&p, 1, 0);
+        commit(&p, 1, 60000);
+        send_to(&p, task(2, 2, 3));
+        send_to(&p, (struct message){.type = MESSAGE_DRAIN});
+        take_samples(&p, 2, 2, counts);
+        assert_int_equal(counts[FINISH_PREEMPTED], 2);
+        for (int i = 0; i < 2 * at_once; i++) link_signal(w.link);
+        if (!at_once) {
+            expect_status(&p, 1, PHASE_APPLIED, 1);
+            expect_sample(&p, 1, &version, 1);
+            skip_to(&p, MESSAGE_BYE);
+        }
+        worker_close(&w);
+        assert_int_equal(w.end, LINK_DRAINED);
+        peer_close(&p);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_session),          cmocka_unit_test(test_bad_tasks),
         cmocka_unit_test(test_a_large_bad_task),   cmocka_unit_test(test_a_flood),
         cmocka_unit_test(test_a_full_queue),       cmocka_unit_test(test_drain_races_tasks),
         cmocka_unit_test(test_drain_is_no_signal), cmocka_unit_test(test_resending),
-        cmocka_unit_test(test_lost_device),
+        cmocka_unit_test(test_lost_device),        cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_leaving_in_a_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ enum { MAX_NAME = 200 }; // bytes
 struct flags {
     struct engine_flags engine;
     const char *connect, *bind, *name, *http, *metrics_compat;
-    const char *key, *server_key, *allow_keys;
+    const char *key, *server_key, *allow_keys, *weights_dir;
     uint64_t min_version;
     int trainer_deadline_s, drain_timeout_s;
     bool insecure;
@@ -63,6 +63,9 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_SIZE, "--staging-memory", "SIZE",
          "host bytes for a weight update (default 0: as much as the weights)",
          &f->engine.staging_bytes, 0, 0},
+        {FLAG_TEXT, "--weights-dir", "DIR",
+         "a directory shared with the trainer, which may lay weight updates there", &f->weights_dir,
+         0, 0},
         {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
          &f->min_version, 0, 0},
         {FLAG_TEXT, "--http", "HOST:PORT",
@@ -187,6 +190,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
         .build = build,
         .numerics = model->ops->numerics(model->backend),
         .fingerprint = s->fingerprint,
+        .weights_dir = f->weights_dir,
         .staging_bytes = s->staging_bytes,
         .min_version = f->min_version,
         .slots = 2 * f->engine.max_rows, // so that rows never wait for the next task

@@ -70,16 +70,20 @@ static void fill_prefix(struct batch *b, const struct segment *s, const struct t
     }
 }
 
-// The token that was drawn last and the guesses behind it, with a draw at each.
+// The token that was drawn last and the guesses behind it, with a draw at each; before it what is
+// recomputed.
 static void fill_row(struct batch *b, const struct segment *s, struct row *row,
                      const int32_t *guesses) {
     struct step *step = &b->step;
-    assert(s->position == row_next_position(row));
-    for (int i = 0; i < s->n_tokens; i++) {
+    int n_again = s->n_recomputed, next = row_next_position(row);
+    assert(s->position + n_again <= next);
+    for (int i = 0; i < n_again; i++) b->ids[step->n_tokens++] = row_id_at(row, s->position + i);
+    assert(s->n_tokens == n_again || s->position + n_again == next);
+    for (int i = 0; i < s->n_tokens - n_again; i++) {
         struct step_output *out = &b->outputs[step->n_outputs++];
         *out = (struct step_output){.token = step->n_tokens};
         row_want(row, guesses, i, out);
-        b->ids[step->n_tokens++] = i ? guesses[i - 1] : row_next_id(row);
+        b->ids[step->n_tokens++] = i ? guesses[i - 1] : row_id_at(row, next);
     }
 }
 

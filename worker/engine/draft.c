@@ -69,9 +69,12 @@ void drafts_set_source(struct drafts *d, const struct draft_source *source) {
 
 static void begin_row(struct drafts *d, const struct row *row, int slot) {
     const struct task *t = row->task;
+    int n = row->n_tokens; // more than 0 where it comes back
     d->keys[slot] = history_key(t->prompt_ids, t->n_prompt);
     history_begin(d->history, slot, d->keys[slot], t->prompt_ids, t->n_prompt,
-                  row->sample == t->first_sample);
+                  row->sample == t->first_sample && n == 0);
+    for (int i = n < HISTORY_LONGEST ? 0 : n - HISTORY_LONGEST; i < n; i++)
+        history_skip(d->history, slot, row->tokens[i].id);
     draft_policy_begin_row(&d->policy, slot, d->keys[slot]);
 }
 
@@ -96,7 +99,7 @@ static int before_end(const struct row *row, const struct vocabulary *v, const i
 static void guess(struct drafts *d, int i, const struct segment *g, const struct row *row) {
     size_t at = (size_t)i * (size_t)d->options.max_draft;
     int n = wanted(d, row, &d->is_fixed[i]);
-    if (!d->looks && !d->is_fixed[i]) n = 0;
+    if ((!d->looks && !d->is_fixed[i]) || g->n_recomputed > 0) n = 0;
     const struct draft_wish wish = {n, d->policy.chances,
                                     d->is_fixed[i] ? 0 : draft_policy_least(&d->policy)};
     if (n > 0) n = d->source.guess(d->source.self, row, g->row, &wish, &d->ids[at], &d->kinds[at]);
@@ -132,19 +135,20 @@ void drafts_settle(struct drafts *d) {
 
 void drafts_learn(struct drafts *d, int i, const struct segment *g, struct outcome o,
                   const struct row *row) {
-    if (!d) return;
+    int n_kept = o.n_kept - g->n_recomputed;
+    if (!d || n_kept == 0) return;
     const uint8_t *kinds = &d->kinds[(size_t)i * (size_t)d->options.max_draft];
     // The guess behind those that stand was wrong, unless the row ended before it.
-    int n_judged = o.n_kept < g->n_tokens && !o.finished ? o.n_kept : o.n_kept - 1;
+    int n_judged = o.n_kept < g->n_tokens && !o.finished ? n_kept : n_kept - 1;
     for (int k = 0; k < n_judged; k++)
-        draft_policy_judge(&d->policy, g->row, kinds[k], k + 1 < o.n_kept);
-    int n_drawn = o.n_kept - (o.finished && row->finish == FINISH_ERROR); // that one drew nothing
+        draft_policy_judge(&d->policy, g->row, kinds[k], k + 1 < n_kept);
+    int n_drawn = n_kept - (o.finished && row->finish == FINISH_ERROR); // that one drew nothing
     for (int k = row->n_tokens - n_drawn; k < row->n_tokens; k++)
         history_add(d->history, g->row, row->tokens[k].id);
     if (o.finished) draft_policy_end_row(&d->policy, g->row, d->keys[g->row]);
 }
 
 void drafts_learn_time(struct drafts *d, const struct plan *plan, int64_t step_us) {
-    if (d && plan->n_rows > 0 && plan->n_rows == plan->n_segments)
-        draft_policy_time(&d->policy, plan->n_rows, plan->n_tokens, step_us);
+    if (!d || plan->n_rows == 0 || plan->n_rows < plan->n_segments) return;
+    if (!plan->n_recomputed) draft_policy_time(&d->policy, plan->n_rows, plan->n_tokens, step_us);
 }

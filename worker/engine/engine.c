@@ -52,6 +52,20 @@ int engine_open(struct engine *e, struct model *model, const struct engine_optio
     return -1;
 }
 
+// Throws away what the sample has, in its row or kept.
+static void discard(struct engine *e, const struct scheduler_end *end) {
+    struct row kept;
+    if (end->row >= 0)
+        row_discard(&e->rows[end->row]);
+    else if (row_take_kept(end->user, end->sample, &kept))
+        row_discard(&kept);
+}
+
+static void discard_kept(struct engine *e, struct task *t) {
+    for (int i = 0; t->kept && i < t->n_samples; i++)
+        discard(e, &(struct scheduler_end){t, t->first_sample + i, -1});
+}
+
 void engine_close(struct engine *e) {
     for (int i = 0; e->rows && i < e->options.max_rows; i++)
         if (e->rows[i].task) row_discard(&e->rows[i]);
@@ -59,6 +73,7 @@ void engine_close(struct engine *e) {
     for (struct task *t = e->first_task, *next; t; t = next) {
         // The samples that are out keep their task; one that never gave any goes here.
         next = t->next;
+        discard_kept(e, t);
         int left = atomic_fetch_sub(&t->n_left, t->n_open) - t->n_open;
         if (left == 0) task_free(&t);
     }
@@ -113,8 +128,11 @@ static void unlink_task(struct engine *e, struct task *t) {
 // as its samples, which nobody has taken yet.
 static void end_sample(struct engine *e, struct task *t, int sample, int row,
                        enum message_finish reason, const char *sentence) {
-    struct sample *s = row >= 0 ? row_finish(&e->rows[row], &e->vocabulary, reason)
-                                : row_empty_sample(t, sample, &e->vocabulary, reason);
+    struct row kept;
+    struct row *has = row >= 0 ? &e->rows[row] : NULL;
+    if (!has && row_take_kept(t, sample, &kept)) has = &kept;
+    struct sample *s = has ? row_finish(has, &e->vocabulary, reason)
+                           : row_empty_sample(t, sample, &e->vocabulary, reason);
     if (sentence) s->error = memory_copy(sentence, strlen(sentence));
     s->digest = e->model.digest;
     *e->last_finished = s;
@@ -214,6 +232,61 @@ void engine_preempt(struct engine *e) {
     engine_forget(e);
 }
 
+// ---- weights
+
+static bool is_stale(const struct row *row, uint64_t version) {
+    const struct task *t = row->task;
+    if (t->on_update == ON_UPDATE_RESTART || row->n_spans == 0) return false;
+    uint64_t first = row->spans[0].version;
+    return version > first && version - first > t->max_version_lag;
+}
+
+static int end_if_stale(struct engine *e, const struct row *row, uint64_t version) {
+    char sentence[192];
+    if (!row || !row->task || !is_stale(row, version)) return 0;
+    struct task *t = row->task;
+    snprintf(sentence, sizeof sentence,
+             "Its first token is of policy version %llu, and version %llu would leave that more "
+             "than max_version_lag %llu behind.",
+             (unsigned long long)row->spans[0].version, (unsigned long long)version,
+             (unsigned long long)t->max_version_lag);
+    return end_samples(e, scheduler_cancel(e->scheduler, t->entry, row->sample, 1),
+                       FINISH_CANCELLED, sentence);
+}
+
+int engine_end_stale(struct engine *e, uint64_t version) {
+    int n = 0;
+    assert(!e->plan);
+    for (int i = 0; i < e->options.max_rows; i++) n += end_if_stale(e, &e->rows[i], version);
+    for (struct task *t = e->first_task, *next; t; t = next) {
+        next = t->next;
+        for (int i = 0; t->kept && i < t->n_samples; i++) n += end_if_stale(e, t->kept[i], version);
+    }
+    return n;
+}
+
+void engine_hold(struct engine *e, bool is_holding) {
+    scheduler_hold(e->scheduler, is_holding);
+}
+
+int engine_n_begun(const struct engine *e) {
+    return scheduler_n_begun(e->scheduler);
+}
+
+void engine_forgo(struct engine *e) {
+    e->n_updates += 2;
+}
+
+static void recompute(struct engine *e, struct task *t) {
+    struct scheduler_ends ends = scheduler_recompute(e->scheduler, t->entry);
+    for (int i = 0; i < ends.n; i++) row_keep(&e->rows[ends.items[i].row]);
+}
+
+static void restart(struct engine *e, struct task *t) {
+    struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
+    for (int i = 0; i < ends.n; i++) discard(e, &ends.items[i]);
+}
+
 static void set_version(struct engine *e, uint64_t version, uint64_t digest, bool restart_all) {
     assert(!e->plan);
     e->model.version = version;
@@ -221,9 +294,10 @@ static void set_version(struct engine *e, uint64_t version, uint64_t digest, boo
     scheduler_set_version(e->scheduler, ++e->n_updates);
     for (struct task *t = e->first_task; t; t = t->next) {
         if (t->min_version <= version) scheduler_release(e->scheduler, t->entry);
-        if (!t->restart_on_update && !restart_all) continue;
-        struct scheduler_ends ends = scheduler_restart(e->scheduler, t->entry);
-        for (int i = 0; i < ends.n; i++) row_discard(&e->rows[ends.items[i].row]);
+        if (restart_all || t->on_update == ON_UPDATE_RESTART)
+            restart(e, t);
+        else if (t->on_update == ON_UPDATE_RECOMPUTE)
+            recompute(e, t);
     }
 }
 
@@ -240,7 +314,8 @@ void engine_take_back(struct engine *e, uint64_t version, uint64_t digest) {
 static void start_rows(struct engine *e, const struct plan *plan) {
     for (int i = 0; i < plan->n_rows; i++) {
         const struct segment *s = &plan->segments[i];
-        if (s->is_first) row_start(&e->rows[s->row], s->user, s->sample, &e->vocabulary);
+        if (s->is_first && !row_take_kept(s->user, s->sample, &e->rows[s->row]))
+            row_start(&e->rows[s->row], s->user, s->sample, &e->vocabulary);
     }
 }
 
@@ -307,21 +382,24 @@ static bool advance_row(struct engine *e, struct row *row, int o, int token) {
                        e->model.version, routes);
 }
 
-// The row takes what was drawn for as long as it is what was guessed, and once more (D15).
+// The row takes what was drawn for as long as it is what was guessed, and once more (D15). Where
+// something is recomputed, nothing may have been drawn.
 static struct outcome advance_segment(struct engine *e, const struct segment *s, int i) {
     const struct batch *b = &e->batch;
-    int token = b->segments[i].first_token, output = b->first_output[i];
+    int token = b->segments[i].first_token + s->n_recomputed, output = b->first_output[i];
+    int n = 0, n_draws = s->n_tokens - s->n_recomputed;
     struct row *row = &e->rows[s->row];
-    struct outcome o = {0};
+    struct outcome o = {.n_kept = s->n_recomputed};
+    if (n_draws == 0) return o;
     row_forget_guesses(row);
     do {
-        o.finished = advance_row(e, row, output + o.n_kept, token + o.n_kept);
-        o.n_kept++;
-    } while (!o.finished && o.n_kept < s->n_tokens &&
-             b->result.ids[output + o.n_kept - 1] == b->ids[token + o.n_kept]);
+        o.finished = advance_row(e, row, output + n, token + n);
+        n++;
+    } while (!o.finished && n < n_draws && b->result.ids[output + n - 1] == b->ids[token + n]);
+    o.n_kept += n;
     e->counters.n_row_steps++;
-    e->counters.n_guessed += (uint64_t)s->n_tokens - 1;
-    e->counters.n_accepted += (uint64_t)o.n_kept - 1;
+    e->counters.n_guessed += (uint64_t)n_draws - 1;
+    e->counters.n_accepted += (uint64_t)n - 1;
     return o;
 }
 

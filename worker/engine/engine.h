@@ -79,9 +79,21 @@ void engine_preempt(struct engine *e);
 // Nobody waits for these tasks any more: all that is left ends as preempted, new ones may come.
 void engine_forget(struct engine *e);
 
-// The weights are now `version`, with that digest: rows in flight continue, tasks that ask for it
-// start again.
+// Weights of `version` are about to be applied: ends, as cancelled and with what they have, the
+// samples that would be more versions behind than their task allows. Returns how many.
+int engine_end_stale(struct engine *e, uint64_t version);
+
+// Rows in flight go on; while this is so, nothing else begins.
+void engine_hold(struct engine *e, bool is_holding);
+int engine_n_begun(const struct engine *e); // samples in flight
+
+// The weights are now `version`, with that digest: rows in flight continue, begin again, or have
+// their KV computed anew before they continue, as their task asks.
 void engine_set_version(struct engine *e, uint64_t version, uint64_t digest);
+
+// An update that was announced, and the taking back of it, are over, and nothing has changed: both
+// count as applied.
+void engine_forgo(struct engine *e);
 
 // The weights were taken back to an older version. All rows begin again from the prompt: some of
 // their tokens may be of a version that does not count.

@@ -190,6 +190,10 @@ void history_add(struct history *h, int text, int32_t id) {
     push(c, id);
 }
 
+void history_skip(struct history *h, int text, int32_t id) {
+    push(&h->contexts[text], id);
+}
+
 // Tokens whose buckets are on their way from memory while others are filed.
 enum { AHEAD = 16 };
 struct queue {

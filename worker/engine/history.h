@@ -49,6 +49,9 @@ void history_begin(struct history *h, int text, uint64_t key, const int32_t *pro
 // One more token of the text; it can be found after the next history_settle.
 void history_add(struct history *h, int text, int32_t id);
 
+// One more token of the text, of one that has been filed before: what follows stands behind it.
+void history_skip(struct history *h, int text, int32_t id);
+
 // Files what has come since the last call. The rest of this file costs little before that, so that
 // it can be done while a device computes.
 void history_settle(struct history *h);

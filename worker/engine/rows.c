@@ -64,13 +64,15 @@ void row_start(struct row *row, struct task *task, int sample, const struct voca
     start_routes(row, v);
 }
 
-int32_t row_next_id(const struct row *row) {
-    const struct task *t = row->task;
-    return row->n_tokens ? row->tokens[row->n_tokens - 1].id : t->prompt_ids[t->n_prompt - 1];
-}
-
 int row_next_position(const struct row *row) {
     return row->task->n_prompt - 1 + row->n_tokens;
+}
+
+int32_t row_id_at(const struct row *row, int position) {
+    const struct task *t = row->task;
+    int i = position - t->n_prompt; // of the output tokens
+    assert(i >= -1 && i < row->n_tokens);
+    return i < 0 ? t->prompt_ids[position] : row->tokens[i].id;
 }
 
 // The ids are noted behind those of the row as if they had been drawn.
@@ -275,4 +277,22 @@ void row_discard(struct row *row) {
     free(row->routes);
     free(row->prompt_lp_full);
     clear(row);
+}
+
+void row_keep(struct row *row) {
+    struct task *t = row->task;
+    struct row *kept = memory_take(1, sizeof *kept);
+    if (!t->kept) t->kept = arena_take(&t->arena, (size_t)t->n_samples, sizeof(struct row *));
+    *kept = *row;
+    t->kept[row->sample - t->first_sample] = kept;
+    *row = (struct row){0};
+}
+
+bool row_take_kept(struct task *t, int sample, struct row *row) {
+    struct row **kept = t->kept ? &t->kept[sample - t->first_sample] : NULL;
+    if (!kept || !*kept) return false;
+    *row = **kept;
+    free(*kept);
+    *kept = NULL;
+    return true;
 }

@@ -58,9 +58,10 @@ struct row {
 // the task (prompt log-probabilities, routes), so that a later prefill cannot change it.
 void row_start(struct row *row, struct task *task, int sample, const struct vocabulary *v);
 
-// The token to feed next, and the position where it stands.
-int32_t row_next_id(const struct row *row);
+// The position of the token to feed next, and the token at a position up to that, from the prompt's
+// last one on.
 int row_next_position(const struct row *row);
+int32_t row_id_at(const struct row *row, int position);
 
 // Fills the output that draws the token behind the next one and the first n of the guesses;
 // pointers go into the row and its task. Within a step n rises from 0 by 1.
@@ -86,5 +87,10 @@ struct sample *row_empty_sample(struct task *task, int sample, const struct voca
 
 // Throws away what was drawn (restart on a weight update) and frees the place.
 void row_discard(struct row *row);
+
+// Gives the row to its task to keep while it has no place (its KV is to be computed anew), and
+// frees the place; puts a sample's row back into a free one, as it was. False where none is kept.
+void row_keep(struct row *row);
+bool row_take_kept(struct task *task, int sample, struct row *row);
 
 #endif

@@ -76,6 +76,7 @@ struct scheduler *scheduler_open(const struct scheduler_options *options, struct
 
 static void free_entry(struct scheduler_entry *e) {
     free(e->samples);
+    free(e->n_drawn);
     free(e);
 }
 
@@ -186,7 +187,7 @@ void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e) {
     e->prefix = NULL;
 }
 
-static void close_prefix(struct scheduler *s, struct scheduler_entry *e) {
+void scheduler_close_prefix(struct scheduler *s, struct scheduler_entry *e) {
     if (!e->prefix) return;
     cache_close_seq(s->cache, e->prefix->seq);
     scheduler_leave_share(s, e->prefix->share);
@@ -197,7 +198,7 @@ static void close_prefix(struct scheduler *s, struct scheduler_entry *e) {
 // sample is left.
 static void settle(struct scheduler *s, struct scheduler_entry *e) {
     if (e->n_waiting > 0) return;
-    close_prefix(s, e);
+    scheduler_close_prefix(s, e);
     if (e->n_live > 0) return;
     s->n_tasks--;
     *(e->prev ? &e->prev->next : &s->head) = e->next;
@@ -234,9 +235,26 @@ static void close_row(struct scheduler *s, int32_t slot, int32_t state) {
     s->free_rows[s->options.max_rows - s->n_rows - 1] = slot;
 }
 
+// A sample that waits has n tokens from before a recompute now, or none any more.
+static void set_drawn(struct scheduler *s, struct scheduler_entry *e, int32_t sample, int32_t n) {
+    if (!e->n_drawn && n == 0) return;
+    if (!e->n_drawn) e->n_drawn = memory_new((size_t)e->task.n_samples, sizeof *e->n_drawn);
+    int32_t change = (n > 0) - (e->n_drawn[sample] > 0);
+    e->n_drawn[sample] = n;
+    e->n_returning += change;
+    s->n_returning += change;
+}
+
+int32_t scheduler_take_drawn(struct scheduler *s, struct scheduler_entry *e, int32_t sample) {
+    int32_t n = e->n_drawn ? e->n_drawn[sample] : 0;
+    set_drawn(s, e, sample, 0);
+    return n;
+}
+
 static void end_waiting(struct scheduler *s, struct scheduler_entry *e, int32_t sample) {
     assert(e->samples[sample] == SAMPLE_WAITING);
     add_end(s, e, sample, -1);
+    set_drawn(s, e, sample, 0);
     e->samples[sample] = SAMPLE_ENDED;
     e->n_waiting--;
     s->n_waiting--;
@@ -268,15 +286,15 @@ static void commit_row(struct scheduler *s, const struct segment *g, struct outc
     settle(s, e);
 }
 
-static void end_all_waiting(struct scheduler *s, struct scheduler_entry *e) {
-    for (int32_t i = 0; e->n_waiting > 0; i++)
-        if (e->samples[i] == SAMPLE_WAITING) end_waiting(s, e, i);
+static void end_unbegun(struct scheduler *s, struct scheduler_entry *e) {
+    for (int32_t i = 0; e->n_waiting > e->n_returning; i++)
+        if (e->samples[i] == SAMPLE_WAITING && !(e->n_drawn && e->n_drawn[i])) end_waiting(s, e, i);
 }
 
 static void commit_prefix(struct scheduler *s, const struct segment *g, struct scheduler_entry *e) {
     cache_advance_seq(s->cache, e->prefix->seq, g->n_tokens);
     if (!g->is_last || e->task.max_new_tokens > 0) return;
-    end_all_waiting(s, e);
+    end_unbegun(s, e);
     settle(s, e);
 }
 
@@ -313,7 +331,7 @@ struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
                                                struct scheduler_entry *entry) {
     assert(!scheduler->planned);
     scheduler->n_ends = 0;
-    end_all_waiting(scheduler, entry);
+    end_unbegun(scheduler, entry);
     settle(scheduler, entry);
     return ends(scheduler);
 }
@@ -324,11 +342,51 @@ struct scheduler_ends scheduler_restart(struct scheduler *scheduler,
     struct scheduler_entry *e = entry;
     assert(!s->planned);
     s->n_ends = 0;
-    close_prefix(s, e);
-    for (int32_t i = 0; e->n_live > 0; i++)
-        if (e->samples[i] >= 0) close_row(s, e->samples[i], SAMPLE_WAITING);
+    scheduler_close_prefix(s, e);
+    for (int32_t i = 0; e->n_live + e->n_returning > 0; i++) {
+        if (e->samples[i] >= 0) {
+            close_row(s, e->samples[i], SAMPLE_WAITING);
+        } else if (e->n_drawn && e->n_drawn[i] > 0) {
+            add_end(s, e, i, -1);
+            set_drawn(s, e, i, 0);
+        }
+    }
     e->next_sample = 0;
     return ends(s);
+}
+
+// A row that recomputes still has what it had when it started.
+static int32_t n_drawn_of(const struct scheduler *s, const struct row_slot *row) {
+    int32_t n = cache_seq(s->cache, row->seq).n_tokens - (row->entry->task.n_prompt - 1);
+    return n > row->n_drawn ? n : row->n_drawn;
+}
+
+struct scheduler_ends scheduler_recompute(struct scheduler *scheduler,
+                                          struct scheduler_entry *entry) {
+    struct scheduler *s = scheduler;
+    struct scheduler_entry *e = entry;
+    assert(!s->planned);
+    s->n_ends = 0;
+    if (e->n_live == 0) return ends(s); // the prefix is of the new version
+    scheduler_close_prefix(s, e);
+    for (int32_t i = 0; e->n_live > 0; i++) {
+        if (e->samples[i] < 0) continue;
+        int32_t n = n_drawn_of(s, &s->rows[e->samples[i]]);
+        close_row(s, e->samples[i], SAMPLE_WAITING);
+        set_drawn(s, e, i, n);
+    }
+    e->next_sample = 0;
+    return ends(s);
+}
+
+void scheduler_hold(struct scheduler *scheduler, bool is_holding) {
+    assert(!scheduler->planned);
+    scheduler->is_holding = is_holding;
+}
+
+bool scheduler_may_start(const struct scheduler *s, const struct scheduler_entry *e) {
+    if (e->n_waiting == 0 || e->task.is_held) return false;
+    return !s->is_holding || e->n_returning > 0;
 }
 
 // Rows keep their part of an old prefix, and the account (scheduler_room) stays as it was: what
@@ -371,6 +429,10 @@ struct scheduler_stats scheduler_stats(const struct scheduler *scheduler) {
 
 int32_t scheduler_n_rows(const struct scheduler *scheduler) {
     return scheduler->n_rows;
+}
+
+int32_t scheduler_n_begun(const struct scheduler *scheduler) {
+    return scheduler->n_rows + scheduler->n_returning;
 }
 
 const struct cache *scheduler_cache(const struct scheduler *scheduler) {

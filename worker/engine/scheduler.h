@@ -8,10 +8,15 @@
 // caller says how many stand. The last sample to start takes over the prefix itself, so nothing is
 // copied for a task with one sample. A task with max_new_tokens 0 has a prefix and no rows.
 //
+// A recompute (scheduler_recompute) makes rows samples that wait again, but with what they have
+// drawn. Such a sample starts as any other, from a prefix that is prefilled anew; then its row
+// feeds the tokens that it had, as many in a step as prefill_chunk leaves room for, and draws on
+// behind the last of them.
+//
 // A step is what scheduler_plan returns: movements of bytes to execute in order, then segments to
-// compute: first each running row's next token, oldest row first, then up to prefill_chunk prompt
-// tokens of tasks in order of arrival. The caller computes it and calls scheduler_commit. The plan
-// is a function of the calls made so far and of nothing else.
+// compute: first each running row's next token, oldest row first, then up to prefill_chunk tokens
+// more: what rows recompute, then prompts of tasks in order of arrival. The caller computes it and
+// calls scheduler_commit. The plan is a function of the calls made so far and of nothing else.
 //
 // Fate: the scheduler alone knows of each sample whether it waits, has a row or has ended, and says
 // of each one that ends, by a commit or a call, which row slot it had (struct scheduler_end).
@@ -92,6 +97,8 @@ struct segment {
     int32_t sample;       // of the group; -1 for a prefix
     int32_t position;     // of the first token
     int32_t n_tokens;     // of a row: the one that was drawn last, and guesses behind it
+    int32_t n_recomputed; // of a row: its first tokens, which it was fed before; nothing is drawn
+                          // behind them, and there are no guesses where there are such
     int32_t conv_slot;    //
     int32_t n_pages;      // enough for the last position of the segment
     const int32_t *pages; // (n_pages) device pages of positions 0, page_tokens, ...
@@ -104,21 +111,23 @@ struct plan {
     size_t n_ops;
     const struct segment *segments; // (n_segments) rows first, then prefixes
     int32_t n_segments, n_rows;
-    int32_t n_tokens; // of all segments
+    int32_t n_tokens;     // of all segments
+    int32_t n_recomputed; // of these
 };
 
 // The next step; valid until the next call on the scheduler. With a plan outstanding only
 // scheduler_commit, scheduler_stats and the checks may be called. n_segments is 0 only where no
-// task is left that is not held; such a plan has no operations and is not committed.
+// task is left that may run; such a plan has no operations and is not committed.
 const struct plan *scheduler_plan(struct scheduler *scheduler);
 
 // Gives row segment i of the outstanding plan room for guesses behind its token: up to n, as far
 // as max_draft, the row's limit, the tokens of a step (max_rows + prefill_chunk) and free pages go.
 // Guesses take nothing from anybody: all else that is planned stays, and no row is parked for
-// them. At most once for a segment. Returns for how many there is room.
+// them. At most once for a segment. Returns for how many there is room: none in a row that
+// recomputes.
 int32_t scheduler_draft(struct scheduler *scheduler, int32_t i, int32_t n);
 
-// A sample that has ended, or (scheduler_restart) that starts again.
+// A sample that has ended, or that starts again (scheduler_restart, scheduler_recompute).
 struct scheduler_end {
     void *user;     // of its task
     int32_t sample; // of the group
@@ -133,7 +142,8 @@ struct scheduler_ends {
 
 // What a computed row segment has come to.
 struct outcome {
-    int32_t n_kept; // 1 to n_tokens: its first tokens, which stand; the others were wrong guesses
+    int32_t n_kept; // 1 to n_tokens: its first tokens, which stand; the others were wrong guesses.
+                    // All of them where some are recomputed
     bool finished;  // the token drawn behind those ends the row
 };
 
@@ -148,17 +158,27 @@ struct scheduler_ends scheduler_commit(struct scheduler *scheduler, const struct
 struct scheduler_ends scheduler_cancel(struct scheduler *scheduler, struct scheduler_entry *entry,
                                        int32_t first, int32_t n);
 
-// Ends the task's samples that have not started.
+// Ends the task's samples that have not started. Those that come back from a recompute had.
 struct scheduler_ends scheduler_cancel_waiting(struct scheduler *scheduler,
                                                struct scheduler_entry *entry);
 
 // Throws away the prefix and the progress of every unfinished sample of a task; they start again,
-// in the task's place in the queue. Returns those that had a row.
+// in the task's place in the queue. Returns those that had a row, or waited to have it back.
 struct scheduler_ends scheduler_restart(struct scheduler *scheduler, struct scheduler_entry *entry);
+
+// Throws away the prefix and what is computed of every row of a task, but not what the rows have
+// drawn: they start again, in the task's place in the queue, compute those positions anew and go
+// on. Returns those that had a row.
+struct scheduler_ends scheduler_recompute(struct scheduler *scheduler,
+                                          struct scheduler_entry *entry);
+
+// While this is so nothing begins: rows go on, those come back that a recompute made wait, and no
+// prompt is computed for others.
+void scheduler_hold(struct scheduler *scheduler, bool is_holding);
 
 // The weights have changed. Rows in flight continue; a prefix from which samples have yet to
 // start is prefilled again from position 0, because pages of one version are never forked under
-// another. Groups that ask for a restart are restarted by the caller, after this.
+// another. Groups that ask for a restart or a recompute get it by the caller, after this.
 void scheduler_set_version(struct scheduler *scheduler, uint64_t version);
 
 struct scheduler_stats {
@@ -177,6 +197,8 @@ struct scheduler_stats {
 struct scheduler_stats scheduler_stats(const struct scheduler *scheduler);
 
 int32_t scheduler_n_rows(const struct scheduler *scheduler); // samples that have a row
+// Samples in flight: that have a row, or come back from a recompute.
+int32_t scheduler_n_begun(const struct scheduler *scheduler);
 
 // The cache behind it, to look at.
 const struct cache *scheduler_cache(const struct scheduler *scheduler);

@@ -8,17 +8,22 @@ static int32_t least(int32_t a, int32_t b) {
 }
 
 static const char *check_entry(const struct scheduler *s, const struct scheduler_entry *e) {
-    int32_t n_waiting = 0, n_live = 0;
+    int32_t n_waiting = 0, n_live = 0, n_returning = 0;
     for (int32_t i = 0; i < e->task.n_samples; i++) {
         int32_t slot = e->samples[i];
         n_waiting += slot == SAMPLE_WAITING;
         if (slot == SAMPLE_WAITING && i < e->next_sample) return "A waiting sample is overlooked.";
+        if (e->n_drawn && e->n_drawn[i] > 0) {
+            if (slot != SAMPLE_WAITING) return "A sample that does not wait is to come back.";
+            if (n_returning++ < n_waiting - 1) return "A sample that begins stands before another.";
+        }
         if (slot < 0) continue;
         n_live++;
         if (s->rows[slot].entry != e || s->rows[slot].sample != i)
             return "A live sample has not the row that it names.";
     }
-    if (n_waiting != e->n_waiting || n_live != e->n_live) return "A task miscounts its samples.";
+    if (n_waiting != e->n_waiting || n_live != e->n_live || n_returning != e->n_returning)
+        return "A task miscounts its samples.";
     if (n_waiting + n_live == 0) return "A finished task is still in the queue.";
     if (!e->prefix) return NULL;
     if (e->task.is_held) return "A task that is held has a prefix.";
@@ -33,7 +38,7 @@ static const char *check_entry(const struct scheduler *s, const struct scheduler
 }
 
 static const char *check_queue(const struct scheduler *s) {
-    int32_t n_prefixes = 0, n_tasks = 0, n_waiting = 0;
+    int32_t n_prefixes = 0, n_tasks = 0, n_waiting = 0, n_returning = 0;
     const struct scheduler_entry *prev = NULL;
     for (const struct scheduler_entry *e = s->head; e; prev = e, e = e->next) {
         const char *wrong = check_entry(s, e);
@@ -42,6 +47,7 @@ static const char *check_queue(const struct scheduler *s) {
         if (prev && prev->id >= e->id) return "The queue is not in order of arrival.";
         n_tasks++;
         n_waiting += e->n_waiting;
+        n_returning += e->n_returning;
         if (!e->prefix) continue;
         if (n_prefixes == s->n_prefixes || s->prefixes[n_prefixes++] != e->prefix ||
             e->prefix->owner != e)
@@ -49,7 +55,8 @@ static const char *check_queue(const struct scheduler *s) {
     }
     if (s->tail != prev) return "The queue's end is wrong.";
     if (n_prefixes != s->n_prefixes) return "The prefixes are miscounted.";
-    if (n_tasks != s->n_tasks || n_waiting != s->n_waiting) return "The queue is miscounted.";
+    if (n_tasks != s->n_tasks || n_waiting != s->n_waiting || n_returning != s->n_returning)
+        return "The queue is miscounted.";
     return NULL;
 }
 

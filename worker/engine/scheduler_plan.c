@@ -58,22 +58,49 @@ static bool free_page_of_younger(struct scheduler *s, int32_t i) {
     return false;
 }
 
-static void add_row_segment(struct scheduler *s, int32_t slot, const struct cache_seq *seq) {
+// Positions that the row has to compute anew before it draws.
+static int32_t left_to_recompute(const struct scheduler *s, const struct row_slot *row) {
+    int32_t end = row->entry->task.n_prompt - 1 + row->n_drawn;
+    return row->n_drawn ? most(end - row_seq(s, row).n_tokens, 0) : 0;
+}
+
+// How many tokens a row that recomputes has in this step: one that it always has, and more as far
+// as budget and pages go. `may_take`: pages that are free, and that the account allows; it takes
+// none from anybody.
+static int32_t take_recomputed(struct scheduler *s, const struct row_slot *row, bool may_take) {
+    struct cache_seq seq = row_seq(s, row);
+    int32_t n = least(left_to_recompute(s, row), s->budget) + 1;
+    int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + n) - seq.n_pages;
+    n_new = least(n_new, least(cache_n_free_pages(s->cache), s->room.low));
+    if (n_new > 0 && may_take) {
+        cache_take_pages(s->cache, row->seq, n_new, s->version);
+        scheduler_room_take(s, n_new);
+    }
+    n = least(n, row_seq(s, row).n_pages * s->options.page_tokens - seq.n_tokens);
+    s->budget -= n - 1;
+    return n;
+}
+
+static void add_row_segment(struct scheduler *s, int32_t slot, bool may_take) {
     const struct row_slot *row = &s->rows[slot];
     const struct scheduler_entry *e = row->entry;
-    assert(seq->n_tokens < seq->n_pages * s->options.page_tokens);
+    int32_t left = left_to_recompute(s, row), n = left ? take_recomputed(s, row, may_take) : 1;
+    const struct cache_seq seq = row_seq(s, row);
+    assert(seq.n_tokens + n <= seq.n_pages * s->options.page_tokens);
     s->segments[s->plan.n_rows++] =
         (struct segment){.user = e->task.user,
                          .row = slot,
                          .sample = e->task.first_sample + row->sample,
-                         .position = seq->n_tokens,
-                         .n_tokens = 1,
-                         .conv_slot = seq->conv_slot,
-                         .n_pages = seq->n_pages,
-                         .pages = seq->pages,
-                         .is_first = seq->n_tokens == e->task.n_prompt - 1,
-                         .is_last = seq->n_tokens + 1 == scheduler_row_tokens(s, &e->task)};
-    s->plan.n_tokens++;
+                         .position = seq.n_tokens,
+                         .n_tokens = n,
+                         .n_recomputed = least(n, left),
+                         .conv_slot = seq.conv_slot,
+                         .n_pages = seq.n_pages,
+                         .pages = seq.pages,
+                         .is_first = seq.n_tokens == e->task.n_prompt - 1,
+                         .is_last = seq.n_tokens + n == scheduler_row_tokens(s, &e->task)};
+    s->plan.n_tokens += n;
+    s->plan.n_recomputed += least(n, left);
 }
 
 static void add_chunk_segment(struct scheduler *s, struct scheduler_entry *e, int32_t n) {
@@ -126,15 +153,12 @@ static void plan_row(struct scheduler *s, int32_t i) {
     struct cache_seq seq = cache_seq(s->cache, id);
     int32_t n_new = seq.n_tokens == seq.n_pages * s->options.page_tokens;
     bool ready = seq.awake && n_new == 0;
-    if (!ready) {
-        ready = make_ready(s, i, &seq, n_new);
-        seq = cache_seq(s->cache, id);
-    }
+    if (!ready) ready = make_ready(s, i, &seq, n_new);
     if (ready)
-        add_row_segment(s, slot, &seq);
-    else if (seq.awake)
+        add_row_segment(s, slot, s->plan.n_rows == i);
+    else if (cache_seq(s->cache, id).awake)
         cache_park_seq(s->cache, id);
-    scheduler_room_pass(s, slot, seq.n_pages);
+    scheduler_room_pass(s, slot, cache_seq(s->cache, id).n_pages);
 }
 
 // True where nothing stands before the prefix of `e`: it then gets what the account promises it,
@@ -176,24 +200,25 @@ static bool bring_back(struct scheduler *s, const struct scheduler_entry *e, int
     return true;
 }
 
-// Plans up to `budget` prompt tokens of `e`. Returns how many, or -1 where there is no room.
-static int32_t plan_chunk(struct scheduler *s, struct scheduler_entry *e, int32_t budget) {
+// Plans prompt tokens of `e`, as far as the budget goes. False where there is no room.
+static bool plan_chunk(struct scheduler *s, struct scheduler_entry *e) {
     struct cache_seq seq = prefix_seq(s, e);
-    int32_t n = least(budget, e->task.n_prompt - 1 - seq.n_tokens);
-    if (n == 0) return 0;
+    int32_t n = least(s->budget, e->task.n_prompt - 1 - seq.n_tokens);
+    if (n == 0) return true;
     int32_t n_new = cache_pages_for(s->cache, seq.n_tokens + n) - seq.n_pages;
     n_new = least(n_new, most(scheduler_room_behind(s, prefix_place(s, e)).low, 0));
     if (!bring_back(s, e, n_new)) {
-        if (!prefix_seq(s, e).awake) return -1;
+        if (!prefix_seq(s, e).awake) return false;
         n_new = least(n_new, cache_n_free_pages(s->cache));
     }
     int64_t room = (int64_t)(seq.n_pages + n_new) * s->options.page_tokens - seq.n_tokens;
     if (room < n) n = (int32_t)room;
-    if (n == 0) return -1;
+    if (n == 0) return false;
     cache_take_pages(s->cache, e->prefix->seq, n_new, s->version);
     scheduler_room_take(s, n_new);
     add_chunk_segment(s, e, n);
-    return n;
+    s->budget -= n;
+    return true;
 }
 
 static int32_t next_waiting(struct scheduler_entry *e) {
@@ -208,12 +233,14 @@ static bool start_sample(struct scheduler *s, struct scheduler_entry *e) {
     int32_t n_held = takes_over ? prefix_seq(s, e).n_pages : n_full;
     int32_t n_new = n_full + 1 - n_held; // 0 where it takes over a partial page
     int32_t limit = cache_pages_for(s->cache, scheduler_row_tokens(s, &e->task));
-    int32_t expected = cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, 0));
+    int32_t sample = next_waiting(e), n_drawn = e->n_drawn ? e->n_drawn[sample] : 0;
+    int32_t expected =
+        cache_pages_for(s->cache, scheduler_room_expected_tokens(s, &e->task, n_drawn));
     if (s->room.low < n_new || s->room.avail < limit - n_held) return false;
     if (!is_leading(s, e) && scheduler_room_expected(s) < expected - n_held) return false;
     if (!bring_back(s, e, n_new)) return false;
 
-    int32_t sample = next_waiting(e), seq = e->prefix->seq, share = e->prefix->share;
+    int32_t seq = e->prefix->seq, share = e->prefix->share;
     if (takes_over) {
         scheduler_drop_prefix(s, e);
     } else {
@@ -228,15 +255,20 @@ static bool start_sample(struct scheduler *s, struct scheduler_entry *e) {
     int32_t slot = s->free_rows[s->options.max_rows - s->n_rows - 1];
     s->order[s->n_order++] = slot;
     s->n_rows++;
-    s->rows[slot] = (struct row_slot){e, sample, seq, n_full, share, share >= 0 && takes_over};
+    s->rows[slot] = (struct row_slot){.entry = e,
+                                      .sample = sample,
+                                      .seq = seq,
+                                      .n_drawn = scheduler_take_drawn(s, e, sample),
+                                      .n_shared = n_full,
+                                      .share = share,
+                                      .frees_shared = share >= 0 && takes_over};
     e->samples[sample] = slot;
     e->n_waiting--;
     s->n_waiting--;
     e->n_live++;
     scheduler_room_take(s, n_new);
+    add_row_segment(s, slot, true);
     scheduler_room_start(s, slot);
-    const struct cache_seq row = cache_seq(s->cache, seq);
-    add_row_segment(s, slot, &row);
     return true;
 }
 
@@ -244,24 +276,21 @@ static bool start_sample(struct scheduler *s, struct scheduler_entry *e) {
 // admitted lets those behind it that are admitted go on, since it may need what they hold (it came
 // back to its place by a restart), but lets no other in.
 static void plan_prompts(struct scheduler *s) {
-    int32_t budget = s->options.prefill_chunk;
     bool closed = false;        // no more tasks are admitted
     bool older_waiting = false; // an admitted task is before its samples
     for (struct scheduler_entry *e = s->head; e; e = e->next) {
         if (closed && (s->n_prefixes == 0 || e->id > s->prefixes[s->n_prefixes - 1]->owner->id))
             return;
-        if (e->n_waiting == 0 || e->task.is_held) continue;
-        closed = closed || (!e->prefix && (budget == 0 || !admit(s, e)));
+        if (!scheduler_may_start(s, e)) continue;
+        closed = closed || (!e->prefix && (s->budget == 0 || !admit(s, e)));
         if (!e->prefix) continue;
         if (prefix_seq(s, e).n_tokens < e->task.n_prompt - 1) {
-            int32_t n = plan_chunk(s, e, budget);
-            if (n < 0) return;
-            budget -= n;
+            if (!plan_chunk(s, e)) return;
         } else if (!older_waiting) {
-            while (e->n_waiting > 0 && s->n_rows < s->options.max_rows)
+            while (scheduler_may_start(s, e) && s->n_rows < s->options.max_rows)
                 if (!start_sample(s, e)) return;
         }
-        older_waiting = older_waiting || (e->n_waiting > 0 && e->task.max_new_tokens > 0);
+        older_waiting = older_waiting || (scheduler_may_start(s, e) && e->task.max_new_tokens > 0);
     }
 }
 
@@ -276,7 +305,9 @@ static int32_t drafted_room(const struct scheduler *s, const struct segment *g) 
 int32_t scheduler_draft(struct scheduler *scheduler, int32_t i, int32_t n) {
     struct scheduler *s = scheduler;
     struct segment *g = &s->segments[i];
-    assert(s->planned && i >= 0 && i < s->plan.n_rows && g->n_tokens == 1);
+    assert(s->planned && i >= 0 && i < s->plan.n_rows);
+    if (g->n_recomputed > 0) return 0;
+    assert(g->n_tokens == 1);
     const struct row_slot *row = &s->rows[g->row];
     int32_t limit = scheduler_row_tokens(s, &row->entry->task);
     n = least(n, least(s->options.max_draft, limit - g->position - 1));
@@ -307,9 +338,17 @@ static void close_gaps(struct scheduler *s) {
     assert(n == s->n_rows);
 }
 
-static bool all_held(const struct scheduler *s) {
+// While nothing begins, prompts of samples that wait keep nothing from rows that come back. (Where
+// weights follow, it would be of the old ones.)
+static void close_idle_prefixes(struct scheduler *s) {
+    for (int32_t i = s->n_prefixes - 1; i >= 0; i--)
+        if (!scheduler_may_start(s, s->prefixes[i]->owner))
+            scheduler_close_prefix(s, s->prefixes[i]->owner);
+}
+
+static bool nothing_may_start(const struct scheduler *s) {
     for (const struct scheduler_entry *e = s->head; e; e = e->next)
-        if (!e->task.is_held) return false;
+        if (scheduler_may_start(s, e)) return false;
     return true;
 }
 
@@ -320,15 +359,17 @@ const struct plan *scheduler_plan(struct scheduler *scheduler) {
     s->plan = (struct plan){.segments = s->segments};
     s->n_chunks = 0;
     close_gaps(s);
+    if (s->is_holding) close_idle_prefixes(s);
     scheduler_room_begin(s);
     s->victim = s->n_rows - 1;
     s->room_is_bound = false;
+    s->budget = s->options.prefill_chunk;
     for (int32_t i = 0; i < s->n_rows; i++) plan_row(s, i);
     if (s->plan.n_rows == s->n_rows) plan_prompts(s);
     memcpy(&s->segments[s->plan.n_rows], s->chunks, (size_t)s->n_chunks * sizeof *s->chunks);
     s->plan.n_segments = s->plan.n_rows + s->n_chunks;
     if (s->plan.n_segments == 0) { // nothing is left that the operations could be for
-        assert(all_held(s));
+        assert(s->n_rows == 0 && nothing_may_start(s));
         cache_clear_ops(s->cache);
         s->planned = false;
     }

@@ -72,7 +72,8 @@ int32_t scheduler_room_growth(const struct scheduler *s, int32_t slot) {
     const struct row_slot *row = &s->rows[slot];
     const struct scheduler_task *task = &row->entry->task;
     struct cache_seq seq = row_seq(s, row);
-    int32_t n = scheduler_room_expected_tokens(s, task, seq.n_tokens - (task->n_prompt - 1));
+    int32_t n_drawn = most(seq.n_tokens - (task->n_prompt - 1), row->n_drawn);
+    int32_t n = scheduler_room_expected_tokens(s, task, n_drawn);
     return most(cache_pages_for(s->cache, n) - seq.n_pages, 0);
 }
 

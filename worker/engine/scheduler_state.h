@@ -30,6 +30,9 @@ struct scheduler_entry {
     int32_t next_sample; // none before it waits
     int32_t n_waiting;   // of them; all of a task without rows, until its prompt is computed
     int32_t n_live;
+    int32_t *n_drawn;      // (n_samples) tokens that a waiting sample has from before a recompute,
+                           // by which it is one of n_returning; NULL: none has any
+    int32_t n_returning;   // of those that wait; they stand before all others
     int32_t row_pages;     // of one row at its limit
     struct prefix *prefix; // NULL: not admitted, or every sample has started
     struct scheduler_entry *prev, *next;
@@ -39,6 +42,7 @@ struct row_slot {
     struct scheduler_entry *entry; // NULL: the slot is free
     int32_t sample;                // from 0
     int32_t seq;
+    int32_t n_drawn;   // tokens that it had when it started: what a recompute left it
     int32_t n_shared;  // leading pages that came from the prefix
     int32_t share;     // their id; -1: there are none
     bool frees_shared; // nobody behind it in the order holds them; known within a plan
@@ -67,6 +71,8 @@ struct scheduler {
     int32_t *free_shares; // (likewise) the first n_free_shares
     int32_t n_free_shares;
     int32_t n_tasks, n_waiting;   // in the queue; samples of them
+    int32_t n_returning;          // of the samples that wait
+    bool is_holding;              // nothing begins (scheduler_hold)
     int64_t length_sum, length_n; // finished lengths, old ones fading
     uint64_t n_preempted, n_pages_moved, n_rows_finished;
     bool planned; // a plan is outstanding
@@ -77,8 +83,9 @@ struct scheduler {
     int32_t n_chunks;
     struct scheduler_end *ends; // (ends_room) of the last call
     int32_t n_ends, ends_room;
-    // Of the plan that is made: the account behind the rows planned so far, and what running rows
-    // are expected to take still.
+    // Of the plan that is made: tokens beyond one a row that it has room for, the account behind
+    // the rows planned so far, and what running rows are expected to take still.
+    int32_t budget;
     struct room room;
     bool room_is_bound;      // guesses took pages, and room.low is not exact but a lower bound
     int32_t expected_growth; // -1: not known
@@ -94,7 +101,16 @@ void scheduler_leave_share(struct scheduler *s, int32_t share);
 // Takes the prefix off its task, whose sequence and share the caller has another use for or closes.
 void scheduler_drop_prefix(struct scheduler *s, struct scheduler_entry *e);
 
+// Gives back all that the prefix holds, if there is one.
+void scheduler_close_prefix(struct scheduler *s, struct scheduler_entry *e);
+
 int32_t scheduler_mean_length(const struct scheduler *s); // -1: too few have finished
+
+// The tokens that a sample has from before a recompute (0: it begins); it starts now.
+int32_t scheduler_take_drawn(struct scheduler *s, struct scheduler_entry *e, int32_t sample);
+
+// Whether a sample of the task may start, or its prompt be computed for one.
+bool scheduler_may_start(const struct scheduler *s, const struct scheduler_entry *e);
 
 // Positions that one row of the task can have; for a task without rows, its prefix.
 int32_t scheduler_row_tokens(const struct scheduler *s, const struct scheduler_task *task);

@@ -190,7 +190,9 @@ static void write_updates(const struct status_snapshot *s, struct buffer *out) {
     metrics_value(out, name, "result=\"digest_mismatch\"", (double)l->n_updates_mismatched);
     metrics_head(out, "rollout_weight_bytes_total", METRICS_COUNTER,
                  "Bytes of weights that came, by how.");
-    metrics_value(out, "rollout_weight_bytes_total", "transport=\"bulk\"", (double)l->weight_bytes);
+    name = "rollout_weight_bytes_total";
+    metrics_value(out, name, "transport=\"bulk\"", (double)l->weight_bytes);
+    metrics_value(out, name, "transport=\"directory\"", (double)l->file_bytes);
     name = "rollout_weight_update_seconds";
     metrics_head(out, name, METRICS_HISTOGRAM,
                  "Parts of a weight update: stage goes on beside decoding, pause is what decoding "

@@ -10,7 +10,7 @@
 enum event_kind {
     EVENT_TASK,    // `task`, to be added
     EVENT_CANCEL,  // samples first .. first + n - 1 of group `serial` (n 0: all)
-    EVENT_APPLY,   // `update` is verified: apply it before the next step
+    EVENT_APPLY,   // apply `update`, which is verified, as `until_ms` says
     EVENT_UNDO,    // `update` was applied last: take it back
     EVENT_FORGET,  // the session is over: end everything, nobody waits for it
     EVENT_DRAIN,   // start nothing more
@@ -22,6 +22,9 @@ struct event {
     enum event_kind kind;
     struct task *task;     // owned
     struct update *update; // a reference
+    // Of EVENT_APPLY: 0 before the next step; else when no row is in flight, at this time of
+    // clock_ms at the latest.
+    int64_t until_ms;
     uint64_t serial;
     int first, n;
     struct event *next;

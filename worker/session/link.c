@@ -107,11 +107,25 @@ static enum dtype list_exceptions(const struct link_options *o, struct exception
     return common;
 }
 
+// An id that cannot be read is told once: the trainer may make the directory's later.
+static void read_directory(struct link *l, char id[DIRECTORY_ID_CHARS + 1]) {
+    struct error why = {0};
+    id[0] = 0;
+    if (!l->options.weights_dir || directory_id(l->options.weights_dir, id, &why) == 0) return;
+    id[0] = 0;
+    if (!l->told_directory)
+        log_say(l->options.log, LOG_WARN, "%s Weights come by the socket until it is there.",
+                why.text);
+    l->told_directory = true;
+}
+
 static int send_hello(struct link *l, int64_t now, struct error *err) {
     const struct link_options *o = &l->options;
     struct status state = status_read(l->options.board);
     struct exceptions x = {0};
     struct message m = {.type = MESSAGE_HELLO};
+    char directory[DIRECTORY_ID_CHARS + 1];
+    read_directory(l, directory);
     uint64_t slots = (uint64_t)o->slots, unacked = l->outbox.n_unacked_samples;
     l->hello_ms = now;
     l->hello_slots = slots > unacked ? slots - unacked : 0; // the rest comes with ACKs
@@ -130,7 +144,8 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
                                      .dtype = wire_dtype(list_exceptions(o, &x)),
                                      .bulk_url =
                                          slice_of(o->socket.bind ? socket_bulk_url(l->socket) : ""),
-                                     .bulk_id = slice_of(socket_bulk_id(l->socket))};
+                                     .bulk_id = slice_of(socket_bulk_id(l->socket)),
+                                     .directory = slice_of(directory)};
     if (x.dtypes.len) {
         m.hello.exception_names = column_texts_bytes(&x.names);
         m.hello.exception_offsets = column_texts_offsets(&x.names);
@@ -403,6 +418,7 @@ int link_close(struct link **link) {
     }
     int end = (int)l->end;
     sample_free_list(l->given);
+    update_release(&l->held);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);

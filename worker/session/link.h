@@ -29,7 +29,8 @@ struct link_options {
     const struct names *names;
     const enum dtype *dtypes;
     const char *uid, *numerics;
-    const char *build; // version and commit, and the device
+    const char *build;       // version and commit, and the device
+    const char *weights_dir; // where trainers lay updates; NULL: nowhere
     uint64_t fingerprint, staging_bytes, min_version;
     int slots;
     int trainer_deadline_s, drain_timeout_s;

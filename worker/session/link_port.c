@@ -1,9 +1,18 @@
 // The engine's side of a link: events become calls of the engine, samples go to the I/O thread.
+#include <assert.h>
+
 #include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
+// At once, and not behind the next step: the trainer waits for it.
+static void publish(struct link *link, const struct engine *e) {
+    status_publish(link->options.board, engine_status(e));
+    socket_wake(link->socket);
+}
+
 static int exchange(struct link *link, struct engine *e, struct update *u, bool is_undo,
                     struct error *err) {
+    if (!is_undo) engine_end_stale(e, update_version(u));
     int failed = is_undo ? update_undo(u, link->resident, e->model.backend, err)
                          : update_apply(u, link->resident, e->model.backend, err);
     if (failed) return -1;
@@ -16,10 +25,43 @@ static int exchange(struct link *link, struct engine *e, struct update *u, bool 
     log_say(link->options.log, LOG_INFO, "policy version %llu is served%s; decoding paused %.1f ms",
             (unsigned long long)version, is_undo ? " again" : "",
             (double)update_pause_us(u) / 1000);
-    // At once, and not behind the next step: the trainer waits for it.
-    status_publish(link->options.board, engine_status(e));
-    socket_wake(link->socket);
+    publish(link, e);
     return 0;
+}
+
+// ---- an update that rows in flight may end before
+
+static void hold(struct link *link, struct engine *e, struct event *event) {
+    assert(!link->held);
+    link->held = event->update;
+    event->update = NULL;
+    link->held_until_ms = event->until_ms;
+    engine_hold(e, true);
+    log_say(link->options.log, LOG_INFO,
+            "policy version %llu waits for %d samples in flight, at most %.1f s",
+            (unsigned long long)update_version(link->held), engine_n_begun(e),
+            (double)(event->until_ms - clock_ms()) / 1000);
+}
+
+// What waits is taken back before it was applied: nothing changes, and rows go on.
+static void forgo(struct link *link, struct engine *e) {
+    engine_hold(e, false);
+    update_forgo(link->held);
+    engine_forgo(e);
+    log_say(link->options.log, LOG_INFO, "policy version %llu is not waited for any more",
+            (unsigned long long)update_version(link->held));
+    update_release(&link->held);
+    publish(link, e);
+}
+
+// Applies what waits, once no row is in flight or the time is over.
+static int end_hold(struct link *link, struct engine *e, struct error *err) {
+    if (!link->held) return 0;
+    if (engine_n_begun(e) > 0 && clock_ms() < link->held_until_ms) return 0;
+    engine_hold(e, false);
+    int failed = exchange(link, e, link->held, false, err);
+    update_release(&link->held);
+    return failed;
 }
 
 static int handle(struct link *link, struct engine *e, struct event *event, enum port_state *state,
@@ -34,8 +76,13 @@ static int handle(struct link *link, struct engine *e, struct event *event, enum
         engine_cancel(e, event->serial, event->first, event->n, FINISH_CANCELLED);
         break;
     case EVENT_APPLY:
+        if (!event->until_ms) return exchange(link, e, event->update, false, err);
+        hold(link, e, event);
+        break;
     case EVENT_UNDO:
-        return exchange(link, e, event->update, event->kind == EVENT_UNDO, err);
+        if (!link->held) return exchange(link, e, event->update, true, err);
+        forgo(link, e);
+        break;
     case EVENT_FORGET:
         engine_forget(e);
         break;
@@ -58,7 +105,7 @@ static int receive(const struct port *port, struct engine *e, enum port_state *s
     int failed = 0;
     for (struct event *event = inbox_take(&link->inbox); event; event = event_free(event))
         if (!failed) failed = handle(link, e, event, state, err);
-    return failed;
+    return failed ? failed : end_hold(link, e, err);
 }
 
 static int deliver(const struct port *port, struct sample *list, struct error *err) {

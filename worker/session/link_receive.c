@@ -169,7 +169,7 @@ static int handle_joined(struct link *l, struct message **message, struct error 
         link_weights_chunk(l, message);
         return 0;
     case MESSAGE_WEIGHTS_COMMIT:
-        link_weights_commit(l, m->weights_commit.update);
+        link_weights_commit(l, &m->weights_commit);
         return 0;
     case MESSAGE_WEIGHTS_ABORT:
         link_weights_abort(l, m->weights_abort.update);

@@ -17,6 +17,8 @@ struct link {
     // The engine's thread's own.
     struct port port;
     struct resident *resident;
+    struct update *held; // to be applied when no row is in flight, or at held_until_ms
+    int64_t held_until_ms;
 
     // Shared with the engine's thread, under `lock`.
     pthread_mutex_t lock;
@@ -46,6 +48,7 @@ struct link {
     struct receiver_join join; // of the last NCCL_JOIN
     bool has_join;             // that no offer has used yet
     bool told_receiving;       // of `update`
+    bool told_directory;       // that its id cannot be read
     struct message *offer;     // a WEIGHTS_BEGIN that waits until the engine has its update
     struct update *update;     // being staged, or waiting for COMMIT
     struct update *applied;    // handed to the engine last: may be taken back, until a new offer
@@ -91,7 +94,7 @@ void link_say_refusals(struct link *l, bool at_end);
 void link_weights_begin(struct link *l, struct message **m);
 void link_weights_chunk(struct link *l, struct message **m);
 void link_weights_join(struct link *l, const struct message_nccl_join *m);
-void link_weights_commit(struct link *l, uint64_t update);
+void link_weights_commit(struct link *l, const struct message_weights_commit *m);
 void link_weights_abort(struct link *l, uint64_t update);
 void link_weights_drop(struct link *l); // the session is over: what is not committed is dropped
 int link_weights_pump(struct link *l, int64_t now_ms, struct error *err); // pulls and statuses

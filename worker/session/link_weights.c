@@ -1,6 +1,7 @@
 // Weight updates as the I/O thread drives them: offer, pull, stage, commit, take back, report.
 #include <string.h>
 
+#include "protocol/base/clock.h"
 #include "worker/session/link_state.h"
 
 static void say(struct link *l, const struct message_weights_status *status) {
@@ -55,6 +56,22 @@ static void begin_receiving(struct link *l) {
     l->has_join = l->told_receiving = false;
 }
 
+static void begin_reading(struct link *l, const struct message_weights_begin *m) {
+    const struct directory_file file = directory_file(m);
+    log_say(l->options.log, LOG_INFO, "reading %s in --weights-dir", file.name);
+    stager_read(l->stager, l->update, l->options.weights_dir, &file);
+}
+
+// Whether this worker can have bytes in the way that the offer says.
+static int check_transport(const struct link *l, const struct message_weights_begin *m,
+                           struct error *err) {
+    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend))
+        return error_set(err, ERROR_INPUT, "This worker's device cannot receive by NCCL.");
+    if (m->transport == TRANSPORT_DIRECTORY && !l->options.weights_dir)
+        return error_set(err, ERROR_INPUT, "This worker has no --weights-dir.");
+    return 0;
+}
+
 static void begin(struct link *l, const struct message_weights_begin *m) {
     char tensor[NAMES_MAX_BYTES];
     struct error why = {0};
@@ -62,8 +79,8 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
                                          .version = status_read(l->options.board).version,
                                          .is_inherited = l->version_session < l->first_session,
                                          .staging_bytes = l->options.staging_bytes};
-    if (m->transport == TRANSPORT_NCCL && !receiver_can(l->options.engine->model.backend)) {
-        say_failed(l, m->update, "", "This worker's device cannot receive by NCCL.", false);
+    if (check_transport(l, m, &why)) {
+        say_failed(l, m->update, "", why.text, false);
         return;
     }
     if (update_begin(m, &target, &l->update, tensor, &why)) {
@@ -74,7 +91,8 @@ static void begin(struct link *l, const struct message_weights_begin *m) {
     l->told = UPDATE_STAGING;
     log_say(l->options.log, LOG_INFO, "staging policy version %llu, %.1f MiB",
             (unsigned long long)m->version, (double)m->total_bytes / (1 << 20));
-    if (update_bucket_bytes(l->update)) begin_receiving(l);
+    if (m->transport == TRANSPORT_NCCL) begin_receiving(l);
+    if (m->transport == TRANSPORT_DIRECTORY) begin_reading(l, m);
 }
 
 // Begun in the pump: the staging memory is the engine's while it applies.
@@ -94,13 +112,15 @@ void link_weights_chunk(struct link *l, struct message **m) {
     *m = NULL;
 }
 
-static void hand_over(struct link *l, enum event_kind kind) {
-    const struct event event = {.kind = kind, .update = update_hold(l->applied)};
+static void hand_over(struct link *l, enum event_kind kind, int64_t until_ms) {
+    const struct event event = {
+        .kind = kind, .update = update_hold(l->applied), .until_ms = until_ms};
     l->n_handed++;
     inbox_put(&l->inbox, &event);
 }
 
-void link_weights_commit(struct link *l, uint64_t update) {
+void link_weights_commit(struct link *l, const struct message_weights_commit *m) {
+    uint64_t update = m->update;
     if (l->applied && update_id(l->applied) == update) return; // said again; the answer comes
     if (!l->update || update_id(l->update) != update ||
         update_state(l->update) != UPDATE_VERIFIED) {
@@ -111,7 +131,7 @@ void link_weights_commit(struct link *l, uint64_t update) {
     l->update = NULL;
     l->told = UPDATE_VERIFIED;
     l->version_session = l->session;
-    hand_over(l, EVENT_APPLY);
+    hand_over(l, EVENT_APPLY, m->hold_ms ? clock_ms() + (int64_t)m->hold_ms : 0);
 }
 
 void link_weights_abort(struct link *l, uint64_t update) {
@@ -119,7 +139,7 @@ void link_weights_abort(struct link *l, uint64_t update) {
     if (is_offer || (l->update && update_id(l->update) == update)) drop(l);
     if (!l->applied || update_id(l->applied) != update || l->is_undoing) return;
     l->is_undoing = true;
-    hand_over(l, EVENT_UNDO);
+    hand_over(l, EVENT_UNDO, 0);
 }
 
 static int send_pulls(struct link *l, int64_t now_ms, struct error *err) {
@@ -144,6 +164,8 @@ static void tell_staged(struct link *l) {
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
         l->told = UPDATE_VERIFIED;
+        if (update_transport(l->update) == TRANSPORT_DIRECTORY)
+            l->seen.file_bytes += update_total_bytes(l->update);
         say(l, &(struct message_weights_status){.update = id,
                                                 .phase = PHASE_STAGED,
                                                 .digest = update_digest_change(l->update),

@@ -299,7 +299,8 @@ struct task *request_from_message(const struct request_context *c, const struct 
     t->first_sample = (int)m->first;
     t->n_samples = (int)m->n;
     t->min_version = m->min_version;
-    t->restart_on_update = m->on_update == ON_UPDATE_RESTART;
+    t->on_update = (enum message_on_update)m->on_update;
+    if (m->max_version_lag) t->max_version_lag = m->max_version_lag - 1;
     t->prompt_logprobs = m->prompt_logprobs;
     t->routed_experts = m->routed_experts;
     sampling_from_message(t, m);

@@ -9,9 +9,11 @@
 
 struct item {
     struct update *update; // a reference
-    struct message *chunk; // owned; NULL: it comes by NCCL
+    struct message *chunk; // owned; NULL: it comes by NCCL or by a file
     struct receiver_join join;
     bool has_join;
+    const char *directory; // borrowed; NULL: it comes by NCCL
+    struct directory_file file;
     struct item *next;
 };
 
@@ -40,13 +42,20 @@ static void free_item(struct item *item) {
     free(item);
 }
 
+static void bring(struct stager *s, const struct item *item) {
+    struct backend *b = s->receiver.backend;
+    if (item->chunk)
+        update_stage(item->update, &item->chunk->weights_chunk, b);
+    else if (item->directory)
+        directory_read(item->directory, &item->file, item->update, b, &s->is_closing);
+    else
+        receiver_run(&s->receiver, item->update, item->has_join ? &item->join : NULL);
+}
+
 static void *run(void *arg) {
     struct stager *s = arg;
     for (struct item *item; (item = take(s));) {
-        if (item->chunk)
-            update_stage(item->update, &item->chunk->weights_chunk, s->receiver.backend);
-        else
-            receiver_run(&s->receiver, item->update, item->has_join ? &item->join : NULL);
+        bring(s, item);
         free_item(item);
         s->receiver.wake(s->receiver.self);
     }
@@ -106,5 +115,12 @@ void stager_receive(struct stager *s, struct update *u, const struct receiver_jo
     struct item *item = memory_new(1, sizeof *item);
     *item = (struct item){.update = update_hold(u), .has_join = join};
     if (join) item->join = *join;
+    put(s, item);
+}
+
+void stager_read(struct stager *s, struct update *u, const char *path,
+                 const struct directory_file *file) {
+    struct item *item = memory_new(1, sizeof *item);
+    *item = (struct item){.update = update_hold(u), .directory = path, .file = *file};
     put(s, item);
 }

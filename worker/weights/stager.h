@@ -4,6 +4,7 @@
 #ifndef WORKER_WEIGHTS_STAGER_H
 #define WORKER_WEIGHTS_STAGER_H
 
+#include "worker/weights/directory.h"
 #include "worker/weights/receiver.h"
 
 struct stager;
@@ -19,5 +20,9 @@ void stager_put(struct stager *s, struct update *u, struct message *chunk);
 
 // Queues an update that comes by NCCL; join: the communicator, NULL: that of the update before.
 void stager_receive(struct stager *s, struct update *u, const struct receiver_join *join);
+
+// Queues an update that lies in a file of the directory at `path`, which is borrowed.
+void stager_read(struct stager *s, struct update *u, const char *path,
+                 const struct directory_file *file);
 
 #endif

@@ -21,7 +21,8 @@ struct update {
     atomic_bool dropped;  // by the I/O thread
     atomic_int n_waiting; // chunks taken and not staged yet
     atomic_bool is_receiving;
-    uint64_t bucket_bytes; // 0: chunks are pulled
+    enum message_transport transport;
+    uint64_t bucket_bytes; // TRANSPORT_NCCL
     uint64_t id, base, version;
     const struct names *names;
     struct offer offer;
@@ -56,7 +57,8 @@ int update_begin(const struct message_weights_begin *m, const struct update_targ
     u->id = m->update;
     u->base = m->base;
     u->version = m->version;
-    u->bucket_bytes = m->transport == TRANSPORT_NCCL ? m->bucket_bytes : 0;
+    u->transport = (enum message_transport)m->transport;
+    u->bucket_bytes = m->bucket_bytes;
     u->names = t->resident->names;
     u->offer = offer;
     u->n_here = memory_new(n, sizeof *u->n_here);
@@ -148,7 +150,7 @@ static int room_of(struct update *u) {
 }
 
 bool update_next_pull(struct update *u, int64_t now_ms, struct message_weights_pull *pull) {
-    if (update_state(u) != UPDATE_STAGING || u->bucket_bytes) return false;
+    if (update_state(u) != UPDATE_STAGING || u->transport != TRANSPORT_BULK) return false;
     int room = room_of(u);
     for (int i = 0; i < UPDATE_WINDOW; i++) {
         struct pending *p = &u->window[i];
@@ -289,6 +291,10 @@ bool update_is_receiving(struct update *u) {
     return atomic_load(&u->is_receiving);
 }
 
+enum message_transport update_transport(const struct update *u) {
+    return u->transport;
+}
+
 uint64_t update_bucket_bytes(const struct update *u) {
     return u->bucket_bytes;
 }
@@ -341,4 +347,10 @@ int update_apply(struct update *u, struct resident *r, struct backend *b, struct
 int update_undo(struct update *u, struct resident *r, struct backend *b, struct error *err) {
     assert(update_state(u) == UPDATE_COMMITTED);
     return exchange(u, r, b, true, err);
+}
+
+void update_forgo(struct update *u) {
+    assert(update_state(u) == UPDATE_VERIFIED);
+    u->pause_us = 0;
+    atomic_store(&u->state, UPDATE_ROLLED_BACK);
 }

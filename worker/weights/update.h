@@ -5,7 +5,7 @@
 //   VERIFIED     all of it is here and proved: it waits for COMMIT
 //   COMMITTED    exchanged with the resident weights, between two steps; the staging memory holds
 //                the former values
-//   ROLLED_BACK  exchanged again: the base is served, bit for bit
+//   ROLLED_BACK  exchanged again, or taken back before it was: the base is served, bit for bit
 //   FAILED       before COMMIT: nothing of the resident weights was touched
 //
 // Three threads hold it, each by a reference. The I/O thread begins it, pulls and takes chunks; the
@@ -53,9 +53,10 @@ uint64_t update_base(const struct update *u);    // before the apply
 uint64_t update_version(const struct update *u); // after it
 enum update_state update_state(struct update *u);
 
-// Its bytes come by broadcasts (TRANSPORT_NCCL): nothing is pulled. How many each has, and whether
-// the communicator has been joined for it.
-uint64_t update_bucket_bytes(const struct update *u); // 0: they are pulled
+// How its bytes come: only those of TRANSPORT_BULK are pulled.
+enum message_transport update_transport(const struct update *u);
+// TRANSPORT_NCCL: how many each broadcast has, and whether the communicator has been joined for it.
+uint64_t update_bucket_bytes(const struct update *u);
 bool update_is_receiving(struct update *u);
 
 // What is to blame for UPDATE_FAILED: a sentence, and a tensor as in update_begin. True: what came
@@ -85,8 +86,8 @@ void update_drop(struct update *u);
 // they are wrong.
 void update_stage(struct update *u, const struct message_weights_chunk *m, struct backend *b);
 
-// For receiver.h: bytes offset .. offset + n - 1 have arrived in the staging memory; a failure that
-// is no tensor's; the communicator is there; whether bytes are still wanted.
+// For receiver.h and directory.h: bytes offset .. offset + n - 1 have arrived in the staging
+// memory; a failure that is no tensor's; the communicator is there; whether bytes are still wanted.
 void update_arrived(struct update *u, uint64_t offset, uint64_t n, struct backend *b);
 void update_fail(struct update *u, const struct error *why);
 void update_set_receiving(struct update *u);
@@ -99,5 +100,7 @@ uint64_t update_total_bytes(const struct update *u);
 // follows. -1 only where the device failed: what it holds is then not known.
 int update_apply(struct update *u, struct resident *r, struct backend *b, struct error *err);
 int update_undo(struct update *u, struct resident *r, struct backend *b, struct error *err);
+// A VERIFIED update is not to be applied after all: ROLLED_BACK, with nothing to exchange.
+void update_forgo(struct update *u);
 
 #endif

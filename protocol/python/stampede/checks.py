@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import reprlib
 from typing import Any, Iterable, List, Optional
 
@@ -92,6 +93,16 @@ def text(where: str, value: Any) -> str:
         raise refuse_kind(where, value, "a str")
     utf8(where, value)
     return str(value)
+
+
+def path(where: str, value: Any) -> str:
+    """A str or a path; it may not be empty."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise refuse_kind(where, value, "a path")
+    name = os.fspath(value)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise refuse(where, value, "a path")
+    return name
 
 
 def utf8(where: str, value: str) -> bytes:

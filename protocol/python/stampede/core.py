@@ -15,6 +15,7 @@ from typing import Any, Callable, Deque, Dict, Iterable, List, Optional, Sequenc
 import msgpack
 
 from . import wire
+from .directory import Directory
 from .dispatch import Dispatcher
 from .jobs import Job
 from .peers import Address, Worker, digest_text
@@ -35,13 +36,14 @@ class Core:
     def __init__(self, run: str, epoch: int, min_workers: int,
                  send: Callable[[Address, Sequence[bytes]], bool],
                  in_background: Callable[[Callable[[], Any], Callable[[Any], None]], None],
-                 knock: Sequence[Address] = ()) -> None:
+                 knock: Sequence[Address] = (),
+                 directory: Optional[Directory] = None) -> None:
         self.run, self.epoch, self.min_workers = run, epoch, min_workers
         self.bulk_url = ""  # for WELCOME; set by the I/O thread once it is bound
         self._knock = knock  # where bound workers are, which speak only when they are spoken to
         self.counters: "Counter[str]" = Counter()
         self.workers: Dict[Address, Worker] = {}
-        self.updates = Updates(self, in_background)
+        self.updates = Updates(self, in_background, directory)
         self.dispatcher = Dispatcher(self.updates.may_serve)
         self._suspicion = Suspicion()
         self.waits = Waits()
@@ -393,6 +395,7 @@ class Core:
 
     def abandon(self) -> None:
         """The end: nobody waits any longer."""
+        self.updates.close()
         for job in self._jobs.values():
             job.mailbox.put(None)
 

@@ -119,7 +119,7 @@ class Group:
 
     @cached_property
     def errors(self) -> List[Optional[str]]:
-        """A sentence where finish_reason is error, else None."""
+        """A sentence where finish_reason is error, or cancelled by max_version_lag, else None."""
         def sentences(result: Result) -> Optional[List[Optional[str]]]:
             texts = result.texts("error")
             return None if texts is None else [text or None for text in texts]

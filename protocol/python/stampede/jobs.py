@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .weights import DtypePlan
 
 
+_ON_UPDATE = ("continue", "restart", "recompute")  # as TASK numbers them
+
+
 class Mailbox(Protocol):
     """Where finished groups go; None says that no more will come."""
 
@@ -73,7 +76,8 @@ class Request:
     """What one call of `generate` asks of all its prompts, checked."""
 
     def __init__(self, n: Any, sampling: Any, seed: Any, min_version: Any, on_update: Any,
-                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any) -> None:
+                 prompt_logprobs: Any, routed_experts: Any, deadline_s: Any,
+                 max_version_lag: Any = None) -> None:
         self.n = checks.integer("generate: n", n, 1, MAX_SAMPLES)
         if sampling is not None and not isinstance(sampling, Sampling):
             raise checks.refuse_kind("generate: sampling", sampling, "a stampede.Sampling")
@@ -81,12 +85,15 @@ class Request:
         self.seed = checks.integer("generate: seed", seed, 0, checks.U64)
         self.min_version = 0 if min_version is None else checks.integer(
             "generate: min_version", min_version, 0, checks.U64)
-        checks.one_of("generate: on_update", on_update, "continue", "restart")
+        checks.one_of("generate: on_update", on_update, *_ON_UPDATE)
+        lag = -1 if max_version_lag is None else checks.integer(
+            "generate: max_version_lag", max_version_lag, 0, checks.U63)
         self._fields = task_fields({
             "prompt_logprobs": checks.flag("generate: prompt_logprobs", prompt_logprobs),
             "routed_experts": checks.flag("generate: routed_experts", routed_experts),
-            "min_version": self.min_version, "on_update": int(on_update == "restart"),
+            "min_version": self.min_version, "on_update": _ON_UPDATE.index(on_update),
             "deadline_ms": _deadline_ms(deadline_s)})
+        self._last = task_fields({"max_version_lag": lag + 1})
 
     def job(self, prompt: Any, index: int, serial: int, mailbox: Mailbox) -> "Job":
         """Everything of a group that can be known before a worker sees it."""
@@ -95,10 +102,10 @@ class Request:
         sampling = self.sampling if prompt.sampling is None else prompt.sampling
         id_json = prompt.id_json or b"%d" % serial
         seed = group_seed(self.seed if sampling.seed is None else sampling.seed, id_json)
-        (n_fields, fields), drawn, last = sampling.encoded
+        (n_fields, fields), drawn, (n_last, last) = sampling.encoded
         ask, rest = prompt.encoded
         task = Task(serial, id_json, seed, (n_fields + self._fields[0], fields + self._fields[1]),
-                    [ask, *drawn, *rest], last)
+                    [ask, *drawn, *rest], (n_last + self._last[0], last + self._last[1]))
         if task.n_bytes > MAX_PAYLOAD:
             raise ArgumentError(
                 f"generate: prompts[{index}] has {task.n_bytes:,} bytes of prompt, sampling, "

@@ -26,7 +26,13 @@ class Update(NamedTuple):
     base: int  # policy version that it served when it was made
     version: int
     plan: DtypePlan
+    is_all: bool  # of the snapshot; else what differs from the version before
     stream: Stream
+
+    @property
+    def key(self) -> Tuple[int, DtypePlan, bool]:
+        """Offers with the same key bring the same bytes."""
+        return self.version, self.plan, self.is_all
 
 
 class Worker:
@@ -47,6 +53,7 @@ class Worker:
         self.slots: int = hello["slots"]
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
+        self.directory: str = hello["directory"]  # id of its --weights-dir; "": it has none
         self.version: int = hello["version"]
         self.digest: Optional[int] = hello["digest"]  # None: it has not said what it applied
         self.last_heard = now
@@ -96,6 +103,11 @@ class Worker:
             del self.held[result.serial]
             held.job.holders.pop(self, None)
         return back
+
+    def drop_update(self) -> None:
+        self.update, self.staged, self.committed_at = None, False, None
+        self.staged_digest = None
+        self.n_beats = 0
 
     def describe(self, serves: bool) -> Dict[str, Any]:
         """`serves`: it serves the weights that count, and is not one that waits for them."""

@@ -29,6 +29,7 @@ class PushReport(NamedTuple):
     staged_s: float  # from the offer until every worker had it, proved
     check_ms: float  # proving alone
     pause_ms: float  # for which no step ran at the apply
+    file_bytes: int  # written to weights_dir, once for all workers that share it
 
     @property
     def share(self) -> float:
@@ -54,8 +55,9 @@ class Push:
     """A push_weights call that has not ended."""
 
     def __init__(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
-                 is_atomic: bool) -> None:
+                 is_atomic: bool, hold_ms: int = 0) -> None:
         self.prepared, self.future, self.is_atomic = prepared, future, is_atomic
+        self.hold_ms = hold_ms  # so long rows in flight may end first
         self.version = prepared.version
         self.began_at = time.monotonic()
         self.deadline = self.began_at + timeout_s
@@ -67,6 +69,7 @@ class Push:
         self.heard_at = 0.0  # when the first that applied it was heard
         self.error: Optional[WeightUpdateError] = None  # of a worker, after the commit
         self.broadcast: "Optional[Broadcast]" = None  # by NCCL, to those that take part
+        self.file_bytes = 0
         self._staged_s = 0.0
         self._check_us = self._pause_us = 0
 
@@ -149,4 +152,5 @@ class Push:
                               default=0),
                           max((sum(c.n_bytes for c in cs) for cs in p.changes.values()),
                               default=0),
-                          p.seconds, self._staged_s, self._check_us / 1e3, self._pause_us / 1e3)
+                          p.seconds, self._staged_s, self._check_us / 1e3, self._pause_us / 1e3,
+                          self.file_bytes)

@@ -45,7 +45,8 @@ REFUSALS = {"major": 1, "model": 2, "no_session": 3, "epoch": 4, "malformed": 5,
 BYE_LEAVING, BYE_RUN_COMPLETE = 0, 1
 TENSOR_SKIP, TENSOR_DENSE, TENSOR_SPARSE = 0, 1, 2
 PHASE_STAGED, PHASE_APPLIED, PHASE_FAILED, PHASE_ROLLED_BACK, PHASE_RECEIVING = 1, 2, 3, 4, 5
-TRANSPORT_BULK, TRANSPORT_NCCL = 0, 1
+TRANSPORT_BULK, TRANSPORT_NCCL, TRANSPORT_DIRECTORY = 0, 1, 2
+MAX_FILE, MAX_FILE_HEADER = 255, 100000008  # bytes of its name, and before the stream
 NCCL_ID_BYTES, MAX_RANKS = 128, 65536
 U8, U32, I31, U64 = 0xFF, 0xFFFFFFFF, 0x7FFFFFFF, 0xFFFFFFFFFFFFFFFF
 
@@ -77,7 +78,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("max_context!", "int", I31), ("vocab!", "int", I31), ("tied_head", "bool"),
         ("version!", "int"), ("digest!", "int"), ("dtype!", "int", 14), ("bulk_url", "text", 256),
         ("exception_names", "u8"), ("exception_offsets", "i64"), ("exception_dtypes", "u8"),
-        ("bulk_id", "text", 64))),
+        ("bulk_id", "text", 64), ("directory", "text", 64))),
     "WELCOME": (2, _fields(
         ("heartbeat_ms!", "int", 3600000), ("lost_ms!", "int", 3600000), ("version!", "int"),
         ("bulk_url", "text", 256))),
@@ -89,11 +90,11 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("max_new_tokens!", "int", I31), ("temperature!", "float"), ("top_p!", "float"),
         ("min_p!", "float"), ("repetition_penalty!", "float"), ("top_k", "int", I31),
         ("ignore_eos", "bool"), ("prompt_logprobs", "bool"), ("routed_experts", "bool"),
-        ("min_version", "int"), ("on_update", "int", 1), ("deadline_ms", "int", MAX_DEADLINE_MS),
+        ("min_version", "int"), ("on_update", "int", 2), ("deadline_ms", "int", MAX_DEADLINE_MS),
         ("prompt_ids", "i32"), ("prompt", "u8"), ("messages", "u8"), ("stop", "u8"),
         ("stop_offsets", "i64"), ("stop_ids", "i32"), ("bias_ids", "i32"), ("bias_values", "f32"),
         ("reward", "u8"), ("meta", "u8"), ("tools", "u8"),
-        ("draft", "int", DRAFT_OFF + MAX_DRAFT))),
+        ("draft", "int", DRAFT_OFF + MAX_DRAFT), ("max_version_lag", "int"))),
     "CANCEL": (6, _fields(("serial!", "int"), ("first", "int", MAX_SAMPLES - 1),
                           ("n", "int", MAX_SAMPLES))),
     "HEARTBEAT": (7, _fields(
@@ -116,11 +117,12 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
         ("shapes!", "i64"), ("modes!", "u8"), ("n_values!", "u64"), ("checks!", "u64"),
-        ("code_bytes!", "u8"), ("n_codes!", "u64"), ("transport", "int", 1),
-        ("bucket_bytes", "int"))),
+        ("code_bytes!", "u8"), ("n_codes!", "u64"), ("transport", "int", 2),
+        ("bucket_bytes", "int"), ("file", "text", MAX_FILE),
+        ("header_bytes", "int", MAX_FILE_HEADER), ("header_hash", "int"))),
     "WEIGHTS_PULL": (13, _fields(("update!", "int"), ("offset!", "int"), ("n_bytes!", "int"))),
     "WEIGHTS_CHUNK": (14, _fields(("update!", "int"), ("offset!", "int"), ("data!", "u8"))),
-    "WEIGHTS_COMMIT": (15, _fields(("update!", "int"))),
+    "WEIGHTS_COMMIT": (15, _fields(("update!", "int"), ("hold_ms", "int", MAX_DEADLINE_MS))),
     "WEIGHTS_ABORT": (16, _fields(("update!", "int"), ("reason", "text", 1024))),
     "WEIGHTS_STATUS": (17, _fields(
         ("update!", "int"), ("phase!", "int", 5), ("version!", "int"), ("digest", "int"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import secrets
 import threading
 import weakref
@@ -11,12 +13,14 @@ from typing import (TYPE_CHECKING, Any, Callable, Dict, Iterable, List, Literal,
 
 from . import checks, wire
 from .core import Core
+from .directory import Directory
 from .errors import ArgumentError, ArgumentTypeError, StampedeError
 from .generation import AsyncGeneration, Generation
 from .jobs import Job, Mailbox, Request
 from .keys import Curve, Keys
 from .loop import Loop
 from .metrics import MetricsServer
+from .tables import MAX_DEADLINE_MS
 from .types import Prompt, Sampling
 from .nccl import NcclPusher
 from .push import PushHandle, PushReport
@@ -44,6 +48,10 @@ class Trainer:
     asked for. All methods may be called from any thread of the process that made it; in a forked
     process each of them raises ForkedError, but for close(), which does nothing.
 
+    With `weights_dir`, a directory that workers see too (`stampede serve --weights-dir`), each
+    update is written there once, for all of those; others get it by the socket. Files are removed
+    when nobody needs them, and what a killed trainer left when the next one begins.
+
     A Trainer that nothing refers to any more is closed, and so is one that is open when the
     interpreter ends.
     """
@@ -51,7 +59,8 @@ class Trainer:
     def __init__(self, url: Optional[str] = None, min_workers: int = 1,
                  run: Optional[str] = None, epoch: int = 0, keys: Optional[Keys] = None,
                  insecure: bool = False, *,
-                 connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0) -> None:
+                 connect: Union[None, str, Sequence[str]] = None, first_serial: int = 0,
+                 weights_dir: Union[None, str, "os.PathLike[str]"] = None) -> None:
         urls = _check_urls(url, connect)
         curve = None if keys is None else Curve(keys, urls, url is not None)
         min_workers = checks.integer("Trainer: min_workers", min_workers, 0, checks.I31)
@@ -66,9 +75,17 @@ class Trainer:
         self._serial_lock = threading.Lock()
         self._push_lock = threading.Lock()
         knock = [(index, b"") for index in range(len(urls))] if url is None else []
-        self._loop = Loop(urls, url is not None, insecure, curve,
-                          lambda send, in_background: Core(self.run, self.epoch, min_workers,
-                                                           send, in_background, knock))
+        directory = None if weights_dir is None else Directory(
+            checks.path("Trainer: weights_dir", weights_dir), self.run, self.epoch)
+        try:
+            self._loop = Loop(urls, url is not None, insecure, curve,
+                              lambda send, in_background: Core(
+                                  self.run, self.epoch, min_workers, send, in_background, knock,
+                                  directory))
+        except BaseException:
+            if directory is not None:
+                directory.close()
+            raise
         self._core = self._loop.core
         self._metrics: Optional[MetricsServer] = None
         weakref.finalize(self, self._loop.stop).atexit = False
@@ -83,21 +100,24 @@ class Trainer:
     def generate(self, prompts: Iterable[Prompt], n: int = 1,
                  sampling: Optional[Sampling] = None, *, seed: int = 0,
                  min_version: Optional[int] = None, on_update: str = "continue",
+                 max_version_lag: Optional[int] = None,
                  prompt_logprobs: bool = False, routed_experts: bool = False,
                  deadline_s: Optional[float] = None) -> Generation:
         """Submits the prompts now; yields each group as it finishes, in any order.
 
         `n` samples are drawn of each prompt. With `min_version`, workers that serve an older policy
         version get none of them. `on_update` says what happens to samples in flight when weights
-        are pushed: "continue" on the new ones, or "restart" from the prompt. After `deadline_s`
-        (from the arrival at the worker) a sample ends with what it has. Leaving the loop early
-        cancels the rest.
+        are pushed: "continue" on the new ones with the KV of the old, "recompute" the KV on the new
+        ones and continue, or "restart" from the prompt. A sample whose first token is of a version
+        more than `max_version_lag` behind what is pushed ends before it with what it has, as
+        "cancelled", and `errors` says so. After `deadline_s` (from the arrival at the worker) a
+        sample ends with what it has. Leaving the loop early cancels the rest.
 
         Everything is checked before anything is sent: ArgumentError (a ValueError) names what
         cannot be taken, and no serial is used up.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = Generation(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
@@ -106,6 +126,7 @@ class Trainer:
     def agenerate(self, prompts: Iterable[Prompt], n: int = 1,
                   sampling: Optional[Sampling] = None, *, seed: int = 0,
                   min_version: Optional[int] = None, on_update: str = "continue",
+                  max_version_lag: Optional[int] = None,
                   prompt_logprobs: bool = False, routed_experts: bool = False,
                   deadline_s: Optional[float] = None) -> AsyncGeneration:
         """The same for asyncio: `async for group in trainer.agenerate(...)`.
@@ -114,7 +135,7 @@ class Trainer:
         dropping it cancel the rest.
         """
         request = Request(n, sampling, seed, min_version, on_update, prompt_logprobs,
-                          routed_experts, deadline_s)
+                          routed_experts, deadline_s, max_version_lag)
         self._loop.check()
         call = AsyncGeneration(self, self._loop)
         call.start(self._jobs(prompts, request, call.mailbox))
@@ -184,16 +205,16 @@ class Trainer:
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[True] = True, atomic: bool = False,
+                     wait: Literal[True] = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushReport: ...
 
     @overload
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: Literal[False], atomic: bool = False,
+                     wait: Literal[False], atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> PushHandle: ...
 
     def push_weights(self, state_dict: State, version: int, timeout_s: float = 600.0, *,
-                     wait: bool = True, atomic: bool = False,
+                     wait: bool = True, atomic: bool = False, hold: float = 0.0,
                      nccl: Optional[NcclPusher] = None) -> Union[PushReport, PushHandle]:
         """Returns when every worker serves these weights; generation goes on meanwhile.
 
@@ -201,7 +222,10 @@ class Trainer:
         hold each tensor; a snapshot of one copy is kept for that. With `wait` false it returns as
         soon as the values are copied, with a handle whose result() waits. With `atomic`, a worker
         that cannot apply the update after others have makes them take it back, bit for bit, and
-        nobody draws a sample that counts from a version that not everybody serves. With `nccl`,
+        nobody draws a sample that counts from a version that not everybody serves. For `hold`
+        seconds at most, each worker lets the samples that it has begun end on the old weights, and
+        begins none; then it serves the new ones, and what is left goes on as `on_update` says. With
+        `nccl`,
         workers on GPUs that need the same bytes get them together, by one broadcast straight into
         their devices' memory; others, and those that come later, pull them.
 
@@ -216,6 +240,7 @@ class Trainer:
         timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
         wait = checks.flag("push_weights: wait", wait)
         atomic = checks.flag("push_weights: atomic", atomic)
+        hold_ms = _hold_ms(hold)
         if nccl is not None and not isinstance(nccl, NcclPusher):
             raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
         state = check_state(state_dict)
@@ -229,7 +254,7 @@ class Trainer:
             # A push that was interrupted after its commit ends by itself.
             self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
                              timeout_s, "No worker was ready for the push")
-            future = self._begin_push(self._prepare(version, state), timeout_s, atomic,
+            future = self._begin_push(self._prepare(version, state), timeout_s, atomic, hold_ms,
                                       nccl)
         return self._wait_for(future) if wait else PushHandle(future)
 
@@ -242,10 +267,11 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool,
+    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool, hold_ms: int,
                     nccl: Optional[NcclPusher]) -> "Future[PushReport]":
         future: "Future[PushReport]" = Future()
-        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, nccl)
+        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, hold_ms,
+                        nccl)
         return future
 
     def _wait_for(self, future: "Future[PushReport]") -> PushReport:
@@ -287,6 +313,14 @@ class Trainer:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _hold_ms(hold: Any) -> int:
+    expected = f"a number of seconds from 0 to {MAX_DEADLINE_MS // 1000:,}"
+    value = checks.number("push_weights: hold", hold, expected)
+    if not 0 <= value * 1000 <= MAX_DEADLINE_MS:
+        raise checks.refuse("push_weights: hold", hold, expected)
+    return math.ceil(value * 1000)
 
 
 def _check_urls(url: Any, connect: Any) -> List[str]:

@@ -14,9 +14,11 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 from . import broadcast, wire
-from .deltas import Stream
+from .deltas import Change
+from .directory import Directory
 from .errors import WeightUpdateError
 from .nccl import NcclPusher
+from .offers import Offers
 from .peers import Update, Worker
 from .push import Push, PushReport
 from .served import Served
@@ -34,16 +36,15 @@ _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answe
 class Updates:
     """Runs on the I/O thread, inside Core."""
 
-    def __init__(self, core: "Core", in_background: Callable[..., None]) -> None:
-        self._core = core
-        self._in_background = in_background
+    def __init__(self, core: "Core", in_background: Callable[..., None],
+                 directory: Optional[Directory] = None) -> None:
+        self._core, self._in_background = core, in_background
+        self._offers = Offers(core, in_background, directory)
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
         self._snapshot: Optional["Snapshot"] = None
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
-        self._n_offers = 0
-        self._offers: Dict[int, Update] = {}
         # Of the last COMMIT to each incarnation: its version, and what was served before.
         self._committed: Dict[int, Tuple[int, int, Optional[int]]] = {}
         self.timeout_s = 600.0
@@ -182,12 +183,6 @@ class Updates:
         worker.vouched = self._served.counts(worker)
         worker.update_deadline = time.monotonic() + self.timeout_s
         push, plan = self._push, worker.plan
-        if push is not None and push.version == version and self._differs_only(push, worker):
-            self._send_offer(worker, version, Stream(push.prepared.changes[plan]))
-            return
-        if self.snapshot.has_dense(plan):
-            self._send_offer(worker, version, Stream(self.snapshot.dense(plan)))
-            return
 
         def done(error: Any) -> None:
             wanted = self._push.version if self._push else self._last
@@ -197,51 +192,45 @@ class Updates:
             if error is not None:
                 self._fail(worker, version, str(error), getattr(error, "tensor", None))
                 self.on_change()
-            else:
+            elif worker.update is None or worker.update.version != version:
                 self._offer(worker, version)
 
-        self._in_background(lambda: self.snapshot.dense(plan), done)
+        if push is not None and push.version == version and self._differs_only(push, worker):
+            self._send_offer(worker, version, push.prepared.changes[plan], False, done)
+        elif self.snapshot.has_dense(plan):
+            self._send_offer(worker, version, self.snapshot.dense(plan), True, done)
+        else:
+            self._in_background(lambda: self.snapshot.dense(plan), done)
 
     def _differs_only(self, push: Push, worker: Worker) -> bool:
         """Whether what changed since the version before is all that it needs."""
         return worker.plan in push.prepared.changes and push.prepared.base is not None and \
             self.serves_last(worker)
 
-    def _send_offer(self, worker: Worker, version: int, stream: Stream) -> None:
-        self._withdraw(worker)
-        self._n_offers += 1
-        update = Update(self._n_offers, worker.version, version, worker.plan, stream)
-        by_nccl = broadcast.invite(self._push, worker, version, stream)
+    def _send_offer(self, worker: Worker, version: int, changes: List[Change], is_all: bool,
+                    again: Callable[[Any], None]) -> None:
         try:
-            self._core.send(worker, "WEIGHTS_BEGIN", **by_nccl, **stream.begin_fields(
-                update.number, update.base, update.version))
+            self._offers.send(worker, version, changes, is_all, self._push, again)
         except wire.WireError as error:
             self._fail(worker, version, str(error), None)
-            return
-        self._offers[update.number] = update
-        worker.update = update
 
     def _withdraw(self, worker: Worker) -> None:
-        if worker.update is not None:
-            self._offers.pop(worker.update.number, None)
-        worker.update, worker.staged, worker.committed_at = None, False, None
-        worker.staged_digest = None
-        worker.n_beats = 0
+        self._offers.withdraw(worker)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        current = None if self._frozen else self._push.version if self._push else self._last
+        self._offers.sweep(current, self._push is not None)
 
     def _commit(self, worker: Worker, update: Update) -> None:
         worker.staged, worker.committed_at = False, time.monotonic()
         self._committed[worker.incarnation] = (update.version, update.base, worker.digest)
-        self._core.send(worker, "WEIGHTS_COMMIT", update=update.number)
+        hold_ms = self._push.hold_ms if self._push is not None else 0
+        self._core.send(worker, "WEIGHTS_COMMIT", update=update.number, hold_ms=hold_ms)
 
     def chunk(self, m: wire.Message) -> Optional[Dict[str, Any]]:
         """The fields of the WEIGHTS_CHUNK that answers a WEIGHTS_PULL."""
-        update = self._offers.get(m["update"])
-        if update is None:
-            return None
-        data = update.stream.read(m["offset"], min(m["n_bytes"], wire.MAX_CHUNK))
-        if data is None:
-            return None
-        return {"update": m["update"], "offset": m["offset"], "data": data}
+        return self._offers.chunk(m)
 
     # --- a push ---
 
@@ -252,11 +241,13 @@ class Updates:
         self._frozen = True
         for worker in self._core.workers.values():
             self._withdraw(worker)
+        self._sweep()
         return list({w.plan for w in self._core.workers.values()})
 
     def thaw(self) -> None:
         """The snapshot is that of the last version again: who is behind it gets it."""
         self._frozen = False
+        self._sweep()
         for worker in list(self._core.workers.values()):
             if not self.serves_last(worker) and worker.failed_version != self.version:
                 self._catch_up(worker)
@@ -271,10 +262,10 @@ class Updates:
                 "version, or push before generate.", worker=same[0].uid)
 
     def begin(self, prepared: "Prepared", future: "Future[PushReport]", timeout_s: float,
-              is_atomic: bool, nccl: Optional[NcclPusher] = None) -> None:
+              is_atomic: bool, hold_ms: int = 0, nccl: Optional[NcclPusher] = None) -> None:
         """Offers it to every worker; the future is done when the push is."""
-        self.timeout_s = timeout_s
-        push = self._push = Push(prepared, future, timeout_s, is_atomic)
+        self.timeout_s = timeout_s + hold_ms / 1000
+        push = self._push = Push(prepared, future, self.timeout_s, is_atomic, hold_ms)
         self._frozen = False
         try:
             self._check_version(push.version)
@@ -353,6 +344,7 @@ class Updates:
         broadcast.end(push)
         if push.committed:
             self._last = push.version
+            push.file_bytes = self._offers.shelf.n_bytes(push.version)
             self.thaw()
             push.end(error)
             return
@@ -379,6 +371,10 @@ class Updates:
             self._served.learn(worker, False)
             if not self._served.agrees(worker, False):
                 self._core.expel(worker, self._served.difference(worker, False))
+
+    def close(self) -> None:
+        """Nobody is sent anything any more."""
+        self._offers.shelf.close()
 
     def give_up(self, future: "Future[PushReport]") -> None:
         """Nobody waits for this push any more: it is aborted, unless it is committed already."""

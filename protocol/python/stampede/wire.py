@@ -20,24 +20,24 @@ from .messages import (Column, Message, column_text, describe_payload, encode, h
 from .results import PREEMPTED, Result
 from .tables import (ALIGNMENT, BYE_LEAVING, BYE_RUN_COMPLETE, DTYPE_NAMES, DTYPES, FINISH,
                      HEARTBEAT_MS, I31, LOST_MS, MAGIC, MAJOR, MAX_BIAS, MAX_BIAS_IDS, MAX_CHUNK,
-                     MAX_DEADLINE_MS, MAX_DEPTH, MAX_ELEMENTS, MAX_HEADER, MAX_ID, MAX_PAYLOAD,
-                     MAX_RANKS, MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES, MAX_STOP_BYTES,
-                     MAX_STOP_IDS, MAX_STOPS, MAX_TEXT, MINOR, NCCL_ID_BYTES, PHASE_APPLIED,
-                     PHASE_FAILED, PHASE_RECEIVING, PHASE_ROLLED_BACK, PHASE_STAGED, REFUSALS,
-                     STATUS, TENSOR_DENSE, TENSOR_SKIP, TENSOR_SPARSE, TRANSPORT_BULK,
-                     TRANSPORT_NCCL, TYPE_NAMES, TYPES, U8, U32, U64, Field)
+                     MAX_DEADLINE_MS, MAX_DEPTH, MAX_ELEMENTS, MAX_FILE_HEADER, MAX_HEADER, MAX_ID,
+                     MAX_PAYLOAD, MAX_RANKS, MAX_RESULT_PAYLOAD, MAX_RUN, MAX_SAMPLES,
+                     MAX_STOP_BYTES, MAX_STOP_IDS, MAX_STOPS, MAX_TEXT, MINOR, NCCL_ID_BYTES,
+                     PHASE_APPLIED, PHASE_FAILED, PHASE_RECEIVING, PHASE_ROLLED_BACK, PHASE_STAGED,
+                     REFUSALS, STATUS, TENSOR_DENSE, TENSOR_SKIP, TENSOR_SPARSE, TRANSPORT_BULK,
+                     TRANSPORT_DIRECTORY, TRANSPORT_NCCL, TYPE_NAMES, TYPES, U8, U32, U64, Field)
 
 __all__ = [
     "ALIGNMENT", "BYE_LEAVING", "BYE_RUN_COMPLETE", "Column", "DTYPES", "DTYPE_NAMES", "FINISH",
     "Field", "HEARTBEAT_MS", "I31", "LOST_MS", "MAGIC", "MAJOR", "MAX_BIAS", "MAX_BIAS_IDS",
-    "MAX_CHUNK", "MAX_DEADLINE_MS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_HEADER", "MAX_ID",
-    "MAX_PAYLOAD", "MAX_RANKS", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES", "MAX_STOPS",
-    "MAX_STOP_BYTES", "MAX_STOP_IDS", "MAX_TEXT", "MINOR", "Message", "NCCL_ID_BYTES",
+    "MAX_CHUNK", "MAX_DEADLINE_MS", "MAX_DEPTH", "MAX_ELEMENTS", "MAX_FILE_HEADER", "MAX_HEADER",
+    "MAX_ID", "MAX_PAYLOAD", "MAX_RANKS", "MAX_RESULT_PAYLOAD", "MAX_RUN", "MAX_SAMPLES",
+    "MAX_STOPS", "MAX_STOP_BYTES", "MAX_STOP_IDS", "MAX_TEXT", "MINOR", "Message", "NCCL_ID_BYTES",
     "PHASE_APPLIED", "PHASE_FAILED", "PHASE_RECEIVING", "PHASE_ROLLED_BACK", "PHASE_STAGED",
     "PREEMPTED", "REFUSALS", "Result", "STATUS", "TENSOR_DENSE", "TENSOR_SKIP", "TENSOR_SPARSE",
-    "TRANSPORT_BULK", "TRANSPORT_NCCL", "TYPES", "TYPE_NAMES", "U32", "U64", "U8", "WireError",
-    "column_text", "decode", "describe_payload", "encode", "header_start", "pack_texts",
-    "unpack_texts", "xxhash",
+    "TRANSPORT_BULK", "TRANSPORT_DIRECTORY", "TRANSPORT_NCCL", "TYPES", "TYPE_NAMES", "U32", "U64",
+    "U8", "WireError", "column_text", "decode", "describe_payload", "encode", "header_start",
+    "pack_texts", "unpack_texts", "xxhash",
 ]
 
 
@@ -258,6 +258,9 @@ def _check_begin(m: Message) -> None:
     if (m["transport"] == TRANSPORT_NCCL) != (m["bucket_bytes"] > 0):
         raise WireError("field", "WEIGHTS_BEGIN: bucket_bytes goes with transport 1, and with no "
                                  "other.")
+    if {m["transport"] == TRANSPORT_DIRECTORY} != {m["file"] != "", m["header_bytes"] > 0}:
+        raise WireError("field", "WEIGHTS_BEGIN: file and header_bytes go with transport 2, and "
+                                 "with no other.")
     _check_same(m, ("ranks", "modes", "n_values", "checks", "code_bytes", "n_codes"), n)
     _check_same(m, ("shapes",), 4 * n)
 

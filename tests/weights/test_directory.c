@@ -1,0 +1,402 @@
+// Updates that lie in files of a shared directory: what is read of one that is there, and the
+// sentence about one that is missing, no file, elsewhere, of another size or update, spoilt, or
+// changed under the reader. The backend is the CPU's.
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "kernels/kernels.h"
+#include "protocol/base/hash.h"
+#include "protocol/base/memory.h"
+#include "tests/kernels/harness.h"
+#include "tests/weights/offered.h"
+#include "worker/weights/directory.h"
+
+enum { N_DENSE = 6, HEADER = 128 };
+#define NAME "stampede-v2.safetensors"
+
+struct fixture {
+    struct backend_ops ops;
+    struct backend *backend;
+    struct names *names;
+    enum dtype *dtypes;
+    struct resident resident;
+    struct offered offered;
+    struct buffer bytes; // of the file
+    atomic_bool is_closing;
+    char path[256], folder[256];
+    struct directory_file file;
+};
+
+// What a stage of the backend does besides, before it: the file as others see it meanwhile.
+static struct {
+    struct fixture *f;
+    int n_stages, at;
+    void (*act)(struct fixture *f);
+    int (*stage)(struct backend *b, uint64_t offset, uint64_t n, const void *bytes,
+                 struct error *err);
+} during;
+
+static int fake_stage(struct backend *b, uint64_t offset, uint64_t n, const void *bytes,
+                      struct error *err) {
+    if (during.n_stages++ == during.at && during.act) during.act(during.f);
+    return during.stage(b, offset, n, bytes, err);
+}
+
+static const void *read_zeros(const void *self, int index, int64_t first, int64_t n, void *room,
+                              struct error *err) {
+    (void)first, (void)err;
+    return memset(room, 0, (size_t)n * dtype_bytes(((const enum dtype *)self)[index]));
+}
+
+static void open_backend(struct fixture *f) {
+    struct model_shape shape = harness_shape(0);
+    struct error err = {0};
+    const char *path;
+    int device;
+    shape.vocab = 9000; // over 2 MiB of embeddings: more than one piece
+    const struct backend_ops *ops = kernels_find("cpu", &device, &path, &err);
+    f->names = names_new(&shape);
+    f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
+    const struct backend_options o = {.shape = shape,
+                                      .weight_dtypes = f->dtypes,
+                                      .weight_hashes = f->names->hashes,
+                                      .staging_bytes = 16 << 20,
+                                      .n_threads = 1,
+                                      .page_tokens = 16,
+                                      .n_pages = 1,
+                                      .n_conv_slots = 1,
+                                      .max_segments = 1,
+                                      .max_tokens = 1,
+                                      .max_outputs = 1};
+    const struct weight_source source = {.self = f->dtypes, .read = read_zeros};
+    uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
+    assert_int_equal(ops->open(&o, &f->backend, &err), 0);
+    assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);
+    resident_open(&f->resident, f->names, f->dtypes, digests);
+    f->ops = *f->backend->ops;
+    during.stage = f->ops.stage;
+    f->ops.stage = fake_stage;
+    f->backend->ops = &f->ops;
+}
+
+static void write_file(const char *path, const void *bytes, size_t n) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, n), n);
+    close(fd);
+}
+
+static void write_offered(struct fixture *f) {
+    write_file(f->path, f->bytes.ptr, f->bytes.len);
+}
+
+static void offer(struct fixture *f) {
+    const uint32_t positions[] = {3, 7, 4000};
+    const float some[] = {1, 2, 3};
+    offered_open(&f->offered, 3, 1, 2);
+    for (int i = 0; i < N_DENSE; i++) {
+        int64_t n = weight_n(&f->names->weights[i]);
+        float *values = memory_new((size_t)n, sizeof *values);
+        for (int64_t k = 0; k < n; k++) values[k] = (float)(k % 50 + i);
+        offered_add_dense(&f->offered, &f->resident, i, values);
+        free(values);
+    }
+    int sparse = N_DENSE; // the next weight that has so many values
+    while (weight_n(&f->names->weights[sparse]) <= positions[2]) sparse++;
+    offered_add_sparse(&f->offered, &f->resident, sparse, 2, positions, 3, some);
+    offered_finish(&f->offered);
+    f->offered.m.transport = TRANSPORT_DIRECTORY;
+    f->offered.m.file = slice_of(NAME);
+    f->offered.m.header_bytes = HEADER;
+}
+
+static int open_fixture(void **state) {
+    struct fixture *f = memory_new(1, sizeof *f);
+    char header[HEADER + 1];
+    during.f = f;
+    during.act = NULL;
+    during.n_stages = 0;
+    open_backend(f);
+    offer(f);
+    snprintf(header, sizeof header, "%-128s", "the header, for other tools");
+    buffer_add(&f->bytes, header, HEADER);
+    buffer_add(&f->bytes, f->offered.stream.ptr, f->offered.stream.len);
+    f->offered.m.header_hash = hash_bytes(header, HEADER);
+    snprintf(f->folder, sizeof f->folder, "/tmp/test_directory.XXXXXX");
+    assert_non_null(mkdtemp(f->folder));
+    snprintf(f->path, sizeof f->path, "%.200s/%s", f->folder, NAME);
+    f->file = directory_file(&f->offered.m);
+    *state = f;
+    return 0;
+}
+
+static int close_fixture(void **state) {
+    struct fixture *f = *state;
+    unlink(f->path);
+    assert_int_equal(rmdir(f->folder), 0);
+    offered_free(&f->offered);
+    buffer_free(&f->bytes);
+    resident_close(&f->resident);
+    f->backend->ops->close(&f->backend);
+    names_free(&f->names);
+    free(f->dtypes);
+    free(f);
+    return 0;
+}
+
+static struct update *begin(struct fixture *f) {
+    struct update *u = NULL;
+    struct error err = {0};
+    char tensor[NAMES_MAX_BYTES];
+    const struct update_target target = {
+        .resident = &f->resident, .version = 1, .staging_bytes = 16 << 20};
+    if (update_begin(&f->offered.m, &target, &u, tensor, &err)) fail_msg("%s", err.text);
+    return u;
+}
+
+static struct update *read_it(struct fixture *f) {
+    struct update *u = begin(f);
+    during.n_stages = 0;
+    directory_read(f->folder, &f->file, u, f->backend, &f->is_closing);
+    return u;
+}
+
+// Reading fails with this sentence; tensor: that it names, "" none. Nothing resident has changed.
+static void expect_failure(struct fixture *f, const char *part, const char *tensor) {
+    uint64_t digest = f->resident.digest;
+    struct update *u = read_it(f);
+    char found[NAMES_MAX_BYTES];
+    struct error why = {0};
+    assert_int_equal(update_state(u), UPDATE_FAILED);
+    update_failure(u, found, &why);
+    if (!strstr(why.text, part)) fail_msg("%s", why.text);
+    assert_string_equal(found, tensor);
+    assert_true(f->resident.digest == digest);
+    update_release(&u);
+}
+
+// ------------------------------------------------------------------ tests
+
+static void test_whole(void **state) {
+    struct fixture *f = *state;
+    struct message_weights_pull pull;
+    struct error err = {0};
+    write_offered(f);
+    assert_true(f->offered.m.total_bytes > 2 << 20);
+    uint64_t before = f->resident.digest;
+    struct update *u = begin(f);
+    assert_false(update_next_pull(u, 0, &pull)); // nothing is pulled
+    update_release(&u);
+    u = read_it(f);
+    assert_true(during.n_stages >= 3);
+    assert_int_equal(update_state(u), UPDATE_VERIFIED);
+    assert_int_equal(update_apply(u, &f->resident, f->backend, &err), 0);
+    assert_true(f->resident.digest != before);
+    // Bytes that came as chunks give the same digest.
+    uint64_t by_file = f->resident.digest;
+    assert_int_equal(update_undo(u, &f->resident, f->backend, &err), 0);
+    assert_true(f->resident.digest == before);
+    update_release(&u);
+    f->offered.m.transport = TRANSPORT_BULK;
+    u = begin(f);
+    while (update_next_pull(u, 0, &pull)) {
+        struct message_weights_chunk chunk = offered_answer(&f->offered, &pull);
+        assert_true(update_take(u, &chunk));
+        update_stage(u, &chunk, f->backend);
+    }
+    assert_int_equal(update_state(u), UPDATE_VERIFIED);
+    assert_int_equal(update_apply(u, &f->resident, f->backend, &err), 0);
+    assert_true(f->resident.digest == by_file);
+    update_release(&u);
+}
+
+static void test_not_a_file(void **state) {
+    struct fixture *f = *state;
+    char outside[] = "/tmp/test_directory_outside.XXXXXX";
+    int fd = mkstemp(outside);
+    assert_true(fd >= 0);
+    close(fd);
+    write_file(outside, f->bytes.ptr, f->bytes.len);
+    expect_failure(f, "cannot be opened: No such file", "");
+    assert_int_equal(symlink(outside, f->path), 0);
+    expect_failure(f, "is no regular file", "");
+    unlink(f->path);
+    unlink(outside);
+    assert_int_equal(mkfifo(f->path, 0600), 0); // opening one would wait for ever
+    expect_failure(f, "is no regular file", "");
+    unlink(f->path);
+    assert_int_equal(mkdir(f->path, 0700), 0);
+    expect_failure(f, "is no regular file", "");
+    rmdir(f->path);
+    if (mknod(f->path, S_IFCHR | 0600, 0x0105) == 0) // /dev/zero, where this is allowed
+        expect_failure(f, "is no regular file", "");
+}
+
+static void test_names(void **state) {
+    struct fixture *f = *state;
+    static const char *const names[] = {"/etc/passwd", "../" NAME, "..", ".", "a/" NAME, "." NAME};
+    write_offered(f);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(f->file.name, sizeof f->file.name, "%s", names[i]);
+        expect_failure(f, "is not in --weights-dir itself", "");
+    }
+    snprintf(f->file.name, sizeof f->file.name, "%s", NAME);
+    struct update *u = begin(f);
+    directory_read("/nowhere", &f->file, u, f->backend, &f->is_closing);
+    assert_int_equal(update_state(u), UPDATE_FAILED);
+    update_release(&u);
+}
+
+static void test_sizes(void **state) {
+    struct fixture *f = *state;
+    write_file(f->path, f->bytes.ptr, f->bytes.len - 1);
+    expect_failure(f, "bytes; ", "");
+    write_file(f->path, f->bytes.ptr, 0);
+    expect_failure(f, "It has 0 bytes; ", "");
+    buffer_add(&f->bytes, "x", 1);
+    write_offered(f);
+    expect_failure(f, "were announced", "");
+}
+
+static void test_another_update(void **state) {
+    struct fixture *f = *state;
+    f->bytes.ptr[5] ^= 1;
+    write_offered(f);
+    expect_failure(f, "It is of another update", "");
+}
+
+// Each of some bits of a dense tensor, and of codes, anchors and values of the sparse one.
+static void test_flipped_bits(void **state) {
+    struct fixture *f = *state;
+    char name[NAMES_MAX_BYTES];
+    for (int i = 0; i < f->offered.n; i++) {
+        uint64_t begin = f->offered.begins[i];
+        names_write(&f->names->weights[f->offered.weights[i]], name);
+        for (int part = 0; part < (i == N_DENSE ? 3 : 1); part++) {
+            size_t at = HEADER + begin + (size_t)part * 64 + 1;
+            f->bytes.ptr[at] ^= 16;
+            write_offered(f);
+            expect_failure(f, "Tensor '", name);
+            f->bytes.ptr[at] ^= 16;
+        }
+    }
+    write_offered(f);
+    struct update *u = read_it(f);
+    assert_int_equal(update_state(u), UPDATE_VERIFIED);
+    update_release(&u);
+}
+
+static void cut(struct fixture *f) {
+    assert_int_equal(truncate(f->path, HEADER + (1 << 20) + 5), 0);
+}
+
+static void lengthen(struct fixture *f) {
+    assert_int_equal(truncate(f->path, (off_t)f->bytes.len + 1), 0);
+}
+
+static void spoil(struct fixture *f) {
+    int fd = open(f->path, O_WRONLY);
+    assert_int_equal(pwrite(fd, "spoilt", 6, HEADER + (1 << 20) + 500), 6);
+    close(fd);
+}
+
+static void remove_file(struct fixture *f) {
+    unlink(f->path);
+}
+
+static void test_changed_under_the_reader(void **state) {
+    struct fixture *f = *state;
+    char name[NAMES_MAX_BYTES];
+    names_write(&f->names->weights[f->offered.weights[0]], name);
+    write_offered(f);
+    during.at = 0;
+    during.act = cut;
+    expect_failure(f, "it was longer when opened", "");
+    write_offered(f);
+    during.act = lengthen;
+    expect_failure(f, "were announced", "");
+    write_offered(f);
+    during.act = spoil;
+    expect_failure(f, "has check value", name);
+    write_offered(f);
+    during.act = remove_file; // what is open is there until it is closed
+    struct update *u = read_it(f);
+    assert_int_equal(update_state(u), UPDATE_VERIFIED);
+    update_release(&u);
+}
+
+static struct update *reading;
+
+static void drop(struct fixture *f) {
+    (void)f;
+    update_drop(reading);
+}
+
+// Nobody wants it any more: it is left off without a sentence.
+static void test_dropped(void **state) {
+    struct fixture *f = *state;
+    write_offered(f);
+    reading = begin(f);
+    during.act = drop;
+    during.n_stages = during.at = 0;
+    directory_read(f->folder, &f->file, reading, f->backend, &f->is_closing);
+    assert_int_equal(update_state(reading), UPDATE_STAGING);
+    assert_int_equal(during.n_stages, 1);
+    update_release(&reading);
+    atomic_store(&f->is_closing, true);
+    struct update *u = read_it(f);
+    assert_int_equal(update_state(u), UPDATE_STAGING);
+    assert_int_equal(during.n_stages, 0);
+    update_release(&u);
+}
+
+static void test_id(void **state) {
+    struct fixture *f = *state;
+    struct error err = {0};
+    char id[DIRECTORY_ID_CHARS + 1], path[300];
+    snprintf(path, sizeof path, "%s/%s", f->folder, DIRECTORY_ID_FILE);
+    assert_int_equal(directory_id(f->folder, id, &err), -1);
+    assert_non_null(strstr(err.text, "No such file"));
+    write_file(path, "00112233445566778899aabbccddeeff\n", 33);
+    assert_int_equal(directory_id(f->folder, id, &err), 0);
+    assert_string_equal(id, "00112233445566778899aabbccddeeff");
+    static const char *const odd[] = {"", "00112233", "0011223344556677 899aabbccddeeff",
+                                      "0011223344556677\xff\xff"
+                                      "9aabbccddeeff0"};
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        write_file(path, odd[i], strlen(odd[i]));
+        assert_int_equal(directory_id(f->folder, id, &err), -1);
+        assert_non_null(strstr(err.text, "is no id"));
+    }
+    unlink(path);
+    assert_int_equal(directory_id("/nowhere", id, &err), -1);
+    assert_non_null(strstr(err.text, "/nowhere/" DIRECTORY_ID_FILE));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, open_fixture, close_fixture)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(test_whole),
+        TEST(test_not_a_file),
+        TEST(test_names),
+        TEST(test_sizes),
+        TEST(test_another_update),
+        TEST(test_flipped_bits),
+        TEST(test_changed_under_the_reader),
+        TEST(test_dropped),
+        TEST(test_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
