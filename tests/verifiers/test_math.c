@@ -242,7 +242,7 @@ static void test_selection(void **state) {
         {"42", "Answer: x = 42", MATH_EQUAL},
         {"12", "The answer is 12 apples per day, because he eats them.", MATH_EQUAL},
         {"12", "The answer is 12 or 13 apples.", MATH_DIFFERENT},
-        {"12", "The answer is 12 and a half.", MATH_UNKNOWN},
+        {"12", "The answer is 12 and a half.", MATH_DIFFERENT},
         {"12", "The answer is 12 thousand.", MATH_DIFFERENT},
         {"12", "The answer is not 12.", MATH_NO_ANSWER},
         {"12", "The answer is 12. Wait, the answer is 13.", MATH_DIFFERENT},

@@ -142,6 +142,14 @@ static size_t tag_length(struct slice s) {
     return 0;
 }
 
+// The length of a tag that ends a line, else 0.
+static size_t break_length(struct slice s) {
+    static const char *const TAGS[] = {"<br>", "<br/>", "<br />"};
+    for (size_t i = 0; i < sizeof TAGS / sizeof *TAGS; i++)
+        if (slice_starts(s, slice_of(TAGS[i]))) return strlen(TAGS[i]);
+    return 0;
+}
+
 // Takes what stands at `at` and returns where that ends.
 static size_t take(struct cleaner *c, size_t at) {
     const struct slice in = c->in;
@@ -152,6 +160,11 @@ static size_t take(struct cleaner *c, size_t at) {
     if (byte == '~' && at + 1 < in.len && in.ptr[at + 1] == '~') { // ~~struck out~~
         for (size_t i = at + 2; i + 1 < in.len && in.ptr[i] != '\n'; i++)
             if (in.ptr[i] == '~' && in.ptr[i + 1] == '~') return i + 2;
+    }
+    const size_t line = byte == '<' ? break_length(slice_from(in, at)) : 0;
+    if (line) {
+        put(c, '\n');
+        return at + line;
     }
     const size_t tag = byte == '<' ? tag_length(slice_from(in, at)) : 0;
     if (tag) return at + tag;

@@ -66,11 +66,30 @@ static bool ends_with_list(struct slice text) {
     return other && other < label;
 }
 
+// Behind the mark of a list, "- ", "• ", "1. ", with which the only line of a text starts.
+static size_t lone_item(struct slice text) {
+    size_t at = find_skip_spaces(text, 0);
+    const size_t mark = at;
+    if (memchr(answer_trim(text).ptr, '\n', answer_trim(text).len)) return 0;
+    while (at < text.len && ascii_is_digit(text.ptr[at])) at++;
+    if (at > mark && at - mark < 3 && at < text.len && answer_is_one_of(".)", text.ptr[at]))
+        at++;
+    else if (answer_starts(text, mark, "•"))
+        at = mark + strlen("•");
+    else if (answer_is_one_of("-*+", text.ptr[mark]))
+        at = mark + 1;
+    else
+        return 0;
+    return at < text.len && text.ptr[at] == ' ' ? find_skip_spaces(text, at) : 0;
+}
+
 // A last line that is a choice.
 struct statement find_line(const struct finder *f) {
     size_t start, label_end, value_end;
     const size_t end = last_line(f->text, f->text.len, &start);
     if (end - start > MAX_LINE || ends_with_list(f->text)) return NO_STATEMENT;
+    const size_t item = end > start ? lone_item(f->text) : 0;
+    if (item && item < end) start = item;
     if (answer_starts(f->text, start, "A:")) { // the answer to a question "Q: ..."
         const choice_set answer = find_value(f, start + 2, end, &value_end);
         const bool denied = answer && answer_is_denied(f->text, start, value_end, true);
@@ -104,6 +123,10 @@ struct statement find_first_line(const struct finder *f) {
     size_t i = label_end;
     const bool bracket = line.ptr[i - 1] == ')' || line.ptr[i - 1] == ']';
     while (i < line.len && answer_is_one_of(" .:)\"'", line.ptr[i])) i++;
+    // "B. A is wrong because ..."
+    if (!other && choice_letter(line, i, &strong, &other_end) && strong &&
+        is_about(line, other_end))
+        other = 1;
     // "B because ..." says why; a longer line may be about B.
     const bool own_text = choice_named(f->options, &f->both, start, end) == label;
     if ((i < line.len && !bracket && !own_text && !other) ||
@@ -197,16 +220,21 @@ static bool are_wrong(struct slice text, size_t at) {
     return false;
 }
 
+// "Neither A nor C; B.": the letter at `at` is what is left when others are denied up to `from`.
+static bool is_left(struct slice text, size_t from, size_t at) {
+    return from > 0 && at == from + 2 && text.ptr[from] == ';';
+}
+
 // The letter at `at` as the last sentence from `start` on says it; 0 where it does not.
 static choice_set said_letter(const struct finder *f, size_t start, size_t at, bool by_text,
-                              size_t *end) {
+                              bool left, size_t *end) {
     const struct slice text = f->text;
     bool strong;
     choice_set letter = choice_letter(text, at, &strong, end);
     if (!letter || !strong || (by_text && text.ptr[at] != '(')) return 0;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const char c = text.ptr[at + bracket];
-    const bool sure = (bracket && ascii_is_upper(c)) ||
+    const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
     if (is_excepted(text, start, at) || are_wrong(text, *end)) return 0;
@@ -216,6 +244,23 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);
+}
+
+// Behind a clause in front that says why: "Because Paris is in France, it is Rome."
+static size_t claim_start(struct slice text, size_t start, size_t end) {
+    const size_t at = find_skip_spaces(text, start);
+    if (!answer_is_word(text, at, "because") && !answer_is_word(text, at, "since")) return start;
+    const char *comma = memchr(text.ptr + at, ',', end > at ? end - at : 0);
+    return comma ? (size_t)(comma - text.ptr) : start;
+}
+
+// Where the clause that says why starts in text[start, end), or `end`.
+static size_t reason_start(struct slice text, size_t start, size_t end) {
+    for (size_t i = start; i < end; i++)
+        if (text.ptr[i] == ' ' &&
+            (answer_is_word(text, i, " because") || answer_is_word(text, i, " since")))
+            return i;
+    return end;
 }
 
 // Where nothing is stated: the choices that the last sentence names.
@@ -235,7 +280,8 @@ choice_set find_in_last_sentence(const struct finder *f) {
     if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&
         answer_admits(text, letter_end))
         return 0;
-    choice_set named = choice_named(f->options, &f->both, start, end);
+    choice_set named = choice_named(f->options, &f->both, claim_start(text, start, end),
+                                    reason_start(text, start, end));
     const bool by_text = named; // "vitamin C" names no letter then
     size_t denied_to = 0;       // behind the last letter that is denied
     for (size_t i = start; i < end; i++) {
@@ -247,7 +293,7 @@ choice_set find_in_last_sentence(const struct finder *f) {
             (denied_to && is_joint(text, denied_to, i)))
             denied_to = to;
         else
-            named |= said_letter(f, start, i, by_text, &to);
+            named |= said_letter(f, start, i, by_text, is_left(text, denied_to, i), &to);
         i = to - 1;
     }
     return named;

@@ -1,6 +1,7 @@
 // Phrases that state a choice: "the answer is B", "I choose B", "B is correct".
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -175,7 +176,9 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     const choice_set named = find_value(f, from, f->text.len, &end);
     if (!named || (weak && (named & (named - 1)))) return false;
     // The quote in {"answer": "B"} belongs to the statement.
-    const bool key = at > 0 && f->text.ptr[at - 1] == '"' && answer_starts(f->text, at, "answer\"");
+    static const char *const KEYS[] = {"answer\"", "choice\"", "option\""};
+    const bool key = at > 0 && f->text.ptr[at - 1] == '"' &&
+                     answer_skip_phrase(f->text, at, KEYS, N(KEYS)) != at;
     if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
         answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
         (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))
@@ -225,6 +228,26 @@ static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
     return end;
 }
 
+// Only "option" or the like in front of the letter at `at`: it is the subject of the first
+// sentence.
+static bool is_whole_text(struct slice text, size_t at) {
+    static const char *const LEADS[] = {"option", "choice", "statement", "so", "answer", "only"};
+    size_t i = find_skip_spaces(text, 0);
+    for (size_t next; i < at && (next = skip_words(text, i, LEADS, N(LEADS))) != i;)
+        i = find_skip_spaces(text, next);
+    return i == at;
+}
+
+// Behind "is true" and the like at `at`, where the text ends with it; else `at`.
+static size_t end_of_truth(struct slice text, size_t at) {
+    static const char *const TRUTHS[] = {"is true", "fits best", "works best", "fits",
+                                         "holds",   "is valid",  "works",      "matches"};
+    const size_t to = skip_words(text, at, TRUTHS, N(TRUTHS));
+    size_t end = to;
+    while (end < text.len && answer_is_one_of(" .!\n", text.ptr[end])) end++;
+    return end == text.len ? to : at;
+}
+
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
     static const char *const VERDICTS[] = {
@@ -252,7 +275,8 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (to == end && ((at >= 5 && answer_starts(text, at - 5, "only ")) ||
                       (at >= 12 && answer_starts(text, at - 12, "only option "))))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
-    if (to == end) return false;
+    if (to == end && is_whole_text(text, at)) to = end_of_truth(text, end);
+    if (to == end || answer_admits(text, end)) return false; // "B is right too"
     named |= find_joined_before(text, at, &from);
     if (denied(text, from, to)) return false;
     *out = (struct statement){at, to, named};

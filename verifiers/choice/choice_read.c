@@ -18,10 +18,10 @@ static bool is_letter_byte(char c) {
 // Words that begin another clause: what is named behind them is no part of the answer.
 static bool begins_clause(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "because", "since", "as",   "rather", "instead", "not",  "while",     "unlike",
-        "whereas", "but",   "so",   "which",  "where",   "when", "if",        "given",
-        "by",      "for",   "that", "due",    "from",    "with", "therefore", "is",
-        "based",   "see",   "will", "would",  "must",    "was",  "gives",     "has"};
+        "because", "since", "as",    "rather", "instead",   "not", "while", "unlike", "whereas",
+        "but",     "so",    "which", "where",  "when",      "if",  "given", "by",     "for",
+        "that",    "due",   "from",  "with",   "therefore", "is",  "based", "see",    "will",
+        "would",   "must",  "was",   "gives",  "has",       "fits"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     return false;

@@ -194,25 +194,26 @@ bool constraint_list_follows(const struct constraint_list *list, int i,
     return list->items[i].row->follows(text, &list->items[i].args);
 }
 
-// Checks what is not followed yet on one variant. A budget that is used up spoils what the text
-// has kept, so the text is prepared anew then.
+// Checks what is not followed yet on one variant, which is a part of `within` unless that is NULL.
+// A budget that is used up spoils what the text has kept, so the text is prepared anew then.
 static void check_variant(const struct constraint_list *list, struct slice variant,
-                          struct arena *arena, enum constraint_verdict *verdicts) {
-    struct constraint_text text;
+                          const struct constraint_text *within, struct arena *arena,
+                          struct constraint_text *text, enum constraint_verdict *verdicts) {
     if (slice_is_blank(variant)) return;
-    text_open(&text, variant, arena);
-    const bool too_long = text.over; // mended, it may be three times as long
+    text_open(text, variant, arena);
+    text->within = within;
+    const bool too_long = text->over; // mended, it may be three times as long
     for (int i = 0; i < list->n; i++) {
         if (verdicts[i] == CONSTRAINT_FOLLOWED) continue;
-        const bool follows = !too_long && constraint_list_follows(list, i, &text);
+        const bool follows = !too_long && constraint_list_follows(list, i, text);
         if (too_long) {
             verdicts[i] = CONSTRAINT_LIMIT;
-        } else if (text.over) {
+        } else if (text->over) {
             verdicts[i] = CONSTRAINT_LIMIT;
-            text_open(&text, variant, arena);
+            text_open(text, variant, arena);
         } else {
             if (follows) verdicts[i] = CONSTRAINT_FOLLOWED;
-            text_refill(&text);
+            text_refill(text);
         }
     }
 }
@@ -246,21 +247,58 @@ static void make_variants(struct slice s, struct slice out[4]) {
     if (from <= to) out[3] = slice_strip(slice_part(s, from, to), CHAR_SPACE);
 }
 
+// Whether variant i is one of those before it, as it is where the first or last line is blank.
+static bool is_again(const struct slice variants[4], int i) {
+    for (int k = 0; k < i; k++)
+        if (variants[k].ptr == variants[i].ptr && variants[k].len == variants[i].len) return true;
+    return false;
+}
+
+// How many bytes of `s` in front of byte `to` are no '*'.
+static size_t n_without_stars(struct slice s, size_t to) {
+    size_t n = 0;
+    for (size_t i = 0; i < to; i++) n += s.ptr[i] != '*';
+    return n;
+}
+
+// The whole text or a part of it, each as it is and without every '*'.
+struct variants {
+    struct slice whole, starless;   // all bytes
+    struct constraint_text text[2]; // of these
+};
+
+static void check_both(const struct constraint_list *list, struct variants *v, struct slice part,
+                       bool loose, struct arena *arena, enum constraint_verdict *verdicts) {
+    struct constraint_text own;
+    const bool is_part = part.ptr != v->whole.ptr || part.len != v->whole.len;
+    check_variant(list, part, is_part ? &v->text[0] : NULL, arena, is_part ? &own : &v->text[0],
+                  verdicts);
+    if (!loose || all_followed(list, verdicts) || !part.len || !memchr(part.ptr, '*', part.len))
+        return;
+    if (!is_part) v->starless = without_stars(part, arena);
+    const size_t from = (size_t)(part.ptr - v->whole.ptr);
+    const size_t at = n_without_stars(v->whole, from);
+    const struct slice left = {v->starless.ptr + at, n_without_stars(part, part.len)};
+    // Behind a star at the ends there may be white space, which is not stripped.
+    const bool stripped = slice_strip(left, CHAR_SPACE).len == left.len;
+    check_variant(list, left, is_part && stripped ? &v->text[1] : NULL, arena,
+                  is_part ? &own : &v->text[1], verdicts);
+}
+
 void constraint_list_check(const struct constraint_list *list, struct slice response, bool loose,
                            enum constraint_verdict *verdicts) {
     struct arena arena = {0};
-    struct slice variants[4];
+    struct slice parts[4];
     for (int i = 0; i < list->n; i++)
         verdicts[i] = response.len > TEXT_MAX_BYTES ? CONSTRAINT_LIMIT : CONSTRAINT_BROKEN;
     if (response.len > TEXT_MAX_BYTES) return;
     struct constraint_text whole;
     text_open(&whole, response, &arena); // mends what is no UTF-8
-    make_variants(whole.raw, variants);
-    const bool has_stars = whole.raw.len && memchr(whole.raw.ptr, '*', whole.raw.len);
+    make_variants(whole.raw, parts);
+    struct variants v = {.whole = parts[0]};
     for (int i = 0; i < (loose ? 4 : 1); i++) {
-        check_variant(list, variants[i], &arena, verdicts);
-        if (!loose || all_followed(list, verdicts)) break;
-        if (has_stars) check_variant(list, without_stars(variants[i], &arena), &arena, verdicts);
+        if (is_again(parts, i)) continue;
+        check_both(list, &v, parts[i], loose, &arena, verdicts);
         if (all_followed(list, verdicts)) break;
     }
     arena_clear(&arena);

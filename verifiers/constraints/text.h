@@ -34,6 +34,10 @@ struct constraint_text {
     struct arena *arena; // owned by text_open's caller
     struct text_cache *cache;
     const struct slices *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
+    const size_t *token_starts;              // (sentences->n + 1) in `tokens`
+    // A text of which this one is a part, between lines and without the white space at its ends:
+    // what is kept of it may be used. NULL: none.
+    const struct constraint_text *within;
 };
 
 // Prepares `response` (copied where it has to be mended, else borrowed). `arena` holds everything

@@ -374,13 +374,17 @@ static void add_words(struct constraint_text *text, struct slices *out, struct s
     end_word(&l);
 }
 
-struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences,
+                             size_t *starts) {
     struct slices out = {0};
     size_t total = 0;
     for (size_t i = 0; i < sentences->n; i++) total += sentences->items[i].len;
     slices_expect(text, &out, total);
-    for (size_t i = 0; i < sentences->n; i++)
+    for (size_t i = 0; i < sentences->n; i++) {
+        if (starts) starts[i] = out.n;
         if (text_spend(text, 8 * sentences->items[i].len))
             add_words(text, &out, sentences->items[i]);
+    }
+    if (starts) starts[sentences->n] = out.n;
     return out;
 }

@@ -5,6 +5,10 @@
 
 // Words of sentences by the Penn Treebank rules of NLTK's word_tokenize: "don't" is do, n't; double
 // quotes become `` and ''.
-struct slices treebank_words(struct constraint_text *text, const struct slices *sentences);
+//
+// `starts`, unless NULL, gets where the tokens of each sentence start, and where the last ones end:
+// (sentences->n + 1).
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences,
+                             size_t *starts);
 
 #endif

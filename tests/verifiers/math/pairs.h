@@ -37,7 +37,7 @@ static const struct pair PAIRS[] = {
     {"\\frac13", "0.333334", MATH_DIFFERENT},
     {"\\frac23", "0.666667", MATH_EQUAL_NUM},
     {"\\frac23", "0.666666", MATH_EQUAL_NUM},
-    {"\\frac13", "0.333333...", MATH_EQUAL_NUM},
+    {"\\frac13", "0.333333...", MATH_EQUAL},
     {"0.33", "\\frac13", MATH_EQUAL_NUM},
     {"3.14", "\\pi", MATH_EQUAL_NUM},
     {"3.1", "\\pi", MATH_EQUAL_NUM},

@@ -107,6 +107,7 @@ enum math_function {
     MATH_DET,
     MATH_TRACE,
     MATH_RANK,
+    MATH_CIS, // of tokens alone: read as a sum
     MATH_N_FUNCTIONS,
 };
 

@@ -19,7 +19,7 @@ static const char *const FUNCTIONS[] = {
     "acot",      "asec",     "acsc",         "sinh",      "cosh", "tanh",  "coth", "sech",  "csch",
     "asinh",     "acosh",    "atanh",        "exp",       "ln",   "log",   "abs",  "floor", "ceil",
     "factorial", "binomial", "permutations", "gcd",       "lcm",  "max",   "min",  "mod",   "sign",
-    "re",        "im",       "arg",          "conjugate", "det",  "trace", "rank"};
+    "re",        "im",       "arg",          "conjugate", "det",  "trace", "rank", "cis"};
 _Static_assert(sizeof FUNCTIONS / sizeof *FUNCTIONS == MATH_N_FUNCTIONS, "one name each");
 
 static void show(const struct math_node *node, struct buffer *out) {

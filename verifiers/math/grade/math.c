@@ -5,6 +5,7 @@
 
 #include "protocol/base/json.h"
 #include "verifiers/math/base/tree.h"
+#include "verifiers/math/grade/form.h"
 #include "verifiers/math/select/answer.h"
 
 enum { MAX_QUOTED = 256 }; // bytes of a gold in words, under the policy `literal`
@@ -29,44 +30,48 @@ const char *math_verdict_name(enum math_verdict verdict) {
     return NAMES[verdict];
 }
 
-// "\text{42 apples}" is read like "42 apples".
-static struct slice bare(struct slice part) {
-    static const char OPEN[] = "\\text{";
-    const size_t len = sizeof OPEN - 1;
-    if (part.len <= len + 1 || memcmp(part.ptr, OPEN, len) || part.ptr[part.len - 1] != '}')
-        return part;
-    const struct slice inside = {part.ptr + len, part.len - len - 1};
-    const bool nested = memchr(inside.ptr, '{', inside.len) || memchr(inside.ptr, '}', inside.len);
-    return nested || inside.ptr[0] < '0' || inside.ptr[0] > '9' ? part : inside;
+// "12 (twelve)", "12, i.e. a dozen": the value, where what stands behind it is the same.
+static bool read_restated(struct slice part, bool prose, struct arena *arena,
+                          struct math_budget *budget, struct math_node **out) {
+    const struct math_options exact = {.no_rounding = true, .no_points = true};
+    struct slice value, again;
+    struct math_node *first, *second;
+    struct math_result result;
+    if (!form_restated(part, &value, &again) ||
+        math_parse(form_plain(value, arena), prose, arena, budget, &first, NULL) != MATH_READ ||
+        math_parse(form_plain(again, arena), prose, arena, budget, &second, NULL) != MATH_READ)
+        return false;
+    math_equal(first, second, &exact, budget, arena, &result);
+    if (result.verdict == MATH_EQUAL) *out = first->kind == MATH_TEXT ? second : first;
+    return result.verdict == MATH_EQUAL;
 }
 
-// "f(x) = x \text{ for all } x \in \mathbb{R}" without the words about x.
-static struct slice unquantified(struct slice part) {
-    static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
-                                        "for all",         "\\text{ for every", "for every"};
-    if (!memchr(part.ptr, '=', part.len)) return part;
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
-        if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
-        const char *behind = at + strlen(WORDS[i]);
-        const struct slice rest = {behind, (size_t)(part.ptr + part.len - behind)};
-        for (size_t k = 0; k < rest.len; k++) // "for all x > 0" says more
-            if (strchr("<>=0123456789", rest.ptr[k]) || (unsigned char)rest.ptr[k] >= 0x80)
-                return part;
-        if (memmem(rest.ptr, rest.len, "\\l", 2) || memmem(rest.ptr, rest.len, "\\g", 2))
-            return part;
-        size_t n = (size_t)(at - part.ptr);
-        while (n && strchr(" ,$~", part.ptr[n - 1])) n--;
-        return n ? (struct slice){part.ptr, n} : part;
+// A part as a whole; of a sentence also by what it says twice, and with its numbers as digits.
+static enum math_read read_whole(struct slice part, bool prose, struct arena *arena,
+                                 struct math_budget *budget, struct math_node **out) {
+    const struct slice plain = form_plain(part, arena);
+    if (prose && memmem(plain.ptr, plain.len, "~~", 2)) { // ~~12~~ 13
+        const struct slice left = form_prose(plain, arena);
+        if (!slice_equal(left, plain)) return math_parse(left, prose, arena, budget, out, NULL);
     }
-    return part;
+    const enum math_read read = math_parse(plain, prose, arena, budget, out, NULL);
+    if (!prose || read == MATH_OVER || read == MATH_EMPTY) return read;
+    if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL) return read;
+    if (read_restated(plain, prose, arena, budget, out)) return MATH_READ;
+    struct math_node *other;
+    const struct slice said = form_prose(plain, arena);
+    if (slice_equal(said, plain) ||
+        math_parse(said, prose, arena, budget, &other, NULL) != MATH_READ ||
+        other->kind == MATH_TEXT)
+        return read;
+    *out = other;
+    return MATH_READ;
 }
 
 // The only part of an answer: its beginning where the whole is not understood, or only as words.
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
-    const enum math_read whole =
-        math_parse(unquantified(bare(answer->parts[i])), answer->prose, arena, budget, out, NULL);
+    const enum math_read whole = read_whole(answer->parts[i], answer->prose, arena, budget, out);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
@@ -100,15 +105,22 @@ static bool all_same(struct math_node *const *parts, int n, const struct math_op
 
 // ---- Golds -----------------------------------------------------------------------------------
 
+// Nothing but digits and their marks: it states nothing.
+static bool is_bare_number(struct slice text) {
+    for (size_t i = 0; i < text.len; i++)
+        if (!(text.ptr[i] >= '+' && text.ptr[i] <= '9')) return false;
+    return true;
+}
+
 // A gold that states its answer as a completion does ("... \boxed{5}", "#### 5") is read like one;
 // any other is read as a whole.
 static enum math_read read_gold(struct slice text, struct arena *arena, struct math_node **out) {
     struct answer answer;
     struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
     struct math_budget budget = {0};
-    const bool stated = answer_select(text, &answer) && strcmp(answer.rule, "last") != 0 &&
-                        strcmp(answer.rule, "bold") != 0;
-    if (!stated) return math_parse(unquantified(bare(text)), false, arena, &budget, out, NULL);
+    const bool stated = !is_bare_number(text) && answer_select(text, &answer) &&
+                        strcmp(answer.rule, "last") != 0 && strcmp(answer.rule, "bold") != 0;
+    if (!stated) return math_parse(form_plain(text, arena), false, arena, &budget, out, NULL);
     const enum math_read read = read_parts(&answer, arena, &budget, parts);
     if (read != MATH_READ) return read;
     const struct math_options exact = {.no_rounding = true};

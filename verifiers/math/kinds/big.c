@@ -1,4 +1,5 @@
 // Sums, products, integrals, limits and derivatives.
+#include "verifiers/math/kinds/derivative.h"
 #include "verifiers/math/kinds/kind.h"
 
 // ^{...} and _{...} in either order; an empty one is none. kids[0] below, kids[1] above.
@@ -37,6 +38,19 @@ static struct math_node *differential(struct parser *p) {
     return named(p, left == 1 ? t[1].text : letter);
 }
 
+// \frac{dx}{1+x^2}: one over the denominator, and the variable. NULL where that does not follow.
+static struct math_node *differential_over(struct parser *p, struct math_node **variable) {
+    const struct token *t = parse_peek(p);
+    if (p->inside || t->kind != TOKEN_COMMAND || !slice_is(t->text, "frac") || t[1].c != '{' ||
+        t[2].kind != TOKEN_WORD || t[2].text.len != 2 || t[2].text.ptr[0] != 'd' || t[3].c != '}')
+        return NULL;
+    parse_next(p);
+    parse_next(p);
+    *variable = differential(p);
+    parse_next(p);
+    return parse_quotient(p, tree_number(1, p->arena), parse_group(p));
+}
+
 static struct math_node *big(struct parser *p, struct slice name) {
     struct math_node *kids[4] = {NULL, NULL, NULL, NULL}, *variable = NULL;
     const bool integral = slice_is(name, "int") || slice_is(name, "iint") || slice_is(name, "oint");
@@ -46,7 +60,9 @@ static struct math_node *big(struct parser *p, struct slice name) {
     if (integral) {
         p->integrals++;
         variable = differential(p);
-        kids[n++] = variable ? tree_number(1, p->arena) : parse_sum(p);
+        struct math_node *over = variable ? NULL : differential_over(p, &variable);
+        if (!over && variable) over = tree_number(1, p->arena);
+        kids[n++] = over ? over : parse_sum(p);
         p->integrals--;
         if (!kids[0]) return NULL;
         if (!variable) variable = differential(p);
@@ -172,9 +188,31 @@ static const struct math_node *summed(struct comparison *c, const struct math_no
     return n == 1 ? terms[0] : kind_node(c, product ? MATH_MUL : MATH_ADD, 0, n, terms);
 }
 
+// The geometric series: `body` from an integer on to infinity, where it is a constant times powers
+// that are multiplied by a ratio below one from each term to the next. NULL where it is not.
+static const struct math_node *geometric(struct comparison *c, const struct math_node *node,
+                                         const struct big *b) {
+    struct ratio low, ratio;
+    if (!slice_is(node->text, "sum") || !b->bound || !b->high || kind_infinity(b->high) != 1 ||
+        !ratio_of(b->low, &low) || low.den != 1 || binds_again(b->body, b->variable))
+        return NULL;
+    const struct math_node *growth = derivative_growth(c, b->body, b->variable);
+    const struct math_node *literal =
+        growth && !growth->free ? exact_literal(growth, c->budget, c->arena) : NULL;
+    if (!literal || !ratio_of(literal, &ratio) || ratio.num == 0 || ratio.num >= ratio.den ||
+        -ratio.num >= ratio.den)
+        return NULL;
+    const struct math_node *const rest[] = {tree_number(1, c->arena), kind_negated(c, literal)};
+    return kind_quotient(c, kind_replaced(c, b->body, b->variable, b->low),
+                         kind_node(c, MATH_ADD, 0, 2, rest));
+}
+
 static const struct math_node *value_of(struct comparison *c, const struct math_node *node) {
     const struct big b = parts_of(node);
     const struct math_node *value = summed(c, node, &b);
+    if (!value) value = geometric(c, node, &b);
+    if (!value && slice_is(node->text, "derivative") && b.variable->kind == MATH_SYMBOL)
+        value = derivative_of(c, b.body, b.variable);
     if (!value && slice_is(node->text, "int") && b.bound && !tree_has(b.body, MATH_BIG))
         value = exact_integral(b.body, b.variable, b.low, b.high, c->budget, c->arena);
     if (!value) return node;

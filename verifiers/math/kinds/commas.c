@@ -10,10 +10,15 @@ static const struct math_node *as_number(struct comparison *c, const struct math
     char digits[64];
     int n = 0;
     if ((node->kind != MATH_TUPLE && node->kind != MATH_LIST) || node->n > 8) return NULL;
+    const bool indian = node->kind == MATH_LIST && !node->op && node->n > 2 &&
+                        node->kids[1]->kind == MATH_NUMBER && node->kids[1]->n_digits == 2;
+    if (indian && node->kids[0]->n_digits > 2) return NULL;
     for (int i = 0; i < node->n; i++) {
         const struct math_node *item = node->kids[i];
         if (!is_plain_integer(item) || (i > 0 && item->spaced)) return NULL;
-        if (i ? item->n_digits != 3 : item->n_digits > 3) return NULL;
+        // 70,110,000, and in India 12,34,567.
+        const int group = indian && i > 0 && i + 1 < node->n ? 2 : 3;
+        if (i ? item->n_digits != group : item->n_digits > group) return NULL;
         for (int zeros = item->n_digits - (int)item->text.len; zeros > 0; zeros--)
             digits[n++] = '0';
         memcpy(digits + n, item->text.ptr, item->text.len);

@@ -55,9 +55,38 @@ static char sign_behind(struct parser *p) {
     return sign;
 }
 
+// The half line between zero and an infinity.
+static struct math_node *half_line(struct parser *p, bool below, bool closed) {
+    struct math_node *zero = tree_number(0, p->arena);
+    struct math_node *end = parse_node(p, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
+    if (end && below) end = parse_node(p, MATH_MUL, TREE_MINUS, 1, &end);
+    if (!end) return NULL;
+    struct math_node *const pair[] = {below ? end : zero, below ? zero : end};
+    struct math_node *half = parse_node(p, MATH_BRACKETS, 0, 2, pair);
+    if (!half) return NULL;
+    half->open[0] = below || !closed;
+    half->open[1] = !below || !closed;
+    tree_seal(half);
+    return half;
+}
+
+// R_{>0}, R_{\le 0}: NULL where that does not follow.
+static struct math_node *bounded(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (t->c != '_' || t[1].c != '{' || t[2].kind != TOKEN_RELATION || !slice_is(t[3].text, "0") ||
+        t[4].c != '}')
+        return NULL;
+    const uint8_t op = t[2].op;
+    if (op != MATH_LT && op != MATH_LE && op != MATH_GT && op != MATH_GE) return NULL;
+    for (int i = 0; i < 5; i++) parse_next(p);
+    return half_line(p, op == MATH_LT || op == MATH_LE, op == MATH_LE || op == MATH_GE);
+}
+
 static struct math_node *atom(struct parser *p) {
     const uint8_t name = parse_peek(p)->op;
     parse_next(p);
+    struct math_node *side = name == 'R' ? bounded(p) : NULL;
+    if (side || p->over) return side;
     if (parse_is(p, '_')) { // Z_6, F_2: a name of its own
         const char letters[] = {'b', 'b', (char)name};
         return parse_symbol(p, (struct slice){arena_copy(p->arena, letters, 3), 3}, 0);
@@ -70,15 +99,7 @@ static struct math_node *atom(struct parser *p) {
         struct math_node *const pair[] = {set, parse_node(p, MATH_SET, 0, 1, &zero)};
         return pair[1] ? parse_node(p, MATH_DIFFERENCE, 0, 2, pair) : NULL;
     }
-    struct math_node *end = parse_node(p, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
-    if (end && sign == '-') end = parse_node(p, MATH_MUL, TREE_MINUS, 1, &end);
-    if (!end) return NULL;
-    struct math_node *const pair[] = {sign == '-' ? end : zero, sign == '-' ? zero : end};
-    struct math_node *half = parse_node(p, MATH_BRACKETS, 0, 2, pair);
-    if (!half) return NULL;
-    half->open[0] = half->open[1] = true;
-    tree_seal(half);
-    return half;
+    return half_line(p, sign == '-', false);
 }
 
 // R - {0} is a difference of sets.

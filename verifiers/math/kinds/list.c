@@ -151,8 +151,106 @@ static const struct math_node *grouped(struct comparison *c, const struct math_n
     return groups.over ? list : kind_node(c, MATH_LIST, 0, groups.n, groups.list);
 }
 
+// "①③④": the statements that hold, as a list; NULL where a symbol is none of that.
+static const struct math_node *statements(struct comparison *c, const struct math_node *node) {
+    enum { BYTES = 3 }; // of U+2460 to U+2473
+    struct items items = {0};
+    if (node->text.len < 2 * BYTES || node->text.len % BYTES) return NULL;
+    for (size_t i = 0; i < node->text.len; i += BYTES) {
+        const unsigned char *s = (const unsigned char *)node->text.ptr + i;
+        if (s[0] != 0xE2 || s[1] != 0x91 || s[2] < 0xA0 || s[2] > 0xB3) return NULL;
+        struct math_node *one = kind_node(c, MATH_SYMBOL, 0, 0, NULL);
+        one->text = (struct slice){node->text.ptr + i, BYTES};
+        tree_seal(one);
+        add(&items, one);
+    }
+    return items.over ? NULL : kind_node(c, MATH_LIST, 0, items.n, items.list);
+}
+
+// 1, 2, \ldots, 5 with the integers that the dots stand for: those in front of them go up by one,
+// or three of them by another step. NULL where they do not, or there are no dots.
+static const struct math_node *without_dots(struct comparison *c, const struct math_node *node) {
+    struct items items = {0};
+    struct ratio values[2], last;
+    int dots = 0;
+    while (dots < node->n && node->kids[dots]->kind != MATH_DOTS) dots++;
+    if (dots < 2 || dots + 1 >= node->n || !ratio_of(node->kids[dots + 1], &last)) return NULL;
+    for (int i = 0; i < 2; i++)
+        if (!ratio_of(node->kids[dots - 2 + i], &values[i]) || values[i].den != 1) return NULL;
+    const int64_t step = values[1].num - values[0].num;
+    if (step <= 0 || last.den != 1 || last.num <= values[1].num + step ||
+        (last.num - values[1].num) % step != 0 || (dots < 3 && step != 1))
+        return NULL;
+    for (int i = 0; i + 1 < dots; i++) { // all in front keep the step
+        struct ratio value;
+        if (!ratio_of(node->kids[i], &value) || value.den != 1 ||
+            value.num != values[1].num - step * (dots - 1 - i))
+            return NULL;
+    }
+    for (int i = 0; i < dots; i++) add(&items, node->kids[i]);
+    for (int64_t k = values[1].num + step; k <= last.num && !items.over; k += step)
+        add(&items, tree_number((long)k, c->arena));
+    for (int i = dots + 2; i < node->n; i++) {
+        if (node->kids[i]->kind == MATH_DOTS) return NULL;
+        add(&items, node->kids[i]);
+    }
+    return items.over ? NULL : kind_node(c, node->kind, node->op, items.n, items.list);
+}
+
+// x \ne 1, 2: the other values are excluded too. NULL where the list is none of that.
+static const struct math_node *exclusions(struct comparison *c, const struct math_node *list) {
+    struct items items = {0};
+    const struct math_node *first = list->n > 1 ? list->kids[0] : list;
+    if (first->kind != MATH_RELATION || first->n != 2 || first->ops[0] != MATH_NE ||
+        !relation_is_label(first->kids[0]) || (list->op & TREE_OR))
+        return NULL;
+    add(&items, first);
+    for (int i = 1; i < list->n; i++) {
+        const struct math_node *const pair[] = {first->kids[0], list->kids[i]};
+        if (!tree_is_scalar(list->kids[i])) return NULL;
+        add(&items, kind_rebuilt(c, first, pair));
+    }
+    return items.over ? NULL : kind_node(c, MATH_LIST, TREE_AND, items.n, items.list);
+}
+
+// a < b, b < c as a < b < c; NULL where one does not go on with what another ends with.
+static const struct math_node *joined(struct comparison *c, const struct math_node *list) {
+    const struct math_node *sides[MATH_MAX_ITEMS];
+    int n = 0;
+    if (list->n < 2 || list->n >= MATH_MAX_ITEMS || (list->op & TREE_OR)) return NULL;
+    uint8_t *ops = arena_take(c->arena, (size_t)list->n, 1);
+    for (int i = 0; i < list->n; i++) {
+        const struct math_node *item = list->kids[i];
+        if (item->kind != MATH_RELATION || item->n != 2) return NULL;
+        const int op = item->ops[0];
+        const bool up = op == MATH_LT || op == MATH_LE, down = op == MATH_GT || op == MATH_GE;
+        const bool same_way =
+            i == 0 || (up == (ops[0] == MATH_LT || ops[0] == MATH_LE)); // as the first one
+        if ((!up && !down) || !same_way || (n > 0 && !tree_same(sides[n - 1], item->kids[0])))
+            return NULL;
+        if (n == 0) sides[n++] = item->kids[0];
+        ops[n - 1] = (uint8_t)op;
+        sides[n++] = item->kids[1];
+    }
+    struct math_node *chain = kind_node(c, MATH_RELATION, 0, n, sides);
+    chain->ops = ops;
+    tree_seal(chain);
+    return chain;
+}
+
+// What a list says in another form, or the node itself.
+static const struct math_node *other_form(struct comparison *c, const struct math_node *node) {
+    const struct math_node *other = NULL;
+    if (node->kind == MATH_SYMBOL || node->kind == MATH_TEXT) other = statements(c, node);
+    if (node->kind == MATH_LIST || node->kind == MATH_SET) other = without_dots(c, node);
+    if (node->kind == MATH_LIST && !other) other = exclusions(c, node);
+    if (node->kind == MATH_LIST && !other) other = joined(c, node);
+    return other ? other : node;
+}
+
 static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
     struct items items = {0};
+    node = other_form(c, node);
     if (node->kind == MATH_LIST && node->n <= MATH_MAX_ITEMS) {
         const bool one = one_label(node);
         if (!one) node = grouped(c, node);
@@ -255,8 +353,40 @@ static bool names_each(const struct math_node *list) {
     return list->n > 1;
 }
 
+// "x = k\pi, k \in \mathbb{Z}": the letter that runs through a set, and the set; else NULL.
+static const struct math_node *runner(const struct math_node *list, uint8_t *set) {
+    if (list->kind != MATH_LIST || list->n != 2 || (list->op & TREE_OR)) return NULL;
+    const struct math_node *in = list->kids[1];
+    if (in->kind != MATH_RELATION || in->n != 2 || in->ops[0] != MATH_IN ||
+        in->kids[0]->kind != MATH_SYMBOL || in->kids[1]->kind != MATH_SET_NAME)
+        return NULL;
+    *set = in->kids[1]->op;
+    return in->kids[0];
+}
+
+static bool mentions(const struct math_node *node, const struct math_node *symbol) {
+    if (tree_same(node, symbol)) return true;
+    for (int i = 0; i < node->n; i++)
+        if (mentions(node->kids[i], symbol)) return true;
+    return false;
+}
+
+// Families of values with another letter. That they differ for one k proves nothing.
+static bool families(struct comparison *c, const struct math_node *gold,
+                     const struct math_node *answer, enum math_verdict *out) {
+    uint8_t g_set = 0, a_set = 0;
+    const struct math_node *g = runner(gold, &g_set), *a = runner(answer, &a_set);
+    if (!g || !a || g_set != a_set || !mentions(gold->kids[0], g) || !mentions(answer->kids[0], a))
+        return false;
+    if (!tree_same(g, a) && mentions(answer->kids[0], g)) return false;
+    *out = kinds_compare(c, gold->kids[0], kind_replaced(c, answer->kids[0], a, g));
+    if (*out == MATH_DIFFERENT) *out = kind_said(c, "family", MATH_UNKNOWN);
+    return true;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
+    if (families(c, gold, answer, out)) return true;
     if (names_each(gold) && answer->kind == MATH_SET && answer->op == 0)
         *out = kind_said(c, "form", MATH_DIFFERENT);
     else if (is_many(gold) && is_many(answer))

@@ -229,6 +229,12 @@ static const struct math_node *inverse_of(struct comparison *c, const struct mat
     return new_matrix(c, cells, 4, 2);
 }
 
+static const struct math_node *identity(struct comparison *c, int n) {
+    const struct math_node *cells[MAX_CELLS];
+    for (int i = 0; i < n * n; i++) cells[i] = tree_number(i % (n + 1) == 0, c->arena);
+    return new_matrix(c, cells, n * n, n);
+}
+
 static const struct math_node *power_of(struct comparison *c, const struct math_node *base,
                                         const struct math_node *exponent) {
     struct ratio power;
@@ -242,7 +248,8 @@ static const struct math_node *power_of(struct comparison *c, const struct math_
         base = inverse_of(c, base);
         power.num = -power.num;
     }
-    if (!base || power.num > MAX_POWER || power.num == 0) return NULL;
+    if (base && power.num == 0) return identity(c, base->columns);
+    if (!base || power.num > MAX_POWER) return NULL;
     const struct math_node *out = NULL;
     for (int64_t n = power.num; n > 0 && base; n >>= 1) {
         if (n & 1) out = out ? product_of(c, out, base) : base;
@@ -307,10 +314,32 @@ static const struct math_node *evaluated(struct comparison *c, const struct math
     }
 }
 
+static bool is_row(const struct math_node *node) {
+    return node->kind == MATH_BRACKETS && !node->open[0] && !node->open[1];
+}
+
+// [[1, 2], [3, 4]] as a matrix; NULL where the rows are none or differ in length.
+static const struct math_node *nested(struct comparison *c, const struct math_node *node) {
+    const struct math_node *cells[MAX_CELLS];
+    const int columns = node->n > 0 ? node->kids[0]->n : 0;
+    if (!is_row(node) || columns == 0 || node->n * columns > MAX_CELLS) return NULL;
+    for (int i = 0; i < node->n; i++) {
+        if (!is_row(node->kids[i]) || node->kids[i]->n != columns) return NULL;
+        for (int j = 0; j < columns; j++) cells[i * columns + j] = node->kids[i]->kids[j];
+    }
+    return new_matrix(c, cells, node->n * columns, columns);
+}
+
 static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
+    if (node->kind == MATH_BRACKETS) {
+        const struct math_node *rows = nested(c, node);
+        return rows ? rows : node;
+    }
     if (!tree_has(node, MATH_MATRIX) || is_matrix(node)) return node;
     if (!tree_is_scalar(node) && node->kind != MATH_MATRIX) return node;
     const struct math_node *value = evaluated(c, node);
+    // A row times a column is a number.
+    if (value && is_matrix(value) && value->n == 1) return value->kids[0];
     return value ? value : node;
 }
 

@@ -177,6 +177,22 @@ static bool is_name(const struct math_node *node) {
            is_name(node->kids[1]) && node->kids[1]->kind == MATH_POW;
 }
 
+static bool is_d(const struct math_node *node) {
+    return node->kind == MATH_MUL && node->op == TREE_JUXTAPOSED && node->n == 2 &&
+           node->kids[0]->kind == MATH_SYMBOL && slice_is(node->kids[0]->text, "d") &&
+           node->kids[1]->kind == MATH_SYMBOL;
+}
+
+// A^{-1} = a matrix, \frac{dy}{dx} = ...: what is asked for is called by an operation.
+static bool is_operation(const struct math_node *gold) {
+    const struct math_node *name = gold->kids[0];
+    if (name->kind == MATH_POW && name->kids[0]->kind == MATH_SYMBOL && !name->op)
+        return tree_has(gold->kids[gold->n - 1], MATH_MATRIX);
+    return name->kind == MATH_MUL && name->n == 2 && is_d(name->kids[0]) &&
+           name->kids[1]->kind == MATH_POW && name->kids[1]->op == TREE_JUXTAPOSED &&
+           is_d(name->kids[1]->kids[0]);
+}
+
 // What a gold `x = value` says when the answer is a value, or NULL: 2x + z = 1 is no value.
 static const struct math_node *unwrapped(const struct math_node *gold) {
     const struct math_node *value = NULL;
@@ -184,7 +200,7 @@ static const struct math_node *unwrapped(const struct math_node *gold) {
         relation_is_label(gold->kids[0]) && !tree_is_scalar(gold->kids[1]))
         return gold->kids[1];
     if (!is_equation(gold)) return NULL;
-    const bool named = is_name(gold->kids[0]);
+    const bool named = is_name(gold->kids[0]) || is_operation(gold);
     for (int i = named; i < gold->n; i++) {
         if (i > named && gold->ops[i - 1] == MATH_APPROX) break;
         if (!named && gold->kids[i]->free && gold->n > 1 && gold->ops[0] != MATH_APPROX)
@@ -400,10 +416,53 @@ static bool congruences(struct comparison *c, const struct math_node *gold,
     return true;
 }
 
+// f(t) = 2t + 1 for a gold f(x) = 2x + 1: with x in the place of t; else the answer itself.
+// NULL where x is something else there.
+static const struct math_node *same_argument(struct comparison *c, const struct math_node *gold,
+                                             const struct math_node *answer) {
+    const struct math_node *g = gold->kids[0], *a = answer->kids[0];
+    if (g->kind != MATH_APPLY || a->kind != MATH_APPLY || !slice_equal(g->text, a->text) ||
+        g->kids[0]->kind != MATH_SYMBOL || a->kids[0]->kind != MATH_SYMBOL ||
+        tree_same(g->kids[0], a->kids[0]))
+        return answer;
+    if (has_symbol(answer, g->kids[0])) return NULL;
+    return kind_replaced(c, answer, a->kids[0], g->kids[0]);
+}
+
+// x = 7k + 3 for a gold x \equiv 3 \pmod 7: a line through the integers of the class.
+static bool is_class(struct comparison *c, const struct math_node *gold,
+                     const struct math_node *answer) {
+    struct ratio residue, modulus, at[2];
+    const struct math_node *symbol = NULL;
+    if (gold->kind != MATH_RELATION || gold->n != 3 || gold->ops[0] != MATH_CONGRUENT ||
+        gold->ops[1] != MATH_MODULO || answer->n != 2 || answer->ops[0] != MATH_EQ ||
+        !tree_same(gold->kids[0], answer->kids[0]) || !ratio_of(gold->kids[1], &residue) ||
+        !ratio_of(gold->kids[2], &modulus) || residue.den != 1 || modulus.den != 1 ||
+        modulus.num <= 0 || has_other_symbol(answer->kids[1], &symbol) || !symbol ||
+        tree_same(symbol, gold->kids[0]))
+        return false;
+    for (int i = 0; i < 2; i++) {
+        const struct math_node *value =
+            exact_literal(kind_replaced(c, answer->kids[1], symbol, tree_number(i, c->arena)),
+                          c->budget, c->arena);
+        if (!value || !ratio_of(value, &at[i]) || at[i].den != 1) return false;
+    }
+    const int64_t step = at[1].num - at[0].num;
+    const struct math_node *const product[] = {tree_number((long)step, c->arena), symbol};
+    const struct math_node *const sum[] = {kind_node(c, MATH_MUL, 0, 2, product),
+                                           tree_number((long)at[0].num, c->arena)};
+    return (step == modulus.num || step == -modulus.num) &&
+           (at[0].num - residue.num) % modulus.num == 0 &&
+           number_compare(c, kind_node(c, MATH_ADD, 0, 2, sum), answer->kids[1]) == MATH_EQUAL;
+}
+
 enum math_verdict relation_compare(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer) {
     enum math_verdict verdict;
     if (congruences(c, gold, answer, &verdict)) return verdict;
+    if (is_class(c, gold, answer)) return kind_said(c, "congruence", MATH_EQUAL);
+    if (is_equation(gold) && is_equation(answer)) answer = same_argument(c, gold, answer);
+    if (!answer) return kind_said(c, "variable", MATH_UNKNOWN);
     if (is_equation(gold) && is_equation(answer)) {
         const struct math_node *value = unwrapped(gold);
         const bool named = value && relation_is_label(answer->kids[0]) &&
@@ -426,7 +485,9 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     if (gold->kind == MATH_RELATION && answer->kind == MATH_RELATION) {
         *out = relation_compare(c, gold, answer);
     } else if (gold->kind == MATH_RELATION) {
-        const struct math_node *value = unwrapped(gold);
+        const bool class = gold->n == 3 && gold->ops[0] == MATH_CONGRUENT &&
+                           gold->ops[1] == MATH_MODULO && answer->kind == MATH_NUMBER;
+        const struct math_node *value = class ? gold->kids[1] : unwrapped(gold);
         *out = value ? kinds_compare(c, value, answer) : kind_said(c, "form", MATH_DIFFERENT);
     } else if (answer->kind == MATH_RELATION) {
         *out = chain(c, gold, answer);

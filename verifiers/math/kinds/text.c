@@ -2,6 +2,7 @@
 
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
+#include "verifiers/math/kinds/numeral.h"
 
 // A word that nobody means as a product of its letters.
 static bool is_english(struct slice word) {
@@ -50,13 +51,16 @@ static bool is_number_word(const struct math_node *node) {
 
 // The last word of "two-thirds", which is read as minus a symbol.
 static bool is_part_word(const struct math_node *node) {
-    static const char *const WORDS[] = {"half",   "halves", "third",    "thirds",  "quarter",
-                                        "fourth", "fifth",  "quarters", "fourths", "fifths",
-                                        "sixth",  "sixths", "eighths",  "tenths",  "tenth"};
+    static const char *const WORDS[] = {"half",     "halves", "third",   "thirds",   "quarter",
+                                        "quarters", "fourth", "fourths", "fifth",    "fifths",
+                                        "sixth",    "sixths", "seventh", "sevenths", "eighth",
+                                        "eighths",  "ninth",  "ninths",  "tenth",    "tenths"};
     if (node->kind != MATH_MUL || node->op != TREE_MINUS) return false;
     const struct math_node *word = node->kids[0];
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (word->kind == MATH_SYMBOL && slice_is(word->text, WORDS[i])) return true;
+        if (word->kind == MATH_SYMBOL && word->text.len == strlen(WORDS[i]) &&
+            ascii_same(word->text.ptr, WORDS[i], word->text.len))
+            return true;
     return false;
 }
 
@@ -148,6 +152,12 @@ static struct slice canonical(struct slice text) {
                                        "there are infinitely many solutions",
                                        "infinite many solutions",
                                        "infinitely many values"};
+    static const char *const ORDINALS[][2] = {
+        {"first", "1st"}, {"second", "2nd"}, {"third", "3rd"},     {"fourth", "4th"},
+        {"fifth", "5th"}, {"sixth", "6th"},  {"seventh", "7th"},   {"eighth", "8th"},
+        {"ninth", "9th"}, {"tenth", "10th"}, {"eleventh", "11th"}, {"twelfth", "12th"}};
+    for (size_t i = 0; i < sizeof ORDINALS / sizeof *ORDINALS; i++)
+        if (slice_is(text, ORDINALS[i][0])) return slice_of(ORDINALS[i][1]);
     if (is_one_of(text, NOT_THERE, sizeof NOT_THERE / sizeof *NOT_THERE)) return slice_of("dne");
     if (is_one_of(text, MANY, sizeof MANY / sizeof *MANY)) return slice_of("infinitely many");
     if (is_one_of(text, DIVERGES, sizeof DIVERGES / sizeof *DIVERGES)) return slice_of("diverges");
@@ -212,57 +222,6 @@ static char set_of(struct slice text) {
     return is_one_of(text, REAL, sizeof REAL / sizeof *REAL) ? 'R' : 0;
 }
 
-// The next word of a text, which it takes off; words are joined by blanks and hyphens.
-static struct slice next_word(struct slice *text) {
-    size_t n = 0;
-    while (text->len && (text->ptr[0] == ' ' || text->ptr[0] == '-')) text->ptr++, text->len--;
-    while (n < text->len && text->ptr[n] != ' ' && text->ptr[n] != '-') n++;
-    const struct slice word = {text->ptr, n};
-    text->ptr += n;
-    text->len -= n;
-    return word;
-}
-
-// "twenty-one", "one hundred and five": -1 where the words are none of a number.
-static long number_of(struct slice text) {
-    static const char *const ONES[] = {"zero",    "one",     "two",       "three",    "four",
-                                       "five",    "six",     "seven",     "eight",    "nine",
-                                       "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
-                                       "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
-    static const char *const TENS[] = {"twenty", "thirty",  "forty",  "fifty",
-                                       "sixty",  "seventy", "eighty", "ninety"};
-    long all = 0, part = 0;
-    int n_words = 0;
-    bool digit = false; // the last word was below twenty
-    for (struct slice word; (word = next_word(&text)).len > 0; n_words++) {
-        long value = -1;
-        for (long i = 0; i < 20; i++)
-            if (slice_is(word, ONES[i])) value = i;
-        for (long i = 0; i < 8; i++)
-            if (slice_is(word, TENS[i])) value = 10 * (i + 2);
-        if (value >= 0) {
-            // "twenty one" is 21, "one two" and "ten five" are nothing.
-            if (digit || (part % 100 != 0 && !(value < 10 && part % 100 >= 20 && part % 10 == 0)))
-                return -1;
-            part += value;
-            digit = value < 20;
-        } else if (slice_is(word, "dozen") && all == 0 && part < 100) { // "a dozen" has no article
-            part = 12 * (n_words ? part : 1);
-            digit = true;
-        } else if (slice_is(word, "hundred") && part > 0 && part < 10) {
-            part *= 100;
-            digit = false;
-        } else if (slice_is(word, "thousand") && part > 0 && all == 0) {
-            all = part * 1000;
-            part = 0;
-            digit = false;
-        } else if (!(slice_is(word, "and") && n_words > 0 && part % 100 == 0)) {
-            return -1;
-        }
-    }
-    return n_words ? all + part : -1;
-}
-
 // "one half", "two-thirds", "three quarters": NULL where the words are none of a fraction.
 static const struct math_node *fraction_of(struct comparison *c, struct slice text) {
     static const char *const PARTS[] = {"half",    "third",  "quarter", "fifth", "sixth",
@@ -273,7 +232,7 @@ static const struct math_node *fraction_of(struct comparison *c, struct slice te
     while (at > 0 && text.ptr[at - 1] != ' ' && text.ptr[at - 1] != '-') at--;
     if (at < 2) return NULL;
     const struct slice part = {text.ptr + at, text.len - at};
-    const long top = number_of((struct slice){text.ptr, at - 1});
+    const long top = numeral_value((struct slice){text.ptr, at - 1});
     for (long i = 0; top > 0 && i < 9; i++)
         if (slice_is(part, top == 1 ? PARTS[i] : MANY[i]) ||
             (i == 2 && slice_is(part, top == 1 ? "fourth" : "fourths")))
@@ -287,7 +246,7 @@ static int date_of(struct slice text) {
                                          "may",       "june",     "july",     "august",
                                          "september", "october",  "november", "december"};
     int month = 0, day = 0;
-    for (struct slice word; (word = next_word(&text)).len > 0;) {
+    for (struct slice word; (word = numeral_next_word(&text)).len > 0;) {
         int number = 0, named = 0;
         size_t n = 0;
         while (n < word.len && n < 2 && word.ptr[n] >= '0' && word.ptr[n] <= '9')
@@ -311,14 +270,92 @@ static bool starts_with(struct slice text, const char *word) {
     return text.len > strlen(word) && memcmp(text.ptr, word, strlen(word)) == 0;
 }
 
+// A number in Chinese numerals, with a word behind it that counts: "十二", "十二个". -1: none.
+static long without_counter(struct slice text) {
+    static const char *const COUNTERS[] = {"个", "個", "只", "隻", "名", "人", "本", "件", "次"};
+    if (text.len < 3 || (unsigned char)text.ptr[0] < 0xE3) return -1;
+    for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
+        const size_t len = strlen(COUNTERS[i]);
+        if (text.len <= len || memcmp(text.ptr + text.len - len, COUNTERS[i], len)) continue;
+        text.len -= len;
+        break;
+    }
+    return numeral_chinese(text);
+}
+
+static const struct math_node *words(struct comparison *c, const char *text) {
+    struct math_node *node = kind_node(c, MATH_TEXT, 0, 0, NULL);
+    node->text = (struct slice){arena_copy(c->arena, text, strlen(text)), strlen(text)};
+    tree_seal(node);
+    return node;
+}
+
+// 3^{\text{rd}}, as the words "3rd"; any other power as it is.
+static const struct math_node *ordinal(struct comparison *c, const struct math_node *node) {
+    static const char *const ENDS[] = {"st", "nd", "rd", "th"};
+    enum { MAX_DIGITS = 12 };
+    const struct math_node *base = node->kids[0], *end = node->kids[1];
+    if (base->kind != MATH_NUMBER || base->exponent || base->text.len > MAX_DIGITS ||
+        end->kind != MATH_SYMBOL || end->op != TREE_FROM_TEXT)
+        return node;
+    for (size_t i = 0; i < 4; i++) {
+        char text[MAX_DIGITS + 4];
+        if (!slice_is(end->text, ENDS[i])) continue;
+        memcpy(text, base->text.ptr, base->text.len);
+        memcpy(text + base->text.len, ENDS[i], 3);
+        return words(c, text);
+    }
+    return node;
+}
+
+// "all positive real numbers" and its kin; NULL where the words say something else.
+static const struct math_node *half_line(struct comparison *c, struct slice text) {
+    static const struct {
+        const char *word;
+        bool below, closed;
+    } ROWS[] = {{"positive ", false, false},    {"nonnegative ", false, true},
+                {"non-negative ", false, true}, {"negative ", true, false},
+                {"nonpositive ", true, true},   {"non-positive ", true, true}};
+    static const char *const NUMBERS[] = {"real numbers", "reals", "real number"};
+    static const char *const LEADS[] = {"set of all ", "set of ", "all ", "any ", "every "};
+    for (size_t i = 0; i < sizeof LEADS / sizeof *LEADS; i++)
+        if (starts_with(text, LEADS[i])) {
+            text.ptr += strlen(LEADS[i]);
+            text.len -= strlen(LEADS[i]);
+            break;
+        }
+    for (size_t i = 0; i < sizeof ROWS / sizeof *ROWS; i++) {
+        if (!starts_with(text, ROWS[i].word)) continue;
+        const size_t len = strlen(ROWS[i].word);
+        const struct slice rest = {text.ptr + len, text.len - len};
+        if (!is_one_of(rest, NUMBERS, sizeof NUMBERS / sizeof *NUMBERS)) return NULL;
+        const struct math_node *end = kind_node(c, MATH_CONSTANT, MATH_INFINITY, 0, NULL);
+        const struct math_node *zero = tree_number(0, c->arena);
+        if (ROWS[i].below) end = kind_negated(c, end);
+        const struct math_node *const pair[] = {ROWS[i].below ? end : zero,
+                                                ROWS[i].below ? zero : end};
+        struct math_node *set = kind_node(c, MATH_BRACKETS, 0, 2, pair);
+        set->open[0] = ROWS[i].below || !ROWS[i].closed;
+        set->open[1] = !ROWS[i].below || !ROWS[i].closed;
+        tree_seal(set);
+        return set;
+    }
+    return NULL;
+}
 static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
+    const long chinese =
+        node->kind == MATH_SYMBOL || node->kind == MATH_TEXT ? without_counter(node->text) : -1;
+    if (chinese >= 0) return tree_number(chinese, c->arena);
+    if (node->kind == MATH_POW) return ordinal(c, node);
     if (node->kind != MATH_TEXT) return node;
     const char set = set_of(node->text);
     if (set) return kind_node(c, MATH_SET_NAME, (uint8_t)set, 0, NULL);
+    const struct math_node *half = half_line(c, node->text);
+    if (half) return half;
     struct slice words = node->text;
     const bool minus = starts_with(words, "minus ") || starts_with(words, "negative ");
-    if (minus) next_word(&words);
-    const long number = words.len < 60 ? number_of(words) : -1;
+    if (minus) numeral_next_word(&words);
+    const long number = words.len < 60 ? numeral_value(words) : -1;
     if (number >= 0) {
         const struct math_node *value = tree_number(number, c->arena);
         return minus ? kind_negated(c, value) : value;

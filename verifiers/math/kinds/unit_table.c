@@ -6,7 +6,17 @@
 
 // {words}, {m, kg, s, A, K, mol, cd, $, bit, rad}, num, den, power of ten, takes prefixes
 static const struct unit_row ROWS[] = {
-    {"m meter meters metre metres metro metros mètre mètres", {1}, 1, 1, 0, true},
+    {"m meter meters metre metres metro metros mètre mètres м метр метра метров",
+     {1},
+     1,
+     1,
+     0,
+     true},
+    {"см", {1}, 1, 1, -2, false},
+    {"мм", {1}, 1, 1, -3, false},
+    {"км", {1}, 1, 1, 3, false},
+    {"г грамм", {0, 1}, 1, 1, -3, false},
+    {"кг", {0, 1}, 1, 1, 0, false},
     {"米 公尺 メートル 미터", {1}, 1, 1, 0, false},
     {"厘米 公分 センチメートル センチ 센티미터", {1}, 1, 1, -2, false},
     {"毫米 ミリメートル 밀리미터", {1}, 1, 1, -3, false},

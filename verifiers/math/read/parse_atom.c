@@ -98,6 +98,36 @@ struct math_node *parse_kind(struct parser *p) {
     return NULL;
 }
 
+// {}_{10}C_3, {}^{10}P_3: choices and permutations with the larger number in front.
+static struct math_node *chosen(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool empty = t[0].c == '{' && t[0].op == 0 && t[1].c == '}';
+    const struct parser start = *p;
+    if (empty) p->at += 2;
+    if (!parse_is(p, '_') && !parse_is(p, '^')) {
+        *p = start;
+        return NULL;
+    }
+    parse_next(p);
+    struct math_node *kids[2] = {parse_is(p, '{') ? parse_group(p) : parse_single(p, true), NULL};
+    const bool choose = parse_is_word(parse_peek(p), "C");
+    if (kids[0] && p->inside == 0 && (choose || parse_is_word(parse_peek(p), "P"))) {
+        parse_next(p);
+        if (parse_take(p, '_')) kids[1] = parse_is(p, '{') ? parse_group(p) : parse_single(p, true);
+    }
+    if (kids[1]) {
+        struct math_node *node = parse_node(p, MATH_FUNCTION, MATH_BINOMIAL, 2, kids);
+        if (choose || !node) return node;
+        struct math_node *const ordered[] = {
+            node, parse_node(p, MATH_FUNCTION, MATH_FACTORIAL, 1, kids + 1)};
+        return ordered[1] ? parse_node(p, MATH_MUL, 0, 2, ordered) : NULL;
+    }
+    const bool over = p->over;
+    *p = start;
+    p->over = over;
+    return NULL;
+}
+
 static struct math_node *atom(struct parser *p) {
     const struct token *t = parse_peek(p);
     struct math_node *node;
@@ -127,7 +157,8 @@ static struct math_node *atom(struct parser *p) {
         parse_next(p);
         return parse_node(p, MATH_DOTS, 0, 0, NULL);
     case TOKEN_CHAR:
-        return parse_bracket(p);
+        node = t->c == '_' || t->c == '^' || t->c == '{' ? chosen(p) : NULL;
+        return node || p->over ? node : parse_bracket(p);
     default:
         return NULL;
     }
@@ -196,6 +227,36 @@ static struct math_node *based(struct parser *p, struct math_node *value) {
     return node;
 }
 
+// The small integer of 7!!, with two marks and no third one; -1 where it is none.
+static int double_factorial_of(const struct parser *p, const struct math_node *value) {
+    enum { MAX_VALUE = 199 };
+    const struct token *t = parse_peek(p);
+    if (!parse_is(p, '!') || t[1].c != '!' || t[2].c == '!') return -1;
+    int n = 0;
+    while (n <= MAX_VALUE && !tree_is_integer(value, n)) n++;
+    return n <= MAX_VALUE ? n : -1;
+}
+
+// 7 5 3 1 for 7!!
+static struct math_node *double_factorial(struct parser *p, int n) {
+    struct parse_nodes factors = {0};
+    parse_next(p);
+    parse_next(p);
+    parse_add(p, &factors, tree_number(1, p->arena));
+    for (; n > 1; n -= 2) parse_add(p, &factors, tree_number(n, p->arena));
+    return parse_node(p, MATH_MUL, 0, factors.n, factors.list);
+}
+
+// How many tokens stand for a per mille sign, in a font or not.
+static int per_mille_tokens(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
+    const struct token *sign = font ? t + 2 : t;
+    const bool found = sign->kind == TOKEN_COMMAND &&
+                       (slice_is(sign->text, "permil") || slice_is(sign->text, "textperthousand"));
+    return !found ? 0 : font ? 4 : 1;
+}
+
 struct math_node *parse_power(struct parser *p) {
     if (!parse_enter(p)) return NULL;
     struct math_node *value = atom(p);
@@ -204,10 +265,15 @@ struct math_node *parse_power(struct parser *p) {
         if ((n = degree_tokens(p)) > 0) {
             while (n-- > 0) parse_next(p);
             value = parse_node(p, MATH_DEGREE, 0, 1, &value);
+        } else if ((n = double_factorial_of(p, value)) >= 0) {
+            value = double_factorial(p, n);
         } else if (parse_take(p, '!')) {
             value = parse_node(p, MATH_FUNCTION, MATH_FACTORIAL, 1, &value);
         } else if (parse_is(p, '%')) {
             value = percent(p, value);
+        } else if ((n = per_mille_tokens(p)) > 0) {
+            while (n-- > 0) parse_next(p);
+            value = parse_quotient(p, value, tree_number(1000, p->arena));
         } else if (parse_is(p, '^')) {
             parse_next(p);
             struct math_node *const pair[] = {value, exponent(p)};

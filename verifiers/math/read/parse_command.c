@@ -28,6 +28,41 @@ static struct math_node *root(struct parser *p, bool cube, bool all_digits) {
     return radicand ? parse_node(p, MATH_ROOT, 0, 2, pair) : NULL;
 }
 
+// \overline{3+4i}: a sum with the imaginary unit in it, and digits.
+static bool is_complex(const struct parser *p) {
+    const int end = parse_is(p, '{') ? parse_group_end(p, p->at) : -1;
+    bool digits = false, sign = false, unit = false;
+    for (int i = p->at + 1; i < end; i++) {
+        const struct token *t = &p->t[i];
+        digits |= t->kind == TOKEN_DIGITS;
+        sign |= t->c == '+' || t->c == '-';
+        unit |= slice_is(t->text, "i");
+    }
+    return digits && sign && unit;
+}
+
+// Sums, products and powers of numbers, with -i in the place of i. NULL for anything else.
+static struct math_node *conjugated(struct parser *p, struct math_node *node) {
+    enum { MAX_PARTS = 8 };
+    struct math_node *kids[MAX_PARTS];
+    if (node->kind == MATH_CONSTANT && node->op == MATH_I)
+        return parse_node(p, MATH_MUL, TREE_MINUS, 1, &node);
+    if (!tree_has(node, MATH_CONSTANT)) return node->free ? NULL : node;
+    const bool power = node->kind == MATH_POW && !tree_has(node->kids[1], MATH_CONSTANT);
+    if ((node->kind != MATH_ADD && node->kind != MATH_MUL && !power) || node->n > MAX_PARTS)
+        return NULL;
+    for (int i = 0; i < node->n; i++)
+        if (!(kids[i] = conjugated(p, node->kids[i]))) return NULL;
+    return parse_node(p, node->kind, node->op, node->n, kids);
+}
+
+static struct math_node *conjugate(struct parser *p) {
+    struct math_node *inside = parse_group(p);
+    struct math_node *node = inside && !inside->free ? conjugated(p, inside) : NULL;
+    if (node) node->bracketed = true;
+    return node;
+}
+
 static struct math_node *accented(struct parser *p, struct slice accent) {
     struct slice inside = parse_peek(p)->text;
     if (parse_is(p, '{')) {
@@ -66,7 +101,8 @@ static struct math_node *command(struct parser *p) {
     if (slice_is(name, "frac")) return fraction(p);
     if (slice_is(name, "sqrt")) return root(p, false, true);
     if (slice_is(name, "cbrt")) return root(p, true, true);
-    if (slice_is(name, "overline") || slice_is(name, "bar")) return accented(p, slice_of("bar"));
+    if (slice_is(name, "overline") || slice_is(name, "bar"))
+        return is_complex(p) ? conjugate(p) : accented(p, slice_of("bar"));
     if (slice_is(name, "dot") || slice_is(name, "ddot")) return accented(p, name);
     if (slice_is(name, "lfloor")) return between(p, "rfloor", MATH_FLOOR);
     if (slice_is(name, "lceil")) return between(p, "rceil", MATH_CEIL);
@@ -109,6 +145,19 @@ static struct math_node *arguments(struct parser *p) {
                : NULL;
 }
 
+// cis x is cos x + i sin x.
+static struct math_node *cis(struct parser *p, struct math_node *argument) {
+    struct math_node *i = parse_node(p, MATH_CONSTANT, MATH_I, 0, NULL);
+    struct math_node *sine = parse_node(p, MATH_FUNCTION, MATH_SIN, 1, &argument);
+    struct math_node *const product[] = {i, sine};
+    if (!i || !sine || !tree_is_scalar(argument)) return NULL;
+    struct math_node *const sum[] = {parse_node(p, MATH_FUNCTION, MATH_COS, 1, &argument),
+                                     parse_node(p, MATH_MUL, TREE_JUXTAPOSED, 2, product)};
+    struct math_node *node = sum[0] && sum[1] ? parse_node(p, MATH_ADD, 0, 2, sum) : NULL;
+    if (node) node->bracketed = true;
+    return node;
+}
+
 struct math_node *parse_call(struct parser *p, enum math_function function) {
     struct math_node *power = NULL, *base = NULL, *kids[2];
     for (int i = 0; i < 2; i++) {
@@ -129,6 +178,7 @@ struct math_node *parse_call(struct parser *p, enum math_function function) {
     int least, most;
     arity(function, &least, &most);
     if (!argument) return NULL;
+    if (function == MATH_CIS) return power || base ? NULL : cis(p, argument);
     const bool several = (argument->kind == MATH_TUPLE || argument->kind == MATH_SET ||
                           argument->kind == MATH_BRACKETS) &&
                          most > 1;

@@ -116,6 +116,17 @@ static bool read_bracketed_repetend(struct parser *p, struct literal *l) {
     return true;
 }
 
+// 0.333... and 0.181818...: the digits that come three times at the end, at least, go on for ever.
+// 2.71828... has no such digits.
+static int repetend(const struct literal *l) {
+    enum { LEAST = 3, LONGEST = 6 };
+    for (int len = 1; len <= LONGEST && LEAST * len <= l->n_decimals; len++)
+        if (memcmp(l->digits + l->n - (LEAST - 1) * len, l->digits + l->n - LEAST * len,
+                   (size_t)((LEAST - 1) * len)) == 0)
+            return len;
+    return 0;
+}
+
 static bool read_decimals(struct parser *p, struct literal *l) {
     const struct token *t = parse_peek(p);
     const bool point = t->kind == TOKEN_CHAR && t->c == '.' && (l->n == 0 || !t->space);
@@ -140,7 +151,10 @@ static bool read_decimals(struct parser *p, struct literal *l) {
     } else if (bracketed) {
         if (!read_bracketed_repetend(p, l)) return false;
     }
-    if (parse_peek(p)->kind == TOKEN_DOTS && !parse_peek(p)->space && !l->repeat) parse_next(p);
+    if (parse_peek(p)->kind == TOKEN_DOTS && !parse_peek(p)->space && !l->repeat) {
+        parse_next(p);
+        l->repeat = repetend(l);
+    }
     return true;
 }
 
@@ -241,11 +255,29 @@ static struct math_node *mixed(struct parser *p, struct math_node *whole) {
     return parse_node(p, MATH_MIXED, 0, 2, both);
 }
 
+// 4210_{\text{five}}, 17_{ten}: the base as a node, or NULL.
+static struct math_node *base_in_words(struct parser *p) {
+    static const char *const WORDS[] = {"two",   "three", "four", "five",   "six",   "seven",
+                                        "eight", "nine",  "ten",  "eleven", "twelve"};
+    const struct token *t = parse_peek(p);
+    const bool font = t[2].kind == TOKEN_FONT && t[3].c == '{';
+    const struct token *word = font ? t + 4 : t + 2;
+    if (word[1].c != '}' || (font && word[2].c != '}')) return NULL;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
+        if (!parse_is_word(word, WORDS[i])) continue;
+        for (int n = font ? 7 : 4; n > 0; n--) parse_next(p);
+        return tree_number((long)i + 2, p->arena);
+    }
+    return NULL;
+}
+
 // The subscript of 204_5 or 1A_{16} behind digits: the base as a node, or NULL.
 static struct math_node *read_base(struct parser *p) {
     const struct token *t = parse_peek(p);
     const bool brace = t[1].c == '{';
     const struct token *base = brace ? t + 2 : t + 1;
+    if (t->c == '_' && brace && (base->kind == TOKEN_WORD || base->kind == TOKEN_FONT))
+        return base_in_words(p);
     if (t->c != '_' || base->kind != TOKEN_DIGITS || base->text.len > 2) return NULL;
     if (brace && base[1].c != '}') return NULL;
     long value = 0;

@@ -50,7 +50,7 @@ bool lexer_is_letter(uint32_t code) {
         code == 0x2DA)
         return false;
     if ((code >= 0x3000 && code < 0x3005) || (code >= 0xFE00 && code < 0xFE10)) return false;
-    return code < 0xFF00 && !token_greek(code);
+    return code < 0xFF00 && code != 0xFEFF && !token_greek(code);
 }
 
 static bool is_space(uint32_t code) {
@@ -110,6 +110,11 @@ bool lexer_unicode(struct lexer *l) {
                                                                         : MATH_GT;
         else
             lexer_push_char(l, c, start)->text = (struct slice){arena_copy(l->arena, &c, 1), 1};
+        return true;
+    }
+    if (code == 0x2103 || code == 0x2109) { // degrees of Celsius and Fahrenheit
+        lexer_push(l, TOKEN_COMMAND, slice_of("degree"), start);
+        lexer_push(l, TOKEN_WORD, slice_of(code == 0x2103 ? "C" : "F"), start);
         return true;
     }
     const struct token_character *known = token_character(code);

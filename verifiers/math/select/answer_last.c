@@ -124,9 +124,9 @@ static bool last_choice(struct slice text, const struct piece *p, int n) {
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",  "below",    "under",  "over",  "least",  "most",      "than",
-        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
-        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple"};
+        "above",   "below",  "under", "over",   "least",     "most",    "than",   "beyond",
+        "exceeds", "exceed", "twice", "double", "exceeding", "between", "except", "negative",
+        "minus",   "plus",   "times", "thrice", "triple",    "near",    "nearly", "almost"};
     static const char *const ABROAD[] = {"mindestens", "höchstens", "als",      "moins",  "menos",
                                          "almeno",     "minder",    "minstens", "больше", "меньше",
                                          "более",      "менее",     "fazla",    "hơn",    "около"};
@@ -143,7 +143,8 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
         return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
-    static const char *const APART[] = {"differs", "different", "differ", "distinct"};
+    static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
+    static const char *const NEAR[] = {"close", "closer", "near", "nearer", "similar"};
     static const char *const PERHAPS[] = {"could", "might", "may"};
     static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
@@ -159,6 +160,7 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
         return true;
     if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
         (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
+        (slice_is(word, "to") && answer_is_in(other, NEAR, sizeof NEAR / sizeof *NEAR)) ||
         (slice_is(word, "in") && p[first - 2].kind == MATH))
         return true;
     return (slice_is(word, "of") && answer_is_in(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
@@ -284,6 +286,14 @@ static bool begins_reason(struct slice text, const struct piece *p) {
     return false;
 }
 
+// "$150 a year, up from $100", "fell to $150 from $100": the words in front of the "from" at `at`.
+static bool ends_change(struct slice text, const struct piece *p, int at) {
+    static const char *const WAYS[] = {"up", "down"};
+    if (answer_is_in(answer_cut(text, p[at - 1].from, p[at - 1].to), WAYS, 2)) return true;
+    return at > 1 && p[at - 1].kind == MATH &&
+           slice_is(answer_cut(text, p[at - 2].from, p[at - 2].to), "to");
+}
+
 // "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
 // 30": what stands behind the number only says more about it.
 static bool begins_adjunct(struct slice text, const struct piece *p, int n, int at) {
@@ -297,6 +307,8 @@ static bool begins_adjunct(struct slice text, const struct piece *p, int n, int 
     const struct slice next =
         at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
+        return !has_verb(text, p, n, at + 1);
+    if (slice_is(word, "from") && at > 0 && ends_change(text, p, at))
         return !has_verb(text, p, n, at + 1);
     if (slice_is(word, "to") && p[at - 1].kind == WORD && at > 1 && p[at - 2].kind == MATH)
         return at + 1 < n && p[at + 1].kind == WORD && !has_verb(text, p, n, at + 1);
@@ -397,6 +409,14 @@ static struct slice without_courtesy(struct slice text) {
     return text;
 }
 
+// "It would be 12 if the die were fair, but it is loaded.": behind the number.
+static bool is_unreal(struct slice sentence) {
+    const char *at = memmem(sentence.ptr, sentence.len, " if ", 4);
+    if (!at) return false;
+    const size_t left = (size_t)(sentence.ptr + sentence.len - at);
+    return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct piece pieces[MAX_WORDS];
     int first, last;
@@ -433,7 +453,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
-        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to))
+        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
+        is_unreal(answer_cut(text, to, end)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement

@@ -186,7 +186,9 @@ static bool begins_clause(struct slice s, size_t at) {
 static bool has_one_of(struct slice text, const char *const *words, size_t n) {
     for (size_t at = 0; at < text.len; at++)
         for (size_t i = 0; i < n; i++)
-            if (text.ptr[at] == words[i][0] && answer_starts(text, at, words[i])) return true;
+            if (text.ptr[at] == words[i][0] && answer_starts(text, at, words[i]) &&
+                !answer_starts(text, at, " not mistaken"))
+                return true;
     return false;
 }
 
@@ -211,10 +213,14 @@ static bool changes_value(struct slice rest) {
 // A value without the clauses behind it, unless they name another one.
 static struct slice without_clauses(struct slice value) {
     size_t to = 0;
+    int depth = 0;
     for (size_t at = 1; at < value.len && to == 0; at++) {
         const size_t formula = answer_formula_end(value, at);
+        depth += (value.ptr[at] == '(') - (value.ptr[at] == ')');
         if (formula != SIZE_MAX)
             at = formula - 1;
+        else if (depth > 0) // "12 (i.e., twelve)"
+            continue;
         else if (begins_clause(value, at) || answer_starts(value, at, "**"))
             to = at; // emphasis that opened in front of the value ends here
     }
@@ -299,6 +305,20 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     return from;
 }
 
+// Nothing but Chinese numerals, and words that count: "十二", "十二个".
+static bool is_chinese_number(struct slice value) {
+    static const char *const CHARACTERS[] = {"零", "〇", "一", "二", "两", "兩", "三", "四", "五",
+                                             "六", "七", "八", "九", "十", "百", "千", "万", "萬",
+                                             "个", "個", "只", "隻", "名", "人", "本", "件", "次"};
+    size_t at = 0;
+    for (size_t next = at; at < value.len; at = next) {
+        for (size_t i = 0; i < N(CHARACTERS) && next == at; i++)
+            if (answer_starts(value, at, CHARACTERS[i])) next += strlen(CHARACTERS[i]);
+        if (next == at) return false;
+    }
+    return value.len > 0;
+}
+
 // "The answer is" in other languages, in front of what looks like a value.
 static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     size_t from = answer_foreign(text, at);
@@ -306,8 +326,9 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     while (from < text.len && answer_is_one_of("*_`", text.ptr[from])) from++;
     const size_t to = from < text.len ? value_end(text, from) : from;
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
-    if (!answer_looks_like_value(value) ||
-        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) &&
+    const bool numeral = is_chinese_number(value);
+    if ((!numeral && !answer_looks_like_value(value)) ||
+        ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) && !numeral &&
          !answer_starts(value, 0, "负") && !answer_starts(value, 0, "負")) ||
         answer_is_denied(text, at, from, true) || answer_is_denied_abroad(text, from))
         return SIZE_MAX;

@@ -1,0 +1,91 @@
+// Sentences and tokens of a part of a text, taken over from the whole, are those of the part alone.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include "protocol/base/buffer.h"
+#include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/text_sentences.h"
+
+enum { N_TEXTS = 400, N_PIECES = 3000 };
+
+static const char *const PIECES[] = {
+    "a",   "A",     "Mr.",  ".",  "?",  "!",   " ",  " ",    "\n",           "\"",  "(",    ")",
+    "...", "1",     "e.g.", "--", "'",  "*",   ". ", "? ",   ".\n",          "b ",  "The ", "He. ",
+    ",",   "can't", "``",   "3.", "J.", " . ", "]",  "U.S.", "\xE3\x80\x80", "!\" "};
+
+static uint32_t next_random(uint32_t *state) {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    return *state;
+}
+
+// Few pieces make chains without white space, many make sentences.
+static void make_text(struct buffer *out, uint32_t seed) {
+    uint32_t random = seed * 2654435761u + 1;
+    const uint32_t n = sizeof PIECES / sizeof *PIECES, range = 4 + next_random(&random) % (n - 4);
+    const uint32_t from = next_random(&random) % n;
+    buffer_clear(out);
+    for (int i = 0; i < N_PIECES; i++)
+        buffer_add_text(out, PIECES[(from + next_random(&random) % range) % n]);
+    buffer_add_text(out, "\n");
+    for (int i = 0; i < 40; i++)
+        buffer_add_text(out, PIECES[(from + next_random(&random) % range) % n]);
+}
+
+static void assert_same(const struct slices *a, const struct slices *b, uint32_t seed) {
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) same = slice_equal(a->items[i], b->items[i]);
+    if (!same) print_error("text %u: %zu and %zu items\n", seed, a->n, b->n);
+    assert_true(same);
+}
+
+// Returns whether the part was long enough to be of use.
+static bool check_part(struct constraint_text *whole, struct slice part, uint32_t seed,
+                       struct arena *arena) {
+    struct constraint_text shared, alone;
+    part = slice_strip(part, CHAR_SPACE);
+    if (part.len == 0) return false;
+    text_open(&shared, part, arena);
+    text_open(&alone, part, arena);
+    shared.within = whole;
+    const uint64_t before = shared.steps_left;
+    assert_same(text_sentences(&shared), text_sentences(&alone), seed);
+    const bool cheap = before - shared.steps_left < part.len;
+    text_open(&shared, part, arena);
+    shared.within = whole;
+    assert_same(text_tokens(&shared), text_tokens(&alone), seed);
+    return cheap;
+}
+
+static void test_parts(void **state) {
+    struct buffer text = {0};
+    int n_cheap = 0;
+    (void)state;
+    for (uint32_t seed = 1; seed <= N_TEXTS; seed++) {
+        struct arena arena = {0};
+        struct constraint_text whole;
+        make_text(&text, seed);
+        const struct slice all = buffer_slice(&text);
+        text_open(&whole, all, &arena);
+        text_tokens(&whole);
+        const char *first = memchr(all.ptr, '\n', all.len);
+        const char *last = memrchr(all.ptr, '\n', all.len);
+        const size_t from = (size_t)(first + 1 - all.ptr), to = (size_t)(last - all.ptr);
+        n_cheap += check_part(&whole, slice_from(all, from), seed, &arena);
+        n_cheap += check_part(&whole, slice_part(all, 0, to), seed, &arena);
+        if (from < to) n_cheap += check_part(&whole, slice_part(all, from, to), seed, &arena);
+        arena_clear(&arena);
+    }
+    assert_true(n_cheap > N_TEXTS); // most of them are taken over
+    buffer_free(&text);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

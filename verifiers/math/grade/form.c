@@ -1,0 +1,251 @@
+#include "verifiers/math/grade/form.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/kinds/numeral.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+enum { MAX_SHORT = 200 }; // bytes of what is looked at word by word
+
+static struct slice cut(struct slice s, size_t from, size_t to) {
+    return (struct slice){s.ptr + from, to - from};
+}
+
+static struct slice trimmed(struct slice s) {
+    while (s.len && ascii_is_space(s.ptr[0])) s = cut(s, 1, s.len);
+    while (s.len && ascii_is_space(s.ptr[s.len - 1])) s.len--;
+    return s;
+}
+
+static bool starts(struct slice s, const char *word) {
+    return s.len >= strlen(word) && memcmp(s.ptr, word, strlen(word)) == 0;
+}
+
+static bool ends(struct slice s, const char *word) {
+    const size_t len = strlen(word);
+    return s.len >= len && memcmp(s.ptr + s.len - len, word, len) == 0;
+}
+
+// "\text{42 apples}" is read like "42 apples", \text{'12'} like 12.
+static struct slice bare(struct slice part) {
+    static const char OPEN[] = "\\text{";
+    const size_t len = sizeof OPEN - 1;
+    if (!starts(part, OPEN) || part.len <= len + 1 || part.ptr[part.len - 1] != '}') return part;
+    struct slice inside = cut(part, len, part.len - 1);
+    if (memchr(inside.ptr, '{', inside.len) || memchr(inside.ptr, '}', inside.len)) return part;
+    const char quote = inside.ptr[0];
+    if (inside.len > 2 && (quote == '\'' || quote == '"') && ends(inside, (char[]){quote, 0}))
+        return cut(inside, 1, inside.len - 1);
+    return ascii_is_digit(inside.ptr[0]) ? inside : part;
+}
+
+// "f(x) = x \text{ for all } x \in \mathbb{R}" without the words about x.
+static struct slice unquantified(struct slice part) {
+    static const char *const WORDS[] = {"\\text{ for all", "\\text{for all",    "\\forall",
+                                        "for all",         "\\text{ for every", "for every"};
+    if (!memchr(part.ptr, '=', part.len)) return part;
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const char *at = memmem(part.ptr, part.len, WORDS[i], strlen(WORDS[i]));
+        if (!at || !memchr(part.ptr, '=', (size_t)(at - part.ptr))) continue;
+        const char *behind = at + strlen(WORDS[i]);
+        const struct slice rest = {behind, (size_t)(part.ptr + part.len - behind)};
+        for (size_t k = 0; k < rest.len; k++) // "for all x > 0" says more
+            if (strchr("<>=0123456789", rest.ptr[k]) || (unsigned char)rest.ptr[k] >= 0x80)
+                return part;
+        if (memmem(rest.ptr, rest.len, "\\l", 2) || memmem(rest.ptr, rest.len, "\\g", 2))
+            return part;
+        size_t n = (size_t)(at - part.ptr);
+        while (n && strchr(" ,$~", part.ptr[n - 1])) n--;
+        return n ? (struct slice){part.ptr, n} : part;
+    }
+    return part;
+}
+
+// Without words and marks around a value that say nothing of it.
+static struct slice undressed(struct slice s) {
+    static const char *const ENDS[] = {
+        "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
+        "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
+        "\\square"};
+    static const char *const STARTS[] = {"\\therefore", "\\text{the year }", "\\text{The year }",
+                                         "\\text{year }", "the year "};
+    static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
+                                        "\\text{min}", "\\text{maximum}", "\\text{minimum}"};
+    for (size_t i = 0; i < N(STARTS); i++)
+        if (starts(s, STARTS[i])) return trimmed(cut(s, strlen(STARTS[i]), s.len));
+    for (size_t i = 0; i < N(NAMES); i++) { // \max = 12
+        if (!starts(s, NAMES[i])) continue;
+        const struct slice rest = trimmed(cut(s, strlen(NAMES[i]), s.len));
+        if (starts(rest, "=")) return trimmed(cut(rest, 1, rest.len));
+    }
+    for (size_t i = 0; i < N(ENDS); i++) {
+        if (!ends(s, ENDS[i]) || s.len == strlen(ENDS[i])) continue;
+        s = trimmed(cut(s, 0, s.len - strlen(ENDS[i])));
+        while (ends(s, "\\quad") || ends(s, "\\qquad") || ends(s, ","))
+            s = trimmed(cut(s, 0, s.len - (ends(s, ",") ? 1 : ends(s, "\\quad") ? 5 : 6)));
+        return s;
+    }
+    return s;
+}
+
+// One name of what is not there: "D.N.E.", \nexists.
+static bool is_not_there(struct slice s) {
+    static const char *const NAMES[] = {
+        "\\text{D.N.E.}", "\\text{D.N.E}", "D.N.E.", "D.N.E", "\\nexists", "\\not\\exists", "∄",
+        "\\text{d.n.e.}", "d.n.e."};
+    for (size_t i = 0; i < N(NAMES); i++)
+        if (slice_is(s, NAMES[i])) return true;
+    return false;
+}
+
+// ]1,2] and [1,2[, whose brackets are open where they turn away, as (1,2] and [1,2).
+static struct slice turned_brackets(struct slice s, struct arena *arena) {
+    char *out = arena_take(arena, s.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        if (starts(cut(s, i, s.len), "\\left") && i + 5 < s.len && strchr("[]", s.ptr[i + 5]))
+            i += 5;
+        else if (starts(cut(s, i, s.len), "\\right") && i + 6 < s.len && strchr("[]", s.ptr[i + 6]))
+            i += 6;
+        out[n++] = s.ptr[i];
+    }
+    if (n < 5 || (out[0] != ']' && out[n - 1] != '[') || !strchr("[]", out[0]) ||
+        !strchr("[]", out[n - 1]))
+        return s;
+    int n_separators = 0, depth = 0;
+    for (size_t i = 1; i + 1 < n; i++) {
+        depth += (out[i] == '(' || out[i] == '{') - (out[i] == ')' || out[i] == '}');
+        n_separators += depth == 0 && (out[i] == ',' || out[i] == ';');
+        if (out[i] == '[' || out[i] == ']' || depth < 0) return s;
+    }
+    if (n_separators != 1 || depth != 0) return s;
+    if (out[0] == ']') out[0] = '(';
+    if (out[n - 1] == '[') out[n - 1] = ')';
+    return (struct slice){out, n};
+}
+
+struct slice form_plain(struct slice text, struct arena *arena) {
+    struct slice s = trimmed(text);
+    if (s.len == 0 || s.len > MAX_SHORT) return unquantified(bare(text));
+    if (s.len < 16 && ascii_is_digit(s.ptr[0]) && ascii_is_digit(s.ptr[s.len - 1])) return text;
+    s = undressed(s);
+    if (s.len == 0) return text;
+    if (is_not_there(s)) return slice_of("DNE");
+    const char *euro = memmem(s.ptr, s.len, "\\text{€}", strlen("\\text{€}"));
+    if (euro && ends(s, "\\text{€}")) {
+        const size_t n = (size_t)(euro - s.ptr), len = strlen("€");
+        char *out = arena_take(arena, n + len + 1, 1);
+        memcpy(out, s.ptr, n);
+        memcpy(out + n, "€", len);
+        return (struct slice){out, n + len};
+    }
+    if (strchr("[]\\", s.ptr[0])) s = turned_brackets(s, arena);
+    return unquantified(bare(s));
+}
+
+// Without "~~12~~", which is struck out; false where there is none.
+static bool without_struck(struct slice *s, struct arena *arena) {
+    const char *open = memmem(s->ptr, s->len, "~~", 2);
+    if (!open || (open > s->ptr && open[-1] != ' ')) return false;
+    const size_t from = (size_t)(open - s->ptr) + 2;
+    const char *close = memmem(s->ptr + from, s->len - from, "~~", 2);
+    if (!close) return false;
+    const size_t to = (size_t)(close - s->ptr) + 2;
+    if (to < s->len && !strchr(" .,", s->ptr[to])) return false;
+    char *out = arena_take(arena, s->len + 1, 1);
+    memcpy(out, s->ptr, from - 2);
+    memcpy(out + from - 2, s->ptr + to, s->len - to);
+    *s = trimmed((struct slice){out, s->len - (to - from + 2)});
+    return true;
+}
+
+// "12 and a half apples": the fraction of the words behind a number, and how long they are.
+static size_t fraction_words(struct slice s, const char **fraction) {
+    static const char *const ROWS[][2] = {
+        {" and a half", "\\frac12"},      {" and one half", "\\frac12"},
+        {" and one-half", "\\frac12"},    {" and a quarter", "\\frac14"},
+        {" and one quarter", "\\frac14"}, {" and three quarters", "\\frac34"},
+        {" and a third", "\\frac13"},     {" and one third", "\\frac13"},
+        {" and two thirds", "\\frac23"}};
+    for (size_t i = 0; i < N(ROWS); i++) {
+        const size_t len = strlen(ROWS[i][0]);
+        if (s.len < len || !ascii_same(s.ptr, ROWS[i][0], len)) continue;
+        if (s.len > len && ascii_is_alnum(s.ptr[len])) continue;
+        if (s.len > len + 1 && starts(cut(s, len, s.len), " of")) continue; // "a half of it"
+        *fraction = ROWS[i][1];
+        return len;
+    }
+    return 0;
+}
+
+// The share of confidence behind a value: "12 (confidence: 90%)".
+static struct slice without_confidence(struct slice s) {
+    const char *at = memmem(s.ptr, s.len, " (confidence", strlen(" (confidence"));
+    if (!at || !ends(s, "%)")) return s;
+    return cut(s, 0, (size_t)(at - s.ptr));
+}
+
+// "three quarters", "two fifths": the word behind a number makes a fraction of it.
+static bool counts_parts(struct slice rest) {
+    static const char *const ENDS[] = {"half",     "halves", "third", "thirds", "quarter",
+                                       "quarters", "th",     "ths",   "rd",     "nd"};
+    size_t from = 0;
+    while (from < rest.len && strchr(" -", rest.ptr[from])) from++;
+    size_t to = from;
+    while (to < rest.len && ascii_is_alpha(rest.ptr[to])) to++;
+    for (size_t i = 0; i < N(ENDS); i++)
+        if (ends(cut(rest, from, to), ENDS[i])) return true;
+    return false;
+}
+
+struct slice form_prose(struct slice text, struct arena *arena) {
+    struct slice s = trimmed(text);
+    if (s.len == 0 || s.len > MAX_SHORT) return text;
+    s = without_confidence(s);
+    while (without_struck(&s, arena)) {
+    }
+    if (s.len == 0) return s;
+    long value = 0;
+    size_t digits = 0;
+    while (digits < s.len && ascii_is_digit(s.ptr[digits])) digits++;
+    const size_t words = digits ? 0 : numeral_prefix(s, &value);
+    const size_t end = digits ? digits : words;
+    const char *fraction = "";
+    const size_t more = end ? fraction_words(cut(s, end, s.len), &fraction) : 0;
+    if (!more && (!words || words == s.len || counts_parts(cut(s, end, s.len)))) return s;
+    enum { MAX_NUMBER = 24 };
+    const size_t room = MAX_NUMBER + s.len + strlen(fraction) + 1;
+    const struct slice rest = cut(s, end + more, s.len);
+    char *out = arena_take(arena, room, 1);
+    const int n = words ? snprintf(out, room, "%ld%s%.*s", value, fraction, SLICE_ARG(rest))
+                        : snprintf(out, room, "%.*s%s%.*s", SLICE_ARG(cut(s, 0, digits)), fraction,
+                                   SLICE_ARG(rest));
+    return (struct slice){out, (size_t)n};
+}
+
+bool form_restated(struct slice text, struct slice *value, struct slice *again) {
+    static const char *const LEADS[] = {"i.e., ",   "i.e. ",      "i.e.", "that is, ",
+                                        "that is ", "or rather ", "= ",   "namely "};
+    const struct slice s = trimmed(text);
+    if (s.len < 4 || s.len > MAX_SHORT) return false;
+    const char *open = memmem(s.ptr, s.len, " (", 2);
+    const char *comma = memmem(s.ptr, s.len, ", i.e.", 6);
+    if (open && s.ptr[s.len - 1] == ')') {
+        *value = trimmed(cut(s, 0, (size_t)(open - s.ptr)));
+        *again = trimmed(cut(s, (size_t)(open - s.ptr) + 2, s.len - 1));
+    } else if (comma) {
+        *value = trimmed(cut(s, 0, (size_t)(comma - s.ptr)));
+        *again = trimmed(cut(s, (size_t)(comma - s.ptr) + 2, s.len));
+    } else {
+        return false;
+    }
+    for (size_t i = 0; i < N(LEADS); i++)
+        if (starts(*again, LEADS[i])) {
+            *again = trimmed(cut(*again, strlen(LEADS[i]), again->len));
+            break;
+        }
+    return value->len > 0 && again->len > 0;
+}

@@ -1,0 +1,24 @@
+// Answers as people write them, brought into a form that the reader of formulas knows.
+#ifndef VERIFIERS_MATH_GRADE_FORM_H
+#define VERIFIERS_MATH_GRADE_FORM_H
+
+#include <stdbool.h>
+
+#include "protocol/base/memory.h"
+#include "protocol/base/slice.h"
+
+// The same answer without what says nothing beside it: quotes and upright text around it, a
+// quantifier or "Q.E.D." behind it, a "\therefore" in front; "D.N.E." and ]1,2] as they are read
+// elsewhere. Part of `text`, or in `arena`.
+struct slice form_plain(struct slice text, struct arena *arena);
+
+// The same of a sentence's value: without what is struck out and without a share of confidence; a
+// number in words as digits ("twelve apples", "12 and a half"). Where there is none of that, `text`
+// itself.
+struct slice form_prose(struct slice text, struct arena *arena);
+
+// "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
+// is said again.
+bool form_restated(struct slice text, struct slice *value, struct slice *again);
+
+#endif
