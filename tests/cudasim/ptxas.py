@@ -3,11 +3,11 @@
 
 Usage: ptxas.py [--write] FOLDER LOG...   (make cuda-check, make cuda-table)
 A log is FOLDER/SOURCE.sm_ARCH.log, with the PTX beside it. A kernel may use fewer registers than
-its line says, never more; shared memory must be equal. A stack frame or spilled bytes, of a kernel or of
-a function that it calls, are findings whatever the table says, and no table is written where there
-are some. Notes about wgmma (C7510: products are serialized; C7517, C7519: waits and fences that
-ptxas adds by itself) are findings. Prints "SOURCE: sentence" for each finding; the status is 1 when
-there is one.
+its line says, never more; shared memory must be equal. A stack frame or spilled bytes, of a kernel
+or of a function that it calls, are findings whatever the table says, and no table is written where
+there are some. Notes about wgmma (C7510: products are serialized; C7517, C7519: waits and fences
+that ptxas adds by itself) are findings. Prints "SOURCE: sentence" for each finding; the status is 1
+when there is one.
 """
 import re
 import subprocess

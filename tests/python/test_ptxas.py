@@ -14,9 +14,8 @@ LINE = "k.cu sums sm_90a 64 256\n"
 
 def log(registers: int = 64, shared: int = 256, frame: str = "0, 0, 0", inner: str = "0, 0, 0"
         ) -> str:
-    of_kernel, of_call = (
-        "    {} bytes stack frame, {} bytes spill stores, {} bytes spill loads\n".format(*x.split(", "))
-        for x in (frame, inner))
+    line = "    {} bytes stack frame, {} bytes spill stores, {} bytes spill loads\n"
+    of_kernel, of_call = (line.format(*x.split(", ")) for x in (frame, inner))
     return (f"""ptxas info    : 0 bytes gmem
 ptxas info    : Compiling entry function 'sums' for 'sm_90a'
 ptxas info    : Function properties for sums
