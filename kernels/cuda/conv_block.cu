@@ -130,7 +130,7 @@ template <int ROWS, int BT> struct conv_op : conv_in {
         constexpr int FOURS = channels / 4;
         for (int i = thread; i < n_rows * FOURS; i += n_threads) {
             int row = i / FOURS, c = i % FOURS * 4;
-            const conv_row at = tile_rows()[row];
+            const conv_row &at = tile_rows()[row];
             if (at.token & CONV_HALO) continue;
             bf16 *to = (bf16 *)y + (int64_t)at.token * stride + t.row / 3 + c;
             *(uint2 *)to = output(t, sums, row, c, at);
@@ -138,7 +138,7 @@ template <int ROWS, int BT> struct conv_op : conv_in {
         sync(); // the state is read before it is written
         for (int i = thread; i < n_rows * FOURS; i += n_threads) {
             int row = i / FOURS, c = i % FOURS * 4, channel = t.row / 3 + c;
-            const conv_row at = tile_rows()[row];
+            const conv_row &at = tile_rows()[row];
             if (at.token & CONV_HALO || !at.is_kept || channel >= hidden) continue;
             store_state_4(is_bf16, (char *)slots + at.slot * slot_bytes,
                           (int64_t)(at.position % n_ring) * hidden + channel,

@@ -119,8 +119,7 @@ draw_row(const struct row_logits &row, const draw_memory &at, const struct tile_
         s.max = block_max(at, top);
     }
     if (!math_is_finite(s.max)) return {0, row.logits[0], s.max}; // a log-probability that is bad
-    cut_top_k(row, at, &s);
-    cut_top_p(row, at, row.is_plain ? tiles.sum_known : 0, &s);
+    cut(row, at, row.is_plain ? tiles.sum_known : 0, &s);
     return draw_survivor(row, at, s);
 }
 
@@ -165,13 +164,6 @@ __device__ __forceinline__ void draw_want(const struct draw_args &a, const draw_
     ((uint8_t *)a.ids)[12 * n + i] =
         t.is_bad || !math_is_finite(lp_full) || !math_is_finite(d.lp_behav);
 }
-
-// Blocks a SM: for sm_100 and 120 ptxas takes more registers than two leave it, and would spill.
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
-enum { DRAW_BLOCKS = 1 };
-#else
-enum { DRAW_BLOCKS = 2 };
-#endif
 
 __global__ void __launch_bounds__(DRAW_THREADS, DRAW_BLOCKS) draw_wants(const struct draw_args a) {
     DYNAMIC_SHARED(memory);

@@ -14,6 +14,13 @@ enum {
     IDS_AHEAD = 2, // loads of a thread under way, 4 ids each
     PER_UNIT = 64, // buckets of a distance of 1
 };
+// Blocks a SM, and sums of warps that are loaded at a time. For sm_100 and 120 ptxas takes more
+// registers than two blocks, or all the sums, leave it, and would spill.
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+enum { DRAW_BLOCKS = 1, SUMS_AHEAD = 4 };
+#else
+enum { DRAW_BLOCKS = 2, SUMS_AHEAD = DRAW_WARPS };
+#endif
 #define MASS_ONE 0x1p44f // of an id as probable as the most probable one
 
 struct draw_memory {
@@ -55,6 +62,7 @@ __device__ __forceinline__ double block_sum(const draw_memory &at, double x) {
     if (threadIdx.x % N_LANES == 0) at.sums[threadIdx.x / N_LANES] = x;
     __syncthreads();
     x = 0;
+#pragma unroll SUMS_AHEAD
     for (int i = 0; i < DRAW_WARPS; i++) x += at.sums[i];
     __syncthreads();
     return x;
@@ -66,6 +74,7 @@ __device__ __forceinline__ unsigned long long block_sum(const draw_memory &at,
     if (threadIdx.x % N_LANES == 0) sums[threadIdx.x / N_LANES] = x;
     __syncthreads();
     x = 0;
+#pragma unroll SUMS_AHEAD
     for (int i = 0; i < DRAW_WARPS; i++) x += sums[i];
     __syncthreads();
     return x;
@@ -74,6 +83,7 @@ __device__ __forceinline__ float block_max(const draw_memory &at, float x) {
     x = warp_max(x);
     if (threadIdx.x % N_LANES == 0) at.values[threadIdx.x / N_LANES] = x;
     __syncthreads();
+#pragma unroll SUMS_AHEAD
     for (int i = 0; i < DRAW_WARPS; i++) x = fmaxf(x, at.values[i]);
     __syncthreads();
     return x;
@@ -85,6 +95,7 @@ __device__ __forceinline__ struct best block_best(const draw_memory &at, struct 
         at.ids[threadIdx.x / N_LANES] = b.id;
     }
     __syncthreads();
+#pragma unroll SUMS_AHEAD
     for (int i = 0; i < DRAW_WARPS; i++) best_take(&b, at.values[i], at.ids[i]);
     __syncthreads();
     return b;

@@ -175,21 +175,23 @@ struct survivors {
     }
 };
 
-// With all that equal the least of them.
-__device__ __forceinline__ void cut_top_k(const struct row_logits &row, const draw_memory &at,
-                                          struct survivors *s) {
-    if (row.want->top_k <= 0 || row.want->top_k >= row.head->vocab) return;
-    s->last = last_place(row, at, s->max, (unsigned long long)row.want->top_k,
-                         [](float x, int) { return x > -math_infinity() ? 1ull : 0ull; });
-    s->last &= ~0xffffffffull;
-}
+// What ids weigh for a cut: 1 each, or their mass where they may survive.
+struct cut_weight {
+    struct survivors left;
+    float least; // ids below are out
+    bool is_mass;
+    __device__ __forceinline__ unsigned long long operator()(float x, int id) const {
+        if (!is_mass) return x > -math_infinity() ? 1ull : 0ull;
+        return x >= least && left.has(x, id) ? mass_of(x, left.max) : 0ull;
+    }
+};
 
-// Of the ids that are left: from the most probable down, lower id first, until p is reached. total:
-// of e^(x - max) over all ids, 0: not known.
-__device__ __forceinline__ void cut_top_p(const struct row_logits &row, const draw_memory &at,
-                                          double total, struct survivors *s) {
-    if (row.want->top_p >= 1.0f) return;
-    const struct survivors left = *s;
+// The mass to be reached, of the ids that are left. total: of e^(x - max) over all ids, 0: not
+// known.
+__device__ __forceinline__ unsigned long long wanted_mass(const struct row_logits &row,
+                                                          const draw_memory &at, double total,
+                                                          struct cut_weight *weight) {
+    const struct survivors left = weight->left;
     if (total == 0 || left.last > 0) {
         unsigned long long all = 0;
         each_id(row, [&](float x, int id) { all += left.has(x, id) ? mass_of(x, left.max) : 0; });
@@ -197,13 +199,26 @@ __device__ __forceinline__ void cut_top_p(const struct row_logits &row, const dr
     }
     double wanted = (double)row.want->top_p * total, out = (total - wanted) / row.head->vocab;
     // Ids below this are out even if all of them lie there.
-    float least = left.max + (float)log_of(fmax(out, 1e-30)) - 0.01f;
-    s->last =
-        last_place(row, at, left.max, max(1ull, (unsigned long long)(wanted * (double)MASS_ONE)),
-                   [&](float x, int id) {
-                       return x >= least && left.has(x, id) ? mass_of(x, left.max) : 0ull;
-                   });
-    s->last = max(s->last, left.last);
+    weight->least = left.max + (float)log_of(fmax(out, 1e-30)) - 0.01f;
+    return max(1ull, (unsigned long long)(wanted * (double)MASS_ONE));
+}
+
+// First top-k: with all that equal the least of them. Then top-p: of the ids that are left, from
+// the most probable down, lower id first, until p is reached. A loop, so that the code which finds
+// a place is there once: twice, it would not fit into the registers.
+__device__ __forceinline__ void cut(const struct row_logits &row, const draw_memory &at,
+                                    double total, struct survivors *s) {
+#pragma unroll 1
+    for (int is_mass = 0; is_mass < 2; is_mass++) {
+        int k = row.want->top_k;
+        if (is_mass ? row.want->top_p >= 1.0f : k <= 0 || k >= row.head->vocab) continue;
+        struct cut_weight weight = {*s, -math_infinity(), is_mass != 0};
+        unsigned long long wanted =
+            is_mass ? wanted_mass(row, at, total, &weight) : (unsigned long long)k;
+        unsigned long long last = last_place(row, at, s->max, wanted, weight);
+        if (!is_mass) last &= ~0xffffffffull;
+        s->last = max(last, s->last);
+    }
 }
 
 #endif

@@ -3,6 +3,9 @@
 // there the Op has
 //     int token(const product_tile &, int i) const;    of the step, of token i of the tile
 //
+// Four blocks a SM: 64 registers, as many as a finish needs. Left to itself ptxas takes what leaves
+// room for as many blocks as shared memory has room for, and spills.
+//
 // Bytes: each sum is read once, in runs of ROWS * 4 bytes; 1 KB of the step's description beside.
 #ifndef KERNELS_CUDA_MATMUL_FINISH_CUH
 #define KERNELS_CUDA_MATMUL_FINISH_CUH
@@ -13,7 +16,8 @@
 enum { FINISH_THREADS = 256 };
 
 template <class Op, int BT>
-__global__ void __launch_bounds__(FINISH_THREADS) product_finish(const Op op, const float *from) {
+__global__ void __launch_bounds__(FINISH_THREADS, 4)
+    product_finish(const Op op, const float *from) {
     constexpr int FOURS = Op::rows / 4;
     SHARED_ALIGNED(16, float, sums, [BT * sums_stride<Op::rows>]);
     auto sync = [] { __syncthreads(); };

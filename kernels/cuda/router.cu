@@ -22,7 +22,7 @@ enum {
 };
 
 template <int TOKENS> struct router_memory {
-    float *x;         // (TOKENS, whole groups) normalised
+    float *x;         // (whole groups, TOKENS, GROUP) normalised
     float *norm;      // (whole groups)
     float *logits;    // (TOKENS, n_experts), then sigmoids
     uint32_t *keys;   // (TOKENS, n_experts)
@@ -49,9 +49,10 @@ __device__ __forceinline__ void load_norm(const struct router &a, float *norm) {
 }
 
 // A warp: the normalised row to shared memory as float32, and where n is not null to it as bf16.
-template <int AHEAD>
+template <int TOKENS, int AHEAD>
 __device__ __forceinline__ void router_norm(const struct router &a, const float *h, const float *w,
                                             float *x, bf16 *n, int lane) {
+    constexpr int X_STEP = TOKENS * GROUP;
     const int columns = tile_pad(a.stride, GROUP);
     float squares = 0;
     for (int first = lane * 4; first < columns; first += AHEAD * GROUP) {
@@ -65,16 +66,17 @@ __device__ __forceinline__ void router_norm(const struct router &a, const float 
         for (int k = 0; k < AHEAD; k++) {
             int i = first + k * GROUP;
             if (i >= columns) break;
-            *(float4 *)(x + i) = v[k];
+            *(float4 *)(x + i / GROUP * X_STEP + lane * 4) = v[k];
             squares += square_sum(v[k]);
         }
     }
     float scale = 1.0f / sqrtf(warp_sum(squares) / (float)a.hidden + a.eps);
 #pragma unroll 4
     for (int i = lane * 4; i < columns; i += GROUP) {
-        float4 y = *(const float4 *)(x + i), v = *(const float4 *)(w + i);
+        float4 *of_x = (float4 *)(x + i / GROUP * X_STEP + lane * 4);
+        float4 y = *of_x, v = *(const float4 *)(w + i);
         y = make_float4(y.x * scale * v.x, y.y * scale * v.y, y.z * scale * v.z, y.w * scale * v.w);
-        *(float4 *)(x + i) = y;
+        *of_x = y;
         if (n && i < a.stride)
             *(uint2 *)(n + i) = make_uint2(pack_bf16(y.x, y.y), pack_bf16(y.z, y.w));
     }
@@ -96,31 +98,40 @@ __device__ __forceinline__ float2 two_of(float4 v, int half) {
 template <int EXPERTS, class Four> struct router_weights {
     static constexpr int fit = (EXPERTS == 8 ? 16 : 64) * 4 / (EXPERTS * (int)sizeof(Four));
     static constexpr int DEPTH = fit > 16 ? 16 : fit < 1 ? 1 : fit;
-    const Four *first; // of the first row, from the lane's columns on
-    int stride, left;  // groups of 4 of a row; columns from the lane's first on
+    const Four *rows;
+    uint32_t first, stride; // of the first row, from the lane's columns on; of a row: groups of 4
+    int left;               // columns from the lane's first on
     Four v[DEPTH][EXPERTS];
 
+    // One place of 32 bits that goes from row to row, and one branch: 8 addresses that are kept, or
+    // a branch for each load, are registers which the products lack.
     __device__ __forceinline__ void load(int d, int group) {
+        if (group * GROUP >= left) {
 #pragma unroll
-        for (int e = 0; e < EXPERTS; e++)
-            v[d][e] = group * GROUP < left ? first[e * stride + group * N_LANES] : Four{};
+            for (int e = 0; e < EXPERTS; e++) v[d][e] = Four{};
+            return;
+        }
+        uint32_t at = first + (uint32_t)(group * N_LANES);
+#pragma unroll
+        for (int e = 0; e < EXPERTS; e++, at += stride) v[d][e] = rows[at];
     }
     __device__ __forceinline__ void begin(const struct router &a, int expert, int lane) {
-        stride = a.stride / 4;
+        stride = (uint32_t)a.stride / 4;
         left = a.stride - lane * 4;
-        first = (const Four *)a.w + (int64_t)expert * stride + lane;
+        rows = (const Four *)a.w;
+        first = (uint32_t)(expert * stride + lane);
 #pragma unroll
         for (int d = 0; d < DEPTH; d++) load(d, d);
     }
 };
 
-// Logits of the experts whose weights are under way, of TOKENS rows of x; x_stride: whole groups.
-template <int TOKENS, int EXPERTS, class Four>
+// Logits of the experts whose weights are under way, of the first TOKENS rows of a tile of ROWS.
+// Their distance is a constant: rows behind each other would be 8 addresses in registers.
+template <int ROWS, int TOKENS, int EXPERTS, class Four>
 __device__ __forceinline__ void row_logits(router_weights<EXPERTS, Four> &w, const float *x,
-                                           int x_stride, float (&sums)[TOKENS * EXPERTS],
+                                           int n_groups, float (&sums)[TOKENS * EXPERTS],
                                            int lane) {
     constexpr int DEPTH = router_weights<EXPERTS, Four>::DEPTH;
-    const int n_groups = x_stride / GROUP;
     x += lane * 4;
 #pragma unroll 1
     for (int group = 0; group < n_groups; group += DEPTH)
@@ -135,7 +146,7 @@ __device__ __forceinline__ void row_logits(router_weights<EXPERTS, Four> &w, con
                 if (half == 1) w.load(d, group + d + DEPTH);
 #pragma unroll
                 for (int t = 0; t < TOKENS; t++) {
-                    float2 y = *(const float2 *)(x + t * x_stride + (group + d) * GROUP + half * 2);
+                    float2 y = *(const float2 *)(x + ((group + d) * ROWS + t) * GROUP + half * 2);
 #pragma unroll
                     for (int e = 0; e < EXPERTS; e++) {
                         float &s = sums[t * EXPERTS + e];
@@ -172,12 +183,12 @@ template <int N> __device__ __forceinline__ int share_sums(float (&v)[N], int la
 
 // Logits of a warp's experts, of which those from `expert` on are its own, for n tokens, to
 // logits[token * n_experts + expert].
-template <int TOKENS, int EXPERTS, class Four>
+template <int ROWS, int TOKENS, int EXPERTS, class Four>
 __device__ __forceinline__ void
 router_logits(const struct router &a, router_weights<EXPERTS, Four> &w, const float *x, int n,
               float *logits, int first, int expert, int lane) {
     float sums[TOKENS * EXPERTS] = {};
-    row_logits<TOKENS>(w, x, tile_pad(a.stride, GROUP), sums, lane);
+    row_logits<ROWS, TOKENS>(w, x, tile_pad(a.stride, GROUP) / GROUP, sums, lane);
     int mine = share_sums(sums, lane);
     constexpr int ALL = TOKENS * EXPERTS, N = ALL > N_LANES ? ALL / N_LANES : 1;
     constexpr int ALIKE = ALL < N_LANES ? N_LANES / ALL : 1; // lanes that hold the same
@@ -349,17 +360,18 @@ __global__ void __launch_bounds__(ROUTER_THREADS, EXPERTS == 8 && sizeof(Four) =
 
     if (warp < n_tokens) {
         int64_t row = (int64_t)(token + warp) * a.stride;
-        router_norm<EXPERTS == 1 ? 16 : 8>(a, a.h + row, at.norm, at.x + warp * columns,
-                                           part == 0 ? (bf16 *)a.n + row : nullptr, lane);
+        router_norm<TOKENS, EXPERTS == 1 ? 16 : 8>(a, a.h + row, at.norm, at.x + warp * GROUP,
+                                                   part == 0 ? (bf16 *)a.n + row : nullptr, lane);
     } else if (warp < TOKENS) {
-        for (int i = lane; i < columns; i += N_LANES) at.x[warp * columns + i] = 0;
+        for (int i = lane; i < columns; i += N_LANES)
+            at.x[(i / GROUP * TOKENS + warp) * GROUP + i % GROUP] = 0;
     }
     __syncthreads();
     float *logits = n_parts == 1 ? at.logits : a.routes.logits + (int64_t)token * a.n_experts;
     if (EXPERTS == 1 && n_tokens == 1)
-        router_logits<1>(a, w, at.x, 1, logits, first, expert, lane);
+        router_logits<TOKENS, 1>(a, w, at.x, 1, logits, first, expert, lane);
     else
-        router_logits<TOKENS>(a, w, at.x, n_tokens, logits, first, expert, lane);
+        router_logits<TOKENS, TOKENS>(a, w, at.x, n_tokens, logits, first, expert, lane);
     if (!is_last(&a.routes.counters[1 + tile], n_parts)) return;
     if (warp < n_tokens)
         router_choose(a, token + warp, logits + warp * a.n_experts, at.logits + warp * a.n_experts,

@@ -2,9 +2,10 @@
 #
 # make cudasim        the emulator's test programs, in three builds: normal, race, memory
 # make cuda-check     every .cu compiles for all architectures without warnings, uses no more
-#                     registers than tests/cudasim/ptxas.txt says, holds the instructions of
-#                     tests/cudasim/ptx.txt, and ptxas has nothing to say of its wgmma; also a part
-#                     of make tests, whose test_ptxas reads what was found
+#                     registers than tests/cudasim/ptxas.txt says, has no stack frame and spills
+#                     nothing, holds the instructions of tests/cudasim/ptx.txt, and ptxas has
+#                     nothing to say of its wgmma; also a part of make tests, whose test_ptxas
+#                     reads what was found
 # make cuda-table     writes ptxas.txt anew
 # make gpu-wrappers   build/gpu: the wrappers' cases as a program for a GPU of sm_90a, and what the
 #                     emulator computed for the same cases; RUN_WRAPPERS says how it is run there

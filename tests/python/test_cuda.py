@@ -264,40 +264,77 @@ def collect(groups: Any) -> Dict[Any, Any]:
             for g in groups for i in range(g.n)}
 
 
+def scaled_weights() -> Dict[str, Any]:
+    from safetensors.torch import load_file
+    return {name: (value.float() * 1.01).to(value.dtype)
+            for name, value in load_file(TINY / "model.safetensors").items()}
+
+
+def draw_from(state: Dict[str, Any], folder: Path, flags: Dict[str, Any], asked: Any,
+              **how: Any) -> Dict[Any, Any]:
+    """What a worker draws that loads these weights from files."""
+    from safetensors.torch import save_file
+    folder.mkdir()
+    for path in TINY.iterdir():
+        if path.suffix != ".safetensors":
+            (folder / path.name).write_bytes(path.read_bytes())
+    save_file(state, folder / "model.safetensors", {"format": "pt"})
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+        child = stampede.launch(folder, connect=trainer.url, **flags)
+        loaded = collect(trainer.generate(asked, **how))
+        trainer.close(run_complete=True)
+    assert child.wait(60) == 0
+    return {k: v[:2] for k, v in loaded.items()}
+
+
 def test_a_trainer_and_a_push(emulated: None, tmp_path: Path) -> None:
     """Before and after a push; then what a worker that loads the pushed weights draws."""
-    from safetensors.torch import load_file, save_file
-    state = {name: (value.float() * 1.01).to(value.dtype)
-             for name, value in load_file(TINY / "model.safetensors").items()}
+    state = scaled_weights()
     asked = [stampede.Prompt(prompt_ids=[1, 2, 3 + i], id=i) for i in range(3)]
-    sampling = stampede.Sampling(max_new_tokens=6, ignore_eos=True)
+    how: Dict[str, Any] = {
+        "n": 2, "sampling": stampede.Sampling(max_new_tokens=6, ignore_eos=True), "seed": 3}
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         child = stampede.launch(TINY, connect=trainer.url, **FLAGS)
         trainer.wait_for_workers(1, 90)
         worker = trainer.workers()[0]
         assert worker["numerics"].startswith("cuda-wgmma sm_90")
         assert "NVIDIA H100" in worker["build"] and "MHz" in worker["build"]
-        before = collect(trainer.generate(asked, n=2, sampling=sampling, seed=3))
+        before = collect(trainer.generate(asked, **how))
         trainer.push_weights(state, version=1)
-        after = collect(trainer.generate(asked, n=2, sampling=sampling, seed=3))
+        after = collect(trainer.generate(asked, **how))
         trainer.close(run_complete=True)
     assert child.wait(60) == 0
     assert len(before) == len(after) == 6
     assert {x[2][0][1] for x in before.values()} == {0}
     assert {x[2][0][1] for x in after.values()} == {1}
-    assert {k: v[:2] for k, v in before.items()} != {k: v[:2] for k, v in after.items()}
-    pushed = tmp_path / "pushed"
-    pushed.mkdir()
-    for path in TINY.iterdir():
-        if path.suffix != ".safetensors":
-            (pushed / path.name).write_bytes(path.read_bytes())
-    save_file(state, pushed / "model.safetensors", {"format": "pt"})
+    after = {k: v[:2] for k, v in after.items()}
+    assert {k: v[:2] for k, v in before.items()} != after
+    assert draw_from(state, tmp_path / "pushed", FLAGS, asked, **how) == after
+
+
+@WITH_CUBLASLT
+def test_a_push_reaches_what_cublas_multiplies(emulated: None, tmp_path: Path) -> None:
+    """It has copies of the dense matrices, made for the first prompts: those after the push must
+    give what our own kernels give with the pushed weights. The library takes steps of 512 tokens or
+    more: 4 prompts of 300 fill one of 640, though the first may be a step of its own."""
+    state = scaled_weights()
+    flags = {**FLAGS, "max_context": 320, "prefill_chunk": 640}
+    first, second = ([stampede.Prompt(prompt_ids=((np.arange(300) + at) * by % 470 + 5).tolist(),
+                                      id=at) for at in range(4)] for by in (7, 11))
+    how: Dict[str, Any] = {
+        "n": 1, "sampling": stampede.Sampling(max_new_tokens=4, ignore_eos=True), "seed": 3}
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
-        child = stampede.launch(pushed, connect=trainer.url, **FLAGS)
-        loaded = collect(trainer.generate(asked, n=2, sampling=sampling, seed=3))
+        child = stampede.launch(TINY, connect=trainer.url, gemm="cublas", **flags)
+        trainer.wait_for_workers(1, 90)
+        assert " gemm=cublaslt-" in trainer.workers()[0]["numerics"]
+        collect(trainer.generate(first, **how))
+        trainer.push_weights(state, version=1)
+        after = collect(trainer.generate(second, **how))
         trainer.close(run_complete=True)
     assert child.wait(60) == 0
-    assert {k: v[:2] for k, v in loaded.items()} == {k: v[:2] for k, v in after.items()}
+    assert [x[2][0][1] for x in after.values()] == [1] * 4
+    assert draw_from(state, tmp_path / "pushed", flags, second, **how) == {
+        k: v[:2] for k, v in after.items()}
 
 
 def test_a_lost_device(emulated: None, monkeypatch: pytest.MonkeyPatch) -> None:

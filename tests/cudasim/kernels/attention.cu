@@ -21,7 +21,7 @@ struct attention_case {
     struct attention a = {};
     std::vector<int32_t> pages;
 
-    attention_case(checker &c, const attention_shape &s, int length)
+    attention_case(checker &c, const attention_shape &s, int length, bool cancels = false)
         : s(s), length(length), head_rows(s.head_dim <= 32 ? 32 : 64),
           group(s.n_heads / s.n_kv_heads), q_stride(pad_to(s.n_heads * head_rows, 64)),
           q(length, q_stride, q_stride) {
@@ -29,6 +29,7 @@ struct attention_case {
             k.push_back((float)from_bf16(to_bf16(c.normal() * 1.5)));
             v.push_back((float)from_bf16(to_bf16(c.normal())));
         }
+        if (cancels) cancel_chunks();
         for (int t = 0; t < length; t++)
             for (int h = 0; h < s.n_heads; h++)
                 for (int d = 0; d < s.head_dim; d++)
@@ -38,6 +39,14 @@ struct attention_case {
         a.scale = (float)(1 / sqrt(s.head_dim));
         a.page_tokens = s.page_tokens, a.is_bf16 = s.is_bf16;
         put_pages(c);
+    }
+    // The second chunk takes away what the first one adds, which is much.
+    void cancel_chunks() {
+        size_t n = (size_t)ATTENTION_CHUNK * s.n_kv_heads * s.head_dim;
+        for (size_t i = 0; i < n; i++) {
+            v[i] *= 65536;
+            k[n + i] = k[i], v[n + i] = -v[i];
+        }
     }
     void put_pages(checker &c) {
         int n = (length + s.page_tokens - 1) / s.page_tokens, size = s.is_bf16 ? 2 : 4;
@@ -162,6 +171,20 @@ static void check_shape(checker &c, const attention_shape &s, int length) {
     c.release();
 }
 
+// Merged in another order, the third chunk would lose most of its bits.
+static void check_merge(checker &c) {
+    const attention_shape s = {4, 1, 32, 16, true};
+    const int length = 2 * ATTENTION_CHUNK + 20;
+    attention_case at(c, s, length, true);
+    const std::vector<span> last = {{length - 1, 1}};
+    std::vector<uint16_t> own = at.run(c, last, OWN), chunks = at.run(c, last, CHUNKS);
+    c.equal("attention", "chunks that cancel, bits", own != chunks);
+    double largest = 0;
+    for (uint16_t x : own) largest = std::max(largest, fabs(from_bf16(x)));
+    c.equal("attention", "chunks that cancel, sums are small", largest > 8);
+    c.release();
+}
+
 void check_attention(checker &c) {
     if (!c.is_first_family) return;
     check_shape(c, {4, 1, 32, 4, false}, 3);
@@ -169,5 +192,6 @@ void check_attention(checker &c) {
     check_shape(c, {10, 2, 64, 16, true}, 100);
     check_shape(c, {8, 2, 64, 16, false}, 530);
     if (!c.is_small) check_shape(c, {4, 1, 64, 32, true}, 1100);
+    if (!c.is_small) check_merge(c);
     if (c.is_large) check_shape(c, {32, 8, 64, 16, true}, 1500);
 }
