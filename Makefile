@@ -10,6 +10,8 @@
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make peers    Math-Verify, if-verifiable, lm-eval and llama.cpp into .venv-peers: optional, no torch
+# make test-faults  the fault matrix, its short form (ROW= CASE= SEED=); minutes
+# make soak     the long form for DURATION seconds (default 3600), seed after seed
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
@@ -80,7 +82,7 @@ FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 # An object_NAME.c is a shared object of its own, stampede_NAME.so beside the tests.
-SHARED := $(wildcard tests/kernels/object_*.c)
+SHARED := $(wildcard tests/kernels/object_*.c) tests/faults/preload.c
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
@@ -127,7 +129,9 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-OBJECTS := $(SHARED:tests/kernels/object_%.c=$(B)/tests/kernels/stampede_%.so)
+include tests/faults/faults.mk
+OBJECTS := $(patsubst tests/kernels/object_%.c,$(B)/tests/kernels/stampede_%.so,\
+    $(filter tests/kernels/%,$(SHARED))) $(PRELOAD)
 tests: $(TESTS) $(TOOLS) $(OBJECTS)
 $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	@mkdir -p $(@D)

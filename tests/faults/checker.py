@@ -89,6 +89,7 @@ class Wire:
         self._digests = digests
         self._lives: Dict[Tuple[str, int], Incarnation] = {}
         self._sessions: Dict[Tuple[str, str], Session] = {}  # by trainer and peer
+        self._hellos: Dict[Tuple[str, str], Event] = {}  # that are not answered
         self._epochs: Dict[str, int] = {}
         self.found: List[str] = []
 
@@ -105,6 +106,8 @@ class Wire:
             key = (e["who"], e["peer"])
             if e["type"] == "HELLO":
                 self._on_hello(e)
+            elif e["type"] == "WELCOME" and key in self._hellos:
+                self._on_welcome(key, self._hellos.pop(key))
             elif handler is not None and key in self._sessions:
                 handler(e, self._sessions[key])
 
@@ -114,10 +117,15 @@ class Wire:
             life.intervals.append(Interval(e["version"], float("-inf")))
         self._says_version(e, life, e["uid"])
         self._check_digest(e["version"], e["digest"], f"HELLO of {e['uid']}")
-        for key, session in list(self._sessions.items()):
-            if key[0] == e["who"] and (session.worker == e["uid"] or key[1] == e["peer"]):
-                del self._sessions[key]
-        self._sessions[e["who"], e["peer"]] = Session(e["uid"], life, e["slots"])
+        self._hellos[e["who"], e["peer"]] = e
+
+    def _on_welcome(self, key: Tuple[str, str], hello: Event) -> None:
+        """The session begins; others of this worker have ended, whatever was said of them."""
+        for other, session in list(self._sessions.items()):
+            if other[0] == key[0] and (session.worker == hello["uid"] or other == key):
+                del self._sessions[other]
+        life = self._lives[hello["uid"], hello["incarnation"]]
+        self._sessions[key] = Session(hello["uid"], life, hello["slots"])
 
     def _says_version(self, e: Event, life: Incarnation, worker: str) -> None:
         if not life.serves(e["version"], e["t"]):

@@ -23,6 +23,7 @@ class Flow:
                  proxy: "Proxy", up: bool) -> None:
         self._reader, self._writer, self._proxy, self._up = reader, writer, proxy, up
         self._queue: "asyncio.Queue[Tuple[float, bytes]]" = asyncio.Queue(256)
+        self.stranded = False
 
     async def take(self) -> None:
         data = b"x"
@@ -40,7 +41,7 @@ class Flow:
             wait = came + proxy.delay_s - time.monotonic()
             if wait > 0:
                 await asyncio.sleep(wait)
-            while proxy.frozen_up if self._up else proxy.frozen_down:
+            while self.stranded or (proxy.frozen_up if self._up else proxy.frozen_down):
                 await asyncio.sleep(0.02)
             if not data:
                 raise ConnectionResetError  # one end closed: so does the other
@@ -64,6 +65,7 @@ class Proxy:
         self.n_connections = self.n_resets = 0
         self._budget: Optional[int] = None
         self._pairs: Set[Tuple[asyncio.StreamWriter, ...]] = set()
+        self._flows: List[Flow] = []
         self._tasks: Set["asyncio.Task[Any]"] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self.port: int = self._listener.getsockname()[1]
@@ -84,6 +86,10 @@ class Proxy:
 
     def thaw(self) -> None:
         self.frozen_up = self.frozen_down = False
+
+    def strand(self) -> None:
+        """The connections of now are half open for good; those that come are not."""
+        self._call(lambda: [setattr(flow, "stranded", True) for flow in self._flows])
 
     def reset_after(self, n_bytes: int) -> None:
         """The connection that carries this byte to a worker, counted from now, is reset behind it,
@@ -110,7 +116,7 @@ class Proxy:
         keep, self._budget = self._budget, None
         return keep
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], Any]) -> None:
         done = threading.Event()
 
         def run() -> None:
@@ -147,6 +153,7 @@ class Proxy:
             pair.append(up_writer)
             self._pairs.add(tuple(pair))
             flows = (Flow(reader, up_writer, self, True), Flow(up_reader, writer, self, False))
+            self._flows += flows
             async with asyncio.TaskGroup() as group:  # the first that fails ends them all
                 for flow in flows:
                     group.create_task(flow.take())

@@ -24,7 +24,8 @@ from events import Log, read
 
 # What the log keeps of each message: fields, or what is made of them.
 SCALARS = {
-    "HELLO": ("uid", "incarnation", "slots", "version"), "WELCOME": ("version", "lost_ms"),
+    "HELLO": ("uid", "incarnation", "slots", "version", "fingerprint", "dtype"),
+    "WELCOME": ("version", "lost_ms"),
     "REFUSE": ("code",), "CREDIT": ("slots",), "TASK": ("serial", "first", "n", "attempt"),
     "CANCEL": ("serial",), "HEARTBEAT": ("version", "draining", "n_rows", "n_waiting"),
     "ACK": ("result",), "DRAIN": (), "BYE": ("code",), "RESULT": ("result", "serial"),
