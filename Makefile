@@ -43,7 +43,7 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev locales procps zstd \
+    zlib1g-dev libzstd-dev locales procps zstd iproute2 \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libmicrohttpd libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.

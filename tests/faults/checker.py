@@ -56,7 +56,8 @@ class Incarnation:
 
     def __init__(self) -> None:
         self.intervals: List[Interval] = []
-        self.asked: Dict[Tuple[str, int, int], float] = {}  # first TASK of (trainer, serial, sample)
+        # When TASK came first, of (trainer, serial, sample).
+        self.asked: Dict[Tuple[str, int, int], float] = {}
 
     def opens(self, version: int, t: float) -> None:
         if not any(i.version == version and i.end == float("inf") for i in self.intervals):

@@ -42,13 +42,13 @@ def two_trainers(run: Run) -> None:
     proxy = run.proxy()
     old = run.trainer(min_workers=3)
     proxy.point_at(old.url)
-    pool = run.pool(proxy.url, 3)
+    run.pool(proxy.url, 3)
     for epoch in range(2, n + 2):
         run.wait(lambda: old.n_consumed() >= 20)
-        gone = [old.n_gone(w) for w in pool]
+        old.wait_for_sessions(3)
         proxy.strand()
         proxy.upstream = None
-        run.wait(lambda: all(old.n_gone(w) > k for w, k in zip(pool, gone)))
+        old.wait_for_sessions(0)
         run.wait(lambda: old.n_consumed() == n_complete(old))
         new = run.trainer(epoch=epoch, previous=run.stubs, min_workers=3)
         proxy.point_at(new.url)
@@ -75,16 +75,15 @@ def half_open(run: Run) -> None:
     proxy = run.proxy()
     stub = run.trainer(min_workers=3)
     proxy.point_at(stub.url)
-    pool = run.pool(proxy.url, 3)
+    run.pool(proxy.url, 3)
     kinds = [(True, True), (True, False), (False, True)] * (10 if run.is_long else 1)
     for k, (up, down) in enumerate(kinds):
         run.wait(lambda: stub.n_consumed() >= 20 * k + 1 or stub.is_done())
-        gone = [stub.n_gone(w) for w in pool]
+        stub.wait_for_sessions(3)
         proxy.freeze(up, down)
-        run.wait(lambda: all(stub.n_gone(w) > n for w, n in zip(pool, gone)))
-        joined = stub.n_joined()
+        stub.wait_for_sessions(0)
         proxy.thaw()
-        run.wait(lambda: stub.n_joined() >= joined + 3)
+    stub.wait_for_sessions(3)
     run.finish()
 
 
@@ -141,20 +140,19 @@ def partition(run: Run) -> None:
     run.work = Work(n_prompts=200, sampling=MIXED, seed=run.seed)
     space = Namespace(run)
     stub = run.trainer(url=f"tcp://{space.here}:0", insecure=True, min_workers=3)
-    pool = run.pool(stub.url, 3, prefix=space.prefix, insecure=True)
+    run.pool(stub.url, 3, prefix=space.prefix, insecure=True)
     cuts = [("link", 2), ("link", 0), ("up", 0), ("down", 0)]  # seconds; 0: until it is noticed
     cuts = [(how, s) for how, s in cuts * 5] + [("link", 60)] if run.is_long else cuts
     for k, (how, seconds) in enumerate(cuts):
         run.wait(lambda: stub.n_consumed() >= 15 * k + 1 or stub.is_done())
-        gone, joined = [stub.n_gone(w) for w in pool], stub.n_joined()
+        stub.wait_for_sessions(3)
         space.cut(how)
         if seconds:
             time.sleep(seconds)
         else:
-            run.wait(lambda: all(stub.n_gone(w) > n for w, n in zip(pool, gone)))
+            stub.wait_for_sessions(0)
         space.heal(how)
-        if not seconds:
-            run.wait(lambda: stub.n_joined() >= joined + 3)
+    stub.wait_for_sessions(3)
     run.finish()
 
 
@@ -226,7 +224,7 @@ def storm(run: Run) -> None:
     run.work = Work(n_prompts=480 if run.is_long else 120, sampling=MIXED, seed=run.seed)
     stub = run.trainer(min_workers=2, keys=(str(files.secret("trainer")), str(files.workers)),)
     run.pool(stub.url, 2, **files.flags("worker-a"))
-    stub.wait_for("received", 2, type="HELLO")
+    stub.wait_for_sessions(2)
     hello = next(e for e in stub.tail.look() if e.get("type") == "HELLO")
     fds = Path(f"/proc/{stub.child.pid}/fd")
     before = len(list(fds.iterdir()))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List
 
-import numpy as np
 from safetensors.torch import load_file
 
+import checker
 from cli import TINY
 from harness import Worker
 from matrix import case
@@ -91,19 +91,34 @@ def flip(worker: Worker, pattern: bytes) -> None:
             at = memory.read(int(match[2], 16) - begin).find(pattern)
             if at >= 0:
                 memory.seek(begin + at)
-                memory.write(bytes([pattern[0]]) + bytes([pattern[1] ^ 0x40]))
+                memory.write(bytes([pattern[0], pattern[1], pattern[2] ^ 0x40]))
                 return
     raise Skip("the weights were not found in the worker's memory")
 
 
-@case(18, "flip", gap="a worker does not look at resident weights between updates: a bit that flips "
-                      "there is found by the trainer's own log-probabilities alone")
+@case(18, "flip", gap="a worker does not look at resident weights between updates: a bit that "
+                      "flips there is seen in the trainer's own log-probabilities alone")
 def flipped(run: Run) -> None:
-    run.work = Work(n_prompts=40, n_after=40, sampling=MIXED, seed=run.seed)
-    stub = run.trainer(min_workers=1, pushes=[(10**6, 1)])
+    run.work = Work(n_prompts=40, sampling=MIXED, seed=run.seed)
+    stub = run.trainer()
     worker = run.worker(stub.url)
     run.wait(lambda: stub.n_consumed() >= 5)
-    row = load_file(TINY / "model.safetensors")["model.layers.0.feed_forward.w1.weight"][0]
-    flip(worker, row.view(dtype=__import__("torch").int16).numpy().astype(np.int16).tobytes())
+    norm = load_file(TINY / "model.safetensors")["model.layers.0.operator_norm.weight"]
+    flip(worker, norm.float().numpy().tobytes())
     run.expect(worker, 70)
-    worker.ends(70, 60)
+    worker.ends(70, 30)
+
+
+@case(18, "found")
+def found(run: Run) -> None:
+    """What does find such a bit here: the checker, by the bits of an undisturbed run."""
+    run.work = Work(n_prompts=40, sampling=MIXED, seed=run.seed)
+    stub = run.trainer()
+    worker = run.worker(stub.url)
+    run.wait(lambda: stub.n_consumed() >= 5)
+    norm = load_file(TINY / "model.safetensors")["model.layers.0.operator_norm.weight"]
+    flip(worker, norm.float().numpy().tobytes())
+    run.finish()
+    sentences = checker.check(run.events(), run.reference())
+    assert sentences and {s.split(":")[0] for s in sentences} == {"I7"}, sentences[:5]
+    run.is_judged = True

@@ -120,12 +120,12 @@ def stopped_for_long(run: Run) -> None:
     pool = run.pool(stub.url, 4)
     for k in range(40 if run.is_long else 2):
         run.wait(lambda: stub.n_consumed() >= 30 * k + 1 or stub.is_done())
+        stub.wait_for_sessions(4)
         worker = run.rng.choice(pool)
-        before, joined = stub.n_gone(worker), stub.n_joined()
         run.signal(worker, signal.SIGSTOP)
-        run.wait(lambda: stub.n_gone(worker) > before)
+        stub.wait_for_sessions(3)
         run.signal(worker, signal.SIGCONT)
-        run.wait(lambda: stub.n_joined() > joined)
+    stub.wait_for_sessions(4)
     run.finish()
     run.notes.append(f"{stub.counters().get('duplicate_samples', 0)} samples came late")
 
@@ -158,9 +158,7 @@ def trainer_stalls(run: Run) -> None:
     assert all(w.alive() for w in pool)
     grown = max(run.footprint(w)[0] - kib for w, kib in zip(pool, before))
     stub.signal(signal.SIGCONT)
-    joined = stub.n_joined()
-    # The stall is not held against the workers, but they have left and come again.
-    run.wait(lambda: stub.n_joined() > joined or stub.is_done())
+    stub.wait_for_sessions(4)  # the stall is not held against the workers
     run.finish()
     assert grown < 32 << 10, f"a worker grew by {grown} KiB while nobody read"
     run.notes.append(f"{stall_s} s; a worker grew by {grown} KiB")

@@ -20,8 +20,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Tuple[Events, Any]:
     """Two workers, an update in mid-run, one worker that drains: everything that logs hold."""
     folder = tmp_path_factory.mktemp("recorded")
     with Run(folder, 1, Models(folder / "models"), False) as run:
-        run.work = Work(n_prompts=24, n_after=6, n=3, sampling={"max_new_tokens": 60, "ignore_eos": True})
-        stub = run.trainer(pushes=[(4, 1)], min_workers=2, waits=True)
+        run.work = Work(n_prompts=24, n_after=6, n=3,
+                        sampling={"max_new_tokens": 60, "ignore_eos": True})
+        stub = run.trainer(pushes=[(4, 1)], min_workers=2)
         leaving, _ = run.pool(stub.url, 2, max_rows=2)
         stub.wait_for("pushed")
         stub.wait_for("done")
