@@ -183,4 +183,8 @@ class Proxy:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._keep(self._serve()))
+        self._loop.run_until_complete(self._last_words())
         self._loop.close()
+
+    async def _last_words(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -182,7 +182,7 @@ def slow(run: Run) -> None:
 @case(8, "resets")
 def resets(run: Run) -> None:
     n = 200 if run.is_long else 12
-    run.work = Work(n_prompts=min(16 * n, 480), sampling=MIXED, seed=run.seed)
+    run.work = Work(n_prompts=16 * n, sampling=MIXED, seed=run.seed)
     proxy = run.proxy()
     stub = run.trainer(min_workers=3)
     proxy.point_at(stub.url)

@@ -26,8 +26,8 @@ STATES: List[Dict[str, Any]] = [
 @case(16, "link")
 def link(run: Run) -> None:
     """The bulk connection is reset at any byte: the worker comes back for the rest."""
-    n = 60 if run.is_long else 6
-    run.work = Work(n_prompts=min(25 * n, 480), n_after=8, sampling=MIXED, seed=run.seed)
+    n = 60 if run.is_long else 5
+    run.work = Work(n_prompts=25 * n, n_after=8, sampling=MIXED, seed=run.seed)
     bulk = run.proxy()
     bulk.reset_after(run.rng.randrange(1, UPDATE_BYTES))
     stub = run.trainer(min_workers=3, bulk_url=bulk.url,
@@ -44,8 +44,8 @@ def link(run: Run) -> None:
 
 @case(16, "receivers")
 def receivers(run: Run) -> None:
-    n = 40 if run.is_long else 8
-    run.work = Work(n_prompts=min(25 * n, 480), n_after=8, sampling=MIXED, seed=run.seed)
+    n = 40 if run.is_long else 4
+    run.work = Work(n_prompts=25 * n, n_after=8, sampling=MIXED, seed=run.seed)
     stub = run.trainer(min_workers=3, pushes=[(5 * k, k + 1) for k in range(n)])
     pool = run.pool(stub.url, 3)
     for k in range(n):
@@ -64,7 +64,7 @@ def receivers(run: Run) -> None:
 def senders(run: Run) -> None:
     """A trainer dies in the middle of a push; the next one has a newer version."""
     n = 20 if run.is_long else 4
-    run.work = Work(n_prompts=min(50 * (n + 1), 480), n_after=8, sampling=MIXED, seed=run.seed)
+    run.work = Work(n_prompts=50 * (n + 1), n_after=8, sampling=MIXED, seed=run.seed)
     stub = run.trainer(min_workers=3, pushes=[(5, 1)])
     url = stub.url
     pool = run.pool(url, 3)
@@ -106,7 +106,7 @@ def flipped(run: Run) -> None:
     norm = load_file(TINY / "model.safetensors")["model.layers.0.operator_norm.weight"]
     flip(worker, norm.float().numpy().tobytes())
     run.expect(worker, 70)
-    worker.ends(70, 30)
+    worker.ends(70, 10)
 
 
 @case(18, "found")

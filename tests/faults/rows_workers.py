@@ -196,7 +196,7 @@ def lengths(run: Run) -> None:
     """Natural ends: many short samples and few long ones, at workers of which a fifth is killed
     again and again. I7 holds each sample; so the multiset of lengths is the undisturbed one."""
     n_groups = 1200 if run.is_long else 150
-    run.work = Work(n_prompts=min(n_groups, 480), n=8 if run.is_long else 4,
+    run.work = Work(n_prompts=n_groups, n=8 if run.is_long else 4,
                     sampling={"max_new_tokens": 400}, seed=run.seed)
     stub = run.trainer(min_workers=4)
     pool = run.pool(stub.url, 5)
@@ -263,7 +263,7 @@ class State:
 @case(23, "mixed")
 def mixed(run: Run) -> None:
     n_faults = 120 if run.is_long else 14
-    run.work = Work(n_prompts=min(30 * n_faults, 480), sampling=MIXED, seed=run.seed)
+    run.work = Work(n_prompts=30 * n_faults, sampling=MIXED, seed=run.seed)
     state = State(run)
     kinds = ["kill", "drain", "stop", "cut", "freeze", "slow", "stall", "trainer"]
     done = []

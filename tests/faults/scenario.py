@@ -18,16 +18,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
+import numpy as np
+
 import checker
 import harness
 from cli import BIN, TINY, generate
 from events import Event, Log, Tail, merge
 from harness import eventually
 from proxy import Proxy
+from stub import prompt_ids
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 120.0  # of a wait for a condition; nothing here measures speed
 _SAMPLE_S = 0.25
+_BLOCK = 60  # prompts
 # Small texts for drafts: what memory grows by while they fill must not hide a leak.
 FLAGS = {"max_rows": 8, "draft_memory": "1M", "log_format": "json"}
 
@@ -105,13 +109,20 @@ class Models:
         return str(self.path(version) / "model.safetensors")
 
     def drawn(self, version: int, work: Work) -> Dict[checker.Sample, checker.Drawn]:
-        """By `stampede generate`: without a wire, a trainer or a fault."""
-        import numpy as np
-        key = f"{self.path(version).name} {json.dumps(asdict(work))}"
+        """By `stampede generate`: without a wire, a trainer or a fault. In blocks of prompts, which
+        rows share."""
+        out: Dict[checker.Sample, checker.Drawn] = {}
+        last = work.n_prompts + work.n_after
+        for first in range(0, last, _BLOCK):
+            out.update(self._block(version, work, first))
+        return {sample: drawn for sample, drawn in out.items() if sample[0] < last}
+
+    def _block(self, version: int, work: Work, first: int) -> Dict[checker.Sample, checker.Drawn]:
+        key = f"{self.path(version).name} {first} {work.n} {work.seed} {json.dumps(work.sampling)}"
         cache = self._folder / f"drawn-{re.sub('[^0-9a-z]+', '-', key)}.pickle"
         if not cache.exists():
-            lines = [{"prompt_ids": [1, 2, 3 + i], "id": i, "n": work.n}
-                     for i in range(work.n_prompts + work.n_after)]
+            lines = [{"prompt_ids": prompt_ids(i), "id": i, "n": work.n}
+                     for i in range(first, first + _BLOCK)]
             out = {}
             for row in generate(self.path(version), lines, *work.flags(), timeout=600):
                 lps = [np.array(row[k], "<f4").tobytes().hex() for k in ("lp_full", "lp_behav")]

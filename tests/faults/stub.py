@@ -129,10 +129,15 @@ def checkpoint(paths: Sequence[str]) -> Tuple[set, int]:
     return ids, max(serials, default=0)
 
 
+def prompt_ids(i: int) -> List[int]:
+    """Of prompt i: three tokens of a vocabulary of 512."""
+    return [1, 2 + i // 500, 3 + i % 500]
+
+
 def prompt(config: Dict[str, Any], i: int) -> stampede.Prompt:
     rewards = {int(k): v for k, v in config["rewards"].items()}
     reward = [stampede.term(rewards[i])] if i in rewards else None
-    return stampede.Prompt(prompt_ids=[1, 2, 3 + i], id=i, reward=reward)
+    return stampede.Prompt(prompt_ids=prompt_ids(i), id=i, reward=reward)
 
 
 def rollouts(trainer: stampede.Trainer, config: Dict[str, Any], log: Log, pusher: Pusher,
