@@ -1,21 +1,8 @@
 """Event logs: what processes did and heard, as JSON lines that a kill -9 cannot tear.
 
 Each event has `t` (the machine's monotonic clock, one for all processes), `who` wrote it, and
-`event`, its kind; CHECKED below says which kinds the checker reads, and what they hold.
-"""
+`event`, its kind. What the checker reads is
 
-from __future__ import annotations
-
-import json
-import os
-import threading
-import time
-from pathlib import Path
-from typing import Any, Dict, Iterable, List
-
-Event = Dict[str, Any]
-
-CHECKED = """
 of the harness:
   manifest   version, digest          weights of a version, by `stampede inspect`
   start      worker, pid
@@ -33,6 +20,17 @@ of a trainer (`who`), around its client:
   consumed   id, samples              a group, in one line: what the training loop was given
   cancelled  id                       the training loop asked for that
 """
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterable, List
+
+Event = Dict[str, Any]
 
 
 class Log:

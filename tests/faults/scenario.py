@@ -75,9 +75,7 @@ class StubConfig:
     bulk_url: str = ""  # what workers are told; "": where it is
     keys: Optional[Tuple[str, str]] = None  # secret key, folder of public ones
     insecure: bool = False
-    on_update: str = "continue"
     rewards: Dict[int, str] = field(default_factory=dict)  # verifier of some groups
-    waits: bool = True  # for finish() before it ends the run
 
 
 class Models:
@@ -208,7 +206,7 @@ class Stub:
         self.child.wait(PATIENCE_S)
 
     def release(self) -> None:
-        """A stub that waits ends the run."""
+        """It ends the run now."""
         assert self.child.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.child.stdin.write(b"\n")

@@ -2,8 +2,8 @@
 
 What it is told (StubConfig of scenario.py): prompts by number, so that a restart asks for the same
 ones; logs of those before it, whose groups it does not consume again (its checkpoint); versions to
-push, each once so many groups are here. "done" is written when all is consumed and pushed; then it
-ends the run, or waits for a line on stdin first.
+push, each once so many groups are here. "done" is written when all is consumed and pushed; a line
+on stdin then ends the run.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def rollouts(trainer: stampede.Trainer, config: Dict[str, Any], log: Log, pusher
     log.say("submit", ids=ids, n=config["n"], first_serial=trainer.next_serial)
     groups = trainer.generate([prompt(config, i) for i in ids], n=config["n"],
                               sampling=stampede.Sampling(**config["sampling"]),
-                              seed=config["seed"], on_update=config["on_update"])
+                              seed=config["seed"])
     for g in groups:
         origins = g.provenance
         log.say("consumed", id=g.id, deaths=len(g.deaths),
@@ -174,8 +174,7 @@ def main() -> None:
         pusher.join()
         rollouts(trainer, config, log, pusher, range(first, first + config["n_after"]))
         log.say("done", counters=trainer.counters(), workers=trainer.workers())
-        if config["waits"]:
-            sys.stdin.readline()
+        sys.stdin.readline()
         log.say("counted", counters=trainer.counters())
         trainer.close(run_complete=True)
 
