@@ -9,6 +9,7 @@
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
+# make bench-peers  CPU speed beside llama.cpp on the same files; builds it from source (minutes)
 # make peers    Math-Verify, if-verifiable, lm-eval and llama.cpp into .venv-peers: optional, no torch
 # make test-faults  the fault matrix, its short form (ROW= CASE= SEED=); minutes
 # make soak     the long form for DURATION seconds (default 3600), seed after seed
@@ -86,8 +87,8 @@ SHARED := $(wildcard tests/kernels/object_*.c) tests/faults/preload.c
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
-.PHONY: all deps demo test bench bench-host bench-weights bench-drafts peers verify-bench verify-report \
-    fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench bench-host bench-weights bench-drafts bench-peers peers \
+    verify-bench verify-report fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 all: $(B)/stampede $(LIBRARY)
 
@@ -166,6 +167,17 @@ bench-weights: all
 	    --picture $(B)/bench-weights.png
 bench-drafts: $(B)/stampede
 	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
+
+bench-peers: $(B)/stampede .venv-llama/.stampede
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_peers.py \
+	    --picture $(B)/bench-peers.png --json $(B)/bench-peers.json
+
+# llama.cpp, built from source for this machine.
+.venv-llama/.stampede: tests/requirements-llama.txt
+	@[ -x .venv-llama/bin/python ] || python3 -m venv .venv-llama
+	@CMAKE_ARGS="-DGGML_NATIVE=ON" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc) .venv-llama/bin/pip \
+	    install -q --disable-pip-version-check --no-binary llama-cpp-python -r $<
+	@touch $@
 
 peers: .venv-peers/.stampede
 .venv-peers/.stampede: tests/requirements-peers.txt

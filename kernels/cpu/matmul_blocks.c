@@ -1,6 +1,7 @@
 #include "kernels/cpu/matmul_blocks.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "kernels/cpu/pool.h"
 
@@ -31,9 +32,9 @@ static char *group_at(const struct matrix *m, int group) {
 static void place_of(const struct matrix *m, int row, int b, char **quants, char **scales) {
     const struct block_type *t = type_find(m->dtype);
     char *group = group_at(m, row / MATMUL_ROWS);
-    *quants = group + (size_t)b * (size_t)t->quant_bytes;
-    *scales =
-        group + (size_t)row_blocks(m) * (size_t)t->quant_bytes + (size_t)b * (size_t)t->scale_bytes;
+    *scales = group + (size_t)b * (size_t)t->scale_bytes;
+    *quants =
+        group + (size_t)row_blocks(m) * (size_t)t->scale_bytes + (size_t)b * (size_t)t->quant_bytes;
 }
 
 void matmul_blocks_put(const struct matrix *m, int64_t first, int64_t n, const void *blocks) {
@@ -97,14 +98,19 @@ void matmul_blocks_activate(struct pool *pool, enum type_path path, float *x, si
 
 // ------------------------------------------------------------------ products
 
+// Loops without conditions, which compilers make vectors of.
+static void add(float *restrict to, const float *restrict v) {
+    for (int i = 0; i < MATMUL_ROWS; i++) to[i] += v[i];
+}
+
 static void store(const struct matmul_blocks_tile *t, int block, int token,
-                  const float sums[MATMUL_ROWS]) {
+                  float sums[MATMUL_ROWS]) {
     float *y = t->y[token] + block * MATMUL_ROWS;
-    const float *bias = t->bias ? t->bias + block * MATMUL_ROWS : NULL;
-    for (int i = 0; i < MATMUL_ROWS; i++) {
-        float v = bias ? sums[i] + bias[i] : sums[i];
-        y[i] = t->add ? y[i] + v : v;
-    }
+    if (t->bias) add(sums, t->bias + block * MATMUL_ROWS);
+    if (t->add)
+        add(y, sums);
+    else
+        memcpy(y, sums, MATMUL_ROWS * sizeof *y);
 }
 
 void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
@@ -114,8 +120,8 @@ void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
     int n_tiles = (t->n + TYPE_TOKENS - 1) / TYPE_TOKENS;
     for (int b = 0; b < t->n_blocks; b++) {
         char *group = group_at(t->m, t->block + b);
-        d.quants = group;
-        d.scales = group + (size_t)d.n_blocks * (size_t)type->quant_bytes;
+        d.scales = group;
+        d.quants = group + (size_t)d.n_blocks * (size_t)type->scale_bytes;
         for (int i = 0, first = 0; i < n_tiles; i++, first += d.n) {
             d.n = (t->n - first + n_tiles - i - 1) / (n_tiles - i);
             for (int k = 0; k < d.n; k++) d.x[k] = (const void *)t->x[first + k];

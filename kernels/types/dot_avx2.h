@@ -20,7 +20,7 @@
 #define DOT_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { DOT_PREFETCH = 2048, DOT_TOKENS = 4 };
+enum { DOT_PREFETCH = 4096, DOT_TOKENS = 4 };
 
 struct dot_run {
     __m256i w[8]; // weights, 4 columns each
@@ -113,17 +113,19 @@ DOT_INLINE void dot_half(const struct type_dot *d, const struct block_type *t, s
                          int half, int first, int tokens, dot_load *load) {
     __m256 y[DOT_TOKENS];
     DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = _mm256_setzero_ps();
-    const char *quants = d->quants, *scales = d->scales;
+    const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
         for (int r = 0; r < f.n_runs; r++, at++) {
             struct dot_run run;
-            for (int p = 0; p < f.run_bytes; p += 64)
-                _mm_prefetch(quants + DOT_PREFETCH + p, _MM_HINT_T0);
+            for (int p = 0; p < f.run_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
             load(quants + 32 * half, scales, r, half, &run);
             DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] =
                 dot_add(&run, d->x[first + k] + at, &f, y[k]);
             quants += f.run_bytes;
+            ahead += f.run_bytes;
         }
+        for (int p = 0; p < t->scale_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+        ahead += t->scale_bytes;
         scales += t->scale_bytes;
     }
     DOT_UNROLL for (int k = 0; k < tokens; k++) _mm256_storeu_ps(d->y[first + k] + 8 * half, y[k]);

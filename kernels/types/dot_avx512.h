@@ -19,7 +19,7 @@
 #define DOT_UNROLL _Pragma("GCC unroll 16")
 #endif
 
-enum { DOT_PREFETCH = 2048 }; // bytes ahead in the quants
+enum { DOT_PREFETCH = 4096 }; // bytes ahead, of quants and scales together
 
 // Two halves of 16 columns are multiplied with a number each (Q6_K), or all of 32 are one sum.
 struct dot_run {
@@ -113,17 +113,19 @@ DOT_INLINE void dot_group(const struct type_dot *d, const struct block_type *t, 
                           dot_load *load) {
     __m512 y[TYPE_TOKENS];
     DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = _mm512_setzero_ps();
-    const char *quants = d->quants, *scales = d->scales;
+    const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
         for (int r = 0; r < n_runs; r++, at++) {
             struct dot_run run;
-            for (int p = 0; p < run_bytes; p += 64)
-                _mm_prefetch(quants + DOT_PREFETCH + p, _MM_HINT_T0);
+            for (int p = 0; p < run_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
             load(quants, scales, r, &run);
             DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] =
                 dot_add(&run, d->x[k] + at, shift, has_sub, has_min, y[k]);
             quants += run_bytes;
+            ahead += run_bytes;
         }
+        for (int p = 0; p < t->scale_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+        ahead += t->scale_bytes;
         scales += t->scale_bytes;
     }
     DOT_UNROLL for (int k = 0; k < tokens; k++) _mm512_storeu_ps(d->y[k], y[k]);

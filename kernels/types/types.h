@@ -20,9 +20,11 @@
 // with one rounding for every operation and no FMA. So all paths give the same bits, and a row's
 // bits do not depend on the tile into which it fell.
 //
-// Tiles. Rows lie in groups of 16. A group holds the quants of all its blocks, then their scales:
-// n * quant_bytes, n * scale_bytes, n = blocks of a row. Inside, 16 rows are interleaved by 4
+// Tiles. Rows lie in groups of 16. A group holds the scales of all its blocks, then their quants:
+// n * scale_bytes, n * quant_bytes, n = blocks of a row. Inside, 16 rows are interleaved by 4
 // columns (tile.h), and no two rows share a byte, so that rows may be written by several threads.
+// A product reads a group from front to back; while it does, it fetches what lies DOT_PREFETCH
+// bytes ahead, at its end the scales of the next group and the first quants.
 #ifndef KERNELS_TYPES_TYPES_H
 #define KERNELS_TYPES_TYPES_H
 

@@ -17,6 +17,8 @@ static void test_figures(void **state) {
         double bytes = limits_read_bandwidth(threads[i]), flops = limits_peak_flops(threads[i]);
         assert_true(isfinite(bytes) && bytes > 1e6);
         assert_true(isfinite(flops) && flops > 1e6);
+        flops = limits_peak_int8_flops(threads[i]);
+        assert_true(isfinite(flops) && flops > 1e6);
     }
 }
 

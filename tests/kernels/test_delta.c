@@ -612,6 +612,41 @@ static void test_wrong_block(void **state) {
     update_free(u);
 }
 
+// A block that is alone begins at 0 too, where its codes would fit elsewhere.
+static void test_wrong_beginning(void **state) {
+    (void)state;
+    struct update *u = update_of_three(27, 1, FIRST_AND_LAST);
+    u->changes[1].n_codes = 2;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        const struct delta_anchor anchor = {wrong == 0, wrong == 1};
+        memcpy(u->image + u->changes[1].anchors, &anchor, sizeof anchor);
+        put_code(u->image + u->changes[1].codes, 1, 1, wrong ? delta_skip(1) : 5);
+        expect_sentence(u, 1, "block 0 does not begin ");
+    }
+    update_free(u);
+}
+
+// Skips may lead to the tensor's end exactly; no value is there.
+static void test_value_at_end(void **state) {
+    (void)state;
+    struct update *u = update_of_three(28, 1, ALL);
+    struct weight_change *c = &u->changes[1];
+    uint32_t skip = delta_skip(1), last = (uint32_t)n_elements(u->h, 0) - 1, first = last % skip;
+    c->n_codes = last / skip + 2;
+    c->n_values = 2;
+    assert_true(c->n_codes > 2 && c->n_codes <= DELTA_BLOCK && first > 0);
+    memset(u->image + c->codes, (int)skip, (size_t)c->n_codes);
+    put_code(u->image + c->codes, 1, 0, first);
+    put_code(u->image + c->codes, 1, c->n_codes - 1, 0);
+    expect_sentence(u, 1, "block 0 goes beyond the tensor");
+    put_code(u->image + c->codes, 1, 0, first - 1); // and now it is the last element's
+    u->positions[1][0] = first - 1;
+    u->positions[1][1] = last;
+    stage(u, 0, u->bytes, u->image);
+    expect_sums(u);
+    update_free(u);
+}
+
 static void test_not_finite(void **state) {
     (void)state;
     struct update *u = update_of_three(23, 2, RANDOM);
@@ -752,12 +787,13 @@ static void test_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_form),       cmocka_unit_test(test_updates_follow),
-        cmocka_unit_test(test_many_tensors),     cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_steps_follow),     cmocka_unit_test(test_beside_steps),
-        cmocka_unit_test(test_wrong_anchors),    cmocka_unit_test(test_wrong_codes),
-        cmocka_unit_test(test_wrong_block),      cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_flipped_bits),     cmocka_unit_test(test_flipped_is_exact),
+        cmocka_unit_test(test_every_form),    cmocka_unit_test(test_updates_follow),
+        cmocka_unit_test(test_many_tensors),  cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_steps_follow),  cmocka_unit_test(test_beside_steps),
+        cmocka_unit_test(test_wrong_anchors), cmocka_unit_test(test_wrong_codes),
+        cmocka_unit_test(test_wrong_block),   cmocka_unit_test(test_wrong_beginning),
+        cmocka_unit_test(test_value_at_end),  cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_flipped_bits),  cmocka_unit_test(test_flipped_is_exact),
         cmocka_unit_test(test_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

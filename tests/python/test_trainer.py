@@ -112,6 +112,7 @@ def test_a_restarted_worker_replaces_the_old_one(trainer):
     with FakeWorker(trainer.url, uid="a", hold=True) as old:
         call = trainer.generate(prompts(4), n=2)
         eventually(lambda: old.count("TASK") == 4)
+        old.die()
         with FakeWorker(trainer.url, uid="a") as new:
             check_all(list(call), 4, 2)
             assert len(new.sent_results) == 8

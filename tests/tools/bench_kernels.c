@@ -1,4 +1,4 @@
-// Products of the CPU backend on one thread, path by path: build/tests/tools/bench_kernels.
+// Products of the CPU backend on one thread, path by path: build/tests/tools/bench_kernels [TYPE].
 //
 // Times are the thread's own processor time, so that what else runs here matters less; each figure
 // is the best of several. "peak" is what multiply-adds on registers reach in the same seconds.
@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/matmul_blocks.h"
 #include "kernels/cpu/pool.h"
 #include "protocol/base/memory.h"
 #include "tests/reference.h"
@@ -30,12 +32,29 @@ struct bench {
     size_t x_stride, y_stride;
 };
 
+// The same row of blocks, again and again.
+static void fill_blocks(const struct matrix *m, struct reference_random *r) {
+    float *x = memory_new((size_t)m->columns, sizeof *x);
+    char *blocks = memory_new(type_size(m->dtype, m->columns), 1);
+    for (int i = 0; i < m->columns; i++) x[i] = (float)reference_normal(r);
+    type_pack(m->dtype, x, m->columns, blocks);
+    for (int row = 0; row < m->rows; row++)
+        matmul_blocks_put(m, (int64_t)row * m->columns, m->columns, blocks);
+    free(blocks);
+    free(x);
+}
+
 static void fill(struct bench *b, enum dtype t, int rows, int columns, int n) {
+    enum { HUGE = 2 << 20 }; // pages as the backend's weights have
     struct reference_random r = {7};
-    size_t bytes = (matmul_bytes(t, rows, columns) + 63) & ~(size_t)63, size = dtype_bytes(t);
-    b->m = (struct matrix){t, rows, columns, aligned_alloc(64, bytes), TYPE_PORTABLE};
-    for (size_t i = 0; i < bytes / size; i++)
-        dtype_put(t, b->m.data, (int64_t)i, (float)(int)(i % 251) - 125.0f);
+    size_t bytes = (matmul_bytes(t, rows, columns) + HUGE - 1) & ~(size_t)(HUGE - 1);
+    b->m = (struct matrix){t, rows, columns, aligned_alloc(HUGE, bytes), TYPE_PORTABLE};
+    madvise(b->m.data, bytes, MADV_HUGEPAGE);
+    if (dtype_is_block(t))
+        fill_blocks(&b->m, &r);
+    else
+        for (size_t i = 0; i < bytes / dtype_bytes(t); i++)
+            dtype_put(t, b->m.data, (int64_t)i, (float)(int)(i % 251) - 125.0f);
     b->x_stride = (size_t)matmul_stride(columns);
     b->y_stride = (size_t)matmul_stride(rows);
     b->x = aligned_alloc(64, (size_t)n * b->x_stride * sizeof(float));
@@ -57,13 +76,16 @@ static double rate(const struct bench *b, const struct isa *isa, int n) {
     return best;
 }
 
+// x of block types are quantised once: what that costs counts.
 static void table(struct bench *b, const char *what, enum dtype t, int rows, int columns) {
     static const int counts[] = {1, 2, 4, 8, 12, 16, 64, 128};
     static const char *const paths[] = {"avx2", "avx512", "avx512-bf16", "amx", "neon"};
     fill(b, t, rows, columns, 128);
     for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
         const struct isa *isa = isa_find(paths[p]);
-        if (!isa) continue;
+        enum type_path path = type_path_find(paths[p]);
+        if (!isa || (dtype_is_block(t) && strcmp(type_path_name(path), paths[p]) != 0)) continue;
+        b->m.path = path;
         printf("%-12s %-5s %-12s", what, dtype_name(t), paths[p]);
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
             printf(" %7.1f", rate(b, isa, counts[i]));
@@ -75,14 +97,17 @@ static void table(struct bench *b, const char *what, enum dtype t, int rows, int
     free(b->y);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct error err;
     struct bench b = {.pool = pool_start(1, &err)};
     printf("GMAC/s of one thread with tokens:    1       2       4       8      12      16      64"
            "     128\n");
     for (int t = 0; t < N_DTYPES; t++) {
+        if (argc > 1 && strcmp(argv[1], dtype_name((enum dtype)t)) != 0) continue;
         table(&b, "in cache", (enum dtype)t, 64, COLUMNS);
-        table(&b, "memory", (enum dtype)t, 16384, COLUMNS);
+        // 67 MB and more: no cache holds them.
+        int rows = 16384 * 2048 / COLUMNS * (dtype_is_block((enum dtype)t) ? 4 : 1);
+        table(&b, "memory", (enum dtype)t, rows, COLUMNS);
         table(&b, "10752 wide", (enum dtype)t, 2048, 10752);
     }
     pool_stop(&b.pool);

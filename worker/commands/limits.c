@@ -141,6 +141,34 @@ __attribute__((target("avx512f,avx512bf16"))) static void multiply_add_bf16(stru
     for (int i = 1; i < CHAINS; i++) s[0] = _mm512_add_ps(s[0], s[i]);
     w->sum = (uint64_t)_mm_cvtss_f32(_mm512_castps512_ps128(s[0]));
 }
+
+// The sums are of wholes and of no use; they are kept apart, so that none waits for another.
+__attribute__((target("avx2"))) static void multiply_add_int8_avx2(struct worker *w) {
+    const __m256i a = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+    __m256i s[CHAINS];
+    for (int i = 0; i < CHAINS; i++) s[i] = _mm256_set1_epi32(i);
+    for (int r = 0; r < ROUNDS; r++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) {
+            __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(s[i]), a);
+            s[i] = _mm256_add_epi32(s[i], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+    for (int i = 1; i < CHAINS; i++) s[0] = _mm256_add_epi32(s[0], s[i]);
+    w->sum = (uint64_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(s[0]));
+}
+
+__attribute__((target("avx512f,avx512vnni"))) static void multiply_add_int8_vnni(struct worker *w) {
+    const __m512i a = _mm512_set1_epi8(3);
+    __m512i s[CHAINS];
+    for (int i = 0; i < CHAINS; i++) s[i] = _mm512_set1_epi32(i);
+    for (int r = 0; r < ROUNDS; r++) {
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++) s[i] = _mm512_dpbusd_epi32(s[i], a, a);
+    }
+    for (int i = 1; i < CHAINS; i++) s[0] = _mm512_add_epi32(s[0], s[i]);
+    w->sum = (uint64_t)_mm_cvtsi128_si32(_mm512_castsi512_si128(s[0]));
+}
 #endif
 
 static struct path widest(void) {
@@ -170,4 +198,14 @@ double limits_peak_bf16_flops(int n_threads) {
 #endif
     (void)n_threads;
     return 0;
+}
+
+double limits_peak_int8_flops(int n_threads) {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx512vnni"))
+        return flops_of((struct path){multiply_add_int8_vnni, 64}, n_threads);
+    if (__builtin_cpu_supports("avx2"))
+        return flops_of((struct path){multiply_add_int8_avx2, 32}, n_threads);
+#endif
+    return limits_peak_flops(n_threads);
 }

@@ -12,4 +12,9 @@ double limits_peak_flops(int n_threads);
 // The same of products of bf16, two to a float32 sum; 0 where the processor has no instruction.
 double limits_peak_bf16_flops(int n_threads);
 
+// The same of products of 8-bit integers (a multiply-add is two operations here too) that are
+// summed in 32 bits: what block types (kernels/types) are multiplied with. With the instructions
+// that the processor has for them, or else as limits_peak_flops.
+double limits_peak_int8_flops(int n_threads);
+
 #endif

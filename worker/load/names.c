@@ -135,7 +135,8 @@ static struct name_match find_expert(const struct names *n, int layer, struct sl
     int first = first_expert(n, layer), expert;
     if (slice_is(rest, gate_up)) return (struct name_match){NAME_FUSED_GATE_UP, first};
     if (slice_is(rest, down)) return (struct name_match){NAME_FUSED_DOWN, first + 2};
-    if (!names_skip(&rest, experts_prefix) || !names_skip_number(&rest, n->shape.n_experts, &expert))
+    if (!names_skip(&rest, experts_prefix) ||
+        !names_skip_number(&rest, n->shape.n_experts, &expert))
         return unknown;
     for (int part = 0; part < 3; part++)
         if (slice_is(rest, expert_names[part]))

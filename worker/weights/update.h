@@ -58,8 +58,8 @@ enum update_state update_state(struct update *u);
 uint64_t update_bucket_bytes(const struct update *u); // 0: they are pulled
 bool update_is_receiving(struct update *u);
 
-// What is to blame for UPDATE_FAILED: a sentence, and a tensor as in update_begin. True: what came is
-// not what was announced.
+// What is to blame for UPDATE_FAILED: a sentence, and a tensor as in update_begin. True: what came
+// is not what was announced.
 bool update_failure(struct update *u, char tensor[NAMES_MAX_BYTES], struct error *err);
 
 // What the apply adds to the digest; from UPDATE_VERIFIED on.
