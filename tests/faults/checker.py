@@ -26,7 +26,8 @@ Event = Dict[str, Any]
 Sample = Tuple[Any, int]  # the group's id, and which of its samples
 STAGED, APPLIED, ROLLED_BACK = 1, 2, 4  # phases of WEIGHTS_STATUS
 RUN_COMPLETE, DRAINED = 0, 75
-_RSS_SLACK_KIB, _FD_SLACK = 6144, 2
+# The staging of an update (6 MiB of the tiny model, and as much to undo it) comes with the first.
+_RSS_SLACK_KIB, _FD_SLACK = 16384, 2
 _MIN_FOOTPRINTS, _MIN_SPAN_S = 30, 15.0
 
 

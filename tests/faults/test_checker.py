@@ -136,7 +136,7 @@ def wrong_status(events: Events) -> None:
 
 def grown(events: Events) -> None:
     first = one(events, "footprint")
-    events += [{**first, "t": first["t"] + i, "rss_kib": 50_000 + 400 * i} for i in range(60)]
+    events += [{**first, "t": first["t"] + i, "rss_kib": 50_000 + 1000 * i} for i in range(60)]
 
 
 def open_files(events: Events) -> None:
