@@ -27,6 +27,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Tuple[Events, Any]:
         stub.wait_for("pushed")
         stub.wait_for("done")
         run.signal(leaving, 15)
+        leaving.ends(75)  # before the run is complete, which would end it with 0
         run.finish()
         return run.events(), run.reference()
 
