@@ -11,6 +11,8 @@
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make bench-peers  CPU speed beside llama.cpp on the same files; builds it from source (minutes)
 # make peers    Math-Verify, if-verifiable, lm-eval and llama.cpp into .venv-peers: optional, no torch
+# make test-faults  the fault matrix, its short form (ROW= CASE= SEED=); minutes
+# make soak     the long form for DURATION seconds (default 3600), seed after seed
 # make fuzz     each fuzz target for FUZZ_S seconds (default 20)
 # make cudasim      CUDA's kernels and host side on an emulator; a part of make tests, which runs
 #                   what is there (tests/cudasim/README.md)
@@ -42,7 +44,7 @@ B      := build$(if $(VARIANT),/$(patsubst -%,%,$(VARIANT)))
 PACKAGES := mmdebstrap build-essential git pkg-config python3 python3-venv clang clang-format cppcheck \
     libclang-rt-dev|libclang-rt-14-dev|libclang-common-14-dev libzmq3-dev \
     libmsgpack-dev|libmsgpack-c-dev libmicrohttpd-dev libpcre2-dev libutf8proc-dev libxxhash-dev libcmocka-dev \
-    zlib1g-dev libzstd-dev locales procps zstd \
+    zlib1g-dev libzstd-dev locales procps zstd iproute2 \
     libflint-dev libflint-arb-dev|libflint-dev libcalcium-dev|libflint-dev libantic-dev|libflint-dev
 LIBS_PC  := libzmq libmicrohttpd libpcre2-8 libutf8proc libxxhash zlib libzstd
 # Before `make deps` there may be no pkg-config, and nothing to ask it about.
@@ -81,7 +83,7 @@ FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS += $(patsubst %.c,$(B)/%,$(filter tests/tools/%,$(CHECK)))
 # An object_NAME.c is a shared object of its own, stampede_NAME.so beside the tests.
-SHARED := $(wildcard tests/kernels/object_*.c)
+SHARED := $(wildcard tests/kernels/object_*.c) tests/faults/preload.c
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
@@ -128,7 +130,9 @@ $(B)/tests/%: $(B)/obj/tests/%.o $(filter-out $(MAIN),$(OBJ)) $(HELP)
 	@mkdir -p $(@D)
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) $^ $(LDLIBS) -lcmocka -o $@
 TOOLS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-OBJECTS := $(SHARED:tests/kernels/object_%.c=$(B)/tests/kernels/stampede_%.so)
+include tests/faults/faults.mk
+OBJECTS := $(patsubst tests/kernels/object_%.c,$(B)/tests/kernels/stampede_%.so,\
+    $(filter tests/kernels/%,$(SHARED))) $(PRELOAD)
 tests: $(TESTS) $(TOOLS) $(OBJECTS)
 $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	@mkdir -p $(@D)

@@ -15,6 +15,7 @@ import chats
 from cli import TINY, generate
 from harness import (CHAT, LONG, PATIENCE_S, SHORT, RawTrainer, bits, collect, eventually, prompts,
                      samples_of, serving)
+from stampede import wire
 
 CRASHES = "import sys; sys.stdin.readline(); sys.exit(3)"
 JUNK = "import sys\nfor line in sys.stdin: print('junk', flush=True)"
@@ -211,3 +212,15 @@ def test_single_sample_tasks_and_forks_are_the_same_samples(tmp_path: Path) -> N
             trainer.task(10 + i, n=1, first=i, max_new_tokens=50, seed=99)
         assert sample_bits(12) == forked and len(forked) == 12
         assert worker.alive()
+
+
+def test_a_burst_of_refusals_does_not_bring_a_burst_of_hellos(tmp_path: Path) -> None:
+    """A trainer says so to each message of a session that it has not; each HELLO in answer would
+    begin another session, in which everything that is unacknowledged is sent again."""
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url):
+        trainer.welcome()
+        start = time.monotonic()
+        for _ in range(40):
+            trainer.send("REFUSE", code=wire.REFUSALS["no_session"])
+        hellos = [m for m in trainer.drain(1) if m.type == "HELLO"]
+        assert 1 <= len(hellos) <= 2 + (time.monotonic() - start) / 0.5

@@ -43,7 +43,8 @@ def generate_raw(model: Any, lines: Iterable[Any], *flags: Any,
         prompts.write_text(text, encoding="utf-8")
         done = run("generate", "--model", model, "--prompts", prompts, "--output", output,
                    "--log-level", "debug", "--progress", "never", *flags, timeout=timeout)
-        rows = [json.loads(x) for x in output.read_text(encoding="utf-8").splitlines()] \
+        # Not splitlines(): a text may hold U+0085 and U+2028, which JSON leaves as they are.
+        rows = [json.loads(x) for x in output.read_text(encoding="utf-8").split("\n") if x] \
             if output.exists() else []
     return done.returncode, rows, done.stderr.decode("utf-8", "replace")
 

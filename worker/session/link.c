@@ -128,6 +128,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
     read_directory(l, directory);
     uint64_t slots = (uint64_t)o->slots, unacked = l->outbox.n_unacked_samples;
     l->hello_ms = now;
+    l->hurried = false;
     l->hello_slots = slots > unacked ? slots - unacked : 0; // the rest comes with ACKs
     l->hello_result = l->outbox.next;
     m.hello = (struct message_hello){.uid = slice_of(o->uid),

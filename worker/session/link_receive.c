@@ -73,12 +73,14 @@ static void refused(struct link *l, const struct message_refuse *m) {
     char why[512];
     snprintf(why, sizeof why, "the trainer refused this worker: %.*s", SLICE_ARG(m->error));
     if (m->code == REFUSAL_NO_SESSION || m->code == REFUSAL_EPOCH) {
-        // One who waits for WELCOME only hurries a little: a trainer that refuses each HELLO must
-        // not be asked in a hot loop.
+        // One who waits for WELCOME only hurries a little, and once for each HELLO: a trainer that
+        // refuses each of them must not be asked in a hot loop, and one that has lost the session
+        // says so to every message of it.
         if (l->joined)
             link_join_again(l, why);
-        else
+        else if (!l->hurried)
             l->hello_ms -= HELLO_HURRY_MS;
+        l->hurried = true;
         return;
     }
     link_finish(l, LINK_REFUSED, why);

@@ -43,6 +43,7 @@ struct link {
     uint64_t hello_slots, hello_result; // credit that the last HELLO gave; the next result then
     int heartbeat_ms, lost_ms;
     int64_t hello_ms, heard_ms, beat_ms, trainer_ms, drain_ms; // when these happened last
+    bool hurried; // a refusal has made the next HELLO come earlier
     int64_t connect_ms;
     uint64_t sent_credit;
     struct stager *stager;
