@@ -375,7 +375,8 @@ static void test_a_full_queue(void **state) {
     for (int i = 0; i < 1000 && status_read(&w.board).n_samples > 0; i++) usleep(10000);
     usleep(300000); // the queue is full, and nobody reads
     for (uint64_t i = 1; i <= 20; i++)
-        send_to(&p, (struct message){.type = MESSAGE_WEIGHTS_COMMIT, .weights_commit = {i}});
+        send_to(&p,
+                (struct message){.type = MESSAGE_WEIGHTS_COMMIT, .weights_commit = {.update = i}});
     usleep(300000);
     struct status_snapshot seen;
     status_look(&w.board, &seen);

@@ -372,8 +372,8 @@ static void test_id(void **state) {
     assert_int_equal(directory_id(f->folder, id, &err), 0);
     assert_string_equal(id, "00112233445566778899aabbccddeeff");
     static const char *const odd[] = {"", "00112233", "0011223344556677 899aabbccddeeff",
-                                      "0011223344556677\xff\xff"
-                                      "9aabbccddeeff0"};
+                                      ("0011223344556677\xff\xff"
+                                       "9aabbccddeeff0")};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         write_file(path, odd[i], strlen(odd[i]));
         assert_int_equal(directory_id(f->folder, id, &err), -1);
