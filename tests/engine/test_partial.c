@@ -199,10 +199,86 @@ static void test_other_weights(void **state) {
     }
 }
 
+static struct sample *first_steps(struct rig *rig, const struct variant *v, int n_steps) {
+    engine_add(&rig->engine, new_task(rig, v));
+    for (int i = 0; i < n_steps; i++) rig_step(rig);
+    engine_forget(&rig->engine);
+    struct sample *part = take_one(rig);
+    assert_in_range(part->n_tokens, 1, N_NEW - 1);
+    return part;
+}
+
+static void update(struct rig *rig, uint64_t version) {
+    engine_end_stale(&rig->engine, version);
+    engine_set_version(&rig->engine, version, 1);
+}
+
+// A partial sample may be behind by as much as its task allows; one that is further behind, where
+// it comes or before it runs, begins anew.
+static void test_too_far_behind(void **state) {
+    (void)state;
+    const struct variant v = {.repetition_penalty = 1, .temperature = 1};
+    struct rig rig;
+    rig_open(&rig, &v.first);
+    struct sample *part = first_steps(&rig, &v, 9);
+    uint64_t first = part->spans[0].version;
+    for (uint64_t lag = 0; lag < 4; lag++)
+        for (int waits = 0; waits < 2; waits++) {
+            engine_set_version(&rig.engine, waits ? first : first + 2, 1);
+            struct task *t = go_on(&rig, &v, part);
+            t->max_version_lag = lag;
+            engine_add(&rig.engine, t);
+            if (waits) update(&rig, first + 2);
+            rig_run(&rig);
+            struct sample *s = take_one(&rig);
+            assert_int_equal(s->finish, FINISH_LENGTH);
+            assert_int_equal(s->n_tokens, N_NEW);
+            assert_int_equal(s->spans[0].version, lag < 2 ? first + 2 : first);
+            assert_int_equal(s->n_spans, lag < 2 ? 1 : 2);
+            sample_free(&s);
+        }
+    sample_free(&part);
+    rig_close(&rig);
+}
+
+// A row that goes on from a partial sample is recomputed like any other. The weights stay what
+// they are, so that all tokens are those of a sample that nobody disturbed.
+static void test_recomputed(void **state) {
+    (void)state;
+    const struct variant v = {.first = {.is_real = true, .vocab = 300, .prefill_chunk = 5},
+                              .repetition_penalty = 1.2f,
+                              .temperature = 1};
+    struct sample *expected = whole(&v);
+    for (int n_steps = 1; n_steps < 20; n_steps += 3) {
+        struct rig rig;
+        rig_open(&rig, &v.first);
+        struct sample *part = first_steps(&rig, &v, 12);
+        uint64_t first = part->spans[0].version;
+        struct task *t = go_on(&rig, &v, part);
+        t->on_update = ON_UPDATE_RECOMPUTE;
+        engine_add(&rig.engine, t);
+        for (int i = 0; i < n_steps; i++) rig_step(&rig);
+        update(&rig, first + 1);
+        rig_run(&rig);
+        struct sample *s = take_one(&rig);
+        assert_int_equal(s->n_spans, 2);
+        assert_true(s->spans[1].first_token >= part->n_tokens);
+        assert_int_equal(s->n_tokens, N_NEW);
+        assert_memory_equal(s->tokens, expected->tokens, N_NEW * sizeof *s->tokens);
+        assert_memory_equal(s->lp_full, expected->lp_full, N_NEW * sizeof *s->lp_full);
+        sample_free(&s);
+        sample_free(&part);
+        rig_close(&rig);
+    }
+    sample_free(&expected);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_number_of_engines),
         cmocka_unit_test(test_other_weights),
+        cmocka_unit_test(test_too_far_behind),
+        cmocka_unit_test(test_recomputed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
