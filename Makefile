@@ -136,7 +136,8 @@ OBJECTS := $(patsubst tests/kernels/object_%.c,$(B)/tests/kernels/stampede_%.so,
 tests: $(TESTS) $(TOOLS) $(OBJECTS)
 $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 	@mkdir -p $(@D)
-	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -fPIC -shared $< -o $@
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MF $@.d \
+	    -fPIC -shared $< -o $@
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
 include tests/neon/neon.mk
@@ -203,5 +204,6 @@ check-fresh: ; @.ci/check-fresh
 format: ; @git ls-files -co --exclude-standard '*.c' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
 clean: ; rm -rf build
 
--include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ))
+-include $(patsubst %.o,%.d,$(OBJ) $(HELP)) $(patsubst $(B)/%,$(B)/obj/%.d,$(TESTS) $(TOOLS) $(FUZZ)) \
+    $(OBJECTS:%=%.d)
 .SECONDARY:
