@@ -46,9 +46,8 @@ class Row:
 
 ROWS = {row.number: row for row in (
     Row(1, "kill -9 of workers in mid-batch"),
-    Row(2, "SIGTERM: drains", ("tests/faults/test_deaths.py:test_a_drain_ends_in_time",),
-        missing="that tokens of returned partial rows are not drawn again: rows do not go on at "
-                "another worker yet"),
+    Row(2, "SIGTERM: drains", ("tests/faults/test_deaths.py:test_a_drain_ends_in_time",
+                               "tests/faults/test_partials.py:test_sigterm_at_random_moments")),
     Row(3, "SIGTERM twice, while loading, while weights are committed",
         ("tests/faults/test_drain.py:test_a_second_signal_ends_at_once",
          "tests/faults/test_drain.py:test_sigterm_while_loading")),
@@ -83,8 +82,8 @@ ROWS = {row.number: row for row in (
         ("tests/faults/test_deaths.py:test_a_group_that_kills_workers_is_quarantined",)),
     Row(21, "memory, files, disk, clock and signals fail"),
     Row(22, "the engine's step stands still",
-        ("tests/worker/http/test_health.c:test_alive",),
-        missing="that its tasks are given to others: leases are not renewed by progress yet"),
+        ("tests/worker/http/test_health.c:test_alive",
+         "tests/faults/test_standstill.py:test_an_engine_that_stands_still")),
     Row(23, "everything at once"),
     Row(24, "a pool of Kubernetes jobs",
         ("tests/docker/test_pool.py:test_a_pod_that_is_taken_costs_its_index_nothing",
