@@ -28,44 +28,69 @@ static char *group_at(const struct matrix *m, int group) {
            (size_t)group * (size_t)row_blocks(m) * (size_t)(t->quant_bytes + t->scale_bytes);
 }
 
-// Where block `b` of a row lies.
-static void place_of(const struct matrix *m, int row, int b, char **quants, char **scales) {
+// The tiles of a row's group: of its first block, others follow by quant_bytes and scale_bytes.
+static void tiles_of(const struct matrix *m, int row, char **quants, char **scales) {
     const struct block_type *t = type_find(m->dtype);
-    char *group = group_at(m, row / MATMUL_ROWS);
-    *scales = group + (size_t)b * (size_t)t->scale_bytes;
-    *quants =
-        group + (size_t)row_blocks(m) * (size_t)t->scale_bytes + (size_t)b * (size_t)t->quant_bytes;
+    *scales = group_at(m, row / MATMUL_ROWS);
+    *quants = *scales + (size_t)row_blocks(m) * (size_t)t->scale_bytes;
+}
+
+// Blocks of one row from block `b` on.
+static void put_row(const struct matrix *m, int row, int b, int n, const char *blocks) {
+    const struct block_type *t = type_find(m->dtype);
+    char *quants, *scales;
+    tiles_of(m, row, &quants, &scales);
+    for (int end = b + n; b < end; b++, blocks += t->bytes)
+        t->put(quants + (size_t)b * (size_t)t->quant_bytes,
+               scales + (size_t)b * (size_t)t->scale_bytes, row % MATMUL_ROWS, blocks);
+}
+
+static void get_row(const struct matrix *m, int row, int b, int n, char *blocks) {
+    const struct block_type *t = type_find(m->dtype);
+    char *quants, *scales;
+    tiles_of(m, row, &quants, &scales);
+    for (int end = b + n; b < end; b++, blocks += t->bytes)
+        t->get(quants + (size_t)b * (size_t)t->quant_bytes,
+               scales + (size_t)b * (size_t)t->scale_bytes, row % MATMUL_ROWS, blocks);
+}
+
+// The blocks of at .. end - 1, numbered over all rows, that lie in one row with the first.
+struct part {
+    int row, b, n;
+};
+static struct part part_at(const struct matrix *m, int64_t at, int64_t end) {
+    int n = row_blocks(m), b = (int)(at % n);
+    int64_t left = end - at;
+    return (struct part){(int)(at / n), b, left < n - b ? (int)left : n - b};
 }
 
 void matmul_blocks_put(const struct matrix *m, int64_t first, int64_t n, const void *blocks) {
     const struct block_type *t = type_find(m->dtype);
-    const char *at = blocks;
-    char *quants, *scales;
+    int64_t begin = first / t->elements, end = begin + n / t->elements;
     assert(first % t->elements == 0 && n % t->elements == 0);
-    for (int64_t i = first; i < first + n; i += t->elements, at += t->bytes) {
-        int row = (int)(i / m->columns);
-        place_of(m, row, (int)(i % m->columns) / t->elements, &quants, &scales);
-        t->put(quants, scales, row % MATMUL_ROWS, at);
+    struct part p;
+    for (int64_t i = begin; i < end; i += p.n) {
+        p = part_at(m, i, end);
+        put_row(m, p.row, p.b, p.n, (const char *)blocks + (i - begin) * t->bytes);
     }
 }
 
 void matmul_blocks_get(const struct matrix *m, int64_t first, int64_t n, void *blocks) {
     const struct block_type *t = type_find(m->dtype);
-    char *at = blocks, *quants, *scales;
+    int64_t begin = first / t->elements, end = begin + n / t->elements;
     assert(first % t->elements == 0 && n % t->elements == 0);
-    for (int64_t i = first; i < first + n; i += t->elements, at += t->bytes) {
-        int row = (int)(i / m->columns);
-        place_of(m, row, (int)(i % m->columns) / t->elements, &quants, &scales);
-        t->get(quants, scales, row % MATMUL_ROWS, at);
+    struct part p;
+    for (int64_t i = begin; i < end; i += p.n) {
+        p = part_at(m, i, end);
+        get_row(m, p.row, p.b, p.n, (char *)blocks + (i - begin) * t->bytes);
     }
 }
 
 void matmul_blocks_row(const struct matrix *m, int row, float *out) {
     const struct block_type *t = type_find(m->dtype);
-    char block[TYPE_MAX_BYTES], *quants, *scales;
+    char block[TYPE_MAX_BYTES];
     for (int b = 0; b < row_blocks(m); b++) {
-        place_of(m, row, b, &quants, &scales);
-        t->get(quants, scales, row % MATMUL_ROWS, block);
+        get_row(m, row, b, 1, block);
         type_unpack(m->dtype, block, t->elements, out + b * t->elements);
     }
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "kernels/types/tile.h"
+
 void k_scales_read(const void *block, uint8_t s[K_RUNS], uint8_t m[K_RUNS]) {
     const uint8_t *b = (const uint8_t *)block + 4;
     for (int i = 0; i < 4; i++) {
@@ -38,7 +40,7 @@ void k_scales_levels(const void *block, struct levels *out) {
 }
 
 bool k_scales_is_finite(const void *block) {
-    return dtype_find_not_finite(DTYPE_F16, block, 2) < 0;
+    return tile_scale_is_finite(block) && tile_scale_is_finite((const char *)block + 2);
 }
 
 void k_scales_put(void *scales, int row, const void *block) {

@@ -103,7 +103,7 @@ static void levels(const void *block, struct levels *out) {
 }
 
 static bool is_finite(const void *block) {
-    return dtype_find_not_finite(DTYPE_F16, (const char *)block + SCALE, 1) < 0;
+    return tile_scale_is_finite((const char *)block + SCALE);
 }
 
 // Scales of 16 rows: d (16) in float16, s (16 of a block, 16 rows).

@@ -7,6 +7,7 @@
 #ifndef KERNELS_TYPES_TILE_H
 #define KERNELS_TYPES_TILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -23,6 +24,13 @@ static inline uint32_t tile_word(const void *p, int i) {
     uint32_t w;
     memcpy(&w, (const char *)p + 4 * i, 4);
     return w;
+}
+
+// Of a scale in a block, a float16.
+static inline bool tile_scale_is_finite(const void *p) {
+    uint16_t half;
+    memcpy(&half, p, 2);
+    return (half & 0x7c00) != 0x7c00;
 }
 
 static inline void tile_put_word(void *p, uint32_t w) {
