@@ -15,7 +15,8 @@ from test_dispatch import Box, Simulation
 
 def submit(s, n_groups, n=1, priority=0):
     """A call: the serials of its groups."""
-    request = jobs.Request(n, None, 0, None, "continue", False, False, None, priority)
+    request = jobs.Request(n, None, 0, None, "continue", False, False, None,
+                           priority=priority)
     box, first = Box(), getattr(s, "n_made", 0)
     made = [request.job(stampede.Prompt(prompt_ids=[1]), i, first + i, box)
             for i in range(n_groups)]
