@@ -127,7 +127,9 @@ def test_other_weights(on_update: str, tmp_path: Path) -> None:
     moved = [s for s in spans if len(s) > 1]
     assert all([v for _, v in s] in ([0, 1], [0], [1]) for s in spans), spans
     if on_update == "restart":
-        assert not moved and counters["dropped_tokens"] > 0
+        # Who was given a partial sample before the weights changed drops it itself.
+        gone = counters.get("dropped_tokens", 0) + counters.get("continued_tokens", 0)
+        assert not moved and returned > 0 and gone > 0
     else:
         assert moved and counters["continued_tokens"] > 0 and returned > 0
         assert counters.get("dropped_tokens", 0) == 0
