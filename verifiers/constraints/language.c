@@ -93,9 +93,9 @@ static void drop_mail(struct codes *s) {
 }
 
 static uint32_t compose(uint32_t base, uint32_t mark) {
-    for (int i = 0; i < language_n_vi; i++)
-        if (language_vi[i].base == base && language_vi[i].mark == mark)
-            return language_vi[i].composed;
+    for (int i = 0; i < letter_n_vi; i++)
+        if (letter_vi[i].base == base && letter_vi[i].mark == mark)
+            return letter_vi[i].composed;
     return 0;
 }
 
@@ -133,7 +133,7 @@ static void drop_latin(struct codes *s) {
 }
 
 static int compare_han(const void *key, const void *row) {
-    const uint32_t code = *(const uint32_t *)key, other = ((const struct language_han *)row)->code;
+    const uint32_t code = *(const uint32_t *)key, other = ((const struct letter_han *)row)->code;
     return (code > other) - (code < other);
 }
 
@@ -151,8 +151,8 @@ static uint32_t normalize(uint32_t c) {
     if ((c >= 0x3100 && c < 0x3130) || (c >= 0x31A0 && c < 0x31C0)) return 0x3105;
     if (c >= 0xAC00 && c < 0xD7B0) return 0xAC00;
     if (c < 0x4E00 || c >= 0xA000) return c;
-    const struct language_han *han =
-        bsearch(&c, language_han, (size_t)language_n_han, sizeof *han, compare_han);
+    const struct letter_han *han =
+        bsearch(&c, letter_han, (size_t)letter_n_han, sizeof *han, compare_han);
     return han ? han->stands_for : c;
 }
 

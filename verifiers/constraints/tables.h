@@ -22,18 +22,20 @@ extern const char *const language_codes[LANGUAGE_N];
 // Numbers are characters from '#' on.
 extern const uint32_t language_buckets[LANGUAGE_N_BUCKETS + 1];
 extern const char language_records[];
+
+// What langdetect makes of letters before it looks for n-grams (letter_tables.c).
 // Han characters of equal use count as one of them; sorted by code.
-struct language_han {
+struct letter_han {
     uint16_t code, stands_for;
 };
-extern const struct language_han language_han[];
-extern const int language_n_han;
+extern const struct letter_han letter_han[];
+extern const int letter_n_han;
 // Vietnamese letters written as a letter and a combining mark.
-struct language_vi {
+struct letter_vi {
     uint16_t base, mark, composed;
 };
-extern const struct language_vi language_vi[];
-extern const int language_n_vi;
+extern const struct letter_vi letter_vi[];
+extern const int letter_n_vi;
 
 // Ranges of code points that are an emoji by themselves (emoji_tables.c).
 struct emoji_range {
