@@ -94,8 +94,7 @@ static void drop_mail(struct codes *s) {
 
 static uint32_t compose(uint32_t base, uint32_t mark) {
     for (int i = 0; i < letter_n_vi; i++)
-        if (letter_vi[i].base == base && letter_vi[i].mark == mark)
-            return letter_vi[i].composed;
+        if (letter_vi[i].base == base && letter_vi[i].mark == mark) return letter_vi[i].composed;
     return 0;
 }
 
