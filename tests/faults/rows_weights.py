@@ -96,15 +96,20 @@ def flip(worker: Worker, pattern: bytes) -> None:
     raise Skip("the weights were not found in the worker's memory")
 
 
-@case(18, "flip", gap="a worker does not look at resident weights between updates: a bit that "
-                      "flips there is seen in the trainer's own log-probabilities alone")
-def flipped(run: Run) -> None:
+def flip_in_mid_run(run: Run) -> Worker:
     run.work = Work(n_prompts=40, sampling=MIXED, seed=run.seed)
     stub = run.trainer()
     worker = run.worker(stub.url)
     run.wait(lambda: stub.n_consumed() >= 5)
     norm = load_file(TINY / "model.safetensors")["model.layers.0.operator_norm.weight"]
     flip(worker, norm.float().numpy().tobytes())
+    return worker
+
+
+@case(18, "flip", gap="a worker does not look at resident weights between updates: a bit that "
+                      "flips there is seen in the trainer's own log-probabilities alone")
+def flipped(run: Run) -> None:
+    worker = flip_in_mid_run(run)
     run.expect(worker, 70)
     worker.ends(70, 10)
 
@@ -112,12 +117,7 @@ def flipped(run: Run) -> None:
 @case(18, "found")
 def found(run: Run) -> None:
     """What does find such a bit here: the checker, by the bits of an undisturbed run."""
-    run.work = Work(n_prompts=40, sampling=MIXED, seed=run.seed)
-    stub = run.trainer()
-    worker = run.worker(stub.url)
-    run.wait(lambda: stub.n_consumed() >= 5)
-    norm = load_file(TINY / "model.safetensors")["model.layers.0.operator_norm.weight"]
-    flip(worker, norm.float().numpy().tobytes())
+    flip_in_mid_run(run)
     run.finish()
     sentences = checker.check(run.events(), run.reference())
     assert sentences and {s.split(":")[0] for s in sentences} == {"I7"}, sentences[:5]

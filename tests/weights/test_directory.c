@@ -20,17 +20,14 @@
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 #include "tests/weights/offered.h"
+#include "tests/weights/served.h"
 #include "worker/weights/directory.h"
 
 enum { N_DENSE = 6, HEADER = 128 };
 #define NAME "stampede-v2.safetensors"
 
 struct fixture {
-    struct backend_ops ops;
-    struct backend *backend;
-    struct names *names;
-    enum dtype *dtypes;
-    struct resident resident;
+    struct served served;
     struct offered offered;
     struct buffer bytes; // of the file
     atomic_bool is_closing;
@@ -53,43 +50,6 @@ static int fake_stage(struct backend *b, uint64_t offset, uint64_t n, const void
     return during.stage(b, offset, n, bytes, err);
 }
 
-static const void *read_zeros(const void *self, int index, int64_t first, int64_t n, void *room,
-                              struct error *err) {
-    (void)first, (void)err;
-    return memset(room, 0, (size_t)n * dtype_bytes(((const enum dtype *)self)[index]));
-}
-
-static void open_backend(struct fixture *f) {
-    struct model_shape shape = harness_shape(0);
-    struct error err = {0};
-    const char *path;
-    int device;
-    shape.vocab = 9000; // over 2 MiB of embeddings: more than one piece
-    const struct backend_ops *ops = kernels_find("cpu", &device, &path, &err);
-    f->names = names_new(&shape);
-    f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
-    const struct backend_options o = {.shape = shape,
-                                      .weight_dtypes = f->dtypes,
-                                      .weight_hashes = f->names->hashes,
-                                      .staging_bytes = 16 << 20,
-                                      .n_threads = 1,
-                                      .page_tokens = 16,
-                                      .n_pages = 1,
-                                      .n_conv_slots = 1,
-                                      .max_segments = 1,
-                                      .max_tokens = 1,
-                                      .max_outputs = 1};
-    const struct weight_source source = {.self = f->dtypes, .read = read_zeros};
-    uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
-    assert_int_equal(ops->open(&o, &f->backend, &err), 0);
-    assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);
-    resident_open(&f->resident, f->names, f->dtypes, digests);
-    f->ops = *f->backend->ops;
-    during.stage = f->ops.stage;
-    f->ops.stage = fake_stage;
-    f->backend->ops = &f->ops;
-}
-
 static void write_file(const char *path, const void *bytes, size_t n) {
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     assert_true(fd >= 0);
@@ -105,16 +65,10 @@ static void offer(struct fixture *f) {
     const uint32_t positions[] = {3, 7, 4000};
     const float some[] = {1, 2, 3};
     offered_open(&f->offered, 3, 1, 2);
-    for (int i = 0; i < N_DENSE; i++) {
-        int64_t n = weight_n(&f->names->weights[i]);
-        float *values = memory_new((size_t)n, sizeof *values);
-        for (int64_t k = 0; k < n; k++) values[k] = (float)(k % 50 + i);
-        offered_add_dense(&f->offered, &f->resident, i, values);
-        free(values);
-    }
+    served_offer(&f->served, &f->offered, 0, N_DENSE);
     int sparse = N_DENSE; // the next weight that has so many values
-    while (weight_n(&f->names->weights[sparse]) <= positions[2]) sparse++;
-    offered_add_sparse(&f->offered, &f->resident, sparse, 2, positions, 3, some);
+    while (weight_n(&f->served.names->weights[sparse]) <= positions[2]) sparse++;
+    offered_add_sparse(&f->offered, &f->served.resident, sparse, 2, positions, 3, some);
     offered_finish(&f->offered);
     f->offered.m.transport = TRANSPORT_DIRECTORY;
     f->offered.m.file = slice_of(NAME);
@@ -127,7 +81,9 @@ static int open_fixture(void **state) {
     during.f = f;
     during.act = NULL;
     during.n_stages = 0;
-    open_backend(f);
+    served_open(&f->served, 9000, 16 << 20); // over 2 MiB of embeddings: more than one piece
+    during.stage = f->served.ops.stage;
+    f->served.ops.stage = fake_stage;
     offer(f);
     snprintf(header, sizeof header, "%-128s", "the header, for other tools");
     buffer_add(&f->bytes, header, HEADER);
@@ -147,10 +103,7 @@ static int close_fixture(void **state) {
     assert_int_equal(rmdir(f->folder), 0);
     offered_free(&f->offered);
     buffer_free(&f->bytes);
-    resident_close(&f->resident);
-    f->backend->ops->close(&f->backend);
-    names_free(&f->names);
-    free(f->dtypes);
+    served_close(&f->served);
     free(f);
     return 0;
 }
@@ -160,7 +113,7 @@ static struct update *begin(struct fixture *f) {
     struct error err = {0};
     char tensor[NAMES_MAX_BYTES];
     const struct update_target target = {
-        .resident = &f->resident, .version = 1, .staging_bytes = 16 << 20};
+        .resident = &f->served.resident, .version = 1, .staging_bytes = 16 << 20};
     if (update_begin(&f->offered.m, &target, &u, tensor, &err)) fail_msg("%s", err.text);
     return u;
 }
@@ -168,13 +121,13 @@ static struct update *begin(struct fixture *f) {
 static struct update *read_it(struct fixture *f) {
     struct update *u = begin(f);
     during.n_stages = 0;
-    directory_read(f->folder, &f->file, u, f->backend, &f->is_closing);
+    directory_read(f->folder, &f->file, u, f->served.backend, &f->is_closing);
     return u;
 }
 
 // Reading fails with this sentence; tensor: that it names, "" none. Nothing resident has changed.
 static void expect_failure(struct fixture *f, const char *part, const char *tensor) {
-    uint64_t digest = f->resident.digest;
+    uint64_t digest = f->served.resident.digest;
     struct update *u = read_it(f);
     char found[NAMES_MAX_BYTES];
     struct error why = {0};
@@ -182,7 +135,7 @@ static void expect_failure(struct fixture *f, const char *part, const char *tens
     update_failure(u, found, &why);
     if (!strstr(why.text, part)) fail_msg("%s", why.text);
     assert_string_equal(found, tensor);
-    assert_true(f->resident.digest == digest);
+    assert_true(f->served.resident.digest == digest);
     update_release(&u);
 }
 
@@ -194,30 +147,30 @@ static void test_whole(void **state) {
     struct error err = {0};
     write_offered(f);
     assert_true(f->offered.m.total_bytes > 2 << 20);
-    uint64_t before = f->resident.digest;
+    uint64_t before = f->served.resident.digest;
     struct update *u = begin(f);
     assert_false(update_next_pull(u, 0, &pull)); // nothing is pulled
     update_release(&u);
     u = read_it(f);
     assert_true(during.n_stages >= 3);
     assert_int_equal(update_state(u), UPDATE_VERIFIED);
-    assert_int_equal(update_apply(u, &f->resident, f->backend, &err), 0);
-    assert_true(f->resident.digest != before);
+    assert_int_equal(update_apply(u, &f->served.resident, f->served.backend, &err), 0);
+    assert_true(f->served.resident.digest != before);
     // Bytes that came as chunks give the same digest.
-    uint64_t by_file = f->resident.digest;
-    assert_int_equal(update_undo(u, &f->resident, f->backend, &err), 0);
-    assert_true(f->resident.digest == before);
+    uint64_t by_file = f->served.resident.digest;
+    assert_int_equal(update_undo(u, &f->served.resident, f->served.backend, &err), 0);
+    assert_true(f->served.resident.digest == before);
     update_release(&u);
     f->offered.m.transport = TRANSPORT_BULK;
     u = begin(f);
     while (update_next_pull(u, 0, &pull)) {
         struct message_weights_chunk chunk = offered_answer(&f->offered, &pull);
         assert_true(update_take(u, &chunk));
-        update_stage(u, &chunk, f->backend);
+        update_stage(u, &chunk, f->served.backend);
     }
     assert_int_equal(update_state(u), UPDATE_VERIFIED);
-    assert_int_equal(update_apply(u, &f->resident, f->backend, &err), 0);
-    assert_true(f->resident.digest == by_file);
+    assert_int_equal(update_apply(u, &f->served.resident, f->served.backend, &err), 0);
+    assert_true(f->served.resident.digest == by_file);
     update_release(&u);
 }
 
@@ -253,7 +206,7 @@ static void test_names(void **state) {
     }
     snprintf(f->file.name, sizeof f->file.name, "%s", NAME);
     struct update *u = begin(f);
-    directory_read("/nowhere", &f->file, u, f->backend, &f->is_closing);
+    directory_read("/nowhere", &f->file, u, f->served.backend, &f->is_closing);
     assert_int_equal(update_state(u), UPDATE_FAILED);
     update_release(&u);
 }
@@ -282,7 +235,7 @@ static void test_flipped_bits(void **state) {
     char name[NAMES_MAX_BYTES];
     for (int i = 0; i < f->offered.n; i++) {
         uint64_t begin = f->offered.begins[i];
-        names_write(&f->names->weights[f->offered.weights[i]], name);
+        names_write(&f->served.names->weights[f->offered.weights[i]], name);
         for (int part = 0; part < (i == N_DENSE ? 3 : 1); part++) {
             size_t at = HEADER + begin + (size_t)part * 64 + 1;
             f->bytes.ptr[at] ^= 16;
@@ -318,7 +271,7 @@ static void remove_file(struct fixture *f) {
 static void test_changed_under_the_reader(void **state) {
     struct fixture *f = *state;
     char name[NAMES_MAX_BYTES];
-    names_write(&f->names->weights[f->offered.weights[0]], name);
+    names_write(&f->served.names->weights[f->offered.weights[0]], name);
     write_offered(f);
     during.at = 0;
     during.act = cut;
@@ -350,7 +303,7 @@ static void test_dropped(void **state) {
     reading = begin(f);
     during.act = drop;
     during.n_stages = during.at = 0;
-    directory_read(f->folder, &f->file, reading, f->backend, &f->is_closing);
+    directory_read(f->folder, &f->file, reading, f->served.backend, &f->is_closing);
     assert_int_equal(update_state(reading), UPDATE_STAGING);
     assert_int_equal(during.n_stages, 1);
     update_release(&reading);

@@ -17,6 +17,7 @@
 #include "protocol/base/memory.h"
 #include "tests/kernels/harness.h"
 #include "tests/weights/offered.h"
+#include "tests/weights/served.h"
 #include "worker/weights/receiver.h"
 
 enum { BUCKET = 1000, DEADLINE_MS = 150, N_TENSORS = 6, NEVER = 1 << 30 };
@@ -87,75 +88,31 @@ static const struct comm_ops fake_comm = {fake_join, fake_receive, fake_poll, fa
 // ------------------------------------------------------------------ a worker's side
 
 struct fixture {
-    struct backend_ops ops;
-    struct backend *backend;
-    struct names *names;
-    enum dtype *dtypes;
-    struct resident resident;
+    struct served served;
     struct offered offered;
     atomic_bool is_closing;
     struct receiver receiver;
     atomic_int n_wakes;
 };
 
-static const void *read_zeros(const void *self, int index, int64_t first, int64_t n, void *room,
-                              struct error *err) {
-    (void)first, (void)err;
-    return memset(room, 0, (size_t)n * dtype_bytes(((const enum dtype *)self)[index]));
-}
-
 static void wake(void *self) {
     atomic_fetch_add(&((struct fixture *)self)->n_wakes, 1);
-}
-
-static void open_backend(struct fixture *f) {
-    struct model_shape shape = harness_shape(0);
-    struct error err = {0};
-    const char *path;
-    int device;
-    const struct backend_ops *ops = kernels_find("cpu", &device, &path, &err);
-    f->names = names_new(&shape);
-    f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
-    const struct backend_options o = {.shape = shape,
-                                      .weight_dtypes = f->dtypes,
-                                      .weight_hashes = f->names->hashes,
-                                      .staging_bytes = 1 << 20,
-                                      .n_threads = 1,
-                                      .page_tokens = 16,
-                                      .n_pages = 1,
-                                      .n_conv_slots = 1,
-                                      .max_segments = 1,
-                                      .max_tokens = 1,
-                                      .max_outputs = 1};
-    const struct weight_source source = {.self = f->dtypes, .read = read_zeros};
-    uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
-    assert_int_equal(ops->open(&o, &f->backend, &err), 0);
-    assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);
-    resident_open(&f->resident, f->names, f->dtypes, digests);
-    f->ops = *f->backend->ops;
-    f->ops.comm = &fake_comm;
-    f->backend->ops = &f->ops;
 }
 
 static int open_fixture(void **state) {
     struct fixture *f = memory_new(1, sizeof *f);
     script = (struct script){.stands_at = -1, .fails_at = -1, .flipped_at = UINT64_MAX};
-    open_backend(f);
+    served_open(&f->served, 0, 1 << 20);
+    f->served.ops.comm = &fake_comm;
     offered_open(&f->offered, 3, 1, 2);
-    for (int i = 1; i <= N_TENSORS; i++) {
-        int64_t n = weight_n(&f->names->weights[i]);
-        float *values = memory_new((size_t)n, sizeof *values);
-        for (int64_t k = 0; k < n; k++) values[k] = (float)(k % 50 + i);
-        offered_add_dense(&f->offered, &f->resident, i, values);
-        free(values);
-    }
+    served_offer(&f->served, &f->offered, 1, N_TENSORS);
     offered_finish(&f->offered);
     f->offered.m.transport = TRANSPORT_NCCL;
     f->offered.m.bucket_bytes = BUCKET;
     script.offered = &f->offered;
     atomic_init(&f->is_closing, false);
     f->receiver = (struct receiver){
-        .backend = f->backend, .is_closing = &f->is_closing, .wake = wake, .self = f};
+        .backend = f->served.backend, .is_closing = &f->is_closing, .wake = wake, .self = f};
     *state = f;
     return 0;
 }
@@ -163,10 +120,7 @@ static int open_fixture(void **state) {
 static int close_fixture(void **state) {
     struct fixture *f = *state;
     offered_free(&f->offered);
-    resident_close(&f->resident);
-    f->backend->ops->close(&f->backend);
-    names_free(&f->names);
-    free(f->dtypes);
+    served_close(&f->served);
     free(f);
     return 0;
 }
@@ -176,7 +130,7 @@ static struct update *begin(struct fixture *f) {
     struct error err = {0};
     char tensor[NAMES_MAX_BYTES];
     const struct update_target target = {
-        .resident = &f->resident, .version = 1, .staging_bytes = 1 << 20};
+        .resident = &f->served.resident, .version = 1, .staging_bytes = 1 << 20};
     if (update_begin(&f->offered.m, &target, &u, tensor, &err)) fail_msg("%s", err.text);
     return u;
 }
@@ -217,7 +171,7 @@ static void test_two_updates(void **state) {
         receiver_run(&f->receiver, u, i == 0 ? &JOIN : NULL);
         assert_true(update_is_receiving(u));
         assert_int_equal(update_state(u), UPDATE_VERIFIED);
-        assert_int_equal(update_apply(u, &f->resident, f->backend, &err), 0);
+        assert_int_equal(update_apply(u, &f->served.resident, f->served.backend, &err), 0);
         update_release(&u);
     }
     int64_t n = (int64_t)((f->offered.m.total_bytes + BUCKET - 1) / BUCKET);
@@ -308,9 +262,9 @@ static void test_dropped(void **state) {
 
 static void test_cpu_has_none(void **state) {
     struct fixture *f = *state;
-    assert_true(receiver_can(f->backend));
-    f->ops.comm = NULL;
-    assert_false(receiver_can(f->backend));
+    assert_true(receiver_can(f->served.backend));
+    f->served.ops.comm = NULL;
+    assert_false(receiver_can(f->served.backend));
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_fixture, close_fixture)
