@@ -20,7 +20,6 @@ struct report {
     double row_bytes;        // weights that one row's step must read
     double expert_bytes;     // of all experts of all layers
     double peak_flops;       // likewise measured, of the path's products
-    bool peak_is_int8;       // of block types
     double row_flops;        // of the products of one token
     struct device device;    // of the plan
     double prefill_plan_tokens_per_s;
@@ -224,6 +223,17 @@ static double plan_tokens_per_s(const struct bench_point *p) {
 
 // ---- what is told
 
+// Whether block types hold most of the values, and are what is multiplied.
+static bool is_mostly_blocks(const struct setup *s) {
+    int64_t n_blocks = 0, n = 0;
+    for (int i = 0; i < s->names->n; i++) {
+        int64_t n_values = weight_n(&s->names->weights[i]);
+        n += n_values;
+        n_blocks += dtype_is_block(s->dtypes[i]) ? n_values : 0;
+    }
+    return 2 * n_blocks > n;
+}
+
 static void print_head(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
     char line[DEVICE_LINE_BYTES];
@@ -232,7 +242,7 @@ static void print_head(const struct report *r, const struct setup *s, const stru
     printf("device: %s; weights loaded at %.2f GB/s\n", line, s->load_bytes_per_s / 1e9);
     if (r->peak_flops > 0)
         printf("this machine: %.1f GB/s read, %.0f %s multiply-add\n", r->read_bytes_per_s / 1e9,
-               r->peak_flops / 1e9, r->peak_is_int8 ? "Gop/s int8" : "GFLOP/s");
+               r->peak_flops / 1e9, is_mostly_blocks(s) ? "Gop/s int8" : "GFLOP/s");
     if (f->plan)
         printf("plan: %s, %.1f GB/s, %.0f GFLOP/s\n", r->device.name,
                r->device.read_bytes_per_s * r->device.read_share / 1e9,
@@ -415,24 +425,12 @@ static int check_room(const struct report *r, const struct bench_flags *f, int r
     return 0;
 }
 
-// Whether block types hold most of the values, and are what is multiplied.
-static bool is_mostly_blocks(const struct setup *s) {
-    int64_t n_blocks = 0, n = 0;
-    for (int i = 0; i < s->names->n; i++) {
-        int64_t n_values = weight_n(&s->names->weights[i]);
-        n += n_values;
-        n_blocks += dtype_is_block(s->dtypes[i]) ? n_values : 0;
-    }
-    return 2 * n_blocks > n;
-}
-
 // Of another device than the processor these are not its limits.
 static void measure_limits(struct report *r, const struct setup *s, const struct bench_flags *f) {
     if (strcmp(f->engine.device, "cpu") != 0) return;
     int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
     r->read_bytes_per_s = limits_read_bandwidth(n_threads);
-    r->peak_is_int8 = is_mostly_blocks(s);
-    r->peak_flops = r->peak_is_int8                       ? limits_peak_int8_flops(n_threads)
+    r->peak_flops = is_mostly_blocks(s)                   ? limits_peak_int8_flops(n_threads)
                     : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
                                                           : limits_peak_flops(n_threads);
 }

@@ -142,7 +142,7 @@ __attribute__((target("avx512f,avx512bf16"))) static void multiply_add_bf16(stru
     w->sum = (uint64_t)_mm_cvtss_f32(_mm512_castps512_ps128(s[0]));
 }
 
-// The sums are of wholes and of no use; they are kept apart, so that none waits for another.
+// What is multiplied are the sums themselves, so that nothing can be computed once for all rounds.
 __attribute__((target("avx2"))) static void multiply_add_int8_avx2(struct worker *w) {
     const __m256i a = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
     __m256i s[CHAINS];
@@ -150,7 +150,7 @@ __attribute__((target("avx2"))) static void multiply_add_int8_avx2(struct worker
     for (int r = 0; r < ROUNDS; r++) {
 #pragma GCC unroll 12
         for (int i = 0; i < CHAINS; i++) {
-            __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(s[i]), a);
+            __m256i pairs = _mm256_maddubs_epi16(s[i], a);
             s[i] = _mm256_add_epi32(s[i], _mm256_madd_epi16(pairs, ones));
         }
     }
