@@ -1,12 +1,14 @@
 """Leases end when a worker makes no progress, and never because a sample takes long."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 from client import eventually, prompts
 from fake_worker import FakeWorker, sample_tokens
 
 import stampede
+from stampede import leases
 
 
 class Stepping(FakeWorker):
@@ -39,6 +41,30 @@ def test_who_makes_progress_keeps_its_samples():
         assert state_of(trainer, "w0") == "serving"
         slow.release()
         assert len(list(groups)) == 3 and trainer.counters().get("duplicate_samples", 0) == 0
+
+
+class Held:
+    """A worker, as leases see it."""
+
+    n_held, busy_since, stalled = 0, 0.0, False
+
+
+def test_what_is_held_against_nobody(monkeypatch):
+    """Time without samples, and time in which the trainer stood still itself."""
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(leases, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    table, worker = leases.Leases(10), Held()
+
+    def is_expired(now, stall=0.0):
+        clock.now = now
+        return table.expired([worker], stall) == [worker]
+
+    table.on_heartbeat(worker, {"n_steps": 5, "n_tokens": 9})
+    assert not is_expired(1000)
+    worker.n_held, worker.busy_since = 4, 1000.0  # its last step is long ago
+    assert not is_expired(1009) and not is_expired(1012, stall=10) and is_expired(1021)
+    table.on_result(worker)
+    assert not is_expired(1040, stall=15) and not is_expired(1045) and is_expired(1047)
 
 
 def test_who_stands_still_loses_them_and_comes_back():

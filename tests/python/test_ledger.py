@@ -1,6 +1,7 @@
 """Trainer.state_dict(): what is in it, and what is taken back."""
 
 import json
+import time
 
 import pytest
 from client import eventually, prompts, trainer  # noqa: F401
@@ -20,6 +21,8 @@ def make(state=BASE, **more):
 def test_state_goes_on():
     with make() as t, FakeWorker(t.url):
         assert (t.run, t.next_serial) == ("r", 9) and t.epoch > 7
+        # Two restarts from one checkpoint are at different times, and so of different epochs.
+        assert t.epoch > 1000 * (time.time() - 60)
         assert t.open_calls == BASE["calls"]
         with make(epoch=8) as other:
             assert other.epoch == 8
