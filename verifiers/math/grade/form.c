@@ -91,6 +91,36 @@ static struct slice undressed(struct slice s) {
     return s;
 }
 
+// The word in front of "=", as "max" or "area" in "\max = 12" and "\text{Area} = 12"; empty where
+// something else stands there, or a word that is no name.
+static struct slice name_of(struct slice text) {
+    static const char *const MARKS[] = {"\\text{", "\\mathrm{", "\\textbf{"};
+    static const char *const NO_NAMES[] = {"answer", "ans", "result", "value", "total", "solution"};
+    struct slice s = trimmed(text);
+    const char *equals = memchr(s.ptr, '=', s.len);
+    if (!equals) return slice_of("");
+    s = trimmed(cut(s, 0, (size_t)(equals - s.ptr)));
+    for (size_t i = 0; i < N(MARKS); i++)
+        if (starts(s, MARKS[i])) {
+            s = cut(s, strlen(MARKS[i]), s.len - ends(s, "}"));
+            break;
+        }
+    if (slice_is(s, "\\max") || slice_is(s, "\\min")) s = cut(s, 1, s.len);
+    s = trimmed(s);
+    for (size_t i = 0; i < s.len; i++)
+        if (!ascii_is_alpha(s.ptr[i])) return slice_of("");
+    for (size_t i = 0; i < N(NO_NAMES); i++)
+        if (s.len == strlen(NO_NAMES[i]) && ascii_same(s.ptr, NO_NAMES[i], s.len))
+            return slice_of("");
+    return s.len > 2 ? s : slice_of(""); // DE may be ED
+}
+
+bool form_is_of_another(struct slice text, struct slice gold) {
+    const struct slice a = name_of(text), b = name_of(gold);
+    const size_t len = a.len < b.len ? a.len : b.len;
+    return len && !ascii_same(a.ptr, b.ptr, len); // "max" is "maximum"
+}
+
 // One name of what is not there: "D.N.E.", \nexists.
 static bool is_not_there(struct slice s) {
     static const char *const NAMES[] = {
@@ -215,7 +245,10 @@ struct slice form_prose(struct slice text, struct arena *arena) {
     const size_t end = digits ? digits : words;
     const char *fraction = "";
     const size_t more = end ? fraction_words(cut(s, end, s.len), &fraction) : 0;
-    if (!more && (!words || words == s.len || counts_parts(cut(s, end, s.len)))) return s;
+    const struct slice behind = trimmed(cut(s, end, s.len));
+    long next;
+    if (words && numeral_prefix(behind, &next)) return s; // "twelve thirteen" is no 12
+    if (!more && (!words || words == s.len || counts_parts(behind))) return s;
     enum { MAX_NUMBER = 24 };
     const size_t room = MAX_NUMBER + s.len + strlen(fraction) + 1;
     const struct slice rest = cut(s, end + more, s.len);

@@ -21,4 +21,7 @@ struct slice form_prose(struct slice text, struct arena *arena);
 // is said again.
 bool form_restated(struct slice text, struct slice *value, struct slice *again);
 
+// Whether both give a value to a name, and another one: "\min = 12" for "\max = 12".
+bool form_is_of_another(struct slice text, struct slice gold);
+
 #endif

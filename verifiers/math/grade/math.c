@@ -231,6 +231,14 @@ static bool is_contradicted(const struct math_node *box, struct slice side, bool
     return result.verdict == (unequal ? MATH_EQUAL : MATH_DIFFERENT);
 }
 
+// A value of something that is none of what the golds name.
+static bool is_of_another(const struct math_gold *gold, const struct answer *answer) {
+    for (int i = 0; i < gold->n; i++)
+        if (answer->n_parts != 1 || !form_is_of_another(answer->parts[0], gold->list[i].words))
+            return false;
+    return gold->n > 0;
+}
+
 static void grade(const struct math_gold *gold, const struct answer *answer, struct arena *arena,
                   struct math_report *out) {
     struct math_node *parts[ANSWER_MAX_BOXES] = {NULL};
@@ -251,6 +259,8 @@ static void grade(const struct math_gold *gold, const struct answer *answer, str
     } else if (read == MATH_READ) {
         result = (struct math_result){MATH_DIFFERENT, "words", 0};
     }
+    if (result.verdict <= MATH_EQUAL_NUM && is_of_another(gold, answer))
+        result = (struct math_result){MATH_UNKNOWN, "name", 0};
     if (result.verdict > MATH_EQUAL_NUM && equals_words(gold, answer, arena))
         result = (struct math_result){MATH_EQUAL, "words", 0};
     if (result.verdict <= MATH_EQUAL_NUM && read == MATH_READ && answer->n_parts == 1 &&
