@@ -1,6 +1,6 @@
 """make bench-peers: decode and prefill beside llama.cpp, on the same file, in turn.
 
-    .venv/bin/python tests/tools/bench_peers.py [--shapes 8b] [--types q4_0,bf16]
+    .venv/bin/python tests/tools/bench_peers.py [--shapes 8b] [--types q4_0,...]
         [--rows 1,4,16,64] [--rounds 3] [--json FILE] [--picture FILE]
 
 For each shape and type a file of random weights is made once (random_gguf.py, in build/peers), and
@@ -105,7 +105,7 @@ def draw(tables: Dict[str, List[Point]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--shapes", default="8b")
-    parser.add_argument("--types", default="q4_0,bf16")
+    parser.add_argument("--types", default="q4_0")
     parser.add_argument("--rows", default="1,4,16,64")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--new", type=int, default=8, help="steps of decode")
