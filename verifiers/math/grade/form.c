@@ -1,5 +1,6 @@
 #include "verifiers/math/grade/form.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -281,4 +282,21 @@ bool form_restated(struct slice text, struct slice *value, struct slice *again) 
             break;
         }
     return value->len > 0 && again->len > 0;
+}
+
+bool form_contradicts(struct slice text) {
+    struct slice value, again;
+    long said = 0, written = 0;
+    if (!form_restated(text, &value, &again) || again.len == 0 ||
+        numeral_prefix(again, &said) != again.len)
+        return false;
+    size_t at = 0;
+    while (at < value.len && strchr("$\\ ", value.ptr[at])) at++;
+    if (at == value.len || !ascii_is_digit(value.ptr[at])) return false;
+    for (; at < value.len && (ascii_is_digit(value.ptr[at]) || value.ptr[at] == ','); at++) {
+        if (value.ptr[at] == ',') continue;
+        if (written > LONG_MAX / 100) return false;
+        written = written * 10 + (value.ptr[at] - '0');
+    }
+    return written != said;
 }

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "verifiers/math/kinds/measure.h"
+#include "verifiers/math/kinds/unit_prime.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -193,6 +194,7 @@ static bool follows(const struct parser *p, const struct math_node *value) {
     if (p->inside || !tree_is_scalar(value)) return false;
     if (t->kind == TOKEN_FONT) return font_follows(p, value);
     if (value->free) return false;
+    if (unit_prime_follows(p, value)) return true;
     if (t->kind == TOKEN_CURRENCY) return true;
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS)
         return t[1].kind == TOKEN_CHAR && t[1].c == '\'';
@@ -223,6 +225,7 @@ static struct math_node *one(struct parser *p, struct math_node *value) {
     }
     if (parse_separator_is_next(p) || !follows(p, value)) return value;
     if (t->kind == TOKEN_FONT) return in_font(p, value);
+    if (unit_prime_follows(p, value)) return unit_prime(p, value);
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS) return with_minutes(p, value);
     if (t->kind == TOKEN_CURRENCY) {
         if (value->kind == MATH_QUANTITY) return value;
@@ -335,8 +338,10 @@ static enum math_verdict quantities(struct comparison *c, const struct math_node
     if (g->vague || a->vague) return number_compare(c, left, right);
     if ((g->counter && (a->counter || a->counted)) || (a->counter && g->counted))
         return number_compare(c, left, right);
-    if (!unit_same_dimension(g, a) || g->counter != a->counter)
-        return kind_said(c, "unit", g->unknown || a->unknown ? MATH_UNKNOWN : MATH_DIFFERENT);
+    if (!unit_same_dimension(g, a) || g->counter != a->counter) {
+        const bool open = g->unknown || a->unknown || unit_prime_marks(answer) > 0;
+        return kind_said(c, "unit", open ? MATH_UNKNOWN : MATH_DIFFERENT);
+    }
     if (g->num != a->num || g->den != a->den || g->ten != a->ten) {
         left = measure_in_base_units(c, left, g);
         right = measure_in_base_units(c, right, a);
@@ -420,6 +425,11 @@ static enum math_verdict clash(struct comparison *c, const struct math_node *gol
     const struct math_node *quantity = gold->kind == MATH_QUANTITY ? gold : answer;
     const struct math_node *other = quantity == gold ? answer : gold;
     if (quantity->kind != MATH_QUANTITY) return kind_said(c, "mark", MATH_DIFFERENT);
+    if (other->kind == MATH_DEGREE && unit_prime_marks(quantity) > 0) {
+        const struct math_node *degrees = unit_prime_degrees(c, quantity);
+        return quantity == gold ? number_compare(c, degrees, other->kids[0])
+                                : number_compare(c, other->kids[0], degrees);
+    }
     if (other->kind == MATH_DEGREE && unit_is_angle(quantity->unit)) {
         const struct math_node *radians =
             measure_in_base_units(c, quantity->kids[0], quantity->unit);

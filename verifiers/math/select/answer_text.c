@@ -1,12 +1,19 @@
 // What of a completion may hold its answer.
 #include "verifiers/math/select/answer_scan.h"
 
-// What is behind the last </think>; nothing when thinking was opened and never closed.
+// What is behind the last </think> or the like; nothing when thinking was opened and never closed.
 static struct slice after_thinking(struct slice text) {
-    const size_t close = answer_find_last(text, "</think>");
-    const size_t open = answer_find_last(text, "<think>");
-    if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
-    return close == SIZE_MAX ? text : answer_cut(text, close + 8, text.len);
+    static const char *const MARKS[][2] = {{"<think>", "</think>"},
+                                           {"<thinking>", "</thinking>"},
+                                           {"<thought>", "</thought>"},
+                                           {"<|begin_of_thought|>", "<|end_of_thought|>"}};
+    for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+        const size_t open = answer_find_last(text, MARKS[i][0]);
+        const size_t close = answer_find_last(text, MARKS[i][1]);
+        if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
+        if (close != SIZE_MAX) text = answer_cut(text, close + strlen(MARKS[i][1]), text.len);
+    }
+    return text;
 }
 
 // Where the turn ends: a mark that ends it, or one that another speaker begins with. What a model
