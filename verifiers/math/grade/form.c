@@ -70,7 +70,7 @@ static struct slice undressed(struct slice s) {
     static const char *const ENDS[] = {
         "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
         "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
-        "\\square"};
+        "\\square",          "/-"}; // ₹1,200/-
     static const char *const STARTS[] = {"\\therefore", "\\text{the year }", "\\text{The year }",
                                          "\\text{year }", "the year "};
     static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
@@ -230,6 +230,23 @@ static bool counts_parts(struct slice rest) {
     for (size_t i = 0; i < N(ENDS); i++)
         if (ends(cut(rest, from, to), ENDS[i])) return true;
     return false;
+}
+
+struct slice form_without_bold(struct slice s, struct arena *arena) {
+    if (s.len < 3 || !memmem(s.ptr, s.len, "**", 2)) return s;
+    char *out = arena_take(arena, s.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const char before = i > 0 ? s.ptr[i - 1] : ' ';
+        const char next = i + 2 < s.len ? s.ptr[i + 2] : ' ';
+        const bool opens = strchr(" =", before) && (ascii_is_digit(next) || strchr("$-", next));
+        const bool closes = ascii_is_digit(before) && strchr(" .,;", next);
+        if (i + 1 < s.len && s.ptr[i] == '*' && s.ptr[i + 1] == '*' && (opens || closes))
+            i++;
+        else
+            out[n++] = s.ptr[i];
+    }
+    return (struct slice){out, n};
 }
 
 struct slice form_prose(struct slice text, struct arena *arena) {

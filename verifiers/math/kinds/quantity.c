@@ -88,6 +88,19 @@ static bool is_plain_words(const struct parser *p, int from, int to) {
     return any;
 }
 
+// C or F behind a degree sign: its name, or NULL.
+static const char *temperature(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
+    const struct token *letter = font ? t + 2 : t;
+    if (p->inside || letter->kind != TOKEN_WORD) return NULL;
+    const bool celsius = slice_is(letter->text, "C") || parse_is_word(letter, "celsius");
+    if (!celsius && !slice_is(letter->text, "F") && !parse_is_word(letter, "fahrenheit"))
+        return NULL;
+    for (int i = 0; i < (font ? 4 : 1); i++) parse_next(p);
+    return celsius ? "celsius" : "fahrenheit";
+}
+
 // \text{...} or \mathrm{...} behind a value. NULL where it cannot be understood at all.
 static struct math_node *in_font(struct parser *p, struct math_node *value) {
     const int start = p->at, end = parse_group_end(p, start + 1);
@@ -98,6 +111,17 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
     struct math_node *bigger = multiplied(p, value);
     if (p->over) return NULL;
     const int n = mark_tokens(parse_peek(p), &kind);
+    if (n == 1 && kind == MATH_DEGREE && p->at + 2 == end) { // degrees Celsius
+        parse_next(p);
+        const char *scale = temperature(p);
+        unit = (struct math_unit){.num = 1, .den = 1, .name = scale};
+        if (scale) {
+            unit.counted = unit_hash(slice_of(scale));
+            parse_next(p);
+            return with_unit(p, value, &unit);
+        }
+        p->at = start + 2;
+    }
     if (p->at + n == end) { // \text{}, \text{million}, \text{percent}
         struct math_node *inner = bigger ? bigger : value;
         p->at = end;
@@ -120,19 +144,6 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
     p->at = end;
     parse_next(p);
     return with_unit(p, value, &unit);
-}
-
-// C or F behind a degree sign: its name, or NULL.
-static const char *temperature(struct parser *p) {
-    const struct token *t = parse_peek(p);
-    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
-    const struct token *letter = font ? t + 2 : t;
-    if (p->inside || letter->kind != TOKEN_WORD) return NULL;
-    const bool celsius = slice_is(letter->text, "C") || parse_is_word(letter, "celsius");
-    if (!celsius && !slice_is(letter->text, "F") && !parse_is_word(letter, "fahrenheit"))
-        return NULL;
-    for (int i = 0; i < (font ? 4 : 1); i++) parse_next(p);
-    return celsius ? "celsius" : "fahrenheit";
 }
 
 // 63^\circ 45', 63° 45' 30": the minutes and seconds of an angle, added to its degrees.
@@ -283,6 +294,17 @@ static bool starts(const struct parser *p) {
     return unit_currency(p, &unit) > 0;
 }
 
+// $70k, $3M: behind an amount of money.
+static struct math_node *abbreviated(struct parser *p, struct math_node *value) {
+    const struct token *t = parse_peek(p);
+    if (p->inside || t->kind != TOKEN_WORD || t->space || t->thin || t->text.len != 1) return NULL;
+    const char c = t->text.ptr[0];
+    if (value->kind != MATH_NUMBER || (c != 'k' && c != 'K' && c != 'M')) return NULL;
+    parse_next(p);
+    struct math_node *const pair[] = {value, tree_number(c == 'M' ? 1000000 : 1000, p->arena)};
+    return parse_node(p, MATH_MUL, 0, 2, pair);
+}
+
 static struct math_node *atom(struct parser *p) {
     struct math_unit unit;
     for (int n = unit_currency(p, &unit); n > 0; n--) parse_next(p);
@@ -291,6 +313,7 @@ static struct math_node *atom(struct parser *p) {
     if (value && minus) value = parse_node(p, MATH_MUL, TREE_MINUS, 1, &value);
     if (!value) return NULL;
     struct math_node *bigger = multiplied(p, value);
+    if (!bigger && !p->over) bigger = abbreviated(p, value);
     return p->over ? NULL : with_unit(p, bigger ? bigger : value, &unit);
 }
 

@@ -100,7 +100,8 @@ static bool concludes(struct slice text, const struct answer_piece *p, int n, in
         if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
     for (int i = at + 1; i < n; i++)
         n_math += p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
-    return slice_is(verb, "is") && n_math == 1 && p[n - 1].kind == PIECE_MATH;
+    const int last = p[n - 1].kind == PIECE_WORD ? n - 2 : n - 1; // "which is 160 minutes"
+    return slice_is(verb, "is") && n_math == 1 && p[last].kind == PIECE_MATH;
 }
 
 // How many pieces of a sentence are left without a clause that only says why.

@@ -56,6 +56,20 @@ static bool has_any(struct slice text, const char *const *list, size_t n) {
     return false;
 }
 
+// A doubt somewhere; "不同的方法" (different ways) is none.
+static bool is_doubted(struct slice claim) {
+    static const char *const NO_DOUBTS[] = {"不同", "不重", "不等式", "不变", "不變"};
+    for (size_t at = 0; at < claim.len; at++) {
+        bool doubt = false;
+        for (size_t i = 0; i < N(DOUBTS) && !doubt; i++)
+            doubt = answer_starts(claim, at, DOUBTS[i]);
+        for (size_t i = 0; i < N(NO_DOUBTS) && doubt; i++)
+            doubt = !answer_starts(claim, at, NO_DOUBTS[i]);
+        if (doubt) return true;
+    }
+    return false;
+}
+
 static bool starts_with_any(struct slice text, size_t at, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (answer_starts(text, at, list[i])) return true;
@@ -127,7 +141,7 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
     const size_t start = clause_start(sentence, from);
     const bool contrasted = is_contrasted(sentence, start, from);
     const struct slice claim = contrasted ? answer_cut(sentence, start, sentence.len) : sentence;
-    if (has_any(claim, DOUBTS, N(DOUBTS))) return ANSWER_DOUBTED;
+    if (is_doubted(claim)) return ANSWER_DOUBTED;
     if (!contrasted && last_run(answer_cut(sentence, 0, from), &other_from, &other_to) &&
         !has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)))
         return ANSWER_NOT_GLUED;

@@ -140,8 +140,7 @@ static bool is_bound(struct slice text, size_t at) {
     return false;
 }
 
-// ", 不是12" behind the value at `from` denies another one: where that clause begins, or `to`.
-static size_t other_denied(struct slice text, size_t from, size_t to) {
+size_t answer_other_denied(struct slice text, size_t from, size_t to) {
     static const char *const CLAUSES[] = {"，不是", "，而不是", "，并不是", "，并非",
                                           ", 不是", ",不是",    "、不是"};
     for (size_t at = from; at < to; at++)
@@ -164,7 +163,7 @@ bool answer_is_denied_abroad(struct slice text, size_t from) {
         "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",         "錯",
         "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн", "değil"};
     const size_t to = answer_sentence_end(text, from);
-    const struct slice rest = answer_cut(text, from, other_denied(text, from, to));
+    const struct slice rest = answer_cut(text, from, answer_other_denied(text, from, to));
     for (size_t i = 0; i < N(DENIALS); i++)
         if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
     return answer_starts(text, to, "？") || is_bound(text, from) ||

@@ -324,7 +324,8 @@ static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
     size_t from = answer_foreign(text, at);
     if (from == SIZE_MAX) return SIZE_MAX;
     while (from < text.len && answer_is_one_of("*_`", text.ptr[from])) from++;
-    const size_t to = from < text.len ? value_end(text, from) : from;
+    const size_t end = from < text.len ? value_end(text, from) : from;
+    const size_t to = answer_other_denied(text, from, end);
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
     const bool numeral = is_chinese_number(value);
     if ((!numeral && !answer_looks_like_value(value)) ||

@@ -73,10 +73,17 @@ static struct slice own_example(struct slice text) {
         "Question:", "Q:",     "Problem:", "### Question", "### Problem", "**Question",
         "**Problem", "Human:", "User:",    "### Human",    "### User",    "### Instruction",
         "Student:",  "[INST]"};
+    // Another speaker: what is in front need not state an answer in so many words.
+    static const char *const SPEAKERS[] = {"Human:", "User:", "### Human", "### User", "[INST]"};
     size_t at = 0;
     for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
         at = (size_t)(line - text.ptr) + 2;
         while (at < text.len && text.ptr[at] == '\n') at++;
+        for (size_t i = 0; i < sizeof SPEAKERS / sizeof *SPEAKERS; i++)
+            if (answer_starts(text, at, SPEAKERS[i])) return answer_cut(text, 0, at);
+        if (answer_starts(text, at, "Problem ") && answer_is_digit(text, at + 8) &&
+            states(text, at))
+            return answer_cut(text, 0, at);
         for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
             if (answer_starts(text, at, STARTS[i]) && states(text, at))
                 return answer_cut(text, 0, at);
@@ -84,15 +91,49 @@ static struct slice own_example(struct slice text) {
     return text;
 }
 
+// Without an emoji or the like at the end.
+static struct slice without_symbols(struct slice text) {
+    enum { MAX_SYMBOLS = 16 }; // bytes
+    for (size_t back = 3; back <= MAX_SYMBOLS && back < text.len; back++) {
+        const size_t at = text.len - back;
+        if ((unsigned char)text.ptr[at] >= 0xE2 && answer_skip_symbols(text, at) == text.len)
+            return answer_trim(answer_cut(text, 0, at));
+    }
+    return text;
+}
+
 // Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
-    static const char *const MARKS[] = {
-        "<|end|>",     "[/INST]",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",
-        "<br/>",       "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>",
-        "</solution>", "</final>", "</output>", "```",       "---",     "***"};
+    static const char *const MARKS[] = {"<|end|>",
+                                        "[/INST]",
+                                        "</answer>",
+                                        "</p>",
+                                        "</div>",
+                                        "</span>",
+                                        "<br>",
+                                        "<br/>",
+                                        "<br />",
+                                        "</b>",
+                                        "</strong>",
+                                        "</body>",
+                                        "</html>",
+                                        "</response>",
+                                        "</solution>",
+                                        "</final>",
+                                        "</output>",
+                                        "```",
+                                        "---",
+                                        "***",
+                                        "∎",
+                                        "□",
+                                        "■",
+                                        "$\\square$",
+                                        "$\\blacksquare$",
+                                        "\\(\\square\\)",
+                                        "[DONE]"};
     for (bool more = true; more;) {
+        text = without_symbols(answer_trim(text));
         more = false;
-        text = answer_trim(text);
         for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
             const size_t len = strlen(MARKS[i]);
             if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
