@@ -263,6 +263,8 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (!sure || question || choice_is_subject(text, *end)) return 0;
     const size_t next = find_skip_spaces(text, *end);
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
+    static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
+    if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);

@@ -12,7 +12,7 @@ static bool is_last_group(const struct math_node *node) {
 }
 
 // (10,000), 70,110: items that may be the groups of one number.
-static const struct math_node *as_number(struct comparison *c, const struct math_node *node) {
+static const struct math_node *grouped(struct comparison *c, const struct math_node *node) {
     char digits[64];
     int n = 0;
     const struct math_node *last = node->n > 0 ? node->kids[node->n - 1] : NULL;
@@ -45,6 +45,17 @@ static const struct math_node *as_number(struct comparison *c, const struct math
     }
     tree_seal(number);
     return number;
+}
+
+// The same, of an amount of money too: Rs 1,50,000.
+static const struct math_node *as_number(struct comparison *c, const struct math_node *node) {
+    const struct math_node *first = node->n > 0 ? node->kids[0] : NULL;
+    if (node->kind != MATH_LIST || !first || first->kind != MATH_QUANTITY || node->n > 8)
+        return grouped(c, node);
+    const struct math_node *kids[8];
+    for (int i = 0; i < node->n; i++) kids[i] = i ? node->kids[i] : first->kids[0];
+    const struct math_node *number = grouped(c, kind_rebuilt(c, node, kids));
+    return number ? kind_rebuilt(c, first, &number) : NULL;
 }
 
 // 1000, and 1.234 where the point may stand between thousands.

@@ -104,6 +104,14 @@ static bool concludes(struct slice text, const struct answer_piece *p, int n, in
     return slice_is(verb, "is") && n_math == 1 && p[last].kind == PIECE_MATH;
 }
 
+// "72 clips, 48 of them in April": a part of what was counted.
+static bool begins_part(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const WHOLES[] = {"them", "which", "these", "those", "whom"};
+    return at + 2 < n && p[at].kind == PIECE_MATH &&
+           slice_is(answer_cut(text, p[at + 1].from, p[at + 1].to), "of") &&
+           answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), WHOLES, 5);
+}
+
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n) {
     bool math = false;
@@ -113,6 +121,7 @@ int answer_without_clauses(struct slice text, const struct answer_piece *p, int 
                           answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
         if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
             return i;
+        if (math && pause && begins_part(text, p, n, i)) return i;
         if (math && begins_adjunct(text, p, n, i)) return i;
         math |= p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
     }

@@ -1,6 +1,7 @@
 // Where nothing is stated: the last expression of the last line or sentence.
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_clause.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -379,7 +380,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
         is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
-        is_unreal(answer_cut(text, to, end)) || is_vague(answer_cut(text, to, end)))
+        answer_is_crossed_before(text, at) || is_unreal(answer_cut(text, to, end)) ||
+        is_vague(answer_cut(text, to, end)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement

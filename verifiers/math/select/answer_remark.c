@@ -111,6 +111,9 @@ static const char *const RETRACT[] = {
     "i don't agree",
     "i do not agree",
     "i must correct myself",
+    "there is some doubt",
+    "there is a doubt",
+    "i have doubts",
 };
 
 // Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
