@@ -158,6 +158,48 @@ static struct slice turned_brackets(struct slice s, struct arena *arena) {
     return (struct slice){out, n};
 }
 
+// An element's symbol at `at`, "H" or "Na": where it ends, or `at`.
+static size_t element_end(struct slice s, size_t at) {
+    if (at >= s.len || s.ptr[at] < 'A' || s.ptr[at] > 'Z') return at;
+    return at + 1 < s.len && s.ptr[at + 1] >= 'a' && s.ptr[at + 1] <= 'z' ? at + 2 : at + 1;
+}
+
+// \text{H}_2\text{O} and \ce{H2O} as H_2O; false where the text is no chemical formula.
+static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
+    static const char *const OPEN[] = {"\\text{", "\\mathrm{", "\\ce{"};
+    char *to = arena_take(arena, 2 * s.len + 1, 1);
+    size_t n = 0, at = 0;
+    int depth = 0, n_fonts = 0, n_digits = 0;
+    while (at < s.len) {
+        const size_t end = element_end(s, at), start = at;
+        for (size_t i = 0; i < N(OPEN) && depth == 0; i++)
+            if (starts(cut(s, at, s.len), OPEN[i])) at += strlen(OPEN[i]), depth = 1, n_fonts++;
+        if (at > start) continue;
+        if (end > at && depth > 0) {
+            while (at < end) to[n++] = s.ptr[at++];
+        } else if (s.ptr[at] == '}' && depth > 0) {
+            at++;
+            depth = 0;
+        } else if (s.ptr[at] == '_' || ascii_is_digit(s.ptr[at])) {
+            at += s.ptr[at] == '_';
+            const bool brace = at < s.len && s.ptr[at] == '{';
+            at += brace;
+            const size_t digits = at;
+            to[n++] = '_';
+            to[n++] = '{';
+            while (at < s.len && ascii_is_digit(s.ptr[at])) to[n++] = s.ptr[at++];
+            to[n++] = '}';
+            if (at == digits || n < 5 || (brace && (at == s.len || s.ptr[at++] != '}')))
+                return false;
+            n_digits++;
+        } else {
+            return false;
+        }
+    }
+    *out = (struct slice){to, n};
+    return n_fonts > 0 && n_digits > 0 && depth == 0;
+}
+
 struct slice form_plain(struct slice text, struct arena *arena) {
     struct slice s = trimmed(text);
     if (s.len == 0 || s.len > MAX_SHORT) return unquantified(bare(text));
@@ -165,6 +207,8 @@ struct slice form_plain(struct slice text, struct arena *arena) {
     s = undressed(s);
     if (s.len == 0) return text;
     if (is_not_there(s)) return slice_of("DNE");
+    struct slice formula;
+    if (s.ptr[0] == '\\' && chemical(s, arena, &formula)) return formula;
     const char *euro = memmem(s.ptr, s.len, "\\text{€}", strlen("\\text{€}"));
     if (euro && ends(s, "\\text{€}")) {
         const size_t n = (size_t)(euro - s.ptr), len = strlen("€");
