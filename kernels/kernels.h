@@ -193,6 +193,16 @@ struct backend_ops {
     // with what weight i adds to the digest (digest.h); the source is read once.
     int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
                 struct error *err);
+    // The weights as this backend lays them out, in a file; NULL: this backend keeps none.
+    // packed_keep() writes it after a load, under another name first. packed_map() takes the place
+    // of load(): it proves all that the file holds and fills digests. 1: there is no such file; -1
+    // with a sentence that does not name it: it is damaged, of another model, or made of another
+    // `source` (the caller's number for the files from which values were read); the weights are
+    // then as they were. Weights that were mapped and are written to become this process's own.
+    int (*packed_map)(struct backend *b, const char *path, uint64_t source, uint64_t *digests,
+                      struct error *err);
+    int (*packed_keep)(struct backend *b, const char *path, uint64_t source,
+                       const uint64_t *digests, struct error *err);
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
     int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
                        struct error *err);
