@@ -32,10 +32,10 @@
 #include "kernels/comm.h"
 #include "kernels/delta.h"
 #include "kernels/device.h"
-#include "kernels/formula.h"
 #include "kernels/shape.h"
 #include "kernels/state.h"
 #include "kernels/tensor.h"
+#include "kernels/weight_source.h"
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
@@ -145,20 +145,6 @@ struct backend_plan {
 // layout is the backend's, the size is this on all of them.
 size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_tokens);
 size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv, int max_draft);
-
-// Where weights come from when a backend loads them. read() gives elements first .. first + n - 1
-// of weight `index` in its resident type, in row-major order and any alignment: in `room`
-// (n elements), or where they lie, for as long as the load lasts. NULL with a sentence when they
-// are not to be had. Several threads may call it at once. n is at most WEIGHT_CHUNK.
-enum { WEIGHT_CHUNK = 1 << 16 };
-struct weight_source {
-    const void *self;
-    const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
-                        struct error *err);
-    // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
-    // of read(), and a backend may make them itself.
-    struct weight_formula (*formula)(const void *self, int index);
-};
 
 // ------------------------------------------------------------------ a backend
 
