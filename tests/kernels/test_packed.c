@@ -232,8 +232,8 @@ static void test_layout(void **state) {
     static const uint64_t expected[N_DTYPES] = {
         [DTYPE_F32] = 0x64ab6de5fa26baa7,  [DTYPE_BF16] = 0x2e587b25479fc78b,
         [DTYPE_F16] = 0x61b8e1a7a4602344,  [DTYPE_Q8_0] = 0x715470fd39876e23,
-        [DTYPE_Q4_0] = 0x67ac164d5513448d, [DTYPE_Q4_K] = 0x3a9583dd5525573e,
-        [DTYPE_Q5_K] = 0xd906dda584644af8, [DTYPE_Q6_K] = 0xf78b3e80c305f20e,
+        [DTYPE_Q4_0] = 0xbb392e7dfed2fd26, [DTYPE_Q4_K] = 0xa02ded64efa2fe28,
+        [DTYPE_Q5_K] = 0xc508ed5dd2f46f38, [DTYPE_Q6_K] = 0x44990533a498eed9,
     };
     assert_int_equal(PACKED_LAYOUT, 1);
     for (int types = 0; types < N_DTYPES; types++) {
