@@ -167,7 +167,7 @@ static size_t element_end(struct slice s, size_t at) {
 // \text{H}_2\text{O} and \ce{H2O} as H_2O; false where the text is no chemical formula.
 static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
     static const char *const OPEN[] = {"\\text{", "\\mathrm{", "\\ce{"};
-    char *to = arena_take(arena, 2 * s.len + 1, 1);
+    char *to = arena_take(arena, 4 * s.len + 1, 1); // "1" becomes "_{1}"
     size_t n = 0, at = 0;
     int depth = 0, n_fonts = 0, n_digits = 0;
     while (at < s.len) {

@@ -340,7 +340,8 @@ static bool concludes(struct slice text, size_t at, const struct answer_values *
                                         "making", "which makes", "therefore"};
     bool plain;
     if (answer_skip_phrase(text, at, SLIPS, N(SLIPS)) == at) return false;
-    for (size_t i = at; i < answer_sentence_end(text, at); i++) {
+    const size_t end = answer_sentence_end(text, at);
+    for (size_t i = at; i < end; i++) {
         if (text.ptr[i] != ' ') continue;
         const size_t link = answer_skip_phrase(text, i + 1, LINKS, N(LINKS));
         if (link == i + 1) continue;
