@@ -181,6 +181,7 @@ static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
             at++;
             depth = 0;
         } else if (s.ptr[at] == '_' || ascii_is_digit(s.ptr[at])) {
+            if (n == 0 || !ascii_is_alpha(to[n - 1])) return false; // \text{13}
             at += s.ptr[at] == '_';
             const bool brace = at < s.len && s.ptr[at] == '{';
             at += brace;
@@ -189,8 +190,7 @@ static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
             to[n++] = '{';
             while (at < s.len && ascii_is_digit(s.ptr[at])) to[n++] = s.ptr[at++];
             to[n++] = '}';
-            if (at == digits || n < 5 || (brace && (at == s.len || s.ptr[at++] != '}')))
-                return false;
+            if (at == digits || (brace && (at == s.len || s.ptr[at++] != '}'))) return false;
             n_digits++;
         } else {
             return false;
