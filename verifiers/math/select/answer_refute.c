@@ -173,7 +173,7 @@ bool answer_is_bare_denial(struct slice text, size_t at) {
 }
 
 // ✗ and the like beside a statement.
-static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫"};
+static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫", "👎"};
 
 bool answer_is_crossed(struct slice text, size_t at) {
     while (at < text.len && answer_is_one_of(" $*_`.)]}\\", text.ptr[at])) at++;

@@ -80,7 +80,8 @@ static struct slice own_example(struct slice text) {
         at = (size_t)(line - text.ptr) + 2;
         while (at < text.len && text.ptr[at] == '\n') at++;
         for (size_t i = 0; i < sizeof SPEAKERS / sizeof *SPEAKERS; i++)
-            if (answer_starts(text, at, SPEAKERS[i])) return answer_cut(text, 0, at);
+            if (answer_starts(text, at, SPEAKERS[i]) && answer_trim(answer_cut(text, 0, at)).len)
+                return answer_cut(text, 0, at);
         if (answer_starts(text, at, "Problem ") && answer_is_digit(text, at + 8) &&
             states(text, at))
             return answer_cut(text, 0, at);
