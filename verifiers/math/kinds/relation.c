@@ -377,8 +377,9 @@ static bool same_meaning(const struct math_node *a, const struct math_node *b) {
         return a->text.len == b->text.len &&
                memcmp(a->text.ptr + 1, b->text.ptr + 1, a->text.len - 1) == 0;
     const bool call = a->kind == MATH_APPLY || b->kind == MATH_APPLY;
-    const bool subscripts =
-        memchr(a->text.ptr, '_', a->text.len) && memchr(b->text.ptr, '_', b->text.len);
+    const bool subscripts = a->text.len > 0 && b->text.len > 0 &&
+                            memchr(a->text.ptr, '_', a->text.len) &&
+                            memchr(b->text.ptr, '_', b->text.len);
     const bool words = !subscripts && (a->text.len > 2 || b->text.len > 2);
     return call || words || a->kind == MATH_TUPLE || is_geometry(a) || is_geometry(b);
 }
