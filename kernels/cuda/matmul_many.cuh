@@ -20,7 +20,7 @@
 #define KERNELS_CUDA_MATMUL_MANY_CUH
 
 enum { MANY_BLOCKS = 2, MANY_TOKENS = 128, MANY_TILE = MANY_BLOCKS * MANY_TOKENS };
-enum { MANY_CONSUMERS = 2 * WARPGROUP, MANY_THREADS = WARPGROUP + MANY_CONSUMERS, MANY_LAG = 2 };
+enum { MANY_CONSUMERS = 2 * WARPGROUP, MANY_THREADS = WARPGROUP + MANY_CONSUMERS };
 
 template <int ROWS> struct many_memory {
     static constexpr int w_bytes = ROWS * X_ROW_BYTES, x_bytes = MANY_TOKENS * X_ROW_BYTES;
@@ -85,11 +85,6 @@ __device__ __forceinline__ void many_produce(const Op &op, const many_memory<Op:
                                       ahead.k_tile, n_k_tiles, &at.full[n_ahead], rank);
         wait_for_prior_grid();
     }
-    auto landed = [&](int i) {
-        fence_proxy_async_shared();
-        __syncwarp();
-        if (thread % N_LANES == 0) mbarrier_arrive(&at.full[i % STAGES]);
-    };
     x_loader<Op, MANY_TOKENS> x;
     if (!load.is_done()) x.begin(op, many_part(load.tile, rank), thread);
     int n = 0;
@@ -100,15 +95,11 @@ __device__ __forceinline__ void many_produce(const Op &op, const many_memory<Op:
         if (thread == 0 && n >= n_ahead)
             many_load_w<Op::rows>(to, load.tile, load.k_tile, n_k_tiles, &at.full[stage], rank);
         x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
-        cp_async_commit();
-        if (n >= MANY_LAG) {
-            cp_async_wait<MANY_LAG>();
-            landed(n - MANY_LAG);
-        }
+        cp_async_arrive(&at.full[stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, many_part(load.tile, rank), thread);
     }
+    cp_async_commit();
     cp_async_wait<0>();
-    for (int i = max(0, n - MANY_LAG); i < n; i++) landed(i);
 }
 
 template <class Op>
@@ -138,6 +129,7 @@ __device__ __forceinline__ void many_consume(const Op &op, const many_memory<Op:
             const char *w = at.stages + n % STAGES * memory_of::stage_bytes;
             const char *x = w + memory_of::w_bytes + group * 64 * X_ROW_BYTES;
             wait_barrier(&at.full[n % STAGES], n / STAGES & 1);
+            fence_proxy_async_shared(); // activations came by cp.async; the stage before multiplies
             wgmma_fence();
             for (int c = 0; c < K_STEP / 16; c++)
                 wgmma_bf16<Op::rows>(d, wgmma_descriptor(x + c * 32, 16, 1024, WGMMA_128),
@@ -162,8 +154,8 @@ template <class Op> __global__ void __launch_bounds__(MANY_THREADS, 1) product_m
     const int rank = cluster_rank();
     if (threadIdx.x == 0) {
         for (int s = 0; s < memory_of::n_stages; s++) {
-            // The expectation of the weights, and the 4 warps that copy activations.
-            mbarrier_init(&at.full[s], 1 + WARPGROUP / N_LANES);
+            // The expectation of the weights, and the threads that copy activations.
+            mbarrier_init(&at.full[s], 1 + WARPGROUP);
             mbarrier_init(&at.free[s], MANY_BLOCKS * MANY_CONSUMERS / N_LANES);
         }
         fence_mbarrier_init();
