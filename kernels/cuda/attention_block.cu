@@ -149,9 +149,7 @@ int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
     if (max_tokens <= 64) return launch_few<qkv_op<64, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<qkv_op<64, 64>, 64>(q, a);
     if (max_tokens <= 256) return launch_product<qkv_op<128, 64>, 64>(q, a);
-    // On an H100 this is the product that gains by product_many: tiles of 128 x 128 take 88 us for
-    // 1024 tokens, these 48; up to 512 tokens, one wave of tiles, 128 x 128 are the faster ones.
-    if (max_tokens >= 1024 && a->head_dim == 64 && has_many(q, &a->w, 256))
+    if (a->head_dim == 64 && wants_many(q, &a->w, max_tokens))
         return launch_many<qkv_op<256, MANY_TILE>>(q, a);
     return launch_product<qkv_op<128, 128>, 128>(q, a);
 }

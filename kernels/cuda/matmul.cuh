@@ -197,6 +197,12 @@ static int launch_many(const struct queue *q, const Arguments *a) {
 static inline bool has_many(const struct queue *q, const struct matrix *w, int rows) {
     return q->family == FAMILY_WGMMA && w->n_rows % rows == 0;
 }
+// Where tiles of 128 x 128 are more than one wave: as long as all of them run at once, there are
+// twice as many SMs at work as with tiles of 256 x 256 on two, and the L2 cache has time for all.
+static inline bool wants_many(const struct queue *q, const struct matrix *w, int max_tokens) {
+    return max_tokens >= MANY_TILE && has_many(q, w, 256) &&
+           w->n_rows / 128 * (max_tokens / 128) > q->n_sms;
+}
 
 // Op for each tile of tokens: few rows where there are few tokens, so that all SMs have some.
 template <template <int, int> class Op, class Arguments>

@@ -168,6 +168,8 @@ struct expert_gate {
     int n_stride, act_stride, n_used;
     struct routes routes;
 };
+// The largest token_tile of the lists that both launches take: 64, 128 or 256.
+int expert_most_tokens(const struct queue *q, const struct matrix *gate, const struct matrix *down);
 int expert_gate_launch(const struct queue *q, const struct expert_gate *a, int token_tile);
 
 // y[pair] = w2 act[i] for sorted pair i, as bf16.

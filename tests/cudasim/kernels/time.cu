@@ -121,8 +121,8 @@ void timer::run(const char *op, int n_tokens, int tile, double bytes, double flo
 // Tiles that a host might choose for so many tokens.
 static std::vector<int> tiles_for(double n) {
     std::vector<int> tiles;
-    for (int tile : {8, 16, 32, 64, 128})
-        if (tile == 128 ? n > 32 : n <= 4 * tile && 2 * n > tile - 8) tiles.push_back(tile);
+    for (int tile : {8, 16, 32, 64, 128, 256})
+        if (tile >= 128 ? 4 * n > tile : n <= 4 * tile && 2 * n > tile - 8) tiles.push_back(tile);
     return tiles;
 }
 
@@ -294,6 +294,7 @@ static void time_experts(timer &t) {
         void *act = t.random_rows((size_t)(n_pairs * m.inner * 2), 1);
         void *y = t.random_rows((size_t)(n_pairs * m.hidden * 2), 1);
         for (int tile : tiles_for(n_pairs / m.n_experts)) {
+            if (tile > expert_most_tokens(&t.c.queue, &gate, &down)) continue;
             struct routes lists[4];
             double n_hit = 0;
             int n_first = put_routes(t, &lists[0], n, tile);
@@ -481,13 +482,15 @@ static void time_head(timer &t) {
             a.head.logits = t.c.room<float>((size_t)(p.n_stored + 1) * m.vocab);
             a.ids = t.c.room<int32_t>(4 * n);
             t.read = w.data;
-            for (int tile : tiles_for(n))
+            for (int tile : tiles_for(n)) {
+                if (tile > 128) continue;
                 t.run(is_stored ? "head/stored" : "head", n, tile,
                       t.bytes(w) + 2.0 * n * m.hidden + 4.0 * p.n_stored * m.vocab,
                       2.0 * n * m.hidden * m.vocab, [&](int i) {
                           a.head.w = t.copy_of(w, i);
                           return head_launch(&t.c.queue, &a.head, tile);
                       });
+            }
             t.read = nullptr;
             t.run(is_stored ? "draw/top-p" : "draw", n, 0,
                   n * (double)sizeof(head_sums) * (w.n_rows / HEAD_TILE) +
