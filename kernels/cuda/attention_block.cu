@@ -148,10 +148,10 @@ int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
     if (max_tokens <= 32) return launch_few<qkv_op<64, 16>, 16>(q, a);
     if (max_tokens <= 64) return launch_few<qkv_op<64, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<qkv_op<64, 64>, 64>(q, a);
-    if (max_tokens <= 256) return launch_product<qkv_op<128, 64>, 64>(q, a);
+    if (max_tokens <= 256) return launch_wgmma<qkv_op<128, 64>, 64>(q, a);
     if (a->head_dim == 64 && wants_many(q, &a->w, max_tokens))
         return launch_many<qkv_op<256, MANY_TILE>>(q, a);
-    return launch_product<qkv_op<128, 128>, 128>(q, a);
+    return launch_wgmma<qkv_op<128, 128>, 128>(q, a);
 }
 
 int qkv_finish_launch(const struct queue *q, const struct qkv *a, const float *sums) {

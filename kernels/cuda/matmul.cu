@@ -15,6 +15,13 @@ template <int ROWS, int BT> struct residual_op : residual {
     __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
         return (const bf16 *)x + (int64_t)(t.token + i) * x_stride;
     }
+#if HAS_BULK
+    __device__ __forceinline__ void prefetch(int thread) const {
+        if (!ahead.data) return;
+        prefetch_share(ahead.data, (int64_t)ahead.n_rows * ahead.n_tile_columns * X_ROW_BYTES,
+                       (int)blockIdx.x * WARPGROUP + thread, (int)gridDim.x * WARPGROUP);
+    }
+#endif
     template <class Sync>
     __device__ __forceinline__ void finish(const product_tile &t, int first, int n,
                                            const float *sums, int thread, int n_threads,
@@ -66,8 +73,8 @@ int residual_launch(const struct queue *q, const struct residual *a, int max_tok
     if (max_tokens <= 32) return launch_few<residual_op<16, 32>, 32>(q, a);
     if (max_tokens <= 64) return launch_few<residual_op<32, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<residual_op<32, 64>, 64>(q, a);
-    if (max_tokens <= 256) return launch_product<residual_op<64, 64>, 64>(q, a);
+    if (max_tokens <= 256) return launch_wgmma<residual_op<64, 64>, 64>(q, a);
     if (wants_many(q, &a->w, max_tokens)) return launch_many<residual_op<256, MANY_TILE>>(q, a);
-    if (max_tokens <= 512) return launch_product<residual_op<128, 64>, 64>(q, a);
-    return launch_product<residual_op<128, 128>, 128>(q, a);
+    if (max_tokens <= 512) return launch_wgmma<residual_op<128, 64>, 64>(q, a);
+    return launch_wgmma<residual_op<128, 128>, 128>(q, a);
 }

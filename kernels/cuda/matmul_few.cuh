@@ -13,7 +13,8 @@
 enum {
     FEW_WARPS = 4,
     FEW_CONSUMERS = FEW_WARPS * N_LANES,
-    FEW_THREADS = FEW_CONSUMERS + WARPGROUP
+    FEW_THREADS = FEW_CONSUMERS + WARPGROUP,
+    FEW_PREFETCH_BYTES = 128 * 1024 // of a block, beside its ring
 };
 
 // Warps along the rows and along the tokens of a tile; 16 x 8 products of a warp.
@@ -57,6 +58,20 @@ template <int STAGES> struct ring_place {
     }
 };
 
+// The rest of the first tile to the L2 cache, from where it comes as fast as it is multiplied,
+// while the kernel ahead still runs: a piece of w_piece rows a thread.
+template <class Op>
+__device__ __forceinline__ void few_prefetch(const Op &op, const product_cursor<Op> &load,
+                                             int first_k, int thread) {
+    constexpr int BYTES = w_piece<Op::rows> * X_ROW_BYTES, N = Op::rows / w_piece<Op::rows>;
+    if (load.is_done()) return;
+    const int n_k_tiles = op.w.n_tile_columns;
+    const int n = min((n_k_tiles - first_k) * N, FEW_PREFETCH_BYTES / BYTES);
+    for (int i = thread; i < n; i += WARPGROUP)
+        bulk_prefetch(load.tile.w + ((int64_t)(i % N) * n_k_tiles + first_k + i / N) * TILE_BYTES,
+                      BYTES);
+}
+
 template <class Op, int BT>
 __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::rows, BT> &at,
                                             int thread) {
@@ -73,6 +88,7 @@ __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::r
                 bulk_load_w<Op::rows, true>(at.stages + n_ahead * memory_of::stage_bytes,
                                             ahead.tile, ahead.k_tile, n_k_tiles, &at.full[n_ahead],
                                             policy);
+        few_prefetch(op, load, n_ahead, thread);
         wait_for_prior_grid();
     }
     x_loader<Op, BT> x;
@@ -88,6 +104,7 @@ __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::r
         cp_async_arrive(&at.full[place.stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
     }
+    prefetch_ahead(op, thread, 0);
     cp_async_commit();
     cp_async_wait<0>();
 }

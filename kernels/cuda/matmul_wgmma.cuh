@@ -63,6 +63,7 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
         cp_async_arrive(&at.full[stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
     }
+    prefetch_ahead(op, thread, 0);
     cp_async_commit();
     cp_async_wait<0>();
 }
@@ -135,10 +136,14 @@ __global__ void __launch_bounds__(wgmma_threads<Op::rows>, Op::rows == 64 && BT 
     }
     __syncthreads();
     launch_dependents();
+    // Of 512 threads each has 128 registers, which 64 sums and a finish do not fit into.
+    constexpr bool is_tight = Op::rows == 192 && BT == 128;
     if (threadIdx.x < WARPGROUP) {
+        if (is_tight) registers_decrease<56>();
         if (!Op::is_early) wait_for_prior_grid();
         wgmma_produce<Op, BT>(op, at, threadIdx.x);
     } else {
+        if (is_tight) registers_increase<152>();
         wait_for_prior_grid();
         wgmma_consume<Op, BT>(op, at, threadIdx.x - WARPGROUP);
     }
