@@ -88,7 +88,7 @@ static bool by_library(struct cuda *c, enum gemm_kind kind, int layer, const voi
 // The first matrix of the layer behind this one, if the step has so few tokens that it takes longer
 // to wait for results than to read weights. It is at most half of an H100's L2 cache; the experts'
 // weights, which come in between, leave the cache first (is_read_once).
-enum { AHEAD_TOKENS = 16, AHEAD_BYTES = 26 << 20 };
+enum { AHEAD_TOKENS = 8, AHEAD_BYTES = 26 << 20 };
 static struct matrix matrix_ahead(const struct cuda *c, int layer) {
     const struct model_shape *s = &c->shape;
     if (c->bounds.tokens > AHEAD_TOKENS || layer + 1 >= s->n_layers) return (struct matrix){0};
