@@ -69,8 +69,8 @@ template <int STAGES> struct ring_place {
     }
 };
 
-// The rest of the first tile to the L2 cache, from where it comes as fast as it is multiplied,
-// while the kernel ahead still runs: a piece of w_piece rows a thread.
+// The rest of the first tile to the L2 cache while the kernel ahead still runs: a piece of w_piece
+// rows a thread.
 template <class Op>
 __device__ __forceinline__ void few_prefetch(const Op &op, const product_cursor<Op> &load,
                                              int first_k, int thread) {

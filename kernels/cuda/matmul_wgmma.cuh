@@ -4,8 +4,9 @@
 // warpgroup for each 64 rows multiplies. mbarriers say what is full and what is free.
 //
 // Bytes in flight: tiles of 64 rows take 104 KB a block, two blocks a SM, 7 stages of 8 KB of
-// weights under way in each: 112 KB a SM. From memory an H100 needs 20 KB (3.35 TB/s * 0.8 us / 132
-// SMs), so that even a third of the SMs could keep it busy: few tiles are no loss of bandwidth.
+// weights under way in each: 112 KB a SM, where an H100's memory needs 20 KB (3.35 TB/s * 0.8 us /
+// 132 SMs). No thread of the ring waits for copies that it has just issued: activations arrive at
+// the mbarrier by themselves, and those fence for wgmma who multiply.
 #ifndef KERNELS_CUDA_MATMUL_WGMMA_CUH
 #define KERNELS_CUDA_MATMUL_WGMMA_CUH
 
