@@ -110,11 +110,16 @@ template <int ROWS, int BT> struct qkv_op : qkv {
         }
         float scale_of = 1.0f / sqrtf((s[0] + s[1]) / (float)head_dim + eps);
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            const int d = i / 2 * 8 + first + i % 2;
-            float c = cosine[(int64_t)token * 32 + d], z = sine[(int64_t)token * 32 + d];
-            float a = v[i] * scale_of * norm[d], b = v[i + 8] * scale_of * norm[d + 32];
-            v[i] = a * c - b * z, v[i + 8] = b * c + a * z;
+        for (int i = 0; i < 8; i += 2) {
+            // Two a load: whole sectors by the 4 lanes of a token.
+            const int d = i / 2 * 8 + first;
+            const float2 c = *(const float2 *)(cosine + (int64_t)token * 32 + d);
+            const float2 z = *(const float2 *)(sine + (int64_t)token * 32 + d);
+            const float2 low = *(const float2 *)(norm + d), high = *(const float2 *)(norm + d + 32);
+            float a = v[i] * scale_of * low.x, b = v[i + 8] * scale_of * high.x;
+            v[i] = a * c.x - b * z.x, v[i + 8] = b * c.x + a * z.x;
+            a = v[i + 1] * scale_of * low.y, b = v[i + 9] * scale_of * high.y;
+            v[i + 1] = a * c.y - b * z.y, v[i + 9] = b * c.y + a * z.y;
         }
     }
     template <int N>

@@ -100,7 +100,8 @@ double timer::microseconds(cudaGraphExec_t graph, int n) {
 void timer::run(const char *op, int n_tokens, int tile, double bytes, double flops,
                 const std::function<int(int)> &launch) {
     if (is_counted) {
-        // The largest tile of all: more tokens read the weights again.
+        // Of steps with many tokens the largest tiles alone: others read the weights again.
+        if (n_tokens > m.most_rows && tile < (strncmp(op, "expert", 6) == 0 ? 256 : 512)) return;
         bool is_once = n_tokens <= tile && n_tokens <= (c.queue.family == FAMILY_MMA ? 128 : 256);
         return count_launch(c, {op, n_tokens, tile, read, is_once ? read_bytes : 0}, launch);
     }
