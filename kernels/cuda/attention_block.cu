@@ -110,11 +110,16 @@ template <int ROWS, int BT> struct qkv_op : qkv {
         }
         float scale_of = 1.0f / sqrtf((s[0] + s[1]) / (float)head_dim + eps);
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            const int d = i / 2 * 8 + first + i % 2;
-            float c = cosine[(int64_t)token * 32 + d], z = sine[(int64_t)token * 32 + d];
-            float a = v[i] * scale_of * norm[d], b = v[i + 8] * scale_of * norm[d + 32];
-            v[i] = a * c - b * z, v[i + 8] = b * c + a * z;
+        for (int i = 0; i < 8; i += 2) {
+            // Two a load: whole sectors by the 4 lanes of a token.
+            const int d = i / 2 * 8 + first;
+            const float2 c = *(const float2 *)(cosine + (int64_t)token * 32 + d);
+            const float2 z = *(const float2 *)(sine + (int64_t)token * 32 + d);
+            const float2 low = *(const float2 *)(norm + d), high = *(const float2 *)(norm + d + 32);
+            float a = v[i] * scale_of * low.x, b = v[i + 8] * scale_of * high.x;
+            v[i] = a * c.x - b * z.x, v[i + 8] = b * c.x + a * z.x;
+            a = v[i + 1] * scale_of * low.y, b = v[i + 9] * scale_of * high.y;
+            v[i + 1] = a * c.y - b * z.y, v[i + 9] = b * c.y + a * z.y;
         }
     }
     template <int N>
@@ -148,12 +153,10 @@ int qkv_launch(const struct queue *q, const struct qkv *a, int max_tokens) {
     if (max_tokens <= 32) return launch_few<qkv_op<64, 16>, 16>(q, a);
     if (max_tokens <= 64) return launch_few<qkv_op<64, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<qkv_op<64, 64>, 64>(q, a);
-    if (max_tokens <= 256) return launch_product<qkv_op<128, 64>, 64>(q, a);
-    // On an H100 this is the product that gains by product_many: tiles of 128 x 128 take 88 us for
-    // 1024 tokens, these 48; up to 512 tokens, one wave of tiles, 128 x 128 are the faster ones.
-    if (max_tokens >= 1024 && a->head_dim == 64 && has_many(q, &a->w, 256))
+    if (max_tokens <= 256) return launch_wgmma<qkv_op<128, 64>, 64>(q, a);
+    if (a->head_dim == 64 && wants_many(q, &a->w, max_tokens))
         return launch_many<qkv_op<256, MANY_TILE>>(q, a);
-    return launch_product<qkv_op<128, 128>, 128>(q, a);
+    return launch_wgmma<qkv_op<128, 128>, 128>(q, a);
 }
 
 int qkv_finish_launch(const struct queue *q, const struct qkv *a, const float *sums) {

@@ -26,12 +26,14 @@ template <int ROWS, int BT> struct conv_op : conv_in {
         return w.n_rows / ROWS * (step->n_conv_rows / BT);
     }
     __device__ __forceinline__ product_tile tile(int i) const {
-        int n_token_tiles = step->n_conv_rows / BT, at = i / n_token_tiles;
+        const struct raster_place place =
+            raster_tile(i, w.n_rows / ROWS, step->n_conv_rows / BT, RASTER_TOKENS / BT);
+        const int at = place.row;
         // Tiles of 48 rows are the halves of 96: 16 rows of B, of C and of x.
         int n_halves = TILE_ROWS / turn;
         product_tile t;
         t.row = at * ROWS;
-        t.token = i % n_token_tiles * BT;
+        t.token = place.column * BT;
         t.group = 0;
         t.w = (const char *)w.data +
               (int64_t)(at / n_halves * (ROWS / turn)) * w.n_tile_columns * TILE_BYTES +
@@ -147,16 +149,19 @@ template <int ROWS, int BT> struct conv_op : conv_in {
     }
 };
 
-int conv_in_tile(const struct queue *, int max_tokens) {
+// Of wgmma, tiles of 192 rows x 128 tokens read 40 KB of the L2 cache for as many products as two
+// of 64 tokens do with 64 KB: 256 tokens take 83 MB of it on 64 SMs, at 64 bytes a clock each, and
+// not 133 MB on 128.
+int conv_in_tile(const struct queue *q, int max_tokens) {
+    if (q->family == FAMILY_WGMMA && max_tokens >= 256) return 128;
     return max_tokens <= 16 ? 16 : max_tokens <= 32 ? 32 : 64;
 }
 
 template <template <int, int> class Op, int BT>
 static int launch(const struct queue *q, const struct conv_in *a, int max_tokens) {
-    if (q->family == FAMILY_MMA) return launch_product<Op<96, BT>, BT>(q, a);
+    if (q->family == FAMILY_MMA) return launch_mma<Op<96, BT>, BT>(q, a);
     if (BT < 64 || max_tokens <= 64) return launch_few<Op<48, BT>, BT>(q, a);
-    if (max_tokens <= 128) return launch_few<Op<96, 64>, 64>(q, a);
-    return launch_product<Op<192, 64>, 64>(q, a);
+    return launch_few<Op<96, 64>, 64>(q, a);
 }
 
 int conv_in_launch(const struct queue *q, const struct conv_in *a, int max_tokens) {
@@ -165,11 +170,16 @@ int conv_in_launch(const struct queue *q, const struct conv_in *a, int max_token
         return launch<conv_op, 16>(q, a, max_tokens);
     case 32:
         return launch<conv_op, 32>(q, a, max_tokens);
+    case 128:
+        return launch_wgmma<conv_op<192, 128>, 128>(q, a);
     default:
         return launch<conv_op, 64>(q, a, max_tokens);
     }
 }
 
-int conv_in_finish_launch(const struct queue *q, const struct conv_in *a, const float *sums) {
+int conv_in_finish_launch(const struct queue *q, const struct conv_in *a, const float *sums,
+                          int max_tokens) {
+    // 48 rows: what a block may have of static shared memory.
+    if (conv_in_tile(q, max_tokens) == 128) return launch_finish<conv_op<48, 128>, 128>(q, a, sums);
     return launch_finish<conv_op<96, 64>, 64>(q, a, sums);
 }

@@ -41,6 +41,11 @@ template <int ROWS, int BT> struct expert_gate_op : expert_gate {
         swiglu_store<ROWS>(sums, n_tokens, (bf16 *)act + (int64_t)(t.token + first) * act_stride,
                            act_stride, t.row, thread, n_threads);
     }
+    template <int N>
+    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
+                                                const float (&d)[N]) const {
+        swiglu_store_wide(t, first, d, (bf16 *)act, act_stride);
+    }
 };
 
 template <int ROWS, int BT> struct expert_down_op : expert_down {
@@ -68,12 +73,45 @@ template <int ROWS, int BT> struct expert_down_op : expert_down {
                 pack_bf16(a.x, a.y), pack_bf16(a.z, a.w), pack_bf16(b.x, b.y), pack_bf16(b.z, b.w));
         }
     }
+    template <int N>
+    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
+                                                const float (&d)[N]) const {
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int token = first + 8 * half;
+            const int64_t pair = token < t.n ? routes.sorted[t.token + token] : 0;
+            bf16 *to = (bf16 *)y + pair * y_stride;
+#pragma unroll
+            for (int b = 0; b < N / 16; b++) {
+                const int at = 16 * b + 2 * half, row = t.row + 32 * b + threadIdx.x % 4 * 8;
+                uint32_t v[4];
+#pragma unroll
+                for (int i = 0; i < 4; i++) v[i] = pack_bf16(d[at + 4 * i], d[at + 4 * i + 1]);
+                const uint4 words = quad_transpose(v);
+                if (token < t.n && row < y_stride) *(uint4 *)(to + row) = words;
+            }
+        }
+    }
 };
 
+int expert_most_tokens(const struct queue *q, const struct matrix *gate,
+                       const struct matrix *down) {
+    if (has_many(q, gate, 256) && has_many(q, down, 256)) return MANY_TILE;
+    return q->max_shared_bytes < LARGEST_TILE_SHARED ? 64 : 128;
+}
+
 int expert_gate_launch(const struct queue *q, const struct expert_gate *a, int token_tile) {
+    if (token_tile == MANY_TILE) {
+        if (!has_many(q, &a->w, 256)) return cudaErrorInvalidValue;
+        return launch_many<expert_gate_op<256, MANY_TILE>>(q, a);
+    }
     return launch_by_tile<expert_gate_op>(q, a, token_tile);
 }
 int expert_down_launch(const struct queue *q, const struct expert_down *a, int token_tile) {
+    if (token_tile == MANY_TILE) {
+        if (!has_many(q, &a->w, 256)) return cudaErrorInvalidValue;
+        return launch_many<expert_down_op<256, MANY_TILE>>(q, a);
+    }
     return launch_by_tile<expert_down_op>(q, a, token_tile);
 }
 

@@ -23,9 +23,15 @@ template <int ROWS, int BT> struct gate_op : gate {
         swiglu_store<ROWS>(sums, n_tokens, (bf16 *)act + (int64_t)(t.token + first) * act_stride,
                            act_stride, t.row, thread, n_threads);
     }
+    template <int N>
+    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
+                                                const float (&d)[N]) const {
+        swiglu_store_wide(t, first, d, (bf16 *)act, act_stride);
+    }
 };
 
 int gate_launch(const struct queue *q, const struct gate *a, int max_tokens) {
+    if (wants_many(q, &a->w, max_tokens)) return launch_many<gate_op<256, MANY_TILE>>(q, a);
     return launch_by_tile<gate_op>(q, a, max_tokens);
 }
 

@@ -15,6 +15,13 @@ template <int ROWS, int BT> struct residual_op : residual {
     __device__ __forceinline__ const void *row(const product_tile &t, int i) const {
         return (const bf16 *)x + (int64_t)(t.token + i) * x_stride;
     }
+#if HAS_BULK
+    __device__ __forceinline__ void prefetch(int thread) const {
+        if (!ahead.data) return;
+        prefetch_share(ahead.data, (int64_t)ahead.n_rows * ahead.n_tile_columns * X_ROW_BYTES,
+                       (int)blockIdx.x * WARPGROUP + thread, (int)gridDim.x * WARPGROUP);
+    }
+#endif
     template <class Sync>
     __device__ __forceinline__ void finish(const product_tile &t, int first, int n,
                                            const float *sums, int thread, int n_threads,
@@ -33,6 +40,29 @@ template <int ROWS, int BT> struct residual_op : residual {
             *to = make_float4(old.x + v.x, old.y + v.y, old.z + v.z, old.w + v.w);
         }
     }
+    // Lanes 0 to 3 of a token have a sector of it.
+    template <int N>
+    __device__ __forceinline__ void finish_wide(const product_tile &t, int first,
+                                                const float (&d)[N]) const {
+        const int row = t.row + threadIdx.x % 4 * 2;
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int token = first + 8 * half;
+            if (token >= t.n) continue;
+            float *to = h + (int64_t)(t.token + token) * h_stride + row;
+#pragma unroll
+            for (int j = 0; j < N / 4; j++) {
+                if (row + 8 * j >= h_stride) continue;
+                float2 old = *(float2 *)(to + 8 * j);
+                float x = d[4 * j + 2 * half], y = d[4 * j + 2 * half + 1];
+                if (bias) {
+                    float2 b = *(const float2 *)(bias + row + 8 * j);
+                    x += b.x, y += b.y;
+                }
+                *(float2 *)(to + 8 * j) = make_float2(old.x + x, old.y + y);
+            }
+        }
+    }
 };
 
 int residual_launch(const struct queue *q, const struct residual *a, int max_tokens) {
@@ -43,7 +73,8 @@ int residual_launch(const struct queue *q, const struct residual *a, int max_tok
     if (max_tokens <= 32) return launch_few<residual_op<16, 32>, 32>(q, a);
     if (max_tokens <= 64) return launch_few<residual_op<32, 32>, 32>(q, a);
     if (max_tokens <= 128) return launch_few<residual_op<32, 64>, 64>(q, a);
-    if (max_tokens <= 256) return launch_product<residual_op<64, 64>, 64>(q, a);
-    if (max_tokens <= 512) return launch_product<residual_op<128, 64>, 64>(q, a);
-    return launch_product<residual_op<128, 128>, 128>(q, a);
+    if (max_tokens <= 256) return launch_wgmma<residual_op<64, 64>, 64>(q, a);
+    if (wants_many(q, &a->w, max_tokens)) return launch_many<residual_op<256, MANY_TILE>>(q, a);
+    if (max_tokens <= 512) return launch_wgmma<residual_op<128, 64>, 64>(q, a);
+    return launch_wgmma<residual_op<128, 128>, 128>(q, a);
 }

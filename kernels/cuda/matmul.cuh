@@ -22,6 +22,7 @@
 #define KERNELS_CUDA_MATMUL_CUH
 
 #include "kernels/cuda/device.cuh"
+#include "kernels/cuda/raster.h"
 
 struct product_tile {
     const char *w;     // its pieces, w_piece rows each; the next n_tile_columns * TILE_BYTES on
@@ -99,14 +100,23 @@ __device__ __forceinline__ auto begin_tile(const Op &op, const product_tile &til
 template <class Op>
 __device__ __forceinline__ void begin_tile(const Op &, const product_tile &, int, int, long) {}
 
-// Tiles of all tokens of a step: all tokens of some rows, then the next rows, so that rows that are
-// read by several blocks are read at the same time.
+// An Op may have prefetch(thread), for a warpgroup of each block whose copies are all on their way:
+// what later kernels read, to the L2 cache.
+template <class Op>
+__device__ __forceinline__ auto prefetch_ahead(const Op &op, int thread, int)
+    -> decltype(op.prefetch(thread)) {
+    op.prefetch(thread);
+}
+template <class Op> __device__ __forceinline__ void prefetch_ahead(const Op &, int, long) {}
+
+// Tiles of all tokens of a step.
 template <int ROWS, int BT>
 __device__ __forceinline__ product_tile dense_tile(const struct matrix &w, int n_tokens, int i) {
-    int n_token_tiles = (n_tokens + BT - 1) / BT;
+    const struct raster_place place =
+        raster_tile(i, w.n_rows / ROWS, (n_tokens + BT - 1) / BT, RASTER_TOKENS / BT);
     product_tile t;
-    t.row = i / n_token_tiles * ROWS;
-    t.token = i % n_token_tiles * BT;
+    t.row = place.row * ROWS;
+    t.token = place.column * BT;
     t.n = min(BT, n_tokens - t.token);
     t.group = 0;
     t.w = (const char *)w.data + (int64_t)(t.row / TILE_ROWS) * w.n_tile_columns * TILE_BYTES +
@@ -173,14 +183,21 @@ template <class Op, class Arguments> static Op with_arguments(const Arguments *a
     return op;
 }
 
-// Op<ROWS, BT> with the arguments `a`, which it inherits, on the device's family.
+// Op<ROWS, BT> with the arguments `a`, which it inherits.
+template <class Op, int BT, class Arguments>
+static int launch_wgmma(const struct queue *q, const Arguments *a) {
+    return launch_with<wgmma_memory<Op::rows, BT>>(q, product_wgmma<Op, BT>,
+                                                   wgmma_threads<Op::rows>, with_arguments<Op>(a));
+}
+template <class Op, int BT, class Arguments>
+static int launch_mma(const struct queue *q, const Arguments *a) {
+    return launch_with<mma_memory<Op::rows, BT>>(q, product_mma<Op, BT>, MMA_THREADS,
+                                                 with_arguments<Op>(a));
+}
+// The same on the device's family.
 template <class Op, int BT, class Arguments>
 static int launch_product(const struct queue *q, const Arguments *a) {
-    const Op op = with_arguments<Op>(a);
-    if (q->family == FAMILY_MMA)
-        return launch_with<mma_memory<Op::rows, BT>>(q, product_mma<Op, BT>, MMA_THREADS, op);
-    return launch_with<wgmma_memory<Op::rows, BT>>(q, product_wgmma<Op, BT>,
-                                                   wgmma_threads<Op::rows>, op);
+    return q->family == FAMILY_MMA ? launch_mma<Op, BT>(q, a) : launch_wgmma<Op, BT>(q, a);
 }
 template <class Op, int BT, class Arguments>
 static int launch_few(const struct queue *q, const Arguments *a) {
@@ -196,6 +213,12 @@ static int launch_many(const struct queue *q, const Arguments *a) {
 }
 static inline bool has_many(const struct queue *q, const struct matrix *w, int rows) {
     return q->family == FAMILY_WGMMA && w->n_rows % rows == 0;
+}
+// Where tiles of 128 x 128 are more than one wave: as long as all of them run at once, there are
+// twice as many SMs at work as with tiles of 256 x 256 on two, and the L2 cache has time for all.
+static inline bool wants_many(const struct queue *q, const struct matrix *w, int max_tokens) {
+    return max_tokens >= MANY_TILE && has_many(q, w, 256) &&
+           w->n_rows / 128 * (max_tokens / 128) > q->n_sms;
 }
 
 // Op for each tile of tokens: few rows where there are few tokens, so that all SMs have some.

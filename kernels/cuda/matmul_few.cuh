@@ -1,19 +1,31 @@
 // Products of few tokens on sm_90, whose weights take longer to read than to multiply: tiles of 16,
-// 32, 48, 64 or 96 rows, so that all SMs have some, by mma.sync (on an H100 the same bits as wgmma,
-// whose tiles have 64 rows at least). A warpgroup fills a ring of stages, weights by the bulk copy
-// engine, activations by cp.async; 4 warps multiply.
+// 32, 48, 64 or 96 rows, so that all SMs have some, by mma.sync. A warpgroup fills a ring of
+// stages, weights by the bulk copy engine, activations by cp.async; 4 warps multiply.
 //
-// Bytes in flight (gpu.md B2: 20 KB a SM): 96 or 128 KB of stages, of which 36 KB at least are
-// weights; so much, that most of a tile's weights come while the kernel ahead still runs, and that
-// the next kernel's stages have room beside these. Time of a k16 step: the 33 cycles of an mma.sync
-// that waits for the one before; 2048 columns take 2.4 us.
+// Why not wgmma: its tiles have 64 rows, so of 2048 rows 100 SMs would have none, and a block's
+// time is that of its rows. Columns may not be split: one sum from the first to the last is the
+// order that all sizes share, and two accumulators of 64 x 256 do not fit into registers where
+// tokens are many. mma.sync has the bits of wgmma on an H100 (ptx_wgmma.h; part (b) of the GPU
+// bundle asks the device), and both must wait for the sum before: a k16 step is 33 clocks, 2048
+// columns 2.4 us.
+//
+// Time of such a kernel between two others (estimated but for the steps): 1 us from the end of the
+// one ahead until its results are seen, 0.7 us until activations are there, 2.4 us of steps, 1.5 us
+// for the finish and the end. In these 5.6 us memory works only for what need not wait: weights. 48
+// rows of conv_in are 192 KB a block, 8.4 us at 3 TB/s, so its bandwidth is reached only if all of
+// them are under way from the start: 96 to 128 KB in the ring (an H100 needs 20 KB a SM in flight),
+// the rest of the first tile to the L2 cache (few_prefetch), from where 64 KB take 1.5 us (25 bytes
+// a clock) while the ring is multiplied. Rings of two kernels fit on a SM (128 + 96 KB). out_proj
+// is 8.4 MB, 2.8 us: it waits for results, not for memory, and so do router and experts behind it;
+// it fetches for the next layer meanwhile (struct residual).
 #ifndef KERNELS_CUDA_MATMUL_FEW_CUH
 #define KERNELS_CUDA_MATMUL_FEW_CUH
 
 enum {
     FEW_WARPS = 4,
     FEW_CONSUMERS = FEW_WARPS * N_LANES,
-    FEW_THREADS = FEW_CONSUMERS + WARPGROUP
+    FEW_THREADS = FEW_CONSUMERS + WARPGROUP,
+    FEW_PREFETCH_BYTES = 128 * 1024 // of a block, beside its ring
 };
 
 // Warps along the rows and along the tokens of a tile; 16 x 8 products of a warp.
@@ -57,6 +69,20 @@ template <int STAGES> struct ring_place {
     }
 };
 
+// The rest of the first tile to the L2 cache while the kernel ahead still runs: a piece of w_piece
+// rows a thread.
+template <class Op>
+__device__ __forceinline__ void few_prefetch(const Op &op, const product_cursor<Op> &load,
+                                             int first_k, int thread) {
+    constexpr int BYTES = w_piece<Op::rows> * X_ROW_BYTES, N = Op::rows / w_piece<Op::rows>;
+    if (load.is_done()) return;
+    const int n_k_tiles = op.w.n_tile_columns;
+    const int n = min((n_k_tiles - first_k) * N, FEW_PREFETCH_BYTES / BYTES);
+    for (int i = thread; i < n; i += WARPGROUP)
+        bulk_prefetch(load.tile.w + ((int64_t)(i % N) * n_k_tiles + first_k + i / N) * TILE_BYTES,
+                      BYTES);
+}
+
 template <class Op, int BT>
 __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::rows, BT> &at,
                                             int thread) {
@@ -73,6 +99,7 @@ __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::r
                 bulk_load_w<Op::rows, true>(at.stages + n_ahead * memory_of::stage_bytes,
                                             ahead.tile, ahead.k_tile, n_k_tiles, &at.full[n_ahead],
                                             policy);
+        few_prefetch(op, load, n_ahead, thread);
         wait_for_prior_grid();
     }
     x_loader<Op, BT> x;
@@ -88,6 +115,7 @@ __device__ __forceinline__ void few_produce(const Op &op, const few_memory<Op::r
         cp_async_arrive(&at.full[place.stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
     }
+    prefetch_ahead(op, thread, 0);
     cp_async_commit();
     cp_async_wait<0>();
 }

@@ -5,11 +5,13 @@
 // all of its token's rows of the weights in registers, and the Op finishes them there, while the
 // other warpgroup multiplies and the producer fills the ring for the next tile.
 //
-// An H100's L2 cache gives 25 bytes a clock to each SM when all ask (5.8 TB/s). A stage of 64
-// columns is 16 KB of activations and 32 KB of weights, half of which the other block asks for: 32
-// bytes of the L2 in each of the 1024 clocks that its products take at best. Measured there, a
-// stage takes 2400 to 2700 clocks whether 64 blocks run or 132, so that only where tiles of 128 x
-// 128 need more waves (qkv) this is the faster kernel.
+// An H100's L2 cache gives 25 bytes a clock to each SM when all ask (5.8 TB/s). A stage
+// of 64 columns is 16 KB of activations and 32 KB of weights, half of which the other block asks
+// for: 32 KB of the L2 cache for 1024 clocks of products, so 1310 clocks, 78% of the tensor cores'
+// pace (tiles of 128 x 128: 32 KB for 512 clocks, 39%). Shared memory: 48 KB are written and 80 KB
+// read in a stage, 100 of at most 128 bytes a clock in 1310. In flight: 3 stages of 32 KB of the L2
+// cache a SM, 96 KB; 25 bytes a clock with 1000 clocks of latency are 25 KB. Nothing in the loop of
+// a warp may wait for memory: see mbarrier_arrive_remote and fence_proxy_async_shared.
 //
 // Beside what a tile in matmul.cuh has, the Op has
 //     template <int N> void finish_wide(const product_tile &, int first,
@@ -20,7 +22,7 @@
 #define KERNELS_CUDA_MATMUL_MANY_CUH
 
 enum { MANY_BLOCKS = 2, MANY_TOKENS = 128, MANY_TILE = MANY_BLOCKS * MANY_TOKENS };
-enum { MANY_CONSUMERS = 2 * WARPGROUP, MANY_THREADS = WARPGROUP + MANY_CONSUMERS, MANY_LAG = 2 };
+enum { MANY_CONSUMERS = 2 * WARPGROUP, MANY_THREADS = WARPGROUP + MANY_CONSUMERS };
 
 template <int ROWS> struct many_memory {
     static constexpr int w_bytes = ROWS * X_ROW_BYTES, x_bytes = MANY_TOKENS * X_ROW_BYTES;
@@ -85,11 +87,6 @@ __device__ __forceinline__ void many_produce(const Op &op, const many_memory<Op:
                                       ahead.k_tile, n_k_tiles, &at.full[n_ahead], rank);
         wait_for_prior_grid();
     }
-    auto landed = [&](int i) {
-        fence_proxy_async_shared();
-        __syncwarp();
-        if (thread % N_LANES == 0) mbarrier_arrive(&at.full[i % STAGES]);
-    };
     x_loader<Op, MANY_TOKENS> x;
     if (!load.is_done()) x.begin(op, many_part(load.tile, rank), thread);
     int n = 0;
@@ -100,15 +97,11 @@ __device__ __forceinline__ void many_produce(const Op &op, const many_memory<Op:
         if (thread == 0 && n >= n_ahead)
             many_load_w<Op::rows>(to, load.tile, load.k_tile, n_k_tiles, &at.full[stage], rank);
         x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
-        cp_async_commit();
-        if (n >= MANY_LAG) {
-            cp_async_wait<MANY_LAG>();
-            landed(n - MANY_LAG);
-        }
+        cp_async_arrive(&at.full[stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, many_part(load.tile, rank), thread);
     }
+    cp_async_commit();
     cp_async_wait<0>();
-    for (int i = max(0, n - MANY_LAG); i < n; i++) landed(i);
 }
 
 template <class Op>
@@ -138,6 +131,7 @@ __device__ __forceinline__ void many_consume(const Op &op, const many_memory<Op:
             const char *w = at.stages + n % STAGES * memory_of::stage_bytes;
             const char *x = w + memory_of::w_bytes + group * 64 * X_ROW_BYTES;
             wait_barrier(&at.full[n % STAGES], n / STAGES & 1);
+            fence_proxy_async_shared(); // activations came by cp.async; the stage before multiplies
             wgmma_fence();
             for (int c = 0; c < K_STEP / 16; c++)
                 wgmma_bf16<Op::rows>(d, wgmma_descriptor(x + c * 32, 16, 1024, WGMMA_128),
@@ -162,8 +156,8 @@ template <class Op> __global__ void __launch_bounds__(MANY_THREADS, 1) product_m
     const int rank = cluster_rank();
     if (threadIdx.x == 0) {
         for (int s = 0; s < memory_of::n_stages; s++) {
-            // The expectation of the weights, and the 4 warps that copy activations.
-            mbarrier_init(&at.full[s], 1 + WARPGROUP / N_LANES);
+            // The expectation of the weights, and the threads that copy activations.
+            mbarrier_init(&at.full[s], 1 + WARPGROUP);
             mbarrier_init(&at.free[s], MANY_BLOCKS * MANY_CONSUMERS / N_LANES);
         }
         fence_mbarrier_init();

@@ -4,7 +4,9 @@
 // warpgroup for each 64 rows multiplies. mbarriers say what is full and what is free.
 //
 // Bytes in flight: tiles of 64 rows take 104 KB a block, two blocks a SM, 7 stages of 8 KB of
-// weights under way in each: 112 KB a SM. Tiles of 128 rows and 256 tokens have 128 sums a thread.
+// weights under way in each: 112 KB a SM, where an H100's memory needs 20 KB (3.35 TB/s * 0.8 us /
+// 132 SMs). No thread of the ring waits for copies that it has just issued: activations arrive at
+// the mbarrier by themselves, and those fence for wgmma who multiply.
 #ifndef KERNELS_CUDA_MATMUL_WGMMA_CUH
 #define KERNELS_CUDA_MATMUL_WGMMA_CUH
 
@@ -19,9 +21,7 @@ template <int ROWS, int BT> struct wgmma_memory {
     static constexpr int limit = ROWS == 64 && BT <= 32 ? 110 * 1024 : 220 * 1024;
     static constexpr int fit = (limit - sums_bytes) / stage_bytes;
     static constexpr int n_stages = fit > 8 ? 8 : fit;
-    // Stages whose activations are under way while the producer issues the next one's.
-    static constexpr int lag = n_stages > 5 ? n_stages - 3 : 2;
-    static_assert(n_stages > lag, "");
+    static_assert(n_stages >= 3, "");
     char *stages;
     float *sums;           // (slice, sums_stride)
     uint64_t *full, *free; // (n_stages)
@@ -39,7 +39,7 @@ template <class Op, int BT>
 __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<Op::rows, BT> &at,
                                               int thread) {
     typedef wgmma_memory<Op::rows, BT> memory_of;
-    constexpr int STAGES = memory_of::n_stages, LAG = memory_of::lag;
+    constexpr int STAGES = memory_of::n_stages;
     const int n_k_tiles = op.w.n_tile_columns;
     const uint64_t policy = l2_evict_first();
     product_cursor<Op> load(op, n_k_tiles);
@@ -51,13 +51,6 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
                                                     &at.full[s], policy);
         wait_for_prior_grid();
     }
-    // Of the activations, copies by threads: they have landed when this thread says so, LAG stages
-    // later, and are fenced for wgmma, which reads by the async proxy.
-    auto landed = [&](int i) {
-        fence_proxy_async_shared();
-        __syncwarp();
-        if (thread % N_LANES == 0) mbarrier_arrive(&at.full[i % STAGES]);
-    };
     x_loader<Op, BT> x;
     if (!load.is_done()) x.begin(op, load.tile, thread);
     int n = 0;
@@ -69,15 +62,12 @@ __device__ __forceinline__ void wgmma_produce(const Op &op, const wgmma_memory<O
             bulk_load_w<Op::rows, is_read_once<BT>>(to, load.tile, load.k_tile, n_k_tiles,
                                                     &at.full[stage], policy);
         x.load(to + memory_of::w_bytes, load.k_tile, thread, op.w.data);
-        cp_async_commit();
-        if (n >= LAG) {
-            cp_async_wait<LAG>();
-            landed(n - LAG);
-        }
+        cp_async_arrive(&at.full[stage]);
         if (load.next(op) && !load.is_done()) x.begin(op, load.tile, thread);
     }
+    prefetch_ahead(op, thread, 0);
+    cp_async_commit();
     cp_async_wait<0>();
-    for (int i = max(0, n - LAG); i < n; i++) landed(i);
 }
 
 template <class Op, int BT>
@@ -99,6 +89,7 @@ __device__ __forceinline__ void wgmma_consume(const Op &op, const wgmma_memory<O
             const char *w = at.stages + stage * memory_of::stage_bytes, *x = w + memory_of::w_bytes;
             w += group * WGMMA_ROWS * X_ROW_BYTES;
             wait_barrier(&at.full[stage], n / STAGES & 1);
+            fence_proxy_async_shared(); // activations came by cp.async; the stage before multiplies
             wgmma_fence();
             for (int i = 0; i < K_STEP / 16; i++)
                 wgmma_bf16<BT>(d, wgmma_descriptor(w + i * 32, 16, 1024, WGMMA_128),
@@ -139,18 +130,22 @@ __global__ void __launch_bounds__(wgmma_threads<Op::rows>, Op::rows == 64 && BT 
     memory_of at(memory);
     if (threadIdx.x == 0) {
         for (int s = 0; s < memory_of::n_stages; s++) {
-            // The expectation of the weights, and the 4 warps that copy activations.
-            mbarrier_init(&at.full[s], 1 + WARPGROUP / N_LANES);
+            // The expectation of the weights, and the threads that copy activations.
+            mbarrier_init(&at.full[s], 1 + WARPGROUP);
             mbarrier_init(&at.free[s], Op::rows / WGMMA_ROWS * (WARPGROUP / N_LANES));
         }
         fence_mbarrier_init();
     }
     __syncthreads();
     launch_dependents();
+    // Of 512 threads each has 128 registers, which 64 sums and a finish do not fit into.
+    constexpr bool is_tight = Op::rows == 192 && BT == 128;
     if (threadIdx.x < WARPGROUP) {
+        if (is_tight) registers_decrease<56>();
         if (!Op::is_early) wait_for_prior_grid();
         wgmma_produce<Op, BT>(op, at, threadIdx.x);
     } else {
+        if (is_tight) registers_increase<152>();
         wait_for_prior_grid();
         wgmma_consume<Op, BT>(op, at, threadIdx.x - WARPGROUP);
     }

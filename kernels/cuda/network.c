@@ -85,8 +85,21 @@ static bool by_library(struct cuda *c, enum gemm_kind kind, int layer, const voi
     return true;
 }
 
+// The first matrix of the layer behind this one, if the step has so few tokens that it takes longer
+// to wait for results than to read weights. It is at most half of an H100's L2 cache; the experts'
+// weights, which come in between, leave the cache first (is_read_once).
+enum { AHEAD_TOKENS = 8, AHEAD_BYTES = 26 << 20 };
+static struct matrix matrix_ahead(const struct cuda *c, int layer) {
+    const struct model_shape *s = &c->shape;
+    if (c->bounds.tokens > AHEAD_TOKENS || layer + 1 >= s->n_layers) return (struct matrix){0};
+    const struct layer *next = &c->weights.layers[layer + 1];
+    struct matrix m = s->is_attention[layer + 1] ? next->qkv : next->conv_in;
+    bool is_small = (int64_t)m.n_rows * m.n_tile_columns * TILE_COLUMNS * 2 <= AHEAD_BYTES;
+    return is_small ? m : (struct matrix){0};
+}
+
 static void residual(struct cuda *c, const char *name, const struct matrix *w, const void *x,
-                     int x_stride, const float *bias) {
+                     int x_stride, const float *bias, struct matrix ahead) {
     struct residual a = {.step = c->device_step,
                          .w = *w,
                          .x = x,
@@ -94,7 +107,8 @@ static void residual(struct cuda *c, const char *name, const struct matrix *w, c
                          .bias = bias,
                          .x_stride = x_stride,
                          .h_stride = c->d.hidden_stride,
-                         .n_out = c->shape.hidden};
+                         .n_out = c->shape.hidden,
+                         .ahead = ahead};
     note(c, name, residual_launch(&c->queue, &a, c->bounds.tokens));
 }
 
@@ -121,11 +135,13 @@ void cuda_conv(struct backend *b, int layer) {
                         .snapshot_bytes = d->n_conv * d->layer_snapshot_bytes,
                         .is_bf16 = d->kv_is_bf16};
     if (by_library(c, GEMM_CONV_IN, layer, a.n))
-        note(c, "conv_finish", conv_in_finish_launch(&c->queue, &a, c->gemm.sums));
+        note(c, "conv_finish",
+             conv_in_finish_launch(&c->queue, &a, c->gemm.sums, c->bounds.tokens));
     else
         note(c, "conv_in", conv_in_launch(&c->queue, &a, c->bounds.tokens));
     if (!by_library(c, GEMM_CONV_OUT, layer, c->scratch.y))
-        residual(c, "conv_out", &l->conv_out, c->scratch.y, d->hidden_stride, l->conv_out_bias);
+        residual(c, "conv_out", &l->conv_out, c->scratch.y, d->hidden_stride, l->conv_out_bias,
+                 matrix_ahead(c, layer));
 }
 
 void cuda_attention(struct backend *b, int layer) {
@@ -177,7 +193,8 @@ void cuda_attention(struct backend *b, int layer) {
         note(c, "qkv", qkv_launch(&c->queue, &in, c->bounds.tokens));
     note(c, "attention", attention_launch(&c->queue, &a));
     if (!by_library(c, GEMM_ATTENTION_OUT, layer, c->scratch.out))
-        residual(c, "attention_out", &l->attention_out, c->scratch.out, d->q_stride, NULL);
+        residual(c, "attention_out", &l->attention_out, c->scratch.out, d->q_stride, NULL,
+                 matrix_ahead(c, layer));
 }
 
 static void norm(struct cuda *c, const float *w) {
@@ -207,7 +224,7 @@ void cuda_dense(struct backend *b, int layer) {
     else
         note(c, "gate", gate_launch(&c->queue, &a, c->bounds.tokens));
     if (!by_library(c, GEMM_DOWN, layer, c->scratch.act))
-        residual(c, "down", &l->down, c->scratch.act, c->d.dense_stride, NULL);
+        residual(c, "down", &l->down, c->scratch.act, c->d.dense_stride, NULL, (struct matrix){0});
     norm(c, next_norm(c, layer));
 }
 

@@ -78,7 +78,9 @@ int rms_norm_launch(const struct queue *q, const struct rms_norm *a, int max_tok
 
 // ------------------------------------------------------------------ matmul.cu
 
-// h += W x (+ bias): the products that end a block.
+// h += W x (+ bias): the products that end a block. Behind its copies the matrix `ahead` of a later
+// kernel goes to the L2 cache (data null: none), for steps of few tokens: in the kernels that
+// follow tokens wait for each other, and the memory would rest. The family wgmma does it.
 struct residual {
     const struct step_header *step;
     struct matrix w;
@@ -86,6 +88,7 @@ struct residual {
     float *h;
     const float *bias; // (n_out) or null
     int x_stride, h_stride, n_out;
+    struct matrix ahead;
 };
 int residual_launch(const struct queue *q, const struct residual *a, int max_tokens);
 
@@ -168,6 +171,8 @@ struct expert_gate {
     int n_stride, act_stride, n_used;
     struct routes routes;
 };
+// The largest token_tile of the lists that both launches take: 64, 128 or 256.
+int expert_most_tokens(const struct queue *q, const struct matrix *gate, const struct matrix *down);
 int expert_gate_launch(const struct queue *q, const struct expert_gate *a, int token_tile);
 
 // y[pair] = w2 act[i] for sorted pair i, as bf16.

@@ -21,7 +21,8 @@ int compare_launch(const struct queue *q, const float *a, const float *b, int64_
 
 // What conv_in_launch, qkv_launch and gate_launch do with the sums of their products, which lie in
 // memory: sums (n_tokens, w.n_rows). The same bits.
-int conv_in_finish_launch(const struct queue *q, const struct conv_in *a, const float *sums);
+int conv_in_finish_launch(const struct queue *q, const struct conv_in *a, const float *sums,
+                          int max_tokens);
 int qkv_finish_launch(const struct queue *q, const struct qkv *a, const float *sums);
 int gate_finish_launch(const struct queue *q, const struct gate *a, const float *sums);
 

@@ -355,15 +355,21 @@ static int smaller(int a, int b) {
 }
 
 // An expert's tile holds its share of the tokens: larger ones would multiply zeros, smaller ones
-// read its weights again.
+// read its weights again. From 128 on it is the largest there is, since shares vary around their
+// mean: half of the experts would need a second tile for a few tokens.
+static int expert_tile(const struct cuda *c, int n_tokens) {
+    const struct model_shape *s = &c->shape;
+    const struct layer *last = &c->weights.layers[s->n_layers - 1]; // dense ones come first
+    int most = expert_most_tokens(&c->queue, &last->gate, &last->down);
+    int share = bound(n_tokens * s->n_experts_used / s->n_experts, 8);
+    return share >= 128 ? most : smaller(share, most);
+}
+
 static struct step_bounds bounds_of(const struct cuda *c, int n_tokens, int n_rows) {
     struct step_bounds b = {.tokens = bound(n_tokens, 8), .rows = n_rows ? bound(n_rows, 8) : 0};
-    const struct model_shape *s = &c->shape;
-    int most = c->max_token_tile;
     b.conv_tile = conv_in_tile(&c->queue, b.tokens);
-    b.row_tile = smaller(b.rows, most);
-    if (c->d.n_moe)
-        b.expert_tile = smaller(bound(b.tokens * s->n_experts_used / s->n_experts, 8), most);
+    b.row_tile = smaller(b.rows, c->max_token_tile);
+    if (c->d.n_moe) b.expert_tile = expert_tile(c, b.tokens);
     return b;
 }
 

@@ -20,6 +20,7 @@ struct cudasim_counts {
     uint64_t mma_flops, wgmma_flops;
     uint64_t copies, bulk_copies; // cp.async by thread; calls of the bulk engine
     uint64_t bytes_read, bytes_written;
+    uint64_t bytes_prefetched;    // to the L2 cache; not in bytes_read
     uint64_t requests;            // by warps, of device memory
     uint64_t sectors;             // of 32 bytes that those moved
     uint64_t sector_bytes_used;   // of their bytes, those that a lane asked for

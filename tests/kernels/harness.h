@@ -10,6 +10,7 @@ enum { HARNESS_MAX_TOKENS = 128, HARNESS_PAGES = 64, HARNESS_SLOTS = 24, HARNESS
 struct harness_options {
     enum dtype matrices, kv;
     int n_threads, page_tokens, max_draft;
+    int max_tokens;   // 0: HARNESS_MAX_TOKENS
     const char *path; // of harness_path
     const uint8_t *id_exists;
     uint64_t staging_bytes;

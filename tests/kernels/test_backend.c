@@ -158,6 +158,36 @@ static void test_chunks_and_threads(void **state) {
             }
 }
 
+// A step for which a device takes its largest tiles (an H100: 256 x 256 of dense products and of
+// experts, 128 tokens of convolutions), and the same in small steps: the same bits.
+static void test_large_steps(void **state) {
+    (void)state;
+    enum { LONG = 300 };
+    struct model_shape s = harness_shape(1);
+    s.n_layers = 3;
+    s.hidden = s.ff_dense = 256;
+    s.head_dim = 64;
+    s.n_experts = 2;
+    s.n_experts_used = 1;
+    s.ff_expert = 128;
+    int32_t ids[LONG], target = 7;
+    float whole[LONG], parts[LONG];
+    fill_ids(&s, 100, LONG, ids);
+    for (int path = 0; path < harness_n_paths(); path++) {
+        struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 1, .page_tokens = 8};
+        o.max_tokens = 512;
+        o.path = harness_path(path);
+        struct harness *h = harness_open(&s, &o, 12);
+        struct harness_sequence q = {ids, LONG, 0, LONG, 0, 0, &target, 1};
+        harness_score(h, &q, whole);
+        q.chunk = 37;
+        q.conv_slot = 1;
+        harness_score(h, &q, parts);
+        assert_memory_equal(whole, parts, sizeof whole);
+        harness_close(&h);
+    }
+}
+
 // A sequence among strangers, decoding and prefilling, against the sequence alone.
 static void among_strangers(struct harness *h) {
     const struct model_shape *s = &h->model->shape;
@@ -530,6 +560,7 @@ int main(void) {
         cmocka_unit_test(test_formula),          cmocka_unit_test(test_bad),
         cmocka_unit_test(test_going_back),       cmocka_unit_test(test_failed_load),
         cmocka_unit_test(test_plan_and_open),    cmocka_unit_test(test_cpu_path),
+        cmocka_unit_test(test_large_steps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,12 @@ static void check_bulk(Block *b, const void *shared, const void *global, int byt
 
 // ---------------------------------------------------------------- loads
 
+// What one load reads of device memory: once, to however many blocks it brings it.
+static void count(const std::vector<Run> &runs) {
+    for (const Run &r : runs)
+        if (r.global) count_sectors(r.global, r.bytes);
+}
+
 // The copies of one load, with the barrier that counts them.
 static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char *what,
                  const void *caller) {
@@ -69,7 +75,6 @@ static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char
     race::Token token = race::begins(what, true, caller);
     long long bytes = 0;
     for (const Run &r : runs) {
-        if (r.global) count_sectors(r.global, r.bytes);
         if (r.global) race::will_read(token, r.global, r.bytes);
         race::will_write(token, r.shared, r.bytes);
         bytes += r.bytes;
@@ -100,6 +105,7 @@ static void load(Thread *t, std::vector<Run> runs, uint64_t *barrier, const char
 void bulk_load(void *shared, const void *global, int bytes, uint64_t *barrier) {
     Thread *t = begin("cp.async.bulk", CALLER);
     check_bulk(t->owner, shared, global, bytes, "cp.async.bulk", CALLER);
+    count_sectors(global, (uint64_t)bytes);
     load(t, {{(unsigned char *)shared, (unsigned char *)global, (uint32_t)bytes}}, barrier,
          "cp.async.bulk", CALLER);
 }
@@ -115,6 +121,7 @@ void bulk_load_multicast(void *shared, const void *global, int bytes, uint64_t *
     const char *what = "cp.async.bulk with multicast";
     Thread *t = begin(what, CALLER);
     check_mask(t, mask, what, CALLER);
+    count_sectors(global, (uint64_t)bytes);
     for (unsigned r = 0; r < 16; r++) {
         if (!(mask >> r & 1)) continue;
         void *there = shared_of_rank(t->owner, shared, r, CALLER);
@@ -207,7 +214,9 @@ void tensor_load(void *shared, const CUtensorMap *map, int rank, int x, int y, i
                  uint64_t *barrier) {
     const char *what = "cp.async.bulk.tensor";
     Thread *t = begin(what, CALLER);
-    load(t, box(t->owner, map, rank, x, y, z, shared, what, CALLER), barrier, what, CALLER);
+    std::vector<Run> runs = box(t->owner, map, rank, x, y, z, shared, what, CALLER);
+    count(runs);
+    load(t, runs, barrier, what, CALLER);
 }
 
 void tensor_load_multicast(void *shared, const CUtensorMap *map, int rank, int x, int y, int z,
@@ -219,7 +228,9 @@ void tensor_load_multicast(void *shared, const CUtensorMap *map, int rank, int x
         if (!(mask >> r & 1)) continue;
         void *there = shared_of_rank(t->owner, shared, r, CALLER);
         uint64_t *bar = (uint64_t *)shared_of_rank(t->owner, barrier, r, CALLER);
-        load(t, box(t->owner, map, rank, x, y, z, there, what, CALLER), bar, what, CALLER);
+        std::vector<Run> runs = box(t->owner, map, rank, x, y, z, there, what, CALLER);
+        if (!(mask & ((1u << r) - 1))) count(runs);
+        load(t, runs, bar, what, CALLER);
     }
 }
 

@@ -132,6 +132,7 @@ void prefetch_l2(const void *global, int bytes) {
     if (!memory_holds(global, (size_t)bytes))
         fail(CALLER, "a prefetch of %d bytes at %s, outside of all buffers", bytes,
              describe(global).c_str());
+    count_prefetch(global, (uint64_t)bytes);
 }
 
 } // namespace cudasim

@@ -59,6 +59,7 @@ void counters_add(KernelCounts *into, const KernelCounts &from) {
         const BufferCounts &f = from.buffers[i];
         b->bytes_read += f.bytes_read;
         b->bytes_written += f.bytes_written;
+        b->bytes_prefetched += f.bytes_prefetched;
         b->requests += f.requests;
         b->sectors += f.sectors;
         b->sector_bytes_used += f.sector_bytes_used;
@@ -69,6 +70,11 @@ void count_bytes(const void *global, uint64_t bytes, bool write) {
     Thread *t = current_thread();
     BufferCounts *b = buffer_of(t->owner->grid->counts, memory_part(global));
     (write ? b->bytes_written : b->bytes_read) += bytes;
+}
+
+void count_prefetch(const void *global, uint64_t bytes) {
+    Thread *t = current_thread();
+    buffer_of(t->owner->grid->counts, memory_part(global))->bytes_prefetched += bytes;
 }
 
 void count_sectors(const void *global, uint64_t bytes) {

@@ -14,7 +14,7 @@ namespace cudasim {
 // Requests of device memory by buffer (memory_part). A request is what the lanes of a warp ask for
 // by one instruction; it moves whole sectors of 32 bytes.
 struct BufferCounts {
-    uint64_t bytes_read, bytes_written;
+    uint64_t bytes_read, bytes_written, bytes_prefetched;
     uint64_t requests, sectors, sector_bytes_used;
 };
 
@@ -37,6 +37,7 @@ void counters_add(KernelCounts *into, const KernelCounts &from);
 // for sectors too, when request counting is on.
 void count_bytes(const void *global, uint64_t bytes, bool write);
 void count_sectors(const void *global, uint64_t bytes); // a request of its own: bulk copies
+void count_prefetch(const void *global, uint64_t bytes);
 inline void count_barrier(Block *b) {
     b->grid->counts->barriers++;
 }

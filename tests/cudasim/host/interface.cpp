@@ -13,6 +13,7 @@ using namespace cudasim;
 static void add_buffer(struct cudasim_counts *c, const BufferCounts &b) {
     c->bytes_read += b.bytes_read;
     c->bytes_written += b.bytes_written;
+    c->bytes_prefetched += b.bytes_prefetched;
     c->requests += b.requests;
     c->sectors += b.sectors;
     c->sector_bytes_used += b.sector_bytes_used;
@@ -61,13 +62,15 @@ static void print_kernel(FILE *out, const KernelCounts &k) {
                 (unsigned long long)k.shared_passes_ideal);
     for (unsigned i = 1; i < k.buffers.size(); i++) {
         const BufferCounts &b = k.buffers[i];
-        if (!b.bytes_read && !b.bytes_written) continue;
+        if (!b.bytes_read && !b.bytes_written && !b.bytes_prefetched) continue;
         fprintf(out, "    %s: %llu bytes read, %llu written", memory_buffer(i).name.c_str(),
                 (unsigned long long)b.bytes_read, (unsigned long long)b.bytes_written);
         if (b.sectors)
             fprintf(out, ", %llu requests, %llu sectors, %.1f%% of them used",
                     (unsigned long long)b.requests, (unsigned long long)b.sectors,
                     100.0 * (double)b.sector_bytes_used / (32.0 * (double)b.sectors));
+        if (b.bytes_prefetched)
+            fprintf(out, ", %llu bytes prefetched", (unsigned long long)b.bytes_prefetched);
         fprintf(out, "\n");
     }
 }

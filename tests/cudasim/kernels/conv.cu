@@ -1,7 +1,7 @@
 // conv_in: whole sequences in one step, in chunks over several steps, and as single tokens.
 #include "tests/cudasim/kernels/check.h"
 
-static const std::vector<int> SIZES = {16, 32, 64, 128, 256};
+static const std::vector<int> SIZES = {16, 32, 64, 128, 256, 512};
 
 struct conv_shape {
     int hidden, width, n_ring;

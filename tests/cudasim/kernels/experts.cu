@@ -3,7 +3,12 @@
 
 #include "tests/cudasim/kernels/check.h"
 
-static const std::vector<int> TILES = {8, 16, 32, 64, 128};
+static std::vector<int> tiles_of(const checker &c, const struct matrix &gate,
+                                 const struct matrix &down) {
+    std::vector<int> tiles = {8, 16, 32, 64, 128};
+    if (expert_most_tokens(&c.queue, &gate, &down) > 128) tiles.push_back(256);
+    return tiles;
+}
 
 struct expert_case {
     int n_tokens, n_experts, n_used, hidden, inner;
@@ -174,14 +179,15 @@ static void check_shape(checker &c, int n_tokens, int n_experts, int n_used, int
     int all_sms = c.queue.n_sms;
     if (n_sms) c.queue.n_sms = n_sms;
     std::vector<uint16_t> y;
-    for (int tile : TILES) {
+    const std::vector<int> tiles = tiles_of(c, e.gate.w, e.down.w);
+    for (int tile : tiles) {
         y = e.run(c, all_tokens(n_tokens), tile);
         c.line("expert_gate", shape + text(", tile %d", tile), e.compare_act(c));
         c.line("expert_down", shape + text(", tile %d", tile), e.compare_y(c, y));
     }
     c.queue.n_sms = all_sms;
     c.line("combine", shape, e.check_combine(c, y));
-    check_bits(c, "experts", shape, n_tokens, (size_t)n_used * e.down.y_stride * 2, TILES,
+    check_bits(c, "experts", shape, n_tokens, (size_t)n_used * e.down.y_stride * 2, tiles,
                [&](const std::vector<int> &tokens, int tile) {
                    std::vector<uint16_t> v = e.run(c, tokens, tile);
                    // Columns behind the last one are never read.
@@ -195,7 +201,9 @@ static void check_shape(checker &c, int n_tokens, int n_experts, int n_used, int
 
 void check_experts(checker &c) {
     check_shape(c, 1, 4, 2, 64, 32, 0);
-    check_shape(c, 50, 5, 2, 100, 90, 1);
+    check_shape(c, 50, 5, 2, 140, 90, 1); // 256 rows of both: tiles of 256 tokens, too
+    if (!c.is_small) check_shape(c, 50, 5, 2, 100, 90, 1);
     if (!c.is_small) check_shape(c, 180, 4, 2, 136, 40, 2);
+    if (!c.is_small) check_shape(c, 300, 4, 2, 256, 120, 1);
     if (c.is_large) check_shape(c, 40, 8, 4, 2048, 1536, 0);
 }

@@ -1,6 +1,10 @@
 // residual and gate: dense products and their epilogues.
 #include "tests/cudasim/kernels/check.h"
 
+#ifdef CUDASIM
+#include "tests/cudasim/cudasim.h"
+#endif
+
 struct dense_case {
     int n_tokens, n_out, n_in;
     bool with_bias;
@@ -73,6 +77,40 @@ static void check_residual(checker &c, const dense_case &s, int n_sms) {
     c.release();
 }
 
+#ifdef CUDASIM
+static uint64_t prefetched(const struct matrix &m) {
+    struct cudasim_counts counts = {};
+    cudasim_buffer_counts(nullptr, m.data, &counts);
+    return counts.bytes_prefetched;
+}
+
+// What goes to the L2 cache: of a tile what its ring does not hold, each byte once; and the whole
+// matrix that was named.
+static void check_ahead(checker &c) {
+    const dense_case s = {3, 128, 4096, false};
+    residual_case r(c, s);
+    bf16_rows later(96, 4096, 4096);
+    struct matrix next = put_matrix(c, later);
+    const bool is_wgmma = c.queue.family == FAMILY_WGMMA;
+    const uint64_t tile_bytes = 16 * 4096 * 2, all = 128 * 4096 * 2;
+    int all_sms = c.queue.n_sms;
+    c.queue.n_sms = 8; // as many as there are tiles of 16 rows
+    for (bool with_next : {false, true}) {
+        r.a.ahead = with_next ? next : matrix{};
+        cudasim_clear_counts();
+        r.run(c, all_tokens(3), 8);
+        uint64_t own = prefetched(r.a.w), ring = (all - own) / 8;
+        bool is_right = is_wgmma ? own > 0 && ring <= 96 * 1024 && ring < tile_bytes : own == 0;
+        is_right &= prefetched(next) == (is_wgmma && with_next ? all : 0);
+        c.equal("residual", with_next ? "prefetched, with the next" : "prefetched", !is_right);
+    }
+    c.queue.n_sms = all_sms;
+    c.release();
+}
+#else
+static void check_ahead(checker &) {}
+#endif
+
 // ------------------------------------------------------------------ gate
 
 struct gate_case {
@@ -143,10 +181,19 @@ void check_products(checker &c) {
     check_residual(c, {1, 64, 64, false}, 0);
     check_residual(c, {21, 200, 90, true}, 1);
     check_residual(c, {c.is_small ? 70 : 150, 140, c.is_small ? 300 : 700, false}, 1);
+    // 384 rows: no tiles of 256; several of 128 a block.
+    check_residual(c, {21, 300, 90, true}, 1);
+    check_ahead(c);
     check_gate(c, {3, 32, 64, false}, 0);
     check_gate(c, {70, 90, c.is_small ? 330 : 720, false}, 1);
+    check_gate(c, {21, 160, 90, false}, 1);
+    if (!c.is_small) {
+        check_residual(c, {300, 500, 90, true}, 1);
+        check_gate(c, {330, 200, 90, false}, 1);
+    }
     if (!c.is_large) return;
     check_residual(c, {150, 2048, 2048, false}, 0);
     check_residual(c, {12, 2048, 11776, false}, 0);
+    check_residual(c, {1100, 2048, 2048, false}, 0);
     check_gate(c, {150, 1536, 2048, false}, 0);
 }

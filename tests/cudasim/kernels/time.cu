@@ -8,16 +8,19 @@
 
 struct model {
     int hidden, inner, dense, vocab, n_heads, n_kv_heads, head_dim, n_experts, n_used, context;
+    int most_rows;     // of steps with attention and draws
     size_t cold_bytes; // of buffers that are rotated through
     std::vector<int> tokens;
 };
-static const model MODEL_24B = {2048, 1536, 11776,     65536,
-                                32,   8,    64,        64,
-                                4,    1024, 160000000, {1, 16, 64, 256, 1024, 4096, 8192}};
+static const std::vector<int> TOKENS_24B = {1, 16, 64, 256, 1024, 4096, 8192};
+static const model MODEL_24B = {2048, 1536, 11776, 65536, 32,        8,         64,
+                                64,   4,    1024,  1024,  160000000, TOKENS_24B};
 // For the emulator: that all of it runs.
-static const model MODEL_TINY = {128, 64, 192, 512, 8, 4, 32, 4, 2, 70, 1, {1, 20}};
-// To count by: whole tiles, more than one stage of columns, as many heads as a block has warps.
-static const model MODEL_COUNTED = {256, 128, 384, 512, 16, 4, 64, 4, 2, 33, 1, {1, 7, 20}};
+static const model MODEL_TINY = {128, 64, 192, 512, 8, 4, 32, 4, 2, 70, 1024, 1, {1, 20}};
+// To count by: whole tiles, more than one stage of columns, as many heads as a block has warps; 130
+// tokens for the tiles of 256.
+static const std::vector<int> TOKENS_COUNTED = {1, 7, 20, 130};
+static const model MODEL_COUNTED = {256, 128, 384, 512, 16, 4, 64, 4, 2, 33, 20, 1, TOKENS_COUNTED};
 
 enum { PAGE = 16, MAX_COPIES = 32 };
 
@@ -96,9 +99,12 @@ double timer::microseconds(cudaGraphExec_t graph, int n) {
 
 void timer::run(const char *op, int n_tokens, int tile, double bytes, double flops,
                 const std::function<int(int)> &launch) {
-    if (is_counted)
-        return count_launch(c, {op, n_tokens, tile, read, n_tokens <= tile ? read_bytes : 0},
-                            launch);
+    if (is_counted) {
+        // Of steps with many tokens the largest tiles alone: others read the weights again.
+        if (n_tokens > m.most_rows && tile < (strncmp(op, "expert", 6) == 0 ? 256 : 512)) return;
+        bool is_once = n_tokens <= tile && n_tokens <= (c.queue.family == FAMILY_MMA ? 128 : 256);
+        return count_launch(c, {op, n_tokens, tile, read, is_once ? read_bytes : 0}, launch);
+    }
     cudaStream_t stream = (cudaStream_t)c.queue.stream;
     cudaGraph_t graph;
     cudaGraphExec_t executable;
@@ -121,8 +127,8 @@ void timer::run(const char *op, int n_tokens, int tile, double bytes, double flo
 // Tiles that a host might choose for so many tokens.
 static std::vector<int> tiles_for(double n) {
     std::vector<int> tiles;
-    for (int tile : {8, 16, 32, 64, 128})
-        if (tile == 128 ? n > 32 : n <= 4 * tile && 2 * n > tile - 8) tiles.push_back(tile);
+    for (int tile : {8, 16, 32, 64, 128, 256})
+        if (tile >= 128 ? 4 * n > tile : n <= 4 * tile && 2 * n > tile - 8) tiles.push_back(tile);
     return tiles;
 }
 
@@ -196,6 +202,7 @@ static void time_conv(timer &t) {
             a.taps = (float *)t.random_rows((size_t)3 * m.hidden * 4, 1);
             a.slot_bytes = 4 * m.hidden;
             a.slots = t.random_rows(n * a.slot_bytes, 1);
+            t.read_bytes = n <= tile ? (double)t.bytes(w) : 0;
             t.run("conv_in", n, size, t.bytes(w) + n * (4.0 + 8.0) * m.hidden,
                   6.0 * n * m.hidden * m.hidden, [&](int i) {
                       a.w = t.copy_of(w, i);
@@ -294,6 +301,7 @@ static void time_experts(timer &t) {
         void *act = t.random_rows((size_t)(n_pairs * m.inner * 2), 1);
         void *y = t.random_rows((size_t)(n_pairs * m.hidden * 2), 1);
         for (int tile : tiles_for(n_pairs / m.n_experts)) {
+            if (tile > expert_most_tokens(&t.c.queue, &gate, &down)) continue;
             struct routes lists[4];
             double n_hit = 0;
             int n_first = put_routes(t, &lists[0], n, tile);
@@ -327,6 +335,7 @@ static void time_rows(timer &t) {
     t.read = nullptr;
     if (!t.is_wanted("rows") || !t.c.is_first_family) return;
     for (int n : m.tokens) {
+        if (t.is_counted && n > m.most_rows) continue;
         size_t row = (size_t)n * m.hidden;
         struct router r = {};
         r.step = put_step(t.c, step_parts(n));
@@ -442,7 +451,7 @@ static void time_prefill(timer &t, int n) {
 static void time_attention(timer &t) {
     if (!t.is_wanted("attention") || !t.c.is_first_family) return;
     for (int n : t.m.tokens) {
-        if (n > 1024) continue;
+        if (n > t.m.most_rows) continue;
         time_decode(t, n, t.m.context, false);
         if (n <= 64) time_decode(t, n, t.m.context, true);
         if (n <= 16) time_decode(t, n, 8 * t.m.context, true);
@@ -458,7 +467,7 @@ static void time_head(timer &t) {
     const model &m = t.m;
     struct matrix w = t.weights(m.vocab, m.hidden);
     for (int n : m.tokens) {
-        if (n > 1024) continue;
+        if (n > m.most_rows) continue;
         for (int is_stored = 0; is_stored < 2; is_stored++) {
             struct draw_args a = {};
             step_parts p(n);
@@ -481,13 +490,15 @@ static void time_head(timer &t) {
             a.head.logits = t.c.room<float>((size_t)(p.n_stored + 1) * m.vocab);
             a.ids = t.c.room<int32_t>(4 * n);
             t.read = w.data;
-            for (int tile : tiles_for(n))
+            for (int tile : tiles_for(n)) {
+                if (tile > 128) continue;
                 t.run(is_stored ? "head/stored" : "head", n, tile,
                       t.bytes(w) + 2.0 * n * m.hidden + 4.0 * p.n_stored * m.vocab,
                       2.0 * n * m.hidden * m.vocab, [&](int i) {
                           a.head.w = t.copy_of(w, i);
                           return head_launch(&t.c.queue, &a.head, tile);
                       });
+            }
             t.read = nullptr;
             t.run(is_stored ? "draw/top-p" : "draw", n, 0,
                   n * (double)sizeof(head_sums) * (w.n_rows / HEAD_TILE) +
