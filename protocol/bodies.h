@@ -175,6 +175,9 @@ enum message_bye_code { BYE_LEAVING = 0, BYE_RUN_COMPLETE = 1 };
 struct message_bye {
     uint32_t code;       // enum message_bye_code; a worker that gets RUN_COMPLETE ends with 0
     struct slice reason; // for logs
+    uint64_t suspect_ms; // what the worker drew in this time is suspect: `tensor` of its resident
+                         // weights is damaged, and was last seen whole so long ago; 0: nothing is
+    struct slice tensor; // hub name
 };
 
 enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };

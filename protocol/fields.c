@@ -160,6 +160,8 @@ static const struct field drain[] = {TEXT(1, drain, reason, 1024)};
 static const struct field bye[] = {
     NEED_U32(1, bye, code, BYE_RUN_COMPLETE),
     TEXT(2, bye, reason, 1024),
+    U64(3, bye, suspect_ms),
+    TEXT(4, bye, tensor, 512),
 };
 
 static const struct field weights_begin[] = {

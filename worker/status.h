@@ -67,6 +67,8 @@ struct status_work {
     uint64_t n_values;
     int64_t idle_us[N_IDLE_REASONS];
     struct histogram measures[N_MEASURES];
+    uint64_t n_scrub_passes; // over all resident weights (weights/scrub.h)
+    bool is_damaged;         // a bit of them has flipped: the worker leaves
     struct rollout rollouts[STATUS_N_ROLLOUTS]; // rollout i lies at i modulo STATUS_N_ROLLOUTS
     uint64_t n_rollouts;
 };
@@ -133,6 +135,7 @@ void status_publish_link(struct status_board *board, const struct status_link *l
 void status_publish_facts(struct status_board *board, const struct status_facts *facts);
 void status_enter(struct status_board *board, enum status_phase phase);
 void status_paused(struct status_board *board, int64_t us); // decoding stood still for an update
+void status_scrubbed(struct status_board *board, uint64_t n_passes, bool is_damaged);
 void status_look(struct status_board *board, struct status_snapshot *out);
 
 #endif

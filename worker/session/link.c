@@ -343,7 +343,7 @@ static int turn(struct link *l, struct error *err) {
 
 static bool is_over(struct link *l) {
     pthread_mutex_lock(&l->lock);
-    bool over = l->is_over;
+    bool over = l->is_over || l->damage.tensor[0];
     pthread_mutex_unlock(&l->lock);
     return over || l->done || atomic_load(&l->n_signals) > 1;
 }
@@ -359,6 +359,18 @@ static void hand_back(struct link *l) {
     if (!failed) say_bye(l, "the device failed", &err);
 }
 
+// The weights were found damaged: what this worker drew since they were whole is suspect, and what
+// it still has is worth nothing. Exit status and log say it besides, where there is no session.
+static void tell_damage(struct link *l) {
+    struct error err = {0};
+    struct message m = {.type = MESSAGE_BYE};
+    m.bye = (struct message_bye){.code = BYE_LEAVING,
+                                 .reason = slice_of("its resident weights are damaged"),
+                                 .suspect_ms = (uint64_t)(clock_ms() - l->damage.good_ms) + 1,
+                                 .tensor = slice_of(l->damage.tensor)};
+    if (l->joined && link_send(l, &m, &err)) log_say(l->options.log, LOG_ERROR, "%s", err.text);
+}
+
 static void *run(void *arg) {
     struct link *l = arg;
     struct error err = {0};
@@ -369,7 +381,10 @@ static void *run(void *arg) {
             link_finish(l, LINK_IO, "the sockets failed");
         }
     if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
-    if (!l->done && l->end == LINK_IO) hand_back(l);
+    if (l->damage.tensor[0])
+        tell_damage(l);
+    else if (!l->done && l->end == LINK_IO)
+        hand_back(l);
     link_say_refusals(l, true);
     const struct event stop = {.kind = EVENT_STOP};
     inbox_put(&l->inbox, &stop);
@@ -433,6 +448,7 @@ int link_close(struct link **link) {
     int end = (int)l->end;
     sample_free_list(l->given);
     update_release(&l->held);
+    scrub_free(&l->scrub);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);

@@ -4,6 +4,7 @@
 #define WORKER_SESSION_LINK_STATE_H
 
 #include "worker/session/link.h"
+#include "worker/weights/scrub.h"
 #include "worker/weights/stager.h"
 
 struct link {
@@ -17,6 +18,7 @@ struct link {
     // The engine's thread's own.
     struct port port;
     struct resident *resident;
+    struct scrub *scrub; // NULL: it is off
     struct update *held; // to be applied when no row is in flight, or at held_until_ms
     int64_t held_until_ms;
 
@@ -24,6 +26,7 @@ struct link {
     pthread_mutex_t lock;
     struct sample *given, **last_given; // samples to be sent
     bool is_over;                       // the loop has ended, however it ended
+    struct scrub_damage damage;         // its tensor is empty: none was found
 
     // The I/O thread's own.
     struct outbox outbox;

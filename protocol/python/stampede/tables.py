@@ -118,7 +118,8 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("routed", "u8|u16"), ("routed_offsets", "i64"), ("meta", "u8"))),
     "ACK": (9, _fields(("result!", "int"))),
     "DRAIN": (10, _fields(("reason", "text", 1024))),
-    "BYE": (11, _fields(("code!", "int", 1), ("reason", "text", 1024))),
+    "BYE": (11, _fields(("code!", "int", 1), ("reason", "text", 1024), ("suspect_ms", "int"),
+                        ("tensor", "text", 512))),
     "WEIGHTS_BEGIN": (12, _fields(
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),
