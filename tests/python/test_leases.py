@@ -46,7 +46,7 @@ def test_who_makes_progress_keeps_its_samples():
 class Held:
     """A worker, as leases see it."""
 
-    n_held, busy_since, stalled = 0, 0.0, False
+    n_held, busy_since, stalled, held = 0, 0.0, False, {}
 
 
 def test_what_is_held_against_nobody(monkeypatch):
@@ -59,11 +59,11 @@ def test_what_is_held_against_nobody(monkeypatch):
         clock.now = now
         return table.expired([worker], stall) == [worker]
 
-    table.on_heartbeat(worker, {"n_steps": 5, "n_tokens": 9})
+    table.on_heartbeat(worker, {"n_steps": 5, "n_tokens": 9, "moved": None})
     assert not is_expired(1000)
     worker.n_held, worker.busy_since = 4, 1000.0  # its last step is long ago
     assert not is_expired(1009) and not is_expired(1012, stall=10) and is_expired(1021)
-    table.on_result(worker)
+    table.on_result(worker, 0)
     assert not is_expired(1040, stall=15) and not is_expired(1045) and is_expired(1047)
 
 

@@ -109,7 +109,7 @@ def test_two_poisons_are_told_apart(trainer):
         groups = list(trainer.generate(prompts(40), n=1))
         assert sorted(g.serial for g in groups if g.finish_reason == ["error"]) == [5, 6]
         assert sum(g.finish_reason == ["stop"] for g in groups) == 38
-        assert len(pool.dead) <= 6
+        assert len(pool.dead) <= 8  # of two workers, each poison is the other's bad luck
 
 
 def test_a_part_that_came_stays(trainer):
@@ -138,7 +138,7 @@ def test_who_comes_back_had_not_died(trainer):
         worker.do(lambda _: time.sleep(1.7))
         eventually(lambda: trainer.counters().get("deaths_by_silence", 0) == 1)
         eventually(lambda: worker.count("WELCOME") == 2)
-        assert trainer._loop.call(trainer._core.suspicion.n_lost) == 0
+        assert trainer._loop.call(trainer._core.custody.suspicion.n_lost) == 0
         worker.release()
         groups = list(groups)
         check_all(groups, 4, 2)

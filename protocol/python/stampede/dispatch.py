@@ -51,6 +51,8 @@ class Wards:
     def find(self, job: Job, able: Sequence[Worker], min_version: int) -> Optional[Worker]:
         """Who may be given this suspect now. A worker that must first end what it has becomes a
         ward meanwhile."""
+        deaths = {death.incarnation for death in job.deaths}
+        able = [w for w in able if w.incarnation not in deaths] or able  # it lives, or is stuck
         fit = [w for w in able
                if w.version >= min_version and job.plan in (None, w.plan) and w.free > 0]
         for worker in fit:

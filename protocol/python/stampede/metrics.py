@@ -97,7 +97,7 @@ def _look(core: "Core") -> Dict[str, Any]:
         "counters": dict(core.counters),
         "lag": core.lag_s,
         "workers": {"ready": states.count("serving"), "loading": states.count("updating"),
-                    "draining": states.count("draining"), "lost": core.suspicion.n_lost()},
+                    "draining": states.count("draining"), "lost": core.custody.suspicion.n_lost()},
         "tasks": {"queued": core.n_jobs - leased, "leased": leased,
                   "done": core.counters.get("done_groups", 0),
                   "quarantined": core.counters.get("quarantined_groups", 0)},
