@@ -106,6 +106,8 @@ struct message_heartbeat {
     uint64_t version;     // policy version being served
     bool draining;
     uint64_t n_guessed, n_accepted; // tokens of drafts since start: fed; right
+    struct column moved; // u64: serials of the groups with which the worker goes on, of all that
+                         // it has; absent: it does not say so this time
 };
 
 enum message_finish {

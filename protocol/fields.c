@@ -121,6 +121,7 @@ static const struct field heartbeat[] = {
     FLAG(8, heartbeat, draining),
     U64(9, heartbeat, n_guessed),
     U64(10, heartbeat, n_accepted),
+    COL(11, heartbeat, moved, BIT(COLUMN_U64)),
 };
 
 static const struct field result[] = {

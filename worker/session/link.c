@@ -158,8 +158,20 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
     return failed;
 }
 
+// Serials of tasks that go on in the engine, when it has looked, and of results that wait here.
+static bool take_moved(struct link *l, struct buffer *moved) {
+    pthread_mutex_lock(&l->lock);
+    bool has_looked = l->has_looked;
+    if (has_looked) buffer_add_slice(moved, buffer_slice(&l->moved));
+    l->has_looked = false;
+    pthread_mutex_unlock(&l->lock);
+    if (has_looked) outbox_serials(&l->outbox, moved);
+    return has_looked;
+}
+
 static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
     struct status s = status_read(l->options.board);
+    struct buffer moved = {0};
     int64_t age = s.n_samples && s.counters.last_step_ms ? now - s.counters.last_step_ms : 0;
     struct message m = {.type = MESSAGE_HEARTBEAT};
     m.heartbeat = (struct message_heartbeat){
@@ -174,9 +186,13 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .n_guessed = s.counters.n_guessed,
         .n_accepted = s.counters.n_accepted,
     };
+    if (take_moved(l, &moved))
+        m.heartbeat.moved = column_of(COLUMN_U64, moved.ptr, moved.len / sizeof(uint64_t));
     if (l->heard_ms < l->beat_ms) l->seen.n_missed_beats++;
     l->beat_ms = now;
-    return link_send(l, &m, err);
+    int failed = link_send(l, &m, err);
+    buffer_free(&moved);
+    return failed;
 }
 
 // Where KV pages are short, samples wait for them and not for tasks: then there is credit for twice
@@ -449,6 +465,7 @@ int link_close(struct link **link) {
     sample_free_list(l->given);
     update_release(&l->held);
     scrub_free(&l->scrub);
+    buffer_free(&l->moved);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);

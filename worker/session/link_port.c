@@ -70,6 +70,7 @@ static int handle(struct link *link, struct engine *e, struct event *event, enum
     switch (event->kind) {
     case EVENT_TASK:
         event->task->port = &link->port;
+        progress_add(&link->progress, event->task);
         engine_add(e, event->task);
         event->task = NULL;
         break;
@@ -114,6 +115,18 @@ static int scrub(struct link *link, struct error *err) {
     return failed;
 }
 
+// With which tasks the engine goes on, for the next HEARTBEAT.
+static void look(struct link *link, const struct engine *e) {
+    int64_t now = clock_ms();
+    if (now - link->looked_ms < MESSAGE_PROGRESS_MS) return;
+    link->looked_ms = now;
+    pthread_mutex_lock(&link->lock);
+    buffer_clear(&link->moved);
+    progress_look(&link->progress, e->model.version, &link->moved);
+    link->has_looked = true;
+    pthread_mutex_unlock(&link->lock);
+}
+
 static int receive(const struct port *port, struct engine *e, enum port_state *state,
                    struct error *err) {
     struct link *link = port->self;
@@ -121,12 +134,14 @@ static int receive(const struct port *port, struct engine *e, enum port_state *s
     for (struct event *event = inbox_take(&link->inbox); event; event = event_free(event))
         if (!failed) failed = handle(link, e, event, state, err);
     if (!failed) failed = end_hold(link, e, err);
+    look(link, e);
     return failed ? failed : scrub(link, err);
 }
 
 static int deliver(const struct port *port, struct sample *list, struct error *err) {
     struct link *link = port->self;
     (void)err;
+    progress_deliver(&link->progress, list);
     pthread_mutex_lock(&link->lock);
     *link->last_given = list;
     for (struct sample *s = list; s; s = s->next) link->last_given = &s->next;

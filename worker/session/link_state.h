@@ -4,6 +4,7 @@
 #define WORKER_SESSION_LINK_STATE_H
 
 #include "worker/session/link.h"
+#include "worker/session/progress.h"
 #include "worker/weights/scrub.h"
 #include "worker/weights/stager.h"
 
@@ -19,6 +20,8 @@ struct link {
     struct port port;
     struct resident *resident;
     struct scrub *scrub; // NULL: it is off
+    struct progress progress;
+    int64_t looked_ms; // at the progress of tasks
     struct update *held; // to be applied when no row is in flight, or at held_until_ms
     int64_t held_until_ms;
 
@@ -26,6 +29,8 @@ struct link {
     pthread_mutex_t lock;
     struct sample *given, **last_given; // samples to be sent
     bool is_over;                       // the loop has ended, however it ended
+    struct buffer moved;                // uint64 serials of tasks that go on
+    bool has_looked;                    // they are news
     struct scrub_damage damage;         // its tensor is empty: none was found
 
     // The I/O thread's own.
