@@ -1,4 +1,5 @@
-// The golden vectors of tests/protocol/golden, of the present version unless said, read from the repository's root.
+// The golden vectors of tests/protocol/golden, of the present version unless said, read from the
+// repository's root.
 #ifndef TESTS_PROTOCOL_VECTORS_H
 #define TESTS_PROTOCOL_VECTORS_H
 

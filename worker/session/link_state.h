@@ -21,7 +21,7 @@ struct link {
     struct resident *resident;
     struct scrub *scrub; // NULL: it is off
     struct progress progress;
-    int64_t looked_ms; // at the progress of tasks
+    int64_t looked_ms;   // at the progress of tasks
     struct update *held; // to be applied when no row is in flight, or at held_until_ms
     int64_t held_until_ms;
 

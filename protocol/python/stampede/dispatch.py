@@ -58,7 +58,7 @@ class Wards:
         for worker in fit:
             if worker in self.workers and _has_room(worker, job):
                 return worker
-        if len(self.workers) < max(1, len(able) // 2):
+        if sum(w in self.workers for w in able) < max(1, len(able) // 2):
             others = [w for w in fit if w not in self.workers]
             if others:
                 worker = min(others, key=lambda w: w.n_held)
