@@ -54,10 +54,9 @@ void status_paused(struct status_board *board, int64_t us) {
     pthread_mutex_unlock(&board->lock);
 }
 
-void status_scrubbed(struct status_board *board, uint64_t n_passes, bool is_damaged) {
+void status_scrubbed(struct status_board *board, uint64_t n_passes) {
     pthread_mutex_lock(&board->lock);
     board->work.n_scrub_passes = n_passes;
-    board->work.is_damaged = is_damaged;
     pthread_mutex_unlock(&board->lock);
 }
 

@@ -106,7 +106,7 @@ static int scrub(struct link *link, struct error *err) {
     struct scrub_damage damage;
     if (!link->scrub) return 0;
     int failed = scrub_turn(link->scrub, clock_ms(), &damage, err);
-    status_scrubbed(link->options.board, scrub_n_passes(link->scrub), damage.tensor[0] != 0);
+    status_scrubbed(link->options.board, scrub_n_passes(link->scrub));
     if (!damage.tensor[0]) return failed;
     pthread_mutex_lock(&link->lock);
     link->damage = damage;
