@@ -107,25 +107,11 @@ static enum dtype list_exceptions(const struct link_options *o, struct exception
     return common;
 }
 
-// An id that cannot be read is told once: the trainer may make the directory's later.
-static void read_directory(struct link *l, char id[DIRECTORY_ID_CHARS + 1]) {
-    struct error why = {0};
-    id[0] = 0;
-    if (!l->options.weights_dir || directory_id(l->options.weights_dir, id, &why) == 0) return;
-    id[0] = 0;
-    if (!l->told_directory)
-        log_say(l->options.log, LOG_WARN, "%s Weights come by the socket until it is there.",
-                why.text);
-    l->told_directory = true;
-}
-
 static int send_hello(struct link *l, int64_t now, struct error *err) {
     const struct link_options *o = &l->options;
     struct status state = status_read(l->options.board);
     struct exceptions x = {0};
     struct message m = {.type = MESSAGE_HELLO};
-    char directory[DIRECTORY_ID_CHARS + 1];
-    read_directory(l, directory);
     uint64_t slots = (uint64_t)o->slots, unacked = l->outbox.n_unacked_samples;
     l->hello_ms = now;
     l->hurried = false;
@@ -146,7 +132,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
                                      .bulk_url =
                                          slice_of(o->socket.bind ? socket_bulk_url(l->socket) : ""),
                                      .bulk_id = slice_of(socket_bulk_id(l->socket)),
-                                     .directory = slice_of(directory)};
+                                     .directory = slice_of(l->directory)};
     if (x.dtypes.len) {
         m.hello.exception_names = column_texts_bytes(&x.names);
         m.hello.exception_offsets = column_texts_offsets(&x.names);
@@ -259,8 +245,8 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
         if (socket_reconnect(l->socket, err)) return -1;
     }
     // HELLO says what is served: not while that changes.
-    if (!l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS)
-        return send_hello(l, now, err);
+    bool is_due = !l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS;
+    if (is_due && link_directory_is_known(l, now)) return send_hello(l, now, err);
     return 0;
 }
 
@@ -466,6 +452,7 @@ int link_close(struct link **link) {
     update_release(&l->held);
     scrub_free(&l->scrub);
     buffer_free(&l->moved);
+    look_drop(&l->look);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);
