@@ -39,7 +39,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 5 };
+enum { KERNELS_ABI = 6 };
 
 // ------------------------------------------------------------------ one step
 

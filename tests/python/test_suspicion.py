@@ -1,4 +1,4 @@
-"""Which groups are to blame for deaths: kills at random blame nobody, poison is found among them."""
+"""Which groups are to blame for deaths: kills at random blame nobody, poison is found in them."""
 
 import random
 

@@ -120,9 +120,10 @@ class Custody:
                 job.partials.clear()
             if samples:
                 core.give_back(job, samples)
+                core.finish_if_complete(job)
         core.counters["suspect_samples"] += n_samples
         log.error("Worker %s: tensor '%s' of its resident weights (policy version %d) is damaged. "
-                  "Samples that it drew in the last %.1f s are suspect: %d of unfinished groups are "
-                  "drawn anew; finished groups with provenance incarnation %d are for you to judge.",
+                  "What it drew in the last %.1f s is suspect: %d samples of unfinished groups "
+                  "are drawn anew; finished groups with incarnation %d are for you to judge.",
                   damage.worker, damage.tensor, damage.version, m["suspect_ms"] / 1000, n_samples,
                   damage.incarnation)
