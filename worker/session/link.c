@@ -363,13 +363,13 @@ static void hand_back(struct link *l) {
 
 // The weights were found damaged: what this worker drew since they were whole is suspect, and what
 // it still has is worth nothing. Exit status and log say it besides, where there is no session.
-static void tell_damage(struct link *l) {
+static void tell_damage(struct link *l, const struct scrub_damage *damage) {
     struct error err = {0};
     struct message m = {.type = MESSAGE_BYE};
     m.bye = (struct message_bye){.code = BYE_LEAVING,
                                  .reason = slice_of("its resident weights are damaged"),
-                                 .suspect_ms = (uint64_t)(clock_ms() - l->damage.good_ms) + 1,
-                                 .tensor = slice_of(l->damage.tensor)};
+                                 .suspect_ms = (uint64_t)(clock_ms() - damage->good_ms) + 1,
+                                 .tensor = slice_of(damage->tensor)};
     if (l->joined && link_send(l, &m, &err)) log_say(l->options.log, LOG_ERROR, "%s", err.text);
 }
 
@@ -383,8 +383,11 @@ static void *run(void *arg) {
             link_finish(l, LINK_IO, "the sockets failed");
         }
     if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
-    if (l->damage.tensor[0])
-        tell_damage(l);
+    pthread_mutex_lock(&l->lock);
+    const struct scrub_damage damage = l->damage;
+    pthread_mutex_unlock(&l->lock);
+    if (damage.tensor[0])
+        tell_damage(l, &damage);
     else if (!l->done && l->end == LINK_IO)
         hand_back(l);
     link_say_refusals(l, true);
