@@ -39,7 +39,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 5 };
+enum { KERNELS_ABI = 6 };
 
 // ------------------------------------------------------------------ one step
 
@@ -192,6 +192,9 @@ struct backend_ops {
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
     int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
                        struct error *err);
+    // What whole blocks of them add to the digest where they lie; any bit that changed changes it.
+    int (*weight_digest)(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
+                         struct error *err);
 
     // Weight updates (D8), by way of the staging memory of staging_bytes, where it suits the apply.
     // stage() puts bytes there; they are the caller's again when it returns.

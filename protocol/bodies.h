@@ -51,7 +51,6 @@ struct message_refuse {
     uint32_t code;      // enum message_refusal
     struct slice error; // a sentence
 };
-
 struct message_credit {
     uint64_t slots; // samples that may have been sent since WELCOME, all together; never falls
 };
@@ -106,6 +105,7 @@ struct message_heartbeat {
     uint64_t version;     // policy version being served
     bool draining;
     uint64_t n_guessed, n_accepted; // tokens of drafts since start: fed; right
+    struct column moved; // u64: serials of all groups with which it goes on; absent: not told now
 };
 
 enum message_finish {
@@ -166,15 +166,15 @@ struct message_result {
 struct message_ack {
     uint64_t result; // the RESULT that arrived
 };
-
 struct message_drain {
     struct slice reason; // for logs
 };
-
 enum message_bye_code { BYE_LEAVING = 0, BYE_RUN_COMPLETE = 1 };
 struct message_bye {
     uint32_t code;       // enum message_bye_code; a worker that gets RUN_COMPLETE ends with 0
     struct slice reason; // for logs
+    uint64_t suspect_ms; // since the worker's resident weights were last whole; 0: they are
+    struct slice tensor; // hub name of what is damaged of them
 };
 
 enum message_tensor_mode { TENSOR_SKIP = 0, TENSOR_DENSE = 1, TENSOR_SPARSE = 2 };

@@ -121,6 +121,7 @@ static const struct field heartbeat[] = {
     FLAG(8, heartbeat, draining),
     U64(9, heartbeat, n_guessed),
     U64(10, heartbeat, n_accepted),
+    COL(11, heartbeat, moved, BIT(COLUMN_U64)),
 };
 
 static const struct field result[] = {
@@ -160,6 +161,8 @@ static const struct field drain[] = {TEXT(1, drain, reason, 1024)};
 static const struct field bye[] = {
     NEED_U32(1, bye, code, BYE_RUN_COMPLETE),
     TEXT(2, bye, reason, 1024),
+    U64(3, bye, suspect_ms),
+    TEXT(4, bye, tensor, 512),
 };
 
 static const struct field weights_begin[] = {

@@ -17,7 +17,7 @@
 #include "protocol/bodies.h"
 #include "protocol/columns.h"
 
-enum { MESSAGE_MAJOR = 1, MESSAGE_MINOR = 0 };
+enum { MESSAGE_MAJOR = 1, MESSAGE_MINOR = 1 };
 #define MESSAGE_MAGIC "STMP"
 
 // Limits. A frame beyond one is refused and counted; it never ends the session.
@@ -48,6 +48,7 @@ enum {
 // Times, in milliseconds. WELCOME may name others for the first two.
 enum {
     MESSAGE_HEARTBEAT_MS = 1000, // each side sends HEARTBEAT this often
+    MESSAGE_PROGRESS_MS = 5000,  // a worker's HEARTBEAT tells so often with which tasks it goes on
     MESSAGE_LOST_MS = 5000,      // a peer that was not heard for so long is gone
     MESSAGE_RESEND_MS = 3000,    // an unacknowledged RESULT is sent again after this
     MESSAGE_PULL_MS = 3000,      // an unanswered WEIGHTS_PULL is sent again after this

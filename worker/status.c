@@ -54,6 +54,12 @@ void status_paused(struct status_board *board, int64_t us) {
     pthread_mutex_unlock(&board->lock);
 }
 
+void status_scrubbed(struct status_board *board, uint64_t n_passes) {
+    pthread_mutex_lock(&board->lock);
+    board->work.n_scrub_passes = n_passes;
+    pthread_mutex_unlock(&board->lock);
+}
+
 void status_look(struct status_board *board, struct status_snapshot *out) {
     pthread_mutex_lock(&board->lock);
     out->last = board->last;

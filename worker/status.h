@@ -67,6 +67,7 @@ struct status_work {
     uint64_t n_values;
     int64_t idle_us[N_IDLE_REASONS];
     struct histogram measures[N_MEASURES];
+    uint64_t n_scrub_passes;                    // over all resident weights (weights/scrub.h)
     struct rollout rollouts[STATUS_N_ROLLOUTS]; // rollout i lies at i modulo STATUS_N_ROLLOUTS
     uint64_t n_rollouts;
 };
@@ -90,9 +91,9 @@ struct status_link {
     uint64_t free_slots;        // samples that the trainer may send now
     uint64_t staging_version;   // 0: none is being staged
     uint64_t n_updates_failed, n_updates_mismatched; // of which the second: a checksum differed
-    uint64_t weight_bytes;                           // of chunks that came
-    uint64_t file_bytes;                             // of updates that came by --weights-dir
-    struct histogram stage, commit;                  // seconds of updates
+    uint64_t weight_bytes[TRANSPORT_N]; // of updates that were proved, by how they came
+    uint64_t n_nccl_aborts;             // communicators that were left
+    struct histogram stage, commit;     // seconds of updates
 };
 
 enum status_phase { WORKER_LOADING, WORKER_SERVING, WORKER_LEAVING };
@@ -133,6 +134,7 @@ void status_publish_link(struct status_board *board, const struct status_link *l
 void status_publish_facts(struct status_board *board, const struct status_facts *facts);
 void status_enter(struct status_board *board, enum status_phase phase);
 void status_paused(struct status_board *board, int64_t us); // decoding stood still for an update
+void status_scrubbed(struct status_board *board, uint64_t n_passes);
 void status_look(struct status_board *board, struct status_snapshot *out);
 
 #endif

@@ -86,6 +86,13 @@ struct task {
     struct row **kept; // (n_samples) rows that come back when their KV is computed anew; or NULL
     struct task *next, *prev;
 
+    // With what it goes on (session/progress.h); has_moved: something of it has, since somebody
+    // looked.
+    bool has_moved, has_begun, is_overtaken;
+    uint64_t last_number; // of its sample that ended last
+    int n_undelivered;
+    struct task *next_given, *prev_given;
+
     const struct port *port; // where its samples go
     uint64_t session;        // of the link: results of an older one may have become useless
     atomic_int n_left;       // samples not delivered yet; the task is freed with the last one
@@ -108,6 +115,7 @@ struct sample {
     struct reward *reward; // owned; NULL: not graded
     char *error;           // sentence, or NULL
     uint64_t digest;       // of the weights that were served when it ended
+    uint64_t number;       // of all samples in the order in which they ended, from 1
     int pending;           // place among the samples that are being graded
     struct sample *next;   // of a queue
 };

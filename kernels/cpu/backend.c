@@ -359,6 +359,7 @@ const struct backend_ops cpu_backend = {
     .packed_keep = cpu_packed_keep,
     .weight_write = cpu_weight_write,
     .weight_read = cpu_weight_read,
+    .weight_digest = cpu_weight_digest,
     .stage = cpu_stage,
     .check = cpu_check,
     .apply = cpu_apply,

@@ -70,6 +70,8 @@ int cpu_describe(int device, const char *path, struct device_facts *out, struct 
 void cpu_move(struct backend *b, const struct state_move *moves, size_t n);
 int cpu_load(struct backend *b, const struct weight_source *source, uint64_t *digests,
              struct error *err);
+int cpu_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
+                      struct error *err);
 
 // Floats of `work` that each block needs for `n` tokens.
 size_t cpu_conv_work(const struct model_shape *s, int n);

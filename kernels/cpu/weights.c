@@ -236,3 +236,9 @@ void weights_read(const struct weights *w, int index, int64_t first, int64_t n, 
     }
     for (int64_t i = 0; i < n; i++) dtype_put(s->dtype, values, i, *vector_at(s, first + i));
 }
+
+float weights_vector_value(const struct weights *w, int index, int64_t i) {
+    const struct weight_slot *s = checked(w, index, i, 1);
+    assert(!s->is_matrix);
+    return *vector_at(s, i);
+}

@@ -54,4 +54,7 @@ void weights_close(struct weights *w, const struct model_shape *shape);
 void weights_write(struct weights *w, int index, int64_t first, int64_t n, const void *values);
 void weights_read(const struct weights *w, int index, int64_t first, int64_t n, void *values);
 
+// Element i of a vector or of the taps, as it is resident.
+float weights_vector_value(const struct weights *w, int index, int64_t i);
+
 #endif

@@ -255,6 +255,7 @@ const struct backend_ops stampede_backend = {
     .load = cuda_load,
     .weight_write = cuda_weight_write,
     .weight_read = cuda_weight_read,
+    .weight_digest = cuda_weight_digest,
     .stage = cuda_stage,
     .check = cuda_check,
     .apply = cuda_apply,

@@ -79,6 +79,8 @@ int cuda_load(struct backend *b, const struct weight_source *source, uint64_t *d
 void cuda_weight_write(struct backend *b, int index, int64_t first, int64_t n, const void *values);
 int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, void *values,
                      struct error *err);
+int cuda_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
+                       struct error *err);
 
 void cuda_move(struct backend *b, const struct state_move *moves, size_t n);
 

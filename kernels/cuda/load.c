@@ -193,3 +193,25 @@ int cuda_weight_read(struct backend *b, int index, int64_t first, int64_t n, voi
             "reading weights");
     return c->failed ? errors_run(err, c->failed, c->failed_what) : 0;
 }
+
+// On the stream of steps, between two of them. The sums are those of load's, which are free.
+static int digest_resident(struct cuda *c, const struct weight_move *m, uint64_t hash,
+                           uint64_t *sum) {
+    uint64_t *on_device = c->scratch.digests;
+    cudaError_t status = cudaMemsetAsync(on_device, 0, sizeof *sum, c->stream);
+    if (!status) status = (cudaError_t)resident_digest_launch(&c->queue, m, hash, on_device);
+    if (!status)
+        status = cudaMemcpyAsync(sum, on_device, sizeof *sum, cudaMemcpyDeviceToHost, c->stream);
+    return status ? status : cudaStreamSynchronize(c->stream);
+}
+
+int cuda_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
+                       struct error *err) {
+    struct cuda *c = (struct cuda *)b;
+    struct weight_move m = c->weights.places[index];
+    m.first = first;
+    m.n = n;
+    if (!c->failed)
+        backend_note(c, digest_resident(c, &m, c->hashes[index], sum), "summing up weights");
+    return c->failed ? errors_run(err, c->failed, c->failed_what) : 0;
+}

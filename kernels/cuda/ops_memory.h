@@ -44,6 +44,11 @@ int weight_read_launch(const struct queue *q, const struct weight_move *a);
 int formula_launch(const struct queue *q, void *plain, enum dtype dtype,
                    const struct weight_formula *formula, int64_t first, int64_t n);
 
+// *sum += the digest (kernels/digest.h) of elements first .. first + n - 1 where they lie; `plain`
+// is not read. Of a vector every bit counts, also those that its type does not have.
+int resident_digest_launch(const struct queue *q, const struct weight_move *a, uint64_t name_hash,
+                           uint64_t *sum);
+
 // *sum += the digest (kernels/digest.h) of `plain`.
 int digest_launch(const struct queue *q, const void *plain, enum dtype dtype, uint64_t name_hash,
                   int64_t first, int64_t n, uint64_t *sum);

@@ -43,6 +43,39 @@ __global__ void __launch_bounds__(MOVE_THREADS) read_weights(const struct weight
         read_one(a, k);
 }
 
+// What the element adds to the digest. A float of a vector that its type does not have counts
+// whole.
+static __device__ __forceinline__ uint64_t resident_mix(const struct weight_move &a, int64_t i,
+                                                        uint64_t name_hash) {
+    const void *at = place_of(a, i);
+    uint32_t bits = 0, wide;
+    if (a.kind != PLACE_VECTOR) {
+        bits = a.dtype == DTYPE_BF16 ? *(const uint16_t *)at : *(const uint32_t *)at;
+        return digest_mix(name_hash, (uint64_t)i, bits);
+    }
+    float value = *(const float *)at, back;
+    memcpy(&wide, &value, sizeof wide);
+    dtype_put(a.dtype, &bits, 0, value);
+    back = dtype_get(a.dtype, &bits, 0);
+    uint32_t again;
+    memcpy(&again, &back, sizeof again);
+    return digest_mix(name_hash, (uint64_t)i, again == wide ? bits : (uint64_t)1 << 32 | wide);
+}
+
+static __device__ __forceinline__ void add_sum(unsigned long long mine, unsigned long long *sum) {
+    for (int by = N_LANES / 2; by > 0; by /= 2) mine += __shfl_xor_sync(ALL_LANES, mine, by);
+    if (threadIdx.x % N_LANES == 0) atomicAdd(sum, mine); // of integers: in any order
+}
+
+__global__ void __launch_bounds__(MOVE_THREADS)
+    digest_resident(const struct weight_move a, uint64_t name_hash, unsigned long long *sum) {
+    unsigned long long mine = 0;
+    int64_t stride = (int64_t)gridDim.x * MOVE_THREADS;
+    for (int64_t k = (int64_t)blockIdx.x * MOVE_THREADS + threadIdx.x; k < a.n; k += stride)
+        mine += resident_mix(a, a.first + k, name_hash);
+    add_sum(mine, sum);
+}
+
 __global__ void __launch_bounds__(MOVE_THREADS)
     digest_weights(const void *plain, int is_wide, uint64_t name_hash, int64_t first, int64_t n,
                    unsigned long long *sum) {
@@ -52,8 +85,7 @@ __global__ void __launch_bounds__(MOVE_THREADS)
         uint32_t bits = is_wide ? ((const uint32_t *)plain)[k] : ((const uint16_t *)plain)[k];
         mine += digest_mix(name_hash, (uint64_t)(first + k), bits);
     }
-    for (int by = N_LANES / 2; by > 0; by /= 2) mine += __shfl_xor_sync(ALL_LANES, mine, by);
-    if (threadIdx.x % N_LANES == 0) atomicAdd(sum, mine); // of integers: in any order
+    add_sum(mine, sum);
 }
 
 __global__ void __launch_bounds__(MOVE_THREADS)
@@ -78,6 +110,12 @@ int weight_write_launch(const struct queue *q, const struct weight_move *a) {
 
 int weight_read_launch(const struct queue *q, const struct weight_move *a) {
     return launch_kernel(move_launch(q, a->n), read_weights, *a);
+}
+
+int resident_digest_launch(const struct queue *q, const struct weight_move *a, uint64_t name_hash,
+                           uint64_t *sum) {
+    return launch_kernel(move_launch(q, a->n), digest_resident, *a, name_hash,
+                         (unsigned long long *)sum);
 }
 
 int formula_launch(const struct queue *q, void *plain, enum dtype dtype,

@@ -51,6 +51,14 @@ CASES = {
         {f'rollout_weight_updates_total{{{W}, result="digest_mismatch"}}': "0x12 1x8"},
         {f'rollout_weight_updates_total{{{W}, result="digest_mismatch"}}': "3x20",
          f'rollout_weight_updates_total{{{W}, result="committed"}}': "0+1x20"}],
+    "StampedeWeightsDamaged": [
+        G, "A bit flipped in the resident weights of a worker.",
+        {f"rollout_gateway_damaged_workers_total{{{G}}}": "0x10 1x10"},
+        {f"rollout_gateway_damaged_workers_total{{{G}}}": "1x20"}],
+    "StampedeNcclAborted": [
+        W, "worker-0 left 4 communicators of NCCL with an update unfinished.",
+        {f"rollout_nccl_aborts_total{{{W}}}": "0x10 4x10"},
+        {f"rollout_nccl_aborts_total{{{W}}}": "0x10 1x10"}],
     "StampedeAuthRejected": [
         W, "worker-0 refuses 0.5 peers or messages a second.",
         {f"rollout_auth_rejected_total{{{W}}}": "0+30x20"},
@@ -94,7 +102,7 @@ def test_promtool_accepts_the_rules(tmp_path):
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(RULES))
     done = subprocess.run([PROMTOOL, "check", "rules", tmp_path / "rules.yaml"],
                           capture_output=True, text=True)
-    assert done.returncode == 0 and "SUCCESS: 10 rules found" in done.stdout, done.stderr
+    assert done.returncode == 0 and "SUCCESS: 12 rules found" in done.stdout, done.stderr
 
 
 def test_every_alert_has_its_cases():

@@ -1,16 +1,21 @@
 // What fails in front of libc, for workers of the fault matrix (LD_PRELOAD; rows_machine.py):
 //   PRELOAD_FAIL_NTH=N       the program's own Nth allocation fails, and each one behind it
 //   PRELOAD_INTERRUPT_US=N   each thread gets a signal each N microseconds, without SA_RESTART
+//   PRELOAD_HANG_OPEN=PATH   opening PATH, or what lies in it, never comes back, as a network file
+//                            system whose server is gone
 //   PRELOAD_CLOCK_STEP_S=N   the clock of the day is N seconds late, then early, at each other call
 // Libraries' allocations do not fail: several end the process by design, and are not ours.
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +92,30 @@ time_t time(time_t *out) {
     clock_gettime(CLOCK_REALTIME, &now);
     if (out) *out = now.tv_sec;
     return now.tv_sec;
+}
+
+static int open_at(const char *path, int flags, va_list more) {
+    const char *hung = getenv("PRELOAD_HANG_OPEN");
+    if (hung && strncmp(path, hung, strlen(hung)) == 0)
+        for (;;) pause();
+    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int open(const char *path, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    int fd = open_at(path, flags, more);
+    va_end(more);
+    return fd;
+}
+
+int open64(const char *path, int flags, ...) {
+    va_list more;
+    va_start(more, flags);
+    int fd = open_at(path, flags, more);
+    va_end(more);
+    return fd;
 }
 
 static void nothing(int number) {

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, List
 
@@ -155,3 +156,25 @@ def memory(run: Run) -> None:
                 f"{name} died of allocation {nth} without a word: {worker.log()[-500:]}")
     run.finish()
     run.notes.append(f"{ended} of {n} met their allocation")
+
+
+@case(21, "hung-directory")
+def hung_directory(run: Run) -> None:
+    """--weights-dir lies on a file system that does not answer: one sentence, and the worker joins
+    in time, serves, takes updates by the socket, joins the next trainer, and drains."""
+    run.work = Work(n_prompts=60, sampling=MIXED, seed=run.seed)
+    hung = run.folder / "hung"
+    hung.mkdir()
+    stub = run.trainer(pushes=[(5, 1)])
+    prefix = preload(HANG_OPEN=hung)
+    start = time.monotonic()
+    worker = run.worker(stub.url, prefix=prefix, weights_dir=hung)
+    stub.wait_for("sent", type="WELCOME")
+    assert time.monotonic() - start < 15
+    run.wait(lambda: stub.n_consumed() >= 10)
+    stub.kill()
+    after = run.trainer(url=stub.url, epoch=2, previous=run.stubs, pushes=[(2, 2)])
+    run.finish()
+    assert after.tail.count("pushed") == 1
+    assert worker.log().count("does not answer") == 1, worker.log()
+    assert worker.log().count("Weights come by the socket until it is there.") == 1

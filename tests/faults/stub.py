@@ -28,7 +28,8 @@ SCALARS = {
     "WELCOME": ("version", "lost_ms"),
     "REFUSE": ("code",), "CREDIT": ("slots",), "TASK": ("serial", "first", "n", "attempt"),
     "CANCEL": ("serial",), "HEARTBEAT": ("version", "draining", "n_rows", "n_waiting"),
-    "ACK": ("result",), "DRAIN": (), "BYE": ("code",), "RESULT": ("result", "serial"),
+    "ACK": ("result",), "DRAIN": (), "BYE": ("code", "suspect_ms", "tensor"),
+    "RESULT": ("result", "serial"),
     "WEIGHTS_BEGIN": ("update", "base", "version"), "WEIGHTS_COMMIT": ("update",),
     "WEIGHTS_ABORT": ("update",), "WEIGHTS_STATUS": ("update", "phase", "version", "error"),
 }

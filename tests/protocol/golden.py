@@ -1,11 +1,11 @@
 """The golden vectors: a message of each type (two of WEIGHTS_BEGIN), as C and Python both have to
 read and write it.
 
-`golden.py` writes golden/NAME.bin (4 bytes little-endian: bytes of the header frame; the header
-frame; the payload frame), the seeds of fuzz_msgpack.c in corpus/msgpack, and the annotated dumps
-between the markers of protocol/PROTOCOL.md. `golden.py --check` says whether vectors and
-dumps are what they should be. The .bin files of a released minor version are never changed: a later
-build must still read them.
+`golden.py` writes golden/MAJOR.MINOR/NAME.bin of the present version (4 bytes little-endian: bytes
+of the header frame; the header frame; the payload frame), the seeds of fuzz_msgpack.c in
+corpus/msgpack, and the annotated dumps between the markers of protocol/PROTOCOL.md. `golden.py
+--check` says whether vectors and dumps are what they should be. The folders of older minor versions
+are never changed: a later build must still read them.
 """
 
 import struct
@@ -19,6 +19,7 @@ from stampede import deltas, digest, wire
 from stampede.types import group_seed
 
 HERE = Path(__file__).resolve().parent
+FOLDER = HERE / "golden" / f"{wire.MAJOR}.{wire.MINOR}"
 PROTOCOL = HERE.parents[1] / "protocol" / "PROTOCOL.md"
 BEGIN, END = "<!-- dumps: begin -->", "<!-- dumps: end -->"
 
@@ -72,7 +73,8 @@ def messages():
         "CANCEL": dict(serial=41, first=2, n=3),
         "HEARTBEAT": dict(n_rows=12, n_waiting=4, n_unacked=1, n_tokens=123456, n_steps=789,
                           step_age_ms=15, version=3, draining=True, n_guessed=4321,
-                          n_accepted=3210),
+                          n_accepted=3210,
+                          moved=np.array([41, 42, 0x1122334455667788], "<u8")),
         "RESULT": dict(
             result=17, serial=41, id='"q-41"', attempt=1, digest=0xD16E57, moe_layers=1,
             experts_per_token=2, sample=np.array([0, 5], "<i4"), finish=np.array([1, 5], "<u1"),
@@ -89,7 +91,8 @@ def messages():
             meta=u8('{"k": 1.50}')),
         "ACK": dict(result=17),
         "DRAIN": dict(reason="the node goes away"),
-        "BYE": dict(code=wire.BYE_RUN_COMPLETE, reason="step 120 of 120"),
+        "BYE": dict(code=wire.BYE_RUN_COMPLETE, reason="step 120 of 120", suspect_ms=61000,
+                    tensor="model.embedding_norm.weight"),
         "WEIGHTS_BEGIN": dict(
             update=2, base=3, version=4, total_bytes=stream.n_bytes, names=names,
             name_offsets=name_offsets, dtypes=np.array([6, 8], "<u1"),
@@ -186,8 +189,9 @@ def main():
     check = "--check" in sys.argv
     wrong = []
     for message in messages():
-        path = HERE / "golden" / f"{name_of(message)}.bin"
+        path = FOLDER / f"{name_of(message)}.bin"
         if not check:
+            FOLDER.mkdir(exist_ok=True)
             path.write_bytes(vector(message))
             header, payload = (wire.encode(message) + [b""])[:2]
             seed = struct.pack("<H", len(header)) + header + payload

@@ -26,20 +26,21 @@ class Box:
 class Peer:
     """A worker as the core sees it: what was sent to it, and what it says."""
 
-    def __init__(self, simulation, name, slots=8, version=0, dtype="f32", digest=1):
+    def __init__(self, simulation, name, slots=8, version=0, dtype="f32", digest=1,
+                 incarnation=1):
         self.simulation, self.name = simulation, name
         self.slots = self.credit = slots
         self.version, self.dtype, self.digest = version, dtype, digest
-        self.address = (0, name.encode())
+        self.address, self.incarnation = (0, name.encode()), incarnation
         self.seq, self.n_results, self.sent = 0, 0, 0
         self.tasks = []  # (serial, first, n, attempt)
         self.cancelled = set()
 
     def hello(self):
         self.seq, self.sent, self.credit, self.tasks = 0, 0, self.slots, []
-        self.say("HELLO", uid=self.name, incarnation=1, build="b", numerics="n", fingerprint=1,
-                 slots=self.slots, max_context=512, vocab=512, version=self.version,
-                 digest=self.digest, dtype=wire.DTYPES[self.dtype][0])
+        self.say("HELLO", uid=self.name, incarnation=self.incarnation, build="b", numerics="n",
+                 fingerprint=1, slots=self.slots, max_context=512, vocab=512,
+                 version=self.version, digest=self.digest, dtype=wire.DTYPES[self.dtype][0])
 
     def say(self, kind, **fields):
         self.seq += 1

@@ -109,7 +109,7 @@ def test_two_poisons_are_told_apart(trainer):
         groups = list(trainer.generate(prompts(40), n=1))
         assert sorted(g.serial for g in groups if g.finish_reason == ["error"]) == [5, 6]
         assert sum(g.finish_reason == ["stop"] for g in groups) == 38
-        assert len(pool.dead) <= 6
+        assert len(pool.dead) <= 8  # of two workers, each poison is the other's bad luck
 
 
 def test_a_part_that_came_stays(trainer):
@@ -138,7 +138,7 @@ def test_who_comes_back_had_not_died(trainer):
         worker.do(lambda _: time.sleep(1.7))
         eventually(lambda: trainer.counters().get("deaths_by_silence", 0) == 1)
         eventually(lambda: worker.count("WELCOME") == 2)
-        assert trainer._loop.call(trainer._core.suspicion.n_lost) == 0
+        assert trainer._loop.call(trainer._core.custody.suspicion.n_lost) == 0
         worker.release()
         groups = list(groups)
         check_all(groups, 4, 2)
@@ -202,3 +202,52 @@ def test_a_version_that_is_not_served_yet_stands_in_nobodys_way(trainer):
         trainer.push_weights({"model.embedding_norm.weight": torch.ones(4)}, version=7)
         check_all(list(waiting), 3, 2)
     assert isinstance(waiting, stampede.Generation)
+
+
+def test_damaged_weights_are_no_groups_fault(trainer):
+    """What came of them into unfinished groups is drawn anew by others; finished ones are named."""
+    def leave(w):
+        w.send("BYE", code=0, reason="its resident weights are damaged", suspect_ms=90000,
+               tensor="lm_head.weight")
+        w.session = False
+
+    with FakeWorker(trainer.url, "torn", slots=4, version=3) as torn:
+        first = list(trainer.generate(prompts(1), n=2))  # used before anybody knew
+        torn.hold = True
+        groups = trainer.generate(prompts(2), n=4)
+        eventually(lambda: torn.count("TASK") == 2)
+        torn.do(lambda w: [w._answer_next() for _ in range(3)])  # 3 samples of 4
+        eventually(lambda: torn.count("ACK") == 2 + 3)
+        torn.do(leave)
+        eventually(lambda: not trainer.workers())
+        with FakeWorker(trainer.url, "whole", slots=8, version=3):
+            got = list(groups)
+            check_all(got, 2, 4, first_serial=1)
+            assert {p["worker"] for g in got for p in g.provenance} == {"whole"}
+            assert all(g.deaths == [] for g in got)
+        (damage,) = trainer.damaged_workers()
+        assert (damage["worker"], damage["tensor"], damage["version"]) == (
+            "torn", "lm_head.weight", 3)
+        assert damage["incarnation"] == first[0].provenance[0]["incarnation"] == torn.incarnation
+        assert abs(damage["at"] - damage["since"] - 90) < 1 and abs(damage["at"] - time.time()) < 60
+        counters = trainer.counters()
+        assert counters["damaged_workers"] == 1 and counters["suspect_samples"] == 3
+        assert counters.get("deaths_by_failure", 0) == 0
+
+
+def test_a_retracted_sample_of_a_result_that_others_share(trainer):
+    """Samples that another worker had drawn stay."""
+    with FakeWorker(trainer.url, "torn", slots=2, hold=True) as torn:
+        groups = trainer.generate(prompts(1), n=4)
+        eventually(lambda: torn.count("TASK") == 1)
+        with FakeWorker(trainer.url, "whole", slots=2, hold=True) as whole:
+            eventually(lambda: whole.count("TASK") == 1)
+            for worker in (torn, whole):
+                worker.do(lambda w: w._answer_next())
+            eventually(lambda: torn.count("ACK") == whole.count("ACK") == 1)
+            torn.do(lambda w: w.send("BYE", code=0, suspect_ms=1, tensor="x"))
+            eventually(lambda: trainer.counters().get("suspect_samples", 0) == 1)
+            whole.release()
+            (group,) = list(groups)
+            assert {p["worker"] for p in group.provenance} == {"whole"}
+            assert [p["attempt"] for p in group.provenance].count(0) == 2

@@ -82,6 +82,25 @@ def test_staleness_is_counted_from_the_last_push(trainer):
         assert counted["rollout_gateway_policy_version"] == 2
 
 
+def test_tokens_of_samples_that_were_not_finished(trainer):
+    """What one worker returns and the next goes on from, and what a damaged worker drew."""
+    url = trainer.serve_metrics()
+    with FakeWorker(trainer.url, "w", slots=8, preempt=1):
+        (group,) = list(trainer.generate(prompts(1), n=1))
+    said = values(scrape(url))
+    n = int(said['rollout_gateway_partial_tokens_total{state="returned"}'])
+    counters = trainer.counters()
+    assert n == counters["returned_tokens"] == 3
+    for state in ("continued", "dropped"):
+        assert said[f'rollout_gateway_partial_tokens_total{{state="{state}"}}'] == counters.get(
+            f"{state}_tokens", 0)
+    with FakeWorker(trainer.url, "torn", slots=8) as torn:
+        list(trainer.generate(prompts(1), n=1))
+        torn.do(lambda w: w.send("BYE", code=0, suspect_ms=5, tensor="x"))
+        eventually(lambda: values(scrape(url))["rollout_gateway_damaged_workers_total"] == 1)
+        assert values(scrape(url))["rollout_gateway_suspect_samples_total"] == 0  # all was used
+
+
 def test_names_are_pinned_and_clean(trainer):
     text = scrape(trainer.serve_metrics())
     names = sorted(" ".join(pair) for pair in re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))

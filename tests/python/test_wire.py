@@ -11,6 +11,7 @@ import msgpack
 import numpy as np
 import pytest
 import slow_wire
+import xxhash
 
 from stampede import wire
 
@@ -23,7 +24,7 @@ MESSAGES = list(golden.messages())
 
 @pytest.mark.parametrize("message", MESSAGES, ids=golden.name_of)
 def test_golden(message):
-    header, payload = golden.read_vector(golden.HERE / "golden" / f"{golden.name_of(message)}.bin")
+    header, payload = golden.read_vector(golden.FOLDER / f"{golden.name_of(message)}.bin")
     got = wire.decode(header, payload)
     assert (got.type, got.run, got.epoch, got.seq) == (message.type, "run-1", 9, message.seq)
     assert got.fields.keys() == message.fields.keys()
@@ -32,6 +33,40 @@ def test_golden(message):
                                       if isinstance(value, np.ndarray) else value)
     frames = wire.encode(got) + [b""]
     assert (frames[0], frames[1]) == (header, payload)
+
+
+# What was released, and never changes: the xxh3-64 of each folder's files.
+RELEASED = {"1.0": "b403b12c37c03c7b"}
+
+
+@pytest.mark.parametrize("folder", sorted((golden.HERE / "golden").iterdir()),
+                         ids=lambda folder: folder.name)
+def test_vectors_of_every_minor_are_read(folder):
+    """All that an older peer says is understood, and would be said by the same bytes but for the
+    minor version."""
+    files = sorted(folder.iterdir())
+    data = b"".join(path.name.encode() + path.read_bytes() for path in files)
+    if folder != golden.FOLDER:
+        assert xxhash.xxh3_64_hexdigest(data) == RELEASED[folder.name]
+    kinds = set()
+    for path in files:
+        header, payload = golden.read_vector(path)
+        message = wire.decode(header, payload)
+        root = msgpack.unpackb(header, strict_map_key=False)
+        assert f"{root[1]}.{message.minor}" == folder.name
+        keys = {f.name: f.key for f in wire.TYPES[message.type][1]}
+        assert sorted(keys[name] for name in message.fields) == sorted(set(root[7]) - {0})
+        again = wire.encode(message) + [b""]
+        minor = again[0][:7] + bytes((root[2],)) + again[0][8:]
+        assert (minor, again[1]) == (header, payload), path.name
+        kinds.add(message.type)
+    assert len(kinds) >= 18
+
+
+def test_every_released_minor_is_kept():
+    kept = {folder.name for folder in (golden.HERE / "golden").iterdir()}
+    assert kept == {f"{wire.MAJOR}.{minor}" for minor in range(wire.MINOR + 1)}
+    assert kept - {golden.FOLDER.name} == set(RELEASED)
 
 
 def test_vectors_cover_every_type_and_field():
@@ -57,7 +92,7 @@ def test_protocol_md_prints_the_same_dumps_and_fields():
 
 
 def test_columns_are_views_and_read_only():
-    header, payload = golden.read_vector(golden.HERE / "golden" / "RESULT.bin")
+    header, payload = golden.read_vector(golden.FOLDER / "RESULT.bin")
     m = wire.decode(header, bytearray(payload))
     assert not m["tokens"].flags.writeable and not m["tokens"].flags.owndata
 
@@ -128,7 +163,7 @@ def test_mutations_never_escape():
     refused = 0
     for round_ in range(6000):
         header, payload = golden.read_vector(
-            golden.HERE / "golden" / f"{golden.name_of(MESSAGES[round_ % len(MESSAGES)])}.bin")
+            golden.FOLDER / f"{golden.name_of(MESSAGES[round_ % len(MESSAGES)])}.bin")
         raw = bytearray(header + payload)
         raw[random.randrange(len(raw))] ^= 1 << random.randrange(8)
         in_payload = raw[:len(header)] == header
@@ -151,7 +186,7 @@ EDGES = [None, True, False, -1, 0, 1, 5, 1.0, 1.5, math.nan, math.inf, 2**31, 2*
 
 def pairs_of(message):
     """The fields of its header as a list of pairs, and its payload."""
-    header, payload = golden.read_vector(golden.HERE / "golden" / f"{golden.name_of(message)}.bin")
+    header, payload = golden.read_vector(golden.FOLDER / f"{golden.name_of(message)}.bin")
     return list(msgpack.unpackb(header, strict_map_key=False)[7].items()), payload
 
 
@@ -310,8 +345,7 @@ def test_a_later_minor_may_nest_but_not_too_deeply():
 def test_every_bit_of_a_header():
     """Each bit of each golden header flipped: both decoders say the same."""
     for message in MESSAGES:
-        header, payload = golden.read_vector(
-            golden.HERE / "golden" / f"{golden.name_of(message)}.bin")
+        header, payload = golden.read_vector(golden.FOLDER / f"{golden.name_of(message)}.bin")
         for bit in range(8 * len(header)):
             raw = bytearray(header)
             raw[bit // 8] ^= 1 << bit % 8
@@ -320,7 +354,7 @@ def test_every_bit_of_a_header():
 
 def test_results_survive_pickling():
     import pickle
-    m = wire.decode(*golden.read_vector(golden.HERE / "golden" / "RESULT.bin"))
+    m = wire.decode(*golden.read_vector(golden.FOLDER / "RESULT.bin"))
     again = pickle.loads(pickle.dumps(m))
     assert outcome(lambda *_: again, b"", b"") == outcome(lambda *_: m, b"", b"")
     assert again.spans() == m.spans() and again.seq == m.seq

@@ -21,7 +21,7 @@
 #include "tests/kernels/harness.h"
 #include "tests/weights/offered.h"
 #include "tests/weights/served.h"
-#include "worker/weights/directory.h"
+#include "worker/weights/look.h"
 
 enum { N_DENSE = 6, HEADER = 128 };
 #define NAME "stampede-v2.safetensors"
@@ -339,6 +339,51 @@ static void test_id(void **state) {
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, open_fixture, close_fixture)
 
+// ------------------------------------------------------------------ looks
+
+static atomic_int n_wakes;
+static void count_wake(void *self) {
+    atomic_fetch_add((atomic_int *)self, 1);
+}
+
+static bool wait_for_look(struct look *l, char id[DIRECTORY_ID_CHARS + 1], struct error *err) {
+    for (int i = 0; i < 10000; i++) {
+        if (look_is_done(l, id, err)) return true;
+        usleep(1000);
+    }
+    return false;
+}
+
+// On another thread the same is found as by directory_id; who drops it is not woken any more.
+static void test_looks(void **state) {
+    struct fixture *f = *state;
+    char id[DIRECTORY_ID_CHARS + 1], path[300];
+    struct error err = {0};
+    snprintf(path, sizeof path, "%s/" DIRECTORY_ID_FILE, f->folder);
+    write_file(path, "00112233445566778899aabbccddeeff", 32);
+    struct look *l = look_begin(f->folder, count_wake, &n_wakes);
+    assert_true(wait_for_look(l, id, &err));
+    assert_string_equal(id, "00112233445566778899aabbccddeeff");
+    look_drop(&l);
+    assert_null(l);
+    assert_int_equal(atomic_load(&n_wakes), 1);
+    l = look_begin("/nowhere", count_wake, &n_wakes);
+    assert_true(wait_for_look(l, id, &err));
+    assert_string_equal(id, "");
+    assert_non_null(strstr(err.text, "/nowhere/" DIRECTORY_ID_FILE " cannot be opened"));
+    look_drop(&l);
+    for (int i = 0; i < 200; i++) { // dropped at any moment
+        atomic_int n = 0;
+        l = look_begin(f->folder, count_wake, &n);
+        if (i % 2) usleep(20);
+        look_drop(&l);
+        int after = atomic_load(&n);
+        usleep(100);
+        assert_int_equal(atomic_load(&n), after);
+    }
+    unlink(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(test_whole),
@@ -350,6 +395,7 @@ int main(void) {
         TEST(test_changed_under_the_reader),
         TEST(test_dropped),
         TEST(test_id),
+        TEST(test_looks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

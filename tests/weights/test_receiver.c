@@ -252,11 +252,13 @@ static void test_dropped(void **state) {
     assert_int_equal(update_state(u), UPDATE_STAGING);
     assert_false(f->receiver.has_comm);
     assert_int_equal(script.n_leaves, 1);
+    assert_int_equal(atomic_load(&f->receiver.n_aborts), 1);
     update_release(&u);
     u = begin(f);
     atomic_store(&f->is_closing, true);
     receiver_run(&f->receiver, u, &patient); // not even joined
     assert_int_equal(script.n_joins, 1);
+    assert_int_equal(atomic_load(&f->receiver.n_aborts), 1);
     update_release(&u);
 }
 

@@ -29,7 +29,7 @@ struct flags {
     const char *connect, *bind, *name, *http, *metrics_compat;
     const char *key, *server_key, *allow_keys, *weights_dir;
     uint64_t min_version;
-    int trainer_deadline_s, drain_timeout_s;
+    int trainer_deadline_s, drain_timeout_s, scrub_interval_s;
     bool insecure;
 };
 
@@ -38,8 +38,9 @@ static const char usage[] =
     "Serves rollouts to a trainer over ZeroMQ until the run is complete.\n"
     "SIGTERM drains, a second one ends at once. --device NAME:all or NAME:0,1,... is a worker of\n"
     "its own on each of these devices; the worst of their statuses is told.\n"
-    "Exit status: 0 run complete, 2 usage, 69 no trainer within --trainer-deadline, 74 device or\n"
-    "I/O lost, 75 drained on request, 78 bad configuration, checkpoint, or refused by the trainer.";
+    "Exit status: 0 run complete, 2 usage, 69 no trainer within --trainer-deadline, 70 resident\n"
+    "weights damaged, 74 device or I/O lost, 75 drained on request, 78 bad configuration, "
+    "checkpoint, or refused by the trainer.";
 
 static int fill_table(struct flags *f, struct flag *table) {
     const struct flag flags[] = {
@@ -66,6 +67,9 @@ static int fill_table(struct flags *f, struct flag *table) {
         {FLAG_TEXT, "--weights-dir", "DIR",
          "a directory shared with the trainer, which may lay weight updates there", &f->weights_dir,
          0, 0},
+        {FLAG_INT, "--scrub-interval", "S",
+         "seconds of a look at all resident weights for flipped bits (3600); 0: off",
+         &f->scrub_interval_s, 0, 1 << 24},
         {FLAG_UINT64, "--min-version", "V", "start no sample on an older policy version (0)",
          &f->min_version, 0, 0},
         {FLAG_TEXT, "--http", "HOST:PORT",
@@ -196,6 +200,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
         .slots = 2 * f->engine.max_rows, // so that rows never wait for the next task
         .trainer_deadline_s = f->trainer_deadline_s,
         .drain_timeout_s = f->drain_timeout_s,
+        .scrub_interval_s = f->scrub_interval_s,
     };
 }
 
@@ -350,8 +355,10 @@ static int run_flags(void *flags, int *status, struct error *err) {
 }
 
 int command_serve(int argc, char **argv) {
-    struct flags f = {
-        .engine = engine_flags_defaults(), .trainer_deadline_s = 900, .drain_timeout_s = 60};
+    struct flags f = {.engine = engine_flags_defaults(),
+                      .trainer_deadline_s = 900,
+                      .drain_timeout_s = 60,
+                      .scrub_interval_s = 3600};
     struct flag table[SETUP_MAX_FLAGS];
     const struct command command = {.name = "serve",
                                     .usage = usage,

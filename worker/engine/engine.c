@@ -137,6 +137,8 @@ static void end_sample(struct engine *e, struct task *t, int sample, int row,
                            : row_empty_sample(t, sample, &e->vocabulary, reason);
     if (sentence) s->error = memory_copy(sentence, strlen(sentence));
     s->digest = e->model.digest;
+    s->number = t->last_number = ++e->n_ended;
+    t->has_moved = true;
     *e->last_finished = s;
     e->last_finished = &s->next;
     e->n_samples--;
@@ -371,6 +373,7 @@ static void advance_prefix(struct engine *e, const struct segment *s, int i) {
     const struct batch *b = &e->batch;
     int first = b->segments[i].first_token;
     size_t width = (size_t)e->vocabulary.n_route_values;
+    t->has_moved = true;
     if (t->routed_experts)
         memcpy(t->prompt_routes + (size_t)s->position * width, routes_at(e, first),
                (size_t)s->n_tokens * width * sizeof(uint16_t));
@@ -403,6 +406,7 @@ static struct outcome advance_segment(struct engine *e, const struct segment *s,
     int n = 0, n_draws = s->n_tokens - s->n_recomputed;
     struct row *row = &e->rows[s->row];
     struct outcome o = {.n_kept = s->n_recomputed};
+    row->task->has_moved = true;
     if (n_draws == 0) return o;
     row_forget_guesses(row);
     do {

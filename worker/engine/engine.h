@@ -41,6 +41,7 @@ struct engine {
     struct row *rows;                    // (max_rows)
     struct task *first_task, *last_task; // all that have samples which did not end, by arrival
     int n_samples;                       // which did not end
+    uint64_t n_ended;                    // samples
     int64_t next_deadline_ms;            // no task's is earlier; INT64_MAX: none has one
     struct sample *finished, **last_finished;
     bool draining;

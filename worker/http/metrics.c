@@ -188,11 +188,21 @@ static void write_updates(const struct status_snapshot *s, struct buffer *out) {
     metrics_value(out, name, "result=\"committed\"", (double)s->last.n_updates);
     metrics_value(out, name, "result=\"discarded\"", (double)l->n_updates_failed);
     metrics_value(out, name, "result=\"digest_mismatch\"", (double)l->n_updates_mismatched);
-    metrics_head(out, "rollout_weight_bytes_total", METRICS_COUNTER,
-                 "Bytes of weights that came, by how.");
+    metrics_head(
+        out, "rollout_weight_bytes_total", METRICS_COUNTER,
+        "Bytes of weight updates that came whole and were proved, dense and sparse, by how "
+        "they came.");
     name = "rollout_weight_bytes_total";
-    metrics_value(out, name, "transport=\"bulk\"", (double)l->weight_bytes);
-    metrics_value(out, name, "transport=\"directory\"", (double)l->file_bytes);
+    metrics_value(out, name, "transport=\"bulk\"", (double)l->weight_bytes[TRANSPORT_BULK]);
+    metrics_value(out, name, "transport=\"directory\"",
+                  (double)l->weight_bytes[TRANSPORT_DIRECTORY]);
+    metrics_value(out, name, "transport=\"nccl\"", (double)l->weight_bytes[TRANSPORT_NCCL]);
+    counter(out, "rollout_nccl_aborts_total",
+            "Communicators of NCCL that were left with an update unfinished.",
+            (double)l->n_nccl_aborts);
+    counter(out, "rollout_weight_scrub_passes_total",
+            "Looks at all resident weights for flipped bits that found none.",
+            (double)s->work.n_scrub_passes);
     name = "rollout_weight_update_seconds";
     metrics_head(out, name, METRICS_HISTOGRAM,
                  "Parts of a weight update: stage goes on beside decoding, pause is what decoding "

@@ -107,25 +107,11 @@ static enum dtype list_exceptions(const struct link_options *o, struct exception
     return common;
 }
 
-// An id that cannot be read is told once: the trainer may make the directory's later.
-static void read_directory(struct link *l, char id[DIRECTORY_ID_CHARS + 1]) {
-    struct error why = {0};
-    id[0] = 0;
-    if (!l->options.weights_dir || directory_id(l->options.weights_dir, id, &why) == 0) return;
-    id[0] = 0;
-    if (!l->told_directory)
-        log_say(l->options.log, LOG_WARN, "%s Weights come by the socket until it is there.",
-                why.text);
-    l->told_directory = true;
-}
-
 static int send_hello(struct link *l, int64_t now, struct error *err) {
     const struct link_options *o = &l->options;
     struct status state = status_read(l->options.board);
     struct exceptions x = {0};
     struct message m = {.type = MESSAGE_HELLO};
-    char directory[DIRECTORY_ID_CHARS + 1];
-    read_directory(l, directory);
     uint64_t slots = (uint64_t)o->slots, unacked = l->outbox.n_unacked_samples;
     l->hello_ms = now;
     l->hurried = false;
@@ -146,7 +132,7 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
                                      .bulk_url =
                                          slice_of(o->socket.bind ? socket_bulk_url(l->socket) : ""),
                                      .bulk_id = slice_of(socket_bulk_id(l->socket)),
-                                     .directory = slice_of(directory)};
+                                     .directory = slice_of(l->directory)};
     if (x.dtypes.len) {
         m.hello.exception_names = column_texts_bytes(&x.names);
         m.hello.exception_offsets = column_texts_offsets(&x.names);
@@ -158,8 +144,20 @@ static int send_hello(struct link *l, int64_t now, struct error *err) {
     return failed;
 }
 
+// Serials of tasks that go on in the engine, when it has looked, and of results that wait here.
+static bool take_moved(struct link *l, struct buffer *moved) {
+    pthread_mutex_lock(&l->lock);
+    bool has_looked = l->has_looked;
+    if (has_looked) buffer_add_slice(moved, buffer_slice(&l->moved));
+    l->has_looked = false;
+    pthread_mutex_unlock(&l->lock);
+    if (has_looked) outbox_serials(&l->outbox, moved);
+    return has_looked;
+}
+
 static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
     struct status s = status_read(l->options.board);
+    struct buffer moved = {0};
     int64_t age = s.n_samples && s.counters.last_step_ms ? now - s.counters.last_step_ms : 0;
     struct message m = {.type = MESSAGE_HEARTBEAT};
     m.heartbeat = (struct message_heartbeat){
@@ -174,9 +172,13 @@ static int send_heartbeat(struct link *l, int64_t now, struct error *err) {
         .n_guessed = s.counters.n_guessed,
         .n_accepted = s.counters.n_accepted,
     };
+    if (take_moved(l, &moved))
+        m.heartbeat.moved = column_of(COLUMN_U64, moved.ptr, moved.len / sizeof(uint64_t));
     if (l->heard_ms < l->beat_ms) l->seen.n_missed_beats++;
     l->beat_ms = now;
-    return link_send(l, &m, err);
+    int failed = link_send(l, &m, err);
+    buffer_free(&moved);
+    return failed;
 }
 
 // Where KV pages are short, samples wait for them and not for tasks: then there is credit for twice
@@ -243,8 +245,8 @@ static int run_timers(struct link *l, int64_t now, struct error *err) {
         if (socket_reconnect(l->socket, err)) return -1;
     }
     // HELLO says what is served: not while that changes.
-    if (!l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS)
-        return send_hello(l, now, err);
+    bool is_due = !l->draining && !link_is_applying(l) && now - l->hello_ms >= HELLO_MS;
+    if (is_due && link_directory_is_known(l, now)) return send_hello(l, now, err);
     return 0;
 }
 
@@ -343,7 +345,7 @@ static int turn(struct link *l, struct error *err) {
 
 static bool is_over(struct link *l) {
     pthread_mutex_lock(&l->lock);
-    bool over = l->is_over;
+    bool over = l->is_over || l->damage.tensor[0];
     pthread_mutex_unlock(&l->lock);
     return over || l->done || atomic_load(&l->n_signals) > 1;
 }
@@ -359,6 +361,18 @@ static void hand_back(struct link *l) {
     if (!failed) say_bye(l, "the device failed", &err);
 }
 
+// The weights were found damaged: what this worker drew since they were whole is suspect, and what
+// it still has is worth nothing. Exit status and log say it besides, where there is no session.
+static void tell_damage(struct link *l, const struct scrub_damage *damage) {
+    struct error err = {0};
+    struct message m = {.type = MESSAGE_BYE};
+    m.bye = (struct message_bye){.code = BYE_LEAVING,
+                                 .reason = slice_of("its resident weights are damaged"),
+                                 .suspect_ms = (uint64_t)(clock_ms() - damage->good_ms) + 1,
+                                 .tensor = slice_of(damage->tensor)};
+    if (l->joined && link_send(l, &m, &err)) log_say(l->options.log, LOG_ERROR, "%s", err.text);
+}
+
 static void *run(void *arg) {
     struct link *l = arg;
     struct error err = {0};
@@ -369,7 +383,13 @@ static void *run(void *arg) {
             link_finish(l, LINK_IO, "the sockets failed");
         }
     if (!l->done) l->end = atomic_load(&l->n_signals) > 1 ? LINK_DRAINED : LINK_IO;
-    if (!l->done && l->end == LINK_IO) hand_back(l);
+    pthread_mutex_lock(&l->lock);
+    const struct scrub_damage damage = l->damage;
+    pthread_mutex_unlock(&l->lock);
+    if (damage.tensor[0])
+        tell_damage(l, &damage);
+    else if (!l->done && l->end == LINK_IO)
+        hand_back(l);
     link_say_refusals(l, true);
     const struct event stop = {.kind = EVENT_STOP};
     inbox_put(&l->inbox, &stop);
@@ -433,6 +453,9 @@ int link_close(struct link **link) {
     int end = (int)l->end;
     sample_free_list(l->given);
     update_release(&l->held);
+    scrub_free(&l->scrub);
+    buffer_free(&l->moved);
+    look_drop(&l->look);
     stager_close(&l->stager);
     link_weights_drop(l);
     link_drop_outgoing(l);

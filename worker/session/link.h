@@ -34,6 +34,7 @@ struct link_options {
     uint64_t fingerprint, staging_bytes, min_version;
     int slots;
     int trainer_deadline_s, drain_timeout_s;
+    int scrub_interval_s; // seconds of a look at all resident weights (weights/scrub.h), 0: none
 };
 
 struct link;

@@ -16,6 +16,7 @@ static int exchange(struct link *link, struct engine *e, struct update *u, bool 
     int failed = is_undo ? update_undo(u, link->resident, e->model.backend, err)
                          : update_apply(u, link->resident, e->model.backend, err);
     if (failed) return -1;
+    if (link->scrub) scrub_restart(link->scrub);
     uint64_t version = is_undo ? update_base(u) : update_version(u);
     if (is_undo)
         engine_take_back(e, version, link->resident->digest);
@@ -69,6 +70,7 @@ static int handle(struct link *link, struct engine *e, struct event *event, enum
     switch (event->kind) {
     case EVENT_TASK:
         event->task->port = &link->port;
+        progress_add(&link->progress, event->task);
         engine_add(e, event->task);
         event->task = NULL;
         break;
@@ -99,18 +101,47 @@ static int handle(struct link *link, struct engine *e, struct event *event, enum
     return 0;
 }
 
+// Damaged weights end the loop: nothing that was drawn and has not left yet leaves any more.
+static int scrub(struct link *link, struct error *err) {
+    struct scrub_damage damage;
+    if (!link->scrub) return 0;
+    int failed = scrub_turn(link->scrub, clock_ms(), &damage, err);
+    status_scrubbed(link->options.board, scrub_n_passes(link->scrub));
+    if (!damage.tensor[0]) return failed;
+    pthread_mutex_lock(&link->lock);
+    link->damage = damage;
+    pthread_mutex_unlock(&link->lock);
+    socket_wake(link->socket);
+    return failed;
+}
+
+// With which tasks the engine goes on, for the next HEARTBEAT.
+static void look(struct link *link, const struct engine *e) {
+    int64_t now = clock_ms();
+    if (now - link->looked_ms < MESSAGE_PROGRESS_MS) return;
+    link->looked_ms = now;
+    pthread_mutex_lock(&link->lock);
+    buffer_clear(&link->moved);
+    progress_look(&link->progress, e->model.version, &link->moved);
+    link->has_looked = true;
+    pthread_mutex_unlock(&link->lock);
+}
+
 static int receive(const struct port *port, struct engine *e, enum port_state *state,
                    struct error *err) {
     struct link *link = port->self;
     int failed = 0;
     for (struct event *event = inbox_take(&link->inbox); event; event = event_free(event))
         if (!failed) failed = handle(link, e, event, state, err);
-    return failed ? failed : end_hold(link, e, err);
+    if (!failed) failed = end_hold(link, e, err);
+    look(link, e);
+    return failed ? failed : scrub(link, err);
 }
 
 static int deliver(const struct port *port, struct sample *list, struct error *err) {
     struct link *link = port->self;
     (void)err;
+    progress_deliver(&link->progress, list);
     pthread_mutex_lock(&link->lock);
     *link->last_given = list;
     for (struct sample *s = list; s; s = s->next) link->last_given = &s->next;
@@ -120,7 +151,11 @@ static int deliver(const struct port *port, struct sample *list, struct error *e
 }
 
 const struct port *link_port(struct link *link, struct resident *resident) {
+    const struct link_options *o = &link->options;
     link->resident = resident;
+    if (o->scrub_interval_s)
+        link->scrub =
+            scrub_open(resident, o->engine->model.backend, o->scrub_interval_s, clock_ms());
     link->port =
         (struct port){.self = link, .fd = link->inbox.fd, .receive = receive, .deliver = deliver};
     return &link->port;

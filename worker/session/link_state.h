@@ -4,6 +4,9 @@
 #define WORKER_SESSION_LINK_STATE_H
 
 #include "worker/session/link.h"
+#include "worker/session/progress.h"
+#include "worker/weights/look.h"
+#include "worker/weights/scrub.h"
 #include "worker/weights/stager.h"
 
 struct link {
@@ -17,6 +20,9 @@ struct link {
     // The engine's thread's own.
     struct port port;
     struct resident *resident;
+    struct scrub *scrub; // NULL: it is off
+    struct progress progress;
+    int64_t looked_ms;   // at the progress of tasks
     struct update *held; // to be applied when no row is in flight, or at held_until_ms
     int64_t held_until_ms;
 
@@ -24,6 +30,9 @@ struct link {
     pthread_mutex_t lock;
     struct sample *given, **last_given; // samples to be sent
     bool is_over;                       // the loop has ended, however it ended
+    struct buffer moved;                // uint64 serials of tasks that go on
+    bool has_looked;                    // they are news
+    struct scrub_damage damage;         // its tensor is empty: none was found
 
     // The I/O thread's own.
     struct outbox outbox;
@@ -50,17 +59,20 @@ struct link {
     struct receiver_join join; // of the last NCCL_JOIN
     bool has_join;             // that no offer has used yet
     bool told_receiving;       // of `update`
-    bool told_directory;       // that its id cannot be read
-    struct message *offer;     // a WEIGHTS_BEGIN that waits until the engine has its update
-    struct update *update;     // being staged, or waiting for COMMIT
-    struct update *applied;    // handed to the engine last: may be taken back, until a new offer
-    bool is_undoing;           // `applied`
-    enum update_state told;    // of `update` or `applied`, what the trainer was told
-    uint64_t n_handed;         // applies and undoes that were handed to the engine
-    uint64_t version_session;  // session in which the served version was committed, 0: none
-    uint64_t n_foreign;        // messages of another run or epoch
-    bool key_refused;          // and said so
-    uint64_t refusals_said;    // of those and malformed ones, in the log
+    struct look *look;         // at --weights-dir's id, begun at look_ms; NULL: none
+    int64_t look_ms;
+    char directory[DIRECTORY_ID_CHARS + 1]; // that id, "": it has none
+    bool told_directory;                    // that its id cannot be read
+    struct message *offer;    // a WEIGHTS_BEGIN that waits until the engine has its update
+    struct update *update;    // being staged, or waiting for COMMIT
+    struct update *applied;   // handed to the engine last: may be taken back, until a new offer
+    bool is_undoing;          // `applied`
+    enum update_state told;   // of `update` or `applied`, what the trainer was told
+    uint64_t n_handed;        // applies and undoes that were handed to the engine
+    uint64_t version_session; // session in which the served version was committed, 0: none
+    uint64_t n_foreign;       // messages of another run or epoch
+    bool key_refused;         // and said so
+    uint64_t refusals_said;   // of those and malformed ones, in the log
 
     // For the status board.
     struct status_link seen;
@@ -89,6 +101,10 @@ void link_grant(struct link *l, int n);
 // Ends the session and begins another.
 void link_join_again(struct link *l, const char *why);
 void link_finish(struct link *l, enum link_end end, const char *why);
+
+// link_directory.c: whether HELLO can go, with `directory` as it is: false while a look at it is
+// under way, for some seconds at most.
+bool link_directory_is_known(struct link *l, int64_t now_ms);
 
 // One message; set to NULL where it is kept.
 int link_handle(struct link *l, struct message **m, struct error *err);

@@ -25,9 +25,6 @@ void link_note_update(struct link *l, const struct message *m) {
     case MESSAGE_WEIGHTS_COMMIT:
         if (!l->commit_us) l->commit_us = clock_us();
         break;
-    case MESSAGE_WEIGHTS_CHUNK:
-        l->seen.weight_bytes += m->weights_chunk.data.n;
-        break;
     case MESSAGE_WEIGHTS_STATUS:
         note_status(l, &m->weights_status);
         break;
@@ -60,6 +57,7 @@ void link_publish(struct link *l) {
     seen->n_unauthenticated = counters.n_unauthenticated;
     seen->n_full = counters.n_full;
     memcpy(seen->n_refused, counters.refused, sizeof seen->n_refused);
+    seen->n_nccl_aborts = stager_n_aborts(l->stager);
     seen->spool_bytes = l->outbox.n_bytes;
     seen->n_unacked = l->outbox.n_unacked;
     seen->free_slots = l->joined && l->credit > l->n_received ? l->credit - l->n_received : 0;

@@ -164,8 +164,7 @@ static void tell_staged(struct link *l) {
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
         l->told = UPDATE_VERIFIED;
-        if (update_transport(l->update) == TRANSPORT_DIRECTORY)
-            l->seen.file_bytes += update_total_bytes(l->update);
+        l->seen.weight_bytes[update_transport(l->update)] += update_total_bytes(l->update);
         say(l, &(struct message_weights_status){.update = id,
                                                 .phase = PHASE_STAGED,
                                                 .digest = update_digest_change(l->update),

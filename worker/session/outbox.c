@@ -8,6 +8,7 @@
 enum { FIRST_ROOM = 64 };
 
 struct result {
+    uint64_t serial; // of its group
     struct message_frames frames;
     int n_samples;   // that its ACK gives credit for
     int n_all;       // that it holds
@@ -63,9 +64,11 @@ static void grow(struct outbox *o) {
 }
 
 // A result whose frames are to be filled; its number is o->next - 1 from now on.
-static struct result *append(struct outbox *o, const struct outbox_session *session, int n) {
+static struct result *append(struct outbox *o, const struct outbox_session *session,
+                             uint64_t serial, int n) {
     if (o->next - o->first == o->room) grow(o);
     struct result *r = memory_new(1, sizeof *r);
+    r->serial = serial;
     r->n_samples = session->is_over ? 0 : n;
     r->n_all = n;
     o->next++;
@@ -83,7 +86,7 @@ static struct sample *skip(struct sample *list, int n) {
 static void add_result(struct outbox *o, const struct outbox_session *session,
                        const struct sample *first, int n) {
     struct error err = {0};
-    struct result *r = append(o, session, n);
+    struct result *r = append(o, session, first->task->serial, n);
     if (!result_encode(first, n, &o->shape, session->run, session->epoch, o->next - 1, &r->frames,
                        &err)) {
         o->n_bytes += bytes_of(r);
@@ -111,7 +114,7 @@ void outbox_add(struct outbox *o, const struct outbox_session *session, struct s
 
 void outbox_refuse(struct outbox *o, const struct outbox_session *session,
                    const struct message_task *task, const struct error *why) {
-    struct result *r = append(o, session, (int)task->n);
+    struct result *r = append(o, session, task->serial, (int)task->n);
     result_encode_refusal(task, why, session->run, session->epoch, o->next - 1, &r->frames);
     o->n_bytes += bytes_of(r);
 }
@@ -151,6 +154,13 @@ int outbox_send(struct outbox *o, struct socket *socket, int64_t now_ms, struct 
         if (!full) o->next_new++;
     }
     return full < 0 ? -1 : 0;
+}
+
+void outbox_serials(const struct outbox *o, struct buffer *serials) {
+    for (uint64_t i = o->first; i < o->next; i++) {
+        const struct result *r = *place(o, i);
+        if (r) buffer_add(serials, &r->serial, sizeof r->serial);
+    }
 }
 
 int outbox_ack(struct outbox *o, uint64_t number) {

@@ -47,6 +47,9 @@ void outbox_refuse(struct outbox *o, const struct outbox_session *session,
 // socket is full.
 int outbox_send(struct outbox *o, struct socket *socket, int64_t now_ms, struct error *err);
 
+// Adds the serial of each result that is here, as uint64.
+void outbox_serials(const struct outbox *o, struct buffer *serials);
+
 // Forgets the result. Returns the samples that credit may rise by: those it had, or 0 when it is
 // not known (any more) or of a session that is over.
 int outbox_ack(struct outbox *o, uint64_t result);

@@ -96,6 +96,7 @@ void receiver_run(struct receiver *r, struct update *u, const struct receiver_jo
     if (!is_wanted(r, u)) return;
     if (join(r, u, j, &why) || receive(r, u, &why)) {
         if (why.code) update_fail(u, &why);
+        if (r->has_comm) atomic_fetch_add(&r->n_aborts, 1);
         receiver_close(r);
     }
     r->wake(r->self);

@@ -18,6 +18,7 @@ struct receiver {
     atomic_bool *is_closing;   // set by another thread: leave off
     struct receiver_join join; // of the communicator that was joined last
     bool has_comm;
+    atomic_ulong n_aborts; // communicators that were left before an update was received to its end
     void (*wake)(void *self); // after each step forward
     void *self;
 };

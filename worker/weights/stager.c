@@ -69,6 +69,7 @@ struct stager *stager_open(struct backend *b, void (*wake)(void *self), void *se
     s->receiver =
         (struct receiver){.backend = b, .is_closing = &s->is_closing, .wake = wake, .self = self};
     atomic_init(&s->is_closing, false);
+    atomic_init(&s->receiver.n_aborts, 0);
     s->last = &s->first;
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->came, NULL);
@@ -95,6 +96,10 @@ void stager_close(struct stager **stager) {
     pthread_cond_destroy(&s->came);
     pthread_mutex_destroy(&s->lock);
     free(s);
+}
+
+uint64_t stager_n_aborts(struct stager *s) {
+    return atomic_load(&s->receiver.n_aborts);
 }
 
 static void put(struct stager *s, struct item *item) {

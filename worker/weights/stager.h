@@ -12,6 +12,8 @@ struct stager;
 // `wake` is called on the stager's thread after each chunk. NULL when no thread is to be had.
 struct stager *stager_open(struct backend *b, void (*wake)(void *self), void *self,
                            struct error *err);
+// Communicators of NCCL that were left with an update unfinished. From any thread.
+uint64_t stager_n_aborts(struct stager *s);
 // Waits for the chunk under way; what is queued is not staged.
 void stager_close(struct stager **s);
 

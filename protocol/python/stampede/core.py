@@ -14,13 +14,14 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set,
 import msgpack
 
 from . import wire
+from .custody import Custody
 from .directory import Directory
 from .dispatch import Dispatcher
 from .jobs import Job, flagged, runs
-from .leases import LEASE_S, Leases
+from .leases import LEASE_S
 from .partials import Partial, partials
 from .peers import Address, Worker, digest_text
-from .suspicion import Suspicion, evidence, verdict
+from .suspicion import evidence
 from .updates import Updates
 from .waits import Waits
 
@@ -45,7 +46,7 @@ class Core:
         self.workers: Dict[Address, Worker] = {}
         self.updates = Updates(self, in_background, directory)
         self.dispatcher = Dispatcher(self.updates.may_serve)
-        self.suspicion, self._leases, self.waits = Suspicion(), Leases(lease_s), Waits()
+        self.custody, self.waits = Custody(self, lease_s), Waits()
         self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
         self._transport = send
         self._gone: Set[Address] = set()  # sending to them failed
@@ -177,7 +178,7 @@ class Core:
             return
         self.workers[address] = worker
         self._gone.discard(address)
-        self._acquit(worker)
+        self.custody.acquit(worker)
         log.info("Worker %s joined: %s, version %d, digest %s.", worker.uid, worker.build,
                  worker.version, digest_text(worker.digest))
         self.send(worker, "WELCOME", heartbeat_ms=wire.HEARTBEAT_MS, lost_ms=wire.LOST_MS,
@@ -190,8 +191,7 @@ class Core:
         worker.heartbeat = m.fields
         if m["draining"] and not worker.draining:
             self._on_drain(worker, m)
-        if self._leases.on_heartbeat(worker, m):
-            self._go_on(worker)
+        self.custody.on_heartbeat(worker, m)
         self.updates.on_heartbeat(worker, m["version"])
 
     def _on_credit(self, worker: Worker, m: wire.Message) -> None:
@@ -206,8 +206,10 @@ class Core:
 
     def _on_bye(self, worker: Worker, m: wire.Message) -> None:
         # One that leaves with work in its hands and was not asked to: its device failed.
-        failed = worker.n_held and not worker.draining
+        failed = worker.n_held and not worker.draining and not m["suspect_ms"]
         self.lose(worker, f"it left: {m['reason'] or 'no reason'}", "failure" if failed else "")
+        if m["suspect_ms"]:
+            self.custody.on_damage(worker, m)
 
     def _on_result(self, worker: Worker, r: wire.Result) -> None:
         why = self.updates.foreign(worker, r)
@@ -217,8 +219,7 @@ class Core:
             return
         r.origin = worker.origin
         self._unacked.append((worker, r.result))
-        if self._leases.on_result(worker):
-            self._go_on(worker)
+        self.custody.on_result(worker, r.serial)
         preempted = worker.take(r)
         job = self._jobs.get(r.serial)
         if job is None or job.plan not in (None, worker.plan):
@@ -233,8 +234,8 @@ class Core:
             self.counters["duplicate_samples"] += r.n - n - n_preempted
         if preempted:
             self._keep(job, worker, r, preempted)
-            self._give_back(job, preempted)
-        self._finish_if_complete(job)
+            self.give_back(job, preempted)
+        self.finish_if_complete(job)
 
     def _keep(self, job: Job, worker: Worker, r: wire.Result, samples: List[int]) -> None:
         """What a worker that stops drew of these samples: the next one goes on from there."""
@@ -263,49 +264,14 @@ class Core:
             return
         del self.workers[worker.address]
         self.dispatcher.remove(worker)
-        self._leases.forget(worker)
+        self.custody.forget(worker)
         self._gone.discard(worker.address)
         log.info("Worker %s is gone: %s; %d samples are given to others.", worker.uid, why,
                  worker.n_held)
         self.counters["lost_sessions"] += 1
-        self._take_away(worker, why, death)
+        self.custody.take_all(worker, why, death)
         self._workers_changed = True
         self.updates.on_leave(worker)
-
-    def _end_leases(self, worker: Worker) -> None:
-        """It speaks, and its engine stands still: its session lives, what it has goes to others."""
-        why = f"its engine stands still for {self._leases.lease_s:g} s"
-        log.warning("Worker %s: %s; %d samples go to others.", worker.uid, why, worker.n_held)
-        worker.stalled = True
-        self.changed(worker)
-        self._take_away(worker, why, "stall")
-
-    def _go_on(self, worker: Worker) -> None:
-        self._acquit(worker)
-        self.changed(worker)
-
-    def _take_away(self, worker: Worker, why: str, death: str) -> None:
-        """What it has is given to others; its groups are suspects where it died."""
-        held, worker.held, worker.n_held = worker.held, {}, 0
-        if death:
-            self.counters[f"deaths_by_{death}"] += 1
-            self.suspicion.died(worker)
-        for serial in sorted(held, reverse=True):
-            job = held[serial].job
-            job.holders.pop(worker, None)
-            self.counters["lost_leases"] += 1
-            if serial in self._jobs:
-                samples = flagged(held[serial].flags)
-                if death and self.suspicion.blame(worker, job, tuple(samples), len(held), why):
-                    self.counters["quarantined_groups"] += 1
-                    self._fail(job, verdict(job))  # it kills its workers
-                    continue
-                self._give_back(job, samples)
-                self._finish_if_complete(job)
-
-    def _acquit(self, worker: Worker) -> None:
-        """It was thought dead, and speaks: a partition, or a stop."""
-        self.dispatcher.clear(self.suspicion.acquit(worker))
 
     def expel(self, worker: Worker, why: str) -> None:
         """Ends a session with a worker whose weights are not those that count."""
@@ -324,8 +290,7 @@ class Core:
             worker.last_heard += stall
             if now - worker.last_heard > wire.LOST_MS / 1000:
                 self.lose(worker, f"nothing was heard for {wire.LOST_MS} ms", "silence")
-        for worker in self._leases.expired(self.workers.values(), stall):
-            self._end_leases(worker)
+        self.custody.on_tick(now, stall)
         if now >= self._next_beat:
             self._next_beat = now + wire.HEARTBEAT_MS / 1000
             for worker in self.workers.values():
@@ -393,6 +358,13 @@ class Core:
         """Groups of which a worker has samples."""
         return len({serial for worker in self.workers.values() for serial in worker.held})
 
+    def job(self, serial: int) -> Optional[Job]:
+        """The group, while it is on its way."""
+        return self._jobs.get(serial)
+
+    def open_jobs(self) -> List[Job]:
+        return list(self._jobs.values())
+
     @property
     def n_jobs(self) -> int:
         return len(self._jobs)
@@ -413,7 +385,7 @@ class Core:
             if discard:
                 self._forget(job)
             else:
-                self._finish_if_complete(job)
+                self.finish_if_complete(job)
 
     def abandon(self) -> None:
         """The end: nobody waits any longer."""
@@ -428,7 +400,7 @@ class Core:
         if not same:
             del self._by_id[job.id_json]
 
-    def _finish_if_complete(self, job: Job) -> None:
+    def finish_if_complete(self, job: Job) -> None:
         if job.complete and job.serial in self._jobs:
             self._forget(job)
             job.group.deaths = evidence(job.deaths)
@@ -436,15 +408,15 @@ class Core:
             self.waits.put(job.group)
             job.mailbox.put(job.group)
 
-    def _fail(self, job: Job, why: str) -> None:
+    def fail(self, job: Job, why: str) -> None:
         """Ends a job that no worker can be told of."""
         log.error("Group %d failed: %s", job.serial, why)
         job.end(b"\1" * job.n, "error", why)
         for worker in job.holders:
             self.send(worker, "CANCEL", serial=job.serial)
-        self._finish_if_complete(job)
+        self.finish_if_complete(job)
 
-    def _give_back(self, job: Job, samples: Iterable[int]) -> None:
+    def give_back(self, job: Job, samples: Iterable[int]) -> None:
         """Samples that a worker had wait again, in front of all others."""
         flags = bytearray(job.n)
         for sample in samples:
@@ -489,7 +461,7 @@ class Core:
             frames = job.task.frames(self.run, self.epoch, worker.seq_out + 1, first, n, attempt,
                                      columns)
         except Exception as error:  # a group that cannot be written costs no other one
-            self._fail(job, f"Its TASK could not be written: {error!r}.")
+            self.fail(job, f"Its TASK could not be written: {error!r}.")
             return
         worker.seq_out += 1
         worker.give(job, first, n)

@@ -51,12 +51,14 @@ class Wards:
     def find(self, job: Job, able: Sequence[Worker], min_version: int) -> Optional[Worker]:
         """Who may be given this suspect now. A worker that must first end what it has becomes a
         ward meanwhile."""
+        deaths = {death.incarnation for death in job.deaths}
+        able = [w for w in able if w.incarnation not in deaths] or able  # it lives, or is stuck
         fit = [w for w in able
                if w.version >= min_version and job.plan in (None, w.plan) and w.free > 0]
         for worker in fit:
             if worker in self.workers and _has_room(worker, job):
                 return worker
-        if len(self.workers) < max(1, len(able) // 2):
+        if sum(w in self.workers for w in able) < max(1, len(able) // 2):
             others = [w for w in fit if w not in self.workers]
             if others:
                 worker = min(others, key=lambda w: w.n_held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Protocol,
                     Sequence, Tuple, Union)
 
@@ -145,16 +146,18 @@ def _deadline_ms(deadline_s: Any) -> int:
 class Held:
     """Samples of one job that one worker has."""
 
-    __slots__ = ("job", "flags", "n")
+    __slots__ = ("job", "flags", "n", "moved_at")
 
     def __init__(self, job: "Job") -> None:
         self.job = job
         self.flags = bytearray(job.n)  # 1: it has this sample
         self.n = 0
+        self.moved_at = 0.0  # when it was last given some of it, or seen to go on with it
 
     def give(self, first: int, n: int) -> None:
         self.flags[first:first + n] = b"\1" * n
         self.n += n
+        self.moved_at = time.monotonic()
 
     def take(self, result: Result) -> List[int]:
         """The samples of a RESULT come back. Returns those that were here and were preempted."""
@@ -280,6 +283,21 @@ class Job:
             del self.partials[sample]
             return []
         return columns
+
+    def retract(self, incarnation: int) -> List[int]:
+        """Forgets the samples that came of this worker; they are to be drawn anew."""
+        kept, samples = [], []
+        for result, rows in self.group._parts:
+            if result.origin is None or result.origin.incarnation != incarnation:
+                kept.append((result, rows))
+            else:
+                samples += [result.samples[row]
+                            for row in (range(result.n) if rows is None else rows)]
+        self.group._parts[:] = kept
+        for sample in samples:
+            self.done[sample] = 0
+        self.n_done -= len(samples)
+        return samples
 
     def begin_again(self) -> None:
         """Forgets every sample that has come: others draw all of them anew."""

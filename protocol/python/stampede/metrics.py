@@ -20,9 +20,12 @@ _COUNTERS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
     "auth_rejected": ("Peers and messages without an allowed key.",
                       ("refused_keys", "unauthenticated_messages", "stolen_names",
                        "stolen_addresses")),
+    "damaged_workers": ("Workers that found their resident weights damaged.", ("damaged_workers",)),
+    "suspect_samples": ("Samples of such workers that were drawn anew.", ("suspect_samples",)),
     "leases_lost": ("Groups that a worker had when its session ended.", ("lost_leases",)),
 }
-_DEATHS = ("silence", "connection", "restart", "failure", "stall")
+_DEATHS = ("silence", "connection", "restart", "failure", "stall", "standing_group")
+_TOKENS = ("returned", "continued", "dropped")
 
 
 def _import() -> Any:
@@ -59,11 +62,18 @@ class Collector:
                 family.add_metric([state], value)
             yield family
         deaths = families.CounterMetricFamily(
-            "rollout_gateway_leases_expired", "Workers that died or stood still, and how.",
+            "rollout_gateway_leases_expired",
+            "Workers that died or stood still, and how; and groups that one did not go on with.",
             labels=["reason"])
         for reason in _DEATHS:
             deaths.add_metric([reason], counters.get(f"deaths_by_{reason}", 0))
         yield deaths
+        tokens = families.CounterMetricFamily(
+            "rollout_gateway_partial_tokens", "Tokens of samples that a worker could not finish: "
+            "returned to the trainer, continued by another worker, dropped.", labels=["state"])
+        for state in _TOKENS:
+            tokens.add_metric([state], counters.get(f"{state}_tokens", 0))
+        yield tokens
         yield from self._own(families, figures)
 
     def _own(self, families: Any, figures: Dict[str, Any]) -> Iterator[Any]:
@@ -97,7 +107,7 @@ def _look(core: "Core") -> Dict[str, Any]:
         "counters": dict(core.counters),
         "lag": core.lag_s,
         "workers": {"ready": states.count("serving"), "loading": states.count("updating"),
-                    "draining": states.count("draining"), "lost": core.suspicion.n_lost()},
+                    "draining": states.count("draining"), "lost": core.custody.suspicion.n_lost()},
         "tasks": {"queued": core.n_jobs - leased, "leased": leased,
                   "done": core.counters.get("done_groups", 0),
                   "quarantined": core.counters.get("quarantined_groups", 0)},

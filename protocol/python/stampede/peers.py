@@ -64,6 +64,7 @@ class Worker:
         self.sent = 0  # samples that were sent
         self.change = 0  # one more each time that its room or its right to work changes
         self.draining = False
+        self.tells_groups = False  # in its HEARTBEATs, with which of them it goes on
         self.stalled = False  # its engine stands still: its samples were given to others
         self.busy_since = now  # when it was last given something while it had nothing
         self.held: Dict[int, Held] = {}  # by serial: samples in its hands

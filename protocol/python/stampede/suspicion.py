@@ -4,10 +4,16 @@ A death raises suspicion on every group that the worker had. Suspects are tried 
 workers that have nothing else; a suspect of two deaths is tried alone; a third death with it alone
 quarantines it. A group that ends clears itself, and so does the worker: who comes back as the same
 process had not died.
+
+Workers die of other things too. Since a group's first death, each death without it would have hit
+its worker as likely as any other: so many deaths are expected of it by chance, and it is
+quarantined only where its own are more than chance brings in one case of a hundred. Deaths of
+workers that had nothing but suspects are no such chance.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, Any, Deque, Dict, List, NamedTuple, Tuple
@@ -19,6 +25,7 @@ if TYPE_CHECKING:
 QUARANTINE = 3  # deaths
 _FEWER = 8  # after its first death a group is tried with one in so many of those that were there
 _MOST = 1024  # deaths that are remembered
+_CHANCE = 0.01  # that as many deaths as a group had are none of its doing
 
 
 class Death(NamedTuple):
@@ -37,15 +44,38 @@ class Death(NamedTuple):
         return f"{self.worker} ({self.why}; it had the group {company})"
 
 
+class Damage(NamedTuple):
+    """A worker whose resident weights were found damaged. What it drew since then is suspect."""
+
+    worker: str
+    incarnation: int
+    tensor: str
+    version: int  # policy version that it served
+    since: float  # seconds since 1970
+    at: float  # when it was found, likewise
+
+
+class Chance(NamedTuple):
+    """A death, and how likely it would have hit one certain worker of those that were there."""
+
+    incarnation: int
+    share: float  # 0: suspects explain it
+
+
 class Suspicion:
     """What the deaths of a trainer's workers say of its groups."""
 
     def __init__(self) -> None:
         self._blamed: "OrderedDict[int, List[Job]]" = OrderedDict()  # by incarnation
         self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
+        self._deaths: Deque[Chance] = deque(maxlen=_MOST)
+        self.damages: List[Damage] = []
 
-    def died(self, worker: "Worker") -> None:
+    def died(self, worker: "Worker", jobs: List["Job"], n_workers: int) -> None:
+        """`jobs`: that it had; `n_workers`: that there were, it among them."""
         self._lost.append((time.monotonic(), worker.uid))
+        is_explained = bool(jobs) and all(job.deaths for job in jobs)
+        self._deaths.append(Chance(worker.incarnation, 0.0 if is_explained else 1 / n_workers))
 
     def n_lost(self, within_s: float = 600.0) -> int:
         """Workers that died in the last minutes and have not come back."""
@@ -62,19 +92,35 @@ class Suspicion:
         while len(self._blamed) > _MOST:
             self._blamed.popitem(last=False)
         _judge(job)
-        return len(job.deaths) >= QUARANTINE and n_groups == 1
+        return n_groups == 1 and self._is_guilty(job)
+
+    def _is_guilty(self, job: "Job") -> bool:
+        n, own, began, expected = len(job.deaths), {d.incarnation for d in job.deaths}, False, 0.0
+        if n < QUARANTINE:
+            return False
+        for incarnation, share in self._deaths:
+            began = began or incarnation in own
+            if began and incarnation not in own:
+                expected += share
+        return _at_least(n, expected) < _CHANCE
 
     def acquit(self, worker: "Worker") -> List["Job"]:
         """This process lives: its death was none. Returns the groups that are no suspects any more.
         """
         cleared, incarnation = [], worker.incarnation
         self._lost = deque(entry for entry in self._lost if entry[1] != worker.uid)
+        self._deaths = deque((d for d in self._deaths if d.incarnation != incarnation), _MOST)
         for job in self._blamed.pop(incarnation, []):
             job.deaths[:] = [death for death in job.deaths if death.incarnation != incarnation]
             _judge(job)
             if not job.deaths:
                 cleared.append(job)
         return cleared
+
+
+def _at_least(n: int, expected: float) -> float:
+    """The chance of n events or more where so many are expected (Poisson)."""
+    return 1.0 - sum(math.exp(-expected) * expected ** k / math.factorial(k) for k in range(n))
 
 
 def _judge(job: "Job") -> None:

@@ -6,7 +6,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-MAGIC, MAJOR, MINOR = "STMP", 1, 0
+MAGIC, MAJOR, MINOR = "STMP", 1, 1
 MAX_HEADER = 64 << 10
 MAX_PAYLOAD = 16 << 20
 MAX_RESULT_PAYLOAD = 64 << 20
@@ -24,7 +24,7 @@ MAX_DEADLINE_MS = (1 << 31) - 1
 MAX_ELEMENTS = 1024
 MAX_DEPTH = 4
 ALIGNMENT = 64
-HEARTBEAT_MS, LOST_MS = 1000, 5000
+HEARTBEAT_MS, LOST_MS, PROGRESS_MS = 1000, 5000, 5000
 # TASK's draft: 0 as the worker was told, or one of these; DRAFT_OFF + K is K tokens.
 DRAFT_AUTO, DRAFT_OFF, MAX_DRAFT = 1, 2, 64
 
@@ -106,7 +106,7 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
     "HEARTBEAT": (7, _fields(
         ("n_rows", "int", U32), ("n_waiting", "int", U32), ("n_unacked", "int", U32),
         ("n_tokens", "int"), ("n_steps", "int"), ("step_age_ms", "int"), ("version", "int"),
-        ("draining", "bool"), ("n_guessed", "int"), ("n_accepted", "int"))),
+        ("draining", "bool"), ("n_guessed", "int"), ("n_accepted", "int"), ("moved", "u64"))),
     "RESULT": (8, _fields(
         ("result!", "int"), ("serial!", "int"), ("id!", "text", MAX_ID), ("attempt", "int", U32),
         ("digest!", "int"), ("moe_layers", "int", 1024), ("experts_per_token", "int", 1024),
@@ -118,7 +118,8 @@ TYPES: Dict[str, Tuple[int, Tuple[Field, ...]]] = {
         ("routed", "u8|u16"), ("routed_offsets", "i64"), ("meta", "u8"))),
     "ACK": (9, _fields(("result!", "int"))),
     "DRAIN": (10, _fields(("reason", "text", 1024))),
-    "BYE": (11, _fields(("code!", "int", 1), ("reason", "text", 1024))),
+    "BYE": (11, _fields(("code!", "int", 1), ("reason", "text", 1024), ("suspect_ms", "int"),
+                        ("tensor", "text", 512))),
     "WEIGHTS_BEGIN": (12, _fields(
         ("update!", "int"), ("base!", "int"), ("version!", "int"), ("total_bytes!", "int"),
         ("names!", "u8"), ("name_offsets!", "i64"), ("dtypes!", "u8"), ("ranks!", "u8"),

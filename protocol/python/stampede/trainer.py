@@ -249,6 +249,14 @@ class Trainer:
         draining, and guessed and accepted: tokens of drafts that it computed, and right ones."""
         return self._loop.call(self._core.describe)
 
+    def damaged_workers(self) -> List[Dict[str, Any]]:
+        """Workers that found their resident weights damaged, and ended: worker, incarnation,
+        tensor, the version that it served, and when the tensor was last whole (`since`) and the
+        damage was found (`at`), in seconds since 1970. What came of it into groups that were not
+        finished was drawn anew. Finished groups that you hold of that time are suspect where their
+        `provenance` has this incarnation."""
+        return self._loop.call(lambda: [d._asdict() for d in self._core.custody.suspicion.damages])
+
     def counters(self) -> Dict[str, int]:
         """Events so far: sent, duplicate and preempted samples, lost sessions, refusals."""
         return self._loop.call(lambda: dict(self._core.counters))

@@ -9,6 +9,36 @@ static struct tile_map plain_map(int rows, int columns) {
     return m;
 }
 
+// The digest where they lie: of a part that begins anywhere, and with any bit of an element
+// flipped.
+static void check_resident_digest(checker &c, struct weight_move a, size_t data_bytes,
+                                  const std::vector<char> &plain) {
+    size_t size = dtype_bytes(a.dtype), n = (size_t)a.map.rows * a.map.columns, n_wrong = 0;
+    a.first = (int64_t)(n / 3), a.n = (int64_t)(n - n / 3);
+    uint64_t want = digest_range(77, a.first, a.n, a.dtype, &plain[n / 3 * size]);
+    for (int flip = -1; flip < 16; flip++) {
+        std::vector<char> data = c.get((char *)a.data, data_bytes);
+        size_t at = 0; // the last element's place, by what a write of it alone changes
+        if (flip >= 0) {
+            struct weight_move one = a;
+            one.data = c.put(std::vector<char>(data_bytes, 0));
+            one.first = (int64_t)n - 1, one.n = 1;
+            one.plain = c.put(std::vector<char>(size, 0x11));
+            c.done(weight_write_launch(&c.queue, &one), "weight_write");
+            std::vector<char> alone = c.get((char *)one.data, data_bytes);
+            while (alone[at] == 0) at++;
+            if (flip >= 8 && a.kind == PLACE_VECTOR && size == 2) at -= 2; // bits that bf16 lacks
+            data[at] = (char)(data[at] ^ 1 << flip % 8);
+        }
+        struct weight_move b = a;
+        b.data = c.put(data);
+        uint64_t *sum = c.zeros<uint64_t>(1);
+        c.done(resident_digest_launch(&c.queue, &b, 77, sum), "resident_digest");
+        n_wrong += (c.get(sum, 1)[0] == want) != (flip < 0);
+    }
+    c.equal("resident digest", text("%d x %d", a.map.rows, a.map.columns), n_wrong);
+}
+
 // Written in pieces, in any order; then it lies where `place` says and reads back the same.
 static void check_move(checker &c, const char *what, struct weight_move a, size_t data_bytes,
                        const std::function<size_t(int, int)> &place) {
@@ -47,6 +77,7 @@ static void check_move(checker &c, const char *what, struct weight_move a, size_
     c.done(digest_launch(&c.queue, a.plain, a.dtype, 77, 5, (int64_t)n, sum), "digest");
     c.equal("digest", text("%s, %d x %d", what, a.map.rows, a.map.columns),
             c.get(sum, 1)[0] != want);
+    check_resident_digest(c, a, data_bytes, back);
     c.release();
 }
 

@@ -1,0 +1,71 @@
+// The digest of weights where they lie.
+#include <pthread.h>
+#include <string.h>
+
+#include "kernels/cpu/backend.h"
+#include "kernels/digest.h"
+#include "kernels/types/types.h"
+
+enum { PIECE = 2048 }; // elements that are unpacked at a time: whole blocks of any type
+
+struct digest_job {
+    const struct weights *weights;
+    uint64_t hash;
+    int index;
+    int64_t first, n;
+    pthread_mutex_t lock; // for what follows
+    uint64_t sum;
+};
+
+// Vectors are resident as float32 whatever their type: a value that the type does not have counts
+// as its float, so that no bit may change unseen.
+static uint64_t vector_digest(const struct digest_job *j, int64_t first, int64_t n) {
+    uint64_t sum = 0;
+    for (int64_t i = first; i < first + n; i++) {
+        uint32_t plain = 0, bits;
+        enum dtype dtype = j->weights->slots[j->index].dtype;
+        float value = weights_vector_value(j->weights, j->index, i), back;
+        dtype_put(dtype, &plain, 0, value);
+        back = dtype_get(dtype, &plain, 0);
+        memcpy(&bits, &value, sizeof bits);
+        bool is_exact = memcmp(&back, &value, sizeof value) == 0;
+        sum += is_exact ? digest_range(j->hash, i, 1, dtype, &plain)
+                        : digest_mix(j->hash, (uint64_t)i, (uint64_t)1 << 32 | bits);
+    }
+    return sum;
+}
+
+static uint64_t matrix_digest(const struct digest_job *j, int64_t first, int64_t n) {
+    uint32_t values[PIECE];
+    weights_read(j->weights, j->index, first, n, values);
+    return type_digest(j->hash, first, n, j->weights->slots[j->index].dtype, values);
+}
+
+static void digest_chunk(void *arg, int chunk, int thread) {
+    struct digest_job *j = arg;
+    int64_t first = (int64_t)chunk * WEIGHT_CHUNK, end = first + WEIGHT_CHUNK;
+    uint64_t sum = 0;
+    (void)thread;
+    if (end > j->n) end = j->n;
+    for (int64_t at = first, n; at < end; at += n) {
+        n = end - at < PIECE ? end - at : PIECE;
+        sum += j->weights->slots[j->index].is_matrix ? matrix_digest(j, j->first + at, n)
+                                                     : vector_digest(j, j->first + at, n);
+    }
+    pthread_mutex_lock(&j->lock);
+    j->sum += sum;
+    pthread_mutex_unlock(&j->lock);
+}
+
+int cpu_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
+                      struct error *err) {
+    struct cpu *c = (struct cpu *)b;
+    struct digest_job j = {&c->weights, c->hashes[index], index, first, n, .sum = 0};
+    int n_chunks = (int)((n + WEIGHT_CHUNK - 1) / WEIGHT_CHUNK);
+    (void)err;
+    pthread_mutex_init(&j.lock, NULL);
+    pool_run(c->pool, n_chunks, n_chunks < 2, digest_chunk, &j);
+    pthread_mutex_destroy(&j.lock);
+    *sum = j.sum;
+    return 0;
+}
