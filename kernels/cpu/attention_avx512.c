@@ -15,15 +15,34 @@ struct running {
     __m256 sum;
 };
 
+// Where a position lies: K and V, and of q8_0 their scales in the first block.
 struct place {
-    const char *key, *value;
+    const char *key, *value, *key_scales, *value_scales;
 };
+
+static AVX2_INLINE size_t value_bytes(enum dtype kv) {
+    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
+}
 
 static AVX2_INLINE struct place place_of(const struct attention_rows *a, enum dtype kv, int p) {
     size_t page = (size_t)a->pages[p / a->page_tokens] * a->page_bytes;
-    size_t slot = (size_t)(p % a->page_tokens), size = dtype_bytes(kv);
-    return (struct place){a->keys + page + slot * size,
-                          a->values + page + slot * (size_t)a->head_dim * size};
+    size_t slot = (size_t)(p % a->page_tokens), size = value_bytes(kv);
+    struct place at = {a->keys + page + slot * size,
+                       a->values + page + slot * (size_t)a->head_dim * size, NULL, NULL};
+    if (kv != DTYPE_Q8_0) return at;
+    at.key_scales = attention_scales(a, a->keys + page, 0) + 2 * slot;
+    at.value_scales = attention_scales(a, a->values + page, 0) + 2 * slot;
+    return at;
+}
+
+// The scales of 16 positions in a block.
+static AVX2_INLINE __m512 scales(const struct attention_rows *a, const char *first, int block) {
+    return avx512_load(DTYPE_F16, first + (size_t)(2 * block) * (size_t)a->page_tokens);
+}
+
+// Values of a type, those of q8_0 times `scale`.
+static AVX2_INLINE __m512 values(enum dtype kv, const char *at, __m512 scale) {
+    return kv == DTYPE_Q8_0 ? _mm512_mul_ps(avx512_load_int8(at), scale) : avx512_load(kv, at);
 }
 
 // score[r][i] = scale * sum over d of q[r][d] * key[d], for `wide` vectors of positions. The values
@@ -31,15 +50,17 @@ static AVX2_INLINE struct place place_of(const struct attention_rows *a, enum dt
 static AVX2_INLINE void score_wide(const struct attention_rows *a, enum dtype kv,
                                    const struct place *at, int first, int rows, int wide, int i,
                                    float score[GROUP][ATTENTION_BLOCK]) {
-    __m512 s[GROUP][2], scale = _mm512_set1_ps(a->scale);
-    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size, next = 0;
+    __m512 s[GROUP][2], scale = _mm512_set1_ps(a->scale), block[2] = {scale, scale};
+    size_t size = value_bytes(kv), step = (size_t)a->page_tokens * size, next = 0;
     AVX2_UNROLL for (int r = 0; r < rows; r++) {
         AVX2_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_setzero_ps();
     }
     for (int d = 0; d < a->head_dim; d++, next += WIDE * size) {
         __m512 k[2];
         AVX2_UNROLL for (int l = 0; l < wide; l++) {
-            k[l] = avx512_load(kv, at[l].key + (size_t)d * step);
+            if (kv == DTYPE_Q8_0 && d % STATE_BLOCK == 0)
+                block[l] = scales(a, at[l].key_scales, d / STATE_BLOCK);
+            k[l] = values(kv, at[l].key + (size_t)d * step, block[l]);
             _mm_prefetch(at[l].value + next, _MM_HINT_T1);
         }
         AVX2_UNROLL for (int r = 0; r < rows; r++) {
@@ -99,18 +120,24 @@ static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv,
                                   int from, int to, int rows, int lanes, int d,
                                   const struct mix *m) {
     __m512 s[MIX][4];
-    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
+    size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
     AVX2_UNROLL for (int r = 0; r < rows; r++) {
         AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
             _mm512_mul_ps(_mm512_loadu_ps(m->out[r] + d + l * WIDE), _mm512_set1_ps(m->shrink[r]));
     }
     for (int i = from; i < to;) {
-        int end = i + WIDE - (start + i) % WIDE;
-        const char *at = place_of(a, kv, start + i).value + (size_t)d * size;
-        for (; i < to && i < end; i++, at += step) {
+        int slot = (start + i) % WIDE, end = i + WIDE - slot;
+        struct place place = place_of(a, kv, start + i - slot);
+        const char *at = place.value + (size_t)slot * step + (size_t)d * size;
+        float scale[2][WIDE]; // of the positions, for each block of d
+        for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 1) / 2; k++)
+            _mm512_storeu_ps(scale[k], scales(a, place.value_scales, d / STATE_BLOCK + k));
+        for (; i < to && i < end; i++, slot++, at += step) {
             __m512 v[4];
-            AVX2_UNROLL for (int l = 0; l < lanes; l++) v[l] =
-                avx512_load(kv, at + (size_t)l * WIDE * size);
+            AVX2_UNROLL for (int l = 0; l < lanes; l++) {
+                __m512 one = _mm512_set1_ps(kv == DTYPE_Q8_0 ? scale[l / 2][slot] : 1);
+                v[l] = values(kv, at + (size_t)l * WIDE * size, one);
+            }
             AVX2_UNROLL for (int r = 0; r < rows; r++) {
                 __m512 w = _mm512_set1_ps(m->p[r][i]);
                 AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
@@ -201,6 +228,10 @@ void attention_avx512(const struct attention_rows *a) {
         attention_avx2(a);
     else if (a->kv == DTYPE_F32)
         attend(a, DTYPE_F32);
-    else
+    else if (a->kv == DTYPE_BF16)
         attend(a, DTYPE_BF16);
+    else if (a->kv == DTYPE_F16)
+        attend(a, DTYPE_F16);
+    else
+        attend(a, DTYPE_Q8_0);
 }

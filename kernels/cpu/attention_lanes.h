@@ -14,19 +14,40 @@ struct running {
     lanes8 sum;
 };
 
-// score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page.
-static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype kv, const char *key,
-                                     int first, int rows, int lanes, int i,
-                                     float score[GROUP][ATTENTION_BLOCK]) {
-    lanes8 s[GROUP][2], scale = lanes8_set(a->scale);
-    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size;
+// Values of a type: `at` is where they lie, `scale` what those of q8_0 are multiplied by.
+static LANES_INLINE lanes8 values8(enum dtype kv, const char *at, lanes8 scale) {
+    return kv == DTYPE_Q8_0 ? lanes8_mul(lanes8_load_int8(at), scale) : lanes8_load(kv, at);
+}
+
+// The scales of 8 positions from `slot` on in a block.
+static LANES_INLINE lanes8 scales8(const struct attention_rows *a, const char *page, int block,
+                                   int slot) {
+    return lanes8_load(DTYPE_F16, attention_scales(a, page, block) + 2 * slot);
+}
+
+static LANES_INLINE size_t value_bytes(enum dtype kv) {
+    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
+}
+
+// score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page,
+// from `slot` on.
+static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype kv,
+                                     const char *page, int slot, int first, int rows, int lanes,
+                                     int i, float score[GROUP][ATTENTION_BLOCK]) {
+    lanes8 s[GROUP][2], scale = lanes8_set(a->scale), block[2] = {scale, scale};
+    size_t size = value_bytes(kv), step = (size_t)a->page_tokens * size;
+    const char *key = page + (size_t)slot * size;
     LANES_UNROLL for (int r = 0; r < rows; r++) {
         LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_set(0);
     }
     for (int d = 0; d < a->head_dim; d++, key += step) {
         lanes8 k[2];
+        if (kv == DTYPE_Q8_0 && d % STATE_BLOCK == 0) {
+            LANES_UNROLL for (int l = 0; l < lanes; l++) block[l] =
+                scales8(a, page, d / STATE_BLOCK, slot + 8 * l);
+        }
         LANES_UNROLL for (int l = 0; l < lanes; l++) k[l] =
-            lanes8_load(kv, key + (size_t)l * 8 * size);
+            values8(kv, key + (size_t)l * 8 * size, block[l]);
         LANES_UNROLL for (int r = 0; r < rows; r++) {
             lanes8 q = lanes8_set(a->q[first + r][d]);
             LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_fma(q, k[l], s[r][l]);
@@ -43,13 +64,12 @@ static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, i
                                 int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
     for (int i = 0; i < n;) {
         int slot = (start + i) % a->page_tokens;
-        const char *key = a->keys + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
-                          (size_t)slot * dtype_bytes(kv);
+        const char *page = a->keys + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes;
         if (n - i > 8 && a->page_tokens - slot >= 16) {
-            score_lanes(a, kv, key, first, rows, 2, i, score);
+            score_lanes(a, kv, page, slot, first, rows, 2, i, score);
             i += 16;
         } else {
-            score_lanes(a, kv, key, first, rows, 1, i, score);
+            score_lanes(a, kv, page, slot, first, rows, 1, i, score);
             i += 8;
         }
     }
@@ -79,18 +99,24 @@ static LANES_INLINE float weigh(struct running *w, int n, float *score) {
 static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start, int n,
                                    int lanes, int d, const float *p, float shrink, float *out) {
     lanes8 s[8], scale = lanes8_set(shrink);
-    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
+    size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
     LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
         lanes8_mul(lanes8_load(DTYPE_F32, out + d + l * 8), scale);
     for (int i = 0; i < n;) {
         int slot = (start + i) % a->page_tokens, end = i + a->page_tokens - slot;
-        const char *at = a->values +
-                         (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
-                         (size_t)slot * step + (size_t)d * size;
-        for (; i < n && i < end; i++, at += step) {
+        const char *page =
+            a->values + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes;
+        const char *at = page + (size_t)slot * step + (size_t)d * size;
+        float scales[2][8]; // of 8 positions, for each block of d
+        if (kv == DTYPE_Q8_0) end = i + 8;
+        for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 3) / 4; k++)
+            lanes8_store(scales[k], scales8(a, page, d / STATE_BLOCK + k, slot));
+        for (int k = 0; i < n && i < end; i++, k++, at += step) {
             lanes8 w = lanes8_set(p[i]);
-            LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
-                lanes8_fma(w, lanes8_load(kv, at + (size_t)l * 8 * size), s[l]);
+            LANES_UNROLL for (int l = 0; l < lanes; l++) {
+                lanes8 one = lanes8_set(kv == DTYPE_Q8_0 ? scales[l / 4][k] : 1);
+                s[l] = lanes8_fma(w, values8(kv, at + (size_t)l * 8 * size, one), s[l]);
+            }
         }
     }
     LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(out + d + l * 8, s[l]);
