@@ -36,6 +36,22 @@ def test_json_report() -> None:
         assert point["limit_share"] == pytest.approx(limit, rel=0.01)
 
 
+def test_compare_tells_what_a_kv_type_costs() -> None:
+    """Beside the same weights with KV in f32, which is what it is compared with in any case."""
+    found = {}
+    for kv in ("f32", "f16", "bf16", "q8_0"):
+        done = run("bench", "--model", TINY, "--compare", TINY, "--weights", "f32", "--kv-type",
+                   kv, "--json", "--device", "cpu")
+        assert done.returncode == 0, done.stderr.decode()
+        report = json.loads(done.stdout)
+        assert report["numerics"].endswith(f" kv={kv}")
+        assert report["compare"]["numerics"].endswith(" kv=f32")
+        found[kv] = report["compare"]
+    assert found["f32"]["largest"] == found["f32"]["kl"] == 0
+    assert 0 < found["f16"]["mean"] < found["bf16"]["mean"] < found["q8_0"]["mean"] < 0.05
+    assert 0 <= found["f16"]["kl"] < found["q8_0"]["kl"] < 0.001
+
+
 def test_prefill_of_given_lengths() -> None:
     done = run("bench", "--model", TINY, "--rows", "1", "--prompt", 20, "--new", 4, "--prefill",
                "64,300", "--runs", 2, "--json")

@@ -8,6 +8,7 @@
 #include "worker/commands/device_facts.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/limits.h"
+#include "worker/commands/plan.h"
 
 struct report {
     double prefill_tokens_per_s;
@@ -195,7 +196,8 @@ static double step_ms(const struct roofline_model *m, const struct device *d,
 // Plans the steps that were measured: contexts are the mean over those.
 static void finish_plan(struct report *r, const struct setup *s, const struct bench_flags *f) {
     struct roofline_model model;
-    enum dtype kv = strcmp(f->engine.kv_type, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
+    enum dtype kv;
+    plan_kv_type(f->engine.kv_type, &kv, NULL); // the engine runs with it
     if (is_auto(f)) {
         r->device.read_bytes_per_s = r->read_bytes_per_s;
         r->device.peak_flops = r->peak_flops;

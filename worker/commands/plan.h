@@ -6,10 +6,13 @@
 
 struct plan_memory {
     struct engine_options engine;
-    enum dtype kv_dtype; // of pages and conv slots
+    enum dtype kv_dtype; // of K and V; conv state has state_conv_dtype of it
     struct backend_plan backend;
     char weight_types[CHECKPOINT_TYPES_BYTES];
 };
+
+// The type of --kv-type: f32, bf16, f16 or q8_0.
+int plan_kv_type(const char *text, enum dtype *out, struct error *err);
 
 // Sizes KV pages, conv slots and the arena of suspended rows. ERROR_CONFIG when a row of
 // --max-context tokens does not fit into --kv-memory.
