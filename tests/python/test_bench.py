@@ -56,8 +56,19 @@ def test_prefill_of_given_lengths() -> None:
     done = run("bench", "--model", TINY, "--rows", "1", "--prompt", 20, "--new", 4, "--prefill",
                "64,300", "--runs", 2, "--json")
     assert done.returncode == 0, done.stderr.decode()
-    assert [p["tokens"] for p in json.loads(done.stdout)["prefill"]] == [64, 300]
-    assert all(p["tokens_per_s"] > 0 for p in json.loads(done.stdout)["prefill"])
+    report = json.loads(done.stdout)
+    few, many = report["prefill"]
+    assert (few["tokens"], many["tokens"]) == (64, 300)
+    for p in (few, many):
+        # 3 layers of 4 heads of 32: two products of two operations with each position up to one's
+        # own. The head (512 by 128) is not computed.
+        pairs = p["tokens"] * (p["tokens"] + 1) // 2
+        assert p["attention_flops"] == 4 * pairs * 3 * 4 * 32
+        assert p["weight_flops"] == p["tokens"] * (report["row_flops"] - 2 * 512 * 128)
+        limit = (p["weight_flops"] / report["peak_flops"] +
+                 p["attention_flops"] / report["attention_peak_flops"])
+        seconds = p["tokens"] / p["tokens_per_s"]
+        assert p["limit_share"] == pytest.approx(limit / seconds, rel=0.01)
 
 
 def test_table_and_synthetic_model() -> None:
