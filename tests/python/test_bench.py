@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -142,3 +143,18 @@ def test_acceptance_needs_drafts() -> None:
     for flags in ([], ["--draft", "off"]):
         done = run("bench", "--synthetic", "tiny", "--acceptance", "0.5", *flags)
         assert done.returncode == 2 and "--draft auto" in done.stderr.decode()
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:
+    """4,112 rows and prompts of 32,768 positions of the 24B: no machine has that. KV of q8_0 takes
+    10,880 of f32's 40,960 bytes a token, and the sentence says so."""
+    needs = {}
+    for kv in ("f32", "q8_0"):
+        done = run("bench", "--synthetic", "24b", "--weights", "q4_0", "--max-rows", 4096, "--rows",
+                   1, "--max-context", 32768, "--kv-memory", "100000G", "--suspend-memory", 0,
+                   "--kv-type", kv, "--device", "cpu", timeout=30)
+        assert done.returncode == 78 and not done.stdout
+        needs[kv] = float(re.search(r"The plan needs ([\d.]+) GiB of host memory",
+                                    done.stderr.decode())[1])
+    saved = 4112 * 32768 * (40960 - 10880) / 2**30
+    assert needs["f32"] - needs["q8_0"] == pytest.approx(saved, abs=0.2)

@@ -131,6 +131,28 @@ uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
     return at;
 }
 
+struct backend_options plan_options(const struct plan_memory *p, const struct names *names,
+                                    const enum dtype *dtypes, const struct engine_flags *f) {
+    const struct engine_options *e = &p->engine;
+    return (struct backend_options){
+        .shape = names->shape,
+        .weight_dtypes = dtypes,
+        .weight_hashes = names->hashes,
+        .kv_dtype = p->kv_dtype,
+        .page_tokens = e->page_tokens,
+        .n_pages = e->n_pages,
+        .n_conv_slots = e->max_rows + e->max_prefixes,
+        .arena_pages = e->suspend_pages,
+        .arena_slots = e->suspend_slots,
+        .max_draft = e->draft.max_draft,
+        .max_segments = e->max_rows + e->max_prefixes,
+        .max_tokens = e->max_rows + e->prefill_chunk,
+        .max_outputs = e->max_rows + e->prefill_chunk,
+        .staging_bytes = plan_staging(names, dtypes, f),
+        .n_threads = f->n_threads,
+    };
+}
+
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
                  const struct backend_options *options, const struct names *names,
                  struct error *err) {

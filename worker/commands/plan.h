@@ -23,6 +23,11 @@ int plan_engine(struct plan_memory *p, const struct model_shape *shape,
 uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
                       const struct engine_flags *f);
 
+// The options of a backend for a planned engine, but for id_exists and the device; names and dtypes
+// are borrowed.
+struct backend_options plan_options(const struct plan_memory *p, const struct names *names,
+                                    const enum dtype *dtypes, const struct engine_flags *f);
+
 // What the backend takes for `options`, which are made of the above. ERROR_MEMORY when that is more
 // than this process can have.
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
