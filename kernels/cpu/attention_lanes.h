@@ -95,39 +95,68 @@ static LANES_INLINE float weigh(struct running *w, int n, float *score) {
     return shrink;
 }
 
-// out[d] = out[d] * shrink + sum over i < n of p[i] * values[i][d], for `lanes` groups of 8 d.
-static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start, int n,
-                                   int lanes, int d, const float *p, float shrink, float *out) {
-    lanes8 s[8], scale = lanes8_set(shrink);
+// Rows of a group: what they are weighed with, and where they are summed.
+struct mix {
+    const float *p[GROUP];
+    float shrink[GROUP], *out[GROUP];
+};
+
+// out[r][d] = out[r][d] * shrink + sum over from <= i < to of p[r][i] * values[i][d], for `lanes`
+// groups of 8 d.
+static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start,
+                                   int from, int to, int rows, int lanes, int d,
+                                   const struct mix *m) {
+    lanes8 s[GROUP][8];
     size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
-    LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
-        lanes8_mul(lanes8_load(DTYPE_F32, out + d + l * 8), scale);
-    for (int i = 0; i < n;) {
-        int slot = (start + i) % a->page_tokens, end = i + a->page_tokens - slot;
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+            lanes8_mul(lanes8_load(DTYPE_F32, m->out[r] + d + l * 8), lanes8_set(m->shrink[r]));
+    }
+    for (int i = from; i < to;) {
+        int slot = (start + i) % a->page_tokens, end = i + 8 - slot % 8;
         const char *page =
             a->values + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes;
         const char *at = page + (size_t)slot * step + (size_t)d * size;
-        float scales[2][8]; // of 8 positions, for each block of d
-        if (kv == DTYPE_Q8_0) end = i + 8;
+        float scales[2][8]; // of the 8 positions, for each block of d
         for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 3) / 4; k++)
-            lanes8_store(scales[k], scales8(a, page, d / STATE_BLOCK + k, slot));
-        for (int k = 0; i < n && i < end; i++, k++, at += step) {
-            lanes8 w = lanes8_set(p[i]);
+            lanes8_store(scales[k], scales8(a, page, d / STATE_BLOCK + k, slot - slot % 8));
+        for (; i < to && i < end; i++, slot++, at += step) {
+            lanes8 w[GROUP];
+            LANES_UNROLL for (int r = 0; r < rows; r++) w[r] = lanes8_set(m->p[r][i]);
             LANES_UNROLL for (int l = 0; l < lanes; l++) {
-                lanes8 one = lanes8_set(kv == DTYPE_Q8_0 ? scales[l / 4][k] : 1);
-                s[l] = lanes8_fma(w, values8(kv, at + (size_t)l * 8 * size, one), s[l]);
+                lanes8 one = lanes8_set(kv == DTYPE_Q8_0 ? scales[l / 4][slot % 8] : 1);
+                lanes8 v = values8(kv, at + (size_t)l * 8 * size, one);
+                LANES_UNROLL for (int r = 0; r < rows; r++) s[r][l] = lanes8_fma(w[r], v, s[r][l]);
             }
         }
     }
-    LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(out + d + l * 8, s[l]);
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(m->out[r] + d + l * 8, s[r][l]);
+    }
 }
 
-static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int n,
-                             const float *p, float shrink, float *out) {
-    int d = 0;
-    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, n, 8, d, p, shrink, out);
-    for (; d + 32 <= a->head_dim; d += 32) mix_lanes(a, kv, start, n, 4, d, p, shrink, out);
-    for (; d < a->head_dim; d += 8) mix_lanes(a, kv, start, n, 1, d, p, shrink, out);
+// 8 sums at once, of 1, 2 or 4 rows.
+static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int from,
+                             int to, int rows, const struct mix *m) {
+    int d = 0, lanes = 8 / rows;
+    for (; d + 8 * lanes <= a->head_dim; d += 8 * lanes)
+        mix_lanes(a, kv, start, from, to, rows, lanes, d, m);
+    for (; d < a->head_dim; d += 8) mix_lanes(a, kv, start, from, to, rows, 1, d, m);
+}
+
+// Positions of the block that all rows see are mixed together, the rest of each row alone: what
+// lies in a page behind a row's own position may be no number.
+static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, int start,
+                                  int rows, const int *n, const struct mix *m) {
+    int all = n[0];
+    for (int r = 1; r < rows; r++)
+        if (n[r] < all) all = n[r];
+    if (all > 0) mix(a, kv, start, 0, all, rows, m);
+    for (int r = 0; r < rows; r++) {
+        if (n[r] <= all || n[r] <= 0) continue;
+        struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
+        mix(a, kv, start, all > 0 ? all : 0, n[r], 1, &one);
+    }
 }
 
 // Rows first .. first + rows - 1 over the block at `start`.
@@ -141,11 +170,13 @@ static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, in
         if (n[r] > most) most = n[r];
     }
     scores(a, kv, first, rows, start, most, score);
+    struct mix m;
     for (int r = 0; r < rows; r++) {
-        if (n[r] <= 0) continue;
-        float shrink = weigh(&w[first + r], n[r], score[r]);
-        mix(a, kv, start, n[r], score[r], shrink, a->out[first + r]);
+        m.p[r] = score[r];
+        m.out[r] = a->out[first + r];
+        m.shrink[r] = n[r] > 0 ? weigh(&w[first + r], n[r], score[r]) : 1;
     }
+    mix_rows(a, kv, start, rows, n, &m);
 }
 
 static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
