@@ -34,8 +34,8 @@ struct attention_rows {
     int position[ATTENTION_ROWS];   // attends to 0 .. position
 };
 
-// Where a page of a head has the scales of a block, for q8_0: behind n values, those of the page's
-// first position on.
+// Of q8_0: where the scales of a block begin in a head's K, or V, of a page. They stand behind all
+// values, one for each of its positions.
 static inline const char *attention_scales(const struct attention_rows *a, const char *head,
                                            int block) {
     return head + (size_t)(a->head_dim + 2 * block) * (size_t)a->page_tokens;

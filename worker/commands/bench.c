@@ -35,7 +35,7 @@ static const char usage[] =
     "Measures prefill, and decode at several numbers of rows: medians of --runs runs, beside\n"
     "what this machine reads and multiplies in the same run. GB/s counts weights, of the experts\n"
     "those that the rows were sent to; the limit is what takes longer, reading them or the\n"
-    "products (attention's own are not counted).\n"
+    "products (attention's own are counted with --prefill alone).\n"
     "With --plan it computes instead what a device could do at best, kernel by kernel: the\n"
     "bytes to move and the operations to do, over what the device can (a roofline). Nothing\n"
     "runs, and nothing of a plan is a measurement. With --measure, or --plan auto, both are\n"
