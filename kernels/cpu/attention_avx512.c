@@ -114,13 +114,20 @@ struct mix {
     float shrink[MIX], *out[MIX];
 };
 
+// Where K of 16 positions lies, one block behind p; NULL where there is none. It is asked for while
+// V is read, since the hardware does not foresee the next page.
+static AVX2_INLINE const char *next_keys(const struct attention_rows *a, enum dtype kv, int p) {
+    return p + ATTENTION_BLOCK <= a->position[0] ? place_of(a, kv, p + ATTENTION_BLOCK).key : NULL;
+}
+
 // out[r][d] = out[r][d] * shrink + sum over from <= i < to of p[r][i] * values[i][d], for `lanes`
 // vectors of d.
-static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start,
-                                  int from, int to, int rows, int lanes, int d,
+static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, bool few,
+                                  int start, int from, int to, int rows, int lanes, int d,
                                   const struct mix *m) {
     __m512 s[MIX][4];
     size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
+    size_t key_step = (size_t)a->page_tokens * size;
     AVX2_UNROLL for (int r = 0; r < rows; r++) {
         AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
             _mm512_mul_ps(_mm512_loadu_ps(m->out[r] + d + l * WIDE), _mm512_set1_ps(m->shrink[r]));
@@ -132,8 +139,11 @@ static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv,
         float scale[2][WIDE]; // of the positions, for each block of d
         for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 1) / 2; k++)
             _mm512_storeu_ps(scale[k], scales(a, place.value_scales, d / STATE_BLOCK + k));
+        const char *next = few ? next_keys(a, kv, start + i - slot) : NULL;
         for (; i < to && i < end; i++, slot++, at += step) {
             __m512 v[4];
+            for (int k = 0; few && next && k < a->head_dim / WIDE; k++, next += key_step)
+                _mm_prefetch(next, _MM_HINT_T1);
             AVX2_UNROLL for (int l = 0; l < lanes; l++) {
                 __m512 one = _mm512_set1_ps(kv == DTYPE_Q8_0 ? scale[l / 2][slot] : 1);
                 v[l] = values(kv, at + (size_t)l * WIDE * size, one);
@@ -151,31 +161,31 @@ static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv,
     }
 }
 
-static AVX2_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int from,
-                            int to, int rows, const struct mix *m) {
+static AVX2_INLINE void mix(const struct attention_rows *a, enum dtype kv, bool few, int start,
+                            int from, int to, int rows, const struct mix *m) {
     int d = 0;
-    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, from, to, rows, 4, d, m);
-    for (; d < a->head_dim; d += 16) mix_lanes(a, kv, start, from, to, rows, 1, d, m);
+    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, few, start, from, to, rows, 4, d, m);
+    for (; d < a->head_dim; d += 16) mix_lanes(a, kv, few, start, from, to, rows, 1, d, m);
 }
 
 // Positions of the block that all rows see are mixed together, the rest of each row alone: what
 // lies in a page behind a row's own position may be no number.
-static AVX2_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, int start, int rows,
-                                 const int *n, struct mix *m) {
+static AVX2_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, bool few, int start,
+                                 int rows, const int *n, struct mix *m) {
     int all = n[0];
     for (int r = 1; r < rows; r++)
         if (n[r] < all) all = n[r];
-    if (all > 0) mix(a, kv, start, 0, all, rows, m);
+    if (all > 0) mix(a, kv, few, start, 0, all, rows, m);
     for (int r = 0; r < rows; r++) {
         if (n[r] <= all || n[r] <= 0) continue;
         struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
-        mix(a, kv, start, all > 0 ? all : 0, n[r], 1, &one);
+        mix(a, kv, few, start, all > 0 ? all : 0, n[r], 1, &one);
     }
 }
 
 // Rows first .. first + rows - 1 over the block at `start`.
-static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                              int start, struct running *w) {
+static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, bool few, int first,
+                              int rows, int start, struct running *w) {
     float score[GROUP][ATTENTION_BLOCK];
     int n[GROUP], most = 0;
     for (int r = 0; r < rows; r++) {
@@ -193,15 +203,15 @@ static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, int
             m.shrink[k] = n[r + k] > 0 ? weigh(&w[first + r + k], n[r + k], score[r + k]) : 1;
         }
         if (part == 4)
-            mix_rows(a, kv, start, 4, n + r, &m);
+            mix_rows(a, kv, few, start, 4, n + r, &m);
         else if (part == 2)
-            mix_rows(a, kv, start, 2, n + r, &m);
+            mix_rows(a, kv, few, start, 2, n + r, &m);
         else
-            mix_rows(a, kv, start, 1, n + r, &m);
+            mix_rows(a, kv, few, start, 1, n + r, &m);
     }
 }
 
-static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
+static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv, bool few) {
     struct running w[ATTENTION_ROWS];
     int last = 0;
     for (int r = 0; r < a->n_rows; r++) {
@@ -211,10 +221,10 @@ static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
     }
     for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
         int r = 0;
-        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, r, 8, start, w);
-        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, r, 4, start, w);
-        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, r, 2, start, w);
-        for (; r < a->n_rows; r++) group(a, kv, r, 1, start, w);
+        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, few, r, 8, start, w);
+        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, few, r, 4, start, w);
+        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, few, r, 2, start, w);
+        for (; r < a->n_rows; r++) group(a, kv, few, r, 1, start, w);
     }
     for (int r = 0; r < a->n_rows; r++) {
         float sum = avx2_sum(w[r].sum);
@@ -222,16 +232,32 @@ static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
     }
 }
 
+// A function for each type, and for few rows, which wait for memory and so fetch ahead.
+#define ATTEND(name, kv, few)                                                                      \
+    static __attribute__((noinline)) void name(const struct attention_rows *a) {                   \
+        attend(a, kv, few);                                                                        \
+    }
+ATTEND(few_f32, DTYPE_F32, true)
+ATTEND(few_bf16, DTYPE_BF16, true)
+ATTEND(few_f16, DTYPE_F16, true)
+ATTEND(few_q8_0, DTYPE_Q8_0, true)
+ATTEND(many_f32, DTYPE_F32, false)
+ATTEND(many_bf16, DTYPE_BF16, false)
+ATTEND(many_f16, DTYPE_F16, false)
+ATTEND(many_q8_0, DTYPE_Q8_0, false)
+
 void attention_avx512(const struct attention_rows *a) {
-    assert(a->n_rows <= ATTENTION_ROWS);
+    static void (*const few[])(const struct attention_rows *) = {[DTYPE_F32] = few_f32,
+                                                                 [DTYPE_BF16] = few_bf16,
+                                                                 [DTYPE_F16] = few_f16,
+                                                                 [DTYPE_Q8_0] = few_q8_0};
+    static void (*const many[])(const struct attention_rows *) = {[DTYPE_F32] = many_f32,
+                                                                  [DTYPE_BF16] = many_bf16,
+                                                                  [DTYPE_F16] = many_f16,
+                                                                  [DTYPE_Q8_0] = many_q8_0};
+    assert(a->n_rows <= ATTENTION_ROWS && a->kv <= DTYPE_Q8_0);
     if (a->head_dim % WIDE != 0 || a->page_tokens % WIDE != 0)
         attention_avx2(a);
-    else if (a->kv == DTYPE_F32)
-        attend(a, DTYPE_F32);
-    else if (a->kv == DTYPE_BF16)
-        attend(a, DTYPE_BF16);
-    else if (a->kv == DTYPE_F16)
-        attend(a, DTYPE_F16);
     else
-        attend(a, DTYPE_Q8_0);
+        (a->n_rows <= MIX ? few : many)[a->kv](a);
 }

@@ -163,7 +163,7 @@ static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv,
 static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
                                int start, struct running *w) {
     float score[GROUP][ATTENTION_BLOCK];
-    int n[GROUP], most = 0;
+    int n[GROUP] = {0}, most = 0;
     for (int r = 0; r < rows; r++) {
         n[r] = a->position[first + r] + 1 - start;
         if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
