@@ -89,8 +89,20 @@ static AVX2_INLINE float avx2_max(__m256 s) {
 }
 
 // What attention_lanes.h is written in.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LANES_CHECKED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LANES_CHECKED
+#endif
+#if defined(LANES_CHECKED) // code with checks, copied and unrolled, would take minutes to compile
+#define LANES_INLINE inline
+#define LANES_UNROLL
+#else
 #define LANES_INLINE AVX2_INLINE
 #define LANES_UNROLL AVX2_UNROLL
+#endif
 typedef __m256 lanes8;
 #define lanes8_load      avx2_load
 #define lanes8_load_int8 avx2_load_int8
