@@ -114,7 +114,7 @@ struct backend_options {
     struct model_shape shape;
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
     const uint64_t *weight_hashes;   // (likewise) digest.h's hash of each name
-    enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
+    enum dtype kv_dtype;             // of K and V: f32, bf16, f16 or q8_0 (state.h)
     int page_tokens, n_pages, n_conv_slots;    // page_tokens: 1 .. 256
     int arena_pages, arena_slots;              // of suspended rows
     int max_draft;                             // positions that a sequence may go back by

@@ -107,11 +107,11 @@ int64_t weight_n(const struct weight *w) {
 }
 
 size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_tokens) {
-    return (size_t)shape_n_attention(s) * 2 * (size_t)s->n_kv_heads * (size_t)s->head_dim *
-           (size_t)page_tokens * dtype_bytes(kv);
+    return (size_t)shape_n_attention(s) * 2 * (size_t)s->n_kv_heads *
+           state_head_bytes(kv, s->head_dim, page_tokens);
 }
 
 size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv, int max_draft) {
     return (size_t)(s->n_layers - shape_n_attention(s)) * (size_t)(s->conv_width - 1 + max_draft) *
-           (size_t)s->hidden * dtype_bytes(kv);
+           (size_t)s->hidden * dtype_bytes(state_conv_dtype(kv));
 }

@@ -15,47 +15,68 @@ struct running {
     __m256 sum;
 };
 
+// Where a position lies: K and V, and of q8_0 their scales in the first block.
 struct place {
-    const char *key, *value;
+    const char *key, *value, *key_scales, *value_scales;
 };
 
-static AVX2_INLINE struct place place_of(const struct attention_rows *a, enum dtype kv, int p) {
+static LANES_INLINE size_t value_bytes(enum dtype kv) {
+    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
+}
+
+static LANES_INLINE struct place place_of(const struct attention_rows *a, enum dtype kv, int p) {
     size_t page = (size_t)a->pages[p / a->page_tokens] * a->page_bytes;
-    size_t slot = (size_t)(p % a->page_tokens), size = dtype_bytes(kv);
-    return (struct place){a->keys + page + slot * size,
-                          a->values + page + slot * (size_t)a->head_dim * size};
+    size_t slot = (size_t)(p % a->page_tokens), size = value_bytes(kv);
+    struct place at = {a->keys + page + slot * size,
+                       a->values + page + slot * (size_t)a->head_dim * size, NULL, NULL};
+    if (kv != DTYPE_Q8_0) return at;
+    at.key_scales = attention_scales(a, a->keys + page, 0) + 2 * slot;
+    at.value_scales = attention_scales(a, a->values + page, 0) + 2 * slot;
+    return at;
+}
+
+// The scales of 16 positions in a block.
+static LANES_INLINE __m512 scales(const struct attention_rows *a, const char *first, int block) {
+    return avx512_load(DTYPE_F16, first + (size_t)(2 * block) * (size_t)a->page_tokens);
+}
+
+// Values of a type, those of q8_0 times `scale`.
+static LANES_INLINE __m512 values(enum dtype kv, const char *at, __m512 scale) {
+    return kv == DTYPE_Q8_0 ? _mm512_mul_ps(avx512_load_int8(at), scale) : avx512_load(kv, at);
 }
 
 // score[r][i] = scale * sum over d of q[r][d] * key[d], for `wide` vectors of positions. The values
 // of the same positions, which come next, are asked for meanwhile.
-static AVX2_INLINE void score_wide(const struct attention_rows *a, enum dtype kv,
-                                   const struct place *at, int first, int rows, int wide, int i,
-                                   float score[GROUP][ATTENTION_BLOCK]) {
-    __m512 s[GROUP][2], scale = _mm512_set1_ps(a->scale);
-    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size, next = 0;
-    AVX2_UNROLL for (int r = 0; r < rows; r++) {
-        AVX2_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_setzero_ps();
+static LANES_INLINE void score_wide(const struct attention_rows *a, enum dtype kv,
+                                    const struct place *at, int first, int rows, int wide, int i,
+                                    float score[GROUP][ATTENTION_BLOCK]) {
+    __m512 s[GROUP][2], scale = _mm512_set1_ps(a->scale), block[2] = {scale, scale};
+    size_t size = value_bytes(kv), step = (size_t)a->page_tokens * size, next = 0;
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_setzero_ps();
     }
     for (int d = 0; d < a->head_dim; d++, next += WIDE * size) {
         __m512 k[2];
-        AVX2_UNROLL for (int l = 0; l < wide; l++) {
-            k[l] = avx512_load(kv, at[l].key + (size_t)d * step);
+        LANES_UNROLL for (int l = 0; l < wide; l++) {
+            if (kv == DTYPE_Q8_0 && d % STATE_BLOCK == 0)
+                block[l] = scales(a, at[l].key_scales, d / STATE_BLOCK);
+            k[l] = values(kv, at[l].key + (size_t)d * step, block[l]);
             _mm_prefetch(at[l].value + next, _MM_HINT_T1);
         }
-        AVX2_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int r = 0; r < rows; r++) {
             __m512 q = _mm512_set1_ps(a->q[first + r][d]);
-            AVX2_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_fmadd_ps(q, k[l], s[r][l]);
+            LANES_UNROLL for (int l = 0; l < wide; l++) s[r][l] = _mm512_fmadd_ps(q, k[l], s[r][l]);
         }
     }
-    AVX2_UNROLL for (int r = 0; r < rows; r++) {
-        AVX2_UNROLL for (int l = 0; l < wide; l++)
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < wide; l++)
             _mm512_storeu_ps(&score[r][i + l * WIDE], _mm512_mul_ps(s[r][l], scale));
     }
 }
 
 // The scores of n positions from `start` on; up to 15 more are written, of no meaning.
-static AVX2_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                               int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
+static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
+                                int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
     int i = 0;
     for (; i + WIDE < n; i += 2 * WIDE) {
         struct place at[2] = {place_of(a, kv, start + i), place_of(a, kv, start + i + WIDE)};
@@ -69,7 +90,7 @@ static AVX2_INLINE void scores(const struct attention_rows *a, enum dtype kv, in
 
 // Turns the scores of a block into weights and returns what earlier sums shrink by. Scores past n
 // are of positions that do not exist: they become 0.
-static AVX2_INLINE float weigh(struct running *w, int n, float *score) {
+static LANES_INLINE float weigh(struct running *w, int n, float *score) {
     int padded = (n + WIDE - 1) & ~(WIDE - 1);
     for (int i = n; i < padded; i++) score[i] = -math_infinity();
     __m512 top = _mm512_loadu_ps(score);
@@ -93,62 +114,78 @@ struct mix {
     float shrink[MIX], *out[MIX];
 };
 
+// Where K of 16 positions lies, one block behind p; NULL where there is none. It is asked for while
+// V is read, since the hardware does not foresee the next page.
+static LANES_INLINE const char *next_keys(const struct attention_rows *a, enum dtype kv, int p) {
+    return p + ATTENTION_BLOCK <= a->position[0] ? place_of(a, kv, p + ATTENTION_BLOCK).key : NULL;
+}
+
 // out[r][d] = out[r][d] * shrink + sum over from <= i < to of p[r][i] * values[i][d], for `lanes`
 // vectors of d.
-static AVX2_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start,
-                                  int from, int to, int rows, int lanes, int d,
-                                  const struct mix *m) {
+static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, bool few,
+                                   int start, int from, int to, int rows, int lanes, int d,
+                                   const struct mix *m) {
     __m512 s[MIX][4];
-    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
-    AVX2_UNROLL for (int r = 0; r < rows; r++) {
-        AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+    size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
+    size_t key_step = (size_t)a->page_tokens * size;
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
             _mm512_mul_ps(_mm512_loadu_ps(m->out[r] + d + l * WIDE), _mm512_set1_ps(m->shrink[r]));
     }
     for (int i = from; i < to;) {
-        int end = i + WIDE - (start + i) % WIDE;
-        const char *at = place_of(a, kv, start + i).value + (size_t)d * size;
-        for (; i < to && i < end; i++, at += step) {
+        int slot = (start + i) % WIDE, end = i + WIDE - slot;
+        struct place place = place_of(a, kv, start + i - slot);
+        const char *at = place.value + (size_t)slot * step + (size_t)d * size;
+        float scale[2][WIDE]; // of the positions, for each block of d
+        for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 1) / 2; k++)
+            _mm512_storeu_ps(scale[k], scales(a, place.value_scales, d / STATE_BLOCK + k));
+        const char *next = few ? next_keys(a, kv, start + i - slot) : NULL;
+        for (; i < to && i < end; i++, slot++, at += step) {
             __m512 v[4];
-            AVX2_UNROLL for (int l = 0; l < lanes; l++) v[l] =
-                avx512_load(kv, at + (size_t)l * WIDE * size);
-            AVX2_UNROLL for (int r = 0; r < rows; r++) {
+            for (int k = 0; few && next && k < a->head_dim / WIDE; k++, next += key_step)
+                _mm_prefetch(next, _MM_HINT_T1);
+            LANES_UNROLL for (int l = 0; l < lanes; l++) {
+                __m512 one = _mm512_set1_ps(kv == DTYPE_Q8_0 ? scale[l / 2][slot] : 1);
+                v[l] = values(kv, at + (size_t)l * WIDE * size, one);
+            }
+            LANES_UNROLL for (int r = 0; r < rows; r++) {
                 __m512 w = _mm512_set1_ps(m->p[r][i]);
-                AVX2_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+                LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
                     _mm512_fmadd_ps(w, v[l], s[r][l]);
             }
         }
     }
-    AVX2_UNROLL for (int r = 0; r < rows; r++) {
-        AVX2_UNROLL for (int l = 0; l < lanes; l++)
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++)
             _mm512_storeu_ps(m->out[r] + d + l * WIDE, s[r][l]);
     }
 }
 
-static AVX2_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int from,
-                            int to, int rows, const struct mix *m) {
+static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, bool few, int start,
+                             int from, int to, int rows, const struct mix *m) {
     int d = 0;
-    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, from, to, rows, 4, d, m);
-    for (; d < a->head_dim; d += 16) mix_lanes(a, kv, start, from, to, rows, 1, d, m);
+    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, few, start, from, to, rows, 4, d, m);
+    for (; d < a->head_dim; d += 16) mix_lanes(a, kv, few, start, from, to, rows, 1, d, m);
 }
 
 // Positions of the block that all rows see are mixed together, the rest of each row alone: what
 // lies in a page behind a row's own position may be no number.
-static AVX2_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, int start, int rows,
-                                 const int *n, struct mix *m) {
+static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, bool few,
+                                  int start, int rows, const int *n, struct mix *m) {
     int all = n[0];
     for (int r = 1; r < rows; r++)
         if (n[r] < all) all = n[r];
-    if (all > 0) mix(a, kv, start, 0, all, rows, m);
+    if (all > 0) mix(a, kv, few, start, 0, all, rows, m);
     for (int r = 0; r < rows; r++) {
         if (n[r] <= all || n[r] <= 0) continue;
         struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
-        mix(a, kv, start, all > 0 ? all : 0, n[r], 1, &one);
+        mix(a, kv, few, start, all > 0 ? all : 0, n[r], 1, &one);
     }
 }
 
 // Rows first .. first + rows - 1 over the block at `start`.
-static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                              int start, struct running *w) {
+static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, bool few, int first,
+                               int rows, int start, struct running *w) {
     float score[GROUP][ATTENTION_BLOCK];
     int n[GROUP], most = 0;
     for (int r = 0; r < rows; r++) {
@@ -166,15 +203,15 @@ static AVX2_INLINE void group(const struct attention_rows *a, enum dtype kv, int
             m.shrink[k] = n[r + k] > 0 ? weigh(&w[first + r + k], n[r + k], score[r + k]) : 1;
         }
         if (part == 4)
-            mix_rows(a, kv, start, 4, n + r, &m);
+            mix_rows(a, kv, few, start, 4, n + r, &m);
         else if (part == 2)
-            mix_rows(a, kv, start, 2, n + r, &m);
+            mix_rows(a, kv, few, start, 2, n + r, &m);
         else
-            mix_rows(a, kv, start, 1, n + r, &m);
+            mix_rows(a, kv, few, start, 1, n + r, &m);
     }
 }
 
-static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
+static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv, bool few) {
     struct running w[ATTENTION_ROWS];
     int last = 0;
     for (int r = 0; r < a->n_rows; r++) {
@@ -184,10 +221,10 @@ static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
     }
     for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
         int r = 0;
-        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, r, 8, start, w);
-        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, r, 4, start, w);
-        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, r, 2, start, w);
-        for (; r < a->n_rows; r++) group(a, kv, r, 1, start, w);
+        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, few, r, 8, start, w);
+        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, few, r, 4, start, w);
+        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, few, r, 2, start, w);
+        for (; r < a->n_rows; r++) group(a, kv, few, r, 1, start, w);
     }
     for (int r = 0; r < a->n_rows; r++) {
         float sum = avx2_sum(w[r].sum);
@@ -195,12 +232,32 @@ static AVX2_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
     }
 }
 
+// A function for each type, and for few rows, which wait for memory and so fetch ahead.
+#define ATTEND(name, kv, few)                                                                      \
+    static __attribute__((noinline)) void name(const struct attention_rows *a) {                   \
+        attend(a, kv, few);                                                                        \
+    }
+ATTEND(few_f32, DTYPE_F32, true)
+ATTEND(few_bf16, DTYPE_BF16, true)
+ATTEND(few_f16, DTYPE_F16, true)
+ATTEND(few_q8_0, DTYPE_Q8_0, true)
+ATTEND(many_f32, DTYPE_F32, false)
+ATTEND(many_bf16, DTYPE_BF16, false)
+ATTEND(many_f16, DTYPE_F16, false)
+ATTEND(many_q8_0, DTYPE_Q8_0, false)
+
 void attention_avx512(const struct attention_rows *a) {
-    assert(a->n_rows <= ATTENTION_ROWS);
+    static void (*const few[])(const struct attention_rows *) = {[DTYPE_F32] = few_f32,
+                                                                 [DTYPE_BF16] = few_bf16,
+                                                                 [DTYPE_F16] = few_f16,
+                                                                 [DTYPE_Q8_0] = few_q8_0};
+    static void (*const many[])(const struct attention_rows *) = {[DTYPE_F32] = many_f32,
+                                                                  [DTYPE_BF16] = many_bf16,
+                                                                  [DTYPE_F16] = many_f16,
+                                                                  [DTYPE_Q8_0] = many_q8_0};
+    assert(a->n_rows <= ATTENTION_ROWS && a->kv <= DTYPE_Q8_0);
     if (a->head_dim % WIDE != 0 || a->page_tokens % WIDE != 0)
         attention_avx2(a);
-    else if (a->kv == DTYPE_F32)
-        attend(a, DTYPE_F32);
     else
-        attend(a, DTYPE_BF16);
+        (a->n_rows <= MIX ? few : many)[a->kv](a);
 }

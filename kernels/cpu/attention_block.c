@@ -23,7 +23,7 @@ size_t cpu_attention_work(const struct model_shape *s, int n) {
 
 // Bytes of K, or of V, of one KV head in a page.
 static size_t head_bytes(const struct cpu *c) {
-    return (size_t)c->page_tokens * (size_t)c->shape.head_dim * dtype_bytes(c->kv);
+    return state_head_bytes(c->kv, c->shape.head_dim, c->page_tokens);
 }
 
 // Norm and rope of every head of some tokens; K and V go to their pages.

@@ -3,6 +3,8 @@
 #ifndef KERNELS_CPU_ATTENTION_LANES_H
 #define KERNELS_CPU_ATTENTION_LANES_H
 
+#include <assert.h>
+
 #include "kernels/cpu/attention.h"
 #include "kernels/math.h"
 
@@ -14,19 +16,42 @@ struct running {
     lanes8 sum;
 };
 
-// score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page.
-static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype kv, const char *key,
-                                     int first, int rows, int lanes, int i,
-                                     float score[GROUP][ATTENTION_BLOCK]) {
-    lanes8 s[GROUP][2], scale = lanes8_set(a->scale);
-    size_t size = dtype_bytes(kv), step = (size_t)a->page_tokens * size;
+// Values of a type: `at` is where they lie, `scale` what those of q8_0 are multiplied by.
+static LANES_INLINE lanes8 values8(enum dtype kv, const char *at, lanes8 scale) {
+    return kv == DTYPE_Q8_0 ? lanes8_mul(lanes8_load_int8(at), scale) : lanes8_load(kv, at);
+}
+
+// The scales of 8 positions from `slot` on in a block.
+static LANES_INLINE lanes8 scales8(const struct attention_rows *a, const char *page, int block,
+                                   int slot) {
+    return lanes8_load(DTYPE_F16, attention_scales(a, page, block) + 2 * slot);
+}
+
+static LANES_INLINE size_t value_bytes(enum dtype kv) {
+    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
+}
+
+// score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page,
+// from `slot` on.
+static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype kv, bool few,
+                                     const char *page, int slot, int first, int rows, int lanes,
+                                     int i, float score[GROUP][ATTENTION_BLOCK]) {
+    lanes8 s[GROUP][2], scale = lanes8_set(a->scale), block[2] = {scale, scale};
+    size_t size = value_bytes(kv), step = (size_t)a->page_tokens * size;
+    const char *key = page + (size_t)slot * size;
+    const char *value = page + (a->values - a->keys) + (size_t)(slot * a->head_dim) * size;
     LANES_UNROLL for (int r = 0; r < rows; r++) {
         LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_set(0);
     }
     for (int d = 0; d < a->head_dim; d++, key += step) {
         lanes8 k[2];
+        if (few) __builtin_prefetch(value + (size_t)(d * 8 * lanes) * size, 0, 2);
+        if (kv == DTYPE_Q8_0 && d % STATE_BLOCK == 0) {
+            LANES_UNROLL for (int l = 0; l < lanes; l++) block[l] =
+                scales8(a, page, d / STATE_BLOCK, slot + 8 * l);
+        }
         LANES_UNROLL for (int l = 0; l < lanes; l++) k[l] =
-            lanes8_load(kv, key + (size_t)l * 8 * size);
+            values8(kv, key + (size_t)l * 8 * size, block[l]);
         LANES_UNROLL for (int r = 0; r < rows; r++) {
             lanes8 q = lanes8_set(a->q[first + r][d]);
             LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] = lanes8_fma(q, k[l], s[r][l]);
@@ -39,17 +64,16 @@ static LANES_INLINE void score_lanes(const struct attention_rows *a, enum dtype 
 }
 
 // The scores of n positions from `start` on; up to 7 more are written, of no meaning.
-static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                                int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
+static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, bool few, int first,
+                                int rows, int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
     for (int i = 0; i < n;) {
         int slot = (start + i) % a->page_tokens;
-        const char *key = a->keys + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
-                          (size_t)slot * dtype_bytes(kv);
+        const char *page = a->keys + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes;
         if (n - i > 8 && a->page_tokens - slot >= 16) {
-            score_lanes(a, kv, key, first, rows, 2, i, score);
+            score_lanes(a, kv, few, page, slot, first, rows, 2, i, score);
             i += 16;
         } else {
-            score_lanes(a, kv, key, first, rows, 1, i, score);
+            score_lanes(a, kv, few, page, slot, first, rows, 1, i, score);
             i += 8;
         }
     }
@@ -75,54 +99,104 @@ static LANES_INLINE float weigh(struct running *w, int n, float *score) {
     return shrink;
 }
 
-// out[d] = out[d] * shrink + sum over i < n of p[i] * values[i][d], for `lanes` groups of 8 d.
-static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, int start, int n,
-                                   int lanes, int d, const float *p, float shrink, float *out) {
-    lanes8 s[8], scale = lanes8_set(shrink);
-    size_t size = dtype_bytes(kv), step = (size_t)a->head_dim * size;
-    LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
-        lanes8_mul(lanes8_load(DTYPE_F32, out + d + l * 8), scale);
-    for (int i = 0; i < n;) {
-        int slot = (start + i) % a->page_tokens, end = i + a->page_tokens - slot;
-        const char *at = a->values +
-                         (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes +
-                         (size_t)slot * step + (size_t)d * size;
-        for (; i < n && i < end; i++, at += step) {
-            lanes8 w = lanes8_set(p[i]);
-            LANES_UNROLL for (int l = 0; l < lanes; l++) s[l] =
-                lanes8_fma(w, lanes8_load(kv, at + (size_t)l * 8 * size), s[l]);
-        }
-    }
-    LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(out + d + l * 8, s[l]);
+// Rows of a group: what they are weighed with, and where they are summed.
+struct mix {
+    const float *p[GROUP];
+    float shrink[GROUP], *out[GROUP];
+};
+
+// Where K of 8 positions lies, one block behind p; NULL where there is none. It is asked for while
+// V is read, since the hardware does not foresee the next page.
+static LANES_INLINE const char *next_keys(const struct attention_rows *a, enum dtype kv, int p) {
+    int next = p + ATTENTION_BLOCK;
+    if (next > a->position[0]) return NULL;
+    return a->keys + (size_t)a->pages[next / a->page_tokens] * a->page_bytes +
+           (size_t)(next % a->page_tokens) * value_bytes(kv);
 }
 
-static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, int start, int n,
-                             const float *p, float shrink, float *out) {
-    int d = 0;
-    for (; d + 64 <= a->head_dim; d += 64) mix_lanes(a, kv, start, n, 8, d, p, shrink, out);
-    for (; d + 32 <= a->head_dim; d += 32) mix_lanes(a, kv, start, n, 4, d, p, shrink, out);
-    for (; d < a->head_dim; d += 8) mix_lanes(a, kv, start, n, 1, d, p, shrink, out);
+// out[r][d] = out[r][d] * shrink + sum over from <= i < to of p[r][i] * values[i][d], for `lanes`
+// groups of 8 d.
+static LANES_INLINE void mix_lanes(const struct attention_rows *a, enum dtype kv, bool few,
+                                   int start, int from, int to, int rows, int lanes, int d,
+                                   const struct mix *m) {
+    lanes8 s[GROUP][8];
+    size_t size = value_bytes(kv), step = (size_t)a->head_dim * size;
+    size_t key_step = (size_t)a->page_tokens * size;
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) s[r][l] =
+            lanes8_mul(lanes8_load(DTYPE_F32, m->out[r] + d + l * 8), lanes8_set(m->shrink[r]));
+    }
+    for (int i = from; i < to;) {
+        int slot = (start + i) % a->page_tokens, end = i + 8 - slot % 8;
+        const char *page =
+            a->values + (size_t)a->pages[(start + i) / a->page_tokens] * a->page_bytes;
+        const char *at = page + (size_t)slot * step + (size_t)d * size;
+        float scales[2][8]; // of the 8 positions, for each block of d
+        for (int k = 0; kv == DTYPE_Q8_0 && k < (lanes + 3) / 4; k++)
+            lanes8_store(scales[k], scales8(a, page, d / STATE_BLOCK + k, slot - slot % 8));
+        const char *next = few && d == 0 ? next_keys(a, kv, start + i - slot % 8) : NULL;
+        for (; i < to && i < end; i++, slot++, at += step) {
+            for (int k = 0; few && next && k < a->head_dim / 8; k++, next += key_step)
+                __builtin_prefetch(next, 0, 2);
+            lanes8 w[GROUP];
+            LANES_UNROLL for (int r = 0; r < rows; r++) w[r] = lanes8_set(m->p[r][i]);
+            LANES_UNROLL for (int l = 0; l < lanes; l++) {
+                lanes8 one = lanes8_set(kv == DTYPE_Q8_0 ? scales[l / 4][slot % 8] : 1);
+                lanes8 v = values8(kv, at + (size_t)l * 8 * size, one);
+                LANES_UNROLL for (int r = 0; r < rows; r++) s[r][l] = lanes8_fma(w[r], v, s[r][l]);
+            }
+        }
+    }
+    LANES_UNROLL for (int r = 0; r < rows; r++) {
+        LANES_UNROLL for (int l = 0; l < lanes; l++) lanes8_store(m->out[r] + d + l * 8, s[r][l]);
+    }
+}
+
+// 8 sums at once, of 1, 2 or 4 rows.
+static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, bool few, int start,
+                             int from, int to, int rows, const struct mix *m) {
+    int d = 0, lanes = 8 / rows;
+    for (; d + 8 * lanes <= a->head_dim; d += 8 * lanes)
+        mix_lanes(a, kv, few, start, from, to, rows, lanes, d, m);
+    for (; d < a->head_dim; d += 8) mix_lanes(a, kv, few, start, from, to, rows, 1, d, m);
+}
+
+// Positions of the block that all rows see are mixed together, the rest of each row alone: what
+// lies in a page behind a row's own position may be no number.
+static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, bool few,
+                                  int start, int rows, const int *n, const struct mix *m) {
+    int all = n[0];
+    for (int r = 1; r < rows; r++)
+        if (n[r] < all) all = n[r];
+    if (all > 0) mix(a, kv, few, start, 0, all, rows, m);
+    for (int r = 0; r < rows; r++) {
+        if (n[r] <= all || n[r] <= 0) continue;
+        struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
+        mix(a, kv, few, start, all > 0 ? all : 0, n[r], 1, &one);
+    }
 }
 
 // Rows first .. first + rows - 1 over the block at `start`.
-static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                               int start, struct running *w) {
+static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, bool few, int first,
+                               int rows, int start, struct running *w) {
     float score[GROUP][ATTENTION_BLOCK];
-    int n[GROUP], most = 0;
+    int n[GROUP] = {0}, most = 0;
     for (int r = 0; r < rows; r++) {
         n[r] = a->position[first + r] + 1 - start;
         if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
         if (n[r] > most) most = n[r];
     }
-    scores(a, kv, first, rows, start, most, score);
+    scores(a, kv, few, first, rows, start, most, score);
+    struct mix m;
     for (int r = 0; r < rows; r++) {
-        if (n[r] <= 0) continue;
-        float shrink = weigh(&w[first + r], n[r], score[r]);
-        mix(a, kv, start, n[r], score[r], shrink, a->out[first + r]);
+        m.p[r] = score[r];
+        m.out[r] = a->out[first + r];
+        m.shrink[r] = n[r] > 0 ? weigh(&w[first + r], n[r], score[r]) : 1;
     }
+    mix_rows(a, kv, few, start, rows, n, &m);
 }
 
-static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
+static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv, bool few) {
     struct running w[ATTENTION_ROWS];
     int last = 0;
     for (int r = 0; r < a->n_rows; r++) {
@@ -132,14 +206,42 @@ static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv) {
     }
     for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
         int r = 0;
-        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, r, 4, start, w);
-        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, r, 2, start, w);
-        for (; r < a->n_rows; r++) group(a, kv, r, 1, start, w);
+        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, few, r, 4, start, w);
+        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, few, r, 2, start, w);
+        for (; r < a->n_rows; r++) group(a, kv, few, r, 1, start, w);
     }
     for (int r = 0; r < a->n_rows; r++) {
         float sum = lanes8_sum(w[r].sum);
         for (int d = 0; d < a->head_dim; d++) a->out[r][d] /= sum;
     }
+}
+
+// A function for each type, and for few rows, which wait for memory and so fetch ahead.
+#define ATTEND(name, kv, few)                                                                      \
+    static __attribute__((noinline)) void name(const struct attention_rows *a) {                   \
+        attend(a, kv, few);                                                                        \
+    }
+ATTEND(few_f32, DTYPE_F32, true)
+ATTEND(few_bf16, DTYPE_BF16, true)
+ATTEND(few_f16, DTYPE_F16, true)
+ATTEND(few_q8_0, DTYPE_Q8_0, true)
+ATTEND(many_f32, DTYPE_F32, false)
+ATTEND(many_bf16, DTYPE_BF16, false)
+ATTEND(many_f16, DTYPE_F16, false)
+ATTEND(many_q8_0, DTYPE_Q8_0, false)
+
+static void attend_lanes(const struct attention_rows *a) {
+    static void (*const few[])(const struct attention_rows *) = {[DTYPE_F32] = few_f32,
+                                                                 [DTYPE_BF16] = few_bf16,
+                                                                 [DTYPE_F16] = few_f16,
+                                                                 [DTYPE_Q8_0] = few_q8_0};
+    static void (*const many[])(const struct attention_rows *) = {[DTYPE_F32] = many_f32,
+                                                                  [DTYPE_BF16] = many_bf16,
+                                                                  [DTYPE_F16] = many_f16,
+                                                                  [DTYPE_Q8_0] = many_q8_0};
+    assert(a->head_dim % 8 == 0 && a->page_tokens % 8 == 0);
+    assert(a->n_rows <= ATTENTION_ROWS && a->kv <= DTYPE_Q8_0);
+    (a->n_rows <= GROUP ? few : many)[a->kv](a);
 }
 
 #endif

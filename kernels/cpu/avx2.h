@@ -25,6 +25,11 @@ static AVX2_INLINE __m256 avx2_load(enum dtype dtype, const void *p) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
 }
 
+// 8 signed bytes.
+static AVX2_INLINE __m256 avx2_load_int8(const void *p) {
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p)));
+}
+
 static AVX2_INLINE __m256 avx2_exp(__m256 x) {
     x = _mm256_max_ps(_mm256_set1_ps(-104.0f), x); // the second operand where one is NaN
     x = _mm256_min_ps(_mm256_set1_ps(89.0f), x);
@@ -84,19 +89,32 @@ static AVX2_INLINE float avx2_max(__m256 s) {
 }
 
 // What attention_lanes.h is written in.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LANES_CHECKED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define LANES_CHECKED
+#endif
+#if defined(LANES_CHECKED) // code with checks, copied and unrolled, would take minutes to compile
+#define LANES_INLINE inline
+#define LANES_UNROLL
+#else
 #define LANES_INLINE AVX2_INLINE
 #define LANES_UNROLL AVX2_UNROLL
+#endif
 typedef __m256 lanes8;
-#define lanes8_load  avx2_load
-#define lanes8_store _mm256_storeu_ps
-#define lanes8_set   _mm256_set1_ps
-#define lanes8_add   _mm256_add_ps
-#define lanes8_sub   _mm256_sub_ps
-#define lanes8_mul   _mm256_mul_ps
-#define lanes8_max   _mm256_max_ps
-#define lanes8_fma   _mm256_fmadd_ps // a * b + c
-#define lanes8_exp   avx2_exp
-#define lanes8_sum   avx2_sum
-#define lanes8_top   avx2_max
+#define lanes8_load      avx2_load
+#define lanes8_load_int8 avx2_load_int8
+#define lanes8_store     _mm256_storeu_ps
+#define lanes8_set       _mm256_set1_ps
+#define lanes8_add       _mm256_add_ps
+#define lanes8_sub       _mm256_sub_ps
+#define lanes8_mul       _mm256_mul_ps
+#define lanes8_max       _mm256_max_ps
+#define lanes8_fma       _mm256_fmadd_ps // a * b + c
+#define lanes8_exp       avx2_exp
+#define lanes8_sum       avx2_sum
+#define lanes8_top       avx2_max
 
 #endif

@@ -16,6 +16,11 @@ static AVX2_INLINE __m512 avx512_load(enum dtype dtype, const void *p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+// 16 signed bytes.
+static AVX2_INLINE __m512 avx512_load_int8(const void *p) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
+}
+
 static AVX2_INLINE __m512 avx512_exp(__m512 x) {
     x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x); // the second operand where one is NaN
     x = _mm512_min_ps(_mm512_set1_ps(89.0f), x);

@@ -25,7 +25,7 @@ static void check(const struct backend_options *o) {
     assert(s->conv_width >= 1 && s->conv_width <= MODEL_MAX_CONV_WIDTH);
     assert(s->n_experts <= MODEL_MAX_EXPERTS && s->n_experts_used <= MODEL_MAX_EXPERTS_USED);
     assert(s->n_experts_used <= s->n_experts);
-    assert(o->kv_dtype == DTYPE_F32 || o->kv_dtype == DTYPE_BF16);
+    assert(o->kv_dtype < N_FLOAT_DTYPES || o->kv_dtype == DTYPE_Q8_0);
     assert(o->page_tokens > 0 && o->page_tokens <= ATTENTION_MAX_PAGE_TOKENS);
     assert(o->max_tokens > 0 && o->max_outputs >= 0 && o->n_pages >= 0 && o->n_conv_slots >= 0);
     assert(o->arena_pages >= 0 && o->arena_slots >= 0 && o->max_draft >= 0 && o->max_segments > 0);

@@ -28,7 +28,7 @@ static void segment_chunk(void *arg, int chunk, int thread) {
         .taps = r->layer->conv_taps,
         .tap_stride = (size_t)matmul_pad(c->shape.hidden),
         .bias = r->layer->conv_taps_bias,
-        .state_dtype = c->kv,
+        .state_dtype = state_conv_dtype(c->kv),
         .state = c->convs.data + (size_t)s->conv_slot * c->conv_bytes + r->state_at,
         .bcx_stride = (size_t)matmul_stride(3 * c->shape.hidden),
         .out_stride = (size_t)matmul_stride(c->shape.hidden),
@@ -56,7 +56,7 @@ void cpu_conv(struct backend *b, int layer) {
     struct conv_run r = {.c = c, .layer = l, .n_chunks = (s->hidden + CHUNK - 1) / CHUNK};
     r.n_ring = s->conv_width - 1 + c->max_draft;
     r.state_at = (size_t)shape_conv_index(s, layer) * (size_t)r.n_ring * (size_t)s->hidden *
-                 dtype_bytes(c->kv);
+                 dtype_bytes(state_conv_dtype(c->kv));
     bool is_small = matmul_is_small((double)n * s->hidden * 8);
     pool_run(c->pool, c->step.n_segments * r.n_chunks, is_small, segment_chunk, &r);
 

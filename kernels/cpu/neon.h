@@ -31,6 +31,12 @@ static LANES_INLINE lanes8 lanes8_load(enum dtype dtype, const void *p) {
     const char *at = p;
     return (lanes8){neon_load(dtype, at), neon_load(dtype, at + 4 * dtype_bytes(dtype))};
 }
+// 8 signed bytes.
+static LANES_INLINE lanes8 lanes8_load_int8(const void *p) {
+    int16x8_t w = vmovl_s8(vld1_s8(p));
+    return (lanes8){vcvtq_f32_s32(vmovl_s16(vget_low_s16(w))),
+                    vcvtq_f32_s32(vmovl_s16(vget_high_s16(w)))};
+}
 static LANES_INLINE void lanes8_store(float *p, lanes8 v) {
     vst1q_f32(p, v.a);
     vst1q_f32(p + 4, v.b);

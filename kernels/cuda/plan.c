@@ -17,7 +17,6 @@ static void check_options(const struct backend_options *o) {
     assert(s->conv_width >= 1 && s->conv_width <= MODEL_MAX_CONV_WIDTH);
     assert(s->n_experts <= MODEL_MAX_EXPERTS && s->n_experts_used <= MODEL_MAX_EXPERTS_USED);
     assert(s->n_experts_used <= s->n_experts);
-    assert(o->kv_dtype == DTYPE_F32 || o->kv_dtype == DTYPE_BF16);
     assert(o->page_tokens > 0 && o->max_tokens > 0 && o->max_outputs >= 0 && o->n_pages >= 0);
     assert(o->n_conv_slots >= 0 && o->arena_pages >= 0 && o->arena_slots >= 0);
     assert(o->max_draft >= 0 && o->max_segments > 0);
@@ -26,6 +25,10 @@ static void check_options(const struct backend_options *o) {
 int plan_check(const struct backend_options *o, struct error *err) {
     const struct model_shape *s = &o->shape;
     check_options(o);
+    if (o->kv_dtype != DTYPE_F32 && o->kv_dtype != DTYPE_BF16)
+        return error_set(err, ERROR_CONFIG,
+                         "--kv-type %s is not there on device cuda; expected f32 or bf16.",
+                         dtype_name(o->kv_dtype));
     if (!weights_head_rows(s))
         return error_set(err, ERROR_CONFIG,
                          "Heads of %d values cannot run on device cuda, which takes up to 64.",

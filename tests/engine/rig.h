@@ -9,6 +9,7 @@ struct rig_options {
     int max_rows, max_prefixes, max_context, prefill_chunk; // 0: 8, 4, 128, 16
     int n_pages, suspend_pages, suspend_slots; // of 16 positions; 0 pages: as many as fit all rows
     bool is_real;                              // the device that is tested, with random weights
+    enum dtype kv;                             // of that device
     bool has_moe;                              // 3 MoE layers of 2 experts a token
     const struct tokenizer *tokenizer;         // of texts, borrowed
     const int32_t *end_ids;                    // (n_end_ids), borrowed

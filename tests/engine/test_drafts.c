@@ -221,6 +221,7 @@ static void test_any_guess_on_device(void **state) {
     for (size_t i = 0; i < n_loads; i++) {
         struct rig_options o = loads[i];
         o.is_real = o.has_moe = true;
+        o.kv = harness_kv((int)i % harness_n_kv());
         o.tokenizer = tokenizer;
         o.vocab = tokenizer_n_ids(tokenizer);
         check_load(o, true, &few_and_many[i % 4 ? i % 4 : 1], 1);

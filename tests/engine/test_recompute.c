@@ -60,8 +60,8 @@ static bool is_of(struct rig *alone, const struct sample *s, int first, int end)
     return same;
 }
 
-static void open_at(struct rig *rig, uint64_t version) {
-    rig_open(rig, &(struct rig_options){.max_rows = 1, .is_real = true, .has_moe = true});
+static void open_at(struct rig *rig, enum dtype kv, uint64_t version) {
+    rig_open(rig, &(struct rig_options){.max_rows = 1, .is_real = true, .has_moe = true, .kv = kv});
     for (uint64_t v = 1; v <= version; v++) rig_update(rig, v);
 }
 
@@ -139,8 +139,8 @@ static void recompute_in(const struct company *c, struct rig *alone, uint64_t n_
     rig_close(&rig);
 }
 
-static void test_bits_on_device(void **state) {
-    (void)state;
+// Companies from, from + by, ....
+static void check_bits(enum dtype kv, int from, int by) {
     enum { N_VERSIONS = 3 };
     struct company companies[] = {
         {.first_update = 6},
@@ -154,12 +154,20 @@ static void test_bits_on_device(void **state) {
     int n_companies = is_small ? 1 : 4;
     uint64_t n_versions = is_small ? 2 : N_VERSIONS;
     struct rig alone[N_VERSIONS];
-    for (uint64_t v = 0; v < n_versions; v++) open_at(&alone[v], v);
-    for (int i = 0; i < n_companies; i++) {
+    for (uint64_t v = 0; v < n_versions; v++) open_at(&alone[v], kv, v);
+    for (int i = from; i < n_companies; i += by) {
         companies[i].rig.is_real = companies[i].rig.has_moe = true;
+        companies[i].rig.kv = kv;
         recompute_in(&companies[i], alone, n_versions);
     }
     for (uint64_t v = 0; v < n_versions; v++) rig_close(&alone[v]);
+}
+
+static void test_bits_on_device(void **state) {
+    (void)state;
+    check_bits(DTYPE_F32, 0, 1);
+    for (int i = 1; i < harness_n_kv() && !harness_is_emulated(); i++)
+        check_bits(harness_kv(i), i, 2);
 }
 
 // ---- what becomes of samples, on a backend that computes nothing

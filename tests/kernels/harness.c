@@ -252,6 +252,15 @@ int harness_n_paths(void) {
     return n;
 }
 
+enum dtype harness_kv(int index) {
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0};
+    return types[index];
+}
+
+int harness_n_kv(void) {
+    return harness_is_cpu() ? 4 : 2;
+}
+
 bool harness_rounds(const char *path) {
     return harness_is_cpu() ? isa_find(path)->is_bf16 : true;
 }

@@ -59,6 +59,10 @@ bool harness_is_emulated(void); // by tests/cudasim, which is slow
 // matrices as bf16.
 enum dtype harness_dtype(const struct weight *w, enum dtype wanted);
 int harness_n_paths(void);
+
+// The types of KV that the device has, 0 .. harness_n_kv() - 1; f32 is the first.
+enum dtype harness_kv(int index);
+int harness_n_kv(void);
 const char *harness_path(int index);
 
 // The CPU's paths alone that this processor has, for tests of its operations: "portable", "neon",

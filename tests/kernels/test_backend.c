@@ -19,6 +19,8 @@ enum { N = 37, N_TARGETS = 3 };
 static const double TOLERANCE = 3e-5;
 // bf16 KV and conv state round at 2^-9; the tiny networks pass that on almost undamped.
 static const double TOLERANCE_BF16_STATE = 0.15;
+// KV alone: f16 rounds at 2^-12, q8_0 at 2^-8 of the largest of 32.
+static const double TOLERANCE_F16_STATE = 0.02, TOLERANCE_Q8_0_STATE = 0.15;
 // Devices that round the operands of products to bf16: the reference rounds too, but at times to
 // the other side, and the weights of the softmax not at all.
 static const double TOLERANCE_BF16 = 0.15, STRAY = 0.01;
@@ -122,10 +124,15 @@ static void test_network(void **state) {
             }
 }
 
-static void test_bf16_state(void **state) {
+static void test_state_types(void **state) {
     (void)state;
-    struct harness_options o = {.kv = DTYPE_BF16, .n_threads = 1, .page_tokens = 16};
-    check_network(0, &o, TOLERANCE_BF16_STATE);
+    for (int kv = 1; kv < harness_n_kv(); kv++) {
+        struct harness_options o = {.kv = harness_kv(kv), .n_threads = 1, .page_tokens = 16};
+        check_network(0, &o,
+                      o.kv == DTYPE_BF16  ? TOLERANCE_BF16_STATE
+                      : o.kv == DTYPE_F16 ? TOLERANCE_F16_STATE
+                                          : TOLERANCE_Q8_0_STATE);
+    }
 }
 
 // The same sequence in any chunks, by any number of threads: the same bits.
@@ -133,7 +140,7 @@ static void test_chunks_and_threads(void **state) {
     (void)state;
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
         for (int path = 0; path < harness_n_paths(); path++)
-            for (int kv = 0; kv < 2; kv++) {
+            for (int kv = 0; kv < harness_n_kv(); kv++) {
                 if (harness_is_emulated() && kv != shape % 2) continue;
                 struct model_shape s = harness_shape(shape);
                 int32_t ids[N], targets[N_TARGETS] = {0, 5, s.vocab - 1};
@@ -141,7 +148,7 @@ static void test_chunks_and_threads(void **state) {
                 fill_ids(&s, (uint64_t)shape + 100, N, ids);
                 for (int threads = 1; threads <= (harness_is_cpu() ? 2 : 1); threads++) {
                     struct harness_options o = {.matrices = DTYPE_BF16, .page_tokens = 8};
-                    o.kv = kv ? DTYPE_BF16 : DTYPE_F32;
+                    o.kv = harness_kv(kv);
                     o.n_threads = threads;
                     o.path = harness_path(path);
                     struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
@@ -234,6 +241,7 @@ static void test_strangers(void **state) {
             struct model_shape s = harness_shape(shape);
             struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 8};
             o.path = harness_path(path);
+            o.kv = harness_kv((shape + path) % harness_n_kv());
             struct harness *h = harness_open(&s, &o, 7 + (uint64_t)shape);
             among_strangers(h);
             harness_close(&h);
@@ -244,10 +252,13 @@ static void test_strangers(void **state) {
 // with the bits of the sequence that never moved.
 static void test_fork_and_suspend(void **state) {
     (void)state;
-    for (int shape = 0; shape < HARNESS_N_SHAPES; shape++) {
+    int n_kv = harness_n_kv();
+    for (int i = 0; i < HARNESS_N_SHAPES * n_kv; i++) {
+        int shape = i / n_kv;
+        if (harness_is_emulated() && i % n_kv == shape % 2) continue;
         struct model_shape s = harness_shape(shape);
         struct harness_options o = {.n_threads = 1, .page_tokens = 16, .max_draft = shape};
-        o.kv = shape % 2 ? DTYPE_F32 : DTYPE_BF16;
+        o.kv = harness_kv(i % n_kv);
         struct harness *h = harness_open(&s, &o, 3);
         int32_t ids[N], target = 11;
         float whole[N], rest[N];
@@ -285,6 +296,7 @@ static void test_going_back(void **state) {
             struct model_shape s = harness_shape(shape);
             struct harness_options o = {.n_threads = 1, .page_tokens = 8, .max_draft = DRAFT};
             o.path = harness_path(path);
+            o.kv = harness_kv((shape + path) % harness_n_kv());
             struct harness *h = harness_open(&s, &o, 3);
             int32_t ids[N], wrong[1 + DRAFT], target = 11;
             float whole[N], part[1 + DRAFT];
@@ -520,6 +532,21 @@ static void test_plan_and_open(void **state) {
     if (!harness_is_cpu()) assert_non_null(strstr(b->ops->numerics(b), "page=16"));
     b->ops->close(&b);
     assert_null(b);
+    static const enum dtype narrow[] = {DTYPE_F16, DTYPE_Q8_0};
+    for (int i = 0; i < 2; i++) {
+        o.kv_dtype = narrow[i];
+        assert_int_equal(ops->plan(&o, &plan, &err), harness_is_cpu() ? 0 : -1);
+        if (!harness_is_cpu()) {
+            assert_int_equal(err.code, ERROR_CONFIG);
+            assert_non_null(strstr(err.text, dtype_name(narrow[i])));
+        } else {
+            assert_true(plan.bytes[MEMORY_PAGES] == kernels_page_bytes(&s, narrow[i], 16));
+            assert_int_equal(ops->open(&o, &b, &err), 0);
+            assert_string_equal(strstr(b->ops->numerics(b), "kv=") + 3, dtype_name(narrow[i]));
+            b->ops->close(&b);
+        }
+    }
+    o.kv_dtype = DTYPE_F32;
     o.n_pages = 1 << 30; // more than any machine has addresses for
     o.page_tokens = 256;
     if (harness_is_cpu()) s.head_dim = o.shape.head_dim = 1 << 14;
@@ -553,7 +580,7 @@ static void test_cpu_path(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_network),          cmocka_unit_test(test_bf16_state),
+        cmocka_unit_test(test_network),          cmocka_unit_test(test_state_types),
         cmocka_unit_test(test_strangers),        cmocka_unit_test(test_chunks_and_threads),
         cmocka_unit_test(test_fork_and_suspend), cmocka_unit_test(test_routes),
         cmocka_unit_test(test_many_outputs),     cmocka_unit_test(test_weights),

@@ -228,7 +228,11 @@ static void test_synthetic(void **state) {
     }
     assert_int_equal(config_synthetic("24b", &c, &err), 0);
     assert_int_equal(kernels_page_bytes(&c.shape, DTYPE_BF16, 1), 20480);
+    assert_int_equal(kernels_page_bytes(&c.shape, DTYPE_F16, 16), 16 * 20480);
+    assert_int_equal(kernels_page_bytes(&c.shape, DTYPE_Q8_0, 16), 16 * 20480 / 64 * 34);
     assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_BF16, 0), 245760);
+    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_F16, 0), 2 * 245760);
+    assert_int_equal(kernels_conv_bytes(&c.shape, DTYPE_Q8_0, 0), 2 * 245760);
     struct weight *list;
     assert_int_equal(weights_list(&c.shape, &list), 7610);
     free(list);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -36,12 +37,39 @@ def test_json_report() -> None:
         assert point["limit_share"] == pytest.approx(limit, rel=0.01)
 
 
+def test_compare_tells_what_a_kv_type_costs() -> None:
+    """Beside the same weights with KV in f32, which is what it is compared with in any case."""
+    found = {}
+    for kv in ("f32", "f16", "bf16", "q8_0"):
+        done = run("bench", "--model", TINY, "--compare", TINY, "--weights", "f32", "--kv-type",
+                   kv, "--json", "--device", "cpu")
+        assert done.returncode == 0, done.stderr.decode()
+        report = json.loads(done.stdout)
+        assert report["numerics"].endswith(f" kv={kv}")
+        assert report["compare"]["numerics"].endswith(" kv=f32")
+        found[kv] = report["compare"]
+    assert found["f32"]["largest"] == found["f32"]["kl"] == 0
+    assert 0 < found["f16"]["mean"] < found["bf16"]["mean"] < found["q8_0"]["mean"] < 0.05
+    assert 0 <= found["f16"]["kl"] < found["q8_0"]["kl"] < 0.001
+
+
 def test_prefill_of_given_lengths() -> None:
     done = run("bench", "--model", TINY, "--rows", "1", "--prompt", 20, "--new", 4, "--prefill",
                "64,300", "--runs", 2, "--json")
     assert done.returncode == 0, done.stderr.decode()
-    assert [p["tokens"] for p in json.loads(done.stdout)["prefill"]] == [64, 300]
-    assert all(p["tokens_per_s"] > 0 for p in json.loads(done.stdout)["prefill"])
+    report = json.loads(done.stdout)
+    few, many = report["prefill"]
+    assert (few["tokens"], many["tokens"]) == (64, 300)
+    for p in (few, many):
+        # 3 layers of 4 heads of 32: two products of two operations with each position up to one's
+        # own. The head (512 by 128) is not computed.
+        pairs = p["tokens"] * (p["tokens"] + 1) // 2
+        assert p["attention_flops"] == 4 * pairs * 3 * 4 * 32
+        assert p["weight_flops"] == p["tokens"] * (report["row_flops"] - 2 * 512 * 128)
+        limit = (p["weight_flops"] / report["peak_flops"] +
+                 p["attention_flops"] / report["attention_peak_flops"])
+        seconds = p["tokens"] / p["tokens_per_s"]
+        assert p["limit_share"] == pytest.approx(limit / seconds, rel=0.01)
 
 
 def test_table_and_synthetic_model() -> None:
@@ -115,3 +143,18 @@ def test_acceptance_needs_drafts() -> None:
     for flags in ([], ["--draft", "off"]):
         done = run("bench", "--synthetic", "tiny", "--acceptance", "0.5", *flags)
         assert done.returncode == 2 and "--draft auto" in done.stderr.decode()
+
+
+def test_what_does_not_fit_is_refused_before_it_is_loaded() -> None:
+    """4,112 rows and prompts of 32,768 positions of the 24B: no machine has that. KV of q8_0 takes
+    10,880 of f32's 40,960 bytes a token, and the sentence says so."""
+    needs = {}
+    for kv in ("f32", "q8_0"):
+        done = run("bench", "--synthetic", "24b", "--weights", "q4_0", "--max-rows", 4096, "--rows",
+                   1, "--max-context", 32768, "--kv-memory", "100000G", "--suspend-memory", 0,
+                   "--kv-type", kv, "--device", "cpu", timeout=30)
+        assert done.returncode == 78 and not done.stdout
+        needs[kv] = float(re.search(r"The plan needs ([\d.]+) GiB of host memory",
+                                    done.stderr.decode())[1])
+    saved = 4112 * 32768 * (40960 - 10880) / 2**30
+    assert needs["f32"] - needs["q8_0"] == pytest.approx(saved, abs=0.2)

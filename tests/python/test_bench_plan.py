@@ -60,6 +60,10 @@ def test_flags_reach_the_load() -> None:
     int4 = plan("--plan", "h100", "--rows", "64", "--weights", "int4")
     assert int4["weight_bytes"] == pytest.approx(0.53 * fp8["weight_bytes"])
     assert fp8["kv_bytes"] == 64 * 1024 * 20480  # bf16 where nothing is said
+    for kv, a_token in (("f16", 20480), ("q8_0", 20480 * 34 // 64)):
+        few = plan("--plan", "h200", "--rows", "64", "--kv-type", kv)
+        assert few["kv_bytes"] == 64 * 1024 * a_token
+        assert few["memory"]["conv_bytes"] == 64 * 491520  # f32
 
 
 def test_a_mix_of_requests(tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_what_cannot_be(flags: list, words: list) -> None:
     (["--plan", "h100", "--synthetic", "7b"], "2.6b"),
     (["--plan", "h100", "--synthetic", "8b", "--model", TINY], "at most one"),
     (["--plan", "h100", "--weights", "q3_k"], "int4"),
-    (["--plan", "h100", "--kv-type", "f16"], "fp8"),
+    (["--plan", "h100", "--kv-type", "q4_0"], "f32, bf16, f16, q8_0 or fp8"),
     (["--plan", "h100", "--prompt", "100"], "--measure"),
     (["--plan", "h100", "--new", "100"], "--measure"),
     (["--plan", "h100", "--runs", "2"], "--measure"),

@@ -168,7 +168,8 @@ def test_config_alone(tmp_path, name):
     assert seen["parameters"] == {"total": total, "active": active}
     assert seen["weights"] is False and seen["digest"] is None
     assert seen["tensors"] == {"count": n_tensors, "by_type": None}
-    assert seen["memory"]["kv_bytes_per_token"]["bf16"] == kv
+    assert seen["memory"]["kv_bytes_per_token"] == {
+        "bf16": kv, "f16": kv, "f32": 2 * kv, "q8_0": kv * 34 // 64}
     assert seen["memory"]["conv_bytes_per_sequence"] == {"bf16": conv, "f32": 2 * conv}
     if size:
         assert seen["memory"]["weights_bytes"] == size

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Tuple
 
 import pytest
 
-from cli import TINY, generate, generate_raw
+from cli import DEVICE, TINY, generate, generate_raw
 
 SETTINGS = {"max_new_tokens": 48, "ignore_eos": True}
 KEYS = ("tokens", "lp_full", "lp_behav", "prompt_lp_full", "routed_experts", "finish_reason")
@@ -115,14 +115,30 @@ def test_stalled_without_an_arena(truth: Any) -> None:
                "--suspend-memory", 0) == truth
 
 
-def test_bf16_kv_has_its_own_bits(truth: Any) -> None:
-    """The same promise for another numerics id, whose bits are different ones."""
+# Bytes of K and V of a token of the tiny model: 3 layers, 2 heads of 32.
+KV_TYPES = {"bf16": 768, "f16": 768, "q8_0": 408}
+
+
+@pytest.mark.parametrize("kv", [kv for kv in KV_TYPES
+                                if kv == "bf16" or DEVICE.startswith("cpu")])
+def test_other_kv_has_its_own_bits(truth: Any, kv: str) -> None:
+    """The same promise for another numerics id, whose bits are different ones: in company, with
+    drafts, and suspended."""
     alone = {}
     for line in prompts():
-        alone.update(run([line], "--max-rows", 1, "--kv-type", "bf16"))
-    batch = run(strangers(20) + prompts(), "--kv-type", "bf16", "--prefill-chunk", 16)
-    assert batch == alone
-    assert batch != truth
+        alone.update(run([line], "--max-rows", 1, "--kv-type", kv, "--draft", "off"))
+    assert alone != truth
+    assert run(strangers(20) + prompts(), "--kv-type", kv, "--prefill-chunk", 16) == alone
+    assert run(earlier() + prompts(), "--kv-type", kv, "--draft", 8) == alone
+    short = [dict(x, sampling={"max_new_tokens": 1}) for x in strangers(40)]
+    status, rows, log = generate_raw(TINY, short + prompts(), "--prompt-logprobs",
+                                     "--routed-experts", "--kv-type", kv, "--draft", 3,
+                                     "--kv-memory", 640 * KV_TYPES[kv], "--max-context", 320)
+    assert status == 0, log
+    assert int(re.search(r"rows suspended (\d+) times", log)[1]) > 0, log
+    assert re.search(rf"KV pages .* 40 of 16 tokens, {kv}\n", log), log
+    assert f"kv={kv}," in log, log
+    assert by_sample(rows) == alone
 
 
 def test_each_line_has_its_drafts(truth: Any) -> None:

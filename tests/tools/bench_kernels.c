@@ -1,4 +1,5 @@
-// Products of the CPU backend on one thread, path by path: build/tests/tools/bench_kernels [TYPE].
+// Products of the CPU backend on one thread, path by path: build/tests/tools/bench_kernels [TYPE];
+// with "attention" instead of a type: attention over one KV head, by KV type and positions.
 //
 // Times are the thread's own processor time, so that what else runs here matters less; each figure
 // is the best of several. "peak" is what multiply-adds on registers reach in the same seconds.
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "kernels/cpu/attention.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/matmul_blocks.h"
@@ -97,7 +99,90 @@ static void table(struct bench *b, const char *what, enum dtype t, int rows, int
     free(b->y);
 }
 
+// ------------------------------------------------------------------ attention
+
+// Pages of 16 positions as the 350M shape has them: 6 layers of 8 KV heads of 64.
+enum { DIM = 64, PAGE = 16, HEADS = 48 };
+
+struct heads {
+    char *pages;
+    size_t page_bytes, head_bytes;
+    int32_t *table;
+};
+
+static void fill_pages(struct heads *h, enum dtype kv, int n) {
+    enum { HUGE = 2 << 20 };
+    float x[2][DIM];
+    struct reference_random r = {7};
+    h->head_bytes = state_head_bytes(kv, DIM, PAGE);
+    h->page_bytes = 2 * HEADS * h->head_bytes;
+    size_t bytes = (h->page_bytes * (size_t)(n / PAGE) + HUGE - 1) & ~(size_t)(HUGE - 1);
+    h->pages = aligned_alloc(HUGE, bytes);
+    h->table = memory_new((size_t)(n / PAGE), sizeof *h->table);
+    madvise(h->pages, bytes, MADV_HUGEPAGE);
+    for (int i = 0; i < n / PAGE; i++) h->table[i] = i;
+    for (int d = 0; d < 2 * DIM; d++) x[d / DIM][d % DIM] = (float)reference_normal(&r);
+    for (int i = 0; i < n; i++) {
+        char *keys = h->pages + (size_t)(i / PAGE) * h->page_bytes;
+        attention_store(kv, DIM, PAGE, i % PAGE, x[0], x[1], keys, keys + h->head_bytes);
+    }
+}
+
+// GMAC/s of n_rows rows, all of which attend to n positions.
+static double attention_rate(const struct heads *h, const struct isa *isa, enum dtype kv, int n,
+                             int n_rows) {
+    static float q[ATTENTION_ROWS][DIM], out[ATTENTION_ROWS][DIM];
+    struct attention_rows a = {.n_rows = n_rows, .head_dim = DIM, .page_tokens = PAGE};
+    double macs = 2.0 * DIM * n * n_rows, best = 0;
+    a.scale = 0.125f;
+    a.kv = kv;
+    a.keys = h->pages;
+    a.values = a.keys + h->head_bytes;
+    a.page_bytes = h->page_bytes;
+    a.pages = h->table;
+    for (int i = 0; i < n_rows; i++) {
+        for (int d = 0; d < DIM; d++) q[i][d] = (float)(i + d) / DIM;
+        a.q[i] = q[i];
+        a.out[i] = out[i];
+        a.position[i] = n - 1;
+    }
+    for (int i = 0; i < 2 * N_TRIES; i++) {
+        double start = seconds();
+        isa->attention(&a);
+        double now = macs / (seconds() - start) / 1e9;
+        if (now > best) best = now;
+    }
+    return best;
+}
+
+static void attention_table(enum dtype kv, int n) {
+    static const int rows[] = {2, 4, 64};
+    static const char *const paths[] = {"avx2", "avx512", "neon"};
+    struct heads h;
+    fill_pages(&h, kv, n);
+    for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
+        const struct isa *isa = isa_find(paths[p]);
+        if (!isa) continue;
+        printf("attention %-5s %-7s %6d positions:", dtype_name(kv), paths[p], n);
+        for (int i = 0; i < 3; i++) printf(" %6.1f", attention_rate(&h, isa, kv, n, rows[i]));
+        printf("\n");
+    }
+    free(h.pages);
+    free(h.table);
+}
+
+static void attention_tables(void) {
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0};
+    printf("GMAC/s of one thread and KV head, with rows (2, 4: a token; 64: a prompt): 2, 4, 64\n");
+    for (int n = 1024; n <= 32768; n *= 2)
+        for (int i = 0; i < 4; i++) attention_table(types[i], n);
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "attention") == 0) {
+        attention_tables();
+        return 0;
+    }
     struct error err;
     struct bench b = {.pool = pool_start(1, &err)};
     printf("GMAC/s of one thread with tokens:    1       2       4       8      12      16      64"

@@ -8,6 +8,7 @@
 #include "worker/commands/device_facts.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/limits.h"
+#include "worker/commands/plan.h"
 
 struct report {
     double prefill_tokens_per_s;
@@ -20,8 +21,9 @@ struct report {
     double row_bytes;        // weights that one row's step must read
     double expert_bytes;     // of all experts of all layers
     double peak_flops;       // likewise measured, of the path's products
-    double row_flops;        // of the products of one token
-    struct device device;    // of the plan
+    double attention_peak_flops; // and of float32
+    double row_flops;            // of the products of one token
+    struct device device;        // of the plan
     double prefill_plan_tokens_per_s;
 };
 
@@ -33,7 +35,7 @@ static const char usage[] =
     "Measures prefill, and decode at several numbers of rows: medians of --runs runs, beside\n"
     "what this machine reads and multiplies in the same run. GB/s counts weights, of the experts\n"
     "those that the rows were sent to; the limit is what takes longer, reading them or the\n"
-    "products (attention's own are not counted).\n"
+    "products (attention's own are counted with --prefill alone).\n"
     "With --plan it computes instead what a device could do at best, kernel by kernel: the\n"
     "bytes to move and the operations to do, over what the device can (a roofline). Nothing\n"
     "runs, and nothing of a plan is a measurement. With --measure, or --plan auto, both are\n"
@@ -61,7 +63,8 @@ static int fill_table(struct bench_flags *f, struct flag *table) {
          0, 0},
         {FLAG_INT, "--prompt", "N", "prompt tokens (default 512)", &f->n_prompt, 2, 1 << 20},
         {FLAG_TEXT, "--prefill", "LIST",
-         "also prefill of prompts of so many tokens, such as 512,4096", &f->prefill, 0, 0},
+         "also prefill of prompts of so many tokens, such as 512,4096, with attention in the limit",
+         &f->prefill, 0, 0},
         {FLAG_INT, "--runs", "N",
          "runs of each measurement, of which the median is told (default 3)", &f->n_runs, 1,
          BENCH_MAX_RUNS},
@@ -195,7 +198,8 @@ static double step_ms(const struct roofline_model *m, const struct device *d,
 // Plans the steps that were measured: contexts are the mean over those.
 static void finish_plan(struct report *r, const struct setup *s, const struct bench_flags *f) {
     struct roofline_model model;
-    enum dtype kv = strcmp(f->engine.kv_type, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
+    enum dtype kv;
+    plan_kv_type(f->engine.kv_type, &kv, NULL); // the engine runs with it
     if (is_auto(f)) {
         r->device.read_bytes_per_s = r->read_bytes_per_s;
         r->device.peak_flops = r->peak_flops;
@@ -275,6 +279,11 @@ static void print_mix(const struct report *r, const struct bench_flags *f) {
                r->mix.output_tokens_per_s);
 }
 
+static struct bench_limits limits_of(const struct report *r, const struct setup *s) {
+    return (struct bench_limits){r->peak_flops, r->attention_peak_flops,
+                                 r->row_flops - head_flops(s)};
+}
+
 static void print_table(const struct report *r, const struct setup *s,
                         const struct bench_flags *f) {
     print_head(r, s, f);
@@ -288,10 +297,8 @@ static void print_table(const struct report *r, const struct setup *s,
         print_rates(r, step_bytes(r, s, p), r->row_flops * p->rows, p->step_ms / 1000);
         print_plan_share(f, p->tokens_per_s, plan_tokens_per_s(p));
     }
-    for (int i = 0; i < r->n_prefills; i++) {
-        const struct bench_prefill *p = &r->prefills[i];
-        printf("prefill of %d tokens: %.1f tokens/s\n", p->n_tokens, p->tokens_per_s);
-    }
+    const struct bench_limits limits = limits_of(r, s);
+    bench_prefill_print(r->prefills, r->n_prefills, &limits);
     bench_drafts_print(r->points, r->n_points, &s->engine.counters);
     print_mix(r, f);
 }
@@ -339,11 +346,9 @@ static void print_json(const struct report *r, const struct setup *s, const stru
     printf("\"row_bytes\":%.0f,\"row_flops\":%.0f,\"prefill_tokens_per_s\":%.1f,\"decode\":[",
            r->row_bytes, r->row_flops, r->prefill_tokens_per_s);
     for (int i = 0; i < r->n_points; i++) print_point_json(r, s, &r->points[i], i);
-    printf("],\"prefill\":[");
-    for (int i = 0; i < r->n_prefills; i++)
-        printf("%s{\"tokens\":%d,\"tokens_per_s\":%.1f}", i ? "," : "", r->prefills[i].n_tokens,
-               r->prefills[i].tokens_per_s);
-    printf("]");
+    printf("],");
+    const struct bench_limits limits = limits_of(r, s);
+    bench_prefill_print_json(r->prefills, r->n_prefills, &limits);
     bench_drafts_print_totals_json(&s->engine.counters);
     if (r->mix.seconds > 0)
         printf(",\"mix\":{\"requests\":%d,\"in\":%d,\"out\":%d,\"seconds\":%.3f,"
@@ -430,6 +435,7 @@ static void measure_limits(struct report *r, const struct setup *s, const struct
     if (strcmp(f->engine.device, "cpu") != 0) return;
     int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
     r->read_bytes_per_s = limits_read_bandwidth(n_threads);
+    r->attention_peak_flops = r->n_prefills ? limits_peak_flops(n_threads) : 0;
     r->peak_flops = is_mostly_blocks(s)                   ? limits_peak_int8_flops(n_threads)
                     : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
                                                           : limits_peak_flops(n_threads);

@@ -41,6 +41,14 @@ struct bench_point {
 struct bench_prefill {
     int n_tokens;
     double tokens_per_s;
+    double attention_flops; // of the whole prompt
+};
+
+// What this machine multiplies, measured in the same run: in products with weights, and in
+// attention's, which are of float32. 0: of a device, not measured.
+struct bench_limits {
+    double peak_flops, attention_peak_flops;
+    double token_flops; // of a prompt's token in products with weights
 };
 
 // Requests that are all there at the start, from the first step to the last.
@@ -67,6 +75,15 @@ int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct be
 // Prefills one prompt of p->n_tokens: the median of f->n_runs.
 int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct bench_prefill *p,
                           struct error *err);
+
+// Operations of attention's two products (q k, and weights times v) for a prompt, all layers.
+double bench_attention_flops(const struct model_shape *s, int n_tokens);
+// The time that all products of the prompt take at the limits, over the time that it took.
+double bench_prefill_share(const struct bench_prefill *p, const struct bench_limits *l);
+// What is told of prompts, as a table and as members of the report.
+void bench_prefill_print(const struct bench_prefill *list, int n, const struct bench_limits *l);
+void bench_prefill_print_json(const struct bench_prefill *list, int n,
+                              const struct bench_limits *l);
 
 // What of drafts is told: as lines, in the object of a point, and in that of the whole.
 void bench_drafts_print(const struct bench_point *points, int n, const struct status_counters *c);

@@ -188,7 +188,8 @@ int bench_compare(const struct bench_flags *f, struct error *err) {
     if (f->synthetic || !f->engine.model)
         return error_set(err, ERROR_USAGE, "--compare needs --model, which is compared with it.");
     own.no_verify = other.no_verify = true;
-    if (!own.kv_type) own.kv_type = other.kv_type = "f32";
+    if (!own.kv_type) own.kv_type = "f32";
+    other.kv_type = "f32";
     if (!own.log_level) own.log_level = other.log_level = "warn";
     own.draft = other.draft = "off";
     other.model = f->compare;

@@ -155,6 +155,7 @@ int bench_measure_prefill(struct setup *s, const struct bench_flags *f, struct b
         if (prefill(s, p->n_tokens, &speeds[i], err) || step_until_idle(s, err)) return -1;
     }
     p->tokens_per_s = bench_median(speeds, f->n_runs);
+    p->attention_flops = bench_attention_flops(&s->names->shape, p->n_tokens);
     return 0;
 }
 

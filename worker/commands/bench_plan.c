@@ -4,6 +4,7 @@
 #include "kernels/types/types.h"
 #include "protocol/base/memory.h"
 #include "worker/commands/bench.h"
+#include "worker/commands/plan.h"
 #include "worker/commands/roofline/report.h"
 #include "worker/load/checkpoint.h"
 #include "worker/load/file.h"
@@ -69,25 +70,31 @@ static void add_weights(struct roofline_model *m, const struct names *names,
     }
 }
 
+static void start_resident(struct roofline_model *m, const struct model_shape *shape,
+                           enum dtype kv) {
+    double element = (double)state_head_bytes(kv, shape->head_dim, 1) / shape->head_dim;
+    roofline_model_start(m, shape, element, (double)dtype_bytes(state_conv_dtype(kv)));
+}
+
 void bench_plan_resident(const struct names *names, const enum dtype *dtypes, enum dtype kv,
                          struct roofline_model *out) {
-    double bytes = (double)dtype_bytes(kv);
-    roofline_model_start(out, &names->shape, bytes, bytes);
+    start_resident(out, &names->shape, kv);
     add_weights(out, names, dtypes, 0);
 }
 
-// Conv state has no type below bf16.
+// A plan knows fp8 besides, with conv state in bf16.
 static int start_model(struct roofline_model *m, const struct model_shape *shape,
                        const char *kv_type, struct error *err) {
     const char *type = kv_type ? kv_type : "bf16";
-    if (strcmp(type, "f32") == 0)
-        roofline_model_start(m, shape, 4, 4);
-    else if (strcmp(type, "bf16") == 0)
-        roofline_model_start(m, shape, 2, 2);
-    else if (strcmp(type, "fp8") == 0)
+    enum dtype kv;
+    if (strcmp(type, "fp8") == 0)
         roofline_model_start(m, shape, 1, 2);
+    else if (plan_kv_type(type, &kv, NULL) == 0)
+        start_resident(m, shape, kv);
     else
-        return error_set(err, ERROR_USAGE, "--kv-type is '%s'; expected f32, bf16 or fp8.", type);
+        return error_set(err, ERROR_USAGE,
+                         "--kv-type is '%s'; expected f32, bf16, f16, q8_0 or fp8 of a plan.",
+                         type);
     return 0;
 }
 

@@ -195,8 +195,9 @@ static void add_memory(struct buffer *b, const struct report *r) {
     buffer_add_text(b, "\"memory\":{");
     json_member_int(b, "weights_bytes", r->resident_bytes);
     buffer_printf(b, "\"weights_dtype\":\"%s\",", r->digest_dtype);
-    buffer_printf(b, "\"kv_bytes_per_token\":{\"bf16\":%zu,\"f32\":%zu},",
-                  kernels_page_bytes(s, DTYPE_BF16, 1), kernels_page_bytes(s, DTYPE_F32, 1));
+    buffer_printf(b, "\"kv_bytes_per_token\":{\"bf16\":%zu,\"f32\":%zu,\"f16\":%zu,\"q8_0\":%zu},",
+                  kernels_page_bytes(s, DTYPE_BF16, 1), kernels_page_bytes(s, DTYPE_F32, 1),
+                  kernels_page_bytes(s, DTYPE_F16, 1), kernels_page_bytes(s, DTYPE_Q8_0, 1));
     buffer_printf(b, "\"conv_bytes_per_sequence\":{\"bf16\":%zu,\"f32\":%zu}},",
                   kernels_conv_bytes(s, DTYPE_BF16, 0), kernels_conv_bytes(s, DTYPE_F32, 0));
 }
@@ -270,7 +271,9 @@ static void write_memory(struct buffer *b, const struct report *r) {
     buffer_printf(b, "%-22s ", "resident weights");
     add_count(b, r->resident_bytes);
     buffer_printf(b, " bytes (%s)\n", r->digest_dtype);
-    line_count(b, "KV per token, bf16", (int64_t)kernels_page_bytes(s, DTYPE_BF16, 1), " bytes");
+    line_count(b, "KV per token, q8_0", (int64_t)kernels_page_bytes(s, DTYPE_Q8_0, 1), " bytes");
+    line_count(b, "KV per token, bf16", (int64_t)kernels_page_bytes(s, DTYPE_BF16, 1),
+               " bytes, f16 too");
     line_count(b, "KV per token, f32", (int64_t)kernels_page_bytes(s, DTYPE_F32, 1), " bytes");
     line_count(b, "conv state, bf16", (int64_t)kernels_conv_bytes(s, DTYPE_BF16, 0),
                " bytes a sequence");

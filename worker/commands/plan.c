@@ -9,10 +9,13 @@
 // holds beyond its last token small (kernels/README.md has the figures).
 enum { PAGE_TOKENS = 16 };
 
-static int parse_kv_type(const char *text, enum dtype *out, struct error *err) {
-    *out = strcmp(text, "bf16") == 0 ? DTYPE_BF16 : DTYPE_F32;
-    if (*out == DTYPE_BF16 || strcmp(text, "f32") == 0) return 0;
-    return error_set(err, ERROR_USAGE, "--kv-type is '%s'; expected f32 or bf16.", text);
+int plan_kv_type(const char *text, enum dtype *out, struct error *err) {
+    static const enum dtype types[] = {DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0};
+    for (int i = 0; i < 4; i++) {
+        *out = types[i];
+        if (strcmp(text, dtype_name(types[i])) == 0) return 0;
+    }
+    return error_set(err, ERROR_USAGE, "--kv-type is '%s'; expected f32, bf16, f16 or q8_0.", text);
 }
 
 static int64_t pages_for(int64_t n_tokens) {
@@ -85,7 +88,7 @@ int plan_engine(struct plan_memory *p, const struct model_shape *shape,
                 const struct engine_flags *f, struct error *err) {
     *p = (struct plan_memory){0};
     struct engine_options *e = &p->engine;
-    if (parse_kv_type(f->kv_type, &p->kv_dtype, err)) return -1;
+    if (plan_kv_type(f->kv_type, &p->kv_dtype, err)) return -1;
     e->max_rows = f->max_rows;
     e->max_prefixes = (int)smaller(f->max_rows, 16);
     e->prefill_chunk = f->prefill_chunk;
@@ -128,6 +131,28 @@ uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
     return at;
 }
 
+struct backend_options plan_options(const struct plan_memory *p, const struct names *names,
+                                    const enum dtype *dtypes, const struct engine_flags *f) {
+    const struct engine_options *e = &p->engine;
+    return (struct backend_options){
+        .shape = names->shape,
+        .weight_dtypes = dtypes,
+        .weight_hashes = names->hashes,
+        .kv_dtype = p->kv_dtype,
+        .page_tokens = e->page_tokens,
+        .n_pages = e->n_pages,
+        .n_conv_slots = e->max_rows + e->max_prefixes,
+        .arena_pages = e->suspend_pages,
+        .arena_slots = e->suspend_slots,
+        .max_draft = e->draft.max_draft,
+        .max_segments = e->max_rows + e->max_prefixes,
+        .max_tokens = e->max_rows + e->prefill_chunk,
+        .max_outputs = e->max_rows + e->prefill_chunk,
+        .staging_bytes = plan_staging(names, dtypes, f),
+        .n_threads = f->n_threads,
+    };
+}
+
 int plan_backend(struct plan_memory *p, const struct backend_ops *ops,
                  const struct backend_options *options, const struct names *names,
                  struct error *err) {
@@ -149,7 +174,8 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     snprintf(details, sizeof details, "%d of %d tokens, %s", e->n_pages, e->page_tokens,
              dtype_name(p->kv_dtype));
     log_line(p, log, MEMORY_PAGES, "KV pages", details);
-    snprintf(details, sizeof details, "%d slots", e->max_rows + e->max_prefixes);
+    snprintf(details, sizeof details, "%d slots, %s", e->max_rows + e->max_prefixes,
+             dtype_name(state_conv_dtype(p->kv_dtype)));
     log_line(p, log, MEMORY_SLOTS, "conv state", details);
     snprintf(details, sizeof details, "steps of %d tokens", e->max_rows + e->prefill_chunk);
     log_line(p, log, MEMORY_SCRATCH, "scratch", details);

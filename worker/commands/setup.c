@@ -49,7 +49,8 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
          0, 0},
         {FLAG_SIZE, "--suspend-memory", "SIZE", "host bytes for suspended rows (default 512M)",
          &f->suspend_bytes, 0, 0},
-        {FLAG_TEXT, "--kv-type", "TYPE", "f32 or bf16, of KV and conv state (default f32)",
+        {FLAG_TEXT, "--kv-type", "TYPE",
+         "of KV: f32, bf16 (conv state too), f16 or q8_0 (default f32; device cuda: f32 or bf16)",
          &f->kv_type, 0, 0},
         {FLAG_INT, "--prefill-chunk", "N", "prompt tokens in one step (default 512)",
          &f->prefill_chunk, 1, 1 << 20},
@@ -194,30 +195,6 @@ static uint8_t *existing_ids(const struct tokenizer *t, int vocab) {
     return exists;
 }
 
-// All of them are known once the engine is planned; `exists` is borrowed.
-static struct backend_options backend_options(const struct setup *s, const struct engine_flags *f,
-                                              const struct plan_memory *p, const uint8_t *exists) {
-    const struct engine_options *e = &p->engine;
-    return (struct backend_options){
-        .shape = s->names->shape,
-        .weight_dtypes = s->dtypes,
-        .weight_hashes = s->names->hashes,
-        .kv_dtype = p->kv_dtype,
-        .page_tokens = e->page_tokens,
-        .n_pages = e->n_pages,
-        .n_conv_slots = e->max_rows + e->max_prefixes,
-        .arena_pages = e->suspend_pages,
-        .arena_slots = e->suspend_slots,
-        .max_draft = e->draft.max_draft,
-        .max_segments = e->max_rows + e->max_prefixes,
-        .max_tokens = e->max_rows + e->prefill_chunk,
-        .max_outputs = e->max_rows + e->prefill_chunk,
-        .staging_bytes = plan_staging(s->names, s->dtypes, f),
-        .id_exists = exists,
-        .n_threads = f->n_threads,
-    };
-}
-
 static int read_weights(struct setup *s, struct model *m, struct error *err) {
     const struct checkpoint_random random = {s->names, s->dtypes, 1};
     const struct weight_source source =
@@ -319,7 +296,8 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);
     uint8_t *exists = existing_ids(s->tokenizer, m->shape.vocab);
-    struct backend_options options = backend_options(s, f, plan, exists);
+    struct backend_options options = plan_options(plan, s->names, s->dtypes, f);
+    options.id_exists = exists; // borrowed
     options.device = device;
     options.path = path;
     int failed = plan_backend(plan, m->ops, &options, s->names, err);
