@@ -118,6 +118,14 @@ def _codes(gaps: NDArray[np.uint32], width: int) -> NDArray[Any]:
     return codes
 
 
+def decode(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """The positions that codes of encode() say."""
+    has_value = codes != _skip(codes.itemsize)
+    cursor = np.cumsum(codes, dtype=np.int64)
+    cursor += np.cumsum(has_value)
+    return cursor[has_value] - 1
+
+
 def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
     """The cursor and the number of values before each 4,096 codes (blocks, 2)."""
     codes = join(blocks)

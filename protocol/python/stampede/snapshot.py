@@ -88,7 +88,7 @@ class Snapshot:
         with self._lock:
             for name, former in prepared.former.items():
                 if former.blocks is not None:
-                    flat = _flat_bits(self._tensors[name])
+                    flat = flat_bits(self._tensors[name])
                     for block in former.blocks:
                         flat[block.positions] = block.bits
                 elif former.tensor is not None:
@@ -160,7 +160,7 @@ class Snapshot:
         dtype = plan.dtype_of(name)
         hashed, check = digest.name_hash(name), 0
         for start in range(0, values.numel(), _SLICE):
-            bits = _rounded(values, start, _SLICE, dtype)
+            bits = rounded(values, start, _SLICE, dtype)
             check_bits(name, dtype, bits)
             check += digest.of_range(hashed, start, bits)
         return deltas.dense(name, dtype, values.shape, check & digest.MASK,
@@ -171,7 +171,7 @@ class Snapshot:
 
         def read(begin: int, end: int) -> deltas.Bytes:
             first = begin // size
-            bits = _rounded(self._tensors[key], first, (end + size - 1) // size - first, dtype)
+            bits = rounded(self._tensors[key], first, (end + size - 1) // size - first, dtype)
             data: deltas.Bytes = bits.view(np.uint8)
             return data[begin - first * size:end - first * size]
 
@@ -183,7 +183,7 @@ class Snapshot:
             key = name, _NAMES[old.dtype]
             blocks = found[key] if key in found else changed(old, new, key[1])
             if blocks is not None:
-                flat = _flat_bits(old)
+                flat = flat_bits(old)
                 former = [Block(b.positions, flat[b.positions]) for b in blocks]
                 for block in blocks:
                     flat[block.positions] = block.bits
@@ -213,7 +213,7 @@ def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
                                 "is tied.", tensor=HEAD)
 
 
-def _torch_dtype(dtype: str) -> "torch.dtype":
+def torch_dtype(dtype: str) -> "torch.dtype":
     return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
             "f64": torch.float64}[dtype]
 
@@ -233,14 +233,14 @@ def _unsigned(flat: "torch.Tensor") -> Bits:
     return flat.view(integers).numpy().view(np.dtype(f"<u{size}"))
 
 
-def _flat_bits(tensor: "torch.Tensor") -> Bits:
+def flat_bits(tensor: "torch.Tensor") -> Bits:
     return _unsigned(tensor.view(-1))
 
 
-def _rounded(tensor: "torch.Tensor", first: int, n: int, dtype: str) -> Bits:
+def rounded(tensor: "torch.Tensor", first: int, n: int, dtype: str) -> Bits:
     """Elements of a tensor, contiguous or not, to nearest even, on the CPU."""
     flat = tensor.detach().reshape(-1)[first:first + n]
-    return _unsigned(flat.to("cpu").to(_torch_dtype(dtype)).contiguous())
+    return _unsigned(flat.to("cpu").to(torch_dtype(dtype)).contiguous())
 
 
 def check_bits(name: str, dtype: str, bits: Bits) -> None:
@@ -258,7 +258,7 @@ def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Optional[Li
     on_gpu = new.device.type == "cuda"
     compare = _changed_torch if on_gpu else _changed_numpy
     step = 16 * _SLICE if on_gpu else _SLICE
-    flat, n, wanted = new.reshape(-1), new.numel(), _torch_dtype(dtype)
+    flat, n, wanted = new.reshape(-1), new.numel(), torch_dtype(dtype)
     if _is_dense(old.view(-1), flat, wanted):
         return None
     most = int(_DENSE * n)
@@ -283,14 +283,14 @@ def _is_dense(old: "torch.Tensor", new: "torch.Tensor", wanted: "torch.dtype") -
 
 
 def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
-    wanted = _torch_dtype(dtype)
+    wanted = torch_dtype(dtype)
     a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted))
     positions = deltas.differing(a, b)
     return Block((positions + first).astype(np.uint32), b[positions])
 
 
 def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
-    wanted = _torch_dtype(dtype)
+    wanted = torch_dtype(dtype)
     integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[wanted.itemsize]
     a = old.to(new.device, non_blocking=True).to(wanted).view(integers)
     b = new.to(wanted).view(integers)

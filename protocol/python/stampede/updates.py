@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import broadcast, wire
 from .deltas import Change
 from .directory import Directory
-from .errors import WeightUpdateError
+from .errors import ArgumentError, WeightUpdateError
 from .nccl import NcclPusher
 from .offers import Offers
 from .peers import Update, Worker
@@ -25,6 +25,7 @@ from .served import Served
 from .weights import DtypePlan
 
 if TYPE_CHECKING:
+    from .copies import Copies
     from .core import Core
     from .snapshot import Prepared, Snapshot
 
@@ -42,7 +43,7 @@ class Updates:
         self._offers = Offers(core, in_background, directory)
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
-        self._snapshot: Optional["Snapshot"] = None
+        self._snapshot: "Union[None, Snapshot, Copies]" = None
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         # Of the last COMMIT to each incarnation: its version, and what was served before.
@@ -57,8 +58,15 @@ class Updates:
     def last(self) -> Optional[int]:
         return self._last
 
+    def use_copies(self, copies: "Copies") -> None:
+        """In the snapshot's place, before anything is pushed."""
+        if self._snapshot is not None:
+            raise ArgumentError("ShardPusher: this Trainer has pushed weights by itself, or by "
+                                "another ShardPusher; expected one that has not.")
+        self._snapshot = copies
+
     @property
-    def snapshot(self) -> "Snapshot":
+    def snapshot(self) -> "Union[Snapshot, Copies]":
         """Of the last version, or of the push that is under way. Who pushes has torch."""
         if self._snapshot is None:
             from .snapshot import Snapshot
