@@ -225,10 +225,9 @@ def go_wrong(rank, n):
         with pytest.raises(stampede.ArgumentError, match="ShardPusher"):
             lead.trainer.push_weights(state, 2)
     state = state_2
-    pusher.push_weights(local(state, placements), 2)  # what failed was taken back on every rank
+    report = pusher.push_weights(local(state, placements), 2)
     lead.check(state)
-    if rank == 0:
-        assert lead.modes() == {wire.TENSOR_SPARSE}
+    assert report.payload_bytes < 2000  # what failed was taken back, on every rank
     handle = pusher.push_weights(local(changed_at(state, 0.02, 8), placements), 3, wait=False)
     assert handle is None if rank else handle.result(30).version == 3
     lead.check(changed_at(state, 0.02, 8))
@@ -249,7 +248,8 @@ def die(rank, n, who, when, how):
     lead, placements = Lead(rank), one_mesh(n)
     pusher = ShardPusher(lead.trainer, deadline_s=4)
     state = whole_state()
-    pusher.push_weights(local(state, placements), 1)
+    one, two = local(state, placements), local(changed_at(state, 0.3, 2), placements)
+    pusher.push_weights(one, 1)
     if rank == who:
         left = [when]
 
@@ -264,10 +264,10 @@ def die(rank, n, who, when, how):
         if when < 0:
             os.kill(os.getpid(), how)
     began = time.monotonic()
-    sentence = refused(pusher, local(changed_at(state, 0.3, 2), placements), 2, "reached")
+    sentence = refused(pusher, two, 2, "reached")
     seconds = time.monotonic() - began
     lead.check(state)
-    again = refused(pusher, local(state, placements), 2, "new ShardPusher")
+    again = refused(pusher, one, 2, "new ShardPusher")
     assert time.monotonic() - began < seconds + 1, again
     if rank == 0:
         assert lead.trainer.workers()[0]["version"] == 1

@@ -53,7 +53,7 @@ class Copies:
         self._all_of: Dict[Key, Change] = {}  # what _all() made
         self.lock = threading.Lock()  # held from begin() to prepared() or undo()
 
-    # --- a push: begin(), keys(), put_sparse() or put_dense() for each, then prepared() or undo() ---
+    # --- a push: begin(), keys(), put_sparse() or put_dense() of each, prepared() or undo() ---
 
     def keys(self, names: Iterable[str], plans: Iterable[DtypePlan]) -> List[Key]:
         """What a push of these names has to bring. Types that were asked for once are kept."""

@@ -112,8 +112,8 @@ def _rounded_copy(shard: Shard, dtype: str) -> "torch.Tensor":
 
 
 def _sparse_frame(block: Block) -> Frame:
-    width, (codes,) = deltas.encode([block.positions])
-    head = np.array([width, len(codes), len(block.bits)], np.int64)
+    (codes,) = deltas.encode([block.positions])[1]
+    head = np.array([codes.itemsize, len(codes), len(block.bits)], np.int64)
     return np.concatenate([np.ascontiguousarray(a).view(np.uint8)
                            for a in (head, codes, block.bits)])
 

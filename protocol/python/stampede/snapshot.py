@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import deltas, digest
+from . import deltas, digest, packing
 from .deltas import Block, Change, Part
 from .errors import WeightUpdateError
 from .weights import EMBEDDING, HEAD, DtypePlan, check_tensor, hub_tensors
 
-_SLICE = 1 << 20  # elements that are rounded and compared at a time; on a GPU 16 times as many
+_SLICE = 1 << 20  # elements that are rounded and compared at a time
 _SAMPLE = 1 << 14  # elements that are looked at first
 _DENSE = 0.65  # of the values: beyond, codes and values are more than all values of 2 bytes
 Bits = NDArray[Any]
@@ -255,17 +255,16 @@ def check_bits(name: str, dtype: str, bits: Bits) -> None:
 def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Optional[List[Block]]:
     """Where two tensors differ in `dtype`, and the new bits there; None where that is so much that
     all of it is less. The work is done where `new` lies; `old` is on the CPU."""
-    on_gpu = new.device.type == "cuda"
-    compare = _changed_torch if on_gpu else _changed_numpy
-    step = 16 * _SLICE if on_gpu else _SLICE
-    flat, n, wanted = new.reshape(-1), new.numel(), torch_dtype(dtype)
-    if _is_dense(old.view(-1), flat, wanted):
+    flat, n = new.contiguous().view(-1), new.numel()
+    if _is_dense(old.view(-1), flat, torch_dtype(dtype)):
         return None
     most = int(_DENSE * n)
+    if new.device.type != "cpu":
+        return packing.changed(old.view(-1), flat, torch_dtype(dtype), most)
     blocks: List[Block] = []
     n_values = 0
-    for i in range(0, n, step):
-        blocks.append(compare(old.view(-1)[i:i + step], flat[i:i + step], dtype, i))
+    for i in range(0, n, _SLICE):
+        blocks.append(_changed(old.view(-1)[i:i + _SLICE], flat[i:i + _SLICE], dtype, i))
         n_values += len(blocks[-1].bits)
         if n_values > most:
             return None
@@ -282,18 +281,8 @@ def _is_dense(old: "torch.Tensor", new: "torch.Tensor", wanted: "torch.dtype") -
     return int((a != b).sum()) > _DENSE * len(b)
 
 
-def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
+def _changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
     wanted = torch_dtype(dtype)
     a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted))
     positions = deltas.differing(a, b)
     return Block((positions + first).astype(np.uint32), b[positions])
-
-
-def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
-    wanted = torch_dtype(dtype)
-    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[wanted.itemsize]
-    a = old.to(new.device, non_blocking=True).to(wanted).view(integers)
-    b = new.to(wanted).view(integers)
-    positions = (a != b).nonzero().view(-1)
-    bits = b[positions].cpu().numpy().view(np.dtype(f"<u{wanted.itemsize}"))
-    return Block((positions + first).cpu().numpy().astype(np.uint32), bits)

@@ -59,10 +59,9 @@ class Updates:
         return self._last
 
     def use_copies(self, copies: "Copies") -> None:
-        """In the snapshot's place, before anything is pushed."""
+        """In the snapshot's place."""
         if self._snapshot is not None:
-            raise ArgumentError("ShardPusher: this Trainer has pushed weights by itself, or by "
-                                "another ShardPusher; expected one that has not.")
+            raise ArgumentError("ShardPusher: this Trainer has pushed weights already.")
         self._snapshot = copies
 
     @property
