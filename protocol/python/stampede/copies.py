@@ -114,7 +114,7 @@ class Copies:
                    for plan in set(plans)}
         out = Prepared(version, self.version, changes, {}, (), n_values, seconds)
         self._names |= {name for name, _ in self._changes}
-        self.version, self._dense = version, {}
+        self.version, self._dense, self._changes = version, {}, {}
         return out
 
     def begin(self) -> None:

@@ -132,7 +132,8 @@ def decode(codes: NDArray[Any]) -> NDArray[np.int64]:
     has_value = codes != skip_of(codes.itemsize)
     cursor = np.cumsum(codes, dtype=np.int64)
     cursor += np.cumsum(has_value)
-    return cursor[has_value] - 1
+    positions: NDArray[np.int64] = cursor[has_value] - 1
+    return positions
 
 
 def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:

@@ -39,8 +39,9 @@ class Links:
                                 "init_process_group first.")
         self.deadline_s = deadline_s
         self._ranks = dist.get_process_group_ranks(dist.group.WORLD if group is None else group)
-        self._group = dist.new_group(self._ranks, timeout=timedelta(seconds=4 * deadline_s),
-                                     backend="gloo", use_local_synchronization=True)
+        self._group: Optional[Any] = dist.new_group(
+            self._ranks, timeout=timedelta(seconds=4 * deadline_s), backend="gloo",
+            use_local_synchronization=True)
         self.rank, self.n = self._ranks.index(dist.get_rank()), len(self._ranks)
         self.broken = ""
 
@@ -95,4 +96,4 @@ class Links:
     def close(self) -> None:
         if self._group is not None:
             dist.destroy_process_group(self._group)
-            self._group: Optional[Any] = None
+            self._group = None

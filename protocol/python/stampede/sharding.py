@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from math import prod
 from typing import (TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple,
-                    Union)
+                    TypeVar, Union)
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from .weights import EMBEDDING, HEAD, DtypePlan, check_state
 if TYPE_CHECKING:
     from .trainer import Trainer, Weights
 
+T = TypeVar("T")
 _END = np.empty(0, np.uint8)
 
 
@@ -73,19 +74,25 @@ class ShardPusher:
         Returns the report on every rank. With `wait` false it returns as soon as the values are
         copied: a handle on rank 0, None on the others."""
         if self._links.broken:
-            raise WeightUpdateError(f"{self._links.broken}, since an earlier push: make a new "
-                                    "ShardPusher on every rank.")
+            raise WeightUpdateError(f"{self._links.broken}: that ended an earlier push, and every "
+                                    "rank needs a new ShardPusher.")
         try:
             version = checks.integer("push_weights: version", version, 0, checks.U63)
             mine = shards_of(check_state(state_dict))
             error: Optional[Exception] = None
         except Exception as failure:  # the others have to hear of it
             mine, error = {}, failure
-        if self._trainer is None:
-            return _follow(self._links, self._mirror, mine, version, error)
-        push = _Lead(self._links, self._mirror, self._copies, mine, version)
-        return push.run(self._trainer, error, timeout_s, wait, dict(
-            atomic=atomic, hold=hold, nccl=nccl))
+        try:
+            if self._trainer is None:
+                return _follow(self._links, self._mirror, mine, version, error)
+            push = _Lead(self._links, self._mirror, self._copies, mine, version)
+            return push.run(self._trainer, error, timeout_s, wait, dict(
+                atomic=atomic, hold=hold, nccl=nccl))
+        except Exception:
+            raise
+        except BaseException:  # nobody knows what is on its way
+            self._links.broken = "A push was interrupted"
+            raise
 
     def close(self) -> None:
         """Leaves the group's connections; every rank does."""
@@ -106,8 +113,8 @@ def _follow(links: Links, mirror: Mirror, mine: Mapping[str, Shard], version: in
     asked = _heard(links, error)
     shards = _tied(mine, asked["tied"])
     keys: List[Key] = [(name, dtype) for name, dtype in asked["keys"]]
-    mirror.settle(asked["base"])
     try:
+        mirror.settle(asked["base"])
         _check_tied(mine, asked["tied"])
         counts, error = mirror.compare(shards, keys), None
     except Exception as failure:
@@ -132,6 +139,7 @@ def _follow(links: Links, mirror: Mirror, mine: Mapping[str, Shard], version: in
 def _heard(links: Links, mine: Optional[Exception]) -> Dict[str, Any]:
     """What rank 0 says; raises the error that it tells of: this rank's own as it was."""
     answer = links.receive_json(0)
+    links.broken = links.broken or answer.get("broken", "")
     if answer.get("error"):
         if mine is not None and _sentence(mine) in answer["error"]:
             raise mine
@@ -143,7 +151,7 @@ def _heard(links: Links, mine: Optional[Exception]) -> Dict[str, Any]:
 # --- heads that are tied at the workers ---
 
 
-def _tied(shards: Mapping[str, Shard], is_tied: bool) -> Dict[str, Shard]:
+def _tied(shards: Mapping[str, T], is_tied: bool) -> Dict[str, T]:
     """Under the names of the workers: of a tied head and its embedding there is one."""
     out = dict(shards)
     if is_tied and HEAD in out:
@@ -243,6 +251,7 @@ class _Lead:
             raise _Failed
 
     def _tell(self, answer: Dict[str, Any]) -> None:
+        answer["broken"] = self._links.broken  # then nobody can push this way again
         for rank in list(self._alive):
             try:
                 self._links.send_json(rank, answer)
@@ -287,9 +296,9 @@ class _Lead:
             self._say(rank, {"keys": of_rank[rank], "base": self._copies.version,
                              "tied": self._is_tied})
         mine = _tied(self._mine, self._is_tied)
-        self._mirror.settle(self._copies.version)
         counts: Dict[int, Any] = {}
         try:
+            self._mirror.settle(self._copies.version)
             _check_tied(self._mine, self._is_tied)
             counts[0] = self._mirror.compare(mine, of_rank[0])
         except Exception as failure:

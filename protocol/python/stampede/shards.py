@@ -47,13 +47,14 @@ class Box(NamedTuple):
             return positions.astype(np.int64)
         cut = self._last_cut()
         stride = prod(self.whole[cut + 1:])
-        rest, at = np.divmod(positions, prod(self.size[cut:])) if cut else (None, positions)
-        out = at.astype(np.int64) + self.first[cut] * stride
+        rest, out = np.divmod(positions.astype(np.int64), prod(self.size[cut:]))
+        out += self.first[cut] * stride
         for d in range(cut - 1, -1, -1):
             stride *= self.whole[d + 1]
             rest, i = np.divmod(rest, self.size[d])
-            out += (i.astype(np.int64) + self.first[d]) * stride
-        return out
+            out += (i + self.first[d]) * stride
+        whole: NDArray[np.int64] = out
+        return whole
 
 
 class Shard(NamedTuple):

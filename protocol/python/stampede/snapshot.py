@@ -196,9 +196,20 @@ _NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
           torch.float64: "f64"}
 
 
-def _whole(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
-    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t
-            for name, t in state.items()}
+def _whole(state: Mapping[str, Any]) -> Dict[str, "torch.Tensor"]:
+    """DTensors of which all is here as plain tensors. Others are refused: to gather one, every rank
+    of its mesh would have to be here."""
+    out: Dict[str, "torch.Tensor"] = {}
+    for name, tensor in state.items():
+        if hasattr(tensor, "placements"):
+            local = tensor.to_local()
+            if local.shape != tensor.shape or any(p.is_partial() for p in tensor.placements):
+                raise WeightUpdateError(
+                    f"Tensor {name} is a shard, {tuple(local.shape)} of {tuple(tensor.shape)}: "
+                    "push it from every rank, with a stampede.weights.ShardPusher.", tensor=name)
+            tensor = local
+        out[name] = tensor
+    return out
 
 
 def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],

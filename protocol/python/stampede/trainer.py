@@ -281,7 +281,8 @@ class Trainer:
         their devices' memory; others, and those that come later, pull them.
 
         Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
-        or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
+        or as pairs (named_parameters); tensors that are not in it stay as they are. DTensors of
+        which this process has a part are pushed by a stampede.weights.ShardPusher. Values are
         copied, and rounded (nearest even) to the type that each worker holds. Waits for the first
         worker. `version` rises with each push. Raises WeightUpdateError, which names the tensor or
         the worker; unless it came from a worker that failed after others had begun to serve the new

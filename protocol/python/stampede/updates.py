@@ -59,17 +59,15 @@ class Updates:
         return self._last
 
     def use_copies(self, copies: "Copies") -> None:
-        """In the snapshot's place."""
         if self._snapshot is not None:
             raise ArgumentError("ShardPusher: this Trainer has pushed weights already.")
-        self._snapshot = copies
+        self._snapshot = copies  # in its place
 
     @property
     def snapshot(self) -> "Union[Snapshot, Copies]":
         """Of the last version, or of the push that is under way. Who pushes has torch."""
         if self._snapshot is None:
             from .snapshot import Snapshot
-
             self._snapshot = Snapshot()
         return self._snapshot
 
