@@ -160,9 +160,9 @@ def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, flo
     bandwidth = copy_bytes_per_s()
     flags = {} if shared is None else {"weights_dir": shared}
     with stampede.Trainer("tcp://127.0.0.1:0", **flags) as trainer:
-        stampede.launch(model, connect=trainer.url, max_rows=1, max_context=64,
-                        kv_memory="64M", suspend_memory="16M", log_level="warn", no_verify=True,
-                        **flags)
+        worker = stampede.launch(
+            model, connect=trainer.url, max_rows=1, max_context=64, kv_memory="64M",
+            suspend_memory="16M", log_level="warn", no_verify=True, **flags)
         trainer.wait_for_workers(1, 600)
         version = 1
         trainer.push_weights(state, version=version)
@@ -177,6 +177,8 @@ def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, flo
             yield Row(*head, kind, r.share, r.payload_bytes / 1e6, r.diff_s,
                       2 * n_elements / r.diff_s / 1e9, r.staged_s, r.check_ms, r.pause_ms,
                       1e3 * bound, total)
+        worker.terminate()
+        worker.wait(60)
 
 
 HEADER = ("| shape | scale | way | change | share | payload MB | diff s (GB/s) | staged s "
