@@ -287,6 +287,14 @@ def go_wrong(rank, n):
     handle = pusher.push_weights(local(changed_at(state, 0.02, 8), placements), 3, wait=False)
     assert handle is None if rank else handle.result(30).version == 3
     lead.check(changed_at(state, 0.02, 8))
+    again = ShardPusher(lead.trainer)  # as after the loss of a rank
+    again.push_weights(local(state, placements), 4)
+    lead.check(state)
+    if rank == 0:
+        with stampede.Trainer("tcp://127.0.0.1:0") as one, FakeWorker(one.url):
+            one.push_weights({"scale": state["scale"]}, 1)
+            with pytest.raises(stampede.ArgumentError, match="by itself"):
+                one._use_copies(None)
     lead.close()
     return out
 
@@ -427,6 +435,19 @@ def test_shards_of_fsdp1_are_refused(name):
         shards.shards_of({"x": fake.data.as_subclass(type(fake))})
     with pytest.raises(stampede.WeightUpdateError, match="fully_shard"):
         shards.shards_of({"module._flat_param": torch.zeros(4)})
+
+
+def test_boxes_that_are_not_the_whole():
+    def said(*boxes):
+        return {rank: {"x": shards.Described(shards.Box((4, 2), first, size), False)}
+                for rank, (first, size) in enumerate(boxes)}
+
+    good = shards.owners(said(((0, 0), (3, 2)), ((3, 0), (1, 2)), ((0, 0), (0, 0))))
+    assert list(good["x"]) == [0, 1]
+    for boxes in ([((0, 0), (3, 2))], [((0, 0), (2, 2)), ((0, 0), (2, 2))],
+                  [((0, 0), (3, 2)), ((2, 0), (2, 2))]):
+        with pytest.raises(stampede.WeightUpdateError, match="expected each of 8 once"):
+            shards.owners(said(*boxes))
 
 
 def test_without_a_process_group():

@@ -10,7 +10,8 @@ import os
 import tempfile
 import threading
 from math import prod
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, NamedTuple, Optional,
+                    Sequence, Set, Tuple)
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from .mirror import PIECE, Key, read_dense, read_sparse
 from .shards import Box, Shape
 from .snapshot import Prepared
 from .weights import DtypePlan
+
+if TYPE_CHECKING:
+    from .updates import Updates
 
 _BLOCK = 1 << 20  # values that are encoded and summed at a time
 
@@ -185,5 +189,14 @@ class Copies:
         for first in range(0, len(bits), PIECE):
             check += digest.of_range(hashed, first, bits[first:first + PIECE])
         data = bits.view(np.uint8)
-        part = Part(bits.nbytes, lambda begin, end: np.asarray(data[begin:end]))
+        part = Part(bits.nbytes, lambda begin, end: data[begin:end])
         return deltas.dense(name, dtype, shape, check & digest.MASK, part)
+
+
+def copies_of(updates: "Updates", folder: Optional[str]) -> Copies:
+    """In the place of the trainer's snapshot; those of an earlier ShardPusher stay."""
+    if updates.store is None:
+        updates.store = Copies(folder)
+    if not isinstance(updates.store, Copies):
+        raise ArgumentError("ShardPusher: this Trainer has pushed weights by itself.")
+    return updates.store

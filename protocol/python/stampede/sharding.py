@@ -63,9 +63,7 @@ class ShardPusher:
             raise ArgumentError(f"ShardPusher: trainer is {checks.show(trainer)} on rank "
                                 f"{self._links.rank}, expected a Trainer on rank 0 and None on "
                                 "the others.")
-        self._copies = Copies(folder)
-        if trainer is not None:
-            trainer._use_copies(self._copies)
+        self._copies = Copies(folder) if trainer is None else trainer._use_copies(folder)
 
     def push_weights(self, state_dict: "Weights", version: int, timeout_s: float = 600.0, *,
                      wait: bool = True, atomic: bool = False, hold: float = 0.0,
@@ -286,6 +284,9 @@ class _Lead:
     def _change_copies(self, said: Dict[int, Any], plans: List[DtypePlan],
                        started: float) -> Prepared:
         self._is_tied = any(plan.tied_head for plan in plans)
+        if not all(plan.tied_head == self._is_tied for plan in plans):
+            raise WeightUpdateError("Some workers have a tied head and some have not, which cannot "
+                                    "be pushed in shards.")
         described = {0: describe(self._mine), **said}
         self._owners = owners({rank: _tied(read_description(text), self._is_tied)
                                for rank, text in sorted(described.items())})

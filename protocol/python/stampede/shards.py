@@ -164,10 +164,10 @@ def _owners(name: str, said: Mapping[int, Described]) -> Dict[int, Box]:
     boxes = {copies[0]: said[copies[0]].box} if copies else {
         rank: d.box for rank, d in said.items() if d.box.n}
     n, (whole,) = sum(box.n for box in boxes.values()), shapes
-    if n != prod(whole):
-        raise WeightUpdateError(f"Of tensor {name} the ranks have {n:,} values, expected "
-                                f"{prod(whole):,}: every rank has to call, with all that it has.",
-                                tensor=name)
+    if n != prod(whole) or len({box.first for box in boxes.values()}) < len(boxes):
+        raise WeightUpdateError(f"Of tensor {name} the ranks have {n:,} values, expected each of "
+                                f"{prod(whole):,} once: every rank has to call, with all that it "
+                                "has.", tensor=name)
     if not n:
         raise WeightUpdateError(f"Tensor {name} is empty.", tensor=name)
     return boxes

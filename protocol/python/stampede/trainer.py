@@ -318,9 +318,12 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _use_copies(self, copies: "Copies") -> None:
+    def _use_copies(self, folder: Optional[str]) -> "Copies":
+        """For a ShardPusher."""
+        from .copies import copies_of
+
         self._loop.check()
-        self._loop.call(self._core.updates.use_copies, copies)
+        return self._loop.call(copies_of, self._core.updates, folder)
 
     def _shard_push(self, version: int, timeout_s: float, wait: bool, how: Dict[str, Any],
                     meanwhile: Callable[[], None]) -> "Start":

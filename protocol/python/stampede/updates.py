@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Un
 from . import broadcast, wire
 from .deltas import Change
 from .directory import Directory
-from .errors import ArgumentError, WeightUpdateError
+from .errors import WeightUpdateError
 from .nccl import NcclPusher
 from .offers import Offers
 from .peers import Update, Worker
@@ -43,7 +43,7 @@ class Updates:
         self._offers = Offers(core, in_background, directory)
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
-        self._snapshot: "Union[None, Snapshot, Copies]" = None
+        self.store: "Union[None, Snapshot, Copies]" = None  # what was pushed; None: nothing
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         # Of the last COMMIT to each incarnation: its version, and what was served before.
@@ -58,18 +58,14 @@ class Updates:
     def last(self) -> Optional[int]:
         return self._last
 
-    def use_copies(self, copies: "Copies") -> None:
-        if self._snapshot is not None:
-            raise ArgumentError("ShardPusher: this Trainer has pushed weights already.")
-        self._snapshot = copies  # in its place
-
     @property
     def snapshot(self) -> "Union[Snapshot, Copies]":
         """Of the last version, or of the push that is under way. Who pushes has torch."""
-        if self._snapshot is None:
+        if self.store is None:
             from .snapshot import Snapshot
-            self._snapshot = Snapshot()
-        return self._snapshot
+
+            self.store = Snapshot()
+        return self.store
 
     @property
     def is_pushing(self) -> bool:
