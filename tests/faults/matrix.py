@@ -274,6 +274,7 @@ def main() -> int:
     options = parser.parse_args()
     import rows_machine  # noqa: F401
     import rows_network  # noqa: F401
+    import rows_offsets  # noqa: F401
     import rows_weights  # noqa: F401
     import rows_workers  # noqa: F401
     if options.list:

@@ -1,5 +1,6 @@
 """What a weight update costs: a trainer and a worker on this machine, deltas of some share of the
-values, beside all tensors anew and beside what memory and loopback could do at best.
+values, by the socket and by a shared directory, beside all tensors anew and beside what memory
+could do at best.
 
     bench_weights.py [--shapes 350m,8b,24b] [--shares 0.1,1,5,50] [--max-gb 3] [--picture FILE]
                      [--json FILE]
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 import torch
@@ -122,6 +123,7 @@ def lines_touched(n_elements: int, share: float, kind: str) -> float:
 class Row(NamedTuple):
     shape: str
     scale: str
+    way: str
     kind: str
     share: float
     payload_mb: float
@@ -141,14 +143,27 @@ def run_shape(name: str, shares: List[float], max_gb: float, folder: Path) -> It
     model = make_model(shape, n_layers)
     model.save_pretrained(folder / name)
     state = {k: v for k, v in model.state_dict().items() if k != "lm_head.weight"}
+    random = [("dense", 1.0)] + [("random", share) for share in shares]
+    both = [("dense", 1.0)] + [(kind, share) for share in shares
+                               for kind in ("random", "clustered")]
+    for way, cases in (("socket", both), ("directory", random)):
+        shared = None if way == "socket" else folder / "shared"
+        if shared is not None:
+            shared.mkdir()
+        yield from run_way((name, scale, way), state, cases, folder / name, shared)
+
+
+def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, float]], model: Path,
+            shared: Optional[Path]) -> Iterator[Row]:
+    """`shared`: the directory by which the weights go; None: they go by the socket."""
     n_elements = sum(t.numel() for t in state.values())
     bandwidth = copy_bytes_per_s()
-    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
-        stampede.launch(folder / name, connect=trainer.url, max_rows=1, max_context=64,
-                        kv_memory="64M", suspend_memory="16M", log_level="warn", no_verify=True)
+    flags = {} if shared is None else {"weights_dir": shared}
+    with stampede.Trainer("tcp://127.0.0.1:0", **flags) as trainer:
+        worker = stampede.launch(
+            model, connect=trainer.url, max_rows=1, max_context=64, kv_memory="64M",
+            suspend_memory="16M", log_level="warn", no_verify=True, **flags)
         trainer.wait_for_workers(1, 600)
-        cases = [("dense", 1.0)] + [(kind, share) for share in shares
-                                    for kind in ("random", "clustered")]
         version = 1
         trainer.push_weights(state, version=version)
         for kind, share in cases:
@@ -157,20 +172,24 @@ def run_shape(name: str, shares: List[float], max_gb: float, folder: Path) -> It
             began = time.perf_counter()
             r = trainer.push_weights(state, version=version)
             total = time.perf_counter() - began
+            assert (r.file_bytes > 0) == (shared is not None), "it went another way"
             bound = 2 * LINE * lines_touched(n_elements, share, kind) / bandwidth
-            yield Row(name, scale, kind, r.share, r.payload_bytes / 1e6, r.diff_s,
+            yield Row(*head, kind, r.share, r.payload_bytes / 1e6, r.diff_s,
                       2 * n_elements / r.diff_s / 1e9, r.staged_s, r.check_ms, r.pause_ms,
                       1e3 * bound, total)
+        worker.terminate()
+        worker.wait(60)
 
 
-HEADER = ("| shape | scale | change | share | payload MB | diff s (GB/s) | staged s | proving ms "
-          "| pause ms | bound ms | push s |\n|---|---|---|---|---|---|---|---|---|---|---|")
+HEADER = ("| shape | scale | way | change | share | payload MB | diff s (GB/s) | staged s "
+          "| proving ms | pause ms | bound ms | push s |\n"
+          "|---|---|---|---|---|---|---|---|---|---|---|---|")
 
 
 def line(r: Row) -> str:
-    return (f"| {r.shape} | {r.scale} | {r.kind} | {100 * r.share:.2f}% | {r.payload_mb:.1f} "
-            f"| {r.diff_s:.2f} ({r.diff_gb_per_s:.1f}) | {r.staged_s:.2f} | {r.check_ms:.0f} "
-            f"| {r.pause_ms:.1f} | {r.pause_bound_ms:.1f} | {r.total_s:.2f} |")
+    return (f"| {r.shape} | {r.scale} | {r.way} | {r.kind} | {100 * r.share:.2f}% "
+            f"| {r.payload_mb:.1f} | {r.diff_s:.2f} ({r.diff_gb_per_s:.1f}) | {r.staged_s:.2f} "
+            f"| {r.check_ms:.0f} | {r.pause_ms:.1f} | {r.pause_bound_ms:.1f} | {r.total_s:.2f} |")
 
 
 def draw(rows: List[Row], path: Path) -> None:
@@ -181,9 +200,10 @@ def draw(rows: List[Row], path: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4.5))
-    for shape, kind in sorted({(r.shape, r.kind) for r in rows if r.kind != "dense"}):
+    for shape, kind in sorted({(r.shape, r.kind) for r in rows if r.kind != "dense"
+                               and r.way == "socket"}):
         points = sorted((100 * r.share, r.pause_ms) for r in rows
-                        if r.shape == shape and r.kind in (kind, "dense"))
+                        if r.shape == shape and r.way == "socket" and r.kind in (kind, "dense"))
         axes.plot(*zip(*points), marker="o", label=f"{shape}, {kind}",
                   linestyle="-" if kind == "random" else "--")
     axes.set(xscale="log", yscale="log", xlabel="values that change, %", ylabel="pause, ms",

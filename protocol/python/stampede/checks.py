@@ -11,6 +11,7 @@ import json
 import math
 import os
 import reprlib
+from array import array
 from typing import Any, Iterable, List, Optional
 
 import numpy as np
@@ -20,6 +21,7 @@ from .errors import ArgumentError, ArgumentTypeError
 U63, U64 = (1 << 63) - 1, (1 << 64) - 1
 I31 = (1 << 31) - 1
 _BOOLS = frozenset((bool, np.bool_))
+_INTS = {int}
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 _short.maxlong = 60
@@ -130,23 +132,31 @@ def items(where: str, value: Any, expected: str) -> List[Any]:
 def token_ids(where: str, value: Any) -> "np.ndarray[Any, np.dtype[np.int32]]":
     """Token ids, 0 to 2^31 - 1, as int32. No float is taken, whole or not."""
     expected = "a list of token ids from 0 to 2^31 - 1"
+    if type(value) is list and set(map(type, value)) == _INTS:  # as nearly always
+        try:
+            ids = np.frombuffer(array("i", value), "<i4")
+        except OverflowError:  # the sentence is made below
+            pass
+        else:
+            if int(ids.min()) >= 0:
+                return ids
     if isinstance(value, (str, bytes, dict)):
         raise refuse_kind(where, value, expected)
     try:
-        array = np.asarray(value)
+        some = np.asarray(value)
     except Exception:  # numpy's reasons are as many as the kinds that it is given
         raise refuse_kind(where, value, expected) from None
-    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+    if some.ndim != 1 or (some.size and some.dtype.kind not in "iu"):
         raise refuse_kind(where, value, expected)
-    if array.size == 0:
+    if some.size == 0:
         return np.empty(0, "<i4")
     if isinstance(value, (list, tuple)) and not _BOOLS.isdisjoint(map(type, value)):
         raise refuse_kind(where, value, expected)  # among integers numpy takes them for 0 and 1
-    wrong = (array < 0) | (array > I31)
+    wrong = (some < 0) | (some > I31)
     if wrong.any():
         at = int(wrong.argmax())
-        raise refuse(f"{where}[{at}]", int(array[at]), "a token id from 0 to 2^31 - 1")
-    return array.astype("<i4")
+        raise refuse(f"{where}[{at}]", int(some[at]), "a token id from 0 to 2^31 - 1")
+    return some.astype("<i4")
 
 
 # --- JSON ---

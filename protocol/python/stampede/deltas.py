@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import digest, wire
 
 _CODES = 4096  # of an anchor
+WIDTHS = (1, 2, 4)
 Bits = NDArray[Any]
 Bytes = NDArray[np.uint8]
 
@@ -59,18 +60,23 @@ class Block(NamedTuple):
 
     positions: NDArray[np.uint32]
     bits: Bits
+    # The positions as encode() has them, where they were made already; the width is that of all
+    # blocks of the tensor.
+    codes: Optional[NDArray[Any]] = None
 
 
 def sparse(name: str, dtype: str, shape: Sequence[int], blocks: Sequence[Block]) -> Change:
     """The values of blocks, which follow each other; there is at least one value. No step of it
     takes long, however large the tensor: threads that wait for the interpreter get it."""
-    width, parts = encode([block.positions for block in blocks])
+    parts = [block.codes for block in blocks if block.codes is not None]
+    if len(parts) < len(blocks):
+        parts = encode([block.positions for block in blocks])[1]
     hashed = digest.name_hash(name)
     check = sum(digest.of_positions(hashed, b.positions, b.bits) for b in blocks) & digest.MASK
     codes, anchors = join(parts), _anchors(parts)
     values = join([block.bits for block in blocks])
-    return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(values), check, width,
-                  len(codes), (part_of(codes), part_of(anchors), part_of(values)))
+    return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(values), check,
+                  codes.itemsize, len(codes), (part_of(codes), part_of(anchors), part_of(values)))
 
 
 def join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -92,24 +98,27 @@ def encode(positions: Sequence[NDArray[Any]]) -> Tuple[int, List[NDArray[Any]]]:
             cursor = int(some[-1]) + 1
         gaps.append(gap)
     n_values = sum(len(gap) for gap in gaps)
-    sizes = {width: width * (n_values + sum(_n_skips(gap, width) for gap in gaps))
-             for width in (1, 2, 4)}
-    width = min(sizes, key=lambda w: (sizes[w], w))
+    width = best_width(n_values, {w: sum(_n_skips(gap, w) for gap in gaps) for w in WIDTHS})
     return width, [_codes(gap, width) for gap in gaps]
 
 
-def _skip(width: int) -> int:
+def best_width(n_values: int, n_skips: Dict[int, int]) -> int:
+    """Bytes of a code; `n_skips`: codes without a value, by width."""
+    return min(WIDTHS, key=lambda width: (width * (n_values + n_skips[width]), width))
+
+
+def skip_of(width: int) -> int:
     """The code without a value."""
     return int((1 << 8 * width) - 1)
 
 
 def _n_skips(gaps: NDArray[np.uint32], width: int) -> int:
-    large = gaps[gaps >= _skip(width)]
-    return int((large // _skip(width)).sum(dtype=np.int64)) if len(large) else 0
+    large = gaps[gaps >= skip_of(width)]
+    return int((large // skip_of(width)).sum(dtype=np.int64)) if len(large) else 0
 
 
 def _codes(gaps: NDArray[np.uint32], width: int) -> NDArray[Any]:
-    dtype, skip = np.dtype(f"<u{width}"), _skip(width)
+    dtype, skip = np.dtype(f"<u{width}"), skip_of(width)
     if not len(gaps) or int(gaps.max()) < skip:
         return gaps.astype(dtype)
     at = np.cumsum(gaps // skip + 1, dtype=np.int64) - 1  # codes without a value in front of each
@@ -118,10 +127,19 @@ def _codes(gaps: NDArray[np.uint32], width: int) -> NDArray[Any]:
     return codes
 
 
+def decode(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """The positions that codes of encode() say, counted from the cursor in front of them."""
+    has_value = codes != skip_of(codes.itemsize)
+    cursor = np.cumsum(codes, dtype=np.int64)
+    cursor += np.cumsum(has_value)
+    positions: NDArray[np.int64] = cursor[has_value] - 1
+    return positions
+
+
 def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
     """The cursor and the number of values before each 4,096 codes (blocks, 2)."""
     codes = join(blocks)
-    skip = _skip(codes.itemsize)
+    skip = skip_of(codes.itemsize)
     starts = np.arange(0, len(codes), _CODES)
     moved = np.add.reduceat(codes, starts, dtype=np.uint64)
     values = np.add.reduceat(codes != skip, starts, dtype=np.uint64)

@@ -115,9 +115,13 @@ class Dispatcher:
         """Its room, its version, or its right to work may have changed."""
         if worker not in self._workers:
             return
-        worker.change += 1
         able = not worker.draining and not worker.stalled and self._may_serve(worker)
         self._workers[worker] = able
+        self._place(worker, able)
+
+    def _place(self, worker: Worker, able: bool) -> None:
+        """Where it belongs in the heaps, now that its room or its right to work is another."""
+        worker.change += 1
         if not able or worker.free <= 0:
             return
         self._changed = True
@@ -215,7 +219,7 @@ class Dispatcher:
             if self._wards.waiting or self._wards.workers:
                 yield from self._try_suspects()
             blocked: Dict[Need, None] = {}
-            while True:
+            while self._any_has_room():
                 need = self._next(blocked)
                 if need is None:
                     break
@@ -234,7 +238,7 @@ class Dispatcher:
                     rest = r._replace(first=r.first + take, n=r.n - take)
                     self._queue(r.job).extendleft([rest])
                 yield worker, r.job, r.first, take
-                self.touch(worker)
+                self._place(worker, self._workers.get(worker, False))  # only its room is another
 
     def _try_suspects(self) -> Iterator[Tuple[Worker, Job, int, int]]:
         waiting, self._wards.waiting = self._wards.waiting, deque()
@@ -270,23 +274,37 @@ class Dispatcher:
 
     def _is_ready(self, r: Range, need: Need) -> bool:
         """Whether all of it waits, and for this need; else what waits is put where it belongs."""
-        left = list(_left(r))
-        if r.job.plan is need.plan and left == [(r.first, r.n)]:
+        job = r.job
+        if job.plan is need.plan and job.round == r.round and \
+                job.done.find(1, r.first, r.first + r.n) < 0:
             return True
+        left = list(_left(r))
         self._queue(r.job).extendleft([r._replace(first=first, n=n) for first, n in left])
         return False
+
+    def _any_has_room(self) -> bool:
+        """Whether any worker could be given anything: what waits need not be looked at else."""
+        return any(map(self._first_entry, list(self._heaps)))
+
+    def _first_entry(self, key: Tuple[DtypePlan, int]) -> Optional[Entry]:
+        """The worker with most room of a heap. An empty heap is dropped."""
+        heap = self._heaps[key]
+        while heap and not _is_valid(heap[0]):
+            heappop(heap)
+        if not heap:
+            del self._heaps[key]
+            return None
+        return heap[0]
 
     def _roomiest(self, need: Need) -> Optional[Worker]:
         """The worker with most room of those that may have it."""
         best: Optional[Entry] = None
-        for (plan, version), heap in list(self._heaps.items()):
-            while heap and not _is_valid(heap[0]):
-                heappop(heap)
-            if not heap:
-                del self._heaps[plan, version]
-            elif version >= need.min_version and need.plan in (None, plan):
-                if best is None or heap[0] < best:
-                    best = heap[0]
+        for key in list(self._heaps):
+            entry = self._first_entry(key)
+            plan, version = key
+            if entry is not None and version >= need.min_version and need.plan in (None, plan):
+                if best is None or entry < best:
+                    best = entry
         return None if best is None else best.worker
 
     def _share(self, worker: Worker, r: Range, n_behind: int) -> int:

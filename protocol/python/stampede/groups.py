@@ -47,13 +47,14 @@ class Group:
         out: List[Any] = [None] * self.n
         have = bytearray(self.n)
         for result, rows in self._parts:
-            values, samples = rows_of(result), result.samples
+            values = rows_of(result)
             if values is None:
                 continue
             if rows is None:  # then they are neighbours
-                first, last = samples[0], samples[0] + result.n
+                first, last = result.first, result.first + result.n
                 out[first:last], have[first:last] = values, b"\1" * result.n
                 continue
+            samples = result.samples
             for row in rows:
                 out[samples[row]], have[samples[row]] = values[row], 1
         at = have.find(0)
@@ -98,12 +99,13 @@ class Group:
         """(n,) float64; NaN where a reward has no value."""
         out = np.full(self.n, np.nan)
         for result, rows in self._parts:
-            values, samples = result.values(), result.samples
+            values = result.values()
             if values is None:
                 continue
             if rows is None:
-                out[samples[0]:samples[0] + result.n] = values
+                out[result.first:result.first + result.n] = values
             else:
+                samples = result.samples
                 out[[samples[row] for row in rows]] = values[rows]
         return out
 
@@ -185,7 +187,7 @@ class Group:
         whole = [result for result, rows in self._parts if rows is None]
         if len(whole) < len(self._parts) or sum(result.n for result in whole) < self.n:
             return None
-        return sorted(whole, key=lambda result: result.samples[0])
+        return sorted(whole, key=lambda result: result.first)
 
     @property
     def mean(self) -> float:

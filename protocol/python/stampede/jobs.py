@@ -162,6 +162,11 @@ class Held:
     def take(self, result: Result) -> List[int]:
         """The samples of a RESULT come back. Returns those that were here and were preempted."""
         flags, n = self.flags, self.n
+        first, last = result.first, result.first + result.n
+        if result.is_plain and last <= len(flags) and flags.find(0, first, last) < 0:
+            flags[first:last] = bytes(result.n)
+            self.n = n - result.n
+            return []
         back: List[int] = []
         for sample, code in zip(result.samples, result.finish):
             if sample < len(flags) and flags[sample]:
@@ -176,13 +181,14 @@ class Held:
 class Job:
     """A group on its way. Each of its samples is done, held by a worker, or waits."""
 
-    __slots__ = ("group", "id_json", "task", "min_version", "mailbox", "n", "done", "n_done",
-                 "attempts", "cancelled", "plan", "round", "holders", "deaths", "company",
-                 "restarts", "partials", "flow")
+    __slots__ = ("group", "serial", "id_json", "task", "min_version", "mailbox", "n", "done",
+                 "n_done", "attempts", "cancelled", "plan", "round", "holders", "deaths",
+                 "company", "restarts", "partials", "flow")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
                  mailbox: Mailbox, restarts: bool, flow: Flow) -> None:
         self.group, self.id_json, self.task = group, id_json, task
+        self.serial = group.serial
         self.min_version, self.restarts = min_version, restarts
         self.flow = flow  # the call that it is of
         # Where the finished group goes. Not the Generation itself, which must be free to be
@@ -201,25 +207,20 @@ class Job:
         self.partials: Dict[int, Partial] = {}  # by sample: the longest that came back
 
     @property
-    def serial(self) -> int:
-        return self.group.serial
-
-    @property
     def complete(self) -> bool:
         return self.n_done == self.n
 
     def commit(self, result: Result) -> int:
         """Takes the samples that ended and have not come yet into the group: how many."""
-        done, samples, first, n = self.done, result.samples, result.samples[0], result.n
+        done, first, n = self.done, result.first, result.n
         last = first + n
-        if (last <= self.n and done.find(1, first, last) < 0 and PREEMPTED not in result.finish
-                and samples == tuple(range(first, last))):
+        if result.is_plain and last <= self.n and done.find(1, first, last) < 0:
             done[first:last] = b"\1" * n
             self.n_done += n
             self.group._parts.append((result, None))
             return n
         rows: List[int] = []
-        for row, (sample, code) in enumerate(zip(samples, result.finish)):
+        for row, (sample, code) in enumerate(zip(result.samples, result.finish)):
             if sample < self.n and not done[sample] and code != PREEMPTED:
                 done[sample] = 1
                 rows.append(row)

@@ -93,12 +93,14 @@ class Loop:
             pass  # the pipe is full of wakes already
 
     def wait(self, future: "Future[T]", timeout: Optional[float] = None,
-             what: str = "Nothing came") -> T:
+             what: str = "Nothing came", meanwhile: Callable[[], None] = lambda: None) -> T:
         """The future's result; ends when the I/O thread ends. `what` begins the sentence of the
-        StampedeError that says that the timeout, in seconds, is over."""
+        StampedeError that says that the timeout, in seconds, is over. `meanwhile` is called every
+        half second."""
         deadline = float("inf") if timeout is None else time.monotonic() + timeout
         while not wait_for([future], min(0.5, max(0.0, deadline - time.monotonic()))).done:
             self.check()
+            meanwhile()
             if time.monotonic() >= deadline:
                 raise StampedeError(f"{what} in {timeout:g} s.")
         return future.result()

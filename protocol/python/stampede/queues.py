@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, \
-    Sequence
+    Sequence, Tuple
 
 if TYPE_CHECKING:
     from .jobs import Range
@@ -27,16 +27,12 @@ class Flow:
         self.given = 0  # samples that were handed out; in front of it are those that had less
 
 
-class Key(NamedTuple):
-    """Smaller is sooner."""
-
-    minus_priority: int
-    given: int
-    serial: int
+Key = Tuple[int, int, int]  # minus priority, given, serial: smaller is sooner
 
 
 class Entry(NamedTuple):
-    """A flow in the heap: valid while `number` is that of its lane."""
+    """A flow in the heap: valid while `number` is that of its lane. What lies there is never later
+    than it should be; who comes to the front is looked at again."""
 
     key: Key
     number: int
@@ -60,6 +56,7 @@ class Lanes:
         self._lanes: Dict[Flow, Lane] = {}
         self._heap: List[Entry] = []
         self._n_entries = 0
+        self._first: Optional[Lane] = None  # which has what head() told of
         self.n = 0  # ranges in all queues
 
     def __iter__(self) -> Iterator["Range"]:
@@ -89,8 +86,7 @@ class Lanes:
     def _enter(self, flow: Flow, lane: Lane) -> None:
         self._n_entries += 1
         lane.number = self._n_entries
-        key = Key(-flow.priority, flow.given, lane.ranges[0].job.serial)
-        heappush(self._heap, Entry(key, lane.number, flow))
+        heappush(self._heap, Entry(_key(flow, lane), lane.number, flow))
         if len(self._heap) > 64 + 4 * len(self._lanes):
             self._heap = [e for e in self._heap if self._is_valid(e)]
             heapify(self._heap)
@@ -102,6 +98,12 @@ class Lanes:
     def head(self, is_ready: Callable[["Range"], bool]) -> Optional[Key]:
         """How soon the first range is that is ready; None: nothing waits. One that is not ready was
         put where it belongs by `is_ready`, and is taken out here."""
+        if len(self._lanes) == 1:  # as nearly always: nobody is sooner, whatever the heap says
+            (flow, only), = self._lanes.items()
+            self._drop_until(only, is_ready)
+            if only.ranges and len(self._lanes) == 1:
+                self._first = only
+                return _key(flow, only)
         while self._heap:
             entry = self._heap[0]
             if not self._is_valid(entry):
@@ -112,7 +114,8 @@ class Lanes:
             if not lane.ranges:
                 del self._lanes[flow]
             elif lane.number == entry.number:
-                if entry.key == (-flow.priority, flow.given, lane.ranges[0].job.serial):
+                if entry.key == _key(flow, lane):
+                    self._first = lane
                     return entry.key
                 self._enter(flow, lane)
         return None
@@ -127,9 +130,16 @@ class Lanes:
 
     def first(self) -> "Range":
         """What head() told of."""
-        return self._lanes[self._heap[0].flow].ranges[0]
+        assert self._first is not None
+        return self._first.ranges[0]
 
     def pop(self) -> "Range":
         """Takes it."""
         self.n -= 1
-        return self._lanes[self._heap[0].flow].ranges.popleft()
+        assert self._first is not None
+        return self._first.ranges.popleft()
+
+
+def _key(flow: Flow, lane: Lane) -> Key:
+    """How soon the first range of a lane is."""
+    return -flow.priority, flow.given, lane.ranges[0].job.serial

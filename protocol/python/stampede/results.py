@@ -22,6 +22,7 @@ from .messages import Column, Message
 from .tables import ALIGNMENT, DTYPES, FINISH, MAX_SAMPLES, STATUS, TYPES, Field
 
 PREEMPTED = FINISH.index("preempted")
+_PREEMPTED_CODE = bytes((PREEMPTED,))
 _FINISH_CODES = bytes(range(1, len(FINISH)))
 _UNGRADED = bytes((FINISH.index("cancelled"), FINISH.index("error")))
 _STATUS_CODES = bytes(range(len(STATUS)))
@@ -87,8 +88,8 @@ class Origin(NamedTuple):
 class Result(Message):
     """Samples of one task that ended. Rows are places in this message, samples the group's."""
 
-    __slots__ = ("result", "serial", "digest", "n", "finish", "origin", "_scalars", "_payload",
-                 "_layout", "_places")
+    __slots__ = ("result", "serial", "digest", "n", "first", "is_plain", "finish", "origin",
+                 "_scalars", "_payload", "_layout", "_places")
 
     def __init__(self, body: Dict[int, Any], payload: bytes, run: str, epoch: int, seq: int,
                  minor: int) -> None:
@@ -155,6 +156,10 @@ class Result(Message):
         if min(samples) < 0 or max(samples) >= MAX_SAMPLES:
             raise _refuse(f"sample has a value outside 0 to {MAX_SAMPLES - 1}")
         self.finish = self._bytes("finish")
+        # Nearly all are: samples first .. first + n - 1, each of which ended.
+        self.first = samples[0]
+        self.is_plain = (samples == tuple(range(self.first, self.first + n))
+                         and _PREEMPTED_CODE not in self.finish)
         status = self._bytes("status")
         for name, codes, allowed in (("finish", self.finish, _FINISH_CODES),
                                      ("status", status, _STATUS_CODES)):
@@ -192,8 +197,8 @@ class Result(Message):
     def _check_offsets(self, name: str, end: int) -> None:
         n = self.n + 1
         if self._n(name) == n:
-            offsets = self._unpack(name, "q")
-            if offsets[0] == 0 and offsets[-1] == end and sorted(offsets) == list(offsets):
+            offsets = list(self._unpack(name, "q"))
+            if offsets[0] == 0 and offsets[-1] == end and sorted(offsets) == offsets:
                 return
         raise _refuse(f"{name} are not {n} offsets from 0 to {end}")
 

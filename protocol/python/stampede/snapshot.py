@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from . import deltas, digest
+from . import deltas, digest, packing
 from .deltas import Block, Change, Part
 from .errors import WeightUpdateError
 from .weights import EMBEDDING, HEAD, DtypePlan, check_tensor, hub_tensors
 
-_SLICE = 1 << 20  # elements that are rounded and compared at a time; on a GPU 16 times as many
+_SLICE = 1 << 20  # elements that are rounded and compared at a time
 _SAMPLE = 1 << 14  # elements that are looked at first
 _DENSE = 0.65  # of the values: beyond, codes and values are more than all values of 2 bytes
 Bits = NDArray[Any]
@@ -88,7 +88,7 @@ class Snapshot:
         with self._lock:
             for name, former in prepared.former.items():
                 if former.blocks is not None:
-                    flat = _flat_bits(self._tensors[name])
+                    flat = flat_bits(self._tensors[name])
                     for block in former.blocks:
                         flat[block.positions] = block.bits
                 elif former.tensor is not None:
@@ -160,7 +160,7 @@ class Snapshot:
         dtype = plan.dtype_of(name)
         hashed, check = digest.name_hash(name), 0
         for start in range(0, values.numel(), _SLICE):
-            bits = _rounded(values, start, _SLICE, dtype)
+            bits = rounded(values, start, _SLICE, dtype)
             check_bits(name, dtype, bits)
             check += digest.of_range(hashed, start, bits)
         return deltas.dense(name, dtype, values.shape, check & digest.MASK,
@@ -171,7 +171,7 @@ class Snapshot:
 
         def read(begin: int, end: int) -> deltas.Bytes:
             first = begin // size
-            bits = _rounded(self._tensors[key], first, (end + size - 1) // size - first, dtype)
+            bits = rounded(self._tensors[key], first, (end + size - 1) // size - first, dtype)
             data: deltas.Bytes = bits.view(np.uint8)
             return data[begin - first * size:end - first * size]
 
@@ -183,7 +183,7 @@ class Snapshot:
             key = name, _NAMES[old.dtype]
             blocks = found[key] if key in found else changed(old, new, key[1])
             if blocks is not None:
-                flat = _flat_bits(old)
+                flat = flat_bits(old)
                 former = [Block(b.positions, flat[b.positions]) for b in blocks]
                 for block in blocks:
                     flat[block.positions] = block.bits
@@ -196,9 +196,20 @@ _NAMES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16",
           torch.float64: "f64"}
 
 
-def _whole(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
-    return {name: t.full_tensor() if hasattr(t, "full_tensor") else t
-            for name, t in state.items()}
+def _whole(state: Mapping[str, Any]) -> Dict[str, "torch.Tensor"]:
+    """DTensors of which all is here as plain tensors. Others are refused: to gather one, every rank
+    of its mesh would have to be here."""
+    out: Dict[str, "torch.Tensor"] = {}
+    for name, tensor in state.items():
+        if hasattr(tensor, "placements"):
+            local = tensor.to_local()
+            if local.shape != tensor.shape or any(p.is_partial() for p in tensor.placements):
+                raise WeightUpdateError(
+                    f"Tensor {name} is a shard, {tuple(local.shape)} of {tuple(tensor.shape)}: "
+                    "push it from every rank, with a stampede.weights.ShardPusher.", tensor=name)
+            tensor = local
+        out[name] = tensor
+    return out
 
 
 def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
@@ -213,7 +224,7 @@ def _check_tied(plan: DtypePlan, tied: Tuple[str, ...],
                                 "is tied.", tensor=HEAD)
 
 
-def _torch_dtype(dtype: str) -> "torch.dtype":
+def torch_dtype(dtype: str) -> "torch.dtype":
     return {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16,
             "f64": torch.float64}[dtype]
 
@@ -233,14 +244,14 @@ def _unsigned(flat: "torch.Tensor") -> Bits:
     return flat.view(integers).numpy().view(np.dtype(f"<u{size}"))
 
 
-def _flat_bits(tensor: "torch.Tensor") -> Bits:
+def flat_bits(tensor: "torch.Tensor") -> Bits:
     return _unsigned(tensor.view(-1))
 
 
-def _rounded(tensor: "torch.Tensor", first: int, n: int, dtype: str) -> Bits:
+def rounded(tensor: "torch.Tensor", first: int, n: int, dtype: str) -> Bits:
     """Elements of a tensor, contiguous or not, to nearest even, on the CPU."""
     flat = tensor.detach().reshape(-1)[first:first + n]
-    return _unsigned(flat.to("cpu").to(_torch_dtype(dtype)).contiguous())
+    return _unsigned(flat.to("cpu").to(torch_dtype(dtype)).contiguous())
 
 
 def check_bits(name: str, dtype: str, bits: Bits) -> None:
@@ -255,17 +266,16 @@ def check_bits(name: str, dtype: str, bits: Bits) -> None:
 def changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str) -> Optional[List[Block]]:
     """Where two tensors differ in `dtype`, and the new bits there; None where that is so much that
     all of it is less. The work is done where `new` lies; `old` is on the CPU."""
-    on_gpu = new.device.type == "cuda"
-    compare = _changed_torch if on_gpu else _changed_numpy
-    step = 16 * _SLICE if on_gpu else _SLICE
-    flat, n, wanted = new.reshape(-1), new.numel(), _torch_dtype(dtype)
-    if _is_dense(old.view(-1), flat, wanted):
+    flat, n = new.contiguous().view(-1), new.numel()
+    if _is_dense(old.view(-1), flat, torch_dtype(dtype)):
         return None
     most = int(_DENSE * n)
+    if new.device.type != "cpu":
+        return packing.changed(old.view(-1), flat, torch_dtype(dtype), most)
     blocks: List[Block] = []
     n_values = 0
-    for i in range(0, n, step):
-        blocks.append(compare(old.view(-1)[i:i + step], flat[i:i + step], dtype, i))
+    for i in range(0, n, _SLICE):
+        blocks.append(_changed(old.view(-1)[i:i + _SLICE], flat[i:i + _SLICE], dtype, i))
         n_values += len(blocks[-1].bits)
         if n_values > most:
             return None
@@ -282,18 +292,8 @@ def _is_dense(old: "torch.Tensor", new: "torch.Tensor", wanted: "torch.dtype") -
     return int((a != b).sum()) > _DENSE * len(b)
 
 
-def _changed_numpy(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
-    wanted = _torch_dtype(dtype)
+def _changed(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
+    wanted = torch_dtype(dtype)
     a, b = _unsigned(old.to(wanted)), _unsigned(new.to(wanted))
     positions = deltas.differing(a, b)
     return Block((positions + first).astype(np.uint32), b[positions])
-
-
-def _changed_torch(old: "torch.Tensor", new: "torch.Tensor", dtype: str, first: int) -> Block:
-    wanted = _torch_dtype(dtype)
-    integers = {2: torch.int16, 4: torch.int32, 8: torch.int64}[wanted.itemsize]
-    a = old.to(new.device, non_blocking=True).to(wanted).view(integers)
-    b = new.to(wanted).view(integers)
-    positions = (a != b).nonzero().view(-1)
-    bits = b[positions].cpu().numpy().view(np.dtype(f"<u{wanted.itemsize}"))
-    return Block((positions + first).cpu().numpy().astype(np.uint32), bits)

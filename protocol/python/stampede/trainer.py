@@ -9,7 +9,7 @@ import threading
 import weakref
 from concurrent.futures import Future
 from typing import (TYPE_CHECKING, Any, Callable, Container, Dict, Iterable, List, Literal,
-                    Mapping, Optional, Sequence, Tuple, Union, overload)
+                    Mapping, NamedTuple, Optional, Sequence, Tuple, Union, overload)
 
 from . import checks, wire
 from .core import Core
@@ -26,11 +26,12 @@ from .tables import MAX_DEADLINE_MS
 from .types import Prompt, Sampling
 from .nccl import NcclPusher
 from .push import PushHandle, PushReport
-from .weights import check_state
+from .weights import DtypePlan, check_state
 
 if TYPE_CHECKING:
     import torch
 
+    from .copies import Copies
     from .snapshot import Prepared
 
 Weights = Union[Mapping[str, "torch.Tensor"], Iterable[Tuple[str, "torch.Tensor"]]]
@@ -226,7 +227,7 @@ class Trainer:
                          f"Fewer than {n} workers were ready")
 
     def _wait_until(self, condition: Callable[[], bool], timeout_s: Optional[float],
-                    what: str) -> None:
+                    what: str, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Returns when the condition is true on the I/O thread, which looks after each change."""
         future: "Future[None]" = Future()
 
@@ -238,7 +239,7 @@ class Trainer:
 
         try:
             self._loop.call(self._core.when, ready)
-            self._loop.wait(future, timeout_s, what)
+            self._loop.wait(future, timeout_s, what, meanwhile)
         except BaseException:
             future.cancel()
             raise
@@ -288,33 +289,33 @@ class Trainer:
         their devices' memory; others, and those that come later, pull them.
 
         Takes transformers' names, fused or per expert, with a tied head or without, as a state_dict
-        or as pairs (named_parameters); tensors that are not in it stay as they are. Values are
+        or as pairs (named_parameters); tensors that are not in it stay as they are. DTensors of
+        which this process has a part are pushed by a stampede.weights.ShardPusher. Values are
         copied, and rounded (nearest even) to the type that each worker holds. Waits for the first
         worker. `version` rises with each push. Raises WeightUpdateError, which names the tensor or
         the worker; unless it came from a worker that failed after others had begun to serve the new
         version, the old one goes on serving.
         """
         version = checks.integer("push_weights: version", version, 0, checks.U63)
-        timeout_s = checks.seconds("push_weights: timeout_s", timeout_s)
-        wait = checks.flag("push_weights: wait", wait)
-        atomic = checks.flag("push_weights: atomic", atomic)
-        hold_ms = _hold_ms(hold)
-        if nccl is not None and not isinstance(nccl, NcclPusher):
-            raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
+        options = _check_push(timeout_s, wait, atomic, hold, nccl)
         state = check_state(state_dict)
         self._loop.check()
         with self._push_lock:
-            last = self._loop.call(lambda: self._core.updates.last)
-            lowest = 0 if last is None else last + 1
-            if version < lowest:
-                raise checks.refuse("push_weights: version", version,
-                                    f"{lowest} or more, since versions rise")
-            # A push that was interrupted after its commit ends by itself.
-            self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
-                             timeout_s, "No worker was ready for the push")
-            future = self._begin_push(self._prepare(version, state), timeout_s, atomic, hold_ms,
-                                      nccl)
-        return self._wait_for(future) if wait else PushHandle(future)
+            self._await_push(version, options.timeout_s)
+            future = self._begin_push(self._prepare(version, state), options)
+        return self._wait_for(future) if options.wait else PushHandle(future)
+
+    def _await_push(self, version: int, timeout_s: float,
+                    meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Returns when this version can be pushed. The lock is held."""
+        last = self._loop.call(lambda: self._core.updates.last)
+        lowest = 0 if last is None else last + 1
+        if version < lowest:
+            raise checks.refuse("push_weights: version", version,
+                                f"{lowest} or more, since versions rise")
+        # A push that was interrupted after its commit ends by itself.
+        self._wait_until(lambda: not self._core.updates.is_pushing and self._core.n_ready > 0,
+                         timeout_s, "No worker was ready for the push", meanwhile)
 
     def _prepare(self, version: int, state: Dict[str, Any]) -> "Prepared":
         updates = self._core.updates
@@ -325,16 +326,34 @@ class Trainer:
             self._loop.post(updates.thaw)
             raise
 
-    def _begin_push(self, prepared: "Prepared", timeout_s: float, atomic: bool, hold_ms: int,
-                    nccl: Optional[NcclPusher]) -> "Future[PushReport]":
+    def _use_copies(self, folder: Optional[str]) -> "Copies":
+        """For a ShardPusher."""
+        from .copies import copies_of
+
+        self._loop.check()
+        return self._loop.call(copies_of, self._core.updates, folder)
+
+    def _shard_push(self, version: int, timeout_s: float, wait: bool, how: Dict[str, Any],
+                    meanwhile: Callable[[], None]) -> "Start":
+        """For a ShardPusher, which holds the lock: begins a push, whose changes come later."""
+        self._loop.check()
+        options = _check_push(timeout_s, wait, **how)
+        self._await_push(version, options.timeout_s, meanwhile)
+        updates = self._core.updates
+        return Start(self._loop.call(updates.freeze, version),
+                     lambda prepared: self._begin_push(prepared, options),
+                     lambda: self._loop.post(updates.thaw))
+
+    def _begin_push(self, prepared: "Prepared", options: "PushOptions") -> "Future[PushReport]":
         future: "Future[PushReport]" = Future()
-        self._loop.call(self._core.updates.begin, prepared, future, timeout_s, atomic, hold_ms,
-                        nccl)
+        self._loop.call(self._core.updates.begin, prepared, future, options.timeout_s,
+                        options.atomic, options.hold_ms, options.nccl)
         return future
 
-    def _wait_for(self, future: "Future[PushReport]") -> PushReport:
+    def _wait_for(self, future: "Future[PushReport]",
+                  meanwhile: Callable[[], None] = lambda: None) -> PushReport:
         try:
-            return self._loop.wait(future)
+            return self._loop.wait(future, meanwhile=meanwhile)
         finally:
             if not future.done() and not self._loop.has_ended:  # interrupted: nobody waits
                 self._loop.post(lambda: self._core.updates.give_up(future))
@@ -371,6 +390,32 @@ class Trainer:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+class PushOptions(NamedTuple):
+    """How weights are pushed, checked."""
+
+    timeout_s: float
+    wait: bool
+    atomic: bool
+    hold_ms: int
+    nccl: Optional[NcclPusher]
+
+
+def _check_push(timeout_s: Any, wait: Any, atomic: Any, hold: Any, nccl: Any) -> PushOptions:
+    if nccl is not None and not isinstance(nccl, NcclPusher):
+        raise checks.refuse_kind("push_weights: nccl", nccl, "an NcclPusher")
+    return PushOptions(checks.seconds("push_weights: timeout_s", timeout_s),
+                       checks.flag("push_weights: wait", wait),
+                       checks.flag("push_weights: atomic", atomic), _hold_ms(hold), nccl)
+
+
+class Start(NamedTuple):
+    """A push that has begun; what it changes is not known yet."""
+
+    plans: "List[DtypePlan]"
+    begin: "Callable[[Prepared], Future[PushReport]]"
+    abandon: Callable[[], None]
 
 
 def _hold_ms(hold: Any) -> int:

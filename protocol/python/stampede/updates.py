@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
 
 from . import broadcast, wire
 from .deltas import Change
@@ -25,6 +25,7 @@ from .served import Served
 from .weights import DtypePlan
 
 if TYPE_CHECKING:
+    from .copies import Copies
     from .core import Core
     from .snapshot import Prepared, Snapshot
 
@@ -42,7 +43,7 @@ class Updates:
         self._offers = Offers(core, in_background, directory)
         self._served = Served()
         self._last: Optional[int] = None  # the version that every worker has to serve
-        self._snapshot: Optional["Snapshot"] = None
+        self.store: "Union[None, Snapshot, Copies]" = None  # what was pushed; None: nothing
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
         # Of the last COMMIT to each incarnation: its version, and what was served before.
@@ -58,13 +59,13 @@ class Updates:
         return self._last
 
     @property
-    def snapshot(self) -> "Snapshot":
+    def snapshot(self) -> "Union[Snapshot, Copies]":
         """Of the last version, or of the push that is under way. Who pushes has torch."""
-        if self._snapshot is None:
+        if self.store is None:
             from .snapshot import Snapshot
 
-            self._snapshot = Snapshot()
-        return self._snapshot
+            self.store = Snapshot()
+        return self.store
 
     @property
     def is_pushing(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from weakref import WeakValueDictionary
 
 from . import checks, wire
@@ -13,6 +13,8 @@ from .nccl import NcclPusher as NcclPusher
 
 if TYPE_CHECKING:
     import torch
+
+    from .sharding import ShardPusher as ShardPusher
 
 _FUSED = re.compile(r"(.*\.experts)\.(gate_up_proj|down_proj)(?:\.weight)?")
 _MAX_NAME, _MAX_RANK = 512, 4
@@ -100,21 +102,28 @@ def hub_tensors(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"
 
 
 def _parts(name: str, tensor: "torch.Tensor") -> Iterator[Tuple[str, "torch.Tensor"]]:
-    fused = _FUSED.fullmatch(name)
-    if fused is None:
+    experts = expert_parts(name, tuple(tensor.shape))
+    if experts is None:
         yield name, tensor
         return
+    for hub_name, expert, first, last in experts:
+        yield hub_name, tensor[expert, first:last]
+
+
+def expert_parts(name: str, shape: Tuple[int, ...]) -> Optional[List[Tuple[str, int, int, int]]]:
+    """Of a fused tensor, by the name and shape that it has: hub name, expert, first row and the row
+    behind the last one of each part. None: it is no fused tensor."""
+    fused = _FUSED.fullmatch(name)
+    if fused is None:
+        return None
     stem, kind = fused.groups()
-    if tensor.dim() != 3 or (kind == "gate_up_proj" and tensor.shape[1] % 2):
-        raise WeightUpdateError(f"Tensor {name} has shape {tuple(tensor.shape)}, expected "
+    if len(shape) != 3 or (kind == "gate_up_proj" and shape[1] % 2):
+        raise WeightUpdateError(f"Tensor {name} has shape {shape}, expected "
                                 "(experts, rows, columns).", tensor=name)
-    for expert in range(tensor.shape[0]):
-        if kind == "down_proj":
-            yield f"{stem}.{expert}.w2.weight", tensor[expert]
-        else:
-            half = tensor.shape[1] // 2
-            yield f"{stem}.{expert}.w1.weight", tensor[expert, :half]
-            yield f"{stem}.{expert}.w3.weight", tensor[expert, half:]
+    half, rows = shape[1] // 2, shape[1]
+    kinds = [("w2", 0, rows)] if kind == "down_proj" else [("w1", 0, half), ("w3", half, rows)]
+    return [(f"{stem}.{expert}.{part}.weight", expert, first, last)
+            for expert in range(shape[0]) for part, first, last in kinds]
 
 
 def check_tensor(name: str, tensor: "torch.Tensor") -> "torch.Tensor":
@@ -131,3 +140,11 @@ def check_tensor(name: str, tensor: "torch.Tensor") -> "torch.Tensor":
     if tensor.numel() == 0:
         raise WeightUpdateError(f"Tensor {name} is empty.", tensor=name)
     return tensor.detach().contiguous()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ShardPusher":  # needs torch, which who does not push may lack
+        from .sharding import ShardPusher
+
+        return ShardPusher
+    raise AttributeError(f"module {__name__} has no attribute {name}")
