@@ -27,7 +27,7 @@
 
 // Lengths of contexts; kinds of evidence, which tell apart how likely a guess is to be right:
 // length (the longest first), and which share of what followed had this continuation.
-enum { HISTORY_LENGTHS = 4, HISTORY_LONGEST = 16, HISTORY_SHARES = 4 };
+enum { HISTORY_LENGTHS = 4, HISTORY_LONGEST = 16, HISTORY_SHARES = 6 };
 enum { HISTORY_KINDS = HISTORY_LENGTHS * HISTORY_SHARES };
 
 struct history;
