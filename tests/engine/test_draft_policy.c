@@ -36,6 +36,7 @@ static struct outcome run(const struct device *d, int n_rows, double right, int 
     double us = 0, plain_us = 0, tokens = 0, guesses = 0;
     draft_policy_open(&p, MAX_ROWS);
     for (int r = 0; r < n_rows; r++) draft_policy_begin_row(&p, r, 7);
+    for (int s = -5; s < 0; s++) draft_policy_begin(&p, 0), draft_policy_choose(&p, 0); // prompts
     for (int s = 0; s < n_steps; s++) {
         static float chances[MAX_ROWS][LENGTH];
         static int offered[MAX_ROWS];
@@ -142,6 +143,7 @@ static void test_rests(void **state) {
     (void)state;
     const struct device d = {.a = 0, .b = 300};
     assert_true(run(&d, 512, 0.5, 800).n_refused > 400);
+    assert_true(run(&d, 512, 0, 800).n_refused > 400);
     assert_int_equal(run(&d, 8, 0.5, 800).n_refused, 0);
 }
 

@@ -6,7 +6,8 @@
 #include "protocol/base/memory.h"
 
 enum {
-    EXPLORE_EVERY = 16, // steps at most
+    EXPLORE_EVERY = 16, // steps; what is hardly ever right too
+    DOUBT_EVERY = 64,   // steps
     IDLE_ROWS = 64,     // of so many and more, after
     IDLE_AFTER = 4,     // steps without a guess, only each
     IDLE_EVERY = 16,    // -th looks for any
@@ -60,7 +61,7 @@ void draft_policy_judge(struct draft_policy *p, int slot, uint8_t kind, bool rig
 }
 
 float draft_policy_least(const struct draft_policy *p) {
-    return p->explores ? least_chance / 4 : least_chance;
+    return p->doubts ? least_chance / 4 : least_chance;
 }
 
 int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *kinds,
@@ -72,7 +73,7 @@ int draft_policy_offer(struct draft_policy *p, int slot, int n, const uint8_t *k
     r->right *= 0.995f;
     for (int i = 0; i < n; i++) {
         // A kind that was always wrong gets another chance now and then.
-        run *= within(p->chances[kinds[i]] * scale, p->explores ? least_chance : 0, most_chance);
+        run *= within(p->chances[kinds[i]] * scale, p->doubts ? least_chance : 0, most_chance);
         if (run < least_chance) return i;
         int bin = (int)(run * DRAFT_BINS);
         p->n_bins[bin]++;
@@ -93,8 +94,10 @@ bool draft_policy_begin(struct draft_policy *p, int n_rows) {
     memset(p->chance_bins, 0, sizeof p->chance_bins);
     p->n_steps++;
     p->explores = p->n_steps % EXPLORE_EVERY == 0;
+    p->doubts = p->n_steps % DOUBT_EVERY == 0;
     bool is_other = 4 * n_rows < 3 * p->idle_rows || 3 * n_rows > 4 * p->idle_rows;
-    if (n_rows < IDLE_ROWS || p->n_idle < IDLE_AFTER || is_other) return true;
+    if (is_other) p->n_idle = 0, p->idle_rows = n_rows;
+    if (n_rows < IDLE_ROWS || p->n_idle < IDLE_AFTER) return true;
     return p->explores || p->n_steps % IDLE_EVERY == 0;
 }
 
@@ -119,11 +122,11 @@ static bool is_better(struct choice a, struct choice b) {
 // Another step than the best, where the budget allows: one without guesses, and by turns one of any
 // other length.
 static struct choice explored(struct draft_policy *p, struct choice plain, struct choice best) {
-    uint32_t turn = p->n_steps / EXPLORE_EVERY, n_rows = (uint32_t)plain.n;
     struct choice c = plain;
+    uint32_t turn = p->n_steps / EXPLORE_EVERY;
     int last = turn % 2 ? (int)(turn * 2654435769u >> 26) : DRAFT_BINS;
     for (int bin = DRAFT_BINS - 1; bin >= last; bin--)
-        if (p->n_bins[bin]) c = widen(p, c, bin, (int)n_rows);
+        if (p->n_bins[bin]) c = widen(p, c, bin, plain.n);
     double loss = c.us - c.tokens * best.us / best.tokens;
     if (loss > p->budget_us) return best;
     p->budget_us -= loss;
@@ -142,7 +145,6 @@ float draft_policy_choose(struct draft_policy *p, int n_rows) {
     }
     if (best.tokens * plain.us < least_gain * plain.tokens * best.us) best = plain;
     p->n_idle = best.n <= n_rows ? p->n_idle + 1 : 0;
-    if (p->n_idle <= 1) p->idle_rows = n_rows;
     p->budget_us += explored_share * plain.us;
     if (p->budget_us > most_explored * plain.us) p->budget_us = most_explored * plain.us;
     if (p->explores && is_known) best = explored(p, plain, best);

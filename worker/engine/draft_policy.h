@@ -40,7 +40,7 @@ struct draft_policy {
     float chance_bins[DRAFT_BINS];
     uint32_t n_steps, n_idle; // steps; those in a row in which no guess was worth its cost
     int idle_rows;            // rows when that began
-    bool explores;            // this step
+    bool explores, doubts;    // this step
 };
 
 void draft_policy_open(struct draft_policy *p, int max_rows);

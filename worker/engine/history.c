@@ -269,11 +269,16 @@ static bool find(const struct history *h, uint64_t where, int32_t *id, uint8_t *
     return true;
 }
 
+void history_expect(const struct history *h, int text) {
+    const struct context *c = &h->contexts[text];
+    for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c->places[k]));
+}
+
 int history_guess(const struct history *h, int text, int n, const float *chances, float least,
                   int32_t *ids, uint8_t *kinds) {
     struct context c = h->contexts[text];
     float run = 1;
-    for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c.places[k]));
+    history_expect(h, text);
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;

@@ -62,4 +62,7 @@ void history_settle(struct history *h);
 int history_guess(const struct history *h, int text, int n, const float *chances, float least,
                   int32_t *ids, uint8_t *kinds);
 
+// history_guess will be asked for this text soon: fetches what it will look at first from memory.
+void history_expect(const struct history *h, int text);
+
 #endif
