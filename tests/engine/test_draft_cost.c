@@ -10,7 +10,7 @@
 
 // A step of 4 rows: the first token more costs most, as experts are called that nobody else called.
 static double true_cost(int n_rows, int n_tokens) {
-    return 17000 + 4000 * n_tokens + (n_tokens > n_rows ? 16000 : 0);
+    return 17000 + 4000.0 * n_tokens + (n_tokens > n_rows ? 16000 : 0);
 }
 
 static void note(struct draft_costs *c, int n_rows, int n_tokens, double slower) {
