@@ -8,7 +8,7 @@
 enum {
     USUAL_TOKENS = 16, // that cost as much as the rest of a step, where nothing is known
     COLD_STEPS = 2,    // the first ones, which touch memory that is new
-    FEW = 3,           // steps of a length
+    FEW = 3,           // steps of a length, of which the fastest counts
     MANY = 32,         // steps that a mean goes back
     KNOWN = 2,         // steps of a length, before the speed is judged by it
     LINE_STEPS = 16,   // that the line counts like, beside what was seen of a length

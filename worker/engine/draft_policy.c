@@ -6,8 +6,8 @@
 #include "protocol/base/memory.h"
 
 enum {
-    EXPLORE_EVERY = 16, // steps; what is hardly ever right too
-    DOUBT_EVERY = 64,   // steps
+    EXPLORE_EVERY = 16, // steps, one may be another than the best
+    DOUBT_EVERY = 64,   // steps, one is offered what was hardly ever right, too
     IDLE_ROWS = 64,     // of so many and more, after
     IDLE_AFTER = 4,     // steps without a guess, only each
     IDLE_EVERY = 16,    // -th looks for any
