@@ -21,6 +21,21 @@ static AVX2_INLINE __m512 avx512_load_int8(const void *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));
 }
 
+// How far ahead of each of `blocks` streams of weights to ask for more, bytes: further ahead, four
+// streams get in each other's way and are read up to a fifth slower.
+static AVX2_INLINE size_t avx512_ahead(int blocks) {
+    return blocks == 4 ? 512 : 2048;
+}
+
+// Asks for what comes `ahead` of `at` in each of `blocks` streams, which lie `bytes` apart and of
+// which `length` bytes are read: at their end, for the beginning of the next ones.
+static AVX2_INLINE void avx512_prefetch(const char *const w[4], int blocks, size_t at,
+                                        size_t length, size_t bytes) {
+    size_t next = at + avx512_ahead(blocks);
+    if (next >= length) next += (size_t)blocks * bytes - length;
+    AVX2_UNROLL for (int b = 0; b < blocks; b++) _mm_prefetch(w[b] + next, _MM_HINT_T0);
+}
+
 static AVX2_INLINE __m512 avx512_exp(__m512 x) {
     x = _mm512_max_ps(_mm512_set1_ps(-104.0f), x); // the second operand where one is NaN
     x = _mm512_min_ps(_mm512_set1_ps(89.0f), x);

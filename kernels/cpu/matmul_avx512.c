@@ -6,12 +6,12 @@
 // 24 of 32: 4 blocks for up to 6 tokens, 2 for up to 12, so that all of them meet the weights while
 // these come from memory. Every sum takes the columns in order, so which group computes an output
 // does not change its bits.
-enum { GROUP_TOKENS = 12, PREFETCH_BYTES = 2048 }; // ahead in each stream of weights
+enum { GROUP_TOKENS = 12 };
 
 struct group {
     const char *w[4]; // the blocks
     const float *const *x;
-    size_t columns;
+    size_t columns, block_bytes;
 };
 
 // The weights of a block in one column, of a step of columns: of a pair of bf16 the first or the
@@ -41,8 +41,7 @@ static AVX2_INLINE void sums(const struct group *g, enum dtype dtype, int blocks
     size_t step = dtype == DTYPE_BF16 ? 2 : 1, c = 0;
     size_t row = MATMUL_ROWS * dtype_bytes(dtype);
     for (; c + step <= g->columns; c += step) {
-        AVX2_UNROLL for (int b = 0; b < blocks; b++)
-            _mm_prefetch(g->w[b] + c * row + PREFETCH_BYTES, _MM_HINT_T0);
+        avx512_prefetch(g->w, blocks, c * row, g->columns * row, g->block_bytes);
         column(g, dtype, blocks, tokens, c, c * row, 0, s);
         if (step == 2) column(g, dtype, blocks, tokens, c + 1, c * row, 1, s);
     }
@@ -54,9 +53,9 @@ static AVX2_INLINE void group(const struct matmul_tile *t, enum dtype dtype, int
                               int blocks, int tokens) {
     const struct matrix *m = t->m;
     struct group g = {.x = t->x + token, .columns = (size_t)m->columns};
-    size_t block_bytes = matmul_block(dtype, m->columns) * dtype_bytes(dtype);
+    g.block_bytes = matmul_block(dtype, m->columns) * dtype_bytes(dtype);
     AVX2_UNROLL for (int b = 0; b < blocks; b++) g.w[b] =
-        (const char *)m->data + (size_t)(t->block + first + b) * block_bytes;
+        (const char *)m->data + (size_t)(t->block + first + b) * g.block_bytes;
     __m512 s[4][GROUP_TOKENS];
     sums(&g, dtype, blocks, tokens, s);
     AVX2_UNROLL for (int b = 0; b < blocks; b++) {

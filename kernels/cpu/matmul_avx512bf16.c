@@ -7,7 +7,7 @@
 
 // As in matmul_avx512.c. PANEL columns of the activations are rounded at a time; sums wait in
 // memory from one panel to the next.
-enum { PREFETCH_BYTES = 2048, PANEL = 2048, MAX_BLOCKS = 64 };
+enum { PANEL = 2048, MAX_BLOCKS = 64 };
 
 struct panel {
     int first, n_pairs; // columns first .. first + 2 * n_pairs - 1
@@ -38,7 +38,7 @@ static void round_panel(const struct matmul_tile *t, struct panel *p) {
 static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int first, int token,
                               int blocks, int tokens) {
     const struct matrix *m = t->m;
-    size_t block_bytes = matmul_block(DTYPE_BF16, m->columns) * 2;
+    size_t block_bytes = matmul_block(DTYPE_BF16, m->columns) * 2, pair = 4 * MATMUL_ROWS;
     const char *w[4];
     __m512 s[4][MATMUL_TOKENS];
     AVX2_UNROLL for (int b = 0; b < blocks; b++) {
@@ -49,11 +49,9 @@ static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int 
     }
     for (size_t c = 0; c < (size_t)p->n_pairs; c++) {
         __m512bh v[4];
-        AVX2_UNROLL for (int b = 0; b < blocks; b++) {
-            const char *at = w[b] + c * 4 * MATMUL_ROWS;
-            _mm_prefetch(at + PREFETCH_BYTES, _MM_HINT_T0);
-            v[b] = (__m512bh)_mm512_loadu_si512(at);
-        }
+        avx512_prefetch(w, blocks, c * pair, (size_t)p->n_pairs * pair, block_bytes);
+        AVX2_UNROLL for (int b = 0; b < blocks; b++) v[b] =
+            (__m512bh)_mm512_loadu_si512(w[b] + c * pair);
         AVX2_UNROLL for (int k = 0; k < tokens; k++) {
             __m512bh x = (__m512bh)_mm512_set1_epi32((int)p->x[token + k][c]);
             AVX2_UNROLL for (int b = 0; b < blocks; b++) s[b][k] =

@@ -70,7 +70,7 @@ static int guess(void *self, const struct row *row, int slot, const struct draft
 static void open_liar(struct rig *rig, const struct rig_options *options, struct liar *liar) {
     rig_open(rig, options);
     liar->vocab = rig->engine.model.shape.vocab;
-    const struct draft_source source = {liar, guess};
+    const struct draft_source source = {.self = liar, .guess = guess};
     drafts_set_source(rig->engine.drafts, &source);
 }
 

@@ -72,7 +72,7 @@ static int32_t expected(const struct twin *w, const int32_t *end) {
 }
 
 static const float unsure[HISTORY_KINDS] = {0};
-static const float sure[HISTORY_KINDS] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+static float sure[HISTORY_KINDS]; // 1 each
 
 static void check_guesses(const struct history *h, const struct twin *w, int text) {
     int32_t ids[8], tail[LENGTH + 8];
@@ -216,6 +216,7 @@ static void test_forgets(void **state) {
 }
 
 int main(void) {
+    for (int i = 0; i < HISTORY_KINDS; i++) sure[i] = 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_twin),  cmocka_unit_test(test_from_prompt),
         cmocka_unit_test(test_prompts_apart), cmocka_unit_test(test_frequent_first),

@@ -1,6 +1,7 @@
 """make bench-drafts: what drafts give and cost, on this machine, beside what they would on another.
 
     .venv/bin/python tests/tools/bench_drafts.py [--rows 1,2,4,8,64] [--groups 8,32] [--quick]
+        [--texts FILE]
 
 (a) The tiny model, widened 16 times (widen.py), on the GRPO example's problems: the same prompts in
 three epochs, each epoch with draws of its own. Two workers, one with drafts and one without, take
@@ -9,6 +10,9 @@ log-probability and route must be the same bit, or the program ends with 1. The 
 drafts goes second: nothing that it draws can be known to the other.
 (b) bench --acceptance on random weights of the 350M shape: guesses that are right as often as told.
 (c) bench --plan h100 with the acceptance that (a) met.
+
+With --texts FILE the samples of the last rows and groups are kept for draft_replay, which compares
+the policy with fixed lengths and with an oracle.
 
 Tables go to the terminal, build/drafts.json and build/drafts.png have the rest.
 """
@@ -86,13 +90,24 @@ def ready(side):
     side.generate([stampede.Prompt(prompt="1 + 1", id="ready")], 1, 0)
 
 
-def measure(model, rows, n, n_prompts):
+def keep(path, epoch, groups):
+    """The groups' samples, a line each, as draft_replay.c reads them."""
+    with open(path, "a") as file:
+        for g in groups:
+            for tokens in g.tokens:
+                print(epoch, g.id.partition(".")[2], len(g.prompt_ids), len(tokens), *g.prompt_ids,
+                      *tokens, file=file)
+
+
+def measure(model, rows, n, n_prompts, texts):
     """A row of table (a) for each epoch."""
     asked = [q for _, q, _ in problems.questions(n_prompts, 5, False)]
     sides = [Side(model, rows, "auto"), Side(model, rows, "off")]
     out = []
     for side in sides:
         ready(side)
+    if texts:
+        Path(texts).write_text("")
     for epoch in range(EPOCHS):
         before = sides[0].counters(), sides[1].counters()
         pairs, cpu, n_tokens = [], [], 0
@@ -104,6 +119,8 @@ def measure(model, rows, n, n_prompts):
                        for i, q in enumerate(asked[first:first + size])]
             on, off = (side.generate(prompts, n, epoch) for side in sides)
             same_bits(on, off)
+            if texts:
+                keep(texts, epoch, on)
             n_tokens += sum(len(t) for g in on for t in g.tokens)
             pairs.append([side.seconds for side in sides])
             cpu.append([side.cpu_seconds for side in sides])
@@ -205,6 +222,7 @@ def main():
     parser.add_argument("--rows", default="1,2,4,8,64")
     parser.add_argument("--groups", default="8,32")
     parser.add_argument("--samples", type=int, default=64, help="of an epoch, at least")
+    parser.add_argument("--texts", help="keep the last samples here, for draft_replay")
     parser.add_argument("--quick", action="store_true", help="table (a) alone")
     options = parser.parse_args()
     model = ROOT / "build/wide"
@@ -218,7 +236,7 @@ def main():
     for n in map(int, options.groups.split(",")):
         for rows in map(int, options.rows.split(",")):
             n_samples = max(options.samples, 2 * rows)
-            texts += measure(model, rows, n, max(1, n_samples // n))
+            texts += measure(model, rows, n, max(1, n_samples // n), options.texts)
     report = {"texts": texts}
     if not options.quick:
         report["loads"] = measured("1,4,16,64", (0, 0.3, 0.6, 0.9))

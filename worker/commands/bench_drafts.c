@@ -105,7 +105,7 @@ int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct be
                        .acceptance = f->acceptance};
     o.n = (p->rows + o.n_group - 1) / o.n_group * o.n_group;
     o.samples = memory_new((size_t)o.n, sizeof(struct sample *));
-    const struct draft_source source = {&o, guess};
+    const struct draft_source source = {.self = &o, .guess = guess};
     sample_free_list(engine_take_finished(&s->engine)); // of what was measured before
     int failed = run(s, f, p->rows, DRAFT_OFF, &off, err);
     take_samples(s, &o);

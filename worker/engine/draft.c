@@ -6,6 +6,8 @@
 #include "protocol/base/memory.h"
 #include "worker/engine/history.h"
 
+enum { AHEAD = 8 }; // rows whose guesses are on their way from memory while others are made
+
 static_assert((int)HISTORY_KINDS <= (int)DRAFT_KINDS, "the policy knows each kind of evidence");
 
 struct drafts {
@@ -27,6 +29,10 @@ static int guess_from_history(void *self, const struct row *row, int slot,
                               const struct draft_wish *wish, int32_t *ids, uint8_t *kinds) {
     (void)row;
     return history_guess(self, slot, wish->n, wish->chances, wish->least, ids, kinds);
+}
+
+static void expect_in_history(void *self, int slot) {
+    history_expect(self, slot);
 }
 
 struct drafts *drafts_open(const struct draft_options *options, int max_rows, int max_tokens,
@@ -64,7 +70,8 @@ void drafts_free(struct drafts **drafts) {
 }
 
 void drafts_set_source(struct drafts *d, const struct draft_source *source) {
-    d->source = source ? *source : (struct draft_source){d->history, guess_from_history};
+    d->source =
+        source ? *source : (struct draft_source){d->history, guess_from_history, expect_in_history};
 }
 
 static void begin_row(struct drafts *d, const struct row *row, int slot) {
@@ -118,8 +125,11 @@ const int32_t *drafts_plan(struct drafts *d, struct scheduler *s, const struct p
         if (g->is_first) begin_row(d, &rows[g->row], g->row);
     }
     d->looks = draft_policy_begin(&d->policy, plan->n_rows);
-    for (int i = 0; i < plan->n_rows; i++)
+    for (int i = 0; i < plan->n_rows; i++) {
+        if (d->source.expect && d->looks && i + AHEAD < plan->n_rows)
+            d->source.expect(d->source.self, plan->segments[i + AHEAD].row);
         guess(d, i, &plan->segments[i], &rows[plan->segments[i].row]);
+    }
     float least = draft_policy_choose(&d->policy, plan->n_rows);
     for (int i = 0; i < plan->n_rows; i++) {
         const float *chances = &d->chances[(size_t)i * (size_t)d->options.max_draft];

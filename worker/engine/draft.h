@@ -25,6 +25,8 @@ struct draft_source {
     // may stop where the kinds' chances, multiplied, fall below `wish->least`.
     int (*guess)(void *self, const struct row *row, int slot, const struct draft_wish *wish,
                  int32_t *ids, uint8_t *kinds);
+    // This slot will be asked for soon; or NULL. A place to fetch from memory what that takes.
+    void (*expect)(void *self, int slot);
 };
 
 struct draft_options {

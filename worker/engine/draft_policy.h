@@ -4,39 +4,28 @@
 // by kind of evidence, and scaled by how the row's guesses have done against what was expected of
 // them; a row begins with the scale of its prompt. The chances of a run multiply.
 //
-// Cost. A step of T tokens is taken to last a + b T: fitted to what steps took of late, by tokens,
-// apart for each doubling of rows, so that a device that is bound by memory shows a small b and one
-// that is bound by arithmetic a small a. Where too little is known the last b that was fitted
-// stands in.
+// Cost. What steps of so many rows and tokens took (draft_cost.h).
 //
-// Choice. With R rows, and guesses that are expected to give Q tokens, a step makes R + Q tokens in
-// a + b (R + n). One more guess of chance q makes that faster where q / b > (R + Q) / (a + b (R +
-// n)). So guesses are taken from the most likely one down, over all rows, for as long as this
-// holds: a few rows of a long tail guess far, full batches on a busy device little or not at all.
-// Now and then a step guesses more than that, to see what it costs.
+// Choice. Guesses are taken from the most likely one down, over all rows, up to where the tokens
+// that are expected of the step, over its cost, are most: a few rows of a long tail guess far, full
+// batches on a busy device little or not at all. All lengths are compared, since the first token
+// more may cost more than the next ones.
+//
+// Now and then a step guesses otherwise, to see what that costs and whether it is right. What that
+// is expected to lose is paid from a budget, of a small share of the time.
 #ifndef WORKER_ENGINE_DRAFT_POLICY_H
 #define WORKER_ENGINE_DRAFT_POLICY_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { DRAFT_KINDS = 16, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096 };
-enum { DRAFT_FITS = 16, DRAFT_COSTS = 112 };
+#include "worker/engine/draft_cost.h"
+
+enum { DRAFT_KINDS = 32, DRAFT_BINS = 64, DRAFT_PROMPTS = 4096 };
 
 // How guesses have done against what was expected of them, old ones fading.
 struct draft_record {
     float expected, right;
-};
-
-// What steps of about so many tokens took of late; of n of them, counted no further than to some.
-struct draft_cost {
-    float tokens, us;
-    uint32_t n, last; // of n_timed
-};
-
-// Of about so many rows.
-struct draft_fit {
-    struct draft_cost costs[DRAFT_COSTS];
 };
 
 struct draft_policy {
@@ -44,15 +33,14 @@ struct draft_policy {
     uint32_t n_judged[DRAFT_KINDS];
     struct draft_record *rows;    // (max_rows)
     struct draft_record *prompts; // (DRAFT_PROMPTS) by a hash of the prompt; two may share one
-    struct draft_fit fits[DRAFT_FITS];
-    double a, b;      // microseconds of the load that was seen last; before that only their ratio
-    uint32_t n_timed; // steps
+    struct draft_costs costs;
+    double budget_us; // for exploring
     // Of the step that is planned: guesses by their chance, the likeliest in the last bin.
     int n_bins[DRAFT_BINS];
     float chance_bins[DRAFT_BINS];
     uint32_t n_steps, n_idle; // steps; those in a row in which no guess was worth its cost
     int idle_rows;            // rows when that began
-    bool explores;            // this step
+    bool explores, doubts;    // this step
 };
 
 void draft_policy_open(struct draft_policy *p, int max_rows);

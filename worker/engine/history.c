@@ -244,10 +244,13 @@ void history_settle(struct history *h) {
     h->n_prompts = h->n_pending = 0;
 }
 
-// Which share of what followed was the best continuation: seen once, under 60%, under 90%, more.
+// Which share of what followed was the best continuation: seen once, or how many hundredths.
 static uint8_t share_of(uint32_t best, uint32_t all) {
+    static const uint32_t limits[HISTORY_SHARES - 2] = {50, 75, 90, 97};
+    uint8_t share = 1;
     if (all == 1) return 0;
-    return best * 10 < all * 6 ? 1 : best * 10 < all * 9 ? 2 : 3;
+    while (share < HISTORY_SHARES - 1 && best * 100 >= all * limits[share - 1]) share++;
+    return share;
 }
 
 static bool find(const struct history *h, uint64_t where, int32_t *id, uint8_t *share) {
@@ -266,11 +269,16 @@ static bool find(const struct history *h, uint64_t where, int32_t *id, uint8_t *
     return true;
 }
 
+void history_expect(const struct history *h, int text) {
+    const struct context *c = &h->contexts[text];
+    for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c->places[k]));
+}
+
 int history_guess(const struct history *h, int text, int n, const float *chances, float least,
                   int32_t *ids, uint8_t *kinds) {
     struct context c = h->contexts[text];
     float run = 1;
-    for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c.places[k]));
+    history_expect(h, text);
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;

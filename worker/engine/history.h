@@ -27,7 +27,7 @@
 
 // Lengths of contexts; kinds of evidence, which tell apart how likely a guess is to be right:
 // length (the longest first), and which share of what followed had this continuation.
-enum { HISTORY_LENGTHS = 4, HISTORY_LONGEST = 16, HISTORY_SHARES = 4 };
+enum { HISTORY_LENGTHS = 4, HISTORY_LONGEST = 16, HISTORY_SHARES = 6 };
 enum { HISTORY_KINDS = HISTORY_LENGTHS * HISTORY_SHARES };
 
 struct history;
@@ -61,5 +61,8 @@ void history_settle(struct history *h);
 // or more. Returns how many.
 int history_guess(const struct history *h, int text, int n, const float *chances, float least,
                   int32_t *ids, uint8_t *kinds);
+
+// history_guess will be asked for this text soon: fetches what it will look at first from memory.
+void history_expect(const struct history *h, int text);
 
 #endif
