@@ -324,6 +324,13 @@ bool slice_is_blank(struct slice s) {
     return slice_strip_left(s, CHAR_SPACE).len == 0;
 }
 
+struct slice slice_first(struct slice s, unsigned classes) {
+    uint32_t code;
+    for (struct slice rest = s; chars_next(&rest, &code); s = rest)
+        if (char_classes(code) & classes) return slice_part(s, 0, s.len - rest.len);
+    return (struct slice){"", 0};
+}
+
 static bool has_case(struct slice s, unsigned wanted, unsigned other) {
     bool found = false;
     uint32_t code;

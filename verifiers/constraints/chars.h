@@ -87,6 +87,8 @@ bool slice_is_blank(struct slice s); // only white space, or empty
 bool slice_next_field(struct slice *rest, struct slice *field);
 struct slice slice_last_field(struct slice s); // the last of them, empty when there is none
 
+// The first character that has one of the class bits; empty when there is none.
+struct slice slice_first(struct slice s, unsigned classes);
 bool slice_is_upper(struct slice s); // str.isupper(): a cased character, none lower or title case
 bool slice_is_lower(struct slice s); // str.islower()
 bool slice_all(struct slice s, unsigned classes); // not empty, and each character has a bit

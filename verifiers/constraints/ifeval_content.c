@@ -20,7 +20,7 @@ static bool follows_placeholders(struct constraint_text *text, const struct cons
             at = (size_t)close + 1;
         }
     }
-    return n >= args->values[0].integer;
+    return n >= args->values[0].integer || text_no_part(text);
 }
 
 // Whether the letters of `marks` stand at the start of `s` with at most one white space character
@@ -44,10 +44,10 @@ static bool follows_postscript(struct constraint_text *text, const struct constr
     const char *marks = slice_is(marker, "p.p.s")  ? "p. p. s"
                         : slice_is(marker, "p.s.") ? "p. s."
                                                    : NULL;
-    if (!marks) return slice_find(s, marker, 0) >= 0;
+    if (!marks) return slice_find(s, marker, 0) >= 0 || text_no_part(text);
     for (ptrdiff_t at = 0; (at = slice_find(s, slice_of("p."), (size_t)at)) >= 0; at++)
         if (starts_loosely(slice_from(s, (size_t)at), marks)) return true;
-    return false;
+    return text_no_part(text);
 }
 
 static int prepare_paragraph(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -68,12 +68,12 @@ static bool follows_paragraph(struct constraint_text *text, const struct constra
     const struct tally *original = args->values[0].prepared;
     const struct slices words = text_words_of(text, text_lower(text));
     struct tally shared = tally_open(text, original->n);
-    int64_t n = 0;
+    size_t n = 0;
     for (size_t i = 0; i < words.n; i++) {
         const int64_t most = tally_count(text, original, words.items[i]);
         n += most && tally_add(text, &shared, words.items[i]) <= most;
     }
-    return n >= args->values[1].integer && n <= args->values[2].integer;
+    return range_follows(text, args->values[1].integer, args->values[2].integer, n);
 }
 
 static bool follows_two_responses(struct constraint_text *text,
@@ -119,7 +119,7 @@ static bool follows_start(struct constraint_text *text, const struct constraint_
         const size_t at = (size_t)(line.ptr - text->raw.ptr);
         if (slice_starts(slice_from(text->raw, at), args->values[0].string)) return true;
     }
-    return false;
+    return text_no_part(text);
 }
 
 static const struct constraint ROWS[] = {

@@ -39,7 +39,7 @@ static bool follows_answer(struct constraint_text *text, const struct constraint
     (void)args;
     for (int i = 0; i < 3; i++)
         if (slice_find(text->raw, slice_of(ANSWERS[i]), 0) >= 0) return true;
-    return false;
+    return text_no_part(text);
 }
 
 // Non-blank runs without newline or star between `n_stars` stars on either side.
@@ -61,8 +61,8 @@ static int64_t count_highlights(struct slice s, size_t n_stars) {
 
 static bool follows_highlights(struct constraint_text *text, const struct constraint_args *args) {
     if (!text_spend(text, 4 * text->raw.len)) return false;
-    return count_highlights(text->raw, 1) + count_highlights(text->raw, 2) >=
-           args->values[0].integer;
+    const int64_t n = count_highlights(text->raw, 1) + count_highlights(text->raw, 2);
+    return n >= args->values[0].integer || text_no_part(text);
 }
 
 static bool follows_sections(struct constraint_text *text, const struct constraint_args *args) {
@@ -78,7 +78,7 @@ static bool follows_sections(struct constraint_text *text, const struct constrai
         at = found ? s.len - behind.len : at + 1;
         if (!text_spend(text, name.len)) return false;
     }
-    return n >= args->values[1].integer;
+    return n >= args->values[1].integer || text_no_part(text);
 }
 
 static int prepare_sections(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -119,7 +119,7 @@ static bool follows_title(struct constraint_text *text, const struct constraint_
         if (to < (size_t)from + 5) continue;
         if (!slice_is_blank(strip_brackets(slice_part(line, (size_t)from, to)))) return true;
     }
-    return false;
+    return text_no_part(text);
 }
 
 // ---- Rephrasing: what stands between stars may change, the rest may not ------------------------

@@ -48,14 +48,14 @@ static bool follows_existence(struct constraint_text *text, const struct constra
     const struct slice lower = text_lower(text);
     for (int i = 0; i < keywords->n_items; i++) {
         if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find(lower, keywords->items[i], 0) < 0) return false;
+        if (slice_find(lower, keywords->items[i], 0) < 0) return text_no_part(text);
     }
     return true;
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_forbidden(struct constraint_text *text, const struct constraint_args *args) {
@@ -63,7 +63,7 @@ static bool follows_forbidden(struct constraint_text *text, const struct constra
     const struct slice lower = text_lower(text);
     for (int i = 0; i < words->n_items; i++) {
         if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find_word(lower, words->items[i], 0) >= 0) return false;
+        if (slice_find_word(lower, words->items[i], 0) >= 0) return text_blame(text, text->raw);
     }
     return true;
 }
@@ -76,7 +76,7 @@ static int prepare_letter(struct constraint_args *args, struct arena *arena, str
 
 static bool follows_letters(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 // Which of the key sentences are sentences of the text.
@@ -119,14 +119,21 @@ static bool follows_language(struct constraint_text *text, const struct constrai
     return is_language(text, args->values[0].string);
 }
 
+// Whether the text has characters of the case that is wanted, and none of another one.
+static bool has_case(struct constraint_text *text, unsigned wanted, unsigned others) {
+    const struct slice other = slice_first(text->raw, others);
+    if (other.len) return text_blame(text, other);
+    return slice_first(text->raw, wanted).len || text_no_part(text);
+}
+
 static bool follows_capital(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_is_upper(text->raw) && is_language(text, slice_of("en"));
+    return has_case(text, CHAR_UPPER, CHAR_LOWER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
 static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_is_lower(text->raw) && is_language(text, slice_of("en"));
+    return has_case(text, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
 static bool follows_capital_words(struct constraint_text *text,
@@ -139,7 +146,7 @@ static bool follows_capital_words(struct constraint_text *text,
 
 static bool follows_no_comma(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of(","), 0) < 0;
+    return text_lacks(text, slice_of(","));
 }
 
 static const struct constraint ROWS[] = {

@@ -31,7 +31,31 @@ void text_open(struct constraint_text *text, struct slice response, struct arena
     }
 }
 
+void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
+                    struct arena *arena) {
+    *text = (struct constraint_text){.raw = part, .arena = arena, .within = whole};
+    text->cache = arena_take(arena, 1, sizeof *text->cache);
+    text_refill(text);
+}
+
+bool text_no_part(struct constraint_text *text) {
+    text->no_part = true;
+    return false;
+}
+
+bool text_blame(struct constraint_text *text, struct slice bytes) {
+    text->blamed = bytes;
+    return false;
+}
+
+bool text_lacks(struct constraint_text *text, struct slice bytes) {
+    const ptrdiff_t at = slice_find(text->raw, bytes, 0);
+    return at < 0 || text_blame(text, slice_part(text->raw, (size_t)at, (size_t)at + bytes.len));
+}
+
 void text_refill(struct constraint_text *text) {
+    text->no_part = false;
+    text->blamed = (struct slice){0};
     if (!text->over)
         text->steps_left = TEXT_BASE_STEPS + TEXT_STEPS_PER_BYTE * (uint64_t)text->raw.len;
 }
@@ -208,6 +232,63 @@ const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size
     return codes;
 }
 
+// ---- Of a part, from what is kept of the whole -------------------------------------------------
+
+// The text that this one is a part of, ready to make something that is kept; NULL: none.
+static struct constraint_text *whole_of(struct constraint_text *text) {
+    if (text->within) text_refill(text->within);
+    return text->within;
+}
+
+// How many items of a list end at or in front of `at`.
+static size_t n_before(const struct slices *list, const char *at) {
+    size_t low = 0, high = list->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (list->items[middle].ptr + list->items[middle].len <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Items without newlines: those within the part.
+static struct slices items_within(struct constraint_text *text, const struct slices *all) {
+    const size_t from = n_before(all, text->raw.ptr);
+    const size_t to = n_before(all, text->raw.ptr + text->raw.len);
+    if (text->within->over) text->over = true;
+    return (struct slices){.items = all->items + from, .n = to - from, .capacity = to - from};
+}
+
+// In lower case white space is what it was, and newlines are as many: between the first or last
+// newline and an end of a part there is only white space. To the last sigma of a word white space
+// is what the end of a text is.
+static struct slice lower_within(struct constraint_text *text, struct slice all) {
+    const struct slice raw = text->within->raw, part = text->raw;
+    const char *first = memchr(raw.ptr, '\n', (size_t)(part.ptr - raw.ptr));
+    const char *behind = part.ptr + part.len;
+    const char *last = memrchr(behind, '\n', (size_t)(raw.ptr + raw.len - behind));
+    if (text->within->over) {
+        text->over = true;
+        return (struct slice){"", 0};
+    }
+    const char *from = all.ptr, *to = all.ptr + all.len;
+    if (first) {
+        from = memchr(all.ptr, '\n', all.len);
+        from += part.ptr - first;
+    } else {
+        from += part.ptr - raw.ptr;
+    }
+    if (last) {
+        to = memrchr(all.ptr, '\n', all.len);
+        to -= last - behind;
+    } else {
+        to -= raw.ptr + raw.len - behind;
+    }
+    return (struct slice){from, (size_t)(to - from)};
+}
+
 // ---- Kept --------------------------------------------------------------------------------------
 
 #define KEPT(field, make)                                                                          \
@@ -222,7 +303,8 @@ struct slice text_stripped(struct constraint_text *text) {
 }
 
 struct slice text_lower(struct constraint_text *text) {
-    KEPT(lower, text_lower_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(lower, whole ? lower_within(text, text_lower(whole)) : text_lower_of(text, text->raw));
     return text->cache->lower;
 }
 
@@ -232,11 +314,13 @@ const struct slices *text_lines(struct constraint_text *text) {
 }
 
 const struct slices *text_fields(struct constraint_text *text) {
-    KEPT(fields, text_fields_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(fields, whole ? items_within(text, text_fields(whole)) : text_fields_of(text, text->raw));
     return &text->cache->fields;
 }
 
 const struct slices *text_words(struct constraint_text *text) {
-    KEPT(words, text_words_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(words, whole ? items_within(text, text_words(whole)) : text_words_of(text, text->raw));
     return &text->cache->words;
 }

@@ -35,14 +35,33 @@ struct constraint_text {
     struct text_cache *cache;
     const struct slices *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
     const size_t *token_starts;              // (sentences->n + 1) in `tokens`
-    // A text of which this one is a part, between lines and without the white space at its ends:
-    // what is kept of it may be used. NULL: none.
-    const struct constraint_text *within;
+    // The text of which this one is a part: what is kept of it may be used. NULL: none.
+    struct constraint_text *within;
+    // What a check that said no has said of others (text_no_part, text_blame).
+    bool no_part;
+    struct slice blamed;
+    // What the check of the whole has left for the checks of its parts, in the whole's arena.
+    void *kept;
 };
 
 // Prepares `response` (copied where it has to be mended, else borrowed). `arena` holds everything
 // that is made of it and is cleared by the caller.
 void text_open(struct constraint_text *text, struct slice response, struct arena *arena);
+
+// Prepares a part of a text: what is left when it loses whole lines at its ends, and then any white
+// space there. Both may have arenas of their own; `whole` has to live as long.
+void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
+                    struct arena *arena);
+
+// What a check that says no knows of the text's parts, and of those that it is a part of: they need
+// no check then. Both return false.
+// No part of the text follows.
+bool text_no_part(struct constraint_text *text);
+// No text with these bytes follows: text->raw, or some of it.
+bool text_blame(struct constraint_text *text, struct slice bytes);
+
+// Whether the bytes do not occur in text->raw; where they do, those are to blame.
+bool text_lacks(struct constraint_text *text, struct slice bytes);
 
 // Gives the whole budget of steps again, for the next check of the same text.
 void text_refill(struct constraint_text *text);

@@ -74,6 +74,8 @@ static bool share(struct constraint_text *text, struct shared *out) {
     const struct slices *all = text->within ? text->within->sentences : NULL;
     const char *start = text->raw.ptr, *end = start + text->raw.len;
     if (!all || text->raw.len == 0) return false;
+    // Without its stars a part may have white space at its ends.
+    if (slice_strip(text->raw, CHAR_SPACE).len < text->raw.len) return false;
     const size_t first = first_behind(all, start), last = first_behind(all, end - 1);
     if (last < first + 2 * MAX_EDGE + LEAST_SHARED) return false;
     const size_t from = next_anchor(all, first + 1);
