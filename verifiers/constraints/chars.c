@@ -279,6 +279,10 @@ struct slice slice_from(struct slice s, size_t byte) {
     return slice_part(s, byte, s.len);
 }
 
+struct slice slice_span(struct slice from, struct slice to) {
+    return (struct slice){from.ptr, (size_t)(to.ptr + to.len - from.ptr)};
+}
+
 ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from) {
     if (from > s.len) return SLICE_NONE;
     if (needle.len == 0) return (ptrdiff_t)from;
@@ -287,12 +291,22 @@ ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from) {
     return at ? at - s.ptr : SLICE_NONE;
 }
 
+// One byte is searched for too often to be called for each.
+static size_t count_byte(struct slice s, char byte) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == byte;
+    return n;
+}
+
 size_t slice_count(struct slice s, struct slice needle) {
+    return needle.len == 1 ? count_byte(s, *needle.ptr) : slice_count_to(s, needle, SIZE_MAX);
+}
+
+size_t slice_count_to(struct slice s, struct slice needle, size_t most) {
     size_t n = 0;
     if (needle.len == 0) return 0;
-    for (ptrdiff_t at = slice_find(s, needle, 0); at >= 0;
-         at = slice_find(s, needle, (size_t)at + needle.len))
-        n++;
+    for (ptrdiff_t at = 0; n < most && (at = slice_find(s, needle, (size_t)at)) >= 0; n++)
+        at += (ptrdiff_t)needle.len;
     return n;
 }
 

@@ -72,11 +72,14 @@ bool slice_ends(struct slice s, struct slice suffix);
 struct slice slice_from(struct slice s, size_t byte);            // s[byte:]
 struct slice slice_part(struct slice s, size_t from, size_t to); // s[from:to], in bytes
 
+struct slice slice_span(struct slice from, struct slice to); // both, and what is between them
+
 enum { SLICE_NONE = -1 };
 // The byte offset of `needle` in `s` at or behind `from`, or SLICE_NONE. Linear.
 ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from);
 // How often it occurs, without overlaps: str.count. An empty needle counts 0.
 size_t slice_count(struct slice s, struct slice needle);
+size_t slice_count_to(struct slice s, struct slice needle, size_t most); // not more than `most`
 // The same for whole words, \bneedle\b: no word character stands on either side of an end that is a
 // word character itself (as \b demands a change between word and no word on each end).
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from);

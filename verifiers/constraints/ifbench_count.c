@@ -5,8 +5,8 @@
 #include "verifiers/constraints/text_sentences.h"
 
 static bool follows_range(struct constraint_text *text, const struct constraint_args *args) {
-    const int64_t n = (int64_t)text_words(text)->n;
-    return args->values[0].integer <= n && n <= args->values[1].integer;
+    const size_t n = text_words(text)->n;
+    return range_follows(text, args->values[0].integer, args->values[1].integer, n);
 }
 
 static int prepare_range(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -20,7 +20,7 @@ static bool follows_unique(struct constraint_text *text, const struct constraint
     const struct slices words = text_fields_of(text, text_lower(text));
     struct tally tally = tally_open(text, words.n);
     for (size_t i = 0; i < words.n; i++) tally_add(text, &tally, strip_marks(words.items[i]));
-    return (int64_t)tally.n >= args->values[0].integer;
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
 // Words differ as they are written: "And" and "and," are two.
@@ -33,7 +33,7 @@ static bool follows_conjunctions(struct constraint_text *text, const struct cons
         if (word.len > 3) continue;
         if (IS_LISTED(text_lower_of(text, word), WORDS)) tally_add(text, &tally, fields->items[i]);
     }
-    return (int64_t)tally.n >= args->values[0].integer;
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
 static bool follows_names(struct constraint_text *text, const struct constraint_args *args) {
@@ -53,20 +53,29 @@ static bool follows_names(struct constraint_text *text, const struct constraint_
         if (*word.ptr >= 'A' && *word.ptr <= 'Z' && IS_LISTED(word, NAMES))
             tally_add(text, &tally, word);
     }
-    return (int64_t)tally.n >= args->values[0].integer;
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
 // Punctuation goes first, so that 3.14 is one number, and 1-2 another one.
 static bool follows_numbers(struct constraint_text *text, const struct constraint_args *args) {
-    struct slice rest = text_without_punctuation_of(text, text->raw);
+    struct slice rest = text->raw;
+    const int64_t wanted = args->values[0].integer;
     int64_t n = 0;
     bool in_number = false;
-    for (uint32_t code; chars_next(&rest, &code);) {
-        const bool is_digit = char_classes(code) & CHAR_DIGIT;
+    for (uint32_t code; n <= wanted && chars_next(&rest, &code);) {
+        const unsigned classes = char_classes(code);
+        if (classes & CHAR_PUNCT) continue;
+        const bool is_digit = classes & CHAR_DIGIT;
         n += is_digit && !in_number;
         in_number = is_digit;
     }
-    return n == args->values[0].integer;
+    const size_t seen = text->raw.len - rest.len;
+    if (n > wanted) return text_blame(text, slice_part(text->raw, 0, seen));
+    return n == wanted || text_no_part(text);
+}
+
+static bool has_byte(struct slice s, char byte) {
+    return s.len && memchr(s.ptr, byte, s.len);
 }
 
 // An interrobang, and then each mark once without it.
@@ -76,13 +85,11 @@ static bool follows_punctuation(struct constraint_text *text, const struct const
     ptrdiff_t at = slice_find(s, slice_of("?!"), 0);
     (void)args;
     if (at < 0) at = slice_find(s, slice_of("!?"), 0);
-    if (at < 0 && slice_find(s, slice_of("\xE2\x80\xBD"), 0) < 0) return false;
-    for (const char *mark = MARKS; *mark; mark++) {
-        bool found = false;
-        for (size_t i = 0; i < s.len && !found; i++)
-            found = s.ptr[i] == *mark && (at < 0 || i < (size_t)at || i > (size_t)at + 1);
-        if (!found) return false;
-    }
+    if (at < 0 && slice_find(s, slice_of("\xE2\x80\xBD"), 0) < 0) return text_no_part(text);
+    const struct slice before = slice_part(s, 0, at < 0 ? s.len : (size_t)at);
+    const struct slice behind = slice_from(s, at < 0 ? s.len : (size_t)at + 2);
+    for (const char *mark = MARKS; *mark; mark++)
+        if (!has_byte(before, *mark) && !has_byte(behind, *mark)) return text_no_part(text);
     return true;
 }
 
@@ -119,7 +126,9 @@ static bool follows_japanese(struct constraint_text *text, const struct constrai
     const size_t step = (size_t)args->values[0].integer;
     for (size_t i = step - 1; i < fields->n; i += step) {
         const struct slice word = strip_marks(fields->items[i]);
-        if (word.len && !slice_all(word, CHAR_DIGIT) && !is_japanese(word)) return false;
+        if (!word.len || slice_all(word, CHAR_DIGIT) || is_japanese(word)) continue;
+        return step == 1 ? text_blame(text, fields->items[i])
+                         : false; // parts have other N-th words
     }
     return true;
 }
@@ -127,8 +136,11 @@ static bool follows_japanese(struct constraint_text *text, const struct constrai
 static bool follows_multiple(struct constraint_text *text, const struct constraint_args *args) {
     static const size_t WANTED[] = {1, 2, 3, 5, 7};
     const struct slice lower = text_lower(text);
-    for (int i = 0; i < 5; i++)
-        if (slice_count(lower, args->values[i].string) != WANTED[i]) return false;
+    for (int i = 0; i < 5; i++) {
+        const size_t n = slice_count_to(lower, args->values[i].string, WANTED[i] + 1);
+        if (n > WANTED[i]) return text_blame(text, text->raw);
+        if (n < WANTED[i]) return text_no_part(text);
+    }
     return true;
 }
 

@@ -3,6 +3,10 @@
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
 
+static struct slice slice_behind(struct slice s, const char *at) {
+    return (struct slice){at, (size_t)(s.ptr + s.len - at)};
+}
+
 // The run of characters with a class bit at the start of `s`.
 static struct slice leading_run(struct slice s, unsigned class) {
     struct slice rest = s, next = s;
@@ -16,14 +20,12 @@ static bool follows_multiples(struct constraint_text *text, const struct constra
     struct slice s = text->raw;
     size_t n = 0;
     (void)args;
-    while (s.len) {
-        const struct slice number = leading_run(s, CHAR_DIGIT);
-        if (number.len && (n == 6 || !slice_is(number, WANTED[n++]))) return false;
-        uint32_t code;
-        s = slice_from(s, number.len);
-        chars_next(&s, &code);
+    for (struct slice digit; (digit = slice_first(s, CHAR_DIGIT)).len;) {
+        const struct slice number = leading_run(slice_behind(s, digit.ptr), CHAR_DIGIT);
+        if (n == 6 || !slice_is(number, WANTED[n++])) return false;
+        s = slice_behind(s, number.ptr + number.len);
     }
-    return n == 6;
+    return n == 6 || text_no_part(text);
 }
 
 // ---- Multiple choice ---------------------------------------------------------------------------
@@ -79,6 +81,7 @@ static bool follows_choice(struct constraint_text *text, const struct constraint
         at = end + 1;
         if (next >= 0 && len == 0) continue;
         const struct slice question = slice_strip(slice_part(s, from, end), CHAR_SPACE);
+        if (questions.n > 4) return false;
         if (question.len) slices_add(text, &questions, question);
         if (next < 0) break;
         at = from = end + len;
@@ -177,13 +180,13 @@ static bool follows_word_reverse(struct constraint_text *text, const struct cons
         if (slice_ends(words.items[i], slice_of("bald")) &&
             slice_starts(words.items[i - 1], slice_of("eagle")))
             return true;
-    return false;
+    return text_no_part(text);
 }
 
 static bool follows_letter_reverse(struct constraint_text *text,
                                    const struct constraint_args *args) {
     (void)args;
-    return slice_find(text_lower(text), slice_of("elgae dlab"), 0) >= 0;
+    return slice_find(text_lower(text), slice_of("elgae dlab"), 0) >= 0 || text_no_part(text);
 }
 
 static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
