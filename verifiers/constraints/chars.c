@@ -217,6 +217,14 @@ bool slice_next_field(struct slice *rest, struct slice *field) {
     return field->len > 0;
 }
 
+bool slice_next_line(struct slice *rest, struct slice *line) {
+    if (rest->len == 0) return false;
+    const char *newline = memchr(rest->ptr, '\n', rest->len);
+    *line = newline ? slice_part(*rest, 0, (size_t)(newline - rest->ptr)) : *rest;
+    *rest = slice_from(*rest, line->len + (newline != NULL));
+    return true;
+}
+
 struct slice slice_last_field(struct slice s) {
     uint32_t code;
     s = slice_strip_right(s, CHAR_SPACE);

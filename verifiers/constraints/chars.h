@@ -88,6 +88,9 @@ bool slice_is_blank(struct slice s); // only white space, or empty
 // The next of str.split()'s fields, taken off `rest` with the white space in front of it; false
 // when there is none.
 bool slice_next_field(struct slice *rest, struct slice *field);
+// The next of str.split("\n")'s lines, taken off `rest`; false behind the last one. What is empty
+// has none.
+bool slice_next_line(struct slice *rest, struct slice *line);
 struct slice slice_last_field(struct slice s); // the last of them, empty when there is none
 
 // The first character that has one of the class bits; empty when there is none.

@@ -3,26 +3,45 @@
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
 
+// Blames sentence i and the one in front of it: they are sentences wherever they stand with
+// something behind. Those at the ends of a part go on in other texts.
+static bool blame_pair(struct constraint_text *text, const struct slices *sentences, size_t i) {
+    const struct slice raw = text->raw;
+    struct slice pair = slice_span(sentences->items[i - 1], sentences->items[i]);
+    const bool is_last = i + 1 == sentences->n;
+    if (text->within && (i == 1 || is_last)) return false;
+    if (is_last)
+        pair.len = (size_t)(raw.ptr + raw.len - pair.ptr);
+    else
+        pair = slice_span(pair, slice_part(sentences->items[i + 1], 0, 1));
+    return text_blame(text, pair);
+}
+
 static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *sentences = text_sentences(text);
     (void)args;
     for (size_t i = 1; i < sentences->n; i++) {
         const struct slice last = slice_last_field(strip_marks_right(sentences->items[i - 1]));
         struct slice next = strip_marks_left(sentences->items[i]), first;
-        if (last.len == 0 || !slice_next_field(&next, &first)) return false;
-        if (!slice_equal(text_lower_of(text, last), text_lower_of(text, first))) return false;
+        if (last.len == 0 || !slice_next_field(&next, &first))
+            return blame_pair(text, sentences, i);
+        if (!slice_equal(text_lower_of(text, last), text_lower_of(text, first)))
+            return blame_pair(text, sentences, i);
     }
     return true;
 }
 
 static bool follows_paragraphs(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
+    struct slice lines = text->raw, line;
     (void)args;
-    for (size_t i = 0; i < lines->n; i++) {
-        const struct slice line = slice_strip(lines->items[i], CHAR_SPACE);
-        struct slice rest = strip_marks(text_lower_of(text, line)), first;
-        const struct slice last = slice_last_field(rest);
-        if (slice_next_field(&rest, &first) && !slice_equal(first, last)) return false;
+    while (slice_next_line(&lines, &line)) {
+        struct slice rest = strip_marks(slice_strip(line, CHAR_SPACE)), first;
+        if (!slice_next_field(&rest, &first)) continue;
+        const struct slice last = rest.len ? slice_last_field(rest) : first;
+        if (last.len == 0 || slice_equal(first, last)) continue;
+        // Marks and white space, which stand on both sides of each, are no letters to a sigma.
+        if (!slice_equal(text_lower_of(text, first), text_lower_of(text, last)))
+            return text_blame(text, slice_strip(line, CHAR_SPACE));
     }
     return true;
 }
@@ -83,7 +102,7 @@ static bool follows_alliteration(struct constraint_text *text, const struct cons
     (void)args;
     for (size_t i = 0; i < sentences->n; i++) {
         const int64_t n = count_alliteration(text, sentences->items[i]);
-        if (n <= before) return false;
+        if (n <= before) return blame_pair(text, sentences, i);
         before = n;
     }
     return true;
@@ -94,7 +113,7 @@ static bool follows_increment(struct constraint_text *text, const struct constra
     int64_t before = 0;
     for (size_t i = 0; i < sentences->n; i++) {
         const int64_t n = (int64_t)count_plain_words(text, sentences->items[i]);
-        if (i && n != before + args->values[0].integer) return false;
+        if (i && n != before + args->values[0].integer) return blame_pair(text, sentences, i);
         before = n;
     }
     return sentences->n > 0;

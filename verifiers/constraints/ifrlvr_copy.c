@@ -6,7 +6,7 @@
 // ---- Copies ------------------------------------------------------------------------------------
 
 static bool follows_copy(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_equal(text_lower_of(text, text_stripped(text)), args->values[0].string);
+    return text_lower_is(text, text_stripped(text), args->values[0].string);
 }
 
 static bool follows_copies(struct constraint_text *text, const struct constraint_args *args) {
@@ -14,7 +14,7 @@ static bool follows_copies(struct constraint_text *text, const struct constraint
     if ((int64_t)parts.n != args->values[1].integer) return false;
     for (size_t i = 0; i < parts.n; i++) {
         const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
-        if (!slice_equal(text_lower_of(text, part), args->values[0].string)) return false;
+        if (!text_lower_is(text, part, args->values[0].string)) return false;
     }
     return true;
 }
@@ -105,22 +105,19 @@ static bool follows_hyphens(struct constraint_text *text, const struct constrain
 }
 
 static bool follows_brackets(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words->n; i++)
-        if (!slice_starts(words->items[i], slice_of("[")) ||
-            !slice_ends(words->items[i], slice_of("]")))
-            return false;
+    while (slice_next_field(&rest, &word))
+        if (*word.ptr != '[' || word.ptr[word.len - 1] != ']') return text_blame(text, word);
     return true;
 }
 
 // A word left over at the end is free.
 static bool follows_bigrams(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, first, second;
     (void)args;
-    for (size_t i = 0; i + 1 < words->n; i += 2)
-        if (!slice_starts(words->items[i], slice_of("<<")) ||
-            !slice_ends(words->items[i + 1], slice_of(">>")))
+    while (slice_next_field(&rest, &first) && slice_next_field(&rest, &second))
+        if (!slice_starts(first, slice_of("<<")) || !slice_ends(second, slice_of(">>")))
             return false;
     return true;
 }
@@ -140,7 +137,7 @@ static bool follows_two_lines(struct constraint_text *text, const struct constra
     (void)args;
     for (size_t i = 0; i < parts.n; i++) {
         const bool blank = slice_is_blank(parts.items[i]);
-        if (blank && i > 0 && i + 1 < parts.n) return false;
+        if ((blank && i > 0 && i + 1 < parts.n) || n > 2) return false;
         n += !blank;
     }
     return n == 2;

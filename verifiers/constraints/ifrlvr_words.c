@@ -8,18 +8,19 @@
 
 // The published checkers take keywords as regular expressions; here they are plain text.
 static bool follows_once(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_count(text_lower(text), args->values[0].string) == 1;
+    const size_t n = slice_count_to(text_lower(text), args->values[0].string, 2);
+    return range_follows(text, 1, 1, n);
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice lower = text_lower(text);
-    return slice_count(lower, args->values[0].string) == 1 &&
-           slice_count(lower, args->values[1].string) == 2;
+    return range_follows(text, 1, 1, slice_count_to(lower, args->values[0].string, 2)) &&
+           range_follows(text, 2, 2, slice_count_to(lower, args->values[1].string, 3));
 }
 
 static int prepare_excluded(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -35,7 +36,7 @@ static int prepare_excluded(struct constraint_args *args, struct arena *arena, s
 
 // Only the word between two spaces is seen, as it is written.
 static bool follows_excluded(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_find(text->raw, args->values[0].string, 0) < 0;
+    return text_lacks(text, args->values[0].string);
 }
 
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
@@ -57,23 +58,24 @@ static bool follows_start_end(struct constraint_text *text, const struct constra
 // ---- Words -------------------------------------------------------------------------------------
 
 static bool follows_adjacent(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, before, word;
     (void)args;
-    for (size_t i = 1; i < words->n; i++) {
-        const struct slice before = words->items[i - 1], word = words->items[i];
+    for (bool any = slice_next_field(&rest, &before); any && slice_next_field(&rest, &word);) {
         // The lower case of U+0130 is two characters, which the published checker refuses.
-        if (first_code(before) == 0x130 || first_code(word) == 0x130) return false;
-        if (first_lower(word) == first_lower(before) + 1) return false;
+        if (first_code(before) == 0x130 || first_code(word) == 0x130 ||
+            first_lower(word) == first_lower(before) + 1)
+            return text_blame(text, slice_span(before, word));
+        before = word;
     }
     return true;
 }
 
 static bool follows_palindrome(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words->n; i++)
-        if (is_palindrome(words->items[i])) return true;
-    return false;
+    while (slice_next_field(&rest, &word))
+        if (is_palindrome(word)) return true;
+    return text_no_part(text);
 }
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
@@ -94,14 +96,14 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
         while (at < w.len && w.ptr[at] >= 'a' && w.ptr[at] <= 'z') at++;
         n += at == w.len;
     }
-    return n <= args->values[0].integer;
+    return n <= args->values[0].integer || text_blame(text, text->raw);
 }
 
 // ---- First and last words ----------------------------------------------------------------------
 
 static bool starts_with_word(struct constraint_text *text, struct slice s, struct slice word) {
     struct slice first;
-    return slice_next_field(&s, &first) && slice_equal(text_lower_of(text, first), word);
+    return slice_next_field(&s, &first) && text_lower_is(text, first, word);
 }
 
 // The last word is compared without any character that is no word character.
@@ -151,7 +153,7 @@ static bool follows_letters(struct constraint_text *text, const struct constrain
         const unsigned char c = (unsigned char)text->raw.ptr[i];
         n += c < 128 && char_ascii_classes[c] & CHAR_ALPHA;
     }
-    return relation_holds(&args->values[1], args->values[0].integer, n);
+    return relation_follows(text, &args->values[1], args->values[0].integer, n);
 }
 
 // IFEval's keywords:letter_frequency under another name.
@@ -169,13 +171,13 @@ static bool follows_letter(struct constraint_text *text, const struct constraint
 
 static bool follows_no_dot(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of("."), 0) < 0;
+    return text_lacks(text, slice_of("."));
 }
 
 static bool follows_no_exclamation(struct constraint_text *text,
                                    const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of("!"), 0) < 0;
+    return text_lacks(text, slice_of("!"));
 }
 
 #define RELATION(key)                                                                              \

@@ -140,6 +140,11 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
     return (struct slice){out, n};
 }
 
+// A character loses at most two bytes in lower case (U+212A).
+bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower) {
+    return s.len <= 3 * lower.len && slice_equal(text_lower_of(text, s), lower);
+}
+
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator) {
     struct slices out = {0};
     size_t from = 0;

@@ -78,6 +78,8 @@ const struct slices *text_words(struct constraint_text *text);  // runs of \w
 
 // ---- The same for any slice, made anew at each call -------------------------------------------
 struct slice text_lower_of(struct constraint_text *text, struct slice s);
+// Whether `s` in lower case is `lower`. Much longer ones are not looked at.
+bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower);
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator);
 struct slices text_fields_of(struct constraint_text *text, struct slice s);
 struct slices text_words_of(struct constraint_text *text, struct slice s);
