@@ -1,4 +1,6 @@
 // IFBench: ratios of sentence types, stop words, and trigrams shared with a text.
+#include <pthread.h>
+
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
@@ -26,13 +28,56 @@ static const char *const STOP_WORDS[] = {
     "with",      "won",     "wouldn",  "y",          "you",   "your",    "yours",     "yourself",
     "yourselves"};
 
+// A hash table of the stop words; they are of letters and at most MAX_STOP_WORD bytes.
+enum { MAX_STOP_WORD = 10, N_STOP_SLOTS = 1024 };
+
+struct stop_word {
+    uint64_t head; // its first eight bytes, the first one lowest
+    uint32_t tail; // the rest, and its length
+};
+
+static struct stop_word stop_words[N_STOP_SLOTS];
+static pthread_once_t stop_words_made = PTHREAD_ONCE_INIT;
+
+// ASCII letters become lower case, other bytes nothing that is in the table.
+static struct stop_word pack(struct slice word) {
+    struct stop_word packed = {.tail = (uint32_t)word.len << 16};
+    for (size_t i = 0; i < word.len; i++) {
+        const uint8_t c = (uint8_t)(word.ptr[i] | 0x20);
+        if (i < 8)
+            packed.head |= (uint64_t)c << 8 * i;
+        else
+            packed.tail |= (uint32_t)c << 8 * (i - 8);
+    }
+    return packed;
+}
+
+static struct stop_word *stop_slot(struct stop_word word) {
+    size_t at = (word.head ^ word.tail) * 0x9E3779B97F4A7C15u >> 54;
+    while (stop_words[at].tail &&
+           (stop_words[at].head != word.head || stop_words[at].tail != word.tail))
+        at = (at + 1) % N_STOP_SLOTS;
+    return &stop_words[at];
+}
+
+static void make_stop_words(void) {
+    for (size_t i = 0; i < sizeof STOP_WORDS / sizeof *STOP_WORDS; i++) {
+        const struct stop_word word = pack(slice_of(STOP_WORDS[i]));
+        *stop_slot(word) = word;
+    }
+}
+
+// No letter but those of ASCII becomes one of theirs in lower case, the Kelvin sign apart, and no
+// stop word has a k.
+static bool is_stop_word(struct slice word) {
+    return word.len <= MAX_STOP_WORD && stop_slot(pack(word))->tail;
+}
+
 static bool follows_stop_words(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *words = text_words(text);
     size_t n = 0;
-    for (size_t i = 0; i < words->n; i++) {
-        const struct slice word = words->items[i];
-        n += word.len <= 10 && IS_LISTED(text_lower_of(text, word), STOP_WORDS);
-    }
+    pthread_once(&stop_words_made, make_stop_words);
+    for (size_t i = 0; i < words->n; i++) n += is_stop_word(words->items[i]);
     return words->n && (double)n / (double)words->n * 100 <= args->values[0].real;
 }
 
@@ -68,64 +113,126 @@ static bool follows_sentence_words(struct constraint_text *text,
 
 // ---- Trigrams of characters --------------------------------------------------------------------
 
-// An open hash table of three code points of 21 bits each; a slot of 0 is free.
-struct trigrams {
-    uint64_t *slots; // (mask + 1)
-    size_t mask, n;
+// A trigram is three code points of 21 bits each, and USED_BIT.
+struct trigram {
+    uint64_t key; // 0: a free slot
+    uint32_t times;
+    bool is_common; // with the reference text
 };
 
-enum { USED_BIT = 63 };
+// An open hash table.
+struct trigrams {
+    struct trigram *slots; // (mask + 1), at most half of them used
+    size_t mask, n_slots;  // used
+    size_t n, n_common;    // that occur, and that the reference text has too
+};
+
+enum { USED_BIT = 63, FIRST_SLOTS = 1024, TRIGRAM_STEPS = 8 };
 
 // The slot that holds the trigram or is to hold it; NULL when the budget is used up.
-static uint64_t *find_slot(struct constraint_text *text, const struct trigrams *set, uint64_t key) {
-    uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
+static struct trigram *find_slot(struct constraint_text *text, const struct trigrams *set,
+                                 uint64_t key) {
+    const uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
     for (size_t at = (size_t)(hash >> 20) & set->mask;; at = (at + 1) & set->mask) {
-        if (set->slots[at] == key || !set->slots[at]) return &set->slots[at];
+        if (set->slots[at].key == key || !set->slots[at].key) return &set->slots[at];
         if (!text_spend(text, 1)) return NULL;
     }
 }
 
-// The different trigrams of a text, and how many of them `other` has too (0 for NULL).
-static struct trigrams *make_trigrams(struct constraint_text *text, struct slice s,
-                                      const struct trigrams *other, size_t *n_common) {
-    size_t n;
-    const uint32_t *codes = text_codes_of(text, s, &n);
-    struct trigrams *set = arena_take(text->arena, 1, sizeof *set);
-    size_t capacity = 16;
-    *n_common = 0;
-    while (capacity < 2 * n) capacity *= 2;
-    *set =
-        (struct trigrams){arena_take(text->arena, capacity, sizeof *set->slots), capacity - 1, 0};
-    for (size_t i = 2; i < n && text_spend(text, 8); i++) {
-        const uint64_t key = (uint64_t)1 << USED_BIT | (uint64_t)codes[i - 2] << 42 |
-                             (uint64_t)codes[i - 1] << 21 | codes[i];
-        uint64_t *slot = find_slot(text, set, key);
-        if (!slot) break;
-        if (*slot) continue;
-        *slot = key;
-        set->n++;
-        const uint64_t *same = other ? find_slot(text, other, key) : NULL;
-        *n_common += same && *same;
+static void grow(struct constraint_text *text, struct trigrams *set) {
+    const struct trigrams old = *set;
+    set->mask = old.slots ? 2 * old.mask + 1 : FIRST_SLOTS - 1;
+    set->slots = arena_take(text->arena, set->mask + 1, sizeof *set->slots);
+    for (size_t i = 0; old.slots && i <= old.mask; i++) {
+        struct trigram *slot = old.slots[i].key ? find_slot(text, set, old.slots[i].key) : NULL;
+        if (slot) *slot = old.slots[i];
     }
+}
+
+static void add_new(struct constraint_text *text, struct trigrams *set,
+                    const struct trigrams *reference, uint64_t key) {
+    if (2 * (set->n_slots + 1) > set->mask) grow(text, set);
+    struct trigram *slot = find_slot(text, set, key);
+    const struct trigram *same = reference ? find_slot(text, reference, key) : NULL;
+    if (!slot || text->over) return;
+    *slot = (struct trigram){.key = key, .is_common = same && same->key};
+    set->n_slots++;
+}
+
+// Counts every trigram of `s` once more, or (`add` false) once less.
+static void count_trigrams(struct constraint_text *text, struct trigrams *set,
+                           const struct trigrams *reference, struct slice s, bool add) {
+    uint64_t key = 0;
+    size_t n = 0;
+    for (uint32_t code; chars_next(&s, &code);) {
+        key = (uint64_t)1 << USED_BIT | key << 21 | code;
+        if (++n < 3) continue;
+        struct trigram *slot = text_spend(text, TRIGRAM_STEPS) ? find_slot(text, set, key) : NULL;
+        if (slot && !slot->key) {
+            add_new(text, set, reference, key);
+            slot = find_slot(text, set, key);
+        }
+        if (!slot || text->over) return;
+        slot->times += add ? 1 : UINT32_MAX;
+        if (slot->times != add) continue; // it neither came nor went
+        set->n += add ? 1 : SIZE_MAX;
+        if (slot->is_common) set->n_common += add ? 1 : SIZE_MAX;
+    }
+}
+
+static struct trigrams *make_trigrams(struct constraint_text *text,
+                                      const struct trigrams *reference) {
+    struct trigrams *set = arena_take(text->arena, 1, sizeof *set);
+    grow(text, set);
+    count_trigrams(text, set, reference, text->raw, true);
     return set;
 }
 
 static int prepare_overlap(struct constraint_args *args, struct arena *arena, struct error *err) {
     struct constraint_text text;
-    size_t n_common;
     text_open(&text, args->values[0].string, arena);
-    args->values[0].prepared = make_trigrams(&text, text.raw, NULL, &n_common);
+    args->values[0].prepared = make_trigrams(&text, NULL);
     if (text.over) return error_set(err, ERROR_INPUT, "\"reference_text\" is too long.");
     return 0;
 }
 
-static bool follows_overlap(struct constraint_text *text, const struct constraint_args *args) {
-    size_t n_common;
-    const struct trigrams *own =
-        make_trigrams(text, text->raw, args->values[0].prepared, &n_common);
-    if (own->n == 0) return false;
-    const double overlap = (double)n_common / (double)own->n * 100, wanted = args->values[1].real;
+static bool overlaps(const struct trigrams *set, double wanted) {
+    if (set->n == 0) return false;
+    const double overlap = (double)set->n_common / (double)set->n * 100;
     return wanted - 2 <= overlap && overlap <= wanted + 2;
+}
+
+// The ends of the whole that are not in the part, each with two characters of it: their trigrams
+// are those that the part lacks.
+static void find_ends(const struct constraint_text *text, struct slice ends[2]) {
+    const struct slice raw = text->within->raw, part = text->raw;
+    struct slice inner = part;
+    uint32_t code;
+    chars_last(&inner, &code);
+    chars_last(&inner, &code);
+    ends[0] = slice_span(slice_part(raw, 0, 0), slice_chars(part, 0, 2));
+    ends[1] = slice_from(raw, (size_t)(inner.ptr + inner.len - raw.ptr));
+}
+
+// The whole's table stays; what a part lacks is taken out of it and put back.
+static bool follows_overlap(struct constraint_text *text, const struct constraint_args *args) {
+    const struct trigrams *reference = args->values[0].prepared;
+    const double wanted = args->values[1].real;
+    struct slice ends[2];
+    if (!text->within) {
+        text->kept = make_trigrams(text, reference);
+        return overlaps(text->kept, wanted);
+    }
+    struct constraint_text *whole = text->within;
+    struct trigrams *set = text->kept;
+    if (!set || slice_n_chars(slice_chars(text->raw, 0, 3)) < 3) return false;
+    find_ends(text, ends);
+    text_refill(whole); // the ends may be much longer than the part
+    for (int i = 0; i < 2; i++) count_trigrams(whole, set, reference, ends[i], false);
+    const bool follows = overlaps(set, wanted);
+    for (int i = 0; i < 2; i++) count_trigrams(whole, set, reference, ends[i], true);
+    text->over = text->over || whole->over;
+    return follows;
 }
 
 #define PERCENTAGE                                                                                 \
