@@ -121,6 +121,26 @@ static bool follows_countries(struct constraint_text *text, const struct constra
     return n >= 52;
 }
 
+// A name of a list, without white space at its ends.
+struct capital {
+    char bytes[32];
+    size_t len;
+    bool in_space; // behind it
+    bool is_none;  // longer than any, or with white space inside of it, as no capital has
+};
+
+static void add_to_capital(struct capital *name, char c) {
+    if (c == ',') return;
+    if (char_classes((unsigned char)c) & CHAR_SPACE) {
+        name->in_space = name->len > 0;
+    } else if (name->in_space || name->len + 1 == sizeof name->bytes) {
+        name->is_none = true;
+    } else {
+        name->bytes[name->len++] = c;
+        name->bytes[name->len] = 0;
+    }
+}
+
 static bool follows_capitals(struct constraint_text *text, const struct constraint_args *args) {
     static const char *const WANTED[] = {
         "Reykjavik",  "Helsinki", "Oslo",     "Tallinn",    "Stockholm", "Riga",      "Moscow",
@@ -128,15 +148,23 @@ static bool follows_capitals(struct constraint_text *text, const struct constrai
         "London",     "Brussels", "Prague",   "Luxembourg", "Paris",     "Vienna",    "Bratislava",
         "Budapest",   "Vaduz",    "Chisinau", "Bern",       "Ljubljana", "Zagreb"};
     enum { N_WANTED = sizeof WANTED / sizeof *WANTED };
-    const struct slices parts = text_split_of(text, text_ascii_of(text, text->raw), slice_of(","));
+    struct slice rest = text->raw;
+    struct capital name = {0};
     int n = 0;
     (void)args;
-    for (size_t i = 0; i < parts.n; i++) {
-        const struct slice name = slice_strip(parts.items[i], CHAR_SPACE);
-        if (name.len == 0) continue;
-        if (n == N_WANTED || !slice_is(name, WANTED[n])) return false;
-        n++;
+    for (uint32_t code; chars_next(&rest, &code) && !name.is_none;) {
+        const char one[] = {(char)code, 0};
+        const char *ascii = code < 128 ? one : char_page(code)->ascii[code & 0xFF];
+        if (code == 0) return false;
+        for (int i = 0; i < CHAR_MAX_ASCII && ascii[i]; i++) {
+            add_to_capital(&name, ascii[i]);
+            if (ascii[i] != ',' || name.len == 0) continue;
+            if (n == N_WANTED || strcmp(name.bytes, WANTED[n++]) != 0) return false;
+            name = (struct capital){0};
+        }
     }
+    if (name.is_none) return false;
+    if (name.len && (n == N_WANTED || strcmp(name.bytes, WANTED[n++]) != 0)) return false;
     return n == N_WANTED;
 }
 

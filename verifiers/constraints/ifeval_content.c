@@ -86,22 +86,31 @@ static bool follows_two_responses(struct constraint_text *text,
         const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
         if (part.len == 0 && i > 0 && i + 1 < parts.n) return false;
         if (part.len == 0) continue;
-        if (n < 2) found[n] = part;
-        n++;
+        if (n == 2) return false;
+        found[n++] = part;
     }
     return n == 2 && !slice_equal(found[0], found[1]);
 }
 
 static bool follows_repeat(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice lower = text_lower_of(text, text_stripped(text));
-    return slice_starts(lower, args->values[0].string);
+    const struct slice wanted = args->values[0].string;
+    // What is behind this decides nothing, nor whether a sigma of these is a word's last one.
+    const size_t enough = 3 * wanted.len + 4 * TEXT_SIGMA_CHARS;
+    const struct slice s = text_stripped(text);
+    const struct slice start = s.len > 2 * enough ? slice_chars(s, 0, enough) : s;
+    return slice_starts(text_lower_of(text, start), wanted);
 }
 
 static bool follows_end(struct constraint_text *text, const struct constraint_args *args) {
     struct slice s = text_stripped(text);
     while (s.len && *s.ptr == '"') s = slice_from(s, 1);
     while (s.len && s.ptr[s.len - 1] == '"') s.len--;
-    return slice_ends(text_lower_of(text, s), args->values[0].string);
+    const struct slice wanted = args->values[0].string;
+    size_t from = 3 * wanted.len + 4 * TEXT_SIGMA_CHARS;
+    from = s.len > from ? s.len - from : 0;
+    while (from > 0 && ((unsigned char)s.ptr[from] & 0xC0) == 0x80)
+        from--; // not within a character
+    return slice_ends(text_lower_of(text, slice_from(s, from)), wanted);
 }
 
 static bool follows_quotation(struct constraint_text *text, const struct constraint_args *args) {

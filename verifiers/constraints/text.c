@@ -103,13 +103,13 @@ static bool ignores_case(uint32_t code) {
 static bool is_final_sigma(struct slice before, struct slice behind) {
     uint32_t code;
     bool found = false;
-    for (int i = 0; i < 64 && chars_last(&before, &code); i++) {
+    for (int i = 0; i < TEXT_SIGMA_CHARS && chars_last(&before, &code); i++) {
         if (ignores_case(code)) continue;
         found = char_classes(code) & CASED;
         break;
     }
     if (!found) return false;
-    for (int i = 0; i < 64 && chars_next(&behind, &code); i++)
+    for (int i = 0; i < TEXT_SIGMA_CHARS && chars_next(&behind, &code); i++)
         if (!ignores_case(code)) return !(char_classes(code) & CASED);
     return true;
 }

@@ -19,6 +19,8 @@ enum {
     TEXT_MAX_BYTES = 1 << 20,
     TEXT_BASE_STEPS = 1 << 20, // a step is some nanoseconds: a byte looked at, a token made
     TEXT_STEPS_PER_BYTE = 64,
+    TEXT_SIGMA_CHARS =
+        64, // around a sigma that are looked at for whether it is a word's last letter
 };
 
 // A growing list of slices, in a text's arena.
