@@ -287,6 +287,10 @@ struct slice slice_from(struct slice s, size_t byte) {
     return slice_part(s, byte, s.len);
 }
 
+struct slice slice_behind(struct slice s, const char *at) {
+    return slice_from(s, (size_t)(at - s.ptr));
+}
+
 struct slice slice_span(struct slice from, struct slice to) {
     return (struct slice){from.ptr, (size_t)(to.ptr + to.len - from.ptr)};
 }

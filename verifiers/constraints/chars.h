@@ -72,6 +72,7 @@ bool slice_ends(struct slice s, struct slice suffix);
 struct slice slice_from(struct slice s, size_t byte);            // s[byte:]
 struct slice slice_part(struct slice s, size_t from, size_t to); // s[from:to], in bytes
 
+struct slice slice_behind(struct slice s, const char *at);   // from the byte at `at` on
 struct slice slice_span(struct slice from, struct slice to); // both, and what is between them
 
 enum { SLICE_NONE = -1 };

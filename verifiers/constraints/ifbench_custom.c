@@ -3,10 +3,6 @@
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
 
-static struct slice slice_behind(struct slice s, const char *at) {
-    return (struct slice){at, (size_t)(s.ptr + s.len - at)};
-}
-
 // The run of characters with a class bit at the start of `s`.
 static struct slice leading_run(struct slice s, unsigned class) {
     struct slice rest = s, next = s;
@@ -218,11 +214,11 @@ static bool follows_letter_reverse(struct constraint_text *text,
 }
 
 static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     (void)args;
     if (sentences->n != 26) return false;
     for (uint32_t i = 0; i < 26; i++) {
-        const struct slice s = slice_strip_left(sentences->items[i], CHAR_SPACE);
+        const struct slice s = slice_strip_left(runs_at(sentences, i), CHAR_SPACE);
         if (first_lower(s) != 'a' + i) return false;
     }
     return true;

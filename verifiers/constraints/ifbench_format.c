@@ -216,15 +216,15 @@ static bool blame_token(struct constraint_text *text, struct slice token) {
 }
 
 static bool follows_title_case(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     (void)args;
     for (size_t i = 0; i < tokens->n; i++) {
-        struct slice rest = tokens->items[i];
+        struct slice rest = runs_at(tokens, i);
         uint32_t first;
         if (!chars_next(&rest, &first) || !(char_classes(first) & CHAR_LOWER)) continue;
         if (!(char_classes(first) & CHAR_ALPHA)) continue;
         if (rest.len && !slice_is_lower(rest) && !slice_is_upper(rest)) continue;
-        return blame_token(text, tokens->items[i]);
+        return blame_token(text, runs_at(tokens, i));
     }
     return true;
 }
@@ -246,12 +246,12 @@ static bool follows_no_whitespace(struct constraint_text *text,
 
 // Each sentence ends in an emoji, one character behind it apart, or the next one starts with one.
 static bool follows_emoji(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     bool is_pending = false;
     (void)args;
     for (size_t i = 0; i < sentences->n; i++) {
         struct slice s =
-            slice_strip(text_without_punctuation_of(text, sentences->items[i]), CHAR_SPACE);
+            slice_strip(text_without_punctuation_of(text, runs_at(sentences, i)), CHAR_SPACE);
         uint32_t last;
         if (s.len == 0 || (is_pending && !emoji_is(first_code(s)))) return false;
         chars_last(&s, &last);

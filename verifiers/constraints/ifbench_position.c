@@ -5,24 +5,24 @@
 
 // Blames sentence i and the one in front of it: they are sentences wherever they stand with
 // something behind. Those at the ends of a part go on in other texts.
-static bool blame_pair(struct constraint_text *text, const struct slices *sentences, size_t i) {
+static bool blame_pair(struct constraint_text *text, const struct runs *sentences, size_t i) {
     const struct slice raw = text->raw;
-    struct slice pair = slice_span(sentences->items[i - 1], sentences->items[i]);
+    struct slice pair = slice_span(runs_at(sentences, i - 1), runs_at(sentences, i));
     const bool is_last = i + 1 == sentences->n;
     if (text->within && (i == 1 || is_last)) return false;
     if (is_last)
         pair.len = (size_t)(raw.ptr + raw.len - pair.ptr);
     else
-        pair = slice_span(pair, slice_part(sentences->items[i + 1], 0, 1));
+        pair = slice_span(pair, slice_part(runs_at(sentences, i + 1), 0, 1));
     return text_blame(text, pair);
 }
 
 static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     (void)args;
     for (size_t i = 1; i < sentences->n; i++) {
-        const struct slice last = slice_last_field(strip_marks_right(sentences->items[i - 1]));
-        struct slice next = strip_marks_left(sentences->items[i]), first;
+        const struct slice last = slice_last_field(strip_marks_right(runs_at(sentences, i - 1)));
+        struct slice next = strip_marks_left(runs_at(sentences, i)), first;
         if (last.len == 0 || !slice_next_field(&next, &first))
             return blame_pair(text, sentences, i);
         if (!slice_equal(text_lower_of(text, last), text_lower_of(text, first)))
@@ -54,11 +54,11 @@ static bool has_alphanumeric(struct slice token) {
 
 // The m-th word of the n-th sentence; tokens of punctuation are no words.
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     const int64_t n = args->values[1].integer;
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
-    const struct slices tokens = text_tokens_of(text, sentences->items[n - 1]);
+    const struct slices tokens = text_tokens_of(text, runs_at(sentences, (size_t)n - 1));
     for (size_t i = 0; i < tokens.n; i++)
         if (has_alphanumeric(tokens.items[i]) && --left == 0)
             return slice_equal(text_lower_of(text, tokens.items[i]), args->values[0].string);
@@ -68,14 +68,14 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
 // The second token, and the second last; a mark at the end does not count as the last.
 static bool follows_position(struct constraint_text *text, const struct constraint_args *args) {
     static const char MARKS[] = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     const struct slice keyword = args->values[0].string;
     if (tokens->n < 2) return false;
-    const bool has_mark = slice_find(slice_of(MARKS), tokens->items[tokens->n - 1], 0) >= 0;
+    const bool has_mark = slice_find(slice_of(MARKS), runs_at(tokens, tokens->n - 1), 0) >= 0;
     const size_t back = has_mark ? 3 : 2;
     if (tokens->n < back) return false;
-    return slice_equal(text_lower_of(text, tokens->items[1]), keyword) &&
-           slice_equal(text_lower_of(text, tokens->items[tokens->n - back]), keyword);
+    return slice_equal(text_lower_of(text, runs_at(tokens, 1)), keyword) &&
+           slice_equal(text_lower_of(text, runs_at(tokens, tokens->n - back)), keyword);
 }
 
 // How many words of a sentence stand in runs with the same first letter.
@@ -97,11 +97,11 @@ static int64_t count_alliteration(struct constraint_text *text, struct slice sen
 }
 
 static bool follows_alliteration(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     int64_t before = -1;
     (void)args;
     for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = count_alliteration(text, sentences->items[i]);
+        const int64_t n = count_alliteration(text, runs_at(sentences, i));
         if (n <= before) return blame_pair(text, sentences, i);
         before = n;
     }
@@ -109,10 +109,10 @@ static bool follows_alliteration(struct constraint_text *text, const struct cons
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     int64_t before = 0;
     for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = (int64_t)count_plain_words(text, sentences->items[i]);
+        const int64_t n = (int64_t)count_plain_words(text, runs_at(sentences, i));
         if (i && n != before + args->values[0].integer) return blame_pair(text, sentences, i);
         before = n;
     }
@@ -120,10 +120,10 @@ static bool follows_increment(struct constraint_text *text, const struct constra
 }
 
 static bool follows_keyword(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     const int64_t n = args->values[1].integer;
     if ((int64_t)sentences->n < n) return false;
-    const struct slice lower = text_lower_of(text, sentences->items[n - 1]);
+    const struct slice lower = text_lower_of(text, runs_at(sentences, (size_t)n - 1));
     return slice_find_word(lower, args->values[0].string, 0) >= 0;
 }
 

@@ -82,9 +82,10 @@ static bool follows_stop_words(struct constraint_text *text, const struct constr
 }
 
 static size_t count_endings(struct constraint_text *text, const char *mark) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     size_t n = 0;
-    for (size_t i = 0; i < sentences->n; i++) n += slice_ends(sentences->items[i], slice_of(mark));
+    for (size_t i = 0; i < sentences->n; i++)
+        n += slice_ends(runs_at(sentences, i), slice_of(mark));
     return n;
 }
 
@@ -102,12 +103,12 @@ static bool follows_balance(struct constraint_text *text, const struct constrain
 // Three sentences of one length; the checker that this follows does not compare their words.
 static bool follows_sentence_words(struct constraint_text *text,
                                    const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     size_t len[3];
     (void)args;
     if (sentences->n != 3) return false;
-    for (int i = 0; i < 3; i++)
-        len[i] = slice_n_chars(slice_strip(sentences->items[i], CHAR_SPACE));
+    for (size_t i = 0; i < 3; i++)
+        len[i] = slice_n_chars(slice_strip(runs_at(sentences, i), CHAR_SPACE));
     return len[0] == len[1] && len[1] == len[2];
 }
 

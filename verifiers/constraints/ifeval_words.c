@@ -83,7 +83,7 @@ static bool follows_letters(struct constraint_text *text, const struct constrain
 static bool follows_key_sentences(struct constraint_text *text,
                                   const struct constraint_args *args) {
     const struct constraint_value *keys = &args->values[0];
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     struct tally wanted = tally_open(text, (size_t)keys->n_items);
     struct tally found = tally_open(text, (size_t)keys->n_items);
     uint64_t lens = 0; // a bit for each length of a key, 64 being none again
@@ -93,7 +93,7 @@ static bool follows_key_sentences(struct constraint_text *text,
         lens |= (uint64_t)1 << keys->items[k].len % 64;
     }
     for (size_t i = 0; i < sentences->n; i++) {
-        const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
+        const struct slice s = slice_strip(runs_at(sentences, i), CHAR_SPACE);
         if (lens >> s.len % 64 & 1 && tally_count(text, &wanted, s)) tally_add(text, &found, s);
     }
     for (int k = 0; k < keys->n_items; k++) n += tally_count(text, &found, keys->items[k]) > 0;
@@ -138,9 +138,9 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
 
 static bool follows_capital_words(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     size_t n = 0;
-    for (size_t i = 0; i < tokens->n; i++) n += slice_is_upper(tokens->items[i]);
+    for (size_t i = 0; i < tokens->n; i++) n += slice_is_upper(runs_at(tokens, i));
     return relation_holds(&args->values[1], args->values[0].integer, n);
 }
 

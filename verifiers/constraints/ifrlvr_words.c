@@ -48,11 +48,11 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     (void)args;
     if (tokens->n < 2) return false;
-    return slice_equal(text_lower_of(text, tokens->items[0]),
-                       text_lower_of(text, tokens->items[tokens->n - 1]));
+    return slice_equal(text_lower_of(text, runs_at(tokens, 0)),
+                       text_lower_of(text, runs_at(tokens, tokens->n - 1)));
 }
 
 // ---- Words -------------------------------------------------------------------------------------
@@ -79,11 +79,11 @@ static bool follows_palindrome(struct constraint_text *text, const struct constr
 }
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     struct tally tally = tally_open(text, tokens->n);
     (void)args;
     for (size_t i = 0; i < tokens->n; i++)
-        if (tally_add(text, &tally, tokens->items[i]) > 1) return false;
+        if (tally_add(text, &tally, runs_at(tokens, i)) > 1) return false;
     return true;
 }
 

@@ -433,6 +433,50 @@ static void decide(struct splitter *p, const struct candidate *c) {
     p->start = c->next ? c->next : c->mark + 1;
 }
 
+// ---- Parts of texts ----------------------------------------------------------------------------
+
+// Of marks without white space between them the last one decides that something follows. Where a
+// text ends with a mark, nothing follows that one, and the one in front of it decides. Finds it,
+// behind byte `from`.
+static bool find_last_but_one(struct slice s, size_t from, struct candidate *c) {
+    size_t word = s.len;
+    if (s.len < 2 || !(byte_class(s.ptr[s.len - 1]) & MARK)) return false;
+    while (word > 0 && !(byte_class(s.ptr[word - 1]) & SPACE)) word--;
+    for (size_t at = s.len - 1; at-- > word + 1 && at >= from;) {
+        if (!(byte_class(s.ptr[at]) & MARK)) continue;
+        if (!(byte_class(s.ptr[at + 1]) & NON_WORD) && !space_at(s, at + 1)) continue;
+        c->word = word;
+        return find_mark(s, at, c);
+    }
+    return false;
+}
+
+void punkt_cut_sentence(struct constraint_text *text, struct slice s, size_t start,
+                        struct slices *out) {
+    struct candidate c;
+    s = slice_strip_right(s, CHAR_SPACE);
+    struct splitter splitter = {.text = text, .s = s, .out = out, .start = start};
+    pthread_once(&sets_made, make_sets);
+    if (find_last_but_one(s, start, &c)) decide(&splitter, &c);
+    add_part(&splitter, slice_from(s, splitter.start));
+    add_sentence(&splitter, splitter.last);
+}
+
+const char *punkt_mark(struct slice s) {
+    while (s.len && s.ptr[s.len - 1] && strchr("\"')]}", s.ptr[s.len - 1])) s.len--;
+    s = slice_strip_right(s, CHAR_SPACE);
+    return s.ptr + s.len - 1;
+}
+
+bool punkt_may_cut(struct slice whole, struct slice part) {
+    const size_t first = skip_space(part, 0);
+    const bool is_mark = first < part.len && byte_class(part.ptr[first]) & MARK;
+    // White space at the first byte of a text is not seen by word_start; to a mark behind it, it
+    // makes a difference.
+    if (is_mark && (byte_class(*whole.ptr) | byte_class(*part.ptr)) & SPACE) return false;
+    return part.ptr == whole.ptr || byte_class(part.ptr[-1]) & SPACE;
+}
+
 size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
     struct splitter splitter = {.text = text, .s = s, .out = out};
     struct candidate before = {0}, c = {0};

@@ -29,14 +29,29 @@ struct slices {
     size_t n, capacity;
 };
 
+// A list in up to three runs, one behind the other. The middle one is of another list, that of the
+// text of which this one is a part.
+struct runs {
+    struct slices run[3];
+    size_t n;                 // of all
+    bool is_shared;           // the middle one is
+    struct slices skipped[2]; // then: what that list has in front of it and behind it
+};
+
+static inline struct slice runs_at(const struct runs *list, size_t i) {
+    int k = 0;
+    while (k < 2 && i >= list->run[k].n) i -= list->run[k++].n;
+    return list->run[k].items[i];
+}
+
 struct constraint_text {
     struct slice raw; // valid UTF-8: ill-formed parts of the response became U+FFFD
     bool over;
     uint64_t steps_left;
     struct arena *arena; // owned by text_open's caller
     struct text_cache *cache;
-    const struct slices *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
-    const size_t *token_starts;              // (sentences->n + 1) in `tokens`
+    const struct runs *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
+    const uint32_t *tokens_at;             // (tokens->n) where they stand in `raw`
     // The text of which this one is a part: what is kept of it may be used. NULL: none.
     struct constraint_text *within;
     // What a check that said no has said of others (text_no_part, text_blame).

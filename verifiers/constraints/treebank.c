@@ -355,9 +355,21 @@ static void take_other(struct lexer *l, char c) {
     }
 }
 
-static void add_words(struct constraint_text *text, struct slices *out, struct slice s) {
+// Behind these bytes nothing depends on what is in front of them, but for the full stop.
+static bool is_sync(char c) {
+    return byte_class(c) & (SPACE | ALONE);
+}
+
+void treebank_add(struct constraint_text *text, struct slices *out, struct slice s,
+                  const char *from, const char *to) {
     struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    while (l.at < s.len) {
+    const size_t end = to ? (size_t)(to - s.ptr) : s.len;
+    if (from && from > s.ptr) {
+        l.at = l.start = (size_t)(from - s.ptr);
+        l.before = from[-1];
+    }
+    if (l.at >= end || !text_spend(text, 8 * (end - l.at))) return;
+    while (l.at < end) {
         const char c = s.ptr[l.at];
         const unsigned class = byte_class(c);
         if (class & SPACE)
@@ -374,17 +386,31 @@ static void add_words(struct constraint_text *text, struct slices *out, struct s
     end_word(&l);
 }
 
-struct slices treebank_words(struct constraint_text *text, const struct slices *sentences,
-                             size_t *starts) {
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
     struct slices out = {0};
     size_t total = 0;
     for (size_t i = 0; i < sentences->n; i++) total += sentences->items[i].len;
     slices_expect(text, &out, total);
-    for (size_t i = 0; i < sentences->n; i++) {
-        if (starts) starts[i] = out.n;
-        if (text_spend(text, 8 * sentences->items[i].len))
-            add_words(text, &out, sentences->items[i]);
-    }
-    if (starts) starts[sentences->n] = out.n;
+    for (size_t i = 0; i < sentences->n; i++)
+        treebank_add(text, &out, sentences->items[i], NULL, NULL);
     return out;
+}
+
+size_t treebank_start(struct slice s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (is_sync(s.ptr[i])) return i + 1;
+    return s.len;
+}
+
+// Where the word at `at` starts, behind white space.
+static size_t word_start(struct slice s, size_t at) {
+    if (at > s.len) at = s.len;
+    while (at > 0 && !(byte_class(s.ptr[at - 1]) & SPACE)) at--;
+    return at;
+}
+
+size_t treebank_end(struct slice s, struct slice longer) {
+    if (s.len >= longer.len) return s.len;
+    const size_t own = word_start(s, find_period(s)), other = word_start(s, find_period(longer));
+    return own < other ? own : other;
 }

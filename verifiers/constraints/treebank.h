@@ -5,10 +5,19 @@
 
 // Words of sentences by the Penn Treebank rules of NLTK's word_tokenize: "don't" is do, n't; double
 // quotes become `` and ''.
-//
-// `starts`, unless NULL, gets where the tokens of each sentence start, and where the last ones end:
-// (sentences->n + 1).
-struct slices treebank_words(struct constraint_text *text, const struct slices *sentences,
-                             size_t *starts);
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences);
+
+// Appends the words of one sentence that stand from `from` to before `to` in it (NULL: from its
+// start, to its end). These have to be its ends, or behind white space, or behind the byte that
+// treebank_start finds.
+void treebank_add(struct constraint_text *text, struct slices *out, struct slice sentence,
+                  const char *from, const char *to);
+
+// The byte of a sentence from which on its words are the same when it starts earlier; its length
+// where there is none.
+size_t treebank_start(struct slice sentence);
+
+// The byte of a sentence in front of which its words are the same when it is `longer`.
+size_t treebank_end(struct slice sentence, struct slice longer);
 
 #endif

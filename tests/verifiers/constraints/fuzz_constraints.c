@@ -58,9 +58,9 @@ static void check_rows(struct slice response) {
         const struct constraint_args none = {0};
         if (!row->params[0].name) row->follows(&text, &none);
     }
-    const struct slices *tokens = text_tokens(&text);
+    const struct runs *tokens = text_tokens(&text);
     for (size_t i = 0; i < tokens->n; i++) {
-        const struct slice token = tokens->items[i];
+        const struct slice token = runs_at(tokens, i);
         if (syllables_count(token) < 0 || emoji_prefix(token) > token.len) abort();
     }
     arena_clear(&arena);

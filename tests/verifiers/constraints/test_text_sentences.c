@@ -37,10 +37,16 @@ static void make_text(struct buffer *out, uint32_t seed) {
         buffer_add_text(out, PIECES[(from + next_random(&random) % range) % n]);
 }
 
-static void assert_same(const struct slices *a, const struct slices *b, uint32_t seed) {
+static void assert_same(const struct runs *a, const struct runs *b, uint32_t seed) {
     bool same = a->n == b->n;
-    for (size_t i = 0; same && i < a->n; i++) same = slice_equal(a->items[i], b->items[i]);
+    for (size_t i = 0; same && i < a->n; i++) same = slice_equal(runs_at(a, i), runs_at(b, i));
     if (!same) print_error("text %u: %zu and %zu items\n", seed, a->n, b->n);
+    for (size_t i = 0; !same && i < a->n && i < b->n; i++) {
+        if (slice_equal(runs_at(a, i), runs_at(b, i))) continue;
+        print_error("item %zu is <%.*s>, alone <%.*s>\n", i, SLICE_ARG(runs_at(a, i)),
+                    SLICE_ARG(runs_at(b, i)));
+        break;
+    }
     assert_true(same);
 }
 
