@@ -1,8 +1,11 @@
 // IFBench: how many words, names, numbers, pronouns, ... there are.
+#include <pthread.h>
+
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
+#include "verifiers/constraints/word_set.h"
 
 static bool follows_range(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = text_words(text)->n;
@@ -93,25 +96,52 @@ static bool follows_punctuation(struct constraint_text *text, const struct const
     return true;
 }
 
+static const char *const PRONOUNS[] = {
+    "all",        "any",       "anybody",   "anyone",     "anything",  "both",     "each",
+    "either",     "everybody", "everyone",  "everything", "he",        "her",      "hers",
+    "herself",    "him",       "himself",   "his",        "i",         "it",       "its",
+    "itself",     "me",        "mine",      "my",         "myself",    "neither",  "nobody",
+    "none",       "nothing",   "our",       "ours",       "ourselves", "she",      "some",
+    "somebody",   "someone",   "something", "that",       "their",     "theirs",   "them",
+    "themselves", "these",     "they",      "this",       "those",     "us",       "we",
+    "what",       "whatever",  "which",     "whichever",  "who",       "whoever",  "whom",
+    "whomever",   "whose",     "you",       "your",       "yours",     "yourself", "yourselves"};
+
+static struct word_set pronouns;
+static pthread_once_t pronouns_made = PTHREAD_ONCE_INIT;
+
+static void make_pronouns(void) {
+    WORD_SET_FILL(&pronouns, PRONOUNS);
+}
+
+static bool is_pronoun(struct slice token) {
+    return word_set_has(&pronouns, token);
+}
+
+// The text in lower case with spaces for slashes, as in she/her/hers; that of a part is a part of
+// that of the whole, which is kept.
+static struct constraint_text *without_slashes(struct constraint_text *text,
+                                               struct constraint_text *own) {
+    const struct slice lower = text_lower(text);
+    if (text->within && text->kept) {
+        struct constraint_text *whole = text->kept;
+        const size_t at = (size_t)(lower.ptr - text_lower(text->within).ptr);
+        text_open_part(own, slice_part(whole->raw, at, at + lower.len), whole, text->arena);
+        own->kept = whole->kept;
+        return own;
+    }
+    struct constraint_text *made = arena_take(text->arena, 1, sizeof *made);
+    text_open(made, text_replace_of(text, lower, slice_of("/"), slice_of(" ")), text->arena);
+    if (!text->within) text->kept = made;
+    return made;
+}
+
 static bool follows_pronouns(struct constraint_text *text, const struct constraint_args *args) {
-    static const char *const WORDS[] = {
-        "all",        "any",       "anybody",   "anyone",   "anything",   "both",
-        "each",       "either",    "everybody", "everyone", "everything", "he",
-        "her",        "hers",      "herself",   "him",      "himself",    "his",
-        "i",          "it",        "its",       "itself",   "me",         "mine",
-        "my",         "myself",    "neither",   "nobody",   "none",       "nothing",
-        "our",        "ours",      "ourselves", "she",      "some",       "somebody",
-        "someone",    "something", "that",      "their",    "theirs",     "them",
-        "themselves", "these",     "they",      "this",     "those",      "us",
-        "we",         "what",      "whatever",  "which",    "whichever",  "who",
-        "whoever",    "whom",      "whomever",  "whose",    "you",        "your",
-        "yours",      "yourself",  "yourselves"};
-    const struct slice s =
-        text_replace_of(text, text_lower(text), slice_of("/"), slice_of(" ")); // she/her/hers
-    const struct slices tokens = text_tokens_of(text, s);
-    int64_t n = 0;
-    for (size_t i = 0; i < tokens.n; i++) n += IS_LISTED(tokens.items[i], WORDS);
-    return n >= args->values[0].integer;
+    struct constraint_text own, *plain = without_slashes(text, &own);
+    pthread_once(&pronouns_made, make_pronouns);
+    const size_t n = text_count_tokens(plain, is_pronoun);
+    text->over = text->over || plain->over;
+    return (int64_t)n >= args->values[0].integer;
 }
 
 // Hiragana, Katakana or a Han character.

@@ -4,6 +4,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
+#include "verifiers/constraints/word_set.h"
 
 // English function words without those that only stand with an apostrophe; sorted.
 static const char *const STOP_WORDS[] = {
@@ -28,56 +29,18 @@ static const char *const STOP_WORDS[] = {
     "with",      "won",     "wouldn",  "y",          "you",   "your",    "yours",     "yourself",
     "yourselves"};
 
-// A hash table of the stop words; they are of letters and at most MAX_STOP_WORD bytes.
-enum { MAX_STOP_WORD = 10, N_STOP_SLOTS = 1024 };
-
-struct stop_word {
-    uint64_t head; // its first eight bytes, the first one lowest
-    uint32_t tail; // the rest, and its length
-};
-
-static struct stop_word stop_words[N_STOP_SLOTS];
+static struct word_set stop_words;
 static pthread_once_t stop_words_made = PTHREAD_ONCE_INIT;
 
-// ASCII letters become lower case, other bytes nothing that is in the table.
-static struct stop_word pack(struct slice word) {
-    struct stop_word packed = {.tail = (uint32_t)word.len << 16};
-    for (size_t i = 0; i < word.len; i++) {
-        const uint8_t c = (uint8_t)(word.ptr[i] | 0x20);
-        if (i < 8)
-            packed.head |= (uint64_t)c << 8 * i;
-        else
-            packed.tail |= (uint32_t)c << 8 * (i - 8);
-    }
-    return packed;
-}
-
-static struct stop_word *stop_slot(struct stop_word word) {
-    size_t at = (word.head ^ word.tail) * 0x9E3779B97F4A7C15u >> 54;
-    while (stop_words[at].tail &&
-           (stop_words[at].head != word.head || stop_words[at].tail != word.tail))
-        at = (at + 1) % N_STOP_SLOTS;
-    return &stop_words[at];
-}
-
 static void make_stop_words(void) {
-    for (size_t i = 0; i < sizeof STOP_WORDS / sizeof *STOP_WORDS; i++) {
-        const struct stop_word word = pack(slice_of(STOP_WORDS[i]));
-        *stop_slot(word) = word;
-    }
-}
-
-// No letter but those of ASCII becomes one of theirs in lower case, the Kelvin sign apart, and no
-// stop word has a k.
-static bool is_stop_word(struct slice word) {
-    return word.len <= MAX_STOP_WORD && stop_slot(pack(word))->tail;
+    WORD_SET_FILL(&stop_words, STOP_WORDS);
 }
 
 static bool follows_stop_words(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *words = text_words(text);
     size_t n = 0;
     pthread_once(&stop_words_made, make_stop_words);
-    for (size_t i = 0; i < words->n; i++) n += is_stop_word(words->items[i]);
+    for (size_t i = 0; i < words->n; i++) n += word_set_has(&stop_words, words->items[i]);
     return words->n && (double)n / (double)words->n * 100 <= args->values[0].real;
 }
 

@@ -138,9 +138,7 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
 
 static bool follows_capital_words(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
-    size_t n = 0;
-    for (size_t i = 0; i < tokens->n; i++) n += slice_is_upper(runs_at(tokens, i));
+    const size_t n = text_count_tokens(text, slice_is_upper);
     return relation_holds(&args->values[1], args->values[0].integer, n);
 }
 
