@@ -26,16 +26,25 @@ static bool follows_unique(struct constraint_text *text, const struct constraint
     return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
+static const char *const CONJUNCTIONS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
+static struct word_set conjunctions;
+static pthread_once_t conjunctions_made = PTHREAD_ONCE_INIT;
+
+static void make_conjunctions(void) {
+    WORD_SET_FILL(&conjunctions, CONJUNCTIONS);
+}
+
 // Words differ as they are written: "And" and "and," are two.
 static bool follows_conjunctions(struct constraint_text *text, const struct constraint_args *args) {
-    static const char *const WORDS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
-    const struct slices *fields = text_fields(text);
-    struct tally tally = tally_open(text, fields->n);
-    for (size_t i = 0; i < fields->n; i++) {
-        const struct slice word = strip_marks(fields->items[i]);
-        if (word.len > 3) continue;
-        if (IS_LISTED(text_lower_of(text, word), WORDS)) tally_add(text, &tally, fields->items[i]);
+    struct slice rest = text->raw, field;
+    struct slices found = {0};
+    pthread_once(&conjunctions_made, make_conjunctions);
+    while (slice_next_field(&rest, &field)) {
+        const struct slice word = strip_marks(field);
+        if (word.len <= 3 && word_set_has(&conjunctions, word)) slices_add(text, &found, field);
     }
+    struct tally tally = tally_open(text, found.n);
+    for (size_t i = 0; i < found.n; i++) tally_add(text, &tally, found.items[i]);
     return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 

@@ -44,23 +44,47 @@ static bool follows_stop_words(struct constraint_text *text, const struct constr
     return words->n && (double)n / (double)words->n * 100 <= args->values[0].real;
 }
 
-static size_t count_endings(struct constraint_text *text, const char *mark) {
+// How many sentences end with each of these.
+struct endings {
+    size_t n_dots, n_questions, n_exclamations;
+};
+
+// Adds them, `times` being 1 or SIZE_MAX, which takes them off.
+static void add_endings(struct endings *sum, const struct slices *sentences, size_t times) {
+    for (size_t i = 0; i < sentences->n; i++) {
+        const char c = sentences->items[i].ptr[sentences->items[i].len - 1];
+        if (c == '.') sum->n_dots += times;
+        if (c == '?') sum->n_questions += times;
+        if (c == '!') sum->n_exclamations += times;
+    }
+}
+
+static struct endings count_endings(struct constraint_text *text) {
     const struct runs *sentences = text_sentences(text);
-    size_t n = 0;
-    for (size_t i = 0; i < sentences->n; i++)
-        n += slice_ends(runs_at(sentences, i), slice_of(mark));
-    return n;
+    const bool from_whole = sentences->is_shared && text->kept;
+    struct endings sum = {0};
+    if (from_whole) sum = *(const struct endings *)text->kept;
+    for (int i = 0; i < 2 && from_whole; i++) add_endings(&sum, &sentences->skipped[i], SIZE_MAX);
+    for (int i = 0; i < 3; i++)
+        if (i != 1 || !from_whole) add_endings(&sum, &sentences->run[i], 1);
+    if (!text->within) {
+        struct endings *kept = arena_take(text->arena, 1, sizeof *kept);
+        *kept = sum;
+        text->kept = kept;
+    }
+    return sum;
 }
 
 static bool follows_type(struct constraint_text *text, const struct constraint_args *args) {
+    const struct endings endings = count_endings(text);
     (void)args;
-    return count_endings(text, ".") == 2 * count_endings(text, "?");
+    return endings.n_dots == 2 * endings.n_questions;
 }
 
 static bool follows_balance(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = count_endings(text, ".");
+    const struct endings endings = count_endings(text);
     (void)args;
-    return n == count_endings(text, "?") && n == count_endings(text, "!");
+    return endings.n_dots == endings.n_questions && endings.n_dots == endings.n_exclamations;
 }
 
 // Three sentences of one length; the checker that this follows does not compare their words.

@@ -402,15 +402,15 @@ size_t treebank_start(struct slice s) {
     return s.len;
 }
 
-// Where the word at `at` starts, behind white space.
-static size_t word_start(struct slice s, size_t at) {
+// The last such place at or in front of `at`, or 0.
+static size_t sync_before(struct slice s, size_t at) {
     if (at > s.len) at = s.len;
-    while (at > 0 && !(byte_class(s.ptr[at - 1]) & SPACE)) at--;
+    while (at > 0 && !is_sync(s.ptr[at - 1])) at--;
     return at;
 }
 
 size_t treebank_end(struct slice s, struct slice longer) {
     if (s.len >= longer.len) return s.len;
-    const size_t own = word_start(s, find_period(s)), other = word_start(s, find_period(longer));
+    const size_t own = sync_before(s, find_period(s)), other = sync_before(s, find_period(longer));
     return own < other ? own : other;
 }

@@ -8,8 +8,7 @@
 struct slices treebank_words(struct constraint_text *text, const struct slices *sentences);
 
 // Appends the words of one sentence that stand from `from` to before `to` in it (NULL: from its
-// start, to its end). These have to be its ends, or behind white space, or behind the byte that
-// treebank_start finds.
+// start, to its end), both of them places that treebank_start and treebank_end find.
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice sentence,
                   const char *from, const char *to);
 
