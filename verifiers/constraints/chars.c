@@ -1,6 +1,5 @@
 #include "verifiers/constraints/chars.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -118,10 +117,9 @@ static void look_up_ascii(uint32_t code, char out[CHAR_MAX_ASCII]) {
 
 // ---- Looked up once ----------------------------------------------------------------------------
 
-enum { N_PAGES = 0x110000 >> 8 };
-static _Atomic(const struct char_page *) pages[N_PAGES];
+_Atomic(const struct char_page *) char_pages[CHAR_N_PAGES];
 
-static const struct char_page *make_page(uint32_t number) {
+const struct char_page *char_make_page(uint32_t number) {
     struct char_page *page = memory_new(1, sizeof *page);
     const struct char_page *made = NULL;
     for (uint32_t i = 0; i < 256; i++) {
@@ -131,15 +129,9 @@ static const struct char_page *make_page(uint32_t number) {
         page->lower[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
         look_up_ascii(code, page->ascii[i]);
     }
-    if (atomic_compare_exchange_strong(&pages[number], &made, page)) return page;
+    if (atomic_compare_exchange_strong(&char_pages[number], &made, page)) return page;
     free(page); // another thread was faster
     return made;
-}
-
-const struct char_page *char_page(uint32_t code) {
-    const uint32_t number = code >> 8 < N_PAGES ? code >> 8 : 0;
-    const struct char_page *page = atomic_load_explicit(&pages[number], memory_order_acquire);
-    return page ? page : make_page(number);
 }
 
 // ---- Slices ------------------------------------------------------------------------------------
@@ -275,16 +267,6 @@ bool slice_starts(struct slice s, struct slice prefix) {
 bool slice_ends(struct slice s, struct slice suffix) {
     return s.len >= suffix.len &&
            (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
-}
-
-struct slice slice_part(struct slice s, size_t from, size_t to) {
-    if (to > s.len) to = s.len;
-    if (from > to) from = to;
-    return (struct slice){s.len ? s.ptr + from : s.ptr, to - from};
-}
-
-struct slice slice_from(struct slice s, size_t byte) {
-    return slice_part(s, byte, s.len);
 }
 
 struct slice slice_behind(struct slice s, const char *at) {

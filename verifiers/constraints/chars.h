@@ -2,6 +2,7 @@
 #ifndef VERIFIERS_CONSTRAINTS_CHARS_H
 #define VERIFIERS_CONSTRAINTS_CHARS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +29,16 @@ struct char_page {
     uint32_t lower[256];             // simple mapping to lower case
     char ascii[256][CHAR_MAX_ASCII]; // what NFKD leaves of it in ASCII; shorter ones end in 0
 };
+enum { CHAR_N_PAGES = 0x110000 >> 8 };
+extern _Atomic(const struct char_page *) char_pages[CHAR_N_PAGES]; // NULL: not made yet
+const struct char_page *char_make_page(uint32_t number);
+
 // The page that holds `code`. Thread-safe; valid for ever.
-const struct char_page *char_page(uint32_t code);
+static inline const struct char_page *char_page(uint32_t code) {
+    const uint32_t number = code >> 8 < CHAR_N_PAGES ? code >> 8 : 0;
+    const struct char_page *page = atomic_load_explicit(&char_pages[number], memory_order_acquire);
+    return page ? page : char_make_page(number);
+}
 
 extern const uint8_t char_ascii_classes[128];
 
@@ -69,8 +78,17 @@ struct slice slice_strip_right(struct slice s, unsigned classes);
 
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
-struct slice slice_from(struct slice s, size_t byte);            // s[byte:]
-struct slice slice_part(struct slice s, size_t from, size_t to); // s[from:to], in bytes
+
+// s[from:to], in bytes.
+static inline struct slice slice_part(struct slice s, size_t from, size_t to) {
+    if (to > s.len) to = s.len;
+    if (from > to) from = to;
+    return (struct slice){s.len ? s.ptr + from : s.ptr, to - from};
+}
+
+static inline struct slice slice_from(struct slice s, size_t byte) { // s[byte:]
+    return slice_part(s, byte, s.len);
+}
 
 struct slice slice_behind(struct slice s, const char *at);   // from the byte at `at` on
 struct slice slice_span(struct slice from, struct slice to); // both, and what is between them

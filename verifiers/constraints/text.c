@@ -60,16 +60,6 @@ void text_refill(struct constraint_text *text) {
         text->steps_left = TEXT_BASE_STEPS + TEXT_STEPS_PER_BYTE * (uint64_t)text->raw.len;
 }
 
-bool text_spend(struct constraint_text *text, uint64_t steps) {
-    if (steps > text->steps_left) {
-        text->over = true;
-        text->steps_left = 0;
-    } else {
-        text->steps_left -= steps;
-    }
-    return !text->over;
-}
-
 static void grow(struct constraint_text *text, struct slices *list, size_t capacity) {
     struct slice *items = arena_take(text->arena, capacity, sizeof *items);
     if (list->n) memcpy(items, list->items, list->n * sizeof *items);
@@ -81,13 +71,11 @@ void slices_expect(struct constraint_text *text, struct slices *list, size_t max
     if (max >= MANY_SLICES) grow(text, list, max);
 }
 
-void slices_add(struct constraint_text *text, struct slices *list, struct slice item) {
-    if (list->n == list->capacity) {
-        const size_t capacity = list->capacity ? 2 * list->capacity : 8;
-        if (!text_spend(text, capacity)) return;
-        grow(text, list, capacity);
-    }
-    list->items[list->n++] = item;
+bool slices_grow(struct constraint_text *text, struct slices *list) {
+    const size_t capacity = list->capacity ? 2 * list->capacity : 8;
+    if (!text_spend(text, capacity)) return false;
+    grow(text, list, capacity);
+    return true;
 }
 
 // ---- Made anew ---------------------------------------------------------------------------------

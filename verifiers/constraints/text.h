@@ -84,7 +84,15 @@ bool text_lacks(struct constraint_text *text, struct slice bytes);
 void text_refill(struct constraint_text *text);
 
 // Charges `steps`; false, and `over` set, when the budget is used up.
-bool text_spend(struct constraint_text *text, uint64_t steps);
+static inline bool text_spend(struct constraint_text *text, uint64_t steps) {
+    if (steps > text->steps_left) {
+        text->over = true;
+        text->steps_left = 0;
+    } else {
+        text->steps_left -= steps;
+    }
+    return !text->over;
+}
 
 // ---- Kept views of the whole text -------------------------------------------------------------
 struct slice text_stripped(struct constraint_text *text);       // str.strip()
@@ -110,7 +118,15 @@ struct slice text_ascii_of(struct constraint_text *text, struct slice s);
 // The code points of `s`; *n of them.
 const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size_t *n);
 
-void slices_add(struct constraint_text *text, struct slices *list, struct slice item);
+// Makes room for more items; false when the budget is used up.
+bool slices_grow(struct constraint_text *text, struct slices *list);
+
+static inline void slices_add(struct constraint_text *text, struct slices *list,
+                              struct slice item) {
+    if (list->n == list->capacity && !slices_grow(text, list)) return;
+    list->items[list->n++] = item;
+}
+
 // Makes room for at most `max` items of an empty list, where these are many: memory that is not
 // written costs nothing, and a list that grows is written twice.
 void slices_expect(struct constraint_text *text, struct slices *list, size_t max);
