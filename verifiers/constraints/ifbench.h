@@ -45,6 +45,11 @@ bool has_odd_syllables(struct slice word);
 // IF-RLVR's sentences, those of a list of rules and not Punkt's (ifrlvr_sentences.c): stripped, and
 // with every newline replaced by a space.
 struct slices rule_sentences(struct constraint_text *text, struct slice s);
+// All of them, or the first ones, from which `is_enough` can tell the answer: it gets more and more
+// of them.
+struct slices rule_sentences_until(struct constraint_text *text, struct slice s,
+                                   bool (*is_enough)(const struct slices *sentences, void *context),
+                                   void *context);
 
 // A table of comma or tab separated values as Python's csv module reads it.
 struct csv_table {

@@ -58,10 +58,16 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     const int64_t n = args->values[1].integer;
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
-    const struct slices tokens = text_tokens_of(text, runs_at(sentences, (size_t)n - 1));
-    for (size_t i = 0; i < tokens.n; i++)
-        if (has_alphanumeric(tokens.items[i]) && --left == 0)
-            return slice_equal(text_lower_of(text, tokens.items[i]), args->values[0].string);
+    const struct slice sentence = runs_at(sentences, (size_t)n - 1);
+    struct slices tokens = {0};
+    size_t i = 0;
+    for (size_t max = 64; i == tokens.n; max *= 8) {
+        tokens = text_first_tokens_of(text, sentence, max);
+        for (; i < tokens.n; i++)
+            if (has_alphanumeric(tokens.items[i]) && --left == 0)
+                return text_lower_is(text, tokens.items[i], args->values[0].string);
+        if (tokens.n < max) break;
+    }
     return false;
 }
 

@@ -93,15 +93,33 @@ static bool follows_phrase(struct constraint_text *text, const struct constraint
 
 // ---- Wrapped and joined ------------------------------------------------------------------------
 
-// The pieces between hyphens are the sentences of the text with spaces for hyphens.
+// The pieces between hyphens that are compared so far.
+struct pieces {
+    struct slice rest;
+    size_t n;
+    bool differs, is_last;
+};
+
+static bool differs(const struct slices *sentences, void *context) {
+    struct pieces *p = context;
+    for (; p->n < sentences->n && !p->differs && !p->is_last; p->n++) {
+        const ptrdiff_t hyphen = slice_find(p->rest, slice_of("-"), 0);
+        const size_t len = hyphen < 0 ? p->rest.len : (size_t)hyphen;
+        p->differs = !slice_equal(slice_part(p->rest, 0, len), sentences->items[p->n]);
+        p->is_last = hyphen < 0;
+        p->rest = slice_from(p->rest, len + 1);
+    }
+    return p->differs || p->is_last;
+}
+
+// The pieces are the sentences of the text with spaces for hyphens, as far as there are both.
 static bool follows_hyphens(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices parts = text_split_of(text, text->raw, slice_of("-"));
     const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
-    const struct slices sentences = rule_sentences(text, spaced);
+    struct pieces pieces = {.rest = text->raw};
     (void)args;
-    for (size_t i = 0; i < parts.n && i < sentences.n; i++)
-        if (!slice_equal(parts.items[i], sentences.items[i])) return false;
-    return true;
+    const struct slices sentences = rule_sentences_until(text, spaced, differs, &pieces);
+    differs(&sentences, &pieces);
+    return !pieces.differs;
 }
 
 static bool follows_brackets(struct constraint_text *text, const struct constraint_args *args) {

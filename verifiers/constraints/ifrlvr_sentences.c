@@ -91,7 +91,7 @@ static struct dots dots_at(struct slice s, size_t first) {
     while (at(s, dots.to) == '.') dots.to++;
     const size_t end = dots.to;
     if (has_title_before(s, first)) dots.from++;
-    if (dots.from < end && word_len(s, end, &SITES)) dots.to--;
+    if (dots.from < end && is_letter(at(s, end)) && word_len(s, end, &SITES)) dots.to--;
     return dots;
 }
 
@@ -103,6 +103,7 @@ static bool is_single(struct slice s, size_t dot) {
 
 // Either full stop of "Ph.D.".
 static bool is_doctor(struct slice s, size_t dot) {
+    if (s.ptr[dot - 1] != 'D' && s.ptr[dot - 1] != 'h') return false;
     return has_before(s, dot + 1, "Ph.D.") ||
            (has_before(s, dot + 3 < s.len ? dot + 3 : s.len, "Ph.D.") && at(s, dot + 1) == 'D' &&
             is_single(s, dot + 2));
@@ -164,6 +165,7 @@ static bool is_initial(struct rules *r, size_t dot) {
 
 // The length of a company's ending in front of a full stop and behind a space, or 0.
 static size_t company_before(struct slice s, size_t dot) {
+    if (!strchr("cdro", s.ptr[dot - 1]) || !s.ptr[dot - 1]) return 0;
     for (const char *const *words = COMPANIES.words; *words; words++) {
         const size_t len = strlen(*words);
         if (dot > len && s.ptr[dot - len - 1] == ' ' && has_before(s, dot, *words)) return len;
@@ -263,4 +265,30 @@ struct slices rule_sentences(struct constraint_text *text, struct slice s) {
     swap_quote(r.out, r.n, '.', slice_of("\xE2\x80\x9D"));
     for (const char *mark = ".!?"; *mark; mark++) swap_quote(r.out, r.n, *mark, slice_of("\""));
     return cut(text, r.out, r.n);
+}
+
+// How many of the sentences of a text that was cut at white space are the same whatever follows:
+// those with white space between their end and the text's last word.
+static size_t n_settled(const struct slices *sentences) {
+    for (size_t i = sentences->n; i-- > 1;) {
+        const struct slice s = sentences->items[i], before = sentences->items[i - 1];
+        const bool is_apart = s.ptr > before.ptr + before.len && s.ptr[-1] == ' ';
+        if (is_apart || (s.len && slice_first(s, CHAR_SPACE).len)) return i;
+    }
+    return 0;
+}
+
+enum { FIRST_BYTES = 4096, MORE = 8 };
+
+struct slices rule_sentences_until(struct constraint_text *text, struct slice s,
+                                   bool (*is_enough)(const struct slices *sentences, void *context),
+                                   void *context) {
+    for (size_t n = FIRST_BYTES; n < s.len; n *= MORE) {
+        size_t cut = n;
+        while (cut > 0 && s.ptr[cut] != ' ' && s.ptr[cut] != '\n') cut--;
+        struct slices some = rule_sentences(text, slice_part(s, 0, cut));
+        some.n = n_settled(&some);
+        if (some.n && is_enough(&some, context)) return some;
+    }
+    return rule_sentences(text, s);
 }

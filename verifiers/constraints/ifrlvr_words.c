@@ -39,11 +39,16 @@ static bool follows_excluded(struct constraint_text *text, const struct constrai
     return text_lacks(text, args->values[0].string);
 }
 
+static bool has_many(const struct slices *sentences, void *n) {
+    return sentences->n >= *(const size_t *)n;
+}
+
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    const size_t n = (size_t)args->values[1].integer, m = (size_t)args->values[2].integer;
+    size_t n = (size_t)args->values[1].integer;
+    const size_t m = (size_t)args->values[2].integer;
+    const struct slices sentences = rule_sentences_until(text, text->raw, has_many, &n);
     if (sentences.n < n) return false;
-    const struct slices tokens = text_tokens_of(text, sentences.items[n - 1]);
+    const struct slices tokens = text_first_tokens_of(text, sentences.items[n - 1], m);
     return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
 }
 
@@ -123,11 +128,28 @@ static bool ends_with_word(struct constraint_text *text, struct slice s, struct 
     return slice_equal(text_lower_of(text, (struct slice){plain, n}), word);
 }
 
+// What every sentence has to have at one of its ends.
+struct wanted {
+    struct constraint_text *text;
+    bool (*holds)(struct constraint_text *text, struct slice sentence, struct slice word);
+    struct slice word;
+    size_t n; // of the sentences have it
+};
+
+static bool has_another(const struct slices *sentences, void *context) {
+    struct wanted *w = context;
+    while (w->n < sentences->n && w->holds(w->text, sentences->items[w->n], w->word)) w->n++;
+    return w->n < sentences->n;
+}
+
+static bool have_all(struct wanted wanted) {
+    struct constraint_text *text = wanted.text;
+    const struct slices sentences = rule_sentences_until(text, text->raw, has_another, &wanted);
+    return !has_another(&sentences, &wanted);
+}
+
 static bool follows_first_all(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    for (size_t i = 0; i < sentences.n; i++)
-        if (!starts_with_word(text, sentences.items[i], args->values[0].string)) return false;
-    return true;
+    return have_all((struct wanted){text, starts_with_word, args->values[0].string, 0});
 }
 
 static bool follows_first(struct constraint_text *text, const struct constraint_args *args) {
@@ -135,10 +157,7 @@ static bool follows_first(struct constraint_text *text, const struct constraint_
 }
 
 static bool follows_last_all(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    for (size_t i = 0; i < sentences.n; i++)
-        if (!ends_with_word(text, sentences.items[i], args->values[0].string)) return false;
-    return true;
+    return have_all((struct wanted){text, ends_with_word, args->values[0].string, 0});
 }
 
 static bool follows_last(struct constraint_text *text, const struct constraint_args *args) {

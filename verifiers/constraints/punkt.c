@@ -477,20 +477,34 @@ bool punkt_may_cut(struct slice whole, struct slice part) {
     return part.ptr == whole.ptr || byte_class(part.ptr[-1]) & SPACE;
 }
 
-size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
-    struct splitter splitter = {.text = text, .s = s, .out = out};
+// ---- Texts -------------------------------------------------------------------------------------
+
+// Returns false when there are `max` sentences and more of the text.
+static bool split(struct splitter *p, size_t max) {
+    const struct slice s = p->s;
     struct candidate before = {0}, c = {0};
     bool pending = false;
-    if (!text_spend(text, 2 * s.len)) return 0;
     pthread_once(&sets_made, make_sets);
     for (size_t at = 0; find_mark(s, at, &c); at = c.mark + 1) {
         c.word = word_start(s, &before, c.mark);
-        if (pending && before.mark <= c.word) decide(&splitter, &before);
+        if (pending && before.mark <= c.word) decide(p, &before);
+        if (p->n == max) return false;
         before = c;
         pending = true;
     }
-    if (pending) decide(&splitter, &before);
-    add_part(&splitter, slice_part(slice_strip_right(s, CHAR_SPACE), splitter.start, s.len));
-    add_sentence(&splitter, splitter.last);
+    if (pending) decide(p, &before);
+    add_part(p, slice_part(slice_strip_right(s, CHAR_SPACE), p->start, s.len));
+    add_sentence(p, p->last);
+    return true;
+}
+
+size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
+    struct splitter splitter = {.text = text, .s = s, .out = out};
+    if (text_spend(text, 2 * s.len)) split(&splitter, SIZE_MAX);
     return splitter.n;
+}
+
+bool punkt_first(struct constraint_text *text, struct slice s, size_t max, struct slices *out) {
+    struct splitter splitter = {.text = text, .s = s, .out = out};
+    return !text_spend(text, 2 * s.len) || split(&splitter, max);
 }

@@ -9,6 +9,9 @@
 // are, and appends them to `out` unless it is NULL.
 size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out);
 
+// The first `max` of them, or all; returns whether it is all.
+bool punkt_first(struct constraint_text *text, struct slice s, size_t max, struct slices *out);
+
 // For the last sentence of `s`, which starts at byte `start`, where it goes on behind white space
 // in the text from which `s` was cut: its sentences where it ends with `s`, two at most, are
 // appended to `out`.

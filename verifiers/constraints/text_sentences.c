@@ -23,6 +23,18 @@ struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
     return treebank_words(text, &sentences);
 }
 
+struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n) {
+    struct slices tokens = {0};
+    for (size_t max = 16;; max *= 8) {
+        struct slices sentences = {0};
+        const bool all = punkt_first(text, s, max, &sentences);
+        tokens.n = 0;
+        for (size_t i = 0; i < sentences.n && tokens.n < n; i++)
+            treebank_add_first(text, &tokens, sentences.items[i], n);
+        if (all || tokens.n >= n || text->over) return tokens;
+    }
+}
+
 // ---- Runs --------------------------------------------------------------------------------------
 
 static struct runs *keep(struct constraint_text *text, struct slices list) {

@@ -15,6 +15,8 @@ size_t text_count_tokens(struct constraint_text *text, bool (*is)(struct slice t
 // Of any slice, made anew at each call.
 struct slices text_sentences_of(struct constraint_text *text, struct slice s);
 struct slices text_tokens_of(struct constraint_text *text, struct slice s);
+// The first `n` tokens, or some more; or all of them.
+struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n);
 size_t text_n_sentences_of(struct constraint_text *text, struct slice s);
 
 #endif

@@ -360,30 +360,40 @@ static bool is_sync(char c) {
     return byte_class(c) & (SPACE | ALONE);
 }
 
+// Goes on to `end`, or until there are `max` words.
+static void read_words(struct lexer *l, size_t end, size_t max) {
+    if (l->at >= end || !text_spend(l->text, 8 * (end - l->at))) return;
+    while (l->at < end && l->out->n < max) {
+        const char c = l->s.ptr[l->at];
+        const unsigned class = byte_class(c);
+        if (class & SPACE)
+            skip(l, 1, c);
+        else if (class & ALONE)
+            take_own(l, 1, c);
+        else if (class & COMMA)
+            take_comma(l);
+        else if (class & OTHER)
+            take_other(l, c);
+        else
+            keep(l, 1);
+    }
+    if (l->at >= end) end_word(l);
+}
+
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice s,
                   const char *from, const char *to) {
     struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    const size_t end = to ? (size_t)(to - s.ptr) : s.len;
     if (from && from > s.ptr) {
         l.at = l.start = (size_t)(from - s.ptr);
         l.before = from[-1];
     }
-    if (l.at >= end || !text_spend(text, 8 * (end - l.at))) return;
-    while (l.at < end) {
-        const char c = s.ptr[l.at];
-        const unsigned class = byte_class(c);
-        if (class & SPACE)
-            skip(&l, 1, c);
-        else if (class & ALONE)
-            take_own(&l, 1, c);
-        else if (class & COMMA)
-            take_comma(&l);
-        else if (class & OTHER)
-            take_other(&l, c);
-        else
-            keep(&l, 1);
-    }
-    end_word(&l);
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX);
+}
+
+void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
+                        size_t max) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    read_words(&l, s.len, max);
 }
 
 struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {

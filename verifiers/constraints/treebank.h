@@ -12,6 +12,10 @@ struct slices treebank_words(struct constraint_text *text, const struct slices *
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice sentence,
                   const char *from, const char *to);
 
+// The same of a whole sentence, until `out` has `max` words, or some more.
+void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice sentence,
+                        size_t max);
+
 // The byte of a sentence from which on its words are the same when it starts earlier; its length
 // where there is none.
 size_t treebank_start(struct slice sentence);
