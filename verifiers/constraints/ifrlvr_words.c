@@ -43,9 +43,17 @@ static bool has_many(const struct slices *sentences, void *n) {
     return sentences->n >= *(const size_t *)n;
 }
 
+static size_t n_marks(struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == '.' || s.ptr[i] == '?' || s.ptr[i] == '!';
+    return n;
+}
+
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     size_t n = (size_t)args->values[1].integer;
     const size_t m = (size_t)args->values[2].integer;
+    // Each sentence but the last one ends with a mark of its own.
+    if (n > n_marks(text->raw) + 1) return text_no_part(text);
     const struct slices sentences = rule_sentences_until(text, text->raw, has_many, &n);
     if (sentences.n < n) return false;
     const struct slices tokens = text_first_tokens_of(text, sentences.items[n - 1], m);

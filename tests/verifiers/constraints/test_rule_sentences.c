@@ -304,7 +304,48 @@ static void test_same(void **state) {
     buffer_free(&text);
 }
 
+// The first sentences are those of the whole text.
+struct expected {
+    const struct slices *all;
+    int n_calls;
+};
+
+static bool compare(const struct slices *some, void *context) {
+    struct expected *e = context;
+    bool same = some->n <= e->all->n;
+    for (size_t k = 0; same && k < some->n; k++)
+        same = slice_equal(some->items[k], e->all->items[k]);
+    assert_true(same);
+    e->n_calls++;
+    return false;
+}
+
+static void test_first(void **state) {
+    struct buffer text = {0}, part = {0};
+    int n_calls = 0;
+    (void)state;
+    for (int i = 0; i < 400; i++) {
+        struct arena arena = {0};
+        struct constraint_text prepared;
+        buffer_clear(&text);
+        while (text.len < 9000) {
+            make_text(&part);
+            buffer_add_slice(&text, buffer_slice(&part));
+        }
+        text_open(&prepared, buffer_slice(&text), &arena);
+        const struct slices all = rule_sentences(&prepared, prepared.raw);
+        struct expected expected = {&all, 0};
+        const struct slices got = rule_sentences_until(&prepared, prepared.raw, compare, &expected);
+        assert_int_equal(got.n, all.n);
+        n_calls += expected.n_calls;
+        arena_clear(&arena);
+    }
+    assert_true(n_calls > 200);
+    buffer_free(&text);
+    buffer_free(&part);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same), cmocka_unit_test(test_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

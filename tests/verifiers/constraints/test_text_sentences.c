@@ -91,7 +91,28 @@ static void test_parts(void **state) {
     buffer_free(&text);
 }
 
+// The first tokens are those of all.
+static void test_first(void **state) {
+    struct buffer text = {0};
+    (void)state;
+    for (uint32_t seed = 1; seed <= N_TEXTS; seed++) {
+        struct arena arena = {0};
+        struct constraint_text whole;
+        make_text(&text, seed);
+        text_open(&whole, buffer_slice(&text), &arena);
+        const struct slices all = text_tokens_of(&whole, whole.raw);
+        for (size_t n = 1; n < 4000; n = 3 * n + 1) {
+            const struct slices some = text_first_tokens_of(&whole, whole.raw, n);
+            assert_true(some.n <= all.n && (some.n >= n || some.n == all.n));
+            for (size_t i = 0; i < some.n; i++)
+                assert_true(slice_equal(some.items[i], all.items[i]));
+        }
+        arena_clear(&arena);
+    }
+    buffer_free(&text);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
