@@ -10,20 +10,27 @@
 // Bytes that UTF-8 does not have.
 enum { PROTECTED = 0xFE, STOP = 0xFF, N_PASSES = 24 };
 
+#define LETTER(c) ((uint64_t)1 << ((c) - 'A'))
+
 struct word_list {
-    const char *firsts; // their first letters
+    uint64_t firsts; // their first letters, a bit each from 'A' on
     const char *words[21];
 };
 
 static const char *const TITLES[] = {"Mr", "St", "Mrs", "Ms", "Dr", NULL};
-static const struct word_list SITES = {"cnoigem",
+static const struct word_list SITES = {LETTER('c') | LETTER('n') | LETTER('o') | LETTER('i') |
+                                           LETTER('g') | LETTER('e') | LETTER('m'),
                                        {"com", "net", "org", "io", "gov", "edu", "me", NULL}};
-static const struct word_list COMPANIES = {"ILJSC", {"Inc", "Ltd", "Jr", "Sr", "Co", NULL}};
+static const struct word_list COMPANIES = {LETTER('I') | LETTER('L') | LETTER('J') | LETTER('S') |
+                                               LETTER('C'),
+                                           {"Inc", "Ltd", "Jr", "Sr", "Co", NULL}};
 // Words that start a sentence; one with a space at its end needs white space there.
 static const struct word_list STARTERS = {
-    "MDPCLHSITOWB", {"Mr",  "Mrs",  "Ms",       "Dr",    "Prof",  "Capt",     "Cpt",
-                     "Lt",  "He ",  "She ",     "It ",   "They ", "Their ",   "Our ",
-                     "We ", "But ", "However ", "That ", "This ", "Wherever", NULL}};
+    LETTER('M') | LETTER('D') | LETTER('P') | LETTER('C') | LETTER('L') | LETTER('H') |
+        LETTER('S') | LETTER('I') | LETTER('T') | LETTER('O') | LETTER('W') | LETTER('B'),
+    {"Mr",  "Mrs",  "Ms",       "Dr",    "Prof",  "Capt",     "Cpt",
+     "Lt",  "He ",  "She ",     "It ",   "They ", "Their ",   "Our ",
+     "We ", "But ", "However ", "That ", "This ", "Wherever", NULL}};
 
 static char at(struct slice s, size_t i) {
     return i < s.len ? s.ptr[i] : 0;
@@ -53,7 +60,7 @@ static size_t space_len(struct slice s, size_t i) {
 
 // The length of the word of the list at `i`, or 0.
 static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
-    if (!at(s, i) || !strchr(list->firsts, at(s, i))) return 0;
+    if (!is_letter(at(s, i)) || !(list->firsts & LETTER(at(s, i)))) return 0;
     const struct slice rest = slice_part(s, i, s.len);
     for (const char *const *words = list->words; *words; words++) {
         if (**words != *rest.ptr) continue;
@@ -68,7 +75,7 @@ static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
 }
 
 static bool has_title_before(struct slice s, size_t dot) {
-    if (dot == 0 || !s.ptr[dot - 1] || !strchr("rst", s.ptr[dot - 1])) return false;
+    if (s.ptr[dot - 1] < 'r' || s.ptr[dot - 1] > 't') return false;
     for (int i = 0; TITLES[i]; i++)
         if (slice_ends(slice_part(s, 0, dot), slice_of(TITLES[i]))) return true;
     return false;
@@ -91,7 +98,7 @@ static struct dots dots_at(struct slice s, size_t first) {
     while (at(s, dots.to) == '.') dots.to++;
     const size_t end = dots.to;
     if (has_title_before(s, first)) dots.from++;
-    if (dots.from < end && is_letter(at(s, end)) && word_len(s, end, &SITES)) dots.to--;
+    if (dots.from < end && word_len(s, end, &SITES)) dots.to--;
     return dots;
 }
 
@@ -165,7 +172,8 @@ static bool is_initial(struct rules *r, size_t dot) {
 
 // The length of a company's ending in front of a full stop and behind a space, or 0.
 static size_t company_before(struct slice s, size_t dot) {
-    if (!strchr("cdro", s.ptr[dot - 1]) || !s.ptr[dot - 1]) return 0;
+    const char last = s.ptr[dot - 1];
+    if (last != 'c' && last != 'd' && last != 'r' && last != 'o') return 0;
     for (const char *const *words = COMPANIES.words; *words; words++) {
         const size_t len = strlen(*words);
         if (dot > len && s.ptr[dot - len - 1] == ' ' && has_before(s, dot, *words)) return len;
