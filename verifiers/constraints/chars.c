@@ -209,6 +209,22 @@ bool slice_next_field(struct slice *rest, struct slice *field) {
     return field->len > 0;
 }
 
+bool slice_next_word(struct slice *rest, struct slice *word) {
+    uint32_t code;
+    struct slice next = *rest;
+    *word = (struct slice){rest->ptr, 0};
+    while (chars_next(&next, &code)) {
+        if (char_classes(code) & CHAR_WORD)
+            word->len = (size_t)(next.ptr - word->ptr);
+        else if (word->len)
+            break;
+        else
+            word->ptr = next.ptr;
+    }
+    *rest = next;
+    return word->len > 0;
+}
+
 bool slice_next_line(struct slice *rest, struct slice *line) {
     if (rest->len == 0) return false;
     const char *newline = memchr(rest->ptr, '\n', rest->len);

@@ -107,6 +107,7 @@ bool slice_is_blank(struct slice s); // only white space, or empty
 // The next of str.split()'s fields, taken off `rest` with the white space in front of it; false
 // when there is none.
 bool slice_next_field(struct slice *rest, struct slice *field);
+bool slice_next_word(struct slice *rest, struct slice *word); // likewise of the runs of \w
 // The next of str.split("\n")'s lines, taken off `rest`; false behind the last one. What is empty
 // has none.
 bool slice_next_line(struct slice *rest, struct slice *line);

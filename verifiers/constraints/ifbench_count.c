@@ -20,9 +20,10 @@ static int prepare_range(struct constraint_args *args, struct arena *arena, stru
 
 // A word that is nothing but punctuation counts as one, the empty word.
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = text_fields_of(text, text_lower(text));
-    struct tally tally = tally_open(text, words.n);
-    for (size_t i = 0; i < words.n; i++) tally_add(text, &tally, strip_marks(words.items[i]));
+    struct slice rest = text_lower(text), word;
+    struct tally tally = tally_open(text, 64);
+    while ((int64_t)tally.n < args->values[0].integer && slice_next_field(&rest, &word))
+        tally_add(text, &tally, strip_marks(word));
     return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 

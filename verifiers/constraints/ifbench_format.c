@@ -2,6 +2,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/emoji.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/punkt.h"
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
@@ -134,9 +135,25 @@ static size_t count_indent(struct slice line) {
     return n;
 }
 
+// Lines that are not blank all stay, in their order: each has to be indented more than the one
+// before it, with blank lines between them or not. A part's first line is not indented.
+static bool lines_rise(struct constraint_text *text) {
+    struct slice lines = text->raw, line, before = {0};
+    while (slice_next_line(&lines, &line)) {
+        if (slice_is_blank(line)) continue;
+        if (before.ptr && count_indent(line) <= count_indent(before)) {
+            if (before.ptr > text->raw.ptr) before.ptr--; // the newline too
+            return text_blame(text, slice_span(before, line));
+        }
+        before = line;
+    }
+    return true;
+}
+
 static bool follows_indent(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices lines = lines_left(text);
     (void)args;
+    if (!lines_rise(text)) return false;
+    const struct slices lines = lines_left(text);
     for (size_t i = 1; i < lines.n; i++)
         if (count_indent(lines.items[i]) <= count_indent(lines.items[i - 1])) return false;
     return true;
@@ -160,6 +177,12 @@ static bool follows_sub_bullets(struct constraint_text *text, const struct const
     return true;
 }
 
+static size_t count_sentences(struct constraint_text *text, struct slice line) {
+    struct slices sentences = {0};
+    punkt_first(text, line, 2, &sentences);
+    return sentences.n;
+}
+
 // Two sentences or more, then only lines that start with '*', at least two. Behind an empty line
 // only bullets may follow.
 static bool follows_some_bullets(struct constraint_text *text, const struct constraint_args *args) {
@@ -176,7 +199,7 @@ static bool follows_some_bullets(struct constraint_text *text, const struct cons
         } else if (in_sentences) {
             // A line that is not blank has one or more, and two of all are enough.
             in_sentences = line.len > 0;
-            if (n_sentences < 2) n_sentences += text_n_sentences_of(text, line);
+            if (n_sentences < 2) n_sentences += count_sentences(text, line);
         } else {
             return false;
         }

@@ -85,15 +85,15 @@ static bool follows_position(struct constraint_text *text, const struct constrai
 }
 
 // How many words of a sentence stand in runs with the same first letter.
-static int64_t count_alliteration(struct constraint_text *text, struct slice sentence) {
-    struct slice rest = text_lower_of(text, sentence), word;
+static int64_t count_alliteration(struct slice sentence) {
+    struct slice rest = sentence, word;
     uint32_t before = 0;
     int64_t n = 0;
     bool in_run = false;
     while (slice_next_field(&rest, &word)) {
         word = strip_marks_left(word);
         if (word.len == 0) continue;
-        const uint32_t letter = first_code(word);
+        const uint32_t letter = first_lower(word);
         const bool same = before && letter == before;
         if (same) n += in_run ? 1 : 2;
         in_run = same;
@@ -107,7 +107,7 @@ static bool follows_alliteration(struct constraint_text *text, const struct cons
     int64_t before = -1;
     (void)args;
     for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = count_alliteration(text, runs_at(sentences, i));
+        const int64_t n = count_alliteration(runs_at(sentences, i));
         if (n <= before) return blame_pair(text, sentences, i);
         before = n;
     }
@@ -118,7 +118,7 @@ static bool follows_increment(struct constraint_text *text, const struct constra
     const struct runs *sentences = text_sentences(text);
     int64_t before = 0;
     for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = (int64_t)count_plain_words(text, runs_at(sentences, i));
+        const int64_t n = (int64_t)count_plain_words(runs_at(sentences, i));
         if (i && n != before + args->values[0].integer) return blame_pair(text, sentences, i);
         before = n;
     }

@@ -98,10 +98,10 @@ static bool follows_primes(struct constraint_text *text, const struct constraint
 
 // The most frequent word is within the bound.
 static bool follows_repeats(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text_lower(text));
-    struct tally tally = tally_open(text, words.n);
-    for (size_t i = 0; i < words.n; i++)
-        if (tally_add(text, &tally, words.items[i]) > args->values[0].integer)
+    struct slice rest = text_without_punctuation_of(text, text_lower(text)), word;
+    struct tally tally = tally_open(text, 64);
+    while (slice_next_field(&rest, &word))
+        if (tally_add(text, &tally, word) > args->values[0].integer)
             return text_blame(text, text->raw);
     return true;
 }

@@ -66,12 +66,12 @@ static int prepare_paragraph(struct constraint_args *args, struct arena *arena, 
 // How many words the text shares with the original, repeated words as often as both have them.
 static bool follows_paragraph(struct constraint_text *text, const struct constraint_args *args) {
     const struct tally *original = args->values[0].prepared;
-    const struct slices words = text_words_of(text, text_lower(text));
     struct tally shared = tally_open(text, original->n);
+    struct slice rest = text_lower(text), word;
     size_t n = 0;
-    for (size_t i = 0; i < words.n; i++) {
-        const int64_t most = tally_count(text, original, words.items[i]);
-        n += most && tally_add(text, &shared, words.items[i]) <= most;
+    while (n <= (size_t)args->values[2].integer && slice_next_word(&rest, &word)) {
+        const int64_t most = tally_count(text, original, word);
+        n += most && tally_add(text, &shared, word) <= most;
     }
     return range_follows(text, args->values[1].integer, args->values[2].integer, n);
 }

@@ -160,10 +160,25 @@ static int prepare_rephrasing(struct constraint_args *args, struct arena *arena,
 }
 
 static bool follows_rephrasing(struct constraint_text *text, const struct constraint_args *args) {
-    bool changed;
-    if (!text_spend(text, text->raw.len)) return false;
-    const struct slice kept = without_changes(text, text->raw, &changed);
-    return changed && slice_equal(kept, args->values[0].string);
+    struct slice lines = text->raw, line, left = args->values[0].string;
+    bool changed = false;
+    while (slice_next_line(&lines, &line)) {
+        const char *first = memchr(line.ptr, '*', line.len);
+        const char *last = memrchr(line.ptr, '*', line.len);
+        const bool ends = lines.ptr > line.ptr + line.len; // with a newline
+        struct slice kept[2] = {line, {lines.ptr, 0}};
+        if (first && first != last) {
+            kept[0] = slice_part(line, 0, (size_t)(first - line.ptr));
+            kept[1] = slice_behind(line, last + 1);
+            changed = true;
+        }
+        kept[first && first != last].len += ends;
+        for (int i = 0; i < 2; i++) {
+            if (!slice_starts(left, kept[i])) return false;
+            left = slice_from(left, kept[i].len);
+        }
+    }
+    return changed && left.len == 0;
 }
 
 static const struct constraint ROWS[] = {

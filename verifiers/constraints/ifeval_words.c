@@ -79,30 +79,73 @@ static bool follows_letters(struct constraint_text *text, const struct constrain
     return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
-// Which of the key sentences are sentences of the text.
+// The key sentences, and how often each is a sentence of the text.
+struct keys {
+    struct tally wanted;
+    uint64_t lens;  // a bit for each length of a key, 64 being none again
+    int64_t *times; // (wanted.mask + 1) by the places in `wanted`
+};
+
+static struct keys make_keys(struct constraint_text *text, const struct constraint_value *items) {
+    struct keys keys = {.wanted = tally_open(text, (size_t)items->n_items)};
+    for (int k = 0; k < items->n_items; k++) {
+        tally_add(text, &keys.wanted, items->items[k]);
+        keys.lens |= (uint64_t)1 << items->items[k].len % 64;
+    }
+    keys.times = arena_take(text->arena, keys.wanted.mask + 1, sizeof *keys.times);
+    return keys;
+}
+
+static void count_keys(struct constraint_text *text, struct keys *keys,
+                       const struct slices *sentences, int64_t times) {
+    for (size_t i = 0; i < sentences->n; i++) {
+        const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
+        if (!(keys->lens >> s.len % 64 & 1) || !tally_count(text, &keys->wanted, s)) continue;
+        keys->times[tally_place(text, &keys->wanted, s)] += times;
+    }
+}
+
+// Exactly so many of the key sentences are sentences of the text.
 static bool follows_key_sentences(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const struct constraint_value *keys = &args->values[0];
+    const struct constraint_value *items = &args->values[0];
     const struct runs *sentences = text_sentences(text);
-    struct tally wanted = tally_open(text, (size_t)keys->n_items);
-    struct tally found = tally_open(text, (size_t)keys->n_items);
-    uint64_t lens = 0; // a bit for each length of a key, 64 being none again
+    const bool from_whole = sentences->is_shared && text->kept;
+    struct keys keys = make_keys(text, items);
     int64_t n = 0;
-    for (int k = 0; k < keys->n_items; k++) {
-        tally_add(text, &wanted, keys->items[k]);
-        lens |= (uint64_t)1 << keys->items[k].len % 64;
-    }
-    for (size_t i = 0; i < sentences->n; i++) {
-        const struct slice s = slice_strip(runs_at(sentences, i), CHAR_SPACE);
-        if (lens >> s.len % 64 & 1 && tally_count(text, &wanted, s)) tally_add(text, &found, s);
-    }
-    for (int k = 0; k < keys->n_items; k++) n += tally_count(text, &found, keys->items[k]) > 0;
+    if (from_whole) memcpy(keys.times, text->kept, (keys.wanted.mask + 1) * sizeof *keys.times);
+    for (int i = 0; i < 2 && from_whole; i++) count_keys(text, &keys, &sentences->skipped[i], -1);
+    for (int i = 0; i < 3; i++)
+        if (i != 1 || !from_whole) count_keys(text, &keys, &sentences->run[i], 1);
+    if (!text->within) text->kept = keys.times;
+    for (int k = 0; k < items->n_items; k++)
+        n += keys.times[tally_place(text, &keys.wanted, items->items[k])] > 0;
     return n == args->values[1].integer;
+}
+
+// What was found for texts that start at these places and are longer than what is read of them.
+struct languages {
+    const char *starts[2], *found[2];
+};
+
+static const char *detect(struct constraint_text *text) {
+    const char *start = text->raw.ptr;
+    if (slice_chars(text->raw, 0, LANGUAGE_MAX_READ).len == text->raw.len)
+        return language_detect(text, text->raw);
+    struct languages *known = text->kept;
+    if (!known && text->within) return language_detect(text, text->raw);
+    if (!known) text->kept = known = arena_take(text->arena, 1, sizeof *known);
+    const bool is_part = text->within != NULL;
+    for (int i = 0; i < 2; i++)
+        if (known->starts[i] == start) return known->found[i];
+    known->found[is_part] = language_detect(text, text->raw);
+    known->starts[is_part] = start;
+    return known->found[is_part];
 }
 
 // A text without any n-gram that the profiles know passes, as it does in the published checker.
 static bool is_language(struct constraint_text *text, struct slice code) {
-    const char *found = language_detect(text, text->raw);
+    const char *found = detect(text);
     return !found || slice_is(code, found);
 }
 

@@ -216,6 +216,24 @@ static bool is_ruled_out(const struct finding *finding, struct slice variant, bo
                                              blamed.ptr + blamed.len <= variant.ptr + variant.len);
 }
 
+static bool is_too_long(struct slice s) {
+    return s.len > TEXT_MAX_BYTES;
+}
+
+// What is too long, as a text may be that was mended, is not checked, but its parts may be.
+static void open_whole(struct variants *v, struct slice s) {
+    text_open(&v->whole, s, v->arena);
+    if (is_too_long(s)) v->whole.raw = s;
+}
+
+static void open_part(struct variants *v, struct slice part, struct constraint_text *text,
+                      struct arena *arena) {
+    if (is_too_long(v->whole.raw))
+        text_open(text, part, arena);
+    else
+        text_open_part(text, part, &v->whole, arena);
+}
+
 // Checks instruction `i` on a variant: the whole, or a part of it.
 static void check_one(struct variants *v, int i, struct constraint_text *text) {
     struct finding *finding = &v->findings[i];
@@ -233,26 +251,25 @@ static void check_one(struct variants *v, int i, struct constraint_text *text) {
     }
     // A budget that is used up spoils what the text has kept.
     v->verdicts[i] = CONSTRAINT_LIMIT;
-    if (v->whole.over) text_open(&v->whole, v->whole.raw, v->arena);
-    if (text != &v->whole) text_open_part(text, text->raw, &v->whole, text->arena);
+    if (v->whole.over && !is_too_long(v->whole.raw)) open_whole(v, v->whole.raw);
+    if (text != &v->whole) open_part(v, text->raw, text, text->arena);
 }
 
-static void check_whole(struct variants *v) {
-    if (slice_is_blank(v->whole.raw)) return;
-    if (!v->whole.over) {
-        for (int i = 0; i < v->list->n; i++) check_one(v, i, &v->whole);
-        return;
-    }
+static void check_text(struct variants *v, struct constraint_text *text) {
+    if (slice_is_blank(text->raw)) return;
     for (int i = 0; i < v->list->n; i++)
-        v->verdicts[i] = CONSTRAINT_LIMIT; // mended, it is too long
+        if (!is_too_long(text->raw))
+            check_one(v, i, text);
+        else if (v->verdicts[i] != CONSTRAINT_FOLLOWED)
+            v->verdicts[i] = CONSTRAINT_LIMIT;
 }
 
 static void check_part(struct variants *v, struct slice part) {
     struct constraint_text text;
     struct arena arena = {0};
-    if (slice_is_blank(part)) return;
-    text_open_part(&text, part, &v->whole, &arena);
-    for (int i = 0; i < v->list->n; i++) check_one(v, i, &text);
+    open_part(v, part, &text, &arena);
+    text.raw = part; // which text_open forgets when it is too long
+    check_text(v, &text);
     arena_clear(&arena);
 }
 
@@ -323,8 +340,8 @@ static void check_loosely(struct variants *v) {
     if (!memchr(whole.ptr, '*', whole.len) || all_followed(v->list, v->verdicts)) return;
     const struct slice starless = without_stars(whole, v->arena);
     memset(v->findings, 0, sizeof v->findings);
-    text_open(&v->whole, starless, v->arena);
-    check_whole(v);
+    open_whole(v, starless);
+    check_text(v, &v->whole);
     for (int i = 0; i < N_PARTS; i++)
         if (!is_again(whole, parts, i) && memchr(parts[i].ptr, '*', parts[i].len))
             check_part(v, starless_part(whole, parts[i], starless));
@@ -337,8 +354,8 @@ void constraint_list_check(const struct constraint_list *list, struct slice resp
     for (int i = 0; i < list->n; i++)
         verdicts[i] = response.len > TEXT_MAX_BYTES ? CONSTRAINT_LIMIT : CONSTRAINT_BROKEN;
     if (response.len > TEXT_MAX_BYTES) return;
-    text_open(&v.whole, response, &arena); // mends what is no UTF-8
-    check_whole(&v);
-    if (loose && !v.whole.over && !all_followed(list, verdicts)) check_loosely(&v);
+    open_whole(&v, response); // mends what is no UTF-8
+    check_text(&v, &v.whole);
+    if (loose && !all_followed(list, verdicts)) check_loosely(&v);
     arena_clear(&arena);
 }

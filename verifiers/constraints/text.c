@@ -115,6 +115,13 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
             rest = slice_from(rest, 1);
             continue;
         }
+        // Thai and its neighbours, kana, Han and Hangul have no case.
+        if (c == 0xE0 || (c >= 0xE3 && c <= 0xED && c != 0xEA)) {
+            memcpy(out + n, rest.ptr, 3);
+            n += 3;
+            rest = slice_from(rest, 3);
+            continue;
+        }
         const struct slice before = {s.ptr, s.len - rest.len};
         chars_next(&rest, &code);
         if (code == 0x130) {

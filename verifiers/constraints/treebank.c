@@ -322,6 +322,11 @@ static void take_apostrophe(struct lexer *l) {
 
 static void take_wide(struct lexer *l) {
     size_t len;
+    const unsigned char lead = (unsigned char)l->s.ptr[l->at];
+    if (lead >= 0xE4 && lead < 0xF0) { // no quotes or white space
+        keep(l, 3);
+        return;
+    }
     const uint32_t code = code_at(l->s, l->at, &len);
     if (is_opening(code))
         take_own(l, len, ' ');
@@ -355,9 +360,17 @@ static void take_other(struct lexer *l, char c) {
     }
 }
 
-// Behind these bytes nothing depends on what is in front of them, but for the full stop.
-static bool is_sync(char c) {
-    return byte_class(c) & (SPACE | ALONE);
+// Behind these bytes nothing depends on what is in front of them, but for the full stop: a comma
+// between others may not be looked at, and a quote at the start is an opening one.
+static bool is_sync(struct slice s, size_t at) {
+    const unsigned class = byte_class(s.ptr[at]);
+    if (class & (SPACE | ALONE)) return true;
+    if (at == 0 || at + 1 >= s.len) return false;
+    const unsigned char next = (unsigned char)s.ptr[at + 1];
+    if (class & COMMA)
+        return next < 128 && !(char_ascii_classes[next] & CHAR_DIGIT) &&
+               !((byte_class((char)next) | byte_class(s.ptr[at - 1])) & COMMA);
+    return s.ptr[at] == '"';
 }
 
 // Goes on to `end`, or until there are `max` words.
@@ -408,14 +421,14 @@ struct slices treebank_words(struct constraint_text *text, const struct slices *
 
 size_t treebank_start(struct slice s) {
     for (size_t i = 0; i < s.len; i++)
-        if (is_sync(s.ptr[i])) return i + 1;
+        if (is_sync(s, i)) return i + 1;
     return s.len;
 }
 
 // The last such place at or in front of `at`, or 0.
 static size_t sync_before(struct slice s, size_t at) {
     if (at > s.len) at = s.len;
-    while (at > 0 && !is_sync(s.ptr[at - 1])) at--;
+    while (at > 0 && !is_sync(s, at - 1)) at--;
     return at;
 }
 

@@ -436,10 +436,35 @@ static void test_several(void **state) {
     buffer_free(&text);
 }
 
+// A text that is too long when it is mended may have a part that is not.
+static void test_too_long(void **state) {
+    (void)state;
+    struct buffer text = {0};
+    struct error err;
+    enum constraint_verdict strict, loose;
+    struct arena arena = {0};
+    const struct json *ids = json_parse(slice_of("[\"punctuation:no_comma\"]"), &arena, &err);
+    struct constraint_list *list = constraint_list_parse(ids, NULL, &err);
+    assert_non_null(list);
+    for (int comma = 0; comma < 2; comma++) {
+        buffer_clear(&text);
+        for (int i = 0; i < 700000; i++) buffer_add_text(&text, "\xFF");
+        buffer_add_text(&text, comma ? "\n*a, b" : "\n*a b");
+        constraint_list_check(list, buffer_slice(&text), false, &strict);
+        constraint_list_check(list, buffer_slice(&text), true, &loose);
+        assert_int_equal(strict, CONSTRAINT_LIMIT);
+        assert_int_equal(loose, comma ? CONSTRAINT_LIMIT : CONSTRAINT_FOLLOWED);
+    }
+    constraint_list_free(&list);
+    arena_clear(&arena);
+    buffer_free(&text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_several),
+        cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
