@@ -125,12 +125,25 @@ static bool follows_increment(struct constraint_text *text, const struct constra
     return sentences->n > 0;
 }
 
+static bool is_within(struct slice s, const struct slice *other) {
+    return other && s.ptr >= other->ptr && s.ptr + s.len <= other->ptr + other->len;
+}
+
+// A part's sentence may be cut out of one of the whole that does not have the word. It ends where
+// there is no letter on the other side.
 static bool follows_keyword(struct constraint_text *text, const struct constraint_args *args) {
     const struct runs *sentences = text_sentences(text);
     const int64_t n = args->values[1].integer;
     if ((int64_t)sentences->n < n) return false;
-    const struct slice lower = text_lower_of(text, runs_at(sentences, (size_t)n - 1));
-    return slice_find_word(lower, args->values[0].string, 0) >= 0;
+    const struct slice sentence = runs_at(sentences, (size_t)n - 1);
+    if (text->within && is_within(sentence, text->kept)) return false;
+    if (slice_find_word(text_lower_of(text, sentence), args->values[0].string, 0) >= 0) return true;
+    if (!text->within) {
+        struct slice *kept = arena_take(text->arena, 1, sizeof *kept);
+        *kept = sentence;
+        text->kept = kept;
+    }
+    return false;
 }
 
 static const struct constraint ROWS[] = {

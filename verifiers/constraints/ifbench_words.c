@@ -136,9 +136,9 @@ static bool follows_no_consecutive(struct constraint_text *text,
 }
 
 static bool follows_start_verb(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
+    const struct slices tokens = text_first_tokens_of(text, text->raw, 1);
     (void)args;
-    return tokens->n && is_verb(text_lower_of(text, runs_at(tokens, 0)));
+    return tokens.n && is_verb(text_lower_of(text, tokens.items[0]));
 }
 
 static const struct constraint ROWS[] = {

@@ -6,8 +6,8 @@
 enum { MAX_COUNT = 1000 * 1000 * 1000 };
 
 static size_t line_end(struct slice s, size_t at) {
-    const ptrdiff_t newline = slice_find(s, slice_of("\n"), at);
-    return newline < 0 ? s.len : (size_t)newline;
+    const char *newline = at < s.len ? memchr(s.ptr + at, '\n', s.len - at) : NULL;
+    return newline ? (size_t)(newline - s.ptr) : s.len;
 }
 
 // Lines that start, behind any white space (even lines of it), with `mark` and, for a star, with
@@ -16,7 +16,9 @@ static size_t line_end(struct slice s, size_t at) {
 static int64_t count_bullets(struct slice s, char mark) {
     int64_t n = 0;
     for (size_t at = 0; at < s.len;) {
-        const size_t start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
+        size_t start = at;
+        if (s.ptr[at] <= ' ' || (unsigned char)s.ptr[at] >= 128)
+            start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
         size_t next = start;
         if (start < s.len && s.ptr[start] == mark &&
             (mark != '*' || (start + 1 < s.len && s.ptr[start + 1] != '*'))) {
