@@ -117,8 +117,10 @@ static bool follows_hyphens(struct constraint_text *text, const struct constrain
     const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
     struct pieces pieces = {.rest = text->raw};
     (void)args;
-    const struct slices sentences = rule_sentences_until(text, spaced, differs, &pieces);
-    differs(&sentences, &pieces);
+    if (!rule_sentences_begin(text, spaced, differs, &pieces)) {
+        const struct slices sentences = rule_sentences(text, spaced);
+        differs(&sentences, &pieces);
+    }
     return !pieces.differs;
 }
 

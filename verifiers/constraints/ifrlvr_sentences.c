@@ -256,9 +256,17 @@ static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
     return out;
 }
 
-struct slices rule_sentences(struct constraint_text *text, struct slice s) {
+// Where two places of the text have come to.
+struct places {
+    size_t first, last; // in `s`, then in what becomes of it
+    const char *out;    // (n)
+    size_t n;
+};
+
+static struct slices split(struct constraint_text *text, struct slice s, struct places *places) {
     if (!text_spend(text, N_PASSES * s.len)) return (struct slices){0};
     char *copy = arena_take(text->arena, s.len + 3, 1);
+    size_t first = places->first + 1, last = places->last + 1; // in the copy
     copy[0] = copy[s.len + 1] = copy[s.len + 2] = ' ';
     for (size_t i = 0; i < s.len; i++) copy[i + 1] = s.ptr[i] == '\n' ? ' ' : s.ptr[i];
     struct rules r = {.s = {copy, s.len + 3}};
@@ -268,11 +276,20 @@ struct slices rule_sentences(struct constraint_text *text, struct slice s) {
         const size_t to = dot ? (size_t)(dot - copy) : r.s.len;
         memcpy(r.out + r.n, copy + from, to - from);
         r.n += to - from;
+        if (first >= from && first < to) places->first = r.n - (to - first);
+        if (last >= from && last < to) places->last = r.n - (to - last);
         from = dot ? put_dots(&r, to) : to;
     }
     swap_quote(r.out, r.n, '.', slice_of("\xE2\x80\x9D"));
     for (const char *mark = ".!?"; *mark; mark++) swap_quote(r.out, r.n, *mark, slice_of("\""));
+    places->out = r.out;
+    places->n = r.n;
     return cut(text, r.out, r.n);
+}
+
+struct slices rule_sentences(struct constraint_text *text, struct slice s) {
+    struct places places = {0};
+    return split(text, s, &places);
 }
 
 // How many of the sentences of a text that was cut at white space are the same whatever follows:
@@ -286,17 +303,166 @@ static size_t n_settled(const struct slices *sentences) {
     return 0;
 }
 
-enum { FIRST_BYTES = 4096, MORE = 8 };
-
-struct slices rule_sentences_until(struct constraint_text *text, struct slice s,
-                                   bool (*is_enough)(const struct slices *sentences, void *context),
-                                   void *context) {
-    for (size_t n = FIRST_BYTES; n < s.len; n *= MORE) {
+bool rule_sentences_begin(struct constraint_text *text, struct slice s,
+                          bool (*is_enough)(const struct slices *sentences, void *context),
+                          void *context) {
+    enum { FIRST_BYTES = 4096, MORE = 8, MOST_BYTES = FIRST_BYTES * MORE };
+    for (size_t n = FIRST_BYTES; n < s.len && n <= MOST_BYTES; n *= MORE) {
         size_t cut = n;
         while (cut > 0 && s.ptr[cut] != ' ' && s.ptr[cut] != '\n') cut--;
         struct slices some = rule_sentences(text, slice_part(s, 0, cut));
         some.n = n_settled(&some);
-        if (some.n && is_enough(&some, context)) return some;
+        if (some.n && is_enough(&some, context)) return true;
     }
-    return rule_sentences(text, s);
+    return false;
+}
+
+// ---- Sentences of a part -----------------------------------------------------------------------
+
+// The sentences of a whole text.
+struct whole {
+    struct slices sentences;
+    struct places places;  // its first and last newline
+    size_t good_from, bad; // what was found of them: those from one to before the other are good
+};
+
+static struct whole *whole_of(struct constraint_text *text) {
+    struct constraint_text *owner = text->within ? text->within : text;
+    if (text->kept) return text->kept;
+    if (text->within) text_refill(owner);
+    struct whole *whole = arena_take(owner->arena, 1, sizeof *whole);
+    const struct slice raw = owner->raw;
+    const char *first = raw.len ? memchr(raw.ptr, '\n', raw.len) : NULL;
+    const char *last = raw.len ? memrchr(raw.ptr, '\n', raw.len) : NULL;
+    if (first) whole->places.first = (size_t)(first - raw.ptr);
+    if (last) whole->places.last = (size_t)(last - raw.ptr);
+    whole->sentences = split(owner, raw, &whole->places);
+    whole->good_from = 1; // nothing was found yet
+    text->over = text->over || owner->over;
+    text->kept = whole;
+    return whole;
+}
+
+// What becomes of a full stop depends on what stands around it without white space, and on the word
+// behind, if that starts a sentence. Two things reach further: behind a company and such a word,
+// the space behind that is not seen as the one in front of a company.
+static bool may_share(const struct constraint_text *text) {
+    const struct slice raw = text->within->raw, part = text->raw;
+    const struct slice behind = slice_behind(raw, part.ptr + part.len);
+    // Spaces stand around a text, and newlines are spaces.
+    if (part.ptr > raw.ptr && part.ptr[-1] != ' ' && part.ptr[-1] != '\n') return false;
+    if (behind.len && *behind.ptr != ' ' && *behind.ptr != '\n') return false;
+    if (word_len(part, 0, &COMPANIES) || word_len(part, word_len(part, 0, &STARTERS), &COMPANIES))
+        return false;
+    char next[16]; // longer than any word of the list; behind the text there is a space
+    const size_t n = behind.len < sizeof next ? behind.len : sizeof next - 1;
+    if (part.ptr[part.len - 1] != '.' || n == 0) return true;
+    memcpy(next, behind.ptr, n);
+    next[n] = ' ';
+    return !word_len((struct slice){next, n + 1}, 1, &STARTERS);
+}
+
+// A place of the part in what became of the whole: between it and the newline, or the end of the
+// whole, there is only white space.
+static const char *place_of_start(const struct constraint_text *text, const struct places *places) {
+    const struct slice raw = text->within->raw;
+    const char *newline = memchr(raw.ptr, '\n', (size_t)(text->raw.ptr - raw.ptr));
+    if (newline) return places->out + places->first + (text->raw.ptr - newline);
+    return places->out + 1 + (text->raw.ptr - raw.ptr);
+}
+
+static const char *place_of_end(const struct constraint_text *text, const struct places *places) {
+    const struct slice raw = text->within->raw;
+    const char *end = text->raw.ptr + text->raw.len, *behind = raw.ptr + raw.len;
+    const char *newline = memrchr(end, '\n', (size_t)(behind - end));
+    if (newline) return places->out + places->last - (newline - end);
+    return places->out + places->n - 2 - (behind - end);
+}
+
+// How many sentences end (or start) in front of `at`, or there.
+static size_t n_ends(const struct slices *sentences, const char *at, bool start) {
+    size_t low = 0, high = sentences->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct slice s = sentences->items[middle];
+        if (start ? s.ptr < at : s.ptr + s.len <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct slice from_on(struct slice s, const char *at) {
+    return at > s.ptr ? slice_behind(s, at) : s;
+}
+
+static struct runs cut_out(struct constraint_text *text, const struct whole *whole) {
+    const struct slices *all = &whole->sentences;
+    const char *from = place_of_start(text, &whole->places);
+    const char *to = place_of_end(text, &whole->places);
+    const size_t first = n_ends(all, from, false), n = n_ends(all, to, true);
+    const size_t last = n > first + 1 ? n - 1 : first;
+    struct runs runs = {.is_shared = true};
+    if (first >= all->n) return runs;
+    struct slice end = all->items[last];
+    if (last == first) end = from_on(end, from);
+    if (end.ptr + end.len > to) end = slice_part(end, 0, (size_t)(to - end.ptr));
+    end = slice_strip(end, CHAR_SPACE);
+    if (last > first)
+        slices_add(text, &runs.run[0], slice_strip(from_on(all->items[first], from), CHAR_SPACE));
+    if (last > first + 1)
+        runs.run[1] = (struct slices){all->items + first + 1, last - first - 1, last - first - 1};
+    slices_add(text, &runs.run[2], end);
+    runs.n = runs.run[0].n + runs.run[1].n + runs.run[2].n;
+    return runs;
+}
+
+struct runs rule_sentence_runs(struct constraint_text *text) {
+    struct whole *whole = whole_of(text);
+    struct runs runs = {0};
+    if (text->over) return runs;
+    if (text->within && may_share(text)) return cut_out(text, whole);
+    runs.run[0] = text->within ? rule_sentences(text, text->raw) : whole->sentences;
+    runs.is_shared = !text->within;
+    runs.n = runs.run[0].n;
+    return runs;
+}
+
+// The first sentence from `from` to before `to` that is not good, or `to`.
+static size_t first_bad(struct whole *whole, struct constraint_text *text, size_t from, size_t to,
+                        rule_sentence_test *is_good, struct slice word) {
+    const struct slice *items = whole->sentences.items;
+    if (from < whole->good_from || from > whole->bad) whole->good_from = whole->bad = from;
+    while (whole->bad < to && is_good(text, items[whole->bad], word)) whole->bad++;
+    return whole->bad < to ? whole->bad : to;
+}
+
+struct looked_at {
+    struct constraint_text *text;
+    rule_sentence_test *is_good;
+    struct slice word;
+    size_t n; // of the sentences are good
+};
+
+static bool has_bad(const struct slices *sentences, void *context) {
+    struct looked_at *l = context;
+    while (l->n < sentences->n && l->is_good(l->text, sentences->items[l->n], l->word)) l->n++;
+    return l->n < sentences->n;
+}
+
+bool rule_sentences_all(struct constraint_text *text, rule_sentence_test *is_good,
+                        struct slice word) {
+    struct looked_at looked = {text, is_good, word, 0};
+    if (rule_sentences_begin(text, text->raw, has_bad, &looked)) return false;
+    const struct runs runs = rule_sentence_runs(text);
+    struct whole *whole = text->kept;
+    const struct slices *middle = &runs.run[runs.is_shared && !text->within ? 0 : 1];
+    for (int i = 0; i < 3; i++) {
+        looked.n = 0;
+        if (&runs.run[i] != middle && has_bad(&runs.run[i], &looked)) return false;
+    }
+    if (middle->n == 0) return true;
+    const size_t from = (size_t)(middle->items - whole->sentences.items);
+    return first_bad(whole, text, from, from + middle->n, is_good, word) == from + middle->n;
 }

@@ -39,24 +39,36 @@ static bool follows_excluded(struct constraint_text *text, const struct constrai
     return text_lacks(text, args->values[0].string);
 }
 
-static bool has_many(const struct slices *sentences, void *n) {
-    return sentences->n >= *(const size_t *)n;
-}
-
 static size_t n_marks(struct slice s) {
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == '.' || s.ptr[i] == '?' || s.ptr[i] == '!';
     return n;
 }
 
+// Enough sentences, the last of which is wanted.
+struct nth {
+    size_t n;
+    struct slice sentence;
+};
+
+static bool has_nth(const struct slices *sentences, void *context) {
+    struct nth *nth = context;
+    if (sentences->n < nth->n) return false;
+    nth->sentence = sentences->items[nth->n - 1];
+    return true;
+}
+
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
-    size_t n = (size_t)args->values[1].integer;
+    struct nth nth = {.n = (size_t)args->values[1].integer};
     const size_t m = (size_t)args->values[2].integer;
     // Each sentence but the last one ends with a mark of its own.
-    if (n > n_marks(text->raw) + 1) return text_no_part(text);
-    const struct slices sentences = rule_sentences_until(text, text->raw, has_many, &n);
-    if (sentences.n < n) return false;
-    const struct slices tokens = text_first_tokens_of(text, sentences.items[n - 1], m);
+    if (nth.n > n_marks(text->raw) + 1) return text_no_part(text);
+    if (!rule_sentences_begin(text, text->raw, has_nth, &nth)) {
+        const struct runs sentences = rule_sentence_runs(text);
+        if (sentences.n < nth.n) return false;
+        nth.sentence = runs_at(&sentences, nth.n - 1);
+    }
+    const struct slices tokens = text_first_tokens_of(text, nth.sentence, m);
     return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
 }
 
@@ -126,15 +138,24 @@ static bool starts_with_word(struct constraint_text *text, struct slice s, struc
     return slice_next_field(&s, &first) && text_lower_is(text, first, word);
 }
 
-// The last word is compared without any character that is no word character.
+// The last word is compared without any character that is no word character. One that has many more
+// of these is not looked at to its start.
 static bool ends_with_word(struct constraint_text *text, struct slice s, struct slice word) {
-    struct slice rest = slice_last_field(s);
-    if (rest.len == 0) return false;
-    char *plain = arena_take(text->arena, rest.len + 1, 1);
+    s = slice_strip_right(s, CHAR_SPACE);
+    struct slice before = s;
     size_t n = 0;
+    uint32_t code;
+    for (struct slice next = s; chars_last(&next, &code); before = next) {
+        if (char_classes(code) & CHAR_SPACE) break;
+        if (char_classes(code) & CHAR_WORD) n += before.len - next.len;
+        if (n > 3 * word.len) return false;
+    }
+    struct slice rest = slice_from(s, before.len);
+    if (rest.len == 0) return false;
+    char *plain = arena_take(text->arena, n + 1, 1);
+    n = 0;
     while (rest.len) {
         const char *from = rest.ptr;
-        uint32_t code;
         chars_next(&rest, &code);
         if (!(char_classes(code) & CHAR_WORD)) continue;
         memcpy(plain + n, from, (size_t)(rest.ptr - from));
@@ -143,28 +164,8 @@ static bool ends_with_word(struct constraint_text *text, struct slice s, struct 
     return slice_equal(text_lower_of(text, (struct slice){plain, n}), word);
 }
 
-// What every sentence has to have at one of its ends.
-struct wanted {
-    struct constraint_text *text;
-    bool (*holds)(struct constraint_text *text, struct slice sentence, struct slice word);
-    struct slice word;
-    size_t n; // of the sentences have it
-};
-
-static bool has_another(const struct slices *sentences, void *context) {
-    struct wanted *w = context;
-    while (w->n < sentences->n && w->holds(w->text, sentences->items[w->n], w->word)) w->n++;
-    return w->n < sentences->n;
-}
-
-static bool have_all(struct wanted wanted) {
-    struct constraint_text *text = wanted.text;
-    const struct slices sentences = rule_sentences_until(text, text->raw, has_another, &wanted);
-    return !has_another(&sentences, &wanted);
-}
-
 static bool follows_first_all(struct constraint_text *text, const struct constraint_args *args) {
-    return have_all((struct wanted){text, starts_with_word, args->values[0].string, 0});
+    return rule_sentences_all(text, starts_with_word, args->values[0].string);
 }
 
 static bool follows_first(struct constraint_text *text, const struct constraint_args *args) {
@@ -172,7 +173,7 @@ static bool follows_first(struct constraint_text *text, const struct constraint_
 }
 
 static bool follows_last_all(struct constraint_text *text, const struct constraint_args *args) {
-    return have_all((struct wanted){text, ends_with_word, args->values[0].string, 0});
+    return rule_sentences_all(text, ends_with_word, args->values[0].string);
 }
 
 static bool follows_last(struct constraint_text *text, const struct constraint_args *args) {

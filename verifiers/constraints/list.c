@@ -198,7 +198,7 @@ bool constraint_list_follows(const struct constraint_list *list, int i,
 struct finding {
     bool no_part;        // of the whole; it does not follow itself
     struct slice blamed; // no variant with these bytes follows
-    void *kept;          // by the check of the whole, for those of the parts
+    void *kept;          // by one check for the next ones
 };
 
 // A response as it is or without every '*', and the variants that lack lines of it.
@@ -244,7 +244,7 @@ static void check_one(struct variants *v, int i, struct constraint_text *text) {
     if (!text->over) {
         if (follows) v->verdicts[i] = CONSTRAINT_FOLLOWED;
         if (text == &v->whole) finding->no_part = text->no_part;
-        if (text == &v->whole) finding->kept = text->kept;
+        finding->kept = text->kept;
         if (text->blamed.ptr) finding->blamed = text->blamed;
         text_refill(text);
         return;

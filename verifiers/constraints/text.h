@@ -57,7 +57,7 @@ struct constraint_text {
     // What a check that said no has said of others (text_no_part, text_blame).
     bool no_part;
     struct slice blamed;
-    // What the check of the whole has left for the checks of its parts, in the whole's arena.
+    // What a check leaves for those of the other variants, in the whole's arena.
     void *kept;
 };
 

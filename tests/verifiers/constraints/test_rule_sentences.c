@@ -335,8 +335,7 @@ static void test_first(void **state) {
         text_open(&prepared, buffer_slice(&text), &arena);
         const struct slices all = rule_sentences(&prepared, prepared.raw);
         struct expected expected = {&all, 0};
-        const struct slices got = rule_sentences_until(&prepared, prepared.raw, compare, &expected);
-        assert_int_equal(got.n, all.n);
+        assert_false(rule_sentences_begin(&prepared, prepared.raw, compare, &expected));
         n_calls += expected.n_calls;
         arena_clear(&arena);
     }
@@ -345,7 +344,58 @@ static void test_first(void **state) {
     buffer_free(&part);
 }
 
+// Those of a part are those that it has alone.
+static bool check_part(struct constraint_text *whole, struct slice part, struct arena *arena) {
+    struct constraint_text text;
+    if (slice_is_blank(part)) return false;
+    text_open_part(&text, part, whole, arena);
+    text.kept = whole->kept;
+    const struct runs got = rule_sentence_runs(&text);
+    const struct slices expected = rule_sentences(&text, part);
+    bool same = got.n == expected.n;
+    for (size_t k = 0; same && k < got.n; k++)
+        same = slice_equal(runs_at(&got, k), expected.items[k]);
+    if (!same)
+        print_error("<%.*s> of <%.*s>: %zu and %zu\n", SLICE_ARG(part), SLICE_ARG(whole->raw),
+                    got.n, expected.n);
+    assert_true(same);
+    return got.is_shared;
+}
+
+static void test_parts(void **state) {
+    struct buffer text = {0}, line = {0};
+    int n_shared = 0;
+    (void)state;
+    for (int i = 0; i < N_TEXTS; i++) {
+        struct arena arena = {0};
+        struct constraint_text whole;
+        buffer_clear(&text);
+        for (int k = 0; k < 3; k++) {
+            make_text(&line);
+            buffer_add_slice(&text, buffer_slice(&line));
+            if (k < 2) buffer_add_text(&text, "\n");
+        }
+        const struct slice all = buffer_slice(&text);
+        const char *first = memchr(all.ptr, '\n', all.len);
+        const char *last = memrchr(all.ptr, '\n', all.len);
+        const size_t from = (size_t)(first + 1 - all.ptr), to = (size_t)(last - all.ptr);
+        const bool stripped = below(4);
+        text_open(&whole, all, &arena);
+        rule_sentence_runs(&whole);
+        struct slice parts[] = {slice_from(all, from), slice_part(all, 0, to),
+                                from <= to ? slice_part(all, from, to) : slice_of("")};
+        for (int k = 0; k < 3; k++)
+            n_shared +=
+                check_part(&whole, stripped ? slice_strip(parts[k], CHAR_SPACE) : parts[k], &arena);
+        arena_clear(&arena);
+    }
+    assert_true(n_shared > N_TEXTS / 4);
+    buffer_free(&text);
+    buffer_free(&line);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same), cmocka_unit_test(test_first)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_same), cmocka_unit_test(test_first),
+                                       cmocka_unit_test(test_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
