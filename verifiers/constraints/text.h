@@ -52,6 +52,7 @@ struct constraint_text {
     struct text_cache *cache;
     const struct runs *sentences, *tokens; // kept by text_sentences.c; NULL: not made yet
     const uint32_t *tokens_at;             // (tokens->n) where they stand in `raw`
+    const struct treebank_states *token_states;
     // The text of which this one is a part: what is kept of it may be used. NULL: none.
     struct constraint_text *within;
     // What a check that said no has said of others (text_no_part, text_blame).

@@ -129,9 +129,10 @@ const struct runs *text_sentences(struct constraint_text *text) {
 // ---- Tokens of a part --------------------------------------------------------------------------
 
 // Where the tokens of the first sentence are those of the whole, and from where on those of the
-// last one are not.
+// last one are not; or the state of the reader there.
 struct bounds {
     const char *from, *to;
+    const struct treebank_state *state; // NULL: none is nearer to the end
 };
 
 static size_t n_tokens_in_front(const struct constraint_text *whole, const char *at) {
@@ -147,11 +148,30 @@ static size_t n_tokens_in_front(const struct constraint_text *whole, const char 
     return low;
 }
 
-// The sentence of the whole in which `at` stands.
-static struct slice sentence_of_whole(const struct constraint_text *text, const char *at) {
+// The sentence of the whole with which `s`, one of the part, ends.
+static struct slice sentence_of_whole(const struct constraint_text *text, struct slice s) {
     const struct slices *all = &text->within->sentences->run[0];
-    const size_t n = n_in_front(all, at + 1);
+    const size_t n = n_in_front(all, s.ptr + s.len);
     return all->items[n ? n - 1 : 0];
+}
+
+// What of `s` stands in that one. In front of it there may be what closes another one.
+static struct slice common_of(struct slice s, struct slice own) {
+    return own.ptr > s.ptr ? slice_behind(s, own.ptr) : s;
+}
+
+// The last state at or in front of `at`, and behind `from`; NULL: none.
+static const struct treebank_state *last_state(const struct treebank_states *states,
+                                               const char *from, const char *at) {
+    size_t low = 0, high = states->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (states->items[middle].at <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && states->items[low - 1].at > from ? &states->items[low - 1] : NULL;
 }
 
 static struct bounds find_bounds(const struct constraint_text *text) {
@@ -159,9 +179,16 @@ static struct bounds find_bounds(const struct constraint_text *text) {
     const size_t n_behind = sentences->run[2].n;
     const struct slice first = runs_at(sentences, 0);
     const struct slice last = runs_at(sentences, sentences->n - n_behind);
-    const struct slice own = sentence_of_whole(text, last.ptr);
-    struct bounds bounds = {.from = first.ptr + treebank_start(first)};
-    bounds.to = last.ptr + treebank_end(last, slice_behind(own, last.ptr));
+    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+    const struct slice start = common_of(first, sentence_of_whole(text, first));
+    size_t same_states;
+    struct bounds bounds = {.from = start.ptr + treebank_start(start)};
+    bounds.to = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
+    if (bounds.to == last.ptr + last.len) return bounds;
+    const char *nearer = bounds.to > bounds.from ? bounds.to : bounds.from;
+    if (nearer < end.ptr) nearer = end.ptr;
+    bounds.state = last_state(text->within->token_states, nearer, end.ptr + same_states);
+    if (bounds.state) bounds.to = bounds.state->at;
     return bounds;
 }
 
@@ -169,13 +196,16 @@ static struct runs *share_tokens(struct constraint_text *text) {
     const struct runs *sentences = text->sentences;
     const struct constraint_text *whole = text->within;
     const struct bounds bounds = find_bounds(text);
+    const size_t last = sentences->n - sentences->run[2].n;
     struct slices before = {0}, behind = {0};
     if (bounds.from >= bounds.to) return NULL;
-    treebank_add(text, &before, runs_at(sentences, 0), NULL, bounds.from);
-    for (size_t i = sentences->n - sentences->run[2].n; i < sentences->n; i++)
+    const struct slice first = runs_at(sentences, 0);
+    if (bounds.from > first.ptr) treebank_add(text, &before, first, NULL, bounds.from);
+    if (bounds.state) treebank_resume(text, &behind, runs_at(sentences, last), bounds.state);
+    for (size_t i = last + (bounds.state != NULL); i < sentences->n; i++)
         treebank_add(text, &behind, runs_at(sentences, i), bounds.to, NULL);
     const size_t from = n_tokens_in_front(whole, bounds.from);
-    const size_t to = n_tokens_in_front(whole, bounds.to);
+    const size_t to = bounds.state ? bounds.state->n_words : n_tokens_in_front(whole, bounds.to);
     return share(text, before, &whole->tokens->run[0], from, to, behind);
 }
 
@@ -200,14 +230,18 @@ const struct runs *text_tokens(struct constraint_text *text) {
     if (text->tokens) return text->tokens;
     slices_expect(text, &all, text->raw.len);
     uint32_t *places = arena_take(text->arena, text->raw.len + 1, sizeof *places);
+    struct treebank_states *states = arena_take(text->arena, 1, sizeof *states);
+    states->items =
+        arena_take(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
     for (size_t i = 0; i < sentences->n; i++) {
         const struct slice s = runs_at(sentences, i);
         const size_t n = all.n;
-        treebank_add(text, &all, s, NULL, NULL);
+        treebank_read(text, &all, s, states);
         find_places(text, s, all.items + n, all.n - n, places + n);
     }
     text->tokens = keep(text, all);
     text->tokens_at = places;
+    text->token_states = states;
     return text->tokens;
 }
 

@@ -373,10 +373,18 @@ static bool is_sync(struct slice s, size_t at) {
     return s.ptr[at] == '"';
 }
 
+static void note_state(struct lexer *l, struct treebank_states *states, size_t *next) {
+    states->items[states->n++] = (struct treebank_state){l->s.ptr + l->at, l->s.ptr + l->start,
+                                                         l->before, l->after_apostrophe, l->out->n};
+    *next = l->at + TREEBANK_STRIDE;
+}
+
 // Goes on to `end`, or until there are `max` words.
-static void read_words(struct lexer *l, size_t end, size_t max) {
+static void read_words(struct lexer *l, size_t end, size_t max, struct treebank_states *states) {
+    size_t next = states ? TREEBANK_STRIDE : SIZE_MAX;
     if (l->at >= end || !text_spend(l->text, 8 * (end - l->at))) return;
     while (l->at < end && l->out->n < max) {
+        if (l->at >= next) note_state(l, states, &next);
         const char c = l->s.ptr[l->at];
         const unsigned class = byte_class(c);
         if (class & SPACE)
@@ -400,13 +408,32 @@ void treebank_add(struct constraint_text *text, struct slices *out, struct slice
         l.at = l.start = (size_t)(from - s.ptr);
         l.before = from[-1];
     }
-    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX);
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX, NULL);
 }
 
 void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
                         size_t max) {
     struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    read_words(&l, s.len, max);
+    read_words(&l, s.len, max, NULL);
+}
+
+void treebank_read(struct constraint_text *text, struct slices *out, struct slice s,
+                   struct treebank_states *states) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    read_words(&l, s.len, SIZE_MAX, states);
+}
+
+void treebank_resume(struct constraint_text *text, struct slices *out, struct slice s,
+                     const struct treebank_state *state) {
+    struct lexer l = {.text = text,
+                      .out = out,
+                      .s = s,
+                      .at = (size_t)(state->at - s.ptr),
+                      .start = (size_t)(state->start - s.ptr),
+                      .period = find_period(s),
+                      .before = state->before,
+                      .after_apostrophe = state->after_apostrophe};
+    read_words(&l, s.len, SIZE_MAX, NULL);
 }
 
 struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
@@ -419,7 +446,10 @@ struct slices treebank_words(struct constraint_text *text, const struct slices *
     return out;
 }
 
+// A sentence that starts earlier has white space in front of this one. Only quotes ask what they
+// stand behind, and a full stop whether it is the first byte.
 size_t treebank_start(struct slice s) {
+    if (s.len && *s.ptr != '"' && *s.ptr != '\'' && *s.ptr != '.') return 0;
     for (size_t i = 0; i < s.len; i++)
         if (is_sync(s, i)) return i + 1;
     return s.len;
@@ -432,8 +462,13 @@ static size_t sync_before(struct slice s, size_t at) {
     return at;
 }
 
-size_t treebank_end(struct slice s, struct slice longer) {
+size_t treebank_end(struct slice s, struct slice longer, size_t *state) {
+    enum { MOST_AHEAD = 16 }; // bytes that are looked at to decide about one
+    *state = s.len;
     if (s.len >= longer.len) return s.len;
-    const size_t own = sync_before(s, find_period(s)), other = sync_before(s, find_period(longer));
-    return own < other ? own : other;
+    const size_t period = find_period(s), other = find_period(longer);
+    const size_t first = period < other ? period : other;
+    if (first < *state) *state = first;
+    *state = *state > MOST_AHEAD ? *state - MOST_AHEAD : 0;
+    return sync_before(s, first);
 }
