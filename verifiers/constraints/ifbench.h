@@ -63,8 +63,9 @@ struct csv_table {
     size_t *row_ends;     // (n_rows) where each row ends among the fields
     size_t n_rows;
 };
-// False when the module would raise an error, there are more rows, or the budget is used up.
+// False when the module would raise an error, there are more rows or more fields in one of them, or
+// the budget is used up.
 bool csv_read(struct constraint_text *text, struct slice s, char delimiter, size_t max_rows,
-              struct csv_table *out);
+              size_t max_fields, struct csv_table *out);
 
 #endif

@@ -59,6 +59,7 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
+    if ((size_t)left > sentence.len) return false;
     struct slices tokens = {0};
     size_t i = 0;
     for (size_t max = 64; i == tokens.n; max *= 8) {

@@ -100,15 +100,19 @@ struct pieces {
     bool differs, is_last;
 };
 
+static void compare_next(struct pieces *p, struct slice sentence) {
+    const ptrdiff_t hyphen = slice_find(p->rest, slice_of("-"), 0);
+    const size_t len = hyphen < 0 ? p->rest.len : (size_t)hyphen;
+    p->differs = !slice_equal(slice_part(p->rest, 0, len), sentence);
+    p->is_last = hyphen < 0;
+    p->rest = slice_from(p->rest, len + 1);
+    p->n++;
+}
+
 static bool differs(const struct slices *sentences, void *context) {
     struct pieces *p = context;
-    for (; p->n < sentences->n && !p->differs && !p->is_last; p->n++) {
-        const ptrdiff_t hyphen = slice_find(p->rest, slice_of("-"), 0);
-        const size_t len = hyphen < 0 ? p->rest.len : (size_t)hyphen;
-        p->differs = !slice_equal(slice_part(p->rest, 0, len), sentences->items[p->n]);
-        p->is_last = hyphen < 0;
-        p->rest = slice_from(p->rest, len + 1);
-    }
+    while (p->n < sentences->n && !p->differs && !p->is_last)
+        compare_next(p, sentences->items[p->n]);
     return p->differs || p->is_last;
 }
 
@@ -117,7 +121,10 @@ static bool follows_hyphens(struct constraint_text *text, const struct constrain
     const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
     struct pieces pieces = {.rest = text->raw};
     (void)args;
-    if (!rule_sentences_begin(text, spaced, differs, &pieces)) {
+    if (spaced.ptr == text->raw.ptr) { // one piece
+        const struct runs sentences = rule_sentence_runs(text);
+        if (sentences.n) compare_next(&pieces, runs_at(&sentences, 0));
+    } else if (!rule_sentences_begin(text, spaced, differs, &pieces)) {
         const struct slices sentences = rule_sentences(text, spaced);
         differs(&sentences, &pieces);
     }

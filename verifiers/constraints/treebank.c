@@ -274,7 +274,7 @@ static void take_comma(struct lexer *l) {
 }
 
 static void take_backticks(struct lexer *l) {
-    for (; byte_at(l->s, l->at) == '`';) take_own(l, byte_at(l->s, l->at + 1) == '`' ? 2 : 1, ' ');
+    take_own(l, byte_at(l->s, l->at + 1) == '`' ? 2 : 1, ' ');
 }
 
 // An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".

@@ -66,6 +66,11 @@ static void assert_same(const struct runs *a, const struct runs *b, uint32_t see
     assert_true(same);
 }
 
+static void assert_same_list(const struct slices *a, const struct slices *b) {
+    assert_int_equal(a->n, b->n);
+    for (size_t i = 0; i < a->n; i++) assert_true(slice_equal(a->items[i], b->items[i]));
+}
+
 // Returns whether the part was long enough to be of use.
 static bool check_part(struct constraint_text *whole, struct slice part, uint32_t seed,
                        struct arena *arena) {
@@ -81,6 +86,9 @@ static bool check_part(struct constraint_text *whole, struct slice part, uint32_
     text_open(&shared, part, arena);
     shared.within = whole;
     assert_same(text_tokens(&shared), text_tokens(&alone), seed);
+    assert_same_list(text_fields(&shared), text_fields(&alone));
+    assert_same_list(text_words(&shared), text_words(&alone));
+    assert_true(slice_equal(text_lower(&shared), text_lower(&alone)));
     return cheap;
 }
 
