@@ -21,7 +21,7 @@ static int prepare_range(struct constraint_args *args, struct arena *arena, stru
 // A word that is nothing but punctuation counts as one, the empty word.
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
     struct slice rest = text_lower(text), word;
-    struct tally tally = tally_open(text, 64);
+    struct tally tally = tally_open(text, rest.len / 8);
     while ((int64_t)tally.n < args->values[0].integer && slice_next_field(&rest, &word))
         tally_add(text, &tally, strip_marks(word));
     return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);

@@ -56,11 +56,12 @@ static bool follows_options(struct constraint_text *text, const struct constrain
 static bool follows_newline(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice plain =
         slice_strip(text_without_punctuation_of(text, text->raw), CHAR_SPACE);
-    const struct slices lines = text_split_of(text, plain, slice_of("\n"));
-    size_t n = 0;
+    struct slice lines = plain, fields = plain, item;
+    size_t n_lines = 0, n_fields = 0;
     (void)args;
-    for (size_t i = 0; i < lines.n; i++) n += lines.items[i].len > 0;
-    return n == text_fields_of(text, plain).n;
+    while (slice_next_line(&lines, &item)) n_lines += item.len > 0;
+    while (n_fields <= n_lines && slice_next_field(&fields, &item)) n_fields++;
+    return n_lines == n_fields;
 }
 
 // Blank lines that were kept, those of one text in a queue. Positions are those among the lines

@@ -99,7 +99,7 @@ static bool follows_primes(struct constraint_text *text, const struct constraint
 // The most frequent word is within the bound.
 static bool follows_repeats(struct constraint_text *text, const struct constraint_args *args) {
     struct slice rest = text_without_punctuation_of(text, text_lower(text)), word;
-    struct tally tally = tally_open(text, 64);
+    struct tally tally = tally_open(text, rest.len / 8);
     while (slice_next_field(&rest, &word))
         if (tally_add(text, &tally, word) > args->values[0].integer)
             return text_blame(text, text->raw);
