@@ -5,11 +5,12 @@
 //
 // Texts of N bytes (default 1,000,000), each one unit over and over, are checked by every
 // constraint with several arguments: short and long strings that almost occur in the text, bounds
-// that are never and always reached. Prints a row for each id, slowest first: milliseconds of
-// processor time of the strict check of its slowest text (the least of three, if it is long),
-// whether that ended at the budget ("limit"), and the same of the loose check. --all prints every
-// text of every id that took over 1 ms, --id and --text leave the others out. The exit status is 1
-// when a strict check took over LIMIT_MS.
+// that are never and always reached. The loose check has a line in front of the text and one
+// behind it, each with a star in it, so that all eight variants are different texts. Prints a row
+// for each id, slowest first: milliseconds of processor time of the loose check of its slowest
+// text (the least of three, if it is long), whether that ended at the budget ("limit"), and the
+// same of the strict check. --all prints every text of every id that took over 1 ms, --id and
+// --text leave the others out. The exit status is 1 when a check took over LIMIT_MS.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,7 @@ static const struct {
     {"ligatures", "\xEF\xB7\xBA"},
     {"hangul", "\xEA\xB0\x80"},
     {"han", "\xE4\xB8\xAD"},
+    {"thai", "\xE0\xB8\x81"},
     {"kana and full stops", "\xE3\x81\x82\xE3\x80\x82"},
     {"emoji", "\xF0\x9F\x98\x80"},
     {"joined emoji", "\xF0\x9F\x91\xA9\xE2\x80\x8D"},
@@ -198,10 +200,15 @@ static void add_other(struct buffer *out, int which, uint32_t i, uint32_t *rando
     if (which == 6) buffer_add_text(out, i < 500000 ? "a" : " b");
 }
 
-// The text of a family, `n` bytes or a few less.
+#define FIRST_LINE "a*b\n"
+#define LAST_LINE  "\nc*d"
+
+// The text of a family between these lines, `n` bytes or a few less.
 static void make_text(struct buffer *out, int family, size_t n) {
     uint32_t random = 12345, i = 0;
     buffer_clear(out);
+    buffer_add_text(out, FIRST_LINE);
+    n -= sizeof LAST_LINE - 1;
     if (family < N_FAMILIES) {
         const char *unit = FAMILIES[family].unit;
         const size_t len = *unit ? strlen(unit) : 1;
@@ -210,6 +217,7 @@ static void make_text(struct buffer *out, int family, size_t n) {
         while (out->len < n) add_other(out, family - N_FAMILIES, i++, &random);
         out->len = n;
     }
+    buffer_add_text(out, LAST_LINE);
 }
 
 static const char *family_name(int family) {
@@ -294,12 +302,15 @@ static int64_t check(const struct constraint_list *list, struct slice text, bool
     return least;
 }
 
+// `text` has the first and the last line, which the strict check does without.
 static void time_text(struct row *row, const struct constraint_list *list, struct slice text,
                       const char *name, bool print) {
     bool limit, loose_limit;
-    const int64_t strict = check(list, text, false, &limit);
+    const struct slice inner = {text.ptr + sizeof FIRST_LINE - 1,
+                                text.len - (sizeof FIRST_LINE - 1) - (sizeof LAST_LINE - 1)};
+    const int64_t strict = check(list, inner, false, &limit);
     const int64_t loose = check(list, text, true, &loose_limit);
-    if (print && strict > 1000000)
+    if (print && loose > 1000000)
         printf("%s, %s: %.1f ms%s, loose %.1f ms%s\n", row->constraint->id, name,
                (double)strict / 1e6, limit ? " (limit)" : "", (double)loose / 1e6,
                loose_limit ? " (limit)" : "");
@@ -316,7 +327,7 @@ static void time_text(struct row *row, const struct constraint_list *list, struc
 }
 
 static int slower(const void *a, const void *b) {
-    const int64_t x = ((const struct row *)a)->strict_ns, y = ((const struct row *)b)->strict_ns;
+    const int64_t x = ((const struct row *)a)->loose_ns, y = ((const struct row *)b)->loose_ns;
     return (x < y) - (x > y);
 }
 
@@ -348,6 +359,7 @@ int main(int argc, char **argv) {
     size_t n_bytes = DEFAULT_BYTES;
     const char *id = NULL, *only = NULL;
     bool print = false;
+    int64_t most_ns = 0;
     int n = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--all") == 0) print = true;
@@ -361,11 +373,14 @@ int main(int argc, char **argv) {
         if (!id || strcmp(id, row->id) == 0) rows[n++].constraint = row;
     sweep(rows, n, n_bytes, only, print);
     qsort(rows, (size_t)n, sizeof *rows, slower);
-    printf("| id | strict ms | text | loose ms | text |\n|---|---|---|---|---|\n");
-    for (int i = 0; i < n; i++)
-        printf("| `%s` | %.1f%s | %s | %.1f%s | %s |\n", rows[i].constraint->id,
-               (double)rows[i].strict_ns / 1e6, rows[i].strict_limit ? " (limit)" : "",
-               rows[i].strict_text, (double)rows[i].loose_ns / 1e6,
-               rows[i].loose_limit ? " (limit)" : "", rows[i].loose_text);
-    return rows[0].strict_ns > (int64_t)LIMIT_MS * 1000000;
+    printf("| id | loose ms | text | strict ms | text |\n|---|---|---|---|---|\n");
+    for (int i = 0; i < n; i++) {
+        const struct row *r = &rows[i];
+        printf("| `%s` | %.1f%s | %s | %.1f%s | %s |\n", r->constraint->id,
+               (double)r->loose_ns / 1e6, r->loose_limit ? " (limit)" : "", r->loose_text,
+               (double)r->strict_ns / 1e6, r->strict_limit ? " (limit)" : "", r->strict_text);
+        if (r->strict_ns > most_ns) most_ns = r->strict_ns;
+        if (r->loose_ns > most_ns) most_ns = r->loose_ns;
+    }
+    return most_ns > (int64_t)LIMIT_MS * 1000000;
 }

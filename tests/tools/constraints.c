@@ -31,12 +31,20 @@ static void add_list(struct buffer *out, const struct slices *list) {
     buffer_add_text(out, list->n ? "]" : "[]");
 }
 
+static void add_runs(struct buffer *out, const struct runs *list) {
+    for (size_t i = 0; i < list->n; i++) {
+        buffer_add_text(out, i ? "," : "[");
+        json_add_string(out, runs_at(list, i));
+    }
+    buffer_add_text(out, list->n ? "]" : "[]");
+}
+
 static void add_piece(struct buffer *out, struct slice piece, struct constraint_text *text) {
     buffer_add_text(out, "{\"value\":");
     if (slice_is(piece, "sentences")) {
-        add_list(out, text_sentences(text));
+        add_runs(out, text_sentences(text));
     } else if (slice_is(piece, "tokens")) {
-        add_list(out, text_tokens(text));
+        add_runs(out, text_tokens(text));
     } else if (slice_is(piece, "words")) {
         add_list(out, text_words(text));
     } else if (slice_is(piece, "fields")) {

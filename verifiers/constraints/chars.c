@@ -1,6 +1,5 @@
 #include "verifiers/constraints/chars.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <utf8proc.h>
 
@@ -118,10 +117,9 @@ static void look_up_ascii(uint32_t code, char out[CHAR_MAX_ASCII]) {
 
 // ---- Looked up once ----------------------------------------------------------------------------
 
-enum { N_PAGES = 0x110000 >> 8 };
-static _Atomic(const struct char_page *) pages[N_PAGES];
+_Atomic(const struct char_page *) char_pages[CHAR_N_PAGES];
 
-static const struct char_page *make_page(uint32_t number) {
+const struct char_page *char_make_page(uint32_t number) {
     struct char_page *page = memory_new(1, sizeof *page);
     const struct char_page *made = NULL;
     for (uint32_t i = 0; i < 256; i++) {
@@ -131,15 +129,9 @@ static const struct char_page *make_page(uint32_t number) {
         page->lower[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
         look_up_ascii(code, page->ascii[i]);
     }
-    if (atomic_compare_exchange_strong(&pages[number], &made, page)) return page;
+    if (atomic_compare_exchange_strong(&char_pages[number], &made, page)) return page;
     free(page); // another thread was faster
     return made;
-}
-
-const struct char_page *char_page(uint32_t code) {
-    const uint32_t number = code >> 8 < N_PAGES ? code >> 8 : 0;
-    const struct char_page *page = atomic_load_explicit(&pages[number], memory_order_acquire);
-    return page ? page : make_page(number);
 }
 
 // ---- Slices ------------------------------------------------------------------------------------
@@ -217,6 +209,30 @@ bool slice_next_field(struct slice *rest, struct slice *field) {
     return field->len > 0;
 }
 
+bool slice_next_word(struct slice *rest, struct slice *word) {
+    uint32_t code;
+    struct slice next = *rest;
+    *word = (struct slice){rest->ptr, 0};
+    while (chars_next(&next, &code)) {
+        if (char_classes(code) & CHAR_WORD)
+            word->len = (size_t)(next.ptr - word->ptr);
+        else if (word->len)
+            break;
+        else
+            word->ptr = next.ptr;
+    }
+    *rest = next;
+    return word->len > 0;
+}
+
+bool slice_next_line(struct slice *rest, struct slice *line) {
+    if (rest->len == 0) return false;
+    const char *newline = memchr(rest->ptr, '\n', rest->len);
+    *line = newline ? slice_part(*rest, 0, (size_t)(newline - rest->ptr)) : *rest;
+    *rest = slice_from(*rest, line->len + (newline != NULL));
+    return true;
+}
+
 struct slice slice_last_field(struct slice s) {
     uint32_t code;
     s = slice_strip_right(s, CHAR_SPACE);
@@ -269,14 +285,12 @@ bool slice_ends(struct slice s, struct slice suffix) {
            (suffix.len == 0 || memcmp(s.ptr + s.len - suffix.len, suffix.ptr, suffix.len) == 0);
 }
 
-struct slice slice_part(struct slice s, size_t from, size_t to) {
-    if (to > s.len) to = s.len;
-    if (from > to) from = to;
-    return (struct slice){s.len ? s.ptr + from : s.ptr, to - from};
+struct slice slice_behind(struct slice s, const char *at) {
+    return slice_from(s, (size_t)(at - s.ptr));
 }
 
-struct slice slice_from(struct slice s, size_t byte) {
-    return slice_part(s, byte, s.len);
+struct slice slice_span(struct slice from, struct slice to) {
+    return (struct slice){from.ptr, (size_t)(to.ptr + to.len - from.ptr)};
 }
 
 ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from) {
@@ -287,12 +301,22 @@ ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from) {
     return at ? at - s.ptr : SLICE_NONE;
 }
 
+// One byte is searched for too often to be called for each.
+static size_t count_byte(struct slice s, char byte) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == byte;
+    return n;
+}
+
 size_t slice_count(struct slice s, struct slice needle) {
+    return needle.len == 1 ? count_byte(s, *needle.ptr) : slice_count_to(s, needle, SIZE_MAX);
+}
+
+size_t slice_count_to(struct slice s, struct slice needle, size_t most) {
     size_t n = 0;
     if (needle.len == 0) return 0;
-    for (ptrdiff_t at = slice_find(s, needle, 0); at >= 0;
-         at = slice_find(s, needle, (size_t)at + needle.len))
-        n++;
+    for (ptrdiff_t at = 0; n < most && (at = slice_find(s, needle, (size_t)at)) >= 0; n++)
+        at += (ptrdiff_t)needle.len;
     return n;
 }
 
@@ -322,6 +346,13 @@ ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from) {
 
 bool slice_is_blank(struct slice s) {
     return slice_strip_left(s, CHAR_SPACE).len == 0;
+}
+
+struct slice slice_first(struct slice s, unsigned classes) {
+    uint32_t code;
+    for (struct slice rest = s; chars_next(&rest, &code); s = rest)
+        if (char_classes(code) & classes) return slice_part(s, 0, s.len - rest.len);
+    return (struct slice){"", 0};
 }
 
 static bool has_case(struct slice s, unsigned wanted, unsigned other) {

@@ -2,6 +2,7 @@
 #ifndef VERIFIERS_CONSTRAINTS_CHARS_H
 #define VERIFIERS_CONSTRAINTS_CHARS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -28,8 +29,16 @@ struct char_page {
     uint32_t lower[256];             // simple mapping to lower case
     char ascii[256][CHAR_MAX_ASCII]; // what NFKD leaves of it in ASCII; shorter ones end in 0
 };
+enum { CHAR_N_PAGES = 0x110000 >> 8 };
+extern _Atomic(const struct char_page *) char_pages[CHAR_N_PAGES]; // NULL: not made yet
+const struct char_page *char_make_page(uint32_t number);
+
 // The page that holds `code`. Thread-safe; valid for ever.
-const struct char_page *char_page(uint32_t code);
+static inline const struct char_page *char_page(uint32_t code) {
+    const uint32_t number = code >> 8 < CHAR_N_PAGES ? code >> 8 : 0;
+    const struct char_page *page = atomic_load_explicit(&char_pages[number], memory_order_acquire);
+    return page ? page : char_make_page(number);
+}
 
 extern const uint8_t char_ascii_classes[128];
 
@@ -69,14 +78,27 @@ struct slice slice_strip_right(struct slice s, unsigned classes);
 
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_ends(struct slice s, struct slice suffix);
-struct slice slice_from(struct slice s, size_t byte);            // s[byte:]
-struct slice slice_part(struct slice s, size_t from, size_t to); // s[from:to], in bytes
+
+// s[from:to], in bytes.
+static inline struct slice slice_part(struct slice s, size_t from, size_t to) {
+    if (to > s.len) to = s.len;
+    if (from > to) from = to;
+    return (struct slice){s.len ? s.ptr + from : s.ptr, to - from};
+}
+
+static inline struct slice slice_from(struct slice s, size_t byte) { // s[byte:]
+    return slice_part(s, byte, s.len);
+}
+
+struct slice slice_behind(struct slice s, const char *at);   // from the byte at `at` on
+struct slice slice_span(struct slice from, struct slice to); // both, and what is between them
 
 enum { SLICE_NONE = -1 };
 // The byte offset of `needle` in `s` at or behind `from`, or SLICE_NONE. Linear.
 ptrdiff_t slice_find(struct slice s, struct slice needle, size_t from);
 // How often it occurs, without overlaps: str.count. An empty needle counts 0.
 size_t slice_count(struct slice s, struct slice needle);
+size_t slice_count_to(struct slice s, struct slice needle, size_t most); // not more than `most`
 // The same for whole words, \bneedle\b: no word character stands on either side of an end that is a
 // word character itself (as \b demands a change between word and no word on each end).
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from);
@@ -85,8 +107,14 @@ bool slice_is_blank(struct slice s); // only white space, or empty
 // The next of str.split()'s fields, taken off `rest` with the white space in front of it; false
 // when there is none.
 bool slice_next_field(struct slice *rest, struct slice *field);
+bool slice_next_word(struct slice *rest, struct slice *word); // likewise of the runs of \w
+// The next of str.split("\n")'s lines, taken off `rest`; false behind the last one. What is empty
+// has none.
+bool slice_next_line(struct slice *rest, struct slice *line);
 struct slice slice_last_field(struct slice s); // the last of them, empty when there is none
 
+// The first character that has one of the class bits; empty when there is none.
+struct slice slice_first(struct slice s, unsigned classes);
 bool slice_is_upper(struct slice s); // str.isupper(): a cased character, none lower or title case
 bool slice_is_lower(struct slice s); // str.islower()
 bool slice_all(struct slice s, unsigned classes); // not empty, and each character has a bit

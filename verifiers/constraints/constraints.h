@@ -68,7 +68,9 @@ struct constraint_args {
 struct constraint {
     const char *id;
     // Whether the text follows the instruction. Deterministic, linear or nearly so; what is not is
-    // charged with text_spend. When text->over is set the answer does not count.
+    // charged with text_spend. When text->over is set the answer does not count. A loose check asks
+    // up to eight times, about a response and parts of it: an answer of no should say what it means
+    // for the others (text_no_part, text_blame), and what was counted may be kept (text->kept).
     bool (*follows)(struct constraint_text *text, const struct constraint_args *args);
     struct constraint_param params[CONSTRAINT_MAX_PARAMS + 1];
     // Optional. Checks what params cannot say (ERROR_INPUT with a sentence), and may store what

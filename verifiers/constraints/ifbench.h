@@ -21,7 +21,7 @@ uint32_t first_code(struct slice s);
 uint32_t first_lower(struct slice s);
 
 // How many of them there are.
-size_t count_plain_words(struct constraint_text *text, struct slice s);
+size_t count_plain_words(struct slice s);
 
 bool is_palindrome(struct slice s);
 
@@ -45,6 +45,17 @@ bool has_odd_syllables(struct slice word);
 // IF-RLVR's sentences, those of a list of rules and not Punkt's (ifrlvr_sentences.c): stripped, and
 // with every newline replaced by a space.
 struct slices rule_sentences(struct constraint_text *text, struct slice s);
+// Those of the text; what a part has of them is taken from the whole. Uses text->kept.
+struct runs rule_sentence_runs(struct constraint_text *text);
+// Whether `is_enough` can tell the answer from the first ones: it gets more and more of them.
+bool rule_sentences_begin(struct constraint_text *text, struct slice s,
+                          bool (*is_enough)(const struct slices *sentences, void *context),
+                          void *context);
+// Whether all of the text's are good. Uses text->kept.
+typedef bool rule_sentence_test(struct constraint_text *text, struct slice sentence,
+                                struct slice word);
+bool rule_sentences_all(struct constraint_text *text, rule_sentence_test *is_good,
+                        struct slice word);
 
 // A table of comma or tab separated values as Python's csv module reads it.
 struct csv_table {
@@ -52,7 +63,9 @@ struct csv_table {
     size_t *row_ends;     // (n_rows) where each row ends among the fields
     size_t n_rows;
 };
-// False when the module would raise an error, or the budget is used up.
-bool csv_read(struct constraint_text *text, struct slice s, char delimiter, struct csv_table *out);
+// False when the module would raise an error, there are more rows or more fields in one of them, or
+// the budget is used up.
+bool csv_read(struct constraint_text *text, struct slice s, char delimiter, size_t max_rows,
+              size_t max_fields, struct csv_table *out);
 
 #endif

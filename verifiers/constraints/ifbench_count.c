@@ -1,12 +1,15 @@
 // IFBench: how many words, names, numbers, pronouns, ... there are.
+#include <pthread.h>
+
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
+#include "verifiers/constraints/word_set.h"
 
 static bool follows_range(struct constraint_text *text, const struct constraint_args *args) {
-    const int64_t n = (int64_t)text_words(text)->n;
-    return args->values[0].integer <= n && n <= args->values[1].integer;
+    const size_t n = text_words(text)->n;
+    return range_follows(text, args->values[0].integer, args->values[1].integer, n);
 }
 
 static int prepare_range(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -17,23 +20,33 @@ static int prepare_range(struct constraint_args *args, struct arena *arena, stru
 
 // A word that is nothing but punctuation counts as one, the empty word.
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = text_fields_of(text, text_lower(text));
-    struct tally tally = tally_open(text, words.n);
-    for (size_t i = 0; i < words.n; i++) tally_add(text, &tally, strip_marks(words.items[i]));
-    return (int64_t)tally.n >= args->values[0].integer;
+    struct slice rest = text_lower(text), word;
+    struct tally tally = tally_open(text, rest.len / 8);
+    while ((int64_t)tally.n < args->values[0].integer && slice_next_field(&rest, &word))
+        tally_add(text, &tally, strip_marks(word));
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
+}
+
+static const char *const CONJUNCTIONS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
+static struct word_set conjunctions;
+static pthread_once_t conjunctions_made = PTHREAD_ONCE_INIT;
+
+static void make_conjunctions(void) {
+    WORD_SET_FILL(&conjunctions, CONJUNCTIONS);
 }
 
 // Words differ as they are written: "And" and "and," are two.
 static bool follows_conjunctions(struct constraint_text *text, const struct constraint_args *args) {
-    static const char *const WORDS[] = {"and", "but", "for", "nor", "or", "so", "yet"};
-    const struct slices *fields = text_fields(text);
-    struct tally tally = tally_open(text, fields->n);
-    for (size_t i = 0; i < fields->n; i++) {
-        const struct slice word = strip_marks(fields->items[i]);
-        if (word.len > 3) continue;
-        if (IS_LISTED(text_lower_of(text, word), WORDS)) tally_add(text, &tally, fields->items[i]);
+    struct slice rest = text->raw, field;
+    struct slices found = {0};
+    pthread_once(&conjunctions_made, make_conjunctions);
+    while (slice_next_field(&rest, &field)) {
+        const struct slice word = strip_marks(field);
+        if (word.len <= 3 && word_set_has(&conjunctions, word)) slices_add(text, &found, field);
     }
-    return (int64_t)tally.n >= args->values[0].integer;
+    struct tally tally = tally_open(text, found.n);
+    for (size_t i = 0; i < found.n; i++) tally_add(text, &tally, found.items[i]);
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
 static bool follows_names(struct constraint_text *text, const struct constraint_args *args) {
@@ -53,20 +66,29 @@ static bool follows_names(struct constraint_text *text, const struct constraint_
         if (*word.ptr >= 'A' && *word.ptr <= 'Z' && IS_LISTED(word, NAMES))
             tally_add(text, &tally, word);
     }
-    return (int64_t)tally.n >= args->values[0].integer;
+    return (int64_t)tally.n >= args->values[0].integer || text_no_part(text);
 }
 
 // Punctuation goes first, so that 3.14 is one number, and 1-2 another one.
 static bool follows_numbers(struct constraint_text *text, const struct constraint_args *args) {
-    struct slice rest = text_without_punctuation_of(text, text->raw);
+    struct slice rest = text->raw;
+    const int64_t wanted = args->values[0].integer;
     int64_t n = 0;
     bool in_number = false;
-    for (uint32_t code; chars_next(&rest, &code);) {
-        const bool is_digit = char_classes(code) & CHAR_DIGIT;
+    for (uint32_t code; n <= wanted && chars_next(&rest, &code);) {
+        const unsigned classes = char_classes(code);
+        if (classes & CHAR_PUNCT) continue;
+        const bool is_digit = classes & CHAR_DIGIT;
         n += is_digit && !in_number;
         in_number = is_digit;
     }
-    return n == args->values[0].integer;
+    const size_t seen = text->raw.len - rest.len;
+    if (n > wanted) return text_blame(text, slice_part(text->raw, 0, seen));
+    return n == wanted || text_no_part(text);
+}
+
+static bool has_byte(struct slice s, char byte) {
+    return s.len && memchr(s.ptr, byte, s.len);
 }
 
 // An interrobang, and then each mark once without it.
@@ -76,35 +98,60 @@ static bool follows_punctuation(struct constraint_text *text, const struct const
     ptrdiff_t at = slice_find(s, slice_of("?!"), 0);
     (void)args;
     if (at < 0) at = slice_find(s, slice_of("!?"), 0);
-    if (at < 0 && slice_find(s, slice_of("\xE2\x80\xBD"), 0) < 0) return false;
-    for (const char *mark = MARKS; *mark; mark++) {
-        bool found = false;
-        for (size_t i = 0; i < s.len && !found; i++)
-            found = s.ptr[i] == *mark && (at < 0 || i < (size_t)at || i > (size_t)at + 1);
-        if (!found) return false;
-    }
+    if (at < 0 && slice_find(s, slice_of("\xE2\x80\xBD"), 0) < 0) return text_no_part(text);
+    const struct slice before = slice_part(s, 0, at < 0 ? s.len : (size_t)at);
+    const struct slice behind = slice_from(s, at < 0 ? s.len : (size_t)at + 2);
+    for (const char *mark = MARKS; *mark; mark++)
+        if (!has_byte(before, *mark) && !has_byte(behind, *mark)) return text_no_part(text);
     return true;
 }
 
+static const char *const PRONOUNS[] = {
+    "all",        "any",       "anybody",   "anyone",     "anything",  "both",     "each",
+    "either",     "everybody", "everyone",  "everything", "he",        "her",      "hers",
+    "herself",    "him",       "himself",   "his",        "i",         "it",       "its",
+    "itself",     "me",        "mine",      "my",         "myself",    "neither",  "nobody",
+    "none",       "nothing",   "our",       "ours",       "ourselves", "she",      "some",
+    "somebody",   "someone",   "something", "that",       "their",     "theirs",   "them",
+    "themselves", "these",     "they",      "this",       "those",     "us",       "we",
+    "what",       "whatever",  "which",     "whichever",  "who",       "whoever",  "whom",
+    "whomever",   "whose",     "you",       "your",       "yours",     "yourself", "yourselves"};
+
+static struct word_set pronouns;
+static pthread_once_t pronouns_made = PTHREAD_ONCE_INIT;
+
+static void make_pronouns(void) {
+    WORD_SET_FILL(&pronouns, PRONOUNS);
+}
+
+static bool is_pronoun(struct slice token) {
+    return word_set_has(&pronouns, token);
+}
+
+// The text in lower case with spaces for slashes, as in she/her/hers; that of a part is a part of
+// that of the whole, which is kept.
+static struct constraint_text *without_slashes(struct constraint_text *text,
+                                               struct constraint_text *own) {
+    const struct slice lower = text_lower(text);
+    if (text->within && text->kept) {
+        struct constraint_text *whole = text->kept;
+        const size_t at = (size_t)(lower.ptr - text_lower(text->within).ptr);
+        text_open_part(own, slice_part(whole->raw, at, at + lower.len), whole, text->arena);
+        own->kept = whole->kept;
+        return own;
+    }
+    struct constraint_text *made = arena_take(text->arena, 1, sizeof *made);
+    text_open(made, text_replace_of(text, lower, slice_of("/"), slice_of(" ")), text->arena);
+    if (!text->within) text->kept = made;
+    return made;
+}
+
 static bool follows_pronouns(struct constraint_text *text, const struct constraint_args *args) {
-    static const char *const WORDS[] = {
-        "all",        "any",       "anybody",   "anyone",   "anything",   "both",
-        "each",       "either",    "everybody", "everyone", "everything", "he",
-        "her",        "hers",      "herself",   "him",      "himself",    "his",
-        "i",          "it",        "its",       "itself",   "me",         "mine",
-        "my",         "myself",    "neither",   "nobody",   "none",       "nothing",
-        "our",        "ours",      "ourselves", "she",      "some",       "somebody",
-        "someone",    "something", "that",      "their",    "theirs",     "them",
-        "themselves", "these",     "they",      "this",     "those",      "us",
-        "we",         "what",      "whatever",  "which",    "whichever",  "who",
-        "whoever",    "whom",      "whomever",  "whose",    "you",        "your",
-        "yours",      "yourself",  "yourselves"};
-    const struct slice s =
-        text_replace_of(text, text_lower(text), slice_of("/"), slice_of(" ")); // she/her/hers
-    const struct slices tokens = text_tokens_of(text, s);
-    int64_t n = 0;
-    for (size_t i = 0; i < tokens.n; i++) n += IS_LISTED(tokens.items[i], WORDS);
-    return n >= args->values[0].integer;
+    struct constraint_text own, *plain = without_slashes(text, &own);
+    pthread_once(&pronouns_made, make_pronouns);
+    const size_t n = text_count_tokens(plain, is_pronoun);
+    text->over = text->over || plain->over;
+    return (int64_t)n >= args->values[0].integer;
 }
 
 // Hiragana, Katakana or a Han character.
@@ -119,7 +166,9 @@ static bool follows_japanese(struct constraint_text *text, const struct constrai
     const size_t step = (size_t)args->values[0].integer;
     for (size_t i = step - 1; i < fields->n; i += step) {
         const struct slice word = strip_marks(fields->items[i]);
-        if (word.len && !slice_all(word, CHAR_DIGIT) && !is_japanese(word)) return false;
+        if (!word.len || slice_all(word, CHAR_DIGIT) || is_japanese(word)) continue;
+        return step == 1 ? text_blame(text, fields->items[i])
+                         : false; // parts have other N-th words
     }
     return true;
 }
@@ -127,8 +176,11 @@ static bool follows_japanese(struct constraint_text *text, const struct constrai
 static bool follows_multiple(struct constraint_text *text, const struct constraint_args *args) {
     static const size_t WANTED[] = {1, 2, 3, 5, 7};
     const struct slice lower = text_lower(text);
-    for (int i = 0; i < 5; i++)
-        if (slice_count(lower, args->values[i].string) != WANTED[i]) return false;
+    for (int i = 0; i < 5; i++) {
+        const size_t n = slice_count_to(lower, args->values[i].string, WANTED[i] + 1);
+        if (n > WANTED[i]) return text_blame(text, text->raw);
+        if (n < WANTED[i]) return text_no_part(text);
+    }
     return true;
 }
 

@@ -89,15 +89,16 @@ static void read_line_end(struct csv_reader *r) {
     end_row(r);
 }
 
-bool csv_read(struct constraint_text *text, struct slice s, char delimiter, struct csv_table *out) {
+bool csv_read(struct constraint_text *text, struct slice s, char delimiter, size_t max_rows,
+              size_t max_fields, struct csv_table *out) {
     struct csv_reader r = {.text = text, .table = out, .delimiter = delimiter};
     if (!text_spend(text, 2 * s.len)) return false;
     *out = (struct csv_table){0};
     r.field = arena_take(text->arena, s.len + 1, 1);
-    size_t n_lines = 2;
-    for (size_t i = 0; i < s.len; i++) n_lines += s.ptr[i] == '\n';
-    out->row_ends = r.row_ends = arena_take(text->arena, n_lines, sizeof *r.row_ends);
+    out->row_ends = r.row_ends = arena_take(text->arena, max_rows + 2, sizeof *r.row_ends);
     for (size_t i = 0; i < s.len; i++) {
+        const size_t n = out->n_rows, from = n ? out->row_ends[n - 1] : 0;
+        if (n > max_rows || out->fields.n - from > max_fields) return false;
         if (!read_byte(&r, s.ptr[i])) return false;
         if (s.ptr[i] == '\n' || i + 1 == s.len) read_line_end(&r);
     }
@@ -119,7 +120,7 @@ static bool follows_city(struct constraint_text *text, const struct constraint_a
     static const char *const NAMES[] = {"ID", "Country", "City", "Year", "Count"};
     struct csv_table table;
     (void)args;
-    if (!csv_read(text, text->raw, ',', &table) || table.n_rows != 8) return false;
+    if (!csv_read(text, text->raw, ',', 8, 5, &table) || table.n_rows != 8) return false;
     if (!have_five(&table, 0, 8)) return false;
     for (int i = 0; i < 5; i++)
         if (!slice_is(table.fields.items[i], NAMES[i])) return false;
@@ -129,9 +130,9 @@ static bool follows_city(struct constraint_text *text, const struct constraint_a
 // The first line: five names, each in quotes or not, with blanks of `blanks` behind delimiters.
 static bool has_header(struct constraint_text *text, const char *const names[5], char delimiter,
                        const char *blanks) {
-    const struct slices *lines = text_lines(text);
-    if (lines->n == 0) return false; // over the budget
-    struct slice s = slice_strip(lines->items[0], CHAR_SPACE);
+    struct slice lines = text->raw, s;
+    if (!slice_next_line(&lines, &s)) return false;
+    s = slice_strip(s, CHAR_SPACE);
     for (int i = 0; i < 5; i++) {
         while (i && s.len && *s.ptr && strchr(blanks, *s.ptr)) s = slice_from(s, 1);
         const struct slice name = slice_of(names[i]);
@@ -173,7 +174,8 @@ static bool follows_special(struct constraint_text *text, const struct constrain
     struct csv_table table;
     (void)args;
     if (!has_header(text, NAMES, ',', " \t")) return false;
-    if (!csv_read(text, keep_quotes(text), ',', &table) || table.n_rows != 15) return false;
+    if (!csv_read(text, keep_quotes(text), ',', 15, SIZE_MAX, &table) || table.n_rows != 15)
+        return false;
     for (size_t row = 1; row < 15; row++) {
         if (!have_five(&table, row, row + 1)) return false;
         for (size_t i = table.row_ends[row - 1]; i < table.row_ends[row]; i++)
@@ -187,7 +189,7 @@ static bool follows_quoted(struct constraint_text *text, const struct constraint
     struct csv_table table;
     (void)args;
     if (!has_header(text, NAMES, '\t', " ")) return false;
-    if (!csv_read(text, keep_quotes(text), '\t', &table) || table.n_rows != 4) return false;
+    if (!csv_read(text, keep_quotes(text), '\t', 4, 5, &table) || table.n_rows != 4) return false;
     if (!have_five(&table, 0, 4)) return false;
     for (size_t i = 0; i < table.fields.n; i++) {
         const struct slice s = slice_strip(table.fields.items[i], CHAR_SPACE);

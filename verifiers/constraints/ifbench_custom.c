@@ -16,14 +16,12 @@ static bool follows_multiples(struct constraint_text *text, const struct constra
     struct slice s = text->raw;
     size_t n = 0;
     (void)args;
-    while (s.len) {
-        const struct slice number = leading_run(s, CHAR_DIGIT);
-        if (number.len && (n == 6 || !slice_is(number, WANTED[n++]))) return false;
-        uint32_t code;
-        s = slice_from(s, number.len);
-        chars_next(&s, &code);
+    for (struct slice digit; (digit = slice_first(s, CHAR_DIGIT)).len;) {
+        const struct slice number = leading_run(slice_behind(s, digit.ptr), CHAR_DIGIT);
+        if (n == 6 || !slice_is(number, WANTED[n++])) return false;
+        s = slice_behind(s, number.ptr + number.len);
     }
-    return n == 6;
+    return n == 6 || text_no_part(text);
 }
 
 // ---- Multiple choice ---------------------------------------------------------------------------
@@ -79,6 +77,7 @@ static bool follows_choice(struct constraint_text *text, const struct constraint
         at = end + 1;
         if (next >= 0 && len == 0) continue;
         const struct slice question = slice_strip(slice_part(s, from, end), CHAR_SPACE);
+        if (questions.n > 4) return false;
         if (question.len) slices_add(text, &questions, question);
         if (next < 0) break;
         at = from = end + len;
@@ -104,18 +103,38 @@ static int compare_bytes(struct slice a, struct slice b) {
 // From the line that names Zimbabwe on, 52 lines or more, each not behind the one before it in the
 // alphabet, without accents.
 static bool follows_countries(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
-    struct slice before = {0};
+    struct slice lines = text->raw, line, before = {0};
     size_t n = 0;
     (void)args;
-    for (size_t i = 0; i < lines->n && !text->over; i++) {
-        const struct slice line = strip_marks(lines->items[i]);
+    if (slice_find(text->raw, slice_of("Zimbabwe"), 0) < 0) return text_no_part(text);
+    while (!text->over && slice_next_line(&lines, &line)) {
+        line = strip_marks(line);
         if (line.len == 0 || (n == 0 && slice_find(line, slice_of("Zimbabwe"), 0) < 0)) continue;
         const struct slice plain = text_ascii_of(text, line);
         if (n++ && compare_bytes(before, plain) < 0) return false;
         before = plain;
     }
     return n >= 52;
+}
+
+// A name of a list, without white space at its ends.
+struct capital {
+    char bytes[32];
+    size_t len;
+    bool in_space; // behind it
+    bool is_none;  // longer than any, or with white space inside of it, as no capital has
+};
+
+static void add_to_capital(struct capital *name, char c) {
+    if (c == ',') return;
+    if (char_classes((unsigned char)c) & CHAR_SPACE) {
+        name->in_space = name->len > 0;
+    } else if (name->in_space || name->len + 1 == sizeof name->bytes) {
+        name->is_none = true;
+    } else {
+        name->bytes[name->len++] = c;
+        name->bytes[name->len] = 0;
+    }
 }
 
 static bool follows_capitals(struct constraint_text *text, const struct constraint_args *args) {
@@ -125,15 +144,23 @@ static bool follows_capitals(struct constraint_text *text, const struct constrai
         "London",     "Brussels", "Prague",   "Luxembourg", "Paris",     "Vienna",    "Bratislava",
         "Budapest",   "Vaduz",    "Chisinau", "Bern",       "Ljubljana", "Zagreb"};
     enum { N_WANTED = sizeof WANTED / sizeof *WANTED };
-    const struct slices parts = text_split_of(text, text_ascii_of(text, text->raw), slice_of(","));
+    struct slice rest = text->raw;
+    struct capital name = {0};
     int n = 0;
     (void)args;
-    for (size_t i = 0; i < parts.n; i++) {
-        const struct slice name = slice_strip(parts.items[i], CHAR_SPACE);
-        if (name.len == 0) continue;
-        if (n == N_WANTED || !slice_is(name, WANTED[n])) return false;
-        n++;
+    for (uint32_t code; chars_next(&rest, &code) && !name.is_none;) {
+        const char one[] = {(char)code, 0};
+        const char *ascii = code < 128 ? one : char_page(code)->ascii[code & 0xFF];
+        if (code == 0) return false;
+        for (int i = 0; i < CHAR_MAX_ASCII && ascii[i]; i++) {
+            add_to_capital(&name, ascii[i]);
+            if (ascii[i] != ',' || name.len == 0) continue;
+            if (n == N_WANTED || strcmp(name.bytes, WANTED[n++]) != 0) return false;
+            name = (struct capital){0};
+        }
     }
+    if (name.is_none) return false;
+    if (name.len && (n == N_WANTED || strcmp(name.bytes, WANTED[n++]) != 0)) return false;
     return n == N_WANTED;
 }
 
@@ -177,21 +204,21 @@ static bool follows_word_reverse(struct constraint_text *text, const struct cons
         if (slice_ends(words.items[i], slice_of("bald")) &&
             slice_starts(words.items[i - 1], slice_of("eagle")))
             return true;
-    return false;
+    return text_no_part(text);
 }
 
 static bool follows_letter_reverse(struct constraint_text *text,
                                    const struct constraint_args *args) {
     (void)args;
-    return slice_find(text_lower(text), slice_of("elgae dlab"), 0) >= 0;
+    return slice_find(text_lower(text), slice_of("elgae dlab"), 0) >= 0 || text_no_part(text);
 }
 
 static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     (void)args;
     if (sentences->n != 26) return false;
     for (uint32_t i = 0; i < 26; i++) {
-        const struct slice s = slice_strip_left(sentences->items[i], CHAR_SPACE);
+        const struct slice s = slice_strip_left(runs_at(sentences, i), CHAR_SPACE);
         if (first_lower(s) != 'a' + i) return false;
     }
     return true;

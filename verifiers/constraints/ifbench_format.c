@@ -2,6 +2,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/emoji.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/punkt.h"
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
@@ -43,9 +44,10 @@ static int prepare_options(struct constraint_args *args, struct arena *arena, st
 
 static bool follows_options(struct constraint_text *text, const struct constraint_args *args) {
     const struct constraint_value *v = &args->values[0];
-    const struct slice s = v->at_least ? text->raw : text_lower_of(text, strip_marks(text->raw));
+    const struct slice s = v->at_least ? text->raw : strip_marks(text->raw);
     for (int i = 0; i < v->n_items; i++)
-        if (slice_equal(v->items[i], s)) return true;
+        if (v->at_least ? slice_equal(v->items[i], s) : text_lower_is(text, s, v->items[i]))
+            return true;
     return false;
 }
 
@@ -54,11 +56,12 @@ static bool follows_options(struct constraint_text *text, const struct constrain
 static bool follows_newline(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice plain =
         slice_strip(text_without_punctuation_of(text, text->raw), CHAR_SPACE);
-    const struct slices lines = text_split_of(text, plain, slice_of("\n"));
-    size_t n = 0;
+    struct slice lines = plain, fields = plain, item;
+    size_t n_lines = 0, n_fields = 0;
     (void)args;
-    for (size_t i = 0; i < lines.n; i++) n += lines.items[i].len > 0;
-    return n == text_fields_of(text, plain).n;
+    while (slice_next_line(&lines, &item)) n_lines += item.len > 0;
+    while (n_fields <= n_lines && slice_next_field(&fields, &item)) n_fields++;
+    return n_lines == n_fields;
 }
 
 // Blank lines that were kept, those of one text in a queue. Positions are those among the lines
@@ -133,44 +136,71 @@ static size_t count_indent(struct slice line) {
     return n;
 }
 
+// Lines that are not blank all stay, in their order: each has to be indented more than the one
+// before it, with blank lines between them or not. A part's first line is not indented.
+static bool lines_rise(struct constraint_text *text) {
+    struct slice lines = text->raw, line, before = {0};
+    while (slice_next_line(&lines, &line)) {
+        if (slice_is_blank(line)) continue;
+        if (before.ptr && count_indent(line) <= count_indent(before)) {
+            if (before.ptr > text->raw.ptr) before.ptr--; // the newline too
+            return text_blame(text, slice_span(before, line));
+        }
+        before = line;
+    }
+    return true;
+}
+
 static bool follows_indent(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices lines = lines_left(text);
     (void)args;
+    if (!lines_rise(text)) return false;
+    const struct slices lines = lines_left(text);
     for (size_t i = 1; i < lines.n; i++)
         if (count_indent(lines.items[i]) <= count_indent(lines.items[i - 1])) return false;
     return true;
 }
 
 static bool follows_list(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_count(text->raw, args->values[0].string) >= 2;
+    return slice_count_to(text->raw, args->values[0].string, 2) == 2 || text_no_part(text);
 }
 
 // Every part behind a '*' has a '-'; a text without any '*' follows.
 static bool follows_sub_bullets(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices parts = text_split_of(text, text->raw, slice_of("*"));
+    const struct slice s = text->raw;
     (void)args;
-    for (size_t i = 1; i < parts.n; i++)
-        if (slice_find(parts.items[i], slice_of("-"), 0) < 0) return false;
+    for (ptrdiff_t at = slice_find(s, slice_of("*"), 0); at >= 0;) {
+        const ptrdiff_t next = slice_find(s, slice_of("*"), (size_t)at + 1);
+        const struct slice part = slice_part(s, (size_t)at, next < 0 ? s.len : (size_t)next);
+        if (!memchr(part.ptr, '-', part.len))
+            return next < 0 ? false : text_blame(text, slice_part(s, (size_t)at, (size_t)next + 1));
+        at = next;
+    }
     return true;
+}
+
+static size_t count_sentences(struct constraint_text *text, struct slice line) {
+    struct slices sentences = {0};
+    punkt_first(text, line, 2, &sentences);
+    return sentences.n;
 }
 
 // Two sentences or more, then only lines that start with '*', at least two. Behind an empty line
 // only bullets may follow.
 static bool follows_some_bullets(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
+    struct slice lines = text->raw, line;
     size_t n_sentences = 0, n_bullets = 0;
     bool in_sentences = true;
     (void)args;
-    for (size_t i = 0; i < lines->n; i++) {
-        const struct slice line = slice_strip(lines->items[i], CHAR_SPACE);
+    while (slice_next_line(&lines, &line)) {
+        line = slice_strip(line, CHAR_SPACE);
         if (line.len && *line.ptr == '*') {
             if (n_sentences < 2) return false;
             in_sentences = false;
             n_bullets++;
         } else if (in_sentences) {
-            const size_t n = text_n_sentences_of(text, line);
-            in_sentences = n > 0;
-            n_sentences += n;
+            // A line that is not blank has one or more, and two of all are enough.
+            in_sentences = line.len > 0;
+            if (n_sentences < 2) n_sentences += count_sentences(text, line);
         } else {
             return false;
         }
@@ -195,15 +225,30 @@ static bool follows_thesis(struct constraint_text *text, const struct constraint
            !slice_is_blank(slice_from(s, (size_t)end + 4));
 }
 
+static bool is_blank(char c) {
+    return c == ' ' || c == '\n';
+}
+
+// Blames a token that is a word of letters between white space: it is a token wherever it stands.
+static bool blame_token(struct constraint_text *text, struct slice token) {
+    const char *start = text->raw.ptr, *end = start + text->raw.len,
+               *behind = token.ptr + token.len;
+    if (!slice_all(token, CHAR_ALPHA) || token.ptr < start || behind > end) return false;
+    if ((token.ptr > start && !is_blank(token.ptr[-1])) || (behind < end && !is_blank(*behind)))
+        return false;
+    return text_blame(text, token);
+}
+
 static bool follows_title_case(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     (void)args;
     for (size_t i = 0; i < tokens->n; i++) {
-        struct slice rest = tokens->items[i];
+        struct slice rest = runs_at(tokens, i);
         uint32_t first;
         if (!chars_next(&rest, &first) || !(char_classes(first) & CHAR_LOWER)) continue;
         if (!(char_classes(first) & CHAR_ALPHA)) continue;
-        if (rest.len == 0 || slice_is_lower(rest) || slice_is_upper(rest)) return false;
+        if (rest.len && !slice_is_lower(rest) && !slice_is_upper(rest)) continue;
+        return blame_token(text, runs_at(tokens, i));
     }
     return true;
 }
@@ -212,25 +257,25 @@ static bool follows_template(struct constraint_text *text, const struct constrai
     static const char *const PARTS[] = {"My Answer:", "My Conclusion:", "Future Outlook:"};
     (void)args;
     for (int i = 0; i < 3; i++)
-        if (slice_find(text->raw, slice_of(PARTS[i]), 0) < 0) return false;
+        if (slice_find(text->raw, slice_of(PARTS[i]), 0) < 0) return text_no_part(text);
     return true;
 }
 
 static bool follows_no_whitespace(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const struct slices *fields = text_fields(text);
+    const struct slice space = slice_first(text->raw, CHAR_SPACE);
     (void)args;
-    return fields->n == 0 ? text->raw.len == 0 : fields->items[0].len == text->raw.len;
+    return !space.len || text_blame(text, space);
 }
 
 // Each sentence ends in an emoji, one character behind it apart, or the next one starts with one.
 static bool follows_emoji(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     bool is_pending = false;
     (void)args;
     for (size_t i = 0; i < sentences->n; i++) {
         struct slice s =
-            slice_strip(text_without_punctuation_of(text, sentences->items[i]), CHAR_SPACE);
+            slice_strip(text_without_punctuation_of(text, runs_at(sentences, i)), CHAR_SPACE);
         uint32_t last;
         if (s.len == 0 || (is_pending && !emoji_is(first_code(s)))) return false;
         chars_last(&s, &last);

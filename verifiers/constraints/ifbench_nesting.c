@@ -25,23 +25,26 @@ static bool follows_parentheses(struct constraint_text *text, const struct const
             depth = deepest = 0;
         }
     }
-    return false;
+    return text_no_part(text);
 }
 
 // A quotation mark closes when it is the one opened last, and opens otherwise: an apostrophe is
 // one too. Three levels in a row have to be closed.
 static bool follows_quotes(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice s = text->raw;
-    char *levels = arena_take(text->arena, s.len + 1, 1);
     size_t depth = 0, deepest = 0;
+    char innermost = 0; // the levels around it take turns
     (void)args;
     for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] != '"' && s.ptr[i] != '\'') continue;
-        if (depth && levels[depth - 1] == s.ptr[i]) {
+        const char c = s.ptr[i];
+        if (c != '"' && c != '\'') continue;
+        if (depth && innermost == c) {
+            innermost = c == '"' ? '\'' : '"';
             depth--;
             if (deepest - depth >= MIN_QUOTES) return true;
         } else {
-            levels[depth++] = s.ptr[i];
+            innermost = c;
+            depth++;
             if (depth > deepest) deepest = depth;
         }
     }
@@ -52,47 +55,36 @@ static bool follows_quotes(struct constraint_text *text, const struct constraint
 static bool follows_unquoted(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice s =
         text_replace_of(text, text->raw, slice_of("'\"'"), (struct slice){"", 0});
-    const struct slices parts = text_fields_of(text, s);
-    char before = 0, last = 0; // the last of all, and the last that is neither digit nor other mark
+    struct slice rest = s;
+    uint32_t before = 0, last = 0; // the last of all, and the last that is no digit or other mark
     (void)args;
-    for (size_t p = 0; p < parts.n; p++)
-        for (size_t i = 0; i < parts.items[p].len; i++) {
-            const char c = parts.items[p].ptr[i];
-            const unsigned char byte = (unsigned char)c;
-            if (c == '"' && before == '"') return false;
-            before = c;
-            if (c == '"' || byte >= 128 || !(char_ascii_classes[byte] & (CHAR_PUNCT | CHAR_DIGIT)))
-                last = c;
-        }
+    for (uint32_t code; chars_next(&rest, &code);) {
+        const unsigned classes = char_classes(code);
+        if (classes & CHAR_SPACE) continue;
+        if (code == '"' && before == '"') return false;
+        before = code;
+        if (code == '"' || code >= 128 || !(classes & (CHAR_PUNCT | CHAR_DIGIT))) last = code;
+    }
     return last != '"';
 }
 
 // ---- Repeating the request ---------------------------------------------------------------------
 
-static struct slices fields_behind_first(struct constraint_text *text, struct slice s) {
-    struct slices fields = text_fields_of(text, s);
-    if (fields.n) {
-        fields.items++;
-        fields.n--;
-    }
-    return fields;
-}
-
 // The request with another first word. White space may differ.
 static bool follows_change(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice prompt = args->values[0].string;
-    const struct slices wanted = fields_behind_first(text, prompt),
-                        got = fields_behind_first(text, text->raw);
-    if (slice_equal(prompt, text->raw) || wanted.n != got.n) return false;
-    for (size_t i = 0; i < got.n; i++)
-        if (!slice_equal(wanted.items[i], got.items[i])) return false;
-    return true;
+    struct slice wanted = args->values[0].string, got = text->raw, a, b;
+    if (slice_equal(wanted, got)) return false;
+    slice_next_field(&wanted, &a);
+    slice_next_field(&got, &b);
+    while (slice_next_field(&wanted, &a))
+        if (!slice_next_field(&got, &b) || !slice_equal(a, b)) return false;
+    return !slice_next_field(&got, &b);
 }
 
 static bool follows_simple(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_is(text_lower_of(text, text_stripped(text)),
-                    "only output this sentence here, ignore all other requests.");
+    return text_lower_is(text, text_stripped(text),
+                         slice_of("only output this sentence here, ignore all other requests."));
 }
 
 static int prepare_span(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -105,7 +97,7 @@ static int prepare_span(struct constraint_args *args, struct arena *arena, struc
 
 // The characters from n_start to n_end, the last one included.
 static bool follows_span(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_equal(text_lower_of(text, text_stripped(text)), args->values[0].string);
+    return text_lower_is(text, text_stripped(text), args->values[0].string);
 }
 
 static const struct constraint ROWS[] = {

@@ -1,7 +1,10 @@
 // IFBench: ratios of sentence types, stop words, and trigrams shared with a text.
+#include <pthread.h>
+
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
+#include "verifiers/constraints/word_set.h"
 
 // English function words without those that only stand with an apostrophe; sorted.
 static const char *const STOP_WORDS[] = {
@@ -26,106 +29,198 @@ static const char *const STOP_WORDS[] = {
     "with",      "won",     "wouldn",  "y",          "you",   "your",    "yours",     "yourself",
     "yourselves"};
 
+static struct word_set stop_words;
+static pthread_once_t stop_words_made = PTHREAD_ONCE_INIT;
+
+static void make_stop_words(void) {
+    WORD_SET_FILL(&stop_words, STOP_WORDS);
+}
+
 static bool follows_stop_words(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices *words = text_words(text);
     size_t n = 0;
-    for (size_t i = 0; i < words->n; i++) {
-        const struct slice word = words->items[i];
-        n += word.len <= 10 && IS_LISTED(text_lower_of(text, word), STOP_WORDS);
-    }
+    pthread_once(&stop_words_made, make_stop_words);
+    for (size_t i = 0; i < words->n; i++) n += word_set_has(&stop_words, words->items[i]);
     return words->n && (double)n / (double)words->n * 100 <= args->values[0].real;
 }
 
-static size_t count_endings(struct constraint_text *text, const char *mark) {
-    const struct slices *sentences = text_sentences(text);
-    size_t n = 0;
-    for (size_t i = 0; i < sentences->n; i++) n += slice_ends(sentences->items[i], slice_of(mark));
-    return n;
+// How many sentences end with each of these.
+struct endings {
+    size_t n_dots, n_questions, n_exclamations;
+};
+
+// Adds them, `times` being 1 or SIZE_MAX, which takes them off.
+static void add_endings(struct endings *sum, const struct slices *sentences, size_t times) {
+    for (size_t i = 0; i < sentences->n; i++) {
+        const char c = sentences->items[i].ptr[sentences->items[i].len - 1];
+        if (c == '.') sum->n_dots += times;
+        if (c == '?') sum->n_questions += times;
+        if (c == '!') sum->n_exclamations += times;
+    }
+}
+
+static struct endings count_endings(struct constraint_text *text) {
+    const struct runs *sentences = text_sentences(text);
+    const bool from_whole = sentences->is_shared && text->kept;
+    struct endings sum = {0};
+    if (from_whole) sum = *(const struct endings *)text->kept;
+    for (int i = 0; i < 2 && from_whole; i++) add_endings(&sum, &sentences->skipped[i], SIZE_MAX);
+    for (int i = 0; i < 3; i++)
+        if (i != 1 || !from_whole) add_endings(&sum, &sentences->run[i], 1);
+    if (!text->within) {
+        struct endings *kept = arena_take(text->arena, 1, sizeof *kept);
+        *kept = sum;
+        text->kept = kept;
+    }
+    return sum;
 }
 
 static bool follows_type(struct constraint_text *text, const struct constraint_args *args) {
+    const struct endings endings = count_endings(text);
     (void)args;
-    return count_endings(text, ".") == 2 * count_endings(text, "?");
+    return endings.n_dots == 2 * endings.n_questions;
 }
 
 static bool follows_balance(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = count_endings(text, ".");
+    const struct endings endings = count_endings(text);
     (void)args;
-    return n == count_endings(text, "?") && n == count_endings(text, "!");
+    return endings.n_dots == endings.n_questions && endings.n_dots == endings.n_exclamations;
 }
 
 // Three sentences of one length; the checker that this follows does not compare their words.
 static bool follows_sentence_words(struct constraint_text *text,
                                    const struct constraint_args *args) {
-    const struct slices *sentences = text_sentences(text);
+    const struct runs *sentences = text_sentences(text);
     size_t len[3];
     (void)args;
     if (sentences->n != 3) return false;
-    for (int i = 0; i < 3; i++)
-        len[i] = slice_n_chars(slice_strip(sentences->items[i], CHAR_SPACE));
+    for (size_t i = 0; i < 3; i++)
+        len[i] = slice_n_chars(slice_strip(runs_at(sentences, i), CHAR_SPACE));
     return len[0] == len[1] && len[1] == len[2];
 }
 
 // ---- Trigrams of characters --------------------------------------------------------------------
 
-// An open hash table of three code points of 21 bits each; a slot of 0 is free.
-struct trigrams {
-    uint64_t *slots; // (mask + 1)
-    size_t mask, n;
+// A trigram is three code points of 21 bits each, and USED_BIT.
+struct trigram {
+    uint64_t key; // 0: a free slot
+    uint32_t times;
+    bool is_common; // with the reference text
 };
 
-enum { USED_BIT = 63 };
+// An open hash table.
+struct trigrams {
+    struct trigram *slots; // (mask + 1), at most half of them used
+    size_t mask, n_slots;  // used
+    size_t n, n_common;    // that occur, and that the reference text has too
+};
+
+enum { USED_BIT = 63, FIRST_SLOTS = 1024, TRIGRAM_STEPS = 8 };
 
 // The slot that holds the trigram or is to hold it; NULL when the budget is used up.
-static uint64_t *find_slot(struct constraint_text *text, const struct trigrams *set, uint64_t key) {
-    uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
+static struct trigram *find_slot(struct constraint_text *text, const struct trigrams *set,
+                                 uint64_t key) {
+    const uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
     for (size_t at = (size_t)(hash >> 20) & set->mask;; at = (at + 1) & set->mask) {
-        if (set->slots[at] == key || !set->slots[at]) return &set->slots[at];
+        if (set->slots[at].key == key || !set->slots[at].key) return &set->slots[at];
         if (!text_spend(text, 1)) return NULL;
     }
 }
 
-// The different trigrams of a text, and how many of them `other` has too (0 for NULL).
-static struct trigrams *make_trigrams(struct constraint_text *text, struct slice s,
-                                      const struct trigrams *other, size_t *n_common) {
-    size_t n;
-    const uint32_t *codes = text_codes_of(text, s, &n);
-    struct trigrams *set = arena_take(text->arena, 1, sizeof *set);
-    size_t capacity = 16;
-    *n_common = 0;
-    while (capacity < 2 * n) capacity *= 2;
-    *set =
-        (struct trigrams){arena_take(text->arena, capacity, sizeof *set->slots), capacity - 1, 0};
-    for (size_t i = 2; i < n && text_spend(text, 8); i++) {
-        const uint64_t key = (uint64_t)1 << USED_BIT | (uint64_t)codes[i - 2] << 42 |
-                             (uint64_t)codes[i - 1] << 21 | codes[i];
-        uint64_t *slot = find_slot(text, set, key);
-        if (!slot) break;
-        if (*slot) continue;
-        *slot = key;
-        set->n++;
-        const uint64_t *same = other ? find_slot(text, other, key) : NULL;
-        *n_common += same && *same;
+static void grow(struct constraint_text *text, struct trigrams *set) {
+    const struct trigrams old = *set;
+    set->mask = old.slots ? 2 * old.mask + 1 : FIRST_SLOTS - 1;
+    set->slots = arena_take(text->arena, set->mask + 1, sizeof *set->slots);
+    for (size_t i = 0; old.slots && i <= old.mask; i++) {
+        struct trigram *slot = old.slots[i].key ? find_slot(text, set, old.slots[i].key) : NULL;
+        if (slot) *slot = old.slots[i];
     }
+}
+
+static void add_new(struct constraint_text *text, struct trigrams *set,
+                    const struct trigrams *reference, uint64_t key) {
+    if (2 * (set->n_slots + 1) > set->mask) grow(text, set);
+    struct trigram *slot = find_slot(text, set, key);
+    const struct trigram *same = reference ? find_slot(text, reference, key) : NULL;
+    if (!slot || text->over) return;
+    *slot = (struct trigram){.key = key, .is_common = same && same->key};
+    set->n_slots++;
+}
+
+// Counts every trigram of `s` once more, or (`add` false) once less.
+static void count_trigrams(struct constraint_text *text, struct trigrams *set,
+                           const struct trigrams *reference, struct slice s, bool add) {
+    uint64_t key = 0;
+    size_t n = 0;
+    for (uint32_t code; chars_next(&s, &code);) {
+        key = (uint64_t)1 << USED_BIT | key << 21 | code;
+        if (++n < 3) continue;
+        struct trigram *slot = text_spend(text, TRIGRAM_STEPS) ? find_slot(text, set, key) : NULL;
+        if (slot && !slot->key) {
+            add_new(text, set, reference, key);
+            slot = find_slot(text, set, key);
+        }
+        if (!slot || text->over) return;
+        slot->times += add ? 1 : UINT32_MAX;
+        if (slot->times != add) continue; // it neither came nor went
+        set->n += add ? 1 : SIZE_MAX;
+        if (slot->is_common) set->n_common += add ? 1 : SIZE_MAX;
+    }
+}
+
+static struct trigrams *make_trigrams(struct constraint_text *text,
+                                      const struct trigrams *reference) {
+    struct trigrams *set = arena_take(text->arena, 1, sizeof *set);
+    grow(text, set);
+    count_trigrams(text, set, reference, text->raw, true);
     return set;
 }
 
 static int prepare_overlap(struct constraint_args *args, struct arena *arena, struct error *err) {
     struct constraint_text text;
-    size_t n_common;
     text_open(&text, args->values[0].string, arena);
-    args->values[0].prepared = make_trigrams(&text, text.raw, NULL, &n_common);
+    args->values[0].prepared = make_trigrams(&text, NULL);
     if (text.over) return error_set(err, ERROR_INPUT, "\"reference_text\" is too long.");
     return 0;
 }
 
-static bool follows_overlap(struct constraint_text *text, const struct constraint_args *args) {
-    size_t n_common;
-    const struct trigrams *own =
-        make_trigrams(text, text->raw, args->values[0].prepared, &n_common);
-    if (own->n == 0) return false;
-    const double overlap = (double)n_common / (double)own->n * 100, wanted = args->values[1].real;
+static bool overlaps(const struct trigrams *set, double wanted) {
+    if (set->n == 0) return false;
+    const double overlap = (double)set->n_common / (double)set->n * 100;
     return wanted - 2 <= overlap && overlap <= wanted + 2;
+}
+
+// The ends of the whole that are not in the part, each with two characters of it: their trigrams
+// are those that the part lacks.
+static void find_ends(const struct constraint_text *text, struct slice ends[2]) {
+    const struct slice raw = text->within->raw, part = text->raw;
+    struct slice inner = part;
+    uint32_t code;
+    chars_last(&inner, &code);
+    chars_last(&inner, &code);
+    ends[0] = slice_span(slice_part(raw, 0, 0), slice_chars(part, 0, 2));
+    ends[1] = slice_from(raw, (size_t)(inner.ptr + inner.len - raw.ptr));
+}
+
+// The whole's table stays; what a part lacks is taken out of it and put back.
+static bool follows_overlap(struct constraint_text *text, const struct constraint_args *args) {
+    const struct trigrams *reference = args->values[0].prepared;
+    const double wanted = args->values[1].real;
+    struct slice ends[2];
+    if (!text->within) {
+        text->kept = make_trigrams(text, reference);
+        return overlaps(text->kept, wanted);
+    }
+    struct constraint_text *whole = text->within;
+    struct trigrams *set = text->kept;
+    if (!set || slice_n_chars(slice_chars(text->raw, 0, 3)) < 3) return false;
+    find_ends(text, ends);
+    text_refill(whole); // the ends may be much longer than the part
+    for (int i = 0; i < 2; i++) count_trigrams(whole, set, reference, ends[i], false);
+    const bool follows = overlaps(set, wanted);
+    for (int i = 0; i < 2; i++) count_trigrams(whole, set, reference, ends[i], true);
+    text->over = text->over || whole->over;
+    return follows;
 }
 
 #define PERCENTAGE                                                                                 \

@@ -6,16 +6,22 @@
 
 // First letters go through the alphabet from wherever the first word starts, and around.
 static bool follows_alphabet(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text->raw);
+    struct slice rest = text->raw, word, before = {0};
+    uint32_t letter = 0;
     (void)args;
-    if (words.n == 0 || first_code(words.items[0]) == 0x130) return false;
-    uint32_t letter = first_lower(words.items[0]);
-    if (letter < 'a' || letter > 'z') return false;
-    for (size_t i = 1; i < words.n; i++) {
-        letter = letter == 'z' ? 'a' : letter + 1;
-        if (first_lower(words.items[i]) != letter) return false;
+    while (slice_next_field(&rest, &word)) {
+        const struct slice plain = slice_strip_left(word, CHAR_PUNCT);
+        if (plain.len == 0) continue;
+        const uint32_t first = first_lower(plain);
+        if (!before.ptr) {
+            if (first < 'a' || first > 'z' || first_code(plain) == 0x130) return false;
+        } else if (first != (letter == 'z' ? 'a' : letter + 1)) {
+            return text_blame(text, slice_span(before, word));
+        }
+        letter = first;
+        before = word;
     }
-    return true;
+    return before.ptr != NULL;
 }
 
 // One line with at most three different vowels.
@@ -23,26 +29,35 @@ static bool follows_vowels(struct constraint_text *text, const struct constraint
     static const char VOWELS[] = "aeiou";
     const struct slice line = text_stripped(text);
     (void)args;
-    if (slice_find(line, slice_of("\n"), 0) >= 0) return false;
-    const struct slice lower = text_lower_of(text, line);
+    if (line.len == 0 || memchr(line.ptr, '\n', line.len)) return false;
     int n = 0;
-    for (int i = 0; i < 5; i++) n += lower.len && memchr(lower.ptr, VOWELS[i], lower.len) != NULL;
+    for (int i = 0; i < 5; i++)
+        n += memchr(line.ptr, VOWELS[i], line.len) || memchr(line.ptr, VOWELS[i] - 32, line.len) ||
+             (VOWELS[i] == 'i' && slice_find(line, slice_of("\xC4\xB0"), 0) >= 0); // U+0130
     return n <= 3;
 }
 
-static bool is_consonant(char c) {
-    return c >= 'a' && c <= 'z' && !strchr("aeiou", c);
+// Of the lower case of a code point: the Kelvin sign is a k.
+static bool is_consonant(uint32_t code) {
+    const uint32_t lower = char_lower(code);
+    return lower >= 'a' && lower <= 'z' && !strchr("aeiou", (int)lower);
+}
+
+static bool has_two_consonants(struct slice word) {
+    bool before = false;
+    for (uint32_t code; chars_next(&word, &code);) {
+        const bool is = is_consonant(code);
+        if (is && before) return true;
+        before = is;
+    }
+    return false;
 }
 
 static bool follows_consonants(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = text_fields_of(text, text_lower(text));
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words.n; i++) {
-        const struct slice w = words.items[i];
-        size_t at = 1;
-        while (at < w.len && !(is_consonant(w.ptr[at - 1]) && is_consonant(w.ptr[at]))) at++;
-        if (at >= w.len) return false;
-    }
+    while (slice_next_field(&rest, &word))
+        if (!has_two_consonants(word)) return text_blame(text, word);
     return true;
 }
 
@@ -52,7 +67,7 @@ static bool follows_palindromes(struct constraint_text *text, const struct const
     (void)args;
     for (size_t i = 0; i < words.n && n < 10; i++)
         n += slice_n_chars(words.items[i]) >= 5 && is_palindrome(words.items[i]);
-    return n >= 10;
+    return n >= 10 || text_no_part(text);
 }
 
 static bool is_prime(size_t n) {
@@ -62,20 +77,32 @@ static bool is_prime(size_t n) {
     return true;
 }
 
+static size_t n_plain_chars(struct slice word) {
+    size_t n = 0;
+    for (size_t i = 0; i < word.len; i++) {
+        const unsigned char c = (unsigned char)word.ptr[i];
+        n += c < 128 ? !(char_ascii_classes[c] & CHAR_PUNCT) : (c & 0xC0) != 0x80;
+    }
+    return n;
+}
+
 static bool follows_primes(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text->raw);
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words.n; i++)
-        if (!is_prime(slice_n_chars(words.items[i]))) return false;
+    while (slice_next_field(&rest, &word)) {
+        const size_t n = n_plain_chars(word);
+        if (n && !is_prime(n)) return text_blame(text, word);
+    }
     return true;
 }
 
 // The most frequent word is within the bound.
 static bool follows_repeats(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text_lower(text));
-    struct tally tally = tally_open(text, words.n);
-    for (size_t i = 0; i < words.n; i++)
-        if (tally_add(text, &tally, words.items[i]) > args->values[0].integer) return false;
+    struct slice rest = text_without_punctuation_of(text, text_lower(text)), word;
+    struct tally tally = tally_open(text, rest.len / 8);
+    while (slice_next_field(&rest, &word))
+        if (tally_add(text, &tally, word) > args->values[0].integer)
+            return text_blame(text, text->raw);
     return true;
 }
 
@@ -94,17 +121,24 @@ static bool follows_syllables(struct constraint_text *text, const struct constra
 
 static bool follows_no_consecutive(struct constraint_text *text,
                                    const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text_lower(text));
+    struct slice rest = text->raw, word, before = {0};
+    uint32_t letter = 0;
     (void)args;
-    for (size_t i = 1; i < words.n; i++)
-        if (first_code(words.items[i - 1]) == first_code(words.items[i])) return false;
+    while (slice_next_field(&rest, &word)) {
+        const struct slice plain = slice_strip_left(word, CHAR_PUNCT);
+        if (plain.len == 0) continue;
+        const uint32_t first = first_lower(plain);
+        if (before.ptr && first == letter) return text_blame(text, slice_span(before, word));
+        letter = first;
+        before = word;
+    }
     return true;
 }
 
 static bool follows_start_verb(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct slices tokens = text_first_tokens_of(text, text->raw, 1);
     (void)args;
-    return tokens->n && is_verb(text_lower_of(text, tokens->items[0]));
+    return tokens.n && is_verb(text_lower_of(text, tokens.items[0]));
 }
 
 static const struct constraint ROWS[] = {

@@ -10,6 +10,21 @@ static inline bool relation_holds(const struct constraint_value *relation, int64
     return relation->at_least == ((int64_t)count >= threshold);
 }
 
+// The same as the answer for a text, where no part of it has more of what is counted than it has.
+static inline bool relation_follows(struct constraint_text *text,
+                                    const struct constraint_value *relation, int64_t threshold,
+                                    size_t count) {
+    if (relation_holds(relation, threshold, count)) return true;
+    return relation->at_least ? text_no_part(text) : text_blame(text, text->raw);
+}
+
+// Whether `count` is within [least, most], likewise.
+static inline bool range_follows(struct constraint_text *text, int64_t least, int64_t most,
+                                 size_t count) {
+    if ((int64_t)count < least) return text_no_part(text);
+    return (int64_t)count <= most || text_blame(text, text->raw);
+}
+
 // For `prepare`: puts every string of the arguments into lower case without outer white space.
 int prepare_lower_stripped(struct constraint_args *args, struct arena *arena, struct error *err);
 // For `prepare`: puts every string of the arguments into lower case.

@@ -20,7 +20,7 @@ static bool follows_placeholders(struct constraint_text *text, const struct cons
             at = (size_t)close + 1;
         }
     }
-    return n >= args->values[0].integer;
+    return n >= args->values[0].integer || text_no_part(text);
 }
 
 // Whether the letters of `marks` stand at the start of `s` with at most one white space character
@@ -44,10 +44,10 @@ static bool follows_postscript(struct constraint_text *text, const struct constr
     const char *marks = slice_is(marker, "p.p.s")  ? "p. p. s"
                         : slice_is(marker, "p.s.") ? "p. s."
                                                    : NULL;
-    if (!marks) return slice_find(s, marker, 0) >= 0;
+    if (!marks) return slice_find(s, marker, 0) >= 0 || text_no_part(text);
     for (ptrdiff_t at = 0; (at = slice_find(s, slice_of("p."), (size_t)at)) >= 0; at++)
         if (starts_loosely(slice_from(s, (size_t)at), marks)) return true;
-    return false;
+    return text_no_part(text);
 }
 
 static int prepare_paragraph(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -66,14 +66,14 @@ static int prepare_paragraph(struct constraint_args *args, struct arena *arena, 
 // How many words the text shares with the original, repeated words as often as both have them.
 static bool follows_paragraph(struct constraint_text *text, const struct constraint_args *args) {
     const struct tally *original = args->values[0].prepared;
-    const struct slices words = text_words_of(text, text_lower(text));
     struct tally shared = tally_open(text, original->n);
-    int64_t n = 0;
-    for (size_t i = 0; i < words.n; i++) {
-        const int64_t most = tally_count(text, original, words.items[i]);
-        n += most && tally_add(text, &shared, words.items[i]) <= most;
+    struct slice rest = text_lower(text), word;
+    size_t n = 0;
+    while (n <= (size_t)args->values[2].integer && slice_next_word(&rest, &word)) {
+        const int64_t most = tally_count(text, original, word);
+        n += most && tally_add(text, &shared, word) <= most;
     }
-    return n >= args->values[1].integer && n <= args->values[2].integer;
+    return range_follows(text, args->values[1].integer, args->values[2].integer, n);
 }
 
 static bool follows_two_responses(struct constraint_text *text,
@@ -86,22 +86,31 @@ static bool follows_two_responses(struct constraint_text *text,
         const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
         if (part.len == 0 && i > 0 && i + 1 < parts.n) return false;
         if (part.len == 0) continue;
-        if (n < 2) found[n] = part;
-        n++;
+        if (n == 2) return false;
+        found[n++] = part;
     }
     return n == 2 && !slice_equal(found[0], found[1]);
 }
 
 static bool follows_repeat(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice lower = text_lower_of(text, text_stripped(text));
-    return slice_starts(lower, args->values[0].string);
+    const struct slice wanted = args->values[0].string;
+    // What is behind this decides nothing, nor whether a sigma of these is a word's last one.
+    const size_t enough = 3 * wanted.len + 4 * TEXT_SIGMA_CHARS;
+    const struct slice s = text_stripped(text);
+    const struct slice start = s.len > 2 * enough ? slice_chars(s, 0, enough) : s;
+    return slice_starts(text_lower_of(text, start), wanted);
 }
 
 static bool follows_end(struct constraint_text *text, const struct constraint_args *args) {
     struct slice s = text_stripped(text);
     while (s.len && *s.ptr == '"') s = slice_from(s, 1);
     while (s.len && s.ptr[s.len - 1] == '"') s.len--;
-    return slice_ends(text_lower_of(text, s), args->values[0].string);
+    const struct slice wanted = args->values[0].string;
+    size_t from = 3 * wanted.len + 4 * TEXT_SIGMA_CHARS;
+    from = s.len > from ? s.len - from : 0;
+    while (from > 0 && ((unsigned char)s.ptr[from] & 0xC0) == 0x80)
+        from--; // not within a character
+    return slice_ends(text_lower_of(text, slice_from(s, from)), wanted);
 }
 
 static bool follows_quotation(struct constraint_text *text, const struct constraint_args *args) {
@@ -119,7 +128,7 @@ static bool follows_start(struct constraint_text *text, const struct constraint_
         const size_t at = (size_t)(line.ptr - text->raw.ptr);
         if (slice_starts(slice_from(text->raw, at), args->values[0].string)) return true;
     }
-    return false;
+    return text_no_part(text);
 }
 
 static const struct constraint ROWS[] = {

@@ -6,8 +6,8 @@
 enum { MAX_COUNT = 1000 * 1000 * 1000 };
 
 static size_t line_end(struct slice s, size_t at) {
-    const ptrdiff_t newline = slice_find(s, slice_of("\n"), at);
-    return newline < 0 ? s.len : (size_t)newline;
+    const char *newline = at < s.len ? memchr(s.ptr + at, '\n', s.len - at) : NULL;
+    return newline ? (size_t)(newline - s.ptr) : s.len;
 }
 
 // Lines that start, behind any white space (even lines of it), with `mark` and, for a star, with
@@ -16,7 +16,9 @@ static size_t line_end(struct slice s, size_t at) {
 static int64_t count_bullets(struct slice s, char mark) {
     int64_t n = 0;
     for (size_t at = 0; at < s.len;) {
-        const size_t start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
+        size_t start = at;
+        if (s.ptr[at] <= ' ' || (unsigned char)s.ptr[at] >= 128)
+            start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
         size_t next = start;
         if (start < s.len && s.ptr[start] == mark &&
             (mark != '*' || (start + 1 < s.len && s.ptr[start + 1] != '*'))) {
@@ -39,7 +41,7 @@ static bool follows_answer(struct constraint_text *text, const struct constraint
     (void)args;
     for (int i = 0; i < 3; i++)
         if (slice_find(text->raw, slice_of(ANSWERS[i]), 0) >= 0) return true;
-    return false;
+    return text_no_part(text);
 }
 
 // Non-blank runs without newline or star between `n_stars` stars on either side.
@@ -61,8 +63,8 @@ static int64_t count_highlights(struct slice s, size_t n_stars) {
 
 static bool follows_highlights(struct constraint_text *text, const struct constraint_args *args) {
     if (!text_spend(text, 4 * text->raw.len)) return false;
-    return count_highlights(text->raw, 1) + count_highlights(text->raw, 2) >=
-           args->values[0].integer;
+    const int64_t n = count_highlights(text->raw, 1) + count_highlights(text->raw, 2);
+    return n >= args->values[0].integer || text_no_part(text);
 }
 
 static bool follows_sections(struct constraint_text *text, const struct constraint_args *args) {
@@ -78,7 +80,7 @@ static bool follows_sections(struct constraint_text *text, const struct constrai
         at = found ? s.len - behind.len : at + 1;
         if (!text_spend(text, name.len)) return false;
     }
-    return n >= args->values[1].integer;
+    return n >= args->values[1].integer || text_no_part(text);
 }
 
 static int prepare_sections(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -119,7 +121,7 @@ static bool follows_title(struct constraint_text *text, const struct constraint_
         if (to < (size_t)from + 5) continue;
         if (!slice_is_blank(strip_brackets(slice_part(line, (size_t)from, to)))) return true;
     }
-    return false;
+    return text_no_part(text);
 }
 
 // ---- Rephrasing: what stands between stars may change, the rest may not ------------------------
@@ -160,10 +162,25 @@ static int prepare_rephrasing(struct constraint_args *args, struct arena *arena,
 }
 
 static bool follows_rephrasing(struct constraint_text *text, const struct constraint_args *args) {
-    bool changed;
-    if (!text_spend(text, text->raw.len)) return false;
-    const struct slice kept = without_changes(text, text->raw, &changed);
-    return changed && slice_equal(kept, args->values[0].string);
+    struct slice lines = text->raw, line, left = args->values[0].string;
+    bool changed = false;
+    while (slice_next_line(&lines, &line)) {
+        const char *first = memchr(line.ptr, '*', line.len);
+        const char *last = memrchr(line.ptr, '*', line.len);
+        const bool ends = lines.ptr > line.ptr + line.len; // with a newline
+        struct slice kept[2] = {line, {lines.ptr, 0}};
+        if (first && first != last) {
+            kept[0] = slice_part(line, 0, (size_t)(first - line.ptr));
+            kept[1] = slice_behind(line, last + 1);
+            changed = true;
+        }
+        kept[first && first != last].len += ends;
+        for (int i = 0; i < 2; i++) {
+            if (!slice_starts(left, kept[i])) return false;
+            left = slice_from(left, kept[i].len);
+        }
+    }
+    return changed && left.len == 0;
 }
 
 static const struct constraint ROWS[] = {

@@ -12,7 +12,7 @@ static bool follows_sentences(struct constraint_text *text, const struct constra
 
 static bool follows_words(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = text_words(text)->n;
-    return relation_holds(&args->values[1], args->values[0].integer, n);
+    return relation_follows(text, &args->values[1], args->values[0].integer, n);
 }
 
 // Pieces between "***", each with at most one white space character on either side. A blank piece
@@ -27,6 +27,7 @@ static bool follows_paragraphs(struct constraint_text *text, const struct constr
         const bool blank = slice_is_blank(piece);
         if (blank && !is_first && at >= 0) return false;
         n += !blank;
+        if (n > args->values[0].integer) return false;
         if (at < 0) return n == args->values[0].integer;
         struct slice rest = slice_from(s, (size_t)at + 3);
         uint32_t code;

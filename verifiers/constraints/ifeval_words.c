@@ -48,14 +48,14 @@ static bool follows_existence(struct constraint_text *text, const struct constra
     const struct slice lower = text_lower(text);
     for (int i = 0; i < keywords->n_items; i++) {
         if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find(lower, keywords->items[i], 0) < 0) return false;
+        if (slice_find(lower, keywords->items[i], 0) < 0) return text_no_part(text);
     }
     return true;
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_forbidden(struct constraint_text *text, const struct constraint_args *args) {
@@ -63,7 +63,7 @@ static bool follows_forbidden(struct constraint_text *text, const struct constra
     const struct slice lower = text_lower(text);
     for (int i = 0; i < words->n_items; i++) {
         if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find_word(lower, words->items[i], 0) >= 0) return false;
+        if (slice_find_word(lower, words->items[i], 0) >= 0) return text_blame(text, text->raw);
     }
     return true;
 }
@@ -76,33 +76,76 @@ static int prepare_letter(struct constraint_args *args, struct arena *arena, str
 
 static bool follows_letters(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
-// Which of the key sentences are sentences of the text.
-static bool follows_key_sentences(struct constraint_text *text,
-                                  const struct constraint_args *args) {
-    const struct constraint_value *keys = &args->values[0];
-    const struct slices *sentences = text_sentences(text);
-    struct tally wanted = tally_open(text, (size_t)keys->n_items);
-    struct tally found = tally_open(text, (size_t)keys->n_items);
-    uint64_t lens = 0; // a bit for each length of a key, 64 being none again
-    int64_t n = 0;
-    for (int k = 0; k < keys->n_items; k++) {
-        tally_add(text, &wanted, keys->items[k]);
-        lens |= (uint64_t)1 << keys->items[k].len % 64;
+// The key sentences, and how often each is a sentence of the text.
+struct keys {
+    struct tally wanted;
+    uint64_t lens;  // a bit for each length of a key, 64 being none again
+    int64_t *times; // (wanted.mask + 1) by the places in `wanted`
+};
+
+static struct keys make_keys(struct constraint_text *text, const struct constraint_value *items) {
+    struct keys keys = {.wanted = tally_open(text, (size_t)items->n_items)};
+    for (int k = 0; k < items->n_items; k++) {
+        tally_add(text, &keys.wanted, items->items[k]);
+        keys.lens |= (uint64_t)1 << items->items[k].len % 64;
     }
+    keys.times = arena_take(text->arena, keys.wanted.mask + 1, sizeof *keys.times);
+    return keys;
+}
+
+static void count_keys(struct constraint_text *text, struct keys *keys,
+                       const struct slices *sentences, int64_t times) {
     for (size_t i = 0; i < sentences->n; i++) {
         const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
-        if (lens >> s.len % 64 & 1 && tally_count(text, &wanted, s)) tally_add(text, &found, s);
+        if (!(keys->lens >> s.len % 64 & 1) || !tally_count(text, &keys->wanted, s)) continue;
+        keys->times[tally_place(text, &keys->wanted, s)] += times;
     }
-    for (int k = 0; k < keys->n_items; k++) n += tally_count(text, &found, keys->items[k]) > 0;
+}
+
+// Exactly so many of the key sentences are sentences of the text.
+static bool follows_key_sentences(struct constraint_text *text,
+                                  const struct constraint_args *args) {
+    const struct constraint_value *items = &args->values[0];
+    const struct runs *sentences = text_sentences(text);
+    const bool from_whole = sentences->is_shared && text->kept;
+    struct keys keys = make_keys(text, items);
+    int64_t n = 0;
+    if (from_whole) memcpy(keys.times, text->kept, (keys.wanted.mask + 1) * sizeof *keys.times);
+    for (int i = 0; i < 2 && from_whole; i++) count_keys(text, &keys, &sentences->skipped[i], -1);
+    for (int i = 0; i < 3; i++)
+        if (i != 1 || !from_whole) count_keys(text, &keys, &sentences->run[i], 1);
+    if (!text->within) text->kept = keys.times;
+    for (int k = 0; k < items->n_items; k++)
+        n += keys.times[tally_place(text, &keys.wanted, items->items[k])] > 0;
     return n == args->values[1].integer;
+}
+
+// What was found for texts that start at these places and are longer than what is read of them.
+struct languages {
+    const char *starts[2], *found[2];
+};
+
+static const char *detect(struct constraint_text *text) {
+    const char *start = text->raw.ptr;
+    if (slice_chars(text->raw, 0, LANGUAGE_MAX_READ).len == text->raw.len)
+        return language_detect(text, text->raw);
+    struct languages *known = text->kept;
+    if (!known && text->within) return language_detect(text, text->raw);
+    if (!known) text->kept = known = arena_take(text->arena, 1, sizeof *known);
+    const bool is_part = text->within != NULL;
+    for (int i = 0; i < 2; i++)
+        if (known->starts[i] == start) return known->found[i];
+    known->found[is_part] = language_detect(text, text->raw);
+    known->starts[is_part] = start;
+    return known->found[is_part];
 }
 
 // A text without any n-gram that the profiles know passes, as it does in the published checker.
 static bool is_language(struct constraint_text *text, struct slice code) {
-    const char *found = language_detect(text, text->raw);
+    const char *found = detect(text);
     return !found || slice_is(code, found);
 }
 
@@ -119,27 +162,32 @@ static bool follows_language(struct constraint_text *text, const struct constrai
     return is_language(text, args->values[0].string);
 }
 
+// Whether the text has characters of the case that is wanted, and none of another one.
+static bool has_case(struct constraint_text *text, unsigned wanted, unsigned others) {
+    const struct slice other = slice_first(text->raw, others);
+    if (other.len) return text_blame(text, other);
+    return slice_first(text->raw, wanted).len || text_no_part(text);
+}
+
 static bool follows_capital(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_is_upper(text->raw) && is_language(text, slice_of("en"));
+    return has_case(text, CHAR_UPPER, CHAR_LOWER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
 static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_is_lower(text->raw) && is_language(text, slice_of("en"));
+    return has_case(text, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
 static bool follows_capital_words(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
-    size_t n = 0;
-    for (size_t i = 0; i < tokens->n; i++) n += slice_is_upper(tokens->items[i]);
+    const size_t n = text_count_tokens(text, slice_is_upper);
     return relation_holds(&args->values[1], args->values[0].integer, n);
 }
 
 static bool follows_no_comma(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of(","), 0) < 0;
+    return text_lacks(text, slice_of(","));
 }
 
 static const struct constraint ROWS[] = {

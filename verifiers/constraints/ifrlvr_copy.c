@@ -6,7 +6,7 @@
 // ---- Copies ------------------------------------------------------------------------------------
 
 static bool follows_copy(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_equal(text_lower_of(text, text_stripped(text)), args->values[0].string);
+    return text_lower_is(text, text_stripped(text), args->values[0].string);
 }
 
 static bool follows_copies(struct constraint_text *text, const struct constraint_args *args) {
@@ -14,7 +14,7 @@ static bool follows_copies(struct constraint_text *text, const struct constraint
     if ((int64_t)parts.n != args->values[1].integer) return false;
     for (size_t i = 0; i < parts.n; i++) {
         const struct slice part = slice_strip(parts.items[i], CHAR_SPACE);
-        if (!slice_equal(text_lower_of(text, part), args->values[0].string)) return false;
+        if (!text_lower_is(text, part, args->values[0].string)) return false;
     }
     return true;
 }
@@ -93,34 +93,58 @@ static bool follows_phrase(struct constraint_text *text, const struct constraint
 
 // ---- Wrapped and joined ------------------------------------------------------------------------
 
-// The pieces between hyphens are the sentences of the text with spaces for hyphens.
+// The pieces between hyphens that are compared so far.
+struct pieces {
+    struct slice rest;
+    size_t n;
+    bool differs, is_last;
+};
+
+static void compare_next(struct pieces *p, struct slice sentence) {
+    const ptrdiff_t hyphen = slice_find(p->rest, slice_of("-"), 0);
+    const size_t len = hyphen < 0 ? p->rest.len : (size_t)hyphen;
+    p->differs = !slice_equal(slice_part(p->rest, 0, len), sentence);
+    p->is_last = hyphen < 0;
+    p->rest = slice_from(p->rest, len + 1);
+    p->n++;
+}
+
+static bool differs(const struct slices *sentences, void *context) {
+    struct pieces *p = context;
+    while (p->n < sentences->n && !p->differs && !p->is_last)
+        compare_next(p, sentences->items[p->n]);
+    return p->differs || p->is_last;
+}
+
+// The pieces are the sentences of the text with spaces for hyphens, as far as there are both.
 static bool follows_hyphens(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices parts = text_split_of(text, text->raw, slice_of("-"));
     const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
-    const struct slices sentences = rule_sentences(text, spaced);
+    struct pieces pieces = {.rest = text->raw};
     (void)args;
-    for (size_t i = 0; i < parts.n && i < sentences.n; i++)
-        if (!slice_equal(parts.items[i], sentences.items[i])) return false;
-    return true;
+    if (spaced.ptr == text->raw.ptr) { // one piece
+        const struct runs sentences = rule_sentence_runs(text);
+        if (sentences.n) compare_next(&pieces, runs_at(&sentences, 0));
+    } else if (!rule_sentences_begin(text, spaced, differs, &pieces)) {
+        const struct slices sentences = rule_sentences(text, spaced);
+        differs(&sentences, &pieces);
+    }
+    return !pieces.differs;
 }
 
 static bool follows_brackets(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words->n; i++)
-        if (!slice_starts(words->items[i], slice_of("[")) ||
-            !slice_ends(words->items[i], slice_of("]")))
-            return false;
+    while (slice_next_field(&rest, &word))
+        if (*word.ptr != '[' || word.ptr[word.len - 1] != ']') return text_blame(text, word);
     return true;
 }
 
 // A word left over at the end is free.
 static bool follows_bigrams(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, first, second;
     (void)args;
-    for (size_t i = 0; i + 1 < words->n; i += 2)
-        if (!slice_starts(words->items[i], slice_of("<<")) ||
-            !slice_ends(words->items[i + 1], slice_of(">>")))
+    while (slice_next_field(&rest, &first) && slice_next_field(&rest, &second))
+        if (!slice_starts(first, slice_of("<<")) || !slice_ends(second, slice_of(">>")))
             return false;
     return true;
 }
@@ -140,7 +164,7 @@ static bool follows_two_lines(struct constraint_text *text, const struct constra
     (void)args;
     for (size_t i = 0; i < parts.n; i++) {
         const bool blank = slice_is_blank(parts.items[i]);
-        if (blank && i > 0 && i + 1 < parts.n) return false;
+        if ((blank && i > 0 && i + 1 < parts.n) || n > 2) return false;
         n += !blank;
     }
     return n == 2;

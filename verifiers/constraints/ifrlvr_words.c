@@ -8,18 +8,19 @@
 
 // The published checkers take keywords as regular expressions; here they are plain text.
 static bool follows_once(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_count(text_lower(text), args->values[0].string) == 1;
+    const size_t n = slice_count_to(text_lower(text), args->values[0].string, 2);
+    return range_follows(text, 1, 1, n);
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = slice_count(text_lower(text), args->values[0].string);
-    return relation_holds(&args->values[2], args->values[1].integer, n);
+    return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice lower = text_lower(text);
-    return slice_count(lower, args->values[0].string) == 1 &&
-           slice_count(lower, args->values[1].string) == 2;
+    return range_follows(text, 1, 1, slice_count_to(lower, args->values[0].string, 2)) &&
+           range_follows(text, 2, 2, slice_count_to(lower, args->values[1].string, 3));
 }
 
 static int prepare_excluded(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -35,53 +36,86 @@ static int prepare_excluded(struct constraint_args *args, struct arena *arena, s
 
 // Only the word between two spaces is seen, as it is written.
 static bool follows_excluded(struct constraint_text *text, const struct constraint_args *args) {
-    return slice_find(text->raw, args->values[0].string, 0) < 0;
+    return text_lacks(text, args->values[0].string);
+}
+
+static size_t n_marks(struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) n += s.ptr[i] == '.' || s.ptr[i] == '?' || s.ptr[i] == '!';
+    return n;
+}
+
+// Enough sentences, the last of which is wanted.
+struct nth {
+    size_t n;
+    struct slice sentence;
+};
+
+static bool has_nth(const struct slices *sentences, void *context) {
+    struct nth *nth = context;
+    if (sentences->n < nth->n) return false;
+    nth->sentence = sentences->items[nth->n - 1];
+    return true;
 }
 
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    const size_t n = (size_t)args->values[1].integer, m = (size_t)args->values[2].integer;
-    if (sentences.n < n) return false;
-    const struct slices tokens = text_tokens_of(text, sentences.items[n - 1]);
+    struct nth nth = {.n = (size_t)args->values[1].integer};
+    const size_t m = (size_t)args->values[2].integer;
+    // Each sentence but the last one ends with a mark of its own.
+    if (nth.n > n_marks(text->raw) + 1) return text_no_part(text);
+    if (!rule_sentences_begin(text, text->raw, has_nth, &nth)) {
+        const struct runs sentences = rule_sentence_runs(text);
+        if (sentences.n < nth.n) return false;
+        nth.sentence = runs_at(&sentences, nth.n - 1);
+    }
+    const struct slices tokens = text_first_tokens_of(text, nth.sentence, m);
     return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
+    const struct runs *tokens = text_tokens(text);
     (void)args;
     if (tokens->n < 2) return false;
-    return slice_equal(text_lower_of(text, tokens->items[0]),
-                       text_lower_of(text, tokens->items[tokens->n - 1]));
+    return slice_equal(text_lower_of(text, runs_at(tokens, 0)),
+                       text_lower_of(text, runs_at(tokens, tokens->n - 1)));
 }
 
 // ---- Words -------------------------------------------------------------------------------------
 
 static bool follows_adjacent(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, before, word;
     (void)args;
-    for (size_t i = 1; i < words->n; i++) {
-        const struct slice before = words->items[i - 1], word = words->items[i];
+    for (bool any = slice_next_field(&rest, &before); any && slice_next_field(&rest, &word);) {
         // The lower case of U+0130 is two characters, which the published checker refuses.
-        if (first_code(before) == 0x130 || first_code(word) == 0x130) return false;
-        if (first_lower(word) == first_lower(before) + 1) return false;
+        if (first_code(before) == 0x130 || first_code(word) == 0x130 ||
+            first_lower(word) == first_lower(before) + 1)
+            return text_blame(text, slice_span(before, word));
+        before = word;
     }
     return true;
 }
 
 static bool follows_palindrome(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *words = text_fields(text);
+    struct slice rest = text->raw, word;
     (void)args;
-    for (size_t i = 0; i < words->n; i++)
-        if (is_palindrome(words->items[i])) return true;
-    return false;
+    while (slice_next_field(&rest, &word))
+        if (is_palindrome(word)) return true;
+    return text_no_part(text);
 }
 
+enum { MANY_TOKENS = 512 };
+
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *tokens = text_tokens(text);
-    struct tally tally = tally_open(text, tokens->n);
+    const struct slices first = text_first_tokens_of(text, text->raw, MANY_TOKENS);
+    struct tally tally = tally_open(text, first.n);
     (void)args;
+    for (size_t i = 0; i < first.n; i++) // most texts say one of them again
+        if (tally_add(text, &tally, first.items[i]) > 1) return false;
+    if (first.n < MANY_TOKENS) return true;
+    const struct runs *tokens = text_tokens(text);
+    tally = tally_open(text, tokens->n);
     for (size_t i = 0; i < tokens->n; i++)
-        if (tally_add(text, &tally, tokens->items[i]) > 1) return false;
+        if (tally_add(text, &tally, runs_at(tokens, i)) > 1) return false;
     return true;
 }
 
@@ -94,25 +128,34 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
         while (at < w.len && w.ptr[at] >= 'a' && w.ptr[at] <= 'z') at++;
         n += at == w.len;
     }
-    return n <= args->values[0].integer;
+    return n <= args->values[0].integer || text_blame(text, text->raw);
 }
 
 // ---- First and last words ----------------------------------------------------------------------
 
 static bool starts_with_word(struct constraint_text *text, struct slice s, struct slice word) {
     struct slice first;
-    return slice_next_field(&s, &first) && slice_equal(text_lower_of(text, first), word);
+    return slice_next_field(&s, &first) && text_lower_is(text, first, word);
 }
 
-// The last word is compared without any character that is no word character.
+// The last word is compared without any character that is no word character. One that has many more
+// of these is not looked at to its start.
 static bool ends_with_word(struct constraint_text *text, struct slice s, struct slice word) {
-    struct slice rest = slice_last_field(s);
-    if (rest.len == 0) return false;
-    char *plain = arena_take(text->arena, rest.len + 1, 1);
+    s = slice_strip_right(s, CHAR_SPACE);
+    struct slice before = s;
     size_t n = 0;
+    uint32_t code;
+    for (struct slice next = s; chars_last(&next, &code); before = next) {
+        if (char_classes(code) & CHAR_SPACE) break;
+        if (char_classes(code) & CHAR_WORD) n += before.len - next.len;
+        if (n > 3 * word.len) return false;
+    }
+    struct slice rest = slice_from(s, before.len);
+    if (rest.len == 0) return false;
+    char *plain = arena_take(text->arena, n + 1, 1);
+    n = 0;
     while (rest.len) {
         const char *from = rest.ptr;
-        uint32_t code;
         chars_next(&rest, &code);
         if (!(char_classes(code) & CHAR_WORD)) continue;
         memcpy(plain + n, from, (size_t)(rest.ptr - from));
@@ -122,10 +165,7 @@ static bool ends_with_word(struct constraint_text *text, struct slice s, struct 
 }
 
 static bool follows_first_all(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    for (size_t i = 0; i < sentences.n; i++)
-        if (!starts_with_word(text, sentences.items[i], args->values[0].string)) return false;
-    return true;
+    return rule_sentences_all(text, starts_with_word, args->values[0].string);
 }
 
 static bool follows_first(struct constraint_text *text, const struct constraint_args *args) {
@@ -133,10 +173,7 @@ static bool follows_first(struct constraint_text *text, const struct constraint_
 }
 
 static bool follows_last_all(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices sentences = rule_sentences(text, text->raw);
-    for (size_t i = 0; i < sentences.n; i++)
-        if (!ends_with_word(text, sentences.items[i], args->values[0].string)) return false;
-    return true;
+    return rule_sentences_all(text, ends_with_word, args->values[0].string);
 }
 
 static bool follows_last(struct constraint_text *text, const struct constraint_args *args) {
@@ -151,7 +188,7 @@ static bool follows_letters(struct constraint_text *text, const struct constrain
         const unsigned char c = (unsigned char)text->raw.ptr[i];
         n += c < 128 && char_ascii_classes[c] & CHAR_ALPHA;
     }
-    return relation_holds(&args->values[1], args->values[0].integer, n);
+    return relation_follows(text, &args->values[1], args->values[0].integer, n);
 }
 
 // IFEval's keywords:letter_frequency under another name.
@@ -169,13 +206,13 @@ static bool follows_letter(struct constraint_text *text, const struct constraint
 
 static bool follows_no_dot(struct constraint_text *text, const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of("."), 0) < 0;
+    return text_lacks(text, slice_of("."));
 }
 
 static bool follows_no_exclamation(struct constraint_text *text,
                                    const struct constraint_args *args) {
     (void)args;
-    return slice_find(text->raw, slice_of("!"), 0) < 0;
+    return text_lacks(text, slice_of("!"));
 }
 
 #define RELATION(key)                                                                              \

@@ -15,7 +15,6 @@
 
 enum {
     MAX_CHARS = 10000,     // of the text without addresses that count
-    MAX_READ = 40000,      // of the text
     MAX_URL = 2076,        // characters of an address behind "://"
     MAX_MAIL_NAME = 64,    // in front of '@'
     MAX_MAIL_DOMAIN = 255, // of each of the two parts behind it
@@ -244,7 +243,7 @@ static size_t add_counts(const struct counts *counts, int64_t scores[LANGUAGE_N]
 const char *language_detect(struct constraint_text *text, struct slice s) {
     int64_t scores[LANGUAGE_N] = {0};
     struct codes codes = {0};
-    codes.at = (uint32_t *)text_codes_of(text, slice_chars(s, 0, MAX_READ), &codes.n);
+    codes.at = (uint32_t *)text_codes_of(text, slice_chars(s, 0, LANGUAGE_MAX_READ), &codes.n);
     drop_urls(&codes);
     drop_mail(&codes);
     collapse(&codes);

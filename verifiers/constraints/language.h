@@ -3,6 +3,8 @@
 
 #include "verifiers/constraints/text.h"
 
+enum { LANGUAGE_MAX_READ = 40000 }; // characters of a text that are looked at
+
 // The most likely of langdetect's 55 languages ("en", "zh-cn", ...) for the first 10,000
 // characters, or NULL when the text has no known n-gram. Where langdetect samples n-grams at
 // random, this takes all of them: it is deterministic.

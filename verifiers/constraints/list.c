@@ -194,28 +194,83 @@ bool constraint_list_follows(const struct constraint_list *list, int i,
     return list->items[i].row->follows(text, &list->items[i].args);
 }
 
-// Checks what is not followed yet on one variant, which is a part of `within` unless that is NULL.
-// A budget that is used up spoils what the text has kept, so the text is prepared anew then.
-static void check_variant(const struct constraint_list *list, struct slice variant,
-                          const struct constraint_text *within, struct arena *arena,
-                          struct constraint_text *text, enum constraint_verdict *verdicts) {
-    if (slice_is_blank(variant)) return;
-    text_open(text, variant, arena);
-    text->within = within;
-    const bool too_long = text->over; // mended, it may be three times as long
-    for (int i = 0; i < list->n; i++) {
-        if (verdicts[i] == CONSTRAINT_FOLLOWED) continue;
-        const bool follows = !too_long && constraint_list_follows(list, i, text);
-        if (too_long) {
-            verdicts[i] = CONSTRAINT_LIMIT;
-        } else if (text->over) {
-            verdicts[i] = CONSTRAINT_LIMIT;
-            text_open(text, variant, arena);
-        } else {
-            if (follows) verdicts[i] = CONSTRAINT_FOLLOWED;
-            text_refill(text);
-        }
+// What is known of one instruction while the variants of one response are checked.
+struct finding {
+    bool no_part;        // of the whole; it does not follow itself
+    struct slice blamed; // no variant with these bytes follows
+    void *kept;          // by one check for the next ones
+};
+
+// A response as it is or without every '*', and the variants that lack lines of it.
+struct variants {
+    const struct constraint_list *list;
+    struct arena *arena;
+    struct constraint_text whole;
+    struct finding findings[CONSTRAINT_MAX_INSTRUCTIONS]; // (list->n)
+    enum constraint_verdict *verdicts;                    // (list->n)
+};
+
+static bool is_ruled_out(const struct finding *finding, struct slice variant, bool is_part) {
+    const struct slice blamed = finding->blamed;
+    return (is_part && finding->no_part) || (blamed.ptr && blamed.ptr >= variant.ptr &&
+                                             blamed.ptr + blamed.len <= variant.ptr + variant.len);
+}
+
+static bool is_too_long(struct slice s) {
+    return s.len > TEXT_MAX_BYTES;
+}
+
+// What is too long, as a text may be that was mended, is not checked, but its parts may be.
+static void open_whole(struct variants *v, struct slice s) {
+    text_open(&v->whole, s, v->arena);
+    if (is_too_long(s)) v->whole.raw = s;
+}
+
+static void open_part(struct variants *v, struct slice part, struct constraint_text *text,
+                      struct arena *arena) {
+    if (is_too_long(v->whole.raw))
+        text_open(text, part, arena);
+    else
+        text_open_part(text, part, &v->whole, arena);
+}
+
+// Checks instruction `i` on a variant: the whole, or a part of it.
+static void check_one(struct variants *v, int i, struct constraint_text *text) {
+    struct finding *finding = &v->findings[i];
+    if (v->verdicts[i] == CONSTRAINT_FOLLOWED) return;
+    if (is_ruled_out(finding, text->raw, text != &v->whole)) return;
+    text->kept = finding->kept;
+    const bool follows = constraint_list_follows(v->list, i, text);
+    if (!text->over) {
+        if (follows) v->verdicts[i] = CONSTRAINT_FOLLOWED;
+        if (text == &v->whole) finding->no_part = text->no_part;
+        finding->kept = text->kept;
+        if (text->blamed.ptr) finding->blamed = text->blamed;
+        text_refill(text);
+        return;
     }
+    // A budget that is used up spoils what the text has kept.
+    v->verdicts[i] = CONSTRAINT_LIMIT;
+    if (v->whole.over && !is_too_long(v->whole.raw)) open_whole(v, v->whole.raw);
+    if (text != &v->whole) open_part(v, text->raw, text, text->arena);
+}
+
+static void check_text(struct variants *v, struct constraint_text *text) {
+    if (slice_is_blank(text->raw)) return;
+    for (int i = 0; i < v->list->n; i++)
+        if (!is_too_long(text->raw))
+            check_one(v, i, text);
+        else if (v->verdicts[i] != CONSTRAINT_FOLLOWED)
+            v->verdicts[i] = CONSTRAINT_LIMIT;
+}
+
+static void check_part(struct variants *v, struct slice part) {
+    struct constraint_text text;
+    struct arena arena = {0};
+    open_part(v, part, &text, &arena);
+    text.raw = part; // which text_open forgets when it is too long
+    check_text(v, &text);
+    arena_clear(&arena);
 }
 
 static bool all_followed(const struct constraint_list *list,
@@ -228,29 +283,37 @@ static bool all_followed(const struct constraint_list *list,
 static struct slice without_stars(struct slice s, struct arena *arena) {
     char *out = arena_take(arena, s.len + 1, 1);
     size_t n = 0;
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] != '*') out[n++] = s.ptr[i];
+    for (size_t i = 0; i < s.len; i++) {
+        out[n] = s.ptr[i];
+        n += s.ptr[i] != '*';
+    }
     return (struct slice){out, n};
 }
 
-// The response as it is, and without its first, last, and both lines; these three are stripped.
-static void make_variants(struct slice s, struct slice out[4]) {
+enum { N_PARTS = 3 };
+
+// The response without its first and last, its first, and its last line, all stripped. The shortest
+// one stands in front: what rules it out rules out the others.
+static void make_parts(struct slice s, struct slice out[N_PARTS]) {
     const char *first = s.len ? memchr(s.ptr, '\n', s.len) : NULL;
     const char *last = s.len ? memrchr(s.ptr, '\n', s.len) : NULL;
-    const struct slice none = {"", 0};
-    out[0] = s;
-    out[1] = out[2] = out[3] = none;
+    for (int i = 0; i < N_PARTS; i++) out[i] = (struct slice){"", 0};
     if (!first) return;
     const size_t from = (size_t)(first + 1 - s.ptr), to = (size_t)(last - s.ptr);
+    if (from <= to) out[0] = slice_strip(slice_part(s, from, to), CHAR_SPACE);
     out[1] = slice_strip(slice_from(s, from), CHAR_SPACE);
     out[2] = slice_strip(slice_part(s, 0, to), CHAR_SPACE);
-    if (from <= to) out[3] = slice_strip(slice_part(s, from, to), CHAR_SPACE);
 }
 
-// Whether variant i is one of those before it, as it is where the first or last line is blank.
-static bool is_again(const struct slice variants[4], int i) {
+static bool is_same(struct slice a, struct slice b) {
+    return a.ptr == b.ptr && a.len == b.len;
+}
+
+// Whether part i is the whole or one of those before it, as where the first or last line is blank.
+static bool is_again(struct slice whole, const struct slice parts[N_PARTS], int i) {
+    if (is_same(whole, parts[i])) return true;
     for (int k = 0; k < i; k++)
-        if (variants[k].ptr == variants[i].ptr && variants[k].len == variants[i].len) return true;
+        if (is_same(parts[k], parts[i])) return true;
     return false;
 }
 
@@ -261,45 +324,38 @@ static size_t n_without_stars(struct slice s, size_t to) {
     return n;
 }
 
-// The whole text or a part of it, each as it is and without every '*'.
-struct variants {
-    struct slice whole, starless;   // all bytes
-    struct constraint_text text[2]; // of these
-};
+// The part of `starless` that is `part` of `whole` without its stars. There may be white space at
+// its ends, which is not stripped.
+static struct slice starless_part(struct slice whole, struct slice part, struct slice starless) {
+    const size_t at = n_without_stars(whole, (size_t)(part.ptr - whole.ptr));
+    return (struct slice){starless.ptr + at, n_without_stars(part, part.len)};
+}
 
-static void check_both(const struct constraint_list *list, struct variants *v, struct slice part,
-                       bool loose, struct arena *arena, enum constraint_verdict *verdicts) {
-    struct constraint_text own;
-    const bool is_part = part.ptr != v->whole.ptr || part.len != v->whole.len;
-    check_variant(list, part, is_part ? &v->text[0] : NULL, arena, is_part ? &own : &v->text[0],
-                  verdicts);
-    if (!loose || all_followed(list, verdicts) || !part.len || !memchr(part.ptr, '*', part.len))
-        return;
-    if (!is_part) v->starless = without_stars(part, arena);
-    const size_t from = (size_t)(part.ptr - v->whole.ptr);
-    const size_t at = n_without_stars(v->whole, from);
-    const struct slice left = {v->starless.ptr + at, n_without_stars(part, part.len)};
-    // Behind a star at the ends there may be white space, which is not stripped.
-    const bool stripped = slice_strip(left, CHAR_SPACE).len == left.len;
-    check_variant(list, left, is_part && stripped ? &v->text[1] : NULL, arena,
-                  is_part ? &own : &v->text[1], verdicts);
+static void check_loosely(struct variants *v) {
+    const struct slice whole = v->whole.raw;
+    struct slice parts[N_PARTS];
+    make_parts(whole, parts);
+    for (int i = 0; i < N_PARTS; i++)
+        if (!is_again(whole, parts, i)) check_part(v, parts[i]);
+    if (!memchr(whole.ptr, '*', whole.len) || all_followed(v->list, v->verdicts)) return;
+    const struct slice starless = without_stars(whole, v->arena);
+    memset(v->findings, 0, sizeof v->findings);
+    open_whole(v, starless);
+    check_text(v, &v->whole);
+    for (int i = 0; i < N_PARTS; i++)
+        if (!is_again(whole, parts, i) && memchr(parts[i].ptr, '*', parts[i].len))
+            check_part(v, starless_part(whole, parts[i], starless));
 }
 
 void constraint_list_check(const struct constraint_list *list, struct slice response, bool loose,
                            enum constraint_verdict *verdicts) {
     struct arena arena = {0};
-    struct slice parts[4];
+    struct variants v = {.list = list, .arena = &arena, .verdicts = verdicts};
     for (int i = 0; i < list->n; i++)
         verdicts[i] = response.len > TEXT_MAX_BYTES ? CONSTRAINT_LIMIT : CONSTRAINT_BROKEN;
     if (response.len > TEXT_MAX_BYTES) return;
-    struct constraint_text whole;
-    text_open(&whole, response, &arena); // mends what is no UTF-8
-    make_variants(whole.raw, parts);
-    struct variants v = {.whole = parts[0]};
-    for (int i = 0; i < (loose ? 4 : 1); i++) {
-        if (is_again(parts, i)) continue;
-        check_both(list, &v, parts[i], loose, &arena, verdicts);
-        if (all_followed(list, verdicts)) break;
-    }
+    open_whole(&v, response); // mends what is no UTF-8
+    check_text(&v, &v.whole);
+    if (loose && !all_followed(list, verdicts)) check_loosely(&v);
     arena_clear(&arena);
 }

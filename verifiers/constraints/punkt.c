@@ -6,13 +6,8 @@
 // as one that the model has never seen.
 #include "verifiers/constraints/punkt.h"
 
-#include <pthread.h>
-
-#include "protocol/base/hash.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/tables.h"
-
-#define NUMBER "##number##" // the type of every number
+#include "verifiers/constraints/punkt_words.h"
 
 enum { MAX_TYPE = 24 }; // longer than any word of the tables
 
@@ -36,53 +31,6 @@ struct candidate {
     size_t context_end; // behind the token that follows
     size_t next;        // where that token starts, 0 when it is punctuation
 };
-
-// ---- Words of the model ------------------------------------------------------------------------
-
-enum { N_SLOTS = 1024 }; // a power of two, four times the words of the longest table
-
-struct word_set {
-    const char *slots[N_SLOTS];
-    uint64_t lens[256]; // by the first byte: a bit for each length
-};
-
-static struct word_set abbreviations, starters, collocations;
-static uint64_t first_lens[256]; // of collocations: as word_set.lens, for the first word of each
-static bool behind_number[256];  // the first letters of words that the model has behind numbers
-static pthread_once_t sets_made = PTHREAD_ONCE_INIT;
-
-static size_t slot_of(const char *word, size_t len) {
-    return (size_t)hash_bytes(word, len) % N_SLOTS;
-}
-
-static void fill(struct word_set *set, const char *const *words, int n) {
-    for (int i = 0; i < n; i++) {
-        size_t at = slot_of(words[i], strlen(words[i]));
-        while (set->slots[at]) at = (at + 1) % N_SLOTS;
-        set->slots[at] = words[i];
-        set->lens[(unsigned char)*words[i]] |= (uint64_t)1 << strlen(words[i]) % 64;
-    }
-}
-
-static void make_sets(void) {
-    fill(&abbreviations, punkt_abbreviations, punkt_n_abbreviations);
-    fill(&starters, punkt_starters, punkt_n_starters);
-    fill(&collocations, punkt_collocations, punkt_n_collocations);
-    for (int i = 0; i < punkt_n_collocations; i++) {
-        const char *first = punkt_collocations[i];
-        const size_t len = strcspn(first, "\t");
-        first_lens[(unsigned char)*first] |= (uint64_t)1 << len % 64;
-        if (slice_is((struct slice){first, len}, NUMBER))
-            behind_number[(unsigned char)first[len + 1]] = true;
-    }
-}
-
-static bool has_word(const struct word_set *set, const char *word, size_t len) {
-    if (len == 0 || !(set->lens[(unsigned char)*word] >> len % 64 & 1)) return false;
-    for (size_t at = slot_of(word, len); set->slots[at]; at = (at + 1) % N_SLOTS)
-        if (strncmp(set->slots[at], word, len) == 0 && set->slots[at][len] == 0) return true;
-    return false;
-}
 
 // ---- Bytes -------------------------------------------------------------------------------------
 
@@ -214,11 +162,11 @@ static void lower_into(struct slice s, struct type *out) {
 static bool is_abbreviation(struct slice word) {
     struct type type;
     lower_into(word, &type);
-    if (has_word(&abbreviations, type.text, type.len)) return true;
+    if (punkt_words_have(&punkt_abbreviations_set, type.text, type.len)) return true;
     const char *dash = memrchr(word.ptr, '-', word.len);
     if (!dash) return false;
     lower_into(slice_from(word, (size_t)(dash + 1 - word.ptr)), &type);
-    return has_word(&abbreviations, type.text, type.len);
+    return punkt_words_have(&punkt_abbreviations_set, type.text, type.len);
 }
 
 static bool ends_with_period(const struct token *t) {
@@ -236,7 +184,7 @@ static enum token_kind kind_of(struct slice s) {
 
 static void type_of(struct slice text, bool is_sentence_end, struct type *out) {
     if (is_number(text)) {
-        *out = (struct type){NUMBER, sizeof NUMBER - 1};
+        *out = (struct type){PUNKT_NUMBER, sizeof PUNKT_NUMBER - 1};
         return;
     }
     lower_into(text, out);
@@ -260,13 +208,14 @@ static bool may_be_first(struct slice s) {
         // Only the Kelvin sign is an ASCII letter in lower case.
         if (slice_starts(slice_from(s, i), slice_of("\xE2\x84\xAA"))) return true;
     }
-    return is_ascii && first_lens[char_lower((unsigned char)*s.ptr)] >> len % 64 & 1;
+    return is_ascii && punkt_first_lens[char_lower((unsigned char)*s.ptr)] >> len % 64 & 1;
 }
 
 // The same for the word behind a number.
 static bool may_follow_number(struct slice s) {
     const unsigned char c = (unsigned char)*s.ptr;
-    return c >= 128 || behind_number[char_lower(c)] || (behind_number['#'] && is_number(s));
+    return c >= 128 || punkt_behind_number[char_lower(c)] ||
+           (punkt_behind_number['#'] && is_number(s));
 }
 
 // Whether the model has the two words, of which the first one ends with a full stop, side by side.
@@ -280,13 +229,13 @@ static bool is_collocation(const struct token *first, bool is_number, const stru
     memcpy(key, a.text, a.len);
     key[a.len] = '\t';
     memcpy(key + a.len + 1, b.text, b.len);
-    return has_word(&collocations, key, a.len + 1 + b.len);
+    return punkt_words_have(&punkt_collocations_set, key, a.len + 1 + b.len);
 }
 
 static bool is_starter(const struct token *t) {
     struct type type;
     type_of(t->text, t->kind == SENTENCE_END, &type);
-    return has_word(&starters, type.text, type.len);
+    return punkt_words_have(&punkt_starters_set, type.text, type.len);
 }
 
 // The second look at a token that ends with a full stop, now that the next one is known.
@@ -433,20 +382,78 @@ static void decide(struct splitter *p, const struct candidate *c) {
     p->start = c->next ? c->next : c->mark + 1;
 }
 
-size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
-    struct splitter splitter = {.text = text, .s = s, .out = out};
+// ---- Parts of texts ----------------------------------------------------------------------------
+
+// Of marks without white space between them the last one decides that something follows. Where a
+// text ends with a mark, nothing follows that one, and the one in front of it decides. Finds it,
+// behind byte `from`.
+static bool find_last_but_one(struct slice s, size_t from, struct candidate *c) {
+    size_t word = s.len;
+    if (s.len < 2 || !(byte_class(s.ptr[s.len - 1]) & MARK)) return false;
+    while (word > 0 && !(byte_class(s.ptr[word - 1]) & SPACE)) word--;
+    for (size_t at = s.len - 1; at-- > word + 1 && at >= from;) {
+        if (!(byte_class(s.ptr[at]) & MARK)) continue;
+        if (!(byte_class(s.ptr[at + 1]) & NON_WORD) && !space_at(s, at + 1)) continue;
+        c->word = word;
+        return find_mark(s, at, c);
+    }
+    return false;
+}
+
+void punkt_cut_sentence(struct constraint_text *text, struct slice s, size_t start,
+                        struct slices *out) {
+    struct candidate c;
+    s = slice_strip_right(s, CHAR_SPACE);
+    struct splitter splitter = {.text = text, .s = s, .out = out, .start = start};
+    punkt_words_make();
+    if (find_last_but_one(s, start, &c)) decide(&splitter, &c);
+    add_part(&splitter, slice_from(s, splitter.start));
+    add_sentence(&splitter, splitter.last);
+}
+
+const char *punkt_mark(struct slice s) {
+    while (s.len && s.ptr[s.len - 1] && strchr("\"')]}", s.ptr[s.len - 1])) s.len--;
+    s = slice_strip_right(s, CHAR_SPACE);
+    return s.ptr + s.len - 1;
+}
+
+bool punkt_may_cut(struct slice whole, struct slice part) {
+    const size_t first = skip_space(part, 0);
+    const bool is_mark = first < part.len && byte_class(part.ptr[first]) & MARK;
+    // White space at the first byte of a text is not seen by word_start; to a mark behind it, it
+    // makes a difference.
+    if (is_mark && (byte_class(*whole.ptr) | byte_class(*part.ptr)) & SPACE) return false;
+    return part.ptr == whole.ptr || byte_class(part.ptr[-1]) & SPACE;
+}
+
+// ---- Texts -------------------------------------------------------------------------------------
+
+// Returns false when there are `max` sentences and more of the text.
+static bool split(struct splitter *p, size_t max) {
+    const struct slice s = p->s;
     struct candidate before = {0}, c = {0};
     bool pending = false;
-    if (!text_spend(text, 2 * s.len)) return 0;
-    pthread_once(&sets_made, make_sets);
+    punkt_words_make();
     for (size_t at = 0; find_mark(s, at, &c); at = c.mark + 1) {
         c.word = word_start(s, &before, c.mark);
-        if (pending && before.mark <= c.word) decide(&splitter, &before);
+        if (pending && before.mark <= c.word) decide(p, &before);
+        if (p->n == max) return false;
         before = c;
         pending = true;
     }
-    if (pending) decide(&splitter, &before);
-    add_part(&splitter, slice_part(slice_strip_right(s, CHAR_SPACE), splitter.start, s.len));
-    add_sentence(&splitter, splitter.last);
+    if (pending) decide(p, &before);
+    add_part(p, slice_part(slice_strip_right(s, CHAR_SPACE), p->start, s.len));
+    add_sentence(p, p->last);
+    return true;
+}
+
+size_t punkt_sentences(struct constraint_text *text, struct slice s, struct slices *out) {
+    struct splitter splitter = {.text = text, .s = s, .out = out};
+    if (text_spend(text, 2 * s.len)) split(&splitter, SIZE_MAX);
     return splitter.n;
+}
+
+bool punkt_first(struct constraint_text *text, struct slice s, size_t max, struct slices *out) {
+    struct splitter splitter = {.text = text, .s = s, .out = out};
+    return !text_spend(text, 2 * s.len) || split(&splitter, max);
 }

@@ -33,7 +33,18 @@ size_t tally_place(struct constraint_text *text, struct tally *tally, struct sli
     return (size_t)(slot - tally->slots);
 }
 
+static void grow(struct constraint_text *text, struct tally *tally) {
+    const struct tally old = *tally;
+    tally->mask = 2 * old.mask + 1;
+    tally->slots = arena_take(text->arena, tally->mask + 1, sizeof *tally->slots);
+    for (size_t i = 0; i <= old.mask; i++) {
+        uint32_t hash;
+        if (old.slots[i].times) *slot_of(text, tally, old.slots[i].item, &hash) = old.slots[i];
+    }
+}
+
 int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item) {
+    if (2 * tally->n > tally->mask + 1) grow(text, tally);
     return tally->slots[tally_place(text, tally, item)].times;
 }
 

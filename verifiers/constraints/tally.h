@@ -14,13 +14,15 @@ struct tally {
     size_t mask, n;           // n: different items
 };
 
-// A table for at most `max` items, at most half full.
+// A table with places for `max` items.
 struct tally tally_open(struct constraint_text *text, size_t max);
 
-// Counts `item` and returns how often it was counted. Each slot that is looked at is a step.
+// Counts `item` and returns how often it was counted. Each slot that is looked at is a step. A
+// table that is half full grows.
 int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item);
 
-// Counts it, and returns the place of its slot, which is its alone for ever.
+// Counts one of at most `max` items, and returns the place of its slot, which is its alone until
+// the table grows.
 size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item);
 
 // How often it was counted.

@@ -31,19 +31,33 @@ void text_open(struct constraint_text *text, struct slice response, struct arena
     }
 }
 
-void text_refill(struct constraint_text *text) {
-    if (!text->over)
-        text->steps_left = TEXT_BASE_STEPS + TEXT_STEPS_PER_BYTE * (uint64_t)text->raw.len;
+void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
+                    struct arena *arena) {
+    *text = (struct constraint_text){.raw = part, .arena = arena, .within = whole};
+    text->cache = arena_take(arena, 1, sizeof *text->cache);
+    text_refill(text);
 }
 
-bool text_spend(struct constraint_text *text, uint64_t steps) {
-    if (steps > text->steps_left) {
-        text->over = true;
-        text->steps_left = 0;
-    } else {
-        text->steps_left -= steps;
-    }
-    return !text->over;
+bool text_no_part(struct constraint_text *text) {
+    text->no_part = true;
+    return false;
+}
+
+bool text_blame(struct constraint_text *text, struct slice bytes) {
+    text->blamed = bytes;
+    return false;
+}
+
+bool text_lacks(struct constraint_text *text, struct slice bytes) {
+    const ptrdiff_t at = slice_find(text->raw, bytes, 0);
+    return at < 0 || text_blame(text, slice_part(text->raw, (size_t)at, (size_t)at + bytes.len));
+}
+
+void text_refill(struct constraint_text *text) {
+    text->no_part = false;
+    text->blamed = (struct slice){0};
+    if (!text->over)
+        text->steps_left = TEXT_BASE_STEPS + TEXT_STEPS_PER_BYTE * (uint64_t)text->raw.len;
 }
 
 static void grow(struct constraint_text *text, struct slices *list, size_t capacity) {
@@ -57,13 +71,11 @@ void slices_expect(struct constraint_text *text, struct slices *list, size_t max
     if (max >= MANY_SLICES) grow(text, list, max);
 }
 
-void slices_add(struct constraint_text *text, struct slices *list, struct slice item) {
-    if (list->n == list->capacity) {
-        const size_t capacity = list->capacity ? 2 * list->capacity : 8;
-        if (!text_spend(text, capacity)) return;
-        grow(text, list, capacity);
-    }
-    list->items[list->n++] = item;
+bool slices_grow(struct constraint_text *text, struct slices *list) {
+    const size_t capacity = list->capacity ? 2 * list->capacity : 8;
+    if (!text_spend(text, capacity)) return false;
+    grow(text, list, capacity);
+    return true;
 }
 
 // ---- Made anew ---------------------------------------------------------------------------------
@@ -79,13 +91,13 @@ static bool ignores_case(uint32_t code) {
 static bool is_final_sigma(struct slice before, struct slice behind) {
     uint32_t code;
     bool found = false;
-    for (int i = 0; i < 64 && chars_last(&before, &code); i++) {
+    for (int i = 0; i < TEXT_SIGMA_CHARS && chars_last(&before, &code); i++) {
         if (ignores_case(code)) continue;
         found = char_classes(code) & CASED;
         break;
     }
     if (!found) return false;
-    for (int i = 0; i < 64 && chars_next(&behind, &code); i++)
+    for (int i = 0; i < TEXT_SIGMA_CHARS && chars_next(&behind, &code); i++)
         if (!ignores_case(code)) return !(char_classes(code) & CASED);
     return true;
 }
@@ -103,6 +115,13 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
             rest = slice_from(rest, 1);
             continue;
         }
+        // Thai and its neighbours, kana, Han and Hangul have no case.
+        if (c == 0xE0 || (c >= 0xE3 && c <= 0xED && c != 0xEA)) {
+            memcpy(out + n, rest.ptr, 3);
+            n += 3;
+            rest = slice_from(rest, 3);
+            continue;
+        }
         const struct slice before = {s.ptr, s.len - rest.len};
         chars_next(&rest, &code);
         if (code == 0x130) {
@@ -114,6 +133,11 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
         }
     }
     return (struct slice){out, n};
+}
+
+// A character loses at most two bytes in lower case (U+212A).
+bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower) {
+    return s.len <= 3 * lower.len && slice_equal(text_lower_of(text, s), lower);
 }
 
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator) {
@@ -208,6 +232,63 @@ const uint32_t *text_codes_of(struct constraint_text *text, struct slice s, size
     return codes;
 }
 
+// ---- Of a part, from what is kept of the whole -------------------------------------------------
+
+// The text that this one is a part of, ready to make something that is kept; NULL: none.
+static struct constraint_text *whole_of(struct constraint_text *text) {
+    if (text->within) text_refill(text->within);
+    return text->within;
+}
+
+// How many items of a list end at or in front of `at`.
+static size_t n_before(const struct slices *list, const char *at) {
+    size_t low = 0, high = list->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (list->items[middle].ptr + list->items[middle].len <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Items without newlines: those within the part.
+static struct slices items_within(struct constraint_text *text, const struct slices *all) {
+    const size_t from = n_before(all, text->raw.ptr);
+    const size_t to = n_before(all, text->raw.ptr + text->raw.len);
+    if (text->within->over) text->over = true;
+    return (struct slices){.items = all->items + from, .n = to - from, .capacity = to - from};
+}
+
+// In lower case white space is what it was, and newlines are as many: between the first or last
+// newline and an end of a part there is only white space. To the last sigma of a word white space
+// is what the end of a text is.
+static struct slice lower_within(struct constraint_text *text, struct slice all) {
+    const struct slice raw = text->within->raw, part = text->raw;
+    const char *first = memchr(raw.ptr, '\n', (size_t)(part.ptr - raw.ptr));
+    const char *behind = part.ptr + part.len;
+    const char *last = memrchr(behind, '\n', (size_t)(raw.ptr + raw.len - behind));
+    if (text->within->over) {
+        text->over = true;
+        return (struct slice){"", 0};
+    }
+    const char *from = all.ptr, *to = all.ptr + all.len;
+    if (first) {
+        from = memchr(all.ptr, '\n', all.len);
+        from += part.ptr - first;
+    } else {
+        from += part.ptr - raw.ptr;
+    }
+    if (last) {
+        to = memrchr(all.ptr, '\n', all.len);
+        to -= last - behind;
+    } else {
+        to -= raw.ptr + raw.len - behind;
+    }
+    return (struct slice){from, (size_t)(to - from)};
+}
+
 // ---- Kept --------------------------------------------------------------------------------------
 
 #define KEPT(field, make)                                                                          \
@@ -222,7 +303,8 @@ struct slice text_stripped(struct constraint_text *text) {
 }
 
 struct slice text_lower(struct constraint_text *text) {
-    KEPT(lower, text_lower_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(lower, whole ? lower_within(text, text_lower(whole)) : text_lower_of(text, text->raw));
     return text->cache->lower;
 }
 
@@ -232,11 +314,13 @@ const struct slices *text_lines(struct constraint_text *text) {
 }
 
 const struct slices *text_fields(struct constraint_text *text) {
-    KEPT(fields, text_fields_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(fields, whole ? items_within(text, text_fields(whole)) : text_fields_of(text, text->raw));
     return &text->cache->fields;
 }
 
 const struct slices *text_words(struct constraint_text *text) {
-    KEPT(words, text_words_of(text, text->raw));
+    struct constraint_text *whole = whole_of(text);
+    KEPT(words, whole ? items_within(text, text_words(whole)) : text_words_of(text, text->raw));
     return &text->cache->words;
 }

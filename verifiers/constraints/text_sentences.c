@@ -7,14 +7,6 @@
 #include "verifiers/constraints/punkt.h"
 #include "verifiers/constraints/treebank.h"
 
-enum { MAX_EDGE = 64, LEAST_SHARED = 8 };
-
-static const struct slices *keep(struct constraint_text *text, struct slices list) {
-    struct slices *kept = arena_take(text->arena, 1, sizeof *kept);
-    *kept = list;
-    return kept;
-}
-
 struct slices text_sentences_of(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
     slices_expect(text, &out, s.len / 2 + 1);
@@ -28,123 +20,250 @@ size_t text_n_sentences_of(struct constraint_text *text, struct slice s) {
 
 struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
     const struct slices sentences = text_sentences_of(text, s);
-    return treebank_words(text, &sentences, NULL);
+    return treebank_words(text, &sentences);
 }
 
-// ---- A part of a text that is split already ----------------------------------------------------
-
-// Where a sentence starts behind ASCII white space, what is in front of it decides nothing behind:
-// a candidate's word starts behind such white space at the latest. Between two such places that
-// are well within a part its sentences are those of the whole.
-struct shared {
-    struct slices before, behind; // sentences of the part in front of the shared ones, and behind
-    size_t from, to;              // the shared ones, of the whole
-};
-
-static bool is_anchor(const struct slices *sentences, size_t i) {
-    const char *start = sentences->items[i].ptr;
-    return i > 0 && (start[-1] == ' ' || (start[-1] >= '\t' && start[-1] <= '\r'));
+struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n) {
+    struct slices tokens = {0};
+    for (size_t max = 16;; max *= 8) {
+        struct slices sentences = {0};
+        const bool all = punkt_first(text, s, max, &sentences);
+        tokens.n = 0;
+        for (size_t i = 0; i < sentences.n && tokens.n < n; i++)
+            treebank_add_first(text, &tokens, sentences.items[i], n);
+        if (all || tokens.n >= n || text->over) return tokens;
+    }
 }
 
-// The first sentence that starts behind `at`.
-static size_t first_behind(const struct slices *sentences, const char *at) {
+// ---- Runs --------------------------------------------------------------------------------------
+
+static struct runs *keep(struct constraint_text *text, struct slices list) {
+    struct runs *kept = arena_take(text->arena, 1, sizeof *kept);
+    *kept = (struct runs){.run = {list}, .n = list.n};
+    return kept;
+}
+
+static struct slices part_of(const struct slices *list, size_t from, size_t to) {
+    return (struct slices){.items = list->items + from, .n = to - from, .capacity = to - from};
+}
+
+// `before`, the items from `from` to `to` of a list, and `behind`.
+static struct runs *share(struct constraint_text *text, struct slices before,
+                          const struct slices *list, size_t from, size_t to, struct slices behind) {
+    struct runs *kept = arena_take(text->arena, 1, sizeof *kept);
+    *kept = (struct runs){.run = {before, part_of(list, from, to), behind},
+                          .n = before.n + (to - from) + behind.n,
+                          .is_shared = true,
+                          .skipped = {part_of(list, 0, from), part_of(list, to, list->n)}};
+    return kept;
+}
+
+// ---- Sentences of a part -----------------------------------------------------------------------
+
+// The list of the text of which this one is a part; NULL: none, or one that is of no use.
+static const struct slices *sentences_of_whole(const struct constraint_text *text) {
+    const struct constraint_text *whole = text->within;
+    if (!whole || !whole->sentences || whole->over || text->raw.len == 0) return NULL;
+    if (!punkt_may_cut(whole->raw, text->raw)) return NULL;
+    return &whole->sentences->run[0];
+}
+
+// How many sentences start in front of `at`.
+static size_t n_in_front(const struct slices *sentences, const char *at) {
     size_t low = 0, high = sentences->n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
-        if (sentences->items[middle].ptr > at)
-            high = middle;
-        else
+        if (sentences->items[middle].ptr < at)
             low = middle + 1;
+        else
+            high = middle;
     }
     return low;
 }
 
-// An anchor from sentence `i` on, near it; SIZE_MAX where there is none.
-static size_t next_anchor(const struct slices *sentences, size_t i) {
-    for (size_t k = i; k < sentences->n && k < i + MAX_EDGE; k++)
-        if (is_anchor(sentences, k)) return k;
-    return SIZE_MAX;
+// The sentence that ends the first sentence of a part which starts at `at`.
+static size_t find_first(const struct slices *all, const char *at) {
+    const size_t n = n_in_front(all, at + 1);
+    if (n == 0) return 0;
+    // Behind its mark there is only what closes it.
+    return n < all->n && at > punkt_mark(all->items[n - 1]) ? n : n - 1;
 }
 
-static struct slice between(const char *from, const char *to) {
-    return (struct slice){from, (size_t)(to - from)};
+// Whether the whole goes on behind the part.
+static bool goes_on(const struct constraint_text *text) {
+    const struct slice raw = text->within->raw;
+    const char *end = text->raw.ptr + text->raw.len;
+    return !slice_is_blank(slice_from(raw, (size_t)(end - raw.ptr)));
 }
 
-static bool share(struct constraint_text *text, struct shared *out) {
-    const struct slices *all = text->within ? text->within->sentences : NULL;
-    const char *start = text->raw.ptr, *end = start + text->raw.len;
-    if (!all || text->raw.len == 0) return false;
-    const size_t first = first_behind(all, start), last = first_behind(all, end - 1);
-    if (last < first + 2 * MAX_EDGE + LEAST_SHARED) return false;
-    const size_t from = next_anchor(all, first + 1);
-    const size_t limit = from == SIZE_MAX ? from : next_anchor(all, from + 2);
-    size_t to = last - 3; // a whole sentence and the start of the next one are behind it
-    while (to > last - MAX_EDGE && !is_anchor(all, to)) to--;
-    if (limit == SIZE_MAX || limit >= to || !is_anchor(all, to)) return false;
-    *out = (struct shared){.from = from, .to = to};
-    out->before = text_sentences_of(text, between(start, all->items[limit].ptr));
-    size_t n = 0;
-    while (n < out->before.n && out->before.items[n].ptr != all->items[from].ptr) n++;
-    if (n == out->before.n) return false;
-    out->before.n = n;
-    out->behind = text_sentences_of(text, between(all->items[to].ptr, end));
-    return !text->over;
+// What is decided about a mark depends on the text between white space in front of it and behind
+// the word that follows. So a part has the whole's sentences, but that it cuts the first and the
+// last one.
+static struct runs *share_sentences(struct constraint_text *text, const struct slices *all) {
+    const struct slice part = text->raw;
+    const char *end = part.ptr + part.len;
+    const size_t first = find_first(all, part.ptr), n = n_in_front(all, end);
+    struct slices before = {0}, behind = {0};
+    const bool is_one = n <= first + 1;
+    const size_t last = is_one ? first : n - 1;
+    const char *start = is_one ? part.ptr : all->items[last].ptr;
+    if (!is_one) {
+        const struct slice s = slice_span((struct slice){part.ptr, 0}, all->items[first]);
+        slices_add(text, &before, s);
+    }
+    if (goes_on(text))
+        punkt_cut_sentence(text, part, (size_t)(start - part.ptr), &behind);
+    else
+        slices_add(text, &behind, slice_strip_right(slice_behind(part, start), CHAR_SPACE));
+    return share(text, before, all, is_one ? first : first + 1, last, behind);
 }
 
-static void append(struct constraint_text *text, struct slices *out, const struct slice *items,
-                   size_t n) {
-    if (!text_spend(text, n)) return;
-    assert(out->capacity - out->n >= n);
-    if (n) memcpy(out->items + out->n, items, n * sizeof *items);
-    out->n += n;
-}
-
-static struct slices room_for(struct constraint_text *text, size_t n) {
-    return (struct slices){.items = arena_take(text->arena, n + 1, sizeof(struct slice)),
-                           .capacity = n + 1};
-}
-
-static struct slices shared_sentences(struct constraint_text *text, const struct shared *s) {
-    const struct slices *all = text->within->sentences;
-    struct slices out = room_for(text, s->before.n + (s->to - s->from) + s->behind.n);
-    append(text, &out, s->before.items, s->before.n);
-    append(text, &out, all->items + s->from, s->to - s->from);
-    append(text, &out, s->behind.items, s->behind.n);
-    return out;
-}
-
-static struct slices shared_tokens(struct constraint_text *text, const struct shared *s) {
-    const size_t *starts = text->within->token_starts;
-    const struct slices before = treebank_words(text, &s->before, NULL);
-    const struct slices behind = treebank_words(text, &s->behind, NULL);
-    const size_t from = starts[s->from], n = starts[s->to] - from;
-    struct slices out = room_for(text, before.n + n + behind.n);
-    append(text, &out, before.items, before.n);
-    append(text, &out, text->within->tokens->items + from, n);
-    append(text, &out, behind.items, behind.n);
-    return out;
-}
-
-// ---- Kept --------------------------------------------------------------------------------------
-
-const struct slices *text_sentences(struct constraint_text *text) {
-    struct shared shared;
+const struct runs *text_sentences(struct constraint_text *text) {
     if (text->sentences) return text->sentences;
-    text->sentences = keep(text, share(text, &shared) ? shared_sentences(text, &shared)
-                                                      : text_sentences_of(text, text->raw));
+    const struct slices *all = sentences_of_whole(text);
+    text->sentences =
+        all ? share_sentences(text, all) : keep(text, text_sentences_of(text, text->raw));
     return text->sentences;
 }
 
-const struct slices *text_tokens(struct constraint_text *text) {
-    struct shared shared;
-    if (text->tokens) return text->tokens;
-    if (text->within && text->within->tokens && share(text, &shared)) {
-        text->tokens = keep(text, shared_tokens(text, &shared));
-        return text->tokens;
+// ---- Tokens of a part --------------------------------------------------------------------------
+
+// Where the tokens of the first sentence are those of the whole, and from where on those of the
+// last one are not; or the state of the reader there.
+struct bounds {
+    const char *from, *to;
+    const struct treebank_state *state; // NULL: none is nearer to the end
+};
+
+static size_t n_tokens_in_front(const struct constraint_text *whole, const char *at) {
+    const size_t offset = (size_t)(at - whole->raw.ptr);
+    size_t low = 0, high = whole->tokens->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (whole->tokens_at[middle] < offset)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    const struct slices *sentences = text_sentences(text);
-    size_t *starts = arena_take(text->arena, sentences->n + 1, sizeof *starts);
-    text->tokens = keep(text, treebank_words(text, sentences, starts));
-    text->token_starts = starts;
+    return low;
+}
+
+// The sentence of the whole with which `s`, one of the part, ends.
+static struct slice sentence_of_whole(const struct constraint_text *text, struct slice s) {
+    const struct slices *all = &text->within->sentences->run[0];
+    const size_t n = n_in_front(all, s.ptr + s.len);
+    return all->items[n ? n - 1 : 0];
+}
+
+// What of `s` stands in that one. In front of it there may be what closes another one.
+static struct slice common_of(struct slice s, struct slice own) {
+    return own.ptr > s.ptr ? slice_behind(s, own.ptr) : s;
+}
+
+// The last state at or in front of `at`, and behind `from`; NULL: none.
+static const struct treebank_state *last_state(const struct treebank_states *states,
+                                               const char *from, const char *at) {
+    size_t low = 0, high = states->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (states->items[middle].at <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && states->items[low - 1].at > from ? &states->items[low - 1] : NULL;
+}
+
+static struct bounds find_bounds(const struct constraint_text *text) {
+    const struct runs *sentences = text->sentences;
+    const size_t n_behind = sentences->run[2].n;
+    const struct slice first = runs_at(sentences, 0);
+    const struct slice last = runs_at(sentences, sentences->n - n_behind);
+    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+    const struct slice start = common_of(first, sentence_of_whole(text, first));
+    size_t same_states;
+    struct bounds bounds = {.from = start.ptr + treebank_start(start)};
+    bounds.to = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
+    if (bounds.to == last.ptr + last.len) return bounds;
+    const char *nearer = bounds.to > bounds.from ? bounds.to : bounds.from;
+    if (nearer < end.ptr) nearer = end.ptr;
+    bounds.state = last_state(text->within->token_states, nearer, end.ptr + same_states);
+    if (bounds.state) bounds.to = bounds.state->at;
+    return bounds;
+}
+
+static struct runs *share_tokens(struct constraint_text *text) {
+    const struct runs *sentences = text->sentences;
+    const struct constraint_text *whole = text->within;
+    const struct bounds bounds = find_bounds(text);
+    const size_t last = sentences->n - sentences->run[2].n;
+    struct slices before = {0}, behind = {0};
+    if (bounds.from >= bounds.to) return NULL;
+    const struct slice first = runs_at(sentences, 0);
+    if (bounds.from > first.ptr) treebank_add(text, &before, first, NULL, bounds.from);
+    if (bounds.state) treebank_resume(text, &behind, runs_at(sentences, last), bounds.state);
+    for (size_t i = last + (bounds.state != NULL); i < sentences->n; i++)
+        treebank_add(text, &behind, runs_at(sentences, i), bounds.to, NULL);
+    const size_t from = n_tokens_in_front(whole, bounds.from);
+    const size_t to = bounds.state ? bounds.state->n_words : n_tokens_in_front(whole, bounds.to);
+    return share(text, before, &whole->tokens->run[0], from, to, behind);
+}
+
+// Where tokens stand in `text`: those that are no part of it stand for one or two bytes.
+static void find_places(const struct constraint_text *text, struct slice sentence,
+                        const struct slice *tokens, size_t n, uint32_t *places) {
+    struct slice rest = sentence;
+    for (size_t i = 0; i < n; i++) {
+        const bool is_own = tokens[i].ptr >= rest.ptr && tokens[i].ptr < rest.ptr + rest.len;
+        rest = is_own ? slice_behind(rest, tokens[i].ptr) : slice_strip_left(rest, CHAR_SPACE);
+        places[i] = (uint32_t)(rest.ptr - text->raw.ptr);
+        rest = slice_from(rest, is_own ? tokens[i].len : *rest.ptr == '"' ? 1 : 2);
+    }
+}
+
+const struct runs *text_tokens(struct constraint_text *text) {
+    if (text->tokens) return text->tokens;
+    const struct runs *sentences = text_sentences(text);
+    struct slices all = {0};
+    if (sentences->is_shared && text->within->tokens && !text->over)
+        text->tokens = share_tokens(text);
+    if (text->tokens) return text->tokens;
+    slices_expect(text, &all, text->raw.len);
+    uint32_t *places = arena_take(text->arena, text->raw.len + 1, sizeof *places);
+    struct treebank_states *states = arena_take(text->arena, 1, sizeof *states);
+    states->items =
+        arena_take(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
+    for (size_t i = 0; i < sentences->n; i++) {
+        const struct slice s = runs_at(sentences, i);
+        const size_t n = all.n;
+        treebank_read(text, &all, s, states);
+        find_places(text, s, all.items + n, all.n - n, places + n);
+    }
+    text->tokens = keep(text, all);
+    text->tokens_at = places;
+    text->token_states = states;
     return text->tokens;
+}
+
+// ---- Counts ------------------------------------------------------------------------------------
+
+static size_t count(const struct slices *list, bool (*is)(struct slice)) {
+    size_t n = 0;
+    for (size_t i = 0; i < list->n; i++) n += is(list->items[i]);
+    return n;
+}
+
+size_t text_count_tokens(struct constraint_text *text, bool (*is)(struct slice token)) {
+    const struct runs *tokens = text_tokens(text);
+    const size_t *of_whole = text->kept;
+    size_t n = count(&tokens->run[0], is) + count(&tokens->run[2], is);
+    if (tokens->is_shared && of_whole)
+        return n + *of_whole - count(&tokens->skipped[0], is) - count(&tokens->skipped[1], is);
+    n += count(&tokens->run[1], is);
+    if (!text->within) {
+        size_t *kept = arena_take(text->arena, 1, sizeof *kept);
+        *kept = n;
+        text->kept = kept;
+    }
+    return n;
 }

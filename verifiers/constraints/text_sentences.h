@@ -4,13 +4,19 @@
 
 #include "verifiers/constraints/text.h"
 
-// Of the whole text, made on first use and then kept.
-const struct slices *text_sentences(struct constraint_text *text); // Punkt's
-const struct slices *text_tokens(struct constraint_text *text);    // NLTK's word_tokenize
+// Of the whole text, made on first use and then kept. Of a part of a text that has its own they are
+// those, but for what stands at the ends of the part.
+const struct runs *text_sentences(struct constraint_text *text); // Punkt's
+const struct runs *text_tokens(struct constraint_text *text);    // NLTK's word_tokenize
+
+// Of how many tokens `is` is true. It must be the same function at each call for one text.
+size_t text_count_tokens(struct constraint_text *text, bool (*is)(struct slice token));
 
 // Of any slice, made anew at each call.
 struct slices text_sentences_of(struct constraint_text *text, struct slice s);
 struct slices text_tokens_of(struct constraint_text *text, struct slice s);
+// The first `n` tokens, or some more; or all of them.
+struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n);
 size_t text_n_sentences_of(struct constraint_text *text, struct slice s);
 
 #endif

@@ -274,7 +274,7 @@ static void take_comma(struct lexer *l) {
 }
 
 static void take_backticks(struct lexer *l) {
-    for (; byte_at(l->s, l->at) == '`';) take_own(l, byte_at(l->s, l->at + 1) == '`' ? 2 : 1, ' ');
+    take_own(l, byte_at(l->s, l->at + 1) == '`' ? 2 : 1, ' ');
 }
 
 // An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".
@@ -322,6 +322,11 @@ static void take_apostrophe(struct lexer *l) {
 
 static void take_wide(struct lexer *l) {
     size_t len;
+    const unsigned char lead = (unsigned char)l->s.ptr[l->at];
+    if (lead >= 0xE4 && lead < 0xF0) { // no quotes or white space
+        keep(l, 3);
+        return;
+    }
     const uint32_t code = code_at(l->s, l->at, &len);
     if (is_opening(code))
         take_own(l, len, ' ');
@@ -355,36 +360,115 @@ static void take_other(struct lexer *l, char c) {
     }
 }
 
-static void add_words(struct constraint_text *text, struct slices *out, struct slice s) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    while (l.at < s.len) {
-        const char c = s.ptr[l.at];
-        const unsigned class = byte_class(c);
-        if (class & SPACE)
-            skip(&l, 1, c);
-        else if (class & ALONE)
-            take_own(&l, 1, c);
-        else if (class & COMMA)
-            take_comma(&l);
-        else if (class & OTHER)
-            take_other(&l, c);
-        else
-            keep(&l, 1);
-    }
-    end_word(&l);
+// Behind these bytes nothing depends on what is in front of them, but for the full stop: a comma
+// between others may not be looked at, and a quote at the start is an opening one.
+static bool is_sync(struct slice s, size_t at) {
+    const unsigned class = byte_class(s.ptr[at]);
+    if (class & (SPACE | ALONE)) return true;
+    if (at == 0 || at + 1 >= s.len) return false;
+    const unsigned char next = (unsigned char)s.ptr[at + 1];
+    if (class & COMMA)
+        return next < 128 && !(char_ascii_classes[next] & CHAR_DIGIT) &&
+               !((byte_class((char)next) | byte_class(s.ptr[at - 1])) & COMMA);
+    return s.ptr[at] == '"';
 }
 
-struct slices treebank_words(struct constraint_text *text, const struct slices *sentences,
-                             size_t *starts) {
+static void note_state(struct lexer *l, struct treebank_states *states, size_t *next) {
+    states->items[states->n++] = (struct treebank_state){l->s.ptr + l->at, l->s.ptr + l->start,
+                                                         l->before, l->after_apostrophe, l->out->n};
+    *next = l->at + TREEBANK_STRIDE;
+}
+
+// Goes on to `end`, or until there are `max` words.
+static void read_words(struct lexer *l, size_t end, size_t max, struct treebank_states *states) {
+    size_t next = states ? TREEBANK_STRIDE : SIZE_MAX;
+    if (l->at >= end || !text_spend(l->text, 8 * (end - l->at))) return;
+    while (l->at < end && l->out->n < max) {
+        if (l->at >= next) note_state(l, states, &next);
+        const char c = l->s.ptr[l->at];
+        const unsigned class = byte_class(c);
+        if (class & SPACE)
+            skip(l, 1, c);
+        else if (class & ALONE)
+            take_own(l, 1, c);
+        else if (class & COMMA)
+            take_comma(l);
+        else if (class & OTHER)
+            take_other(l, c);
+        else
+            keep(l, 1);
+    }
+    if (l->at >= end) end_word(l);
+}
+
+void treebank_add(struct constraint_text *text, struct slices *out, struct slice s,
+                  const char *from, const char *to) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    if (from && from > s.ptr) {
+        l.at = l.start = (size_t)(from - s.ptr);
+        l.before = from[-1];
+    }
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX, NULL);
+}
+
+void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
+                        size_t max) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    read_words(&l, s.len, max, NULL);
+}
+
+void treebank_read(struct constraint_text *text, struct slices *out, struct slice s,
+                   struct treebank_states *states) {
+    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    read_words(&l, s.len, SIZE_MAX, states);
+}
+
+void treebank_resume(struct constraint_text *text, struct slices *out, struct slice s,
+                     const struct treebank_state *state) {
+    struct lexer l = {.text = text,
+                      .out = out,
+                      .s = s,
+                      .at = (size_t)(state->at - s.ptr),
+                      .start = (size_t)(state->start - s.ptr),
+                      .period = find_period(s),
+                      .before = state->before,
+                      .after_apostrophe = state->after_apostrophe};
+    read_words(&l, s.len, SIZE_MAX, NULL);
+}
+
+struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
     struct slices out = {0};
     size_t total = 0;
     for (size_t i = 0; i < sentences->n; i++) total += sentences->items[i].len;
     slices_expect(text, &out, total);
-    for (size_t i = 0; i < sentences->n; i++) {
-        if (starts) starts[i] = out.n;
-        if (text_spend(text, 8 * sentences->items[i].len))
-            add_words(text, &out, sentences->items[i]);
-    }
-    if (starts) starts[sentences->n] = out.n;
+    for (size_t i = 0; i < sentences->n; i++)
+        treebank_add(text, &out, sentences->items[i], NULL, NULL);
     return out;
+}
+
+// A sentence that starts earlier has white space in front of this one. Only quotes ask what they
+// stand behind, and a full stop whether it is the first byte.
+size_t treebank_start(struct slice s) {
+    if (s.len && *s.ptr != '"' && *s.ptr != '\'' && *s.ptr != '.') return 0;
+    for (size_t i = 0; i < s.len; i++)
+        if (is_sync(s, i)) return i + 1;
+    return s.len;
+}
+
+// The last such place at or in front of `at`, or 0.
+static size_t sync_before(struct slice s, size_t at) {
+    if (at > s.len) at = s.len;
+    while (at > 0 && !is_sync(s, at - 1)) at--;
+    return at;
+}
+
+size_t treebank_end(struct slice s, struct slice longer, size_t *state) {
+    enum { MOST_AHEAD = 16 }; // bytes that are looked at to decide about one
+    *state = s.len;
+    if (s.len >= longer.len) return s.len;
+    const size_t period = find_period(s), other = find_period(longer);
+    const size_t first = period < other ? period : other;
+    if (first < *state) *state = first;
+    *state = *state > MOST_AHEAD ? *state - MOST_AHEAD : 0;
+    return sync_before(s, first);
 }

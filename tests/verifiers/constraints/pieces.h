@@ -8,4 +8,7 @@
 // The items with `between` between them; freed with free().
 char *pieces_join(const struct slices *list, const char *between);
 
+// The same of runs.
+char *pieces_join_runs(const struct runs *list, const char *between);
+
 #endif

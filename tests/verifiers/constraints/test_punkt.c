@@ -12,7 +12,7 @@ static void check(const char *response, const char *expected) {
     struct arena arena = {0};
     struct constraint_text text;
     text_open(&text, slice_of(response), &arena);
-    char *got = pieces_join(text_sentences(&text), "|");
+    char *got = pieces_join_runs(text_sentences(&text), "|");
     assert_false(text.over);
     assert_string_equal(got, expected);
     free(got);

@@ -47,9 +47,9 @@ static void test_views(void **state) {
                               "3.14|");
     check_list(text_fields(t), "Don't|stop,|snake_case|3.14");
     check_list(text_words(t), "Don|t|stop|snake_case|3|14");
-    check_list(text_tokens(t), "Do|n't|stop|,|snake_case|3.14");
-    check_list(text_sentences(t), "  Don't stop,\n snake_case\xC2\xA0"
-                                  "3.14");
+    check_list(&text_tokens(t)->run[0], "Do|n't|stop|,|snake_case|3.14");
+    check_list(&text_sentences(t)->run[0], "  Don't stop,\n snake_case\xC2\xA0"
+                                           "3.14");
     assert_ptr_equal(text_words(t), text_words(t));
 }
 

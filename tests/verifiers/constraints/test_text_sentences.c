@@ -12,10 +12,26 @@
 
 enum { N_TEXTS = 400, N_PIECES = 3000 };
 
-static const char *const PIECES[] = {
-    "a",   "A",     "Mr.",  ".",  "?",  "!",   " ",  " ",    "\n",           "\"",  "(",    ")",
-    "...", "1",     "e.g.", "--", "'",  "*",   ". ", "? ",   ".\n",          "b ",  "The ", "He. ",
-    ",",   "can't", "``",   "3.", "J.", " . ", "]",  "U.S.", "\xE3\x80\x80", "!\" "};
+static const char *const PIECES[] = {"a",     "A",
+                                     "Mr.",   ".",
+                                     "?",     "!",
+                                     " ",     " ",
+                                     "\n",    "\"",
+                                     "(",     ")",
+                                     "...",   "1",
+                                     "e.g.",  "--",
+                                     "'",     "*",
+                                     ". ",    "? ",
+                                     ".\n",   "b ",
+                                     "The ",  "He. ",
+                                     ",",     "''",
+                                     "``",    "\n \"",
+                                     "\n ''", "\n.",
+                                     "can't", "``",
+                                     "3.",    "J.",
+                                     " . ",   "]",
+                                     "U.S.",  "\xE3\x80\x80",
+                                     "!\" "};
 
 static uint32_t next_random(uint32_t *state) {
     *state ^= *state << 13;
@@ -37,11 +53,22 @@ static void make_text(struct buffer *out, uint32_t seed) {
         buffer_add_text(out, PIECES[(from + next_random(&random) % range) % n]);
 }
 
-static void assert_same(const struct slices *a, const struct slices *b, uint32_t seed) {
+static void assert_same(const struct runs *a, const struct runs *b, uint32_t seed) {
     bool same = a->n == b->n;
-    for (size_t i = 0; same && i < a->n; i++) same = slice_equal(a->items[i], b->items[i]);
+    for (size_t i = 0; same && i < a->n; i++) same = slice_equal(runs_at(a, i), runs_at(b, i));
     if (!same) print_error("text %u: %zu and %zu items\n", seed, a->n, b->n);
+    for (size_t i = 0; !same && i < a->n && i < b->n; i++) {
+        if (slice_equal(runs_at(a, i), runs_at(b, i))) continue;
+        print_error("item %zu is <%.*s>, alone <%.*s>\n", i, SLICE_ARG(runs_at(a, i)),
+                    SLICE_ARG(runs_at(b, i)));
+        break;
+    }
     assert_true(same);
+}
+
+static void assert_same_list(const struct slices *a, const struct slices *b) {
+    assert_int_equal(a->n, b->n);
+    for (size_t i = 0; i < a->n; i++) assert_true(slice_equal(a->items[i], b->items[i]));
 }
 
 // Returns whether the part was long enough to be of use.
@@ -59,6 +86,9 @@ static bool check_part(struct constraint_text *whole, struct slice part, uint32_
     text_open(&shared, part, arena);
     shared.within = whole;
     assert_same(text_tokens(&shared), text_tokens(&alone), seed);
+    assert_same_list(text_fields(&shared), text_fields(&alone));
+    assert_same_list(text_words(&shared), text_words(&alone));
+    assert_true(slice_equal(text_lower(&shared), text_lower(&alone)));
     return cheap;
 }
 
@@ -85,7 +115,28 @@ static void test_parts(void **state) {
     buffer_free(&text);
 }
 
+// The first tokens are those of all.
+static void test_first(void **state) {
+    struct buffer text = {0};
+    (void)state;
+    for (uint32_t seed = 1; seed <= N_TEXTS; seed++) {
+        struct arena arena = {0};
+        struct constraint_text whole;
+        make_text(&text, seed);
+        text_open(&whole, buffer_slice(&text), &arena);
+        const struct slices all = text_tokens_of(&whole, whole.raw);
+        for (size_t n = 1; n < 4000; n = 3 * n + 1) {
+            const struct slices some = text_first_tokens_of(&whole, whole.raw, n);
+            assert_true(some.n <= all.n && (some.n >= n || some.n == all.n));
+            for (size_t i = 0; i < some.n; i++)
+                assert_true(slice_equal(some.items[i], all.items[i]));
+        }
+        arena_clear(&arena);
+    }
+    buffer_free(&text);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parts), cmocka_unit_test(test_first)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

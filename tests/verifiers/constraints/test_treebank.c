@@ -13,7 +13,7 @@ static void check(const char *sentence, const char *expected) {
     struct constraint_text text;
     text_open(&text, slice_of(sentence), &arena);
     const struct slices one = {.items = &text.raw, .n = 1};
-    const struct slices words = treebank_words(&text, &one, NULL);
+    const struct slices words = treebank_words(&text, &one);
     char *got = pieces_join(&words, " ");
     assert_false(text.over);
     assert_string_equal(got, expected);
@@ -62,7 +62,7 @@ static void test_pairs(void **state) {
             for (int n = 0; n < 2000; n += 2) memcpy(response + n, (char[]){MARKS[i], MARKS[j]}, 2);
             text_open(&text, slice_of(response), &arena);
             const struct slices one = {.items = &text.raw, .n = 1};
-            const struct slices words = treebank_words(&text, &one, NULL);
+            const struct slices words = treebank_words(&text, &one);
             for (size_t k = 0; k < words.n; k++) {
                 const bool is_quote = MARKS[i] == '"' || MARKS[j] == '"';
                 n_bytes += words.items[k].len;
