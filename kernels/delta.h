@@ -33,12 +33,12 @@ struct weight_change {
     int64_t n_codes;  // sparse: at least n_values
     uint64_t codes;   // sparse: (n_codes)
     uint64_t anchors; // sparse: (delta_n_blocks) struct delta_anchor
-    uint64_t values;  // (n_values) in the weight's resident type
+    uint64_t values;  // (n_values) in the weight's resident type, or its master's
 };
 
 // What check() says of one change: the parts of the digest (digest.h) that its values make, and
-// that the same elements of the resident weight make now. The latter of sparse changes alone, 0 of
-// a dense one: who knows what the whole weight makes need not have it read.
+// that the same elements of the resident weight, or of its master, make now. The latter of sparse
+// changes alone, 0 of a dense one: who knows what the whole weight makes need not have it read.
 struct change_sums {
     uint64_t staged, resident;
 };

@@ -39,7 +39,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 4 };
+enum { KERNELS_ABI = 5 };
 
 // ------------------------------------------------------------------ one step
 
@@ -110,9 +110,15 @@ struct step_result {
 
 // ------------------------------------------------------------------ memory and weights
 
+// A master is all weights once more, as floats in host memory, beside resident weights of block
+// types: these are always what the source's read() makes of the master's values. Updates are of the
+// master: its types are those that they come in, its values those that are digested, checked and
+// exchanged. check() makes the resident blocks anew that a change touches, beside those that serve,
+// and apply() exchanges them.
 struct backend_options {
     struct model_shape shape;
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
+    const enum dtype *master_dtypes; // (likewise) floats: there is a master of these types; or NULL
     const uint64_t *weight_hashes;   // (likewise) digest.h's hash of each name
     enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
     int page_tokens, n_pages, n_conv_slots;    // page_tokens: 1 .. 256
@@ -134,6 +140,7 @@ enum memory_use {
     MEMORY_SCRATCH, // activations, logits, draws, lists
     MEMORY_ARENA,   // pages and conv slots of suspended rows
     MEMORY_STAGING, // weight updates on their way
+    MEMORY_MASTER,  // a master, and room for the resident weights that are made of it
     N_MEMORY_USES,
 };
 struct backend_plan {
@@ -155,6 +162,9 @@ struct weight_source {
     const void *self;
     const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
                         struct error *err);
+    // With a master: the same of its values, in its types.
+    const void *(*read_master)(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err);
     // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
     // of read(), and a backend may make them itself.
     struct weight_formula (*formula)(const void *self, int index);
@@ -190,7 +200,8 @@ struct backend_ops {
     // Weights, by index of weights_list; values in the weight's resident type, in row-major order
     // and any alignment, elements first .. first + n - 1. Never called between begin and wait.
     // load() writes all of them, and fills digests[i] (weights of the shape; NULL: not wanted)
-    // with what weight i adds to the digest (digest.h); the source is read once.
+    // with what weight i adds to the digest (digest.h), with a master the master's part; the source
+    // is read once. weight_write() knows no master: it is for backends without one.
     int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
                 struct error *err);
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
@@ -202,9 +213,10 @@ struct backend_ops {
     int (*stage)(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *bytes,
                  struct error *err);
     // Proves staged changes, each of another weight, and fills sums (n): codes and anchors agree
-    // and stay within the weight, every value is finite. Their places lie within the staging memory
-    // and their sizes are the weight's (asserted). -1: *bad is the change that is wrong, with a
-    // sentence that does not name it; or -1, where the device failed.
+    // and stay within the weight, every value is finite, and so is what a master makes of it. Their
+    // places lie within the staging memory and their sizes are the weight's (asserted). -1: *bad is
+    // the change that is wrong, with a sentence that does not name it; or -1, where the device
+    // failed.
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
     // Exchanges the values of changes that were checked with those of the resident weights, between
