@@ -62,10 +62,6 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_TEXT, "--weights", "TYPE",
          "as-is, f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k (default as-is)", &f->weights, 0,
          0},
-        {FLAG_TEXT, "--packed", "FILE",
-         "weights as the CPU's products want them: mapped, and shared between processes, where the "
-         "file belongs to the model and --weights; written where it does not",
-         &f->packed, 0, 0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
          &f->verifiers, 0, 0},
         {FLAG_SWITCH, "--verifier-network", NULL, "such programs may open sockets",
@@ -201,6 +197,7 @@ static struct backend_options backend_options(const struct setup *s, const struc
     return (struct backend_options){
         .shape = s->names->shape,
         .weight_dtypes = s->dtypes,
+        .master_dtypes = s->checkpoint ? s->checkpoint->master_dtypes : NULL,
         .weight_hashes = s->names->hashes,
         .kv_dtype = p->kv_dtype,
         .page_tokens = e->page_tokens,
@@ -212,63 +209,26 @@ static struct backend_options backend_options(const struct setup *s, const struc
         .max_segments = e->max_rows + e->max_prefixes,
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,
-        .staging_bytes = plan_staging(s->names, s->dtypes, f),
+        .staging_bytes = plan_staging(s->names, s->update_dtypes, f),
         .id_exists = exists,
         .n_threads = f->n_threads,
     };
 }
 
-static int read_weights(struct setup *s, struct model *m, struct error *err) {
+static int load_weights(struct setup *s, struct model *m, bool want_digests, struct error *err) {
     const struct checkpoint_random random = {s->names, s->dtypes, 1};
     const struct weight_source source =
         s->checkpoint ? checkpoint_source(s->checkpoint) : checkpoint_random_source(&random);
-    return m->ops->load(m->backend, &source, s->digests, err);
-}
-
-// Packed weights are a convenience: where they cannot be had or kept, the checkpoint serves.
-static bool map_packed(struct setup *s, struct model *m, const char *path) {
-    struct error why = {0};
-    int status =
-        m->ops->packed_map(m->backend, path, checkpoint_stamp(s->checkpoint), s->digests, &why);
-    if (status < 0) log_say(&s->log, LOG_WARN, "--packed %s is not used: %s", path, why.text);
-    if (status == 0) log_say(&s->log, LOG_INFO, "weights: mapped from %s", path);
-    return status == 0;
-}
-
-static void keep_packed(struct setup *s, struct model *m, const char *path) {
-    struct error why = {0};
-    uint64_t stamp = checkpoint_stamp(s->checkpoint);
-    if (m->ops->packed_keep(m->backend, path, stamp, s->digests, &why))
-        log_say(&s->log, LOG_WARN, "--packed %s is not kept: %s", path, why.text);
-    else
-        map_packed(s, m, path); // so that the pages are shared with others
-}
-
-static int check_packed(const struct setup *s, const struct backend_ops *ops, const char *path,
-                        struct error *err) {
-    if (!path) return 0;
-    if (!s->checkpoint)
-        return error_set(err, ERROR_USAGE,
-                         "--packed keeps a checkpoint's weights; expected --model.");
-    if (ops->packed_map) return 0;
-    return error_set(err, ERROR_USAGE, "--packed is for device cpu; device '%s' keeps no weights.",
-                     ops->name);
-}
-
-static int load_weights(struct setup *s, struct model *m, const char *packed, bool want_digests,
-                        struct error *err) {
+    if (want_digests) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
     int64_t bytes = 0, started_us = clock_us();
-    if (want_digests || packed) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
-    bool is_mapped = packed && map_packed(s, m, packed);
-    if (!is_mapped && read_weights(s, m, err)) return -1;
+    if (m->ops->load(m->backend, &source, s->digests, err)) return -1;
     double seconds = (double)(clock_us() - started_us) / 1e6;
     for (int i = 0; i < s->names->n; i++)
         bytes += (int64_t)type_size(s->dtypes[i], weight_n(&s->names->weights[i]));
     s->load_bytes_per_s = (double)bytes / (seconds > 1e-6 ? seconds : 1e-6);
     log_say(&s->log, LOG_INFO, "weights: %.3f GB loaded in %.2f s, %.2f GB/s", (double)bytes / 1e9,
             seconds, s->load_bytes_per_s / 1e9);
-    for (int i = 0; s->digests && i < s->names->n; i++) m->digest += s->digests[i];
-    if (packed && !is_mapped) keep_packed(s, m, packed);
+    for (int i = 0; want_digests && i < s->names->n; i++) m->digest += s->digests[i];
     return 0;
 }
 
@@ -314,7 +274,6 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     if (name_device(f, name, err)) return -1;
     m->ops = kernels_find(name, &device, &path, err);
     if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
-    if (check_packed(s, m->ops, f->packed, err)) return -1;
     if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);
@@ -330,7 +289,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);
-    return failed ? -1 : load_weights(s, m, f->packed, want_digests, err);
+    return failed ? -1 : load_weights(s, m, want_digests, err);
 }
 
 static void fill_requests(struct setup *s, const struct engine_flags *f) {
@@ -377,7 +336,9 @@ static int open_all(struct setup *s, const struct engine_flags *f, bool want_dig
     if (open_verifiers(s, f, err)) return -1;
     if (checkpoint_open(f->model, types, &s->checkpoint, err)) return -1;
     s->names = s->checkpoint->names;
+    if (f->master && checkpoint_keep_master(s->checkpoint, err)) return -1;
     s->dtypes = s->checkpoint->dtypes;
+    s->update_dtypes = f->master ? s->checkpoint->master_dtypes : s->dtypes;
     if (open_tokenizer(s, err)) return -1;
     s->fingerprint = fingerprint(s->checkpoint);
     return open_engine(s, f, want_digests, err);
@@ -403,6 +364,7 @@ int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const ch
     s->names = names_new(&config.shape);
     s->dtypes = memory_new((size_t)s->names->n, sizeof *s->dtypes);
     checkpoint_synthetic_dtypes(s->names, types, s->dtypes);
+    s->update_dtypes = s->dtypes;
     if (!verify_open(&s->verify, NULL, err) && !open_engine(s, f, false, err)) return 0;
     setup_close(s);
     return -1;
