@@ -18,8 +18,8 @@
 //   A step reads what lies before its positions and overwrites its own. So a sequence goes back by
 //   up to max_draft positions, or starts in a used slot, without an operation.
 // - One thread (the engine's) calls a backend; the backend may use threads of its own inside. Only
-//   stage() and check() belong to another one (that of weight updates), which may call them while
-//   the engine's thread is anywhere but in load, weight_write or apply.
+//   stage(), check() and remake() belong to another one (that of weight updates), which may call
+//   them while the engine's thread is anywhere but in load, weight_write or apply.
 // - Formulas follow Hugging Face transformers (models/lfm2, models/lfm2_moe); where it rounds to
 //   bf16, a backend keeps float32.
 #ifndef KERNELS_KERNELS_H
@@ -113,8 +113,8 @@ struct step_result {
 // A master is all weights once more, as floats in host memory, beside resident weights of block
 // types: these are always what the source's read() makes of the master's values. Updates are of the
 // master: its types are those that they come in, its values those that are digested, checked and
-// exchanged. check() makes the resident blocks anew that a change touches, beside those that serve,
-// and apply() exchanges them.
+// exchanged. remake() makes the resident blocks anew that a change touches, beside those that
+// serve, and apply() exchanges them.
 struct backend_options {
     struct model_shape shape;
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
@@ -213,14 +213,19 @@ struct backend_ops {
     int (*stage)(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *bytes,
                  struct error *err);
     // Proves staged changes, each of another weight, and fills sums (n): codes and anchors agree
-    // and stay within the weight, every value is finite, and so is what a master makes of it. Their
+    // and stay within the weight, every value is finite. Their
     // places lie within the staging memory and their sizes are the weight's (asserted). -1: *bad is
     // the change that is wrong, with a sentence that does not name it; or -1, where the device
     // failed.
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
-    // Exchanges the values of changes that were checked with those of the resident weights, between
-    // two steps: staged is then what was resident, so the same call again undoes it.
+    // With a master, of changes that were checked (without one it does nothing; NULL: this backend
+    // has none): what will be resident, as of check(). -1: a block's type cannot hold its values.
+    int (*remake)(struct backend *b, const struct weight_change *changes, int n, int *bad,
+                  struct error *err);
+    // Exchanges the values of changes that were checked, and remade, with those of the resident
+    // weights, between two steps: staged is then what was resident, so the same call again undoes
+    // it.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 
     // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/delta.h"
+#include "kernels/cpu/remake.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/math.h"
@@ -373,6 +374,7 @@ const struct backend_ops cpu_backend = {
     .weight_read = cpu_weight_read,
     .stage = cpu_stage,
     .check = cpu_check,
+    .remake = cpu_remake,
     .apply = cpu_apply,
     .move = cpu_move,
     .begin = cpu_begin,

@@ -105,9 +105,7 @@ int cpu_check(struct backend *b, const struct weight_change *changes, int n,
     j.sums = sums;
     memset(sums, 0, (size_t)n * sizeof *sums);
     delta_job_run(&j, c->check_pool, check_piece);
-    int failed = delta_job_close(&j, bad, err);
-    if (failed || !c->has_master) return failed;
-    return remake(c, changes, n, bad, err);
+    return delta_job_close(&j, bad, err);
 }
 
 // ------------------------------------------------------------------ stage, apply

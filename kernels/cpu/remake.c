@@ -137,8 +137,12 @@ static void remake_piece(void *arg, int chunk, int thread) {
         delta_note_bad(j, i, &why);
 }
 
-int remake(struct cpu *c, const struct weight_change *changes, int n, int *bad, struct error *err) {
+int cpu_remake(struct backend *b, const struct weight_change *changes, int n, int *bad,
+               struct error *err) {
+    struct cpu *c = (struct cpu *)b;
     struct delta_job copies, remakes;
+    *bad = -1;
+    if (!c->has_master) return 0;
     delta_job_open(&copies, c, changes, n, n_copies);
     delta_job_run(&copies, c->check_pool, copy_piece);
     delta_job_close(&copies, bad, NULL);

@@ -1,7 +1,7 @@
 // Resident weights made anew from the master and what is staged: of a block type, the blocks in
 // which an element changes.
 //
-// They are made while the update is checked, in a second place for each weight (cpu.next): what is
+// They are made while decoding goes on, in a second place for each weight (cpu.next): what is
 // resident is copied there, and the blocks that change are packed over it. The apply exchanges the
 // places, and so does taking it back. So decoding pauses for the master's exchange and for a
 // pointer a weight, not for packing: of 1% of the values at random 28% of the blocks of 32 change
@@ -11,9 +11,9 @@
 
 #include "kernels/cpu/backend.h"
 
-// For changes that are right in themselves; runs beside steps, on the threads of checks. -1: *bad
-// is a change that gives a block which its type cannot hold, with a sentence that does not name it.
-int remake(struct cpu *c, const struct weight_change *changes, int n, int *bad, struct error *err);
+// remake of backend_ops, on the threads of checks.
+int cpu_remake(struct backend *b, const struct weight_change *changes, int n, int *bad,
+               struct error *err);
 
 // Exchanges what was remade with what is resident.
 void remake_exchange(struct cpu *c, const struct weight_change *changes, int n);

@@ -225,7 +225,8 @@ void staged_stage_all(struct staged *u) {
 int staged_check(struct staged *u, struct change_sums *sums, int *bad, struct error *err) {
     *err = (struct error){0};
     struct backend *b = u->h->backend;
-    return b->ops->check(b, u->changes, u->n, sums, bad, err);
+    if (b->ops->check(b, u->changes, u->n, sums, bad, err)) return -1;
+    return u->h->has_master ? b->ops->remake(b, u->changes, u->n, bad, err) : 0;
 }
 
 struct change_sums staged_sums_of(const struct staged *u, int i) {

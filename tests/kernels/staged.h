@@ -57,6 +57,7 @@ void staged_add_dense(struct staged *u, int weight);
 void staged_stage(struct staged *u, uint64_t from, uint64_t n, const void *bytes);
 // In pieces of any size, whose memory is another's as soon as the call returns.
 void staged_stage_all(struct staged *u);
+// With a master, remakes as well.
 int staged_check(struct staged *u, struct change_sums *sums, int *bad, struct error *err);
 struct change_sums staged_sums_of(const struct staged *u, int i); // of change i
 void staged_expect_sums(struct staged *u);

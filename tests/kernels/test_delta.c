@@ -192,7 +192,7 @@ static void *check_on(void *arg) {
         uint64_t half = u->bytes / 2;
         c->is_wrong |= b->ops->stage(b, 0, half, u->image, &err) ||
                        b->ops->stage(b, half, u->bytes - half, u->image + half, &err) ||
-                       b->ops->check(b, u->changes, u->n, sums, &bad, &err);
+                       staged_check(u, sums, &bad, &err);
         for (int i = 0; i < u->n; i++) {
             struct change_sums want = staged_sums_of(u, i);
             c->is_wrong |= sums[i].staged != want.staged || sums[i].resident != want.resident;
