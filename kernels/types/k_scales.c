@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "kernels/types/fit.h"
 #include "kernels/types/tile.h"
 
 void k_scales_read(const void *block, uint8_t s[K_RUNS], uint8_t m[K_RUNS]) {
@@ -74,67 +75,13 @@ static int nearest(float v, int top) {
     return !(v > 0) ? 0 : v >= (float)top ? top : (int)(v + 0.5f);
 }
 
-struct fit {
-    float scale, min; // x = scale * w - min
-    float error;
-};
-
-// The scale and min of least squares for the w that a first scale gives. Large values count more:
-// weights are 1 + x^2 / mean x^2.
-static struct fit fit_once(const float *x, const float *weight, int top, float first, float min) {
-    float n = 0, w1 = 0, w2 = 0, x1 = 0, xw = 0;
-    int w[TYPE_RUN];
-    for (int i = 0; i < TYPE_RUN; i++) {
-        w[i] = nearest((x[i] + min) / first, top);
-        float q = (float)w[i], p = weight[i];
-        n += p;
-        w1 += p * q;
-        w2 += p * q * q;
-        x1 += p * x[i];
-        xw += p * x[i] * q;
-    }
-    float determinant = n * w2 - w1 * w1;
-    struct fit f = {first, min, 0};
-    if (determinant > 0) {
-        f.scale = (n * xw - w1 * x1) / determinant;
-        f.min = (w1 * xw - w2 * x1) / determinant;
-    }
-    if (f.min < 0) { // the type has no such minimum
-        f.min = 0;
-        f.scale = w2 > 0 ? xw / w2 : 0;
-    }
-    for (int i = 0; i < TYPE_RUN; i++) {
-        float e = f.scale * (float)w[i] - f.min - x[i];
-        f.error += weight[i] * e * e;
-    }
-    return f;
-}
-
-static struct fit fit_run(const float *x, int top) {
-    float low = 0, high = x[0], squares = 0, weight[TYPE_RUN];
-    for (int i = 0; i < TYPE_RUN; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
-        squares += x[i] * x[i];
-    }
-    float spread = high - low, mean = squares / TYPE_RUN;
-    if (!(spread > 1e-30f)) return (struct fit){0, -low, 0};
-    for (int i = 0; i < TYPE_RUN; i++) weight[i] = 1 + (mean > 0 ? x[i] * x[i] / mean : 0);
-    struct fit best = fit_once(x, weight, top, spread / (float)top, -low);
-    for (int k = -8; k <= 8; k++) {
-        float first = spread / ((float)top + 0.1f * (float)k);
-        struct fit f = fit_once(x, weight, top, first, -low);
-        if (f.scale > 0 && f.error < best.error) best = f;
-    }
-    return best;
-}
-
 void k_scales_pack(const float *x, int top, void *block, uint8_t *w) {
+    const struct fit_ops *ops = fit_ops();
     struct fit fits[K_RUNS];
     float scale = 0, min = 0;
     uint8_t s[K_RUNS], m[K_RUNS];
     for (int r = 0; r < K_RUNS; r++) {
-        fits[r] = fit_run(x + r * TYPE_RUN, top);
+        fits[r] = ops->range(x + r * TYPE_RUN, top);
         if (!(fits[r].scale > 0)) fits[r].scale = 0;
         scale = fits[r].scale > scale ? fits[r].scale : scale;
         min = fits[r].min > min ? fits[r].min : min;

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/types/fit.h"
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
 
@@ -46,36 +47,18 @@ static float scale_of(const void *block) {
 }
 
 static int nearest(float v, int low, int high) {
-    return !(v > (float)low) ? low : v >= (float)high ? high : (int)floorf(v + 0.5f);
-}
-
-// The scale of 16 values with the least error, each weighted by its square: the best of a few first
-// scales, improved by least squares. Its sign is such that the largest value is at -32.
-static float fit(const float *x) {
-    float largest = 0, best = 0, gain = 0;
-    for (int i = 0; i < SUBS; i++)
-        if (fabsf(x[i]) > fabsf(largest)) largest = x[i];
-    if (!(fabsf(largest) > 1e-30f)) return 0;
-    for (int k = -9; k <= 9; k++) {
-        float per_unit = -(32.0f + 0.1f * (float)k) / largest, xw = 0, ww = 0;
-        for (int i = 0; i < SUBS; i++) {
-            float w = (float)nearest(x[i] * per_unit, -32, 31), p = x[i] * x[i];
-            xw += p * x[i] * w;
-            ww += p * w * w;
-        }
-        if (ww > 0 && xw * xw > gain * ww) {
-            gain = xw * xw / ww;
-            best = xw / ww;
-        }
-    }
-    return best;
+    if (!(v > (float)low)) return low;
+    if (v >= (float)high) return high;
+    int whole = (int)(v + 0.5f);
+    return whole - ((float)whole > v + 0.5f);
 }
 
 static void pack(const float *x, void *block) {
+    const struct fit_ops *ops = fit_ops();
     float scales[SUBS], largest = 0;
     uint8_t w[N];
     for (int s = 0; s < SUBS; s++) {
-        scales[s] = fit(x + s * SUBS);
+        scales[s] = ops->signed_scale(x + s * SUBS);
         if (fabsf(scales[s]) > fabsf(largest)) largest = scales[s];
     }
     uint16_t half = dtype_f32_to_f16(largest / -128.0f);
