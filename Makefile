@@ -113,9 +113,6 @@ $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
 $(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
 
-# Loops of which compilers make vectors; nobody reads what exceptions floats raise.
-$(B)/obj/kernels/types/fit.o $(B)/obj/kernels/types/fit_%.o: CFLAGS += -O3 -fno-trapping-math
-
 # The status page is bytes of the binary.
 $(B)/obj/worker/http/page.o: worker/http/page.html
 

@@ -32,14 +32,14 @@
 #include "kernels/comm.h"
 #include "kernels/delta.h"
 #include "kernels/device.h"
-#include "kernels/formula.h"
 #include "kernels/shape.h"
 #include "kernels/state.h"
 #include "kernels/tensor.h"
+#include "kernels/weight_source.h"
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 5 };
+enum { KERNELS_ABI = 6 };
 
 // ------------------------------------------------------------------ one step
 
@@ -153,23 +153,6 @@ struct backend_plan {
 size_t kernels_page_bytes(const struct model_shape *s, enum dtype kv, int page_tokens);
 size_t kernels_conv_bytes(const struct model_shape *s, enum dtype kv, int max_draft);
 
-// Where weights come from when a backend loads them. read() gives elements first .. first + n - 1
-// of weight `index` in its resident type, in row-major order and any alignment: in `room`
-// (n elements), or where they lie, for as long as the load lasts. NULL with a sentence when they
-// are not to be had. Several threads may call it at once. n is at most WEIGHT_CHUNK.
-enum { WEIGHT_CHUNK = 1 << 16 };
-struct weight_source {
-    const void *self;
-    const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
-                        struct error *err);
-    // With a master: the same of its values, in its types.
-    const void *(*read_master)(const void *self, int index, int64_t first, int64_t n, void *room,
-                               struct error *err);
-    // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
-    // of read(), and a backend may make them itself.
-    struct weight_formula (*formula)(const void *self, int index);
-};
-
 // ------------------------------------------------------------------ a backend
 
 struct backend;
@@ -204,6 +187,16 @@ struct backend_ops {
     // is read once. weight_write() knows no master: it is for backends without one.
     int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
                 struct error *err);
+    // The weights as this backend lays them out, in a file; NULL: this backend keeps none.
+    // packed_keep() writes it after a load, under another name first. packed_map() takes the place
+    // of load(): it proves all that the file holds and fills digests. 1: there is no such file; -1
+    // with a sentence that does not name it: it is damaged, of another model, or made of another
+    // `source` (the caller's number for the files from which values were read); the weights are
+    // then as they were. Weights that were mapped and are written to become this process's own.
+    int (*packed_map)(struct backend *b, const char *path, uint64_t source, uint64_t *digests,
+                      struct error *err);
+    int (*packed_keep)(struct backend *b, const char *path, uint64_t source,
+                       const uint64_t *digests, struct error *err);
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
     int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
                        struct error *err);

@@ -6,6 +6,7 @@
 
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/delta.h"
+#include "kernels/cpu/packed.h"
 #include "kernels/cpu/remake.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
@@ -370,6 +371,8 @@ const struct backend_ops cpu_backend = {
     .close = cpu_close,
     .numerics = cpu_numerics,
     .load = cpu_load,
+    .packed_map = cpu_packed_map,
+    .packed_keep = cpu_packed_keep,
     .weight_write = cpu_weight_write,
     .weight_read = cpu_weight_read,
     .stage = cpu_stage,

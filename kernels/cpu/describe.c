@@ -28,6 +28,7 @@ int cpu_describe(int device, const char *path, struct device_facts *out, struct 
     read_name(out->name, sizeof out->name);
     snprintf(out->path, sizeof out->path, "%s", isa->name);
     out->n_units = machine_n_cores();
+    out->n_nodes = __builtin_popcountll(machine_nodes());
     out->memory_bytes = out->free_bytes = machine_available_bytes();
     return 0;
 }

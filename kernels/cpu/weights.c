@@ -124,7 +124,8 @@ int weights_open(struct weights *w, const struct model_shape *shape, const enum 
         w->layers[i].experts = memory_new((size_t)(shape_is_moe(shape, i) ? shape->n_experts : 1),
                                           sizeof(struct expert));
     for (int i = 0; i < w->n; i++) w->slots[i] = weights_slot(&w->list[i], dtypes[i]);
-    if (region_map(&w->region, weights_bytes(shape, dtypes), "the weights", err) != 0) {
+    w->bytes = weights_bytes(shape, dtypes);
+    if (region_map(&w->region, w->bytes, "the weights", err) != 0) {
         weights_close(w, shape);
         return -1;
     }

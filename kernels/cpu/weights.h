@@ -48,6 +48,7 @@ struct weights {
     struct matrix embed, head; // the same data when tied
     const float *final_norm;
     struct region region;
+    size_t bytes; // of the region, the weights lie in
 };
 
 // Bytes of all weights. `dtypes`: resident type of each, by index.

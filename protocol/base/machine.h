@@ -13,8 +13,13 @@ int machine_n_cores(void);
 // control groups leave below their limits (page cache counts as free). 0: not known.
 uint64_t machine_available_bytes(void);
 
+// NUMA nodes that have a processor and memory which this process may use: bit i is node i, of the
+// first 64. Where the system tells of none there is one, node 0.
+uint64_t machine_nodes(void);
+
 // The same for a given root of /proc and /sys, for tests.
 int machine_n_cores_at(const char *root, int n_allowed);
 uint64_t machine_available_bytes_at(const char *root);
+uint64_t machine_nodes_at(const char *root);
 
 #endif

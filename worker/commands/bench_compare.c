@@ -183,6 +183,7 @@ static void print(const struct bench_flags *f, const struct run *a, const struct
 
 int bench_compare(const struct bench_flags *f, struct error *err) {
     struct engine_flags own = f->engine, other = f->engine;
+    other.packed = NULL;
     struct run a = {0}, b = {0};
     if (f->synthetic || !f->engine.model)
         return error_set(err, ERROR_USAGE, "--compare needs --model, which is compared with it.");

@@ -21,6 +21,7 @@ void device_facts_add_json(struct buffer *b, const struct device_facts *f) {
     else
         buffer_add_text(b, ",\"compute_capability\":null");
     add_number(b, "units", (uint64_t)f->n_units);
+    add_number(b, "numa_nodes", (uint64_t)f->n_nodes);
     add_number(b, "clock_mhz", (uint64_t)f->clock_mhz);
     add_number(b, "memory_clock_mhz", (uint64_t)f->memory_clock_mhz);
     add_number(b, "memory_bytes", f->memory_bytes);

@@ -282,6 +282,7 @@ static void write_device(struct buffer *b, const struct device_facts *d) {
     buffer_printf(b, "%-22s %s\n", "device", d->name);
     if (d->major) buffer_printf(b, "%-22s %d.%d\n", "compute capability", d->major, d->minor);
     buffer_printf(b, "%-22s %d", d->major ? "multiprocessors" : "cores", d->n_units);
+    if (d->n_nodes > 1) buffer_printf(b, " on %d NUMA nodes", d->n_nodes);
     if (d->clock_mhz) buffer_printf(b, ", at most %d MHz", d->clock_mhz);
     buffer_printf(b, "\n%-22s ", d->major ? "memory" : "memory to be had");
     add_count(b, (int64_t)d->memory_bytes);

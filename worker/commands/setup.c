@@ -62,6 +62,10 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_TEXT, "--weights", "TYPE",
          "as-is, f32, bf16, f16, q8_0, q4_0, q4_k, q5_k or q6_k (default as-is)", &f->weights, 0,
          0},
+        {FLAG_TEXT, "--packed", "FILE",
+         "weights as the CPU's products want them: mapped, and shared between processes, where the "
+         "file belongs to the model and --weights; written where it does not",
+         &f->packed, 0, 0},
         {FLAG_LIST, "--verifier", "NAME=CMD", "a program that grades; see verifiers/README.md",
          &f->verifiers, 0, 0},
         {FLAG_SWITCH, "--verifier-network", NULL, "such programs may open sockets",
@@ -215,20 +219,60 @@ static struct backend_options backend_options(const struct setup *s, const struc
     };
 }
 
-static int load_weights(struct setup *s, struct model *m, bool want_digests, struct error *err) {
+static int read_weights(struct setup *s, struct model *m, struct error *err) {
     const struct checkpoint_random random = {s->names, s->dtypes, 1};
     const struct weight_source source =
         s->checkpoint ? checkpoint_source(s->checkpoint) : checkpoint_random_source(&random);
-    if (want_digests) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
+    return m->ops->load(m->backend, &source, s->digests, err);
+}
+
+// Packed weights are a convenience: where they cannot be had or kept, the checkpoint serves.
+static bool map_packed(struct setup *s, struct model *m, const char *path) {
+    struct error why = {0};
+    int status =
+        m->ops->packed_map(m->backend, path, checkpoint_stamp(s->checkpoint), s->digests, &why);
+    if (status < 0) log_say(&s->log, LOG_WARN, "--packed %s is not used: %s", path, why.text);
+    if (status == 0) log_say(&s->log, LOG_INFO, "weights: mapped from %s", path);
+    return status == 0;
+}
+
+static void keep_packed(struct setup *s, struct model *m, const char *path) {
+    struct error why = {0};
+    uint64_t stamp = checkpoint_stamp(s->checkpoint);
+    if (m->ops->packed_keep(m->backend, path, stamp, s->digests, &why))
+        log_say(&s->log, LOG_WARN, "--packed %s is not kept: %s", path, why.text);
+    else
+        map_packed(s, m, path); // so that the pages are shared with others
+}
+
+static int check_packed(const struct setup *s, const struct backend_ops *ops, const char *path,
+                        struct error *err) {
+    if (!path) return 0;
+    if (!s->checkpoint)
+        return error_set(err, ERROR_USAGE,
+                         "--packed keeps a checkpoint's weights; expected --model.");
+    if (s->checkpoint->master_dtypes)
+        return error_set(err, ERROR_USAGE,
+                         "--packed keeps no master; expected --packed or --master, not both.");
+    if (ops->packed_map) return 0;
+    return error_set(err, ERROR_USAGE, "--packed is for device cpu; device '%s' keeps no weights.",
+                     ops->name);
+}
+
+static int load_weights(struct setup *s, struct model *m, const char *packed, bool want_digests,
+                        struct error *err) {
     int64_t bytes = 0, started_us = clock_us();
-    if (m->ops->load(m->backend, &source, s->digests, err)) return -1;
+    if (want_digests || packed) s->digests = memory_new((size_t)s->names->n, sizeof *s->digests);
+    bool is_mapped = packed && map_packed(s, m, packed);
+    if (!is_mapped && read_weights(s, m, err)) return -1;
     double seconds = (double)(clock_us() - started_us) / 1e6;
     for (int i = 0; i < s->names->n; i++)
         bytes += (int64_t)type_size(s->dtypes[i], weight_n(&s->names->weights[i]));
     s->load_bytes_per_s = (double)bytes / (seconds > 1e-6 ? seconds : 1e-6);
     log_say(&s->log, LOG_INFO, "weights: %.3f GB loaded in %.2f s, %.2f GB/s", (double)bytes / 1e9,
             seconds, s->load_bytes_per_s / 1e9);
-    for (int i = 0; want_digests && i < s->names->n; i++) m->digest += s->digests[i];
+    for (int i = 0; s->digests && i < s->names->n; i++) m->digest += s->digests[i];
+    if (packed && !is_mapped) keep_packed(s, m, packed);
     return 0;
 }
 
@@ -274,6 +318,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     if (name_device(f, name, err)) return -1;
     m->ops = kernels_find(name, &device, &path, err);
     if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
+    if (check_packed(s, m->ops, f->packed, err)) return -1;
     if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);
@@ -289,7 +334,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
         failed = m->ops->open(&options, &m->backend, err);
     }
     free(exists);
-    return failed ? -1 : load_weights(s, m, want_digests, err);
+    return failed ? -1 : load_weights(s, m, f->packed, want_digests, err);
 }
 
 static void fill_requests(struct setup *s, const struct engine_flags *f) {

@@ -16,6 +16,7 @@ struct engine_flags {
     struct flag_list verifiers; // NAME=COMMAND
     int n_threads, max_rows, max_context, prefill_chunk;
     uint64_t kv_bytes, suspend_bytes, draft_bytes;
+    const char *packed;     // file of packed weights, or NULL
     const char *draft;      // as sampling_parse_draft takes it
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
     bool needs_staging, master;

@@ -265,6 +265,10 @@ struct weight_source checkpoint_source(const struct checkpoint *c) {
         .self = c, .read = read_values, .read_master = c->master_dtypes ? read_master : NULL};
 }
 
+uint64_t checkpoint_stamp(const struct checkpoint *c) {
+    return c->gguf ? c->gguf->stamp : c->map->stamp;
+}
+
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err) {
     void *room = memory_new(WEIGHT_CHUNK, 4);
     int failed = 0;

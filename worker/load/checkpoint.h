@@ -68,6 +68,10 @@ int checkpoint_keep_master(struct checkpoint *c, struct error *err);
 // sentence names tensor and element.
 struct weight_source checkpoint_source(const struct checkpoint *c);
 
+// Which files the values come from (file_map's stamp): another number once one is replaced or
+// changed. Packed weights that were kept under it (kernels.h) are these values.
+uint64_t checkpoint_stamp(const struct checkpoint *c);
+
 // The digest (kernels/digest.h) that loading would give, without a backend.
 int checkpoint_digest(const struct checkpoint *c, uint64_t *digest, struct error *err);
 

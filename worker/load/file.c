@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
 
 bool file_exists(const char *path) {
@@ -16,32 +17,31 @@ bool file_exists(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-static int open_regular(const char *path, size_t *size, struct error *err) {
+static int open_regular(const char *path, struct stat *st, struct error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         bool missing = errno == ENOENT || errno == ENOTDIR;
         return error_set(err, missing ? ERROR_CONFIG : ERROR_IO, "%s cannot be opened: %s.", path,
                          strerror(errno));
     }
-    struct stat st;
-    if (fstat(fd, &st)) {
+    if (fstat(fd, st)) {
         error_set(err, ERROR_IO, "%s cannot be examined: %s.", path, strerror(errno));
         close(fd);
         return -1;
     }
-    if (!S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st->st_mode)) {
         error_set(err, ERROR_CONFIG, "%s is no regular file; a file was expected.", path);
         close(fd);
         return -1;
     }
-    *size = (size_t)st.st_size;
     return fd;
 }
 
 int file_read(const char *path, size_t max_bytes, struct buffer *out, struct error *err) {
-    size_t size;
-    int fd = open_regular(path, &size, err);
+    struct stat st;
+    int fd = open_regular(path, &st, err);
     if (fd < 0) return -1;
+    size_t size = (size_t)st.st_size;
     if (size > max_bytes) {
         close(fd);
         return error_set(err, ERROR_CONFIG, "%s has %zu bytes; at most %zu were expected.", path,
@@ -62,10 +62,22 @@ int file_read(const char *path, size_t max_bytes, struct buffer *out, struct err
                      got, size);
 }
 
-int file_map(const char *path, struct slice *out, struct error *err) {
-    size_t size;
-    int fd = open_regular(path, &size, err);
+static void add_stamp(uint64_t *stamp, const struct stat *st) {
+    const uint64_t parts[] = {*stamp,
+                              (uint64_t)st->st_ino,
+                              (uint64_t)st->st_size,
+                              (uint64_t)st->st_mtim.tv_sec,
+                              (uint64_t)st->st_mtim.tv_nsec,
+                              (uint64_t)st->st_ctim.tv_sec,
+                              (uint64_t)st->st_ctim.tv_nsec};
+    *stamp = hash_bytes(parts, sizeof parts);
+}
+
+int file_map(const char *path, struct slice *out, uint64_t *stamp, struct error *err) {
+    struct stat st;
+    int fd = open_regular(path, &st, err);
     if (fd < 0) return -1;
+    size_t size = (size_t)st.st_size;
     if (size == 0) {
         close(fd);
         return error_set(err, ERROR_CONFIG, "%s is empty; a file with contents was expected.",
@@ -77,6 +89,7 @@ int file_map(const char *path, struct slice *out, struct error *err) {
     if (p == MAP_FAILED)
         return error_set(err, ERROR_IO, "%s cannot be mapped: %s.", path, strerror(failure));
     *out = (struct slice){p, size};
+    if (stamp) add_stamp(stamp, &st);
     return 0;
 }
 

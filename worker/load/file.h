@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "protocol/base/buffer.h"
 #include "protocol/base/error.h"
@@ -18,7 +19,10 @@ int file_read(const char *path, size_t max_bytes, struct buffer *out, struct err
 
 // Maps the file read-only; errors as file_read, an empty file is ERROR_CONFIG. The length is that
 // of the moment: reading behind the end of a file that was cut short since raises SIGBUS.
-int file_map(const char *path, struct slice *out, struct error *err);
+// With `stamp`, *stamp becomes a hash of its former value and of which file it is: inode, size and
+// the times of its last change, so that a file that took the place of another one, even with its
+// size and time, gives another stamp.
+int file_map(const char *path, struct slice *out, uint64_t *stamp, struct error *err);
 void file_unmap(struct slice *bytes);
 
 // `directory`/`name` in memory of the caller's, to free().

@@ -42,7 +42,7 @@ uint64_t gguf_fingerprint(const struct gguf *g) {
 // Maps and checks one file; what it holds goes to *part.
 static int open_file(struct gguf *g, const char *path, struct gguf *part, struct error *err) {
     struct slice bytes;
-    if (file_map(path, &bytes, err)) return -1;
+    if (file_map(path, &bytes, &g->stamp, err)) return -1;
     g->files = memory_resize(g->files, (size_t)g->n_files + 1, sizeof *g->files);
     g->files[g->n_files++] = bytes;
     return gguf_parse(bytes, part, err) ? error_prefix(err, "%s", path) : 0;

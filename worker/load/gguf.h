@@ -64,6 +64,7 @@ struct gguf_tensor {
 struct gguf {
     struct slice *files; // (n_files) mappings
     int n_files, n_keys, n_tensors;
+    uint64_t stamp;              // of file_map, of all files
     struct gguf_key *keys;       // (n_keys) sorted by name, each once
     struct gguf_tensor *tensors; // (n_tensors) sorted by name, each once
 };

@@ -226,7 +226,7 @@ static int add_file(struct safetensors *s, const char *directory, struct slice n
     struct safetensors_file *f = &s->files[s->n_files];
     *f = (struct safetensors_file){file_join(directory, name), {NULL, 0}};
     s->n_files++;
-    if (file_map(f->path, &f->bytes, err)) return -1;
+    if (file_map(f->path, &f->bytes, &s->stamp, err)) return -1;
     struct safetensor *items;
     int n = safetensors_parse(f->bytes, &s->arena, &items, err);
     if (n < 0) return error_prefix(err, "%s", f->path);

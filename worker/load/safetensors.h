@@ -47,6 +47,7 @@ struct safetensors {
     struct safetensor *items; // (n)
     int n;
     struct arena arena; // names
+    uint64_t stamp;     // of file_map, of all files
 };
 
 // Whether the directory has weights in this format: model.safetensors or its index.

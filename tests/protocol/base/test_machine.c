@@ -101,6 +101,49 @@ static void test_version_1(void **state) {
     expect(4, 2ull * GIB);
 }
 
+static void write_node(int node, const char *processors) {
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/node/node%d/cpulist", node);
+    write_file(path, processors);
+}
+
+static void write_allowed(const char *processors, const char *nodes) {
+    char text[256];
+    snprintf(text, sizeof text,
+             "Name:\tx\nCpus_allowed_list:\t%s\nMems_allowed:\t0000000f\n"
+             "Mems_allowed_list:\t%s\n",
+             processors, nodes);
+    write_file("/proc/self/status", text);
+}
+
+// Two sockets with two nodes each, and a node of memory alone.
+static void test_nodes(void **state) {
+    (void)state;
+    assert_int_equal(machine_nodes_at(root), 1);
+    write_file("/sys/devices/system/node/online", "0-4\n");
+    write_node(0, "0-3,16-19\n");
+    write_node(1, "4-7,20-23\n");
+    write_node(2, "8-11\n");
+    write_node(3, "12-15,4095\n");
+    write_node(4, "\n");
+    write_allowed("0-23", "0-4");
+    assert_int_equal(machine_nodes_at(root), 15);
+    write_allowed("2,9-10", "0-4");
+    assert_int_equal(machine_nodes_at(root), 5);
+    write_allowed("0-23", "1,3-4");
+    assert_int_equal(machine_nodes_at(root), 10);
+    write_allowed("4095", "0-4");
+    assert_int_equal(machine_nodes_at(root), 8);
+    write_allowed("30", "0-4");
+    assert_int_equal(machine_nodes_at(root), 1);
+    // What is beyond what a mask holds is left out; what is no list lists nothing.
+    write_allowed("0-23,5000-70000000000", "0-99999999999");
+    assert_int_equal(machine_nodes_at(root), 15);
+    write_allowed("x", "0-4");
+    assert_int_equal(machine_nodes_at(root), 1);
+    assert_true(machine_nodes() != 0);
+}
+
 static void test_affinity(void **state) {
     (void)state;
     cpu_set_t all, one;
@@ -122,6 +165,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_version_2, new_root, remove_root),
         cmocka_unit_test_setup_teardown(test_container, new_root, remove_root),
         cmocka_unit_test_setup_teardown(test_version_1, new_root, remove_root),
+        cmocka_unit_test_setup_teardown(test_nodes, new_root, remove_root),
         cmocka_unit_test(test_affinity),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
