@@ -11,6 +11,12 @@
 // the tensor. Codes are read in blocks of DELTA_BLOCK, in parallel: an anchor for each block says
 // where the cursor stands and how many values came before it. Anchors are proved, not believed:
 // block b must end where anchor b + 1 says.
+//
+// A master is all weights once more, as floats in host memory, beside resident weights of block
+// types, which are always what the source (weight_source.h) makes of the master's values. Updates
+// are of the master: its types are those that they come in, its values those that are digested,
+// checked and exchanged. remake() makes the resident blocks anew in which an element changes,
+// beside those that serve, and apply() exchanges them.
 #ifndef KERNELS_DELTA_H
 #define KERNELS_DELTA_H
 

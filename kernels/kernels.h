@@ -110,15 +110,10 @@ struct step_result {
 
 // ------------------------------------------------------------------ memory and weights
 
-// A master is all weights once more, as floats in host memory, beside resident weights of block
-// types: these are always what the source's read() makes of the master's values. Updates are of the
-// master: its types are those that they come in, its values those that are digested, checked and
-// exchanged. remake() makes the resident blocks anew that a change touches, beside those that
-// serve, and apply() exchanges them.
 struct backend_options {
     struct model_shape shape;
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
-    const enum dtype *master_dtypes; // (likewise) floats: there is a master of these types; or NULL
+    const enum dtype *master_dtypes; // (likewise) floats: of the master (delta.h); NULL: none
     const uint64_t *weight_hashes;   // (likewise) digest.h's hash of each name
     enum dtype kv_dtype;             // of KV pages and conv state: DTYPE_F32 or DTYPE_BF16
     int page_tokens, n_pages, n_conv_slots;    // page_tokens: 1 .. 256
@@ -206,19 +201,17 @@ struct backend_ops {
     int (*stage)(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *bytes,
                  struct error *err);
     // Proves staged changes, each of another weight, and fills sums (n): codes and anchors agree
-    // and stay within the weight, every value is finite. Their
-    // places lie within the staging memory and their sizes are the weight's (asserted). -1: *bad is
-    // the change that is wrong, with a sentence that does not name it; or -1, where the device
-    // failed.
+    // and stay within the weight, every value is finite. Their places lie within the staging memory
+    // and their sizes are the weight's (asserted). -1: *bad is the change that is wrong, with a
+    // sentence that does not name it; or -1, where the device failed.
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
     // With a master, of changes that were checked (without one it does nothing; NULL: this backend
     // has none): what will be resident, as of check(). -1: a block's type cannot hold its values.
     int (*remake)(struct backend *b, const struct weight_change *changes, int n, int *bad,
                   struct error *err);
-    // Exchanges the values of changes that were checked, and remade, with those of the resident
-    // weights, between two steps: staged is then what was resident, so the same call again undoes
-    // it.
+    // Exchanges the values of changes that were checked and remade with the resident ones, between
+    // two steps: staged is then what was resident, so the same call again undoes it.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 
     // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.

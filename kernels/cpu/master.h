@@ -1,4 +1,4 @@
-// The master (kernels.h): all weights once more, as floats in row-major order, which updates
+// The master (delta.h): all weights once more, as floats in row-major order, which updates
 // change.
 #ifndef KERNELS_CPU_MASTER_H
 #define KERNELS_CPU_MASTER_H

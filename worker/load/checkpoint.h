@@ -56,7 +56,7 @@ void checkpoint_synthetic_dtypes(const struct names *names, int types, enum dtyp
 int checkpoint_open(const char *path, int types, struct checkpoint **out, struct error *err);
 void checkpoint_close(struct checkpoint **c);
 
-// Keeps a master (kernels.h): of bf16, expert_bias of float32, as all weights are under bf16.
+// Keeps a master (kernels/delta.h): of bf16, expert_bias of float32, as all weights are under bf16.
 // Resident values then follow from the master's. ERROR_CONFIG where tensors are stored as block
 // types: nothing is left of the values that they were packed from. ERROR_USAGE where all weights
 // are resident as floats, which need none.
