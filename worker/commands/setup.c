@@ -201,7 +201,6 @@ static struct backend_options backend_options(const struct setup *s, const struc
     return (struct backend_options){
         .shape = s->names->shape,
         .weight_dtypes = s->dtypes,
-        .master_dtypes = s->checkpoint ? s->checkpoint->master_dtypes : NULL,
         .weight_hashes = s->names->hashes,
         .kv_dtype = p->kv_dtype,
         .page_tokens = e->page_tokens,
@@ -213,7 +212,7 @@ static struct backend_options backend_options(const struct setup *s, const struc
         .max_segments = e->max_rows + e->max_prefixes,
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,
-        .staging_bytes = plan_staging(s->names, s->update_dtypes, f),
+        .staging_bytes = plan_staging(s->names, s->dtypes, f),
         .id_exists = exists,
         .n_threads = f->n_threads,
     };
@@ -326,6 +325,10 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     struct backend_options options = backend_options(s, f, plan, exists);
     options.device = device;
     options.path = path;
+    if (f->master) {
+        options.master_dtypes = s->checkpoint->master_dtypes;
+        options.staging_bytes = plan_staging(s->names, options.master_dtypes, f);
+    }
     int failed = plan_backend(plan, m->ops, &options, s->names, err);
     if (!failed) {
         plan_log(plan, &s->log);
