@@ -29,17 +29,23 @@ static choice_set line_label(struct slice line, size_t *end) {
     return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
 }
 
-// "(A) is wrong": a line about a choice that is none.
-static bool is_about(struct slice line, size_t label_end) {
+// "(A) is wrong", "(B) is partially correct": the line goes on to say something of its label.
+static bool is_subject(struct slice line, size_t label_end) {
     static const char *const VERBS[] = {"is",        "was",       "cannot", "can't", "does",
                                         "would",     "isn't",     "has",    "fails", "contradicts",
                                         "describes", "incorrect", "wrong",  "false"};
-    static const char *const ANYWHERE[] = {" is wrong",   " is incorrect", " are wrong",
-                                           " is false",   " is not ",      " isn't ",
-                                           " incorrect.", " wrong.",       " are incorrect"};
     while (label_end < line.len && answer_is_one_of(" .:)]-", line.ptr[label_end])) label_end++;
     for (size_t i = 0; i < N(VERBS); i++)
         if (answer_is_word(line, label_end, VERBS[i])) return true;
+    return false;
+}
+
+// A line about a choice that is none.
+static bool is_about(struct slice line, size_t label_end) {
+    static const char *const ANYWHERE[] = {" is wrong",   " is incorrect", " are wrong",
+                                           " is false",   " is not ",      " isn't ",
+                                           " incorrect.", " wrong.",       " are incorrect"};
+    if (is_subject(line, label_end)) return true;
     for (size_t at = label_end; at < line.len; at++)
         for (size_t i = 0; line.ptr[at] == ' ' && i < N(ANYWHERE); i++)
             if (answer_starts(line, at, ANYWHERE[i])) return true;
@@ -111,6 +117,7 @@ struct statement find_first_line(const struct finder *f) {
     const struct slice line = answer_trim(answer_cut(f->text, start, end));
     const choice_set label = line.len <= MAX_LINE ? line_label(line, &label_end) : 0;
     if (!label) return NO_STATEMENT;
+    if (is_subject(line, label_end)) return NO_STATEMENT;
     const size_t next = find_skip_spaces(f->text, end);
     const struct slice behind = answer_cut(f->text, next, answer_line_end(f->text, next));
     bool strong;
@@ -195,6 +202,20 @@ static bool is_excepted(struct slice text, size_t start, size_t at) {
     return false;
 }
 
+// "as good as option C": another one is compared with it.
+static bool is_compared(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {"as good as ", "as likely as ", "as right as ",
+                                        "as well as ", "similar to ",   "close to "};
+    static const char *const NOUNS[] = {"option ", "choice ", "answer "};
+    for (size_t i = 0; i < N(NOUNS); i++)
+        if (at >= start + strlen(NOUNS[i]) && answer_starts(text, at - strlen(NOUNS[i]), NOUNS[i]))
+            at -= strlen(NOUNS[i]);
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
+            return true;
+    return false;
+}
+
 // "A, B and C are wrong, so it must be D": letters of the list that goes on at `at`.
 static bool are_wrong(struct slice text, size_t at) {
     static const char *const VERDICTS[] = {
@@ -237,10 +258,13 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
-    if (is_excepted(text, start, at) || are_wrong(text, *end)) return 0;
+    if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
+        return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
     const size_t next = find_skip_spaces(text, *end);
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
+    static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
+    if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);

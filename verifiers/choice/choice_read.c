@@ -60,6 +60,10 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     if (end == text.len) return true;
     const char next = text.ptr[end];
     if (next == '\'' && upper && is_suffix(text, end)) return true;
+    if (next == '\'' && (at == 0 || text.ptr[at - 1] != '\'')) return false; // B'
+    const bool last =
+        end + 1 == text.len || !(is_letter_byte(text.ptr[end + 1]) || text.ptr[end + 1] == '(');
+    if (next == '+' && last) return false; // B+, C++
     if (answer_is_one_of(".,:;!?)]}>\"'", next) || (next == '/' && upper)) {
         const bool more = end + 1 < text.len && is_letter_byte(text.ptr[end + 1]);
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
@@ -241,6 +245,13 @@ static choice_set other_labels(struct slice text, size_t at) {
     return found;
 }
 
+// "A) 5" names two choices where 5 is the text of another one; "A. 5 is prime" gives a reason.
+static bool is_digit_alone(struct slice text, size_t at) {
+    const size_t end = at + 1;
+    return ascii_is_digit(text.ptr[at]) &&
+           (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
+}
+
 // Behind a letter: the text of its option, if that is another's, and other labels.
 static choice_set read_beside(const struct choice_options *o, struct slice text,
                               struct slice folded, choice_set letter, size_t *end) {
@@ -250,8 +261,9 @@ static choice_set read_beside(const struct choice_options *o, struct slice text,
         return other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;
     const choice_set beside = i < text.len ? choice_option_at(o, text, folded, i, &len) : 0;
-    if (beside && len > 1) *end = i + len;
-    return (len > 1 && beside != letter ? beside : 0) | other_labels(text, *end);
+    const bool own = len > 1 || (beside && is_digit_alone(text, i));
+    if (beside && own) *end = i + len;
+    return (own && beside != letter ? beside : 0) | other_labels(text, *end);
 }
 
 choice_set choice_read(const struct choice_options *options, struct choice_text value,

@@ -1,5 +1,6 @@
 #include "verifiers/math/grade/form.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -69,7 +70,7 @@ static struct slice undressed(struct slice s) {
     static const char *const ENDS[] = {
         "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
         "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
-        "\\square"};
+        "\\square",          "/-"}; // ₹1,200/-
     static const char *const STARTS[] = {"\\therefore", "\\text{the year }", "\\text{The year }",
                                          "\\text{year }", "the year "};
     static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
@@ -157,6 +158,48 @@ static struct slice turned_brackets(struct slice s, struct arena *arena) {
     return (struct slice){out, n};
 }
 
+// An element's symbol at `at`, "H" or "Na": where it ends, or `at`.
+static size_t element_end(struct slice s, size_t at) {
+    if (at >= s.len || s.ptr[at] < 'A' || s.ptr[at] > 'Z') return at;
+    return at + 1 < s.len && s.ptr[at + 1] >= 'a' && s.ptr[at + 1] <= 'z' ? at + 2 : at + 1;
+}
+
+// \text{H}_2\text{O} and \ce{H2O} as H_2O; false where the text is no chemical formula.
+static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
+    static const char *const OPEN[] = {"\\text{", "\\mathrm{", "\\ce{"};
+    char *to = arena_take(arena, 4 * s.len + 1, 1); // "1" becomes "_{1}"
+    size_t n = 0, at = 0;
+    int depth = 0, n_fonts = 0, n_digits = 0;
+    while (at < s.len) {
+        const size_t end = element_end(s, at), start = at;
+        for (size_t i = 0; i < N(OPEN) && depth == 0; i++)
+            if (starts(cut(s, at, s.len), OPEN[i])) at += strlen(OPEN[i]), depth = 1, n_fonts++;
+        if (at > start) continue;
+        if (end > at && depth > 0) {
+            while (at < end) to[n++] = s.ptr[at++];
+        } else if (s.ptr[at] == '}' && depth > 0) {
+            at++;
+            depth = 0;
+        } else if (s.ptr[at] == '_' || ascii_is_digit(s.ptr[at])) {
+            if (n == 0 || !ascii_is_alpha(to[n - 1])) return false; // \text{13}
+            at += s.ptr[at] == '_';
+            const bool brace = at < s.len && s.ptr[at] == '{';
+            at += brace;
+            const size_t digits = at;
+            to[n++] = '_';
+            to[n++] = '{';
+            while (at < s.len && ascii_is_digit(s.ptr[at])) to[n++] = s.ptr[at++];
+            to[n++] = '}';
+            if (at == digits || (brace && (at == s.len || s.ptr[at++] != '}'))) return false;
+            n_digits++;
+        } else {
+            return false;
+        }
+    }
+    *out = (struct slice){to, n};
+    return n_fonts > 0 && n_digits > 0 && depth == 0;
+}
+
 struct slice form_plain(struct slice text, struct arena *arena) {
     struct slice s = trimmed(text);
     if (s.len == 0 || s.len > MAX_SHORT) return unquantified(bare(text));
@@ -164,6 +207,8 @@ struct slice form_plain(struct slice text, struct arena *arena) {
     s = undressed(s);
     if (s.len == 0) return text;
     if (is_not_there(s)) return slice_of("DNE");
+    struct slice formula;
+    if (s.ptr[0] == '\\' && chemical(s, arena, &formula)) return formula;
     const char *euro = memmem(s.ptr, s.len, "\\text{€}", strlen("\\text{€}"));
     if (euro && ends(s, "\\text{€}")) {
         const size_t n = (size_t)(euro - s.ptr), len = strlen("€");
@@ -231,6 +276,23 @@ static bool counts_parts(struct slice rest) {
     return false;
 }
 
+struct slice form_without_bold(struct slice s, struct arena *arena) {
+    if (s.len < 3 || !memmem(s.ptr, s.len, "**", 2)) return s;
+    char *out = arena_take(arena, s.len + 1, 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const char before = i > 0 ? s.ptr[i - 1] : ' ';
+        const char next = i + 2 < s.len ? s.ptr[i + 2] : ' ';
+        const bool opens = strchr(" =", before) && (ascii_is_digit(next) || strchr("$-", next));
+        const bool closes = ascii_is_digit(before) && strchr(" .,;", next);
+        if (i + 1 < s.len && s.ptr[i] == '*' && s.ptr[i + 1] == '*' && (opens || closes))
+            i++;
+        else
+            out[n++] = s.ptr[i];
+    }
+    return (struct slice){out, n};
+}
+
 struct slice form_prose(struct slice text, struct arena *arena) {
     struct slice s = trimmed(text);
     if (s.len == 0 || s.len > MAX_SHORT) return text;
@@ -281,4 +343,21 @@ bool form_restated(struct slice text, struct slice *value, struct slice *again) 
             break;
         }
     return value->len > 0 && again->len > 0;
+}
+
+bool form_contradicts(struct slice text) {
+    struct slice value, again;
+    long said = 0, written = 0;
+    if (!form_restated(text, &value, &again) || again.len == 0 ||
+        numeral_prefix(again, &said) != again.len)
+        return false;
+    size_t at = 0;
+    while (at < value.len && strchr("$\\ ", value.ptr[at])) at++;
+    if (at == value.len || !ascii_is_digit(value.ptr[at])) return false;
+    for (; at < value.len && (ascii_is_digit(value.ptr[at]) || value.ptr[at] == ','); at++) {
+        if (value.ptr[at] == ',') continue;
+        if (written > LONG_MAX / 100) return false;
+        written = written * 10 + (value.ptr[at] - '0');
+    }
+    return written != said;
 }

@@ -20,6 +20,11 @@ struct slice form_prose(struct slice text, struct arena *arena);
 // "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
 // is said again.
 bool form_restated(struct slice text, struct slice *value, struct slice *again);
+// "1,200 (one thousand three hundred)": a number, and another one in words behind it.
+bool form_contradicts(struct slice text);
+
+// "60 + 180 = **240** downloads" without the marks of bold around a number.
+struct slice form_without_bold(struct slice s, struct arena *arena);
 
 // Whether both give a value to a name, and another one: "\min = 12" for "\max = 12".
 bool form_is_of_another(struct slice text, struct slice gold);

@@ -49,7 +49,8 @@ static bool read_restated(struct slice part, bool prose, struct arena *arena,
 // A part as a whole; of a sentence also by what it says twice, and with its numbers as digits.
 static enum math_read read_whole(struct slice part, bool prose, struct arena *arena,
                                  struct math_budget *budget, struct math_node **out) {
-    const struct slice plain = form_plain(part, arena);
+    const struct slice whole = form_plain(part, arena);
+    const struct slice plain = prose ? form_without_bold(whole, arena) : whole;
     if (prose && memmem(plain.ptr, plain.len, "~~", 2)) { // ~~12~~ 13
         const struct slice left = form_prose(plain, arena);
         if (!slice_equal(left, plain)) return math_parse(left, prose, arena, budget, out, NULL);
@@ -71,12 +72,13 @@ static enum math_read read_whole(struct slice part, bool prose, struct arena *ar
 // The only part of an answer: its beginning where the whole is not understood, or only as words.
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
+    if (answer->prose && form_contradicts(answer->parts[i])) return MATH_UNREADABLE;
     const enum math_read whole = read_whole(answer->parts[i], answer->prose, arena, budget, out);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
-    const enum math_read read =
-        math_parse(answer->shorter, answer->prose, arena, budget, &shorter, NULL);
+    const enum math_read read = math_parse(form_without_bold(answer->shorter, arena), answer->prose,
+                                           arena, budget, &shorter, NULL);
     if (read != MATH_READ) return whole == MATH_READ ? whole : read;
     *out = shorter;
     return read;

@@ -1,6 +1,7 @@
 // Sums, products, integrals, limits and derivatives.
 #include "verifiers/math/kinds/derivative.h"
 #include "verifiers/math/kinds/kind.h"
+#include "verifiers/math/kinds/series.h"
 
 // ^{...} and _{...} in either order; an empty one is none. kids[0] below, kids[1] above.
 static bool limits(struct parser *p, struct math_node *kids[2]) {
@@ -156,6 +157,13 @@ static struct big parts_of(const struct math_node *node) {
 
 static const struct math_node *normal(struct comparison *c, const struct math_node *node);
 
+static bool has(const struct math_node *node, const struct math_node *part) {
+    if (tree_same(node, part)) return true;
+    for (int i = 0; i < node->n; i++)
+        if (has(node->kids[i], part)) return true;
+    return false;
+}
+
 // Does a sum below give the letter another meaning?
 static bool binds_again(const struct math_node *node, const struct math_node *variable) {
     if (!tree_has(node, MATH_BIG)) return false;
@@ -207,10 +215,22 @@ static const struct math_node *geometric(struct comparison *c, const struct math
                          kind_node(c, MATH_ADD, 0, 2, rest));
 }
 
+// The sums of series.h.
+static const struct math_node *series(struct comparison *c, const struct math_node *node,
+                                      const struct big *b) {
+    struct ratio low;
+    if (!slice_is(node->text, "sum") || !b->bound || !b->high || !ratio_of(b->low, &low) ||
+        low.den != 1 || binds_again(b->body, b->variable) || has(b->high, b->variable))
+        return NULL;
+    const struct series s = {b->body, b->variable, b->high, low.num};
+    return series_value(c, &s);
+}
+
 static const struct math_node *value_of(struct comparison *c, const struct math_node *node) {
     const struct big b = parts_of(node);
     const struct math_node *value = summed(c, node, &b);
     if (!value) value = geometric(c, node, &b);
+    if (!value) value = series(c, node, &b);
     if (!value && slice_is(node->text, "derivative") && b.variable->kind == MATH_SYMBOL)
         value = derivative_of(c, b.body, b.variable);
     if (!value && slice_is(node->text, "int") && b.bound && !tree_has(b.body, MATH_BIG))
@@ -236,13 +256,6 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
 }
 
 // ---- Comparison ------------------------------------------------------------------------------
-
-static bool has(const struct math_node *node, const struct math_node *part) {
-    if (tree_same(node, part)) return true;
-    for (int i = 0; i < node->n; i++)
-        if (has(node->kids[i], part)) return true;
-    return false;
-}
 
 static const struct math_node *symbol(struct comparison *c, const char *name) {
     struct math_node *node = kind_node(c, MATH_SYMBOL, 0, 0, NULL);

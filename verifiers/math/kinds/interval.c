@@ -320,11 +320,23 @@ static bool is_named(const struct math_node *node) {
     return node->kind == MATH_SET_NAME || node->kind == MATH_BUILDER;
 }
 
+static bool is_descending(struct comparison *c, const struct math_node *pair) {
+    int order = 0;
+    return tree_is_scalar(pair->kids[0]) && tree_is_scalar(pair->kids[1]) &&
+           exact_order(pair->kids[0], pair->kids[1], c->budget, &order) == EXACT_YES && order > 0;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
-    if ((is_real_set(gold, true) && is_real_set(answer, false)) ||
-        ((gold->kind == MATH_TUPLE || (gold->kind == MATH_SET && gold->op == 0)) &&
-         is_real_set(answer, true) && is_real_set(gold, false)))
+    // A point (2, -3) is no empty interval.
+    const bool point = gold->kind == MATH_TUPLE && gold->n == 2 && answer->kind != MATH_TUPLE &&
+                       !gold->free && !kind_infinity(gold->kids[0]) &&
+                       !kind_infinity(gold->kids[1]) && is_descending(c, gold);
+    if (point && answer->kind == MATH_BRACKETS)
+        *out = kind_said(c, "form", MATH_DIFFERENT);
+    else if ((is_real_set(gold, true) && is_real_set(answer, false)) ||
+             ((gold->kind == MATH_TUPLE || (gold->kind == MATH_SET && gold->op == 0)) &&
+              is_real_set(answer, true) && is_real_set(gold, false)))
         *out = real_sets(c, gold, answer);
     else if (gold->kind == MATH_SET_NAME && answer->kind == MATH_SET_NAME)
         *out = kind_said(c, "set", gold->op == answer->op ? MATH_EQUAL : MATH_DIFFERENT);

@@ -89,3 +89,13 @@ int kind_infinity(const struct math_node *node) {
     if (node->kind == MATH_MUL && node->n == 1) return -kind_infinity(node->kids[0]);
     return 0;
 }
+
+bool kind_has_other_symbol(const struct math_node *node, const struct math_node **first) {
+    if (node->kind == MATH_SYMBOL) {
+        if (!*first) *first = node;
+        return !tree_same(*first, node);
+    }
+    for (int i = 0; i < node->n; i++)
+        if (kind_has_other_symbol(node->kids[i], first)) return true;
+    return false;
+}

@@ -31,8 +31,8 @@ struct kind {
                     const struct math_node *answer, enum math_verdict *out);
 };
 
-extern const struct kind time_kind, letter_kind, text_kind, list_kind, tuple_kind, relation_kind,
-    interval_kind, ratio_kind, matrix_kind, big_kind, quantity_kind, number_kind;
+extern const struct kind named_kind, time_kind, letter_kind, text_kind, list_kind, tuple_kind,
+    relation_kind, interval_kind, ratio_kind, matrix_kind, big_kind, quantity_kind, number_kind;
 
 // kinds.c: any two nodes, by the kind that they are of.
 enum math_verdict kinds_compare(struct comparison *c, const struct math_node *gold,
@@ -59,14 +59,18 @@ const struct math_node *kind_replaced(struct comparison *c, const struct math_no
 enum math_verdict kind_in_order(struct comparison *c, const struct math_node *gold,
                                 const struct math_node *answer);
 int kind_infinity(const struct math_node *node); // -1, 0 (finite), 1
+// Whether two symbols are below the node; `*first` is the first, NULL at the start.
+bool kind_has_other_symbol(const struct math_node *node, const struct math_node **first);
 
 // What kinds ask of one another.
 enum math_verdict number_compare(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer); // two scalars without a mark
 enum math_verdict relation_compare(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer); // two relations
-bool relation_is_label(const struct math_node *node);               // may stand alone before '='
-bool list_is_assignment(const struct math_node *node);              // x = 5
-bool time_is_clock(const struct math_node *ratio);                  // 7:32, but not 7:64
+bool congruence_compare(struct comparison *c, const struct math_node *gold,
+                        const struct math_node *answer, enum math_verdict *out);
+bool relation_is_label(const struct math_node *node);  // may stand alone before '='
+bool list_is_assignment(const struct math_node *node); // x = 5
+bool time_is_clock(const struct math_node *ratio);     // 7:32, but not 7:64
 
 #endif

@@ -280,6 +280,13 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
 
 // ---- Comparison ------------------------------------------------------------------------------
 
+// Within a set, {1} is not 1.
+static bool differ_in_depth(const struct math_node *set, const struct math_node *a,
+                            const struct math_node *b) {
+    const bool one = a->kind == MATH_SET && a->op == 0, two = b->kind == MATH_SET && b->op == 0;
+    return set->kind == MATH_SET && ((one && tree_is_scalar(b)) || (two && tree_is_scalar(a)));
+}
+
 // Each of `from` has a partner of its own in `to`, or with `reuse` any partner.
 static enum math_verdict matched(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer, bool reuse, bool swap) {
@@ -293,8 +300,10 @@ static enum math_verdict matched(struct comparison *c, const struct math_node *g
         int partner = -1;
         for (int j = 0; j < to->n && best != MATH_EQUAL; j++) {
             if (used[j] && !reuse) continue;
-            const enum math_verdict verdict =
-                kinds_compare(c, gold->kids[swap ? j : i], answer->kids[swap ? i : j]);
+            const struct math_node *g = gold->kids[swap ? j : i], *a = answer->kids[swap ? i : j];
+            const enum math_verdict verdict = differ_in_depth(gold, g, a)
+                                                  ? kind_said(c, "form", MATH_DIFFERENT)
+                                                  : kinds_compare(c, g, a);
             if (verdict == MATH_LIMIT) return verdict;
             const bool better = verdict <= MATH_EQUAL_NUM ? verdict < best : best == MATH_DIFFERENT;
             if (!better) continue;
@@ -384,9 +393,30 @@ static bool families(struct comparison *c, const struct math_node *gold,
     return true;
 }
 
+// The same where only one side says that its letter is an integer.
+static bool half_family(struct comparison *c, const struct math_node *gold,
+                        const struct math_node *answer, enum math_verdict *out) {
+    uint8_t set = 0;
+    const struct math_node *g = runner(gold, &set), *a = g ? NULL : runner(answer, &set);
+    const struct math_node *list = g ? gold : answer, *other = g ? answer : gold;
+    const struct math_node *letter = NULL;
+    if ((!g && !a) || set != 'Z' || other->kind == MATH_LIST || other->kind == MATH_SET)
+        return false;
+    const struct math_node *runs = g ? g : a;
+    if (mentions(other, runs))
+        letter = runs;
+    else if (kind_has_other_symbol(other, &letter) || !letter || mentions(list, letter))
+        return false;
+    if (!mentions(list->kids[0], runs)) return false;
+    const struct math_node *family = kind_replaced(c, list->kids[0], runs, letter);
+    *out = g ? kinds_compare(c, family, other) : kinds_compare(c, other, family);
+    if (*out == MATH_DIFFERENT) *out = kind_said(c, "family", MATH_UNKNOWN);
+    return true;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
-    if (families(c, gold, answer, out)) return true;
+    if (families(c, gold, answer, out) || half_family(c, gold, answer, out)) return true;
     if (names_each(gold) && answer->kind == MATH_SET && answer->op == 0)
         *out = kind_said(c, "form", MATH_DIFFERENT);
     else if (is_many(gold) && is_many(answer))

@@ -39,6 +39,21 @@ static int sort_of(struct slice name) {
     return base.len >= 6 && memcmp(base.ptr + base.len - 6, "matrix", 6) == 0 ? MATRIX : -1;
 }
 
+// The distance behind a line break, \\[4pt], and lines between rows.
+static void skip_layout(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    if (t[0].c == '[' && t[1].kind == TOKEN_DIGITS) {
+        int i = 2;
+        if (t[i].c == '.' && t[i + 1].kind == TOKEN_DIGITS) i += 2;
+        const bool unit = parse_is_word(&t[i], "pt") || parse_is_word(&t[i], "em") ||
+                          parse_is_word(&t[i], "ex") || parse_is_word(&t[i], "mm");
+        if (unit && t[i + 1].c == ']')
+            for (i += 2; i > 0; i--) parse_next(p);
+    }
+    while (parse_take_command(p, "hline")) {
+    }
+}
+
 // The cells up to the \end, row by row. Returns their number, 0 where rows differ in length.
 static int read_cells(struct parser *p, struct math_node **cells, int *width) {
     int n = 0, row = 0;
@@ -56,6 +71,7 @@ static int read_cells(struct parser *p, struct math_node **cells, int *width) {
         *width = row;
         row = 0;
         if (!parse_take_command(p, "\\")) break;
+        skip_layout(p);
     }
     return row ? 0 : n;
 }

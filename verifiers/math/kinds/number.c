@@ -49,8 +49,9 @@ static enum math_verdict rounded(struct comparison *c, const struct math_node *g
             return kind_said(c, "decimal", MATH_EQUAL_NUM);
     } else if (g && !a) {
         if (exact_is_terminating(answer, c->budget) == EXACT_YES) return MATH_DIFFERENT;
+        // Of one digit, 0.5, too much rounds to it.
         if (exact_rounds(answer, gold, false, c->budget) == EXACT_YES)
-            return kind_said(c, "decimal", MATH_EQUAL_NUM);
+            return kind_said(c, "decimal", significant(g) > 1 ? MATH_EQUAL_NUM : MATH_UNKNOWN);
     } else if (g && a && c->options->long_decimals && significant(g) >= MIN_GOLD_SIGNIFICANT &&
                a->n_decimals > g->n_decimals) {
         if (exact_rounds(answer, gold, false, c->budget) == EXACT_YES)

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "verifiers/math/kinds/measure.h"
+#include "verifiers/math/kinds/unit_prime.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
@@ -87,6 +88,19 @@ static bool is_plain_words(const struct parser *p, int from, int to) {
     return any;
 }
 
+// C or F behind a degree sign: its name, or NULL.
+static const char *temperature(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
+    const struct token *letter = font ? t + 2 : t;
+    if (p->inside || letter->kind != TOKEN_WORD) return NULL;
+    const bool celsius = slice_is(letter->text, "C") || parse_is_word(letter, "celsius");
+    if (!celsius && !slice_is(letter->text, "F") && !parse_is_word(letter, "fahrenheit"))
+        return NULL;
+    for (int i = 0; i < (font ? 4 : 1); i++) parse_next(p);
+    return celsius ? "celsius" : "fahrenheit";
+}
+
 // \text{...} or \mathrm{...} behind a value. NULL where it cannot be understood at all.
 static struct math_node *in_font(struct parser *p, struct math_node *value) {
     const int start = p->at, end = parse_group_end(p, start + 1);
@@ -97,6 +111,17 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
     struct math_node *bigger = multiplied(p, value);
     if (p->over) return NULL;
     const int n = mark_tokens(parse_peek(p), &kind);
+    if (n == 1 && kind == MATH_DEGREE && p->at + 2 == end) { // degrees Celsius
+        parse_next(p);
+        const char *scale = temperature(p);
+        unit = (struct math_unit){.num = 1, .den = 1, .name = scale};
+        if (scale) {
+            unit.counted = unit_hash(slice_of(scale));
+            parse_next(p);
+            return with_unit(p, value, &unit);
+        }
+        p->at = start + 2;
+    }
     if (p->at + n == end) { // \text{}, \text{million}, \text{percent}
         struct math_node *inner = bigger ? bigger : value;
         p->at = end;
@@ -119,19 +144,6 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
     p->at = end;
     parse_next(p);
     return with_unit(p, value, &unit);
-}
-
-// C or F behind a degree sign: its name, or NULL.
-static const char *temperature(struct parser *p) {
-    const struct token *t = parse_peek(p);
-    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
-    const struct token *letter = font ? t + 2 : t;
-    if (p->inside || letter->kind != TOKEN_WORD) return NULL;
-    const bool celsius = slice_is(letter->text, "C") || parse_is_word(letter, "celsius");
-    if (!celsius && !slice_is(letter->text, "F") && !parse_is_word(letter, "fahrenheit"))
-        return NULL;
-    for (int i = 0; i < (font ? 4 : 1); i++) parse_next(p);
-    return celsius ? "celsius" : "fahrenheit";
 }
 
 // 63^\circ 45', 63° 45' 30": the minutes and seconds of an angle, added to its degrees.
@@ -193,6 +205,7 @@ static bool follows(const struct parser *p, const struct math_node *value) {
     if (p->inside || !tree_is_scalar(value)) return false;
     if (t->kind == TOKEN_FONT) return font_follows(p, value);
     if (value->free) return false;
+    if (unit_prime_follows(p, value)) return true;
     if (t->kind == TOKEN_CURRENCY) return true;
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS)
         return t[1].kind == TOKEN_CHAR && t[1].c == '\'';
@@ -223,6 +236,7 @@ static struct math_node *one(struct parser *p, struct math_node *value) {
     }
     if (parse_separator_is_next(p) || !follows(p, value)) return value;
     if (t->kind == TOKEN_FONT) return in_font(p, value);
+    if (unit_prime_follows(p, value)) return unit_prime(p, value);
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS) return with_minutes(p, value);
     if (t->kind == TOKEN_CURRENCY) {
         if (value->kind == MATH_QUANTITY) return value;
@@ -280,6 +294,17 @@ static bool starts(const struct parser *p) {
     return unit_currency(p, &unit) > 0;
 }
 
+// $70k, $3M: behind an amount of money.
+static struct math_node *abbreviated(struct parser *p, struct math_node *value) {
+    const struct token *t = parse_peek(p);
+    if (p->inside || t->kind != TOKEN_WORD || t->space || t->thin || t->text.len != 1) return NULL;
+    const char c = t->text.ptr[0];
+    if (value->kind != MATH_NUMBER || (c != 'k' && c != 'K' && c != 'M')) return NULL;
+    parse_next(p);
+    struct math_node *const pair[] = {value, tree_number(c == 'M' ? 1000000 : 1000, p->arena)};
+    return parse_node(p, MATH_MUL, 0, 2, pair);
+}
+
 static struct math_node *atom(struct parser *p) {
     struct math_unit unit;
     for (int n = unit_currency(p, &unit); n > 0; n--) parse_next(p);
@@ -288,6 +313,7 @@ static struct math_node *atom(struct parser *p) {
     if (value && minus) value = parse_node(p, MATH_MUL, TREE_MINUS, 1, &value);
     if (!value) return NULL;
     struct math_node *bigger = multiplied(p, value);
+    if (!bigger && !p->over) bigger = abbreviated(p, value);
     return p->over ? NULL : with_unit(p, bigger ? bigger : value, &unit);
 }
 
@@ -335,8 +361,10 @@ static enum math_verdict quantities(struct comparison *c, const struct math_node
     if (g->vague || a->vague) return number_compare(c, left, right);
     if ((g->counter && (a->counter || a->counted)) || (a->counter && g->counted))
         return number_compare(c, left, right);
-    if (!unit_same_dimension(g, a) || g->counter != a->counter)
-        return kind_said(c, "unit", g->unknown || a->unknown ? MATH_UNKNOWN : MATH_DIFFERENT);
+    if (!unit_same_dimension(g, a) || g->counter != a->counter) {
+        const bool open = g->unknown || a->unknown || unit_prime_marks(answer) > 0;
+        return kind_said(c, "unit", open ? MATH_UNKNOWN : MATH_DIFFERENT);
+    }
     if (g->num != a->num || g->den != a->den || g->ten != a->ten) {
         left = measure_in_base_units(c, left, g);
         right = measure_in_base_units(c, right, a);
@@ -420,6 +448,11 @@ static enum math_verdict clash(struct comparison *c, const struct math_node *gol
     const struct math_node *quantity = gold->kind == MATH_QUANTITY ? gold : answer;
     const struct math_node *other = quantity == gold ? answer : gold;
     if (quantity->kind != MATH_QUANTITY) return kind_said(c, "mark", MATH_DIFFERENT);
+    if (other->kind == MATH_DEGREE && unit_prime_marks(quantity) > 0) {
+        const struct math_node *degrees = unit_prime_degrees(c, quantity);
+        return quantity == gold ? number_compare(c, degrees, other->kids[0])
+                                : number_compare(c, other->kids[0], degrees);
+    }
     if (other->kind == MATH_DEGREE && unit_is_angle(quantity->unit)) {
         const struct math_node *radians =
             measure_in_base_units(c, quantity->kids[0], quantity->unit);

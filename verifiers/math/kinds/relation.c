@@ -226,21 +226,11 @@ static bool is_foreign(const struct math_node *side, const struct math_node *gol
     return side->free;
 }
 
-static bool has_other_symbol(const struct math_node *node, const struct math_node **first) {
-    if (node->kind == MATH_SYMBOL) {
-        if (!*first) *first = node;
-        return !tree_same(*first, node);
-    }
-    for (int i = 0; i < node->n; i++)
-        if (has_other_symbol(node->kids[i], first)) return true;
-    return false;
-}
-
 // 3x - 13 and 2x are sides of an equation that is to be solved: one symbol and a number.
 static bool is_posed(const struct math_node *side) {
     const struct math_node *first = NULL;
     bool number = side->kind == MATH_MUL && side->op == TREE_MINUS;
-    if ((side->kind != MATH_ADD && side->kind != MATH_MUL) || has_other_symbol(side, &first))
+    if ((side->kind != MATH_ADD && side->kind != MATH_MUL) || kind_has_other_symbol(side, &first))
         return false;
     if (!first || first->text.len != 1) return false; // \frac{AB}{2}, |x|
     for (int i = 0; i < side->n; i++) number |= !side->kids[i]->free;
@@ -379,14 +369,18 @@ static enum math_verdict scaled(struct comparison *c, const struct math_node *go
     return found == EXACT_YES ? MATH_EQUAL : MATH_EQUAL_NUM;
 }
 
-// y and f(x) name the same thing, and so do f(x) and g(x), and words. f(x) and f'(x) do not.
+// y and f(x) name the same thing, and so do f(x) and g(x), and words. f(x) and f'(x) do not, nor
+// a_n and S_n.
 static bool same_meaning(const struct math_node *a, const struct math_node *b) {
     if (tree_same(a, b)) return true;
     if (a->kind == MATH_APPLY && b->kind == MATH_APPLY) // what is behind the first letter
         return a->text.len == b->text.len &&
                memcmp(a->text.ptr + 1, b->text.ptr + 1, a->text.len - 1) == 0;
     const bool call = a->kind == MATH_APPLY || b->kind == MATH_APPLY;
-    const bool words = a->text.len > 2 || b->text.len > 2;
+    const bool subscripts = a->text.len > 0 && b->text.len > 0 &&
+                            memchr(a->text.ptr, '_', a->text.len) &&
+                            memchr(b->text.ptr, '_', b->text.len);
+    const bool words = !subscripts && (a->text.len > 2 || b->text.len > 2);
     return call || words || a->kind == MATH_TUPLE || is_geometry(a) || is_geometry(b);
 }
 
@@ -399,21 +393,6 @@ static bool has_scalar_sides(const struct math_node *relation) {
 static bool is_ordering(int op) {
     return op == MATH_EQ || op == MATH_NE || op == MATH_LT || op == MATH_LE || op == MATH_GT ||
            op == MATH_GE;
-}
-
-// a = b (mod m): as integers b and m are compared, the sides in front as they are.
-static bool congruences(struct comparison *c, const struct math_node *gold,
-                        const struct math_node *answer, enum math_verdict *out) {
-    struct ratio g, a, m, n;
-    if (gold->n != 3 || answer->n != 3 || gold->ops[0] != MATH_CONGRUENT ||
-        answer->ops[0] != MATH_CONGRUENT || !tree_same(gold->kids[0], answer->kids[0]) ||
-        !ratio_of(gold->kids[1], &g) || !ratio_of(answer->kids[1], &a) ||
-        !ratio_of(gold->kids[2], &m) || !ratio_of(answer->kids[2], &n))
-        return false;
-    if (g.den != 1 || a.den != 1 || m.den != 1 || n.den != 1 || m.num <= 0) return false;
-    const bool same = m.num == n.num && (g.num % m.num - a.num % m.num) % m.num == 0;
-    *out = kind_said(c, "congruence", same ? MATH_EQUAL : MATH_DIFFERENT);
-    return true;
 }
 
 // f(t) = 2t + 1 for a gold f(x) = 2x + 1: with x in the place of t; else the answer itself.
@@ -429,38 +408,10 @@ static const struct math_node *same_argument(struct comparison *c, const struct 
     return kind_replaced(c, answer, a->kids[0], g->kids[0]);
 }
 
-// x = 7k + 3 for a gold x \equiv 3 \pmod 7: a line through the integers of the class.
-static bool is_class(struct comparison *c, const struct math_node *gold,
-                     const struct math_node *answer) {
-    struct ratio residue, modulus, at[2];
-    const struct math_node *symbol = NULL;
-    if (gold->kind != MATH_RELATION || gold->n != 3 || gold->ops[0] != MATH_CONGRUENT ||
-        gold->ops[1] != MATH_MODULO || answer->n != 2 || answer->ops[0] != MATH_EQ ||
-        !tree_same(gold->kids[0], answer->kids[0]) || !ratio_of(gold->kids[1], &residue) ||
-        !ratio_of(gold->kids[2], &modulus) || residue.den != 1 || modulus.den != 1 ||
-        modulus.num <= 0 || has_other_symbol(answer->kids[1], &symbol) || !symbol ||
-        tree_same(symbol, gold->kids[0]))
-        return false;
-    for (int i = 0; i < 2; i++) {
-        const struct math_node *value =
-            exact_literal(kind_replaced(c, answer->kids[1], symbol, tree_number(i, c->arena)),
-                          c->budget, c->arena);
-        if (!value || !ratio_of(value, &at[i]) || at[i].den != 1) return false;
-    }
-    const int64_t step = at[1].num - at[0].num;
-    const struct math_node *const product[] = {tree_number((long)step, c->arena), symbol};
-    const struct math_node *const sum[] = {kind_node(c, MATH_MUL, 0, 2, product),
-                                           tree_number((long)at[0].num, c->arena)};
-    return (step == modulus.num || step == -modulus.num) &&
-           (at[0].num - residue.num) % modulus.num == 0 &&
-           number_compare(c, kind_node(c, MATH_ADD, 0, 2, sum), answer->kids[1]) == MATH_EQUAL;
-}
-
 enum math_verdict relation_compare(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer) {
     enum math_verdict verdict;
-    if (congruences(c, gold, answer, &verdict)) return verdict;
-    if (is_class(c, gold, answer)) return kind_said(c, "congruence", MATH_EQUAL);
+    if (congruence_compare(c, gold, answer, &verdict)) return verdict;
     if (is_equation(gold) && is_equation(answer)) answer = same_argument(c, gold, answer);
     if (!answer) return kind_said(c, "variable", MATH_UNKNOWN);
     if (is_equation(gold) && is_equation(answer)) {

@@ -133,8 +133,7 @@ static const struct unit_row ROWS[] = {
     {"Pa pascal pascals", {-1, 1, -2}, 1, 1, 0, true},
     {"bar bars", {-1, 1, -2}, 1, 1, 5, true},
     {"atm atmosphere atmospheres", {-1, 1, -2}, 101325, 1, 0, false},
-    {"mmHg", {-1, 1, -2}, 133322387415, 1, -9, false},
-    {"torr Torr", {-1, 1, -2}, 101325, 760, 0, false},
+    {"torr Torr mmHg", {-1, 1, -2}, 101325, 760, 0, false}, // that differ by less than is measured
     {"psi", {-1, 1, -2}, 6894757293168, 1, -9, false},
     {"Hz hertz", {0, 0, -1}, 1, 1, 0, true},
     {"Bq becquerel becquerels", {0, 0, -1}, 1, 1, 0, true},

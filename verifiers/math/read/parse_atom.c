@@ -165,16 +165,21 @@ static struct math_node *atom(struct parser *p) {
 }
 
 static bool is_circ(const struct token *t) {
+    if (t->kind == TOKEN_WORD && slice_is(t->text, "o")) return true; // 45^o
     return t->kind == TOKEN_COMMAND && (slice_is(t->text, "circ") || slice_is(t->text, "degree"));
 }
 
-// ^\circ, ^{\circ}, \degree: how many tokens, or 0.
-static int degree_tokens(const struct parser *p) {
+// ^\circ, ^{\circ}, \degree, and ^o behind a number: how many tokens, or 0.
+static int degree_tokens(const struct parser *p, const struct math_node *value) {
     const struct token *t = parse_peek(p);
     if (p->inside) return 0;
-    if (is_circ(t) && slice_is(t->text, "degree")) return 1;
+    if (t->kind == TOKEN_COMMAND && is_circ(t) && slice_is(t->text, "degree")) return 1;
     if (t->kind != TOKEN_CHAR || t->c != '^') return 0;
+    if (value->free && t[1].kind == TOKEN_WORD) return 0; // x^o
     if (is_circ(&t[1])) return 2;
+    const bool font = t[1].c == '{' && t[2].kind == TOKEN_FONT && t[3].c == '{';
+    if (font && is_circ(&t[4]) && t[5].c == '}' && t[6].c == '}') return 7;
+    if (value->free && t[2].kind == TOKEN_WORD) return 0;
     return t[1].c == '{' && is_circ(&t[2]) && t[3].c == '}' ? 4 : 0;
 }
 
@@ -262,7 +267,7 @@ struct math_node *parse_power(struct parser *p) {
     struct math_node *value = atom(p);
     int n;
     while (value && !p->over && p->inside == 0) {
-        if ((n = degree_tokens(p)) > 0) {
+        if ((n = degree_tokens(p, value)) > 0) {
             while (n-- > 0) parse_next(p);
             value = parse_node(p, MATH_DEGREE, 0, 1, &value);
         } else if ((n = double_factorial_of(p, value)) >= 0) {

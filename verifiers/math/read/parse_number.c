@@ -56,18 +56,48 @@ static int group_at(const struct parser *p, int at, bool *plain) {
     return digits;
 }
 
-// 1,234,567 and its kin. Bare commas group only where all of them do: 1,234,56 is a list.
+// 1.234.567: points between two groups of three or more. One such point is a decimal's.
+static void read_pointed_groups(struct parser *p, struct literal *l) {
+    int n = 0;
+    const struct token *t = parse_peek(p);
+    while (t[0].kind == TOKEN_CHAR && t[0].c == '.' && is_tight(t) && t[1].kind == TOKEN_DIGITS &&
+           is_tight(&t[1]) && t[1].text.len == 3)
+        n++, t += 2;
+    if (n < 2 || (t->kind == TOKEN_CHAR && t->c == '.' && t[1].kind == TOKEN_DIGITS) ||
+        (t->kind == TOKEN_DIGITS && is_tight(t)))
+        return;
+    for (; n > 0; n--) {
+        parse_next(p);
+        add_digits(p, l, parse_peek(p)->text);
+        parse_next(p);
+    }
+}
+
+// Whether the number is an item behind a bare comma: 34 in 12,34,567.
+static bool is_behind_comma(const struct parser *p) {
+    const int at = p->at - 1; // the number's first digits
+    return at > 1 && p->t[at - 1].kind == TOKEN_CHAR && p->t[at - 1].c == ',' &&
+           is_tight(&p->t[at]) && is_tight(&p->t[at - 1]) && p->t[at - 2].kind == TOKEN_DIGITS;
+}
+
+// 1,234,567 and its kin. Bare commas group only where all of them do: 1,234,56 and 12,34,567 are
+// lists (the latter may be a number in India, see commas.c).
 static void read_groups(struct parser *p, struct literal *l) {
     if (l->n > 3 || (l->n > 0 && l->digits[0] == '0')) return;
     bool plain = false, any_plain = false;
+    const bool item = is_behind_comma(p);
     int at = p->at, n_groups = 0, digits;
     while ((digits = group_at(p, at, &plain)) != 0) {
         any_plain |= plain;
         at = digits + 1;
         n_groups++;
     }
-    if (n_groups == 0) return;
+    if (n_groups == 0) {
+        read_pointed_groups(p, l);
+        return;
+    }
     const struct token *next = &p->t[at];
+    if (any_plain && item) return;
     if (any_plain && next->kind == TOKEN_CHAR && next->c == ',' && is_tight(next) &&
         next[1].kind == TOKEN_DIGITS && is_tight(&next[1]))
         return;

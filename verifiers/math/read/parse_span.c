@@ -17,8 +17,8 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
         "upwards",    "beyond",     "minimum",     "maximum",  "negative", "remainder", "r",
         "mod",        "modulo",     "maybe",       "perhaps",  "possibly", "except",    "unless",
         "base",       "power",      "root",        "roots",    "out",      "fold",      "ish",
-        "two",        "three",      "four",        "five",     "six",      "seven",     "eight",
-        "nine",       "ten",        "eleven",      "twelve",   "twenty"};
+        "bzw",        "two",        "three",       "four",     "five",     "six",       "seven",
+        "eight",      "nine",       "ten",         "eleven",   "twelve",   "twenty"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
         node->kind != MATH_PERCENT)

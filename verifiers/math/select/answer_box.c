@@ -1,4 +1,4 @@
-// \boxed{...}, \fbox{...} and \boxed 5.
+// \boxed{...}, \fbox{...}, \boxed 5 and \begin{boxed}...\end{boxed}.
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -21,9 +21,12 @@ static bool is_bare_box(struct slice text, size_t at) {
     return ascii_is_alpha(c) && next == '$';
 }
 
+static const char BEGIN[] = "\\begin{boxed}", END[] = "\\end{boxed}";
+
 bool answer_is_box(struct slice text, size_t at) {
     static const char *const NAMES[] = {"\\boxed", "\\fbox", "\\framebox"};
     size_t end = 0;
+    if (answer_starts(text, at, BEGIN)) return true;
     if (text.ptr[at] != '\\' || at + 4 >= text.len ||
         !answer_is_one_of("bf", text.ptr[at + 1] | 32))
         return false;
@@ -34,8 +37,19 @@ bool answer_is_box(struct slice text, size_t at) {
     return end == text.len || text.ptr[end] == '{' || is_bare_box(text, end);
 }
 
+// \begin{boxed} at `at`, to its end.
+static bool read_environment(struct slice text, size_t at, struct box *out) {
+    const size_t from = at + strlen(BEGIN);
+    const char *end = memmem(text.ptr + from, text.len - from, END, strlen(END));
+    if (!end) return false;
+    const size_t to = (size_t)(end - text.ptr);
+    *out = (struct box){at, from, to, to + strlen(END)};
+    return true;
+}
+
 // Reads the box whose command starts at `at`. Returns false when it is unclosed.
 static bool read_box(struct slice text, size_t at, struct box *out) {
+    if (answer_starts(text, at, BEGIN)) return read_environment(text, at, out);
     size_t i = at + 1;
     while (i < text.len && ascii_is_alpha(text.ptr[i])) i++;
     while (i < text.len && answer_is_space(text.ptr[i])) i++;
@@ -62,17 +76,39 @@ static bool read_box(struct slice text, size_t at, struct box *out) {
     return false;
 }
 
+// "Case 2:", "(b)", "2)" at the start of a line: where it ends, or `at`.
+static size_t label_end(struct slice s, size_t at) {
+    static const char *const WORDS[] = {"case", "part", "option", "answer", "possibility"};
+    size_t i = at;
+    if (at == 0 || s.ptr[at - 1] != '\n') return at;
+    for (size_t k = 0; k < sizeof WORDS / sizeof *WORDS && i == at; k++)
+        if (answer_is_word(s, at, WORDS[k])) i = at + strlen(WORDS[k]);
+    while (i < s.len && s.ptr[i] == ' ') i++;
+    const bool bracket = i < s.len && s.ptr[i] == '(';
+    const size_t mark = bracket ? i + 1 : i;
+    size_t end = mark;
+    while (end < s.len && end < mark + 3 && ascii_is_alnum(s.ptr[end])) end++;
+    const bool numbered = end > mark && (end == mark + 1 || ascii_is_digit(s.ptr[mark]));
+    if (!numbered || end == s.len || !answer_is_one_of(bracket ? ")" : ":).", s.ptr[end]))
+        return at;
+    end++;
+    return end < s.len && s.ptr[end] == ':' ? end + 1 : end;
+}
+
 // The length of what may stand between two boxes of one list at `at`, or 0.
 static size_t joint(struct slice s, size_t at) {
-    enum { N_WORDS = 3 };
-    static const char *const JOINTS[] = {"and",      "or",       "vs",     "\\text",  "\\mbox",
-                                         "\\textrm", "\\mathrm", "\\quad", "\\qquad", "\\hspace"};
+    enum { N_WORDS = 4 };
+    static const char *const JOINTS[] = {"and",    "or",      "vs",       "alternatively",
+                                         "\\text", "\\mbox",  "\\textrm", "\\mathrm",
+                                         "\\quad", "\\qquad", "\\hspace"};
+    const size_t label = label_end(s, at);
+    if (label != at) return label - at;
     if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) && !ascii_is_alpha(s.ptr[at]))
         for (size_t i = N_WORDS; i < sizeof JOINTS / sizeof *JOINTS; i++)
             if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
     for (size_t i = 0; i < N_WORDS; i++)
         if (answer_is_word(s, at, JOINTS[i])) return strlen(JOINTS[i]);
-    if (answer_is_one_of(" \t\r\n,;.$()[]{}&*_~/|+", s.ptr[at])) return 1;
+    if (answer_is_one_of(" \t\r\n,;:.$()[]{}&*_~/|+", s.ptr[at])) return 1;
     if (s.ptr[at] == '-' && at > 0 && s.ptr[at - 1] == '\n') return 1; // a list's bullet
     if (s.ptr[at] != '\\') return 0;
     if (at + 1 == s.len) return 1;
@@ -186,6 +222,16 @@ static bool is_equated(struct slice text, size_t at) {
     return memchr(text.ptr + at, '=', answer_line_end(text, at) - at) != NULL;
 }
 
+// "2\boxed{12}", "\boxed{12}3", "\boxed{12}_{7}": something is written next to the box.
+static bool is_joined(struct slice text, const struct box *box) {
+    const size_t end = box->end;
+    if (box->start > 0 && ascii_is_digit(text.ptr[box->start - 1])) return true;
+    if (end + 1 >= text.len) return end < text.len && ascii_is_digit(text.ptr[end]);
+    return ascii_is_digit(text.ptr[end]) ||
+           (answer_is_one_of("_{", text.ptr[end]) &&
+            (ascii_is_alnum(text.ptr[end + 1]) || text.ptr[end + 1] == '{'));
+}
+
 // "-\boxed{12}", "\boxed{12}^2", "\boxed{12} + 1": the value is not what the box holds.
 static bool is_operand(struct slice text, const struct box *box) {
     size_t at = box->start;
@@ -202,6 +248,7 @@ static bool is_operand(struct slice text, const struct box *box) {
         if (before.len >= len &&
             answer_starts(before, before.len - len, len == 5 ? "\\cdot" : "\\times"))
             return !is_equated(text, box->end);
+    if (is_joined(text, box)) return !is_equated(text, box->end);
     at = box->end;
     if (at < text.len && text.ptr[at] == '^')
         return !answer_starts(text, at, "^\\circ") && !answer_starts(text, at, "^{\\circ");

@@ -15,12 +15,15 @@ static const char *const CHANGES[] = {
 
 // Somewhere in the sentence: what is said is denied, supposed, asked or made a guess.
 static const char *const DOUBTS[] = {
-    "不",   "没",   "沒",   "非",   "错",   "錯",   "误",   "誤",   "吗",   "嗎",   "如果", "假设",
-    "假如", "假設", "若",   "可能", "也许", "或",   "ない", "ませ", "もし", "か？", "なら", "たら",
-    "違",   "아니", "아닙", "아닌", "않",   "없",   "틀",   "만약", "니까", "라면", "이면", "또는",
-    "নয়",   "নেই",  "যদি",  "ไม่",   "ถ้า",   "หรือ",  "？",   "?",    "约",   "約",   "大概", "估",
-    "약 ",  "또",   "大于", "小于", "大於", "小於", "至少", "至多", "最多", "最少", "超过", "超過",
-    "多于", "少于", "低于", "高于", "接近", "以上", "以下", "要是", "未満", "未满",
+    "不",      "没",      "沒",      "非",      "错",      "錯",      "误",   "誤",      "吗",
+    "嗎",      "如果",    "假设",    "假如",    "假設",    "若",      "可能", "也许",    "或",
+    "ない",    "ませ",    "もし",    "か？",    "なら",    "たら",    "違",   "아니",    "아닙",
+    "아닌",    "않",      "없",      "틀",      "만약",    "니까",    "라면", "이면",    "또는",
+    "নয়",      "নেই",     "যদি",     "ไม่",      "ถ้า",      "หรือ",     "？",   "?",       "约",
+    "約",      "大概",    "估",      "약 ",     "또",      "大于",    "小于", "大於",    "小於",
+    "至少",    "至多",    "最多",    "最少",    "超过",    "超過",    "多于", "少于",    "低于",
+    "高于",    "接近",    "以上",    "以下",    "要是",    "未満",    "未满", "개 이상", "개 이하",
+    "명 이상", "명 이하", "개 미만", "명 미만", "개 초과", "명 초과",
 };
 
 // In the clause of the number, where the sentence has others: it is the result.
@@ -51,6 +54,20 @@ static size_t last_character(struct slice text, size_t at) {
 static bool has_any(struct slice text, const char *const *list, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (memmem(text.ptr, text.len, list[i], strlen(list[i]))) return true;
+    return false;
+}
+
+// A doubt somewhere; "不同的方法" (different ways) is none.
+static bool is_doubted(struct slice claim) {
+    static const char *const NO_DOUBTS[] = {"不同", "不重", "不等式", "不变", "不變"};
+    for (size_t at = 0; at < claim.len; at++) {
+        bool doubt = false;
+        for (size_t i = 0; i < N(DOUBTS) && !doubt; i++)
+            doubt = answer_starts(claim, at, DOUBTS[i]);
+        for (size_t i = 0; i < N(NO_DOUBTS) && doubt; i++)
+            doubt = !answer_starts(claim, at, NO_DOUBTS[i]);
+        if (doubt) return true;
+    }
     return false;
 }
 
@@ -102,11 +119,16 @@ static bool last_run(struct slice sentence, size_t *from, size_t *to) {
     return true;
 }
 
-// "不是13，而是12": what the sentence denies is another number.
+// "不是13，而是12", "不是13，是12": what the sentence denies is another number.
 static bool is_contrasted(struct slice sentence, size_t start, size_t from) {
+    static const char *const DENIALS[] = {"不是", "并非", "並非", "不为", "不為", "不等于"};
+    static const char *const LINKS[] = {"是", "应是", "应为", "应该是", "應該是", "應是", "而应是"};
     const struct slice clause = answer_cut(sentence, start, from);
-    const size_t len = strlen("而是");
-    return clause.len >= len && memmem(clause.ptr, clause.len, "而是", len);
+    if (has_any(clause, (const char *const[]){"而是"}, 1)) return true;
+    for (size_t i = 0; i < N(LINKS); i++)
+        if (slice_is(clause, LINKS[i]))
+            return has_any(answer_cut(sentence, 0, start), DENIALS, N(DENIALS));
+    return false;
 }
 
 enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
@@ -120,7 +142,7 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
     const size_t start = clause_start(sentence, from);
     const bool contrasted = is_contrasted(sentence, start, from);
     const struct slice claim = contrasted ? answer_cut(sentence, start, sentence.len) : sentence;
-    if (has_any(claim, DOUBTS, N(DOUBTS))) return ANSWER_DOUBTED;
+    if (is_doubted(claim)) return ANSWER_DOUBTED;
     if (!contrasted && last_run(answer_cut(sentence, 0, from), &other_from, &other_to) &&
         !has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)))
         return ANSWER_NOT_GLUED;

@@ -127,10 +127,33 @@ static bool is_conditional_abroad(struct slice before) {
 static bool is_bound(struct slice text, size_t at) {
     static const char *const BOUNDS[] = {"이상", "이하", "미만", "초과", "以上", "以下",
                                          "未満", "未满", "或更", "左右", "多个", "余个"};
+    static const char *const COUNTERS[] = {"개", "명", "마리", "권", "대", "원", "個", "个", "人"};
     while (at < text.len && answer_is_one_of("0123456789.,$ ", text.ptr[at])) at++;
+    for (size_t i = 0; i < N(COUNTERS); i++)
+        if (answer_starts(text, at, COUNTERS[i])) {
+            at += strlen(COUNTERS[i]);
+            while (at < text.len && text.ptr[at] == ' ') at++;
+            break;
+        }
     for (size_t i = 0; i < N(BOUNDS); i++)
         if (answer_starts(text, at, BOUNDS[i])) return true;
     return false;
+}
+
+size_t answer_other_denied(struct slice text, size_t from, size_t to) {
+    static const char *const CLAUSES[] = {"，不是", "，而不是", "，并不是", "，并非",
+                                          ", 不是", ",不是",    "、不是"};
+    for (size_t at = from; at < to; at++)
+        for (size_t i = 0; i < N(CLAUSES); i++) {
+            if (!answer_starts(text, at, CLAUSES[i])) continue;
+            size_t next = at + strlen(CLAUSES[i]);
+            while (next < to && answer_is_one_of(" $", text.ptr[next])) next++;
+            size_t end = next;
+            while (end < to && answer_is_one_of("0123456789.,$ ", text.ptr[end])) end++;
+            // "不是吗" asks, and "不是12吗" too.
+            if (end > next && end == to && !answer_starts(text, to, "？")) return at;
+        }
+    return to;
 }
 
 bool answer_is_denied_abroad(struct slice text, size_t from) {
@@ -140,7 +163,7 @@ bool answer_is_denied_abroad(struct slice text, size_t from) {
         "לא",     "ไม่",       "不对",   "不對",     "不是",   "错",         "錯",
         "吗",     "嗎",       "か？",   "니까",     "неверн", "неправильн", "değil"};
     const size_t to = answer_sentence_end(text, from);
-    const struct slice rest = answer_cut(text, from, to);
+    const struct slice rest = answer_cut(text, from, answer_other_denied(text, from, to));
     for (size_t i = 0; i < N(DENIALS); i++)
         if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
     return answer_starts(text, to, "？") || is_bound(text, from) ||

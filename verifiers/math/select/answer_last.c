@@ -1,5 +1,7 @@
 // Where nothing is stated: the last expression of the last line or sentence.
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_clause.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -7,41 +9,25 @@ enum {
     MAX_CHOICE = 120, // bytes of a choice with its words
 };
 
-enum kind {
-    WORD,
-    MATH,   // holds a digit, a backslash or an operator
-    LETTER, // one letter: mathematics beside an operator
-    JOINT,  // and, or: mathematics between mathematics
-};
-
-struct piece {
-    size_t from, to;
-    enum kind kind;
-};
-
-static bool is_operator(struct slice text, const struct piece *p) {
-    return p->kind == MATH && p->to - p->from <= 3 &&
-           (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
-}
-
-static enum kind kind_of(struct slice word) {
+static enum answer_piece_kind kind_of(struct slice word) {
     static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "−", "≤", "≥", "≈", "±", "∪"};
     for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++)
-        if (slice_is(word, SIGNS[i])) return MATH;
-    if (slice_is(word, "and") || slice_is(word, "or")) return JOINT;
+        if (slice_is(word, SIGNS[i])) return PIECE_MATH;
+    if (slice_is(word, "and") || slice_is(word, "or")) return PIECE_JOINT;
     const size_t len =
         word.len && answer_is_one_of(",;", word.ptr[word.len - 1]) ? word.len - 1 : word.len;
-    if (len == 1 && ascii_is_alpha(word.ptr[0])) return LETTER;
+    if (len == 1 && ascii_is_alpha(word.ptr[0])) return PIECE_LETTER;
     for (size_t i = 0; i < word.len; i++)
-        if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i])) return MATH;
+        if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i]))
+            return PIECE_MATH;
     static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅"};
     for (size_t i = 0; i < sizeof UNICODE / sizeof *UNICODE; i++)
-        if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return MATH;
-    return WORD;
+        if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return PIECE_MATH;
+    return PIECE_WORD;
 }
 
 // The words and formulas of text[from, to), at most the last MAX_WORDS of them.
-static int split(struct slice text, size_t from, size_t to, struct piece *out) {
+static int split(struct slice text, size_t from, size_t to, struct answer_piece *out) {
     int n = 0;
     for (size_t at = from; at < to;) {
         while (at < to && answer_is_space(text.ptr[at])) at++;
@@ -52,62 +38,53 @@ static int split(struct slice text, size_t from, size_t to, struct piece *out) {
             end = formula != SIZE_MAX && formula <= to ? formula : end + 1;
         }
         if (n == MAX_WORDS) memmove(out, out + 1, (size_t)--n * sizeof *out);
-        out[n++] = (struct piece){at, end, kind_of(answer_cut(text, at, end))};
+        out[n++] = (struct answer_piece){at, end, kind_of(answer_cut(text, at, end))};
         at = end;
     }
     return n;
 }
 
-// Whether a verb is among the words of p[from..n): then they go on to say something else.
-static bool has_verb(struct slice text, const struct piece *p, int n, int from) {
-    static const char *const VERBS[] = {"is",   "are",  "has",   "have",   "had",   "was",
-                                        "were", "will", "gets",  "equals", "makes", "gives",
-                                        "=",    "got",  "needs", "can",    "would", "leaves"};
-    for (int i = from; i < n; i++) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
-        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
-            if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
-        if (memchr(word.ptr, '=', word.len)) return true;
-    }
-    return false;
-}
-
 // "12 red balls and 5 blue balls" are two values: where the first of them starts, or -1.
-static int pair_start(struct slice text, const struct piece *p, int first) {
+static int pair_start(struct slice text, const struct answer_piece *p, int first) {
     enum { MAX_BETWEEN = 3 };
-    if (first < 2 || p[first - 1].kind != JOINT || p[first - 2].kind != WORD) return -1;
+    if (first < 2 || p[first - 1].kind != PIECE_JOINT || p[first - 2].kind != PIECE_WORD) return -1;
     for (int i = first - 2; i >= 0 && first - 2 - i <= MAX_BETWEEN; i--) {
-        if (p[i].kind == MATH) return has_verb(text, p, first - 1, i + 1) ? -1 : i;
+        if (p[i].kind == PIECE_MATH)
+            return answer_clause_has_verb(text, p, first - 1, i + 1) ? -1 : i;
         if (answer_is_one_of(",;:", text.ptr[p[i].to - 1])) return -1;
     }
     return -1;
 }
 
 // The run of mathematics that ends last: its first and last piece. False when there is none.
-static bool last_run(struct slice text, const struct piece *p, int n, int *first, int *last) {
+static bool last_run(struct slice text, const struct answer_piece *p, int n, int *first,
+                     int *last) {
     int i = n - 1;
-    while (i >= 0 && p[i].kind != MATH) i--;
+    while (i >= 0 && p[i].kind != PIECE_MATH) i--;
     if (i < 0) return false;
     *last = i;
-    if (is_operator(text, &p[i]) && i + 1 < n && p[i + 1].kind == LETTER) (*last)++;
+    if (answer_piece_is_operator(text, &p[i]) && i + 1 < n && p[i + 1].kind == PIECE_LETTER)
+        (*last)++;
     for (*first = i; *first > 0; (*first)--) {
-        const struct piece *q = &p[*first - 1];
-        const bool joined = q->kind == JOINT && *first > 1 && p[*first - 2].kind != WORD;
-        const bool letter = q->kind == LETTER && (is_operator(text, &p[*first]) ||
-                                                  (*first > 1 && is_operator(text, q - 1)));
-        const bool times = q->kind == LETTER && (text.ptr[q->from] | 32) == 'x' && *first > 1 &&
-                           ascii_is_digit(text.ptr[p[*first].from]) &&
+        const struct answer_piece *q = &p[*first - 1];
+        const bool joined =
+            q->kind == PIECE_JOINT && *first > 1 && p[*first - 2].kind != PIECE_WORD;
+        const bool letter =
+            q->kind == PIECE_LETTER && (answer_piece_is_operator(text, &p[*first]) ||
+                                        (*first > 1 && answer_piece_is_operator(text, q - 1)));
+        const bool times = q->kind == PIECE_LETTER && (text.ptr[q->from] | 32) == 'x' &&
+                           *first > 1 && ascii_is_digit(text.ptr[p[*first].from]) &&
                            ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
-        if (q->kind != MATH && !joined && !letter && !times) break;
+        if (q->kind != PIECE_MATH && !joined && !letter && !times) break;
     }
-    if (p[*first].kind == JOINT) (*first)++;
+    if (p[*first].kind == PIECE_JOINT) (*first)++;
     const int paired = pair_start(text, p, *first);
     if (paired >= 0) *first = paired;
     return true;
 }
 
 // "option C", "it is (C)" at the end of a sentence without other mathematics.
-static bool last_choice(struct slice text, const struct piece *p, int n) {
+static bool last_choice(struct slice text, const struct answer_piece *p, int n) {
     static const char *const WORDS[] = {"option", "choice", "is",     "it's",   "it’s",
                                         "letter", "be",     "choose", "select", "pick"};
     const struct slice last = answer_cut(text, p[n - 1].from, p[n - 1].to);
@@ -122,11 +99,12 @@ static bool last_choice(struct slice text, const struct piece *p, int n) {
 }
 
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
-static bool is_changed(struct slice text, const struct piece *p, int first) {
+static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",   "below",  "under", "over",   "least",     "most",    "than",   "beyond",
-        "exceeds", "exceed", "twice", "double", "exceeding", "between", "except", "negative",
-        "minus",   "plus",   "times", "thrice", "triple",    "near",    "nearly", "almost"};
+        "above",  "below",    "under",  "over",  "least",  "most",      "than",
+        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
+        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple",
+        "near",   "nearly",   "almost", "octal", "binary", "hex",       "hexadecimal"};
     static const char *const ABROAD[] = {"mindestens", "höchstens", "als",      "moins",  "menos",
                                          "almeno",     "minder",    "minstens", "больше", "меньше",
                                          "более",      "менее",     "fazla",    "hơn",    "около"};
@@ -146,6 +124,8 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
     static const char *const NEAR[] = {"close", "closer", "near", "nearer", "similar"};
     static const char *const PERHAPS[] = {"could", "might", "may"};
+    static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
+    if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
     static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
     if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
@@ -161,22 +141,28 @@ static bool is_changed(struct slice text, const struct piece *p, int first) {
     if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
         (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
         (slice_is(word, "to") && answer_is_in(other, NEAR, sizeof NEAR / sizeof *NEAR)) ||
-        (slice_is(word, "in") && p[first - 2].kind == MATH))
+        (slice_is(word, "in") && p[first - 2].kind == PIECE_MATH))
         return true;
     return (slice_is(word, "of") && answer_is_in(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
            (slice_is(word, "by") && answer_is_in(other, DONE, sizeof DONE / sizeof *DONE));
 }
 
 // "ist nicht 12", "no es 12", "n'est pas 12": in the words in front of the run.
-static bool is_denied_in_front(struct slice text, const struct piece *p, int first) {
+static bool is_denied_in_front(struct slice text, const struct answer_piece *p, int first) {
     enum { MAX_BACK = 4 };
     static const char *const WORDS[] = {"nicht", "kein", "keine", "pas",  "não",   "nao", "non",
                                         "niet",  "geen", "ikke",  "inte", "nie",   "nu",  "bukan",
                                         "ei",    "nem",  "не",    "ne",   "không", "δεν", "לא"};
+    // In scripts where words are written together.
+    static const char *const GLUED[] = {"ไม่", "ليس", "ليست", "नहीं"};
+    static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        if (answer_is_in(word, BUT, sizeof BUT / sizeof *BUT)) return false;
         if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
         if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+        for (size_t k = 0; k < sizeof GLUED / sizeof *GLUED; k++)
+            if (memmem(word.ptr, word.len, GLUED[k], strlen(GLUED[k]))) return true;
         const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
         if (answer_is_in(word, (const char *const[]){"no"}, 1) &&
             answer_is_in(next, (const char *const[]){"es", "son", "puede"}, 3))
@@ -186,26 +172,35 @@ static bool is_denied_in_front(struct slice text, const struct piece *p, int fir
 }
 
 // "negative 7" begins with its sign; "10 minus 7" is none.
-static bool is_signed(struct slice text, const struct piece *p, int first) {
+static bool is_signed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const SIGNS[] = {"negative", "minus"};
     return first > 0 &&
            answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
-           (first == 1 || p[first - 2].kind == WORD);
+           (first == 1 || p[first - 2].kind == PIECE_WORD);
+}
+
+// "The answer has 12 digits", "the answer ends in 12": what is said of it is not what it is.
+static bool describes(struct slice between) {
+    static const char *const VERBS[] = {"has",    "contains", "includes", "rhymes",   "starts",
+                                        "begins", "ends",     "exceeds",  "precedes", "follows",
+                                        "lies",   "differs",  "consists"};
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        if (answer_is_word(between, strlen("answer "), VERBS[i])) return true;
+    return false;
 }
 
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
-static bool is_left_open(struct slice text, const struct piece *p, int first, size_t from) {
+static bool is_left_open(struct slice text, const struct answer_piece *p, int first, size_t from) {
     if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
     if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
-        p[first - 3].kind == MATH)
+        p[first - 3].kind == PIECE_MATH)
         return true;
     const size_t run = p[first].from;
     for (size_t at = from; at < run; at++)
         if (answer_is_word(text, at, "answer")) {
             const struct slice between = answer_cut(text, at, run);
-            if (answer_is_of_another(answer_cut(text, from, at)) ||
-                answer_starts(between, 0, "answer has ") ||
+            if (answer_is_of_another(answer_cut(text, from, at)) || describes(between) ||
                 (!memchr(between.ptr, ',', between.len) && !memchr(between.ptr, ':', between.len) &&
                  answer_is_denied(text, at, run, true)))
                 return true;
@@ -274,84 +269,6 @@ static bool is_lone_choice(struct slice text) {
            text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
 }
 
-// A word with which a clause about the number before it begins: "which is", "since", "because".
-static bool begins_reason(struct slice text, const struct piece *p) {
-    static const char *const WORDS[] = {
-        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
-        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(="};
-    const struct slice word = answer_cut(text, p->from, p->to);
-    if (answer_starts(text, p->from, "of which")) return true;
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
-    return false;
-}
-
-// "$150 a year, up from $100", "fell to $150 from $100": the words in front of the "from" at `at`.
-static bool ends_change(struct slice text, const struct piece *p, int at) {
-    static const char *const WAYS[] = {"up", "down"};
-    if (answer_is_in(answer_cut(text, p[at - 1].from, p[at - 1].to), WAYS, 2)) return true;
-    return at > 1 && p[at - 1].kind == MATH &&
-           slice_is(answer_cut(text, p[at - 2].from, p[at - 2].to), "to");
-}
-
-// "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
-// 30": what stands behind the number only says more about it.
-static bool begins_adjunct(struct slice text, const struct piece *p, int n, int at) {
-    static const char *const WORDS[] = {"compared", "instead", "rather", "after",
-                                        "before",   "versus",  "unlike"};
-    static const char *const SPANS[] = {"years",   "year",   "months",  "month", "weeks",
-                                        "week",    "days",   "day",     "hours", "hour",
-                                        "minutes", "minute", "seconds", "second"};
-    static const char *const ARTICLES[] = {"the", "his", "her", "their", "these", "those", "all"};
-    const struct slice word = answer_cut(text, p[at].from, p[at].to);
-    const struct slice next =
-        at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
-    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
-        return !has_verb(text, p, n, at + 1);
-    if (slice_is(word, "from") && at > 0 && ends_change(text, p, at))
-        return !has_verb(text, p, n, at + 1);
-    if (slice_is(word, "to") && p[at - 1].kind == WORD && at > 1 && p[at - 2].kind == MATH)
-        return at + 1 < n && p[at + 1].kind == WORD && !has_verb(text, p, n, at + 1);
-    if (slice_is(word, "not") && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]))
-        return at + 2 == n && p[at + 1].kind == MATH; // "12 days, not 13"
-    if (slice_is(word, "of") && p[at - 1].kind == MATH)
-        return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
-               !has_verb(text, p, n, at + 1);
-    if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != MATH) return false;
-    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
-                        sizeof SPANS / sizeof *SPANS);
-}
-
-// "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
-// clause takes the number apart: "which is $200 minus $130".
-static bool concludes(struct slice text, const struct piece *p, int n, int at) {
-    static const char *const RESULTS[] = {"gives", "makes",      "leaves", "equals", "yields",
-                                          "means", "brings",     "comes",  "totals", "results",
-                                          "leads", "simplifies", "becomes"};
-    int n_math = 0;
-    if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
-    const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
-    for (size_t i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
-        if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
-    for (int i = at + 1; i < n; i++) n_math += p[i].kind == MATH && !is_operator(text, &p[i]);
-    return slice_is(verb, "is") && n_math == 1 && p[n - 1].kind == MATH;
-}
-
-// How many pieces of a sentence are left without a clause that only says why.
-static int without_reasons(struct slice text, const struct piece *p, int n) {
-    bool math = false;
-    for (int i = 0; i < n; i++) {
-        const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
-        const bool sure = answer_starts(text, p[i].from, "because") ||
-                          answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
-        if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
-            return i;
-        if (math && begins_adjunct(text, p, n, i)) return i;
-        math |= p[i].kind == MATH && !is_operator(text, &p[i]);
-    }
-    return n;
-}
-
 // Without the sentences behind the answer that only close the text: "I hope it is correct."
 static struct slice without_courtesy(struct slice text) {
     enum { MAX_SENTENCES = 4 };
@@ -409,6 +326,15 @@ static struct slice without_courtesy(struct slice text) {
     return text;
 }
 
+// "24 eggs, give or take": behind the number.
+static bool is_vague(struct slice rest) {
+    static const char *const WORDS[] = {"give or take", "more or less", "or thereabouts"};
+    for (size_t at = 0; at < rest.len; at++)
+        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+            if (answer_is_word(rest, at, WORDS[i])) return true;
+    return false;
+}
+
 // "It would be 12 if the die were fair, but it is loaded.": behind the number.
 static bool is_unreal(struct slice sentence) {
     const char *at = memmem(sentence.ptr, sentence.len, " if ", 4);
@@ -418,7 +344,7 @@ static bool is_unreal(struct slice sentence) {
 }
 
 bool answer_find_expression(struct slice text, struct answer *out) {
-    struct piece pieces[MAX_WORDS];
+    struct answer_piece pieces[MAX_WORDS];
     int first, last;
     text = without_courtesy(answer_trim(text));
     size_t end = text.len;
@@ -430,7 +356,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
         end--;
     const size_t from = last_sentence(text, end);
-    const int all = split(text, from, end, pieces), n = without_reasons(text, pieces, all);
+    const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
     if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
     if (is_lone_choice(text)) {
@@ -440,7 +366,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     if (n == 0) return false;
     const enum answer_glued glued = answer_find_glued(answer_cut(text, from, end), &out->parts[0]);
     if (glued != ANSWER_NOT_GLUED) return glued == ANSWER_GLUED;
-    if (n == 1 && from == 0 && pieces[0].kind != MATH && !answer_is_box(text, 0)) {
+    if (n == 1 && from == 0 && pieces[0].kind != PIECE_MATH && !answer_is_box(text, 0)) {
         out->parts[0] = strip(answer_cut(text, 0, end)); // one word is all there is
         return out->parts[0].len > 0;
     }
@@ -454,7 +380,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
         is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
-        is_unreal(answer_cut(text, to, end)))
+        answer_is_crossed_before(text, at) || is_unreal(answer_cut(text, to, end)) ||
+        is_vague(answer_cut(text, to, end)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement

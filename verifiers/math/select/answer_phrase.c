@@ -6,6 +6,7 @@ enum {
     MAX_SUBJECT = 80, // bytes between "answer" and its verb
     MAX_WORDS = 60,   // bytes of an answer in words alone
     MAX_TRIED = 200,  // phrases that are looked at, the last ones
+    FOREIGN_COST = 5, // a phrase of another language counts as so many: more words are looked for
 };
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -319,12 +320,11 @@ static bool is_chinese_number(struct slice value) {
     return value.len > 0;
 }
 
-// "The answer is" in other languages, in front of what looks like a value.
-static size_t read_foreign(struct slice text, size_t at, struct answer *out) {
-    size_t from = answer_foreign(text, at);
-    if (from == SIZE_MAX) return SIZE_MAX;
+// "The answer is" in other languages, in front of what looks like a value, which starts at `from`.
+static size_t read_foreign(struct slice text, size_t at, size_t from, struct answer *out) {
     while (from < text.len && answer_is_one_of("*_`", text.ptr[from])) from++;
-    const size_t to = from < text.len ? value_end(text, from) : from;
+    const size_t end = from < text.len ? value_end(text, from) : from;
+    const size_t to = answer_other_denied(text, from, end);
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
     const bool numeral = is_chinese_number(value);
     if ((!numeral && !answer_looks_like_value(value)) ||
@@ -347,7 +347,10 @@ size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
             from = read_phrase(text, i, strong, out);
             n_tried++;
         } else if (answer_may_be_foreign(text, i)) {
-            from = read_foreign(text, i, out);
+            const size_t value = answer_foreign(text, i);
+            if (value == SIZE_MAX) continue;
+            from = read_foreign(text, i, value, out);
+            n_tried += FOREIGN_COST;
         }
         if (from != SIZE_MAX) return from;
     }

@@ -173,11 +173,21 @@ bool answer_is_bare_denial(struct slice text, size_t at) {
 }
 
 // ✗ and the like beside a statement.
+static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫", "👎"};
+
 bool answer_is_crossed(struct slice text, size_t at) {
-    static const char *const CROSSES[] = {"✖", "✗", "✘", "❌", "❎", "🚫"};
     while (at < text.len && answer_is_one_of(" $*_`.)]}\\", text.ptr[at])) at++;
     for (size_t i = 0; at < text.len && i < N(CROSSES); i++)
         if (answer_starts(text, at, CROSSES[i])) return true;
+    return false;
+}
+
+bool answer_is_crossed_before(struct slice text, size_t at) {
+    while (at > 0 && answer_is_one_of(" $*_`([", text.ptr[at - 1])) at--;
+    for (size_t i = 0; i < N(CROSSES); i++) {
+        const size_t len = strlen(CROSSES[i]);
+        if (at >= len && answer_starts(text, at - len, CROSSES[i])) return true;
+    }
     return false;
 }
 

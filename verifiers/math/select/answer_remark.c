@@ -111,6 +111,9 @@ static const char *const RETRACT[] = {
     "i don't agree",
     "i do not agree",
     "i must correct myself",
+    "there is some doubt",
+    "there is a doubt",
+    "i have doubts",
 };
 
 // Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
@@ -323,6 +326,35 @@ static bool doubts(struct slice text, size_t at, const struct answer_values *val
     return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
 }
 
+// "Wait, I forgot n = 0, so the count is 13.": the value in the clause that draws the conclusion.
+static bool concludes(struct slice text, size_t at, const struct answer_values *values,
+                      struct slice *value) {
+    static const char *const SLIPS[] = {
+        "i forgot",         "i missed",      "i overlooked",  "i should have",  "i didn't",
+        "i did not",        "i have missed", "i have not",    "i haven't",      "i double-counted",
+        "i double counted", "i counted",     "i neglected",   "i ignored",      "i used the wrong",
+        "we forgot",        "we missed",     "we overlooked", "we should have", "we didn't",
+        "we did not",       "i also need",   "we also need",  "i need to",      "we need to",
+        "that misses",      "this misses",   "that ignores",  "this ignores"};
+    static const char *const LINKS[] = {"so",     "hence",       "thus",
+                                        "making", "which makes", "therefore"};
+    bool plain;
+    if (answer_skip_phrase(text, at, SLIPS, N(SLIPS)) == at) return false;
+    const size_t end = answer_sentence_end(text, at);
+    for (size_t i = at; i < end; i++) {
+        if (text.ptr[i] != ' ') continue;
+        const size_t link = answer_skip_phrase(text, i + 1, LINKS, N(LINKS));
+        if (link == i + 1) continue;
+        const size_t verb = answer_skip_marks(text, link);
+        const size_t from = skip_copula(text, verb, true, &plain);
+        const size_t to = values->end(values->context, text, from);
+        if (from == verb || to == from || !ends_clause(text, to, true)) continue;
+        *value = answer_cut(text, from, to);
+        return true;
+    }
+    return false;
+}
+
 // A remark that begins at `at`. `adjacent`: nothing is between the statement and it.
 static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
                                     const struct answer_values *values, struct slice *value) {
@@ -339,6 +371,8 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
     if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
         return ANSWER_REFUTED;
+    if ((opening.hard || opening.retract) && concludes(text, i, values, value))
+        return ANSWER_CORRECTED;
     const size_t from = skip_copula(text, i, strong, &plain);
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);

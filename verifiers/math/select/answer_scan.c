@@ -111,7 +111,8 @@ bool answer_is_tag(struct slice text, size_t at) {
 }
 
 static bool is_symbol(uint32_t code) {
-    if (code == 0x2716 || code == 0x2717 || code == 0x2718 || code == 0x274C || code == 0x274E)
+    if (code == 0x2716 || code == 0x2717 || code == 0x2718 || code == 0x274C || code == 0x274E ||
+        code == 0x1F44E)
         return false; // crosses: what they stand beside is wrong
     return (code >= 0x1F000 && code < 0x1FB00 && code != 0x1F6AB) ||
            (code >= 0x2600 && code < 0x27C0) || (code >= 0x2B00 && code < 0x2C00) ||

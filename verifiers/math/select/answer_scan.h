@@ -74,6 +74,8 @@ size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check 
 // answer_language.c: behind "the answer is" in another language than English at `at`, where the
 // value starts; SIZE_MAX: no such words begin there.
 size_t answer_foreign(struct slice text, size_t at);
+// ", 不是12" behind the value at `from` denies another one: where that clause begins, or `to`.
+size_t answer_other_denied(struct slice text, size_t from, size_t to);
 bool answer_is_denied_abroad(struct slice text, size_t from); // in the rest of its sentence
 bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: most places are none
 

@@ -1,12 +1,19 @@
 // What of a completion may hold its answer.
 #include "verifiers/math/select/answer_scan.h"
 
-// What is behind the last </think>; nothing when thinking was opened and never closed.
+// What is behind the last </think> or the like; nothing when thinking was opened and never closed.
 static struct slice after_thinking(struct slice text) {
-    const size_t close = answer_find_last(text, "</think>");
-    const size_t open = answer_find_last(text, "<think>");
-    if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
-    return close == SIZE_MAX ? text : answer_cut(text, close + 8, text.len);
+    static const char *const MARKS[][2] = {{"<think>", "</think>"},
+                                           {"<thinking>", "</thinking>"},
+                                           {"<thought>", "</thought>"},
+                                           {"<|begin_of_thought|>", "<|end_of_thought|>"}};
+    for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+        const size_t open = answer_find_last(text, MARKS[i][0]);
+        const size_t close = answer_find_last(text, MARKS[i][1]);
+        if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
+        if (close != SIZE_MAX) text = answer_cut(text, close + strlen(MARKS[i][1]), text.len);
+    }
+    return text;
 }
 
 // Where the turn ends: a mark that ends it, or one that another speaker begins with. What a model
@@ -66,10 +73,18 @@ static struct slice own_example(struct slice text) {
         "Question:", "Q:",     "Problem:", "### Question", "### Problem", "**Question",
         "**Problem", "Human:", "User:",    "### Human",    "### User",    "### Instruction",
         "Student:",  "[INST]"};
+    // Another speaker: what is in front need not state an answer in so many words.
+    static const char *const SPEAKERS[] = {"Human:", "User:", "### Human", "### User", "[INST]"};
     size_t at = 0;
     for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
         at = (size_t)(line - text.ptr) + 2;
         while (at < text.len && text.ptr[at] == '\n') at++;
+        for (size_t i = 0; i < sizeof SPEAKERS / sizeof *SPEAKERS; i++)
+            if (answer_starts(text, at, SPEAKERS[i]) && answer_trim(answer_cut(text, 0, at)).len)
+                return answer_cut(text, 0, at);
+        if (answer_starts(text, at, "Problem ") && answer_is_digit(text, at + 8) &&
+            states(text, at))
+            return answer_cut(text, 0, at);
         for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS; i++)
             if (answer_starts(text, at, STARTS[i]) && states(text, at))
                 return answer_cut(text, 0, at);
@@ -77,15 +92,49 @@ static struct slice own_example(struct slice text) {
     return text;
 }
 
+// Without an emoji or the like at the end.
+static struct slice without_symbols(struct slice text) {
+    enum { MAX_SYMBOLS = 16 }; // bytes
+    for (size_t back = 3; back <= MAX_SYMBOLS && back < text.len; back++) {
+        const size_t at = text.len - back;
+        if ((unsigned char)text.ptr[at] >= 0xE2 && answer_skip_symbols(text, at) == text.len)
+            return answer_trim(answer_cut(text, 0, at));
+    }
+    return text;
+}
+
 // Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
-    static const char *const MARKS[] = {
-        "<|end|>",     "[/INST]",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",
-        "<br/>",       "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>",
-        "</solution>", "</final>", "</output>", "```",       "---",     "***"};
+    static const char *const MARKS[] = {"<|end|>",
+                                        "[/INST]",
+                                        "</answer>",
+                                        "</p>",
+                                        "</div>",
+                                        "</span>",
+                                        "<br>",
+                                        "<br/>",
+                                        "<br />",
+                                        "</b>",
+                                        "</strong>",
+                                        "</body>",
+                                        "</html>",
+                                        "</response>",
+                                        "</solution>",
+                                        "</final>",
+                                        "</output>",
+                                        "```",
+                                        "---",
+                                        "***",
+                                        "∎",
+                                        "□",
+                                        "■",
+                                        "$\\square$",
+                                        "$\\blacksquare$",
+                                        "\\(\\square\\)",
+                                        "[DONE]"};
     for (bool more = true; more;) {
+        text = without_symbols(answer_trim(text));
         more = false;
-        text = answer_trim(text);
         for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
             const size_t len = strlen(MARKS[i]);
             if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;

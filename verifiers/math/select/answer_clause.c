@@ -1,0 +1,129 @@
+// Clauses behind a number in a sentence: which of them only say more about it.
+#include "verifiers/math/select/answer_clause.h"
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_scan.h"
+
+bool answer_piece_is_operator(struct slice text, const struct answer_piece *p) {
+    return p->kind == PIECE_MATH && p->to - p->from <= 3 &&
+           (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
+}
+
+// Whether a verb is among the words of p[from..n): then they go on to say something else.
+bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int n, int from) {
+    static const char *const VERBS[] = {"is",   "are",  "has",   "have",   "had",   "was",
+                                        "were", "will", "gets",  "equals", "makes", "gives",
+                                        "=",    "got",  "needs", "can",    "would", "leaves"};
+    for (int i = from; i < n; i++) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
+            if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
+        if (memchr(word.ptr, '=', word.len)) return true;
+    }
+    return false;
+}
+
+// A word with which a clause about the number before it begins: "which is", "since", "because".
+static bool begins_reason(struct slice text, const struct answer_piece *p) {
+    static const char *const WORDS[] = {
+        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
+        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(="};
+    const struct slice word = answer_cut(text, p->from, p->to);
+    if (answer_starts(text, p->from, "of which")) return true;
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
+    return false;
+}
+
+// "$150 a year, up from $100", "fell to $150 from $100": the words in front of the "from" at `at`.
+static bool ends_change(struct slice text, const struct answer_piece *p, int at) {
+    static const char *const WAYS[] = {"up", "down"};
+    if (answer_is_in(answer_cut(text, p[at - 1].from, p[at - 1].to), WAYS, 2)) return true;
+    return at > 1 && p[at - 1].kind == PIECE_MATH &&
+           slice_is(answer_cut(text, p[at - 2].from, p[at - 2].to), "to");
+}
+
+// "45 miles after two hours and 135 miles at the end": another value of the same kind behind `at`.
+static bool counts_again(struct slice text, const struct answer_piece *p, int n, int at) {
+    int value = at - 1;
+    while (value >= 0 && p[value].kind != PIECE_MATH) value--;
+    if (value < 0 || value + 1 >= at) return false;
+    const struct slice unit = answer_cut(text, p[value + 1].from, p[value + 1].to);
+    for (int i = at; i + 2 < n; i++)
+        if (p[i].kind == PIECE_JOINT && p[i + 1].kind == PIECE_MATH &&
+            slice_equal(unit, answer_cut(text, p[i + 2].from, p[i + 2].to)))
+            return true;
+    return false;
+}
+
+// "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
+// 30": what stands behind the number only says more about it.
+static bool begins_adjunct(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const WORDS[] = {"compared", "instead", "rather", "after",
+                                        "before",   "versus",  "unlike"};
+    static const char *const SPANS[] = {"years",   "year",   "months",  "month", "weeks",
+                                        "week",    "days",   "day",     "hours", "hour",
+                                        "minutes", "minute", "seconds", "second"};
+    static const char *const ARTICLES[] = {"the", "his", "her", "their", "these", "those", "all"};
+    const struct slice word = answer_cut(text, p[at].from, p[at].to);
+    if (counts_again(text, p, n, at)) return false;
+    const struct slice next =
+        at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
+    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
+        return !answer_clause_has_verb(text, p, n, at + 1);
+    if (slice_is(word, "from") && at > 0 && ends_change(text, p, at))
+        return !answer_clause_has_verb(text, p, n, at + 1);
+    if (slice_is(word, "to") && p[at - 1].kind == PIECE_WORD && at > 1 &&
+        p[at - 2].kind == PIECE_MATH)
+        return at + 1 < n && p[at + 1].kind == PIECE_WORD &&
+               !answer_clause_has_verb(text, p, n, at + 1);
+    if (slice_is(word, "not") && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]))
+        return at + 2 == n && p[at + 1].kind == PIECE_MATH; // "12 days, not 13"
+    if (slice_is(word, "of") && p[at - 1].kind == PIECE_MATH)
+        return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
+               !answer_clause_has_verb(text, p, n, at + 1);
+    if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != PIECE_MATH) return false;
+    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
+                        sizeof SPANS / sizeof *SPANS);
+}
+
+// "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
+// clause takes the number apart: "which is $200 minus $130".
+static bool concludes(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const RESULTS[] = {"gives", "makes",      "leaves", "equals", "yields",
+                                          "means", "brings",     "comes",  "totals", "results",
+                                          "leads", "simplifies", "becomes"};
+    int n_math = 0;
+    if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
+    const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
+    for (size_t i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
+        if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
+    for (int i = at + 1; i < n; i++)
+        n_math += p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
+    const int last = p[n - 1].kind == PIECE_WORD ? n - 2 : n - 1; // "which is 160 minutes"
+    return slice_is(verb, "is") && n_math == 1 && p[last].kind == PIECE_MATH;
+}
+
+// "72 clips, 48 of them in April": a part of what was counted.
+static bool begins_part(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const WHOLES[] = {"them", "which", "these", "those", "whom"};
+    return at + 2 < n && p[at].kind == PIECE_MATH &&
+           slice_is(answer_cut(text, p[at + 1].from, p[at + 1].to), "of") &&
+           answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), WHOLES, 5);
+}
+
+// How many pieces of a sentence are left without a clause that only says why.
+int answer_without_clauses(struct slice text, const struct answer_piece *p, int n) {
+    bool math = false;
+    for (int i = 0; i < n; i++) {
+        const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
+        const bool sure = answer_starts(text, p[i].from, "because") ||
+                          answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
+        if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
+            return i;
+        if (math && pause && begins_part(text, p, n, i)) return i;
+        if (math && begins_adjunct(text, p, n, i)) return i;
+        math |= p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
+    }
+    return n;
+}

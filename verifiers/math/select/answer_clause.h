@@ -1,0 +1,25 @@
+// The words and formulas of a sentence, and the clauses that they make.
+#ifndef VERIFIERS_MATH_SELECT_ANSWER_CLAUSE_H
+#define VERIFIERS_MATH_SELECT_ANSWER_CLAUSE_H
+
+#include "protocol/base/slice.h"
+
+enum answer_piece_kind {
+    PIECE_WORD,
+    PIECE_MATH,   // holds a digit, a backslash or an operator
+    PIECE_LETTER, // one letter: mathematics beside an operator
+    PIECE_JOINT,  // and, or: mathematics between mathematics
+};
+
+struct answer_piece {
+    size_t from, to; // in the text
+    enum answer_piece_kind kind;
+};
+
+bool answer_piece_is_operator(struct slice text, const struct answer_piece *p);
+// Whether a verb is among the words of p[from..n): then they go on to say something else.
+bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int n, int from);
+// How many pieces of a sentence are left without a clause that only says why.
+int answer_without_clauses(struct slice text, const struct answer_piece *p, int n);
+
+#endif
