@@ -110,7 +110,7 @@ def test_values_that_no_block_holds(tmp_path: Path) -> None:
 
 
 def test_who_has_no_master(tmp_path: Path) -> None:
-    """Floats need none; blocks of a file have lost their values; without one a push is refused."""
+    """Floats need none; blocks of a file have lost their values; a file of floats will do."""
     packed = tmp_path / "tiny.gguf"
     assert run("quantize", "--model", TINY, "--type", "q4_0", "--output", packed).returncode == 0
     url = ["--connect", "tcp://127.0.0.1:9"]
@@ -125,11 +125,6 @@ def test_who_has_no_master(tmp_path: Path) -> None:
         assert done.stderr.splitlines()[-1].startswith(b"stampede serve: ")
     floats = tmp_path / "floats.gguf"
     assert run("quantize", "--model", TINY, "--type", "bf16", "--output", floats).returncode == 0
-    with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
-        with serving(tmp_path, trainer.url, max_rows=4, weights="q4_0"):
-            trainer.wait_for_workers(1, PATIENCE_S)
-            with pytest.raises(stampede.WeightUpdateError, match="--master"):
-                trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         worker = Worker(tmp_path, trainer.url, model=floats, weights="q4_0", master=True,
                         max_rows=4)
