@@ -11,6 +11,12 @@
 // the tensor. Codes are read in blocks of DELTA_BLOCK, in parallel: an anchor for each block says
 // where the cursor stands and how many values came before it. Anchors are proved, not believed:
 // block b must end where anchor b + 1 says.
+//
+// A master is all weights once more, as floats in host memory, beside resident weights of block
+// types, which are always what the source (weight_source.h) makes of the master's values. Updates
+// are of the master: its types are those that they come in, its values those that are digested,
+// checked and exchanged. remake() makes the resident blocks anew in which an element changes,
+// beside those that serve, and apply() exchanges them.
 #ifndef KERNELS_DELTA_H
 #define KERNELS_DELTA_H
 
@@ -33,12 +39,12 @@ struct weight_change {
     int64_t n_codes;  // sparse: at least n_values
     uint64_t codes;   // sparse: (n_codes)
     uint64_t anchors; // sparse: (delta_n_blocks) struct delta_anchor
-    uint64_t values;  // (n_values) in the weight's resident type
+    uint64_t values;  // (n_values) in the weight's resident type, or its master's
 };
 
 // What check() says of one change: the parts of the digest (digest.h) that its values make, and
-// that the same elements of the resident weight make now. The latter of sparse changes alone, 0 of
-// a dense one: who knows what the whole weight makes need not have it read.
+// that the same elements of the resident weight, or of its master, make now. The latter of sparse
+// changes alone, 0 of a dense one: who knows what the whole weight makes need not have it read.
 struct change_sums {
     uint64_t staged, resident;
 };

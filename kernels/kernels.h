@@ -18,8 +18,8 @@
 //   A step reads what lies before its positions and overwrites its own. So a sequence goes back by
 //   up to max_draft positions, or starts in a used slot, without an operation.
 // - One thread (the engine's) calls a backend; the backend may use threads of its own inside. Only
-//   stage() and check() belong to another one (that of weight updates), which may call them while
-//   the engine's thread is anywhere but in load, weight_write or apply.
+//   stage(), check() and remake() belong to another one (that of weight updates), which may call
+//   them while the engine's thread is anywhere but in load, weight_write or apply.
 // - Formulas follow Hugging Face transformers (models/lfm2, models/lfm2_moe); where it rounds to
 //   bf16, a backend keeps float32.
 #ifndef KERNELS_KERNELS_H
@@ -39,7 +39,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 6 };
+enum { KERNELS_ABI = 7 };
 
 // ------------------------------------------------------------------ one step
 
@@ -113,6 +113,7 @@ struct step_result {
 struct backend_options {
     struct model_shape shape;
     const enum dtype *weight_dtypes; // (weights of the shape) resident type of each, by index
+    const enum dtype *master_dtypes; // (likewise) floats: of the master (delta.h); NULL: none
     const uint64_t *weight_hashes;   // (likewise) digest.h's hash of each name
     enum dtype kv_dtype;             // of K and V: f32, bf16, f16 or q8_0 (state.h)
     int page_tokens, n_pages, n_conv_slots;    // page_tokens: 1 .. 256
@@ -134,6 +135,7 @@ enum memory_use {
     MEMORY_SCRATCH, // activations, logits, draws, lists
     MEMORY_ARENA,   // pages and conv slots of suspended rows
     MEMORY_STAGING, // weight updates on their way
+    MEMORY_MASTER,  // a master, and room for the resident weights that are made of it
     N_MEMORY_USES,
 };
 struct backend_plan {
@@ -176,15 +178,15 @@ struct backend_ops {
     // Weights, by index of weights_list; values in the weight's resident type, in row-major order
     // and any alignment, elements first .. first + n - 1. Never called between begin and wait.
     // load() writes all of them, and fills digests[i] (weights of the shape; NULL: not wanted)
-    // with what weight i adds to the digest (digest.h); the source is read once.
+    // with what weight i, or its master, adds to the digest (digest.h); the source is read once.
+    // weight_write() is for backends without a master, weight_digest() tells what whole blocks add
+    // where they lie: any bit that changed changes it.
     int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
                 struct error *err);
     // The weights as this backend lays them out, in a file; NULL: this backend keeps none.
-    // packed_keep() writes it after a load, under another name first. packed_map() takes the place
-    // of load(): it proves all that the file holds and fills digests. 1: there is no such file; -1
-    // with a sentence that does not name it: it is damaged, of another model, or made of another
-    // `source` (the caller's number for the files from which values were read); the weights are
-    // then as they were. Weights that were mapped and are written to become this process's own.
+    // packed_keep() writes it after a load. packed_map() takes the place of load(), and proves all
+    // that is there. 1: there is no such file; -1 with a sentence that does not name it: damaged,
+    // of another model or `source` (of the files that were read); the weights are as they were.
     int (*packed_map)(struct backend *b, const char *path, uint64_t source, uint64_t *digests,
                       struct error *err);
     int (*packed_keep)(struct backend *b, const char *path, uint64_t source,
@@ -192,7 +194,6 @@ struct backend_ops {
     void (*weight_write)(struct backend *b, int index, int64_t first, int64_t n, const void *v);
     int (*weight_read)(struct backend *b, int index, int64_t first, int64_t n, void *v,
                        struct error *err);
-    // What whole blocks of them add to the digest where they lie; any bit that changed changes it.
     int (*weight_digest)(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
                          struct error *err);
 
@@ -206,7 +207,11 @@ struct backend_ops {
     // sentence that does not name it; or -1, where the device failed.
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
-    // Exchanges the values of changes that were checked with those of the resident weights, between
+    // With a master, of changes that were checked (without one it does nothing; NULL: this backend
+    // has none): what will be resident, as of check(). -1: a block's type cannot hold its values.
+    int (*remake)(struct backend *b, const struct weight_change *changes, int n, int *bad,
+                  struct error *err);
+    // Exchanges the values of changes that were checked and remade with the resident ones, between
     // two steps: staged is then what was resident, so the same call again undoes it.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 

@@ -16,6 +16,9 @@ struct weight_source {
     const void *self;
     const void *(*read)(const void *self, int index, int64_t first, int64_t n, void *room,
                         struct error *err);
+    // With a master: the same of its values, in its types.
+    const void *(*read_master)(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err);
     // NULL, or what the values follow from: rounded to the resident type (tensor.h) they are those
     // of read(), and a backend may make them itself.
     struct weight_formula (*formula)(const void *self, int index);

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-const char *const status_memory_names[6] = {"weights", "kv_pages",  "conv_slots",
-                                            "scratch", "suspended", "staging"};
+const char *const status_memory_names[STATUS_N_MEMORY] = {
+    "weights", "kv_pages", "conv_slots", "scratch", "suspended", "staging", "master"};
 
 void status_open(struct status_board *board, struct status first) {
     memset(board, 0, sizeof *board);

@@ -47,7 +47,7 @@ struct rollout {
     double value;   // NaN: none
     char text[161]; // how its text begins, cut between characters; UTF-8
 };
-enum { STATUS_N_ROLLOUTS = 24 };
+enum { STATUS_N_ROLLOUTS = 24, STATUS_N_MEMORY = 7 };
 
 // What the engine's thread measures (meter.h).
 struct status_work {
@@ -103,9 +103,9 @@ struct status_facts {
     char uid[256], build[256], numerics[128], model[256];
     uint64_t fingerprint, min_version;
     int max_rows, slots, max_context;
-    uint64_t memory_bytes[6]; // as planned: weights, KV pages, conv slots, scratch, arena, staging
+    uint64_t memory_bytes[STATUS_N_MEMORY]; // as planned, by kernels.h's enum memory_use
 };
-extern const char *const status_memory_names[6];
+extern const char *const status_memory_names[STATUS_N_MEMORY];
 
 struct status_board {
     pthread_mutex_t lock;

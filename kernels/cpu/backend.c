@@ -7,6 +7,7 @@
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/delta.h"
 #include "kernels/cpu/packed.h"
+#include "kernels/cpu/remake.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/rope.h"
 #include "kernels/math.h"
@@ -29,7 +30,7 @@ static void check(const struct backend_options *o) {
     assert(o->page_tokens > 0 && o->page_tokens <= ATTENTION_MAX_PAGE_TOKENS);
     assert(o->max_tokens > 0 && o->max_outputs >= 0 && o->n_pages >= 0 && o->n_conv_slots >= 0);
     assert(o->arena_pages >= 0 && o->arena_slots >= 0 && o->max_draft >= 0 && o->max_segments > 0);
-    assert(o->n_threads >= 0);
+    assert(o->n_threads >= 0 && (!o->master_dtypes || o->staging_bytes));
 }
 
 // Types of the matrices, in the order of enum dtype: "bf16", or "f32+bf16" where they differ.
@@ -37,7 +38,7 @@ static void name_numerics(struct cpu *c) {
     bool has[N_DTYPES] = {false};
     char types[N_DTYPES * 5] = "";
     for (int i = 0; i < c->weights.n; i++)
-        if (c->weights.slots[i].is_matrix) has[c->weights.slots[i].dtype] = true;
+        if (c->weights.slots[i].layout == WEIGHT_PACKED) has[c->weights.slots[i].dtype] = true;
     for (int t = 0; t < N_DTYPES; t++) {
         if (!has[t]) continue;
         if (types[0]) strcat(types, "+");
@@ -74,7 +75,7 @@ static size_t carve(struct cpu *c) {
 
 // Bytes of what is mapped, by what it is for.
 struct sizes {
-    size_t weights, pages, convs, arena, staging, scratch, logits, draws;
+    size_t weights, master, pages, convs, arena, staging, scratch, logits, draws;
 };
 
 static int n_threads(const struct backend_options *o) {
@@ -88,6 +89,7 @@ static struct sizes sizes_of(const struct backend_options *o) {
     size_t rows = (size_t)(o->max_outputs < HEAD_TILE ? o->max_outputs : HEAD_TILE);
     return (struct sizes){
         .weights = weights_bytes(&o->shape, o->weight_dtypes),
+        .master = o->master_dtypes ? master_bytes(&o->shape, o->master_dtypes) : 0,
         .pages = (size_t)o->n_pages * page,
         .convs = (size_t)o->n_conv_slots * conv,
         .arena = (size_t)o->arena_pages * page + (size_t)o->arena_slots * conv,
@@ -115,11 +117,20 @@ static void open_draw(struct cpu *c, const uint8_t *id_exists) {
     }
 }
 
+static int open_weights(struct cpu *c, const struct backend_options *o, struct error *err) {
+    enum type_path path = type_path_find(o->path);
+    if (weights_open(&c->weights, &o->shape, o->weight_dtypes, path, err)) return -1;
+    c->has_master = o->master_dtypes != NULL;
+    if (!c->has_master) return 0;
+    if (weights_open(&c->next, &o->shape, o->weight_dtypes, path, err)) return -1;
+    return master_open(&c->master, &o->shape, o->master_dtypes, err);
+}
+
 static int open_memory(struct cpu *c, const struct backend_options *o, struct error *err) {
     const struct model_shape *s = &c->shape;
     const struct sizes sizes = sizes_of(o);
     size_t tokens = (size_t)c->max_tokens, outputs = (size_t)c->max_outputs;
-    if (weights_open(&c->weights, s, o->weight_dtypes, type_path_find(o->path), err) != 0 ||
+    if (open_weights(c, o, err) != 0 ||
         region_map(&c->pages, sizes.pages, "the KV pages", err) != 0 ||
         region_map(&c->convs, sizes.convs, "the conv states", err) != 0 ||
         region_map(&c->arena, sizes.arena, "suspended rows", err) != 0 ||
@@ -151,6 +162,8 @@ static void cpu_close(struct backend **b) {
     pool_stop(&c->pool);
     pool_stop(&c->check_pool);
     weights_close(&c->weights, &c->shape);
+    weights_close(&c->next, &c->shape);
+    master_close(&c->master);
     region_unmap(&c->pages);
     region_unmap(&c->convs);
     region_unmap(&c->arena);
@@ -195,6 +208,7 @@ static int cpu_plan(const struct backend_options *o, struct backend_plan *out, s
                       region_bytes(s.scratch) + region_bytes(s.logits) + region_bytes(s.draws),
                   [MEMORY_ARENA] = region_bytes(s.arena),
                   [MEMORY_STAGING] = region_bytes(s.staging)}};
+    if (s.master) out->bytes[MEMORY_MASTER] = region_bytes(s.master) + region_bytes(s.weights);
     for (int i = 0; i < N_MEMORY_USES; i++) out->is_host[i] = true;
     return 0;
 }
@@ -247,7 +261,9 @@ static const char *cpu_numerics(const struct backend *b) {
 
 static void cpu_weight_write(struct backend *b, int index, int64_t first, int64_t n,
                              const void *values) {
-    weights_write(&((struct cpu *)b)->weights, index, first, n, values);
+    struct cpu *c = (struct cpu *)b;
+    assert(!c->has_master);
+    weights_write(&c->weights, index, first, n, values);
 }
 
 static int cpu_weight_read(struct backend *b, int index, int64_t first, int64_t n, void *values,
@@ -362,6 +378,7 @@ const struct backend_ops cpu_backend = {
     .weight_digest = cpu_weight_digest,
     .stage = cpu_stage,
     .check = cpu_check,
+    .remake = cpu_remake,
     .apply = cpu_apply,
     .move = cpu_move,
     .begin = cpu_begin,

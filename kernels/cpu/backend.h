@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/master.h"
 #include "kernels/cpu/pool.h"
 #include "kernels/cpu/region.h"
 #include "kernels/cpu/weights.h"
@@ -20,6 +21,9 @@ struct cpu {
     struct backend base;
     struct model_shape shape;
     struct weights weights;
+    bool has_master; // else what follows of it is empty
+    struct master master;
+    struct weights next; // where the weights of an update are made (remake.h)
     const struct isa *isa;
     struct pool *pool, *check_pool; // of steps; of checks of weight updates, which go on meanwhile
     enum dtype kv;

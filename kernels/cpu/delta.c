@@ -1,38 +1,17 @@
 #include "kernels/cpu/delta.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <stdlib.h>
 
 #include "kernels/cpu/backend.h"
+#include "kernels/cpu/delta_job.h"
 #include "kernels/cpu/delta_run.h"
+#include "kernels/cpu/remake.h"
 #include "kernels/digest.h"
-#include "protocol/base/memory.h"
 
-enum { PIECES = 1024 }; // that the pool has at a time: an update may have more than it can number
-
-// A change in pieces for threads: blocks of codes, or rows of a dense weight.
-struct job {
-    struct cpu *c;
-    const struct weight_change *changes; // (n)
-    int n;
-    int64_t *first_piece; // (n + 1)
-    int64_t next_piece;   // the first of those that the pool has
-    pthread_mutex_t lock; // for what follows
-    struct change_sums *sums;
-    int bad; // the first change that is wrong, n: none
-    struct error why;
-};
-
-static int64_t piece_elements(const struct weight_slot *s) {
-    int64_t block = (int64_t)MATMUL_ROWS * s->columns;
-    return block < WEIGHT_CHUNK ? WEIGHT_CHUNK / block * block : block;
-}
-
-static int64_t n_pieces(const struct cpu *c, const struct weight_change *change) {
-    int64_t size = piece_elements(&c->weights.slots[change->weight]);
-    if (change->code_bytes) return delta_n_blocks(change->n_codes);
-    return (change->n_values + size - 1) / size;
+// The weight that updates are of.
+static const struct weight_slot *slot_of(const struct cpu *c, const struct weight_change *change) {
+    const struct weight_slot *slots = c->has_master ? c->master.slots : c->weights.slots;
+    return &slots[change->weight];
 }
 
 static bool fits(const struct cpu *c, uint64_t at, int64_t n, size_t size) {
@@ -42,7 +21,7 @@ static bool fits(const struct cpu *c, uint64_t at, int64_t n, size_t size) {
 
 static void assert_change(const struct cpu *c, const struct weight_change *change) {
     assert(change->weight >= 0 && change->weight < c->weights.n);
-    const struct weight_slot *s = &c->weights.slots[change->weight];
+    const struct weight_slot *s = slot_of(c, change);
     int64_t size = (int64_t)s->rows * s->columns;
     assert(fits(c, change->values, change->n_values, dtype_bytes(s->dtype)));
     if (!change->code_bytes) {
@@ -55,56 +34,18 @@ static void assert_change(const struct cpu *c, const struct weight_change *chang
     assert(fits(c, change->anchors, delta_n_blocks(change->n_codes), sizeof(struct delta_anchor)));
 }
 
-static void open_job(struct job *j, struct cpu *c, const struct weight_change *changes, int n) {
-    *j = (struct job){.c = c, .changes = changes, .n = n, .bad = n};
-    j->first_piece = memory_new((size_t)n + 1, sizeof *j->first_piece);
-    for (int i = 0; i < n; i++) {
-        assert_change(c, &changes[i]);
-        j->first_piece[i + 1] = j->first_piece[i] + n_pieces(c, &changes[i]);
-    }
-    pthread_mutex_init(&j->lock, NULL);
+static void assert_changes(const struct cpu *c, const struct weight_change *changes, int n) {
+    for (int i = 0; i < n; i++) assert_change(c, &changes[i]);
 }
 
-static void close_job(struct job *j) {
-    pthread_mutex_destroy(&j->lock);
-    free(j->first_piece);
-}
-
-// Runs `work` on every piece.
-static void run_job(struct job *j, struct pool *pool, pool_job *work) {
-    for (int64_t n = j->first_piece[j->n]; j->next_piece < n; j->next_piece += PIECES) {
-        int64_t left = n - j->next_piece;
-        pool_run(pool, (int)(left < PIECES ? left : PIECES), left < 2, work, j);
-    }
-}
-
-// The change that the piece of a chunk belongs to; *piece: its number within it.
-static int change_of(const struct job *j, int chunk, int64_t *piece) {
-    int low = 0, high = j->n - 1;
-    *piece = j->next_piece + chunk;
-    while (low < high) {
-        int middle = (low + high + 1) / 2;
-        if (j->first_piece[middle] <= *piece)
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    *piece -= j->first_piece[low];
-    return low;
+// Of a change: blocks of codes, or pieces of a dense one.
+static int64_t n_pieces(const struct cpu *c, const struct weight_change *change) {
+    return delta_n_pieces(slot_of(c, change), change);
 }
 
 // ------------------------------------------------------------------ check
 
-static void note_bad(struct job *j, int change, const struct error *why) {
-    pthread_mutex_lock(&j->lock);
-    if (change < j->bad) {
-        j->bad = change;
-        j->why = *why;
-    }
-    pthread_mutex_unlock(&j->lock);
-}
-
-static void add_sums(struct job *j, int change, struct change_sums sums) {
+static void add_sums(struct delta_job *j, int change, struct change_sums sums) {
     pthread_mutex_lock(&j->lock);
     j->sums[change].staged += sums.staged;
     j->sums[change].resident += sums.resident;
@@ -119,9 +60,8 @@ static int check_finite(const struct weight_slot *s, const void *values, int64_t
 
 static int check_dense(struct cpu *c, const struct weight_change *change, int64_t piece,
                        struct change_sums *sums, struct error *err) {
-    const struct weight_slot *s = &c->weights.slots[change->weight];
-    int64_t size = piece_elements(s), first = piece * size, left = change->n_values - first;
-    int64_t n = left < size ? left : size;
+    const struct weight_slot *s = slot_of(c, change);
+    int64_t first, n = delta_piece(s, change, piece, &first);
     const char *values = c->staging.data + change->values + (size_t)first * dtype_bytes(s->dtype);
     if (check_finite(s, values, n, err)) return -1;
     sums->staged = digest_range(c->hashes[change->weight], first, n, s->dtype, values);
@@ -130,7 +70,7 @@ static int check_dense(struct cpu *c, const struct weight_change *change, int64_
 
 static int check_sparse(struct cpu *c, const struct weight_change *change, int64_t block,
                         struct change_sums *sums, struct error *err) {
-    const struct weight_slot *s = &c->weights.slots[change->weight];
+    const struct weight_slot *s = slot_of(c, change);
     struct delta_walk walk;
     struct delta_run run;
     run.n = 0;
@@ -144,31 +84,28 @@ static int check_sparse(struct cpu *c, const struct weight_change *change, int64
 
 static void check_piece(void *arg, int chunk, int thread) {
     (void)thread;
-    struct job *j = arg;
+    struct delta_job *j = arg;
     int64_t piece;
-    int i = change_of(j, chunk, &piece);
+    int i = delta_change_of(j, chunk, &piece);
     const struct weight_change *change = &j->changes[i];
     struct change_sums sums = {0};
     struct error why = {0};
     if (change->code_bytes ? check_sparse(j->c, change, piece, &sums, &why)
                            : check_dense(j->c, change, piece, &sums, &why))
-        note_bad(j, i, &why);
+        delta_note_bad(j, i, &why);
     add_sums(j, i, sums);
 }
 
 int cpu_check(struct backend *b, const struct weight_change *changes, int n,
               struct change_sums *sums, int *bad, struct error *err) {
     struct cpu *c = (struct cpu *)b;
-    struct job j;
-    open_job(&j, c, changes, n);
+    struct delta_job j;
+    assert_changes(c, changes, n);
+    delta_job_open(&j, c, changes, n, n_pieces);
     j.sums = sums;
     memset(sums, 0, (size_t)n * sizeof *sums);
-    run_job(&j, c->check_pool, check_piece);
-    close_job(&j);
-    *bad = j.bad < n ? j.bad : -1;
-    if (*bad < 0) return 0;
-    if (err) *err = j.why;
-    return -1;
+    delta_job_run(&j, c->check_pool, check_piece);
+    return delta_job_close(&j, bad, err);
 }
 
 // ------------------------------------------------------------------ stage, apply
@@ -184,17 +121,16 @@ int cpu_stage(struct backend *b, uint64_t offset, uint64_t n_bytes, const void *
 
 static void apply_piece(void *arg, int chunk, int thread) {
     (void)thread;
-    struct job *j = arg;
+    struct delta_job *j = arg;
     int64_t piece;
-    const struct weight_change *change = &j->changes[change_of(j, chunk, &piece)];
-    const struct weight_slot *s = &j->c->weights.slots[change->weight];
+    const struct weight_change *change = &j->changes[delta_change_of(j, chunk, &piece)];
+    const struct weight_slot *s = slot_of(j->c, change);
     struct delta_walk walk;
     struct delta_run run;
     run.n = 0;
     if (!change->code_bytes) {
-        int64_t size = piece_elements(s), first = piece * size, left = change->n_values - first;
-        delta_exchange_rows(s, first, left < size ? left : size,
-                            j->c->staging.data + change->values);
+        int64_t first, size = delta_piece(s, change, piece, &first);
+        delta_exchange_rows(s, first, size, j->c->staging.data + change->values);
         return;
     }
     if (delta_begin(&walk, s, change, j->c->staging.data, piece, NULL)) return;
@@ -203,10 +139,11 @@ static void apply_piece(void *arg, int chunk, int thread) {
 
 int cpu_apply(struct backend *b, const struct weight_change *changes, int n, struct error *err) {
     struct cpu *c = (struct cpu *)b;
-    struct job j;
-    (void)err;
-    open_job(&j, c, changes, n);
-    run_job(&j, c->pool, apply_piece);
-    close_job(&j);
-    return 0;
+    struct delta_job j;
+    int bad;
+    assert_changes(c, changes, n);
+    delta_job_open(&j, c, changes, n, n_pieces);
+    delta_job_run(&j, c->pool, apply_piece);
+    if (c->has_master) remake_exchange(c, changes, n);
+    return delta_job_close(&j, &bad, err);
 }

@@ -41,23 +41,38 @@ int delta_begin(struct delta_walk *w, const struct weight_slot *slot,
 }
 
 static size_t held_bytes(const struct weight_slot *s) {
-    return s->is_matrix ? dtype_bytes(s->dtype) : sizeof(float);
+    return s->layout == WEIGHT_VECTOR ? sizeof(float) : dtype_bytes(s->dtype);
 }
 
 // Where element (row, column) lies is begin_of(row) + column_of(column).
 static inline size_t begin_of(const struct weight_slot *s, int64_t row) {
     const struct matrix m = {s->dtype, s->rows, s->columns, s->data, TYPE_PORTABLE};
-    return s->is_matrix ? matmul_at(&m, (int)row, 0) : (size_t)row;
+    if (s->layout == WEIGHT_PACKED) return matmul_at(&m, (int)row, 0);
+    return (size_t)row * (s->layout == WEIGHT_PLAIN ? (size_t)s->columns : 1);
 }
 static inline size_t column_of(const struct weight_slot *s, int64_t column) {
-    return s->is_matrix ? matmul_column(s->dtype, (int)column)
-                        : (size_t)column * (size_t)matmul_pad(s->rows);
+    if (s->layout == WEIGHT_PACKED) return matmul_column(s->dtype, (int)column);
+    return (size_t)column * (s->layout == WEIGHT_PLAIN ? 1 : (size_t)matmul_pad(s->rows));
+}
+
+// How columns lie, so that the compiler knows it.
+enum columns { COLUMNS_BF16, COLUMNS_PLAIN, COLUMNS_OTHER };
+
+static enum columns columns_of(const struct weight_slot *s) {
+    if (s->layout == WEIGHT_PLAIN) return COLUMNS_PLAIN;
+    bool is_bf16 = s->layout == WEIGHT_PACKED && s->dtype == DTYPE_BF16;
+    return is_bf16 ? COLUMNS_BF16 : COLUMNS_OTHER;
+}
+
+static inline size_t place_of(const struct weight_slot *s, int64_t column, enum columns how) {
+    if (how == COLUMNS_PLAIN) return (size_t)column;
+    return how == COLUMNS_BF16 ? matmul_column(DTYPE_BF16, (int)column) : column_of(s, column);
 }
 
 // Reads codes until the run is full or the block ends. False where a position lies beyond the
-// weight, or a value beyond those that the block has. is_bf16: of a matrix, so that the compiler
-// knows how columns lie.
-static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes, bool is_bf16) {
+// weight, or a value beyond those that the block has.
+static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_bytes,
+                        enum columns how) {
     const uint32_t skip = delta_skip(code_bytes);
     const struct weight_slot *s = w->slot;
     const int64_t columns = s->columns, left = (int64_t)(w->end_n_values - w->n_values);
@@ -81,8 +96,7 @@ static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_by
         if (code == skip) continue;
         is_good = row < s->rows && n < most;
         if (!is_good) break;
-        size_t at =
-            begin + (is_bf16 ? matmul_column(DTYPE_BF16, (int)column) : column_of(s, column));
+        size_t at = begin + place_of(s, column, how);
         __builtin_prefetch(data + at * held, 1, 2);
         run->position[n] = (uint32_t)(row * columns + column);
         run->at[n++] = at;
@@ -95,17 +109,26 @@ static inline bool fill(struct delta_walk *w, struct delta_run *run, int code_by
     return is_good;
 }
 
-static inline bool fill_width(struct delta_walk *w, struct delta_run *run, bool is_bf16) {
-    return w->code_bytes == 1   ? fill(w, run, 1, is_bf16)
-           : w->code_bytes == 2 ? fill(w, run, 2, is_bf16)
-                                : fill(w, run, 4, is_bf16);
+static inline bool fill_width(struct delta_walk *w, struct delta_run *run, enum columns how) {
+    return w->code_bytes == 1   ? fill(w, run, 1, how)
+           : w->code_bytes == 2 ? fill(w, run, 2, how)
+                                : fill(w, run, 4, how);
+}
+
+static bool fill_any(struct delta_walk *w, struct delta_run *run) {
+    switch (columns_of(w->slot)) {
+    case COLUMNS_BF16:
+        return fill_width(w, run, COLUMNS_BF16);
+    case COLUMNS_PLAIN:
+        return fill_width(w, run, COLUMNS_PLAIN);
+    default:
+        return fill_width(w, run, COLUMNS_OTHER);
+    }
 }
 
 bool delta_next(struct delta_walk *w, struct delta_run *run) {
     w->values = w->all_values + w->n_values * dtype_bytes(w->slot->dtype);
-    bool is_good = w->slot->is_matrix && w->slot->dtype == DTYPE_BF16 ? fill_width(w, run, true)
-                                                                      : fill_width(w, run, false);
-    w->failed = w->failed || !is_good;
+    w->failed = !fill_any(w, run) || w->failed;
     w->n_values += (uint64_t)run->n;
     return run->n > 0 && !w->failed;
 }
@@ -124,7 +147,7 @@ int delta_end(const struct delta_walk *w, struct error *err) {
 // What a run's elements hold, in the type of the weight. Vectors lie as float32, which holds a
 // value of their type exactly.
 static void read_held(const struct weight_slot *s, const struct delta_run *run, uint32_t *values) {
-    if (!s->is_matrix)
+    if (s->layout == WEIGHT_VECTOR)
         for (int i = 0; i < run->n; i++)
             dtype_put(s->dtype, values, i, ((const float *)s->data)[run->at[i]]);
     else if (dtype_bytes(s->dtype) == 2)
@@ -161,7 +184,7 @@ static inline void exchange_32(uint32_t *a, uint32_t *b) {
 }
 
 void delta_exchange(const struct weight_slot *s, const struct delta_run *run, void *values) {
-    if (!s->is_matrix)
+    if (s->layout == WEIGHT_VECTOR)
         for (int i = 0; i < run->n; i++) exchange_vector(s, run->at[i], values, i);
     else if (dtype_bytes(s->dtype) == 2)
         for (int i = 0; i < run->n; i++)
@@ -188,13 +211,28 @@ static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, 
                         plain + (size_t)i * (size_t)s->columns + c);
 }
 
+static void exchange_plain(const struct weight_slot *s, int64_t first, int64_t n,
+                           void *all_values) {
+    int64_t end = first + n;
+    if (dtype_bytes(s->dtype) == 2)
+        for (int64_t i = first; i < end; i++)
+            exchange_16((uint16_t *)s->data + i, (uint16_t *)all_values + i);
+    else
+        for (int64_t i = first; i < end; i++)
+            exchange_32((uint32_t *)s->data + i, (uint32_t *)all_values + i);
+}
+
 void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, void *all_values) {
     assert(first % ((int64_t)MATMUL_ROWS * s->columns) == 0 && n % s->columns == 0);
+    if (s->layout == WEIGHT_PLAIN) {
+        exchange_plain(s, first, n, all_values);
+        return;
+    }
     int row = (int)(first / s->columns), end = row + (int)(n / s->columns);
     for (; row < end; row += MATMUL_ROWS) {
         int n_rows = end - row < MATMUL_ROWS ? end - row : MATMUL_ROWS;
         size_t at = (size_t)row * (size_t)s->columns;
-        if (!s->is_matrix)
+        if (s->layout == WEIGHT_VECTOR)
             for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
                 exchange_vector(s, begin_of(s, row + i / s->columns) + column_of(s, i % s->columns),
                                 all_values, (int64_t)at + i);

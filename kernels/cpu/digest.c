@@ -49,12 +49,20 @@ static void digest_chunk(void *arg, int chunk, int thread) {
     if (end > j->n) end = j->n;
     for (int64_t at = first, n; at < end; at += n) {
         n = end - at < PIECE ? end - at : PIECE;
-        sum += j->weights->slots[j->index].is_matrix ? matrix_digest(j, j->first + at, n)
+        sum += j->weights->slots[j->index].layout == WEIGHT_PACKED
+                   ? matrix_digest(j, j->first + at, n)
                                                      : vector_digest(j, j->first + at, n);
     }
     pthread_mutex_lock(&j->lock);
     j->sum += sum;
     pthread_mutex_unlock(&j->lock);
+}
+
+// A master is what digests are of (delta.h).
+static uint64_t master_digest(const struct cpu *c, int index, int64_t first, int64_t n) {
+    const struct weight_slot *s = &c->master.slots[index];
+    const char *values = (const char *)s->data + (size_t)first * dtype_bytes(s->dtype);
+    return digest_range(c->hashes[index], first, n, s->dtype, values);
 }
 
 int cpu_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
@@ -63,6 +71,10 @@ int cpu_weight_digest(struct backend *b, int index, int64_t first, int64_t n, ui
     struct digest_job j = {&c->weights, c->hashes[index], index, first, n, .sum = 0};
     int n_chunks = (int)((n + WEIGHT_CHUNK - 1) / WEIGHT_CHUNK);
     (void)err;
+    if (c->has_master) {
+        *sum = master_digest(c, index, first, n);
+        return 0;
+    }
     pthread_mutex_init(&j.lock, NULL);
     pool_run(c->pool, n_chunks, n_chunks < 2, digest_chunk, &j);
     pthread_mutex_destroy(&j.lock);

@@ -21,7 +21,7 @@ struct load {
 // Whole blocks of rows where they fit into a chunk, so that no two chunks write into one of them.
 static int64_t chunk_elements(const struct weight_slot *s) {
     int64_t block = (int64_t)MATMUL_ROWS * s->columns;
-    if (!s->is_matrix || block > WEIGHT_CHUNK) return WEIGHT_CHUNK;
+    if (s->layout == WEIGHT_VECTOR || block > WEIGHT_CHUNK) return WEIGHT_CHUNK;
     return WEIGHT_CHUNK / block * block;
 }
 
@@ -34,19 +34,36 @@ static void note_failure(struct load *l, int chunk, const struct error *err) {
     pthread_mutex_unlock(&l->lock);
 }
 
+// Fills elements first .. first + n - 1 of the weight, and of its master. Returns those of the one
+// that digests are of, and its type; NULL where they are not to be had.
+static const void *fill(struct load *l, int64_t first, int64_t n, void *room, enum dtype *dtype,
+                        struct error *err) {
+    struct cpu *c = l->c;
+    const struct weight_source *s = l->source;
+    const void *values = s->read(s->self, l->index, first, n, room, err);
+    if (!values) return NULL;
+    weights_write(&c->weights, l->index, first, n, values);
+    *dtype = c->weights.slots[l->index].dtype;
+    if (!c->has_master) return values;
+    values = s->read_master(s->self, l->index, first, n, room, err);
+    if (!values) return NULL;
+    master_write(&c->master, l->index, first, n, values);
+    *dtype = c->master.slots[l->index].dtype;
+    return values;
+}
+
 static void load_chunk(void *arg, int chunk, int thread) {
     struct load *l = arg;
     struct error err = {0};
+    enum dtype dtype;
     int64_t first = chunk * l->n, n = l->size - first < l->n ? l->size - first : l->n;
     void *room = l->rooms + (size_t)thread * WEIGHT_CHUNK;
-    const void *values = l->source->read(l->source->self, l->index, first, n, room, &err);
+    const void *values = fill(l, first, n, room, &dtype, &err);
     if (!values) {
         note_failure(l, chunk, &err);
         return;
     }
-    weights_write(&l->c->weights, l->index, first, n, values);
     if (!l->want_digest) return;
-    const enum dtype dtype = l->c->weights.slots[l->index].dtype;
     uint64_t digest = type_digest(l->c->hashes[l->index], first, n, dtype, values);
     pthread_mutex_lock(&l->lock);
     l->digest += digest;

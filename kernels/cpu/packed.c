@@ -69,7 +69,7 @@ static uint64_t hash_model(const struct cpu *c) {
     buffer_add(&b, c->hashes, (size_t)c->weights.n * sizeof *c->hashes);
     for (int i = 0; i < c->weights.n; i++) {
         const struct weight_slot *s = &c->weights.slots[i];
-        int32_t one[4] = {(int32_t)s->dtype, s->is_matrix, s->rows, s->columns};
+        int32_t one[4] = {(int32_t)s->dtype, s->layout == WEIGHT_PACKED, s->rows, s->columns};
         buffer_add(&b, one, sizeof one);
     }
     uint64_t hash = hash_bytes(b.ptr, b.len);

@@ -8,16 +8,16 @@
 
 enum { ALIGN = 64 };
 
-static struct weight_slot slot_of(const struct weight *w, enum dtype dtype) {
+struct weight_slot weights_slot(const struct weight *w, enum dtype dtype) {
     struct weight_slot s = {.dtype = dtype, .rows = (int)w->dims[0], .columns = 1};
     if (w->n_dims > 1) s.columns = (int)w->dims[w->n_dims - 1];
-    s.is_matrix = w->n_dims == 2;
+    s.layout = w->n_dims == 2 ? WEIGHT_PACKED : WEIGHT_VECTOR;
     return s;
 }
 
-static size_t slot_bytes(const struct weight_slot *s) {
+size_t weights_slot_bytes(const struct weight_slot *s) {
     size_t bytes = (size_t)matmul_pad(s->rows) * (size_t)s->columns * sizeof(float);
-    if (s->is_matrix)
+    if (s->layout == WEIGHT_PACKED)
         bytes = dtype_is_block(s->dtype) ? matmul_blocks_bytes(s->dtype, s->rows, s->columns)
                                          : matmul_bytes(s->dtype, s->rows, s->columns);
     return (bytes + ALIGN - 1) & ~(size_t)(ALIGN - 1);
@@ -32,6 +32,7 @@ static void place(struct weights *w, const struct weight *id, const struct weigh
     switch (id->kind) {
     case WEIGHT_EMBED:
         w->embed = m;
+        if (w->is_tied) w->head = m;
         break;
     case WEIGHT_HEAD:
         w->head = m;
@@ -106,8 +107,8 @@ size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes) 
     size_t bytes = 0;
     int n = weights_list(shape, &list);
     for (int i = 0; i < n; i++) {
-        struct weight_slot slot = slot_of(&list[i], dtypes[i]);
-        bytes += slot_bytes(&slot);
+        struct weight_slot slot = weights_slot(&list[i], dtypes[i]);
+        bytes += weights_slot_bytes(&slot);
     }
     free(list);
     return bytes;
@@ -115,28 +116,25 @@ size_t weights_bytes(const struct model_shape *shape, const enum dtype *dtypes) 
 
 int weights_open(struct weights *w, const struct model_shape *shape, const enum dtype *dtypes,
                  enum type_path path, struct error *err) {
-    struct weight *list;
-    *w = (struct weights){.n = weights_list(shape, &list), .path = path};
+    *w = (struct weights){.path = path, .is_tied = shape->tied_head};
+    w->n = weights_list(shape, &w->list);
     w->slots = memory_new((size_t)w->n, sizeof *w->slots);
     w->layers = memory_new((size_t)shape->n_layers, sizeof *w->layers);
     for (int i = 0; i < shape->n_layers; i++)
         w->layers[i].experts = memory_new((size_t)(shape_is_moe(shape, i) ? shape->n_experts : 1),
                                           sizeof(struct expert));
-    for (int i = 0; i < w->n; i++) w->slots[i] = slot_of(&list[i], dtypes[i]);
+    for (int i = 0; i < w->n; i++) w->slots[i] = weights_slot(&w->list[i], dtypes[i]);
     w->bytes = weights_bytes(shape, dtypes);
     if (region_map(&w->region, w->bytes, "the weights", err) != 0) {
-        free(list);
         weights_close(w, shape);
         return -1;
     }
     char *at = w->region.data;
     for (int i = 0; i < w->n; i++) {
         w->slots[i].data = at;
-        at += slot_bytes(&w->slots[i]);
-        place(w, &list[i], &w->slots[i]);
+        at += weights_slot_bytes(&w->slots[i]);
+        place(w, &w->list[i], &w->slots[i]);
     }
-    if (shape->tied_head) w->head = w->embed;
-    free(list);
     return 0;
 }
 
@@ -145,7 +143,17 @@ void weights_close(struct weights *w, const struct model_shape *shape) {
     for (int i = 0; w->layers && i < shape->n_layers; i++) free(w->layers[i].experts);
     free(w->layers);
     free(w->slots);
+    free(w->list);
     *w = (struct weights){0};
+}
+
+void weights_exchange(struct weights *a, struct weights *b, int index) {
+    struct weight_slot *s = &a->slots[index], *t = &b->slots[index];
+    void *was = s->data;
+    s->data = t->data;
+    t->data = was;
+    place(a, &a->list[index], s);
+    place(b, &b->list[index], t);
 }
 
 // ------------------------------------------------------------------ element ranges
@@ -221,7 +229,7 @@ static const struct weight_slot *checked(const struct weights *w, int index, int
 
 void weights_write(struct weights *w, int index, int64_t first, int64_t n, const void *values) {
     const struct weight_slot *s = checked(w, index, first, n);
-    if (s->is_matrix) {
+    if (s->layout == WEIGHT_PACKED) {
         matrix_copy(s, first, n, (char *)values, true);
         return;
     }
@@ -230,7 +238,7 @@ void weights_write(struct weights *w, int index, int64_t first, int64_t n, const
 
 void weights_read(const struct weights *w, int index, int64_t first, int64_t n, void *values) {
     const struct weight_slot *s = checked(w, index, first, n);
-    if (s->is_matrix) {
+    if (s->layout == WEIGHT_PACKED) {
         matrix_copy(s, first, n, values, false);
         return;
     }
@@ -239,6 +247,6 @@ void weights_read(const struct weights *w, int index, int64_t first, int64_t n, 
 
 float weights_vector_value(const struct weights *w, int index, int64_t i) {
     const struct weight_slot *s = checked(w, index, i, 1);
-    assert(!s->is_matrix);
+    assert(s->layout == WEIGHT_VECTOR);
     return *vector_at(s, i);
 }

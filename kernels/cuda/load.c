@@ -202,7 +202,8 @@ static int digest_resident(struct cuda *c, const struct weight_move *m, uint64_t
     if (!status) status = (cudaError_t)resident_digest_launch(&c->queue, m, hash, on_device);
     if (!status)
         status = cudaMemcpyAsync(sum, on_device, sizeof *sum, cudaMemcpyDeviceToHost, c->stream);
-    return status ? status : cudaStreamSynchronize(c->stream);
+    if (!status) status = cudaStreamSynchronize(c->stream);
+    return (int)status;
 }
 
 int cuda_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,

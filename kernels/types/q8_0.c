@@ -18,10 +18,10 @@ static void pack(const float *x, void *block) {
     uint16_t h = dtype_f32_to_f16(d);
     memcpy(out, &h, 2);
     for (int i = 0; i < N; i++) {
-        float v = x[i] * per_unit, a = fabsf(v), whole = floorf(a);
-        whole += floorf(2.0f * (a - whole));
-        if (!(whole <= 127.0f)) whole = 127.0f; // 1 / d overflows where d is subnormal
-        out[2 + i] = (char)(int8_t)(v < 0 ? -whole : whole);
+        float v = x[i] * per_unit, a = fabsf(v);
+        a = a < 127.0f ? a : 127.0f; // 1 / d overflows where d is subnormal
+        int whole = (int)a, up = (int)(2.0f * (a - (float)whole));
+        out[2 + i] = (char)(int8_t)(v < 0 ? -(whole + up) : whole + up);
     }
 }
 

@@ -80,6 +80,25 @@ void type_pack(enum dtype dtype, const float *x, int64_t n, void *blocks) {
     for (int64_t i = 0; i < n; i += t->elements, at += t->bytes) t->pack(x + i, at);
 }
 
+// Far above what any type's scale holds, and far below where sums of squares overflow.
+static bool is_in_range(const struct block_type *t, const float *x) {
+    bool is = true;
+    for (int i = 0; i < t->elements; i++) is &= x[i] < 1e12f && x[i] > -1e12f;
+    return is;
+}
+
+int64_t type_pack_checked(enum dtype dtype, const float *x, int64_t n, void *blocks) {
+    const struct block_type *t = type_find(dtype);
+    assert(n % t->elements == 0);
+    char *at = blocks;
+    for (int64_t i = 0; i < n; i += t->elements, at += t->bytes) {
+        if (!is_in_range(t, x + i)) return i;
+        t->pack(x + i, at);
+        if (!t->is_finite(at)) return i;
+    }
+    return -1;
+}
+
 // ------------------------------------------------------------------ paths
 
 static const char *const path_names[N_TYPE_PATHS] = {"portable", "avx2", "avx512"};

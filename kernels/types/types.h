@@ -103,6 +103,9 @@ uint64_t type_digest(uint64_t name_hash, int64_t first, int64_t n, enum dtype t,
 // them, and back.
 void type_unpack(enum dtype t, const void *blocks, int64_t n, float *x);
 void type_pack(enum dtype t, const float *x, int64_t n, void *blocks);
+// Packs, and returns the first element of a block that cannot hold its values, or -1: a scale of
+// float16 would be infinite. Any finite values are allowed.
+int64_t type_pack_checked(enum dtype t, const float *x, int64_t n, void *blocks);
 
 // The fastest path of products that runs here, at most as fast as `name` ("portable", "avx2", ...;
 // NULL: any).

@@ -72,6 +72,11 @@ def same_bits(group: stampede.Group, i: int, row: Any, n: Optional[int] = None) 
             and group.lp_behav[i][:n].tobytes() == lp_behav.tobytes())
 
 
+def held(weights: str) -> Dict[str, Any]:
+    """Flags of a worker that takes updates and holds weights of this type; "": the checkpoint's."""
+    return {"weights": weights, "master": True} if weights else {}
+
+
 @pytest.fixture(scope="module")
 def new_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(noisy(1), tmp_path_factory.mktemp("models") / "new")
@@ -274,9 +279,11 @@ KINDS = ["flipped bit", "bytes of another tensor", "short chunk", "nan", "infini
 
 
 @pytest.mark.sanitized
-def test_a_corrupted_push_leaves_the_old_version(tmp_path: Path, new_model: Path) -> None:
+@pytest.mark.parametrize("weights", ["", "q4_0"])
+def test_a_corrupted_push_leaves_the_old_version(weights: str, tmp_path: Path,
+                                                 new_model: Path) -> None:
     first, second = noisy(2), noisy(1)
-    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, **held(weights)) as worker:
         hello = trainer.welcome()
         good = Push(trainer, hello, 5, 1, first)
         good.begin()
@@ -390,17 +397,17 @@ def test_transformers_state_dict_and_a_full_rehash(tmp_path: Path, new_model: Pa
 N_LONG, LONG_FLAGS = 40, ("--max-new-tokens", LONG.max_new_tokens)
 
 
-def check_recomputed(groups: List[stampede.Group], new_model: Path) -> None:
+def check_recomputed(groups: List[stampede.Group], new_model: Path, *flags: str) -> None:
     """What came behind the update is what a fresh row of the new weights draws behind the same
     tokens, and has the log-probabilities of scoring them as a prompt."""
     ends = [(g, g.version_spans[0][1][0]) for g in groups]
     lines = [{"prompt_ids": [*g.prompt_ids.tolist(), *g.tokens[0][:start].tolist()], "id": g.id,
               "sampling": {"max_new_tokens": LONG.max_new_tokens - start}} for g, start in ends]
-    fresh = {r["id"]: r for r in generate(new_model, lines, "--ignore-eos")}
+    fresh = {r["id"]: r for r in generate(new_model, lines, "--ignore-eos", *flags)}
     lines = [{"prompt_ids": [*g.prompt_ids.tolist(), *g.tokens[0].tolist()], "id": g.id}
              for g, _ in ends]
     scored = {r["id"]: r for r in generate(new_model, lines, "--max-new-tokens", 0,
-                                           "--prompt-logprobs")}
+                                           "--prompt-logprobs", *flags)}
     for g, start in ends:
         assert g.tokens[0][start:].tolist() == fresh[g.id]["tokens"]
         for name, row in (("lp_full", fresh[g.id]["lp_full"]),
@@ -409,12 +416,15 @@ def check_recomputed(groups: List[stampede.Group], new_model: Path) -> None:
             assert getattr(g, name)[0][start:].tobytes() == np.array(row, "<f4").tobytes()
 
 
-@pytest.mark.parametrize("on_update", ["continue", "restart", "recompute"])
-def test_a_push_while_rows_are_in_flight(on_update: str, tmp_path: Path, new_model: Path) -> None:
-    old = expected(TINY, N_LONG, 1, *LONG_FLAGS)
-    new = expected(new_model, N_LONG, 1, *LONG_FLAGS)
+@pytest.mark.parametrize("on_update, weights", [("continue", ""), ("restart", ""),
+                                                ("recompute", ""), ("recompute", "q4_0")])
+def test_a_push_while_rows_are_in_flight(on_update: str, weights: str, tmp_path: Path,
+                                         new_model: Path) -> None:
+    flags = ["--weights", weights] if weights else []
+    old = expected(TINY, N_LONG, 1, *LONG_FLAGS, *flags)
+    new = expected(new_model, N_LONG, 1, *LONG_FLAGS, *flags)
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
-        with serving(tmp_path, trainer.url, max_rows=4):
+        with serving(tmp_path, trainer.url, max_rows=4, **held(weights)):
             trainer.wait_for_workers(1, PATIENCE_S)
             groups = trainer.generate(numbered(N_LONG), n=1, sampling=LONG, on_update=on_update)
             got = [next(groups)]
@@ -436,7 +446,7 @@ def test_a_push_while_rows_are_in_flight(on_update: str, tmp_path: Path, new_mod
     assert (0,) in kinds and (1,) in kinds
     assert ((0, 1) in kinds) == (on_update != "restart")
     if on_update == "recompute":
-        check_recomputed([g for g, k in zip(got, kinds) if k == (0, 1)], new_model)
+        check_recomputed([g for g, k in zip(got, kinds) if k == (0, 1)], new_model, *flags)
 
 
 def test_rows_that_would_be_too_old_end_before_the_update(tmp_path: Path, new_model: Path) -> None:
@@ -580,10 +590,11 @@ def footprint(worker: Worker) -> Tuple[int, int, int]:
             worker.rss_kib())
 
 
-def test_an_update_is_taken_back(tmp_path: Path, new_model: Path) -> None:
+@pytest.mark.parametrize("weights", ["", "q4_0"])
+def test_an_update_is_taken_back(weights: str, tmp_path: Path, new_model: Path) -> None:
     """ABORT behind COMMIT: the base is served again, bit for bit, and rows that had begun to draw
     from the update begin anew."""
-    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, **held(weights)) as worker:
         hello = trainer.welcome()
         want = short_bits(trainer, 0)
         for number in range(1, 6):

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cpu/isa.h"
+#include "kernels/cpu/backend.h"
+#include "kernels/types/types.h"
 #include "protocol/base/memory.h"
 
 struct model_shape harness_shape(int index) {
@@ -89,21 +90,41 @@ enum dtype harness_dtype(const struct weight *w, enum dtype wanted) {
     return harness_is_cpu() || is_vector(w) ? wanted : DTYPE_BF16;
 }
 
-// The reference's values, in the types that are resident.
+// The reference's values, in type `t`.
+static const void *read_as(const struct harness *h, enum dtype t, int index, int64_t first,
+                           int64_t n, void *room) {
+    const double *values = h->model->values[index] + first;
+    for (int64_t k = 0, size = type_elements(t); k < n; k += size) {
+        float x[TYPE_MAX_ELEMENTS];
+        for (int64_t i = 0; i < size; i++) x[i] = (float)values[k + i];
+        if (dtype_is_block(t))
+            type_pack(t, x, size, (char *)room + type_size(t, k));
+        else
+            dtype_put(t, room, k, x[0]);
+    }
+    return room;
+}
+
 static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
                                struct error *err) {
     const struct harness *h = self;
     (void)err;
-    for (int64_t k = 0; k < n; k++)
-        dtype_put(h->dtypes[index], room, k, (float)h->model->values[index][first + k]);
-    return room;
+    return read_as(h, h->resident[index], index, first, n, room);
+}
+
+static const void *read_master(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct harness *h = self;
+    (void)err;
+    return read_as(h, h->dtypes[index], index, first, n, room);
 }
 
 static void open_backend(struct harness *h, const struct model_shape *shape,
                          const struct harness_options *o) {
     struct backend_options options = {
         .shape = *shape,
-        .weight_dtypes = h->dtypes,
+        .weight_dtypes = h->resident,
+        .master_dtypes = h->has_master ? h->dtypes : NULL,
         .weight_hashes = h->hashes,
         .kv_dtype = o->kv,
         .page_tokens = o->page_tokens,
@@ -121,7 +142,8 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .path = o->path,
     };
     struct error err = {0};
-    const struct weight_source source = {.self = h, .read = read_values};
+    const struct weight_source source = {
+        .self = h, .read = read_values, .read_master = read_master};
     const char *path;
     const struct backend_ops *ops = kernels_find(harness_device(), &options.device, &path, &err);
     if (path) options.path = path;
@@ -132,12 +154,32 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
     }
 }
 
+// A block type where rows are whole blocks of it.
+static enum dtype block_dtype(const struct weight *w, enum dtype blocks) {
+    if (is_vector(w) || w->kind == WEIGHT_ROUTER) return DTYPE_F32;
+    if (w->dims[1] % type_elements(blocks) == 0) return blocks;
+    return w->dims[1] % type_elements(DTYPE_Q8_0) == 0 ? DTYPE_Q8_0 : DTYPE_F16;
+}
+
+// The three matrices of a feed-forward network have blocks, or none has.
+static void set_blocks(struct harness *h, const struct weight *list, int n, enum dtype blocks) {
+    for (int i = 0; i < n; i++) h->resident[i] = block_dtype(&list[i], blocks);
+    for (int i = 0; i < n; i++) {
+        enum dtype *t = h->resident + i;
+        if (list[i].kind != WEIGHT_W1) continue;
+        if (dtype_is_block(t[0]) && dtype_is_block(t[1]) && dtype_is_block(t[2])) continue;
+        for (int k = 0; k < 3; k++) t[k] = DTYPE_F32;
+    }
+}
+
 struct harness *harness_open(const struct model_shape *shape, const struct harness_options *o,
                              uint64_t seed) {
     struct harness *h = memory_new(1, sizeof *h);
     struct weight *list;
     int n = weights_list(shape, &list);
     h->dtypes = memory_new((size_t)n, sizeof *h->dtypes);
+    h->resident = memory_new((size_t)n, sizeof *h->resident);
+    h->has_master = o->has_master;
     h->hashes = memory_new((size_t)n, sizeof *h->hashes);
     h->digests = memory_new((size_t)n, sizeof *h->digests);
     for (int i = 0; i < n; i++) {
@@ -146,14 +188,24 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
         if (list[i].kind == WEIGHT_EXPERT_BIAS || (is_vector(&list[i]) && i % 2))
             h->dtypes[i] = DTYPE_F32;
     }
+    memcpy(h->resident, h->dtypes, (size_t)n * sizeof *h->resident);
+    if (dtype_is_block(o->blocks)) set_blocks(h, list, n, o->blocks);
     free(list);
     h->model = reference_model_random(shape, h->dtypes, seed);
+    if (!h->has_master) memcpy(h->dtypes, h->resident, (size_t)n * sizeof *h->dtypes);
     open_backend(h, shape, o);
     return h;
 }
 
 void harness_read_weight(struct harness *h, int index, int64_t first, int64_t n, void *values) {
     struct error err = {0};
+    if (h->has_master) { // which only the CPU's backend has
+        const struct cpu *c = (const struct cpu *)h->backend;
+        size_t size = dtype_bytes(h->dtypes[index]);
+        memcpy(values, (const char *)c->master.slots[index].data + (size_t)first * size,
+               (size_t)n * size);
+        return;
+    }
     int rc = h->backend->ops->weight_read(h->backend, index, first, n, values, &err);
     assert(rc == 0);
 }
@@ -165,6 +217,7 @@ void harness_close(struct harness **harness) {
     h->backend->ops->close(&h->backend);
     reference_model_free(&h->model);
     free(h->dtypes);
+    free(h->resident);
     free(h->hashes);
     free(h->digests);
     free(h);

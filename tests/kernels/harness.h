@@ -9,6 +9,8 @@ enum { HARNESS_MAX_TOKENS = 128, HARNESS_PAGES = 64, HARNESS_SLOTS = 24, HARNESS
 
 struct harness_options {
     enum dtype matrices, kv;
+    enum dtype blocks; // resident type of matrices, or a float: as `matrices`
+    bool has_master;   // beside blocks, of `matrices`
     int n_threads, page_tokens, max_draft;
     int max_tokens;   // 0: HARNESS_MAX_TOKENS
     const char *path; // of harness_path
@@ -19,8 +21,10 @@ struct harness_options {
 struct harness {
     struct reference_model *model;
     struct backend *backend;
-    enum dtype *dtypes;         // (weights), as the next two
-    uint64_t *hashes, *digests; // of names that are none; as load() gave them
+    bool has_master;
+    enum dtype *dtypes, *resident; // (weights), as the next two; what updates come in, what is
+                                   // resident: the same where there is no master
+    uint64_t *hashes, *digests;    // of names that are none; as load() gave them
 };
 
 // Small networks: index 0 .. HARNESS_N_SHAPES - 1, of both families, with odd sizes.
@@ -31,7 +35,7 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
                              uint64_t seed);
 void harness_close(struct harness **h);
 
-// Elements of a weight as the backend holds them.
+// Elements of a weight as updates see them: resident ones, or the master's.
 void harness_read_weight(struct harness *h, int index, int64_t first, int64_t n, void *values);
 
 // Runs one step of any segments through all blocks.

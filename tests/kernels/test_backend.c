@@ -455,7 +455,7 @@ static void test_formula(void **state) {
     struct model_shape s = harness_shape(2);
     struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
     struct harness *h = harness_open(&s, &o, 1);
-    const struct weight_source source = {h, read_formula, formula_of};
+    const struct weight_source source = {.self = h, .read = read_formula, .formula = formula_of};
     uint64_t *digests = memory_new((size_t)h->model->n, sizeof *digests);
     struct error err;
     assert_int_equal(h->backend->ops->load(h->backend, &source, digests, &err), 0);

@@ -12,297 +12,26 @@
 
 #include <cmocka.h>
 
-#include "kernels/digest.h"
 #include "protocol/base/memory.h"
-#include "tests/kernels/harness.h"
+#include "tests/kernels/staged.h"
 
-// An update under construction: its changes, and the bytes of the staging memory.
-struct update {
-    struct harness *h;
-    uint32_t **held; // (weights) (elements): the bits that are resident now, as the model has them
-    struct weight_change *changes; // (n)
-    uint32_t **positions;          // (n) (n_values)
-    int n;
-    char *image; // (staging_bytes)
-    uint64_t bytes, staging_bytes;
-    struct reference_random random;
-};
+// Of the matrices, beside a master; float32: there is no master, they are floats.
+static enum dtype blocks;
 
-// ------------------------------------------------------------------ bits
-
-static uint32_t bits_at(enum dtype t, const void *values, int64_t i) {
-    return dtype_bytes(t) == 4 ? ((const uint32_t *)values)[i] : ((const uint16_t *)values)[i];
-}
-
-static void put_bits(enum dtype t, void *values, int64_t i, uint32_t bits) {
-    if (dtype_bytes(t) == 4)
-        ((uint32_t *)values)[i] = bits;
-    else
-        ((uint16_t *)values)[i] = (uint16_t)bits;
-}
-
-static uint32_t infinity(enum dtype t) {
-    return t == DTYPE_F32 ? 0x7f800000u : t == DTYPE_BF16 ? 0x7f80u : 0x7c00u;
-}
-
-static uint32_t random_32(struct reference_random *r) {
-    return (uint32_t)reference_below(r, 1 << 16) << 16 | (uint32_t)reference_below(r, 1 << 16);
-}
-
-// Any finite value: zeros of both signs and the smallest ones come up too.
-static uint32_t random_bits(struct reference_random *r, enum dtype t) {
-    uint32_t mask = dtype_bytes(t) == 4 ? 0xffffffffu : 0xffffu, sign = (mask >> 1) + 1;
-    uint32_t bits = random_32(r) & mask;
-    if (reference_below(r, 8) == 0) bits &= sign | 3;
-    if ((bits & infinity(t)) == infinity(t)) bits ^= infinity(t) & (0u - infinity(t));
-    return bits;
-}
-
-static int64_t n_elements(const struct harness *h, int weight) {
-    return weight_n(&h->model->list[weight]);
-}
-
-static void *read_all(struct harness *h, int weight) {
-    int64_t n = n_elements(h, weight);
-    void *values = memory_new((size_t)n, dtype_bytes(h->dtypes[weight]));
-    harness_read_weight(h, weight, 0, n, values);
-    return values;
-}
-
-// ------------------------------------------------------------------ building
-
-// Enough for every weight whole, with a code of 4 bytes for each value.
-static uint64_t room_for(const struct model_shape *s) {
-    struct weight *list;
-    uint64_t bytes = 0;
-    int n = weights_list(s, &list);
-    for (int i = 0; i < n; i++) bytes += 8 * (uint64_t)weight_n(&list[i]) + 5 * DELTA_ALIGN;
-    free(list);
-    return bytes;
-}
-
-static struct update *update_new(const struct model_shape *s, const struct harness_options *o,
-                                 uint64_t seed) {
-    struct update *u = memory_new(1, sizeof *u);
-    struct harness_options with = *o;
-    with.staging_bytes = u->staging_bytes = room_for(s);
-    u->h = harness_open(s, &with, seed);
-    u->random.state = seed + 17;
-    int n = u->h->model->n;
-    u->held = memory_new((size_t)n, sizeof *u->held);
-    u->changes = memory_new((size_t)n, sizeof *u->changes);
-    u->positions = memory_new((size_t)n, sizeof *u->positions);
-    u->image = memory_new(u->staging_bytes, 1);
-    for (int i = 0; i < n; i++) {
-        int64_t many = n_elements(u->h, i);
-        void *values = read_all(u->h, i);
-        u->held[i] = memory_new((size_t)many, sizeof **u->held);
-        for (int64_t k = 0; k < many; k++) u->held[i][k] = bits_at(u->h->dtypes[i], values, k);
-        free(values);
-    }
-    return u;
-}
-
-static void update_clear(struct update *u) {
-    for (int i = 0; i < u->n; i++) free(u->positions[i]);
-    u->n = 0;
-    u->bytes = 0;
-}
-
-static void update_free(struct update *u) {
-    update_clear(u);
-    for (int i = 0; i < u->h->model->n; i++) free(u->held[i]);
-    harness_close(&u->h);
-    free(u->held);
-    free(u->changes);
-    free(u->positions);
-    free(u->image);
-    free(u);
-}
-
-static void put_code(void *codes, int code_bytes, int64_t i, uint32_t code) {
-    memcpy((char *)codes + i * code_bytes, &code, (size_t)code_bytes); // little-endian
-}
-
-// Codes of the positions, and skips at the end where `trailing`; NULL: only counts them.
-static int64_t encode(const uint32_t *positions, int64_t n, int code_bytes, int64_t size,
-                      bool trailing, void *codes) {
-    uint64_t cursor = 0, skip = delta_skip(code_bytes);
-    int64_t n_codes = 0;
-    for (int64_t i = 0; i < n; i++, cursor++) {
-        for (; positions[i] - cursor >= skip; cursor += skip, n_codes++)
-            if (codes) put_code(codes, code_bytes, n_codes, (uint32_t)skip);
-        if (codes) put_code(codes, code_bytes, n_codes, (uint32_t)(positions[i] - cursor));
-        n_codes++;
-        cursor = positions[i];
-    }
-    if (trailing && cursor + skip <= (uint64_t)size && n_codes < size) {
-        if (codes) put_code(codes, code_bytes, n_codes, (uint32_t)skip);
-        n_codes++;
-    }
-    return n_codes;
-}
-
-// Where each block begins, by reading every code.
-static void lay_anchors(const struct weight_change *c, char *image) {
-    struct delta_anchor at = {0, 0}, *anchors = (struct delta_anchor *)(void *)(image + c->anchors);
-    for (int64_t i = 0; i < c->n_codes; i++) {
-        if (i % DELTA_BLOCK == 0) anchors[i / DELTA_BLOCK] = at;
-        uint32_t code = delta_code(image + c->codes, c->code_bytes, i);
-        bool is_skip = code == delta_skip(c->code_bytes);
-        at.cursor += (uint64_t)code + !is_skip;
-        at.n_values += !is_skip;
-    }
-}
-
-// Adds a change of `weight` at these positions (the update's from now on) to any new values.
-static void add_change(struct update *u, int weight, int code_bytes, uint32_t *positions,
-                       int64_t n_values, bool trailing) {
-    enum dtype t = u->h->dtypes[weight];
-    int64_t size = n_elements(u->h, weight);
-    struct weight_change *c = &u->changes[u->n];
-    *c = (struct weight_change){.weight = weight, .code_bytes = code_bytes, .n_values = n_values};
-    if (code_bytes) c->n_codes = encode(positions, n_values, code_bytes, size, trailing, NULL);
-    uint64_t end = delta_lay(c, t, u->bytes);
-    assert_true(end <= u->staging_bytes);
-    memset(u->image + u->bytes, 0xa5, end - u->bytes); // what lies between the parts means nothing
-    u->bytes = end;
-    if (code_bytes) {
-        encode(positions, n_values, code_bytes, size, trailing, u->image + c->codes);
-        lay_anchors(c, u->image);
-    }
-    for (int64_t i = 0; i < n_values; i++)
-        put_bits(t, u->image + c->values, i, random_bits(&u->random, t));
-    u->positions[u->n++] = positions;
-}
-
-// Which elements change.
-enum pattern { RANDOM, CLUSTERED, FIRST_AND_LAST, ALL, N_PATTERNS };
-static bool is_changed(struct update *u, enum pattern pattern, int64_t i, int64_t size, int rare) {
-    switch (pattern) {
-    case RANDOM:
-        return reference_below(&u->random, rare) == 0;
-    case CLUSTERED:
-        return i / 37 % 5 == 2;
-    case FIRST_AND_LAST:
-        return i == 0 || i == size - 1;
-    default:
-        return true;
-    }
-}
-
-static void add_pattern(struct update *u, int weight, int code_bytes, enum pattern pattern) {
-    int64_t size = n_elements(u->h, weight), n = 0;
-    uint32_t *positions = memory_new((size_t)size, sizeof *positions);
-    static const int shares[] = {2, 30, 700};
-    int rare = shares[reference_below(&u->random, 3)];
-    for (int64_t i = 0; i < size; i++)
-        if (is_changed(u, pattern, i, size, rare)) positions[n++] = (uint32_t)i;
-    if (n == 0) positions[n++] = (uint32_t)(size / 2);
-    add_change(u, weight, code_bytes, positions, n, reference_below(&u->random, 2));
-}
-
-static void add_dense(struct update *u, int weight) {
-    int64_t size = n_elements(u->h, weight);
-    uint32_t *positions = memory_new((size_t)size, sizeof *positions);
-    for (int64_t i = 0; i < size; i++) positions[i] = (uint32_t)i;
-    add_change(u, weight, 0, positions, size, false);
-}
-
-// ------------------------------------------------------------------ against the model
-
-static void stage(struct update *u, uint64_t from, uint64_t n, const void *bytes) {
-    struct error err = {0};
-    assert_int_equal(u->h->backend->ops->stage(u->h->backend, from, n, bytes, &err), 0);
-}
-
-// In pieces of any size, whose memory is another's as soon as the call returns.
-static void stage_all(struct update *u) {
-    char *piece = memory_new(3 << 20, 1);
-    for (uint64_t at = 0; at < u->bytes;) {
-        int most = reference_below(&u->random, 4) ? 70000 : 3 << 20;
-        uint64_t n = 1 + (uint64_t)reference_below(&u->random, most);
-        if (n > u->bytes - at) n = u->bytes - at;
-        memcpy(piece, u->image + at, n);
-        stage(u, at, n, piece);
-        memset(piece, 0x5a, n);
-        at += n;
-    }
-    free(piece);
-}
-
-static int check(struct update *u, struct change_sums *sums, int *bad, struct error *err) {
-    *err = (struct error){0};
-    struct backend *b = u->h->backend;
-    return b->ops->check(b, u->changes, u->n, sums, bad, err);
-}
-
-static struct change_sums sums_of(const struct update *u, int i) {
-    const struct weight_change *c = &u->changes[i];
-    uint64_t hash = u->h->hashes[c->weight];
-    struct change_sums sums = {0, 0};
-    for (int64_t k = 0; k < c->n_values; k++) {
-        uint32_t p = u->positions[i][k];
-        uint32_t bits = bits_at(u->h->dtypes[c->weight], u->image + c->values, k);
-        sums.staged += digest_mix(hash, p, bits);
-        if (c->code_bytes) sums.resident += digest_mix(hash, p, u->held[c->weight][p]);
-    }
-    return sums;
-}
-
-static void expect_sums(struct update *u) {
-    struct change_sums *sums = memory_new((size_t)u->n, sizeof *sums);
-    struct error err;
-    int bad = 77, rc = check(u, sums, &bad, &err);
-    if (rc) print_message("change %d: %s\n", bad, err.text);
-    assert_int_equal(rc, 0);
-    for (int i = 0; i < u->n; i++) {
-        struct change_sums want = sums_of(u, i);
-        assert_true(sums[i].staged == want.staged && sums[i].resident == want.resident);
-    }
-    free(sums);
-}
-
-static void expect_weights(const struct update *u) {
-    for (int i = 0; i < u->h->model->n; i++) {
-        void *values = read_all(u->h, i);
-        int64_t n = n_elements(u->h, i), n_wrong = 0;
-        for (int64_t k = 0; k < n; k++)
-            n_wrong += bits_at(u->h->dtypes[i], values, k) != u->held[i][k];
-        if (n_wrong) print_message("weight %d: %ld elements differ\n", i, (long)n_wrong);
-        assert_int_equal(n_wrong, 0);
-        free(values);
-    }
-}
-
-// The same exchange in the model and its image of the staging memory.
-static void apply(struct update *u) {
-    struct backend *b = u->h->backend;
-    struct error err = {0};
-    assert_int_equal(b->ops->apply(b, u->changes, u->n, &err), 0);
-    for (int i = 0; i < u->n; i++) {
-        const struct weight_change *c = &u->changes[i];
-        enum dtype t = u->h->dtypes[c->weight];
-        for (int64_t k = 0; k < c->n_values; k++) {
-            uint32_t *held = &u->held[c->weight][u->positions[i][k]], was = *held;
-            *held = bits_at(t, u->image + c->values, k);
-            put_bits(t, u->image + c->values, k, was);
-        }
-    }
-}
-
-// Checked, applied, checked again with what was resident now staged, taken back.
-static void check_update(struct update *u) {
-    stage_all(u);
-    expect_sums(u);
-    apply(u);
-    expect_weights(u);
-    expect_sums(u);
-    apply(u);
-    expect_weights(u);
+static struct harness_options options(enum dtype matrices) {
+    return (struct harness_options){.matrices = matrices,
+                                    .blocks = blocks,
+                                    .has_master = dtype_is_block(blocks),
+                                    .n_threads = 2,
+                                    .page_tokens = 16};
 }
 
 // ------------------------------------------------------------------ what is right
+
+static int n_float_types(int shape) {
+    if (dtype_is_block(blocks)) return 1;
+    return harness_is_cpu() ? 3 : 1 + (shape > 2);
+}
 
 // Every kind of weight in every form, of every shape and resident type.
 static void test_every_form(void **state) {
@@ -310,24 +39,24 @@ static void test_every_form(void **state) {
     static const enum dtype types[] = {DTYPE_BF16, DTYPE_F16, DTYPE_F32};
     static const int codes[] = {1, 2, 4, 0};
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++)
-        for (int type = 0; type < (harness_is_cpu() ? 3 : 1 + (shape > 2)); type++) {
+        for (int type = 0; type < n_float_types(shape); type++) {
             struct model_shape s = harness_shape(shape);
-            struct harness_options o = {.matrices = types[type], .n_threads = 2, .page_tokens = 16};
-            struct update *u = update_new(&s, &o, (uint64_t)shape + 1);
+            struct harness_options o = options(types[type]);
+            struct staged *u = staged_new(&s, &o, (uint64_t)shape + 1);
             for (int turn = 0; turn < (harness_is_emulated() ? 1 : 4); turn++) {
                 for (int i = 0; i < u->h->model->n; i++) {
                     int form = (i + turn) % 5;
                     if (form == 4) continue; // skipped
                     if (codes[form])
-                        add_pattern(u, i, codes[form],
-                                    (enum pattern)reference_below(&u->random, N_PATTERNS));
+                        staged_add_pattern(u, i, codes[form],
+                                           (enum pattern)reference_below(&u->random, N_PATTERNS));
                     else
-                        add_dense(u, i);
+                        staged_add_dense(u, i);
                 }
-                check_update(u);
-                update_clear(u);
+                staged_exchange_twice(u);
+                staged_clear(u);
             }
-            update_free(u);
+            staged_free(u);
         }
 }
 
@@ -335,18 +64,19 @@ static void test_every_form(void **state) {
 static void test_updates_follow(void **state) {
     (void)state;
     struct model_shape s = harness_shape(1);
-    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
-    struct update *u = update_new(&s, &o, 5);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 5);
     for (int round = 0; round < 4; round++) {
         for (int i = u->h->model->n - 1; i >= 0; i -= 1 + reference_below(&u->random, 3))
-            add_pattern(u, i, 1 + round % 2, (enum pattern)reference_below(&u->random, N_PATTERNS));
-        stage_all(u);
-        expect_sums(u);
-        apply(u);
-        update_clear(u);
+            staged_add_pattern(u, i, 1 + round % 2,
+                               (enum pattern)reference_below(&u->random, N_PATTERNS));
+        staged_stage_all(u);
+        staged_expect_sums(u);
+        staged_apply(u);
+        staged_clear(u);
     }
-    expect_weights(u);
-    update_free(u);
+    staged_expect_weights(u);
+    staged_free(u);
 }
 
 // Thousands of tensors of a few hundred elements.
@@ -358,31 +88,31 @@ static void test_many_tensors(void **state) {
     s.n_layers = harness_is_emulated() ? 7 : 24;
     s.n_experts = 64;
     s.ff_expert = 8;
-    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
-    struct update *u = update_new(&s, &o, 9);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 9);
     assert_true(u->h->model->n > 1100);
     for (int i = 0; i < u->h->model->n; i++) {
         uint32_t *positions = memory_new(3, sizeof *positions);
-        int64_t size = n_elements(u->h, i), n = size < 3 ? size : 3;
+        int64_t size = staged_n_elements(u->h, i), n = size < 3 ? size : 3;
         for (int64_t k = 0; k < n; k++)
             positions[k] = (uint32_t)(k * (size - 1) / (n > 1 ? n - 1 : 1));
-        add_change(u, i, 1, positions, n, false);
+        staged_add(u, i, 1, positions, n, false);
     }
-    check_update(u);
-    update_free(u);
+    staged_exchange_twice(u);
+    staged_free(u);
 }
 
 static void test_nothing(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
-    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 1, .page_tokens = 16};
-    struct update *u = update_new(&s, &o, 3);
-    check_update(u);
-    add_change(u, 1, 1, memory_new(1, sizeof(uint32_t)), 0, false); // no code, no value
-    add_pattern(u, 0, 2, CLUSTERED);
-    add_change(u, 2, 2, memory_new(1, sizeof(uint32_t)), 0, false);
-    check_update(u);
-    update_free(u);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 3);
+    staged_exchange_twice(u);
+    staged_add(u, 1, 1, memory_new(1, sizeof(uint32_t)), 0, false); // no code, no value
+    staged_add_pattern(u, 0, 2, PATTERN_CLUSTERED);
+    staged_add(u, 2, 2, memory_new(1, sizeof(uint32_t)), 0, false);
+    staged_exchange_twice(u);
+    staged_free(u);
 }
 
 // Log-probabilities of some tokens; `bytes` of them.
@@ -395,12 +125,12 @@ static void score(struct harness *h, float out[N_IDS]) {
 }
 
 // Small steps from what is resident, so that the network stays one.
-static void soften(struct update *u) {
+static void soften(struct staged *u) {
     for (int i = 0; i < u->n; i++) {
         const struct weight_change *c = &u->changes[i];
         for (int64_t k = 0; k < c->n_values; k++)
-            put_bits(u->h->dtypes[c->weight], u->image + c->values, k,
-                     u->held[c->weight][u->positions[i][k]] ^ 1);
+            staged_put_bits(u->h->dtypes[c->weight], u->image + c->values, k,
+                            u->held[c->weight][u->positions[i][k]] ^ 1);
     }
 }
 
@@ -410,41 +140,43 @@ static void test_steps_follow(void **state) {
     for (int shape = 0; shape < HARNESS_N_SHAPES; shape++) {
         if (harness_is_emulated() && shape != 2) continue; // of odd sizes
         struct model_shape s = harness_shape(shape);
-        struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
-        struct update *u = update_new(&s, &o, 11);
+        struct harness_options o = options(DTYPE_BF16);
+        struct staged *u = staged_new(&s, &o, 11);
+        o.has_master = false;
         struct harness *target = harness_open(&s, &o, 11);
         float before[N_IDS], after[N_IDS], want[N_IDS];
         score(u->h, before);
         for (int i = 0; i < u->h->model->n; i++)
             if (i % 3)
-                add_pattern(u, i, 1 << i % 3, i % 2 ? ALL : RANDOM);
+                staged_add_pattern(u, i, 1 << i % 3, i % 2 ? PATTERN_ALL : PATTERN_RANDOM);
             else
-                add_dense(u, i);
+                staged_add_dense(u, i);
         soften(u);
-        stage_all(u);
-        expect_sums(u);
-        apply(u);
+        staged_stage_all(u);
+        staged_expect_sums(u);
+        staged_apply(u);
         for (int i = 0; i < target->model->n; i++) {
-            void *values = read_all(u->h, i);
-            target->backend->ops->weight_write(target->backend, i, 0, n_elements(u->h, i), values);
+            void *values = staged_pack(u, i);
+            target->backend->ops->weight_write(target->backend, i, 0, staged_n_elements(u->h, i),
+                                               values);
             free(values);
         }
         score(u->h, after);
         score(target, want);
         assert_memory_equal(after, want, sizeof want);
         assert_true(memcmp(before, after, sizeof after) != 0);
-        apply(u);
+        staged_apply(u);
         score(u->h, after);
         assert_memory_equal(after, before, sizeof before);
         harness_close(&target);
-        update_free(u);
+        staged_free(u);
     }
 }
 
 // ------------------------------------------------------------------ beside steps
 
 struct checker {
-    struct update *u;
+    struct staged *u;
     atomic_bool is_over;
     int n_checks;
     bool is_wrong;
@@ -452,7 +184,7 @@ struct checker {
 
 static void *check_on(void *arg) {
     struct checker *c = arg;
-    struct update *u = c->u;
+    struct staged *u = c->u;
     struct change_sums *sums = memory_new((size_t)u->n, sizeof *sums);
     struct backend *b = u->h->backend;
     struct error err = {0};
@@ -460,9 +192,9 @@ static void *check_on(void *arg) {
         uint64_t half = u->bytes / 2;
         c->is_wrong |= b->ops->stage(b, 0, half, u->image, &err) ||
                        b->ops->stage(b, half, u->bytes - half, u->image + half, &err) ||
-                       b->ops->check(b, u->changes, u->n, sums, &bad, &err);
+                       staged_check(u, sums, &bad, &err);
         for (int i = 0; i < u->n; i++) {
-            struct change_sums want = sums_of(u, i);
+            struct change_sums want = staged_sums_of(u, i);
             c->is_wrong |= sums[i].staged != want.staged || sums[i].resident != want.resident;
         }
     }
@@ -474,15 +206,15 @@ static void *check_on(void *arg) {
 static void test_beside_steps(void **state) {
     (void)state;
     struct model_shape s = harness_shape(1);
-    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
-    struct update *u = update_new(&s, &o, 12);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 12);
     float alone[N_IDS], beside[N_IDS];
     score(u->h, alone);
     for (int i = 0; i < u->h->model->n; i++)
         if (i % 2)
-            add_pattern(u, i, 1, RANDOM);
+            staged_add_pattern(u, i, 1, PATTERN_RANDOM);
         else
-            add_dense(u, i);
+            staged_add_dense(u, i);
     struct checker c = {.u = u};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, check_on, &c), 0);
@@ -496,20 +228,20 @@ static void test_beside_steps(void **state) {
     assert_true(is_same);
     assert_false(c.is_wrong);
     assert_true(c.n_checks > 0);
-    apply(u);
-    expect_weights(u);
-    update_free(u);
+    staged_apply(u);
+    staged_expect_weights(u);
+    staged_free(u);
 }
 
 // ------------------------------------------------------------------ what is wrong
 
 // `says`: what the sentence has in it, or NULL.
-static void expect_sentence(struct update *u, int change, const char *says) {
+static void expect_sentence(struct staged *u, int change, const char *says) {
     struct change_sums *sums = memory_new((size_t)u->n, sizeof *sums);
     struct error err;
     int bad = -1;
-    stage(u, 0, u->bytes, u->image);
-    assert_int_equal(check(u, sums, &bad, &err), -1);
+    staged_stage(u, 0, u->bytes, u->image);
+    assert_int_equal(staged_check(u, sums, &bad, &err), -1);
     assert_int_equal(bad, change);
     assert_int_equal(err.code, ERROR_INPUT);
     assert_true(strlen(err.text) > 20 && err.text[strlen(err.text) - 1] == '.');
@@ -517,24 +249,24 @@ static void expect_sentence(struct update *u, int change, const char *says) {
     free(sums);
 }
 
-static void expect_refusal(struct update *u, int change) {
+static void expect_refusal(struct staged *u, int change) {
     expect_sentence(u, change, NULL);
 }
 
 // The largest weight, whose changes have several blocks, stands between two others.
-static struct update *update_of_three(uint64_t seed, int code_bytes, enum pattern pattern) {
+static struct staged *update_of_three(uint64_t seed, int code_bytes, enum pattern pattern) {
     struct model_shape s = harness_shape(4);
-    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 2, .page_tokens = 16};
-    struct update *u = update_new(&s, &o, seed);
-    add_pattern(u, 1, 1, FIRST_AND_LAST);
-    add_pattern(u, 0, code_bytes, pattern);
-    add_dense(u, 2);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, seed);
+    staged_add_pattern(u, 1, 1, PATTERN_FIRST_AND_LAST);
+    staged_add_pattern(u, 0, code_bytes, pattern);
+    staged_add_dense(u, 2);
     return u;
 }
 
 static void test_wrong_anchors(void **state) {
     (void)state;
-    struct update *u = update_of_three(21, 1, ALL);
+    struct staged *u = update_of_three(21, 1, PATTERN_ALL);
     const struct weight_change *c = &u->changes[1];
     int64_t n = delta_n_blocks(c->n_codes);
     assert_true(n > 2);
@@ -561,40 +293,40 @@ static void test_wrong_anchors(void **state) {
         expect_refusal(u, 1);
         anchors[b] = kept;
     }
-    check_update(u); // as it was, nothing has changed meanwhile
-    update_free(u);
+    staged_exchange_twice(u); // as it was, nothing has changed meanwhile
+    staged_free(u);
 }
 
 static void test_wrong_codes(void **state) {
     (void)state;
     for (int code_bytes = 1; code_bytes <= 4; code_bytes *= 2) {
-        struct update *u = update_of_three(22, code_bytes, FIRST_AND_LAST);
+        struct staged *u = update_of_three(22, code_bytes, PATTERN_FIRST_AND_LAST);
         const struct weight_change *c = &u->changes[1];
         int64_t last = c->n_codes - 1;
         uint32_t skip = delta_skip(code_bytes), code;
         while (delta_code(u->image + c->codes, code_bytes, last) == skip) last--;
         code = delta_code(u->image + c->codes, code_bytes, last);
-        put_code(u->image + c->codes, code_bytes, last, code + 1); // beyond the last element
+        staged_put_code(u->image + c->codes, code_bytes, last, code + 1); // beyond the last element
         expect_refusal(u, 1);
-        put_code(u->image + c->codes, code_bytes, last, skip); // a value too few
+        staged_put_code(u->image + c->codes, code_bytes, last, skip); // a value too few
         expect_refusal(u, 1);
-        put_code(u->image + c->codes, code_bytes, last, code);
+        staged_put_code(u->image + c->codes, code_bytes, last, code);
         uint32_t first = delta_code(u->image + c->codes, code_bytes, 0);
-        put_code(u->image + c->codes, code_bytes, 0, skip - 1); // far on from the start
+        staged_put_code(u->image + c->codes, code_bytes, 0, skip - 1); // far on from the start
         expect_refusal(u, 1);
-        put_code(u->image + c->codes, code_bytes, 0, first);
+        staged_put_code(u->image + c->codes, code_bytes, 0, first);
         u->changes[1].n_values--; // a value too many
         expect_refusal(u, 1);
         u->changes[1].n_values++;
-        expect_sums(u);
-        update_free(u);
+        staged_expect_sums(u);
+        staged_free(u);
     }
 }
 
 // The block that is told is the one that is wrong, at its first code and at its last.
 static void test_wrong_block(void **state) {
     (void)state;
-    struct update *u = update_of_three(26, 4, ALL);
+    struct staged *u = update_of_three(26, 4, PATTERN_ALL);
     const struct weight_change *c = &u->changes[1];
     int64_t n = delta_n_blocks(c->n_codes);
     assert_true(n > 2);
@@ -605,74 +337,76 @@ static void test_wrong_block(void **state) {
             char says[64];
             snprintf(says, sizeof says, "block %lld goes beyond the tensor", (long long)b);
             uint32_t kept = delta_code(u->image + c->codes, 4, at);
-            put_code(u->image + c->codes, 4, at, 1u << 30);
+            staged_put_code(u->image + c->codes, 4, at, 1u << 30);
             expect_sentence(u, 1, says);
-            put_code(u->image + c->codes, 4, at, kept);
+            staged_put_code(u->image + c->codes, 4, at, kept);
         }
-    update_free(u);
+    staged_free(u);
 }
 
 // A block that is alone begins at 0 too, where its codes would fit elsewhere.
 static void test_wrong_beginning(void **state) {
     (void)state;
-    struct update *u = update_of_three(27, 1, FIRST_AND_LAST);
+    struct staged *u = update_of_three(27, 1, PATTERN_FIRST_AND_LAST);
     u->changes[1].n_codes = 2;
     for (int wrong = 0; wrong < 2; wrong++) {
         const struct delta_anchor anchor = {wrong == 0, wrong == 1};
         memcpy(u->image + u->changes[1].anchors, &anchor, sizeof anchor);
-        put_code(u->image + u->changes[1].codes, 1, 1, wrong ? delta_skip(1) : 5);
+        staged_put_code(u->image + u->changes[1].codes, 1, 1, wrong ? delta_skip(1) : 5);
         expect_sentence(u, 1, "block 0 does not begin ");
     }
-    update_free(u);
+    staged_free(u);
 }
 
 // Skips may lead to the tensor's end exactly; no value is there.
 static void test_value_at_end(void **state) {
     (void)state;
-    struct update *u = update_of_three(28, 1, ALL);
+    struct staged *u = update_of_three(28, 1, PATTERN_ALL);
     struct weight_change *c = &u->changes[1];
-    uint32_t skip = delta_skip(1), last = (uint32_t)n_elements(u->h, 0) - 1, first = last % skip;
+    uint32_t skip = delta_skip(1), last = (uint32_t)staged_n_elements(u->h, 0) - 1,
+             first = last % skip;
     c->n_codes = last / skip + 2;
     c->n_values = 2;
     assert_true(c->n_codes > 2 && c->n_codes <= DELTA_BLOCK && first > 0);
     memset(u->image + c->codes, (int)skip, (size_t)c->n_codes);
-    put_code(u->image + c->codes, 1, 0, first);
-    put_code(u->image + c->codes, 1, c->n_codes - 1, 0);
+    staged_put_code(u->image + c->codes, 1, 0, first);
+    staged_put_code(u->image + c->codes, 1, c->n_codes - 1, 0);
     expect_sentence(u, 1, "block 0 goes beyond the tensor");
-    put_code(u->image + c->codes, 1, 0, first - 1); // and now it is the last element's
+    staged_put_code(u->image + c->codes, 1, 0, first - 1); // and now it is the last element's
     u->positions[1][0] = first - 1;
     u->positions[1][1] = last;
-    stage(u, 0, u->bytes, u->image);
-    expect_sums(u);
-    update_free(u);
+    staged_stage(u, 0, u->bytes, u->image);
+    staged_expect_sums(u);
+    staged_free(u);
 }
 
 static void test_not_finite(void **state) {
     (void)state;
-    struct update *u = update_of_three(23, 2, RANDOM);
+    struct staged *u = update_of_three(23, 2, PATTERN_RANDOM);
     for (int i = u->n - 1; i >= 0; i--) {
         const struct weight_change *c = &u->changes[i];
         enum dtype t = u->h->dtypes[c->weight];
         uint32_t sign = dtype_bytes(t) == 4 ? 1u << 31 : 1u << 15;
-        uint32_t wrong[] = {infinity(t), infinity(t) | sign, infinity(t) | 1, sign * 2 - 1};
+        uint32_t wrong[] = {staged_infinity(t), staged_infinity(t) | sign, staged_infinity(t) | 1,
+                            sign * 2 - 1};
         int64_t at[] = {0, c->n_values / 2, c->n_values - 1};
         for (int w = 0; w < 4; w++)
             for (int k = 0; k < 3; k++) {
-                uint32_t kept = bits_at(t, u->image + c->values, at[k]);
-                put_bits(t, u->image + c->values, at[k], wrong[w]);
+                uint32_t kept = staged_bits_at(t, u->image + c->values, at[k]);
+                staged_put_bits(t, u->image + c->values, at[k], wrong[w]);
                 expect_refusal(u, i);
-                put_bits(t, u->image + c->values, at[k], kept);
+                staged_put_bits(t, u->image + c->values, at[k], kept);
             }
-        put_bits(t, u->image + c->values, 0, infinity(t));
+        staged_put_bits(t, u->image + c->values, 0, staged_infinity(t));
     }
     expect_refusal(u, 0); // all three are wrong: the first is named
-    update_free(u);
+    staged_free(u);
 }
 
 // ------------------------------------------------------------------ flipped bits
 
 // The positions that the codes of a change mean, read one by one; how many.
-static int64_t decode(const struct update *u, int i, uint32_t *positions) {
+static int64_t decode(const struct staged *u, int i, uint32_t *positions) {
     const struct weight_change *c = &u->changes[i];
     uint64_t cursor = 0;
     int64_t n = 0;
@@ -687,19 +421,19 @@ static int64_t decode(const struct update *u, int i, uint32_t *positions) {
 }
 
 // One byte of the image is another: refused, or it means other positions, and the sums say so.
-static bool is_caught(struct update *u, int i, uint64_t at, uint64_t want) {
+static bool is_caught(struct staged *u, int i, uint64_t at, uint64_t want) {
     struct change_sums sums[3];
     struct error err;
     int bad;
-    stage(u, at, 1, u->image + at);
-    if (check(u, sums, &bad, &err)) return bad == i;
+    staged_stage(u, at, 1, u->image + at);
+    if (staged_check(u, sums, &bad, &err)) return bad == i;
     if (decode(u, i, u->positions[i]) != u->changes[i].n_values) return false;
-    struct change_sums now = sums_of(u, i);
+    struct change_sums now = staged_sums_of(u, i);
     return now.staged == sums[i].staged && now.resident == sums[i].resident && now.staged != want;
 }
 
-static void flip(struct update *u, int i, uint64_t from, uint64_t bytes, int rare) {
-    uint64_t want = sums_of(u, i).staged;
+static void flip(struct staged *u, int i, uint64_t from, uint64_t bytes, int rare) {
+    uint64_t want = staged_sums_of(u, i).staged;
     for (uint64_t bit = 0; bit < 8 * bytes; bit++) {
         if (rare > 1 && reference_below(&u->random, rare)) continue;
         uint64_t at = from + bit / 8;
@@ -708,7 +442,7 @@ static void flip(struct update *u, int i, uint64_t from, uint64_t bytes, int rar
         if (!caught) print_message("bit %d of byte %d\n", (int)(bit % 8), (int)(at - from));
         assert_true(caught);
         u->image[at] ^= (char)(1 << bit % 8);
-        stage(u, at, 1, u->image + at);
+        staged_stage(u, at, 1, u->image + at);
         decode(u, i, u->positions[i]);
     }
 }
@@ -717,8 +451,8 @@ static void flip(struct update *u, int i, uint64_t from, uint64_t bytes, int rar
 static void test_flipped_bits(void **state) {
     (void)state;
     for (int code_bytes = 1; code_bytes <= 4; code_bytes *= 2) {
-        struct update *u = update_of_three(24, code_bytes, ALL);
-        stage_all(u);
+        struct staged *u = update_of_three(24, code_bytes, PATTERN_ALL);
+        staged_stage_all(u);
         const struct weight_change *small = &u->changes[0], *large = &u->changes[1];
         int rare = harness_is_emulated() ? 8 : 1;
         flip(u, 0, small->codes, (uint64_t)small->n_codes * (uint64_t)small->code_bytes, 1);
@@ -726,18 +460,18 @@ static void test_flipped_bits(void **state) {
         flip(u, 1, large->anchors,
              (uint64_t)delta_n_blocks(large->n_codes) * sizeof(struct delta_anchor), 8 * rare);
         flip(u, 1, large->codes, (uint64_t)large->n_codes * (uint64_t)code_bytes, 16000 * rare);
-        expect_sums(u);
-        apply(u);
-        expect_weights(u);
-        update_free(u);
+        staged_expect_sums(u);
+        staged_apply(u);
+        staged_expect_weights(u);
+        staged_free(u);
     }
 }
 
 // Codes that are others than were meant, and right in themselves: the sums are of just the elements
-// that apply() then exchanges.
+// that staged_apply() then exchanges.
 static void test_flipped_is_exact(void **state) {
     (void)state;
-    struct update *u = update_of_three(25, 1, RANDOM);
+    struct staged *u = update_of_three(25, 1, PATTERN_RANDOM);
     const struct weight_change *c = &u->changes[1];
     int n_passed = 0;
     for (int turn = 0; n_passed < 10 && turn < 1000; turn++) {
@@ -747,15 +481,15 @@ static void test_flipped_is_exact(void **state) {
         if (two[1] == 0 || two[0] >= 254 || two[1] == 255) continue;
         two[0]++;
         two[1]--;
-        stage_all(u);
+        staged_stage_all(u);
         decode(u, 1, u->positions[1]);
-        expect_sums(u);
-        apply(u);
-        expect_weights(u);
+        staged_expect_sums(u);
+        staged_apply(u);
+        staged_expect_weights(u);
         n_passed++;
     }
     assert_int_equal(n_passed, 10);
-    update_free(u);
+    staged_free(u);
 }
 
 // ------------------------------------------------------------------ the plan
@@ -796,5 +530,8 @@ int main(void) {
         cmocka_unit_test(test_flipped_bits),  cmocka_unit_test(test_flipped_is_exact),
         cmocka_unit_test(test_plan),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
+    blocks = DTYPE_Q4_0;
+    if (harness_is_cpu()) failed += cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    return failed;
 }

@@ -201,6 +201,28 @@ static void test_odd_blocks(void **state) {
             }
 }
 
+// Values that no scale holds are found, wherever they stand, also where sums of squares overflow.
+static void test_too_large(void **state) {
+    (void)state;
+    static const float values[] = {3e38f, -3e38f, 1e20f, -1e12f, 4e8f};
+    for (int i = 0; i < N_TYPES; i++) {
+        int64_t size = type_elements(all[i]), n = 3 * size;
+        float x[3 * TYPE_MAX_ELEMENTS];
+        char blocks[3 * TYPE_MAX_BYTES], plain[3 * TYPE_MAX_BYTES];
+        for (int64_t k = 0; k < n; k++) x[k] = (float)(k % 17) - 8;
+        assert_int_equal(type_pack_checked(all[i], x, n, blocks), -1);
+        type_pack(all[i], x, n, plain);
+        assert_memory_equal(blocks, plain, type_size(all[i], n));
+        for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+            for (int64_t k = 0; k < n; k += 31) {
+                float kept = x[k];
+                x[k] = values[v];
+                assert_int_equal(type_pack_checked(all[i], x, n, blocks), k / size * size);
+                x[k] = kept;
+            }
+    }
+}
+
 static void test_finite(void **state) {
     (void)state;
     struct reference_random r = {5};
@@ -233,6 +255,7 @@ int main(void) {
         cmocka_unit_test(test_tiles),       cmocka_unit_test(test_dots),
         cmocka_unit_test(test_activations), cmocka_unit_test(test_packing),
         cmocka_unit_test(test_odd_blocks),  cmocka_unit_test(test_finite),
+        cmocka_unit_test(test_too_large),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

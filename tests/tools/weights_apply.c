@@ -1,15 +1,17 @@
 // What a weight update costs a worker beside the wire, on the shapes of real models: proving and
 // exchanging a delta of some share of the values, and the digest, beside what memory can do.
 //
-//   weights_apply SHAPE SHARE random|clustered|dense [THREADS]
+//   weights_apply SHAPE SHARE random|clustered|dense [THREADS [TYPE]]
 //
-// prints one line of JSON. SHAPE as in `bench --synthetic`; SHARE of each tensor's values, 0 to 1.
+// prints one line of JSON. SHAPE as in `bench --synthetic`; SHARE of each tensor's values, 0 to 1;
+// THREADS 0: one a core; TYPE: resident as this block type, beside a master.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernels/digest.h"
 #include "kernels/kernels.h"
+#include "kernels/types/types.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
 #include "worker/load/checkpoint.h"
@@ -20,7 +22,7 @@ enum { CLUSTER = 512 };
 struct bench {
     struct model_config config;
     struct names *names;
-    enum dtype *dtypes;
+    enum dtype *dtypes, *blocks; // what updates come in; what is resident
     struct backend *backend;
     struct weight_change *changes;
     int n;
@@ -96,7 +98,22 @@ static void add_change(struct bench *b, int weight, double share, const char *ki
     free(anchors);
 }
 
-static void open_bench(struct bench *b, const char *shape, int n_threads, uint64_t staging) {
+static const void *read_master(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct bench *b = self;
+    const struct checkpoint_random random = {b->names, b->dtypes, 1};
+    return checkpoint_random_source(&random).read(&random, index, first, n, room, err);
+}
+
+static const void *read_blocks(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct bench *b = self;
+    const struct checkpoint_random random = {b->names, b->blocks, 1};
+    return checkpoint_random_source(&random).read(&random, index, first, n, room, err);
+}
+
+static void open_bench(struct bench *b, const char *shape, int n_threads, uint64_t staging,
+                       const char *type) {
     struct error err = {0};
     int device;
     const char *path;
@@ -104,10 +121,16 @@ static void open_bench(struct bench *b, const char *shape, int n_threads, uint64
     b->names = names_new(&b->config.shape);
     b->dtypes = memory_new((size_t)b->names->n, sizeof *b->dtypes);
     checkpoint_synthetic_dtypes(b->names, CHECKPOINT_AS_IS, b->dtypes);
+    b->blocks = memory_new((size_t)b->names->n, sizeof *b->blocks);
+    enum dtype blocks = DTYPE_BF16;
+    if (type && type_parse(type, &blocks))
+        die(&(struct error){.text = "TYPE is none; q4_0 or the like was expected."});
+    checkpoint_synthetic_dtypes(b->names, (int)blocks, b->blocks);
     b->changes = memory_new((size_t)b->names->n, sizeof *b->changes);
     const struct backend_ops *ops = kernels_find("cpu", &device, &path, &err);
     const struct backend_options o = {.shape = b->config.shape,
-                                      .weight_dtypes = b->dtypes,
+                                      .weight_dtypes = b->blocks,
+                                      .master_dtypes = dtype_is_block(blocks) ? b->dtypes : NULL,
                                       .weight_hashes = b->names->hashes,
                                       .n_threads = n_threads,
                                       .page_tokens = 16,
@@ -118,8 +141,8 @@ static void open_bench(struct bench *b, const char *shape, int n_threads, uint64
                                       .max_outputs = 1,
                                       .staging_bytes = staging};
     if (!ops || ops->open(&o, &b->backend, &err)) die(&err);
-    const struct checkpoint_random random = {b->names, b->dtypes, 1};
-    const struct weight_source source = checkpoint_random_source(&random);
+    const struct weight_source source = {
+        .self = b, .read = read_blocks, .read_master = read_master};
     if (ops->load(b->backend, &source, NULL, &err)) die(&err);
 }
 
@@ -136,24 +159,29 @@ int main(int argc, char **argv) {
     uint64_t bytes = 0;
     for (int i = 0; i < n; i++) bytes += (uint64_t)weight_n(&list[i]) * 4;
     open_bench(&b, argv[1], argc > 4 ? atoi(argv[4]) : 0,
-               is_dense ? bytes : (uint64_t)((double)bytes * (share * 1.5 + 0.001)) + (64u << 20));
+               is_dense ? bytes : (uint64_t)((double)bytes * (share * 1.5 + 0.001)) + (64u << 20),
+               argc > 5 ? argv[5] : NULL);
     for (int i = 0; i < b.names->n; i++) add_change(&b, i, is_dense ? 1 : share, argv[3]);
     struct change_sums *sums = memory_new((size_t)b.n, sizeof *sums);
     int64_t t0 = clock_us();
     if (b.backend->ops->check(b.backend, b.changes, b.n, sums, &bad, &err)) die(&err);
     int64_t check_us = clock_us() - t0, apply_us[5];
+    t0 = clock_us();
+    if (b.backend->ops->remake(b.backend, b.changes, b.n, &bad, &err)) die(&err);
+    int64_t remake_us = clock_us() - t0;
     for (int i = 0; i < 5; i++) {
         t0 = clock_us();
         if (b.backend->ops->apply(b.backend, b.changes, b.n, &err)) die(&err);
         apply_us[i] = clock_us() - t0;
     }
     printf("{\"shape\": \"%s\", \"kind\": \"%s\", \"share\": %.5f, \"elements\": %lld, "
-           "\"payload_bytes\": %llu, \"check_ms\": %.1f, \"apply_ms\": [%.1f, %.1f, %.1f, %.1f, "
+           "\"payload_bytes\": %llu, \"check_ms\": %.1f, \"remake_ms\": %.1f, \"apply_ms\": [%.1f, "
+           "%.1f, %.1f, %.1f, "
            "%.1f]}\n",
            argv[1], argv[3], (double)b.n_values / (double)b.n_elements, (long long)b.n_elements,
-           (unsigned long long)b.stream_bytes, (double)check_us / 1e3, (double)apply_us[0] / 1e3,
-           (double)apply_us[1] / 1e3, (double)apply_us[2] / 1e3, (double)apply_us[3] / 1e3,
-           (double)apply_us[4] / 1e3);
+           (unsigned long long)b.stream_bytes, (double)check_us / 1e3, (double)remake_us / 1e3,
+           (double)apply_us[0] / 1e3, (double)apply_us[1] / 1e3, (double)apply_us[2] / 1e3,
+           (double)apply_us[3] / 1e3, (double)apply_us[4] / 1e3);
     b.backend->ops->close(&b.backend);
     return 0;
 }

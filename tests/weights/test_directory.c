@@ -26,6 +26,9 @@
 enum { N_DENSE = 6, HEADER = 128 };
 #define NAME "stampede-v2.safetensors"
 
+// Of the matrices, beside a master; float32: there is no master.
+static enum dtype blocks;
+
 struct fixture {
     struct served served;
     struct offered offered;
@@ -81,7 +84,9 @@ static int open_fixture(void **state) {
     during.f = f;
     during.act = NULL;
     during.n_stages = 0;
-    served_open(&f->served, 9000, 16 << 20); // over 2 MiB of embeddings: more than one piece
+    const struct served_options o = {
+        .vocab = 9000, .staging_bytes = 16 << 20, .blocks = blocks}; // over 2 MiB: several pieces
+    served_open(&f->served, &o);
     during.stage = f->served.ops.stage;
     f->served.ops.stage = fake_stage;
     offer(f);
@@ -136,6 +141,7 @@ static void expect_failure(struct fixture *f, const char *part, const char *tens
     if (!strstr(why.text, part)) fail_msg("%s", why.text);
     assert_string_equal(found, tensor);
     assert_true(f->served.resident.digest == digest);
+    assert_true(served_is_packed(&f->served));
     update_release(&u);
 }
 
@@ -171,6 +177,7 @@ static void test_whole(void **state) {
     assert_int_equal(update_state(u), UPDATE_VERIFIED);
     assert_int_equal(update_apply(u, &f->served.resident, f->served.backend, &err), 0);
     assert_true(f->served.resident.digest == by_file);
+    assert_true(served_is_packed(&f->served));
     update_release(&u);
 }
 
@@ -397,5 +404,7 @@ int main(void) {
         TEST(test_id),
         TEST(test_looks),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
+    blocks = DTYPE_Q4_0;
+    return failed + cmocka_run_group_tests_name("master", tests, NULL, NULL);
 }

@@ -87,6 +87,9 @@ static const struct comm_ops fake_comm = {fake_join, fake_receive, fake_poll, fa
 
 // ------------------------------------------------------------------ a worker's side
 
+// Of the matrices, beside a master; float32: there is no master.
+static enum dtype blocks;
+
 struct fixture {
     struct served served;
     struct offered offered;
@@ -102,7 +105,8 @@ static void wake(void *self) {
 static int open_fixture(void **state) {
     struct fixture *f = memory_new(1, sizeof *f);
     script = (struct script){.stands_at = -1, .fails_at = -1, .flipped_at = UINT64_MAX};
-    served_open(&f->served, 0, 1 << 20);
+    const struct served_options o = {.staging_bytes = 1 << 20, .blocks = blocks};
+    served_open(&f->served, &o);
     f->served.ops.comm = &fake_comm;
     offered_open(&f->offered, 3, 1, 2);
     served_offer(&f->served, &f->offered, 1, N_TENSORS);
@@ -277,5 +281,7 @@ int main(void) {
         TEST(test_one_fails),   TEST(test_join_is_refused), TEST(test_wrong_bytes),
         TEST(test_dropped),     TEST(test_cpu_has_none),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
+    blocks = DTYPE_Q4_0;
+    return failed + cmocka_run_group_tests_name("master", tests, NULL, NULL);
 }

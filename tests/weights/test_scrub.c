@@ -178,7 +178,7 @@ static void test_bits_below_the_type(void **state) {
         int i = 0, failed = 0;
         open_fixture(&f, DTYPE_BF16);
         const struct weights *w = &((struct cpu *)f.backend)->weights;
-        while (w->slots[i].is_matrix || f.dtypes[i] != DTYPE_BF16) i++;
+        while (w->slots[i].layout == WEIGHT_PACKED || f.dtypes[i] != DTYPE_BF16) i++;
         ((uint32_t *)w->slots[i].data)[w->slots[i].rows - 1] ^= (uint32_t)1 << bit;
         for (int t = 0; t < 105 && !failed; t++) failed = turn(&f, 10 * INTERVAL_S, &damage, &err);
         assert_int_equal(failed, -1);

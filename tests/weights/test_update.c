@@ -9,82 +9,35 @@
 #include <cmocka.h>
 
 #include "worker/load/checkpoint.h"
-#include "worker/load/config.h"
 #include "kernels/digest.h"
 #include "tests/kernels/harness.h"
-#include "tests/weights/offered.h"
+#include "tests/weights/served.h"
 #include "worker/weights/update.h"
 
 enum { STAGING_BYTES = 64 << 20 };
 
-struct fixture {
-    struct model_config config;
-    struct names *names;
-    enum dtype *dtypes;
-    struct backend *backend;
-    struct resident resident;
-};
+// Of the matrices, beside a master; float32: there is no master.
+static enum dtype blocks;
 
-static void open_fixture(struct fixture *f) {
-    struct error err = {0};
-    int device;
-    const char *path;
-    const struct backend_ops *ops = kernels_find(harness_device(), &device, &path, &err);
-    assert_int_equal(config_synthetic("tiny", &f->config, &err), 0);
-    f->names = names_new(&f->config.shape);
-    f->dtypes = memory_new((size_t)f->names->n, sizeof *f->dtypes);
-    checkpoint_synthetic_dtypes(f->names, CHECKPOINT_AS_IS, f->dtypes);
-    const struct backend_options o = {.shape = f->config.shape,
-                                      .weight_dtypes = f->dtypes,
-                                      .weight_hashes = f->names->hashes,
-                                      .device = device,
-                                      .path = path,
-                                      .staging_bytes = STAGING_BYTES,
-                                      .n_threads = 2,
-                                      .page_tokens = 16,
-                                      .n_pages = 1,
-                                      .n_conv_slots = 1,
-                                      .max_segments = 1,
-                                      .max_tokens = 1,
-                                      .max_outputs = 1};
-    assert_int_equal(ops->open(&o, &f->backend, &err), 0);
-    const struct checkpoint_random random = {f->names, f->dtypes, 1};
-    const struct weight_source source = checkpoint_random_source(&random);
-    uint64_t *digests = memory_new((size_t)f->names->n, sizeof *digests);
-    assert_int_equal(ops->load(f->backend, &source, digests, &err), 0);
-    resident_open(&f->resident, f->names, f->dtypes, digests);
+static void open_fixture(struct served *f) {
+    const struct served_options o = {
+        .is_random = true, .staging_bytes = STAGING_BYTES, .blocks = blocks};
+    served_open(f, &o);
 }
 
-// A full rehash of what the backend holds.
-static uint64_t digest_backend(const struct fixture *f) {
+// A full rehash of what updates are of.
+static uint64_t digest_backend(const struct served *f) {
     uint64_t sum = 0;
-    struct error err = {0};
     for (int i = 0; i < f->names->n; i++) {
-        int64_t n = weight_n(&f->names->weights[i]);
-        void *values = memory_new((size_t)n, 4);
-        assert_int_equal(f->backend->ops->weight_read(f->backend, i, 0, n, values, &err), 0);
-        sum += digest_range(f->names->hashes[i], 0, n, f->dtypes[i], values);
+        void *values = served_read(f, i);
+        sum += digest_range(f->names->hashes[i], 0, weight_n(&f->names->weights[i]), f->dtypes[i],
+                            values);
         free(values);
     }
     return sum;
 }
 
-static void close_fixture(struct fixture *f) {
-    resident_close(&f->resident);
-    f->backend->ops->close(&f->backend);
-    names_free(&f->names);
-    free(f->dtypes);
-}
-
 // ------------------------------------------------------------------ what a trainer offers
-
-static void *read_weight(const struct fixture *f, int weight) {
-    struct error err = {0};
-    int64_t n = weight_n(&f->names->weights[weight]);
-    void *values = memory_new((size_t)n, 4);
-    assert_int_equal(f->backend->ops->weight_read(f->backend, weight, 0, n, values, &err), 0);
-    return values;
-}
 
 static float value_of(int64_t k, int weight) {
     return (float)((k * 37 + weight) % 201 - 100) / 64;
@@ -92,7 +45,7 @@ static float value_of(int64_t k, int weight) {
 
 // All values, or those of every `stride`th position from `first` on in codes of code_bytes; they
 // go into `target` too, which holds the weight.
-static void add_tensor(struct offered *o, const struct fixture *f, int weight, int code_bytes,
+static void add_tensor(struct offered *o, const struct served *f, int weight, int code_bytes,
                        uint32_t first, uint32_t stride, void *target) {
     enum dtype dtype = f->dtypes[weight];
     int64_t size = weight_n(&f->names->weights[weight]), n = 0;
@@ -113,12 +66,12 @@ static void add_tensor(struct offered *o, const struct fixture *f, int weight, i
 
 // Every weight of the model in turn: dense, sparse of each width, skipped.
 struct target {
-    struct fixture *f;
+    struct served *f;
     struct offered offered;
     void **base, **values; // (weights), before and after the update
 };
 
-static void open_target(struct target *t, struct fixture *f, uint64_t base, uint64_t version) {
+static void open_target(struct target *t, struct served *f, uint64_t base, uint64_t version) {
     const struct {
         int code_bytes;
         uint32_t first, stride;
@@ -128,8 +81,8 @@ static void open_target(struct target *t, struct fixture *f, uint64_t base, uint
                          .values = memory_new(n, sizeof(void *))};
     offered_open(&t->offered, 9, base, version);
     for (int i = 0; i < f->names->n; i++) {
-        t->base[i] = read_weight(f, i);
-        t->values[i] = read_weight(f, i);
+        t->base[i] = served_read(f, i);
+        t->values[i] = served_read(f, i);
         if (i >= OFFERED_MAX - 1) continue;
         int k = i % 7;
         uint32_t size = (uint32_t)weight_n(&f->names->weights[i]);
@@ -149,21 +102,22 @@ static void close_target(struct target *t) {
     offered_free(&t->offered);
 }
 
-static void assert_held(const struct fixture *f, void *const *expected) {
+static void assert_held(const struct served *f, void *const *expected) {
     for (int i = 0; i < f->names->n; i++) {
-        void *held = read_weight(f, i);
+        void *held = served_read(f, i);
         size_t bytes = (size_t)weight_n(&f->names->weights[i]) * dtype_bytes(f->dtypes[i]);
         assert_memory_equal(held, expected[i], bytes);
         free(held);
     }
+    assert_true(served_is_packed(f));
 }
 
-static struct update_target target_of(const struct fixture *f, uint64_t version) {
+static struct update_target target_of(const struct served *f, uint64_t version) {
     return (struct update_target){
         .resident = &f->resident, .version = version, .staging_bytes = STAGING_BYTES};
 }
 
-static struct update *begin(const struct fixture *f, const struct offered *o, uint64_t version) {
+static struct update *begin(const struct served *f, const struct offered *o, uint64_t version) {
     struct update *u = NULL;
     struct error err = {0};
     char tensor[NAMES_MAX_BYTES];
@@ -191,7 +145,7 @@ static void transfer(struct update *u, const struct offered *o, struct backend *
 
 static void test_apply_and_undo(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     struct target t;
     struct error err = {0};
     open_fixture(&f);
@@ -226,12 +180,12 @@ static void test_apply_and_undo(void **state) {
     assert_int_equal(sum, after);
     update_release(&u);
     close_target(&t);
-    close_fixture(&f);
+    served_close(&f);
 }
 
 static void test_nothing_changes_but_the_version(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     struct offered o;
     struct error err = {0};
     struct message_weights_pull pull;
@@ -248,13 +202,13 @@ static void test_nothing_changes_but_the_version(void **state) {
     assert_int_equal(digest_backend(&f), before);
     update_release(&u);
     offered_free(&o);
-    close_fixture(&f);
+    served_close(&f);
 }
 
 // Each offer is good but for one thing, which the sentence must name.
 static void test_wrong_offers_are_refused(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     open_fixture(&f);
     const char *const words[] = {"version 4",    "only rise",          "--staging-memory",
                                  "none of this", "comes with shape [", "resident as",
@@ -284,22 +238,22 @@ static void test_wrong_offers_are_refused(void **state) {
         assert_true((i >= 3 && i <= 6) == (tensor[0] != 0));
         close_target(&t);
     }
-    close_fixture(&f);
+    served_close(&f);
 }
 
 // What is held as a block type no update can bring, whatever type it comes as.
 static void test_block_types_are_refused(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     struct target t;
     open_fixture(&f);
     open_target(&t, &f, 4, 7);
     struct offered *o = &t.offered;
     struct update_target target = target_of(&f, 4);
-    enum dtype *blocks = memory_new((size_t)f.names->n, sizeof *blocks);
+    enum dtype *packed = memory_new((size_t)f.names->n, sizeof *packed);
     struct resident resident = *target.resident;
-    checkpoint_synthetic_dtypes(f.names, DTYPE_Q8_0, blocks);
-    resident.dtypes = blocks;
+    checkpoint_synthetic_dtypes(f.names, DTYPE_Q8_0, packed);
+    resident.dtypes = packed;
     target.resident = &resident;
     for (int dtype = COLUMN_BF16; dtype <= COLUMN_Q8_0; dtype++) {
         struct error err = {0};
@@ -311,16 +265,16 @@ static void test_block_types_are_refused(void **state) {
         assert_string_equal(tensor, "model.embed_tokens.weight");
         assert_non_null(strstr(err.text, "resident as q8_0, which updates cannot write"));
     }
-    free(blocks);
+    free(packed);
     close_target(&t);
-    close_fixture(&f);
+    served_close(&f);
 }
 
 // One bit of the stream is flipped: whatever it meant, the update fails and names the tensor, or
 // its values are the ones that were offered.
 static void test_flipped_bits_lose_the_update(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     struct target t;
     open_fixture(&f);
     open_target(&t, &f, 4, 7);
@@ -354,19 +308,19 @@ static void test_flipped_bits_lose_the_update(void **state) {
     assert_in_range(n_differing, 1, n_lost - 1); // others break the rules of codes and values
     assert_held(&f, t.base);
     close_target(&t);
-    close_fixture(&f);
+    served_close(&f);
 }
 
 // A value that is not finite, with a check value that fits; and a chunk that is too short.
 static void test_wrong_values_lose_the_update(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     open_fixture(&f);
     for (int i = 0; i < 2; i++) {
         struct offered o;
         struct error err = {0};
         char tensor[NAMES_MAX_BYTES], expected[NAMES_MAX_BYTES];
-        void *values = read_weight(&f, 4);
+        void *values = served_read(&f, 4);
         struct message_weights_pull pull;
         offered_open(&o, 9, 4, 7);
         dtype_put(f.dtypes[4], values, 5, i == 0 ? (float)(1e300 * 1e300) : 1);
@@ -387,12 +341,12 @@ static void test_wrong_values_lose_the_update(void **state) {
         offered_free(&o);
         free(values);
     }
-    close_fixture(&f);
+    served_close(&f);
 }
 
 static void test_lost_chunks_are_asked_for_again(void **state) {
     (void)state;
-    struct fixture f;
+    struct served f;
     struct target t;
     struct message_weights_pull first, pull;
     open_fixture(&f);
@@ -407,7 +361,7 @@ static void test_lost_chunks_are_asked_for_again(void **state) {
     assert_int_equal(pull.offset, first.offset);
     update_release(&u);
     close_target(&t);
-    close_fixture(&f);
+    served_close(&f);
 }
 
 int main(void) {
@@ -420,5 +374,11 @@ int main(void) {
         cmocka_unit_test(test_wrong_values_lose_the_update),
         cmocka_unit_test(test_lost_chunks_are_asked_for_again),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
+    static const enum dtype masters[] = {DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K};
+    for (int i = 0; i < 3 && harness_is_cpu(); i++) {
+        blocks = masters[i];
+        failed += cmocka_run_group_tests_name(dtype_name(blocks), tests, NULL, NULL);
+    }
+    return failed;
 }

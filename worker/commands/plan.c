@@ -112,12 +112,14 @@ static int check_memory(const struct plan_memory *p, struct error *err) {
     for (int i = 0; i < N_MEMORY_USES; i++)
         if (p->backend.is_host[i]) need += p->backend.bytes[i];
     if (!have || need <= have) return 0;
-    return error_set(err, ERROR_MEMORY,
-                     "The plan needs %.1f GiB of host memory, %.1f of them for weights; %.1f GiB "
-                     "are available (--weights, --kv-memory, --suspend-memory, --staging-memory, "
-                     "--draft-memory, --max-rows).",
-                     mib(need) / 1024, mib(p->backend.bytes[MEMORY_WEIGHTS]) / 1024,
-                     mib(have) / 1024);
+    return error_set(
+        err, ERROR_MEMORY,
+        "The plan needs %.1f GiB of host memory, %.1f of them for weights; %.1f GiB "
+        "are available (--weights, --master, --kv-memory, --suspend-memory, --staging-memory, "
+        "--draft-memory, --max-rows).",
+        mib(need) / 1024,
+        mib(p->backend.bytes[MEMORY_WEIGHTS] + p->backend.bytes[MEMORY_MASTER]) / 1024,
+        mib(have) / 1024);
 }
 
 uint64_t plan_staging(const struct names *names, const enum dtype *dtypes,
@@ -171,6 +173,8 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     const struct engine_options *e = &p->engine;
     char details[96];
     log_line(p, log, MEMORY_WEIGHTS, "weights", p->weight_types);
+    if (p->backend.bytes[MEMORY_MASTER])
+        log_line(p, log, MEMORY_MASTER, "master", "of updates, and their weights on the way");
     snprintf(details, sizeof details, "%d of %d tokens, %s", e->n_pages, e->page_tokens,
              dtype_name(p->kv_dtype));
     log_line(p, log, MEMORY_PAGES, "KV pages", details);

@@ -62,8 +62,11 @@ static int fill_table(struct flags *f, struct flag *table) {
          "stable name of this worker, one for each (default host, pid and a random part)", &f->name,
          0, 0},
         {FLAG_SIZE, "--staging-memory", "SIZE",
-         "host bytes for a weight update (default 0: as much as the weights)",
+         "host bytes for a weight update (default 0: as much as the weights, or their master)",
          &f->engine.staging_bytes, 0, 0},
+        {FLAG_SWITCH, "--master", NULL,
+         "keep the weights in bf16 too, so that updates reach --weights of a block type",
+         &f->engine.master, 0, 0},
         {FLAG_TEXT, "--weights-dir", "DIR",
          "a directory shared with the trainer, which may lay weight updates there", &f->weights_dir,
          0, 0},
@@ -189,7 +192,7 @@ static struct link_options link_options(const struct flags *f, const struct setu
         .shape = {shape_n_moe(&model->shape), model->shape.n_experts_used, model->shape.n_experts},
         .log = &s->log,
         .names = s->names,
-        .dtypes = s->dtypes,
+        .dtypes = s->update_dtypes,
         .uid = uid,
         .build = build,
         .numerics = model->ops->numerics(model->backend),
@@ -248,7 +251,7 @@ static int serve(struct flags *f, struct signals *signals, struct status_board *
     char uid[256], build[256];
     f->engine.needs_staging = true;
     if (setup_open(&s, &f->engine, true, err)) return -1;
-    resident_open(&resident, s.names, s.dtypes, s.digests);
+    resident_open(&resident, s.names, s.update_dtypes, s.digests);
     s.digests = NULL;
     make_uid(f->name, uid);
     make_build(&s.device, build);

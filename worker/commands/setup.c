@@ -227,6 +227,9 @@ static int check_packed(const struct setup *s, const struct backend_ops *ops, co
     if (!s->checkpoint)
         return error_set(err, ERROR_USAGE,
                          "--packed keeps a checkpoint's weights; expected --model.");
+    if (s->checkpoint->master_dtypes)
+        return error_set(err, ERROR_USAGE,
+                         "--packed keeps no master; expected --packed or --master, not both.");
     if (ops->packed_map) return 0;
     return error_set(err, ERROR_USAGE, "--packed is for device cpu; device '%s' keeps no weights.",
                      ops->name);
@@ -300,6 +303,10 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     options.id_exists = exists; // borrowed
     options.device = device;
     options.path = path;
+    if (f->master) {
+        options.master_dtypes = s->checkpoint->master_dtypes;
+        options.staging_bytes = plan_staging(s->names, options.master_dtypes, f);
+    }
     int failed = plan_backend(plan, m->ops, &options, s->names, err);
     if (!failed) {
         plan_log(plan, &s->log);
@@ -355,7 +362,9 @@ static int open_all(struct setup *s, const struct engine_flags *f, bool want_dig
     if (open_verifiers(s, f, err)) return -1;
     if (checkpoint_open(f->model, types, &s->checkpoint, err)) return -1;
     s->names = s->checkpoint->names;
+    if (f->master && checkpoint_keep_master(s->checkpoint, err)) return -1;
     s->dtypes = s->checkpoint->dtypes;
+    s->update_dtypes = f->master ? s->checkpoint->master_dtypes : s->dtypes;
     if (open_tokenizer(s, err)) return -1;
     s->fingerprint = fingerprint(s->checkpoint);
     return open_engine(s, f, want_digests, err);
@@ -381,6 +390,7 @@ int setup_open_synthetic(struct setup *s, const struct engine_flags *f, const ch
     s->names = names_new(&config.shape);
     s->dtypes = memory_new((size_t)s->names->n, sizeof *s->dtypes);
     checkpoint_synthetic_dtypes(s->names, types, s->dtypes);
+    s->update_dtypes = s->dtypes;
     if (!verify_open(&s->verify, NULL, err) && !open_engine(s, f, false, err)) return 0;
     setup_close(s);
     return -1;

@@ -19,7 +19,7 @@ struct engine_flags {
     const char *packed;     // file of packed weights, or NULL
     const char *draft;      // as sampling_parse_draft takes it
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
-    bool needs_staging;
+    bool needs_staging, master;
     bool no_verify, verifier_network;
 };
 
@@ -35,9 +35,10 @@ struct setup {
     struct checkpoint *checkpoint; // NULL for a synthetic model
     struct tokenizer *tokenizer;   // NULL: the checkpoint has none
     struct chat *chat;
-    struct names *names; // the checkpoint's, or own for a synthetic model
-    enum dtype *dtypes;  // resident types, likewise
-    int32_t *end_ids;    // (n)
+    struct names *names;             // the checkpoint's, or own for a synthetic model
+    enum dtype *dtypes;              // resident types, likewise
+    const enum dtype *update_dtypes; // what updates come in: the master's types, else the resident
+    int32_t *end_ids;                // (n)
     struct verifier_command *externals;
     int n_externals;
     struct verify verify;

@@ -98,7 +98,7 @@ static void write_facts(const struct status_snapshot *s, struct buffer *out) {
     metrics_head(out, "rollout_gpu_memory_bytes", METRICS_GAUGE,
                  "Memory as planned at start, by what it is for; of the host where the device is "
                  "the CPU.");
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < STATUS_N_MEMORY; i++) {
         snprintf(labels, sizeof labels, "kind=\"%s\"", status_memory_names[i]);
         metrics_value(out, "rollout_gpu_memory_bytes", labels, (double)s->facts.memory_bytes[i]);
     }

@@ -28,7 +28,8 @@ static void write_facts(const struct status_snapshot *s, struct buffer *out) {
     json_member_int(out, "slots", f->slots);
     json_member_int(out, "max_context", f->max_context);
     json_member_object(out, "memory_bytes");
-    for (int i = 0; i < 6; i++) json_member_uint(out, status_memory_names[i], f->memory_bytes[i]);
+    for (int i = 0; i < STATUS_N_MEMORY; i++)
+        json_member_uint(out, status_memory_names[i], f->memory_bytes[i]);
     close_object(out);
     close_object(out);
 }

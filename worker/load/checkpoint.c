@@ -159,6 +159,7 @@ void checkpoint_close(struct checkpoint **c) {
     names_free(&(*c)->names);
     free((*c)->tensors);
     free((*c)->dtypes);
+    free((*c)->master_dtypes);
     free((*c)->path);
     free(*c);
     *c = NULL;
@@ -196,28 +197,44 @@ static float value_at(const struct tensor *t, int64_t i) {
     return v;
 }
 
-// Values of a chunk in the resident type. -1 where a finite value becomes infinite.
-static int convert(const struct checkpoint *c, int index, int64_t first, int64_t n, void *to,
-                   struct error *err) {
+static void round_floats(enum dtype t, float *values, int64_t n) {
+    for (int64_t i = 0; i < n; i++) {
+        char rounded[sizeof *values];
+        dtype_put(t, rounded, 0, values[i]);
+        values[i] = dtype_get(t, rounded, 0);
+    }
+}
+
+// Values of a chunk in type `target`, by way of the master where there is one. -1 where a finite
+// value becomes infinite.
+static int convert(const struct checkpoint *c, int index, int64_t first, int64_t n,
+                   enum dtype target, void *to, struct error *err) {
     const struct tensor *t = &c->tensors[index];
-    enum dtype target = c->dtypes[index];
     float *values = memory_take((size_t)n, sizeof *values);
     read_floats(t, first, n, values);
-    if (dtype_is_block(target))
-        type_pack(target, values, n, to);
-    else
+    if (c->master_dtypes) round_floats(c->master_dtypes[index], values, n);
+    int64_t bad;
+    if (dtype_is_block(target)) {
+        bad = type_pack_checked(target, values, n, to);
+    } else {
         for (int64_t i = 0; i < n; i++) dtype_put(target, to, i, values[i]);
+        bad = dtype_find_not_finite(target, to, n);
+    }
     free(values);
-    int64_t bad = type_find_not_finite(target, to, n);
     if (bad < 0) return 0;
     char expected[64];
     snprintf(expected, sizeof expected, "a value that %s holds", dtype_name(target));
     return refuse_value(c, index, first + bad, value_at(t, first + bad), expected, err);
 }
 
-static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
-                               struct error *err) {
-    const struct checkpoint *c = self;
+// Whether the stored values are those of type `target`.
+static bool is_as_stored(const struct checkpoint *c, int index, enum dtype target) {
+    enum dtype stored = c->tensors[index].dtype;
+    return stored == target && (!c->master_dtypes || stored == c->master_dtypes[index]);
+}
+
+static const void *read_as(const struct checkpoint *c, enum dtype target, int index, int64_t first,
+                           int64_t n, void *room, struct error *err) {
     const struct tensor *t = &c->tensors[index];
     int64_t size = type_elements(t->dtype), start = first / size * size;
     int64_t end = (first + n + size - 1) / size * size;
@@ -227,12 +244,25 @@ static const void *read_values(const void *self, int index, int64_t first, int64
         refuse_value(c, index, start + bad, value_at(t, start + bad), "a finite value", err);
         return NULL;
     }
-    if (t->dtype == c->dtypes[index]) return values;
-    return convert(c, index, first, n, room, err) ? NULL : room;
+    if (is_as_stored(c, index, target)) return values;
+    return convert(c, index, first, n, target, room, err) ? NULL : room;
+}
+
+static const void *read_values(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct checkpoint *c = self;
+    return read_as(c, c->dtypes[index], index, first, n, room, err);
+}
+
+static const void *read_master(const void *self, int index, int64_t first, int64_t n, void *room,
+                               struct error *err) {
+    const struct checkpoint *c = self;
+    return read_as(c, c->master_dtypes[index], index, first, n, room, err);
 }
 
 struct weight_source checkpoint_source(const struct checkpoint *c) {
-    return (struct weight_source){.self = c, .read = read_values};
+    return (struct weight_source){
+        .self = c, .read = read_values, .read_master = c->master_dtypes ? read_master : NULL};
 }
 
 uint64_t checkpoint_stamp(const struct checkpoint *c) {

@@ -30,11 +30,12 @@ enum { CHECKPOINT_AS_IS = -1 };
 struct checkpoint {
     char *path; // directory, where the tokenizer's files are too, or GGUF file
     struct model_config config;
-    struct names *names;     // names->weights is the list of weights, names->n their number
-    struct tensor *tensors;  // (names->n) values as stored, in the mapping
-    enum dtype *dtypes;      // (names->n) resident type of each: backend_options.weight_dtypes
-    struct safetensors *map; // the files, or NULL
-    struct gguf *gguf;       // or NULL
+    struct names *names;       // names->weights is the list of weights, names->n their number
+    struct tensor *tensors;    // (names->n) values as stored, in the mapping
+    enum dtype *dtypes;        // (names->n) resident type of each: backend_options.weight_dtypes
+    enum dtype *master_dtypes; // (names->n) backend_options.master_dtypes, or NULL
+    struct safetensors *map;   // the files, or NULL
+    struct gguf *gguf;         // or NULL
 };
 
 // "as-is", or a type's name such as "bf16" or "q4_0"; else ERROR_USAGE. *out: an enum dtype or
@@ -55,8 +56,14 @@ void checkpoint_synthetic_dtypes(const struct names *names, int types, enum dtyp
 int checkpoint_open(const char *path, int types, struct checkpoint **out, struct error *err);
 void checkpoint_close(struct checkpoint **c);
 
+// Keeps a master (kernels/delta.h): of bf16, expert_bias of float32, as all weights are under bf16.
+// Resident values then follow from the master's. ERROR_CONFIG where tensors are stored as block
+// types: nothing is left of the values that they were packed from. ERROR_USAGE where all weights
+// are resident as floats, which need none.
+int checkpoint_keep_master(struct checkpoint *c, struct error *err);
+
 // The values for a backend to load: rounded to nearest even where the resident type is a narrower
-// float, packed where it is a block type (kernels/types/types.h).
+// float, packed where it is a block type (kernels/types/types.h), with a master from its values.
 // Refused with ERROR_CONFIG is a value that is not finite, or that float16 cannot hold; the
 // sentence names tensor and element.
 struct weight_source checkpoint_source(const struct checkpoint *c);

@@ -47,5 +47,5 @@ static const void *read_random(const void *self, int index, int64_t first, int64
 }
 
 struct weight_source checkpoint_random_source(const struct checkpoint_random *r) {
-    return (struct weight_source){r, read_random, random_formula};
+    return (struct weight_source){.self = r, .read = read_random, .formula = random_formula};
 }

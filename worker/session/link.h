@@ -27,7 +27,7 @@ struct link_options {
     struct output_shape shape;
     const struct log *log;
     const struct names *names;
-    const enum dtype *dtypes;
+    const enum dtype *dtypes; // (names->n) that updates come in
     const char *uid, *numerics;
     const char *build;       // version and commit, and the device
     const char *weights_dir; // where trainers lay updates; NULL: nowhere

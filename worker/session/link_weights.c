@@ -163,6 +163,11 @@ static void tell_staged(struct link *l) {
         l->told_receiving = true;
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
+        log_say(l->options.log, LOG_INFO,
+                "policy version %llu is staged: proved in %.1f ms, blocks remade in %.1f ms",
+                (unsigned long long)update_version(l->update),
+                (double)update_check_us(l->update) / 1000,
+                (double)update_remake_us(l->update) / 1000);
         l->told = UPDATE_VERIFIED;
         l->seen.weight_bytes[update_transport(l->update)] += update_total_bytes(l->update);
         say(l, &(struct message_weights_status){.update = id,

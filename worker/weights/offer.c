@@ -34,7 +34,7 @@ static int find_weight(const struct message_weights_begin *m, uint32_t i, const 
     if (dtype_is_block(dtype))
         return error_set(err, ERROR_INPUT,
                          "Tensor '%.*s' is resident as %s, which updates cannot write; a worker "
-                         "with weights of f32, bf16 or f16 was expected.",
+                         "with weights of f32, bf16 or f16 was expected, or one with --master.",
                          SLICE_ARG(name), dtype_name(dtype));
     enum column_dtype found = column_u8(m->dtypes)[i];
     if (found == wire_dtype(dtype)) return match.index;

@@ -1,5 +1,6 @@
-// The weights that are being served: types, digest and policy version. Changed by the engine's
-// thread alone; others read it through what the engine reports.
+// The weights that are being served: types, digest and policy version; of a backend with a master
+// those of the master, which updates are of. Changed by the engine's thread alone; others read it
+// through what the engine reports.
 #ifndef WORKER_WEIGHTS_RESIDENT_H
 #define WORKER_WEIGHTS_RESIDENT_H
 

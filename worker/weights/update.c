@@ -36,7 +36,7 @@ struct update {
     uint64_t *n_here; // (changes) bytes that are staged
     int n_proved;
     struct change_sums *sums; // (changes)
-    int64_t check_us;
+    int64_t check_us, remake_us;
 
     int64_t pause_us; // the engine's thread's, until the state tells of it
 
@@ -229,6 +229,18 @@ static void compare(struct update *u, int change) {
     fail(u, change, true, &err);
 }
 
+// Of changes that were proved, what will be resident. One that was dropped is never applied.
+static void remake(struct update *u, int first, int n, struct backend *b) {
+    struct error why = {0};
+    int bad = -1;
+    if (!b->ops->remake || !update_is_wanted(u)) return;
+    int64_t started_us = clock_us();
+    int failed = b->ops->remake(b, u->offer.changes + first, n, &bad, &why);
+    u->remake_us += clock_us() - started_us;
+    if (failed && bad >= 0) name_wrong(u, first + bad, &why);
+    if (failed && bad < 0) fail(u, -1, false, &why);
+}
+
 // Proves changes first .. end - 1, which are whole.
 static void prove(struct update *u, int first, int end, struct backend *b) {
     struct error why = {0};
@@ -241,6 +253,7 @@ static void prove(struct update *u, int first, int end, struct backend *b) {
     if (failed && bad >= 0) name_wrong(u, first + bad, &why);
     if (failed && bad < 0) fail(u, -1, false, &why);
     for (int i = first; i < end && !failed; i++) compare(u, i);
+    if (!failed) remake(u, first, end - first, b);
 }
 
 // Counts bytes offset .. end - 1 as staged, and proves the changes that are whole by them: one run
@@ -318,6 +331,10 @@ uint64_t update_digest_change(const struct update *u) {
 
 int64_t update_check_us(const struct update *u) {
     return u->check_us;
+}
+
+int64_t update_remake_us(const struct update *u) {
+    return u->remake_us;
 }
 
 int64_t update_pause_us(const struct update *u) {

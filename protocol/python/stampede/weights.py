@@ -47,8 +47,8 @@ class DtypePlan:
         """In which type a tensor is held; block types cannot be pushed."""
         dtype = dict(self.exceptions).get(name, self.default) if self.exceptions else self.default
         if dtype not in ("f32", "bf16", "f16"):
-            raise WeightUpdateError(f"Tensor {name} is held as {dtype}, which cannot be pushed.",
-                                    tensor=name)
+            raise WeightUpdateError(f"Tensor {name} is held as {dtype}, which cannot be pushed; a "
+                                    "worker with --master was expected.", tensor=name)
         return dtype
 
     def __str__(self) -> str:

@@ -231,8 +231,8 @@ def _check_hello(m: Message) -> None:
     exceptions = m["exception_dtypes"]
     _check_texts(m, "exception_names", "exception_offsets",
                  0 if exceptions is None else len(exceptions))
-    _check_range(m, "exception_dtypes", 1, 9)
-    _check_number(m, "dtype", 1, 9)
+    _check_range(m, "exception_dtypes", 1, len(DTYPE_NAMES))
+    _check_number(m, "dtype", 1, len(DTYPE_NAMES))
 
 
 def _check_task(m: Message) -> None:
