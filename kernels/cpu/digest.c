@@ -51,7 +51,7 @@ static void digest_chunk(void *arg, int chunk, int thread) {
         n = end - at < PIECE ? end - at : PIECE;
         sum += j->weights->slots[j->index].layout == WEIGHT_PACKED
                    ? matrix_digest(j, j->first + at, n)
-                                                     : vector_digest(j, j->first + at, n);
+                   : vector_digest(j, j->first + at, n);
     }
     pthread_mutex_lock(&j->lock);
     j->sum += sum;
