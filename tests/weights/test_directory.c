@@ -348,7 +348,6 @@ static void test_id(void **state) {
 
 // ------------------------------------------------------------------ looks
 
-static atomic_int n_wakes;
 static void count_wake(void *self) {
     atomic_fetch_add((atomic_int *)self, 1);
 }
@@ -366,6 +365,7 @@ static void test_looks(void **state) {
     struct fixture *f = *state;
     char id[DIRECTORY_ID_CHARS + 1], path[300];
     struct error err = {0};
+    atomic_int n_wakes = 0;
     snprintf(path, sizeof path, "%s/" DIRECTORY_ID_FILE, f->folder);
     write_file(path, "00112233445566778899aabbccddeeff", 32);
     struct look *l = look_begin(f->folder, count_wake, &n_wakes);
