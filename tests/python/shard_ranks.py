@@ -33,7 +33,10 @@ def _main(case, rank, n, folder, arguments):
 
 
 def start(n, case, folder, *arguments):
-    context = multiprocessing.get_context("spawn")
+    # Forked from a server that has torch: importing it takes a rank some seconds.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["torch.distributed.fsdp", "torch.distributed.tensor",
+                                    "stampede"])
     ranks = [context.Process(target=_main, args=(case, rank, n, folder, arguments))
              for rank in range(n)]
     for rank in ranks:
