@@ -93,7 +93,7 @@ int program_run(const struct program *p, int timeout_s, char *output, size_t siz
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-int program_check_kernel(const char *variant, const char *operation, const char *option) {
+static int check_kernel(const char *variant, const char *operation, const char *option) {
     static char output[1 << 16];
     const struct program p = {variant,
                               "kernels/kernel_check",
@@ -110,4 +110,39 @@ int program_check_kernel(const char *variant, const char *operation, const char 
     for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
         if (strncmp(line, "pass", 4) != 0) printf("# %s\n", line);
     return 1;
+}
+
+// Takes numbers of operations out of the pipe until it is empty: how many went wrong.
+static int check_some(int queue, const char *variant, const char *const *operations,
+                      const char *option) {
+    int n_bad = 0;
+    unsigned char i;
+    while (read(queue, &i, 1) == 1) n_bad += check_kernel(variant, operations[i], option);
+    fflush(stdout);
+    return n_bad;
+}
+
+int programs_check_kernels(const char *variant, const char *const *operations, size_t n,
+                           const char *option) {
+    enum { MOST = 4 };
+    int queue[2], n_bad = 0, status;
+    long n_more = sysconf(_SC_NPROCESSORS_ONLN) - 1;
+    pid_t children[MOST];
+    if (pipe2(queue, O_CLOEXEC) != 0) return -1;
+    for (unsigned char i = 0; i < n; i++)
+        if (write(queue[1], &i, 1) != 1) return -1;
+    close(queue[1]);
+    n_more = n_more < MOST ? n_more : MOST;
+    fflush(stdout);
+    for (long k = 0; k < n_more; k++) {
+        children[k] = fork();
+        if (children[k] == 0) _exit(check_some(queue[0], variant, operations, option));
+    }
+    n_bad += check_some(queue[0], variant, operations, option);
+    for (long k = 0; k < n_more; k++)
+        if (children[k] > 0)
+            n_bad +=
+                waitpid(children[k], &status, 0) > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+    close(queue[0]);
+    return n_bad;
 }

@@ -19,9 +19,10 @@ bool programs_exist(const char *with);
 // Returns the exit status, 128 + the signal, or -1 when it did not end in time or could not start.
 int program_run(const struct program *p, int timeout_s, char *output, size_t size);
 
-// Runs kernel_check of a build for one operation, both families, on a device of 3 SMs: idle blocks
-// take most of an emulator's time. option: "--small" or NULL. Returns 0 when all its checks passed;
-// prints what did not.
-int program_check_kernel(const char *variant, const char *operation, const char *option);
+// Runs kernel_check of a build for n operations (at most 255), both families, on a device of 3 SMs
+// (idle blocks take most of an emulator's time), as many at a time as there are processors. option:
+// "--small", "--count" or NULL. Returns how many had a check that failed; prints which.
+int programs_check_kernels(const char *variant, const char *const *operations, size_t n,
+                           const char *option);
 
 #endif

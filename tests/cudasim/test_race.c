@@ -11,10 +11,8 @@
 #include "tests/cudasim/programs.h"
 
 static void check_all(const char *const *operations, size_t n, const char *option) {
-    int n_bad = 0;
     if (!programs_exist(NULL)) skip();
-    for (size_t i = 0; i < n; i++) n_bad += program_check_kernel("race", operations[i], option);
-    assert_int_equal(n_bad, 0);
+    assert_int_equal(programs_check_kernels("race", operations, n, option), 0);
 }
 
 static void test_races(void **state) {
