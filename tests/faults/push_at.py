@@ -137,6 +137,7 @@ def main() -> None:
                                  timeout_s=settings.timeout_s)
         except stampede.WeightUpdateError as failure:
             error = str(failure)
+        trainer.wait_for_workers(1, 90)  # one that stood still was lost, and comes back
         print(json.dumps({"error": error, "workers": trainer.workers()}), flush=True)
 
 
