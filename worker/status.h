@@ -48,6 +48,7 @@ struct rollout {
     char text[161]; // how its text begins, cut between characters; UTF-8
 };
 enum { STATUS_N_ROLLOUTS = 24, STATUS_N_MEMORY = 7 };
+enum { STATUS_WEIGHTS = 0, STATUS_MASTER = STATUS_N_MEMORY - 1 }; // of memory_bytes
 
 // What the engine's thread measures (meter.h).
 struct status_work {

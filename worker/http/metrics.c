@@ -87,6 +87,20 @@ static void write_build(struct buffer *out) {
     buffer_free(&labels);
 }
 
+// A master counts among the weights: few workers have one, and series are few.
+static void write_memory(const struct status_facts *f, struct buffer *out) {
+    char labels[96];
+    metrics_head(out, "rollout_gpu_memory_bytes", METRICS_GAUGE,
+                 "Memory as planned at start, by what it is for (weights: with their master); of "
+                 "the host where the device is the CPU.");
+    for (int i = 0; i < STATUS_MASTER; i++) {
+        uint64_t master = i == STATUS_WEIGHTS ? f->memory_bytes[STATUS_MASTER] : 0;
+        snprintf(labels, sizeof labels, "kind=\"%s\"", status_memory_names[i]);
+        metrics_value(out, "rollout_gpu_memory_bytes", labels,
+                      (double)(f->memory_bytes[i] + master));
+    }
+}
+
 static void write_facts(const struct status_snapshot *s, struct buffer *out) {
     char labels[96];
     write_build(out);
@@ -95,13 +109,7 @@ static void write_facts(const struct status_snapshot *s, struct buffer *out) {
     metrics_head(out, "rollout_model_info", METRICS_GAUGE,
                  "Hash of the model's config and tokenizer; always 1.");
     metrics_value(out, "rollout_model_info", labels, 1);
-    metrics_head(out, "rollout_gpu_memory_bytes", METRICS_GAUGE,
-                 "Memory as planned at start, by what it is for; of the host where the device is "
-                 "the CPU.");
-    for (int i = 0; i < STATUS_N_MEMORY; i++) {
-        snprintf(labels, sizeof labels, "kind=\"%s\"", status_memory_names[i]);
-        metrics_value(out, "rollout_gpu_memory_bytes", labels, (double)s->facts.memory_bytes[i]);
-    }
+    write_memory(&s->facts, out);
     gauge(out, "rollout_slots", "Samples that may be in this worker's hands.", s->facts.slots);
 }
 
