@@ -269,7 +269,7 @@ static bool nothing_left(const struct link *l) {
 }
 
 static int say_bye(struct link *l, const char *why, struct error *err) {
-    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of(why)}};
+    struct message m = {.type = MESSAGE_BYE, .bye = {.code = BYE_LEAVING, .reason = slice_of(why)}};
     return l->joined ? link_send(l, &m, err) : 0;
 }
 

@@ -135,7 +135,8 @@ static void take_cancel(struct link *l, const struct message_cancel *m) {
 
 // The trainer keeps its connection until this has come.
 static int say_bye(struct link *l, struct error *err) {
-    struct message m = {.type = MESSAGE_BYE, .bye = {BYE_LEAVING, slice_of("goodbye")}};
+    struct message m = {.type = MESSAGE_BYE,
+                        .bye = {.code = BYE_LEAVING, .reason = slice_of("goodbye")}};
     return link_send(l, &m, err);
 }
 
