@@ -67,6 +67,7 @@ static void check_rows(struct slice response) {
     text_open(&text, response, &arena);
     for (int i = 0; (row = constraint_at(i)); i++) {
         const struct constraint_args none = {0};
+        text.kept = NULL; // of one constraint
         if (!row->params[0].name) row->follows(&text, &none);
     }
     const struct runs *tokens = text_tokens(&text);
