@@ -1,12 +1,8 @@
-#include "kernels/cpu/attention.h"
-
-#include <assert.h>
-
+#include "kernels/cpu/attention_parts.h"
 #include "kernels/cpu/avx512.h"
 #include "kernels/math.h"
 
-// Rows whose scores are computed together, positions in a vector, rows that are mixed together.
-enum { GROUP = 8, WIDE = 16, MIX = 4 };
+enum { GROUP = 8, WIDE = 16 }; // rows whose scores are computed together; positions in a vector
 
 // The running softmax of a row. The sum of weights keeps 8 lanes until the end, as
 // attention_avx2's.
@@ -15,14 +11,14 @@ struct running {
     __m256 sum;
 };
 
+static LANES_INLINE float running_sum(const struct running *w) {
+    return avx2_sum(w->sum);
+}
+
 // Where a position lies: K and V, and of q8_0 their scales in the first block.
 struct place {
     const char *key, *value, *key_scales, *value_scales;
 };
-
-static LANES_INLINE size_t value_bytes(enum dtype kv) {
-    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
-}
 
 static LANES_INLINE struct place place_of(const struct attention_rows *a, enum dtype kv, int p) {
     size_t page = (size_t)a->pages[p / a->page_tokens] * a->page_bytes;
@@ -74,10 +70,12 @@ static LANES_INLINE void score_wide(const struct attention_rows *a, enum dtype k
     }
 }
 
-// The scores of n positions from `start` on; up to 15 more are written, of no meaning.
-static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, int first, int rows,
-                                int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
+// The scores of n positions from `start` on; up to 15 more are written, of no meaning. For many
+// rows too V is asked for.
+static LANES_INLINE void scores(const struct attention_rows *a, enum dtype kv, bool few, int first,
+                                int rows, int start, int n, float score[GROUP][ATTENTION_BLOCK]) {
     int i = 0;
+    (void)few;
     for (; i + WIDE < n; i += 2 * WIDE) {
         struct place at[2] = {place_of(a, kv, start + i), place_of(a, kv, start + i + WIDE)};
         score_wide(a, kv, at, first, rows, 2, i, score);
@@ -107,12 +105,6 @@ static LANES_INLINE float weigh(struct running *w, int n, float *score) {
     }
     return shrink;
 }
-
-// Some rows of a group: what they are weighed with, and where they are summed.
-struct mix {
-    const float *p[MIX];
-    float shrink[MIX], *out[MIX];
-};
 
 // Where K of 16 positions lies, one block behind p; NULL where there is none. It is asked for while
 // V is read, since the hardware does not foresee the next page.
@@ -168,96 +160,11 @@ static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, bool
     for (; d < a->head_dim; d += 16) mix_lanes(a, kv, few, start, from, to, rows, 1, d, m);
 }
 
-// Positions of the block that all rows see are mixed together, the rest of each row alone: what
-// lies in a page behind a row's own position may be no number.
-static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, bool few,
-                                  int start, int rows, const int *n, struct mix *m) {
-    int all = n[0];
-    for (int r = 1; r < rows; r++)
-        if (n[r] < all) all = n[r];
-    if (all > 0) mix(a, kv, few, start, 0, all, rows, m);
-    for (int r = 0; r < rows; r++) {
-        if (n[r] <= all || n[r] <= 0) continue;
-        struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
-        mix(a, kv, few, start, all > 0 ? all : 0, n[r], 1, &one);
-    }
-}
-
-// Rows first .. first + rows - 1 over the block at `start`.
-static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, bool few, int first,
-                               int rows, int start, struct running *w) {
-    float score[GROUP][ATTENTION_BLOCK];
-    int n[GROUP], most = 0;
-    for (int r = 0; r < rows; r++) {
-        n[r] = a->position[first + r] + 1 - start;
-        if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
-        if (n[r] > most) most = n[r];
-    }
-    scores(a, kv, first, rows, start, most, score);
-    for (int r = 0; r < rows; r += MIX) {
-        int part = rows - r < MIX ? rows - r : MIX;
-        struct mix m;
-        for (int k = 0; k < part; k++) {
-            m.p[k] = score[r + k];
-            m.out[k] = a->out[first + r + k];
-            m.shrink[k] = n[r + k] > 0 ? weigh(&w[first + r + k], n[r + k], score[r + k]) : 1;
-        }
-        if (part == 4)
-            mix_rows(a, kv, few, start, 4, n + r, &m);
-        else if (part == 2)
-            mix_rows(a, kv, few, start, 2, n + r, &m);
-        else
-            mix_rows(a, kv, few, start, 1, n + r, &m);
-    }
-}
-
-static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv, bool few) {
-    struct running w[ATTENTION_ROWS];
-    int last = 0;
-    for (int r = 0; r < a->n_rows; r++) {
-        w[r] = (struct running){-math_infinity(), _mm256_setzero_ps()};
-        for (int d = 0; d < a->head_dim; d++) a->out[r][d] = 0;
-        if (a->position[r] > last) last = a->position[r];
-    }
-    for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
-        int r = 0;
-        for (; r + 8 <= a->n_rows; r += 8) group(a, kv, few, r, 8, start, w);
-        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, few, r, 4, start, w);
-        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, few, r, 2, start, w);
-        for (; r < a->n_rows; r++) group(a, kv, few, r, 1, start, w);
-    }
-    for (int r = 0; r < a->n_rows; r++) {
-        float sum = avx2_sum(w[r].sum);
-        for (int d = 0; d < a->head_dim; d++) a->out[r][d] /= sum;
-    }
-}
-
-// A function for each type, and for few rows, which wait for memory and so fetch ahead.
-#define ATTEND(name, kv, few)                                                                      \
-    static __attribute__((noinline)) void name(const struct attention_rows *a) {                   \
-        attend(a, kv, few);                                                                        \
-    }
-ATTEND(few_f32, DTYPE_F32, true)
-ATTEND(few_bf16, DTYPE_BF16, true)
-ATTEND(few_f16, DTYPE_F16, true)
-ATTEND(few_q8_0, DTYPE_Q8_0, true)
-ATTEND(many_f32, DTYPE_F32, false)
-ATTEND(many_bf16, DTYPE_BF16, false)
-ATTEND(many_f16, DTYPE_F16, false)
-ATTEND(many_q8_0, DTYPE_Q8_0, false)
+#include "kernels/cpu/attention_attend.h"
 
 void attention_avx512(const struct attention_rows *a) {
-    static void (*const few[])(const struct attention_rows *) = {[DTYPE_F32] = few_f32,
-                                                                 [DTYPE_BF16] = few_bf16,
-                                                                 [DTYPE_F16] = few_f16,
-                                                                 [DTYPE_Q8_0] = few_q8_0};
-    static void (*const many[])(const struct attention_rows *) = {[DTYPE_F32] = many_f32,
-                                                                  [DTYPE_BF16] = many_bf16,
-                                                                  [DTYPE_F16] = many_f16,
-                                                                  [DTYPE_Q8_0] = many_q8_0};
-    assert(a->n_rows <= ATTENTION_ROWS && a->kv <= DTYPE_Q8_0);
     if (a->head_dim % WIDE != 0 || a->page_tokens % WIDE != 0)
         attention_avx2(a);
     else
-        (a->n_rows <= MIX ? few : many)[a->kv](a);
+        attend_rows(a);
 }

@@ -3,9 +3,7 @@
 #ifndef KERNELS_CPU_ATTENTION_LANES_H
 #define KERNELS_CPU_ATTENTION_LANES_H
 
-#include <assert.h>
-
-#include "kernels/cpu/attention.h"
+#include "kernels/cpu/attention_parts.h"
 #include "kernels/math.h"
 
 enum { GROUP = 4 }; // rows whose scores are computed together
@@ -16,6 +14,10 @@ struct running {
     lanes8 sum;
 };
 
+static LANES_INLINE float running_sum(const struct running *w) {
+    return lanes8_sum(w->sum);
+}
+
 // Values of a type: `at` is where they lie, `scale` what those of q8_0 are multiplied by.
 static LANES_INLINE lanes8 values8(enum dtype kv, const char *at, lanes8 scale) {
     return kv == DTYPE_Q8_0 ? lanes8_mul(lanes8_load_int8(at), scale) : lanes8_load(kv, at);
@@ -25,10 +27,6 @@ static LANES_INLINE lanes8 values8(enum dtype kv, const char *at, lanes8 scale) 
 static LANES_INLINE lanes8 scales8(const struct attention_rows *a, const char *page, int block,
                                    int slot) {
     return lanes8_load(DTYPE_F16, attention_scales(a, page, block) + 2 * slot);
-}
-
-static LANES_INLINE size_t value_bytes(enum dtype kv) {
-    return kv == DTYPE_Q8_0 ? 1 : dtype_bytes(kv);
 }
 
 // score[r][i] = scale * sum over d of q[r][d] * key[d], for 8 * lanes positions of one page,
@@ -99,12 +97,6 @@ static LANES_INLINE float weigh(struct running *w, int n, float *score) {
     return shrink;
 }
 
-// Rows of a group: what they are weighed with, and where they are summed.
-struct mix {
-    const float *p[GROUP];
-    float shrink[GROUP], *out[GROUP];
-};
-
 // Where K of 8 positions lies, one block behind p; NULL where there is none. It is asked for while
 // V is read, since the hardware does not foresee the next page.
 static LANES_INLINE const char *next_keys(const struct attention_rows *a, enum dtype kv, int p) {
@@ -161,87 +153,6 @@ static LANES_INLINE void mix(const struct attention_rows *a, enum dtype kv, bool
     for (; d < a->head_dim; d += 8) mix_lanes(a, kv, few, start, from, to, rows, 1, d, m);
 }
 
-// Positions of the block that all rows see are mixed together, the rest of each row alone: what
-// lies in a page behind a row's own position may be no number.
-static LANES_INLINE void mix_rows(const struct attention_rows *a, enum dtype kv, bool few,
-                                  int start, int rows, const int *n, const struct mix *m) {
-    int all = n[0];
-    for (int r = 1; r < rows; r++)
-        if (n[r] < all) all = n[r];
-    if (all > 0) mix(a, kv, few, start, 0, all, rows, m);
-    for (int r = 0; r < rows; r++) {
-        if (n[r] <= all || n[r] <= 0) continue;
-        struct mix one = {{m->p[r]}, {all > 0 ? 1 : m->shrink[r]}, {m->out[r]}};
-        mix(a, kv, few, start, all > 0 ? all : 0, n[r], 1, &one);
-    }
-}
-
-// Rows first .. first + rows - 1 over the block at `start`.
-static LANES_INLINE void group(const struct attention_rows *a, enum dtype kv, bool few, int first,
-                               int rows, int start, struct running *w) {
-    float score[GROUP][ATTENTION_BLOCK];
-    int n[GROUP] = {0}, most = 0;
-    for (int r = 0; r < rows; r++) {
-        n[r] = a->position[first + r] + 1 - start;
-        if (n[r] > ATTENTION_BLOCK) n[r] = ATTENTION_BLOCK;
-        if (n[r] > most) most = n[r];
-    }
-    scores(a, kv, few, first, rows, start, most, score);
-    struct mix m;
-    for (int r = 0; r < rows; r++) {
-        m.p[r] = score[r];
-        m.out[r] = a->out[first + r];
-        m.shrink[r] = n[r] > 0 ? weigh(&w[first + r], n[r], score[r]) : 1;
-    }
-    mix_rows(a, kv, few, start, rows, n, &m);
-}
-
-static LANES_INLINE void attend(const struct attention_rows *a, enum dtype kv, bool few) {
-    struct running w[ATTENTION_ROWS];
-    int last = 0;
-    for (int r = 0; r < a->n_rows; r++) {
-        w[r] = (struct running){-math_infinity(), lanes8_set(0)};
-        for (int d = 0; d < a->head_dim; d++) a->out[r][d] = 0;
-        if (a->position[r] > last) last = a->position[r];
-    }
-    for (int start = 0; start <= last; start += ATTENTION_BLOCK) {
-        int r = 0;
-        for (; r + 4 <= a->n_rows; r += 4) group(a, kv, few, r, 4, start, w);
-        for (; r + 2 <= a->n_rows; r += 2) group(a, kv, few, r, 2, start, w);
-        for (; r < a->n_rows; r++) group(a, kv, few, r, 1, start, w);
-    }
-    for (int r = 0; r < a->n_rows; r++) {
-        float sum = lanes8_sum(w[r].sum);
-        for (int d = 0; d < a->head_dim; d++) a->out[r][d] /= sum;
-    }
-}
-
-// A function for each type, and for few rows, which wait for memory and so fetch ahead.
-#define ATTEND(name, kv, few)                                                                      \
-    static __attribute__((noinline)) void name(const struct attention_rows *a) {                   \
-        attend(a, kv, few);                                                                        \
-    }
-ATTEND(few_f32, DTYPE_F32, true)
-ATTEND(few_bf16, DTYPE_BF16, true)
-ATTEND(few_f16, DTYPE_F16, true)
-ATTEND(few_q8_0, DTYPE_Q8_0, true)
-ATTEND(many_f32, DTYPE_F32, false)
-ATTEND(many_bf16, DTYPE_BF16, false)
-ATTEND(many_f16, DTYPE_F16, false)
-ATTEND(many_q8_0, DTYPE_Q8_0, false)
-
-static void attend_lanes(const struct attention_rows *a) {
-    static void (*const few[])(const struct attention_rows *) = {[DTYPE_F32] = few_f32,
-                                                                 [DTYPE_BF16] = few_bf16,
-                                                                 [DTYPE_F16] = few_f16,
-                                                                 [DTYPE_Q8_0] = few_q8_0};
-    static void (*const many[])(const struct attention_rows *) = {[DTYPE_F32] = many_f32,
-                                                                  [DTYPE_BF16] = many_bf16,
-                                                                  [DTYPE_F16] = many_f16,
-                                                                  [DTYPE_Q8_0] = many_q8_0};
-    assert(a->head_dim % 8 == 0 && a->page_tokens % 8 == 0);
-    assert(a->n_rows <= ATTENTION_ROWS && a->kv <= DTYPE_Q8_0);
-    (a->n_rows <= GROUP ? few : many)[a->kv](a);
-}
+#include "kernels/cpu/attention_attend.h"
 
 #endif

@@ -3,5 +3,6 @@
 #include "kernels/cpu/attention_lanes.h"
 
 void attention_neon(const struct attention_rows *a) {
-    attend_lanes(a);
+    assert(a->head_dim % 8 == 0 && a->page_tokens % 8 == 0);
+    attend_rows(a);
 }
