@@ -109,7 +109,7 @@ def test_two_poisons_are_told_apart(trainer):
         groups = list(trainer.generate(prompts(40), n=1))
         assert sorted(g.serial for g in groups if g.finish_reason == ["error"]) == [5, 6]
         assert sum(g.finish_reason == ["stop"] for g in groups) == 38
-        assert len(pool.dead) <= 8  # of two workers, each poison is the other's bad luck
+        assert len(pool.dead) <= 6
 
 
 def test_a_part_that_came_stays(trainer):

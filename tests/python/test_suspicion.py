@@ -13,11 +13,11 @@ class Pool(Simulation):
     """Workers that are killed, and replaced at once. Time passes in turns: in each, some finish
     what they have next."""
 
-    def __init__(self, seed, poison=()):
+    def __init__(self, seed, poison=(), n_workers=N_WORKERS):
         super().__init__()
         self.random, self.poison, self.n_made = random.Random(seed), set(poison), 0
         self.n_deaths_by_poison = 0
-        for _ in range(N_WORKERS):
+        for _ in range(n_workers):
             self.make()
 
     def make(self):
@@ -67,8 +67,10 @@ def test_poison_is_found(n_kills):
             assert pool.n_deaths_by_poison <= 3 + n_kills
 
 
-def test_two_poisons_in_a_large_pool_cost_three_deaths_each():
+@pytest.mark.parametrize("n_workers", [2, 3, N_WORKERS])
+def test_two_poisons_cost_three_deaths_each(n_workers):
+    """Also where there are two workers, and each poison is the other's bad luck."""
     for seed in SEEDS:
-        pool = Pool(seed, poison={7, 30})
+        pool = Pool(seed, {7, 30}, n_workers)
         assert sorted(pool.run(0)) == [7, 30]
         assert pool.n_deaths_by_poison <= 6, f"seed {seed}"

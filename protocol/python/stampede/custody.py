@@ -97,11 +97,18 @@ class Custody:
             return
         samples = flagged(held.flags)
         if died and self.suspicion.blame(worker, job, tuple(samples), n_groups, why):
-            core.counters["quarantined_groups"] += 1
-            core.fail(job, verdict(job))  # it kills its workers
+            self._quarantine(job)
             return
         core.give_back(job, samples)
         core.finish_if_complete(job)
+
+    def _quarantine(self, job: "Job") -> None:
+        """It kills its workers."""
+        self._core.counters["quarantined_groups"] += 1
+        self._core.fail(job, verdict(job))
+        for other in self.suspicion.convict(job):
+            if self._core.job(other.serial) is other:
+                self._quarantine(other)
 
     def on_damage(self, worker: "Worker", m: Any) -> None:
         """Its resident weights were damaged: unfinished groups draw what came of it anew. Of those

@@ -8,7 +8,8 @@ process had not died.
 Workers die of other things too. Since a group's first death, each death without it would have hit
 its worker as likely as any other: so many deaths are expected of it by chance, and it is
 quarantined only where its own are more than chance brings in one case of a hundred. Deaths of
-workers that had nothing but suspects are no such chance.
+workers that had nothing but suspects are no such chance, nor are those of workers that had a group
+which is quarantined by now: with each such group the others are judged again.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Any, Deque, Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Deque, Dict, List, NamedTuple, Set, Tuple
 
 if TYPE_CHECKING:
     from .jobs import Job
@@ -69,6 +70,7 @@ class Suspicion:
         self._blamed: "OrderedDict[int, List[Job]]" = OrderedDict()  # by incarnation
         self._lost: Deque[Tuple[float, str]] = deque()  # workers that died of late
         self._deaths: Deque[Chance] = deque(maxlen=_MOST)
+        self._guilty: Set[int] = set()  # serials of groups that were quarantined
         self.damages: List[Damage] = []
 
     def died(self, worker: "Worker", jobs: List["Job"], n_workers: int) -> None:
@@ -92,17 +94,27 @@ class Suspicion:
         while len(self._blamed) > _MOST:
             self._blamed.popitem(last=False)
         _judge(job)
-        return n_groups == 1 and self._is_guilty(job)
+        return self._is_guilty(job)
+
+    def convict(self, job: "Job") -> List["Job"]:
+        """The group is quarantined. Returns the others that are to be now."""
+        self._guilty.add(job.serial)
+        suspects = {other.serial: other for some in self._blamed.values() for other in some}
+        return [other for serial, other in suspects.items()
+                if serial not in self._guilty and self._is_guilty(other)]
 
     def _is_guilty(self, job: "Job") -> bool:
         n, own, began, expected = len(job.deaths), {d.incarnation for d in job.deaths}, False, 0.0
-        if n < QUARANTINE:
+        if n < QUARANTINE or job.deaths[-1].n_groups > 1:
             return False
         for incarnation, share in self._deaths:
             began = began or incarnation in own
-            if began and incarnation not in own:
+            if began and incarnation not in own and not self._is_explained(incarnation):
                 expected += share
         return _at_least(n, expected) < _CHANCE
+
+    def _is_explained(self, incarnation: int) -> bool:
+        return any(job.serial in self._guilty for job in self._blamed.get(incarnation, ()))
 
     def acquit(self, worker: "Worker") -> List["Job"]:
         """This process lives: its death was none. Returns the groups that are no suspects any more.
