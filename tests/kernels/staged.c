@@ -200,6 +200,19 @@ void staged_add_dense(struct staged *u, int weight) {
     staged_add(u, weight, 0, positions, size, false);
 }
 
+void staged_add_turn(struct staged *u, int turn) {
+    static const int codes[] = {1, 2, 4, 0};
+    for (int i = 0; i < u->h->model->n; i++) {
+        int form = (i + turn) % 5;
+        if (form == 4) continue; // skipped
+        if (codes[form])
+            staged_add_pattern(u, i, codes[form],
+                               (enum pattern)reference_below(&u->random, N_PATTERNS));
+        else
+            staged_add_dense(u, i);
+    }
+}
+
 // ------------------------------------------------------------------ against the model
 
 void staged_stage(struct staged *u, uint64_t from, uint64_t n, const void *bytes) {

@@ -51,6 +51,9 @@ enum pattern {
 };
 void staged_add_pattern(struct staged *u, int weight, int code_bytes, enum pattern pattern);
 void staged_add_dense(struct staged *u, int weight);
+// Changes of all weights but some, with codes of every size, patterns of every kind, and dense: by
+// `turn` each weight gets another one.
+void staged_add_turn(struct staged *u, int turn);
 
 // ---- against the model
 
