@@ -15,6 +15,15 @@
 
 enum { FINISH_THREADS = 256 };
 
+// The row of the matrix that a tile's row is. Two tiles of 48 rows (16 of B, of C and of x) take
+// turns by 16 rows in what would be one of 96: see product_tile.w.
+template <int ROWS> __device__ __forceinline__ int matrix_row(const product_tile &t, int row) {
+    constexpr int PIECE = w_piece<ROWS>, BOTH = 2 * ROWS;
+    if (PIECE == TILE_ROWS) return t.row + row;
+    return t.row / BOTH * BOTH + t.row % BOTH / ROWS * PIECE + row / PIECE * TILE_ROWS +
+           row % PIECE;
+}
+
 template <class Op, int BT>
 __global__ void __launch_bounds__(FINISH_THREADS, 4)
     product_finish(const Op op, const float *from) {
@@ -29,8 +38,9 @@ __global__ void __launch_bounds__(FINISH_THREADS, 4)
         begin_tile(op, tile, threadIdx.x, FINISH_THREADS, 0);
         for (int k = threadIdx.x; k < tile.n * FOURS; k += FINISH_THREADS) {
             int at = k / FOURS, row = k % FOURS * 4;
-            *(float4 *)(sums + at * sums_stride<Op::rows> + row) = *(
-                const float4 *)(from + (int64_t)op.token(tile, at) * op.w.n_rows + tile.row + row);
+            *(float4 *)(sums + at * sums_stride<Op::rows> + row) =
+                *(const float4 *)(from + (int64_t)op.token(tile, at) * op.w.n_rows +
+                                  matrix_row<Op::rows>(tile, row));
         }
         __syncthreads();
         op.finish(tile, 0, tile.n, sums, threadIdx.x, FINISH_THREADS, sync);

@@ -1,4 +1,5 @@
 // conv_in: whole sequences in one step, in chunks over several steps, and as single tokens.
+#include "kernels/cuda/ops_gemm.h"
 #include "tests/cudasim/kernels/check.h"
 
 static const std::vector<int> SIZES = {16, 32, 64, 128, 256, 512};
@@ -91,8 +92,18 @@ struct conv_case {
         }
         return c.put(v);
     }
+    // As a library leaves them: the products of all rows of the matrix.
+    float *product(checker &c, int n_tokens, int size) {
+        struct residual r = {};
+        r.step = a.step, r.w = a.w, r.x = a.n;
+        r.x_stride = padded, r.h_stride = r.n_out = a.w.n_rows;
+        r.h = c.put(std::vector<float>((size_t)n_tokens * a.w.n_rows));
+        c.done(residual_launch(&c.queue, &r, size), "the product ahead of conv_finish");
+        return r.h;
+    }
     // y of the pieces' tokens, in order.
-    std::vector<uint16_t> step(checker &c, const std::vector<piece> &pieces, int size) {
+    std::vector<uint16_t> step(checker &c, const std::vector<piece> &pieces, int size,
+                               bool is_by_library = false) {
         step_parts p;
         std::vector<uint16_t> n;
         for (size_t i = 0; i < pieces.size(); i++) {
@@ -109,7 +120,11 @@ struct conv_case {
         a.n = c.put(n);
         a.snapshots = snapshots(c, p);
         a.y = c.room<uint16_t>(n.size());
-        c.done(conv_in_launch(&c.queue, &a, size), "conv_in");
+        if (is_by_library) {
+            const float *sums = product(c, (int)p.tokens.size(), size);
+            c.done(conv_in_finish_launch(&c.queue, &a, sums, size), "conv_finish");
+        } else
+            c.done(conv_in_launch(&c.queue, &a, size), "conv_in");
         return c.get((uint16_t *)a.y, n.size());
     }
     closeness compare(const std::vector<std::vector<uint16_t>> &have) const {
@@ -167,6 +182,11 @@ static void check_shape(checker &c, const conv_shape &s, int n_sms) {
         conv.forget(c);
         std::vector<uint16_t> y = conv.step(c, whole, size);
         size_t at = 0;
+        if (conv_in_tile(&c.queue, size) >= 64) {
+            conv.forget(c);
+            c.equal("conv_in", shape + text(", for %d, by a library", size),
+                    conv.step(c, whole, size, true) != y);
+        }
         for (size_t i = 0; i < have.size(); i++) {
             size_t n = (size_t)s.lengths[i] * conv.padded;
             have[i].assign(y.begin() + at, y.begin() + at + n);
