@@ -16,6 +16,7 @@ from typing import (Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple,
 from .jobs import Job, Range
 from .peers import Worker
 from .queues import Key, Lanes
+from .suspicion import QUARANTINE
 from .weights import DtypePlan
 
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
@@ -66,6 +67,13 @@ class Wards:
                 if _has_room(worker, job):
                     return worker
         return None
+
+    def must_wait(self, job: Job) -> bool:
+        """It has died as often as is needed, and is at large because others died without it:
+        what is found of those that are tried now may explain them, and spares a worker."""
+        return len(job.deaths) >= QUARANTINE and any(
+            held.job.company and len(held.job.deaths) < QUARANTINE
+            for worker in self.workers for held in worker.held.values())
 
     def release(self) -> List[Worker]:
         """The wards that have no suspect any more; none while suspects wait."""
@@ -243,7 +251,10 @@ class Dispatcher:
     def _try_suspects(self) -> Iterator[Tuple[Worker, Job, int, int]]:
         waiting, self._wards.waiting = self._wards.waiting, deque()
         able = [worker for worker, is_able in self._workers.items() if is_able]
-        for r in waiting:
+        for r in sorted(waiting, key=lambda r: len(r.job.deaths)):
+            if self._wards.must_wait(r.job):
+                self._wards.waiting.append(r)
+                continue
             for first, n in list(_left(r)):
                 before = set(self._wards.workers)
                 worker = self._wards.find(r.job, able, r.job.min_version)
