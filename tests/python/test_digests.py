@@ -11,7 +11,7 @@ from client import check_all, eventually, prompts, quick_loss, trainer
 from fake_worker import FakeWorker
 
 import stampede
-from stampede import core, push, updates, wire
+from stampede import core, push, snapshot, updates, wire
 
 X, Y = 0x1111, 0x2222
 
@@ -384,6 +384,46 @@ def test_an_answer_that_comes_late_is_compared(trainer):
         eventually(lambda: {w["uid"]: w["state"] for w in trainer.workers()}["b"] == "updating")
         check_all(list(trainer.generate(prompts(8), n=4)), 8, 4)
         assert b.count("TASK") == 0 and len(a.sent_results) == 32
+
+
+@pytest.mark.parametrize("answer", ["while it is written", "when it is offered", "never"])
+def test_a_push_begins_before_a_late_worker_has_answered(trainer, monkeypatch, answer):
+    """b joined late and was told to commit version 1. The push of version 2 has withdrawn that
+    update when b's answer comes: before b is offered version 2, or after it was, on the base that
+    it served before; or it is lost, and b refuses the offer."""
+    late, said = [], threading.Event()
+    with FakeWorker(trainer.url, uid="a") as a:
+        trainer.wait_for_workers(1, 30)
+        trainer.push_weights(state(1), version=1, timeout_s=60)
+        with FakeWorker(trainer.url, uid="b", digest=Y, recommit=None) as b:
+            say, on_begin, prepare = b._status, b._on_weights_begin, snapshot.Snapshot.prepare
+
+            def keep_back(m, phase, *more, **fields):
+                if phase == wire.PHASE_APPLIED and b.version == 1:
+                    late.append((m, phase))
+                else:
+                    say(m, phase, *more, **fields)
+
+            def begin(m):
+                if m["base"] == 0 and m["version"] == 2 and answer == "when it is offered":
+                    say(*late[0])
+                said.set()
+                on_begin(m)
+
+            def write(*arguments):
+                if answer == "while it is written":
+                    b.do(lambda w: say(*late[0]))
+                    eventually(lambda: trainer.workers()[1]["version"] == 1)
+                return prepare(*arguments)
+
+            b._status, b._on_weights_begin = keep_back, begin
+            monkeypatch.setattr(snapshot.Snapshot, "prepare", write)
+            eventually(lambda: late)
+            said.clear()
+            trainer.push_weights(state(2), version=2, timeout_s=60)
+            assert said.is_set() and (a.version, b.version) == (2, 2) and a.digest == b.digest
+            check_all(list(trainer.generate(prompts(8), n=4)), 8, 4)
+            assert b.count("TASK") > 0
 
 
 # --- digests of RESULTs ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -62,6 +63,22 @@ def test_another_checkpoint_or_type_makes_it_anew(model: Path, tmp_path: Path) -
     _, log = rows_of(model, packed, "--weights", "q4_0")
     assert "is not used: It holds a model of another shape or with other resident types" in log
     assert "mapped from" in rows_of(model, packed, "--weights", "q4_0")[1]
+
+
+def test_a_file_that_was_changed_in_place_is_seen(model: Path, tmp_path: Path) -> None:
+    """Also where somebody has put its times back."""
+    packed = tmp_path / "packed"
+    first, _ = rows_of(model, packed)
+    file, = weights_files(model)
+    before = file.stat()
+    with open(file, "r+b") as f:
+        f.seek(before.st_size - 2)
+        last = f.read(2)
+        f.seek(before.st_size - 2)
+        f.write(bytes(b ^ 0x3F for b in last))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    _, log = rows_of(model, packed)
+    assert "is not used: It was made from other files" in log
 
 
 def test_damage_is_seen_and_mended(model: Path, tmp_path: Path) -> None:

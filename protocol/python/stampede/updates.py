@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Union
 
 from . import broadcast, wire
 from .deltas import Change
@@ -34,6 +34,15 @@ _RECOMMIT_S = 3.0
 _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
 
 
+class Committed(NamedTuple):
+    """A COMMIT that a worker was sent."""
+
+    number: int
+    version: int
+    base: int
+    digest: Optional[int]  # of what was served before
+
+
 class Updates:
     """Runs on the I/O thread, inside Core."""
 
@@ -46,8 +55,7 @@ class Updates:
         self.store: "Union[None, Snapshot, Copies]" = None  # what was pushed; None: nothing
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
-        # Of the last COMMIT to each incarnation: its version, and what was served before.
-        self._committed: Dict[int, Tuple[int, int, Optional[int]]] = {}
+        self._committed: Dict[int, Committed] = {}  # the last one of each incarnation
         self.timeout_s = 600.0
 
     @property
@@ -130,8 +138,9 @@ class Updates:
 
     def _has_committed(self, worker: Worker) -> bool:
         """Whether this process was sent a COMMIT and has moved to its version."""
-        version, base, digest = self._committed.get(worker.incarnation, (-1, -1, None))
-        return worker.version == version and (base, digest) != (worker.version, worker.digest)
+        last = self._committed.get(worker.incarnation)
+        return last is not None and worker.version == last.version and \
+            (last.base, last.digest) != (worker.version, worker.digest)
 
     def on_join(self, worker: Worker) -> None:
         push = self._push
@@ -170,6 +179,8 @@ class Updates:
             return None
         if worker.update is not None and self._has_applied(worker, worker.update, version):
             self._applied(worker, worker.update, version, digest)  # WEIGHTS_STATUS is behind it
+        elif self._has_moved(worker, version):
+            self._moved(worker, version, digest)
         elif worker.digest is None and version == worker.version:
             self._late_digest(worker, digest)
         if self._served.has(worker, version, digest):
@@ -225,7 +236,8 @@ class Updates:
 
     def _commit(self, worker: Worker, update: Update) -> None:
         worker.staged, worker.committed_at = False, time.monotonic()
-        self._committed[worker.incarnation] = (update.version, update.base, worker.digest)
+        self._committed[worker.incarnation] = Committed(update.number, update.version, update.base,
+                                                        worker.digest)
         hold_ms = self._push.hold_ms if self._push is not None else 0
         self._core.send(worker, "WEIGHTS_COMMIT", update=update.number, hold_ms=hold_ms)
 
@@ -326,6 +338,7 @@ class Updates:
                 worker.update.number if worker.update and worker.committed_at else None
             if number is not None:
                 push.taking_back.add(worker.address)
+                self._committed.pop(worker.incarnation, None)
                 self._core.send(worker, "WEIGHTS_ABORT", update=number,
                                 reason="another worker could not apply it")
                 self._withdraw(worker)
@@ -390,6 +403,9 @@ class Updates:
             self._push.learn(m["check_us"], m["pause_us"])
         if m["phase"] == wire.PHASE_ROLLED_BACK:
             self._taken_back(worker, m)
+        elif m["phase"] in (wire.PHASE_APPLIED, wire.PHASE_FAILED) and \
+                self._has_moved(worker, m["version"]):
+            self._moved(worker, m["version"], m["digest"])
         elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
         elif m["phase"] == wire.PHASE_RECEIVING:
@@ -412,6 +428,29 @@ class Updates:
         may have been told twice."""
         return worker.committed_at is not None and version == update.version != update.base
 
+    def _has_moved(self, worker: Worker, version: int) -> bool:
+        """Whether it serves by now what a COMMIT told it whose update was withdrawn before the
+        answer came: the next push had begun."""
+        last = self._committed.get(worker.incarnation)
+        return last is not None and worker.committed_at is None and \
+            version == last.version and worker.version == last.base != version
+
+    def _moved(self, worker: Worker, version: int, digest: Optional[int]) -> None:
+        """What it is offered by now has a base that it does not serve any more."""
+        offered = worker.update
+        worker.version, worker.digest, worker.n_beats = version, digest, 0
+        worker.last_update = self._committed[worker.incarnation].number
+        if worker.failed_version == version:
+            worker.failed_version = None
+        self._check(worker)
+        if worker.update is not None and offered is not None:
+            self._offer(worker, offered.version)
+        elif not self.is_pushing and not self.serves_last(worker) and \
+                worker.failed_version != self._last:
+            self._catch_up(worker)
+        self._core.changed(worker)
+        self.on_change()
+
     def _late_status(self, worker: Worker, m: wire.Message) -> None:
         """Of an update that counts as applied: its digest may not be known yet."""
         if worker.digest is None and m["update"] == worker.last_update and \
@@ -424,6 +463,11 @@ class Updates:
 
     def on_heartbeat(self, worker: Worker, version: int) -> None:
         update = worker.update
+        if self._has_moved(worker, version):
+            worker.n_beats += 1
+            if worker.n_beats >= _BEATS:
+                self._moved(worker, version, None)
+            return
         if update is None or not self._has_applied(worker, update, version):
             return
         worker.n_beats += 1

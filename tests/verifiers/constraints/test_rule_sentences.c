@@ -13,20 +13,14 @@
 // Bytes that UTF-8 does not have.
 enum { PROTECTED = 0xFE, STOP = 0xFF, N_PASSES = 24 };
 
-struct word_list {
-    const char *firsts; // their first letters
-    const char *words[21];
-};
-
 static const char *const TITLES[] = {"Mr", "St", "Mrs", "Ms", "Dr", NULL};
-static const struct word_list SITES = {"cnoigem",
-                                       {"com", "net", "org", "io", "gov", "edu", "me", NULL}};
-static const struct word_list COMPANIES = {"ILJSC", {"Inc", "Ltd", "Jr", "Sr", "Co", NULL}};
+static const char *const SITES[] = {"com", "net", "org", "io", "gov", "edu", "me", NULL};
+static const char *const COMPANIES[] = {"Inc", "Ltd", "Jr", "Sr", "Co", NULL};
 // Words that start a sentence; one with a space at its end needs white space there.
-static const struct word_list STARTERS = {
-    "MDPCLHSITOWB", {"Mr",  "Mrs",  "Ms",       "Dr",    "Prof",  "Capt",     "Cpt",
-                     "Lt",  "He ",  "She ",     "It ",   "They ", "Their ",   "Our ",
-                     "We ", "But ", "However ", "That ", "This ", "Wherever", NULL}};
+static const char *const STARTERS[] = {"Mr",     "Mrs",      "Ms",  "Dr",   "Prof",     "Capt",
+                                       "Cpt",    "Lt",       "He ", "She ", "It ",      "They ",
+                                       "Their ", "Our ",     "We ", "But ", "However ", "That ",
+                                       "This ",  "Wherever", NULL};
 
 static char at(struct slice s, size_t i) {
     return i < s.len ? s.ptr[i] : 0;
@@ -55,11 +49,9 @@ static size_t space_len(struct slice s, size_t i) {
 }
 
 // The length of the word of the list at `i`, or 0.
-static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
-    if (!at(s, i) || !strchr(list->firsts, at(s, i))) return 0;
+static size_t word_len(struct slice s, size_t i, const char *const *words) {
     const struct slice rest = slice_part(s, i, s.len);
-    for (const char *const *words = list->words; *words; words++) {
-        if (**words != *rest.ptr) continue;
+    for (; *words; words++) {
         struct slice word = slice_of(*words);
         const bool needs_space = word.ptr[word.len - 1] == ' ';
         if (needs_space) word.len--;
@@ -83,7 +75,6 @@ static void protect(char *from, size_t n) {
 }
 
 static bool has_title_before(struct slice s, size_t dot) {
-    if (dot == 0 || !s.ptr[dot - 1] || !strchr("rst", s.ptr[dot - 1])) return false;
     for (int i = 0; TITLES[i]; i++)
         if (slice_ends(slice_part(s, 0, dot), slice_of(TITLES[i]))) return true;
     return false;
@@ -93,7 +84,7 @@ static void protect_titles_and_sites(char *ptr, struct slice s) {
     for (size_t i = 0; i < s.len; i++)
         if (ptr[i] == '.' && has_title_before(s, i)) protect(ptr + i, 1);
     for (size_t i = 0; i < s.len; i++)
-        if (ptr[i] == '.' && word_len(s, i + 1, &SITES)) protect(ptr + i, 1);
+        if (ptr[i] == '.' && word_len(s, i + 1, SITES)) protect(ptr + i, 1);
     for (size_t i = 0; i < s.len; i++)
         if (is_digit(ptr[i]) && at(s, i + 1) == '.' && is_digit(at(s, i + 2))) {
             protect(ptr + i, 3);
@@ -142,7 +133,7 @@ static size_t stop_at_initials(struct slice s, char *out) {
         }
         for (size_t letters = 3; letters >= 2 && !len; letters--) {
             len = initials_len(s, i, letters, is_capital);
-            if (len && (at(s, i + len) != ' ' || !word_len(s, i + len + 1, &STARTERS))) len = 0;
+            if (len && (at(s, i + len) != ' ' || !word_len(s, i + len + 1, STARTERS))) len = 0;
         }
         memcpy(out + n, s.ptr + i, len ? len : 1);
         n += len ? len : 1;
@@ -163,15 +154,15 @@ static void protect_initials(char *ptr, struct slice s) {
 
 static void mark_companies(char *ptr, struct slice s) {
     for (size_t i = 0; i < s.len; i++) {
-        const size_t len = ptr[i] == ' ' ? word_len(s, i + 1, &COMPANIES) : 0, dot = i + 1 + len;
+        const size_t len = ptr[i] == ' ' ? word_len(s, i + 1, COMPANIES) : 0, dot = i + 1 + len;
         if (!len || at(s, dot) != '.' || at(s, dot + 1) != ' ') continue;
-        const size_t starter = word_len(s, dot + 2, &STARTERS);
+        const size_t starter = word_len(s, dot + 2, STARTERS);
         if (!starter) continue;
         ptr[dot] = (char)STOP;
         i = dot + 1 + starter;
     }
     for (size_t i = 0; i < s.len; i++) {
-        const size_t len = ptr[i] == ' ' ? word_len(s, i + 1, &COMPANIES) : 0;
+        const size_t len = ptr[i] == ' ' ? word_len(s, i + 1, COMPANIES) : 0;
         if (len) protect(ptr + i + 1 + len, at(s, i + 1 + len) == '.');
     }
     for (size_t i = 0; i < s.len; i++)
