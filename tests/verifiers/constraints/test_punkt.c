@@ -1,4 +1,5 @@
 // Sentences. The expected ones are those of NLTK 3.9.2 with the same tables.
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <cmocka.h>
 
 #include "tests/verifiers/constraints/pieces.h"
+#include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/text_sentences.h"
 
 static void check(const char *response, const char *expected) {
@@ -17,6 +19,46 @@ static void check(const char *response, const char *expected) {
     assert_string_equal(got, expected);
     free(got);
     arena_clear(&arena);
+}
+
+// Tables are made when they are first needed: the first test of all, from four threads at once.
+enum { N_THREADS = 4 };
+struct racer {
+    pthread_barrier_t *start;
+    size_t n_characters, n_sentences;
+};
+
+static void *race(void *argument) {
+    struct racer *r = argument;
+    const struct slice s = slice_of("Dr. A\xC3\xB1o met \xE4\xB8\xAD at 5 p.m. They talked.");
+    pthread_barrier_wait(r->start);
+    for (uint32_t code = 0; code < 0x20000; code++)
+        r->n_characters += char_classes(code) != 0 || char_lower(code) != code;
+    struct arena arena = {0};
+    struct constraint_text text;
+    text_open(&text, s, &arena);
+    r->n_sentences = text_sentences(&text)->n;
+    arena_clear(&arena);
+    return NULL;
+}
+
+static void test_threads(void **state) {
+    (void)state;
+    pthread_barrier_t start;
+    pthread_t threads[N_THREADS];
+    struct racer racers[N_THREADS] = {0};
+    assert_int_equal(pthread_barrier_init(&start, NULL, N_THREADS), 0);
+    for (int i = 0; i < N_THREADS; i++) {
+        racers[i].start = &start;
+        assert_int_equal(pthread_create(&threads[i], NULL, race, &racers[i]), 0);
+    }
+    for (int i = 0; i < N_THREADS; i++) assert_int_equal(pthread_join(threads[i], NULL), 0);
+    pthread_barrier_destroy(&start);
+    for (int i = 0; i < N_THREADS; i++) {
+        assert_int_equal(racers[i].n_sentences, 2);
+        assert_int_equal(racers[i].n_characters, racers[0].n_characters);
+    }
+    assert_true(racers[0].n_characters > 50000);
 }
 
 static void test_sentences(void **state) {
@@ -72,6 +114,7 @@ static void test_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_sentences),
         cmocka_unit_test(test_long),
     };
