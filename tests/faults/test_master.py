@@ -54,6 +54,18 @@ def test_what_was_pushed_is_what_would_be_loaded(weights: str, tmp_path: Path) -
             worker.said(words)
 
 
+def test_no_group_is_drawn_by_both(tmp_path: Path) -> None:
+    """One worker serves what the other has as a master: same version and digest, other bits."""
+    flags: Any = dict(max_rows=4)
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer, \
+            serving(tmp_path, trainer.url, **flags), \
+            serving(tmp_path, trainer.url, weights="q4_0", master=True, **flags):
+        trainer.wait_for_workers(2, PATIENCE_S)
+        seen = [{row["numerics"] for row in group.provenance}
+                for group in trainer.generate(numbered(12), n=20, sampling=SAMPLING)]
+        assert all(len(one) == 1 for one in seen) and len(set.union(*seen)) == 2, seen
+
+
 def test_beside_workers_that_hold_bf16(tmp_path: Path, new_model: Path) -> None:  # noqa: F811
     """They have one digest, and so one push, all or none; one that joins late is brought up to
     it from a shared directory or by the socket."""

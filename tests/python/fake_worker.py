@@ -38,13 +38,13 @@ class FakeWorker:
     def __init__(self, url, uid="w0", bind=False, slots=16, version=0, dtype="f32",
                  exceptions=(), tied_head=False, fingerprint=1, hold=False, send_twice=False,
                  preempt=0, fail_tensor=None, fail_commit=False, incarnation=None, together=False,
-                 digest=0, salt=0, lost=(), recommit=wire.PHASE_FAILED):
+                 digest=0, salt=0, lost=(), recommit=wire.PHASE_FAILED, numerics="python"):
         self.url, self.uid, self.bind, self.slots = url, uid, bind, slots
         self.version, self.dtype, self.exceptions = version, dtype, dict(exceptions)
         self.tied_head, self.fingerprint = tied_head, fingerprint
         self.hold, self.send_twice, self.preempt = hold, send_twice, preempt
         self.fail_tensor, self.fail_commit, self.together = fail_tensor, fail_commit, together
-        self.salt, self.lost, self.recommit = salt, set(lost), recommit
+        self.salt, self.lost, self.recommit, self.numerics = salt, set(lost), recommit, numerics
         self.answers_weights = True
         self.staged_digest = None  # said when staged, None: that of what it serves
         self.incarnation = incarnation if incarnation is not None else time.monotonic_ns()
@@ -125,7 +125,7 @@ class FakeWorker:
         self.session = False
         names, offsets = wire.pack_texts([n.encode() for n in self.exceptions])
         self.send("HELLO", uid=self.uid, incarnation=self.incarnation, build="fake",
-                  numerics="python", fingerprint=self.fingerprint, slots=self.slots,
+                  numerics=self.numerics, fingerprint=self.fingerprint, slots=self.slots,
                   max_context=512, vocab=512, tied_head=self.tied_head, version=self.version,
                   digest=self.digest, dtype=wire.DTYPES[self.dtype][0], bulk_url=self.bulk_url,
                   exception_names=names, exception_offsets=offsets,

@@ -80,9 +80,17 @@ def test_the_same_worker_with_other_weights_is_refused(trainer):
             check_all(list(call), 4, 2)
 
 
-def test_workers_with_other_types_share_no_group(trainer):
+# Workers of another kind than one with X: other types, or other bits from the same weights, as of
+# blocks that are made of a master.
+OTHERS = pytest.mark.parametrize("other", [{"digest": Y, "dtype": "bf16"},
+                                           {"digest": X, "numerics": "python weights=q4_0"}],
+                                 ids=["types", "numerics"])
+
+
+@OTHERS
+def test_workers_of_other_kinds_share_no_group(trainer, other):
     with FakeWorker(trainer.url, uid="a", digest=X, slots=64) as a, \
-            FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16", slots=64) as b:
+            FakeWorker(trainer.url, uid="b", slots=64, **other) as b:
         trainer.wait_for_workers(2, 30)
         check_all(list(trainer.generate(prompts(12), n=16)), 12, 16)
         serials = [{serial for serial, _, _ in w.sent_results} for w in (a, b)]
@@ -101,14 +109,15 @@ def test_large_groups_are_split_among_workers_of_one_kind(trainer):
         assert first.dtype == second.dtype
 
 
-def test_a_group_begins_again_when_only_other_types_are_left(trainer):
+@OTHERS
+def test_a_group_begins_again_when_only_other_kinds_are_left(trainer, other):
     with FakeWorker(trainer.url, uid="a", digest=X, hold=True) as a:
         call = trainer.generate(prompts(1), n=6)
         eventually(lambda: len(a._held) == 6)
         a.do(lambda w: w._answer_next())
         a.do(lambda w: w._answer_next())
         eventually(lambda: not a.unacked)
-        with FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16") as b:
+        with FakeWorker(trainer.url, uid="b", **other) as b:
             trainer.wait_for_workers(2, 30)
             assert b.count("TASK") == 0
             a.die()
@@ -118,10 +127,11 @@ def test_a_group_begins_again_when_only_other_types_are_left(trainer):
         assert trainer.counters()["dropped_samples"] == 2
 
 
-def test_results_that_come_late_do_not_mix_types(trainer):
+@OTHERS
+def test_results_that_come_late_do_not_mix_kinds(trainer, other):
     """a falls silent, its group begins again at b; then a is back with what it had made."""
     with FakeWorker(trainer.url, uid="a", digest=X, hold=True) as a, \
-            FakeWorker(trainer.url, uid="b", digest=Y, dtype="bf16", hold=True) as b:
+            FakeWorker(trainer.url, uid="b", hold=True, **other) as b:
         trainer.wait_for_workers(2, 30)
         call = trainer.generate(prompts(1), n=6)
         eventually(lambda: len(a._held) + len(b._held) == 6)

@@ -222,12 +222,12 @@ class Core:
         self.custody.on_result(worker, r.serial)
         preempted = worker.take(r)
         job = self._jobs.get(r.serial)
-        if job is None or job.plan not in (None, worker.plan):
+        if job is None or job.kind not in (None, worker.kind):
             self.counters["duplicate_samples"] += r.n
             return
         n = job.commit(r)
         if n:
-            job.plan = worker.plan
+            job.kind = worker.kind
         if n < r.n:
             n_preempted = r.finish.count(wire.PREEMPTED)
             self.counters["preempted_samples"] += n_preempted
@@ -242,7 +242,7 @@ class Core:
         may_serve = self.updates.may_serve(worker)
         for sample, partial in partials(r, samples):
             if may_serve or partial.version <= self.updates.version:
-                job.plan = worker.plan
+                job.kind = worker.kind
                 self.counters["returned_tokens"] += job.keep(sample, partial)
             else:  # of a push that may be taken back
                 self.counters["dropped_tokens"] += partial.n_tokens
@@ -427,7 +427,7 @@ class Core:
             job.end(flags, "cancelled")
             return
         if not job.n_done and not job.holders and not job.partials:
-            job.plan = None  # nothing binds it any more
+            job.kind = None  # nothing binds it any more
         self.dispatcher.put_back(job, runs(flags))
 
     def begin_again(self, jobs: Iterable[Job]) -> None:

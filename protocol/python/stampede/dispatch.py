@@ -1,7 +1,7 @@
 """Which samples go to which worker next.
 
 What waits lies in queues, one for each kind of worker that may have it; workers lie in heaps by
-their room, one for each (resident types, policy version) that is served. So handing out a task
+their room, one for each (kind, policy version) that is served. So handing out a task
 costs the same however many workers there are and however much waits, and a group that waits for a
 policy version stands in nobody's way.
 """
@@ -14,10 +14,9 @@ from typing import (Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple,
                     Sequence, Set, Tuple)
 
 from .jobs import Job, Range
-from .peers import Worker
+from .peers import Kind, Worker
 from .queues import Key, Lanes
 from .suspicion import QUARANTINE
-from .weights import DtypePlan
 
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
 
@@ -25,7 +24,7 @@ _SPLIT_FROM = 16  # samples of a group from which idle workers share it
 class Need(NamedTuple):
     """Who may have a job."""
 
-    plan: Optional[DtypePlan]  # None: workers of any resident types
+    kind: Optional[Kind]  # None: any workers
     min_version: int
 
 
@@ -55,7 +54,7 @@ class Wards:
         deaths = {death.incarnation for death in job.deaths}
         able = [w for w in able if w.incarnation not in deaths] or able  # it lives, or is stuck
         fit = [w for w in able
-               if w.version >= min_version and job.plan in (None, w.plan) and w.free > 0]
+               if w.version >= min_version and job.kind in (None, w.kind) and w.free > 0]
         for worker in fit:
             if worker in self.workers and _has_room(worker, job):
                 return worker
@@ -97,10 +96,10 @@ class Dispatcher:
         self._queues: Dict[Need, Lanes] = {}
         self._given = 0  # of the flow that was served last: where those that are new begin
         self._parked: Dict[int, List[Range]] = {}  # by min_version: newer than anything served
-        self._heaps: Dict[Tuple[DtypePlan, int], List[Entry]] = {}
+        self._heaps: Dict[Tuple[Kind, int], List[Entry]] = {}
         self._highest = -1  # newest version that any worker was able to serve
         self._workers: Dict[Worker, bool] = {}  # of the sessions; whether it is able
-        self._plans: "Counter[DtypePlan]" = Counter()  # of the sessions
+        self._kinds: "Counter[Kind]" = Counter()  # of the sessions
         self._changed = False
         self._wards = Wards()
 
@@ -108,12 +107,12 @@ class Dispatcher:
 
     def add(self, worker: Worker) -> None:
         self._workers[worker] = False
-        self._plans[worker.plan] += 1
+        self._kinds[worker.kind] += 1
         self.touch(worker)
 
     def remove(self, worker: Worker) -> None:
         del self._workers[worker]
-        self._plans[worker.plan] -= 1
+        self._kinds[worker.kind] -= 1
         if worker in self._wards.workers:  # another may become one
             self._wards.workers.remove(worker)
             self._changed = True
@@ -135,7 +134,7 @@ class Dispatcher:
         self._changed = True
         if worker in self._wards.workers:
             return
-        heap = self._heaps.setdefault((worker.plan, worker.version), [])
+        heap = self._heaps.setdefault((worker.kind, worker.version), [])
         if len(heap) > 64 + 4 * len(self._workers):
             heap[:] = sorted(entry for entry in heap if _is_valid(entry))
         heappush(heap, Entry(-worker.free, worker.number, worker.change, worker))
@@ -191,7 +190,7 @@ class Dispatcher:
         self._changed = True
 
     def _queue(self, job: Job) -> Lanes:
-        return self._queues.setdefault(Need(job.plan, job.min_version), Lanes())
+        return self._queues.setdefault(Need(job.kind, job.min_version), Lanes())
 
     def n_waiting(self) -> int:
         """Ranges that wait for a worker. Not for the path of every message."""
@@ -201,19 +200,19 @@ class Dispatcher:
         return sum(any(True for _ in _left(r)) for r in ranges)
 
     def orphans(self) -> List[Job]:
-        """Takes out the jobs that only workers of resident types could go on with of which none
+        """Takes out the jobs that only workers of a kind could go on with of which none
         has a session, while another one is able: they have to begin again."""
         if not any(self._workers.values()):
             return []
         found: Dict[Job, None] = {}
         for r in self._wards.waiting:
-            if r.job.plan is not None and not self._plans[r.job.plan]:
+            if r.job.kind is not None and not self._kinds[r.job.kind]:
                 found[r.job] = None
-        for need in [n for n in self._queues if n.plan is not None and not self._plans[n.plan]]:
+        for need in [n for n in self._queues if n.kind is not None and not self._kinds[n.kind]]:
             for r in self._queues.pop(need):
-                if r.job.plan is need.plan and any(True for _ in _left(r)):
+                if r.job.kind is need.kind and any(True for _ in _left(r)):
                     found[r.job] = None
-                elif r.job.plan is not need.plan:
+                elif r.job.kind is not need.kind:
                     self._queue(r.job).append(r)
         return list(found)
 
@@ -239,7 +238,7 @@ class Dispatcher:
                     blocked[need] = None  # nobody behind it takes the room that it waits for
                     continue
                 lanes.pop()
-                r.job.plan = worker.plan
+                r.job.kind = worker.kind
                 self._given = r.job.flow.given
                 r.job.flow.given += take
                 if take < r.n:
@@ -264,7 +263,7 @@ class Dispatcher:
                 if take < n:
                     self._wards.waiting.append(Range(r.job, first + take, n - take, r.round))
                 if worker is not None and take:
-                    r.job.plan = worker.plan
+                    r.job.kind = worker.kind
                     yield worker, r.job, first, take
         for worker in self._wards.release():
             self.touch(worker)
@@ -286,7 +285,7 @@ class Dispatcher:
     def _is_ready(self, r: Range, need: Need) -> bool:
         """Whether all of it waits, and for this need; else what waits is put where it belongs."""
         job = r.job
-        if job.plan is need.plan and job.round == r.round and \
+        if job.kind is need.kind and job.round == r.round and \
                 job.done.find(1, r.first, r.first + r.n) < 0:
             return True
         left = list(_left(r))
@@ -297,7 +296,7 @@ class Dispatcher:
         """Whether any worker could be given anything: what waits need not be looked at else."""
         return any(map(self._first_entry, list(self._heaps)))
 
-    def _first_entry(self, key: Tuple[DtypePlan, int]) -> Optional[Entry]:
+    def _first_entry(self, key: Tuple[Kind, int]) -> Optional[Entry]:
         """The worker with most room of a heap. An empty heap is dropped."""
         heap = self._heaps[key]
         while heap and not _is_valid(heap[0]):
@@ -312,8 +311,8 @@ class Dispatcher:
         best: Optional[Entry] = None
         for key in list(self._heaps):
             entry = self._first_entry(key)
-            plan, version = key
-            if entry is not None and version >= need.min_version and need.plan in (None, plan):
+            kind, version = key
+            if entry is not None and version >= need.min_version and need.kind in (None, kind):
                 if best is None or entry < best:
                     best = entry
         return None if best is None else best.worker
@@ -328,7 +327,7 @@ class Dispatcher:
             return 0
         take = min(r.n, worker.free)
         if r.n >= _SPLIT_FROM and len(self._workers) > n_behind + 1:
-            n_idle = sum(able and not w.n_held and w.free > 0 and w.plan is worker.plan
+            n_idle = sum(able and not w.n_held and w.free > 0 and w.kind is worker.kind
                          for w, able in self._workers.items())
             if n_idle > n_behind + 1:
                 take = min(take, -(-r.n // n_idle))

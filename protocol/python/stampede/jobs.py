@@ -21,8 +21,7 @@ from .tables import ALIGNMENT, MAX_DEADLINE_MS, MAX_PAYLOAD, MAX_SAMPLES
 from .types import Prompt, Sampling, TaskColumn, group_seed, task_fields
 
 if TYPE_CHECKING:
-    from .peers import Worker
-    from .weights import DtypePlan
+    from .peers import Kind, Worker
 
 
 _ON_UPDATE = ("continue", "restart", "recompute")  # as TASK numbers them
@@ -182,7 +181,7 @@ class Job:
     """A group on its way. Each of its samples is done, held by a worker, or waits."""
 
     __slots__ = ("group", "serial", "id_json", "task", "min_version", "mailbox", "n", "done",
-                 "n_done", "attempts", "cancelled", "plan", "round", "holders", "deaths",
+                 "n_done", "attempts", "cancelled", "kind", "round", "holders", "deaths",
                  "company", "restarts", "partials", "flow")
 
     def __init__(self, group: Group, id_json: bytes, task: Task, min_version: int,
@@ -199,7 +198,7 @@ class Job:
         self.n_done = 0
         self.attempts: Dict[int, int] = {}  # of samples that were given out again
         self.cancelled = False
-        self.plan: Optional["DtypePlan"] = None  # of the workers that may have it; None: of any
+        self.kind: Optional["Kind"] = None  # of the workers that may have it; None: of any
         self.round = 0  # one more each time that everything begins again
         self.holders: Dict["Worker", Held] = {}
         self.deaths: List[Death] = []  # of workers that had it
@@ -308,7 +307,7 @@ class Job:
         self.n_done = 0
         self.group._parts.clear()
         self.partials.clear()
-        self.plan = None
+        self.kind = None
         self.round += 1
 
 
