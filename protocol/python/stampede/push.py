@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import TYPE_CHECKING, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .errors import WeightUpdateError
 from .peers import Address, Worker, digest_text
@@ -135,6 +135,13 @@ class Push:
         """What a worker said of its costs."""
         self._check_us = max(self._check_us, check_us)
         self._pause_us = max(self._pause_us, pause_us)
+
+    def overdue(self, workers: Iterable[Worker], after_s: float) -> WeightUpdateError:
+        """The sentence about a push that has taken too long."""
+        late = [w.uid for w in workers if w.address not in self.applied]
+        who = f"Worker {late[0]} did not take" if late else "No worker took"
+        return WeightUpdateError(f"{who} version {self.version} in {after_s:g} s.",
+                                 worker=late[0] if late else None)
 
     def end(self, error: Optional[WeightUpdateError]) -> None:
         """Answers the call."""

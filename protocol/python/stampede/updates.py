@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Union
 
 from . import broadcast, wire
+from .commits import Commits
 from .deltas import Change
 from .directory import Directory
 from .errors import WeightUpdateError
@@ -34,15 +35,6 @@ _RECOMMIT_S = 3.0
 _BEATS = 3  # heartbeats with the new version and no answer to COMMIT: the answer is lost
 
 
-class Committed(NamedTuple):
-    """A COMMIT that a worker was sent."""
-
-    number: int
-    version: int
-    base: int
-    digest: Optional[int]  # of what was served before
-
-
 class Updates:
     """Runs on the I/O thread, inside Core."""
 
@@ -55,7 +47,7 @@ class Updates:
         self.store: "Union[None, Snapshot, Copies]" = None  # what was pushed; None: nothing
         self._frozen = False  # the snapshot is being written: nothing of it can be offered
         self._push: Optional[Push] = None
-        self._committed: Dict[int, Committed] = {}  # the last one of each incarnation
+        self._commits = Commits()
         self.timeout_s = 600.0
 
     @property
@@ -125,8 +117,8 @@ class Updates:
     def examine(self, worker: Worker) -> Optional[str]:
         """A worker that said HELLO: None, or why it may not join."""
         served = self._served
-        if self._has_committed(worker):
-            served.learn(worker, True)  # its answer to COMMIT was lost with the session
+        if self._commits.is_answered(worker):
+            served.learn(worker, True)
         if self._last is not None or self._push is not None:
             return None  # it gets the trainer's weights
         if served.base is None:
@@ -135,12 +127,6 @@ class Updates:
             return None
         served.learn(worker, False)
         return None if served.agrees(worker, False) else served.difference(worker, False)
-
-    def _has_committed(self, worker: Worker) -> bool:
-        """Whether this process was sent a COMMIT and has moved to its version."""
-        last = self._committed.get(worker.incarnation)
-        return last is not None and worker.version == last.version and \
-            (last.base, last.digest) != (worker.version, worker.digest)
 
     def on_join(self, worker: Worker) -> None:
         push = self._push
@@ -171,18 +157,18 @@ class Updates:
 
     def foreign(self, worker: Worker, result: wire.Result) -> Optional[str]:
         """Why a RESULT may not be taken: its digest is of weights that do not count."""
-        version = result.last_version
+        version, digest = result.last_version, result.digest
         if version is None:
             return None  # nothing was generated
-        digest = result.digest
         if version == worker.version != worker.failed_version and digest == worker.digest:
             return None
-        if worker.update is not None and self._has_applied(worker, worker.update, version):
-            self._applied(worker, worker.update, version, digest)  # WEIGHTS_STATUS is behind it
-        elif self._has_moved(worker, version):
+        if self._commits.has_applied(worker, version):
+            self._applied(worker, version, digest)  # WEIGHTS_STATUS is behind it
+        elif self._commits.has_moved(worker, version):
             self._moved(worker, version, digest)
         elif worker.digest is None and version == worker.version:
-            self._late_digest(worker, digest)
+            worker.digest = digest
+            self._check(worker)
         if self._served.has(worker, version, digest):
             return None
         return self._served.foreign(worker, version, digest)
@@ -236,8 +222,7 @@ class Updates:
 
     def _commit(self, worker: Worker, update: Update) -> None:
         worker.staged, worker.committed_at = False, time.monotonic()
-        self._committed[worker.incarnation] = Committed(update.number, update.version, update.base,
-                                                        worker.digest)
+        self._commits.note(worker, update)
         hold_ms = self._push.hold_ms if self._push is not None else 0
         self._core.send(worker, "WEIGHTS_COMMIT", update=update.number, hold_ms=hold_ms)
 
@@ -338,7 +323,7 @@ class Updates:
                 worker.update.number if worker.update and worker.committed_at else None
             if number is not None:
                 push.taking_back.add(worker.address)
-                self._committed.pop(worker.incarnation, None)
+                self._commits.forget(worker)
                 self._core.send(worker, "WEIGHTS_ABORT", update=number,
                                 reason="another worker could not apply it")
                 self._withdraw(worker)
@@ -404,7 +389,7 @@ class Updates:
         if m["phase"] == wire.PHASE_ROLLED_BACK:
             self._taken_back(worker, m)
         elif m["phase"] in (wire.PHASE_APPLIED, wire.PHASE_FAILED) and \
-                self._has_moved(worker, m["version"]):
+                self._commits.has_moved(worker, m["version"]):
             self._moved(worker, m["version"], m["digest"])
         elif update is None or m["update"] != update.number:
             self._late_status(worker, m)
@@ -415,31 +400,18 @@ class Updates:
             if self._push is None or self._push.version != update.version:
                 self._commit(worker, update)
             self.on_change()
-        elif m["phase"] == wire.PHASE_APPLIED or self._has_applied(worker, update, m["version"]):
-            self._applied(worker, update, m["version"], m["digest"])
+        elif m["phase"] == wire.PHASE_APPLIED or self._commits.has_applied(worker, m["version"]):
+            self._applied(worker, m["version"], m["digest"])
         else:
             self._fail(worker, update.version, m["error"] or "no reason was given",
                        m["tensor"] or None)
             self.on_change()
 
-    @staticmethod
-    def _has_applied(worker: Worker, update: Update, version: int) -> bool:
-        """Whether the version that it serves says so, whatever else it answers to a COMMIT that it
-        may have been told twice."""
-        return worker.committed_at is not None and version == update.version != update.base
-
-    def _has_moved(self, worker: Worker, version: int) -> bool:
-        """Whether it serves by now what a COMMIT told it whose update was withdrawn before the
-        answer came: the next push had begun."""
-        last = self._committed.get(worker.incarnation)
-        return last is not None and worker.committed_at is None and \
-            version == last.version and worker.version == last.base != version
-
     def _moved(self, worker: Worker, version: int, digest: Optional[int]) -> None:
         """What it is offered by now has a base that it does not serve any more."""
         offered = worker.update
         worker.version, worker.digest, worker.n_beats = version, digest, 0
-        worker.last_update = self._committed[worker.incarnation].number
+        worker.last_update = self._commits.number(worker)
         if worker.failed_version == version:
             worker.failed_version = None
         self._check(worker)
@@ -455,29 +427,22 @@ class Updates:
         """Of an update that counts as applied: its digest may not be known yet."""
         if worker.digest is None and m["update"] == worker.last_update and \
                 m["version"] == worker.version:
-            self._late_digest(worker, m["digest"])
-
-    def _late_digest(self, worker: Worker, digest: int) -> None:
-        worker.digest = digest
-        self._check(worker)
+            worker.digest = m["digest"]
+            self._check(worker)
 
     def on_heartbeat(self, worker: Worker, version: int) -> None:
-        update = worker.update
-        if self._has_moved(worker, version):
-            worker.n_beats += 1
-            if worker.n_beats >= _BEATS:
-                self._moved(worker, version, None)
-            return
-        if update is None or not self._has_applied(worker, update, version):
+        has_applied = self._commits.has_applied(worker, version)
+        if not has_applied and not self._commits.has_moved(worker, version):
             return
         worker.n_beats += 1
         if worker.n_beats >= _BEATS:
-            self._applied(worker, update, version, None)
-        elif worker.n_beats == _BEATS - 1:
-            self._commit(worker, update)
+            (self._applied if has_applied else self._moved)(worker, version, None)
+        elif worker.n_beats == _BEATS - 1 and has_applied and worker.update is not None:
+            self._commit(worker, worker.update)
 
-    def _applied(self, worker: Worker, update: Update, version: int,
-                 digest: Optional[int]) -> None:
+    def _applied(self, worker: Worker, version: int, digest: Optional[int]) -> None:
+        update = worker.update
+        assert update is not None
         worker.version, worker.digest = version, digest
         worker.last_update = update.number
         if version != update.version:
@@ -520,21 +485,16 @@ class Updates:
 
     def on_tick(self, now: float) -> None:
         for worker in list(self._core.workers.values()):
-            update = worker.update
-            if update is None:
+            if worker.update is None:
                 continue
             if now > worker.update_deadline:
-                self._fail(worker, update.version,
+                self._fail(worker, worker.update.version,
                            f"nothing came of it in {self.timeout_s:g} s.", None)
                 self.on_change()
             elif worker.committed_at is not None and now > worker.committed_at + _RECOMMIT_S:
-                self._commit(worker, update)
+                self._commit(worker, worker.update)
         push = self._push
         if push is not None and now > push.deadline:
-            late = [w.uid for w in self._core.workers.values() if w.address not in push.applied]
-            who = f"Worker {late[0]} did not take" if late else "No worker took"
-            self._end_push(push.error or WeightUpdateError(
-                f"{who} version {push.version} in {self.timeout_s:g} s.",
-                worker=late[0] if late else None))
+            self._end_push(push.error or push.overdue(self._core.workers.values(), self.timeout_s))
         elif push is not None and push.reported - push.applied:
             self.on_change()  # time may have told whose digest counts
