@@ -25,8 +25,7 @@ $(B)/cuda/host/%.o: %.c | libraries
 # cublas.c is another one where `make deps CUDA=wheels` has brought the library's header since.
 $(B)/cuda/host/kernels/cuda/cublas.o: $(B)/cuda/cublaslt
 $(B)/cuda/cublaslt: FORCE
-	@mkdir -p $(@D); echo $(call has_header,cublasLt.h) | cmp -s - $@ || \
-	    echo $(call has_header,cublasLt.h) >$@
+	@mkdir -p $(@D); h=$(call has_header,cublasLt.h); echo $$h | cmp -s - $@ || echo $$h >$@
 $(B)/cuda/host/%_avx512.o: CFLAGS += -mavx512f -mavx512dq -mavx512bw -mavx512vl
 $(B)/cuda/device/%.o: %.cu
 	@mkdir -p $(@D)

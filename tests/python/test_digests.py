@@ -396,44 +396,70 @@ def test_an_answer_that_comes_late_is_compared(trainer):
         assert b.count("TASK") == 0 and len(a.sent_results) == 32
 
 
-@pytest.mark.parametrize("answer", ["while it is written", "when it is offered", "never"])
-def test_a_push_begins_before_a_late_worker_has_answered(trainer, monkeypatch, answer):
-    """b joined late and was told to commit version 1. The push of version 2 has withdrawn that
-    update when b's answer comes: before b is offered version 2, or after it was, on the base that
-    it served before; or it is lost, and b refuses the offer."""
-    late, said = [], threading.Event()
-    with FakeWorker(trainer.url, uid="a") as a:
+@contextlib.contextmanager
+def late_to_answer(trainer, **more):
+    """a, and b, which joined late: it has applied version 1 as COMMIT told it, and its answer is
+    kept back. Gives both, and the call that lets the answer go."""
+    late = []
+    with FakeWorker(trainer.url, uid="a", **more) as a:
         trainer.wait_for_workers(1, 30)
-        trainer.push_weights(state(1), version=1, timeout_s=60)
+        trainer.push_weights(part(1), version=1, timeout_s=60)
         with FakeWorker(trainer.url, uid="b", digest=Y, recommit=None) as b:
-            say, on_begin, prepare = b._status, b._on_weights_begin, snapshot.Snapshot.prepare
+            say = b._status
 
-            def keep_back(m, phase, *more, **fields):
+            def keep_back(m, phase, *fields, **named):
                 if phase == wire.PHASE_APPLIED and b.version == 1:
                     late.append((m, phase))
                 else:
-                    say(m, phase, *more, **fields)
+                    say(m, phase, *fields, **named)
 
-            def begin(m):
-                if m["base"] == 0 and m["version"] == 2 and answer == "when it is offered":
-                    say(*late[0])
-                said.set()
-                on_begin(m)
-
-            def write(*arguments):
-                if answer == "while it is written":
-                    b.do(lambda w: say(*late[0]))
-                    eventually(lambda: trainer.workers()[1]["version"] == 1)
-                return prepare(*arguments)
-
-            b._status, b._on_weights_begin = keep_back, begin
-            monkeypatch.setattr(snapshot.Snapshot, "prepare", write)
+            b._status = keep_back
             eventually(lambda: late)
-            said.clear()
-            trainer.push_weights(state(2), version=2, timeout_s=60)
-            assert said.is_set() and (a.version, b.version) == (2, 2) and a.digest == b.digest
-            check_all(list(trainer.generate(prompts(8), n=4)), 8, 4)
-            assert b.count("TASK") > 0
+            yield a, b, lambda: say(*late[0])
+
+
+def draws(trainer, worker):
+    check_all(list(trainer.generate(prompts(8), n=4)), 8, 4)
+    return worker.count("TASK") > 0
+
+
+@pytest.mark.parametrize("answer", ["while it is written", "when it is offered", "never",
+                                    "never, but heartbeats"])
+def test_a_push_begins_before_a_late_worker_has_answered(trainer, monkeypatch, answer):
+    """The push of version 2 has withdrawn b's update when its answer comes: before b is offered
+    version 2, or after it was, on the base that it served before; or it is lost, and b refuses the
+    offer, or is heard to serve version 1 before there is one."""
+    prepare, bases = snapshot.Snapshot.prepare, []
+    with late_to_answer(trainer) as (a, b, let_go):
+        on_begin = b._on_weights_begin
+
+        def begin(m):
+            bases.append(m["base"])
+            if answer == "when it is offered" and m["base"] == 0:
+                let_go()
+            on_begin(m)
+
+        def write(*arguments):
+            if answer == "while it is written":
+                b.do(lambda w: let_go())
+            if answer in ("while it is written", "never, but heartbeats"):
+                eventually(lambda: trainer.workers()[1]["version"] == 1)
+            return prepare(*arguments)
+
+        b._on_weights_begin = begin
+        monkeypatch.setattr(snapshot.Snapshot, "prepare", write)
+        trainer.push_weights(part(2), version=2, timeout_s=60)
+        assert bases == ([0, 1] if answer in ("when it is offered", "never") else [1])
+        assert (a.version, b.version) == (2, 2) and a.digest == b.digest and draws(trainer, b)
+
+
+def test_a_push_fails_before_a_late_worker_has_answered(trainer):
+    """b is offered version 1 again, on the base that it served before: it has it."""
+    with late_to_answer(trainer, fail_tensor="model.w") as (_, b, _):
+        with pytest.raises(stampede.WeightUpdateError, match="model.w"):
+            trainer.push_weights({**part(1), **state(2)}, version=2, timeout_s=60)
+        eventually(lambda: {w["uid"]: w["state"] for w in trainer.workers()}["b"] == "serving")
+        assert draws(trainer, b) and b.version == 1
 
 
 # --- digests of RESULTs ---

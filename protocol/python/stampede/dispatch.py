@@ -1,9 +1,9 @@
 """Which samples go to which worker next.
 
 What waits lies in queues, one for each kind of worker that may have it; workers lie in heaps by
-their room, one for each (kind, policy version) that is served. So handing out a task
-costs the same however many workers there are and however much waits, and a group that waits for a
-policy version stands in nobody's way.
+their room, one for each (kind, policy version) that is served. So handing out a task costs the same
+however many workers there are and however much waits, and a group that waits for a policy version
+stands in nobody's way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import (Callable, Deque, Dict, Iterable, Iterator, List, NamedTuple,
 from .jobs import Job, Range
 from .peers import Kind, Worker
 from .queues import Key, Lanes
-from .suspicion import QUARANTINE
 
 _SPLIT_FROM = 16  # samples of a group from which idle workers share it
 
@@ -66,13 +65,6 @@ class Wards:
                 if _has_room(worker, job):
                     return worker
         return None
-
-    def must_wait(self, job: Job) -> bool:
-        """It has died as often as is needed, and is at large because others died without it:
-        what is found of those that are tried now may explain them, and spares a worker."""
-        return len(job.deaths) >= QUARANTINE and any(
-            held.job.company and len(held.job.deaths) < QUARANTINE
-            for worker in self.workers for held in worker.held.values())
 
     def release(self) -> List[Worker]:
         """The wards that have no suspect any more; none while suspects wait."""
@@ -210,9 +202,9 @@ class Dispatcher:
                 found[r.job] = None
         for need in [n for n in self._queues if n.kind is not None and not self._kinds[n.kind]]:
             for r in self._queues.pop(need):
-                if r.job.kind is need.kind and any(True for _ in _left(r)):
+                if r.job.kind == need.kind and any(True for _ in _left(r)):
                     found[r.job] = None
-                elif r.job.kind is not need.kind:
+                elif r.job.kind != need.kind:
                     self._queue(r.job).append(r)
         return list(found)
 
@@ -250,10 +242,8 @@ class Dispatcher:
     def _try_suspects(self) -> Iterator[Tuple[Worker, Job, int, int]]:
         waiting, self._wards.waiting = self._wards.waiting, deque()
         able = [worker for worker, is_able in self._workers.items() if is_able]
+        # Fewer deaths first: what is found of those may explain deaths that speak for chance.
         for r in sorted(waiting, key=lambda r: len(r.job.deaths)):
-            if self._wards.must_wait(r.job):
-                self._wards.waiting.append(r)
-                continue
             for first, n in list(_left(r)):
                 before = set(self._wards.workers)
                 worker = self._wards.find(r.job, able, r.job.min_version)
@@ -285,7 +275,7 @@ class Dispatcher:
     def _is_ready(self, r: Range, need: Need) -> bool:
         """Whether all of it waits, and for this need; else what waits is put where it belongs."""
         job = r.job
-        if job.kind is need.kind and job.round == r.round and \
+        if job.kind == need.kind and job.round == r.round and \
                 job.done.find(1, r.first, r.first + r.n) < 0:
             return True
         left = list(_left(r))
@@ -327,7 +317,7 @@ class Dispatcher:
             return 0
         take = min(r.n, worker.free)
         if r.n >= _SPLIT_FROM and len(self._workers) > n_behind + 1:
-            n_idle = sum(able and not w.n_held and w.free > 0 and w.kind is worker.kind
+            n_idle = sum(able and not w.n_held and w.free > 0 and w.kind == worker.kind
                          for w, able in self._workers.items())
             if n_idle > n_behind + 1:
                 take = min(take, -(-r.n // n_idle))

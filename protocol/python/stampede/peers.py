@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
-from weakref import WeakValueDictionary
 
 from . import wire
 from .deltas import Stream
@@ -22,26 +20,12 @@ def digest_text(digest: Optional[int]) -> str:
     return "unknown" if digest is None else f"{digest:016x}"
 
 
-@dataclass(frozen=True, eq=False)
-class Kind:
+class Kind(NamedTuple):
     """Workers that may share a group: their bits are the same. One with blocks that it makes of a
-    master has the types and the digest of one that serves the master itself, and other numerics.
-
-    Equal kinds are one object.
-    """
+    master has the types and the digest of one that serves the master itself, and other numerics."""
 
     plan: DtypePlan
     numerics: str
-
-    @staticmethod
-    def of(plan: DtypePlan, numerics: str) -> "Kind":
-        kind = _kinds.get((plan, numerics))
-        if kind is None:
-            kind = _kinds[plan, numerics] = Kind(plan, numerics)
-        return kind
-
-
-_kinds: "WeakValueDictionary[Tuple[DtypePlan, str], Kind]" = WeakValueDictionary()
 
 
 class Update(NamedTuple):
@@ -78,7 +62,7 @@ class Worker:
         self.slots: int = hello["slots"]
         self.max_context: int = hello["max_context"]
         self.plan = DtypePlan.of_hello(hello)
-        self.kind = Kind.of(self.plan, self.numerics)
+        self.kind = Kind(self.plan, self.numerics)
         self.directory: str = hello["directory"]  # id of its --weights-dir; "": it has none
         self.version: int = hello["version"]
         self.digest: Optional[int] = hello["digest"]  # None: it has not said what it applied

@@ -164,8 +164,6 @@ class Updates:
             return None
         if self._commits.has_applied(worker, version):
             self._applied(worker, version, digest)  # WEIGHTS_STATUS is behind it
-        elif self._commits.has_moved(worker, version):
-            self._moved(worker, version, digest)
         elif worker.digest is None and version == worker.version:
             worker.digest = digest
             self._check(worker)
@@ -247,8 +245,7 @@ class Updates:
         self._frozen = False
         self._sweep()
         for worker in list(self._core.workers.values()):
-            if not self.serves_last(worker) and worker.failed_version != self.version:
-                self._catch_up(worker)
+            self._bring_up(worker)
         self._core.changed()
 
     def _check_version(self, version: int) -> None:
@@ -361,6 +358,10 @@ class Updates:
 
         self._in_background(lambda: self.snapshot.revert(push.prepared), done)
 
+    def _bring_up(self, worker: Worker) -> None:
+        if not self.serves_last(worker) and worker.failed_version != self.version:
+            self._catch_up(worker)
+
     def _catch_up(self, worker: Worker) -> None:
         """After a push: a worker that does not serve what counts."""
         if self._last is not None:
@@ -407,22 +408,6 @@ class Updates:
                        m["tensor"] or None)
             self.on_change()
 
-    def _moved(self, worker: Worker, version: int, digest: Optional[int]) -> None:
-        """What it is offered by now has a base that it does not serve any more."""
-        offered = worker.update
-        worker.version, worker.digest, worker.n_beats = version, digest, 0
-        worker.last_update = self._commits.number(worker)
-        if worker.failed_version == version:
-            worker.failed_version = None
-        self._check(worker)
-        if worker.update is not None and offered is not None:
-            self._offer(worker, offered.version)
-        elif not self.is_pushing and not self.serves_last(worker) and \
-                worker.failed_version != self._last:
-            self._catch_up(worker)
-        self._core.changed(worker)
-        self.on_change()
-
     def _late_status(self, worker: Worker, m: wire.Message) -> None:
         """Of an update that counts as applied: its digest may not be known yet."""
         if worker.digest is None and m["update"] == worker.last_update and \
@@ -443,19 +428,33 @@ class Updates:
     def _applied(self, worker: Worker, version: int, digest: Optional[int]) -> None:
         update = worker.update
         assert update is not None
-        worker.version, worker.digest = version, digest
-        worker.last_update = update.number
-        if version != update.version:
-            self._fail(worker, update.version, f"it serves version {version} after COMMIT.", None)
+        if version == update.version:
+            self._settle(worker, version, digest, update.number)
         else:
-            self._withdraw(worker)
-            worker.failed_version = None
-            if self._push is not None and self._push.version == version:
-                self._push.reported.add(worker.address)
-            else:
-                self._check(worker)
-            self._core.changed(worker)
+            worker.version, worker.digest = version, digest
+            self._fail(worker, update.version, f"it serves version {version} after COMMIT.", None)
         self.on_change()
+
+    def _moved(self, worker: Worker, version: int, digest: Optional[int]) -> None:
+        """What it is offered by now has a base that it does not serve any more."""
+        self._settle(worker, version, digest, self._commits.number(worker))
+        push = self._push
+        if push is not None and push.version != version:
+            self._offer(worker, push.version)
+        elif not self.is_pushing:
+            self._bring_up(worker)
+        self.on_change()
+
+    def _settle(self, worker: Worker, version: int, digest: Optional[int], number: int) -> None:
+        """It serves what it was told to commit."""
+        self._withdraw(worker)
+        worker.version, worker.digest, worker.last_update = version, digest, number
+        worker.failed_version = None
+        if self._push is not None and self._push.version == version:
+            self._push.reported.add(worker.address)
+        else:
+            self._check(worker)
+        self._core.changed(worker)
 
     def _check(self, worker: Worker) -> None:
         """Outside of a push: the digest of what it has applied."""
