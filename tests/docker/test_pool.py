@@ -192,6 +192,7 @@ def test_suspended_and_resumed(tmp_path):
         assert [q.status for q in p.cluster.pods] == [75, 75]
         p.cluster.suspend(False)
         p.finish()
+        p.ready(2)  # which the groups need not have waited for
         assert p.cluster.failures == {} and len(p.cluster.pods) == 4
 
 

@@ -215,7 +215,7 @@ def test_damaged_weights_are_no_groups_fault(trainer):
         first = list(trainer.generate(prompts(1), n=2))  # used before anybody knew
         torn.hold = True
         groups = trainer.generate(prompts(2), n=4)
-        eventually(lambda: torn.count("TASK") == 2)
+        eventually(lambda: len(torn._held) == 4)  # in one task or two: its credit may come late
         torn.do(lambda w: [w._answer_next() for _ in range(3)])  # 3 samples of 4
         eventually(lambda: torn.count("ACK") == 2 + 3)
         torn.do(leave)
