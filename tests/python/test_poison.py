@@ -145,6 +145,16 @@ def test_who_comes_back_had_not_died(trainer):
         assert all(g.deaths == [] for g in groups)
 
 
+def test_a_stall_of_the_trainer_is_no_silence_of_its_workers(trainer):
+    """However long: what did not come meanwhile was not waited for."""
+    with FakeWorker(trainer.url) as worker:
+        trainer.wait_for_workers(1, 30)
+        for i, stall_s in enumerate((0.9, 1.8, 2.6)):
+            trainer._loop.call(lambda s=stall_s: time.sleep(s))
+            check_all(list(trainer.generate(prompts(2), n=2)), 2, 2, first_serial=2 * i)
+            assert worker.count("WELCOME") == 1, stall_s
+
+
 def test_who_leaves_when_asked_is_not_to_blame(trainer):
     def leave(w):
         w.send("DRAIN")

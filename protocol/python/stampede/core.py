@@ -284,7 +284,8 @@ class Core:
         if now < self._next_tick:
             return
         self._next_tick = now + _TICK_S
-        stall = 0.0 if self._last_tick is None else max(0.0, now - self._last_tick - 1.0)
+        late = now - (now if self._last_tick is None else self._last_tick)
+        stall = max(0.0, late - wire.LOST_MS / 5000)  # less than that is no stall
         self._last_tick = now
         for worker in list(self.workers.values()):
             worker.last_heard += stall
