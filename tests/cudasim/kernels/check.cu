@@ -133,6 +133,16 @@ struct matrix put_matrix(checker &c, const bf16_rows &w) {
     return put_matrix(c, w, w.n, 128, [&](int r) { return r < w.n ? r : -1; });
 }
 
+float *matrix_sums(checker &c, const struct step_header *step, const struct matrix &w,
+                   const void *x, int x_stride, int n_tokens) {
+    struct residual r = {};
+    r.step = step, r.w = w, r.x = x, r.x_stride = x_stride;
+    r.h_stride = r.n_out = w.n_rows;
+    r.h = c.zeros<float>((size_t)n_tokens * w.n_rows);
+    c.done(residual_launch(&c.queue, &r, n_tokens), "a product ahead of its finish");
+    return r.h;
+}
+
 // ------------------------------------------------------------------ steps
 
 template <class T> static uint32_t append(std::vector<char> &bytes, const std::vector<T> &part) {

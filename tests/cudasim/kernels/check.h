@@ -115,6 +115,10 @@ static inline double bf16_error(double value) {
 struct matrix put_matrix(checker &c, const bf16_rows &w, int n_rows, int pad,
                          const std::function<int(int)> &row_of);
 struct matrix put_matrix(checker &c, const bf16_rows &w);
+// The products of all rows of the matrix with n_tokens rows of x, as a library leaves them
+// (ops_gemm.h): sums (n_tokens, w.n_rows).
+float *matrix_sums(checker &c, const struct step_header *step, const struct matrix &w,
+                   const void *x, int x_stride, int n_tokens);
 std::vector<char> matrix_bytes(const bf16_rows &w, int padded_rows,
                                const std::function<int(int)> &row_of);
 

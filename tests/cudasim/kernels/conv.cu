@@ -92,15 +92,6 @@ struct conv_case {
         }
         return c.put(v);
     }
-    // As a library leaves them: the products of all rows of the matrix.
-    float *product(checker &c, int n_tokens, int size) {
-        struct residual r = {};
-        r.step = a.step, r.w = a.w, r.x = a.n;
-        r.x_stride = padded, r.h_stride = r.n_out = a.w.n_rows;
-        r.h = c.put(std::vector<float>((size_t)n_tokens * a.w.n_rows));
-        c.done(residual_launch(&c.queue, &r, size), "the product ahead of conv_finish");
-        return r.h;
-    }
     // y of the pieces' tokens, in order.
     std::vector<uint16_t> step(checker &c, const std::vector<piece> &pieces, int size,
                                bool is_by_library = false) {
@@ -121,7 +112,7 @@ struct conv_case {
         a.snapshots = snapshots(c, p);
         a.y = c.room<uint16_t>(n.size());
         if (is_by_library) {
-            const float *sums = product(c, (int)p.tokens.size(), size);
+            const float *sums = matrix_sums(c, a.step, a.w, a.n, padded, (int)p.tokens.size());
             c.done(conv_in_finish_launch(&c.queue, &a, sums, size), "conv_finish");
         } else
             c.done(conv_in_launch(&c.queue, &a, size), "conv_in");

@@ -1,4 +1,5 @@
 // residual and gate: dense products and their epilogues.
+#include "kernels/cuda/ops_gemm.h"
 #include "tests/cudasim/kernels/check.h"
 
 #ifdef CUDASIM
@@ -133,12 +134,17 @@ struct gate_case {
         a.n_stride = x.stride;
         a.act_stride = pad_to(s.n_out, 64);
     }
-    std::vector<uint16_t> run(checker &c, const std::vector<int> &tokens, int size) {
+    std::vector<uint16_t> run(checker &c, const std::vector<int> &tokens, int size,
+                              bool is_by_library = false) {
         size_t n = tokens.size() * a.act_stride;
         a.step = put_step(c, step_parts((int)tokens.size()));
         a.n = c.put(x.pick(tokens).v);
         a.act = c.room<uint16_t>(n);
-        c.done(gate_launch(&c.queue, &a, size), "gate");
+        if (is_by_library) {
+            const float *sums = matrix_sums(c, a.step, a.w, a.n, a.n_stride, (int)tokens.size());
+            c.done(gate_finish_launch(&c.queue, &a, sums), "gate_finish");
+        } else
+            c.done(gate_launch(&c.queue, &a, size), "gate");
         return c.get((uint16_t *)a.act, n);
     }
     closeness compare(const std::vector<uint16_t> &have) const {
@@ -170,6 +176,9 @@ static void check_gate(checker &c, const dense_case &s, int n_sms) {
     for (int size : dense_sizes(c))
         c.line("gate", shape + text(", for %d", size),
                g.compare(g.run(c, all_tokens(s.n_tokens), size)));
+    c.equal("gate", shape + ", by a library",
+            g.run(c, all_tokens(s.n_tokens), s.n_tokens, true) !=
+                g.run(c, all_tokens(s.n_tokens), s.n_tokens));
     c.queue.n_sms = all_sms;
     check_bits(
         c, "gate", shape, s.n_tokens, (size_t)g.a.act_stride * 2, dense_sizes(c),

@@ -1,4 +1,5 @@
 // qkv: the product, norms of q and k, rotation, and where they are written.
+#include "kernels/cuda/ops_gemm.h"
 #include "tests/cudasim/kernels/check.h"
 
 struct qkv_shape {
@@ -41,7 +42,8 @@ struct qkv_case {
     int size() const { return s.is_bf16 ? 2 : 4; }
 
     // Of each token q (n_heads, head_dim), k and v (n_kv_heads, head_dim), as float.
-    std::vector<float> run(checker &c, const std::vector<int> &tokens, int size) {
+    std::vector<float> run(checker &c, const std::vector<int> &tokens, int size,
+                           bool is_by_library = false) {
         int n = (int)tokens.size(), half = s.head_dim / 2;
         step_parts p;
         std::vector<float> co, si;
@@ -56,7 +58,11 @@ struct qkv_case {
         a.q = c.zeros<uint16_t>((size_t)n * a.q_stride);
         a.cosine = c.put(co), a.sine = c.put(si);
         a.pages = c.room<char>(n * a.page_bytes);
-        c.done(qkv_launch(&c.queue, &a, size), "qkv");
+        if (is_by_library) {
+            const float *sums = matrix_sums(c, a.step, a.w, a.n, a.n_stride, n);
+            c.done(qkv_finish_launch(&c.queue, &a, sums), "qkv_finish");
+        } else
+            c.done(qkv_launch(&c.queue, &a, size), "qkv");
         std::vector<uint16_t> q = c.get((uint16_t *)a.q, (size_t)n * a.q_stride);
         std::vector<char> pages = c.get((char *)a.pages, n * a.page_bytes);
         std::vector<float> out;
@@ -122,6 +128,9 @@ static void check_shape(checker &c, const qkv_shape &s, int n_sms) {
     for (int size : dense_sizes(c))
         c.line("qkv", shape + text(", for %d", size),
                q.compare(q.run(c, all_tokens(s.n_tokens), size)));
+    c.equal("qkv", shape + ", by a library",
+            q.run(c, all_tokens(s.n_tokens), s.n_tokens, true) !=
+                q.run(c, all_tokens(s.n_tokens), s.n_tokens));
     c.queue.n_sms = all_sms;
     check_bits(
         c, "qkv", shape, s.n_tokens, (size_t)q.n_all * s.head_dim * 4, dense_sizes(c),
