@@ -24,6 +24,7 @@ struct head_case {
     std::vector<uint32_t> seen_bits;
     std::vector<std::vector<double>> logits;
     struct draw_args a = {};
+    bool is_greedy = false; // every row: nothing but its largest logit
 
     // is_flat: logits are 0, 1/512, 2/512 or 3/512, the same in every row.
     head_case(checker &c, int n_rows, int vocab, int hidden, bool is_flat = false)
@@ -64,6 +65,10 @@ struct head_case {
     ask ask_of(int t) const {
         ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0,
                  false,      (uint32_t)(100 + t)};
+        if (is_greedy) {
+            q.is_draw = true, q.temperature = 0;
+            return q;
+        }
         if (t % 11 == 4) q.temperature = 0;
         if (t % 7 == 1) q.top_k = 5;
         if (t % 7 == 2) q.top_p = 0.6f;
@@ -206,6 +211,19 @@ static void check_flat(checker &c) {
     c.release();
 }
 
+// Enough rows that the largest logit has stood in every place of a thread's group.
+static void check_greedy(checker &c) {
+    head_case h(c, 64, 300, 64);
+    h.is_greedy = true;
+    for (int tile : {8, 64}) {
+        size_t n_wrong = 0;
+        c.line("draw", text("greedy, tile %d", tile),
+               h.compare(h.run(c, all_tokens(64), tile), &n_wrong));
+        c.equal("draw", text("greedy, tile %d, ids", tile), n_wrong);
+    }
+    c.release();
+}
+
 static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms) {
     head_case h(c, n_rows, vocab, hidden);
     std::string shape = text("%d rows, %d x %d", n_rows, vocab, hidden);
@@ -235,6 +253,7 @@ static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms
 void check_head(checker &c) {
     check_bad(c);
     check_flat(c);
+    check_greedy(c);
     check_shape(c, 2, 130, 64, 0);
     check_shape(c, c.is_small ? 12 : 40, c.is_small ? 300 : 700, 90, 1);
     if (c.is_large) check_shape(c, 140, 8192, 512, 0);
