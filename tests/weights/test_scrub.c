@@ -186,7 +186,7 @@ static void test_bits_below_the_type(void **state) {
     }
 }
 
-// Applies an update of one value of every tensor, or takes it back.
+// Applies an update of two values of every tensor, or takes it back.
 static void exchange(struct fixture *f, struct update *u, bool is_undo) {
     struct error err = {0};
     int failed = is_undo ? update_undo(u, &f->resident, f->backend, &err)
@@ -204,10 +204,12 @@ static struct update *stage(struct fixture *f, struct offered *o, uint64_t versi
         .resident = &f->resident, .version = version, .staging_bytes = STAGING_BYTES};
     offered_open(o, version + 1, version, version + 1);
     for (int i = 0; i < f->names->n && i < OFFERED_MAX - 1; i++) {
-        const uint32_t position = (uint32_t)(weight_n(&f->names->weights[i]) - 1);
-        char value[4];
-        dtype_put(f->dtypes[i], value, 0, (float)(version % 9) / 8);
-        offered_add_sparse(o, &f->resident, i, 4, &position, 1, value);
+        // The first was summed up already where the scrub stands inside of the tensor.
+        const uint32_t positions[] = {0, (uint32_t)(weight_n(&f->names->weights[i]) - 1)};
+        char values[8];
+        for (int k = 0; k < 2; k++)
+            dtype_put(f->dtypes[i], values, k, (float)((version + (uint64_t)k) % 9) / 8);
+        offered_add_sparse(o, &f->resident, i, 4, positions, 2, values);
     }
     offered_finish(o);
     if (update_begin(&o->m, &target, &u, tensor, &err)) fail_msg("%s", err.text);

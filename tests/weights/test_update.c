@@ -183,6 +183,51 @@ static void test_apply_and_undo(void **state) {
     served_close(&f);
 }
 
+// The stream in pieces of any length, in any order, as a directory or a communicator brings them:
+// every tensor is proved, and remade beside a master, when its last byte is there.
+static void test_pieces_in_any_order(void **state) {
+    (void)state;
+    struct reference_random random = {7};
+    for (int turn = 0; turn < (harness_is_emulated() ? 2 : 12); turn++) {
+        enum { MOST = 400 };
+        struct served f;
+        struct target t;
+        struct error err = {0};
+        uint64_t ends[MOST + 1], cuts[MOST];
+        int n = 0, order[MOST];
+        open_fixture(&f);
+        open_target(&t, &f, 4, 7);
+        struct update *u = begin(&f, &t.offered, 4);
+        const uint64_t total = update_total_bytes(u);
+        const int longest = (int)(total * 2 / (uint64_t)(2 + turn * turn));
+        for (uint64_t at = 0; at < total; at = ends[n++]) {
+            assert_true(n < MOST);
+            cuts[n] = at;
+            ends[n] = at + 1 + (uint64_t)reference_below(&random, longest);
+            if (ends[n] > total || n == MOST - 1) ends[n] = total;
+            order[n] = n;
+        }
+        for (int i = n - 1; i > 0; i--) {
+            int other = reference_below(&random, i + 1), kept = order[i];
+            order[i] = order[other], order[other] = kept;
+        }
+        for (int i = 0; i < n; i++) {
+            uint64_t at = cuts[order[i]], bytes = ends[order[i]] - at;
+            assert_int_equal(update_state(u), UPDATE_STAGING);
+            const char *from = t.offered.stream.ptr + at;
+            assert_int_equal(f.backend->ops->stage(f.backend, at, bytes, from, &err), 0);
+            update_arrived(u, at, bytes, f.backend);
+        }
+        assert_int_equal(update_state(u), UPDATE_VERIFIED);
+        assert_int_equal(update_apply(u, &f.resident, f.backend, &err), 0);
+        assert_held(&f, t.values);
+        assert_int_equal(f.resident.digest, digest_backend(&f));
+        update_release(&u);
+        close_target(&t);
+        served_close(&f);
+    }
+}
+
 static void test_nothing_changes_but_the_version(void **state) {
     (void)state;
     struct served f;
@@ -367,6 +412,7 @@ static void test_lost_chunks_are_asked_for_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_apply_and_undo),
+        cmocka_unit_test(test_pieces_in_any_order),
         cmocka_unit_test(test_nothing_changes_but_the_version),
         cmocka_unit_test(test_wrong_offers_are_refused),
         cmocka_unit_test(test_block_types_are_refused),
