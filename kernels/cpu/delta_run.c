@@ -194,21 +194,86 @@ void delta_exchange(const struct weight_slot *s, const struct delta_run *run, vo
             exchange_32((uint32_t *)s->data + run->at[i], (uint32_t *)values + i);
 }
 
-// Rows row .. row + n_rows - 1 of one block of a matrix; plain: of its first row.
-static void exchange_block_16(const struct weight_slot *s, int row, int n_rows, uint16_t *plain) {
-    uint16_t *packed = (uint16_t *)s->data + begin_of(s, row);
+// Four words, of any address.
+typedef uint32_t words __attribute__((vector_size(16), aligned(4), may_alias));
+
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+#define MIX(a, b, i, j, k, l) __builtin_shufflevector(a, b, i, j, k, l)
+#else
+#define MIX(a, b, i, j, k, l) __builtin_shuffle(a, b, (words){i, j, k, l})
+#endif
+
+static inline void transpose(words *a, words *b, words *c, words *d) {
+    const words low_ab = MIX(*a, *b, 0, 4, 1, 5), high_ab = MIX(*a, *b, 2, 6, 3, 7);
+    const words low_cd = MIX(*c, *d, 0, 4, 1, 5), high_cd = MIX(*c, *d, 2, 6, 3, 7);
+    *a = MIX(low_ab, low_cd, 0, 1, 4, 5);
+    *b = MIX(low_ab, low_cd, 2, 3, 6, 7);
+    *c = MIX(high_ab, high_cd, 0, 1, 4, 5);
+    *d = MIX(high_ab, high_cd, 2, 3, 6, 7);
+}
+
+// Columns of 4 by 4 words with rows of `stride` words.
+static inline void exchange_4x4(uint32_t *columns, uint32_t *rows, size_t stride) {
+    words a[4], b[4];
+    for (int i = 0; i < 4; i++) {
+        a[i] = *(const words *)(columns + i * MATMUL_ROWS);
+        b[i] = *(const words *)(rows + (size_t)i * stride);
+    }
+    transpose(&a[0], &a[1], &a[2], &a[3]);
+    transpose(&b[0], &b[1], &b[2], &b[3]);
+    for (int i = 0; i < 4; i++) {
+        *(words *)(columns + i * MATMUL_ROWS) = b[i];
+        *(words *)(rows + (size_t)i * stride) = a[i];
+    }
+}
+
+// A block of a matrix whose rows are all there: its n columns of words with rows of n words. Whole
+// cache lines of few rows at a time: rows of 4 KiB fall into one set of the first cache.
+static void exchange_words(uint32_t *packed, uint32_t *plain, int n) {
+    enum { LINE = 16 };
+    for (int line = 0; line < n; line += LINE) {
+        const int end = line + LINE < n ? line + LINE : n;
+        for (int i = 0; i < MATMUL_ROWS; i += 4) {
+            uint32_t *rows = plain + (size_t)i * (size_t)n, *columns = packed + i;
+            int k = line;
+            for (; k + 4 <= end; k += 4)
+                exchange_4x4(columns + k * MATMUL_ROWS, rows + k, (size_t)n);
+            for (; k < end; k++)
+                for (int j = 0; j < 4; j++)
+                    exchange_32(columns + k * MATMUL_ROWS + j, rows + (size_t)j * (size_t)n + k);
+        }
+    }
+}
+
+// One element after the other; plain: of the block's first row.
+static void exchange_some_16(const struct weight_slot *s, uint16_t *packed, int n_rows,
+                             uint16_t *plain) {
     const int step = s->dtype == DTYPE_BF16 ? 2 : 1; // from one row to the next
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
             exchange_16(packed + matmul_column(s->dtype, c) + i * step,
                         plain + (size_t)i * (size_t)s->columns + c);
 }
-static void exchange_block_32(const struct weight_slot *s, int row, int n_rows, uint32_t *plain) {
-    uint32_t *packed = (uint32_t *)s->data + begin_of(s, row);
+static void exchange_some_32(const struct weight_slot *s, uint32_t *packed, int n_rows,
+                             uint32_t *plain) {
     for (int c = 0; c < s->columns; c++)
         for (int i = 0; i < n_rows; i++)
             exchange_32(packed + matmul_column(s->dtype, c) + i,
                         plain + (size_t)i * (size_t)s->columns + c);
+}
+
+// The block of `row`, of which n_rows are there.
+static void exchange_block(const struct weight_slot *s, int row, int n_rows, char *plain) {
+    char *packed = (char *)s->data + begin_of(s, row) * dtype_bytes(s->dtype);
+    const bool is_whole = n_rows == MATMUL_ROWS;
+    if (is_whole && dtype_bytes(s->dtype) == 4)
+        exchange_words((uint32_t *)packed, (uint32_t *)plain, s->columns);
+    else if (is_whole && s->dtype == DTYPE_BF16 && s->columns % 2 == 0)
+        exchange_words((uint32_t *)packed, (uint32_t *)plain, s->columns / 2);
+    else if (dtype_bytes(s->dtype) == 4)
+        exchange_some_32(s, (uint32_t *)packed, n_rows, (uint32_t *)plain);
+    else
+        exchange_some_16(s, (uint16_t *)packed, n_rows, (uint16_t *)plain);
 }
 
 static void exchange_plain(const struct weight_slot *s, int64_t first, int64_t n,
@@ -236,9 +301,7 @@ void delta_exchange_rows(const struct weight_slot *s, int64_t first, int64_t n, 
             for (int64_t i = 0; i < (int64_t)n_rows * s->columns; i++)
                 exchange_vector(s, begin_of(s, row + i / s->columns) + column_of(s, i % s->columns),
                                 all_values, (int64_t)at + i);
-        else if (dtype_bytes(s->dtype) == 2)
-            exchange_block_16(s, row, n_rows, (uint16_t *)all_values + at);
         else
-            exchange_block_32(s, row, n_rows, (uint32_t *)all_values + at);
+            exchange_block(s, row, n_rows, (char *)all_values + at * dtype_bytes(s->dtype));
     }
 }
