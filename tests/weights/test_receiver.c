@@ -50,6 +50,8 @@ static int fake_join(struct backend *b, const struct comm *comm, struct error *e
 static void fake_receive(struct backend *b, uint64_t offset, uint64_t n_bytes) {
     (void)b;
     int64_t ahead = script.n_listed - script.n_arrived + 1;
+    const uint64_t left = script.offered->stream.len - offset;
+    assert_int_equal(n_bytes, left < BUCKET ? left : BUCKET);
     assert_true(ahead <= COMM_RECEIVES);
     if (ahead > script.most_ahead) script.most_ahead = ahead;
     script.listed[script.n_listed % COMM_RECEIVES].offset = offset;
