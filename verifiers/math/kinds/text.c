@@ -3,6 +3,7 @@
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 #include "verifiers/math/kinds/numeral.h"
+#include "verifiers/math/kinds/roman.h"
 
 // A word that nobody means as a product of its letters.
 static bool is_english(struct slice word) {
@@ -347,6 +348,7 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
         node->kind == MATH_SYMBOL || node->kind == MATH_TEXT ? without_counter(node->text) : -1;
     if (chinese >= 0) return tree_number(chinese, c->arena);
     if (node->kind == MATH_POW) return ordinal(c, node);
+    node = roman_number(c, node);
     if (node->kind != MATH_TEXT) return node;
     const char set = set_of(node->text);
     if (set) return kind_node(c, MATH_SET_NAME, (uint8_t)set, 0, NULL);

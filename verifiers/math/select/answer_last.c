@@ -241,7 +241,7 @@ static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",      "suppose", "assume", "assuming",
                                         "whether", "unless",  "or"};
     // "Let x be the side; then x = 12" comes to a result.
-    static const char *const SHORT[] = {"let ", "prove ", "show that ", "consider "};
+    static const char *const SHORT[] = {"let ", "prove ", "show that ", "consider ", "return "};
     enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)

@@ -264,6 +264,31 @@ static bool opens_line(struct slice text, size_t at) {
     return at == 0 || text.ptr[at - 1] == '\n';
 }
 
+// {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.
+static struct slice member(struct slice text, size_t at, size_t *from) {
+    *from = SIZE_MAX;
+    size_t i = at + strlen("answer"), start = at;
+    if (start >= 6 && answer_is_one_of("_- ", text.ptr[start - 1]) &&
+        answer_starts(text, start - 6, "final"))
+        start -= 6;
+    if (start == 0 || text.ptr[start - 1] != '"' || i >= text.len || text.ptr[i] != '"')
+        return answer_cut(text, 0, 0);
+    for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
+    }
+    if (i >= text.len || text.ptr[i] != ':') return answer_cut(text, 0, 0);
+    for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
+    }
+    if (i >= text.len) return answer_cut(text, 0, 0);
+    const bool quoted = text.ptr[i] == '"', list = text.ptr[i] == '[';
+    size_t end = quoted ? i + 1 : i;
+    const size_t limit = text.len - i < ANSWER_MAX_SENTENCE ? text.len : i + ANSWER_MAX_SENTENCE;
+    while (end < limit && !answer_is_one_of(quoted ? "\"" : list ? "]" : ",}\n", text.ptr[end]))
+        end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
+    if (end >= limit) return answer_cut(text, 0, 0);
+    *from = quoted ? i + 1 : i;
+    return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
+}
+
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
 // SIZE_MAX.
 static size_t read_phrase(struct slice text, size_t at, bool strong, struct answer *out) {
@@ -272,7 +297,13 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         (at > 1 && text.ptr[at - 1] == ' ' && answer_is_one_of("#\n", text.ptr[at - 2]));
     const bool titled = first || (at >= 6 && answer_starts(text, at - 6, "final "));
     const bool option = answer_starts(text, at, "A:") && opens_line(text, at);
-    size_t from = SIZE_MAX;
+    size_t from;
+    const struct slice value_of_key = member(text, at, &from);
+    if (from != SIZE_MAX) {
+        *out = (struct answer){.n_parts = 1, .prose = true, .rule = "phrase"};
+        out->parts[0] = value_of_key;
+        return from;
+    }
     if (option)
         from = skip_filler(text, at + 2);
     else if (answer_starts(text, at, "answer") &&
