@@ -6,8 +6,7 @@ enum { MAX_LETTERS = 7 }; // XXXVIII
 
 long roman_value(struct slice letters, bool lone) {
     static const char *const TENS[] = {"", "x", "xx", "xxx"};
-    static const char *const ONES[] = {"",  "i",  "ii",  "iii",  "iv",
-                                       "v", "vi", "vii", "viii", "ix"};
+    static const char *const ONES[] = {"", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"};
     if (letters.len < (lone ? 1 : 2) || letters.len > MAX_LETTERS) return -1;
     for (long value = 1; value < 40; value++) {
         const char *ten = TENS[value / 10], *one = ONES[value % 10];
