@@ -4,10 +4,10 @@
 
 enum { MAX_LETTERS = 7 }; // XXXVIII
 
-long roman_value(struct slice letters, bool lone) {
+static long value_of(struct slice letters) {
     static const char *const TENS[] = {"", "x", "xx", "xxx"};
     static const char *const ONES[] = {"", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"};
-    if (letters.len < (lone ? 1 : 2) || letters.len > MAX_LETTERS) return -1;
+    if (letters.len < 2 || letters.len > MAX_LETTERS) return -1;
     for (long value = 1; value < 40; value++) {
         const char *ten = TENS[value / 10], *one = ONES[value % 10];
         const size_t n = strlen(ten), m = strlen(one);
@@ -18,23 +18,29 @@ long roman_value(struct slice letters, bool lone) {
     return -1;
 }
 
-const struct math_node *roman_number(struct comparison *c, const struct math_node *node) {
+// What the node counts as a numeral, -1: it is none.
+static long numeral(const struct math_node *node) {
     char letters[MAX_LETTERS];
-    struct slice text = node->text;
-    if (c->depth > 1) return node;
-    if (node->kind == MATH_MUL) { // capitals side by side
-        if (node->op != TREE_JUXTAPOSED || node->n > MAX_LETTERS) return node;
-        for (int i = 0; i < node->n; i++) {
-            const struct math_node *kid = node->kids[i];
-            if (kid->kind != MATH_SYMBOL || kid->text.len != 1 || !strchr("IVX", kid->text.ptr[0]))
-                return node;
-            letters[i] = kid->text.ptr[0];
-        }
-        text = (struct slice){letters, (size_t)node->n};
-    } else if (node->kind != MATH_TEXT &&
-               !(node->kind == MATH_SYMBOL && node->op == TREE_FROM_TEXT)) {
-        return node;
+    if (node->kind == MATH_TEXT || (node->kind == MATH_SYMBOL && node->op == TREE_FROM_TEXT))
+        return value_of(node->text);
+    if (node->kind != MATH_MUL || node->op != TREE_JUXTAPOSED || node->n > MAX_LETTERS) return -1;
+    for (int i = 0; i < node->n; i++) { // capitals side by side
+        const struct math_node *kid = node->kids[i];
+        if (kid->kind != MATH_SYMBOL || kid->text.len != 1 || !strchr("IVX", kid->text.ptr[0]))
+            return -1;
+        letters[i] = kid->text.ptr[0];
     }
-    const long value = roman_value(text, false);
-    return value < 0 ? node : tree_number(value, c->arena);
+    return value_of((struct slice){letters, (size_t)node->n});
+}
+
+bool roman_compare(struct comparison *c, const struct math_node *gold,
+                   const struct math_node *answer, enum math_verdict *out) {
+    struct ratio number;
+    const long value = c->depth > 1 ? -1 : numeral(gold); // in a formula, I and V are physics
+    if (value < 0) return false;
+    const long other = numeral(answer);
+    if (other < 0 && !(answer->kind == MATH_NUMBER && ratio_of(answer, &number))) return false;
+    const bool same = other < 0 ? number.num == value && number.den == 1 : other == value;
+    *out = kind_said(c, "roman", same ? MATH_EQUAL : MATH_DIFFERENT);
+    return true;
 }

@@ -4,10 +4,10 @@
 
 #include "verifiers/math/kinds/kind.h"
 
-// What the letters count, in any case, -1: they are no such numeral. `lone`: one letter will do.
-long roman_value(struct slice letters, bool lone);
-// IV and \text{IV} as 4 where they are the whole of an answer; else the node. Within a formula I
-// and V are current and voltage.
-const struct math_node *roman_number(struct comparison *c, const struct math_node *node);
+// A gold that is one as a whole, IV or \text{IV}, beside an answer that is one or a whole number:
+// XI is 11, and not IX, though a product of letters has no order. False where they are something
+// else.
+bool roman_compare(struct comparison *c, const struct math_node *gold,
+                   const struct math_node *answer, enum math_verdict *out);
 
 #endif

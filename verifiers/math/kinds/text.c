@@ -348,7 +348,6 @@ static const struct math_node *normal(struct comparison *c, const struct math_no
         node->kind == MATH_SYMBOL || node->kind == MATH_TEXT ? without_counter(node->text) : -1;
     if (chinese >= 0) return tree_number(chinese, c->arena);
     if (node->kind == MATH_POW) return ordinal(c, node);
-    node = roman_number(c, node);
     if (node->kind != MATH_TEXT) return node;
     const char set = set_of(node->text);
     if (set) return kind_node(c, MATH_SET_NAME, (uint8_t)set, 0, NULL);
@@ -465,6 +464,7 @@ static bool begins_with_verdict(struct slice answer, struct slice gold) {
 
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
+    if (roman_compare(c, gold, answer, out)) return true;
     if (compare_spelling(c, gold, answer, out)) return true;
     const bool both = gold->kind == MATH_TEXT && answer->kind == MATH_TEXT;
     if (gold->kind != MATH_TEXT && answer->kind != MATH_TEXT) return false;

@@ -264,6 +264,16 @@ static bool opens_line(struct slice text, size_t at) {
     return at == 0 || text.ptr[at - 1] == '\n';
 }
 
+// {"answer": "5", "alternative": "6"}: behind the value.
+static bool names_other(struct slice rest) {
+    static const char *const KEYS[] = {"\"alt",    "\"other",  "\"or\"",  "\"also", "\"second",
+                                       "\"answer", "\"possib", "\"maybe", "\"final"};
+    for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
+        for (size_t i = 0; rest.ptr[at] == '"' && i < N(KEYS); i++)
+            if (answer_starts(rest, at, KEYS[i])) return true;
+    return false;
+}
+
 // {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.
 static struct slice member(struct slice text, size_t at, size_t *from) {
     *from = SIZE_MAX;
@@ -286,6 +296,7 @@ static struct slice member(struct slice text, size_t at, size_t *from) {
         end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
     if (end >= limit) return answer_cut(text, 0, 0);
     *from = quoted ? i + 1 : i;
+    if (names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
     return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
 }
 
