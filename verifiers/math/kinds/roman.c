@@ -4,10 +4,10 @@
 
 enum { MAX_LETTERS = 7 }; // XXXVIII
 
-static long value_of(struct slice letters) {
+static long value_of(struct slice letters, bool lone) {
     static const char *const TENS[] = {"", "x", "xx", "xxx"};
     static const char *const ONES[] = {"", "i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix"};
-    if (letters.len < 2 || letters.len > MAX_LETTERS) return -1;
+    if (letters.len < (lone ? 1 : 2) || letters.len > MAX_LETTERS) return -1;
     for (long value = 1; value < 40; value++) {
         const char *ten = TENS[value / 10], *one = ONES[value % 10];
         const size_t n = strlen(ten), m = strlen(one);
@@ -21,8 +21,12 @@ static long value_of(struct slice letters) {
 // What the node counts as a numeral, -1: it is none.
 static long numeral(const struct math_node *node) {
     char letters[MAX_LETTERS];
+    static const char QUADRANT[] = "quadrant ";
+    const size_t len = strlen(QUADRANT);
+    if (node->kind == MATH_TEXT && node->text.len > len && !memcmp(node->text.ptr, QUADRANT, len))
+        return value_of((struct slice){node->text.ptr + len, node->text.len - len}, true);
     if (node->kind == MATH_TEXT || (node->kind == MATH_SYMBOL && node->op == TREE_FROM_TEXT))
-        return value_of(node->text);
+        return value_of(node->text, false);
     if (node->kind != MATH_MUL || node->op != TREE_JUXTAPOSED || node->n > MAX_LETTERS) return -1;
     for (int i = 0; i < node->n; i++) { // capitals side by side
         const struct math_node *kid = node->kids[i];
@@ -30,7 +34,7 @@ static long numeral(const struct math_node *node) {
             return -1;
         letters[i] = kid->text.ptr[0];
     }
-    return value_of((struct slice){letters, (size_t)node->n});
+    return value_of((struct slice){letters, (size_t)node->n}, false);
 }
 
 bool roman_compare(struct comparison *c, const struct math_node *gold,

@@ -343,19 +343,26 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
+bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
+    *text = without_courtesy(answer_trim(*text));
+    size_t end = text->len;
+    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1])) end--;
+    while (end > 3 && (answer_starts(*text, end - 3, "。") || answer_starts(*text, end - 3, "।") ||
+                       answer_starts(*text, end - 3, "！")))
+        end -= 3;
+    if (end == 0 || text->ptr[end - 1] == '?') return false;
+    while (end > 0 && text->ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text->ptr[end - 2])))
+        end--;
+    *from = last_sentence(*text, end);
+    *to = end;
+    return true;
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct answer_piece pieces[MAX_WORDS];
     int first, last;
-    text = without_courtesy(answer_trim(text));
-    size_t end = text.len;
-    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
-    while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "।") ||
-                       answer_starts(text, end - 3, "！")))
-        end -= 3;
-    if (end == 0 || text.ptr[end - 1] == '?') return false;
-    while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
-        end--;
-    const size_t from = last_sentence(text, end);
+    size_t from, end;
+    if (!answer_last_sentence(&text, &from, &end)) return false;
     const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
     if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};

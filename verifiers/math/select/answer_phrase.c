@@ -135,6 +135,21 @@ static bool are_answer_words(struct slice value) {
     return value.len > 0 && value.len <= MAX_WORDS && ascii_is_alpha(value.ptr[0]);
 }
 
+// "Tuesday, because 30 mod 7 is 2": the word or two in front of the reason, else len 0.
+static struct slice before_reason(struct slice value) {
+    static const char *const REASONS[] = {", because ", " because ", ", since ", ", as "};
+    for (size_t at = 1; at < value.len && at < MAX_WORDS; at++)
+        for (size_t i = 0; i < N(REASONS); i++) {
+            const struct slice words = answer_cut(value, 0, at);
+            if (!answer_starts(value, at, REASONS[i])) continue;
+            for (size_t k = 0; k < at; k++) // a sentence has its verb
+                if (!ascii_is_alpha(words.ptr[k]) && !answer_is_one_of("*-", words.ptr[k]))
+                    return answer_cut(value, 0, 0);
+            return are_answer_words(words) ? words : answer_cut(value, 0, 0);
+        }
+    return answer_cut(value, 0, 0);
+}
+
 // Whether `s` closes more braces than it opens: {"answer": 5}.
 static bool is_unbalanced(struct slice s) {
     int depth = 0;
@@ -331,6 +346,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     const bool plain = is_value_start(text, from);
     if (!plain) {
         const bool colon = titled && memchr(text.ptr + at, ':', from - at);
+        const struct slice words = before_reason(value);
+        if (words.len) value = words;
         const bool expression = colon && answer_find_expression(value, &inner);
         if (!expression && ((strong && !colon) || !are_answer_words(value))) return SIZE_MAX;
     }
