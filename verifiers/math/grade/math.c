@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "protocol/base/json.h"
+#include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/base/tree.h"
 #include "verifiers/math/grade/form.h"
 #include "verifiers/math/select/answer.h"
@@ -57,7 +58,10 @@ static enum math_read read_whole(struct slice part, bool prose, struct arena *ar
     }
     const enum math_read read = math_parse(plain, prose, arena, budget, out, NULL);
     if (!prose || read == MATH_OVER || read == MATH_EMPTY) return read;
-    if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL) return read;
+    const bool hyphens = read == MATH_READ && (*out)->kind == MATH_ADD && // quatre-vingts
+                         numeral_abroad(plain) >= 0;
+    if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL && !hyphens)
+        return read;
     if (read_restated(plain, prose, arena, budget, out)) return MATH_READ;
     struct math_node *other;
     const struct slice said = form_prose(plain, arena);

@@ -1,5 +1,6 @@
 // "The answer is ...", "Answer: ...", "A: ...".
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -385,7 +386,7 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     const size_t end = from < text.len ? value_end(text, from) : from;
     const size_t to = answer_other_denied(text, from, end);
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
-    const bool numeral = is_chinese_number(value);
+    const bool numeral = is_chinese_number(value) || numeral_abroad(value) >= 0;
     if ((!numeral && !answer_looks_like_value(value)) ||
         ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) && !numeral &&
          !answer_starts(value, 0, "负") && !answer_starts(value, 0, "負")) ||
