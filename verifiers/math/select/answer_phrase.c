@@ -71,7 +71,8 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
     if (heading && skip_lines(text, i) != i) return skip_lines(text, i);
     for (const size_t end = text.len - i < MAX_SUBJECT ? text.len : i + MAX_SUBJECT; i < end; i++) {
         const char c = text.ptr[i];
-        const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0;
+        const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0 &&
+                            i + 1 < text.len && text.ptr[i + 1] != '=';
         if (c == ':' || equals) {
             do i = skip_filler(text, i + 1); // "**Answer:** 5"
             while (i < text.len && answer_is_one_of("*}", text.ptr[i]));
@@ -316,6 +317,15 @@ static struct slice member(struct slice text, size_t at, size_t *from) {
     return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
 }
 
+// "correct_answer" behind a key "answer" of its own: who wrote it knew both.
+static bool is_other_key(struct slice text, size_t at) {
+    static const char KEY[] = "\"answer\"";
+    const size_t end = at + strlen("answer");
+    if (at == 0 || text.ptr[at - 1] != '_' || end >= text.len || text.ptr[end] != '"') return false;
+    const struct slice before = answer_cut(text, answer_line_start(text, at), at);
+    return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
+}
+
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
 // SIZE_MAX.
 static size_t read_phrase(struct slice text, size_t at, bool strong, struct answer *out) {
@@ -326,6 +336,7 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     const bool option = answer_starts(text, at, "A:") && opens_line(text, at);
     size_t from;
     const struct slice value_of_key = member(text, at, &from);
+    if (is_other_key(text, at)) return SIZE_MAX;
     if (from != SIZE_MAX) {
         *out = (struct answer){.n_parts = 1, .prose = true, .rule = "phrase"};
         out->parts[0] = value_of_key;
