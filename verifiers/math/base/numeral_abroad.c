@@ -21,11 +21,26 @@ struct language {
 };
 
 static const struct language LANGUAGES[] = {
-    {.small = {"null",         "eins|ein|eine", "zwei",     "drei",
-               "vier",         "fünf|fuenf",    "sechs",    "sieben",
-               "acht",         "neun",          "zehn",     "elf",
-               "zwölf|zwoelf", "dreizehn",      "vierzehn", "fünfzehn|fuenfzehn",
-               "sechzehn",     "siebzehn",      "achtzehn", "neunzehn"},
+    {.small = {"",
+               "eins|ein|eine",
+               "zwei",
+               "drei",
+               "vier",
+               "fünf|fuenf",
+               "sechs",
+               "sieben",
+               "acht",
+               "neun",
+               "zehn",
+               "elf",
+               "zwölf|zwoelf",
+               "dreizehn",
+               "vierzehn",
+               "fünfzehn|fuenfzehn",
+               "sechzehn",
+               "siebzehn",
+               "achtzehn",
+               "neunzehn"},
      .tens = {"zwanzig", "dreißig|dreissig", "vierzig", "fünfzig|fuenfzig", "sechzig", "siebzig",
               "achtzig", "neunzig"},
      .hundred = "hundert",
@@ -185,13 +200,18 @@ static long ones_behind(const struct language *l, struct slice s, int end) {
     return -1;
 }
 
+// "vent" of "ventuno" is no number by itself.
+static bool is_elided(const struct language *l, struct slice s) {
+    return l->link[0] == 0 && !strchr("ai", ascii_lower(s.ptr[s.len - 1]));
+}
+
 static long below_hundred(const struct language *l, struct slice s) {
     const long value = small(l, s, 0, N_SMALL);
     if (value >= 0) return value;
     for (int i = 0; i < 9; i++)
         if (l->twenties[i] && is_one(s, l->twenties[i])) return 21 + i;
     for (int t = 0; t < N_TENS; t++) {
-        if (is_one(s, l->tens[t])) return 10 * (t + 2);
+        if (is_one(s, l->tens[t]) && !is_elided(l, s)) return 10 * (t + 2);
         const char *list = l->ones_first ? NULL : l->tens[t];
         const int end = l->scores && (t == 4 || t == 6) ? N_SMALL : 10;
         for (struct slice ten; next_word(&list, &ten);) {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "verifiers/math/base/ascii.h"
-#include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/kinds/numeral.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -320,12 +319,7 @@ struct slice form_prose(struct slice text, struct arena *arena) {
     while (without_struck(&s, arena)) {
     }
     if (s.len == 0) return s;
-    long value = numeral_abroad(s);
-    if (value >= 0) {
-        enum { MAX_DIGITS = 24 };
-        char *said = arena_take(arena, MAX_DIGITS, 1);
-        return (struct slice){said, (size_t)snprintf(said, MAX_DIGITS, "%ld", value)};
-    }
+    long value = 0;
     size_t digits = 0;
     while (digits < s.len && ascii_is_digit(s.ptr[digits])) digits++;
     const size_t words = digits ? 0 : numeral_prefix(s, &value);

@@ -58,19 +58,21 @@ static size_t skip_leads(struct slice s) {
 // Words with which a sentence does not simply say something.
 static bool is_doubtful(struct slice s) {
     static const char *const WORDS[] = {
-        "not",       "never",    "neither",   "nor",      "if",         "whether",  "unless",
-        "or",        "either",   "maybe",     "perhaps",  "might",      "could",    "may",
-        "would",     "but",      "however",   "although", "though",     "unlike",   "than",
-        "hardly",    "barely",   "false",     "wrong",    "incorrect",  "doubt",    "suppose",
-        "assume",    "assuming", "claim",     "claims",   "say",        "says",     "think",
-        "thinks",    "believe",  "believes",  "said",     "thought",    "seems",    "seem",
-        "appears",   "other",    "another",   "unclear",  "unknown",    "cannot",   "instead",
-        "rather",    "almost",   "nearly",    "nobody",   "nothing",    "none",     "only",
-        "untrue",    "people",   "some",      "many",     "most",       "when",     "while",
-        "provided",  "should",   "because",   "since",    "except",     "possibly", "probably",
-        "sometimes", "always",   "no",        "both",     "impossible", "guess",    "once",
-        "until",     "before",   "after",     "and",      "which",      "who",      "what",
-        "how",       "why",      "initially", "let",      "consider",   "show",     "prove"};
+        "not",       "never",    "neither",  "nor",      "if",         "whether",    "unless",
+        "or",        "either",   "maybe",    "perhaps",  "might",      "could",      "may",
+        "would",     "but",      "however",  "although", "though",     "unlike",     "than",
+        "hardly",    "barely",   "false",    "wrong",    "incorrect",  "doubt",      "suppose",
+        "assume",    "assuming", "claim",    "claims",   "say",        "says",       "think",
+        "thinks",    "believe",  "believes", "said",     "thought",    "seems",      "seem",
+        "appears",   "other",    "another",  "unclear",  "unknown",    "cannot",     "instead",
+        "rather",    "almost",   "nearly",   "nobody",   "nothing",    "none",       "only",
+        "untrue",    "people",   "some",     "many",     "most",       "when",       "while",
+        "provided",  "should",   "because",  "since",    "except",     "possibly",   "probably",
+        "sometimes", "always",   "no",       "both",     "impossible", "guess",      "once",
+        "until",     "before",   "after",    "and",      "which",      "who",        "what",
+        "recall",    "note",     "remember", "called",   "without",    "definition", "for",
+        "case",      "cases",    "how",      "why",      "initially",  "let",        "consider",
+        "show",      "prove"};
     for (size_t at = 0; at < s.len; at++) {
         if (at > 0 && ascii_is_alpha(s.ptr[at - 1])) continue;
         for (size_t i = 0; i < N(WORDS); i++)
@@ -138,6 +140,12 @@ static size_t find_nothing(struct slice s, size_t at) {
     return best;
 }
 
+// "A square is a rectangle": of any of them.
+static bool is_general(struct slice s, size_t at) {
+    static const char *const WORDS[] = {"a", "an", "every", "any", "all", "each", "such"};
+    return skip_one(s, at, WORDS, N(WORDS)) != at;
+}
+
 // How many words of the sentence are finite verbs, and where the last of them ends.
 static int count_verbs(struct slice s, size_t at, size_t *end) {
     static const char *const LINKS[] = {"is on",    "is in",    "are in",  "lies in", "lies on",
@@ -170,7 +178,7 @@ static size_t find_predicate(struct slice s, size_t at) {
                                            "it",      "done",  "as",   "to",        "of",    "at",
                                            "correct", "right", "same", "following", "clear"};
     size_t from = at;
-    if (count_verbs(s, at, &from) != 1 || from >= s.len) return SIZE_MAX;
+    if (is_general(s, at) || count_verbs(s, at, &from) != 1 || from >= s.len) return SIZE_MAX;
     for (size_t next; (next = skip_one(s, from, ARTICLES, N(ARTICLES))) != from;) from = next;
     const struct slice rest = answer_cut(s, from, s.len);
     if (rest.len == 0 || count_words(rest) > MAX_PREDICATE || memchr(rest.ptr, ',', rest.len) ||
