@@ -58,21 +58,22 @@ static size_t skip_leads(struct slice s) {
 // Words with which a sentence does not simply say something.
 static bool is_doubtful(struct slice s) {
     static const char *const WORDS[] = {
-        "not",       "never",    "neither",  "nor",      "if",         "whether",    "unless",
-        "or",        "either",   "maybe",    "perhaps",  "might",      "could",      "may",
-        "would",     "but",      "however",  "although", "though",     "unlike",     "than",
-        "hardly",    "barely",   "false",    "wrong",    "incorrect",  "doubt",      "suppose",
-        "assume",    "assuming", "claim",    "claims",   "say",        "says",       "think",
-        "thinks",    "believe",  "believes", "said",     "thought",    "seems",      "seem",
-        "appears",   "other",    "another",  "unclear",  "unknown",    "cannot",     "instead",
-        "rather",    "almost",   "nearly",   "nobody",   "nothing",    "none",       "only",
-        "untrue",    "people",   "some",     "many",     "most",       "when",       "while",
-        "provided",  "should",   "because",  "since",    "except",     "possibly",   "probably",
-        "sometimes", "always",   "no",       "both",     "impossible", "guess",      "once",
-        "until",     "before",   "after",    "and",      "which",      "who",        "what",
-        "recall",    "note",     "remember", "called",   "without",    "definition", "for",
-        "case",      "cases",    "how",      "why",      "initially",  "let",        "consider",
-        "show",      "prove"};
+        "not",       "never",      "neither",  "nor",      "if",         "whether",  "unless",
+        "or",        "either",     "maybe",    "perhaps",  "might",      "could",    "may",
+        "would",     "but",        "however",  "although", "though",     "unlike",   "than",
+        "hardly",    "barely",     "false",    "wrong",    "incorrect",  "doubt",    "suppose",
+        "assume",    "assuming",   "claim",    "claims",   "say",        "says",     "think",
+        "thinks",    "believe",    "believes", "said",     "thought",    "seems",    "seem",
+        "appears",   "other",      "another",  "unclear",  "unknown",    "cannot",   "instead",
+        "rather",    "almost",     "nearly",   "nobody",   "nothing",    "none",     "only",
+        "untrue",    "people",     "some",     "many",     "most",       "when",     "while",
+        "provided",  "should",     "because",  "since",    "except",     "possibly", "probably",
+        "sometimes", "always",     "no",       "both",     "impossible", "guess",    "once",
+        "until",     "before",     "after",    "and",      "which",      "who",      "what",
+        "first",     "second",     "third",    "previous", "earlier",    "initial",  "original",
+        "opposite",  "next",       "starting", "recall",   "note",       "remember", "called",
+        "without",   "definition", "for",      "case",     "cases",      "how",      "why",
+        "initially", "let",        "consider", "show",     "prove"};
     for (size_t at = 0; at < s.len; at++) {
         if (at > 0 && ascii_is_alpha(s.ptr[at - 1])) continue;
         for (size_t i = 0; i < N(WORDS); i++)
@@ -198,6 +199,15 @@ static bool is_lone(struct slice s) {
     return s.len > 0;
 }
 
+// "The sum of two even numbers is even" is true of all of them.
+static bool repeats_subject(struct slice s, size_t at) {
+    size_t end = at;
+    while (end < s.len && ascii_is_alpha(s.ptr[end])) end++;
+    for (size_t i = 0; end > at && i < at; i++)
+        if (i + (end - at) <= at && ascii_same(s.ptr + i, s.ptr + at, end - at)) return true;
+    return false;
+}
+
 bool answer_find_said(struct slice text, struct answer *out) {
     size_t from, to;
     if (!answer_last_sentence(&text, &from, &to) || to - from > MAX_BYTES) return false;
@@ -209,7 +219,8 @@ bool answer_find_said(struct slice text, struct answer *out) {
         at = find_nothing(s, lead);
         if (at == SIZE_MAX) {
             at = from == 0 && is_lone(s) ? 0 : find_predicate(s, lead);
-            doubtful = is_doubtful(answer_cut(s, lead, s.len));
+            doubtful = is_doubtful(answer_cut(s, lead, s.len)) ||
+                       (at != SIZE_MAX && repeats_subject(s, at));
         } else {
             doubtful = is_doubtful(answer_cut(s, lead, at)) ||
                        count_words(answer_cut(s, lead, at)) > 2 * MAX_PREDICATE;
