@@ -215,33 +215,9 @@ static enum math_verdict rewritten(struct comparison *c, const struct math_node 
     return verdict;
 }
 
-// A letter that is a term of its own: + C.
-static const struct math_node *term_of(const struct math_node *sum, const char *name) {
-    for (int i = 0; sum->kind == MATH_ADD && i < sum->n; i++)
-        if (sum->kids[i]->kind == MATH_SYMBOL && slice_is(sum->kids[i]->text, name))
-            return sum->kids[i];
-    return NULL;
-}
-
-static bool has_symbol(const struct math_node *node, const char *name) {
-    if (node->kind == MATH_SYMBOL) return slice_is(node->text, name);
-    for (int i = 0; i < node->n; i++)
-        if (has_symbol(node->kids[i], name)) return true;
-    return false;
-}
-
-// x^2 + c for x^2 + C: the constant of an integral by another name.
-static const struct math_node *with_constant(struct comparison *c, const struct math_node *gold,
-                                             const struct math_node *answer) {
-    const struct math_node *named = term_of(gold, "C"), *other = term_of(answer, "c");
-    if (!named || !other || has_symbol(gold, "c") || has_symbol(answer, "C")) return answer;
-    return kind_replaced(c, answer, other, named);
-}
-
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     if (!tree_is_scalar(gold) || !tree_is_scalar(answer)) return false;
-    answer = with_constant(c, gold, answer);
     *out = number_compare(c, gold, answer);
     if (*out == MATH_UNKNOWN)
         *out = number_compare(c, without_binomials(c, gold), without_binomials(c, answer));
