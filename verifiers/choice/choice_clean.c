@@ -183,7 +183,9 @@ static size_t take(struct cleaner *c, size_t at) {
         take_wide(c, code, at, (size_t)size);
         return at + (size_t)size;
     } else {
-        put(c, byte == '~' || byte == '\t' || byte == '\r' || byte == 0 ? ' ' : byte);
+        const bool negates = byte == '~' && at > 0 && in.ptr[at - 1] == ' ' && at + 1 < in.len &&
+                             in.ptr[at + 1] >= 'A' && in.ptr[at + 1] <= 'Z'; // " ~B", but no "x~B"
+        put(c, (byte == '~' && !negates) || byte == '\t' || byte == '\r' || byte == 0 ? ' ' : byte);
         c->wrapper = wrapper && byte == ' '; // "\text {B}"
     }
     return at + 1;

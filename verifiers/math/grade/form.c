@@ -200,12 +200,31 @@ static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
     return n_fonts > 0 && n_digits > 0 && depth == 0;
 }
 
+// <b>7</b>, and <b>7 of which the end was taken for a mark of the text's.
+static struct slice without_tag(struct slice s) {
+    static const char *const TAGS[][2] = {{"<b>", "</b>"},           {"<i>", "</i>"},
+                                          {"<u>", "</u>"},           {"<em>", "</em>"},
+                                          {"<code>", "</code>"},     {"<strong>", "</strong>"},
+                                          {"<center>", "</center>"}, {"<p>", "</p>"}};
+    for (size_t i = 0; s.len > 3 && s.ptr[0] == '<' && i < N(TAGS); i++) {
+        if (!starts(s, TAGS[i][0])) continue;
+        struct slice inside = cut(s, strlen(TAGS[i][0]), s.len);
+        if (ends(inside, TAGS[i][1])) inside.len -= strlen(TAGS[i][1]);
+        return memchr(inside.ptr, '<', inside.len) || memchr(inside.ptr, '>', inside.len)
+                   ? s
+                   : trimmed(inside);
+    }
+    return s;
+}
+
 struct slice form_plain(struct slice text, struct arena *arena) {
-    struct slice s = trimmed(text);
+    struct slice s = without_tag(trimmed(text));
     if (s.len == 0 || s.len > MAX_SHORT) return unquantified(bare(text));
-    if (s.len < 16 && ascii_is_digit(s.ptr[0]) && ascii_is_digit(s.ptr[s.len - 1])) return text;
+    if (s.len < 16 && ascii_is_digit(s.ptr[0]) && ascii_is_digit(s.ptr[s.len - 1])) return s;
     s = undressed(s);
     if (s.len == 0) return text;
+    struct slice condition;
+    if (form_condition(s, arena, &condition)) return condition;
     if (is_not_there(s)) return slice_of("DNE");
     struct slice formula;
     if (s.ptr[0] == '\\' && chemical(s, arena, &formula)) return formula;

@@ -17,6 +17,9 @@ struct slice form_plain(struct slice text, struct arena *arena);
 // itself.
 struct slice form_prose(struct slice text, struct arena *arena);
 
+// "all real numbers except 2", "x is at least 3" as a relation. False where it is none in words.
+bool form_condition(struct slice text, struct arena *arena, struct slice *out);
+
 // "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
 // is said again.
 bool form_restated(struct slice text, struct slice *value, struct slice *again);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "protocol/base/json.h"
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/base/tree.h"
 #include "verifiers/math/grade/form.h"
 #include "verifiers/math/select/answer.h"
@@ -46,6 +48,19 @@ static bool read_restated(struct slice part, bool prose, struct arena *arena,
     return result.verdict == MATH_EQUAL;
 }
 
+// "dreizehn", "quatre-vingts": words, which to a gold that is a number are one. Otto is a name too.
+static bool read_abroad(struct slice part, struct arena *arena, struct math_node **out) {
+    const long value = numeral_abroad(part);
+    if (value < 0) return false;
+    struct math_node *number = tree_number(value, arena);
+    char *lower = arena_copy(arena, part.ptr, part.len);
+    for (size_t i = 0; i < part.len; i++) lower[i] = ascii_lower(lower[i]);
+    *out = tree_list(MATH_TEXT, &number, 1, arena);
+    (*out)->text = (struct slice){lower, part.len};
+    tree_seal(*out);
+    return true;
+}
+
 // A part as a whole; of a sentence also by what it says twice, and with its numbers as digits.
 static enum math_read read_whole(struct slice part, bool prose, struct arena *arena,
                                  struct math_budget *budget, struct math_node **out) {
@@ -57,6 +72,9 @@ static enum math_read read_whole(struct slice part, bool prose, struct arena *ar
     }
     const enum math_read read = math_parse(plain, prose, arena, budget, out, NULL);
     if (!prose || read == MATH_OVER || read == MATH_EMPTY) return read;
+    const bool words = read != MATH_READ || (*out)->kind == MATH_TEXT || (*out)->kind == MATH_MUL ||
+                       (*out)->kind == MATH_ADD;
+    if (words && read_abroad(plain, arena, out)) return MATH_READ;
     if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL) return read;
     if (read_restated(plain, prose, arena, budget, out)) return MATH_READ;
     struct math_node *other;

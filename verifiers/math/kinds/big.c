@@ -231,6 +231,8 @@ static const struct math_node *value_of(struct comparison *c, const struct math_
     const struct math_node *value = summed(c, node, &b);
     if (!value) value = geometric(c, node, &b);
     if (!value) value = series(c, node, &b);
+    if (!value && slice_is(node->text, "lim") && b.bound && !has(b.body, b.variable))
+        value = b.body; // of a constant
     if (!value && slice_is(node->text, "derivative") && b.variable->kind == MATH_SYMBOL)
         value = derivative_of(c, b.body, b.variable);
     if (!value && slice_is(node->text, "int") && b.bound && !tree_has(b.body, MATH_BIG))

@@ -31,8 +31,9 @@ struct kind {
                     const struct math_node *answer, enum math_verdict *out);
 };
 
-extern const struct kind named_kind, time_kind, letter_kind, text_kind, list_kind, tuple_kind,
-    relation_kind, interval_kind, ratio_kind, matrix_kind, big_kind, quantity_kind, number_kind;
+extern const struct kind dots_kind, vector_kind, named_kind, time_kind, letter_kind, text_kind,
+    list_kind, tuple_kind, relation_kind, interval_kind, ratio_kind, matrix_kind, big_kind,
+    quantity_kind, number_kind;
 
 // kinds.c: any two nodes, by the kind that they are of.
 enum math_verdict kinds_compare(struct comparison *c, const struct math_node *gold,

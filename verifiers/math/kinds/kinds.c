@@ -14,9 +14,9 @@ static const struct reader *const READERS[] = {
 
 // In the order in which they are asked, first for normal forms, then for a verdict.
 static const struct kind *const KINDS[] = {
-    &named_kind,    &letter_kind, &text_kind,     &big_kind,    &interval_kind,
-    &relation_kind, &matrix_kind, &quantity_kind, &number_kind, &time_kind,
-    &ratio_kind,    &tuple_kind,  &list_kind,
+    &named_kind,  &letter_kind,   &text_kind,     &dots_kind,   &vector_kind,
+    &big_kind,    &interval_kind, &relation_kind, &matrix_kind, &quantity_kind,
+    &number_kind, &time_kind,     &ratio_kind,    &tuple_kind,  &list_kind,
 };
 
 #define N(list) ((int)(sizeof(list) / sizeof *(list)))

@@ -14,20 +14,20 @@ static const struct math_node *decimal_literal(const struct math_node *node) {
     return number && number->decimal && !number->repeat ? number : NULL;
 }
 
-// What rounds of two numbers written with the same power of ten behind them, a \times 10^b: a.
-// False where they are not written so.
-static bool mantissas(const struct math_node **gold, const struct math_node **answer) {
-    const struct math_node *const sides[] = {*gold, *answer};
-    for (int i = 0; i < 2; i++) {
-        const struct math_node *side = sides[i];
-        if (side->kind != MATH_MUL || side->n != 2 || side->kids[1]->kind != MATH_POW ||
-            !tree_is_integer(side->kids[1]->kids[0], 10))
-            return false;
-    }
-    if (!tree_same(sides[0]->kids[1], sides[1]->kids[1])) return false;
-    *gold = sides[0]->kids[0];
-    *answer = sides[1]->kids[0];
-    return true;
+// a \times 10^b, of which a is what rounds.
+static bool is_scientific(const struct math_node *side) {
+    return side->kind == MATH_MUL && side->n == 2 && side->kids[1]->kind == MATH_POW &&
+           tree_is_integer(side->kids[1]->kids[0], 10);
+}
+
+// A power of ten on one side only is divided off the other: 2.857142857 \times 10^{-1} for 2/7.
+static void mantissas(struct comparison *c, const struct math_node **gold,
+                      const struct math_node **answer) {
+    const struct math_node *g = *gold, *a = *answer;
+    const bool both = is_scientific(g) && is_scientific(a);
+    if (both ? !tree_same(g->kids[1], a->kids[1]) : !is_scientific(g) && !is_scientific(a)) return;
+    *gold = is_scientific(g) ? g->kids[0] : kind_quotient(c, g, a->kids[1]);
+    *answer = is_scientific(a) ? a->kids[0] : kind_quotient(c, a, g->kids[1]);
 }
 
 static int significant(const struct math_node *number) {
@@ -39,7 +39,7 @@ static int significant(const struct math_node *number) {
 // Two constants that are not equal: does a decimal stand for the other one?
 static enum math_verdict rounded(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer) {
-    mantissas(&gold, &answer);
+    mantissas(c, &gold, &answer);
     const struct math_node *g = decimal_literal(gold), *a = decimal_literal(answer);
     if (c->options->no_rounding) return MATH_DIFFERENT;
     if (a && !g) {

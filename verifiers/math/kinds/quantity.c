@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "verifiers/math/kinds/measure.h"
+#include "verifiers/math/kinds/unit_letter.h"
 #include "verifiers/math/kinds/unit_prime.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -190,8 +191,9 @@ static bool font_follows(const struct parser *p, const struct math_node *value) 
         if (!inner->plain || value->free || !unit_find(inner->text, &unit)) return false;
         return t[3].c != '}' || !is_call(&p->t[end - 1]);
     }
-    const bool letter = t[3].c == '}' && (inner->kind == TOKEN_CONSTANT ||
-                                          (inner->kind == TOKEN_WORD && inner->text.len == 1));
+    while (inner->kind == TOKEN_FONT && inner->op != 1 && inner[1].c == '{') inner += 2;
+    const bool letter = inner[1].c == '}' && (inner->kind == TOKEN_CONSTANT ||
+                                              (inner->kind == TOKEN_WORD && inner->text.len == 1));
     if (!letter) return true;
     // \text{m} behind a number; \mathrm{x} is a variable, and so is \mathrm{m} without a space.
     return (t->op == 1 || t->space || t->thin) && unit_find(inner->text, &unit);
@@ -372,40 +374,6 @@ static enum math_verdict quantities(struct comparison *c, const struct math_node
     return number_compare(c, left, right);
 }
 
-// 5 m with a space: metres where the gold is a number, though m is a variable as it is written. The
-// number and its unit, or NULL.
-static const struct math_node *letter_unit(const struct math_node *answer, struct math_unit *unit) {
-    if (answer->kind != MATH_MUL || answer->n != 2 || answer->kids[0]->free) return NULL;
-    const struct math_node *letter = answer->kids[1];
-    int power = 1;
-    if (letter->kind == MATH_POW) {
-        power = tree_is_integer(letter->kids[1], 2)   ? 2
-                : tree_is_integer(letter->kids[1], 3) ? 3
-                                                      : 0;
-        letter = letter->kids[0];
-        if (power == 0 || !slice_is(letter->text, "m")) return NULL;
-    }
-    const bool omega = slice_is(letter->text, "Omega");
-    if (letter->kind != MATH_SYMBOL || (letter->text.len != 1 && !omega)) return NULL;
-    if (power == 1 && !letter->spaced && !omega) return NULL;
-    if (!omega && !strchr("mgsLhlNJWVAKCFTH", letter->text.ptr[0])) return NULL;
-    struct math_unit base;
-    if (!unit_find(omega ? slice_of("Ohm") : letter->text, &base)) return NULL;
-    *unit = (struct math_unit){.num = 1, .den = 1};
-    return unit_combine(unit, &base, power) ? answer->kids[0] : NULL;
-}
-
-static const struct math_node *letter_quantity(struct comparison *c,
-                                               const struct math_node *answer) {
-    struct math_unit *unit = arena_take(c->arena, 1, sizeof *unit);
-    const struct math_node *bare = letter_unit(answer, unit);
-    if (!bare) return NULL;
-    struct math_node *quantity = kind_node(c, MATH_QUANTITY, 0, 1, &bare);
-    quantity->unit = unit;
-    tree_seal(quantity);
-    return quantity;
-}
-
 // Degrees on one side only: 90 degrees is 90, and pi/2.
 static enum math_verdict half_degree(struct comparison *c, const struct math_node *gold,
                                      const struct math_node *answer) {
@@ -434,7 +402,7 @@ static enum math_verdict half_unit(struct comparison *c, const struct math_node 
                                    const struct math_node *answer) {
     if (c->options->strict_units) return kind_said(c, "unit", MATH_DIFFERENT);
     if (gold->kind == MATH_QUANTITY) {
-        const struct math_node *quantity = letter_quantity(c, answer);
+        const struct math_node *quantity = unit_letter_quantity(c, gold->unit, answer);
         return quantity ? quantities(c, gold, quantity) : number_compare(c, gold->kids[0], answer);
     }
     const enum math_verdict verdict = number_compare(c, gold, answer->kids[0]);
@@ -470,7 +438,7 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     const enum mark g = mark_of(gold), a = mark_of(answer);
     if (g == NO_MARK && a == NO_MARK) {
         struct math_unit unit;
-        const struct math_node *bare = gold->free ? NULL : letter_unit(answer, &unit);
+        const struct math_node *bare = gold->free ? NULL : unit_letter(answer, &unit);
         if (!bare || c->options->strict_units) return false;
         *out = number_compare(c, gold, bare);
     } else if (g == a) {

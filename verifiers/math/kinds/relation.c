@@ -281,7 +281,8 @@ static enum math_verdict chain(struct comparison *c, const struct math_node *gol
     for (int i = 0; i < answer->n; i++) {
         const struct math_node *side = answer->kids[i];
         approximate |= i > 0 && answer->ops[i - 1] == MATH_APPROX && n_sides > 0;
-        if ((i == 0 && relation_is_label(side)) || is_foreign(side, gold)) continue;
+        if ((i == 0 && (relation_is_label(side) || is_operation(answer))) || is_foreign(side, gold))
+            continue;
         last = chain_side(c, gold, side, approximate);
         if (last != MATH_UNKNOWN) all = kind_worst(all, last);
         n_sides++;

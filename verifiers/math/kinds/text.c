@@ -3,6 +3,7 @@
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 #include "verifiers/math/kinds/numeral.h"
+#include "verifiers/math/kinds/roman.h"
 
 // A word that nobody means as a product of its letters.
 static bool is_english(struct slice word) {
@@ -463,6 +464,7 @@ static bool begins_with_verdict(struct slice answer, struct slice gold) {
 
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
+    if (roman_compare(c, gold, answer, out)) return true;
     if (compare_spelling(c, gold, answer, out)) return true;
     const bool both = gold->kind == MATH_TEXT && answer->kind == MATH_TEXT;
     if (gold->kind != MATH_TEXT && answer->kind != MATH_TEXT) return false;

@@ -153,6 +153,14 @@ struct math_node *parse_quotient(struct parser *p, struct math_node *top,
     return node;
 }
 
+// 1 \cdot 2 \cdots 10: dots that stand between factors as a sign does.
+static bool dots_follow(const struct parser *p, const struct parse_nodes *factors) {
+    const struct token *t = parse_peek(p);
+    return factors->n > 1 && p->inside == 0 && t->kind == TOKEN_DOTS &&
+           factors->list[factors->n - 1]->kind != MATH_DOTS &&
+           (t[1].kind == TOKEN_DIGITS || t[1].kind == TOKEN_WORD || t[1].c == '(' || t[1].c == '*');
+}
+
 struct math_node *parse_term(struct parser *p) {
     struct parse_nodes factors = {0};
     bool juxtaposed = false;
@@ -171,6 +179,10 @@ struct math_node *parse_term(struct parser *p) {
             if (!left || !pair[1]) return NULL;
             factors.n = 0;
             factor = parse_node(p, MATH_FUNCTION, MATH_MOD, 2, pair);
+        } else if (dots_follow(p, &factors)) {
+            parse_add(p, &factors, parse_power(p));
+            factor = parse_is(p, '*') ? NULL : parse_unary(p);
+            if (!factor && !p->over && parse_take(p, '*')) factor = parse_unary(p);
         } else if (may_juxtapose(p, factors.list[factors.n - 1])) {
             factor = parse_power(p);
             juxtaposed = true;

@@ -56,7 +56,9 @@ static bool opens_bar(const struct parser *p) {
 
 static bool font_is_atom(const struct parser *p) {
     const struct token *t = parse_peek(p);
-    if (t->op == 1 || t[1].c != '{' || t[2].kind == TOKEN_END || t[3].c != '}') return false;
+    if (t->op == 1 || t[1].c != '{' || t[2].kind == TOKEN_END) return false;
+    while (t[2].kind == TOKEN_FONT && t[2].op != 1 && t[3].c == '{') t += 2; // \hat{\mathbf{i}}
+    if (t[2].kind == TOKEN_END || t[3].c != '}') return false;
     return t[2].kind == TOKEN_FUNCTION || t[2].kind == TOKEN_CONSTANT || t[2].kind == TOKEN_NAME ||
            (t[2].kind == TOKEN_WORD && t[2].text.len == 1);
 }

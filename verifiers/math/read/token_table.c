@@ -145,6 +145,7 @@ static const struct token_command COMMANDS[] = {
     {"intercal", TOKEN_NAME, 0, 0, "intercal"},
     {"iota", TOKEN_NAME, 0, 0, "iota"},
     {"it", TOKEN_FONT, 0, 0, NULL},
+    {"jmath", TOKEN_WORD, 0, 0, "j"},
     {"kappa", TOKEN_NAME, 0, 0, "kappa"},
     {"lambda", TOKEN_NAME, 0, 0, "lambda"},
     {"land", TOKEN_CHAR, '&', 1, NULL},

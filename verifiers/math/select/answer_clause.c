@@ -27,7 +27,7 @@ bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int
 static bool begins_reason(struct slice text, const struct answer_piece *p) {
     static const char *const WORDS[] = {
         "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
-        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(="};
+        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(=",     "(out"};
     const struct slice word = answer_cut(text, p->from, p->to);
     if (answer_starts(text, p->from, "of which")) return true;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
@@ -112,6 +112,16 @@ static bool begins_part(struct slice text, const struct answer_piece *p, int n, 
            answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), WHOLES, 5);
 }
 
+// "18 of them, 6 more than yesterday": how far it is from another number.
+static bool begins_distance(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const MORE[] = {"more", "less", "fewer"};
+    for (int i = at + 1; i + 1 < n && i < at + 4; i++) // "6 eggs more than"
+        if (answer_is_in(answer_cut(text, p[i].from, p[i].to), MORE, 3))
+            return p[at].kind == PIECE_MATH &&
+                   slice_is(answer_cut(text, p[i + 1].from, p[i + 1].to), "than");
+    return false;
+}
+
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n) {
     bool math = false;
@@ -122,6 +132,7 @@ int answer_without_clauses(struct slice text, const struct answer_piece *p, int 
         if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
             return i;
         if (math && pause && begins_part(text, p, n, i)) return i;
+        if (math && pause && begins_distance(text, p, n, i)) return i;
         if (math && begins_adjunct(text, p, n, i)) return i;
         math |= p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
     }

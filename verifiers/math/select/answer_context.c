@@ -92,9 +92,23 @@ static bool is_attributed(struct slice word, struct slice before) {
     return !answer_is_in(last_word(&before, &pause, &colon), OURS, N(OURS));
 }
 
+// "many would say the answer is 5": `said` is a verb of saying behind `word`.
+static bool is_of_others(struct slice word, bool said) {
+    static const char *const OTHERS[] = {"many", "most",   "some",    "others",   "people",
+                                         "them", "they",   "one",     "students", "somebody",
+                                         "who",  "anyone", "someone", "everyone", "beginners"};
+    return said && answer_is_in(word, OTHERS, N(OTHERS));
+}
+
+static bool is_saying(struct slice word) {
+    static const char *const VERBS[] = {"say", "think", "claim", "believe", "conclude", "answer"};
+    return answer_is_in(word, VERBS, N(VERBS));
+}
+
 // The words in front of a statement, back to the first that is no filler.
 static bool is_negated(struct slice before, bool phrase) {
     struct slice behind = {NULL, 0}; // the word that was read before
+    bool said = false;
     if (ends_unequal(before)) return true;
     for (int n = 0; n < MAX_WORDS; n++) {
         bool pause, colon;
@@ -116,6 +130,8 @@ static bool is_negated(struct slice before, bool phrase) {
         // "not only 5", "no longer"; "instead, 5" has its comma.
         if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
         if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
+        if (phrase && is_of_others(word, said)) return true;
+        said |= is_saying(word);
         if (!is_filler(word)) return false;
         behind = word;
     }
@@ -137,34 +153,66 @@ static bool is_refuted_abroad(struct slice text, size_t at) {
     return false;
 }
 
+// "\boxed{12} would be the answer if all were red": `at` is behind the box.
+static bool is_only_supposed(struct slice text, size_t at) {
+    static const char *const WOULD[] = {"would be", "would have been", "could be", "might be"};
+    static const char *const UNREAL[] = {" if ", " were ", " had ", " but "};
+    bool would = false;
+    for (size_t i = 0; i < N(WOULD); i++) would |= answer_is_word(text, at, WOULD[i]);
+    for (size_t i = at; would && i < answer_sentence_end(text, at); i++)
+        for (size_t k = 0; k < N(UNREAL); k++)
+            if (answer_starts(text, i, UNREAL[k])) return true;
+    return false;
+}
+
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {"is not",          "is wrong",
-                                          "is incorrect",    "isn't",
-                                          "isn’t",           "was wrong",
-                                          "cannot be",       "can't be",
-                                          "is false",        "is too",
-                                          "is invalid",      "is ruled",
-                                          "is impossible",   "is excluded",
-                                          "is extraneous",   "is rejected",
-                                          "is a trap",       "would be wrong",
-                                          "would not",       "wouldn't",
-                                          "doesn't",         "does not",
-                                          "must be wrong",   "can be ruled",
-                                          "can be excluded", "seems wrong",
-                                          "was not",         "wasn't",
-                                          "fails",           "looks wrong",
-                                          "is a wrong",      "is an incorrect",
-                                          "was my first",    "is out of the question",
-                                          "is what most",    "is what many",
-                                          "is what some"};
+    static const char *const DENIALS[] = {"is not",
+                                          "is wrong",
+                                          "is incorrect",
+                                          "isn't",
+                                          "isn’t",
+                                          "was wrong",
+                                          "cannot be",
+                                          "can't be",
+                                          "is false",
+                                          "is too",
+                                          "is invalid",
+                                          "is ruled",
+                                          "is impossible",
+                                          "is excluded",
+                                          "is extraneous",
+                                          "is rejected",
+                                          "is a trap",
+                                          "would be wrong",
+                                          "would not",
+                                          "wouldn't",
+                                          "doesn't",
+                                          "does not",
+                                          "must be wrong",
+                                          "can be ruled",
+                                          "can be excluded",
+                                          "seems wrong",
+                                          "was not",
+                                          "wasn't",
+                                          "fails",
+                                          "looks wrong",
+                                          "is a wrong",
+                                          "is an incorrect",
+                                          "was my first",
+                                          "is out of the question",
+                                          "is what most",
+                                          "is what many",
+                                          "is what some",
+                                          "is what you want",
+                                          "is what you expect"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
     }
     for (size_t i = 0; i < N(DENIALS); i++)
         if (answer_is_word(text, at, DENIALS[i])) return true;
-    if (is_refuted_abroad(text, at)) return true;
+    if (is_refuted_abroad(text, at) || is_only_supposed(text, at)) return true;
     for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
         const char c = text.ptr[i];
         if (c == '\n' || c == '(' || (c == '\xE2' && answer_starts(text, i, "—")) ||
@@ -218,6 +266,17 @@ static bool is_struck(struct slice text, size_t from) {
     return open;
 }
 
+// Within <!-- and -->.
+static bool is_comment(struct slice text, size_t from) {
+    static const char OPEN[] = "<!--", CLOSE[] = "-->";
+    const size_t floor = from > ANSWER_MAX_CONTEXT ? from - ANSWER_MAX_CONTEXT : 0;
+    for (size_t i = from; i-- > floor;) {
+        if (text.ptr[i] == '-' && answer_starts(text, i, CLOSE)) return false;
+        if (text.ptr[i] == '<' && answer_starts(text, i, OPEN)) return true;
+    }
+    return false;
+}
+
 bool answer_is_of_another(struct slice before) {
     static const char *const OURS[] = {"problem", "question", "puzzle", "today", "exercise",
                                        "riddle",  "task",     "let",    "here",  "that"};
@@ -240,7 +299,7 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_struck(text, from) ||
+           is_struck(text, from) || is_comment(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }

@@ -98,6 +98,22 @@ static bool last_choice(struct slice text, const struct answer_piece *p, int n) 
     return round;
 }
 
+// "greater than or equal to 7", "the absolute value of -7": by the three words in front.
+static bool is_changed_far(struct slice text, const struct answer_piece *p, int first) {
+    static const char *const ROWS[][3] = {{"or", "equal", "to"},
+                                          {"absolute", "value", "of"},
+                                          {"additive", "inverse", "of"},
+                                          {"floor", "function", "of"}};
+    for (size_t i = 0; first > 2 && i < sizeof ROWS / sizeof *ROWS; i++) {
+        bool all = true;
+        for (int k = 0; k < 3; k++)
+            all &= answer_is_in(answer_cut(text, p[first - 3 + k].from, p[first - 3 + k].to),
+                                &ROWS[i][k], 1);
+        if (all) return true;
+    }
+    return false;
+}
+
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
@@ -110,14 +126,16 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
                                          "более",      "менее",     "fazla",    "hơn",    "около"};
     static const char *const MORE_OF[] = {"más", "menos", "plus", "moins", "mais", "più", "meno"};
     static const char *const PARTS[] = {
-        "root",    "half",     "third",      "quarter",   "multiple", "factor",   "divisor",
-        "square",  "cube",     "power",      "double",    "log",      "opposite", "logarithm",
-        "inverse", "negative", "reciprocal", "multiples", "factors",  "divisors", "thirds"};
+        "root",      "half",     "third",      "quarter",    "multiple", "factor",   "divisor",
+        "square",    "cube",     "power",      "double",     "log",      "opposite", "logarithm",
+        "inverse",   "negative", "reciprocal", "multiples",  "factors",  "divisors", "thirds",
+        "magnitude", "modulus",  "complement", "supplement", "conjugate"};
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
     const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
-        answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD))
+        answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
+        is_changed_far(text, p, first))
         return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
@@ -241,7 +259,8 @@ static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",      "suppose", "assume", "assuming",
                                         "whether", "unless",  "or"};
     // "Let x be the side; then x = 12" comes to a result.
-    static const char *const SHORT[] = {"let ", "prove ", "show that ", "consider "};
+    static const char *const SHORT[] = {"let ",      "prove ",  "show that ",
+                                        "consider ", "return ", "assert "};
     enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
@@ -343,19 +362,26 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
+bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
+    *text = without_courtesy(answer_trim(*text));
+    size_t end = text->len;
+    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1])) end--;
+    while (end > 3 && (answer_starts(*text, end - 3, "。") || answer_starts(*text, end - 3, "।") ||
+                       answer_starts(*text, end - 3, "！")))
+        end -= 3;
+    if (end == 0 || text->ptr[end - 1] == '?') return false;
+    while (end > 0 && text->ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text->ptr[end - 2])))
+        end--;
+    *from = last_sentence(*text, end);
+    *to = end;
+    return true;
+}
+
 bool answer_find_expression(struct slice text, struct answer *out) {
     struct answer_piece pieces[MAX_WORDS];
     int first, last;
-    text = without_courtesy(answer_trim(text));
-    size_t end = text.len;
-    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text.ptr[end - 1])) end--;
-    while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "।") ||
-                       answer_starts(text, end - 3, "！")))
-        end -= 3;
-    if (end == 0 || text.ptr[end - 1] == '?') return false;
-    while (end > 0 && text.ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text.ptr[end - 2])))
-        end--;
-    const size_t from = last_sentence(text, end);
+    size_t from, end;
+    if (!answer_last_sentence(&text, &from, &end)) return false;
     const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
     if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};

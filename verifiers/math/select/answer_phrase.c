@@ -1,5 +1,6 @@
 // "The answer is ...", "Answer: ...", "A: ...".
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -70,7 +71,8 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
     if (heading && skip_lines(text, i) != i) return skip_lines(text, i);
     for (const size_t end = text.len - i < MAX_SUBJECT ? text.len : i + MAX_SUBJECT; i < end; i++) {
         const char c = text.ptr[i];
-        const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0;
+        const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0 &&
+                            i + 1 < text.len && text.ptr[i + 1] != '=';
         if (c == ':' || equals) {
             do i = skip_filler(text, i + 1); // "**Answer:** 5"
             while (i < text.len && answer_is_one_of("*}", text.ptr[i]));
@@ -133,6 +135,21 @@ static bool are_answer_words(struct slice value) {
     for (size_t i = 0; i < N(OTHERS); i++)
         if (answer_is_word(value, 0, OTHERS[i])) return false;
     return value.len > 0 && value.len <= MAX_WORDS && ascii_is_alpha(value.ptr[0]);
+}
+
+// "Tuesday, because 30 mod 7 is 2": the word or two in front of the reason, else len 0.
+static struct slice before_reason(struct slice value) {
+    static const char *const REASONS[] = {", because ", " because ", ", since ", ", as "};
+    for (size_t at = 1; at < value.len && at < MAX_WORDS; at++)
+        for (size_t i = 0; i < N(REASONS); i++) {
+            const struct slice words = answer_cut(value, 0, at);
+            if (!answer_starts(value, at, REASONS[i])) continue;
+            for (size_t k = 0; k < at; k++) // a sentence has its verb
+                if (!ascii_is_alpha(words.ptr[k]) && !answer_is_one_of("*-", words.ptr[k]))
+                    return answer_cut(value, 0, 0);
+            return are_answer_words(words) ? words : answer_cut(value, 0, 0);
+        }
+    return answer_cut(value, 0, 0);
 }
 
 // Whether `s` closes more braces than it opens: {"answer": 5}.
@@ -264,6 +281,51 @@ static bool opens_line(struct slice text, size_t at) {
     return at == 0 || text.ptr[at - 1] == '\n';
 }
 
+// {"answer": "5", "alternative": "6"}: behind the value.
+static bool names_other(struct slice rest) {
+    static const char *const KEYS[] = {"\"alt",    "\"other",  "\"or\"",  "\"also", "\"second",
+                                       "\"answer", "\"possib", "\"maybe", "\"final"};
+    for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
+        for (size_t i = 0; rest.ptr[at] == '"' && i < N(KEYS); i++)
+            if (answer_starts(rest, at, KEYS[i])) return true;
+    return false;
+}
+
+// {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.
+static struct slice member(struct slice text, size_t at, size_t *from) {
+    *from = SIZE_MAX;
+    size_t i = at + strlen("answer"), start = at;
+    if (start >= 6 && answer_is_one_of("_- ", text.ptr[start - 1]) &&
+        answer_starts(text, start - 6, "final"))
+        start -= 6;
+    if (start == 0 || text.ptr[start - 1] != '"' || i >= text.len || text.ptr[i] != '"')
+        return answer_cut(text, 0, 0);
+    for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
+    }
+    if (i >= text.len || text.ptr[i] != ':') return answer_cut(text, 0, 0);
+    for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
+    }
+    if (i >= text.len) return answer_cut(text, 0, 0);
+    const bool quoted = text.ptr[i] == '"', list = text.ptr[i] == '[';
+    size_t end = quoted ? i + 1 : i;
+    const size_t limit = text.len - i < ANSWER_MAX_SENTENCE ? text.len : i + ANSWER_MAX_SENTENCE;
+    while (end < limit && !answer_is_one_of(quoted ? "\"" : list ? "]" : ",}\n", text.ptr[end]))
+        end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
+    if (end >= limit) return answer_cut(text, 0, 0);
+    *from = quoted ? i + 1 : i;
+    if (names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
+    return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
+}
+
+// "correct_answer" behind a key "answer" of its own: who wrote it knew both.
+static bool is_other_key(struct slice text, size_t at) {
+    static const char KEY[] = "\"answer\"";
+    const size_t end = at + strlen("answer");
+    if (at == 0 || text.ptr[at - 1] != '_' || end >= text.len || text.ptr[end] != '"') return false;
+    const struct slice before = answer_cut(text, answer_line_start(text, at), at);
+    return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
+}
+
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
 // SIZE_MAX.
 static size_t read_phrase(struct slice text, size_t at, bool strong, struct answer *out) {
@@ -272,7 +334,14 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         (at > 1 && text.ptr[at - 1] == ' ' && answer_is_one_of("#\n", text.ptr[at - 2]));
     const bool titled = first || (at >= 6 && answer_starts(text, at - 6, "final "));
     const bool option = answer_starts(text, at, "A:") && opens_line(text, at);
-    size_t from = SIZE_MAX;
+    size_t from;
+    const struct slice value_of_key = member(text, at, &from);
+    if (is_other_key(text, at)) return SIZE_MAX;
+    if (from != SIZE_MAX) {
+        *out = (struct answer){.n_parts = 1, .prose = true, .rule = "phrase"};
+        out->parts[0] = value_of_key;
+        return from;
+    }
     if (option)
         from = skip_filler(text, at + 2);
     else if (answer_starts(text, at, "answer") &&
@@ -289,6 +358,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
     const bool plain = is_value_start(text, from);
     if (!plain) {
         const bool colon = titled && memchr(text.ptr + at, ':', from - at);
+        const struct slice words = before_reason(value);
+        if (words.len) value = words;
         const bool expression = colon && answer_find_expression(value, &inner);
         if (!expression && ((strong && !colon) || !are_answer_words(value))) return SIZE_MAX;
     }
@@ -326,7 +397,7 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     const size_t end = from < text.len ? value_end(text, from) : from;
     const size_t to = answer_other_denied(text, from, end);
     const struct slice value = unwrap(answer_trim(answer_cut(text, from, to)));
-    const bool numeral = is_chinese_number(value);
+    const bool numeral = is_chinese_number(value) || numeral_abroad(value) >= 0;
     if ((!numeral && !answer_looks_like_value(value)) ||
         ((unsigned char)value.ptr[0] >= 0x80 && !answer_is_digit(value, 0) && !numeral &&
          !answer_starts(value, 0, "负") && !answer_starts(value, 0, "負")) ||

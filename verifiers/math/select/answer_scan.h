@@ -102,6 +102,8 @@ bool answer_is_box(struct slice text, size_t at);
 // answer_side.c: the sides beside the box at start..end, as `before` and `behind`.
 void answer_sides(struct slice text, size_t start, size_t end, struct answer *out);
 
+// A sentence of its own that is a verdict and its reason: "Yes, because 7 is prime."
+bool answer_find_verdict(struct slice text, struct answer *out);
 // A verdict as the first or last word: "No, it is not." False when there is none.
 bool answer_find_word(struct slice text, struct answer *out);
 
@@ -112,5 +114,12 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out);
 
 // The last expression of the last sentence. False when there is none.
 bool answer_find_expression(struct slice text, struct answer *out);
+// The last sentence without its full stop and without what only closes the text, which is taken off
+// `*text`; false where it is a question.
+bool answer_last_sentence(struct slice *text, size_t *from, size_t *to);
+
+// answer_said.c: what a last sentence without a number says, "The function is odd.", or a condition
+// that it states, "x is greater than 3". False when there is none.
+bool answer_find_said(struct slice text, struct answer *out);
 
 #endif

@@ -103,6 +103,13 @@ static struct slice without_symbols(struct slice text) {
     return text;
 }
 
+// Without a comment that stands at the end: <!-- ... -->.
+static struct slice without_comment(struct slice text) {
+    if (text.len < 7 || memcmp(text.ptr + text.len - 3, "-->", 3)) return text;
+    const size_t open = answer_find_last(text, "<!--");
+    return open == SIZE_MAX ? text : answer_cut(text, 0, open);
+}
+
 // Without the marks and tags that stand behind everything.
 static struct slice before_end_marks(struct slice text) {
     static const char *const MARKS[] = {"<|end|>",
@@ -134,12 +141,14 @@ static struct slice before_end_marks(struct slice text) {
                                         "[DONE]"};
     for (bool more = true; more;) {
         text = without_symbols(answer_trim(text));
-        more = false;
+        const size_t before = text.len;
+        text = without_comment(text);
+        more = text.len < before;
         for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
             const size_t len = strlen(MARKS[i]);
             if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
-            const char before = text.ptr[text.len - len - 1];
-            if (answer_is_one_of("`-*", MARKS[i][0]) && before != '\n') continue;
+            const char last = text.ptr[text.len - len - 1];
+            if (answer_is_one_of("`-*", MARKS[i][0]) && last != '\n') continue;
             text.len -= len;
             more = true;
         }

@@ -45,6 +45,18 @@ static struct slice last_word(struct slice text) {
     return answer_cut(text, 0, 0);
 }
 
+bool answer_find_verdict(struct slice text, struct answer *out) {
+    static const char *const REASONS[] = {"because", "since"};
+    const struct slice word = first_word(text);
+    size_t from, to;
+    if (word.len == 0 || !answer_last_sentence(&text, &from, &to) || from > 0) return false;
+    size_t at = (size_t)(word.ptr + word.len - text.ptr);
+    while (at < text.len && answer_is_one_of("*_`\", ", text.ptr[at])) at++;
+    for (size_t i = 0; i < N(REASONS); i++)
+        if (answer_is_word(text, at, REASONS[i])) return answer_find_word(text, out);
+    return false;
+}
+
 bool answer_find_word(struct slice text, struct answer *out) {
     struct slice word = first_word(text);
     if (word.len == 0) word = last_word(text);
