@@ -24,7 +24,7 @@ struct twin {
     int32_t ids[N_TEXTS][LENGTH];
     int n[N_TEXTS];
     bool is_repeated[N_TEXTS];
-    bool few; // tokens come at a time
+    bool few;           // tokens come at a time
     struct fact *facts; // (n_facts)
     int n_facts;
 };
@@ -261,7 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_twin),  cmocka_unit_test(test_from_prompt),
         cmocka_unit_test(test_prompts_apart), cmocka_unit_test(test_frequent_first),
-        cmocka_unit_test(test_noise), cmocka_unit_test(test_forgets),
+        cmocka_unit_test(test_noise),         cmocka_unit_test(test_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

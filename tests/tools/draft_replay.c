@@ -3,10 +3,11 @@
 //     build/tests/tools/draft_replay TEXTS ROWS A R J S     (microseconds)
 //
 // TEXTS is of bench_drafts.py --texts FILE: a sample a line, "epoch group seed sample n_prompt
-// n_tokens ids... log-probabilities...". Groups run one after another, ROWS samples at a time. A step of r rows and t tokens
-// costs A + R r + S (t - r), and J more where anything is guessed. Printed are the tokens a
-// microsecond over those without guesses, by epoch: of the policy, of guesses of each fixed length,
-// and of an oracle, which takes the same guesses up to the first that is wrong.
+// n_tokens ids... log-probabilities...". Groups run one after another, ROWS samples at a time. A
+// step of r rows and t tokens costs A + R r + S (t - r), and J more where anything is guessed.
+// Printed are the tokens a microsecond over those without guesses, by epoch: of the policy, of
+// guesses of each fixed length, and of an oracle, which takes the same guesses up to the first that
+// is wrong.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,7 @@ struct sample {
 };
 
 struct row {
-    const struct sample *sample; // NULL: none runs here
+    const struct sample *sample;    // NULL: none runs here
     int done, n_guesses, n_offered; // those, and of them what is fed: n_guesses
     int32_t ids[LENGTH];
     uint8_t kinds[LENGTH];

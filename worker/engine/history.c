@@ -367,8 +367,7 @@ int history_guess(const struct history *h, int text, int n, const struct history
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;
-        while (level < HISTORY_LENGTHS &&
-               !find_next(h, c.places[level], noise, i, &ids[i], &share))
+        while (level < HISTORY_LENGTHS && !find_next(h, c.places[level], noise, i, &ids[i], &share))
             level++;
         if (level == HISTORY_LENGTHS) return i;
         kinds[i] = (uint8_t)(level * HISTORY_SHARES + share);

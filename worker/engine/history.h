@@ -1,12 +1,13 @@
 // What has followed what: the memory of texts that guesses come from. A source of drafts (draft.h).
 //
 // Of a token of a text facts are kept, "behind these 2 (4, 8, 16) tokens of this prompt's texts
-// came that one", with how often and when last; while that of 16 is known it is counted alone. Where
-// many tokens come at a time it is at first for 2 and 4, and for a longer context once the next
-// shorter one has been seen with this continuation: that costs half, and guesses pay less there. A text is a prompt, and what rows of that prompt have drawn: this row, its
-// siblings, and samples of earlier calls, under any weights. Prompts are told apart by a hash of
-// their ids, which is part of every fact's key; so texts of equal prompts meet, whoever sent them
-// and whenever, and no list of prompts is kept.
+// came that one", with how often and when last; while that of 16 is known it is counted alone.
+// Where many tokens come at a time it is at first for 2 and 4, and for a longer context once the
+// next shorter one has been seen with this continuation: that costs half, and guesses pay less
+// there. A text is a prompt, and what rows of that prompt have drawn: this row, its siblings, and
+// samples of earlier calls, under any weights. Prompts are told apart by a hash of their ids, which
+// is part of every fact's key; so texts of equal prompts meet, whoever sent them and whenever, and
+// no list of prompts is kept.
 //
 // A guess is a continuation of the longest context that is known. A draw is the id of the largest
 // log-probability plus noise, and the noise is a function of (seed, position, sample): it is known
