@@ -7,11 +7,12 @@
 
 #include <cmocka.h>
 
+#include "kernels/math.h"
 #include "protocol/base/memory.h"
 #include "tests/reference.h"
 #include "worker/engine/history.h"
 
-enum { N_TEXTS = 4, LENGTH = 200, BIG = 1 << 24 };
+enum { N_TEXTS = 4, LENGTH = 200, BIG = 1 << 24, OTHERS = 64 };
 
 // The facts by their contexts, in a list that is searched from its beginning.
 struct fact {
@@ -23,6 +24,7 @@ struct twin {
     int32_t ids[N_TEXTS][LENGTH];
     int n[N_TEXTS];
     bool is_repeated[N_TEXTS];
+    bool few;           // tokens come at a time
     struct fact *facts; // (n_facts)
     int n_facts;
 };
@@ -50,10 +52,11 @@ static void twin_add(struct twin *w, int text, bool *is_repeated, int at, int wh
     const int32_t *next = &w->ids[text][at];
     if (at < 16) return; // shorter texts have contexts that the twin has not
     if (*is_repeated && twin_file(w, next, 16, when)) return;
-    int k = 0;
-    twin_file(w, next, lengths[k++], when);
-    while (k < 4 && twin_file(w, next, lengths[k], when)) k++;
-    *is_repeated = k == 4;
+    int k = 1;
+    bool is_known = true;
+    twin_file(w, next, lengths[0], when);
+    for (; k < 4 && (is_known || w->few); k++) is_known = twin_file(w, next, lengths[k], when);
+    *is_repeated = is_known && k == 4;
 }
 
 // The id that the header promises behind `end`, -1: none. Of facts that tie the last one filed.
@@ -77,7 +80,7 @@ static float sure[HISTORY_KINDS]; // 1 each
 static void check_guesses(const struct history *h, const struct twin *w, int text) {
     int32_t ids[8], tail[LENGTH + 8];
     uint8_t kinds[8];
-    int n_tail = w->n[text], n = history_guess(h, text, 8, sure, 1, ids, kinds);
+    int n_tail = w->n[text], n = history_guess(h, text, 8, NULL, sure, 1, ids, kinds);
     memcpy(tail, w->ids[text], (size_t)n_tail * sizeof *tail);
     for (int i = 0; i < 8; i++) {
         int32_t id = expected(w, tail + n_tail);
@@ -96,12 +99,14 @@ static int32_t next_id(const struct twin *w, int text, struct reference_random *
 }
 
 // Texts of few ids, which repeat themselves and each other; each guess is what the twin finds. One
-// token is filed at a time, so that there are no ties, and no more ids than a bucket holds.
+// token of theirs is filed at a time, so that there are no ties, and no more ids than a bucket
+// holds. With every other seed other texts bring tokens too, more than few at a time.
 static void test_against_twin(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 6; seed++) {
-        struct history *h = history_open(BIG, N_TEXTS, 1);
+        struct history *h = history_open(BIG, N_TEXTS + OTHERS, 1 + OTHERS);
         struct twin w = {.facts = memory_new(4 * N_TEXTS * LENGTH, sizeof *w.facts)};
+        w.few = seed % 2;
         struct reference_random random = {seed};
         const int vocab = 3 + (int)(seed % 3);
         int32_t prompt[16];
@@ -114,7 +119,8 @@ static void test_against_twin(void **state) {
         for (int step = 0; step < N_TEXTS * (LENGTH - 16); step++) {
             int t = step % N_TEXTS;
             int32_t id = next_id(&w, t, &random, vocab);
-            history_add(h, t, id);
+            history_add(h, t, id, 0);
+            for (int i = 0; !w.few && i < OTHERS; i++) history_add(h, N_TEXTS + i, 0, 0);
             history_settle(h);
             w.ids[t][w.n[t]++] = id;
             twin_add(&w, t, &w.is_repeated[t], w.n[t] - 1, step);
@@ -134,9 +140,9 @@ static void test_from_prompt(void **state) {
     uint8_t kinds[4];
     uint64_t key = history_key(prompt, 10);
     history_begin(h, 0, key, prompt, 10, 1);
-    assert_int_equal(history_guess(h, 0, 4, sure, 1, ids, kinds), 0);
+    assert_int_equal(history_guess(h, 0, 4, NULL, sure, 1, ids, kinds), 0);
     history_settle(h);
-    assert_int_equal(history_guess(h, 0, 4, sure, 1, ids, kinds), 4);
+    assert_int_equal(history_guess(h, 0, 4, NULL, sure, 1, ids, kinds), 4);
     assert_memory_equal(ids, &prompt[2], sizeof ids);
     history_free(&h);
 }
@@ -144,7 +150,7 @@ static void test_from_prompt(void **state) {
 static void add_text(struct history *h, int text, uint64_t key, const int32_t *prompt,
                      const int32_t *ids, int n) {
     history_begin(h, text, key, prompt, 2, 0);
-    for (int i = 0; i < n; i++) history_add(h, text, ids[i]);
+    for (int i = 0; i < n; i++) history_add(h, text, ids[i], 0);
     history_settle(h);
 }
 
@@ -159,11 +165,11 @@ static void test_prompts_apart(void **state) {
     assert_true(key != other_key);
     add_text(h, 0, key, prompt, ids, 5);
     history_begin(h, 1, key, prompt, 2, 0);
-    assert_int_equal(history_guess(h, 1, 8, sure, 1, guesses, kinds), 5);
+    assert_int_equal(history_guess(h, 1, 8, NULL, sure, 1, guesses, kinds), 5);
     assert_memory_equal(guesses, ids, sizeof ids);
-    assert_int_equal(history_guess(h, 1, 8, unsure, 0.1f, guesses, kinds), 0);
+    assert_int_equal(history_guess(h, 1, 8, NULL, unsure, 0.1f, guesses, kinds), 0);
     history_begin(h, 1, other_key, prompt, 2, 0); // the same tokens, another prompt
-    assert_int_equal(history_guess(h, 1, 8, sure, 1, guesses, kinds), 0);
+    assert_int_equal(history_guess(h, 1, 8, NULL, sure, 1, guesses, kinds), 0);
     history_free(&h);
 }
 
@@ -178,18 +184,53 @@ static void test_frequent_first(void **state) {
     add_text(h, 0, key, prompt, a, 2);
     add_text(h, 0, key, prompt, b, 2);
     history_begin(h, 1, key, prompt, 2, 0);
-    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[0]), 1);
+    assert_int_equal(history_guess(h, 1, 1, NULL, sure, 1, &id, &kind[0]), 1);
     assert_int_equal(id, 7);
     add_text(h, 0, key, prompt, a, 2);
-    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[1]), 1);
+    assert_int_equal(history_guess(h, 1, 1, NULL, sure, 1, &id, &kind[1]), 1);
     assert_int_equal(id, 5);
     for (int i = 0; i < 600; i++) add_text(h, 0, key, prompt, a, 2); // more than are counted
-    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[2]), 1);
+    assert_int_equal(history_guess(h, 1, 1, NULL, sure, 1, &id, &kind[2]), 1);
     assert_int_equal(id, 5);
     assert_true(kind[1] != kind[2]); // nearly all, and two of three
     for (int i = 0; i < 600; i++) add_text(h, 0, key, prompt, b, 2);
-    assert_int_equal(history_guess(h, 1, 1, sure, 1, &id, &kind[2]), 1);
+    assert_int_equal(history_guess(h, 1, 1, NULL, sure, 1, &id, &kind[2]), 1);
     assert_int_equal(id, 7); // what was counted long ago has faded
+    history_free(&h);
+}
+
+// Two continuations of one context, with the chances that they were drawn with: the guess is the
+// one that wins with the noise of its draw, and the more it wins by the surer is its kind.
+static void test_noise(void **state) {
+    (void)state;
+    enum { N = 2000 };
+    struct history *h = history_open(BIG, 2, 64);
+    const int32_t prompt[] = {1, 2}, ids[2][1] = {{7}, {8}};
+    const float lps[2] = {-0.3567f, -1.2040f}; // 0.7 and 0.3
+    uint64_t key = history_key(prompt, 2);
+    int n_first = 0, n_sure = 0;
+    for (int k = 0; k < 2; k++) {
+        history_begin(h, 0, key, prompt, 2, 0);
+        history_add(h, 0, ids[k][0], lps[k]);
+        history_settle(h);
+    }
+    history_begin(h, 1, key, prompt, 2, 0);
+    for (uint32_t i = 0; i < N; i++) {
+        struct history_noise noise = {12345, i / 8, i % 8};
+        float lead = lps[0] + math_gumbel_of(noise.seed, 7, noise.position, noise.sample) - lps[1] -
+                     math_gumbel_of(noise.seed, 8, noise.position, noise.sample);
+        int32_t id;
+        uint8_t kind;
+        assert_int_equal(history_guess(h, 1, 1, &noise, sure, 1, &id, &kind), 1);
+        // Chances are kept to a quarter of their odds' logarithm.
+        if (lead > 0.25f || lead < -0.25f) assert_int_equal(id, lead > 0 ? 7 : 8);
+        if (lead > 2 || lead < -2) assert_true(kind % HISTORY_SHARES >= HISTORY_SHARES - 2);
+        if (lead > -0.1f && lead < 0.1f) assert_true(kind % HISTORY_SHARES <= 2);
+        n_first += id == 7;
+        n_sure += kind % HISTORY_SHARES == HISTORY_SHARES - 1;
+    }
+    assert_in_range(n_first, N * 66 / 100, N * 74 / 100);
+    assert_true(n_sure > N / 2);
     history_free(&h);
 }
 
@@ -197,7 +238,7 @@ static void test_frequent_first(void **state) {
 static void test_forgets(void **state) {
     (void)state;
     enum { N = 2000 };
-    struct history *h = history_open(1 << 14, 1, 64); // 1,280 facts, two of them a token
+    struct history *h = history_open(1 << 14, 1, 64); // 1,280 facts, four of them a token
     int n_known[2] = {0};
     for (int k = 0; k < N; k++) {
         int32_t prompt[] = {k, 1}, ids[] = {k % 50, 3, 4};
@@ -208,7 +249,7 @@ static void test_forgets(void **state) {
         uint8_t kinds[3];
         history_begin(h, 0, history_key(prompt, 2), prompt, 2, 0);
         n_known[k >= N - 40] +=
-            history_guess(h, 0, 3, sure, 1, ids, kinds) == 3 && ids[0] == k % 50;
+            history_guess(h, 0, 3, NULL, sure, 1, ids, kinds) == 3 && ids[0] == k % 50;
     }
     assert_true(n_known[1] > 30); // of the last 40
     assert_true(n_known[0] < 300);
@@ -220,7 +261,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_against_twin),  cmocka_unit_test(test_from_prompt),
         cmocka_unit_test(test_prompts_apart), cmocka_unit_test(test_frequent_first),
-        cmocka_unit_test(test_forgets),
+        cmocka_unit_test(test_noise),         cmocka_unit_test(test_forgets),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

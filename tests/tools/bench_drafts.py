@@ -94,9 +94,9 @@ def keep(path, epoch, groups):
     """The groups' samples, a line each, as draft_replay.c reads them."""
     with open(path, "a") as file:
         for g in groups:
-            for tokens in g.tokens:
-                print(epoch, g.id.partition(".")[2], len(g.prompt_ids), len(tokens), *g.prompt_ids,
-                      *tokens, file=file)
+            for i, tokens in enumerate(g.tokens):
+                print(epoch, g.id.partition(".")[2], g.seed, i, len(g.prompt_ids), len(tokens),
+                      *g.prompt_ids, *tokens, *g.lp_behav[i], file=file)
 
 
 def measure(model, rows, n, n_prompts, texts):

@@ -2,11 +2,13 @@
 //
 //     build/tests/tools/draft_replay TEXTS ROWS A R J S     (microseconds)
 //
-// TEXTS is of bench_drafts.py --texts FILE: a sample a line, "epoch group n_prompt n_tokens
-// ids...". Groups run one after another, ROWS samples at a time. A step of r rows and t tokens
-// costs A + R r + S (t - r), and J more where anything is guessed. Printed are the tokens a
-// microsecond over those without guesses, by epoch: of the policy, of guesses of each fixed length,
-// and of an oracle, which takes the same guesses up to the first that is wrong.
+// TEXTS is of bench_drafts.py --texts FILE: a sample a line, "epoch group seed sample n_prompt
+// n_tokens ids... log-probabilities...". Groups run one after another, ROWS samples at a time. A
+// step of r rows and t tokens costs A + R r + S (t - r), and J more where anything is guessed.
+// Printed are the tokens a microsecond over those without guesses, by epoch: of the policy, of
+// guesses of each fixed length, and of an oracle, which takes the same guesses up to the first that
+// is wrong.
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,12 +22,14 @@ enum mode { OFF, POLICY, ORACLE, FIXED };
 
 struct sample {
     int epoch, group, n_prompt, n;
-    int32_t *ids; // (n_prompt + n)
+    struct history_noise noise; // of its first token
+    int32_t *ids;               // (n_prompt + n)
+    float *lps;                 // (n) of the output
 };
 
 struct row {
-    const struct sample *sample; // NULL: none runs here
-    int done, n_guesses;
+    const struct sample *sample;    // NULL: none runs here
+    int done, n_guesses, n_offered; // those, and of them what is fed: n_guesses
     int32_t ids[LENGTH];
     uint8_t kinds[LENGTH];
     float chances[LENGTH];
@@ -39,6 +43,7 @@ struct replay {
     struct draft_policy policy;
     struct row rows[MAX_ROWS];
     int n_rows;
+    bool no_noise; // guesses are made as if draws had none
     double us[EPOCHS];
 };
 
@@ -50,12 +55,16 @@ static void read_texts(const char *path) {
     struct sample s;
     bool is_whole = f != NULL;
     while (is_whole && n_samples < MAX_SAMPLES &&
-           fscanf(f, "%d %d %d %d", &s.epoch, &s.group, &s.n_prompt, &s.n) == 4) {
+           fscanf(f, "%d %d %" SCNu64 " %" SCNu32 " %d %d", &s.epoch, &s.group, &s.noise.seed,
+                  &s.noise.sample, &s.n_prompt, &s.n) == 6) {
         is_whole = s.epoch >= 0 && s.epoch < EPOCHS && s.n_prompt > 0 && s.n > 0;
         if (!is_whole) break;
         s.ids = memory_new((size_t)(s.n_prompt + s.n), sizeof *s.ids);
         for (int i = 0; is_whole && i < s.n_prompt + s.n; i++)
             is_whole = fscanf(f, "%d", &s.ids[i]) == 1;
+        s.lps = memory_new((size_t)s.n, sizeof *s.lps);
+        for (int i = 0; is_whole && i < s.n; i++) is_whole = fscanf(f, "%f", &s.lps[i]) == 1;
+        s.noise.position = (uint32_t)s.n_prompt;
         samples[n_samples++] = s;
     }
     if (is_whole && n_samples > 0) {
@@ -85,13 +94,16 @@ static void guess(struct replay *r, int slot, bool looks) {
     const int32_t *next = s->ids + s->n_prompt + w->done, end = s->ids[s->n_prompt + s->n - 1];
     float least = r->mode == POLICY ? draft_policy_least(&r->policy) : 0;
     int n = 0, want = r->mode == OFF || !looks ? 0 : r->mode == FIXED ? r->length : LENGTH;
-    want = history_guess(r->history, slot, want, r->policy.chances, least, w->ids, w->kinds);
+    struct history_noise noise = s->noise;
+    noise.position += (uint32_t)w->done;
+    want = history_guess(r->history, slot, want, r->no_noise ? NULL : &noise, r->policy.chances,
+                         least, w->ids, w->kinds);
     while (n < want && w->ids[n] != end) n++;
     if (r->mode == POLICY) n = draft_policy_offer(&r->policy, slot, n, w->kinds, w->chances);
     if (r->mode == ORACLE)
         for (int k = 0; k < n; k++)
             if (w->ids[k] != next[k]) n = k;
-    w->n_guesses = n;
+    w->n_guesses = w->n_offered = n;
 }
 
 static void learn(struct replay *r, int slot) {
@@ -103,7 +115,9 @@ static void learn(struct replay *r, int slot) {
     bool ends = n + 1 == left;
     for (int k = 0; k < n + (n < w->n_guesses && !ends); k++)
         draft_policy_judge(&r->policy, slot, w->kinds[k], k < n);
-    for (int k = 0; k <= n; k++) history_add(r->history, slot, next[k]);
+    if (n == w->n_guesses && n < w->n_offered)
+        draft_policy_judge(&r->policy, slot, w->kinds[n], w->ids[n] == next[n]);
+    for (int k = 0; k <= n; k++) history_add(r->history, slot, next[k], s->lps[w->done + k]);
     w->done += n + 1;
     if (!ends) return;
     draft_policy_end_row(&r->policy, slot, key_of(s));
@@ -178,12 +192,18 @@ int main(int argc, char **argv) {
     print(&r, "policy", plain);
     run(&r, ORACLE, 0);
     print(&r, "oracle", plain);
+    r.no_noise = true;
+    run(&r, POLICY, 0);
+    print(&r, "no noise", plain);
+    run(&r, ORACLE, 0);
+    print(&r, "its oracle", plain);
+    r.no_noise = false;
     for (int k = 1; k <= LENGTH; k += k < 4 ? 1 : k < 8 ? 2 : 4) {
         char name[16];
         snprintf(name, sizeof name, "fixed %d", k);
         run(&r, FIXED, k);
         print(&r, name, plain);
     }
-    for (int i = 0; i < n_samples; i++) free(samples[i].ids);
+    for (int i = 0; i < n_samples; i++) free(samples[i].ids), free(samples[i].lps);
     return 0;
 }

@@ -20,15 +20,18 @@ struct drafts {
     int32_t *ids;   // (max_rows, max_draft) guesses of row segment i
     uint8_t *kinds; // likewise
     float *chances; // likewise
-    int *n_guesses; // (max_rows) of row segment i
+    int *n_guesses; // (max_rows) of row segment i, fed or not
     bool *is_fixed; // (max_rows) likewise: the policy is not asked
     bool looks;     // in this step the policy is
 };
 
 static int guess_from_history(void *self, const struct row *row, int slot,
                               const struct draft_wish *wish, int32_t *ids, uint8_t *kinds) {
-    (void)row;
-    return history_guess(self, slot, wish->n, wish->chances, wish->least, ids, kinds);
+    const struct task *t = row->task;
+    const struct history_noise noise = {t->group_seed, (uint32_t)row_next_position(row) + 1,
+                                        (uint32_t)row->sample};
+    return history_guess(self, slot, wish->n, t->sampling.temperature > 0 ? &noise : NULL,
+                         wish->chances, wish->least, ids, kinds);
 }
 
 static void expect_in_history(void *self, int slot) {
@@ -153,9 +156,16 @@ void drafts_learn(struct drafts *d, int i, const struct segment *g, struct outco
     int n_judged = o.n_kept < g->n_tokens && !o.finished ? n_kept : n_kept - 1;
     for (int k = 0; k < n_judged; k++)
         draft_policy_judge(&d->policy, g->row, kinds[k], k + 1 < n_kept);
-    int n_drawn = n_kept - (o.finished && row->finish == FINISH_ERROR); // that one drew nothing
+    // A guess that was made and not fed is judged by the draw at its place: for nothing.
+    size_t at = (size_t)i * (size_t)d->options.max_draft + (size_t)n_kept - 1;
+    bool is_error = o.finished && row->finish == FINISH_ERROR; // that one drew nothing
+    bool all_stand = o.n_kept == g->n_tokens && n_kept <= d->n_guesses[i];
+    if (all_stand && !d->is_fixed[i] && !is_error)
+        draft_policy_judge(&d->policy, g->row, d->kinds[at],
+                           d->ids[at] == row->tokens[row->n_tokens - 1].id);
+    int n_drawn = n_kept - is_error;
     for (int k = row->n_tokens - n_drawn; k < row->n_tokens; k++)
-        history_add(d->history, g->row, row->tokens[k].id);
+        history_add(d->history, g->row, row->tokens[k].id, row->tokens[k].lp_behav);
     if (o.finished) draft_policy_end_row(&d->policy, g->row, d->keys[g->row]);
 }
 

@@ -6,10 +6,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "kernels/math.h"
 #include "protocol/base/hash.h"
 #include "protocol/base/memory.h"
 
-enum { WAYS = 5, MAX_COUNT = 255, CLOCK_BITS = 24 };
+enum { WAYS = 5, MAX_COUNT = 255, CLOCK_BITS = 24, ODDS_BITS = 6, ODDS = 1 << ODDS_BITS };
 
 static const int lengths[HISTORY_LENGTHS] = {16, 8, 4, 2};
 
@@ -18,7 +19,7 @@ struct bucket {
     uint32_t tags[WAYS]; // of the context
     int32_t ids[WAYS];   // what followed
     uint32_t uses[WAYS]; // when last, on the clock, << 8 | how often
-    uint32_t unused;
+    uint32_t odds;       // ODDS_BITS each: how likely it was; 0: nobody knows
 };
 static_assert(sizeof(struct bucket) == 64, "a bucket is a cache line");
 
@@ -37,6 +38,7 @@ struct context {
 struct pending {
     uint64_t places[HISTORY_LENGTHS];
     int32_t id;
+    uint32_t odds;
     bool *is_repeated; // of its text
 };
 
@@ -56,6 +58,7 @@ struct history {
     struct prompt *prompts;   // (n_texts) the first n_prompts
     int n_texts, n_pending, max_pending, n_prompts;
     bool prompt_is_repeated;
+    float chances[ODDS], lps[ODDS]; // what odds stand for
 };
 
 enum { LINE = 64 };
@@ -76,6 +79,24 @@ static void want_large_pages(void *memory, size_t bytes) {
     if (first < end) madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 
+// Odds in quarters of their logarithm: fine where a token is nearly sure, or hardly ever comes.
+static const float odds_step = 0.25f;
+
+static uint32_t odds_of(float lp) {
+    float p = lp < 0 ? math_exp(lp) : 1, rest = 1 - p;
+    if (!(p > 1e-6f)) return 1;
+    if (rest < 1e-6f) return ODDS - 1;
+    float at = math_log(p / rest) / odds_step + ODDS / 2 + 0.5f;
+    return at < 1 ? 1 : at > ODDS - 1 ? ODDS - 1 : (uint32_t)at;
+}
+
+static void fill_odds(struct history *h) {
+    for (int i = 0; i < ODDS; i++) {
+        h->chances[i] = math_sigmoid((float)(i - ODDS / 2) * odds_step);
+        h->lps[i] = math_log(h->chances[i]);
+    }
+}
+
 struct history *history_open(size_t bytes, int n_texts, int max_tokens) {
     struct history *h = memory_new(1, sizeof *h);
     h->n_buckets = bytes < LINE ? 1 : bytes / LINE;
@@ -87,6 +108,7 @@ struct history *history_open(size_t bytes, int n_texts, int max_tokens) {
     h->contexts = memory_new((size_t)n_texts, sizeof *h->contexts);
     h->prompts = memory_new((size_t)n_texts, sizeof *h->prompts);
     h->pending = memory_new((size_t)max_tokens, sizeof *h->pending);
+    fill_odds(h);
     return h;
 }
 
@@ -149,8 +171,12 @@ static void halve(struct bucket *b, uint32_t tag) {
         if (b->tags[i] == tag && count(b, i) > 1) b->uses[i] -= count(b, i) / 2;
 }
 
+static uint32_t odds_at(const struct bucket *b, int way) {
+    return b->odds >> (way * ODDS_BITS) & (ODDS - 1);
+}
+
 // Counts a fact. Returns whether it was known.
-static bool file(struct history *h, uint64_t where, int32_t id) {
+static bool file(struct history *h, uint64_t where, int32_t id, uint32_t odds) {
     struct bucket *b = bucket_at(h, where);
     uint32_t tag = (uint32_t)where, now = h->clock << 8, n = 1;
     int way = 0;
@@ -163,6 +189,7 @@ static bool file(struct history *h, uint64_t where, int32_t id) {
     b->tags[way] = tag;
     b->ids[way] = id;
     b->uses[way] = now | n;
+    b->odds ^= (odds_at(b, way) ^ odds) << (way * ODDS_BITS);
     return is_known;
 }
 
@@ -180,11 +207,12 @@ void history_begin(struct history *h, int text, uint64_t key, const int32_t *pro
         h->prompts[h->n_prompts++] = (struct prompt){key, prompt_ids, n_prompt};
 }
 
-void history_add(struct history *h, int text, int32_t id) {
+void history_add(struct history *h, int text, int32_t id, float lp) {
     struct context *c = &h->contexts[text];
     assert(h->n_pending < h->max_pending);
     struct pending *p = &h->pending[h->n_pending++];
     p->id = id;
+    p->odds = odds_of(lp);
     p->is_repeated = &c->is_repeated;
     memcpy(p->places, c->places, sizeof p->places);
     push(c, id);
@@ -195,22 +223,24 @@ void history_skip(struct history *h, int text, int32_t id) {
 }
 
 // Tokens whose buckets are on their way from memory while others are filed.
-enum { AHEAD = 16 };
+enum { AHEAD = 16, FEW_PENDING = 64 };
 struct queue {
     struct pending items[AHEAD];
     unsigned n;
 };
 
-// A longer context is filed once a shorter one has been seen with the same continuation, and while
-// the longest ones are known they are counted alone: so new text and repeated text both touch few
-// buckets. *is_repeated: whether the text's last token was known behind the longest context, then
-// whether this one was.
+// While the longest contexts are known they are counted alone. Of many tokens at a time a longer
+// context is filed once a shorter one has been seen with the same continuation: so new text and
+// repeated text both touch few buckets. *is_repeated: whether the text's last token was known
+// behind the longest context, then whether this one was.
 static void file_token(struct history *h, const struct pending *p) {
-    if (*p->is_repeated && file(h, p->places[0], p->id)) return;
+    if (*p->is_repeated && file(h, p->places[0], p->id, p->odds)) return;
     int k = HISTORY_LENGTHS - 1;
-    file(h, p->places[k--], p->id);
-    while (k >= 0 && file(h, p->places[k], p->id)) k--;
-    *p->is_repeated = k < 0;
+    bool is_known = true;
+    file(h, p->places[k--], p->id, p->odds);
+    for (; k >= 0 && (is_known || h->n_pending <= FEW_PENDING); k--)
+        is_known = file(h, p->places[k], p->id, p->odds);
+    *p->is_repeated = is_known && k < 0;
 }
 
 static void file_later(struct history *h, struct queue *q, const struct pending *token) {
@@ -269,20 +299,76 @@ static bool find(const struct history *h, uint64_t where, int32_t *id, uint8_t *
     return true;
 }
 
+// The draws that come may be of any of the continuations, and of what never came here: which one
+// wins is what the noise says of those that are known, and how much is left to others.
+struct rivals {
+    int32_t id;       // the best
+    float best, next; // log-probabilities with their noise
+    float left;       // the chance of what never came
+};
+
+static struct rivals rivals_at(const struct history *h, uint64_t where,
+                               const struct history_noise *noise, uint32_t position) {
+    const struct bucket *b = bucket_at(h, where);
+    struct rivals r = {.id = -1, .best = -1e9f, .next = -1e9f, .left = 1};
+    uint32_t all = 1;
+    for (int i = 0; i < WAYS; i++)
+        if (b->tags[i] == (uint32_t)where) all += count(b, i);
+    for (int i = 0; i < WAYS; i++) {
+        if (b->tags[i] != (uint32_t)where || count(b, i) == 0) continue;
+        uint32_t odds = odds_at(b, i);
+        float p = odds ? h->chances[odds] : (float)count(b, i) / (float)all;
+        float x = odds ? h->lps[odds] : math_log(p);
+        x += math_gumbel_of(noise->seed, (uint32_t)b->ids[i], position, noise->sample);
+        r.left -= p;
+        r.next = x > r.best ? r.best : x > r.next ? x : r.next;
+        if (x > r.best) r.best = x, r.id = b->ids[i];
+    }
+    return r;
+}
+
+// The chance that the best one of those that are known wins: they are known to a quarter or so,
+// the largest of all others is distributed as their sum's would be.
+static float chance_of(const struct rivals *r) {
+    static const float least_left = 1e-3f, sharpness = 6;
+    float left = r->left > least_left ? r->left : least_left;
+    float lead = r->best - r->next, x = lead < 10 ? sharpness * lead : 60;
+    return math_sigmoid(x) * math_exp(-left * math_exp(r->best < -20 ? 20 : -r->best));
+}
+
+static bool find_drawn(const struct history *h, uint64_t where, const struct history_noise *noise,
+                       uint32_t position, int32_t *id, uint8_t *share) {
+    static const float limits[HISTORY_SHARES - 1] = {0.4f, 0.7f, 0.9f, 0.97f, 0.99f};
+    struct rivals r = rivals_at(h, where, noise, position);
+    if (r.id < 0) return false;
+    float chance = chance_of(&r);
+    *id = r.id;
+    *share = 0;
+    while (*share < HISTORY_SHARES - 1 && chance >= limits[*share]) ++*share;
+    return true;
+}
+
 void history_expect(const struct history *h, int text) {
     const struct context *c = &h->contexts[text];
     for (int k = 0; k < HISTORY_LENGTHS; k++) __builtin_prefetch(bucket_at(h, c->places[k]));
 }
 
-int history_guess(const struct history *h, int text, int n, const float *chances, float least,
-                  int32_t *ids, uint8_t *kinds) {
+static bool find_next(const struct history *h, uint64_t where, const struct history_noise *noise,
+                      int i, int32_t *id, uint8_t *share) {
+    if (!noise) return find(h, where, id, share);
+    return find_drawn(h, where, noise, noise->position + (uint32_t)i, id, share);
+}
+
+int history_guess(const struct history *h, int text, int n, const struct history_noise *noise,
+                  const float *chances, float least, int32_t *ids, uint8_t *kinds) {
     struct context c = h->contexts[text];
     float run = 1;
     history_expect(h, text);
     for (int i = 0; i < n; i++) {
         uint8_t share = 0;
         int level = 0;
-        while (level < HISTORY_LENGTHS && !find(h, c.places[level], &ids[i], &share)) level++;
+        while (level < HISTORY_LENGTHS && !find_next(h, c.places[level], noise, i, &ids[i], &share))
+            level++;
         if (level == HISTORY_LENGTHS) return i;
         kinds[i] = (uint8_t)(level * HISTORY_SHARES + share);
         run *= chances[kinds[i]];
