@@ -5,7 +5,8 @@ NEON_CC   ?= aarch64-linux-gnu-gcc
 NEON_RUN  ?= qemu-aarch64 -L /usr/aarch64-linux-gnu
 NEON_SRC  := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c,\
     $(wildcard kernels/*.c kernels/cpu/*.c kernels/types/*.c)) \
-    $(addprefix protocol/base/,buffer.c error.c hash.c locale.c machine.c memory.c utf8.c) \
+    $(addprefix protocol/base/,buffer.c error.c hash.c locale.c machine.c machine_nodes.c memory.c \
+    utf8.c) \
     $(wildcard tests/reference*.c) tests/kernels/harness.c tests/neon/cmocka.c
 NEON_OBJ  := $(NEON_SRC:%.c=$(B)/neon/%.o)
 NEON_TEST := $(addprefix $(B)/neon/tests/kernels/test_,math rms_norm feed_forward matmul attention \
