@@ -8,9 +8,10 @@ NEON_SRC  := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c,\
     $(addprefix protocol/base/,buffer.c error.c hash.c locale.c machine.c machine_nodes.c memory.c \
     utf8.c) \
     $(wildcard tests/reference*.c) tests/kernels/harness.c tests/neon/cmocka.c
-NEON_OBJ  := $(NEON_SRC:%.c=$(B)/neon/%.o)
-NEON_TEST := $(addprefix $(B)/neon/tests/kernels/test_,math rms_norm feed_forward matmul attention \
-    softmax router rope short_conv draw pool)
+NEON_OBJ  := $(NEON_SRC:%.c=$(B)/neon/%.o) $(patsubst %_neon.c,$(B)/neon/%_neondot.o,\
+    $(filter kernels/types/q%_neon.c,$(NEON_SRC)))
+NEON_TEST := $(addprefix $(B)/neon/tests/kernels/test_,math types matmul_blocks rms_norm \
+    feed_forward matmul attention softmax router rope short_conv draw pool)
 NEON_TOOLS = command -v $(NEON_CC) >/dev/null && command -v $(firstword $(NEON_RUN)) >/dev/null
 
 .PHONY: check-neon neon-programs
@@ -21,11 +22,16 @@ check-neon:
 neon-programs: $(NEON_TEST)
 
 # The host's headers of cmocka and xxHash fit: what they declare depends on no machine.
+NEON_COMPILE = $(NEON_CC) -I. -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -std=c11 -O2 -g \
+    -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow -Werror \
+    -idirafter /usr/include
 $(B)/neon/%.o: %.c
 	@mkdir -p $(@D)
-	$(if $(V),,@echo "  cc $< (aarch64)" &&) $(NEON_CC) -I. -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP \
-	    -std=c11 -O2 -g -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow \
-	    -Werror -idirafter /usr/include -c $< -o $@
+	$(if $(V),,@echo "  cc $< (aarch64)" &&) $(NEON_COMPILE) $(NEON_MORE) -c $< -o $@
+$(B)/neon/%_neonbf16.o: NEON_MORE := -march=armv8.2-a+bf16
+$(B)/neon/kernels/types/%_neondot.o: kernels/types/%_neon.c
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc $< (aarch64, dot products)" &&) $(NEON_COMPILE) $(NEONDOT) -c $< -o $@
 $(NEON_TEST): $(B)/neon/%: $(B)/neon/%.o $(NEON_OBJ)
 	$(if $(V),,@echo "  link $@" &&) $(NEON_CC) $^ -lpthread -ldl -lm -o $@
 -include $(NEON_OBJ:.o=.d) $(NEON_TEST:%=%.d)
