@@ -138,24 +138,29 @@ DOT_INLINE void dot_prefetch(const char *ahead, int bytes) {
 DOT_INLINE void dot_few(const struct type_dot *d, const struct block_type *t, struct dot_form f,
                         int first, int tokens, dot_load *load) {
     float32x4_t y[DOT_TOKENS][DOT_QUARTERS];
+    const struct activation *x[DOT_TOKENS];
     DOT_UNROLL for (int k = 0; k < tokens; k++) {
+        x[k] = d->x[first + k];
         DOT_UNROLL for (int i = 0; i < DOT_QUARTERS; i++) y[k][i] = vdupq_n_f32(0);
     }
     const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
+        dot_prefetch(ahead, t->scale_bytes);
+        ahead += t->scale_bytes;
         for (int r = 0; r < f.n_runs; r++, at++) {
             dot_prefetch(ahead, f.run_bytes);
             DOT_UNROLL for (int i = 0; i < DOT_QUARTERS; i++) {
                 struct dot_run run;
                 load(quants + 16 * i, scales, r, i, &run);
-                DOT_UNROLL for (int k = 0; k < tokens; k++) y[k][i] =
-                    dot_add(&run, d->x[first + k] + at, &f, y[k][i]);
+                DOT_UNROLL for (int k = 0; k < tokens; k++) {
+                    y[k][i] = dot_add(&run, x[k] + at, &f, y[k][i]);
+                    // Here, and no load ahead: all quarters at once are more than the registers.
+                    __asm__ volatile("" : "+w"(y[k][i])::"memory");
+                }
             }
             quants += f.run_bytes;
             ahead += f.run_bytes;
         }
-        dot_prefetch(ahead, t->scale_bytes);
-        ahead += t->scale_bytes;
         scales += t->scale_bytes;
     }
     DOT_UNROLL for (int k = 0; k < tokens; k++) {

@@ -11,15 +11,26 @@ NEON_SRC  := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c,\
 NEON_OBJ  := $(NEON_SRC:%.c=$(B)/neon/%.o) $(patsubst %_neon.c,$(B)/neon/%_neondot.o,\
     $(filter kernels/types/q%_neon.c,$(NEON_SRC)))
 NEON_TEST := $(addprefix $(B)/neon/tests/kernels/test_,math types matmul_blocks rms_norm \
-    feed_forward matmul attention softmax router rope short_conv draw pool)
+    feed_forward matmul attention softmax router rope short_conv draw pool) $(B)/neon/tests/neon/paths
 NEON_TOOLS = command -v $(NEON_CC) >/dev/null && command -v $(firstword $(NEON_RUN)) >/dev/null
 
-.PHONY: check-neon neon-programs
+# One run of a test on a processor: all tests on the one that has everything, on one without dot
+# products those of the products. What a test says comes at once, since several run side by side.
+NEON_RUNS := $(NEON_TEST:$(B)/neon/%=neon-max/%) $(addprefix neon-cortex-a72/tests/,neon/paths \
+    kernels/test_types kernels/test_matmul_blocks kernels/test_matmul)
+neon_test = text=$$($(NEON_RUN) -cpu $1 $(B)/neon/$* $2 2>&1); status=$$?; \
+    printf '%s, by %s -cpu %s\n%s\n' $(*F) $(firstword $(NEON_RUN)) $1 "$$text"; exit $$status
+
+.PHONY: check-neon neon-programs $(NEON_RUNS)
 check-neon:
-	@if $(NEON_TOOLS); then $(MAKE) --no-print-directory neon-programs && \
-	    for t in $(NEON_TEST); do echo "$$(basename $$t), by $(NEON_RUN)"; $(NEON_RUN) $$t || exit 1; done; \
+	@if $(NEON_TOOLS); then $(MAKE) --no-print-directory $(JOBS) neon-programs && \
+	    $(MAKE) --no-print-directory $(JOBS) $(NEON_RUNS); \
 	else echo "skipped: check-neon needs $(NEON_CC) and $(firstword $(NEON_RUN))."; fi
 neon-programs: $(NEON_TEST)
+neon-max/tests/neon/paths: NEON_ARGS := neon-dot neon-dot neon-bf16
+neon-cortex-a72/tests/neon/paths: NEON_ARGS := neon neon none
+$(filter neon-max/%,$(NEON_RUNS)): neon-max/%: ; @$(call neon_test,max,$(NEON_ARGS))
+$(filter neon-cortex-a72/%,$(NEON_RUNS)): neon-cortex-a72/%: ; @$(call neon_test,cortex-a72,$(NEON_ARGS))
 
 # The host's headers of cmocka and xxHash fit: what they declare depends on no machine.
 NEON_COMPILE = $(NEON_CC) -I. -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -std=c11 -O2 -g \
