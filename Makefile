@@ -73,11 +73,13 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
 ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
-PATHS_aarch64 := %_neon.c
+PATHS_aarch64 := %_neon.c %_neondot.c %_neonbf16.c
 OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
 SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
 CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
+# Block types' products for ARM are compiled twice: with dot products the second time.
+OBJ   += $(patsubst %_neon.c,$(B)/obj/%_neondot.o,$(filter kernels/types/q%_neon.c,$(SRC)))
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -112,6 +114,11 @@ AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx51
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
 $(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
+$(B)/obj/%_neonbf16.o: CFLAGS += -march=armv8.2-a+bf16
+NEONDOT := -march=armv8.2-a+dotprod -DDOT_SDOT
+$(B)/obj/kernels/types/%_neondot.o: kernels/types/%_neon.c | libraries
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc $< (dot products)" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(NEONDOT) -c $< -o $@
 
 # The status page is bytes of the binary.
 $(B)/obj/worker/http/page.o: worker/http/page.html

@@ -4,6 +4,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include "kernels/cpu/attention.h"
@@ -44,6 +46,14 @@ static bool has_avx512(void) {
 static bool has_avx512bf16(void) {
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+#elif defined(__aarch64__)
+static bool has_dot(void) {
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
+}
+
+static bool has_bf16(void) {
+    return has_dot() && (getauxval(AT_HWCAP2) & HWCAP2_BF16);
+}
 #endif
 
 // The fastest first.
@@ -56,6 +66,8 @@ static const struct {
     {&isa_avx512, has_avx512},
     {&isa_avx2, has_avx2},
 #elif defined(__aarch64__)
+    {&isa_neonbf16, has_bf16},
+    {&isa_neondot, has_dot},
     {&isa_neon, NULL},
 #endif
     {&isa_portable, NULL},

@@ -35,6 +35,8 @@ extern const struct isa isa_avx512;     // likewise, and AVX-512 F, BW, VL, DQ a
 extern const struct isa isa_avx512bf16; // likewise, and AVX512-BF16; its products are of bf16
 #elif defined(__aarch64__)
 extern const struct isa isa_neon;
+extern const struct isa isa_neondot;  // where block types have dot products (kernels/types)
+extern const struct isa isa_neonbf16; // its functions need BF16; its products are of bf16
 #endif
 
 // The path of a name. NULL: the fastest exact one that this processor has; "bf16": the fastest

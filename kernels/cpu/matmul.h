@@ -115,6 +115,7 @@ void matmul_tile_portable(const struct matmul_tile *t);
 void matmul_tile_avx2(const struct matmul_tile *t);
 void matmul_tile_avx512(const struct matmul_tile *t);
 void matmul_tile_neon(const struct matmul_tile *t);
+void matmul_tile_neonbf16(const struct matmul_tile *t);
 void matmul_tile_avx512bf16(const struct matmul_tile *t);
 
 #endif

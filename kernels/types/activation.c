@@ -49,6 +49,11 @@ void type_activate(enum type_path path, const float *x, int n, struct activation
         type_activate_avx2(x, n, out);
         return;
     }
+#elif defined(__aarch64__)
+    if (path >= TYPE_NEON) {
+        type_activate_neon(x, n, out);
+        return;
+    }
 #endif
     (void)path;
     type_activate_portable(x, n, out);

@@ -5,6 +5,8 @@
 #include <string.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include "kernels/digest.h"
@@ -101,7 +103,16 @@ int64_t type_pack_checked(enum dtype dtype, const float *x, int64_t n, void *blo
 
 // ------------------------------------------------------------------ paths
 
-static const char *const path_names[N_TYPE_PATHS] = {"portable", "avx2", "avx512"};
+static const char *const path_names[N_TYPE_PATHS] = {
+    "portable",
+#if defined(__x86_64__)
+    "avx2",
+    "avx512",
+#elif defined(__aarch64__)
+    "neon",
+    "neon-dot",
+#endif
+};
 
 #if defined(__x86_64__)
 static enum type_path fastest(void) {
@@ -112,6 +123,10 @@ static enum type_path fastest(void) {
         return TYPE_AVX512;
     bool has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
     return has_f16c && __builtin_cpu_supports("avx2") ? TYPE_AVX2 : TYPE_PORTABLE;
+}
+#elif defined(__aarch64__)
+static enum type_path fastest(void) {
+    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? TYPE_NEONDOT : TYPE_NEON;
 }
 #else
 static enum type_path fastest(void) {

@@ -65,8 +65,18 @@ struct type_dot {
     float (*y)[TYPE_ROWS]; // (n)
 };
 
-// Instruction sets of products.
-enum type_path { TYPE_PORTABLE, TYPE_AVX2, TYPE_AVX512, N_TYPE_PATHS };
+// Instruction sets of products, of this machine's kind.
+enum type_path {
+    TYPE_PORTABLE,
+#if defined(__x86_64__)
+    TYPE_AVX2,
+    TYPE_AVX512,
+#elif defined(__aarch64__)
+    TYPE_NEON,
+    TYPE_NEONDOT,
+#endif
+    N_TYPE_PATHS
+};
 
 struct block_type {
     enum dtype dtype;
@@ -120,6 +130,7 @@ void type_dot(const struct block_type *t, enum type_path path, const struct type
 void type_activate(enum type_path path, const float *x, int n, struct activation *out);
 void type_activate_portable(const float *x, int n, struct activation *out);
 void type_activate_avx2(const float *x, int n, struct activation *out);
+void type_activate_neon(const float *x, int n, struct activation *out);
 
 extern const struct block_type type_q8_0, type_q4_0, type_q4_k, type_q5_k, type_q6_k;
 
@@ -127,19 +138,32 @@ extern const struct block_type type_q8_0, type_q4_0, type_q4_k, type_q5_k, type_
 #if defined(__x86_64__)
 #define TYPE_DOTS(name)                                                                            \
     { NULL, type_##name##_avx2, type_##name##_avx512 }
+#elif defined(__aarch64__)
+#define TYPE_DOTS(name)                                                                            \
+    { NULL, type_##name##_neon, type_##name##_neondot }
 #else
 #define TYPE_DOTS(name)                                                                            \
     { NULL }
 #endif
 void type_q8_0_avx2(const struct type_dot *d);
 void type_q8_0_avx512(const struct type_dot *d);
+void type_q8_0_neon(const struct type_dot *d);
+void type_q8_0_neondot(const struct type_dot *d);
 void type_q4_0_avx2(const struct type_dot *d);
 void type_q4_0_avx512(const struct type_dot *d);
+void type_q4_0_neon(const struct type_dot *d);
+void type_q4_0_neondot(const struct type_dot *d);
 void type_q4_k_avx2(const struct type_dot *d);
 void type_q4_k_avx512(const struct type_dot *d);
+void type_q4_k_neon(const struct type_dot *d);
+void type_q4_k_neondot(const struct type_dot *d);
 void type_q5_k_avx2(const struct type_dot *d);
 void type_q5_k_avx512(const struct type_dot *d);
+void type_q5_k_neon(const struct type_dot *d);
+void type_q5_k_neondot(const struct type_dot *d);
 void type_q6_k_avx2(const struct type_dot *d);
 void type_q6_k_avx512(const struct type_dot *d);
+void type_q6_k_neon(const struct type_dot *d);
+void type_q6_k_neondot(const struct type_dot *d);
 
 #endif

@@ -70,7 +70,7 @@ int harness_n_kv(void);
 const char *harness_path(int index);
 
 // The CPU's paths alone that this processor has, for tests of its operations: "portable", "neon",
-// "avx2", "avx512"; NULL at the end.
+// "avx2", "avx512"; NULL at the end. Those of "neon-dot" are neon's.
 const char *harness_isa(int index);
 
 // Whether a path of harness_path rounds the operands of products with bf16 weights, as other

@@ -131,13 +131,15 @@ static void test_activations(void **state) {
         struct activation a[2], b[2];
         for (int i = 0; i < 2 * TYPE_RUN; i++) x[i] = (float)reference_normal(&r) * size;
         if (round == 7) memset(x, 0, sizeof x);
+        for (int i = 0; round == 8 && i < 2 * TYPE_RUN; i++) // halves go to even
+            x[i] = i % TYPE_RUN ? (float)(i % TYPE_RUN) - 15.5f : -127;
         if (round % 3 == 1) x[40] = round % 2 ? INFINITY : NAN;
         type_activate_portable(x, 2 * TYPE_RUN, a);
         for (int i = 0; i < TYPE_RUN && round % 5; i++)
             assert_true(fabs((double)a[0].scale * a[0].q[i] - (double)x[i]) <=
                         0.5001 * (double)a[0].scale);
         assert_int_equal(isfinite(a[1].scale) != 0, round % 3 != 1);
-        for (int path = TYPE_AVX2; path <= (int)type_path_find(NULL); path++) {
+        for (int path = TYPE_PORTABLE + 1; path <= (int)type_path_find(NULL); path++) {
             type_activate((enum type_path)path, x, 2 * TYPE_RUN, b);
             for (int i = 0; i < 2; i++) {
                 assert_memory_equal(a[i].q, b[i].q, TYPE_RUN);

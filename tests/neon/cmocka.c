@@ -1,5 +1,6 @@
 // What the kernel tests use of cmocka, for check-neon: there is no library of the other machine's.
-// A test that fails ends the program, with the place in the last line.
+// A test that fails ends the program, with the place in the last line. NEON_ONLY names the test of
+// a program that is wanted.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -71,8 +72,10 @@ int _cmocka_run_group_tests(const char *group_name, const struct CMUnitTest *con
                             const size_t num_tests, CMFixtureFunction group_setup,
                             CMFixtureFunction group_teardown) {
     (void)group_name;
+    const char *only = getenv("NEON_ONLY");
     if (group_setup) group_setup(NULL);
     for (volatile size_t i = 0; i < num_tests; i++) {
+        if (only && strcmp(only, tests[i].name) != 0) continue;
         bool was_skipped = setjmp(skipped) != 0;
         void *state = NULL;
         if (!was_skipped) tests[i].test_func(&state);

@@ -81,7 +81,8 @@ static double rate(const struct bench *b, const struct isa *isa, int n) {
 // x of block types are quantised once: what that costs counts.
 static void table(struct bench *b, const char *what, enum dtype t, int rows, int columns) {
     static const int counts[] = {1, 2, 4, 8, 12, 16, 64, 128};
-    static const char *const paths[] = {"avx2", "avx512", "avx512-bf16", "amx", "neon"};
+    static const char *const paths[] = {"avx2", "avx512",   "avx512-bf16", "amx",
+                                        "neon", "neon-dot", "neon-bf16"};
     fill(b, t, rows, columns, 128);
     for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
         const struct isa *isa = isa_find(paths[p]);
