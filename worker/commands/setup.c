@@ -32,7 +32,7 @@ void engine_flags_add(struct engine_flags *f, struct flag *table, int *n) {
         {FLAG_TEXT, "--device", "NAME", "cpu, cuda or cuda:INDEX (default cpu)", &f->device, 0, 0},
         {FLAG_TEXT, "--math", "MODE",
          "of the CPU's products: exact (float32), or bf16: activations rounded to bf16, for "
-         "processors with AVX512-BF16 or AMX (default exact)",
+         "processors with AVX512-BF16 or ARM's BF16 (default exact)",
          &f->math, 0, 0},
         {FLAG_TEXT, "--gemm", "KIND",
          "own or cublas (default own): cuBLASLt multiplies for dense matrices in steps of 512 "
