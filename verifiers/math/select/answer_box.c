@@ -260,18 +260,6 @@ static bool is_operand(struct slice text, const struct box *box) {
            !answer_is_box(text, at + 1 + (text.ptr[at + 1] == ' ')) && !is_equated(text, at);
 }
 
-// "\phantom{\boxed{12}}": nobody sees it.
-static bool is_invisible(struct slice text, const struct box *box) {
-    static const char *const COMMANDS[] = {"\\phantom", "\\hphantom", "\\vphantom"};
-    size_t at = box->start;
-    while (at > 0 && answer_is_one_of(" {$", text.ptr[at - 1])) at--;
-    for (size_t i = 0; i < sizeof COMMANDS / sizeof *COMMANDS; i++) {
-        const size_t len = strlen(COMMANDS[i]);
-        if (at >= len && answer_starts(text, at - len, COMMANDS[i])) return true;
-    }
-    return false;
-}
-
 static bool same_content(struct slice text, const struct box *a, const struct box *b) {
     return slice_equal(answer_trim(answer_cut(text, a->from, a->to)),
                        answer_trim(answer_cut(text, b->from, b->to)));
@@ -311,9 +299,7 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
     *alone = n_boxes == 1;
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
-        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box) ||
-            is_invisible(text, &box))
-            continue;
+        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
         if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
             !is_other_case(text, &list[n - 1], &box))
             n = 0, *overflow = false;

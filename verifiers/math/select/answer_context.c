@@ -266,13 +266,34 @@ static bool is_struck(struct slice text, size_t from) {
     return open;
 }
 
-// Within <!-- and -->.
-static bool is_comment(struct slice text, size_t from) {
+// The '{' at `open` is that of a group which nobody sees: "\phantom{The answer is 12}".
+static bool is_blank_group(struct slice text, size_t open) {
+    static const char *const COMMANDS[] = {"\\phantom", "\\hphantom", "\\vphantom",
+                                           "\\color{white}", "\\textcolor{white}"};
+    while (open > 0 && text.ptr[open - 1] == ' ') open--;
+    for (size_t i = 0; i < N(COMMANDS); i++) {
+        const size_t len = strlen(COMMANDS[i]);
+        if (open >= len && answer_starts(text, open - len, COMMANDS[i])) return true;
+    }
+    return false;
+}
+
+// In such a group, or within <!-- and -->.
+static bool is_hidden(struct slice text, size_t from) {
     static const char OPEN[] = "<!--", CLOSE[] = "-->";
     const size_t floor = from > ANSWER_MAX_CONTEXT ? from - ANSWER_MAX_CONTEXT : 0;
+    bool is_behind_comment = false;
+    int depth = 0;
     for (size_t i = from; i-- > floor;) {
-        if (text.ptr[i] == '-' && answer_starts(text, i, CLOSE)) return false;
-        if (text.ptr[i] == '<' && answer_starts(text, i, OPEN)) return true;
+        const char c = text.ptr[i];
+        is_behind_comment |= c == '-' && answer_starts(text, i, CLOSE);
+        if (c == '<' && !is_behind_comment && answer_starts(text, i, OPEN)) return true;
+        if (c == '}') depth++;
+        if (c != '{') continue;
+        if (depth > 0)
+            depth--;
+        else if (is_blank_group(text, i))
+            return true;
     }
     return false;
 }
@@ -299,7 +320,7 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_struck(text, from) || is_comment(text, from) ||
+           is_struck(text, from) || is_hidden(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }
