@@ -23,8 +23,8 @@ from .weights import EMBEDDING, HEAD, DtypePlan, check_tensor, hub_tensors
 
 _SLICE = 1 << 20  # elements that are rounded and compared at a time
 _SAMPLE = 1 << 14  # elements that are looked at first
-# Of the values. Beyond, all of them are at most twice the bytes of codes and values, and are packed,
-# proved and applied in a fraction of the time: sparse ones cost a worker six times as much each.
+# Of the values. Beyond, all of them are at most twice the bytes of codes and values, and packed,
+# proved and applied in a fraction of the time: a sparse one costs a worker six times as much.
 _DENSE = 1 / 3
 Bits = NDArray[Any]
 
