@@ -55,16 +55,24 @@ static int set_keys(const struct socket *s, void *zmq) {
     return rc | zmq_setsockopt(zmq, ZMQ_CURVE_SERVERKEY, s->server_key, KEYS_TEXT);
 }
 
+// libzmq's thread waits for ever to tell of an event that nobody can hear, and with it stands every
+// socket of its context (github.com/zeromq/libzmq/issues/3575): nothing may be told without a reader.
+static void stop_monitor(void *zmq) {
+    zmq_socket_monitor(zmq, NULL, 0);
+}
+
 // Without it nothing is lost but counters.
 static void open_monitor(struct socket *s, void *zmq) {
     zmq_socket_monitor(zmq, s->monitor_name,
                        ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED |
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
     s->monitor = zmq_socket(s->context, ZMQ_PAIR);
-    if (s->monitor) zmq_connect(s->monitor, s->monitor_name);
+    if (!s->monitor || zmq_connect(s->monitor, s->monitor_name)) stop_monitor(zmq);
 }
 
+// A closed socket lives on in libzmq's thread while it lingers, and its reader is closed next.
 static void close_end(struct end *end) {
+    if (end->zmq) stop_monitor(end->zmq);
     if (end->zmq) zmq_close(end->zmq);
     *end = (struct end){0};
 }

@@ -410,6 +410,59 @@ static void test_sending_without_a_peer(void **state) {
     socket_close(&s);
 }
 
+static void *listen_at(void *context, char url[256]) {
+    void *zmq = zmq_socket(context, ZMQ_ROUTER);
+    int zero = 0, one = 1, rc = -1;
+    size_t n = 256;
+    zmq_setsockopt(zmq, ZMQ_LINGER, &zero, sizeof zero);
+    zmq_setsockopt(zmq, ZMQ_RCVHWM, &one, sizeof one);
+    for (int i = 0; i < 300 && rc; i++) { // who listened there before may not be gone yet
+        rc = zmq_bind(zmq, url);
+        if (rc) usleep(10000);
+    }
+    assert_int_equal(rc, 0);
+    zmq_getsockopt(zmq, ZMQ_LAST_ENDPOINT, url, &n);
+    return zmq;
+}
+
+// More than the kernel holds for a peer that does not read.
+static void send_more_than_fits(struct socket *s) {
+    const struct message beat = {.type = MESSAGE_HEARTBEAT};
+    struct error err = {0};
+    for (int i = 0; i < 3; i++) {
+        struct message_frames frames = {0};
+        assert_int_equal(message_encode(&beat, &frames, &err), 0);
+        memset(buffer_extend(&frames.payload, MESSAGE_MAX_PAYLOAD), 0, MESSAGE_MAX_PAYLOAD);
+        assert_int_equal(socket_send(s, &frames, &err), 0);
+        message_frames_free(&frames);
+    }
+}
+
+// The peer goes while the connection that was given up still has something to send: libzmq tells of
+// that where nobody listens any more, and must not wait there.
+static void test_reconnect_while_the_peer_goes(void **state) {
+    (void)state;
+    char url[256] = "tcp://127.0.0.1:*";
+    void *context = zmq_ctx_new(), *peer = listen_at(context, url);
+    const struct socket_options options = {.url = url};
+    struct error err = {0};
+    struct socket *s = socket_open(&options, &err);
+    assert_non_null(s);
+    for (int turn = 0; turn < 3; turn++) {
+        struct message *m;
+        worker_sends(s, MESSAGE_HELLO);
+        send_more_than_fits(s);
+        assert_int_equal(socket_receive(s, &m, 20, &err), 0);
+        assert_int_equal(socket_reconnect(s, &err), 0);
+        zmq_close(peer);
+        peer = listen_at(context, url);
+    }
+    worker_sends(s, MESSAGE_HELLO);
+    socket_close(&s);
+    zmq_close(peer);
+    zmq_ctx_term(context);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
@@ -422,6 +475,7 @@ int main(void) {
         cmocka_unit_test(test_strangers_at_a_bound_worker),
         cmocka_unit_test(test_wake_and_timeout),
         cmocka_unit_test(test_sending_without_a_peer),
+        cmocka_unit_test(test_reconnect_while_the_peer_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
