@@ -55,8 +55,8 @@ static int set_keys(const struct socket *s, void *zmq) {
     return rc | zmq_setsockopt(zmq, ZMQ_CURVE_SERVERKEY, s->server_key, KEYS_TEXT);
 }
 
-// libzmq's thread waits for ever to tell of an event that nobody can hear, and with it stands every
-// socket of its context (github.com/zeromq/libzmq/issues/3575): nothing may be told without a reader.
+// libzmq's thread waits for ever to tell of an event that nobody can hear, and with it every socket
+// of its context (github.com/zeromq/libzmq/issues/3575): what has no reader may tell nothing.
 static void stop_monitor(void *zmq) {
     zmq_socket_monitor(zmq, NULL, 0);
 }
