@@ -3,6 +3,8 @@
 //   PRELOAD_INTERRUPT_US=N   each thread gets a signal each N microseconds, without SA_RESTART
 //   PRELOAD_HANG_OPEN=PATH   opening PATH, or what lies in it, never comes back, as a network file
 //                            system whose server is gone
+//   PRELOAD_HANG_WITHIN=TEXT opening a file whose name has TEXT in it, within an open directory,
+//                            likewise
 //   PRELOAD_CLOCK_STEP_S=N   the clock of the day is N seconds late, then early, at each other call
 // Libraries' allocations do not fail: several end the process by design, and are not ours.
 #include <dirent.h>
@@ -100,6 +102,16 @@ static int open_at(const char *path, int flags, va_list more) {
         for (;;) pause();
     mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int openat(int directory, const char *path, int flags, ...) {
+    const char *hung = getenv("PRELOAD_HANG_WITHIN");
+    while (hung && strstr(path, hung)) pause();
+    va_list more;
+    va_start(more, flags);
+    mode_t mode = flags & (O_CREAT | __O_TMPFILE) ? va_arg(more, mode_t) : 0;
+    va_end(more);
+    return (int)syscall(SYS_openat, directory, path, flags, mode);
 }
 
 int open(const char *path, int flags, ...) {

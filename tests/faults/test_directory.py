@@ -24,7 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 import stampede
-from cli import TINY
+from cli import BIN, TINY
 from harness import PATIENCE_S, RawTrainer, Worker, eventually, serving
 from stampede import directory, wire
 from test_updates import Push, State, digest_of, noisy, save, short_bits
@@ -281,6 +281,36 @@ def test_a_directory_that_cannot_be_read(tmp_path: Path, shared: Path, how: str)
             report = trainer.push_weights(noisy(1), version=1, timeout_s=PATIENCE_S)
             assert report.file_bytes == 0 and trainer.workers()[0]["version"] == 1
             assert worker.log().count(f"{mine}/{ID_FILE}") == 1
+
+
+def test_a_file_system_that_hangs(tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch,
+                                  caplog: pytest.LogCaptureFixture) -> None:
+    """Opening a file never comes back in one worker: the push ends in time and names it, the next
+    one reaches it by the socket, and it drains as all others."""
+    preload = Path(BIN).resolve().parent / "tests" / "faults" / "preload.so"
+    if not preload.exists():
+        pytest.skip(f"{preload.name} is not built: make tests")
+    with stampede.Trainer("tcp://127.0.0.1:0", weights_dir=shared) as trainer:
+        with pool(tmp_path, trainer, {"weights_dir": shared}):
+            monkeypatch.setenv("LD_PRELOAD", str(preload))
+            monkeypatch.setenv("PRELOAD_HANG_WITHIN", ".safetensors")
+            hung = Worker(tmp_path, trainer.url, name="hung", weights_dir=shared)
+            monkeypatch.delenv("LD_PRELOAD")
+            try:
+                trainer.wait_for_workers(2, PATIENCE_S)
+                with pytest.raises(stampede.WeightUpdateError, match="hung.*in 5 s") as caught:
+                    trainer.push_weights(noisy(1), version=1, timeout_s=5)
+                assert caught.value.worker == "hung"
+                assert "reading" in hung.log() and "Worker hung did not read" in caplog.text
+                state = noisy(2)
+                report = trainer.push_weights(state, version=2, timeout_s=PATIENCE_S)
+                assert report.file_bytes > 0  # the other one's
+                want = digest_of(save(state, tmp_path / "new"))
+                assert {w["digest"] for w in trainer.workers()} == {want}
+                hung.terminate()
+                hung.ends(75, 10)
+            finally:
+                hung.kill()
 
 
 TRAINER = """

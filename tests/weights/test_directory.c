@@ -3,6 +3,7 @@
 // changed under the reader. The backend is the CPU's.
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +24,7 @@
 #include "tests/weights/offered.h"
 #include "tests/weights/served.h"
 #include "worker/weights/look.h"
+#include "worker/weights/reading.h"
 
 enum { N_DENSE = 6, HEADER = 128 };
 #define NAME "stampede-v2.safetensors"
@@ -36,7 +39,18 @@ struct fixture {
     atomic_bool is_closing;
     char path[256], folder[256];
     struct directory_file file;
+    struct reading *left;
 };
+
+// A file system that does not answer: whoever reads waits until `hangs` is taken back.
+static atomic_bool hangs;
+static atomic_int n_hanging;
+ssize_t pread(int fd, void *to, size_t n, off_t offset) {
+    atomic_fetch_add(&n_hanging, 1);
+    while (atomic_load(&hangs)) usleep(1000);
+    atomic_fetch_sub(&n_hanging, 1);
+    return syscall(SYS_pread64, fd, to, n, offset);
+}
 
 // What a stage of the backend does besides, before it: the file as others see it meanwhile.
 static struct {
@@ -104,6 +118,7 @@ static int open_fixture(void **state) {
 
 static int close_fixture(void **state) {
     struct fixture *f = *state;
+    reading_drop(&f->left);
     unlink(f->path);
     assert_int_equal(rmdir(f->folder), 0);
     offered_free(&f->offered);
@@ -126,7 +141,7 @@ static struct update *begin(struct fixture *f) {
 static struct update *read_it(struct fixture *f) {
     struct update *u = begin(f);
     during.n_stages = 0;
-    directory_read(f->folder, &f->file, u, f->served.backend, &f->is_closing);
+    reading_run(&f->left, f->folder, &f->file, u, f->served.backend, &f->is_closing);
     return u;
 }
 
@@ -213,7 +228,7 @@ static void test_names(void **state) {
     }
     snprintf(f->file.name, sizeof f->file.name, "%s", NAME);
     struct update *u = begin(f);
-    directory_read("/nowhere", &f->file, u, f->served.backend, &f->is_closing);
+    reading_run(&f->left, "/nowhere", &f->file, u, f->served.backend, &f->is_closing);
     assert_int_equal(update_state(u), UPDATE_FAILED);
     update_release(&u);
 }
@@ -310,7 +325,7 @@ static void test_dropped(void **state) {
     reading = begin(f);
     during.act = drop;
     during.n_stages = during.at = 0;
-    directory_read(f->folder, &f->file, reading, f->served.backend, &f->is_closing);
+    reading_run(&f->left, f->folder, &f->file, reading, f->served.backend, &f->is_closing);
     assert_int_equal(update_state(reading), UPDATE_STAGING);
     assert_int_equal(during.n_stages, 1);
     update_release(&reading);
@@ -319,6 +334,49 @@ static void test_dropped(void **state) {
     assert_int_equal(update_state(u), UPDATE_STAGING);
     assert_int_equal(during.n_stages, 0);
     update_release(&u);
+}
+
+static void *close_soon(void *arg) {
+    struct fixture *f = arg;
+    while (atomic_load(&n_hanging) == 0) usleep(1000);
+    if (reading)
+        update_drop(reading);
+    else
+        atomic_store(&f->is_closing, true);
+    return NULL;
+}
+
+// Whoever reads is held for ever: the thread of weights is not. While it is held other files are
+// refused, and read again when it is over.
+static void test_hangs(void **state) {
+    struct fixture *f = *state;
+    pthread_t other;
+    write_offered(f);
+    atomic_store(&hangs, true);
+    reading = begin(f);
+    assert_int_equal(pthread_create(&other, NULL, close_soon, f), 0);
+    reading_run(&f->left, f->folder, &f->file, reading, f->served.backend, &f->is_closing);
+    pthread_join(other, NULL);
+    assert_int_equal(update_state(reading), UPDATE_STAGING); // left off without a sentence
+    assert_int_equal(atomic_load(&n_hanging), 1);
+    update_release(&reading);
+    expect_failure(f, "is still being read", "");
+    assert_int_equal(atomic_load(&n_hanging), 1); // no other thread
+    atomic_store(&hangs, false);
+    struct update *u = read_it(f);
+    assert_int_equal(update_state(u), UPDATE_VERIFIED);
+    update_release(&u);
+    atomic_store(&hangs, true); // and at the end of the worker
+    u = begin(f);
+    assert_int_equal(pthread_create(&other, NULL, close_soon, f), 0);
+    reading_run(&f->left, f->folder, &f->file, u, f->served.backend, &f->is_closing);
+    pthread_join(other, NULL);
+    update_release(&u);
+    reading_drop(&f->left);
+    assert_int_equal(atomic_load(&n_hanging), 1);
+    atomic_store(&hangs, false);
+    while (atomic_load(&n_hanging)) usleep(1000);
+    usleep(50000); // it ends, and frees what it held
 }
 
 static void test_id(void **state) {
@@ -401,6 +459,7 @@ int main(void) {
         TEST(test_flipped_bits),
         TEST(test_changed_under_the_reader),
         TEST(test_dropped),
+        TEST(test_hangs),
         TEST(test_id),
         TEST(test_looks),
     };

@@ -101,38 +101,30 @@ static int check_header(int fd, const struct directory_file *f, struct error *er
 }
 
 // A size that has changed is told before the last piece may make the update whole.
-static int read_stream(int fd, const struct directory_file *f, struct update *u, struct backend *b,
-                       const atomic_bool *is_closing, struct error *err) {
-    uint64_t total = update_total_bytes(u);
+static int read_stream(int fd, const struct directory_file *f, uint64_t total, directory_take *take,
+                       void *self, struct error *err) {
     char *piece = memory_take(PIECE_BYTES, 1);
     int failed = 0;
-    for (uint64_t at = 0; at < total && !failed; at += PIECE_BYTES) {
+    bool is_wanted = true;
+    for (uint64_t at = 0; at < total && is_wanted && !failed; at += PIECE_BYTES) {
         uint64_t n = total - at < PIECE_BYTES ? total - at : PIECE_BYTES;
-        if (atomic_load(is_closing) || !update_is_wanted(u)) break;
         failed = read_at(fd, f->header_bytes + at, (size_t)n, piece, err);
         if (!failed && at + n == total) failed = check_size(fd, f->header_bytes + total, err);
-        if (!failed) failed = b->ops->stage(b, at, n, piece, err);
-        if (!failed) update_arrived(u, at, n, b);
+        if (!failed) is_wanted = take(self, at, piece, (size_t)n);
     }
     free(piece);
     return failed;
 }
 
-void directory_read(const char *path, const struct directory_file *f, struct update *u,
-                    struct backend *b, const atomic_bool *is_closing) {
-    struct error why = {0};
+int directory_read(const char *path, const struct directory_file *f, uint64_t total,
+                   directory_take *take, void *self, struct error *err) {
     struct stat st;
-    if (atomic_load(is_closing) || !update_is_wanted(u)) return;
-    int fd = open_below(path, f->name, &st, &why);
-    if (fd < 0) {
-        update_fail(u, &why);
-        return;
-    }
+    int fd = open_below(path, f->name, &st, err);
+    if (fd < 0) return -1;
     posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-    if (check_size(fd, f->header_bytes + update_total_bytes(u), &why) ||
-        check_header(fd, f, &why) || read_stream(fd, f, u, b, is_closing, &why)) {
-        error_prefix(&why, "%s/%s", path, f->name);
-        update_fail(u, &why);
-    }
+    int failed = check_size(fd, f->header_bytes + total, err) || check_header(fd, f, err) ||
+                 read_stream(fd, f, total, take, self, err);
+    if (failed) error_prefix(err, "%s/%s", path, f->name);
     close(fd);
+    return failed ? -1 : 0;
 }

@@ -5,9 +5,9 @@
 #ifndef WORKER_WEIGHTS_DIRECTORY_H
 #define WORKER_WEIGHTS_DIRECTORY_H
 
-#include <stdatomic.h>
+#include <stdbool.h>
 
-#include "worker/weights/update.h"
+#include "protocol/messages.h"
 
 // The file by whose contents trainer and worker see that they share a directory: DIRECTORY_ID_CHARS
 // digits of base 16.
@@ -27,10 +27,12 @@ int directory_id(const char *path, char id[DIRECTORY_ID_CHARS + 1], struct error
 // The file of an offer by TRANSPORT_DIRECTORY.
 struct directory_file directory_file(const struct message_weights_begin *m);
 
-// Reads the whole file into the staging memory, on the thread of weights, and proves what arrives.
-// Fails the update where there is no such regular file in the directory itself, or another one than
-// was announced. Leaves off where nobody wants the update any more, or is_closing is set.
-void directory_read(const char *path, const struct directory_file *f, struct update *u,
-                    struct backend *b, const atomic_bool *is_closing);
+// Reads the whole file, a header and `total` bytes: take(self, at, piece, n) is given bytes at ..
+// at + n - 1 of these, one piece after the other, and says whether more are wanted. -1 with a
+// sentence where there is no such regular file in the directory itself, or another one than was
+// announced. May hang as long as its file system does: reading.h is for threads that must not.
+typedef bool directory_take(void *self, uint64_t at, const char *piece, size_t n);
+int directory_read(const char *path, const struct directory_file *f, uint64_t total,
+                   directory_take *take, void *self, struct error *err);
 
 #endif

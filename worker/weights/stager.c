@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "protocol/base/memory.h"
+#include "worker/weights/reading.h"
 
 struct item {
     struct update *update; // a reference
@@ -19,6 +20,7 @@ struct item {
 
 struct stager {
     struct receiver receiver; // the thread's
+    struct reading *left;     // likewise: a file whose reading was left off, and may hang
     pthread_t thread;
     pthread_mutex_t lock; // for what follows
     pthread_cond_t came;
@@ -47,7 +49,7 @@ static void bring(struct stager *s, const struct item *item) {
     if (item->chunk)
         update_stage(item->update, &item->chunk->weights_chunk, b);
     else if (item->directory)
-        directory_read(item->directory, &item->file, item->update, b, &s->is_closing);
+        reading_run(&s->left, item->directory, &item->file, item->update, b, &s->is_closing);
     else
         receiver_run(&s->receiver, item->update, item->has_join ? &item->join : NULL);
 }
@@ -60,6 +62,7 @@ static void *run(void *arg) {
         s->receiver.wake(s->receiver.self);
     }
     receiver_close(&s->receiver);
+    reading_drop(&s->left);
     return NULL;
 }
 

@@ -14,7 +14,7 @@ struct stager *stager_open(struct backend *b, void (*wake)(void *self), void *se
                            struct error *err);
 // Communicators of NCCL that were left with an update unfinished. From any thread.
 uint64_t stager_n_aborts(struct stager *s);
-// Waits for the chunk under way; what is queued is not staged.
+// Waits for the chunk under way, and for no file system; what is queued is not staged.
 void stager_close(struct stager **s);
 
 // Queues a chunk that update_take accepted. The message is taken over. From one thread.

@@ -303,6 +303,11 @@ class Shelf:
         return {"transport": wire.TRANSPORT_DIRECTORY, "file": entry.file.name,
                 "header_bytes": entry.file.header_bytes, "header_hash": entry.file.header_hash}
 
+    def has(self, update: Update) -> bool:
+        """Whether it lies in a file."""
+        entry = self._entries.get(update.key)
+        return entry is not None and entry.file is not None
+
     def _begin(self, entry: _Entry, update: Update) -> None:
         directory = self._directory
         assert directory is not None

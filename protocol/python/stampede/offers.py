@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional
 
 from . import broadcast, wire
@@ -12,6 +13,8 @@ from .peers import Update, Worker
 if TYPE_CHECKING:
     from .core import Core
     from .push import Push
+
+log = logging.getLogger("stampede")
 
 
 class Offers:
@@ -45,6 +48,19 @@ class Offers:
         if worker.update is not None:
             self._by_number.pop(worker.update.number, None)
         worker.drop_update()
+
+    def overdue(self, now: float) -> List[Worker]:
+        """Of whose offers nothing came in time, those that have not staged first: others may wait
+        for them. The file system behind a file that nobody read may hang: who was offered one gets
+        what comes by the socket from now on."""
+        late = [w for w in self._core.workers.values()
+                if w.update is not None and now > w.update_deadline]
+        for worker in late:
+            if not worker.staged and worker.update is not None and self.shelf.has(worker.update):
+                log.warning("Worker %s did not read its file in time: it gets weights by the "
+                            "socket.", worker.uid)
+                worker.directory = ""
+        return sorted(late, key=lambda w: w.staged)
 
     def chunk(self, m: wire.Message) -> Optional[Dict[str, Any]]:
         """The fields of the WEIGHTS_CHUNK that answers a WEIGHTS_PULL."""

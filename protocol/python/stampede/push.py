@@ -138,7 +138,8 @@ class Push:
 
     def overdue(self, workers: Iterable[Worker], after_s: float) -> WeightUpdateError:
         """The sentence about a push that has taken too long."""
-        late = [w.uid for w in workers if w.address not in self.applied]
+        late = [w.uid for w in sorted(workers, key=lambda w: w.staged)
+                if w.address not in self.applied]
         who = f"Worker {late[0]} did not take" if late else "No worker took"
         return WeightUpdateError(f"{who} version {self.version} in {after_s:g} s.",
                                  worker=late[0] if late else None)

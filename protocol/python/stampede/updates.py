@@ -177,8 +177,9 @@ class Updates:
         """What differs, to a worker that serves the version before; to others all of the snapshot.
         That is summed up first, which takes seconds: another thread does it."""
         worker.vouched = self._served.counts(worker)
-        worker.update_deadline = time.monotonic() + self.timeout_s
         push, plan = self._push, worker.plan
+        worker.update_deadline = push.deadline if push is not None and not push.committed else \
+            time.monotonic() + self.timeout_s
 
         def done(error: Any) -> None:
             wanted = self._push.version if self._push else self._last
@@ -483,14 +484,13 @@ class Updates:
             push.forget(worker)
 
     def on_tick(self, now: float) -> None:
-        for worker in list(self._core.workers.values()):
-            if worker.update is None:
-                continue
-            if now > worker.update_deadline:
+        for worker in self._offers.overdue(now):
+            if worker.update is not None:  # else the first of them has ended the push
                 self._fail(worker, worker.update.version,
                            f"nothing came of it in {self.timeout_s:g} s.", None)
                 self.on_change()
-            elif worker.committed_at is not None and now > worker.committed_at + _RECOMMIT_S:
+        for worker in list(self._core.workers.values()):
+            if worker.update and worker.committed_at and now > worker.committed_at + _RECOMMIT_S:
                 self._commit(worker, worker.update)
         push = self._push
         if push is not None and now > push.deadline:
