@@ -7,17 +7,33 @@
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/softmax.h"
 
+// What the paths of this processor have in common.
+#define NEON_LOOPS                                                                                 \
+    .matmul_exact = matmul_tile_neon, .swiglu = feed_forward_swiglu_neon,                          \
+    .rms_norm = rms_norm_neon, .attention = attention_neon,                                        \
+    .softmax_is_finite = softmax_is_finite_portable, .softmax_divide = softmax_divide_portable,    \
+    .softmax_max = softmax_max_portable, .softmax_sum = softmax_sum_portable,                      \
+    .draw_gumbel = draw_gumbel_portable
+
 const struct isa isa_neon = {
     .name = "neon",
     .bits = "fma",
     .matmul_tile = matmul_tile_neon,
-    .matmul_exact = matmul_tile_neon,
-    .swiglu = feed_forward_swiglu_neon,
-    .rms_norm = rms_norm_neon,
-    .attention = attention_neon,
-    .softmax_is_finite = softmax_is_finite_portable,
-    .softmax_divide = softmax_divide_portable,
-    .softmax_max = softmax_max_portable,
-    .softmax_sum = softmax_sum_portable,
-    .draw_gumbel = draw_gumbel_portable,
+    NEON_LOOPS,
+};
+
+// Dot products are of block types only, which choose by the path's name.
+const struct isa isa_neondot = {
+    .name = "neon-dot",
+    .bits = "fma",
+    .matmul_tile = matmul_tile_neon,
+    NEON_LOOPS,
+};
+
+const struct isa isa_neonbf16 = {
+    .name = "neon-bf16",
+    .bits = "neon-bf16",
+    .is_bf16 = true,
+    .matmul_tile = matmul_tile_neonbf16,
+    NEON_LOOPS,
 };

@@ -1,39 +1,15 @@
 // Products of bf16 pairs: activations are rounded to bf16 (nearest even, subnormals to zero), the
 // sums are float32. One instruction adds two products to a sum, so the columns are taken in pairs,
 // in order. Matrices of other types are multiplied exactly.
-#include "kernels/cpu/matmul.h"
-
 #include "kernels/cpu/avx512.h"
+#include "kernels/cpu/matmul_panel.h"
 
-// As in matmul_avx512.c. PANEL columns of the activations are rounded at a time; sums wait in
-// memory from one panel to the next.
-enum { PANEL = 2048, MAX_BLOCKS = 64 };
-
-struct panel {
-    int first, n_pairs; // columns first .. first + 2 * n_pairs - 1
-    bool is_first, is_last;
-    uint32_t x[MATMUL_TOKENS][PANEL / 2]; // pairs of bf16
-    float sums[MAX_BLOCKS][MATMUL_TOKENS][MATMUL_ROWS];
-};
-
-static void round_panel(const struct matmul_tile *t, struct panel *p) {
-    int n = t->m->columns - p->first < PANEL ? t->m->columns - p->first : PANEL;
-    p->n_pairs = (n + 1) / 2;
-    for (int k = 0; k < t->n; k++) {
-        const float *x = t->x[k] + p->first;
-        int c = 0;
-        for (; c + 32 <= n; c += 32) {
-            __m512 low = _mm512_loadu_ps(x + c), high = _mm512_loadu_ps(x + c + 16);
-            _mm512_storeu_si512(&p->x[k][c / 2], (__m512i)_mm512_cvtne2ps_pbh(high, low));
-        }
-        if (c == n) continue;
-        float tail[32] = {0};
-        memcpy(tail, x + c, (size_t)(n - c) * sizeof *x);
-        __m512 low = _mm512_loadu_ps(tail), high = _mm512_loadu_ps(tail + 16);
-        _mm512_storeu_si512(&p->x[k][c / 2], (__m512i)_mm512_cvtne2ps_pbh(high, low));
-    }
+static AVX2_INLINE void round_32(const float *x, uint32_t *out) {
+    __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
+// As in matmul_avx512.c.
 // The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1.
 static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int first, int token,
                               int blocks, int tokens) {
@@ -77,7 +53,7 @@ static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int 
         for (; b < n; b++) group(t, p, b, 0, 1, N);                                                \
         break
 
-static void panel(const struct matmul_tile *t, struct panel *p) {
+static void products(const struct matmul_tile *t, struct panel *p) {
     int b = 0, n = t->n_blocks;
     switch (t->n) {
         TOKENS(1);
@@ -100,11 +76,5 @@ void matmul_tile_avx512bf16(const struct matmul_tile *t) {
         matmul_tile_avx512(t);
         return;
     }
-    struct panel p;
-    for (p.first = 0; p.first < t->m->columns; p.first += PANEL) {
-        p.is_first = p.first == 0;
-        p.is_last = p.first + PANEL >= t->m->columns;
-        round_panel(t, &p);
-        panel(t, &p);
-    }
+    panel_tile(t, round_32, products);
 }

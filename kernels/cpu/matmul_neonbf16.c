@@ -2,40 +2,18 @@
 // instruction adds two products to a sum, with the roundings of the architecture's BFDOT (to odd,
 // subnormals to zero), so the columns are taken in pairs, in order. Matrices of other types are
 // multiplied exactly.
-#include "kernels/cpu/matmul.h"
-
-#include <string.h>
-
 #include "kernels/cpu/neon.h"
 
-// PANEL columns of the activations are rounded at a time; sums wait in memory from one panel to the
-// next. A block of rows and up to 6 tokens: 4 * 6 sums of 32 registers.
-enum { PANEL = 2048, MAX_BLOCKS = 64, GROUP_TOKENS = 6, QUARTERS = MATMUL_ROWS / 4 };
+#include "kernels/cpu/matmul_panel.h"
 
-struct panel {
-    int first, n_pairs; // columns first .. first + 2 * n_pairs - 1
-    bool is_first, is_last;
-    uint32_t x[MATMUL_TOKENS][PANEL / 2]; // pairs of bf16
-    float sums[MAX_BLOCKS][MATMUL_TOKENS][MATMUL_ROWS];
-};
+// A block of rows and up to 6 tokens: 4 * 6 sums of 32 registers.
+enum { GROUP_TOKENS = 6, QUARTERS = MATMUL_ROWS / 4 };
 
-static LANES_INLINE void round_8(const float *x, uint32_t *out) {
-    bfloat16x8_t low = vcvtq_low_bf16_f32(vld1q_f32(x));
-    bfloat16x8_t all = vcvtq_high_bf16_f32(low, vld1q_f32(x + 4));
-    vst1q_u32(out, vreinterpretq_u32_bf16(all));
-}
-
-static void round_panel(const struct matmul_tile *t, struct panel *p) {
-    int n = t->m->columns - p->first < PANEL ? t->m->columns - p->first : PANEL;
-    p->n_pairs = (n + 1) / 2;
-    for (int k = 0; k < t->n; k++) {
-        const float *x = t->x[k] + p->first;
-        int c = 0;
-        for (; c + 8 <= n; c += 8) round_8(x + c, &p->x[k][c / 2]);
-        if (c == n) continue;
-        float tail[8] = {0};
-        memcpy(tail, x + c, (size_t)(n - c) * sizeof *x);
-        round_8(tail, &p->x[k][c / 2]);
+static LANES_INLINE void round_32(const float *x, uint32_t *out) {
+    LANES_UNROLL for (int i = 0; i < PANEL_STEP; i += 8) {
+        bfloat16x8_t low = vcvtq_low_bf16_f32(vld1q_f32(x + i));
+        bfloat16x8_t all = vcvtq_high_bf16_f32(low, vld1q_f32(x + i + 4));
+        vst1q_u32(out + i / 2, vreinterpretq_u32_bf16(all));
     }
 }
 
@@ -74,7 +52,7 @@ static LANES_INLINE void group(const struct matmul_tile *t, struct panel *p, int
         for (int b = 0; b < t->n_blocks; b++) group(t, p, b, token, N);                            \
         break
 
-static void panel(const struct matmul_tile *t, struct panel *p) {
+static void products(const struct matmul_tile *t, struct panel *p) {
     for (int i = 0, parts = (t->n + GROUP_TOKENS - 1) / GROUP_TOKENS; i < parts; i++) {
         int token, count;
         matmul_part(t->n, parts, i, &token, &count);
@@ -94,11 +72,5 @@ void matmul_tile_neonbf16(const struct matmul_tile *t) {
         matmul_tile_neon(t);
         return;
     }
-    struct panel p;
-    for (p.first = 0; p.first < t->m->columns; p.first += PANEL) {
-        p.is_first = p.first == 0;
-        p.is_last = p.first + PANEL >= t->m->columns;
-        round_panel(t, &p);
-        panel(t, &p);
-    }
+    panel_tile(t, round_32, products);
 }

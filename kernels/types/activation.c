@@ -29,10 +29,7 @@ static void activate_run(const float *x, struct activation *out) {
         out->q[i] = (int8_t)q[i];
         sum[i / 16] += out->q[i];
     }
-    out->scale = largest / 127.0f;
-    out->minus_scaled_sum = out->scale * (float)-(sum[0] + sum[1]);
-    out->minus_sum = -(sum[0] + sum[1]);
-    out->minus_low_sum = -sum[0];
+    activation_set_sums(out, largest, sum[0], sum[1]);
 }
 
 void type_activate_portable(const float *x, int n, struct activation *out) {

@@ -42,9 +42,6 @@ void type_activate_avx2(const float *x, int n, struct activation *out) {
         __m256i p =
             _mm256_packs_epi16(_mm256_packs_epi32(q[0], q[1]), _mm256_packs_epi32(q[2], q[3]));
         _mm256_storeu_si256((__m256i *)(void *)out[i].q, _mm256_permutevar8x32_epi32(p, order));
-        out[i].scale = largest / 127.0f;
-        out[i].minus_scaled_sum = out[i].scale * (float)-(low + high);
-        out[i].minus_sum = -(low + high);
-        out[i].minus_low_sum = -low;
+        activation_set_sums(&out[i], largest, low, high);
     }
 }

@@ -33,9 +33,6 @@ void type_activate_neon(const float *x, int n, struct activation *out) {
         }
         float per_unit = 127.0f / largest;
         int32_t low = narrow(v, per_unit, out[i].q), high = narrow(v + 4, per_unit, out[i].q + 16);
-        out[i].scale = largest / 127.0f;
-        out[i].minus_scaled_sum = out[i].scale * (float)-(low + high);
-        out[i].minus_sum = -(low + high);
-        out[i].minus_low_sum = -low;
+        activation_set_sums(&out[i], largest, low, high);
     }
 }

@@ -13,13 +13,6 @@
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
 
-#define DOT_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define DOT_UNROLL _Pragma("unroll")
-#else
-#define DOT_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 enum { DOT_PREFETCH = 4096, DOT_TOKENS = 4 };
 
 struct dot_run {

@@ -12,13 +12,6 @@
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
 
-#define DOT_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define DOT_UNROLL _Pragma("unroll")
-#else
-#define DOT_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 enum { DOT_PREFETCH = 4096 }; // bytes ahead, of quants and scales together
 
 // Two halves of 16 columns are multiplied with a number each (Q6_K), or all of 32 are one sum.

@@ -17,13 +17,6 @@
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
 
-#define DOT_INLINE static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define DOT_UNROLL _Pragma("unroll")
-#else
-#define DOT_UNROLL _Pragma("GCC unroll 16")
-#endif
-
 // The name of a type's products.
 #if defined(DOT_SDOT)
 #define DOT_NAME(type) type_##type##_neondot

@@ -12,6 +12,14 @@
 #include <stdint.h>
 #include <string.h>
 
+// What the dot_*.h and the files that include them are written in.
+#define DOT_INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define DOT_UNROLL _Pragma("unroll")
+#else
+#define DOT_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 enum { TILE_VECTOR = 64, TILE_NIBBLES = 4 * TILE_VECTOR, TILE_BYTES = 8 * TILE_VECTOR };
 
 // The 4 bytes of a row in the vector at `p`.

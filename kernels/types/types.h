@@ -50,6 +50,15 @@ struct activation {
     int32_t minus_low_sum;  // -sum of the first 16 q
 };
 
+// All but q, of the largest absolute value and the sums of the first and the last 16 q.
+static inline void activation_set_sums(struct activation *a, float largest, int32_t low,
+                                       int32_t high) {
+    a->scale = largest / 127.0f;
+    a->minus_scaled_sum = a->scale * (float)-(low + high);
+    a->minus_sum = -(low + high);
+    a->minus_low_sum = -low;
+}
+
 struct levels {
     int8_t w[TYPE_MAX_ELEMENTS];
     int8_t sub[TYPE_MAX_ELEMENTS / 16];

@@ -14,15 +14,15 @@ enum {
 // Words between a negation and what it negates: "is not equal to", "rule out the value".
 static bool is_filler(struct slice word) {
     static const char *const FILLERS[] = {
-        "a",       "an",      "the",     "that",   "this",     "it",          "its",     "our",
-        "my",      "your",    "any",     "of",     "to",       "be",          "is",      "are",
-        "was",     "been",    "equal",   "equals", "as",       "out",         "just",    "simply",
-        "exactly", "really",  "yet",     "quite",  "actually", "possibly",    "get",     "give",
-        "have",    "write",   "put",     "box",    "use",      "obtain",      "accept",  "choose",
-        "pick",    "take",    "include", "say",    "claim",    "conclude",    "believe", "think",
-        "mean",    "true",    "case",    "final",  "correct",  "right",       "value",   "values",
-        "number",  "numbers", "answer",  "answer", "option",   "result",      "at",      "with",
-        "in",      "from",    "likely",  "here",   "possible", "possibility", "would"};
+        "a",       "an",      "the",     "that",     "this",        "it",       "its",     "our",
+        "my",      "your",    "any",     "of",       "to",          "be",       "is",      "are",
+        "was",     "been",    "equal",   "equals",   "as",          "out",      "just",    "simply",
+        "exactly", "really",  "yet",     "quite",    "actually",    "possibly", "get",     "give",
+        "have",    "write",   "put",     "box",      "use",         "obtain",   "accept",  "choose",
+        "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
+        "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
+        "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
+        "from",    "likely",  "here",    "possible", "possibility", "would"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
