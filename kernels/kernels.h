@@ -180,7 +180,7 @@ struct backend_ops {
     // load() writes all of them, and fills digests[i] (weights of the shape; NULL: not wanted)
     // with what weight i, or its master, adds to the digest (digest.h); the source is read once.
     // weight_write() is for backends without a master, weight_digest() tells what whole blocks add
-    // where they lie: any bit that changed changes it.
+    // where they lie: any bit that changed, of a master or what is made of it, changes a whole's.
     int (*load)(struct backend *b, const struct weight_source *source, uint64_t *digests,
                 struct error *err);
     // The weights as this backend lays them out, in a file; NULL: this backend keeps none.

@@ -123,6 +123,8 @@ static int open_weights(struct cpu *c, const struct backend_options *o, struct e
     c->has_master = o->master_dtypes != NULL;
     if (!c->has_master) return 0;
     if (weights_open(&c->next, &o->shape, o->weight_dtypes, path, err)) return -1;
+    c->sums = memory_new((size_t)c->weights.n, sizeof *c->sums);
+    c->next_sums = memory_new((size_t)c->weights.n, sizeof *c->next_sums);
     return master_open(&c->master, &o->shape, o->master_dtypes, err);
 }
 
@@ -173,6 +175,8 @@ static void cpu_close(struct backend **b) {
     region_unmap(&c->draw_memory);
     cpu_experts_free(&c->experts);
     free(c->hashes);
+    free(c->sums);
+    free(c->next_sums);
     free(c->missing);
     free(c->draw);
     free(c->token_segment);

@@ -23,7 +23,8 @@ struct cpu {
     struct weights weights;
     bool has_master; // else what follows of it is empty
     struct master master;
-    struct weights next; // where the weights of an update are made (remake.h)
+    struct weights next;        // where the weights of an update are made (remake.h)
+    uint64_t *sums, *next_sums; // (weights) digests of what was made there, as it was made
     const struct isa *isa;
     struct pool *pool, *check_pool; // of steps; of checks of weight updates, which go on meanwhile
     enum dtype kv;
@@ -74,6 +75,8 @@ int cpu_describe(int device, const char *path, struct device_facts *out, struct 
 void cpu_move(struct backend *b, const struct state_move *moves, size_t n);
 int cpu_load(struct backend *b, const struct weight_source *source, uint64_t *digests,
              struct error *err);
+// Beside a master: notes what resident weights are, which a load has written.
+void cpu_note_sums(struct cpu *c);
 int cpu_weight_digest(struct backend *b, int index, int64_t first, int64_t n, uint64_t *sum,
                       struct error *err);
 

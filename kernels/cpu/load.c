@@ -89,6 +89,7 @@ int cpu_load(struct backend *b, const struct weight_source *source, uint64_t *di
         load_weight(&l, i);
         if (digests) digests[i] = l.digest;
     }
+    if (l.failed < 0) cpu_note_sums(c);
     if (l.failed >= 0 && err) *err = l.failure;
     pthread_mutex_destroy(&l.lock);
     free(l.rooms);

@@ -2,6 +2,7 @@
 
 #include "kernels/cpu/delta_job.h"
 #include "kernels/cpu/delta_run.h"
+#include "kernels/types/types.h"
 
 enum { COPY_BYTES = 1 << 20 };
 
@@ -29,8 +30,14 @@ static void copy_piece(void *arg, int chunk, int thread) {
 
 // ------------------------------------------------------------------ what changes
 
+// What blocks of a weight add to its sum.
+static uint64_t sum_of(const struct cpu *c, int weight, int64_t first, int64_t n,
+                       const void *blocks) {
+    return type_digest(c->hashes[weight], first, n, c->next.slots[weight].dtype, blocks);
+}
+
 // Elements first .. first + n - 1, whole blocks, of at most TYPE_MAX_ELEMENTS values.
-static int put(struct cpu *c, int weight, int64_t first, int64_t n, const float *x,
+static int put(struct cpu *c, int weight, int64_t first, int64_t n, const float *x, uint64_t *sum,
                struct error *err) {
     enum dtype t = c->next.slots[weight].dtype;
     char blocks[TYPE_MAX_ELEMENTS * sizeof *x];
@@ -45,11 +52,19 @@ static int put(struct cpu *c, int weight, int64_t first, int64_t n, const float 
         return error_set(err, ERROR_INPUT, "It holds a value that is too large for %s.",
                          dtype_name(t));
     weights_write(&c->next, weight, first, n, blocks);
+    *sum += sum_of(c, weight, first, n, blocks);
     return 0;
 }
 
+// What lay there before adds itself no more.
+static void take_off(struct cpu *c, int weight, int64_t first, int64_t n, uint64_t *sum) {
+    char blocks[TYPE_MAX_ELEMENTS * sizeof(float)];
+    weights_read(&c->weights, weight, first, n, blocks);
+    *sum -= sum_of(c, weight, first, n, blocks);
+}
+
 static int remake_dense(struct cpu *c, const struct weight_change *change, int64_t piece,
-                        struct error *err) {
+                        uint64_t *sum, struct error *err) {
     const struct weight_slot *s = &c->master.slots[change->weight];
     const char *values = c->staging.data + change->values;
     int64_t first, n = delta_piece(s, change, piece, &first);
@@ -57,7 +72,7 @@ static int remake_dense(struct cpu *c, const struct weight_change *change, int64
         float x[TYPE_MAX_ELEMENTS];
         some = end - first < TYPE_MAX_ELEMENTS ? end - first : TYPE_MAX_ELEMENTS;
         for (int64_t i = 0; i < some; i++) x[i] = dtype_get(s->dtype, values, first + i);
-        if (put(c, change->weight, first, some, x, err)) return -1;
+        if (put(c, change->weight, first, some, x, sum, err)) return -1;
     }
     return 0;
 }
@@ -97,7 +112,7 @@ static int64_t begin_of(const struct values *v, int64_t block, int64_t size) {
 }
 
 static int remake_sparse(struct cpu *c, const struct weight_change *change, int64_t piece,
-                         struct error *err) {
+                         uint64_t *sum, struct error *err) {
     const struct weight_slot *s = &c->master.slots[change->weight];
     int64_t size = type_elements(c->next.slots[change->weight].dtype);
     struct values v = {.slot = s,
@@ -117,7 +132,8 @@ static int remake_sparse(struct cpu *c, const struct weight_change *change, int6
         master_floats(&c->master, change->weight, first, size, x);
         for (; has_value(&v) && v.run.position[v.at] < first + size; v.at++)
             x[v.run.position[v.at] - first] = dtype_get(s->dtype, v.walk.values, v.at);
-        if (put(c, change->weight, first, size, x, err)) return -1;
+        take_off(c, change->weight, first, size, sum);
+        if (put(c, change->weight, first, size, x, sum, err)) return -1;
     }
     return 0;
 }
@@ -132,9 +148,18 @@ static void remake_piece(void *arg, int chunk, int thread) {
     int64_t piece;
     int i = delta_change_of(j, chunk, &piece);
     struct error why = {0};
-    if (j->changes[i].code_bytes ? remake_sparse(j->c, &j->changes[i], piece, &why)
-                                 : remake_dense(j->c, &j->changes[i], piece, &why))
+    uint64_t sum = 0;
+    if (j->changes[i].code_bytes ? remake_sparse(j->c, &j->changes[i], piece, &sum, &why)
+                                 : remake_dense(j->c, &j->changes[i], piece, &sum, &why))
         delta_note_bad(j, i, &why);
+    pthread_mutex_lock(&j->lock);
+    j->c->next_sums[j->changes[i].weight] += sum;
+    pthread_mutex_unlock(&j->lock);
+}
+
+static void begin_sums(struct cpu *c, const struct weight_change *changes, int n) {
+    for (int i = 0; i < n; i++)
+        c->next_sums[changes[i].weight] = is_copied(&changes[i]) ? c->sums[changes[i].weight] : 0;
 }
 
 int cpu_remake(struct backend *b, const struct weight_change *changes, int n, int *bad,
@@ -146,12 +171,19 @@ int cpu_remake(struct backend *b, const struct weight_change *changes, int n, in
     delta_job_open(&copies, c, changes, n, n_copies);
     delta_job_run(&copies, c->check_pool, copy_piece);
     delta_job_close(&copies, bad, NULL);
+    begin_sums(c, changes, n);
     delta_job_open(&remakes, c, changes, n, n_remakes);
     delta_job_run(&remakes, c->check_pool, remake_piece);
     return delta_job_close(&remakes, bad, err);
 }
 
 void remake_exchange(struct cpu *c, const struct weight_change *changes, int n) {
-    for (int i = 0; i < n; i++)
-        if (changes[i].n_values) weights_exchange(&c->weights, &c->next, changes[i].weight);
+    for (int i = 0; i < n; i++) {
+        int weight = changes[i].weight;
+        if (!changes[i].n_values) continue;
+        uint64_t sum = c->sums[weight];
+        c->sums[weight] = c->next_sums[weight];
+        c->next_sums[weight] = sum;
+        weights_exchange(&c->weights, &c->next, weight);
+    }
 }

@@ -11,6 +11,9 @@
 
 #include "kernels/cpu/backend.h"
 
+// What is made adds itself to a sum (cpu.next_sums), by which damage is found later
+// (weight_digest).
+//
 // remake of backend_ops, on the threads of checks.
 int cpu_remake(struct backend *b, const struct weight_change *changes, int n, int *bad,
                struct error *err);

@@ -298,6 +298,19 @@ static void expect_blocks(const struct staged *u, int weight) {
     free(found);
 }
 
+// In two parts, as the scrub asks.
+static void expect_digest(const struct staged *u, int weight, const void *values) {
+    struct backend *b = u->h->backend;
+    struct error err = {0};
+    int64_t n = staged_n_elements(u->h, weight), cut = n / 2 / TYPE_MAX_ELEMENTS;
+    uint64_t parts[2] = {0}, hash = u->h->hashes[weight];
+    cut *= TYPE_MAX_ELEMENTS;
+    if (cut) assert_int_equal(b->ops->weight_digest(b, weight, 0, cut, &parts[0], &err), 0);
+    assert_int_equal(b->ops->weight_digest(b, weight, cut, n - cut, &parts[1], &err), 0);
+    if (parts[0] + parts[1] != type_digest(hash, 0, n, u->h->dtypes[weight], values))
+        fail_msg("weight %d: its digest is not that of its values", weight);
+}
+
 void staged_expect_weights(const struct staged *u) {
     for (int i = 0; i < u->h->model->n; i++) {
         void *values = staged_read(u->h, i);
@@ -306,6 +319,7 @@ void staged_expect_weights(const struct staged *u) {
             n_wrong += staged_bits_at(u->h->dtypes[i], values, k) != u->held[i][k];
         if (n_wrong) print_message("weight %d: %ld elements differ\n", i, (long)n_wrong);
         assert_int_equal(n_wrong, 0);
+        expect_digest(u, i, values);
         free(values);
         if (u->h->has_master) expect_blocks(u, i);
     }

@@ -10,6 +10,7 @@
 #include "kernels/cpu/backend.h"
 #include "tests/kernels/harness.h"
 #include "tests/weights/offered.h"
+#include "tests/weights/served.h"
 #include "worker/load/checkpoint.h"
 #include "worker/load/config.h"
 #include "worker/weights/scrub.h"
@@ -186,40 +187,124 @@ static void test_bits_below_the_type(void **state) {
     }
 }
 
-// Applies an update of two values of every tensor, or takes it back.
-static void exchange(struct fixture *f, struct update *u, bool is_undo) {
-    struct error err = {0};
-    int failed = is_undo ? update_undo(u, &f->resident, f->backend, &err)
-                         : update_apply(u, &f->resident, f->backend, &err);
-    if (failed) fail_msg("%s", err.text);
-    scrub_restart(f->scrub);
-}
-
-static struct update *stage(struct fixture *f, struct offered *o, uint64_t version) {
+// An update of two values of every tensor.
+static struct update *stage_into(const struct resident *r, struct backend *b, struct offered *o,
+                                 uint64_t version) {
     struct update *u = NULL;
     struct error err = {0};
     struct message_weights_pull pull;
     char tensor[NAMES_MAX_BYTES];
     const struct update_target target = {
-        .resident = &f->resident, .version = version, .staging_bytes = STAGING_BYTES};
+        .resident = r, .version = version, .staging_bytes = STAGING_BYTES};
     offered_open(o, version + 1, version, version + 1);
-    for (int i = 0; i < f->names->n && i < OFFERED_MAX - 1; i++) {
+    for (int i = 0; i < r->names->n && i < OFFERED_MAX - 1; i++) {
         // The first was summed up already where the scrub stands inside of the tensor.
-        const uint32_t positions[] = {0, (uint32_t)(weight_n(&f->names->weights[i]) - 1)};
+        const uint32_t positions[] = {0, (uint32_t)(weight_n(&r->names->weights[i]) - 1)};
         char values[8];
         for (int k = 0; k < 2; k++)
-            dtype_put(f->dtypes[i], values, k, (float)((version + (uint64_t)k) % 9) / 8);
-        offered_add_sparse(o, &f->resident, i, 4, positions, 2, values);
+            dtype_put(r->dtypes[i], values, k, (float)((version + (uint64_t)k) % 9) / 8);
+        offered_add_sparse(o, r, i, 4, positions, 2, values);
     }
     offered_finish(o);
     if (update_begin(&o->m, &target, &u, tensor, &err)) fail_msg("%s", err.text);
     while (update_next_pull(u, 0, &pull)) {
         struct message_weights_chunk chunk = offered_answer(o, &pull);
         assert_true(update_take(u, &chunk));
-        update_stage(u, &chunk, f->backend);
+        update_stage(u, &chunk, b);
     }
     assert_int_equal(update_state(u), UPDATE_VERIFIED);
     return u;
+}
+
+// ------------------------------------------------------------------ beside a master
+
+static void open_served(struct served *s, enum dtype blocks) {
+    const struct served_options o = {
+        .is_random = true, .staging_bytes = STAGING_BYTES, .blocks = blocks};
+    served_open(s, &o);
+}
+
+// Summed up to the end of a pass and a little of the next. The damaged tensor's name, "" for none.
+static const char *damaged(const struct served *s, struct scrub_damage *damage) {
+    struct error err = {0};
+    struct scrub *scrub = scrub_open(&s->resident, s->backend, INTERVAL_S, 0);
+    int failed = 0;
+    for (int i = 1; i < 105 && !failed; i++)
+        failed = scrub_turn(scrub, i * 10 * INTERVAL_S, damage, &err);
+    assert_int_equal(failed, damage->tensor[0] ? -1 : 0);
+    scrub_free(&scrub);
+    return damage->tensor;
+}
+
+static void flip_bit(void *bytes, uint64_t bit) {
+    ((uint8_t *)bytes)[bit / 8] ^= (uint8_t)(1 << bit % 8);
+}
+
+// A bit of the master, which updates are of, or of the blocks, which every step reads.
+static void expect_found(struct served *s, int weight, bool is_master, uint64_t bit) {
+    struct cpu *c = (struct cpu *)s->backend;
+    const struct weight_slot *slot =
+        is_master ? &c->master.slots[weight] : &c->weights.slots[weight];
+    const size_t n = (size_t)slot->rows * (size_t)slot->columns;
+    const size_t bytes = slot->layout == WEIGHT_VECTOR ? n * 4 : type_size(slot->dtype, (int64_t)n);
+    struct scrub_damage damage;
+    char name[NAMES_MAX_BYTES];
+    names_write(&s->names->weights[weight], name);
+    flip_bit(slot->data, bit % (8 * bytes));
+    assert_string_equal(damaged(s, &damage), name);
+    flip_bit(slot->data, bit % (8 * bytes));
+}
+
+static void test_blocks_beside_a_master(void **state) {
+    static const enum dtype types[] = {DTYPE_Q8_0, DTYPE_Q4_K};
+    (void)state;
+    if (strcmp(harness_device(), "cpu") != 0) skip(); // others have no master
+    for (int k = 0; k < 2; k++) {
+        struct served s;
+        struct scrub_damage damage;
+        open_served(&s, types[k]);
+        for (int i = 0; i < s.names->n; i += 3) {
+            expect_found(&s, i, true, (uint64_t)(i + 1) * 2654435761u);
+            expect_found(&s, i, false, (uint64_t)(i + 1) * 2654435761u);
+        }
+        assert_string_equal(damaged(&s, &damage), "");
+        served_close(&s);
+    }
+}
+
+// What an update made anew is watched over as what was loaded, and so is what taking it back
+// brings back.
+static void test_blocks_that_were_made_anew(void **state) {
+    (void)state;
+    if (strcmp(harness_device(), "cpu") != 0) skip();
+    struct served s;
+    struct offered o;
+    struct error err = {0};
+    struct scrub_damage damage;
+    open_served(&s, DTYPE_Q4_K);
+    struct update *u = stage_into(&s.resident, s.backend, &o, 0);
+    for (int turn = 0; turn < 2; turn++) {
+        int failed = turn ? update_undo(u, &s.resident, s.backend, &err)
+                          : update_apply(u, &s.resident, s.backend, &err);
+        assert_int_equal(failed, 0);
+        assert_string_equal(damaged(&s, &damage), "");
+        expect_found(&s, turn, false, 12345);
+        assert_true(served_is_packed(&s));
+    }
+    update_release(&u);
+    offered_free(&o);
+    served_close(&s);
+}
+
+// ------------------------------------------------------------------ updates in between
+
+// Applies an update, or takes it back.
+static void exchange(struct fixture *f, struct update *u, bool is_undo) {
+    struct error err = {0};
+    int failed = is_undo ? update_undo(u, &f->resident, f->backend, &err)
+                         : update_apply(u, &f->resident, f->backend, &err);
+    if (failed) fail_msg("%s", err.text);
+    scrub_restart(f->scrub);
 }
 
 // Updates, and updates that are taken back, in the middle of every tensor: the largest one takes
@@ -231,7 +316,7 @@ static void test_updates_in_between(void **state) {
     uint64_t version = 0;
     for (int i = 0; i < 200 && scrub_n_passes(f.scrub) < 2; i++) {
         struct offered o;
-        struct update *u = stage(&f, &o, version);
+        struct update *u = stage_into(&f.resident, f.backend, &o, version);
         pass_quietly(&f, 3, 1000);
         exchange(&f, u, false);
         pass_quietly(&f, 3, 1000);
@@ -279,9 +364,14 @@ static void test_no_turn_is_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_weights_pass),     cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_a_flipped_bit_is_found), cmocka_unit_test(test_bits_below_the_type),
-        cmocka_unit_test(test_updates_in_between),     cmocka_unit_test(test_no_turn_is_long),
+        cmocka_unit_test(test_whole_weights_pass),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_a_flipped_bit_is_found),
+        cmocka_unit_test(test_bits_below_the_type),
+        cmocka_unit_test(test_updates_in_between),
+        cmocka_unit_test(test_no_turn_is_long),
+        cmocka_unit_test(test_blocks_beside_a_master),
+        cmocka_unit_test(test_blocks_that_were_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,8 @@
 // An update in the middle of a tensor begins that tensor anew, at twice the pace: it is gone
 // through in time also where updates come faster than it could be.
 //
-// Not looked at are copies that a backend makes of weights for its own use, and padding.
+// Beside a master both are looked at, it and the blocks that were made of it. Not looked at are
+// copies that a backend makes of weights for its own use, and padding.
 #ifndef WORKER_WEIGHTS_SCRUB_H
 #define WORKER_WEIGHTS_SCRUB_H
 
