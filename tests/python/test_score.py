@@ -352,6 +352,34 @@ def test_external_verifiers(tmp_path: Path) -> None:
     assert status == 1 and [r["reward"]["status"] for r in rows] == ["crash", "crash"]
 
 
+ASKS_FOR_A_SOCKET = """
+import json, socket, sys
+for line in sys.stdin:
+    try:
+        socket.socket().close()
+        value = 1
+    except OSError:
+        value = 0
+    print(json.dumps({"id": json.loads(line)["id"], "value": value}), flush=True)
+"""
+
+
+@pytest.mark.parametrize("flags, value", [([], 0), (["--verifier-network"], 1)])
+def test_external_verifiers_and_the_network(tmp_path: Path, flags: List[str], value: int) -> None:
+    program = tmp_path / "asks.py"
+    program.write_text(ASKS_FOR_A_SOCKET)
+    command = f"asks={sys.executable} {program}"
+    line = {"completion": "a", "reward": [{"verifier": "asks"}]}
+    status, rows, _, stderr = score(tmp_path, [line], "--verifier", command, *flags)
+    assert status == 0, stderr
+    assert values(rows) == [value]
+    prompt = {"prompt_ids": [5], "sampling": {"max_new_tokens": 2}, "reward": [{"verifier": "asks"}]}
+    done = run("generate", "--model", ROOT / "examples" / "tiny" / "checkpoint", "--prompts", "-",
+               "--output", "-", "--verifier", command, *flags, stdin=json.dumps(prompt).encode())
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["reward"]["value"] == value
+
+
 def test_pass_at_k_and_majority(tmp_path: Path) -> None:
     groups = {"a": "1123", "b": "2221", "c": "1111", "d": "2211"}  # the gold is 1
     lines = [{"group": g, "completion": f"\\boxed{{{a}}}", "gold": "1"}
