@@ -373,7 +373,7 @@ def test_external_verifiers_and_the_network(tmp_path: Path, flags: List[str], va
     status, rows, _, stderr = score(tmp_path, [line], "--verifier", command, *flags)
     assert status == 0, stderr
     assert values(rows) == [value]
-    prompt = {"prompt_ids": [5], "sampling": {"max_new_tokens": 2}, "reward": [{"verifier": "asks"}]}
+    prompt = {"prompt_ids": [5], "sampling": {"max_new_tokens": 2}, "reward": line["reward"]}
     done = run("generate", "--model", ROOT / "examples" / "tiny" / "checkpoint", "--prompts", "-",
                "--output", "-", "--verifier", command, *flags, stdin=json.dumps(prompt).encode())
     assert done.returncode == 0, done.stderr
