@@ -25,10 +25,16 @@ from test_keys import Files
 # --- row 6 ---
 
 def n_complete(stub: Stub) -> int:
-    """Groups of which every sample has come to this trainer."""
+    """Groups of which every sample has come to this trainer, from workers that have a session: of
+    others it refuses what comes."""
     came: Dict[int, set] = {}
+    peers = set()
     for e in stub.tail.look():
-        if e["event"] == "received" and e["type"] == "RESULT":
+        if e["event"] == "sent" and e["type"] == "WELCOME":
+            peers.add(e["peer"])
+        if e["event"] == "gone":
+            peers.discard(e["peer"])
+        if e["event"] == "received" and e["type"] == "RESULT" and e["peer"] in peers:
             ended = {s for s, finish in zip(e["samples"], e["finish"]) if finish != "preempted"}
             came.setdefault(e["serial"], set()).update(ended)
     return sum(len(samples) == stub.config.n for samples in came.values())
