@@ -434,6 +434,54 @@ static void test_noise_in_engine(void **state) {
     rig_close(&rig);
 }
 
+// One guess a step, right and of kind 0 at even places, wrong and of kind 1 at odd ones.
+struct parity {
+    struct liar liar;
+    float chances[2]; // as the policy had them at last
+    int n_asked;
+};
+
+static int guess_by_parity(void *self, const struct row *row, int slot,
+                           const struct draft_wish *wish, int32_t *ids, uint8_t *kinds) {
+    struct parity *p = self;
+    int kind = row->n_tokens % 2;
+    (void)slot;
+    memcpy(p->chances, wish->chances, sizeof p->chances);
+    if (wish->n == 0) return 0;
+    p->n_asked++;
+    ids[0] = (true_id(&p->liar, row, row->n_tokens) + kind) % p->liar.vocab;
+    kinds[0] = (uint8_t)kind;
+    return 1;
+}
+
+// Beside prompts the cost of a step is not learnt, and so nothing is fed: what would have been is
+// judged all the same.
+static void test_judged_without_being_fed(void **state) {
+    (void)state;
+    struct rig rig;
+    struct parity p = {0};
+    struct sample *samples[8];
+    rig_open(&rig,
+             &(struct rig_options){.prefill_chunk = 1, .draft = {.max_draft = 4, .is_auto = true}});
+    p.liar.vocab = rig.engine.model.shape.vocab;
+    drafts_set_source(rig.engine.drafts,
+                      &(struct draft_source){.self = &p, .guess = guess_by_parity});
+    for (uint64_t serial = 1; serial <= 2; serial++) {
+        bool decodes = serial == 1; // while the other one's prompt is read
+        struct task *t = rig_task(&rig, serial, decodes ? 1 : 100, 1, decodes ? 80 : 1);
+        t->sampling.ignore_eos = true;
+        engine_add(&rig.engine, t);
+    }
+    rig_run(&rig);
+    assert_int_equal(rig_take(&rig, samples, 8), 2);
+    rig_free(samples, 2);
+    assert_int_equal(rig.engine.counters.n_guessed, 0);
+    assert_true(p.n_asked > 70);
+    assert_true(p.chances[0] > 0.9f);
+    assert_true(p.chances[1] < 0.1f);
+    rig_close(&rig);
+}
+
 // What a task asks for goes before what the worker was told.
 static void test_asked_by_task(void **state) {
     (void)state;
@@ -459,10 +507,15 @@ static void test_asked_by_task(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_any_guess_on_fake), cmocka_unit_test(test_any_guess_on_device),
-        cmocka_unit_test(test_disturbed),         cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_updates_on_device), cmocka_unit_test(test_history_in_engine),
-        cmocka_unit_test(test_noise_in_engine),   cmocka_unit_test(test_asked_by_task),
+        cmocka_unit_test(test_any_guess_on_fake),
+        cmocka_unit_test(test_any_guess_on_device),
+        cmocka_unit_test(test_disturbed),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_updates_on_device),
+        cmocka_unit_test(test_history_in_engine),
+        cmocka_unit_test(test_noise_in_engine),
+        cmocka_unit_test(test_asked_by_task),
+        cmocka_unit_test(test_judged_without_being_fed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
