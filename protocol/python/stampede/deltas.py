@@ -6,6 +6,7 @@ which. Both lie in parts, each at a multiple of 64 bytes of the stream.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -153,19 +154,21 @@ def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 # --- what differs ---
 
 
+class _Room(threading.local):
+    """A thread's marks of what differs: pages that come anew for each call cost more than it."""
+
+    def __init__(self) -> None:
+        self.marks = np.empty(0, np.bool_)
+
+
+_room = _Room()
+
+
 def differing(old: Bits, new: Bits) -> NDArray[np.int64]:
-    """Positions at which two flat arrays of bits differ. Words of 8 bytes are compared first, since
-    most are the same."""
-    per_word = 8 // new.itemsize
-    whole = len(new) // per_word * per_word
-    words = np.flatnonzero(old[:whole].view(np.uint64) != new[:whole].view(np.uint64))
-    if 8 * len(words) > len(new):
-        return np.flatnonzero(old != new)
-    a, b = old[:whole].reshape(-1, per_word), new[:whole].reshape(-1, per_word)
-    flat = np.flatnonzero(a[words] != b[words])
-    positions = words[flat // per_word] * per_word + flat % per_word
-    tail = np.flatnonzero(old[whole:] != new[whole:])
-    return np.concatenate([positions, tail + whole]) if len(tail) else positions
+    """Positions at which two flat arrays of bits differ."""
+    if len(_room.marks) < len(new):
+        _room.marks = np.empty(len(new), np.bool_)
+    return np.flatnonzero(np.not_equal(old, new, out=_room.marks[:len(new)]))
 
 
 # --- the stream ---
