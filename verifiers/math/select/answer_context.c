@@ -255,49 +255,6 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
     return false;
 }
 
-// Behind a "~~" that opened on the line.
-static bool is_struck(struct slice text, size_t from) {
-    bool open = false;
-    for (size_t i = answer_line_start(text, from); i + 1 < from; i++)
-        if (text.ptr[i] == '~' && text.ptr[i + 1] == '~') {
-            open = !open;
-            i++;
-        }
-    return open;
-}
-
-// The '{' at `open` is that of a group which nobody sees: "\phantom{The answer is 12}".
-static bool is_blank_group(struct slice text, size_t open) {
-    static const char *const COMMANDS[] = {"\\phantom", "\\hphantom", "\\vphantom",
-                                           "\\color{white}", "\\textcolor{white}"};
-    while (open > 0 && text.ptr[open - 1] == ' ') open--;
-    for (size_t i = 0; i < N(COMMANDS); i++) {
-        const size_t len = strlen(COMMANDS[i]);
-        if (open >= len && answer_starts(text, open - len, COMMANDS[i])) return true;
-    }
-    return false;
-}
-
-// In such a group, or within <!-- and -->.
-static bool is_hidden(struct slice text, size_t from) {
-    static const char OPEN[] = "<!--", CLOSE[] = "-->";
-    const size_t floor = from > ANSWER_MAX_CONTEXT ? from - ANSWER_MAX_CONTEXT : 0;
-    bool is_behind_comment = false;
-    int depth = 0;
-    for (size_t i = from; i-- > floor;) {
-        const char c = text.ptr[i];
-        is_behind_comment |= c == '-' && answer_starts(text, i, CLOSE);
-        if (c == '<' && !is_behind_comment && answer_starts(text, i, OPEN)) return true;
-        if (c == '}') depth++;
-        if (c != '{') continue;
-        if (depth > 0)
-            depth--;
-        else if (is_blank_group(text, i))
-            return true;
-    }
-    return false;
-}
-
 bool answer_is_of_another(struct slice before) {
     static const char *const OURS[] = {"problem", "question", "puzzle", "today", "exercise",
                                        "riddle",  "task",     "let",    "here",  "that"};
@@ -320,7 +277,7 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_struck(text, from) || is_hidden(text, from) ||
+           answer_is_unseen(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }
