@@ -381,7 +381,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     struct answer_piece pieces[MAX_WORDS];
     int first, last;
     size_t from, end;
-    if (!answer_last_sentence(&text, &from, &end)) return false;
+    if (!answer_last_sentence(&text, &from, &end) || answer_is_code(text, end)) return false;
     const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
     if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
