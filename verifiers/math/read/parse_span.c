@@ -18,7 +18,7 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
         "mod",        "modulo",     "maybe",       "perhaps",  "possibly", "except",    "unless",
         "base",       "power",      "root",        "roots",    "out",      "fold",      "ish",
         "bzw",        "two",        "three",       "four",     "five",     "six",       "seven",
-        "eight",      "nine",       "ten",         "eleven",   "twelve",   "twenty"};
+        "eight",      "nine",       "ten",         "eleven",   "twelve",   "twenty",    "basis"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
         node->kind != MATH_PERCENT)
@@ -26,7 +26,8 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
     for (const struct token *t = parse_peek(p); t->kind != TOKEN_END; t++) {
         const bool mark = t->kind == TOKEN_CHAR && strchr(".,'\"{}!-", t->c);
         if (t->kind != TOKEN_WORD && t->kind != TOKEN_FONT && !mark) return false;
-        if (t == parse_peek(p) && !t->space && t->kind == TOKEN_WORD) return false;
+        const bool joined = t->kind == TOKEN_WORD || t->c == '-'; // "3 person-hours"
+        if (t == parse_peek(p) && !t->space && joined) return false;
         for (size_t i = 0; i < sizeof MEANING / sizeof *MEANING; i++)
             if (parse_is_word(t, MEANING[i])) return false;
     }

@@ -22,7 +22,8 @@ static bool is_filler(struct slice word) {
         "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
         "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
         "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
-        "from",    "likely",  "here",    "possible", "possibility", "would"};
+        "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
+        "them",    "answers", "options", "choices"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
@@ -105,8 +106,25 @@ static bool is_saying(struct slice word) {
     return answer_is_in(word, VERBS, N(VERBS));
 }
 
+// "the first digit of the answer is 5", "one more than the answer is 5": what is said is of
+// another.
+static bool is_other_value(struct slice word) {
+    static const char *const WORDS[] = {
+        "digit",    "letter", "root",   "square",    "cube",    "half",       "third",   "quarter",
+        "part",     "double", "digits", "remainder", "inverse", "negative",   "factor",  "multiple",
+        "opposite", "more",   "less",   "greater",   "larger",  "reciprocal", "divisor", "tenth",
+        "length",   "log",    "bigger", "smaller",   "fewer",   "logarithm",  "modulus", "letters"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+static bool is_multiple(struct slice word) {
+    static const char *const WORDS[] = {"twice", "thrice", "double", "triple", "half"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
 // The words in front of a statement, back to the first that is no filler.
 static bool is_negated(struct slice before, bool phrase) {
+    static const char *const OTHERS[] = {"rather", "other", "instead", "none", "neither"};
     struct slice behind = {NULL, 0}; // the word that was read before
     bool said = false;
     if (ends_unequal(before)) return true;
@@ -116,9 +134,9 @@ static bool is_negated(struct slice before, bool phrase) {
         if (word.len == 0 || pause || (colon && n > 0)) return false;
         if (slice_is(word, "than") || slice_is(word, "of")) {
             const struct slice other = last_word(&before, &pause, &colon);
-            return slice_is(other, "rather") || slice_is(other, "other") ||
-                   slice_is(other, "instead") || slice_is(other, "Instead");
+            return answer_is_in(other, OTHERS, N(OTHERS)) || (phrase && is_other_value(other));
         }
+        if (phrase && is_multiple(word)) return true;
         if (answer_is_in(word, (const char *const[]){"way", "chance", "reason"}, 3)) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, (const char *const[]){"no"}, 1); // "there is no way"
@@ -205,7 +223,15 @@ static bool is_refuted_behind(struct slice text, size_t at) {
                                           "is what many",
                                           "is what some",
                                           "is what you want",
-                                          "is what you expect"};
+                                          "is what you expect",
+                                          "are not",
+                                          "are wrong",
+                                          "are incorrect",
+                                          "aren't",
+                                          "aren’t",
+                                          "were not",
+                                          "were wrong",
+                                          "weren't"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;

@@ -137,6 +137,9 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
         answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
         is_changed_far(text, p, first))
         return true;
+    // "after 10:30": a bound; "he came after 12 days" is none.
+    if (first == 1 && answer_is_in(word, (const char *const[]){"after", "before", "until"}, 3))
+        return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
@@ -173,6 +176,8 @@ static bool is_denied_in_front(struct slice text, const struct answer_piece *p, 
                                         "ei",    "nem",  "не",    "ne",   "không", "δεν", "לא"};
     // In scripts where words are written together.
     static const char *const GLUED[] = {"ไม่", "ليس", "ليست", "नहीं"};
+    static const char *const SPANISH[] = {"es",  "son", "puede", "hay",    "había", "eran",
+                                          "fue", "era", "tiene", "quedan", "son",   "vale"};
     static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
@@ -183,7 +188,7 @@ static bool is_denied_in_front(struct slice text, const struct answer_piece *p, 
             if (memmem(word.ptr, word.len, GLUED[k], strlen(GLUED[k]))) return true;
         const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
         if (answer_is_in(word, (const char *const[]){"no"}, 1) &&
-            answer_is_in(next, (const char *const[]){"es", "son", "puede"}, 3))
+            answer_is_in(next, SPANISH, sizeof SPANISH / sizeof *SPANISH))
             return true;
     }
     return false;

@@ -286,10 +286,14 @@ static bool opens_line(struct slice text, size_t at) {
 static bool names_other(struct slice rest) {
     static const char *const KEYS[] = {"\"alt",    "\"other",  "\"or\"",  "\"also", "\"second",
                                        "\"answer", "\"possib", "\"maybe", "\"final"};
+    static const char *const VERDICTS[] = {"wrong\"", "incorrect\"", "rejected\"", "invalid\""};
     for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
         for (size_t i = 0; rest.ptr[at] == '"' && i < N(KEYS); i++)
             if (answer_starts(rest, at, KEYS[i])) return true;
-    return false;
+    for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
+        for (size_t i = 0; rest.ptr[at] == '"' && i < N(VERDICTS); i++)
+            if (answer_starts(rest, at + 1, VERDICTS[i])) return true;
+    return memmem(rest.ptr, rest.len, "correct\": false", strlen("correct\": false")) != NULL;
 }
 
 // {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.
@@ -307,22 +311,30 @@ static struct slice member(struct slice text, size_t at, size_t *from) {
     for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
     }
     if (i >= text.len) return answer_cut(text, 0, 0);
+    *from = i; // whatever comes of it, the key states something
     const bool quoted = text.ptr[i] == '"', list = text.ptr[i] == '[';
     size_t end = quoted ? i + 1 : i;
     const size_t limit = text.len - i < ANSWER_MAX_SENTENCE ? text.len : i + ANSWER_MAX_SENTENCE;
     while (end < limit && !answer_is_one_of(quoted ? "\"" : list ? "]" : ",}\n", text.ptr[end]))
         end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
-    if (end >= limit) return answer_cut(text, 0, 0);
+    if (end >= limit && (quoted || list)) return answer_cut(text, i, i); // never closed
     *from = quoted ? i + 1 : i;
     if (names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
     return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
 }
 
-// "correct_answer" behind a key "answer" of its own: who wrote it knew both.
+// "correct_answer" behind a key "answer" of its own: who wrote it knew both. "wrong_answer",
+// "previous_answer" and the like are none.
 static bool is_other_key(struct slice text, size_t at) {
     static const char KEY[] = "\"answer\"";
+    static const char *const OWN[] = {"final",   "my",        "the",   "your",
+                                      "correct", "numeric",   "short", "numerical",
+                                      "model",   "predicted", "boxed", "exact"};
     const size_t end = at + strlen("answer");
     if (at == 0 || text.ptr[at - 1] != '_' || end >= text.len || text.ptr[end] != '"') return false;
+    size_t start = at - 1;
+    while (start > 0 && ascii_is_alpha(text.ptr[start - 1])) start--;
+    if (!answer_is_in(answer_cut(text, start, at - 1), OWN, N(OWN))) return true;
     const struct slice before = answer_cut(text, answer_line_start(text, at), at);
     return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
 }

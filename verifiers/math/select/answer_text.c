@@ -6,6 +6,12 @@ static struct slice after_thinking(struct slice text) {
     static const char *const MARKS[][2] = {{"<think>", "</think>"},
                                            {"<thinking>", "</thinking>"},
                                            {"<thought>", "</thought>"},
+                                           {"<reasoning>", "</reasoning>"},
+                                           {"<scratchpad>", "</scratchpad>"},
+                                           {"[THINK]", "[/THINK]"},
+                                           {"◁think▷", "◁/think▷"},
+                                           {"<seed:think>", "</seed:think>"},
+                                           {"<|channel|>analysis", "<|channel|>final"},
                                            {"<|begin_of_thought|>", "<|end_of_thought|>"}};
     for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
         const size_t open = answer_find_last(text, MARKS[i][0]);
