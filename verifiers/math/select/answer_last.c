@@ -367,6 +367,11 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
+// {"wrong_answer": 12}: a key that states none, or it had been found.
+static bool is_of_wrong_key(struct slice before) {
+    return memmem(before.ptr, before.len, "answer\"", strlen("answer\"")) != NULL;
+}
+
 bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
     *text = without_courtesy(answer_trim(*text));
     size_t end = text->len;
@@ -412,11 +417,12 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
         is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
         answer_is_crossed_before(text, at) || is_unreal(answer_cut(text, to, end)) ||
-        is_vague(answer_cut(text, to, end)))
+        is_vague(answer_cut(text, to, end)) || is_of_wrong_key(answer_cut(text, from, at)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
     out->parts[0] = pieces[last].to == end ? run : strip(answer_cut(text, at, end));
-    if (out->parts[0].len != run.len) out->shorter = run;
+    if (out->parts[0].len != run.len && !answer_words_change(answer_cut(text, to, end)))
+        out->shorter = run;
     return true;
 }

@@ -282,8 +282,7 @@ static bool opens_line(struct slice text, size_t at) {
     return at == 0 || text.ptr[at - 1] == '\n';
 }
 
-// {"answer": "5", "alternative": "6"}: behind the value.
-static bool names_other(struct slice rest) {
+bool answer_names_other(struct slice rest) {
     static const char *const KEYS[] = {"\"alt",    "\"other",  "\"or\"",  "\"also", "\"second",
                                        "\"answer", "\"possib", "\"maybe", "\"final"};
     static const char *const VERDICTS[] = {"wrong\"", "incorrect\"", "rejected\"", "invalid\""};
@@ -319,7 +318,7 @@ static struct slice member(struct slice text, size_t at, size_t *from) {
         end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
     if (end >= limit && (quoted || list)) return answer_cut(text, i, i); // never closed
     *from = quoted ? i + 1 : i;
-    if (names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
+    if (answer_names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
     return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
 }
 
