@@ -24,6 +24,7 @@ static size_t skip_filler(struct slice text, size_t at) {
     for (bool more = true; more;) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t_:,", text.ptr[at])) at++;
+        if (answer_starts(text, at, "\u00a0")) at += strlen("\u00a0");
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2)
             at = answer_skip_symbols(text, at);
         while (at < text.len && text.ptr[at] == ' ') at++;
@@ -82,6 +83,7 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
             for (size_t v = 0; v < N(VERBS); v++)
                 if (answer_starts(text, i, VERBS[v]))
                     return skip_lines(text, skip_filler(text, i + strlen(VERBS[v]) - 1));
+        if (answer_starts(text, i, " is\u00a0")) return skip_filler(text, i + strlen(" is"));
         if (c == '\n' || c == ',' || c == ';' || answer_ends_sentence(text, i)) break;
     }
     return SIZE_MAX;

@@ -66,7 +66,7 @@ bool answer_is_comment(struct slice text, size_t at) {
     if (n_escapes % 2) return false; // \%
     while (before > 0 && answer_is_one_of(" \t", text.ptr[before - 1])) before--;
     size_t behind = at + 1;
-    while (behind < text.len && answer_is_one_of(" \t%", text.ptr[behind])) behind++;
+    while (behind < text.len && answer_is_one_of(" \t", text.ptr[behind])) behind++;
     if (before == 0 || text.ptr[before - 1] == '\n') return true;
     if (behind == text.len) return false;
     const char c = text.ptr[before - 1];
@@ -75,17 +75,19 @@ bool answer_is_comment(struct slice text, size_t at) {
     if (c == '}' && closes_box(text, before - 1)) return true;
     if (ascii_is_alnum(c) || answer_is_one_of("})]$", c)) // "25 % of", "n % 2", "what % of"
         return apart && (answer_is_box(text, behind) || ascii_is_upper(text.ptr[behind]) ||
-                         answer_is_one_of("<#", text.ptr[behind]));
+                         answer_is_one_of("<#%", text.ptr[behind]));
     return answer_is_one_of(".,;:!?{=\\", c);
 }
 
-// Behind a "%" of TeX on its line.
+// Behind a "%" of TeX on its line. A line with more of them than people write is none to read.
 static bool is_commented(struct slice text, size_t from) {
+    enum { MAX_SIGNS = 64 };
+    int n = 0;
     size_t left = from;
     const size_t line = answer_line_start(text, from);
     for (const char *at; left > line && (at = memrchr(text.ptr + line, '%', left - line));) {
         left = (size_t)(at - text.ptr);
-        if (answer_is_comment(text, left)) return true;
+        if (++n > MAX_SIGNS || answer_is_comment(text, left)) return true;
     }
     return false;
 }
