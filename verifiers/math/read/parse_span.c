@@ -21,7 +21,8 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
         "power",       "root",     "roots",     "out",       "fold",       "ish",
         "bzw",         "two",      "three",     "four",      "five",       "six",
         "seven",       "eight",    "nine",      "ten",       "eleven",     "twelve",
-        "twenty",      "basis",    "light",     "nautical",  "mille",      "canadian",
+        "twenty",      "basis",    "light",     "nautical",  "sixteenths", "twelfths",
+        "twentieths",  "short",    "shy",       "bit",       "mille",      "canadian",
         "australian"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&

@@ -204,9 +204,13 @@ static struct slice hedge(struct slice text, size_t at) {
     bool guess = false;
     size_t from = 0;
     while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
+    const bool font = answer_starts(text, at, "text{"); // \text{ or } 13
+    if (font) at += strlen("text{");
+    while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
         if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
     if (from == 0) return answer_cut(text, 0, 0);
+    while (font && from < text.len && answer_is_one_of(" }", text.ptr[from])) from++;
     struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         if (!answer_is_word(rest, 0, WORDS[i])) continue;

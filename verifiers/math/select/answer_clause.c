@@ -162,12 +162,14 @@ static bool is_compound_unit(struct slice word) {
 
 bool answer_words_change(struct slice rest) {
     static const char *const ALWAYS[] = {
-        "gross",   "plus",       "minus",       "divided",   "over",     "halves",      "quarters",
-        "thirds",  "fourths",    "fifths",      "sixths",    "sevenths", "eighths",     "ninths",
-        "tenths",  "hundredths", "thousandths", "squared",   "cubed",    "factorial",   "doubled",
-        "tripled", "halved",     "modulo",      "mod",       "base",     "fold",        "ish",
-        "basis",   "dozens",     "score",       "nautical",  "Canadian", "Australian",  "or",
-        "baker",   "baker's",    "multiplied",  "multiples", "raised",   "hundredfold", "half"};
+        "gross",     "plus",       "minus",      "divided",     "over",        "halves",
+        "thirds",    "fourths",    "fifths",     "sixths",      "sevenths",    "eighths",
+        "ninths",    "tenths",     "hundredths", "thousandths", "squared",     "cubed",
+        "factorial", "doubled",    "tripled",    "halved",      "modulo",      "mod",
+        "base",      "fold",       "ish",        "basis",       "hundreds",    "thousands",
+        "millions",  "sixteenths", "twelfths",   "twentieths",  "short",       "shy",
+        "dozens",    "score",      "nautical",   "Canadian",    "Australian",  "or",
+        "baker",     "baker's",    "multiplied", "raised",      "hundredfold", "half"};
     static const char *const AT_END[] = {"grand", "half",   "third", "quarter", "fifth", "tenth",
                                          "point", "fourth", "sixth", "eighth",  "K",     "percent"};
     static const char *const SHARES[] = {"mille", "thousand", "million", "hundred"};
@@ -175,6 +177,14 @@ bool answer_words_change(struct slice rest) {
     if (answer_is_in(word, ALWAYS, sizeof ALWAYS / sizeof *ALWAYS) || is_compound_unit(word))
         return true;
     const struct slice next = take_word(&rest);
+    static const char *const BEHIND_TIMES[] = {"itself", "as",      "more",   "larger",  "bigger",
+                                               "the",    "smaller", "faster", "greater", "its",
+                                               "that",   "older",   "longer", "higher"};
+    if (slice_is(word, "times"))
+        return answer_is_in(next, BEHIND_TIMES, sizeof BEHIND_TIMES / sizeof *BEHIND_TIMES) ||
+               (next.len && ascii_is_digit(next.ptr[0]));
+    if (slice_is(word, "to")) return memmem(rest.ptr, rest.len, "power", 5) != NULL;
+    if (slice_is(word, "and")) return slice_is(next, "a");
     if (slice_is(word, "per")) return answer_is_in(next, SHARES, sizeof SHARES / sizeof *SHARES);
     return next.len == 0 && answer_is_in(word, AT_END, sizeof AT_END / sizeof *AT_END);
 }

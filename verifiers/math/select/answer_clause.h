@@ -2,6 +2,8 @@
 #ifndef VERIFIERS_MATH_SELECT_ANSWER_CLAUSE_H
 #define VERIFIERS_MATH_SELECT_ANSWER_CLAUSE_H
 
+#include <stdbool.h>
+
 #include "protocol/base/slice.h"
 
 enum answer_piece_kind {

@@ -25,16 +25,18 @@ static bool is_lambda(struct slice s) {
 // that both have.
 static bool begins_code(struct slice s) {
     static const char *const STARTS[] = {
-        "def ",  "print(",  "printf(",  "#include", "console.log(", "sys.exit(",
-        "elif ", "fn main", "int main", "System.",  "std::",        "eval(",
-        "exec(", "(lambda", "return(",  "return (", "println",      "puts ",
-        "exit(", "raise ",  ">>> ",     "assert(",  "func main",    "echo $"};
+        "print(",  "printf(",  "#include", "console.log(", "sys.exit(", "elif ",
+        "fn main", "int main", "System.",  "std::",        "eval(",     "exec(",
+        "(lambda", "return(",  "return (", "println",      "puts ",     "exit(",
+        "raise ",  ">>> ",     "assert(",  "func main",    "echo $"};
     static const char *const WORDS[] = {"SELECT ", "select ", "var ",    "const ",  "let ",
                                         "int ",    "float ",  "double ", "return ", "auto ",
                                         "echo ",   "public ", "long ",   "static ", "print "};
     while (s.len && answer_is_space(s.ptr[0])) s = answer_cut(s, 1, s.len);
     if (s.len == 0) return false;
-    return is_one(s, 0, STARTS, N(STARTS)) || is_lambda(s) ||
+    const bool defines =
+        is_one(s, 0, (const char *const[]){"def "}, 1) && memchr(s.ptr, '(', s.len);
+    return is_one(s, 0, STARTS, N(STARTS)) || is_lambda(s) || defines ||
            (s.ptr[s.len - 1] == ';' && is_one(s, 0, WORDS, N(WORDS)));
 }
 
@@ -46,6 +48,7 @@ static bool has_marks(struct slice s) {
     bool call = false; // or an assignment
     for (size_t at = 0; at < s.len; at++) {
         if (is_one(s, at, MARKS, N(MARKS))) return true;
+        if (call && s.ptr[at] == ' ' && is_lambda(answer_cut(s, at + 1, s.len))) return true;
         if (call && is_one(s, at, (const char *const[]){" # ", " // "}, 2)) return true;
         call |= s.ptr[at] == '=' || s.ptr[at] == ')';
     }

@@ -114,6 +114,19 @@ static bool is_other_value(struct slice word) {
         "part",     "double", "digits", "remainder", "inverse", "negative",   "factor",  "multiple",
         "opposite", "more",   "less",   "greater",   "larger",  "reciprocal", "divisor", "tenth",
         "length",   "log",    "bigger", "smaller",   "fewer",   "logarithm",  "modulus", "letters"};
+    if (word.len > 1 && word.ptr[word.len - 1] == 's') word.len--;
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+// "the old answer is 5"
+static bool is_former(struct slice word) {
+    static const char *const WORDS[] = {"old", "previous", "earlier", "former", "outdated"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+// "no option is 5"
+static bool is_choice_word(struct slice word) {
+    static const char *const WORDS[] = {"option", "choice", "answer", "value", "number"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
@@ -136,7 +149,9 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, OTHERS, N(OTHERS)) || (phrase && is_other_value(other));
         }
-        if (phrase && is_multiple(word)) return true;
+        if (phrase && (is_multiple(word) || (n == 0 && is_former(word)))) return true;
+        if (answer_is_in(word, (const char *const[]){"no"}, 1) && is_choice_word(behind))
+            return true;
         if (answer_is_in(word, (const char *const[]){"way", "chance", "reason"}, 3)) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, (const char *const[]){"no"}, 1); // "there is no way"
@@ -278,6 +293,17 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
     if (!straight && !curly) return false;
     for (i = to; i < text.len && i - to < ANSWER_MAX_CONTEXT && text.ptr[i] != '\n'; i++)
         if ((straight && text.ptr[i] == '"') || (curly && answer_starts(text, i, "”"))) return true;
+    return false;
+}
+
+bool answer_is_changed_subject(struct slice behind) {
+    static const char *const WORDS[] = {"plus",      "minus",  "times",  "squared",    "cubed",
+                                        "divided",   "and",    "rounds", "multiplied", "doubled",
+                                        "halved",    "modulo", "mod",    "increased",  "reduced",
+                                        "decreased", "less",   "raised", "over",       "rounded"};
+    if (answer_starts(behind, 0, "'s ") || answer_starts(behind, 0, "’s ")) return true;
+    for (size_t i = 0; behind.len && behind.ptr[0] == ' ' && i < N(WORDS); i++)
+        if (answer_is_word(behind, 1, WORDS[i])) return true;
     return false;
 }
 

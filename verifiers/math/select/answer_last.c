@@ -224,6 +224,7 @@ static bool is_left_open(struct slice text, const struct answer_piece *p, int fi
         if (answer_is_word(text, at, "answer")) {
             const struct slice between = answer_cut(text, at, run);
             if (answer_is_of_another(answer_cut(text, from, at)) || describes(between) ||
+                answer_is_changed_subject(answer_cut(between, strlen("answer"), between.len)) ||
                 (!memchr(between.ptr, ',', between.len) && !memchr(between.ptr, ':', between.len) &&
                  answer_is_denied(text, at, run, true)))
                 return true;

@@ -35,6 +35,19 @@ static bool is_joined(struct slice text, size_t start, size_t end) {
             (ascii_is_alnum(char_at(text, end + 1)) || char_at(text, end + 1) == '{'));
 }
 
+// "\sin\boxed{9}", "log \boxed{9}", "minus \boxed{9}", "half of \boxed{9}", "twice \boxed{9}"
+static bool is_behind_function(struct slice before) {
+    static const char *const WORDS[] = {"sin",    "cos",       "tan",     "log",     "ln",
+                                        "minus",  "negative",  "twice",   "half of", "root of",
+                                        "thrice", "square of", "cube of", "sqrt",    "double"};
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (before.len < len || !answer_starts(before, before.len - len, WORDS[i])) continue;
+        if (before.len == len || !ascii_is_alpha(before.ptr[before.len - len - 1])) return true;
+    }
+    return false;
+}
+
 // The sign or product in front of the box: "-\boxed{12}", "3\cdot\boxed{12}".
 static bool is_behind_operator(struct slice text, size_t start, size_t end) {
     size_t at = start;
@@ -45,7 +58,13 @@ static bool is_behind_operator(struct slice text, size_t start, size_t end) {
         if (before.len >= len &&
             answer_starts(before, before.len - len, len == 5 ? "\\cdot" : "\\times"))
             return !is_equated(text, start, end);
-    if (at == 0 || text.ptr[at - 1] != '-') return false;
+    if (at == 0) return false;
+    if (adjacent && text.ptr[at - 1] == '.' && at > 1 && ascii_is_digit(text.ptr[at - 2]))
+        return true; // "0.\boxed{9}"
+    if (text.ptr[at - 1] != '-') return is_behind_function(before);
+    const size_t line = answer_line_start(text, at);
+    if (adjacent && at > 1 && (ascii_is_alnum(text.ptr[at - 2]) || text.ptr[at - 2] == '}'))
+        return !memchr(text.ptr + line, '=', at - line) && !is_equated(text, start, end);
     for (at--; at > 0 && text.ptr[at - 1] == ' ';) at--;
     const char c = at > 0 ? text.ptr[at - 1] : '\n';
     return c == '=' || (adjacent && (answer_is_one_of("$([{", c) || answer_is_space(c)));
@@ -58,6 +77,17 @@ static bool begins_operand(struct slice text, size_t at) {
            c == '(' || c == '{' || (ascii_is_alpha(c) && !ascii_is_alpha(next));
 }
 
+// What is behind a "-" is taken away: "\boxed{8}-16", "\boxed{9} - 4x$". A dash stands between
+// blanks.
+static bool is_subtrahend(struct slice text, size_t at, bool adjacent) {
+    size_t to = at;
+    while (ascii_is_digit(char_at(text, to))) to++;
+    if (to > at && adjacent) return true;
+    const char c = char_at(text, to), next = char_at(text, to + 1);
+    if (to > at && answer_is_one_of("$\\^", c)) return true;
+    return to > at && ascii_is_alpha(c) && !ascii_is_alpha(next);
+}
+
 // "\boxed{8} + 1", "\boxed{8}/3", "\boxed{8}-16", "\boxed{8}\times 2", "\boxed{24} \to 25".
 static bool is_before_operator(struct slice text, size_t end) {
     static const char *const SIGNS[] = {"\\times", "\\cdot", "\\div", "×", "÷", "·"};
@@ -67,7 +97,9 @@ static bool is_before_operator(struct slice text, size_t end) {
     const char c = char_at(text, at), behind = char_at(text, next);
     if (c == '+') return (ascii_is_alnum(behind) || behind == '\\') && !answer_is_box(text, next);
     if (c == '/') return begins_operand(text, next);
-    if (c == '-' && at == end && next == at + 1 && ascii_is_digit(behind)) return true;
+    if (c == ':') return at == end && ascii_is_digit(char_at(text, at + 1));
+    if (c == '*') return ascii_is_digit(char_at(text, at + 1));
+    if (c == '-') return is_subtrahend(text, next, at == end && next == at + 1);
     for (size_t i = 0; i < N(SIGNS); i++)
         if (answer_starts(text, at, SIGNS[i]))
             return begins_operand(text, skip_spaces(text, at + strlen(SIGNS[i])));
@@ -93,7 +125,7 @@ static bool goes_on(struct slice text, size_t end) {
     if (c == '!')
         return answer_is_one_of("$+-/^", next) ||
                (next == '\\' && answer_is_one_of(")]", char_at(text, end + 2)));
-    return (c == 'i' || c == 'e') && !ascii_is_alpha(next);
+    return answer_is_one_of("iekKM", c) && !ascii_is_alpha(next);
 }
 
 // "\boxed{8}\% of 50"
@@ -140,9 +172,9 @@ static size_t bracket_around(struct slice text, size_t start, bool *comma) {
         const char c = text.ptr[at];
         if (answer_is_one_of("\n$=:;?!", c)) return SIZE_MAX;
         if (c == '\\' && answer_is_one_of("([", text.ptr[at + 1])) return SIZE_MAX; // a formula
-        if (answer_is_one_of(")}", c)) depth++;
-        if (answer_is_one_of("({", c) && depth-- == 0) {
-            if (c == '(' && at > 0 && text.ptr[at - 1] == '\\') return SIZE_MAX;
+        if (answer_is_one_of(")}]", c)) depth++;
+        if (answer_is_one_of("({[", c) && depth-- == 0) {
+            if (c != '{' && at > 0 && text.ptr[at - 1] == '\\') return SIZE_MAX;
             return at;
         }
         if (c == ',' && depth == 0) *comma = true;
@@ -174,11 +206,22 @@ static bool is_enclosed(struct slice text, size_t start, size_t end) {
     if (text.ptr[open] == '{') return is_argument(text, open);
     const size_t at = skip_spaces(text, end);
     if (char_at(text, at) == ')' && is_function(text, open)) return true;
-    if (comma) return char_at(text, at) == ')';
+    if (comma) return answer_is_one_of(")]", char_at(text, at));
     const size_t next = skip_spaces(text, at + 1);
     return char_at(text, at) == ',' && !answer_is_box(text, next) &&
            (ascii_is_digit(char_at(text, next)) || char_at(text, next) == '-' ||
             (char_at(text, next) == '\\' && ascii_is_alpha(char_at(text, next + 1))));
+}
+
+// "\boxed{9} dozen", "\boxed{9} thousand", "\boxed{9} squared"
+static bool is_scaled(struct slice text, size_t end) {
+    static const char *const WORDS[] = {"dozen",     "hundred", "thousand",   "million", "billion",
+                                        "dozens",    "gross",   "squared",    "cubed",   "halves",
+                                        "factorial", "tenths",  "hundredths", "doubled", "halved"};
+    while (answer_is_one_of(" $", char_at(text, end))) end++;
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_is_word(text, end, WORDS[i])) return true;
+    return false;
 }
 
 // "|\boxed{8}| - 16": bars around the box, and more behind them.
@@ -193,6 +236,7 @@ bool answer_is_operand(struct slice text, size_t start, size_t end) {
     if (char_at(text, end) == '^')
         return !answer_starts(text, end, "^\\circ") && !answer_starts(text, end, "^{\\circ");
     return (is_joined(text, start, end) || is_before_operator(text, end) || goes_on(text, end) ||
-            is_share(text, end) || is_enclosed(text, start, end) || is_barred(text, start, end)) &&
+            is_share(text, end) || is_scaled(text, end) || is_enclosed(text, start, end) ||
+            is_barred(text, start, end)) &&
            !is_equated(text, start, end);
 }

@@ -70,6 +70,7 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
     size_t i = at;
     if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
     if (heading && skip_lines(text, i) != i) return skip_lines(text, i);
+    if (answer_is_changed_subject(answer_cut(text, i, text.len))) return SIZE_MAX;
     for (const size_t end = text.len - i < MAX_SUBJECT ? text.len : i + MAX_SUBJECT; i < end; i++) {
         const char c = text.ptr[i];
         const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0 &&
@@ -215,10 +216,11 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
     static const char *const WORDS[] = {
-        " or ",   " maybe ",  " perhaps ",      " possibly ",     " could ",  " might ",
-        " also ", " either ", " in the second", " in the other",  " unless ", " but ",
-        " not ",  " else ",   " otherwise ",    " alternatively", " and $",   " and \\(",
-        "?",      " wrong"};
+        " or ",      " maybe ",  " perhaps ",      " possibly ",     " could ",   " might ",
+        " also ",    " either ", " in the second", " in the other",  " unless ",  " but ",
+        " not ",     " else ",   " otherwise ",    " alternatively", " and $",    " and \\(",
+        "?",         " wrong",   " should ",       "(should ",       " failing ", " corrected",
+        "(corrected"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
@@ -294,7 +296,8 @@ bool answer_names_other(struct slice rest) {
     for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
         for (size_t i = 0; rest.ptr[at] == '"' && i < N(VERDICTS); i++)
             if (answer_starts(rest, at + 1, VERDICTS[i])) return true;
-    return memmem(rest.ptr, rest.len, "correct\": false", strlen("correct\": false")) != NULL;
+    return memmem(rest.ptr, rest.len, "correct\": false", strlen("correct\": false")) ||
+           memmem(rest.ptr, rest.len, "valid\": false", strlen("valid\": false"));
 }
 
 // {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.

@@ -87,6 +87,12 @@ static const char *const HARD[] = {"correction to the above",
                                    "correcting myself",
                                    "fixed",
                                    "revised",
+                                   "errata",
+                                   "addendum",
+                                   "on second look",
+                                   "on a second look",
+                                   "on closer look",
+                                   "on closer inspection",
                                    "revision",
                                    "to correct myself"};
 // The same in scripts other than Latin.
@@ -311,10 +317,12 @@ static bool concludes(struct slice text, size_t at, bool strong, const struct an
     return false;
 }
 
-// "Erratum: replace 24 by 23."
-static bool replaces(struct slice text, size_t at) {
+// "Erratum: replace 24 by 23.", "Errata: 24 should read 23."
+static bool replaces(struct slice text, size_t at, const struct answer_values *values) {
     static const char *const VERBS[] = {"replace", "change", "swap", "substitute"};
-    return answer_skip_phrase(text, at, VERBS, N(VERBS)) != at;
+    const size_t to = values->end(values->context, text, at);
+    return answer_skip_phrase(text, at, VERBS, N(VERBS)) != at ||
+           (to > at && answer_starts(text, to, " should "));
 }
 
 // A remark that begins at `at`. `adjacent`: nothing is between the statement and it.
@@ -333,10 +341,11 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
     if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
         return ANSWER_REFUTED;
-    if (opening.hard && replaces(text, i)) return ANSWER_REFUTED;
+    if (opening.hard && replaces(text, i, values)) return ANSWER_REFUTED;
     if ((opening.hard || opening.retract || (adjacent && opening.soft)) &&
         concludes(text, i, opening.hard || opening.retract, values, value))
         return ANSWER_CORRECTED;
+    if (opening.hard && answer_starts(text, i, "to ")) i += strlen("to "); // "corrected to 13"
     const size_t from = skip_copula(text, i, strong, &plain);
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);

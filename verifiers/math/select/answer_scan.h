@@ -91,6 +91,9 @@ bool answer_is_conditioned(struct slice value); // "12, if it rains"
 // answer_unseen.c: whether what is said at `from` is struck out, a comment or blank.
 bool answer_is_unseen(struct slice text, size_t from);
 bool answer_is_comment(struct slice text, size_t at); // the '%' at `at` begins one of TeX
+// "answer plus 5", "answer's double", "answer squared": what stands behind the word at once makes
+// another value of it.
+bool answer_is_changed_subject(struct slice behind);
 // Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
 bool answer_is_of_another(struct slice before);
 

@@ -113,7 +113,8 @@ static struct slice without_symbols(struct slice text) {
 static struct slice without_comment(struct slice text) {
     size_t line = answer_line_start(text, text.len);
     while (line < text.len && answer_is_one_of(" \t", text.ptr[line])) line++;
-    if (line < text.len && text.ptr[line] == '%') return answer_cut(text, 0, line);
+    for (size_t i = line; i < text.len && i - line < ANSWER_MAX_SENTENCE; i++)
+        if (text.ptr[i] == '%' && answer_is_comment(text, i)) return answer_cut(text, 0, i);
     if (text.len < 7 || memcmp(text.ptr + text.len - 3, "-->", 3)) return text;
     const size_t open = answer_find_last(text, "<!--");
     return open == SIZE_MAX ? text : answer_cut(text, 0, open);

@@ -73,9 +73,9 @@ bool answer_is_comment(struct slice text, size_t at) {
     const bool apart = before < at;
     if ((unsigned char)c >= 0x80) return false;
     if (c == '}' && closes_box(text, before - 1)) return true;
-    if (ascii_is_alnum(c) || answer_is_one_of("})]$", c)) // "25 % of", "n % 2", "what % of"
+    if (ascii_is_alnum(c) || answer_is_one_of("})]$>*", c)) // "25 % of", "n % 2", "what % of"
         return apart && (answer_is_box(text, behind) || ascii_is_upper(text.ptr[behind]) ||
-                         answer_is_one_of("<#%", text.ptr[behind]));
+                         answer_is_one_of("<#%*", text.ptr[behind]));
     return answer_is_one_of(".,;:!?{=\\", c);
 }
 
