@@ -5,25 +5,26 @@
 // Behind a number in a sentence: words that do not change it, to the end of the span.
 static bool prose_follows(const struct parser *p, const struct math_node *node) {
     static const char *const MEANING[] = {
-        "times",       "plus",     "minus",     "divided",   "over",       "to",
-        "point",       "half",     "halves",    "quarter",   "quarters",   "third",
-        "thirds",      "fourth",   "fourths",   "fifth",     "fifths",     "sixth",
-        "sixths",      "seventh",  "sevenths",  "eighth",    "eighths",    "ninth",
-        "ninths",      "tenth",    "tenths",    "hundredth", "hundredths", "thousandth",
-        "thousandths", "tens",     "hundred",   "hundreds",  "thousand",   "thousands",
-        "million",     "millions", "billion",   "billions",  "trillion",   "dozen",
-        "dozens",      "score",    "gross",     "grand",     "percent",    "than",
-        "not",         "wrong",    "incorrect", "x",         "squared",    "cubed",
-        "factorial",   "doubled",  "tripled",   "halved",    "or",         "above",
-        "below",       "under",    "up",        "upwards",   "beyond",     "minimum",
-        "maximum",     "negative", "remainder", "r",         "mod",        "modulo",
-        "maybe",       "perhaps",  "possibly",  "except",    "unless",     "base",
-        "power",       "root",     "roots",     "out",       "fold",       "ish",
-        "bzw",         "two",      "three",     "four",      "five",       "six",
-        "seven",       "eight",    "nine",      "ten",       "eleven",     "twelve",
-        "twenty",      "basis",    "light",     "nautical",  "sixteenths", "twelfths",
-        "twentieths",  "short",    "shy",       "bit",       "mille",      "canadian",
-        "australian"};
+        "times",       "plus",     "minus",      "divided",   "over",        "to",
+        "point",       "half",     "halves",     "quarter",   "quarters",    "third",
+        "thirds",      "fourth",   "fourths",    "fifth",     "fifths",      "sixth",
+        "sixths",      "seventh",  "sevenths",   "eighth",    "eighths",     "ninth",
+        "ninths",      "tenth",    "tenths",     "hundredth", "hundredths",  "thousandth",
+        "thousandths", "tens",     "hundred",    "hundreds",  "thousand",    "thousands",
+        "million",     "millions", "billion",    "billions",  "trillion",    "dozen",
+        "dozens",      "score",    "gross",      "grand",     "percent",     "than",
+        "not",         "wrong",    "incorrect",  "x",         "squared",     "cubed",
+        "factorial",   "doubled",  "tripled",    "halved",    "or",          "above",
+        "below",       "under",    "up",         "upwards",   "beyond",      "minimum",
+        "maximum",     "negative", "remainder",  "r",         "mod",         "modulo",
+        "maybe",       "perhaps",  "possibly",   "except",    "unless",      "base",
+        "power",       "root",     "roots",      "out",       "fold",        "ish",
+        "bzw",         "two",      "three",      "four",      "five",        "six",
+        "seven",       "eight",    "nine",       "ten",       "eleven",      "twelve",
+        "twenty",      "basis",    "light",      "nautical",  "max",         "tops",
+        "least",       "most",     "counting",   "hex",       "hexadecimal", "octal",
+        "binary",      "best",     "sixteenths", "twelfths",  "twentieths",  "short",
+        "shy",         "bit",      "mille",      "canadian",  "australian"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
         node->kind != MATH_PERCENT)

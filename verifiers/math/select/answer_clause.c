@@ -162,14 +162,15 @@ static bool is_compound_unit(struct slice word) {
 
 bool answer_words_change(struct slice rest) {
     static const char *const ALWAYS[] = {
-        "gross",     "plus",       "minus",      "divided",     "over",        "halves",
-        "thirds",    "fourths",    "fifths",     "sixths",      "sevenths",    "eighths",
-        "ninths",    "tenths",     "hundredths", "thousandths", "squared",     "cubed",
-        "factorial", "doubled",    "tripled",    "halved",      "modulo",      "mod",
-        "base",      "fold",       "ish",        "basis",       "hundreds",    "thousands",
-        "millions",  "sixteenths", "twelfths",   "twentieths",  "short",       "shy",
-        "dozens",    "score",      "nautical",   "Canadian",    "Australian",  "or",
-        "baker",     "baker's",    "multiplied", "raised",      "hundredfold", "half"};
+        "gross",      "plus",       "minus",       "divided",     "over",     "halves",
+        "thirds",     "fourths",    "fifths",      "sixths",      "sevenths", "eighths",
+        "ninths",     "tenths",     "hundredths",  "thousandths", "squared",  "cubed",
+        "factorial",  "doubled",    "tripled",     "halved",      "modulo",   "mod",
+        "base",       "fold",       "ish",         "basis",       "hundreds", "thousands",
+        "millions",   "sixteenths", "max",         "tops",        "maximum",  "minimum",
+        "twelfths",   "twentieths", "short",       "shy",         "dozens",   "score",
+        "nautical",   "Canadian",   "Australian",  "or",          "baker",    "baker's",
+        "multiplied", "raised",     "hundredfold", "half"};
     static const char *const AT_END[] = {"grand", "half",   "third", "quarter", "fifth", "tenth",
                                          "point", "fourth", "sixth", "eighth",  "K",     "percent"};
     static const char *const SHARES[] = {"mille", "thousand", "million", "hundred"};
@@ -183,8 +184,12 @@ bool answer_words_change(struct slice rest) {
     if (slice_is(word, "times"))
         return answer_is_in(next, BEHIND_TIMES, sizeof BEHIND_TIMES / sizeof *BEHIND_TIMES) ||
                (next.len && ascii_is_digit(next.ptr[0]));
+    static const char *const BOUNDS[] = {"least", "most", "best", "max", "maximum", "minimum"};
+    if (slice_is(word, "at")) return answer_is_in(next, BOUNDS, sizeof BOUNDS / sizeof *BOUNDS);
+    static const char *const BASES[] = {"hex", "hexadecimal", "binary", "octal"};
+    if (slice_is(word, "in")) return answer_is_in(next, BASES, sizeof BASES / sizeof *BASES);
     if (slice_is(word, "to")) return memmem(rest.ptr, rest.len, "power", 5) != NULL;
-    if (slice_is(word, "and")) return slice_is(next, "a");
+    if (slice_is(word, "and")) return slice_is(next, "a") || slice_is(next, "counting");
     if (slice_is(word, "per")) return answer_is_in(next, SHARES, sizeof SHARES / sizeof *SHARES);
     return next.len == 0 && answer_is_in(word, AT_END, sizeof AT_END / sizeof *AT_END);
 }
