@@ -20,7 +20,8 @@ static enum answer_piece_kind kind_of(struct slice word) {
     for (size_t i = 0; i < word.len; i++)
         if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i]))
             return PIECE_MATH;
-    static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅"};
+    static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅",
+                                          "²", "³", "⁴", "⁵", "⁶", "ⁿ", "×"};
     for (size_t i = 0; i < sizeof UNICODE / sizeof *UNICODE; i++)
         if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return PIECE_MATH;
     return PIECE_WORD;
@@ -366,7 +367,8 @@ static struct slice without_courtesy(struct slice text) {
 
 // "24 eggs, give or take": behind the number.
 static bool is_vague(struct slice rest) {
-    static const char *const WORDS[] = {"give or take", "more or less", "or thereabouts"};
+    static const char *const WORDS[] = {"give or take", "more or less", "or thereabouts",
+                                        "cannot tell",  "can't tell",   "not sure which"};
     for (size_t at = 0; at < rest.len; at++)
         for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
             if (answer_is_word(rest, at, WORDS[i])) return true;
