@@ -120,7 +120,8 @@ static bool is_other_value(struct slice word) {
 
 // "the old answer is 5"
 static bool is_former(struct slice word) {
-    static const char *const WORDS[] = {"old", "previous", "earlier", "former", "outdated"};
+    static const char *const WORDS[] = {"old",   "previous", "earlier",   "former",     "outdated",
+                                        "draft", "initial",  "tentative", "preliminary"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
@@ -300,10 +301,10 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
 }
 
 bool answer_is_changed_subject(struct slice behind) {
-    static const char *const WORDS[] = {"plus",      "minus",  "times",  "squared",    "cubed",
-                                        "divided",   "and",    "rounds", "multiplied", "doubled",
-                                        "halved",    "modulo", "mod",    "increased",  "reduced",
-                                        "decreased", "less",   "raised", "over",       "rounded"};
+    static const char *const WORDS[] = {
+        "plus",       "minus",   "times",  "squared", "cubed", "divided",   "and",     "rounds",
+        "multiplied", "doubled", "halved", "modulo",  "mod",   "increased", "reduced", "decreased",
+        "less",       "raised",  "over",   "rounded", "key",   "sheet"};
     if (answer_starts(behind, 0, "'s ") || answer_starts(behind, 0, "’s ")) return true;
     for (size_t i = 0; behind.len && behind.ptr[0] == ' ' && i < N(WORDS); i++)
         if (answer_is_word(behind, 1, WORDS[i])) return true;
