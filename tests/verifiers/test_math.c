@@ -382,6 +382,16 @@ static void test_hostile(void **state) {
         {"", "\xff\xfe", "", 40000},
         {"", "\n", "1", 100000},
         {"", "2 + ", "3", 20000},
+        {"", "%a", " \\boxed{12}", 32000},
+        {"", "the answer is 12 % ", "", 4000},
+        {"", "\\boxed{12} % x ", "", 4000},
+        {"", "(\\boxed{1}, ", "", 5000},
+        {"", "\\frac{\\boxed{1", "", 4000},
+        {"\\boxed{12}-", "1", "", 60000},
+        {"\\boxed{12}. ", "Wait, so so so so so so ", "", 2500},
+        {"The answer is 12. ", "Let me recompute. So 13 x. ", "", 2400},
+        {"", "x = lambda a, b, ", "12", 3700},
+        {"", "\"x_answer\": 1, ", "", 4000},
     };
     const char *const golds[] = {"1", "1/3", "0.123456789"};
     (void)state;

@@ -20,8 +20,9 @@ struct choice_options {
     struct slice folded[CHOICE_MAX]; // (n) the same in lower case
 };
 
-// A set of letters, bit 0 for A.
+// A set of letters, bit 0 for A. CHOICE_NONE stands for another answer that is no letter.
 typedef unsigned choice_set;
+#define CHOICE_NONE (1u << CHOICE_MAX)
 
 // `text` in `arena` without emphasis, math delimiters, \text{} and the like, boxes; letters of
 // other shapes (full width, circled, mathematical) as ASCII. Never longer than `text`. Each of the

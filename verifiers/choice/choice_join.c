@@ -221,6 +221,15 @@ static size_t skip_share(struct slice text, size_t at) {
     return end < text.len && text.ptr[end] == '%' ? end + 1 : end;
 }
 
+// "C or none of these": no letter, but another choice.
+static bool is_none(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"none of these", "none of the above", "neither",
+                                        "all of these",  "all of the above",  "all the above"};
+    for (size_t k = 0; k < N(WORDS); k++)
+        if (answer_is_word(text, at, WORDS[k])) return true;
+    return false;
+}
+
 choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
                          size_t at, size_t *end) {
     choice_set found = 0;
@@ -235,6 +244,7 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
         if (i == *end || i >= text.len) break;
         choice_set next = choice_letter(text, i, &strong, &to);
         if (!next && (next = choice_option_at(o, text, folded, i, &len)) != 0) to = i + len;
+        if (!next && joint != *end && is_none(text, i)) return found | CHOICE_NONE;
         if (!next || choice_is_subject(text, to)) break;
         found |= next;
         *end = to;

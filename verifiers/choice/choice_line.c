@@ -252,7 +252,8 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const struct slice text = f->text;
     bool strong;
     choice_set letter = choice_letter(text, at, &strong, end);
-    if (!letter || !strong || (by_text && text.ptr[at] != '(')) return 0;
+    const bool other = at >= start + 3 && answer_is_word(text, at - 3, "or"); // "Rome, or A"
+    if (!letter || !strong || (by_text && text.ptr[at] != '(' && !other)) return 0;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const char c = text.ptr[at + bracket];
     const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||

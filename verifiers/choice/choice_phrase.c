@@ -173,12 +173,14 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     size_t end;
     const size_t from = cue_value(f->text, at, &weak);
     if (from >= f->text.len) return false;
-    const choice_set named = find_value(f, from, f->text.len, &end);
+    choice_set named = find_value(f, from, f->text.len, &end);
     if (!named || (weak && (named & (named - 1)))) return false;
     // The quote in {"answer": "B"} belongs to the statement.
     static const char *const KEYS[] = {"answer\"", "choice\"", "option\""};
     const bool key = at > 0 && f->text.ptr[at - 1] == '"' &&
                      answer_skip_phrase(f->text, at, KEYS, N(KEYS)) != at;
+    if (key && answer_names_other(answer_cut(f->text, end, answer_line_end(f->text, end))))
+        named |= CHOICE_NONE;
     if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
         answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
         (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))

@@ -300,6 +300,18 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     return found | choice_joined(options, text, folded, *end, end);
 }
 
+// "Paris or Rome", "anything but Rome", "near Rome": what is in front of an option's text.
+static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *found) {
+    static const char *const WORDS[] = {"anything but ",    "everything but ", "all but ", "near ",
+                                        "anything except ", "unlike ",         "next to "};
+    if (at >= from + 5 && answer_starts(text, at - 4, " or ")) *found |= CHOICE_NONE;
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at >= from + len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
 choice_set choice_named(const struct choice_options *options, const struct choice_text *text,
                         size_t from, size_t to) {
     choice_set found = 0;
@@ -308,7 +320,9 @@ choice_set choice_named(const struct choice_options *options, const struct choic
         size_t len;
         const struct slice part = {text->text.ptr, to};
         const choice_set option = choice_option_at(options, part, text->folded, i, &len);
-        if (option && !answer_is_denied(text->text, i, i + len, true)) found |= option;
+        if (option && !is_qualified(text->text, from, i, &found) &&
+            !answer_is_denied(text->text, i, i + len, true))
+            found |= option;
         i += len ? len : 1;
     }
     return found;

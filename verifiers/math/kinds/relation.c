@@ -267,6 +267,14 @@ static enum math_verdict chain_side(struct comparison *c, const struct math_node
     return rounds ? MATH_EQUAL : verdict;
 }
 
+// x = 2x + 3 is to be solved for x and names nothing.
+static bool is_recursive(const struct math_node *answer) {
+    const struct math_node *name = answer->kids[0];
+    for (int i = 1; i < answer->n && name->kind == MATH_SYMBOL; i++)
+        if (has_symbol(answer->kids[i], name)) return true;
+    return false;
+}
+
 // x = a = b is right when every side is that is decided, and the last is; sides that only name the
 // value do not count.
 static enum math_verdict chain(struct comparison *c, const struct math_node *gold,
@@ -276,7 +284,7 @@ static enum math_verdict chain(struct comparison *c, const struct math_node *gol
     bool approximate = false;
     const struct math_node *members = answer->ops[0] == MATH_IN ? unwrapped(answer) : NULL;
     if (members) return kinds_compare(c, gold, members);
-    if (!is_equation(answer) || is_only_equation(answer, gold))
+    if (!is_equation(answer) || is_only_equation(answer, gold) || is_recursive(answer))
         return kind_said(c, "form", MATH_DIFFERENT);
     for (int i = 0; i < answer->n; i++) {
         const struct math_node *side = answer->kids[i];

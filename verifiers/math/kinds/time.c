@@ -9,7 +9,20 @@ static int two_digits(const struct token *t) {
                             : (t->text.ptr[0] - '0') * 10 + (t->text.ptr[1] - '0');
 }
 
-// 4:30 p.m., 9 am, \text{1:03 PM}.
+// "in the morning", "in the evening", "at night" at `t`: the half of the day, and how many tokens.
+static int half_in_words(const struct token *t, int hours, char *half) {
+    if (parse_is_word(t, "at") && parse_is_word(&t[1], "night")) {
+        *half = hours < 6 || hours == 12 ? 'a' : 'p';
+        return 2;
+    }
+    if (!parse_is_word(t, "in") || !parse_is_word(&t[1], "the")) return 0;
+    const bool late = parse_is_word(&t[2], "afternoon") || parse_is_word(&t[2], "evening");
+    if (!late && !parse_is_word(&t[2], "morning")) return 0;
+    *half = late ? 'p' : 'a';
+    return 3;
+}
+
+// 4:30 p.m., 9 am, \text{1:03 PM}, "4:30 in the afternoon".
 static struct math_node *read_time(struct parser *p, struct math_node *formula) {
     (void)formula;
     int at = parse_skip_fonts(p, 0), minutes = 0;
@@ -30,6 +43,8 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
                parse_is_word(&t[2], "m")) {
         half = ascii_lower(t->text.ptr[0]);
         at += 3;
+    } else {
+        at += half_in_words(t, hours, &half);
     }
     for (int i = 0; i < 2; i++) {
         if (p->t[at].c == '.') at++;

@@ -1,10 +1,10 @@
 // Atoms and what stands behind them: powers, factorials, percent, degrees, subscripts.
 #include "verifiers/math/read/parse.h"
 
-// What a command without braces takes: one digit, one letter, one command.
+// What a command without braces takes: one digit, one letter, one command. x^2\frac13 is x^2/3.
 struct math_node *parse_single(struct parser *p, bool all_digits) {
     const struct token *t = parse_peek(p);
-    if (t->kind == TOKEN_DIGITS && (all_digits || t->text.len == 1)) return parse_number(p);
+    if (t->kind == TOKEN_DIGITS && (all_digits || t->text.len == 1)) return parse_unmixed(p);
     if (t->kind == TOKEN_DIGITS) {
         struct math_node *digit = tree_number(t->text.ptr[p->inside] - '0', p->arena);
         if (++p->inside >= t->text.len) parse_next(p);

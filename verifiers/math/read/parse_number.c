@@ -342,7 +342,7 @@ static struct math_node *letters_with_base(struct parser *p) {
     return node;
 }
 
-struct math_node *parse_number(struct parser *p) {
+struct math_node *parse_unmixed(struct parser *p) {
     struct literal l = {0};
     const struct token *t = parse_peek(p);
     const bool spaced = t->space;
@@ -358,7 +358,6 @@ struct math_node *parse_number(struct parser *p) {
         parse_next(p);
         if (!rest) read_groups(p, &l);
     }
-    const bool whole_part = l.n > 0;
     if (p->over || !read_decimals(p, &l) || l.n == 0) return NULL;
     read_power_of_ten(p, &l);
     if (p->over) return NULL;
@@ -373,7 +372,13 @@ struct math_node *parse_number(struct parser *p) {
         tree_seal(based);
         return based;
     }
-    if (node && whole_part && !l.decimal && l.exponent == 0 && fraction_follows(p))
-        return mixed(p, node);
     return node;
+}
+
+struct math_node *parse_number(struct parser *p) {
+    const bool digits = parse_peek(p)->kind == TOKEN_DIGITS;
+    struct math_node *node = parse_unmixed(p);
+    const bool whole =
+        digits && node && node->kind == MATH_NUMBER && !node->decimal && node->exponent == 0;
+    return whole && fraction_follows(p) ? mixed(p, node) : node;
 }

@@ -5,28 +5,37 @@
 // Behind a number in a sentence: words that do not change it, to the end of the span.
 static bool prose_follows(const struct parser *p, const struct math_node *node) {
     static const char *const MEANING[] = {
-        "times",      "plus",       "minus",       "divided",  "over",     "to",        "point",
-        "half",       "halves",     "quarter",     "quarters", "third",    "thirds",    "fourth",
-        "fourths",    "fifth",      "fifths",      "sixth",    "sixths",   "seventh",   "sevenths",
-        "eighth",     "eighths",    "ninth",       "ninths",   "tenth",    "tenths",    "hundredth",
-        "hundredths", "thousandth", "thousandths", "tens",     "hundred",  "hundreds",  "thousand",
-        "thousands",  "million",    "millions",    "billion",  "billions", "trillion",  "dozen",
-        "dozens",     "score",      "gross",       "grand",    "percent",  "than",      "not",
-        "wrong",      "incorrect",  "x",           "squared",  "cubed",    "factorial", "doubled",
-        "tripled",    "halved",     "or",          "above",    "below",    "under",     "up",
-        "upwards",    "beyond",     "minimum",     "maximum",  "negative", "remainder", "r",
-        "mod",        "modulo",     "maybe",       "perhaps",  "possibly", "except",    "unless",
-        "base",       "power",      "root",        "roots",    "out",      "fold",      "ish",
-        "bzw",        "two",        "three",       "four",     "five",     "six",       "seven",
-        "eight",      "nine",       "ten",         "eleven",   "twelve",   "twenty"};
+        "times",       "plus",     "minus",     "divided",    "over",       "to",
+        "point",       "half",     "halves",    "quarter",    "quarters",   "third",
+        "thirds",      "fourth",   "fourths",   "fifth",      "fifths",     "sixth",
+        "sixths",      "seventh",  "sevenths",  "eighth",     "eighths",    "ninth",
+        "ninths",      "tenth",    "tenths",    "hundredth",  "hundredths", "thousandth",
+        "thousandths", "tens",     "hundred",   "hundreds",   "thousand",   "thousands",
+        "million",     "millions", "billion",   "billions",   "trillion",   "dozen",
+        "dozens",      "score",    "gross",     "grand",      "percent",    "than",
+        "not",         "wrong",    "incorrect", "x",          "squared",    "cubed",
+        "factorial",   "doubled",  "tripled",   "halved",     "or",         "above",
+        "below",       "under",    "up",        "upwards",    "beyond",     "minimum",
+        "maximum",     "negative", "remainder", "r",          "mod",        "modulo",
+        "maybe",       "perhaps",  "possibly",  "except",     "unless",     "base",
+        "power",       "root",     "roots",     "out",        "fold",       "ish",
+        "bzw",         "two",      "three",     "four",       "five",       "six",
+        "seven",       "eight",    "nine",      "ten",        "eleven",     "twelve",
+        "twenty",      "basis",    "light",     "nautical",   "etc",        "max",
+        "tops",        "least",    "most",      "counting",   "hex",        "hexadecimal",
+        "octal",       "binary",   "best",      "sixteenths", "twelfths",   "twentieths",
+        "short",       "shy",      "bit",       "mille",      "canadian",   "australian"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
         node->kind != MATH_PERCENT)
         return false;
     for (const struct token *t = parse_peek(p); t->kind != TOKEN_END; t++) {
         const bool mark = t->kind == TOKEN_CHAR && strchr(".,'\"{}!-", t->c);
+        if (mark && t->c == '.' && t[1].kind == TOKEN_CHAR && t[1].c == '.')
+            return false; // "12, .."
         if (t->kind != TOKEN_WORD && t->kind != TOKEN_FONT && !mark) return false;
-        if (t == parse_peek(p) && !t->space && t->kind == TOKEN_WORD) return false;
+        const bool joined = t->kind == TOKEN_WORD || t->c == '-'; // "3 person-hours"
+        if (t == parse_peek(p) && !t->space && joined) return false;
         for (size_t i = 0; i < sizeof MEANING / sizeof *MEANING; i++)
             if (parse_is_word(t, MEANING[i])) return false;
     }
@@ -35,8 +44,9 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
 
 // The span's end, with a full stop or the like in front of it.
 static bool at_end(struct parser *p) {
-    while (parse_is(p, '.') || parse_is(p, ',')) parse_next(p);
-    return parse_peek(p)->kind == TOKEN_END;
+    int n_stops = 0; // "12, .." goes on
+    for (; parse_is(p, '.') || parse_is(p, ','); parse_next(p)) n_stops += parse_is(p, '.');
+    return parse_peek(p)->kind == TOKEN_END && n_stops < 2;
 }
 
 // One number and words that do not change it.

@@ -204,9 +204,13 @@ static struct slice hedge(struct slice text, size_t at) {
     bool guess = false;
     size_t from = 0;
     while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
+    const bool font = answer_starts(text, at, "text{"); // \text{ or } 13
+    if (font) at += strlen("text{");
+    while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
         if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
     if (from == 0) return answer_cut(text, 0, 0);
+    while (font && from < text.len && answer_is_one_of(" }", text.ptr[from])) from++;
     struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
         if (!answer_is_word(rest, 0, WORDS[i])) continue;
@@ -215,49 +219,6 @@ static struct slice hedge(struct slice text, size_t at) {
     }
     if (!guess && !answer_looks_like_value(rest)) rest.len = 0;
     return rest;
-}
-
-// "5 \cdot \boxed{3} = 15" fills a gap; without the other side the box is a part of the answer.
-static bool is_equated(struct slice text, size_t at) {
-    return memchr(text.ptr + at, '=', answer_line_end(text, at) - at) != NULL;
-}
-
-// "2\boxed{12}", "\boxed{12}3", "\boxed{12}_{7}": something is written next to the box.
-static bool is_joined(struct slice text, const struct box *box) {
-    const size_t end = box->end;
-    if (box->start > 0 && ascii_is_digit(text.ptr[box->start - 1])) return true;
-    if (end + 1 >= text.len) return end < text.len && ascii_is_digit(text.ptr[end]);
-    return ascii_is_digit(text.ptr[end]) ||
-           (answer_is_one_of("_{", text.ptr[end]) &&
-            (ascii_is_alnum(text.ptr[end + 1]) || text.ptr[end + 1] == '{'));
-}
-
-// "-\boxed{12}", "\boxed{12}^2", "\boxed{12} + 1": the value is not what the box holds.
-static bool is_operand(struct slice text, const struct box *box) {
-    size_t at = box->start;
-    while (at > 0 && text.ptr[at - 1] == ' ') at--;
-    const bool adjacent = at == box->start;
-    const struct slice before = answer_cut(text, 0, at);
-    if (at > 0 && text.ptr[at - 1] == '-') {
-        for (at--; at > 0 && text.ptr[at - 1] == ' ';) at--;
-        const char c = at > 0 ? text.ptr[at - 1] : '\n';
-        if (c == '=' || (adjacent && (answer_is_one_of("$([{", c) || answer_is_space(c))))
-            return true;
-    }
-    for (size_t len = 5; len <= 6; len++) // \cdot, \times
-        if (before.len >= len &&
-            answer_starts(before, before.len - len, len == 5 ? "\\cdot" : "\\times"))
-            return !is_equated(text, box->end);
-    if (is_joined(text, box)) return !is_equated(text, box->end);
-    at = box->end;
-    if (at < text.len && text.ptr[at] == '^')
-        return !answer_starts(text, at, "^\\circ") && !answer_starts(text, at, "^{\\circ");
-    while (at < text.len && text.ptr[at] == ' ') at++;
-    if (at + 1 >= text.len || text.ptr[at] != '+') return false;
-    const char next =
-        text.ptr[at + 1] == ' ' && at + 2 < text.len ? text.ptr[at + 2] : text.ptr[at + 1];
-    return (ascii_is_alnum(next) || next == '\\') &&
-           !answer_is_box(text, at + 1 + (text.ptr[at + 1] == ' ')) && !is_equated(text, at);
 }
 
 static bool same_content(struct slice text, const struct box *a, const struct box *b) {
@@ -325,7 +286,7 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
     if (more.len && n < ANSWER_MAX_BOXES) out->parts[out->n_parts++] = more;
     // A longer list than any gold reads as nothing, and so does a part of a value.
     bool operand = false;
-    for (int i = 0; i < n; i++) operand |= is_operand(text, &list[i]);
+    for (int i = 0; i < n; i++) operand |= answer_is_operand(text, list[i].start, list[i].end);
     if (overflow || operand) out->parts[0].len = 0;
     if (n == 1 && alone) answer_sides(text, list[0].start, list[0].end, out);
     return list[0].start;

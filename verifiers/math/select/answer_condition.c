@@ -38,10 +38,19 @@ static bool is_done(struct slice text, size_t at) {
     return false;
 }
 
+// "12 when rounded down, 13 when rounded up"
+static bool has_two_cases(struct slice value) {
+    int n = 0;
+    for (size_t at = 0; at < value.len; at++)
+        n += value.ptr[at] == ' ' && answer_is_word(value, at + 1, "when");
+    return n > 1;
+}
+
 bool answer_is_conditioned(struct slice value) {
     static const char *const IFS[] = {"if",       "only if", "only when",  "as long as",
                                       "provided", "unless",  "so long as", "assuming"};
     static const char *const REASONS[] = {"because", "since", "as", "which", "so", "where", "for"};
+    if (has_two_cases(value)) return true;
     for (size_t at = 1; at < value.len; at++) {
         if (value.ptr[at - 1] != ' ' || !answer_is_one_of("ioapuswbfIOAPUSWBF", value.ptr[at]))
             continue;

@@ -22,7 +22,8 @@ static bool is_filler(struct slice word) {
         "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
         "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
         "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
-        "from",    "likely",  "here",    "possible", "possibility", "would"};
+        "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
+        "them",    "answers", "options", "choices"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
@@ -105,8 +106,39 @@ static bool is_saying(struct slice word) {
     return answer_is_in(word, VERBS, N(VERBS));
 }
 
+// "the first digit of the answer is 5", "one more than the answer is 5": what is said is of
+// another.
+static bool is_other_value(struct slice word) {
+    static const char *const WORDS[] = {
+        "digit",    "letter", "root",   "square",    "cube",    "half",       "third",   "quarter",
+        "part",     "double", "digits", "remainder", "inverse", "negative",   "factor",  "multiple",
+        "opposite", "more",   "less",   "greater",   "larger",  "reciprocal", "divisor", "tenth",
+        "length",   "log",    "bigger", "smaller",   "fewer",   "logarithm",  "modulus", "letters"};
+    if (word.len > 1 && word.ptr[word.len - 1] == 's') word.len--;
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+// "the old answer is 5"
+static bool is_former(struct slice word) {
+    static const char *const WORDS[] = {"old",   "previous", "earlier",   "former",     "outdated",
+                                        "draft", "initial",  "tentative", "preliminary"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+// "no option is 5"
+static bool is_choice_word(struct slice word) {
+    static const char *const WORDS[] = {"option", "choice", "answer", "value", "number"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
+static bool is_multiple(struct slice word) {
+    static const char *const WORDS[] = {"twice", "thrice", "double", "triple", "half"};
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
 // The words in front of a statement, back to the first that is no filler.
 static bool is_negated(struct slice before, bool phrase) {
+    static const char *const OTHERS[] = {"rather", "other", "instead", "none", "neither"};
     struct slice behind = {NULL, 0}; // the word that was read before
     bool said = false;
     if (ends_unequal(before)) return true;
@@ -116,9 +148,11 @@ static bool is_negated(struct slice before, bool phrase) {
         if (word.len == 0 || pause || (colon && n > 0)) return false;
         if (slice_is(word, "than") || slice_is(word, "of")) {
             const struct slice other = last_word(&before, &pause, &colon);
-            return slice_is(other, "rather") || slice_is(other, "other") ||
-                   slice_is(other, "instead") || slice_is(other, "Instead");
+            return answer_is_in(other, OTHERS, N(OTHERS)) || (phrase && is_other_value(other));
         }
+        if (phrase && (is_multiple(word) || (n == 0 && is_former(word)))) return true;
+        if (answer_is_in(word, (const char *const[]){"no"}, 1) && is_choice_word(behind))
+            return true;
         if (answer_is_in(word, (const char *const[]){"way", "chance", "reason"}, 3)) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, (const char *const[]){"no"}, 1); // "there is no way"
@@ -184,6 +218,9 @@ static bool is_refuted_behind(struct slice text, size_t at) {
                                           "is extraneous",
                                           "is rejected",
                                           "is a trap",
+                                          "is a red herring",
+                                          "is a distractor",
+                                          "is a decoy",
                                           "would be wrong",
                                           "would not",
                                           "wouldn't",
@@ -205,7 +242,15 @@ static bool is_refuted_behind(struct slice text, size_t at) {
                                           "is what many",
                                           "is what some",
                                           "is what you want",
-                                          "is what you expect"};
+                                          "is what you expect",
+                                          "are not",
+                                          "are wrong",
+                                          "are incorrect",
+                                          "aren't",
+                                          "aren’t",
+                                          "were not",
+                                          "were wrong",
+                                          "weren't"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
@@ -255,46 +300,14 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
     return false;
 }
 
-// Behind a "~~" that opened on the line.
-static bool is_struck(struct slice text, size_t from) {
-    bool open = false;
-    for (size_t i = answer_line_start(text, from); i + 1 < from; i++)
-        if (text.ptr[i] == '~' && text.ptr[i + 1] == '~') {
-            open = !open;
-            i++;
-        }
-    return open;
-}
-
-// The '{' at `open` is that of a group which nobody sees: "\phantom{The answer is 12}".
-static bool is_blank_group(struct slice text, size_t open) {
-    static const char *const COMMANDS[] = {"\\phantom", "\\hphantom", "\\vphantom",
-                                           "\\color{white}", "\\textcolor{white}"};
-    while (open > 0 && text.ptr[open - 1] == ' ') open--;
-    for (size_t i = 0; i < N(COMMANDS); i++) {
-        const size_t len = strlen(COMMANDS[i]);
-        if (open >= len && answer_starts(text, open - len, COMMANDS[i])) return true;
-    }
-    return false;
-}
-
-// In such a group, or within <!-- and -->.
-static bool is_hidden(struct slice text, size_t from) {
-    static const char OPEN[] = "<!--", CLOSE[] = "-->";
-    const size_t floor = from > ANSWER_MAX_CONTEXT ? from - ANSWER_MAX_CONTEXT : 0;
-    bool is_behind_comment = false;
-    int depth = 0;
-    for (size_t i = from; i-- > floor;) {
-        const char c = text.ptr[i];
-        is_behind_comment |= c == '-' && answer_starts(text, i, CLOSE);
-        if (c == '<' && !is_behind_comment && answer_starts(text, i, OPEN)) return true;
-        if (c == '}') depth++;
-        if (c != '{') continue;
-        if (depth > 0)
-            depth--;
-        else if (is_blank_group(text, i))
-            return true;
-    }
+bool answer_is_changed_subject(struct slice behind) {
+    static const char *const WORDS[] = {
+        "plus",       "minus",   "times",  "squared", "cubed", "divided",   "and",     "rounds",
+        "multiplied", "doubled", "halved", "modulo",  "mod",   "increased", "reduced", "decreased",
+        "less",       "raised",  "over",   "rounded", "key",   "sheet"};
+    if (answer_starts(behind, 0, "'s ") || answer_starts(behind, 0, "’s ")) return true;
+    for (size_t i = 0; behind.len && behind.ptr[0] == ' ' && i < N(WORDS); i++)
+        if (answer_is_word(behind, 1, WORDS[i])) return true;
     return false;
 }
 
@@ -320,7 +333,7 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
     return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           is_struck(text, from) || is_hidden(text, from) ||
+           answer_is_unseen(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }

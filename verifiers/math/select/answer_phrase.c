@@ -24,6 +24,7 @@ static size_t skip_filler(struct slice text, size_t at) {
     for (bool more = true; more;) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t_:,", text.ptr[at])) at++;
+        if (answer_starts(text, at, "\u00a0")) at += strlen("\u00a0");
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2)
             at = answer_skip_symbols(text, at);
         while (at < text.len && text.ptr[at] == ' ') at++;
@@ -69,6 +70,7 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
     size_t i = at;
     if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
     if (heading && skip_lines(text, i) != i) return skip_lines(text, i);
+    if (answer_is_changed_subject(answer_cut(text, i, text.len))) return SIZE_MAX;
     for (const size_t end = text.len - i < MAX_SUBJECT ? text.len : i + MAX_SUBJECT; i < end; i++) {
         const char c = text.ptr[i];
         const bool equals = c == '=' && answer_trim(answer_cut(text, at, i)).len == 0 &&
@@ -82,6 +84,7 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
             for (size_t v = 0; v < N(VERBS); v++)
                 if (answer_starts(text, i, VERBS[v]))
                     return skip_lines(text, skip_filler(text, i + strlen(VERBS[v]) - 1));
+        if (answer_starts(text, i, " is\u00a0")) return skip_filler(text, i + strlen(" is"));
         if (c == '\n' || c == ',' || c == ';' || answer_ends_sentence(text, i)) break;
     }
     return SIZE_MAX;
@@ -213,9 +216,11 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
     static const char *const WORDS[] = {
-        " or ",   " maybe ",        " perhaps ",      " possibly ",    " could ",  " might ",
-        " also ", " either ",       " in the second", " in the other", " unless ", " but ",
-        " not ",  " alternatively", " and $",         " and \\(",      "?",        " wrong"};
+        " or ",      " maybe ",  " perhaps ",      " possibly ",    " could ",   " might ",
+        " also ",    " either ", " in the second", " in the other", " unless ",  " but ",
+        " not ",     " else ",   " otherwise ",    " alternative",  " and $",    " and \\(",
+        "?",         " wrong",   " should ",       "(should ",      " failing ", " corrected",
+        "(corrected"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
@@ -281,14 +286,18 @@ static bool opens_line(struct slice text, size_t at) {
     return at == 0 || text.ptr[at - 1] == '\n';
 }
 
-// {"answer": "5", "alternative": "6"}: behind the value.
-static bool names_other(struct slice rest) {
+bool answer_names_other(struct slice rest) {
     static const char *const KEYS[] = {"\"alt",    "\"other",  "\"or\"",  "\"also", "\"second",
                                        "\"answer", "\"possib", "\"maybe", "\"final"};
+    static const char *const VERDICTS[] = {"wrong\"", "incorrect\"", "rejected\"", "invalid\""};
     for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
         for (size_t i = 0; rest.ptr[at] == '"' && i < N(KEYS); i++)
             if (answer_starts(rest, at, KEYS[i])) return true;
-    return false;
+    for (size_t at = 0; at < rest.len && at < ANSWER_MAX_SENTENCE; at++)
+        for (size_t i = 0; rest.ptr[at] == '"' && i < N(VERDICTS); i++)
+            if (answer_starts(rest, at + 1, VERDICTS[i])) return true;
+    return memmem(rest.ptr, rest.len, "correct\": false", strlen("correct\": false")) ||
+           memmem(rest.ptr, rest.len, "valid\": false", strlen("valid\": false"));
 }
 
 // {"answer": "5", "unit": "m"}: the value behind the key at `at`, or len 0 and `*from` SIZE_MAX.
@@ -306,22 +315,30 @@ static struct slice member(struct slice text, size_t at, size_t *from) {
     for (i++; i < text.len && answer_is_one_of(" \t\r\n", text.ptr[i]); i++) {
     }
     if (i >= text.len) return answer_cut(text, 0, 0);
+    *from = i; // whatever comes of it, the key states something
     const bool quoted = text.ptr[i] == '"', list = text.ptr[i] == '[';
     size_t end = quoted ? i + 1 : i;
     const size_t limit = text.len - i < ANSWER_MAX_SENTENCE ? text.len : i + ANSWER_MAX_SENTENCE;
     while (end < limit && !answer_is_one_of(quoted ? "\"" : list ? "]" : ",}\n", text.ptr[end]))
         end += quoted && text.ptr[end] == '\\' && end + 1 < limit ? 2 : 1;
-    if (end >= limit) return answer_cut(text, 0, 0);
+    if (end >= limit && (quoted || list)) return answer_cut(text, i, i); // never closed
     *from = quoted ? i + 1 : i;
-    if (names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
+    if (answer_names_other(answer_cut(text, end, answer_line_end(text, end)))) end = *from;
     return answer_trim(answer_cut(text, *from, list ? end + 1 : end));
 }
 
-// "correct_answer" behind a key "answer" of its own: who wrote it knew both.
+// "correct_answer" behind a key "answer" of its own: who wrote it knew both. "wrong_answer",
+// "previous_answer" and the like are none.
 static bool is_other_key(struct slice text, size_t at) {
     static const char KEY[] = "\"answer\"";
+    static const char *const OWN[] = {"final",   "my",        "the",   "your",
+                                      "correct", "numeric",   "short", "numerical",
+                                      "model",   "predicted", "boxed", "exact"};
     const size_t end = at + strlen("answer");
     if (at == 0 || text.ptr[at - 1] != '_' || end >= text.len || text.ptr[end] != '"') return false;
+    size_t start = at - 1;
+    while (start > 0 && ascii_is_alpha(text.ptr[start - 1])) start--;
+    if (!answer_is_in(answer_cut(text, start, at - 1), OWN, N(OWN))) return true;
     const struct slice before = answer_cut(text, answer_line_start(text, at), at);
     return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
 }

@@ -5,15 +5,12 @@
 // values.
 #include "verifiers/math/select/answer_remark.h"
 
-#include <assert.h>
-
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
     MAX_CLAUSES = 64, // of one sentence
-    MAX_VALUE = 400,  // bytes of a value in place of another one
 };
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -33,7 +30,8 @@ static const char *const SOFT[] = {
     "in reality",  "in truth",      "still",       "oh",        "now",
     "please",      "rechecking",    "re-checking", "checking",  "double-checking",
     "recomputing", "recalculating", "again",       "also"};
-static const char *const HARD[] = {"wait",
+static const char *const HARD[] = {"correction to the above",
+                                   "wait",
                                    "hmm",
                                    "hm",
                                    "actually",
@@ -88,6 +86,14 @@ static const char *const HARD[] = {"wait",
                                    "correcting this",
                                    "correcting myself",
                                    "fixed",
+                                   "revised",
+                                   "errata",
+                                   "addendum",
+                                   "on second look",
+                                   "on a second look",
+                                   "on closer look",
+                                   "on closer inspection",
+                                   "revision",
                                    "to correct myself"};
 // The same in scripts other than Latin.
 static const char *const HARD_ABROAD[] = {"等等", "等一下", "不对", "不對", "更正",
@@ -195,11 +201,13 @@ static size_t skip_copula(struct slice text, size_t at, bool strong, bool *plain
                                            "the right option",
                                            "the right value",
                                            "the correct solution",
+                                           "the box",
                                            "mine"};
     static const char *const VERBS[] = {
-        " is",     " should be",   " must be",          " has to be", " ought to be", " would be",
-        " equals", " should read", " should have been", " was",       " becomes",     "'s",
-        "’s"};
+        " is",        " should be", " must be",     " has to be",        " ought to be",
+        " would be",  " equals",    " should read", " should have been", " was",
+        " becomes",   "'s",         "’s",           " should contain",   " should hold",
+        " should say"};
     static const char *const WHOLE[] = {
         "i get",       "i now get",       "we get",      "i obtain",     "we obtain",
         "i have",      "this gives",      "that gives",  "should be",    "this leaves",
@@ -234,54 +242,6 @@ static size_t skip_copula(struct slice text, size_t at, bool strong, bool *plain
     }
     return end;
 }
-
-// "thirteen", "twenty-one": where the words for a number end, or `at`.
-static size_t number_words_end(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"zero",    "one",     "two",       "three",    "four",
-                                        "five",    "six",     "seven",     "eight",    "nine",
-                                        "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
-                                        "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
-                                        "twenty",  "thirty",  "forty",     "fifty",    "sixty",
-                                        "seventy", "eighty",  "ninety",    "hundred",  "thousand"};
-    size_t end = at;
-    for (size_t i = at;; i = end + 1) {
-        const size_t next = answer_skip_phrase(text, i, WORDS, N(WORDS));
-        if (next == i) return end;
-        end = next;
-        if (end >= text.len || !answer_is_one_of(" -", text.ptr[end])) return end;
-    }
-}
-
-// A value of mathematics: formulas, numbers, signs, up to the first word. `at` where there is none.
-static size_t value_end(const void *context, struct slice text, size_t at) {
-    (void)context;
-    size_t end = number_words_end(text, at);
-    if (end != at) return end;
-    if (at >= text.len || !answer_looks_like_value(answer_cut(text, at, text.len))) return at;
-    for (size_t i = at; i < text.len && text.ptr[i] != '\n';) {
-        const size_t formula = answer_formula_end(text, i);
-        size_t next = formula == SIZE_MAX ? i : formula;
-        while (next < text.len && !answer_is_space(text.ptr[next])) next++;
-        assert(next > i); // or the walk would stand still
-        const struct slice piece = answer_cut(text, i, next);
-        const bool layout =
-            answer_starts(piece, 0, "\\end") || answer_starts(piece, 0, "\\begin{align");
-        const bool word =
-            piece.len > 1 && ascii_is_alpha(piece.ptr[0]) && ascii_is_alpha(piece.ptr[1]);
-        if (word || layout) break;
-        end = next;
-        if (answer_ends_sentence(text, next - 1)) break;
-        i = next;
-        while (i < text.len && answer_is_one_of(" \t\r", text.ptr[i])) i++;
-        if (i - at > MAX_VALUE) return at;
-    }
-    while (end > at && answer_is_one_of(".,;:!)\"*_`", text.ptr[end - 1]) &&
-           !(text.ptr[end - 1] == ')' && memchr(text.ptr + at, '(', end - at)))
-        end--;
-    return end;
-}
-
-const struct answer_values ANSWER_MATH = {value_end, NULL};
 
 // Whether nothing but the end of the clause is behind a value.
 static bool ends_clause(struct slice text, size_t at, bool hard) {
@@ -326,8 +286,11 @@ static bool doubts(struct slice text, size_t at, const struct answer_values *val
     return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
 }
 
-// "Wait, I forgot n = 0, so the count is 13.": the value in the clause that draws the conclusion.
-static bool concludes(struct slice text, size_t at, const struct answer_values *values,
+static const char *const LINKS[] = {"so", "hence", "thus", "making", "which makes", "therefore"};
+
+// "Wait, I forgot n = 0, so the count is 13.", "Hold on, both ends count, so it must be 13.": the
+// value in the clause that draws the conclusion.
+static bool concludes(struct slice text, size_t at, bool strong, const struct answer_values *values,
                       struct slice *value) {
     static const char *const SLIPS[] = {
         "i forgot",         "i missed",      "i overlooked",  "i should have",  "i didn't",
@@ -336,23 +299,30 @@ static bool concludes(struct slice text, size_t at, const struct answer_values *
         "we forgot",        "we missed",     "we overlooked", "we should have", "we didn't",
         "we did not",       "i also need",   "we also need",  "i need to",      "we need to",
         "that misses",      "this misses",   "that ignores",  "this ignores"};
-    static const char *const LINKS[] = {"so",     "hence",       "thus",
-                                        "making", "which makes", "therefore"};
     bool plain;
-    if (answer_skip_phrase(text, at, SLIPS, N(SLIPS)) == at) return false;
+    const bool slip = answer_skip_phrase(text, at, SLIPS, N(SLIPS)) != at;
+    if (!slip && !strong) return false;
     const size_t end = answer_sentence_end(text, at);
     for (size_t i = at; i < end; i++) {
         if (text.ptr[i] != ' ') continue;
         const size_t link = answer_skip_phrase(text, i + 1, LINKS, N(LINKS));
         if (link == i + 1) continue;
         const size_t verb = answer_skip_marks(text, link);
-        const size_t from = skip_copula(text, verb, true, &plain);
+        const size_t from = skip_copula(text, verb, slip, &plain);
         const size_t to = values->end(values->context, text, from);
-        if (from == verb || to == from || !ends_clause(text, to, true)) continue;
+        if ((from == verb && !slip) || to == from || !ends_clause(text, to, true)) continue;
         *value = answer_cut(text, from, to);
         return true;
     }
     return false;
+}
+
+// "Erratum: replace 24 by 23.", "Errata: 24 should read 23."
+static bool replaces(struct slice text, size_t at, const struct answer_values *values) {
+    static const char *const VERBS[] = {"replace", "change", "swap", "substitute"};
+    const size_t to = values->end(values->context, text, at);
+    return answer_skip_phrase(text, at, VERBS, N(VERBS)) != at ||
+           (to > at && answer_starts(text, to, " should "));
 }
 
 // A remark that begins at `at`. `adjacent`: nothing is between the statement and it.
@@ -371,8 +341,11 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
     if (answer_refutes(text, i, false) || (adjacent && opening.soft && answer_rejects(text, i)))
         return ANSWER_REFUTED;
-    if ((opening.hard || opening.retract) && concludes(text, i, values, value))
+    if (opening.hard && replaces(text, i, values)) return ANSWER_REFUTED;
+    if ((opening.hard || opening.retract || (adjacent && opening.soft)) &&
+        concludes(text, i, opening.hard || opening.retract, values, value))
         return ANSWER_CORRECTED;
+    if (opening.hard && answer_starts(text, i, "to ")) i += strlen("to "); // "corrected to 13"
     const size_t from = skip_copula(text, i, strong, &plain);
     const bool copula = from != i;
     const size_t to = values->end(values->context, text, from);
@@ -397,12 +370,15 @@ static bool starts_clause(struct slice text, size_t at) {
     return text.ptr[at] == ' ' &&
            (answer_is_word(text, at + 1, "but") || answer_is_word(text, at + 1, "though") ||
             answer_is_word(text, at + 1, "although") || answer_starts(text, at, " - ") ||
-            answer_is_word(text, at + 1, "i mean") || answer_is_word(text, at + 1, "however"));
+            answer_starts(text, at, " -- ") || answer_is_word(text, at + 1, "i mean") ||
+            answer_is_word(text, at + 1, "however"));
 }
 
 // "\\boxed{12} is the wrong answer": what follows a statement at once is said of it.
 static bool is_refuted(struct slice text, size_t at) {
     while (at < text.len && answer_is_one_of(" \t$\\)]*\"_`", text.ptr[at])) at++;
+    if (answer_starts(text, at, "text{")) at += strlen("text{");
+    while (at < text.len && text.ptr[at] == ' ') at++;
     return answer_refutes(text, at, true);
 }
 
@@ -448,14 +424,43 @@ static bool may_be_remark(struct slice text, size_t at) {
             answer_is_one_of("whasocelirutmndfbpWHASOCELIRUTMNDFBP", text.ptr[at]));
 }
 
+// "Let me recompute."
+static bool begins_again(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"let me", "let us", "let's", "let’s", "i will", "i'll"};
+    static const char *const VERBS[] = {"recompute", "recalculate",  "redo",        "re-do",
+                                        "recount",   "re-calculate", "re-evaluate", "reconsider",
+                                        "recheck",   "re-check",     "rework",      "check again"};
+    at = answer_skip_marks(text, at);
+    const size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
+    if (end == at || end >= text.len) return false;
+    return answer_skip_phrase(text, end + 1, VERBS, N(VERBS)) != end + 1;
+}
+
+// "So 23." at the end of a text: the result of what was done again.
+static bool results(struct slice text, size_t at, const struct answer_values *values,
+                    struct slice *value) {
+    bool plain;
+    at = answer_skip_marks(text, at);
+    const size_t link = answer_skip_phrase(text, at, LINKS, N(LINKS));
+    if (link == at) return false;
+    const size_t verb = answer_skip_marks(text, link);
+    const size_t from = skip_copula(text, verb, true, &plain);
+    const size_t to = values->end(values->context, text, from);
+    *value = answer_cut(text, from, to);
+    return to > from && answer_skip_marks(text, to) == text.len;
+}
+
 enum answer_fate answer_remark_behind(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value) {
     const enum answer_fate beside = answer_remark_beside(text, from, values, value);
     if (beside != ANSWER_STANDS) return beside;
+    bool again = false;
     for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
         if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
         if (is_denied_question(text, i)) return ANSWER_REFUTED;
         if (!may_be_remark(text, i)) continue;
+        again |= begins_again(text, i);
+        if (again && results(text, i, values, value)) return ANSWER_CORRECTED;
         const enum answer_fate fate = read_remark(text, i, false, values, value);
         if (fate != ANSWER_STANDS) return fate;
     }

@@ -58,22 +58,25 @@ static size_t skip_leads(struct slice s) {
 // Words with which a sentence does not simply say something.
 static bool is_doubtful(struct slice s) {
     static const char *const WORDS[] = {
-        "not",       "never",      "neither",  "nor",      "if",         "whether",  "unless",
-        "or",        "either",     "maybe",    "perhaps",  "might",      "could",    "may",
-        "would",     "but",        "however",  "although", "though",     "unlike",   "than",
-        "hardly",    "barely",     "false",    "wrong",    "incorrect",  "doubt",    "suppose",
-        "assume",    "assuming",   "claim",    "claims",   "say",        "says",     "think",
-        "thinks",    "believe",    "believes", "said",     "thought",    "seems",    "seem",
-        "appears",   "other",      "another",  "unclear",  "unknown",    "cannot",   "instead",
-        "rather",    "almost",     "nearly",   "nobody",   "nothing",    "none",     "only",
-        "untrue",    "people",     "some",     "many",     "most",       "when",     "while",
-        "provided",  "should",     "because",  "since",    "except",     "possibly", "probably",
-        "sometimes", "always",     "no",       "both",     "impossible", "guess",    "once",
-        "until",     "before",     "after",    "and",      "which",      "who",      "what",
-        "first",     "second",     "third",    "previous", "earlier",    "initial",  "original",
-        "opposite",  "next",       "starting", "recall",   "note",       "remember", "called",
-        "without",   "definition", "for",      "case",     "cases",      "how",      "why",
-        "initially", "let",        "consider", "show",     "prove"};
+        "not",      "never",     "neither",    "nor",        "if",        "whether",
+        "unless",   "or",        "either",     "maybe",      "perhaps",   "might",
+        "could",    "may",       "would",      "but",        "however",   "although",
+        "though",   "unlike",    "than",       "hardly",     "barely",    "false",
+        "wrong",    "incorrect", "doubt",      "suppose",    "assume",    "assuming",
+        "claim",    "claims",    "say",        "says",       "think",     "thinks",
+        "believe",  "believes",  "said",       "thought",    "seems",     "seem",
+        "appears",  "other",     "another",    "unclear",    "unknown",   "cannot",
+        "instead",  "rather",    "almost",     "nearly",     "nobody",    "nothing",
+        "none",     "only",      "untrue",     "people",     "some",      "many",
+        "most",     "when",      "while",      "provided",   "should",    "because",
+        "since",    "except",    "possibly",   "probably",   "sometimes", "always",
+        "no",       "both",      "impossible", "guess",      "once",      "until",
+        "before",   "after",     "and",        "which",      "who",       "what",
+        "first",    "second",    "third",      "previous",   "earlier",   "initial",
+        "original", "opposite",  "next",       "starting",   "recall",    "note",
+        "remember", "called",    "without",    "definition", "for",       "case",
+        "cases",    "how",       "why",        "negation",   "converse",  "contrapositive",
+        "inverse",  "initially", "let",        "consider",   "show",      "prove"};
     for (size_t at = 0; at < s.len; at++) {
         if (at > 0 && ascii_is_alpha(s.ptr[at - 1])) continue;
         for (size_t i = 0; i < N(WORDS); i++)

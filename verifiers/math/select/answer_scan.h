@@ -88,6 +88,12 @@ bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
 // condition: "if it rains, ...".
 bool answer_is_conditional(struct slice before);
 bool answer_is_conditioned(struct slice value); // "12, if it rains"
+// answer_unseen.c: whether what is said at `from` is struck out, a comment or blank.
+bool answer_is_unseen(struct slice text, size_t from);
+bool answer_is_comment(struct slice text, size_t at); // the '%' at `at` begins one of TeX
+// "answer plus 5", "answer's double", "answer squared": what stands behind the word at once makes
+// another value of it.
+bool answer_is_changed_subject(struct slice behind);
 // Whether "Tom's" is in front of "answer": what Tom thinks is no statement.
 bool answer_is_of_another(struct slice before);
 
@@ -99,6 +105,12 @@ size_t answer_find_tag(struct slice text, struct answer *out);
 // `strong`: what looks like a value. Else also words: "the answer is Evelyn".
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
 bool answer_is_box(struct slice text, size_t at);
+// {"answer": "5", "alternative": "6"}, {"answer": "5", "status": "wrong"}: behind the value.
+bool answer_names_other(struct slice rest);
+// answer_code.c: whether the line that ends at `end`, in which the text ends, is one of a program.
+bool answer_is_code(struct slice text, size_t end);
+// answer_operand.c: whether the box at start..end is only a part of a value.
+bool answer_is_operand(struct slice text, size_t start, size_t end);
 // answer_side.c: the sides beside the box at start..end, as `before` and `behind`.
 void answer_sides(struct slice text, size_t start, size_t end, struct answer *out);
 

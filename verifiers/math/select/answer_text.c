@@ -6,6 +6,12 @@ static struct slice after_thinking(struct slice text) {
     static const char *const MARKS[][2] = {{"<think>", "</think>"},
                                            {"<thinking>", "</thinking>"},
                                            {"<thought>", "</thought>"},
+                                           {"<reasoning>", "</reasoning>"},
+                                           {"<scratchpad>", "</scratchpad>"},
+                                           {"[THINK]", "[/THINK]"},
+                                           {"◁think▷", "◁/think▷"},
+                                           {"<seed:think>", "</seed:think>"},
+                                           {"<|channel|>analysis", "<|channel|>final"},
                                            {"<|begin_of_thought|>", "<|end_of_thought|>"}};
     for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
         const size_t open = answer_find_last(text, MARKS[i][0]);
@@ -103,8 +109,12 @@ static struct slice without_symbols(struct slice text) {
     return text;
 }
 
-// Without a comment that stands at the end: <!-- ... -->.
+// Without a comment that stands at the end: <!-- ... -->, or a last line of TeX's.
 static struct slice without_comment(struct slice text) {
+    size_t line = answer_line_start(text, text.len);
+    while (line < text.len && answer_is_one_of(" \t", text.ptr[line])) line++;
+    for (size_t i = line; i < text.len && i - line < ANSWER_MAX_SENTENCE; i++)
+        if (text.ptr[i] == '%' && answer_is_comment(text, i)) return answer_cut(text, 0, i);
     if (text.len < 7 || memcmp(text.ptr + text.len - 3, "-->", 3)) return text;
     const size_t open = answer_find_last(text, "<!--");
     return open == SIZE_MAX ? text : answer_cut(text, 0, open);

@@ -57,11 +57,25 @@ bool answer_find_verdict(struct slice text, struct answer *out) {
     return false;
 }
 
+// "The negation is true", "the converse is false": said of another statement.
+static bool is_of_another(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"negation",       "converse", "inverse",
+                                        "contrapositive", "opposite", "contrary"};
+    size_t start = answer_sentence_start(text, at);
+    const char *comma = memrchr(text.ptr + start, ',', at - start);
+    if (comma) start = (size_t)(comma - text.ptr);
+    for (size_t i = start; i < at; i++)
+        for (size_t k = 0; k < N(WORDS); k++)
+            if (answer_is_word(text, i, WORDS[k])) return true;
+    return false;
+}
+
 bool answer_find_word(struct slice text, struct answer *out) {
     struct slice word = first_word(text);
     if (word.len == 0) word = last_word(text);
     const size_t at = (size_t)(word.ptr - text.ptr);
-    if (word.len == 0 || answer_is_denied(text, at, at + word.len, true)) return false;
+    if (word.len == 0 || answer_is_denied(text, at, at + word.len, true) || is_of_another(text, at))
+        return false;
     *out = (struct answer){.n_parts = 1, .parts = {word}, .rule = "word"};
     return true;
 }
