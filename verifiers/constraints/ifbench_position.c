@@ -62,7 +62,7 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     if ((size_t)left > sentence.len) return false;
     struct slices tokens = {0};
     size_t i = 0;
-    for (size_t max = 64; i == tokens.n; max *= 8) {
+    for (size_t max = 64; i == tokens.n; max = SIZE_MAX) {
         tokens = text_first_tokens_of(text, sentence, max);
         for (; i < tokens.n; i++)
             if (has_alphanumeric(tokens.items[i]) && --left == 0)

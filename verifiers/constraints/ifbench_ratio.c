@@ -115,13 +115,18 @@ struct trigrams {
     size_t n, n_common;    // that occur, and that the reference text has too
 };
 
-enum { USED_BIT = 63, FIRST_SLOTS = 1024, TRIGRAM_STEPS = 8 };
+enum { USED_BIT = 63, FIRST_SLOTS = 1024, TRIGRAM_STEPS = 8, BATCH = 64 };
+
+// Where the trigram is looked for first.
+static size_t first_place(const struct trigrams *set, uint64_t key) {
+    const uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
+    return (size_t)(hash >> 20) & set->mask;
+}
 
 // The slot that holds the trigram or is to hold it; NULL when the budget is used up.
 static struct trigram *find_slot(struct constraint_text *text, const struct trigrams *set,
                                  uint64_t key) {
-    const uint64_t hash = (key ^ key >> 31) * 0x9E3779B97F4A7C15u;
-    for (size_t at = (size_t)(hash >> 20) & set->mask;; at = (at + 1) & set->mask) {
+    for (size_t at = first_place(set, key);; at = (at + 1) & set->mask) {
         if (set->slots[at].key == key || !set->slots[at].key) return &set->slots[at];
         if (!text_spend(text, 1)) return NULL;
     }
@@ -129,7 +134,7 @@ static struct trigram *find_slot(struct constraint_text *text, const struct trig
 
 static void grow(struct constraint_text *text, struct trigrams *set) {
     const struct trigrams old = *set;
-    set->mask = old.slots ? 2 * old.mask + 1 : FIRST_SLOTS - 1;
+    set->mask = old.slots ? 4 * old.mask + 3 : FIRST_SLOTS - 1;
     set->slots = arena_take(text->arena, set->mask + 1, sizeof *set->slots);
     for (size_t i = 0; old.slots && i <= old.mask; i++) {
         struct trigram *slot = old.slots[i].key ? find_slot(text, set, old.slots[i].key) : NULL;
@@ -137,34 +142,40 @@ static void grow(struct constraint_text *text, struct trigrams *set) {
     }
 }
 
-static void add_new(struct constraint_text *text, struct trigrams *set,
-                    const struct trigrams *reference, uint64_t key) {
+// Counts a trigram once more, or (`add` false) once less; false when the budget is used up.
+static bool count_trigram(struct constraint_text *text, struct trigrams *set,
+                          const struct trigrams *reference, uint64_t key, bool add) {
+    if (!text_spend(text, TRIGRAM_STEPS)) return false;
     if (2 * (set->n_slots + 1) > set->mask) grow(text, set);
     struct trigram *slot = find_slot(text, set, key);
-    const struct trigram *same = reference ? find_slot(text, reference, key) : NULL;
-    if (!slot || text->over) return;
-    *slot = (struct trigram){.key = key, .is_common = same && same->key};
-    set->n_slots++;
+    if (slot && !slot->key) {
+        const struct trigram *same = reference ? find_slot(text, reference, key) : NULL;
+        *slot = (struct trigram){.key = key, .is_common = same && same->key};
+        set->n_slots++;
+    }
+    if (!slot || text->over) return false;
+    slot->times += add ? 1 : UINT32_MAX;
+    if (slot->times != add) return true; // it neither came nor went
+    set->n += add ? 1 : SIZE_MAX;
+    if (slot->is_common) set->n_common += add ? 1 : SIZE_MAX;
+    return true;
 }
 
-// Counts every trigram of `s` once more, or (`add` false) once less.
+// Some at a time, so that memory is asked for all their slots at once.
 static void count_trigrams(struct constraint_text *text, struct trigrams *set,
                            const struct trigrams *reference, struct slice s, bool add) {
-    uint64_t key = 0;
-    size_t n = 0;
-    for (uint32_t code; chars_next(&s, &code);) {
-        key = (uint64_t)1 << USED_BIT | key << 21 | code;
-        if (++n < 3) continue;
-        struct trigram *slot = text_spend(text, TRIGRAM_STEPS) ? find_slot(text, set, key) : NULL;
-        if (slot && !slot->key) {
-            add_new(text, set, reference, key);
-            slot = find_slot(text, set, key);
+    uint64_t keys[BATCH], key = 0;
+    size_t n_codes = 0;
+    while (s.len) {
+        size_t n = 0;
+        for (uint32_t code; n < BATCH && chars_next(&s, &code);) {
+            key = (uint64_t)1 << USED_BIT | key << 21 | code;
+            if (++n_codes < 3) continue;
+            if (set->slots) __builtin_prefetch(&set->slots[first_place(set, key)]);
+            keys[n++] = key;
         }
-        if (!slot || text->over) return;
-        slot->times += add ? 1 : UINT32_MAX;
-        if (slot->times != add) continue; // it neither came nor went
-        set->n += add ? 1 : SIZE_MAX;
-        if (slot->is_common) set->n_common += add ? 1 : SIZE_MAX;
+        for (size_t i = 0; i < n; i++)
+            if (!count_trigram(text, set, reference, keys[i], add)) return;
     }
 }
 

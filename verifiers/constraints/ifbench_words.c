@@ -96,13 +96,31 @@ static bool follows_primes(struct constraint_text *text, const struct constraint
     return true;
 }
 
+// The n-th of the words that are not all punctuation, from 0 on.
+static struct slice nth_word(struct slice rest, size_t n) {
+    struct slice word = {0};
+    for (size_t i = 0; i <= n && slice_next_field(&rest, &word);) i += !slice_all(word, CHAR_PUNCT);
+    return word;
+}
+
+// Blames the text from the first time that a word occurs to the n-th word, which is it again.
+static bool blame_repeats(struct constraint_text *text, struct slice plain, struct slice first,
+                          size_t n) {
+    struct slice word;
+    size_t n_before = 0;
+    while (slice_next_field(&plain, &word) && word.ptr < first.ptr) n_before++;
+    return text_blame(text, slice_span(nth_word(text->raw, n_before), nth_word(text->raw, n)));
+}
+
 // The most frequent word is within the bound.
 static bool follows_repeats(struct constraint_text *text, const struct constraint_args *args) {
-    struct slice rest = text_without_punctuation_of(text, text_lower(text)), word;
+    const struct slice plain = text_without_punctuation_of(text, text_lower(text));
+    struct slice rest = plain, word;
     struct tally tally = tally_open(text, rest.len / 8);
-    while (slice_next_field(&rest, &word))
-        if (tally_add(text, &tally, word) > args->values[0].integer)
-            return text_blame(text, text->raw);
+    for (size_t n = 0; slice_next_field(&rest, &word); n++) {
+        const struct tally_item *item = tally_add(text, &tally, word);
+        if (item->times > args->values[0].integer) return blame_repeats(text, plain, item->item, n);
+    }
     return true;
 }
 

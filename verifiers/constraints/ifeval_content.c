@@ -71,7 +71,7 @@ static bool follows_paragraph(struct constraint_text *text, const struct constra
     size_t n = 0;
     while (n <= (size_t)args->values[2].integer && slice_next_word(&rest, &word)) {
         const int64_t most = tally_count(text, original, word);
-        n += most && tally_add(text, &shared, word) <= most;
+        n += most && tally_add(text, &shared, word)->times <= most;
     }
     return range_follows(text, args->values[1].integer, args->values[2].integer, n);
 }

@@ -38,15 +38,16 @@ static int prepare_phrase(struct constraint_args *args, struct arena *arena, str
     return 0;
 }
 
-// In how many words a phrase is another than the one asked for; 2 or more when it has another
-// number of words.
-static int count_changes(struct constraint_text *text, struct slice phrase,
-                         const struct constraint_value *asked) {
-    const struct slices words = text_fields_of(text, phrase);
-    int n = 0;
-    if (words.n != (size_t)asked->n_items) return 2;
-    for (size_t i = 0; i < words.n; i++) n += !slice_equal(words.items[i], asked->items[i]);
-    return n;
+// In how many words a phrase is another than the one asked for; 2 when these
+// are two or more, or it has another number of words.
+static int count_changes(struct slice phrase, const struct constraint_value *asked) {
+    struct slice word;
+    int n = 0, n_words = 0;
+    for (; n < 2 && slice_next_field(&phrase, &word); n_words++) {
+        if (n_words == asked->n_items) return 2;
+        n += !slice_equal(word, asked->items[n_words]);
+    }
+    return n_words == asked->n_items ? n : 2;
 }
 
 // Where " last" starts for the first time at or behind `from`.
@@ -83,7 +84,7 @@ static bool follows_phrase(struct constraint_text *text, const struct constraint
             continue;
         }
         const size_t stop = end + 1 + last.len;
-        n_changes = count_changes(text, slice_part(s, (size_t)i, stop), asked);
+        n_changes = count_changes(slice_part(s, (size_t)i, stop), asked);
         if (n_changes > 1) return false;
         n++;
         i = (ptrdiff_t)stop;

@@ -242,7 +242,10 @@ static void swap_quote(char *ptr, size_t n, char mark, struct slice quote) {
 // Cuts at the marks that are left and at the stops.
 static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
     struct slices out = {0};
-    size_t from = 0;
+    size_t from = 0, n = 1;
+    for (size_t i = 0; i < len; i++)
+        n += ptr[i] == '.' || ptr[i] == '?' || ptr[i] == '!' || (unsigned char)ptr[i] == STOP;
+    slices_expect(text, &out, n);
     for (size_t i = 0; i <= len; i++) {
         const bool is_mark = i < len && (ptr[i] == '.' || ptr[i] == '?' || ptr[i] == '!');
         const bool is_stop = i == len || (unsigned char)ptr[i] == STOP;

@@ -105,17 +105,38 @@ static bool follows_palindrome(struct constraint_text *text, const struct constr
 
 enum { MANY_TOKENS = 512 };
 
+// A token that comes again, in the whole's list.
+struct pair {
+    const struct slice *first, *again;
+};
+
+static bool has_pair(const struct runs *tokens, const struct pair *pair) {
+    const struct slices *shared = &tokens->run[1];
+    return pair && tokens->is_shared && pair->first >= shared->items &&
+           pair->again < shared->items + shared->n;
+}
+
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices first = text_first_tokens_of(text, text->raw, MANY_TOKENS);
     struct tally tally = tally_open(text, first.n);
     (void)args;
     for (size_t i = 0; i < first.n; i++) // most texts say one of them again
-        if (tally_add(text, &tally, first.items[i]) > 1) return false;
+        if (tally_add(text, &tally, first.items[i])->times > 1) return false;
     if (first.n < MANY_TOKENS) return true;
     const struct runs *tokens = text_tokens(text);
+    if (has_pair(tokens, text->kept)) return false;
     tally = tally_open(text, tokens->n);
-    for (size_t i = 0; i < tokens->n; i++)
-        if (tally_add(text, &tally, runs_at(tokens, i)) > 1) return false;
+    for (size_t i = 0; i < tokens->n; i++) {
+        const struct tally_item *item = tally_add(text, &tally, runs_at(tokens, i));
+        if (item->times == 1) continue;
+        if (!text->within) {
+            const struct slice *all = tokens->run[0].items;
+            struct pair *pair = arena_take(text->arena, 1, sizeof *pair);
+            *pair = (struct pair){all + (item - tally.items), all + i};
+            text->kept = pair;
+        }
+        return false;
+    }
     return true;
 }
 

@@ -2,53 +2,70 @@
 
 #include "protocol/base/hash.h"
 
+// Where an item is found: a slot is looked at for each, and nearly always one alone, so that they
+// are small.
+struct tally_slot {
+    uint32_t hash, number; // of the item, from 1 on; 0: free
+};
+
+static void make_room(struct constraint_text *text, struct tally *tally) {
+    const size_t n_slots = tally->mask + 1;
+    struct tally_item *items = arena_take(text->arena, n_slots / 2, sizeof *items);
+    if (tally->n) memcpy(items, tally->items, tally->n * sizeof *items);
+    tally->items = items;
+    tally->slots = arena_take(text->arena, n_slots, sizeof *tally->slots);
+}
+
 struct tally tally_open(struct constraint_text *text, size_t max) {
     struct tally tally = {.mask = 15};
     while (tally.mask + 1 < 2 * max) tally.mask = 2 * tally.mask + 1;
-    tally.slots = arena_take(text->arena, tally.mask + 1, sizeof *tally.slots);
+    make_room(text, &tally);
     return tally;
 }
 
 // The slot that has the item, or is free for it.
 static struct tally_slot *slot_of(struct constraint_text *text, const struct tally *tally,
-                                  struct slice item, uint32_t *hash) {
-    const uint64_t h = hash_bytes(item.ptr, item.len);
-    *hash = (uint32_t)(h >> 32);
-    for (size_t at = (size_t)h & tally->mask;; at = (at + 1) & tally->mask) {
+                                  struct slice item, uint32_t hash) {
+    for (size_t at = hash & tally->mask;; at = (at + 1) & tally->mask) {
         struct tally_slot *slot = &tally->slots[at];
-        if (!slot->times || (slot->hash == *hash && slice_equal(slot->item, item))) return slot;
+        if (!slot->number) return slot;
+        if (slot->hash == hash && slice_equal(tally->items[slot->number - 1].item, item))
+            return slot;
         if (!text_spend(text, 1)) return slot; // nothing counts any more
     }
 }
 
 size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item) {
-    uint32_t hash;
-    struct tally_slot *slot = slot_of(text, tally, item, &hash);
-    if (!slot->times) {
-        slot->item = item;
-        slot->hash = hash;
-        tally->n++;
+    const uint32_t hash = (uint32_t)hash_bytes(item.ptr, item.len);
+    struct tally_slot *slot = slot_of(text, tally, item, hash);
+    if (!slot->number) {
+        *slot = (struct tally_slot){hash, (uint32_t)++tally->n};
+        tally->items[tally->n - 1].item = item;
     }
-    slot->times++;
-    return (size_t)(slot - tally->slots);
+    tally->items[slot->number - 1].times++;
+    return slot->number - 1;
 }
 
 static void grow(struct constraint_text *text, struct tally *tally) {
     const struct tally old = *tally;
     tally->mask = 2 * old.mask + 1;
-    tally->slots = arena_take(text->arena, tally->mask + 1, sizeof *tally->slots);
+    make_room(text, tally);
     for (size_t i = 0; i <= old.mask; i++) {
-        uint32_t hash;
-        if (old.slots[i].times) *slot_of(text, tally, old.slots[i].item, &hash) = old.slots[i];
+        size_t at = old.slots[i].hash & tally->mask;
+        if (!old.slots[i].number) continue;
+        while (tally->slots[at].number) at = (at + 1) & tally->mask;
+        tally->slots[at] = old.slots[i];
     }
 }
 
-int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item) {
-    if (2 * tally->n > tally->mask + 1) grow(text, tally);
-    return tally->slots[tally_place(text, tally, item)].times;
+const struct tally_item *tally_add(struct constraint_text *text, struct tally *tally,
+                                   struct slice item) {
+    if (2 * tally->n > tally->mask) grow(text, tally);
+    return &tally->items[tally_place(text, tally, item)];
 }
 
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item) {
-    uint32_t hash;
-    return slot_of(text, tally, item, &hash)->times;
+    const struct tally_slot *slot =
+        slot_of(text, tally, item, (uint32_t)hash_bytes(item.ptr, item.len));
+    return slot->number ? tally->items[slot->number - 1].times : 0;
 }

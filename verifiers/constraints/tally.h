@@ -4,25 +4,26 @@
 
 #include "verifiers/constraints/text.h"
 
-struct tally_slot {
-    struct slice item;    // borrowed
-    uint32_t hash, times; // times 0: free
+struct tally_item {
+    struct slice item; // borrowed, from where it was counted first
+    int64_t times;
 };
 
 struct tally {
-    struct tally_slot *slots; // (mask + 1)
+    struct tally_item *items; // (n) in the order in which they came
+    struct tally_slot *slots; // (mask + 1), at most half of them used
     size_t mask, n;           // n: different items
 };
 
 // A table with places for `max` items.
 struct tally tally_open(struct constraint_text *text, size_t max);
 
-// Counts `item` and returns how often it was counted. Each slot that is looked at is a step. A
-// table that is half full grows.
-int64_t tally_add(struct constraint_text *text, struct tally *tally, struct slice item);
+// Counts `item`. Each slot that is looked at is a step. A table that is half full grows, and its
+// items move.
+const struct tally_item *tally_add(struct constraint_text *text, struct tally *tally,
+                                   struct slice item);
 
-// Counts one of at most `max` items, and returns the place of its slot, which is its alone until
-// the table grows.
+// Counts one of at most `max` different items, and returns its place in `items`.
 size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item);
 
 // How often it was counted.

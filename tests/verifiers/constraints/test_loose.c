@@ -374,6 +374,44 @@ static void test_each(void **state) {
     buffer_free(&text);
 }
 
+// Hundreds of different words, and some of them again: in the first line, in the last, or between,
+// where leaving a line out takes one of the two away or none.
+static void make_long_text(struct buffer *text) {
+    const int n = 300 + (int)below(900), n_again = (int)below(3);
+    buffer_clear(text);
+    for (int i = 0; i < n; i++) {
+        buffer_printf(text, "%sw%d", below(20) ? " " : below(3) ? "\n" : "\n\n", i);
+        for (int k = 0; k < n_again; k++)
+            if (below((uint32_t)n) == 0) buffer_printf(text, " *w%d", (int)below((uint32_t)n));
+    }
+    if (below(2)) buffer_printf(text, "\nw%d", (int)below((uint32_t)n));
+}
+
+static void test_long(void **state) {
+    static const char *const IDS[] = {"count:count_unique", "count:unique_word_count",
+                                      "words:repeats", "ratio:overlap"};
+    (void)state;
+    struct buffer text = {0};
+    for (size_t k = 0; k < sizeof IDS / sizeof *IDS; k++) {
+        const struct constraint *row;
+        struct count count = {0};
+        for (int i = 0; (row = constraint_at(i)) && strcmp(row->id, IDS[k]) != 0;) i++;
+        assert_non_null(row);
+        for (int i = 0; i < 150; i++) {
+            make_long_text(&text);
+            struct constraint_list *list = make_list(&row, 1, buffer_slice(&text));
+            assert_non_null(list);
+            compare(list, buffer_slice(&text), &count);
+            constraint_list_free(&list);
+        }
+        print_message("%s: %d followed, %d broken, %d only loosely\n", IDS[k], count.n_followed,
+                      count.n_broken, count.n_only_loosely);
+        if (k == 0)
+            assert_true(count.n_broken > 20 && count.n_followed > 20 && count.n_only_loosely > 2);
+    }
+    buffer_free(&text);
+}
+
 // Several at once: what one has kept of a text is the others' too.
 static void test_several(void **state) {
     (void)state;
@@ -423,6 +461,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each),
         cmocka_unit_test(test_several),
+        cmocka_unit_test(test_long),
         cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
