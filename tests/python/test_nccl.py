@@ -170,10 +170,17 @@ def test_one_that_stands_still(fleet: Fleet) -> None:
     first, second = noisy(1), noisy(2)
     fleet.trainer.push_weights(first, 1, 120, nccl=pusher)
     os.kill(workers[1].pid, signal.SIGSTOP)
-    began = time.monotonic()
+    began, leave = time.monotonic(), pusher._leave
+
+    def leave_slowly() -> None:  # the other worker tells of it before this thread goes on
+        leave()
+        time.sleep(0.5)
+
+    pusher._leave = leave_slowly  # type: ignore[method-assign]
     with pytest.raises(stampede.WeightUpdateError, match="NCCL waited 2 s for workers to be ready"):
         fleet.trainer.push_weights(second, 2, 120, nccl=pusher)
     assert time.monotonic() - began < 4.5
+    pusher._leave = leave  # type: ignore[method-assign]
     assert fleet.trainer.workers()[0]["digest"] == digest_of(first)
     os.kill(workers[1].pid, signal.SIGCONT)
     eventually(lambda: fleet.serve(first, 1, 2))

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .core import Core
     from .push import Push
 
+_TELL_S = 1.0  # that the I/O thread has to take a failure
+
 
 class Broadcast:
     """What is known of a push's."""
@@ -58,9 +60,23 @@ def begin(push: "Push", pusher: NcclPusher, core: "Core",
             b.is_over = True
             end_push(WeightUpdateError(str(error)))
 
+    def tell(error: Exception) -> None:
+        """Before the communicator is left: workers that see it go know less of why."""
+        told = threading.Event()
+
+        def fail() -> None:
+            raise error
+
+        def tell_here(failure: Any) -> None:
+            done(failure)
+            told.set()
+
+        in_background(fail, tell_here)
+        told.wait(_TELL_S)
+
     def run(stream: Stream) -> None:
         b.is_running = True
-        in_background(lambda: pusher.run(stream, b.join, b.start, lambda: b.is_over), done)
+        in_background(lambda: pusher.run(stream, b.join, b.start, lambda: b.is_over, tell), done)
 
     b.run = run
 

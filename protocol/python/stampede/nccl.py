@@ -107,9 +107,10 @@ class NcclPusher:
         return bytes(unique)
 
     def run(self, stream: Stream, join: Optional["Join"], start: threading.Event,
-            is_abandoned: Callable[[], bool]) -> None:
+            is_abandoned: Callable[[], bool], tell: Callable[[Exception], None]) -> None:
         """Joins, where `join` says a new communicator; waits for `start`; broadcasts. On a thread
-        of its own. Leaves the communicator where it fails or is abandoned."""
+        of its own. Leaves the communicator where it is abandoned, or where it fails, behind
+        tell(error)."""
         with self._lock:
             try:
                 if not self._buckets:
@@ -123,7 +124,8 @@ class NcclPusher:
                 self._broadcast(stream, is_abandoned)
             except _Abandoned:
                 self._leave()
-            except BaseException:
+            except Exception as error:
+                tell(error)
                 self._leave()
                 raise
 
