@@ -9,8 +9,8 @@ static AVX2_INLINE void round_32(const float *x, uint32_t *out) {
     _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(high, low));
 }
 
-// As in matmul_avx512.c.
-// The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1.
+// The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1,
+// as in matmul_avx512.c.
 static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int first, int token,
                               int blocks, int tokens) {
     const struct matrix *m = t->m;

@@ -53,30 +53,22 @@ def begin(push: "Push", pusher: NcclPusher, core: "Core",
         return
     b = push.broadcast = Broadcast(core, pusher, max(groups.values(), key=len))
 
-    def done(error: Any) -> None:
-        if error is not None:
-            pusher.members = ()
-        if error is not None and not b.is_over and not push.committed:
+    def fail(error: Exception) -> None:
+        pusher.members = ()
+        if not b.is_over and not push.committed:
             b.is_over = True
             end_push(WeightUpdateError(str(error)))
 
     def tell(error: Exception) -> None:
         """Before the communicator is left: workers that see it go know less of why."""
         told = threading.Event()
-
-        def fail() -> None:
-            raise error
-
-        def tell_here(failure: Any) -> None:
-            done(failure)
-            told.set()
-
-        in_background(fail, tell_here)
+        in_background(lambda: None, lambda _: (fail(error), told.set()))
         told.wait(_TELL_S)
 
     def run(stream: Stream) -> None:
         b.is_running = True
-        in_background(lambda: pusher.run(stream, b.join, b.start, lambda: b.is_over, tell), done)
+        in_background(lambda: pusher.run(stream, b.join, b.start, lambda: b.is_over, tell),
+                      lambda _: None)
 
     b.run = run
 

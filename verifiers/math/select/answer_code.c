@@ -4,11 +4,15 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
+// Case counts: "let x" is code, "Let x" prose.
+static bool has(struct slice s, size_t at, const char *code) {
+    const size_t len = strlen(code);
+    return s.len - at >= len && memcmp(s.ptr + at, code, len) == 0;
+}
+
 static bool is_one(struct slice s, size_t at, const char *const *list, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        const size_t len = strlen(list[i]);
-        if (s.len - at >= len && memcmp(s.ptr + at, list[i], len) == 0) return true;
-    }
+    for (size_t i = 0; i < n; i++)
+        if (has(s, at, list[i])) return true;
     return false;
 }
 
@@ -16,7 +20,7 @@ static bool is_one(struct slice s, size_t at, const char *const *list, size_t n)
 static bool is_lambda(struct slice s) {
     static const char NAME[] = "lambda";
     size_t at = sizeof NAME - 1;
-    if (!is_one(s, 0, (const char *const[]){NAME}, 1)) return false;
+    if (!has(s, 0, NAME)) return false;
     while (at < s.len && (ascii_is_alnum(s.ptr[at]) || answer_is_one_of(" ,_*", s.ptr[at]))) at++;
     return at < s.len && s.ptr[at] == ':';
 }
@@ -34,8 +38,7 @@ static bool begins_code(struct slice s) {
                                         "echo ",   "public ", "long ",   "static ", "print "};
     while (s.len && answer_is_space(s.ptr[0])) s = answer_cut(s, 1, s.len);
     if (s.len == 0) return false;
-    const bool defines =
-        is_one(s, 0, (const char *const[]){"def "}, 1) && memchr(s.ptr, '(', s.len);
+    const bool defines = has(s, 0, "def ") && memchr(s.ptr, '(', s.len);
     return is_one(s, 0, STARTS, N(STARTS)) || is_lambda(s) || defines ||
            (s.ptr[s.len - 1] == ';' && is_one(s, 0, WORDS, N(WORDS)));
 }
@@ -49,7 +52,7 @@ static bool has_marks(struct slice s) {
     for (size_t at = 0; at < s.len; at++) {
         if (is_one(s, at, MARKS, N(MARKS))) return true;
         if (call && s.ptr[at] == ' ' && is_lambda(answer_cut(s, at + 1, s.len))) return true;
-        if (call && is_one(s, at, (const char *const[]){" # ", " // "}, 2)) return true;
+        if (call && (has(s, at, " # ") || has(s, at, " // "))) return true;
         call |= s.ptr[at] == '=' || s.ptr[at] == ')';
     }
     return false;
