@@ -72,14 +72,17 @@ CUDA_WHEELS := tests/requirements-cuda.txt
 # own; the other files of tests/ are helpers, linked into each of them.
 find  = $(sort $(shell find $1 -name '*.c' 2>/dev/null))
 ARCH  := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
-PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c
+PATHS_x86_64  := %_avx2.c %_avx512.c %_avx512bf16.c %_amx.c %_amxbf16.c \
+    %/amx_try.c
 PATHS_aarch64 := %_neon.c %_neondot.c %_neonbf16.c
 OTHER_PATHS   := $(filter-out $(PATHS_$(ARCH)),$(PATHS_x86_64) $(PATHS_aarch64))
 SRC   := $(filter-out kernels/cuda/% $(OTHER_PATHS),$(call find,worker kernels protocol verifiers))
 CHECK := $(filter-out tests/neon/%,$(call find,tests))
 OBJ   := $(SRC:%.c=$(B)/obj/%.o)
-# Block types' products for ARM are compiled twice: with dot products the second time.
+# Block types' products are compiled twice: for ARM with dot products the second time, for AVX-512
+# with AMX.
 OBJ   += $(patsubst %_neon.c,$(B)/obj/%_neondot.o,$(filter kernels/types/q%_neon.c,$(SRC)))
+OBJ   += $(patsubst %_avx512.c,$(B)/obj/%_amx.o,$(filter kernels/types/q%_avx512.c,$(SRC)))
 MAIN  := $(B)/obj/worker/main.o
 FUZZ  := $(foreach f,$(CHECK),$(if $(filter fuzz_%,$(notdir $f)),$(f:%.c=$(B)/%)))
 TESTS := $(foreach f,$(CHECK),$(if $(filter test_%,$(notdir $f)),$(f:%.c=$(B)/%)))
@@ -114,6 +117,13 @@ AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx51
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
 $(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
+AMX := $(AVX512) -mavx512bf16 -mamx-tile -mamx-int8 -mamx-bf16
+$(B)/obj/kernels/amx_try.o $(B)/obj/worker/commands/limits_amx.o: CFLAGS += $(AMX)
+$(B)/obj/kernels/cpu/%_amx.o: CFLAGS += $(AVX512)
+$(B)/obj/%_amxbf16.o: CFLAGS += $(AMX)
+$(B)/obj/kernels/types/%_amx.o: kernels/types/%_avx512.c | libraries
+	@mkdir -p $(@D)
+	$(if $(V),,@echo "  cc $< (AMX)" &&) $(CC) $(CPPFLAGS) $(CFLAGS) $(AMX) -DDOT_AMX -c $< -o $@
 $(B)/obj/%_neonbf16.o: CFLAGS += -march=armv8.2-a+bf16
 NEONDOT := -march=armv8.2-a+dotprod -DDOT_SDOT
 $(B)/obj/kernels/types/%_neondot.o: kernels/types/%_neon.c | libraries
@@ -148,6 +158,7 @@ $(B)/tests/kernels/stampede_%.so: tests/kernels/object_%.c
 include tests/cudasim/cudasim.mk
 include kernels/cuda/cuda.mk
 include tests/neon/neon.mk
+include tests/amx/amx.mk
 include docker/docker.mk
 
 deps:

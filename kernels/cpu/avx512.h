@@ -16,6 +16,14 @@ static AVX2_INLINE __m512 avx512_load(enum dtype dtype, const void *p) {
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
 }
 
+#if defined(__AVX512BF16__)
+// 32 values to bf16: to nearest and even, subnormals to zero.
+static AVX2_INLINE void avx512_round_32(const float *x, uint32_t *out) {
+    __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
+    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(high, low));
+}
+#endif
+
 // 16 signed bytes.
 static AVX2_INLINE __m512 avx512_load_int8(const void *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p)));

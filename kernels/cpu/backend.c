@@ -118,7 +118,7 @@ static void open_draw(struct cpu *c, const uint8_t *id_exists) {
 }
 
 static int open_weights(struct cpu *c, const struct backend_options *o, struct error *err) {
-    enum type_path path = type_path_find(o->path);
+    enum type_path path = c->isa->types;
     if (weights_open(&c->weights, &o->shape, o->weight_dtypes, path, err)) return -1;
     c->has_master = o->master_dtypes != NULL;
     if (!c->has_master) return 0;
@@ -194,8 +194,8 @@ const struct isa *cpu_isa(const char *path, struct error *err) {
     if (!isa)
         error_set(err, ERROR_USAGE,
                   "Instruction set path '%s' is not known or this processor lacks it; "
-                  "expected portable, avx2, avx512 or neon, or bf16 (products of bf16, by "
-                  "AVX512-BF16).",
+                  "expected portable, avx2, avx512, amx or neon, or bf16 (products of bf16, by "
+                  "AVX512-BF16 or AMX).",
                   path);
     return isa;
 }

@@ -35,7 +35,7 @@ static void gate_rows(const struct isa *isa, const struct feed_forward_gate *g, 
 }
 
 void feed_forward_gate_blocks(const struct isa *isa, const struct feed_forward_gate *g) {
-    int n_tiles = (g->n + TYPE_TOKENS - 1) / TYPE_TOKENS;
+    int most = type_tokens(g->w1->path), n_tiles = (g->n + most - 1) / most;
     for (int b = 0; b < g->n_blocks; b += GATE_BLOCKS) {
         int n_blocks = g->n_blocks - b < GATE_BLOCKS ? g->n_blocks - b : GATE_BLOCKS;
         for (int i = 0, first = 0, n; i < n_tiles; i++, first += n) {

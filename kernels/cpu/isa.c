@@ -8,6 +8,7 @@
 #include <sys/auxv.h>
 #endif
 
+#include "kernels/amx.h"
 #include "kernels/cpu/attention.h"
 #include "kernels/cpu/draw.h"
 #include "kernels/cpu/feed_forward.h"
@@ -18,6 +19,7 @@
 const struct isa isa_portable = {
     .name = "portable",
     .bits = "portable",
+    .types = TYPE_PORTABLE,
     .matmul_tile = matmul_tile_portable,
     .matmul_exact = matmul_tile_portable,
     .swiglu = feed_forward_swiglu_portable,
@@ -46,6 +48,10 @@ static bool has_avx512(void) {
 static bool has_avx512bf16(void) {
     return has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+
+static bool has_amx(void) {
+    return has_avx512bf16() && amx_is_there();
+}
 #elif defined(__aarch64__)
 static bool has_dot(void) {
     return getauxval(AT_HWCAP) & HWCAP_ASIMDDP;
@@ -62,8 +68,8 @@ static const struct {
     bool (*is_there)(void);
 } paths[] = {
 #if defined(__x86_64__)
-    {&isa_avx512bf16, has_avx512bf16},
-    {&isa_avx512, has_avx512},
+    {&isa_amxbf16, has_amx}, {&isa_avx512bf16, has_avx512bf16},
+    {&isa_amx, has_amx},     {&isa_avx512, has_avx512},
     {&isa_avx2, has_avx2},
 #elif defined(__aarch64__)
     {&isa_neonbf16, has_bf16},

@@ -6,12 +6,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernels/types/types.h"
+
 struct attention_rows;
 struct matmul_tile;
 
 struct isa {
     const char *name;
     const char *bits; // of what it computes, for the numerics id: paths with one name agree in all
+    enum type_path types; // of products with block types, which agree on all paths
     // Products: float32 ones summed in float32, or, where is_bf16, of activations rounded to bf16.
     bool is_bf16;
     void (*matmul_tile)(const struct matmul_tile *t);
@@ -33,9 +36,11 @@ extern const struct isa isa_portable;
 extern const struct isa isa_avx2;       // its functions need AVX2, FMA and F16C
 extern const struct isa isa_avx512;     // likewise, and AVX-512 F, BW, VL, DQ and VNNI
 extern const struct isa isa_avx512bf16; // likewise, and AVX512-BF16; its products are of bf16
+extern const struct isa isa_amx;        // as isa_avx512, where amx_is_there(): for block types
+extern const struct isa isa_amxbf16;    // as isa_avx512bf16, likewise; its products are of bf16
 #elif defined(__aarch64__)
 extern const struct isa isa_neon;
-extern const struct isa isa_neondot;  // where block types have dot products (kernels/types)
+extern const struct isa isa_neondot;  // where block types have dot products
 extern const struct isa isa_neonbf16; // its functions need BF16; its products are of bf16
 #endif
 

@@ -9,6 +9,7 @@
 const struct isa isa_avx2 = {
     .name = "avx2",
     .bits = "fma",
+    .types = TYPE_AVX2,
     .matmul_tile = matmul_tile_avx2,
     .matmul_exact = matmul_tile_avx2,
     .swiglu = feed_forward_swiglu_avx2,

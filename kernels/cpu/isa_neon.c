@@ -18,14 +18,16 @@
 const struct isa isa_neon = {
     .name = "neon",
     .bits = "fma",
+    .types = TYPE_NEON,
     .matmul_tile = matmul_tile_neon,
     NEON_LOOPS,
 };
 
-// Dot products are of block types only, which choose by the path's name.
+// Dot products are of block types only.
 const struct isa isa_neondot = {
     .name = "neon-dot",
     .bits = "fma",
+    .types = TYPE_NEONDOT,
     .matmul_tile = matmul_tile_neon,
     NEON_LOOPS,
 };
@@ -33,6 +35,7 @@ const struct isa isa_neondot = {
 const struct isa isa_neonbf16 = {
     .name = "neon-bf16",
     .bits = "neon-bf16",
+    .types = TYPE_NEONDOT,
     .is_bf16 = true,
     .matmul_tile = matmul_tile_neonbf16,
     NEON_LOOPS,

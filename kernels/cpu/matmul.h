@@ -117,5 +117,6 @@ void matmul_tile_avx512(const struct matmul_tile *t);
 void matmul_tile_neon(const struct matmul_tile *t);
 void matmul_tile_neonbf16(const struct matmul_tile *t);
 void matmul_tile_avx512bf16(const struct matmul_tile *t);
+void matmul_tile_amxbf16(const struct matmul_tile *t);
 
 #endif

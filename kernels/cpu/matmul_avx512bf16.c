@@ -4,11 +4,6 @@
 #include "kernels/cpu/avx512.h"
 #include "kernels/cpu/matmul_panel.h"
 
-static AVX2_INLINE void round_32(const float *x, uint32_t *out) {
-    __m512 low = _mm512_loadu_ps(x), high = _mm512_loadu_ps(x + 16);
-    _mm512_storeu_si512(out, (__m512i)_mm512_cvtne2ps_pbh(high, low));
-}
-
 // The group of blocks first .. first + blocks - 1 of the tile, tokens token .. token + tokens - 1,
 // as in matmul_avx512.c.
 static AVX2_INLINE void group(const struct matmul_tile *t, struct panel *p, int first, int token,
@@ -76,5 +71,5 @@ void matmul_tile_avx512bf16(const struct matmul_tile *t) {
         matmul_tile_avx512(t);
         return;
     }
-    panel_tile(t, round_32, products);
+    panel_tile(t, avx512_round_32, products);
 }

@@ -142,7 +142,7 @@ void matmul_blocks_tile(const struct matmul_blocks_tile *t) {
     const struct block_type *type = type_find(t->m->dtype);
     _Alignas(64) float sums[TYPE_TOKENS][MATMUL_ROWS];
     struct type_dot d = {.n_blocks = row_blocks(t->m), .y = sums};
-    int n_tiles = (t->n + TYPE_TOKENS - 1) / TYPE_TOKENS;
+    int most = type_tokens(t->m->path), n_tiles = (t->n + most - 1) / most;
     for (int b = 0; b < t->n_blocks; b++) {
         char *group = group_at(t->m, t->block + b);
         d.scales = group;

@@ -8,12 +8,13 @@
 
 #include "kernels/cpu/matmul.h"
 
-enum { PANEL = 2048, PANEL_STEP = 32, PANEL_BLOCKS = 64 };
+// Words of a token: an odd number of cache lines, so that tokens do not fall into one set.
+enum { PANEL = 2048, PANEL_STEP = 32, PANEL_BLOCKS = 64, PANEL_WORDS = PANEL / 2 + 16 };
 
 struct panel {
     int first, n_pairs; // columns first .. first + 2 * n_pairs - 1
     bool is_first, is_last;
-    uint32_t x[MATMUL_TOKENS][PANEL / 2]; // pairs of bf16
+    uint32_t x[MATMUL_TOKENS][PANEL_WORDS]; // pairs of bf16
     float sums[PANEL_BLOCKS][MATMUL_TOKENS][MATMUL_ROWS];
 };
 

@@ -6,10 +6,7 @@ DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_r
     out->min = _mm512_mul_ps(dot_halves(scales + 32), dot_bytes(scales + 192 + 16 * r));
 }
 
-DOT_INLINE void group(const struct type_dot *d, int tokens) {
-    dot_group(d, &type_q4_k, 8, TILE_NIBBLES, -1, false, true, tokens, load);
-}
-
-void type_q4_k_avx512(const struct type_dot *d) {
-    DOT_TOKENS(d, group);
+void DOT_NAME(q4_k)(const struct type_dot *d) {
+    const struct dot_form form = {8, TILE_NIBBLES, -1, false, true};
+    dot_group(d, &type_q4_k, form, load);
 }

@@ -16,10 +16,7 @@ DOT_INLINE void load(const char *quants, const char *scales, int r, struct dot_r
         _mm512_cvtepi8_epi32(_mm_loadu_si128((const void *)(scales + 32 + 16 * (2 * r + i))));
 }
 
-DOT_INLINE void group(const struct type_dot *d, int tokens) {
-    dot_group(d, &type_q6_k, 8, TILE, 5, true, false, tokens, load);
-}
-
-void type_q6_k_avx512(const struct type_dot *d) {
-    DOT_TOKENS(d, group);
+void DOT_NAME(q6_k)(const struct type_dot *d) {
+    const struct dot_form form = {8, TILE, 5, true, false};
+    dot_group(d, &type_q6_k, form, load);
 }

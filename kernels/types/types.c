@@ -3,11 +3,6 @@
 #include <assert.h>
 #include <stddef.h>
 #include <string.h>
-#if defined(__x86_64__)
-#include <cpuid.h>
-#elif defined(__aarch64__)
-#include <sys/auxv.h>
-#endif
 
 #include "kernels/digest.h"
 #include "protocol/base/hash.h"
@@ -108,41 +103,23 @@ static const char *const path_names[N_TYPE_PATHS] = {
 #if defined(__x86_64__)
     "avx2",
     "avx512",
+    "amx",
 #elif defined(__aarch64__)
     "neon",
     "neon-dot",
 #endif
 };
 
-#if defined(__x86_64__)
-static enum type_path fastest(void) {
-    unsigned a, b, c, d; // VNNI is bit 11 of ecx; clang's builtin does not know its name everywhere
-    bool has_vnni = __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c >> 11 & 1);
-    if (has_vnni && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512vl"))
-        return TYPE_AVX512;
-    bool has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
-    return has_f16c && __builtin_cpu_supports("avx2") ? TYPE_AVX2 : TYPE_PORTABLE;
-}
-#elif defined(__aarch64__)
-static enum type_path fastest(void) {
-    return getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? TYPE_NEONDOT : TYPE_NEON;
-}
-#else
-static enum type_path fastest(void) {
-    return TYPE_PORTABLE;
-}
-#endif
-
-enum type_path type_path_find(const char *name) {
-    enum type_path best = fastest();
-    for (int i = 0; name && i < (int)best; i++)
-        if (strcmp(name, path_names[i]) == 0) return (enum type_path)i;
-    return best;
-}
-
 const char *type_path_name(enum type_path path) {
     return path_names[path];
+}
+
+int type_tokens(enum type_path path) {
+#if defined(__x86_64__)
+    if (path == TYPE_AMX) return TYPE_TOKENS;
+#endif
+    (void)path;
+    return TYPE_TOKENS / 2;
 }
 
 // ------------------------------------------------------------------ products in plain C
@@ -178,7 +155,7 @@ static void dot_row(const struct block_type *t, const struct type_dot *d, int ro
 }
 
 void type_dot(const struct block_type *t, enum type_path path, const struct type_dot *d) {
-    assert(d->n > 0 && d->n <= TYPE_TOKENS);
+    assert(d->n > 0 && d->n <= type_tokens(path));
     if (t->dot[path]) {
         t->dot[path](d);
         return;

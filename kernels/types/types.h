@@ -38,7 +38,7 @@ enum {
     TYPE_MAX_ELEMENTS = 256,
     TYPE_MAX_BYTES = 256, // of a block
     TYPE_ROWS = 16,       // of a group
-    TYPE_TOKENS = 8,      // of a product
+    TYPE_TOKENS = 16,     // of a product, on any path
 };
 
 // 32 quantised activations.
@@ -69,17 +69,19 @@ struct levels {
 struct type_dot {
     const void *quants, *scales; // of the group
     int n_blocks;                // of a row
-    int n;                       // tokens, 1 .. TYPE_TOKENS
+    int n;                       // tokens, 1 .. type_tokens(path)
     const struct activation *x[TYPE_TOKENS];
     float (*y)[TYPE_ROWS]; // (n)
 };
 
-// Instruction sets of products, of this machine's kind.
+// Instruction sets of products, of this machine's kind, each with all before it. Which of them are
+// here the backend knows.
 enum type_path {
     TYPE_PORTABLE,
 #if defined(__x86_64__)
     TYPE_AVX2,
     TYPE_AVX512,
+    TYPE_AMX,
 #elif defined(__aarch64__)
     TYPE_NEON,
     TYPE_NEONDOT,
@@ -126,10 +128,9 @@ void type_pack(enum dtype t, const float *x, int64_t n, void *blocks);
 // float16 would be infinite. Any finite values are allowed.
 int64_t type_pack_checked(enum dtype t, const float *x, int64_t n, void *blocks);
 
-// The fastest path of products that runs here, at most as fast as `name` ("portable", "avx2", ...;
-// NULL: any).
-enum type_path type_path_find(const char *name);
 const char *type_path_name(enum type_path path);
+// Tokens that a product takes at once, at most.
+int type_tokens(enum type_path path);
 
 // Products on a path: y of every token is written.
 void type_dot(const struct block_type *t, enum type_path path, const struct type_dot *d);
@@ -146,7 +147,7 @@ extern const struct block_type type_q8_0, type_q4_0, type_q4_k, type_q5_k, type_
 // Products of a type, in files of their own.
 #if defined(__x86_64__)
 #define TYPE_DOTS(name)                                                                            \
-    { NULL, type_##name##_avx2, type_##name##_avx512 }
+    { NULL, type_##name##_avx2, type_##name##_avx512, type_##name##_amx }
 #elif defined(__aarch64__)
 #define TYPE_DOTS(name)                                                                            \
     { NULL, type_##name##_neon, type_##name##_neondot }
@@ -156,22 +157,27 @@ extern const struct block_type type_q8_0, type_q4_0, type_q4_k, type_q5_k, type_
 #endif
 void type_q8_0_avx2(const struct type_dot *d);
 void type_q8_0_avx512(const struct type_dot *d);
+void type_q8_0_amx(const struct type_dot *d);
 void type_q8_0_neon(const struct type_dot *d);
 void type_q8_0_neondot(const struct type_dot *d);
 void type_q4_0_avx2(const struct type_dot *d);
 void type_q4_0_avx512(const struct type_dot *d);
+void type_q4_0_amx(const struct type_dot *d);
 void type_q4_0_neon(const struct type_dot *d);
 void type_q4_0_neondot(const struct type_dot *d);
 void type_q4_k_avx2(const struct type_dot *d);
 void type_q4_k_avx512(const struct type_dot *d);
+void type_q4_k_amx(const struct type_dot *d);
 void type_q4_k_neon(const struct type_dot *d);
 void type_q4_k_neondot(const struct type_dot *d);
 void type_q5_k_avx2(const struct type_dot *d);
 void type_q5_k_avx512(const struct type_dot *d);
+void type_q5_k_amx(const struct type_dot *d);
 void type_q5_k_neon(const struct type_dot *d);
 void type_q5_k_neondot(const struct type_dot *d);
 void type_q6_k_avx2(const struct type_dot *d);
 void type_q6_k_avx512(const struct type_dot *d);
+void type_q6_k_amx(const struct type_dot *d);
 void type_q6_k_neon(const struct type_dot *d);
 void type_q6_k_neondot(const struct type_dot *d);
 

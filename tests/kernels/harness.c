@@ -295,9 +295,9 @@ const char *harness_isa(int index) {
 }
 
 const char *harness_path(int index) {
-    static const char *const names[] = {"portable", "neon",        "neon-dot", "avx2",
-                                        "avx512",   "avx512-bf16", "neon-bf16"};
-    return harness_is_cpu() ? path_of(names, 7, index) : NULL;
+    static const char *const names[] = {"portable", "neon",        "neon-dot", "avx2",     "avx512",
+                                        "amx",      "avx512-bf16", "amx-bf16", "neon-bf16"};
+    return harness_is_cpu() ? path_of(names, 9, index) : NULL;
 }
 
 int harness_n_paths(void) {

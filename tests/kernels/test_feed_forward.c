@@ -107,7 +107,7 @@ static void test_blocks(void **state) {
         for (int k = 0; k < 3; k++) m[k] = random_matrix(types[i], &r, w[k]);
         run_blocks(isa_find("portable"), TYPE_PORTABLE, m, x, 0, TOKENS, first);
         check_blocks(values, x, first);
-        for (int path = 0; path <= (int)type_path_find(NULL); path++) {
+        for (int path = 0; path <= (int)isa_find(NULL)->types; path++) {
             const struct isa *isa = isa_find(path ? NULL : "portable");
             memset(y, 0, sizeof y);
             run_blocks(isa, (enum type_path)path, m, x, 0, TOKENS, y);

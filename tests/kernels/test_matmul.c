@@ -62,8 +62,8 @@ static float rounded(float x, bool rounds) {
 
 // The paths of the products: the exact ones, then those that round activations to bf16.
 static const struct isa *path_of(int index) {
-    static const char *const names[] = {"portable", "neon",        "avx2",
-                                        "avx512",   "avx512-bf16", "neon-bf16"};
+    static const char *const names[] = {"portable",    "neon",     "avx2",     "avx512",
+                                        "avx512-bf16", "amx-bf16", "neon-bf16"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (isa_find(names[i]) && index-- == 0) return isa_find(names[i]);
     return NULL;

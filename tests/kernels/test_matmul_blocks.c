@@ -31,7 +31,7 @@ static void fill(struct problem *p, enum dtype t, int rows, uint64_t seed) {
     int64_t n = (int64_t)rows * COLUMNS;
     size_t bytes = (matmul_blocks_bytes(t, rows, COLUMNS) + 63) & ~(size_t)63;
     char *blocks = memory_new(type_size(t, n), 1), *got = memory_new(type_size(t, n), 1);
-    p->m = (struct matrix){t, rows, COLUMNS, aligned_alloc(64, bytes), type_path_find(NULL)};
+    p->m = (struct matrix){t, rows, COLUMNS, aligned_alloc(64, bytes), isa_find(NULL)->types};
     p->w = memory_new((size_t)n, sizeof *p->w);
     p->x = memory_new(TOKENS * (size_t)matmul_stride(COLUMNS), sizeof *p->x);
     p->bias = memory_new((size_t)matmul_pad(rows), sizeof *p->bias);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/cpu/isa.h"
 #include "kernels/types/types.h"
 #include "protocol/base/memory.h"
 #include "tests/reference.h"
@@ -102,24 +103,26 @@ static void test_dots(void **state) {
         for (int k = 0; k < TYPE_TOKENS; k++) activate(&r, TYPE_PORTABLE, x[k]);
         _Alignas(64) float want[TYPE_TOKENS][TYPE_ROWS], got[TYPE_TOKENS][TYPE_ROWS];
         struct type_dot d = {.quants = g->quants, .scales = g->scales, .n_blocks = g->n_blocks};
-        d.n = TYPE_TOKENS;
-        d.y = want;
-        for (int k = 0; k < TYPE_TOKENS; k++) d.x[k] = x[k];
-        type_dot(g->t, TYPE_PORTABLE, &d);
+        d.n = 1;
+        for (int k = 0; k < TYPE_TOKENS; k++) {
+            d.x[0] = x[k];
+            d.y = want + k;
+            type_dot(g->t, TYPE_PORTABLE, &d);
+        }
         for (int row = 0; row < TYPE_ROWS; row++)
             for (int k = 0; k < TYPE_TOKENS; k++) check_twin(g, row, x[k], want[k][row]);
-        for (int path = 0; path <= (int)type_path_find(NULL); path++)
+        for (enum type_path path = 0; path <= isa_find(NULL)->types; path++)
             for (int first = 0; first < TYPE_TOKENS; first++) // and any company
-                for (int n = 1; first + n <= TYPE_TOKENS; n++) {
+                for (int n = 1; first + n <= TYPE_TOKENS && n <= type_tokens(path); n++) {
                     struct type_dot some = d;
                     some.n = n;
                     some.y = got;
                     for (int k = 0; k < n; k++) some.x[k] = x[first + k];
-                    type_dot(g->t, (enum type_path)path, &some);
+                    type_dot(g->t, path, &some);
                     assert_memory_equal(got, want[first], (size_t)n * sizeof *got);
                 }
     }
-    print_message("# paths up to %s\n", type_path_name(type_path_find(NULL)));
+    print_message("# paths up to %s\n", type_path_name(isa_find(NULL)->types));
     free(g);
 }
 
@@ -139,7 +142,7 @@ static void test_activations(void **state) {
             assert_true(fabs((double)a[0].scale * a[0].q[i] - (double)x[i]) <=
                         0.5001 * (double)a[0].scale);
         assert_int_equal(isfinite(a[1].scale) != 0, round % 3 != 1);
-        for (int path = TYPE_PORTABLE + 1; path <= (int)type_path_find(NULL); path++) {
+        for (int path = TYPE_PORTABLE + 1; path <= (int)isa_find(NULL)->types; path++) {
             type_activate((enum type_path)path, x, 2 * TYPE_RUN, b);
             for (int i = 0; i < 2; i++) {
                 assert_memory_equal(a[i].q, b[i].q, TYPE_RUN);
@@ -151,7 +154,7 @@ static void test_activations(void **state) {
                     assert_true(isfinite(b[i].scale) == 0);
             }
         }
-        type_activate(type_path_find(NULL), x, 2 * TYPE_RUN, (struct activation *)(void *)x);
+        type_activate(isa_find(NULL)->types, x, 2 * TYPE_RUN, (struct activation *)(void *)x);
         assert_memory_equal(((struct activation *)(void *)x)->q, a[0].q, TYPE_RUN); // in place
     }
 }

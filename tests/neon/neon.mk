@@ -4,7 +4,7 @@
 # has two. make check-neon-backend: the whole backend, more than that.
 NEON_CC   ?= aarch64-linux-gnu-gcc
 NEON_RUN  ?= qemu-aarch64 -L /usr/aarch64-linux-gnu
-NEON_SRC  := $(filter-out %_avx2.c %_avx512.c %_avx512bf16.c,\
+NEON_SRC  := $(filter-out $(PATHS_x86_64),\
     $(wildcard kernels/*.c kernels/cpu/*.c kernels/types/*.c)) \
     $(addprefix protocol/base/,buffer.c error.c hash.c locale.c machine.c machine_nodes.c memory.c \
     utf8.c) \

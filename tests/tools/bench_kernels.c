@@ -81,14 +81,13 @@ static double rate(const struct bench *b, const struct isa *isa, int n) {
 // x of block types are quantised once: what that costs counts.
 static void table(struct bench *b, const char *what, enum dtype t, int rows, int columns) {
     static const int counts[] = {1, 2, 4, 8, 12, 16, 64, 128};
-    static const char *const paths[] = {"avx2", "avx512",   "avx512-bf16", "amx",
-                                        "neon", "neon-dot", "neon-bf16"};
+    static const char *const paths[] = {"avx2",     "avx512", "avx512-bf16", "amx",
+                                        "amx-bf16", "neon",   "neon-dot",    "neon-bf16"};
     fill(b, t, rows, columns, 128);
     for (size_t p = 0; p < sizeof paths / sizeof paths[0]; p++) {
         const struct isa *isa = isa_find(paths[p]);
-        enum type_path path = type_path_find(paths[p]);
-        if (!isa || (dtype_is_block(t) && strcmp(type_path_name(path), paths[p]) != 0)) continue;
-        b->m.path = path;
+        if (!isa || (dtype_is_block(t) && isa->is_bf16)) continue;
+        b->m.path = isa->types;
         printf("%-12s %-5s %-12s", what, dtype_name(t), paths[p]);
         for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
             printf(" %7.1f", rate(b, isa, counts[i]));

@@ -12,6 +12,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
+#include "worker/commands/limits_amx.h"
 
 enum { MAX_THREADS = 256, N_TRIES = 5, READ_BYTES = 256 << 20, ROUNDS = 1600000 };
 
@@ -142,6 +143,16 @@ __attribute__((target("avx512f,avx512bf16"))) static void multiply_add_bf16(stru
     w->sum = (uint64_t)_mm_cvtss_f32(_mm512_castps512_ps128(s[0]));
 }
 
+static void multiply_add_bf16_amx(struct worker *w) {
+    (void)w;
+    limits_amx_bf16(ROUNDS, CHAINS);
+}
+
+static void multiply_add_int8_amx(struct worker *w) {
+    (void)w;
+    limits_amx_int8(ROUNDS, CHAINS);
+}
+
 // What is multiplied are the sums themselves, so that nothing can be computed once for all rounds.
 __attribute__((target("avx2"))) static void multiply_add_int8_avx2(struct worker *w) {
     const __m256i a = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
@@ -193,6 +204,8 @@ double limits_peak_flops(int n_threads) {
 
 double limits_peak_bf16_flops(int n_threads) {
 #if defined(__x86_64__)
+    if (limits_amx_is_there())
+        return flops_of((struct path){multiply_add_bf16_amx, LIMITS_AMX_BF16}, n_threads);
     if (__builtin_cpu_supports("avx512bf16"))
         return flops_of((struct path){multiply_add_bf16, 32}, n_threads);
 #endif
@@ -202,6 +215,8 @@ double limits_peak_bf16_flops(int n_threads) {
 
 double limits_peak_int8_flops(int n_threads) {
 #if defined(__x86_64__)
+    if (limits_amx_is_there())
+        return flops_of((struct path){multiply_add_int8_amx, LIMITS_AMX_INT8}, n_threads);
     if (__builtin_cpu_supports("avx512vnni"))
         return flops_of((struct path){multiply_add_int8_vnni, 64}, n_threads);
     if (__builtin_cpu_supports("avx2"))
