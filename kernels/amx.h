@@ -59,7 +59,7 @@ void amx_emulated_load(int tile, const void *base, size_t stride);
 void amx_emulated_store(int tile, void *base, size_t stride);
 void amx_emulated_dot_int8(int c, int a, int b);
 void amx_emulated_dot_bf16(int c, int a, int b);
-#elif defined(__AMX_TILE__)
+#elif defined(__AMX_TILE__) || defined(__AMXTILE__) // the second is clang 14
 #include <immintrin.h>
 #define AMX_CONFIGURE(sizes)          _tile_loadconfig(sizes)
 #define AMX_RELEASE()                 _tile_release()

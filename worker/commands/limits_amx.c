@@ -2,7 +2,7 @@
 
 #include "kernels/amx.h"
 
-#if defined(AMX_EMULATED) || !defined(__AMX_TILE__)
+#if defined(AMX_EMULATED)
 // Plain C has no limit of its own to tell.
 bool limits_amx_is_there(void) {
     return false;
