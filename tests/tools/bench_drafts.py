@@ -168,10 +168,10 @@ def measured(rows, acceptances):
         for p in report["decode"]:
             d = p["drafts"]
             out.append({"rows": p["rows"], "acceptance": acceptance, "gain": d["gain"],
-                        "off_tokens_per_s": p["tokens_per_s"],
+                        "off_tokens_per_s": d["off_tokens_per_s"],
                         "on_tokens_per_s": d["tokens_per_s"]})
             right = d["accepted"] / d["guessed"] if d["guessed"] else 0
-            print(f"{p['rows']:5d} {acceptance:10.1f} {p['tokens_per_s']:10.1f} "
+            print(f"{p['rows']:5d} {acceptance:10.1f} {d['off_tokens_per_s']:10.1f} "
                   f"{d['tokens_per_s']:10.1f} {d['gain']:6.2f} {100 * right:5.0f}%", flush=True)
     return out
 

@@ -22,10 +22,10 @@ struct bench_flags {
     bool measure, json;
 };
 
-// Decode with guesses of a given acceptance.
+// Decode with guesses of a given acceptance, medians of all runs; the gain is that of pairs.
 struct bench_draft {
-    double tokens_per_s, gain; // 0: not asked for; over what was measured without, just before
-    uint64_t n_guessed, n_accepted;
+    double off_tokens_per_s, tokens_per_s, gain; // 0: not asked for
+    uint64_t n_guessed, n_accepted;              // of all runs
 };
 
 // Decode at some number of rows.
@@ -68,8 +68,8 @@ int bench_measure_rows(struct setup *s, const struct bench_flags *f, struct benc
 // Task `number` of n samples; no two numbers share a prompt.
 struct task *bench_task(const struct setup *s, int n_prompt, int n_new, int n, int number);
 
-// Decodes p->rows rows without drafts and then with guesses that are right with f->acceptance, to
-// p->drafts. -1 also where not every bit is the same.
+// Decodes p->rows rows without drafts and with guesses that are right with f->acceptance, in turn,
+// f->n_runs times each, to p->drafts. -1 also where not every bit is the same.
 int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct bench_point *p,
                          struct error *err);
 // Prefills one prompt of p->n_tokens: the median of f->n_runs.

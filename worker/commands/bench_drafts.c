@@ -1,4 +1,5 @@
-// bench --acceptance: decode without drafts, then with guesses that are right as often as told.
+// bench --acceptance: decode without drafts and with guesses that are right as often as told, in
+// turn.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,31 +98,52 @@ static int check_same(struct setup *s, const struct oracle *o, struct error *err
                      "%d samples differ with drafts; every bit should be as without.", n_wrong);
 }
 
+static double speed(const struct decode *d) {
+    return (double)d->n_tokens / d->seconds;
+}
+
+// One run without drafts and one with; the first one without is what the oracle knows.
+static int run_pair(struct setup *s, const struct bench_flags *f, struct oracle *o, int rows,
+                    struct decode *off, struct decode *on, struct error *err) {
+    const struct draft_source source = {.self = o, .guess = guess};
+    if (run(s, f, rows, DRAFT_OFF, off, err)) return -1;
+    if (!o->samples[0])
+        take_samples(s, o);
+    else if (check_same(s, o, err))
+        return -1;
+    drafts_set_source(s->engine.drafts, &source);
+    int failed = run(s, f, rows, DRAFT_DEFAULT, on, err) || check_same(s, o, err) ? -1 : 0;
+    drafts_set_source(s->engine.drafts, NULL);
+    return failed;
+}
+
 int bench_measure_drafts(struct setup *s, const struct bench_flags *f, struct bench_point *p,
                          struct error *err) {
-    struct decode off, on;
+    double off_speeds[BENCH_MAX_RUNS], on_speeds[BENCH_MAX_RUNS], gains[BENCH_MAX_RUNS];
     struct oracle o = {.n_group = f->n_group < p->rows ? f->n_group : p->rows,
                        .vocab = s->requests.vocab,
                        .acceptance = f->acceptance};
     o.n = (p->rows + o.n_group - 1) / o.n_group * o.n_group;
     o.samples = memory_new((size_t)o.n, sizeof(struct sample *));
-    const struct draft_source source = {.self = &o, .guess = guess};
     sample_free_list(engine_take_finished(&s->engine)); // of what was measured before
-    int failed = run(s, f, p->rows, DRAFT_OFF, &off, err);
-    take_samples(s, &o);
-    if (!failed) {
-        drafts_set_source(s->engine.drafts, &source);
-        failed = run(s, f, p->rows, DRAFT_DEFAULT, &on, err) || check_same(s, &o, err) ? -1 : 0;
-        drafts_set_source(s->engine.drafts, NULL);
+    int failed = 0;
+    p->drafts = (struct bench_draft){0};
+    for (int i = 0; i < f->n_runs && !failed; i++) {
+        struct decode off, on;
+        failed = run_pair(s, f, &o, p->rows, &off, &on, err);
+        if (failed) break;
+        off_speeds[i] = speed(&off);
+        on_speeds[i] = speed(&on);
+        gains[i] = on_speeds[i] / off_speeds[i];
+        p->drafts.n_guessed += on.n_guessed;
+        p->drafts.n_accepted += on.n_accepted;
     }
     for (int i = 0; i < o.n; i++) sample_free(&o.samples[i]);
     free(o.samples);
     if (failed) return -1;
-    p->drafts = (struct bench_draft){.tokens_per_s = (double)on.n_tokens / on.seconds,
-                                     .gain = (double)on.n_tokens / on.seconds /
-                                             ((double)off.n_tokens / off.seconds),
-                                     .n_guessed = on.n_guessed,
-                                     .n_accepted = on.n_accepted};
+    p->drafts.off_tokens_per_s = bench_median(off_speeds, f->n_runs);
+    p->drafts.tokens_per_s = bench_median(on_speeds, f->n_runs);
+    p->drafts.gain = bench_median(gains, f->n_runs);
     return 0;
 }
 
@@ -149,10 +171,10 @@ void bench_drafts_print(const struct bench_point *points, int n, const struct st
 void bench_drafts_print_json(const struct bench_point *p) {
     const struct bench_draft *d = &p->drafts;
     if (d->gain > 0)
-        printf(
-            ",\"drafts\":{\"tokens_per_s\":%.1f,\"gain\":%.3f,\"guessed\":%llu,\"accepted\":%llu}",
-            d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
-            (unsigned long long)d->n_accepted);
+        printf(",\"drafts\":{\"off_tokens_per_s\":%.1f,\"tokens_per_s\":%.1f,\"gain\":%.3f,"
+               "\"guessed\":%llu,\"accepted\":%llu}",
+               d->off_tokens_per_s, d->tokens_per_s, d->gain, (unsigned long long)d->n_guessed,
+               (unsigned long long)d->n_accepted);
 }
 
 void bench_drafts_print_totals_json(const struct status_counters *c) {
