@@ -528,3 +528,18 @@ def test_grpo_tells_of_a_dead_worker(fake, tmp_path, capsys, monkeypatch, handle
     assert status == 2
     shown = capsys.readouterr().err
     assert "worker 1 ended with status -9" in shown and "no worker is left" in shown
+
+
+def test_drafts_do_not_move_the_curve(tmp_path):
+    """A real worker of few rows, which guesses, and one that does not: the same weights."""
+    flags = "--quick --steps 2 --prompts 8 --samples 4 --eval-problems 4 --threads 1 --max-rows 4"
+    curves, weights = [], []
+    for draft in ("off", "8"):
+        out = tmp_path / draft
+        options = [*flags.split(), "--draft", draft, "--out", str(out), "--save", str(out / "new")]
+        assert grpo.run(grpo.parse(options)) in (0, 1)
+        rows = list(csv.DictReader((out / "curve.csv").open()))
+        curves.append([(r["reward"], r["tokens"], r["lp_diff_max"], r["grad_norm"]) for r in rows])
+        weights.append((out / "new/model.safetensors").read_bytes())
+    assert len(curves[0]) == 2 and curves[0] == curves[1]
+    assert weights[0] == weights[1]
