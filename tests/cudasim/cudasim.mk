@@ -30,7 +30,7 @@ CUDASIM_CXX   := g++
 CUDASIM_ISA   := $(if $(shell grep -m1 -o avx2 /proc/cpuinfo 2>/dev/null),-mavx2 -mfma -mf16c)
 CUDASIM_FLAGS := -std=c++17 -g $(CUDASIM_ISA) -fPIC -I. $(addprefix -isystem ,$(CUDA_INCLUDE)) \
     -MMD -MP -Wall -Wextra -Wno-unused-parameter -Werror -ffp-contract=off -fno-strict-aliasing \
-    -fno-omit-frame-pointer
+    -fno-omit-frame-pointer -fno-semantic-interposition
 CUDASIM_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 CUDASIM_FLAGS_normal := -O2
 CUDASIM_FLAGS_race   := -O2 -DCUDASIM_RACE

@@ -140,7 +140,12 @@ bool Machine::run_pending(Block *block) {
     if (block->pending.empty()) return false;
     size_t i = settings.shuffle ? random() % block->pending.size() : 0;
     std::function<void()> run = std::move(block->pending[i].run);
-    block->pending.erase(block->pending.begin() + (long)i);
+    if (settings.shuffle) { // the others' order is none
+        std::swap(block->pending[i], block->pending.back());
+        block->pending.pop_back();
+    } else {
+        block->pending.erase(block->pending.begin());
+    }
     run();
     progress++;
     return true;
