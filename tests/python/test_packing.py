@@ -5,6 +5,7 @@ There is no GPU here: the code is run on the CPU, and on tensors that say they a
 import numpy as np
 import pytest
 import torch
+from client import arithmetic
 
 from stampede import deltas, packing, snapshot
 from stampede.weights import DtypePlan
@@ -45,7 +46,7 @@ def slices(request, monkeypatch):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.003, 0.05, 0.3, 0.5, 1.0])
-def test_the_same_bytes(slices, dtype, share):
+def test_the_same_bytes(arithmetic, slices, dtype, share):
     generator = torch.Generator().manual_seed(5)
     old = torch.randn(37, 1111, generator=generator).to(DTYPES[dtype]).float()
     where = torch.rand(old.shape, generator=generator) < share
@@ -59,7 +60,7 @@ def test_the_same_bytes(slices, dtype, share):
     ([0] * 5, 1), ([254] * 9, 1), ([255] * 9, 1), ([255] + [3] * 300, 1), ([510, 765, 3] * 20, 2),
     ([65534] * 3, 2), ([65535], 2), ([65535] * 3, 2), ([70000, 200000] * 2, 4),
     ([300000] + [9] * 500, 2), ([3000000] + [9] * 40000, 1)])
-def test_gaps_around_the_escapes(slices, gaps, width):
+def test_gaps_around_the_escapes(arithmetic, slices, gaps, width):
     positions = np.cumsum(np.array(gaps) + 1) - 1
     old = torch.zeros(int(positions[-1]) + 1 + 7 * len(gaps), dtype=torch.bfloat16)
     new = old.clone()

@@ -424,7 +424,7 @@ def test_positions_of_a_box(whole, first, size):
 def test_codes_read_back(n, size):
     rng = np.random.default_rng(n)
     positions = np.unique(rng.integers(0, size, n)).astype(np.uint32)
-    _, (codes,) = deltas.encode([positions])
+    codes = deltas.encode([positions])
     assert deltas.decode(codes).tolist() == positions.tolist()
 
 

@@ -51,7 +51,7 @@ class Mirror:
                     del self._tensors[key]
                     continue
                 for block in blocks:
-                    flat_bits(self._tensors[key])[block.positions] = block.bits
+                    deltas.replace(flat_bits(self._tensors[key]), block)
         self._version = base
 
     # --- a push ---
@@ -93,9 +93,7 @@ class Mirror:
                 blocks[key] = None
                 continue
             flat = flat_bits(self._tensors[key])
-            blocks[key] = [Block(b.positions, flat[b.positions]) for b in found]
-            for block in found:
-                flat[block.positions] = block.bits
+            blocks[key] = [deltas.replace(flat, block) for block in found]
         self._former, self._version, self._found = _Former(self._version, blocks), version, {}
 
 
@@ -112,7 +110,7 @@ def _rounded_copy(shard: Shard, dtype: str) -> "torch.Tensor":
 
 
 def _sparse_frame(block: Block) -> Frame:
-    (codes,) = deltas.encode([block.positions])[1]
+    codes = deltas.encode([block.positions])
     head = np.array([codes.itemsize, len(codes), len(block.bits)], np.int64)
     return np.concatenate([np.ascontiguousarray(a).view(np.uint8)
                            for a in (head, codes, block.bits)])
