@@ -1,25 +1,42 @@
 #include <string.h>
 
 #include "kernels/delta.h"
+#include "kernels/diff/codes_paths.h"
 #include "kernels/diff/library.h"
+#include "kernels/processor.h"
+
+enum { RUN = 16 }; // positions that are taken one by one where the fast way gave up
+
+static size_t run(const uint32_t *positions, size_t n, uint32_t cursor, size_t width,
+                  unsigned char *codes) {
+#ifdef __x86_64__
+    if (processor_has_avx512()) return codes_run_avx512(positions, n, cursor, width, codes);
+#endif
+    (void)positions, (void)n, (void)cursor, (void)width, (void)codes;
+    return 0;
+}
 
 void stampede_count_skips(const uint32_t *positions, size_t n, uint32_t cursor,
                           uint64_t n_skips[3]) {
     uint64_t skips[3] = {0};
-    for (size_t i = 0; i < n; i++) {
-        uint32_t gap = positions[i] - cursor;
-        cursor = positions[i] + 1;
-        if (gap < delta_skip(1)) continue;
-        for (int k = 0; k < 3; k++) skips[k] += gap / delta_skip(1 << k);
+    for (size_t i = 0; i < n;) {
+        size_t near = run(positions + i, n - i, cursor, 1, NULL), end;
+        if (near) cursor = positions[i + near - 1] + 1;
+        i += near;
+        for (end = n - i < RUN ? n : i + RUN; i < end; i++) {
+            uint32_t gap = positions[i] - cursor;
+            cursor = positions[i] + 1;
+            if (gap < delta_skip(1)) continue;
+            for (int k = 0; k < 3; k++) skips[k] += gap / delta_skip(1 << k);
+        }
     }
     memcpy(n_skips, skips, sizeof skips);
 }
 
-// `width` is a constant where this is expanded.
-static inline size_t encode(const uint32_t *positions, size_t n, uint32_t cursor, size_t width,
-                            unsigned char *codes) {
+// One by one. `width` is a constant where this is expanded. Returns the end of the codes.
+static inline unsigned char *encode(const uint32_t *positions, size_t n, uint32_t cursor,
+                                    size_t width, unsigned char *to) {
     const uint32_t skip = delta_skip((int)width);
-    unsigned char *to = codes;
     for (size_t i = 0; i < n; i++) {
         uint32_t gap = positions[i] - cursor;
         cursor = positions[i] + 1;
@@ -27,14 +44,22 @@ static inline size_t encode(const uint32_t *positions, size_t n, uint32_t cursor
         memcpy(to, &gap, width);
         to += width;
     }
-    return (size_t)(to - codes) / width;
+    return to;
 }
 
 size_t stampede_encode(const uint32_t *positions, size_t n, uint32_t cursor, size_t width,
                        void *codes) {
-    if (width == 1) return encode(positions, n, cursor, 1, codes);
-    if (width == 2) return encode(positions, n, cursor, 2, codes);
-    return encode(positions, n, cursor, 4, codes);
+    unsigned char *to = codes;
+    for (size_t i = 0, some; i < n; i += some, cursor = positions[i - 1] + 1) {
+        some = run(positions + i, n - i, cursor, width, to);
+        to += some * width;
+        if (some) continue;
+        some = n - i < RUN ? n - i : RUN;
+        to = width == 1   ? encode(positions + i, some, cursor, 1, to)
+             : width == 2 ? encode(positions + i, some, cursor, 2, to)
+                          : encode(positions + i, some, cursor, 4, to);
+    }
+    return (size_t)(to - (unsigned char *)codes) / width;
 }
 
 static inline uint32_t code_at(const unsigned char *codes, size_t i, size_t width) {
@@ -44,20 +69,20 @@ static inline uint32_t code_at(const unsigned char *codes, size_t i, size_t widt
 }
 
 // What a block of codes moves the cursor by, and how many values it has. Codes of 1 and 2 bytes are
-// counted in runs of a known length, which compilers make vectors of, and whose sums need 32 bits.
+// counted in parts of a known length, which compilers make vectors of, and whose sums need 32 bits.
 static inline struct delta_anchor sum(const unsigned char *codes, size_t n, size_t width) {
-    enum { RUN = 64 };
+    enum { PART = 64 };
     const uint32_t skip = delta_skip((int)width);
     struct delta_anchor sum = {0};
     size_t i = 0;
-    for (; width < 4 && i + RUN <= n; i += RUN) {
+    for (; width < 4 && i + PART <= n; i += PART) {
         uint32_t moved = 0, skips = 0;
-        for (size_t k = 0; k < RUN; k++) {
+        for (size_t k = 0; k < PART; k++) {
             moved += code_at(codes, i + k, width);
             skips += code_at(codes, i + k, width) == skip;
         }
         sum.cursor += moved;
-        sum.n_values += RUN - skips;
+        sum.n_values += PART - skips;
     }
     for (; i < n; i++) {
         sum.cursor += code_at(codes, i, width);
