@@ -62,31 +62,25 @@ size_t stampede_encode(const uint32_t *positions, size_t n, uint32_t cursor, siz
     return (size_t)(to - (unsigned char *)codes) / width;
 }
 
-static inline uint32_t code_at(const unsigned char *codes, size_t i, size_t width) {
-    uint32_t code = 0;
-    memcpy(&code, codes + i * width, width);
-    return code;
-}
-
 // What a block of codes moves the cursor by, and how many values it has. Codes of 1 and 2 bytes are
 // counted in parts of a known length, which compilers make vectors of, and whose sums need 32 bits.
-static inline struct delta_anchor sum(const unsigned char *codes, size_t n, size_t width) {
+static inline struct delta_anchor sum(const unsigned char *codes, size_t n, int width) {
     enum { PART = 64 };
-    const uint32_t skip = delta_skip((int)width);
+    const uint32_t skip = delta_skip(width);
     struct delta_anchor sum = {0};
     size_t i = 0;
     for (; width < 4 && i + PART <= n; i += PART) {
         uint32_t moved = 0, skips = 0;
         for (size_t k = 0; k < PART; k++) {
-            moved += code_at(codes, i + k, width);
-            skips += code_at(codes, i + k, width) == skip;
+            moved += delta_code(codes, width, (int64_t)(i + k));
+            skips += delta_code(codes, width, (int64_t)(i + k)) == skip;
         }
         sum.cursor += moved;
         sum.n_values += PART - skips;
     }
     for (; i < n; i++) {
-        sum.cursor += code_at(codes, i, width);
-        sum.n_values += code_at(codes, i, width) != skip;
+        sum.cursor += delta_code(codes, width, (int64_t)i);
+        sum.n_values += delta_code(codes, width, (int64_t)i) != skip;
     }
     sum.cursor += sum.n_values;
     return sum;

@@ -8,7 +8,7 @@
 // are compared. All are thread-safe, keep nothing, take no memory, and cannot fail.
 //
 // `size`: bytes of a value, 2 (bf16, float16) or 4 (float32), little-endian. Arrays of values lie
-// in any alignment; none overlaps another one.
+// in any alignment, all others in that of their elements; none overlaps another one.
 #ifndef KERNELS_DIFF_LIBRARY_H
 #define KERNELS_DIFF_LIBRARY_H
 
