@@ -180,6 +180,7 @@ bench-host: $(B)/tests/tools/bench_host
 bench-weights: all
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
 	    --picture $(B)/bench-weights.png
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights_pack.py
 bench-drafts: $(B)/stampede
 	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
 

@@ -229,6 +229,27 @@ def test_a_worker_dies_in_the_commit_of_all_or_none(trainer):
             assert held(again, second, torch.float32)
 
 
+def wrapped(state):
+    """The names that PEFT gives a model's tensors: those of one layer stand in an adapter."""
+    return {"base_model.model." + name.replace("conv.conv.", "conv.conv.base_layer."): value
+            for name, value in state.items()}
+
+
+def test_a_model_whose_adapters_are_merged(trainer):
+    with FakeWorker(trainer.url) as worker:
+        state = model()
+        trainer.push_weights(state, version=1)
+        merged = {**state, "model.layers.0.conv.conv.weight": torch.randn(16, 1, 3)}
+        assert trainer.push_weights(wrapped(merged), version=2).n_changed == 48
+        assert held(worker, merged, torch.float32)
+        adapter = "base_model.model.model.layers.0.conv.conv.lora_A.default.weight"
+        with pytest.raises(stampede.WeightUpdateError, match="merge_adapter") as caught:
+            trainer.push_weights({**wrapped(state), adapter: torch.ones(2, 3)}, version=3)
+        assert caught.value.tensor == adapter and worker.version == 2
+        with pytest.raises(stampede.WeightUpdateError, match="twice"):
+            trainer.push_weights([*wrapped(state).items(), *state.items()], version=3)
+
+
 # --- the parts ---
 
 

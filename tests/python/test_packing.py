@@ -7,7 +7,7 @@ import pytest
 import torch
 from client import arithmetic
 
-from stampede import deltas, packing, snapshot
+from stampede import deltas, mirror, packing, shards, snapshot
 from stampede.weights import DtypePlan
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
@@ -141,3 +141,25 @@ def test_only_codes_and_values_cross_to_the_host(monkeypatch, dtype):
     sampled = 2 * snapshot._SAMPLE * old.element_size()
     assert change.n_bytes < sum(crossings.n_bytes) + 16 * 1000
     assert sum(crossings.n_bytes) < change.n_bytes + sampled + 1000 < old.nbytes / 4
+
+
+def test_the_copy_lies_in_pinned_memory_where_a_gpu_reads_it(monkeypatch):
+    """Of a Trainer and of a rank with shards; pageable memory would be copied twice."""
+    asked, empty = [], torch.empty
+
+    def noting(*arguments, pin_memory=False, **kwargs):  # no memory is pinned without CUDA
+        asked.append(pin_memory)
+        return empty(*arguments, **kwargs)
+
+    monkeypatch.setattr(torch, "empty", noting)
+    monkeypatch.setattr(snapshot.digest, "pool", lambda: type("Here", (), {"map": map}))
+    there, here = torch.randn(8, 4).as_subclass(Elsewhere), torch.randn(8, 4)
+    shape = shards.Box((8, 4), (0, 0), (8, 4))
+    with Crossings():
+        for value, is_pinned in ((there, True), (here, False)):
+            store = snapshot.Snapshot()
+            store.prepare(1, {"x": value}, [DtypePlan("f32", (), False)])
+            assert asked.pop() == is_pinned and torch.equal(store._tensors["x"], value)
+            copy = mirror._rounded_copy(shards.Shard(shape, value, True), "bf16")
+            assert asked.pop() == is_pinned and torch.equal(copy, value.view(-1).bfloat16())
+            assert not asked
