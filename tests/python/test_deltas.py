@@ -1,5 +1,6 @@
 """Weight updates as deltas: what is sent, what workers hold afterwards, and what is taken back."""
 
+import contextlib
 import time
 
 import numpy as np
@@ -181,6 +182,26 @@ def test_all_or_none(trainer):
         b.fail_commit = False
         trainer.push_weights(second, version=2, atomic=True)
         assert all(held(w, second, torch.float32) for w in (a, b, c))
+
+
+def test_each_of_many_workers_is_sent_each_byte_once(trainer):
+    """64 of them, of two types, by the socket."""
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(FakeWorker(
+            trainer.url, uid=f"w{i}", dtype=("f32", "bf16")[i % 2], slots=1)) for i in range(64)]
+        trainer.wait_for_workers(64, 60)
+        state = model()
+        for version, share in ((1, 1.0), (2, 0.02)):
+            state = changed_at(state, share, version)
+            trainer.push_weights(state, version=version)
+            for i, worker in enumerate(workers):
+                begin = last_begin(worker)
+                chunks = [m for m in list(worker.log)
+                          if m.type == "WEIGHTS_CHUNK" and m["update"] == begin["update"]]
+                ends = sorted((m["offset"], m["offset"] + len(m["data"])) for m in chunks)
+                assert [a for a, _ in ends] == [0, *(b for _, b in ends[:-1])]
+                assert ends[-1][1] == begin["total_bytes"] > 0
+                assert held(worker, state, (torch.float32, torch.bfloat16)[i % 2])
 
 
 def test_who_would_serve_something_else_stops_all_or_none_before_the_commit(trainer):

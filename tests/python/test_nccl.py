@@ -4,6 +4,7 @@ stand still, come late, call something else."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -123,6 +124,29 @@ def test_updates_by_nccl(fleet: Fleet) -> None:
         assert fleet.log(i).count("joining NCCL as rank") == 1
     left = [p.name for p in Path("/dev/shm").iterdir() if f"nccl-{os.getpid()}-" in p.name]
     assert not left
+
+
+def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+    """The communicator never blocks, has a few blocks of the device, and says its deadline."""
+    fleet.start(1)
+    pusher, configs = fleet.pusher(deadline_s=17, max_blocks=3), []
+    library = pusher._nccl
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+        def ncclCommInitRankConfig(self, *arguments: Any) -> int:
+            configs.append(arguments[-1]._obj)
+            return library.ncclCommInitRankConfig(*arguments)
+
+    pusher._nccl = Noting()  # type: ignore[assignment]
+    with caplog.at_level(logging.INFO, "stampede"):
+        fleet.trainer.push_weights(noisy(1), 1, 120, nccl=pusher)
+    assert fleet.serve(noisy(1), 1, 1)
+    assert [(c.blocking, c.max_ctas) for c in configs] == [(0, 3)]
+    assert "without progress for 17 s it is left" in caplog.text
+    assert NcclPusher(library=str(OBJECT)).deadline_s == 60
 
 
 def test_one_that_comes_later(fleet: Fleet) -> None:
