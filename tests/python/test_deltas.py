@@ -331,3 +331,41 @@ def test_values_that_are_not_finite_in_the_type_of_a_worker(trainer):
             trainer.push_weights({"x": values}, version=2)
         assert trainer.push_weights({"x": torch.ones(100)}, version=2).n_changed == 0
         assert worker.version == 2
+        with pytest.raises(stampede.WeightUpdateError, match="x holds a value that is not finite"):
+            trainer.push_weights({"x": values.fill_(1e6)}, version=3)  # all of it comes
+        values[7] = torch.nan
+        with pytest.raises(stampede.WeightUpdateError, match="y holds a value that is not finite"):
+            trainer.push_weights({"y": values}, version=3)  # the first time
+        assert worker.version == 2 and worker.weights == {"x": as_bytes(torch.ones(100).half())}
+
+
+@pytest.mark.parametrize("dtype, n, n_changed, mode", [
+    ("bf16", 3, 1, wire.TENSOR_DENSE),  # a code, an anchor and a value are more than three values
+    ("bf16", 40, 1, wire.TENSOR_SPARSE), ("f32", 5, 1, wire.TENSOR_DENSE),
+    ("bf16", 300000, 90000, wire.TENSOR_SPARSE), ("f32", 300000, 90000, wire.TENSOR_SPARSE),
+    # Fewer bytes, and more than a third of the values: dense costs a worker less.
+    ("bf16", 300000, 120000, wire.TENSOR_DENSE), ("f32", 300000, 120000, wire.TENSOR_DENSE)])
+def test_sparse_or_dense(arithmetic, dtype, n, n_changed, mode):
+    plan = DtypePlan(dtype, (), False)
+    value = torch.ones(n).to(torch.bfloat16 if dtype == "bf16" else torch.float32)
+    store = snapshot.Snapshot()
+    store.prepare(1, {"x": value}, [plan])
+    new = value.clone()
+    new[torch.randperm(n, generator=torch.Generator().manual_seed(1))[:n_changed]] = 2
+    (change,) = store.prepare(2, {"x": new}, [plan]).changes[plan]
+    assert change.mode == mode
+    assert change.n_values == (n if mode == wire.TENSOR_DENSE else n_changed)
+
+
+def test_a_failed_push_takes_back_which_name_a_tied_head_has(trainer):
+    embedding, head = "model.embed_tokens.weight", "lm_head.weight"
+    one, two = torch.ones(4, 2), torch.full((4, 2), 2.0)
+    with FakeWorker(trainer.url, uid="a", tied_head=True) as worker:
+        trainer.push_weights({embedding: one}, version=1)
+        worker.fail_tensor = embedding
+        with pytest.raises(stampede.WeightUpdateError):
+            trainer.push_weights({head: two}, version=2)
+        worker.fail_tensor = None
+        with FakeWorker(trainer.url, uid="late", tied_head=True) as late:
+            eventually(lambda: late.version == 1)
+            assert late.weights == worker.weights == {embedding: as_bytes(one)}
