@@ -142,6 +142,30 @@ def test_training_in_place_does_not_reach_what_was_pushed(trainer):
             assert late.weights == worker.weights and held(late, kept, torch.float32)
 
 
+def test_nothing_is_read_of_a_snapshot_that_is_written(trainer, monkeypatch):
+    """A late worker has been offered all of version 1 when version 2 is written into the copy."""
+    first, second = model(1), model(2)
+    with FakeWorker(trainer.url, uid="a") as a:
+        trainer.push_weights(first, version=1)
+        late = FakeWorker(trainer.url, uid="late")
+        late.answers_weights = False
+        with late:
+            eventually(lambda: late.count("WEIGHTS_BEGIN") == 1)
+            prepare, came = snapshot.Snapshot.prepare, []
+
+            def write(*arguments):
+                out = prepare(*arguments)
+                late.answers_weights = True  # it pulls what it was offered
+                time.sleep(1.5)
+                came.append(late.count("WEIGHTS_CHUNK"))
+                return out
+
+            monkeypatch.setattr(snapshot.Snapshot, "prepare", write)
+            trainer.push_weights(second, version=2)
+            assert came == [0] and held(late, second, torch.float32)
+            assert held(a, second, torch.float32)
+
+
 def test_a_push_that_is_not_waited_for(trainer):
     with FakeWorker(trainer.url) as worker:
         trainer.wait_for_workers(1, 30)
@@ -269,6 +293,18 @@ def test_a_model_whose_adapters_are_merged(trainer):
         assert caught.value.tensor == adapter and worker.version == 2
         with pytest.raises(stampede.WeightUpdateError, match="twice"):
             trainer.push_weights([*wrapped(state).items(), *state.items()], version=3)
+
+
+def test_an_expert_that_comes_fused_and_by_itself(trainer):
+    with FakeWorker(trainer.url) as worker:
+        one = "model.layers.0.feed_forward.experts.2.w3.weight"
+        trainer.push_weights(model(), version=1)
+        before = dict(worker.weights)
+        with pytest.raises(stampede.WeightUpdateError, match="comes twice") as caught:
+            trainer.push_weights({**model(), one: torch.zeros(10, 16)}, version=2)
+        assert caught.value.tensor == one and worker.weights == before
+        trainer.push_weights({one: torch.zeros(10, 16)}, version=2)
+        assert worker.weights == {**before, one: bytes(640)}
 
 
 # --- the parts ---
