@@ -2,6 +2,8 @@
 
 import logging
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,3 +140,13 @@ def test_another_version_is_not_called(monkeypatch, tmp_path, caplog, code, word
         assert native.library() is None
     assert words in caplog.text and "prepared in numpy" in caplog.text
     assert digest.of_range(1, 0, np.zeros(3, "<u2")) > 0
+
+
+def test_the_tool_that_measures_it():
+    tool = Path(__file__).resolve().parents[1] / "tools" / "bench_weights_pack.py"
+    done = subprocess.run([sys.executable, tool, "--values", "20000", "--rounds", "1", "--shares",
+                           "1,100"], capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines()[2:]]
+    assert [row[:2] for row in rows] == [[f"| {dtype}", share] for dtype in ("bf16", "f32")
+                                         for share in ("1%", "100%")]
