@@ -126,8 +126,31 @@ def test_updates_by_nccl(fleet: Fleet) -> None:
     assert not left
 
 
-def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
+# In front of the stand-in, at a worker: what a communicator is asked for.
+SHIM = """
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+struct id { char bytes[128]; };
+struct config { size_t size; unsigned magic, version; int blocking, cga, least, most; };
+typedef int init(void **comm, int n, struct id id, int rank, struct config *config);
+int ncclCommInitRankConfig(void **comm, int n, struct id id, int rank, struct config *config) {
+    FILE *f = fopen(getenv("SHIM_LOG"), "w");
+    fprintf(f, "%d %d", config->blocking, config->most);
+    fclose(f);
+    return ((init *)dlsym(RTLD_NEXT, "ncclCommInitRankConfig"))(comm, n, id, rank, config);
+}
+"""
+
+
+def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixture, tmp_path: Path,
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
     """The communicator never blocks, has a few blocks of the device, and says its deadline."""
+    (tmp_path / "shim.c").write_text(SHIM)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,--no-as-needed", "-o",
+                    tmp_path / "shim.so", tmp_path / "shim.c", OBJECT.resolve()], check=True)
+    monkeypatch.setenv("STAMPEDE_NCCL", str(tmp_path / "shim.so"))
+    monkeypatch.setenv("SHIM_LOG", str(tmp_path / "config"))
     fleet.start(1)
     pusher, configs = fleet.pusher(deadline_s=17, max_blocks=3), []
     library = pusher._nccl
@@ -145,6 +168,7 @@ def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixtu
         fleet.trainer.push_weights(noisy(1), 1, 120, nccl=pusher)
     assert fleet.serve(noisy(1), 1, 1)
     assert [(c.blocking, c.max_ctas) for c in configs] == [(0, 3)]
+    assert (tmp_path / "config").read_text() == "0 4"
     assert "without progress for 17 s it is left" in caplog.text
     assert NcclPusher(library=str(OBJECT)).deadline_s == 60
 
