@@ -15,7 +15,7 @@ from . import deltas, digest
 from .deltas import Bits, Block
 from .links import Frame
 from .shards import Shard
-from .snapshot import changed, check_bits, flat_bits, rounded, torch_dtype
+from .snapshot import changed, check_bits, flat_bits, room_for, rounded, torch_dtype
 
 PIECE = 1 << 20  # elements of a frame at most
 Key = Tuple[str, str]  # hub name, type at the worker
@@ -98,9 +98,8 @@ class Mirror:
 
 
 def _rounded_copy(shard: Shard, dtype: str) -> "torch.Tensor":
-    """Pinned where a GPU will read it again."""
     flat = shard.values.contiguous().view(-1)
-    out = torch.empty(len(flat), dtype=torch_dtype(dtype), pin_memory=flat.device.type == "cuda")
+    out = room_for([len(flat)], torch_dtype(dtype), flat.device)
     for first in range(0, len(flat), PIECE):
         out[first:first + PIECE] = flat[first:first + PIECE]
     return out

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
+from math import prod
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -229,12 +230,18 @@ def torch_dtype(dtype: str) -> "torch.dtype":
             "f64": torch.float64}[dtype]
 
 
+def room_for(shape: Sequence[int], dtype: "torch.dtype", device: "torch.device") -> "torch.Tensor":
+    """Memory on the host for a copy of what lies on `device`: pinned where a GPU will read it
+    again. Else numpy's, which asks for huge pages: to get a page of 4 KiB takes as long as to fill
+    two."""
+    if device.type == "cuda":
+        return torch.empty(tuple(shape), dtype=dtype, pin_memory=True)
+    n_bytes = prod(shape) * dtype.itemsize
+    return torch.from_numpy(np.empty(n_bytes, np.uint8)).view(dtype).view(tuple(shape))
+
+
 def _copy(value: "torch.Tensor") -> "torch.Tensor":
-    """Pinned where a GPU will read it again."""
-    on_gpu = value.device.type == "cuda"
-    out = torch.empty(value.shape, dtype=value.dtype, pin_memory=on_gpu)
-    out.copy_(value)
-    return out
+    return room_for(value.shape, value.dtype, value.device).copy_(value)
 
 
 def _unsigned(flat: "torch.Tensor") -> Bits:
