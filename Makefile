@@ -1,5 +1,5 @@
 # make deps     install what is missing: system packages and the Python environment .venv
-# make          build/stampede, build/libstampede_verify.so
+# make          build/stampede, build/libstampede_verify.so, build/libstampede_weights.so
 # make demo     deps, build, then a worker and a PyTorch trainer: rollouts and a rising curve
 # make test     deps, build, every test; ends with "N passed, N failed, N skipped"
 # make bench    prefill and decode speed on synthetic and shipped models
@@ -95,7 +95,8 @@ HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B
 .PHONY: all deps demo test bench bench-host bench-weights bench-drafts bench-peers peers \
     verify-bench verify-report fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
-all: $(B)/stampede $(LIBRARY)
+WEIGHTS := $(B)/libstampede_weights.so
+all: $(B)/stampede $(LIBRARY) $(if $(SAN),,$(WEIGHTS))
 
 help: ; @sed -n '/^# /s/^# //p;/^\.DEFAULT/q' Makefile
 
@@ -111,7 +112,13 @@ $(LIBRARY): $(filter $(B)/obj/protocol/base/% $(B)/obj/verifiers/%,\
     $(filter-out $(B)/obj/verifiers/score/%,$(OBJ))) verifiers/library.map
 	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) -shared -Wl,--version-script=verifiers/library.map \
 	    $(filter %.o,$^) $(LDLIBS) -o $@
-$(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o: CFLAGS += -fPIC -fno-semantic-interposition
+# A trainer's side of weight updates as a library that needs no other one: kernels/diff/library.h.
+# Not for the sanitizers: the client looks for it beside the program, and Python does not load theirs.
+$(WEIGHTS): $(filter $(B)/obj/kernels/diff/% $(B)/obj/kernels/digest%,$(OBJ)) kernels/diff/library.map
+	$(if $(V),,@echo "  link $@" &&) $(CC) $(LDFLAGS) -shared -Wl,--version-script=kernels/diff/library.map \
+	    $(filter %.o,$^) -o $@
+$(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o $(B)/obj/kernels/diff/%.o $(B)/obj/kernels/digest%.o: \
+    CFLAGS += -fPIC -fno-semantic-interposition
 
 AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
@@ -184,6 +191,7 @@ bench-host: $(B)/tests/tools/bench_host
 bench-weights: all
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
 	    --picture $(B)/bench-weights.png
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights_pack.py
 bench-drafts: $(B)/stampede
 	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py
 

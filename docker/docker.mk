@@ -2,21 +2,22 @@
 .PHONY: install wheel check-image
 VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' protocol/python/pyproject.toml)
 # verify.h needs three of protocol/base; programs include them as the tree does: verifiers/verify.h.
-HEADERS := verifiers/library.h verifiers/verify.h \
+HEADERS := kernels/diff/library.h verifiers/library.h verifiers/verify.h \
     $(addprefix protocol/base/,buffer.h error.h slice.h)
 
 install: TO = $(DESTDIR)$(PREFIX)
-install: all
+install: all $(WEIGHTS)
 	install -Dm755 $(B)/stampede $(TO)/bin/stampede
-	install -Dm644 $(LIBRARY) $(TO)/lib/libstampede_verify.so
+	for l in $(LIBRARY) $(WEIGHTS); do install -Dm644 $$l -t $(TO)/lib || exit; done
 	[ ! -e $(B)/stampede_cuda.so ] || \
 	    install -Dm755 $(B)/stampede_cuda.so $(TO)/lib/stampede_cuda.so
 	for h in $(HEADERS); do install -Dm644 $$h $(TO)/include/stampede/$$h || exit; done
 	install -d $(TO)/lib/pkgconfig
-	sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' verifiers/stampede_verify.pc.in \
-	    >$(TO)/lib/pkgconfig/stampede_verify.pc
+	for pc in verifiers/stampede_verify kernels/diff/stampede_weights; do \
+	    sed 's|@PREFIX@|$(PREFIX)|;s|@VERSION@|$(VERSION)|' $$pc.pc.in \
+	        >$(TO)/lib/pkgconfig/$${pc##*/}.pc || exit; done
 
-wheel: all ; @.ci/wheel $(B) $(PY)
+wheel: all $(WEIGHTS) ; @.ci/wheel $(B) $(PY)
 check-image:
 	@STAMPEDE_IMAGE=$(or $(IMAGE),all) $(PY) -m pytest -q -p no:cacheprovider \
 	    tests/docker/test_image.py

@@ -1,7 +1,8 @@
 #include "kernels/digest_paths.h"
 
-#include <stdbool.h>
 #include <string.h>
+
+#include "kernels/processor.h"
 
 // Values are little-endian.
 static inline uint32_t bits_at(const unsigned char *values, int64_t i, size_t size) {
@@ -29,20 +30,11 @@ uint64_t digest_at_portable(uint64_t h, const uint32_t *positions, int64_t n, si
     return sum;
 }
 
-#ifdef __x86_64__
-// All that the flags of digest_avx512.c allow the compiler.
-static bool has_avx512(void) {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-           __builtin_cpu_supports("avx512vnni");
-}
-#endif
-
 uint64_t digest_positions(uint64_t name_hash, const uint32_t *positions, int64_t n,
                           enum dtype dtype, const void *values) {
     size_t size = dtype_bytes(dtype);
 #ifdef __x86_64__
-    if (has_avx512()) return digest_at_avx512(name_hash, positions, n, size, values);
+    if (processor_has_avx512()) return digest_at_avx512(name_hash, positions, n, size, values);
 #endif
     return digest_at_portable(name_hash, positions, n, size, values);
 }
@@ -51,7 +43,8 @@ uint64_t digest_range(uint64_t name_hash, int64_t first, int64_t n, enum dtype d
                       const void *values) {
     size_t size = dtype_bytes(dtype);
 #ifdef __x86_64__
-    if (has_avx512()) return digest_range_avx512(name_hash, (uint64_t)first, n, size, values);
+    if (processor_has_avx512())
+        return digest_range_avx512(name_hash, (uint64_t)first, n, size, values);
 #endif
     return digest_range_portable(name_hash, (uint64_t)first, n, size, values);
 }

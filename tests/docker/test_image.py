@@ -107,7 +107,8 @@ def test_the_bill_lists_all_that_is_inside(cpu):
     assert {"libzmq5", "libsodium23", "libflint17", "libpcre2-8-0"} <= set(listed)
     assert not {n for n in listed if n.endswith("-dev") or n in ("gcc", "gcc-12", "make")}
     files = {c["name"] for c in sbom(cpu)["file"]}
-    assert {"/usr/local/bin/stampede", "/usr/local/lib/libstampede_verify.so"} <= files
+    assert {"/usr/local/bin/stampede", "/usr/local/lib/libstampede_verify.so",
+            "/usr/local/lib/libstampede_weights.so"} <= files
 
 
 def test_nothing_in_it_can_be_written(cpu):

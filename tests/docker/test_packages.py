@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(Path(BIN).resolve() != ROOT / "build" / "stamped
 VERSION = next(line.split('"')[1] for line in
                (ROOT / "protocol" / "python" / "pyproject.toml").read_text().splitlines()
                if line.startswith("version"))
-PROGRAM = r"""
+GRADES = r"""
 #include <stdio.h>
 #include <string.h>
 #include "verifiers/library.h"
@@ -34,6 +34,20 @@ int main(void) {
     return 0;
 }
 """
+DIFFERS = r"""
+#include <stdio.h>
+#include "kernels/diff/library.h"
+
+int main(void) {
+    const uint16_t old[] = {5, 6, 7, 8}, now[] = {5, 1, 7, 2};
+    uint32_t at[4];
+    uint16_t values[4];
+    size_t n = stampede_differing(old, now, 4, 2, 100, at, values);
+    printf("%d %zu %u %u\n", stampede_weights_abi(), n, at[1], values[1]);
+    return 0;
+}
+"""
+PROGRAMS = {"verify": (GRADES, "1 no_answer\n"), "weights": (DIFFERS, "1 2 103 2\n")}
 
 
 def make(*words: str) -> None:
@@ -46,7 +60,8 @@ def make(*words: str) -> None:
 def python(env: dict, code: str) -> str:
     """What a program prints whose only stampede is the one of PYTHONPATH."""
     base = {k: v for k, v in os.environ.items()
-            if k not in ("STAMPEDE_BIN", "STAMPEDE_LIBRARY", "LD_LIBRARY_PATH", "PYTHONPATH")}
+            if k not in ("STAMPEDE_BIN", "STAMPEDE_LIBRARY", "STAMPEDE_WEIGHTS_LIBRARY",
+                         "LD_LIBRARY_PATH", "PYTHONPATH")}
     done = subprocess.run([sys.executable, "-c", code], env=base | env, cwd="/",
                           capture_output=True, text=True, timeout=120)
     return done.stdout + done.stderr
@@ -78,6 +93,8 @@ def files(folder: Path) -> set:
 
 def test_install_lays_down_everything(prefix, tmp_path):
     expected = {"bin/stampede", "lib/libstampede_verify.so", "lib/pkgconfig/stampede_verify.pc",
+                "lib/libstampede_weights.so", "lib/pkgconfig/stampede_weights.pc",
+                "include/stampede/kernels/diff/library.h",
                 "include/stampede/verifiers/library.h", "include/stampede/verifiers/verify.h"}
     expected |= {f"include/stampede/protocol/base/{x}.h" for x in ("buffer", "error", "slice")}
     if (ROOT / "build" / "stampede_cuda.so").exists():
@@ -91,21 +108,23 @@ def test_install_lays_down_everything(prefix, tmp_path):
 
 
 @pytest.mark.parametrize("under_destdir", [False, True])
-def test_a_c_program_builds_by_pkg_config(prefix, tmp_path, under_destdir):
+@pytest.mark.parametrize("library", ["verify", "weights"])
+def test_a_c_program_builds_by_pkg_config(prefix, tmp_path, library, under_destdir):
     lib = prefix / "lib"
     env = os.environ | {"PKG_CONFIG_PATH": str(lib / "pkgconfig")}
     if under_destdir:  # a package's build: the prefix will be, and the files lie elsewhere
         make("install", "PREFIX=/opt/stampede", f"DESTDIR={tmp_path}")
         lib = tmp_path / "opt" / "stampede" / "lib"
         env |= {"PKG_CONFIG_PATH": str(lib / "pkgconfig"), "PKG_CONFIG_SYSROOT_DIR": str(tmp_path)}
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "stampede_verify"], env=env,
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", f"stampede_{library}"], env=env,
                            capture_output=True, text=True, check=True).stdout.split()
-    (tmp_path / "p.c").write_text(PROGRAM)
+    program, expected = PROGRAMS[library]
+    (tmp_path / "p.c").write_text(program)
     subprocess.run(["cc", "-std=c11", "-Wall", "-Werror", "-o", tmp_path / "p", tmp_path / "p.c",
                     *flags], check=True)
     out = subprocess.run([tmp_path / "p"], env=os.environ | {"LD_LIBRARY_PATH": str(lib)},
                          capture_output=True, text=True, check=True).stdout
-    assert out == "1 no_answer\n"
+    assert out == expected
 
 
 GRADE = "import stampede; print(stampede.equal('1/2', '0.5'), stampede.__version__)"
@@ -118,6 +137,24 @@ def test_a_client_by_pip_finds_the_installed_library(prefix, client, way):
              "STAMPEDE_LIBRARY": f"{prefix}/lib/libstampede_verify.so"}[way]
     out = python({"PATH": "/usr/bin:/bin", "PYTHONPATH": str(client), way: value}, GRADE)
     assert out == f"True {VERSION}\n"
+
+
+DIGEST = """
+import numpy as np
+from stampede import digest, native
+print(native.library() is not None, digest.of_range(1, 0, np.zeros(5, "<u2")))
+"""
+
+
+@pytest.mark.parametrize("way", ["PATH", "LD_LIBRARY_PATH", "STAMPEDE_BIN",
+                                 "STAMPEDE_WEIGHTS_LIBRARY", "none"])
+def test_a_client_by_pip_finds_the_library_of_weights(prefix, client, way):
+    value = {"PATH": f"{prefix}/bin:/usr/bin:/bin", "LD_LIBRARY_PATH": f"/nowhere:{prefix}/lib",
+             "STAMPEDE_BIN": f"{prefix}/bin/stampede",
+             "STAMPEDE_WEIGHTS_LIBRARY": f"{prefix}/lib/libstampede_weights.so", "none": ""}[way]
+    out = python({"PATH": "/usr/bin:/bin", "PYTHONPATH": str(client), way: value}, DIGEST)
+    assert out.splitlines()[0] == f"{way != 'none'} 7731984209845909479", out
+    assert ("prepared in numpy" in out) == (way == "none")
 
 
 def test_a_client_without_a_library_says_so(client):
@@ -160,7 +197,8 @@ def wheel():
 def test_the_wheel_holds_program_libraries_and_their_needs(wheel):
     assert wheel.name.startswith(f"stampede-{VERSION}-py3-none-manylinux_2_")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"stampede/bin/stampede", "stampede/lib/libstampede_verify.so"} <= set(names)
+    assert {"stampede/bin/stampede", "stampede/lib/libstampede_verify.so",
+            "stampede/lib/libstampede_weights.so"} <= set(names)
     for library in ("zmq", "sodium", "flint", "gmp", "pcre2-8", "zstd", "msgpackc", "xxhash"):
         assert any(n.startswith(f"stampede.libs/lib{library}") for n in names), library
     assert any(n.endswith("auditwheel.cdx.json") for n in names), "what is inside is listed"
@@ -177,6 +215,8 @@ with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         assert group.n == 4 and all(len(t) > 0 for t in group.tokens)
         assert group.status[0] in ("ok", "no_answer"), group.status
 worker.terminate()
+from stampede import native
+assert native.library() is not None
 print(worker.wait(30), stampede.score(["so \\\\boxed{\\\\frac{1}{2}}"], [stampede.math("0.5")])[0])
 print(stampede.__version__)
 """

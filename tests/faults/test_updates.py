@@ -615,6 +615,66 @@ def test_an_update_is_taken_back(weights: str, tmp_path: Path, new_model: Path) 
         assert worker.alive()
 
 
+def send_as_before(trainer: RawTrainer, kind: str, **fields: Any) -> None:
+    """A message of the trainer of the epoch before, which counts its own."""
+    trainer.send(kind, epoch=trainer.epoch - 1, **fields)
+    trainer.seq -= 1
+
+
+def said_of_weights(trainer: RawTrainer) -> List[Tuple[int, int]]:
+    """What the worker says in a while, and that it asks for nothing."""
+    said = [(m["update"], m["phase"]) for m in trainer.drain(0.7) if m.type == "WEIGHTS_STATUS"]
+    assert not trainer.pulls
+    return said
+
+
+def test_messages_that_come_twice_or_of_an_old_epoch(tmp_path: Path, new_model: Path) -> None:
+    """Each counts once: what was staged is not pulled again, what was applied is not applied
+    again, and what an earlier trainer says is not obeyed."""
+    with RawTrainer(epoch=5) as trainer, serving(tmp_path, trainer.url) as worker:
+        hello = trainer.welcome()
+        want = short_bits(trainer, 0)
+        push = Push(trainer, hello, 7, 1, noisy(1))
+        push.begin()
+        push.begin()
+        assert push.serve()["phase"] == wire.PHASE_STAGED
+        push.begin()
+        assert said_of_weights(trainer) == []
+        send_as_before(trainer, "WEIGHTS_COMMIT", update=1)
+        assert said_of_weights(trainer) == []
+        trainer.send("WEIGHTS_COMMIT", update=1)
+        trainer.send("WEIGHTS_COMMIT", update=1)
+        push.begin()
+        assert said_of_weights(trainer) == [(1, wire.PHASE_APPLIED)]
+        send_as_before(trainer, "WEIGHTS_ABORT", update=1)
+        assert said_of_weights(trainer) == []
+        assert f"{short_bits(trainer, 1)[3]:016x}" == digest_of(new_model)
+        trainer.send("WEIGHTS_ABORT", update=1)
+        trainer.send("WEIGHTS_ABORT", update=1)
+        assert said_of_weights(trainer) == [(1, wire.PHASE_ROLLED_BACK)]
+        assert short_bits(trainer, 2) == want
+        assert worker.alive()
+
+
+def busy_us(worker: Worker, name: str) -> int:
+    """For how long a thread has run on a processor."""
+    (task,) = [t for t in Path(f"/proc/{worker.pid}/task").iterdir()
+               if (t / "comm").read_text() == name + "\n"]
+    return int((task / "schedstat").read_text().split()[0]) // 1000
+
+
+def test_another_thread_stages_and_proves(tmp_path: Path) -> None:
+    """Neither the one that talks nor the one that decodes does."""
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, threads=1) as worker:
+        hello = trainer.welcome()
+        before = busy_us(worker, "weights")
+        push = Push(trainer, hello, 7, 1, noisy(1))
+        push.begin()
+        assert push.serve()["phase"] == wire.PHASE_STAGED
+        # Five megabytes were copied, and read once more for their check values.
+        assert before < 1000 < busy_us(worker, "weights") - before
+
+
 def test_a_thousand_updates_leave_nothing_over(tmp_path: Path) -> None:
     """Applied, taken back, aborted and dropped in turn: no thread, file or memory stays."""
     state = noisy(1)

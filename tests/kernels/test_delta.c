@@ -349,6 +349,19 @@ static void test_wrong_beginning(void **state) {
     staged_free(u);
 }
 
+// A code with a value and the one without may move the cursor alike: values are counted, too.
+static void test_a_value_too_few(void **state) {
+    (void)state;
+    struct staged *u = update_of_three(28, 1, PATTERN_FIRST_AND_LAST);
+    assert_int_equal(u->changes[1].n_values, 2);
+    u->changes[1].n_codes = 2;
+    memset(u->image + u->changes[1].anchors, 0, sizeof(struct delta_anchor));
+    staged_put_code(u->image + u->changes[1].codes, 1, 0, delta_skip(1) - 1);
+    staged_put_code(u->image + u->changes[1].codes, 1, 1, delta_skip(1));
+    expect_sentence(u, 1, "block 0 does not end where");
+    staged_free(u);
+}
+
 // Skips may lead to the tensor's end exactly; no value is there.
 static void test_value_at_end(void **state) {
     (void)state;
@@ -512,14 +525,14 @@ static void test_plan(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_form),    cmocka_unit_test(test_updates_follow),
-        cmocka_unit_test(test_many_tensors),  cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_steps_follow),  cmocka_unit_test(test_beside_steps),
-        cmocka_unit_test(test_wrong_anchors), cmocka_unit_test(test_wrong_codes),
-        cmocka_unit_test(test_wrong_block),   cmocka_unit_test(test_wrong_beginning),
-        cmocka_unit_test(test_value_at_end),  cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_flipped_bits),  cmocka_unit_test(test_flipped_is_exact),
-        cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_every_form),       cmocka_unit_test(test_updates_follow),
+        cmocka_unit_test(test_many_tensors),     cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_steps_follow),     cmocka_unit_test(test_beside_steps),
+        cmocka_unit_test(test_wrong_anchors),    cmocka_unit_test(test_wrong_codes),
+        cmocka_unit_test(test_wrong_block),      cmocka_unit_test(test_wrong_beginning),
+        cmocka_unit_test(test_a_value_too_few),  cmocka_unit_test(test_value_at_end),
+        cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_flipped_bits),
+        cmocka_unit_test(test_flipped_is_exact), cmocka_unit_test(test_plan),
     };
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;

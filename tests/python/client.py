@@ -1,6 +1,7 @@
 """What tests of the Python client share. It does without torch, which takes seconds to import."""
 
 import faulthandler
+import os
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from fake_worker import sample_tokens
 
 import stampede
-from stampede import wire
+from stampede import native, wire
 from stampede.types import group_seed
 
 
@@ -26,6 +27,21 @@ def quick_loss(monkeypatch):
 def trainer():
     with stampede.Trainer("tcp://127.0.0.1:0") as t:
         yield t
+
+
+@pytest.fixture(params=["library", "numpy"])
+def arithmetic(request, monkeypatch):
+    """What a push does to each value, by libstampede_weights.so and without it."""
+    if request.param == "numpy":
+        monkeypatch.setenv("STAMPEDE_WEIGHTS_LIBRARY", "")
+    native.library.cache_clear()
+    program = os.environ.get("STAMPEDE_BIN", "")
+    if request.param == "library" and ("address" in program or "thread" in program):
+        pytest.skip("Python does not load a library of the sanitizers")
+    assert (native.library() is None) == (request.param == "numpy")
+    yield request.param
+    monkeypatch.undo()
+    native.library.cache_clear()
 
 
 def eventually(condition, seconds=30):

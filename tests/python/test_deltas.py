@@ -1,12 +1,13 @@
 """Weight updates as deltas: what is sent, what workers hold afterwards, and what is taken back."""
 
+import contextlib
 import time
 
 import numpy as np
 import pytest
 import slow_delta
 import torch
-from client import check_all, eventually, prompts, trainer
+from client import arithmetic, check_all, eventually, prompts, trainer
 from fake_worker import FakeWorker
 
 import stampede
@@ -51,7 +52,7 @@ def held(worker, state, dtype):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.01, 0.3, 0.9, 1.0])
-def test_a_delta_makes_the_weights(trainer, share):
+def test_a_delta_makes_the_weights(arithmetic, trainer, share):
     with FakeWorker(trainer.url, uid="a", dtype="bf16") as a, \
             FakeWorker(trainer.url, uid="b") as b:
         trainer.wait_for_workers(2, 30)
@@ -108,7 +109,7 @@ def test_what_rounds_to_the_same_is_not_sent(trainer):
         assert worker.weights == {"x": as_bytes(torch.ones(1000), torch.bfloat16)}
 
 
-def test_a_failed_push_leaves_the_snapshot_as_it_was(trainer):
+def test_a_failed_push_leaves_the_snapshot_as_it_was(arithmetic, trainer):
     with FakeWorker(trainer.url, uid="a") as a, FakeWorker(trainer.url, uid="b") as b:
         trainer.wait_for_workers(2, 30)
         first, second, third = model(), changed_at(model(), 0.01, 1), changed_at(model(), 0.9, 2)
@@ -139,6 +140,30 @@ def test_training_in_place_does_not_reach_what_was_pushed(trainer):
         with FakeWorker(trainer.url, uid="late") as late:
             eventually(lambda: late.version == 1)
             assert late.weights == worker.weights and held(late, kept, torch.float32)
+
+
+def test_nothing_is_read_of_a_snapshot_that_is_written(trainer, monkeypatch):
+    """A late worker has been offered all of version 1 when version 2 is written into the copy."""
+    first, second = model(1), model(2)
+    with FakeWorker(trainer.url, uid="a") as a:
+        trainer.push_weights(first, version=1)
+        late = FakeWorker(trainer.url, uid="late")
+        late.answers_weights = False
+        with late:
+            eventually(lambda: late.count("WEIGHTS_BEGIN") == 1)
+            prepare, came = snapshot.Snapshot.prepare, []
+
+            def write(*arguments):
+                out = prepare(*arguments)
+                late.answers_weights = True  # it pulls what it was offered
+                time.sleep(1.5)
+                came.append(late.count("WEIGHTS_CHUNK"))
+                return out
+
+            monkeypatch.setattr(snapshot.Snapshot, "prepare", write)
+            trainer.push_weights(second, version=2)
+            assert came == [0] and held(late, second, torch.float32)
+            assert held(a, second, torch.float32)
 
 
 def test_a_push_that_is_not_waited_for(trainer):
@@ -181,6 +206,26 @@ def test_all_or_none(trainer):
         b.fail_commit = False
         trainer.push_weights(second, version=2, atomic=True)
         assert all(held(w, second, torch.float32) for w in (a, b, c))
+
+
+def test_each_of_many_workers_is_sent_each_byte_once(trainer):
+    """64 of them, of two types, by the socket."""
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(FakeWorker(
+            trainer.url, uid=f"w{i}", dtype=("f32", "bf16")[i % 2], slots=1)) for i in range(64)]
+        trainer.wait_for_workers(64, 60)
+        state = model()
+        for version, share in ((1, 1.0), (2, 0.02)):
+            state = changed_at(state, share, version)
+            trainer.push_weights(state, version=version)
+            for i, worker in enumerate(workers):
+                begin = last_begin(worker)
+                chunks = [m for m in list(worker.log)
+                          if m.type == "WEIGHTS_CHUNK" and m["update"] == begin["update"]]
+                ends = sorted((m["offset"], m["offset"] + len(m["data"])) for m in chunks)
+                assert [a for a, _ in ends] == [0, *(b for _, b in ends[:-1])]
+                assert ends[-1][1] == begin["total_bytes"] > 0
+                assert held(worker, state, (torch.float32, torch.bfloat16)[i % 2])
 
 
 def test_who_would_serve_something_else_stops_all_or_none_before_the_commit(trainer):
@@ -229,24 +274,57 @@ def test_a_worker_dies_in_the_commit_of_all_or_none(trainer):
             assert held(again, second, torch.float32)
 
 
+def wrapped(state):
+    """The names that PEFT gives a model's tensors: those of one layer stand in an adapter."""
+    return {"base_model.model." + name.replace("conv.conv.", "conv.conv.base_layer."): value
+            for name, value in state.items()}
+
+
+def test_a_model_whose_adapters_are_merged(trainer):
+    with FakeWorker(trainer.url) as worker:
+        state = model()
+        trainer.push_weights(state, version=1)
+        merged = {**state, "model.layers.0.conv.conv.weight": torch.randn(16, 1, 3)}
+        assert trainer.push_weights(wrapped(merged), version=2).n_changed == 48
+        assert held(worker, merged, torch.float32)
+        adapter = "base_model.model.model.layers.0.conv.conv.lora_A.default.weight"
+        with pytest.raises(stampede.WeightUpdateError, match="merge_adapter") as caught:
+            trainer.push_weights({**wrapped(state), adapter: torch.ones(2, 3)}, version=3)
+        assert caught.value.tensor == adapter and worker.version == 2
+        with pytest.raises(stampede.WeightUpdateError, match="twice"):
+            trainer.push_weights([*wrapped(state).items(), *state.items()], version=3)
+
+
+def test_an_expert_that_comes_fused_and_by_itself(trainer):
+    with FakeWorker(trainer.url) as worker:
+        one = "model.layers.0.feed_forward.experts.2.w3.weight"
+        trainer.push_weights(model(), version=1)
+        before = dict(worker.weights)
+        with pytest.raises(stampede.WeightUpdateError, match="comes twice") as caught:
+            trainer.push_weights({**model(), one: torch.zeros(10, 16)}, version=2)
+        assert caught.value.tensor == one and worker.weights == before
+        trainer.push_weights({one: torch.zeros(10, 16)}, version=2)
+        assert worker.weights == {**before, one: bytes(640)}
+
+
 # --- the parts ---
 
 
 @pytest.mark.parametrize("n, size", [(1, 1), (1, 2**30), (5, 10), (4096, 4096), (4097, 10**5),
                                      (9000, 10**4), (20000, 10**9), (5000, 300000)])
-def test_positions(n, size):
+def test_positions(arithmetic, n, size):
     rng = np.random.default_rng(n)
     positions = np.unique(rng.integers(0, size, n)) if n < size else np.arange(size)
     blocks = np.array_split(positions.astype(np.uint32), 3)
-    width, parts = deltas.encode(blocks)
-    codes, anchors = deltas.join(parts), deltas._anchors(parts)
+    codes = deltas.encode(blocks)
+    width, anchors = codes.itemsize, deltas._anchors(codes)
     assert slow_delta.positions_of(codes.tobytes(), anchors, width) == positions.tolist()
     gaps = (np.diff(positions, prepend=-1) - 1).astype(np.uint32)
     sizes = [len(deltas._codes(gaps, w)) * w for w in (1, 2, 4)]
     assert len(codes) * width == min(sizes)
 
 
-def test_digest_is_what_the_worker_computes():
+def test_digest_is_what_the_worker_computes(arithmetic):
     """The values of tests/weights/test_digest.c."""
     h = digest.name_hash("model.embed_tokens.weight")
     bf16 = np.array([0x3F80, 0, 0x8000, 0xC040], "<u2")
@@ -261,7 +339,7 @@ def test_digest_is_what_the_worker_computes():
             digest.of_range(h, 70005, bits[70000:])) % 2**64 == digest.of_range(h, 5, bits)
 
 
-def test_the_snapshot_is_one_copy():
+def test_the_snapshot_is_one_copy(arithmetic):
     store = snapshot.Snapshot()
     state = {f"{i}": torch.randn(1000, 100).bfloat16() for i in range(4)}
     prepared = store.prepare(1, state, [BF16])
@@ -289,3 +367,41 @@ def test_values_that_are_not_finite_in_the_type_of_a_worker(trainer):
             trainer.push_weights({"x": values}, version=2)
         assert trainer.push_weights({"x": torch.ones(100)}, version=2).n_changed == 0
         assert worker.version == 2
+        with pytest.raises(stampede.WeightUpdateError, match="x holds a value that is not finite"):
+            trainer.push_weights({"x": values.fill_(1e6)}, version=3)  # all of it comes
+        values[7] = torch.nan
+        with pytest.raises(stampede.WeightUpdateError, match="y holds a value that is not finite"):
+            trainer.push_weights({"y": values}, version=3)  # the first time
+        assert worker.version == 2 and worker.weights == {"x": as_bytes(torch.ones(100).half())}
+
+
+@pytest.mark.parametrize("dtype, n, n_changed, mode", [
+    ("bf16", 3, 1, wire.TENSOR_DENSE),  # a code, an anchor and a value are more than three values
+    ("bf16", 40, 1, wire.TENSOR_SPARSE), ("f32", 5, 1, wire.TENSOR_DENSE),
+    ("bf16", 300000, 90000, wire.TENSOR_SPARSE), ("f32", 300000, 90000, wire.TENSOR_SPARSE),
+    # Fewer bytes, and more than a third of the values: dense costs a worker less.
+    ("bf16", 300000, 120000, wire.TENSOR_DENSE), ("f32", 300000, 120000, wire.TENSOR_DENSE)])
+def test_sparse_or_dense(arithmetic, dtype, n, n_changed, mode):
+    plan = DtypePlan(dtype, (), False)
+    value = torch.ones(n).to(torch.bfloat16 if dtype == "bf16" else torch.float32)
+    store = snapshot.Snapshot()
+    store.prepare(1, {"x": value}, [plan])
+    new = value.clone()
+    new[torch.randperm(n, generator=torch.Generator().manual_seed(1))[:n_changed]] = 2
+    (change,) = store.prepare(2, {"x": new}, [plan]).changes[plan]
+    assert change.mode == mode
+    assert change.n_values == (n if mode == wire.TENSOR_DENSE else n_changed)
+
+
+def test_a_failed_push_takes_back_which_name_a_tied_head_has(trainer):
+    embedding, head = "model.embed_tokens.weight", "lm_head.weight"
+    one, two = torch.ones(4, 2), torch.full((4, 2), 2.0)
+    with FakeWorker(trainer.url, uid="a", tied_head=True) as worker:
+        trainer.push_weights({embedding: one}, version=1)
+        worker.fail_tensor = embedding
+        with pytest.raises(stampede.WeightUpdateError):
+            trainer.push_weights({head: two}, version=2)
+        worker.fail_tensor = None
+        with FakeWorker(trainer.url, uid="late", tied_head=True) as late:
+            eventually(lambda: late.version == 1)
+            assert late.weights == worker.weights == {embedding: as_bytes(one)}

@@ -4,6 +4,7 @@ stand still, come late, call something else."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -123,6 +124,53 @@ def test_updates_by_nccl(fleet: Fleet) -> None:
         assert fleet.log(i).count("joining NCCL as rank") == 1
     left = [p.name for p in Path("/dev/shm").iterdir() if f"nccl-{os.getpid()}-" in p.name]
     assert not left
+
+
+# In front of the stand-in, at a worker: what a communicator is asked for.
+SHIM = """
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+struct id { char bytes[128]; };
+struct config { size_t size; unsigned magic, version; int blocking, cga, least, most; };
+typedef int init(void **comm, int n, struct id id, int rank, struct config *config);
+int ncclCommInitRankConfig(void **comm, int n, struct id id, int rank, struct config *config) {
+    FILE *f = fopen(getenv("SHIM_LOG"), "w");
+    fprintf(f, "%d %d", config->blocking, config->most);
+    fclose(f);
+    return ((init *)dlsym(RTLD_NEXT, "ncclCommInitRankConfig"))(comm, n, id, rank, config);
+}
+"""
+
+
+def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixture, tmp_path: Path,
+                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    """The communicator never blocks, has a few blocks of the device, and says its deadline."""
+    (tmp_path / "shim.c").write_text(SHIM)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,--no-as-needed", "-o",
+                    tmp_path / "shim.so", tmp_path / "shim.c", OBJECT.resolve()], check=True)
+    monkeypatch.setenv("STAMPEDE_NCCL", str(tmp_path / "shim.so"))
+    monkeypatch.setenv("SHIM_LOG", str(tmp_path / "config"))
+    fleet.start(1)
+    pusher, configs = fleet.pusher(deadline_s=17, max_blocks=3), []
+    library = pusher._nccl
+
+    class Noting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(library, name)
+
+        def ncclCommInitRankConfig(self, *arguments: Any) -> int:
+            configs.append(arguments[-1]._obj)
+            return library.ncclCommInitRankConfig(*arguments)
+
+    pusher._nccl = Noting()  # type: ignore[assignment]
+    with caplog.at_level(logging.INFO, "stampede"):
+        fleet.trainer.push_weights(noisy(1), 1, 120, nccl=pusher)
+    assert fleet.serve(noisy(1), 1, 1)
+    assert [(c.blocking, c.max_ctas) for c in configs] == [(0, 3)]
+    assert (tmp_path / "config").read_text() == "0 4"
+    assert "without progress for 17 s it is left" in caplog.text
+    assert NcclPusher(library=str(OBJECT)).deadline_s == 60
 
 
 def test_one_that_comes_later(fleet: Fleet) -> None:

@@ -5,8 +5,9 @@ There is no GPU here: the code is run on the CPU, and on tensors that say they a
 import numpy as np
 import pytest
 import torch
+from client import arithmetic
 
-from stampede import deltas, packing, snapshot
+from stampede import deltas, mirror, packing, shards, snapshot
 from stampede.weights import DtypePlan
 
 DTYPES = {"bf16": torch.bfloat16, "f16": torch.float16, "f32": torch.float32}
@@ -45,7 +46,7 @@ def slices(request, monkeypatch):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.003, 0.05, 0.3, 0.5, 1.0])
-def test_the_same_bytes(slices, dtype, share):
+def test_the_same_bytes(arithmetic, slices, dtype, share):
     generator = torch.Generator().manual_seed(5)
     old = torch.randn(37, 1111, generator=generator).to(DTYPES[dtype]).float()
     where = torch.rand(old.shape, generator=generator) < share
@@ -59,7 +60,7 @@ def test_the_same_bytes(slices, dtype, share):
     ([0] * 5, 1), ([254] * 9, 1), ([255] * 9, 1), ([255] + [3] * 300, 1), ([510, 765, 3] * 20, 2),
     ([65534] * 3, 2), ([65535], 2), ([65535] * 3, 2), ([70000, 200000] * 2, 4),
     ([300000] + [9] * 500, 2), ([3000000] + [9] * 40000, 1)])
-def test_gaps_around_the_escapes(slices, gaps, width):
+def test_gaps_around_the_escapes(arithmetic, slices, gaps, width):
     positions = np.cumsum(np.array(gaps) + 1) - 1
     old = torch.zeros(int(positions[-1]) + 1 + 7 * len(gaps), dtype=torch.bfloat16)
     new = old.clone()
@@ -140,3 +141,25 @@ def test_only_codes_and_values_cross_to_the_host(monkeypatch, dtype):
     sampled = 2 * snapshot._SAMPLE * old.element_size()
     assert change.n_bytes < sum(crossings.n_bytes) + 16 * 1000
     assert sum(crossings.n_bytes) < change.n_bytes + sampled + 1000 < old.nbytes / 4
+
+
+def test_the_copy_lies_in_pinned_memory_where_a_gpu_reads_it(monkeypatch):
+    """Of a Trainer and of a rank with shards; pageable memory would be copied twice."""
+    asked, empty = [], torch.empty
+
+    def noting(*arguments, pin_memory=False, **kwargs):  # no memory is pinned without CUDA
+        asked.append(pin_memory)
+        return empty(*arguments, **kwargs)
+
+    monkeypatch.setattr(torch, "empty", noting)
+    monkeypatch.setattr(snapshot.digest, "pool", lambda: type("Here", (), {"map": map}))
+    there, here = torch.randn(8, 4).as_subclass(Elsewhere), torch.randn(8, 4)
+    shape = shards.Box((8, 4), (0, 0), (8, 4))
+    with Crossings():
+        for value, wanted in ((there, [True]), (here, [])):
+            store = snapshot.Snapshot()
+            store.prepare(1, {"x": value}, [DtypePlan("f32", (), False)])
+            assert asked == wanted and torch.equal(store._tensors["x"], value)
+            copy = mirror._rounded_copy(shards.Shard(shape, value, True), "bf16")
+            assert asked == 2 * wanted and torch.equal(copy, value.view(-1).bfloat16())
+            asked.clear()

@@ -158,6 +158,52 @@ def test_fully_shard(tmp_path, n):
     shard_ranks.run(n, train_and_push, tmp_path)
 
 
+class Adapter(torch.nn.Module):
+    """Around a layer, as PEFT's are."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.base_layer = layer.requires_grad_(False)
+        self.lora_A = torch.nn.Linear(layer.in_features, 2, bias=False)
+        self.lora_B = torch.nn.Linear(2, layer.out_features, bias=False)
+
+    def forward(self, x):
+        return self.base_layer(x) + self.lora_B(self.lora_A(x))
+
+    @torch.no_grad()
+    def merge(self, sign):
+        self.base_layer.weight += sign * (self.lora_B.weight @ self.lora_A.weight)
+
+
+def merge_and_push(rank, n):
+    lead = Lead(rank)
+    torch.manual_seed(3)
+    model = Net()
+    model.first = Adapter(model.first)
+    fully_shard(model.first)
+    fully_shard(model)
+    pusher = ShardPusher(lead.trainer)
+    for version in (1, 2):
+        with torch.no_grad():
+            for parameter in model.first.lora_B.parameters():
+                parameter += version
+        model.first.merge(1)
+        state = {f"base_model.model.{name}": t for name, t in model.state_dict().items()
+                 if "lora_" not in name}
+        report = pusher.push_weights(state, version)
+        lead.check({name[17:].replace("base_layer.", ""): t.full_tensor()
+                    for name, t in state.items()})
+        model.first.merge(-1)
+    lead.close()
+    pusher.close()
+    return report.n_changed
+
+
+def test_merged_adapters(tmp_path):
+    """What is merged lies in shards: nothing is gathered, and only the merged layer is sent."""
+    assert set(shard_ranks.run(2, merge_and_push, tmp_path)) == {12 * 29}
+
+
 def push_to_a_program(rank, n):
     """The digests that `stampede serve` says, by shards and by a push of the whole; twice, and of a
     worker that comes later."""
@@ -424,7 +470,7 @@ def test_positions_of_a_box(whole, first, size):
 def test_codes_read_back(n, size):
     rng = np.random.default_rng(n)
     positions = np.unique(rng.integers(0, size, n)).astype(np.uint32)
-    _, (codes,) = deltas.encode([positions])
+    codes = deltas.encode([positions])
     assert deltas.decode(codes).tolist() == positions.tolist()
 
 

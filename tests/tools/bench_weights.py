@@ -1,6 +1,7 @@
 """What a weight update costs: a trainer and a worker on this machine, deltas of some share of the
-values, by the socket and by a shared directory, beside all tensors anew and beside what memory
-could do at best.
+values, by the socket and by a shared directory, beside the naive way (all tensors anew: the rows
+"dense", and the last column) and beside what memory could do at best. The digest is that of all
+weights, summed up anew on all cores: what an update does not need.
 
     bench_weights.py [--shapes 350m,8b,24b] [--shares 0.1,1,5,50] [--max-gb 3] [--picture FILE]
                      [--json FILE]
@@ -25,6 +26,7 @@ import torch
 from transformers import Lfm2Config, Lfm2ForCausalLM, Lfm2MoeConfig, Lfm2MoeForCausalLM
 
 import stampede
+from stampede import digest, snapshot
 
 State = Dict[str, torch.Tensor]
 LINE = 64  # bytes of a cache line
@@ -117,6 +119,19 @@ def lines_touched(n_elements: int, share: float, kind: str) -> float:
     return lines * (1 - (1 - share)**16)
 
 
+def rehash_s(state: State) -> float:
+    """Time that a digest of all weights takes on all cores, in the code that workers run too."""
+    def one(name: str) -> None:
+        bits = snapshot.flat_bits(state[name].detach())
+        hashed = digest.name_hash(name)
+        for first in range(0, len(bits), 1 << 20):
+            digest.of_range(hashed, first, bits[first:first + (1 << 20)])
+
+    began = time.perf_counter()
+    list(digest.pool().map(one, state))
+    return time.perf_counter() - began
+
+
 # --- the run ---
 
 
@@ -133,7 +148,9 @@ class Row(NamedTuple):
     check_ms: float
     pause_ms: float
     pause_bound_ms: float
+    digest_s: float
     total_s: float
+    naive_s: float  # the push of all tensors by the same way
 
 
 def run_shape(name: str, shares: List[float], max_gb: float, folder: Path) -> Iterator[Row]:
@@ -157,7 +174,7 @@ def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, flo
             shared: Optional[Path]) -> Iterator[Row]:
     """`shared`: the directory by which the weights go; None: they go by the socket."""
     n_elements = sum(t.numel() for t in state.values())
-    bandwidth = copy_bytes_per_s()
+    bandwidth, digest_s, naive_s = copy_bytes_per_s(), rehash_s(state), 0.0
     flags = {} if shared is None else {"weights_dir": shared}
     with stampede.Trainer("tcp://127.0.0.1:0", **flags) as trainer:
         worker = stampede.launch(
@@ -173,23 +190,25 @@ def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, flo
             r = trainer.push_weights(state, version=version)
             total = time.perf_counter() - began
             assert (r.file_bytes > 0) == (shared is not None), "it went another way"
+            naive_s = total if kind == "dense" else naive_s  # the first case
             bound = 2 * LINE * lines_touched(n_elements, share, kind) / bandwidth
             yield Row(*head, kind, r.share, r.payload_bytes / 1e6, r.diff_s,
                       2 * n_elements / r.diff_s / 1e9, r.staged_s, r.check_ms, r.pause_ms,
-                      1e3 * bound, total)
+                      1e3 * bound, digest_s, total, naive_s)
         worker.terminate()
         worker.wait(60)
 
 
 HEADER = ("| shape | scale | way | change | share | payload MB | diff s (GB/s) | staged s "
-          "| proving ms | pause ms | bound ms | push s |\n"
-          "|---|---|---|---|---|---|---|---|---|---|---|---|")
+          "| proving ms | pause ms | bound ms | digest s | push s | of the naive way |\n"
+          + 14 * "|---" + "|")
 
 
 def line(r: Row) -> str:
     return (f"| {r.shape} | {r.scale} | {r.way} | {r.kind} | {100 * r.share:.2f}% "
             f"| {r.payload_mb:.1f} | {r.diff_s:.2f} ({r.diff_gb_per_s:.1f}) | {r.staged_s:.2f} "
-            f"| {r.check_ms:.0f} | {r.pause_ms:.1f} | {r.pause_bound_ms:.1f} | {r.total_s:.2f} |")
+            f"| {r.check_ms:.0f} | {r.pause_ms:.1f} | {r.pause_bound_ms:.1f} | {r.digest_s:.2f} "
+            f"| {r.total_s:.2f} | {100 * r.total_s / r.naive_s:.0f}% |")
 
 
 def draw(rows: List[Row], path: Path) -> None:

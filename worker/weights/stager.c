@@ -56,6 +56,7 @@ static void bring(struct stager *s, const struct item *item) {
 
 static void *run(void *arg) {
     struct stager *s = arg;
+    pthread_setname_np(pthread_self(), "weights");
     for (struct item *item; (item = take(s));) {
         bring(s, item);
         free_item(item);

@@ -12,10 +12,11 @@ from .generation import AsyncGeneration, Generation
 from .groups import Group
 from .keys import Keys
 from .launch import Worker, launch
+from .library import LibraryError
 from .push import PushHandle, PushReport
 from .rewards import (choice, exact, ifeval, language, length, math, regex_format, repetition,
                       tags, term)
-from .scoring import LibraryError, equal, extract, score
+from .scoring import equal, extract, score
 from .tensors import to_tensors
 from .trainer import Trainer
 from .types import Prompt, Sampling

@@ -83,10 +83,10 @@ class Copies:
             positions, bits = positions[order], bits[order]
             if not bool((positions[1:] > positions[:-1]).all()):
                 raise WeightUpdateError(f"Shards of tensor {name} overlap.", tensor=name)
-        self._former[key] = _Former(copy, Block(positions.astype(np.uint32), copy.bits[positions]))
-        copy.bits[positions] = bits
+        whole = Block(positions.astype(np.uint32), bits)
+        self._former[key] = _Former(copy, deltas.replace(copy.bits, whole))
         self._all_of.pop(key, None)
-        blocks = [Block(positions[i:i + _BLOCK].astype(np.uint32), bits[i:i + _BLOCK])
+        blocks = [Block(whole.positions[i:i + _BLOCK], bits[i:i + _BLOCK])
                   for i in range(0, len(bits), _BLOCK)]
         change = deltas.sparse(name, dtype, copy.shape, blocks)
         self._changes[key] = change if change.n_bytes < copy.bits.nbytes else self._all(key)
@@ -132,7 +132,7 @@ class Copies:
                 del self._copies[key]
                 continue
             if block is not None:
-                copy.bits[block.positions] = block.bits
+                deltas.replace(copy.bits, block)
             self._copies[key] = copy
         self._all_of.clear()
         self.begin()

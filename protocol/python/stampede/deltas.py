@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tu
 import numpy as np
 from numpy.typing import NDArray
 
-from . import digest, wire
+from . import digest, native, wire
 
 _CODES = 4096  # of an anchor
 WIDTHS = (1, 2, 4)
@@ -61,7 +61,7 @@ class Block(NamedTuple):
 
     positions: NDArray[np.uint32]
     bits: Bits
-    # The positions as encode() has them, where they were made already; the width is that of all
+    # The positions as encode() has them, where they were made already; their type is that of all
     # blocks of the tensor.
     codes: Optional[NDArray[Any]] = None
 
@@ -70,12 +70,10 @@ def sparse(name: str, dtype: str, shape: Sequence[int], blocks: Sequence[Block])
     """The values of blocks, which follow each other; there is at least one value. No step of it
     takes long, however large the tensor: threads that wait for the interpreter get it."""
     parts = [block.codes for block in blocks if block.codes is not None]
-    if len(parts) < len(blocks):
-        parts = encode([block.positions for block in blocks])[1]
+    codes = join(parts) if len(parts) == len(blocks) else encode([b.positions for b in blocks])
     hashed = digest.name_hash(name)
     check = sum(digest.of_positions(hashed, b.positions, b.bits) for b in blocks) & digest.MASK
-    codes, anchors = join(parts), _anchors(parts)
-    values = join([block.bits for block in blocks])
+    anchors, values = _anchors(codes), join([block.bits for block in blocks])
     return Change(name, dtype, tuple(shape), wire.TENSOR_SPARSE, len(values), check,
                   codes.itemsize, len(codes), (part_of(codes), part_of(anchors), part_of(values)))
 
@@ -87,8 +85,31 @@ def join(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
 # --- positions ---
 
 
-def encode(positions: Sequence[NDArray[Any]]) -> Tuple[int, List[NDArray[Any]]]:
-    """Bytes of a code, of what takes the fewest, and the codes of each block."""
+def encode(positions: Sequence[NDArray[np.uint32]]) -> NDArray[Any]:
+    """The codes of positions, which rise over all blocks, of the width that takes the fewest
+    bytes."""
+    lib = native.library()
+    if lib is None:
+        return _encode(positions)
+    cursors = [0]
+    for some in positions:
+        cursors.append(int(some[-1]) + 1 if len(some) else cursors[-1])
+    n_skips = np.zeros((len(positions), len(WIDTHS)), np.uint64)
+    for some, cursor, out in zip(positions, cursors, n_skips):
+        lib.stampede_count_skips(native.pointer(some), len(some), cursor, native.pointer(out))
+    n_values = sum(len(some) for some in positions)
+    total = dict(zip(WIDTHS, n_skips.sum(0).tolist()))
+    width = best_width(n_values, total)
+    codes = np.empty(n_values + total[width], np.dtype(f"<u{width}"))
+    at = 0
+    for some, cursor in zip(positions, cursors):
+        at += lib.stampede_encode(native.pointer(some), len(some), cursor, width,
+                                  native.pointer(codes[at:]))
+    return codes
+
+
+def _encode(positions: Sequence[NDArray[np.uint32]]) -> NDArray[Any]:
+    """The same in numpy."""
     gaps, cursor = [], 0
     for some in positions:
         gap = np.empty(len(some), np.uint32)
@@ -100,7 +121,7 @@ def encode(positions: Sequence[NDArray[Any]]) -> Tuple[int, List[NDArray[Any]]]:
         gaps.append(gap)
     n_values = sum(len(gap) for gap in gaps)
     width = best_width(n_values, {w: sum(_n_skips(gap, w) for gap in gaps) for w in WIDTHS})
-    return width, [_codes(gap, width) for gap in gaps]
+    return join([_codes(gap, width) for gap in gaps])
 
 
 def best_width(n_values: int, n_skips: Dict[int, int]) -> int:
@@ -137,15 +158,19 @@ def decode(codes: NDArray[Any]) -> NDArray[np.int64]:
     return positions
 
 
-def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
+def _anchors(codes: NDArray[Any]) -> NDArray[np.uint64]:
     """The cursor and the number of values before each 4,096 codes (blocks, 2)."""
-    codes = join(blocks)
+    anchors = np.zeros(((len(codes) + _CODES - 1) // _CODES, 2), "<u8")
+    lib = native.library()
+    if lib is not None:
+        lib.stampede_anchors(native.pointer(codes), len(codes), codes.itemsize,
+                             native.pointer(anchors))
+        return anchors
     skip = skip_of(codes.itemsize)
     starts = np.arange(0, len(codes), _CODES)
     moved = np.add.reduceat(codes, starts, dtype=np.uint64)
     values = np.add.reduceat(codes != skip, starts, dtype=np.uint64)
     moved += values  # the cursor goes on behind each value
-    anchors = np.zeros((len(starts), 2), "<u8")
     np.cumsum(moved[:-1], out=anchors[1:, 0])
     np.cumsum(values[:-1], out=anchors[1:, 1])
     return anchors
@@ -155,20 +180,46 @@ def _anchors(blocks: Sequence[NDArray[Any]]) -> NDArray[np.uint64]:
 
 
 class _Room(threading.local):
-    """A thread's marks of what differs: pages that come anew for each call cost more than it."""
+    """A thread's space for what differs: pages that come anew for each call cost more than it."""
 
     def __init__(self) -> None:
-        self.marks = np.empty(0, np.bool_)
+        self._bytes = np.empty(0, np.uint8)
+
+    def take(self, n: int, size: int) -> Tuple[NDArray[np.uint32], Bits]:
+        """(n) positions and (n) values of `size` bytes."""
+        if len(self._bytes) < n * (4 + size):
+            self._bytes = np.empty(n * (4 + size), np.uint8)
+        return (self._bytes[:4 * n].view(np.uint32),
+                self._bytes[4 * n:n * (4 + size)].view(f"<u{size}"))
 
 
 _room = _Room()
 
 
-def differing(old: Bits, new: Bits) -> NDArray[np.int64]:
-    """Positions at which two flat arrays of bits differ."""
-    if len(_room.marks) < len(new):
-        _room.marks = np.empty(len(new), np.bool_)
-    return np.flatnonzero(np.not_equal(old, new, out=_room.marks[:len(new)]))
+def differing(old: Bits, new: Bits, first: int) -> Block:
+    """Where two flat arrays of bits differ, counted from `first`, and the new bits there."""
+    lib = native.library()
+    if lib is None or old.itemsize not in native.SIZES:
+        found = np.flatnonzero(old != new)
+        return Block((found + first).astype(np.uint32), new[found])
+    positions, bits = _room.take(len(new), new.itemsize)
+    n = lib.stampede_differing(native.pointer(old), native.pointer(new), len(new), new.itemsize,
+                               first, native.pointer(positions), native.pointer(bits))
+    return Block(positions[:n].copy(), bits[:n].copy())
+
+
+def replace(values: Bits, block: Block) -> Block:
+    """Writes a block into all values of a tensor; returns what was there before."""
+    lib = native.library()
+    if lib is None or values.itemsize not in native.SIZES:
+        former = Block(block.positions, values[block.positions])
+        values[block.positions] = block.bits
+        return former
+    bits = np.empty_like(block.bits)
+    lib.stampede_replace(native.pointer(values), native.pointer(block.positions),
+                         native.pointer(block.bits), len(bits), bits.itemsize,
+                         native.pointer(bits))
+    return Block(block.positions, bits)
 
 
 # --- the stream ---

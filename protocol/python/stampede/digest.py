@@ -1,7 +1,8 @@
-"""The digest of weights (kernels/digest.h) in vector code: a sum of a mix of name, index and bits.
+"""The digest of weights (kernels/digest.h): a sum of a mix of name, index and bits.
 
-A gigabyte of bf16 takes about 1.3 s on one core; numpy lets go of the interpreter's lock, so
-several threads share the work.
+The library of native.py sums up 5 GB of bf16 a second and core, numpy, where there is none, 0.5 to
+0.8: ten passes over 64 bits a value. Both let go of the interpreter's lock, so that several threads
+share the work.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any, Optional
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+
+from . import native
 
 _STEP = 0x9E3779B97F4A7C15
 _BITS = np.uint64(0xC2B2AE3D27D4EB4F)
@@ -69,6 +72,11 @@ def _mix(x: NDArray[np.uint64], y: NDArray[np.uint64], bits: Bits) -> int:
 
 def of_range(hashed: int, first: int, bits: Bits) -> int:
     """The part of the digest of elements first, first + 1, ...; bits: uint16 or uint32."""
+    lib = native.library()
+    if lib is not None:
+        bits = np.ascontiguousarray(bits)
+        return int(lib.stampede_digest_range(hashed, first, native.pointer(bits), len(bits),
+                                             bits.itemsize))
     rows, total = _rows, 0
     for i in range(0, len(bits), _BLOCK):
         block = bits[i:i + _BLOCK]
@@ -81,6 +89,11 @@ def of_range(hashed: int, first: int, bits: Bits) -> int:
 
 def of_positions(hashed: int, positions: NDArray[Any], bits: Bits) -> int:
     """The part of the digest of elements at these positions."""
+    lib = native.library()
+    if lib is not None:
+        at, bits = np.ascontiguousarray(positions, np.uint32), np.ascontiguousarray(bits)
+        return int(lib.stampede_digest_positions(hashed, native.pointer(at), native.pointer(bits),
+                                                 len(bits), bits.itemsize))
     rows, total = _rows, 0
     start = np.uint64((hashed + _STEP) & MASK)
     for i in range(0, len(bits), _BLOCK):

@@ -15,7 +15,7 @@ from . import deltas, digest
 from .deltas import Bits, Block
 from .links import Frame
 from .shards import Shard
-from .snapshot import changed, check_bits, flat_bits, rounded, torch_dtype
+from .snapshot import changed, check_bits, flat_bits, room_for, rounded, torch_dtype
 
 PIECE = 1 << 20  # elements of a frame at most
 Key = Tuple[str, str]  # hub name, type at the worker
@@ -51,7 +51,7 @@ class Mirror:
                     del self._tensors[key]
                     continue
                 for block in blocks:
-                    flat_bits(self._tensors[key])[block.positions] = block.bits
+                    deltas.replace(flat_bits(self._tensors[key]), block)
         self._version = base
 
     # --- a push ---
@@ -93,16 +93,13 @@ class Mirror:
                 blocks[key] = None
                 continue
             flat = flat_bits(self._tensors[key])
-            blocks[key] = [Block(b.positions, flat[b.positions]) for b in found]
-            for block in found:
-                flat[block.positions] = block.bits
+            blocks[key] = [deltas.replace(flat, block) for block in found]
         self._former, self._version, self._found = _Former(self._version, blocks), version, {}
 
 
 def _rounded_copy(shard: Shard, dtype: str) -> "torch.Tensor":
-    """Pinned where a GPU will read it again."""
     flat = shard.values.contiguous().view(-1)
-    out = torch.empty(len(flat), dtype=torch_dtype(dtype), pin_memory=flat.device.type == "cuda")
+    out = room_for([len(flat)], torch_dtype(dtype), flat.device)
     for first in range(0, len(flat), PIECE):
         out[first:first + PIECE] = flat[first:first + PIECE]
     return out
@@ -112,7 +109,7 @@ def _rounded_copy(shard: Shard, dtype: str) -> "torch.Tensor":
 
 
 def _sparse_frame(block: Block) -> Frame:
-    (codes,) = deltas.encode([block.positions])[1]
+    codes = deltas.encode([block.positions])
     head = np.array([codes.itemsize, len(codes), len(block.bits)], np.int64)
     return np.concatenate([np.ascontiguousarray(a).view(np.uint8)
                            for a in (head, codes, block.bits)])

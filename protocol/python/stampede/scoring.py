@@ -8,15 +8,12 @@ from __future__ import annotations
 import ctypes
 import json
 import math
-import os
-import shutil
-import sys
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from . import checks
 from .errors import ArgumentError, StampedeError
+from .library import LibraryError, find
 from .rewards import gold_text
 from .types import Reward, reward_json
 
@@ -24,41 +21,9 @@ _MESSAGE_BYTES = 1024
 _NAME = "libstampede_verify.so"
 
 
-class LibraryError(StampedeError):
-    """libstampede_verify.so is missing, or no library of ours."""
-
-
-def _places() -> Iterator[Path]:
-    """STAMPEDE_LIBRARY; beside STAMPEDE_BIN; what a platform wheel brought; build/ of the checkout;
-    LD_LIBRARY_PATH; lib of the prefix whose bin has `stampede` on PATH; the usual prefixes."""
-    if "STAMPEDE_LIBRARY" in os.environ:
-        yield Path(os.environ["STAMPEDE_LIBRARY"])
-        return
-    package = Path(__file__).resolve().parent
-    if "STAMPEDE_BIN" in os.environ:
-        yield from _near(os.environ["STAMPEDE_BIN"])
-    yield package / "lib" / _NAME
-    yield package.parents[2] / "build" / _NAME
-    for folder in os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep):
-        if folder:
-            yield Path(folder) / _NAME
-    program = shutil.which("stampede")
-    if program:
-        yield from _near(program)
-    for prefix in (sys.prefix, "/usr/local", "/usr"):
-        yield Path(prefix) / "lib" / _NAME
-
-
-def _near(program: str) -> Iterator[Path]:
-    """Beside a program, as make leaves it, and in ../lib, as make install lays it."""
-    folder = Path(program).resolve().parent
-    yield folder / _NAME
-    yield folder.parent / "lib" / _NAME
-
-
 @lru_cache(maxsize=None)
 def _library() -> ctypes.CDLL:
-    path = next((p for p in _places() if p.exists()), None)
+    path = find(_NAME, "STAMPEDE_LIBRARY")
     if path is None:
         raise LibraryError(f"No {_NAME}: set STAMPEDE_LIBRARY or LD_LIBRARY_PATH, or run make in "
                            "the checkout.")

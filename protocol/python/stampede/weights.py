@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .sharding import ShardPusher as ShardPusher
 
 _FUSED = re.compile(r"(.*\.experts)\.(gate_up_proj|down_proj)(?:\.weight)?")
+_WRAPPER, _WRAPPED = "base_model.model.", ".base_layer."  # PEFT's, around a model and its layers
 _MAX_NAME, _MAX_RANK = 512, 4
 HEAD, EMBEDDING = "lm_head.weight", "model.embed_tokens.weight"
 
@@ -74,6 +75,7 @@ def check_state(state: Any) -> Dict[str, "torch.Tensor"]:
         if len(checks.text(f"push_weights: name {i} of state_dict", name).encode()) > _MAX_NAME:
             raise ArgumentError(f"push_weights: name {i} of state_dict has over {_MAX_NAME} "
                                 "bytes.")
+        name = _unwrapped(name)
         if name in out:
             raise WeightUpdateError(f"Tensor {name} comes twice.", tensor=name)
         if not isinstance(tensor, torch.Tensor):
@@ -83,6 +85,15 @@ def check_state(state: Any) -> Dict[str, "torch.Tensor"]:
     if not out:
         raise ArgumentError("push_weights: state_dict is empty, expected a tensor or more.")
     return out
+
+
+def _unwrapped(name: str) -> str:
+    """Transformers' name of a tensor of a model that PEFT has put adapters into."""
+    if ".lora_" in name:
+        raise WeightUpdateError(f"Tensor {name} is an adapter's: expected the weights that it was "
+                                "merged into (PEFT's merge_adapter), and none with lora_ in their "
+                                "names.", tensor=name)
+    return name[name.startswith(_WRAPPER) * len(_WRAPPER):].replace(_WRAPPED, ".")
 
 
 def hub_tensors(state: Mapping[str, "torch.Tensor"]) -> Dict[str, "torch.Tensor"]:
