@@ -1,149 +1,22 @@
-"""What no schema says of manifests: rules of Kubernetes' own validation that are not in its schema,
-and rules of ours. A rule yields sentences; check() runs all of them over a render."""
+"""What no schema says of manifests: our own rules of a pool. Importing this module registers all
+rules: also those of Kubernetes' own validation, and of the values of flags and alerts."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Dict, Iterator
 
+import surroundings  # noqa: F401
+import validation  # noqa: F401
 from manifests import Object, Pod, containers, get, pods, workers
+from rulebook import RULES, check, number, rule, selects
 
-Rule = Callable[[List[Object]], Iterator[str]]
-RULES: List[Rule] = []
+__all__ = ["RULES", "check", "serve_flags"]
 LAG_S = 5  # drain_timeout and what comes after it end this long before the grace period does
 # README's exit statuses, as podFailurePolicy must treat them; what is not here must be counted.
 POLICY = {"FailJob": {2, 78}, "Ignore": {75}}
 COUNTED = {69, 70, 74, 134, 137, 139}
 
-
-def rule(function: Rule) -> Rule:
-    RULES.append(function)
-    return function
-
-
-def check(objects: List[Object]) -> List[str]:
-    return [sentence for one in RULES for sentence in one(objects)]
-
-
-def quantity(text: Any) -> float:
-    """"64Gi" as bytes, "500m" as a half."""
-    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
-    scales = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-              "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-    return float(number) * scales[unit]
-
-
-def number(text: Any) -> Optional[int]:
-    """None: no number, such as a variable that nobody sets; another rule says so."""
-    return int(text) if re.fullmatch(r"\d+", str(text)) else None
-
-
-def selects(selector: Dict[str, str], labels: Dict[str, str]) -> bool:
-    return bool(selector) and selector.items() <= labels.items()
-
-
-# Of Kubernetes' own validation.
-
-@rule
-def indexed(objects):
-    for pod in pods(objects):
-        job = pod.job or {}
-        if job.get("completionMode") != "Indexed":
-            for name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
-                if name in job:
-                    yield f"{pod.where}: {name} needs completionMode Indexed."
-        if "maxFailedIndexes" in job and "backoffLimitPerIndex" not in job:
-            yield f"{pod.where}: maxFailedIndexes needs backoffLimitPerIndex."
-        if job.get("maxFailedIndexes", 0) > pod.completions:
-            yield f"{pod.where}: maxFailedIndexes is more than the indexes that there are."
-
-
-@rule
-def restarts(objects):
-    for pod in pods(objects):
-        policy = pod.spec.get("restartPolicy", "Always")
-        if pod.job is None and policy != "Always":
-            yield f"{pod.where}: a Deployment's restartPolicy is Always."
-        for name in ("podFailurePolicy", "backoffLimitPerIndex"):
-            if pod.job and name in pod.job and policy != "Never":
-                yield f"{pod.where}: {name} needs restartPolicy Never, not {policy}."
-
-
-@rule
-def replacements(objects):
-    for pod in pods(objects):
-        job = pod.job or {}
-        if "podFailurePolicy" in job and job.get("podReplacementPolicy", "Failed") != "Failed":
-            yield f"{pod.where}: with a podFailurePolicy podReplacementPolicy is Failed."
-
-
-@rule
-def failure_rules(objects):
-    for pod in pods(objects):
-        names = {c["name"] for c in pod.spec["containers"]}
-        for one in get(pod.job, "podFailurePolicy.rules", []):
-            codes = one.get("onExitCodes", {})
-            if one["action"] == "FailIndex" and "backoffLimitPerIndex" not in pod.job:
-                yield f"{pod.where}: FailIndex needs backoffLimitPerIndex."
-            if codes.get("operator") == "In" and 0 in codes["values"]:
-                yield f"{pod.where}: exit status 0 is no failure and may not stand in an In list."
-            if codes.get("containerName", next(iter(names))) not in names:
-                yield (f"{pod.where}: podFailurePolicy names the container "
-                       f"{codes['containerName']}, which the pod lacks.")
-
-
-@rule
-def hostnames(objects):
-    for pod in pods(objects):
-        name = f"{pod.where.split()[1].rstrip(',')}-{pod.completions - 1}"
-        if pod.job and pod.job.get("completionMode") == "Indexed" and len(name) > 63:
-            yield f"{pod.where}: {name} is longer than the 63 characters of a host's name."
-
-
-@rule
-def mounts(objects):
-    for pod, container in containers(objects):
-        volumes = {v["name"] for v in pod.spec.get("volumes", [])}
-        for mount in container.get("volumeMounts", []):
-            if mount["name"] not in volumes:
-                yield f"{pod.where}: {mount['name']} is mounted and is no volume."
-
-
-@rule
-def resources(objects):
-    for pod, container in containers(objects):
-        wants = get(container, "resources.requests", {})
-        limits = get(container, "resources.limits", {})
-        if "memory" not in limits:
-            yield f"{pod.where}: the container has no memory limit."
-        for name in {*wants, *limits}:
-            if "/" in name and wants.get(name) != limits.get(name):
-                yield (f"{pod.where}: {name} is requested and limited to the same number, or not "
-                       "at all.")
-            elif name in wants and name in limits and \
-                    quantity(wants[name]) > quantity(limits[name]):
-                yield f"{pod.where}: the {name} requested is more than its limit."
-        devices = [n for n in limits if n == "nvidia.com/gpu"]
-        device = pod.flags(container).get("--device", "").split(":")[0]
-        if container.get("args", [""])[0] == "serve" and (device == "cuda") != bool(devices):
-            yield f"{pod.where}: --device {device} and the GPUs of its limits do not agree."
-
-
-@rule
-def shared_memory(objects):
-    for pod, container in containers(objects):
-        limit = quantity(get(container, "resources.limits.memory", 0))
-        for volume in pod.spec.get("volumes", []):
-            memory = volume.get("emptyDir") or {}
-            if memory.get("medium") != "Memory":
-                continue
-            if "sizeLimit" not in memory:
-                yield f"{pod.where}: {volume['name']} is memory without a sizeLimit."
-            elif quantity(memory["sizeLimit"]) >= limit:
-                yield f"{pod.where}: {volume['name']} may take more than the memory limit."
-
-
-# Ours.
 
 @rule
 def parallel(objects):

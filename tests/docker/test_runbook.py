@@ -35,7 +35,8 @@ def shell(tmp_path):
             f'#!/bin/sh\nexec {sys.executable} {HERE}/fake_{name}.py "$@"\n')
         (programs / name).chmod(0o755)
     (folder / "work").mkdir()
-    (folder / "work" / "docker").symlink_to(ROOT / "docker")
+    for name in ("docker", "tests", ".venv"):
+        (folder / "work" / name).symlink_to(ROOT / name)
     env = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(folder),
            "CLUSTER": str(folder / "cluster"), "KUBECTL": str(manifests.kubectl())}
     env |= {k: v for k, v in os.environ.items() if k in ("LD_LIBRARY_PATH", "LANG")}

@@ -1,0 +1,42 @@
+"""Where rules of manifests are registered, and what several of them need. A rule yields sentences;
+check() runs all of them over a render."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Dict, Iterator, List, Optional
+
+from manifests import Object
+
+Rule = Callable[[List[Object]], Iterator[str]]
+RULES: List[Rule] = []
+
+
+def rule(function: Rule) -> Rule:
+    RULES.append(function)
+    return function
+
+
+def check(objects: List[Object]) -> List[str]:
+    return [sentence for one in RULES for sentence in one(objects)]
+
+
+def name_of(thing: Object) -> str:
+    return f"{thing['kind']} {thing['metadata'].get('name', '?')}"
+
+
+def quantity(text: Any) -> float:
+    """"64Gi" as bytes, "500m" as a half."""
+    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
+    scales = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
+              "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    return float(number) * scales[unit]
+
+
+def number(text: Any) -> Optional[int]:
+    """None: no number, such as a variable that nobody sets; another rule says so."""
+    return int(text) if re.fullmatch(r"\d+", str(text)) else None
+
+
+def selects(selector: Dict[str, str], labels: Dict[str, str]) -> bool:
+    return bool(selector) and selector.items() <= labels.items()
