@@ -136,12 +136,7 @@ static int read_keys(struct socket *s, struct error *err) {
     struct keys_set servers = {0};
     if (!o->key) return 0;
     if (keys_read_secret(o->key, s->key, err)) return -1;
-    if (o->bind) {
-        struct keys_set allowed = {0}; // said now, and read again when somebody asks
-        int failed = keys_read_folder(o->allow_keys, false, &allowed, err);
-        keys_set_free(&allowed);
-        return failed;
-    }
+    if (o->bind) return socket_check_folder(o, err); // read again when somebody asks
     int failed = keys_read_public(o->server_key, &servers, err);
     if (!failed) memcpy(s->server_key, servers.entries[s->n_opened % servers.n].key, KEYS_TEXT);
     keys_set_free(&servers);

@@ -84,6 +84,19 @@ def test_refused_addresses_and_flags(flags: Any, words: str) -> None:
     assert words in said and said.endswith("."), said
 
 
+@pytest.mark.parametrize("flags, status, words", [
+    (("--connect", "http://127.0.0.1:5555"), 2, "http://127.0.0.1:5555"),
+    (("--connect", "tcp://192.0.2.1:5555"), 2, "not loopback"),
+    (("--connect", "ipc:///x", "--key", "/missing.key", "--server-key", "/x.pub"), 78, "missing"),
+    (("--bind", "ipc:///x", "--key", "/missing.key", "--allow-keys", "/x"), 78, "missing"),
+])
+def test_the_wire_is_looked_at_before_a_model_is_loaded(flags: Any, status: int,
+                                                        words: str) -> None:
+    """Loading takes minutes: what needs none of it is said first."""
+    code, said = serve(*flags, model="/no/such/model")
+    assert code == status and words in said and said.endswith("."), said
+
+
 def test_an_address_in_use(tmp_path: Path) -> None:
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
         status, said = serve("--bind", trainer.url)

@@ -175,17 +175,21 @@ static void make_build(const struct device_facts *device, char out[256]) {
     snprintf(out, 256, "%s on %s", version_text(), line);
 }
 
+static struct socket_options socket_options(const struct flags *f) {
+    return (struct socket_options){.url = f->connect ? f->connect : f->bind,
+                                   .bind = f->bind != NULL,
+                                   .insecure = f->insecure,
+                                   .key = f->key,
+                                   .server_key = f->server_key,
+                                   .allow_keys = f->allow_keys};
+}
+
 static struct link_options link_options(const struct flags *f, const struct setup *s,
                                         struct status_board *board, const char *uid,
                                         const char *build) {
     const struct model *model = &s->engine.model;
     return (struct link_options){
-        .socket = {.url = f->connect ? f->connect : f->bind,
-                   .bind = f->bind != NULL,
-                   .insecure = f->insecure,
-                   .key = f->key,
-                   .server_key = f->server_key,
-                   .allow_keys = f->allow_keys},
+        .socket = socket_options(f),
         .requests = &s->requests,
         .engine = &s->engine,
         .board = board,
@@ -300,6 +304,9 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     if (f->metrics_compat && strcmp(f->metrics_compat, "vllm") != 0)
         return error_set(err, ERROR_USAGE, "--metrics-compat is '%s'; expected vllm.",
                          f->metrics_compat);
+    // Before a model is loaded for minutes.
+    const struct socket_options wire = socket_options(f);
+    if (socket_check(&wire, err)) return -1;
     // Frames of megabytes go back to the system: glibc would otherwise keep as much as the largest
     // one that was ever freed, in each thread's arena.
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
