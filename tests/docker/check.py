@@ -1,4 +1,4 @@
-"""Checks manifests without a cluster. `check.py FOLDER` renders a kustomization; `check.py FILE` and
+"""Checks manifests without a cluster: `check.py FOLDER` renders a kustomization; `check.py FILE` and
 `check.py -` take what is rendered. A sentence for each finding, and status 1; 2: nothing to read.
 """
 

@@ -229,6 +229,22 @@ def test_an_unknown_key_at_the_trainer(files: Files, tmp_path: Path) -> None:
         assert trainer.counters()["refused_keys"] >= 1 and len(trainer.workers()) == 1
 
 
+def test_who_knocks_without_an_allowed_key_is_told(files: Files, tmp_path: Path,
+                                                   caplog: pytest.LogCaptureFixture) -> None:
+    """The runbook sends people to the log for the address; a flood is some lines there."""
+    with files.trainer() as trainer:
+        for _ in range(3):
+            with peer(files, trainer.url, "stranger"):
+                seen = trainer.counters().get("refused_keys", 0)
+                eventually(lambda: trainer.counters().get("refused_keys", 0) > seen)
+        lines = [r.getMessage() for r in caplog.records if "not allowed" in r.getMessage()]
+        assert 1 <= len(lines) <= 3 and all("127.0.0.1" in line for line in lines), caplog.text
+    with serving(tmp_path, "tcp://127.0.0.1:*", bind=True, key=files.secret("worker-a"),
+                 allow_keys=files.trainers) as worker:
+        with peer(files, worker.bound_url(), "stranger", server="worker-a"):
+            worker.said("A peer at 127.0.0.1 has a key that is not allowed.")
+
+
 def test_the_bulk_socket_asks_for_keys_too(files: Files, tmp_path: Path) -> None:
     pull = wire.encode(wire.Message("WEIGHTS_PULL", dict(update=1, offset=0, n_bytes=8),
                                     "run", 0))
