@@ -81,12 +81,15 @@ void socket_refresh_keys(struct socket *s) {
     if (!s->options.allow_keys || (s->allowed_ms && now - s->allowed_ms < KEYS_MS)) return;
     struct keys_set fresh = {0};
     struct error err = {0};
-    // One bad file must not shut out everybody: whose it is, is.
-    if (keys_read_folder(s->options.allow_keys, true, &fresh, &err)) keys_set_free(&fresh);
+    // One bad file must not shut out everybody: whose it is, is. Strangers' connections can use up
+    // all descriptors, and must not throw out who is here.
+    bool failed = keys_read_folder(s->options.allow_keys, true, &fresh, &err) != 0;
     if (err.text[0]) s->last_refusal = err;
+    s->allowed_ms = now;
+    if (failed) keys_set_free(&fresh);
+    if (failed && err.code == ERROR_IO) return;
     keys_set_free(&s->allowed);
     s->allowed = fresh;
-    s->allowed_ms = now;
 }
 
 bool socket_is_allowed(struct socket *s, const struct peer *from) {

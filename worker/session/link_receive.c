@@ -214,7 +214,6 @@ void link_say_refusals(struct link *l, bool at_end) {
         len += snprintf(reasons + len, sizeof reasons - (size_t)len, ", %s %llu",
                         message_reason_name((enum message_reason)i),
                         (unsigned long long)counters.refused[i]);
-    log_say(l->options.log, LOG_WARN,
-            "messages refused so far: %llu (%s); the last one: %s", (unsigned long long)n,
-            reasons, socket_last_refusal(l->socket));
+    log_say(l->options.log, LOG_WARN, "messages refused so far: %llu (%s); the last one: %s",
+            (unsigned long long)n, reasons, socket_last_refusal(l->socket));
 }
