@@ -1,5 +1,6 @@
-"""Checks manifests without a cluster: `check.py FOLDER` renders a kustomization, `check.py FILE` and
-`check.py -` take what is rendered. A sentence for each finding, and status 1; 2: nothing to read."""
+"""Checks manifests without a cluster: `check.py FOLDER` renders a kustomization, `check.py FILE` or
+`check.py -` takes what was rendered. A sentence for each finding and status 1; 2: nothing to read.
+"""
 
 from __future__ import annotations
 

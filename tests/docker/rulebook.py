@@ -25,12 +25,17 @@ def name_of(thing: Object) -> str:
     return f"{thing['kind']} {thing['metadata'].get('name', '?')}"
 
 
-def quantity(text: Any) -> float:
-    """"64Gi" as bytes, "500m" as a half."""
-    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
+def quantity(text: Any) -> Optional[float]:
+    """"64Gi" as bytes, "500m" as a half. None: no quantity; another rule says so."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(m|k|M|G|T|Ki|Mi|Gi|Ti)?", str(text))
     scales = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
               "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-    return float(number) * scales[unit]
+    return float(found[1]) * scales[found[2] or ""] if found else None
+
+
+def size(text: Any) -> Optional[float]:
+    """Of a flag of the program, whose units are powers of two: "16G" as bytes."""
+    return quantity(re.sub(r"[KMGT]$", lambda m: f"{m[0]}i", str(text)))
 
 
 def number(text: Any) -> Optional[int]:

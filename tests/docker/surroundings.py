@@ -1,5 +1,4 @@
-"""Rules of what a pool stands on: the values of its flags, the trainer's address, other pods of the
-run, its place in a queue, alerts."""
+"""Rules of what a pool stands on: the values of its flags, its volumes, its queue, alerts."""
 
 from __future__ import annotations
 
@@ -7,12 +6,12 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Set
+from typing import Any, Iterator, List, Set
 
 import roots
 import yaml
 from manifests import KUBERNETES, ROOT, Object, containers, get, pods, workers
-from rulebook import name_of, number, rule, selects
+from rulebook import name_of, number, quantity, rule, size
 
 SIZE = (r"[1-9]\d*[KMGT]?", "a size such as 16G")
 URL = (r"tcp://(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}|ipc:///.+", "tcp://HOST:PORT")
@@ -49,69 +48,40 @@ def values(objects):
 
 
 @rule
-def trainer_address(objects):
-    services = {t["metadata"]["name"]: t for t in objects if t["kind"] == "Service"}
-    for pod, container in workers(objects):
-        found = re.fullmatch(r"tcp://([\w-]+)((?:\.[\w-]+)*):(\d+)",
-                             pod.flags(container).get("--connect", ""))
-        if not found or found[2]:  # an address, or a name of another namespace
-            continue
-        if found[1] not in services:
-            yield (f"{pod.where}: --connect names {found[1]}, and no Service of that name is "
-                   "applied.")
-        elif int(found[3]) not in [p["port"] for p in services[found[1]]["spec"]["ports"]]:
-            yield f"{pod.where}: --connect names port {found[3]}, which {found[1]} lacks."
-
-
-@rule
 def lifetimes(objects):
     for pod, container in workers(objects):
         if pod.job and "activeDeadlineSeconds" in {**pod.job, **pod.spec}:
             yield f"{pod.where}: activeDeadlineSeconds would end it in the middle of a run."
         if pod.job and "backoffLimit" in pod.job and "backoffLimitPerIndex" in pod.job:
             yield f"{pod.where}: backoffLimit counts all indexes together; leave it out."
+        if (pod.job or {}).get("ttlSecondsAfterFinished", 3600) < 3600:
+            yield f"{pod.where}: ttlSecondsAfterFinished takes the logs of a run with it."
         if "preStop" in container.get("lifecycle", {}):
             yield (f"{pod.where}: a worker stops taking work by itself; a preStop hook takes its "
                    "time to drain.")
 
 
 @rule
-def node_paths(objects):
+def memory(objects):
+    for pod, container in workers(objects):
+        flags = pod.flags(container)
+        limit = quantity(get(container, "resources.limits.memory")) or 1e99
+        if flags.get("--device") == "cpu" and (size(flags.get("--kv-memory", "2G")) or 0) >= limit:
+            yield f"{pod.where}: --kv-memory is more than the memory limit."
+
+
+@rule
+def volumes(objects):
+    for pod, container in workers(objects):
+        claims = {v["name"] for v in pod.spec.get("volumes", []) if "persistentVolumeClaim" in v}
+        for mount in container.get("volumeMounts", []):
+            if mount["name"] in claims and not mount.get("readOnly"):
+                yield f"{pod.where}: {mount['name']} must be mounted readOnly."
     for pod in pods(objects):
         for volume in pod.spec.get("volumes", []):
             if "hostPath" in volume:
                 yield (f"{pod.where}: the volume {volume['name']} is a path of the node; "
                        "take a claim.")
-
-
-def hears(policy: Object, labels: Dict[str, str]) -> bool:
-    """Whether an ingress rule lets in pods of these labels, at ports that are picked freely."""
-    for one in policy["spec"].get("ingress", []):
-        sources = [get(f, "podSelector.matchLabels", {}) for f in one.get("from", [])]
-        if any(p.get("endPort") for p in one.get("ports", [])) and \
-                any(selects(s, labels) for s in sources):
-            return True
-    return False
-
-
-@rule
-def neighbours(objects):
-    policies = [t for t in objects if t["kind"] == "NetworkPolicy"]
-    for pod, container in workers(objects):
-        mine = [p for p in policies
-                if selects(get(p, "spec.podSelector.matchLabels", {}), pod.labels)]
-        if any("from" not in one for p in mine for one in p["spec"].get("ingress", [])):
-            yield f"{pod.where}: its NetworkPolicy lets anybody reach it."
-        if any("Ingress" not in p["spec"]["policyTypes"] for p in mine):
-            yield f"{pod.where}: its NetworkPolicy lets anybody reach it."
-        limits = get(container, "resources.limits", {})
-        if not any(name.startswith("rdma/") for name in limits):
-            continue
-        if "IPC_LOCK" not in get(container, "securityContext.capabilities.add", []):
-            yield f"{pod.where}: RDMA pins memory; it needs the capability IPC_LOCK."
-        if mine and not any(hears(p, pod.labels) for p in mine):
-            yield (f"{pod.where}: its NetworkPolicy keeps NCCL's other ranks out; let workers and "
-                   "trainer reach its free ports.")
 
 
 @rule
@@ -167,6 +137,8 @@ def queries(objects):
     for thing in objects:
         if thing["kind"] == "ScaledObject":
             asked = [t["metadata"]["query"] for t in thing["spec"]["triggers"]]
+            rules_ = [{"record": "a:b", "expr": expression} for expression in asked]
+            yield from refused(thing, {"groups": [{"name": "a", "rules": rules_}]})
         elif thing["kind"] == "PrometheusRule":
             asked = [r["expr"] for g in thing["spec"]["groups"] for r in g["rules"]]
         else:
@@ -193,17 +165,17 @@ def alerts(objects):
                 yield f"{name_of(thing)}: {one['alert']} has no words in docker/README.md."
             if not notes.get("summary") or "severity" not in one.get("labels", {}):
                 yield f"{name_of(thing)}: {one['alert']} needs a summary and a severity."
-        yield from refused(thing)
+        yield from refused(thing, thing["spec"])
 
 
-def refused(thing: Any) -> Iterator[str]:
+def refused(thing: Object, groups: Any) -> Iterator[str]:
     """What promtool says, where it is there."""
     promtool = roots.program("promtool")
     if not promtool:
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rules.yaml"
-        path.write_text(yaml.safe_dump(thing["spec"]))
+        path.write_text(yaml.safe_dump(groups))
         done = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True)
     if done.returncode:
         why = re.sub(r".*rules\.yaml: ", "", done.stderr.strip().splitlines()[-1]).rstrip(".")

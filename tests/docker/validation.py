@@ -49,6 +49,11 @@ def failure_rules(objects):
             codes = one.get("onExitCodes", {})
             if one["action"] == "FailIndex" and "backoffLimitPerIndex" not in pod.job:
                 yield f"{pod.where}: FailIndex needs backoffLimitPerIndex."
+            if len({"onExitCodes", "onPodConditions"} & set(one)) != 1:
+                yield (f"{pod.where}: a rule of podFailurePolicy has exactly one of onExitCodes "
+                       "and onPodConditions.")
+            if codes.get("values", []) != sorted(set(codes.get("values", []))):
+                yield f"{pod.where}: exit statuses {codes['values']} must rise, each once."
             if codes.get("operator") == "In" and 0 in codes["values"]:
                 yield f"{pod.where}: exit status 0 is no failure and may not stand in an In list."
             if "containerName" in codes and codes["containerName"] not in names:
@@ -84,8 +89,7 @@ def resources(objects):
             if "/" in name and wants.get(name) != limits.get(name):
                 yield (f"{pod.where}: {name} is requested and limited to the same number, or not "
                        "at all.")
-            elif name in wants and name in limits and \
-                    quantity(wants[name]) > quantity(limits[name]):
+            elif (quantity(wants.get(name, 0)) or 0) > (quantity(limits.get(name, "1e")) or 1e99):
                 yield f"{pod.where}: the {name} requested is more than its limit."
         devices = [n for n in limits if n == "nvidia.com/gpu"]
         device = pod.flags(container).get("--device", "").split(":")[0]
@@ -96,14 +100,14 @@ def resources(objects):
 @rule
 def shared_memory(objects):
     for pod, container in containers(objects):
-        limit = quantity(get(container, "resources.limits.memory", 0))
+        limit = quantity(get(container, "resources.limits.memory")) or 1e99
         for volume in pod.spec.get("volumes", []):
             memory = volume.get("emptyDir") or {}
             if memory.get("medium") != "Memory":
                 continue
             if "sizeLimit" not in memory:
                 yield f"{pod.where}: {volume['name']} is memory without a sizeLimit."
-            elif quantity(memory["sizeLimit"]) >= limit:
+            elif (quantity(memory["sizeLimit"]) or 0) >= limit:
                 yield f"{pod.where}: {volume['name']} may take more than the memory limit."
 
 
@@ -162,3 +166,62 @@ def sources(objects):
         for volume in pod.spec.get("volumes", []):
             if len([k for k in volume if k != "name"]) != 1:
                 yield f"{pod.where}: the volume {volume['name']} needs exactly one source."
+
+
+def words(pod):
+    """Names inside a pod that are labels of DNS."""
+    for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
+        yield container["name"]
+        yield from (p["name"] for p in container.get("ports", []) if "name" in p)
+    yield from (v["name"] for v in pod.spec.get("volumes", []))
+
+
+@rule
+def names(objects):
+    for thing in objects:
+        name = thing["metadata"]["name"]
+        if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
+            yield f"{name_of(thing)}: a name has lower-case letters, digits, '-' and '.' alone."
+    for pod in pods(objects):
+        for word in words(pod):
+            if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", word):
+                yield f"{pod.where}: the name {word} has other than lower-case letters and digits."
+
+
+@rule
+def quantities(objects):
+    for pod, container in containers(objects):
+        for kind in ("requests", "limits"):
+            for name, value in get(container, f"resources.{kind}", {}).items():
+                found = quantity(value)
+                if found is None:
+                    yield f"{pod.where}: {kind} of {name}: '{value}' is no quantity."
+                elif "/" in name and found != int(found):
+                    yield f"{pod.where}: {kind} of {name}: {value} is no whole number."
+
+
+@rule
+def field_paths(objects):
+    known = (r"metadata\.(name|namespace|uid)|metadata\.(labels|annotations)\['.+'\]"
+             r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)")
+    for pod, container in containers(objects):
+        for variable in container.get("env", []):
+            path = get(variable, "valueFrom.fieldRef.fieldPath")
+            if path and not re.fullmatch(known, path):
+                yield f"{pod.where}: a pod has no field {path}."
+
+
+@rule
+def counts(objects):
+    for pod in pods(objects):
+        for name in ("completions", "parallelism", "backoffLimitPerIndex"):
+            if (pod.job or {}).get(name, 1) < (0 if name == "backoffLimitPerIndex" else 1):
+                yield f"{pod.where}: {name} is {pod.job[name]}."
+
+
+@rule
+def namespaces(objects):
+    found = {t["metadata"].get("namespace", "") for t in objects}
+    if len(found) > 1:
+        yield (f"{name_of(objects[0])} and others: they are in the namespaces "
+               f"{', '.join(sorted(n or 'of kubectl' for n in found))}; one is expected.")
