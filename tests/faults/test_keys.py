@@ -522,6 +522,17 @@ def test_a_bound_worker_without_a_file_to_spare(files: Files, tmp_path: Path) ->
             eventually(lambda: not trainer.workers())
 
 
+def test_a_pipe_among_the_keys_keeps_nobody_waiting(files: Files, tmp_path: Path) -> None:
+    with files.trainer() as trainer:
+        with serving(tmp_path, trainer.url, **files.flags("worker-a")):
+            trainer.wait_for_workers(1, PATIENCE_S)
+            os.mkfifo(files.workers / "pipe.pub")
+            time.sleep(3)  # the folder is read again
+            groups = trainer.generate(prompts(2), n=2, sampling=SHORT, deadline_s=30)
+            assert len(collect(groups)) == 4
+            assert trainer.counters().get("lost_sessions", 0) == 0
+
+
 def test_a_workers_key_is_exchanged(files: Files, tmp_path: Path) -> None:
     (files.workers / "worker-b.pub").unlink()
     with files.trainer() as trainer:

@@ -56,7 +56,7 @@ class Keys(NamedTuple):
 def _read(path: PathLike, secret: bool) -> List[bytes]:
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open(name, "rb", opener=lambda at, how: os.open(at, how | os.O_NONBLOCK)) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(4096)
     except OSError as error:
