@@ -40,9 +40,9 @@ def is_open(policy: Object, way: str, labels: Dict[str, str], wanted: Tuple[int,
 def is_anywhere(peer: Object) -> bool:
     """All of a network, or all pods of all namespaces."""
     block = get(peer, "ipBlock.cidr", "")
-    return block.endswith("/0") or peer in (
-        {"podSelector": {}}, {"namespaceSelector": {}},
-        {"podSelector": {}, "namespaceSelector": {}})
+    selectors = [s for k, s in peer.items() if k.endswith("Selector")]
+    return block.endswith("/0") or (bool(selectors) and not any(
+        s.get("matchLabels") or s.get("matchExpressions") for s in selectors))
 
 
 @rule
@@ -78,8 +78,9 @@ def outwards(objects):
             yield f"{pod.where}: no NetworkPolicy selects it."
             continue
         rules = [e for p in mine for e in p["spec"].get("egress", [])]
-        if any("to" not in e or "ports" not in e or any(map(is_anywhere, e["to"]))
-               for e in rules) or not all("Egress" in p["spec"]["policyTypes"] for p in mine):
+        kinds = [p["spec"].get("policyTypes", []) for p in mine]
+        if any(not e.get("to") or not e.get("ports") or any(map(is_anywhere, e["to"]))
+               for e in rules) or not all("Egress" in k for k in kinds):
             yield f"{pod.where}: its NetworkPolicy lets it reach anything."
         port = number(pod.flags(container).get("--connect", ":5555").rpartition(":")[2])
         for wanted, what in (((port, port), f"port {port}"), (FREE, "free ports (weights)")):
@@ -96,8 +97,8 @@ def inwards(objects):
     for pod, container in workers(objects):
         mine = policies_of(objects, pod.labels)
         rules = [e for p in mine for e in p["spec"].get("ingress", [])]
-        if any("from" not in e or any(map(is_anywhere, e["from"])) for e in rules) or \
-                any("Ingress" not in p["spec"]["policyTypes"] for p in mine):
+        if any(not e.get("from") or any(map(is_anywhere, e["from"])) for e in rules) or \
+                any("Ingress" not in p["spec"].get("policyTypes", ["Ingress"]) for p in mine):
             yield f"{pod.where}: its NetworkPolicy lets anybody reach it."
         number_ = number(pod.flags(container).get("--http", "").rpartition(":")[2])
         scraped = {o.get("port") for p in mine for _, o in openings(p, "ingress")}
@@ -109,7 +110,7 @@ def inwards(objects):
 def trainers(objects):
     """Of the NetworkPolicy that selects the trainer, where there is one."""
     for policy in policies_of(objects, TRAINER):
-        if any("from" not in e or any(map(is_anywhere, e["from"]))
+        if any(not e.get("from") or any(map(is_anywhere, e["from"]))
                for e in policy["spec"].get("ingress", [])):
             yield f"{name_of(policy)}: it lets anybody reach the trainer."
         for pod, container in workers(objects):

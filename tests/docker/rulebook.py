@@ -17,8 +17,23 @@ def rule(function: Rule) -> Rule:
     return function
 
 
+def pruned(value: Any) -> Any:
+    """As the API server reads it: null is absent."""
+    if isinstance(value, dict):
+        return {k: pruned(v) for k, v in value.items() if v is not None}
+    return [pruned(v) for v in value if v is not None] if isinstance(value, list) else value
+
+
+def ask(one: Rule, objects: List[Object]) -> List[str]:
+    try:
+        return list(one(pruned(objects)))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        # The schema lets fields be absent that every such object has.
+        return [f"The rule of {one.__name__.replace('_', ' ')} cannot read it: {error!r}."]
+
+
 def check(objects: List[Object]) -> List[str]:
-    return [sentence for one in RULES for sentence in one(objects)]
+    return [sentence for one in RULES for sentence in ask(one, objects)]
 
 
 def name_of(thing: Object) -> str:

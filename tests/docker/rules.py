@@ -38,6 +38,21 @@ def grace(objects):
 
 
 @rule
+def scorers(objects):
+    """What `stampede score` ends with, by docker/README.md: 1 is complete, 130 and 143 go on."""
+    wanted = {2: "FailJob", 3: "FailJob", 1: "FailIndex", 130: "Ignore", 143: "Ignore"}
+    for pod, container in containers(objects):
+        if pod.job is None or container.get("args", [""])[0] != "score":
+            continue
+        treated = {code: one["action"] for one in get(pod.job, "podFailurePolicy.rules", [])
+                   if get(one, "onExitCodes.operator") == "In"
+                   for code in one["onExitCodes"]["values"]}
+        for code, action in wanted.items():
+            if treated.get(code) != action:
+                yield f"{pod.where}: exit status {code} of score must be {action}."
+
+
+@rule
 def exit_statuses(objects):
     for pod, container in workers(objects):
         if pod.job is None:
@@ -203,10 +218,11 @@ def variables(objects):
 @rule
 def images(objects):
     for pod, container in containers(objects):
+        image = container.get("image", "")
         tag = re.fullmatch(r"[\w.-]+(?::\d+)?(?:/[\w.-]+)*"
-                           r"(:[\w.-]+|(?::[\w.-]+)?@sha256:[0-9a-f]{64})", container["image"])
+                           r"(:[\w.-]+|(?::[\w.-]+)?@sha256:[0-9a-f]{64})", image)
         if not tag or tag[1] == ":latest":
-            yield f"{pod.where}: image {container['image']} has no version; pin a tag or a digest."
+            yield f"{pod.where}: image {image} has no version; pin a tag or a digest."
 
 
 @rule

@@ -15,6 +15,7 @@ from pathlib import Path
 import manifests
 import pytest
 import roots
+import rulebook
 import rules
 import schema
 import surroundings
@@ -67,7 +68,7 @@ def judge(i):
     if said:
         return said, set()
     said = rules.check(objects)
-    tripped = {rule.__name__ for rule in rules.RULES if list(rule(objects))}
+    tripped = {rule.__name__ for rule in rules.RULES if rulebook.ask(rule, objects)}
     return said, tripped
 
 

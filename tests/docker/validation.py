@@ -52,6 +52,8 @@ def failure_rules(objects):
             if len({"onExitCodes", "onPodConditions"} & set(one)) != 1:
                 yield (f"{pod.where}: a rule of podFailurePolicy has exactly one of onExitCodes "
                        "and onPodConditions.")
+            if codes and not all(c >= 0 for c in codes.get("values") or [-1]):
+                yield f"{pod.where}: exit statuses {codes.get('values')} are none."
             if codes.get("values", []) != sorted(set(codes.get("values", []))):
                 yield f"{pod.where}: exit statuses {codes['values']} must rise, each once."
             if codes.get("operator") == "In" and 0 in codes["values"]:
@@ -74,6 +76,8 @@ def mounts(objects):
     for pod, container in containers(objects):
         volumes = {v["name"] for v in pod.spec.get("volumes", [])}
         for mount in container.get("volumeMounts", []):
+            if not mount["mountPath"].startswith("/"):
+                yield f"{pod.where}: {mount['name']} is mounted at '{mount['mountPath']}'."
             if mount["name"] not in volumes:
                 yield f"{pod.where}: {mount['name']} is mounted and is no volume."
 
@@ -105,6 +109,8 @@ def shared_memory(objects):
             memory = volume.get("emptyDir") or {}
             if memory.get("medium") != "Memory":
                 continue
+            if quantity(memory.get("sizeLimit", "1")) is None:
+                yield f"{pod.where}: the sizeLimit of {volume['name']} is no quantity."
             if "sizeLimit" not in memory:
                 yield f"{pod.where}: {volume['name']} is memory without a sizeLimit."
             elif (quantity(memory["sizeLimit"]) or 0) >= limit:
@@ -164,6 +170,8 @@ def successes(objects):
 def sources(objects):
     for pod in pods(objects):
         for volume in pod.spec.get("volumes", []):
+            if get(volume, "persistentVolumeClaim.claimName", "x") == "":
+                yield f"{pod.where}: the volume {volume['name']} names no claim."
             if len([k for k in volume if k != "name"]) != 1:
                 yield f"{pod.where}: the volume {volume['name']} needs exactly one source."
 
@@ -182,6 +190,11 @@ def names(objects):
         name = thing["metadata"]["name"]
         if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", name):
             yield f"{name_of(thing)}: a name has lower-case letters, digits, '-' and '.' alone."
+        labels = [thing["metadata"].get("labels", {}),
+                  get(thing, "spec.template.metadata.labels", {})]
+        for value in [v for some in labels for v in some.values()]:
+            if not re.fullmatch(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?", value):
+                yield f"{name_of(thing)}: '{value}' is no label."
     for pod in pods(objects):
         for word in words(pod):
             if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", word):
@@ -206,8 +219,10 @@ def field_paths(objects):
              r"|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)")
     for pod, container in containers(objects):
         for variable in container.get("env", []):
+            if not variable["name"] or not variable.get("valueFrom", True):
+                yield f"{pod.where}: the variable '{variable['name']}' needs a name and a source."
             path = get(variable, "valueFrom.fieldRef.fieldPath")
-            if path and not re.fullmatch(known, path):
+            if path is not None and not re.fullmatch(known, path):
                 yield f"{pod.where}: a pod has no field {path}."
 
 
