@@ -46,6 +46,13 @@ static int refuse(struct error *err, const char *path, const char *why) {
     return error_set(err, ERROR_CONFIG, "Key file \"%.200s\": %s.", path, why);
 }
 
+// Why a file or folder cannot be opened: what this process lacks for the moment says nothing of it.
+static int refuse_open(struct error *err, const char *what, const char *path) {
+    bool is_scarce = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return error_set(err, is_scarce ? ERROR_IO : ERROR_CONFIG, "%s \"%.200s\": %s.", what, path,
+                     strerror(errno));
+}
+
 // A mounted Secret belongs to root, and the group is how a process that is not root reads it.
 static int check_mode(const char *path, int fd, struct error *err) {
     struct stat s;
@@ -59,7 +66,7 @@ static int check_mode(const char *path, int fd, struct error *err) {
 
 static int read_file(const char *path, bool is_secret, char text[MAX_FILE], struct error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0) return refuse(err, path, strerror(errno));
+    if (fd < 0) return refuse_open(err, "Key file", path);
     if (is_secret && check_mode(path, fd, err)) {
         close(fd);
         return -1;
@@ -126,14 +133,12 @@ static bool is_public(const char *file) {
 int keys_read_folder(const char *path, bool skip_bad, struct keys_set *out, struct error *err) {
     DIR *dir = opendir(path);
     int failed = 0;
-    if (!dir)
-        return error_set(err, ERROR_CONFIG, "The folder of keys \"%.200s\": %s.", path,
-                         strerror(errno));
+    if (!dir) return refuse_open(err, "The folder of keys", path);
     for (const struct dirent *e; !failed && (e = readdir(dir));) {
         char file[MAX_PATH];
         if (!is_public(e->d_name)) continue;
         snprintf(file, sizeof file, "%.3000s/%s", path, e->d_name);
-        failed = keys_read_public(file, out, err) && !skip_bad;
+        failed = keys_read_public(file, out, err) && (!skip_bad || err->code == ERROR_IO);
     }
     closedir(dir);
     return failed ? -1 : 0;

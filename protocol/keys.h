@@ -28,7 +28,8 @@ void keys_set_free(struct keys_set *set);
 const char *keys_find(const struct keys_set *set, const char *key);
 bool keys_has_name(const struct keys_set *set, const char *name);
 
-// All ERROR_CONFIG, with a sentence that names the file and never its content.
+// All ERROR_CONFIG, with a sentence that names the file and never its content; ERROR_IO where this
+// process has no descriptor or memory to spare, which says nothing of the file.
 int keys_read_secret(const char *path, char key[KEYS_TEXT], struct error *err);
 int keys_read_public(const char *path, struct keys_set *out, struct error *err); // at least one
 // Every NAME.pub of the folder; a file of another name is not looked at. May be empty. With

@@ -136,12 +136,7 @@ static int read_keys(struct socket *s, struct error *err) {
     struct keys_set servers = {0};
     if (!o->key) return 0;
     if (keys_read_secret(o->key, s->key, err)) return -1;
-    if (o->bind) {
-        struct keys_set allowed = {0}; // said now, and read again when somebody asks
-        int failed = keys_read_folder(o->allow_keys, false, &allowed, err);
-        keys_set_free(&allowed);
-        return failed;
-    }
+    if (o->bind) return socket_check_folder(o, err); // read again when somebody asks
     int failed = keys_read_public(o->server_key, &servers, err);
     if (!failed) memcpy(s->server_key, servers.entries[s->n_opened % servers.n].key, KEYS_TEXT);
     keys_set_free(&servers);
@@ -404,7 +399,11 @@ static void answer_zap(struct socket *s) {
         zmq_z85_encode(key, (const uint8_t *)parts[6], 32);
     socket_refresh_keys(s);
     const char *user = key[0] ? keys_find(&s->allowed, key) : NULL;
-    if (!user) socket_count(&s->n_unauthenticated, 1);
+    if (!user) {
+        socket_count(&s->n_unauthenticated, 1);
+        error_set(&s->last_refusal, ERROR_INPUT, "A peer at %.63s has a key that is not allowed.",
+                  len[3] < 64 ? parts[3] : "");
+    }
     zmq_send(s->zap, "1.0", 3, ZMQ_SNDMORE);
     zmq_send(s->zap, parts[1], (size_t)(len[1] < 64 ? len[1] : 64), ZMQ_SNDMORE);
     zmq_send(s->zap, user ? "200" : "400", 3, ZMQ_SNDMORE);

@@ -41,6 +41,10 @@ struct socket_options {
 // With keys every message must come from a peer whose key is allowed now. That is asked of each
 // message, not of the handshake alone: libzmq lets everyone in where nobody authenticates.
 
+// What socket_open would refuse of the options without opening anything: the address, and which
+// keys there are; whether their files can be read. For a caller that has minutes of work before.
+int socket_check(const struct socket_options *options, struct error *err);
+
 // Opens the control socket, and with `bind` the bulk socket (same host, a free port; for ipc the
 // path with "-bulk" behind it). Returns NULL on failure: a refused address is ERROR_USAGE, an
 // address in use ERROR_IO, a key file ERROR_CONFIG. Does not wait for a peer.

@@ -22,6 +22,26 @@ int socket_check_options(const struct socket_options *o, char url[ADDRESS_MAX], 
     return address_check(o->url, o->bind, o->insecure || some, url, err);
 }
 
+int socket_check_folder(const struct socket_options *o, struct error *err) {
+    struct keys_set allowed = {0};
+    int failed = keys_read_folder(o->allow_keys, false, &allowed, err);
+    keys_set_free(&allowed);
+    return failed;
+}
+
+int socket_check(const struct socket_options *o, struct error *err) {
+    char url[ADDRESS_MAX], key[KEYS_TEXT];
+    struct keys_set servers = {0};
+    if (socket_check_options(o, url, err)) return -1;
+    if (!o->key) return 0;
+    int failed = keys_read_secret(o->key, key, err);
+    explicit_bzero(key, sizeof key);
+    if (!failed && o->bind) return socket_check_folder(o, err);
+    if (!failed) failed = keys_read_public(o->server_key, &servers, err);
+    keys_set_free(&servers);
+    return failed;
+}
+
 const char *socket_url(const struct socket *s) {
     return s->control.url;
 }
@@ -61,12 +81,15 @@ void socket_refresh_keys(struct socket *s) {
     if (!s->options.allow_keys || (s->allowed_ms && now - s->allowed_ms < KEYS_MS)) return;
     struct keys_set fresh = {0};
     struct error err = {0};
-    // One bad file must not shut out everybody: whose it is, is.
-    if (keys_read_folder(s->options.allow_keys, true, &fresh, &err)) keys_set_free(&fresh);
+    // One bad file must not shut out everybody: whose it is, is. Strangers' connections can use up
+    // all descriptors, and must not throw out who is here.
+    bool failed = keys_read_folder(s->options.allow_keys, true, &fresh, &err) != 0;
     if (err.text[0]) s->last_refusal = err;
+    s->allowed_ms = now;
+    if (failed) keys_set_free(&fresh);
+    if (failed && err.code == ERROR_IO) return;
     keys_set_free(&s->allowed);
     s->allowed = fresh;
-    s->allowed_ms = now;
 }
 
 bool socket_is_allowed(struct socket *s, const struct peer *from) {

@@ -57,6 +57,9 @@ static inline void socket_count(atomic_uint_fast64_t *counter, uint64_t n) {
 // Whether options go together and the address may be used; writes the form that libzmq takes.
 int socket_check_options(const struct socket_options *o, char url[ADDRESS_MAX], struct error *err);
 
+// Whether the folder of a bound worker's allowed keys can be read now, all of it.
+int socket_check_folder(const struct socket_options *o, struct error *err);
+
 // Whether a decoded message of one end is to be handed out; counts why not.
 bool socket_is_wanted(struct socket *s, const struct end *end, const struct peer *from,
                       struct message *m);

@@ -67,7 +67,7 @@ def patch(words):
     path.write_text(yaml.safe_dump(thing))
     others = [yaml.safe_load(p.read_text()) for p in STATE.glob("*.yaml")]
     said = said or rules.check([t for t in others if t["kind"] in (
-        "Job", "ConfigMap", "ServiceAccount", "NetworkPolicy")])
+        "Job", "ConfigMap", "Service", "ServiceAccount", "NetworkPolicy")])
     if said:
         sys.exit("\n".join(said))
 

@@ -106,7 +106,7 @@ def pods(objects: List[Object]) -> Iterator[Pod]:
 
 def containers(objects: List[Object]) -> Iterator[Tuple[Pod, Object]]:
     for pod in pods(objects):
-        for container in pod.spec["containers"]:
+        for container in [*pod.spec["containers"], *pod.spec.get("initContainers", [])]:
             yield pod, container
 
 

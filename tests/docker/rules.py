@@ -1,149 +1,23 @@
-"""What no schema says of manifests: rules of Kubernetes' own validation that are not in its schema,
-and rules of ours. A rule yields sentences; check() runs all of them over a render."""
+"""What no schema says of manifests: our own rules of a pool. Importing this module registers all
+rules: also those of Kubernetes' own validation, and of the values of flags and alerts."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Dict, Iterator
 
+import reach  # noqa: F401
+import surroundings  # noqa: F401
+import validation  # noqa: F401
 from manifests import Object, Pod, containers, get, pods, workers
+from rulebook import RULES, check, number, quantity, rule, selects
 
-Rule = Callable[[List[Object]], Iterator[str]]
-RULES: List[Rule] = []
+__all__ = ["RULES", "check", "serve_flags"]
 LAG_S = 5  # drain_timeout and what comes after it end this long before the grace period does
 # README's exit statuses, as podFailurePolicy must treat them; what is not here must be counted.
 POLICY = {"FailJob": {2, 78}, "Ignore": {75}}
 COUNTED = {69, 70, 74, 134, 137, 139}
 
-
-def rule(function: Rule) -> Rule:
-    RULES.append(function)
-    return function
-
-
-def check(objects: List[Object]) -> List[str]:
-    return [sentence for one in RULES for sentence in one(objects)]
-
-
-def quantity(text: Any) -> float:
-    """"64Gi" as bytes, "500m" as a half."""
-    number, unit = re.fullmatch(r"([\d.]+)(\w*)", str(text)).groups()
-    scales = {"": 1, "m": 0.001, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-              "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-    return float(number) * scales[unit]
-
-
-def number(text: Any) -> Optional[int]:
-    """None: no number, such as a variable that nobody sets; another rule says so."""
-    return int(text) if re.fullmatch(r"\d+", str(text)) else None
-
-
-def selects(selector: Dict[str, str], labels: Dict[str, str]) -> bool:
-    return bool(selector) and selector.items() <= labels.items()
-
-
-# Of Kubernetes' own validation.
-
-@rule
-def indexed(objects):
-    for pod in pods(objects):
-        job = pod.job or {}
-        if job.get("completionMode") != "Indexed":
-            for name in ("backoffLimitPerIndex", "maxFailedIndexes", "successPolicy"):
-                if name in job:
-                    yield f"{pod.where}: {name} needs completionMode Indexed."
-        if "maxFailedIndexes" in job and "backoffLimitPerIndex" not in job:
-            yield f"{pod.where}: maxFailedIndexes needs backoffLimitPerIndex."
-        if job.get("maxFailedIndexes", 0) > pod.completions:
-            yield f"{pod.where}: maxFailedIndexes is more than the indexes that there are."
-
-
-@rule
-def restarts(objects):
-    for pod in pods(objects):
-        policy = pod.spec.get("restartPolicy", "Always")
-        if pod.job is None and policy != "Always":
-            yield f"{pod.where}: a Deployment's restartPolicy is Always."
-        for name in ("podFailurePolicy", "backoffLimitPerIndex"):
-            if pod.job and name in pod.job and policy != "Never":
-                yield f"{pod.where}: {name} needs restartPolicy Never, not {policy}."
-
-
-@rule
-def replacements(objects):
-    for pod in pods(objects):
-        job = pod.job or {}
-        if "podFailurePolicy" in job and job.get("podReplacementPolicy", "Failed") != "Failed":
-            yield f"{pod.where}: with a podFailurePolicy podReplacementPolicy is Failed."
-
-
-@rule
-def failure_rules(objects):
-    for pod in pods(objects):
-        names = {c["name"] for c in pod.spec["containers"]}
-        for one in get(pod.job, "podFailurePolicy.rules", []):
-            codes = one.get("onExitCodes", {})
-            if one["action"] == "FailIndex" and "backoffLimitPerIndex" not in pod.job:
-                yield f"{pod.where}: FailIndex needs backoffLimitPerIndex."
-            if codes.get("operator") == "In" and 0 in codes["values"]:
-                yield f"{pod.where}: exit status 0 is no failure and may not stand in an In list."
-            if codes.get("containerName", next(iter(names))) not in names:
-                yield (f"{pod.where}: podFailurePolicy names the container "
-                       f"{codes['containerName']}, which the pod lacks.")
-
-
-@rule
-def hostnames(objects):
-    for pod in pods(objects):
-        name = f"{pod.where.split()[1].rstrip(',')}-{pod.completions - 1}"
-        if pod.job and pod.job.get("completionMode") == "Indexed" and len(name) > 63:
-            yield f"{pod.where}: {name} is longer than the 63 characters of a host's name."
-
-
-@rule
-def mounts(objects):
-    for pod, container in containers(objects):
-        volumes = {v["name"] for v in pod.spec.get("volumes", [])}
-        for mount in container.get("volumeMounts", []):
-            if mount["name"] not in volumes:
-                yield f"{pod.where}: {mount['name']} is mounted and is no volume."
-
-
-@rule
-def resources(objects):
-    for pod, container in containers(objects):
-        wants = get(container, "resources.requests", {})
-        limits = get(container, "resources.limits", {})
-        if "memory" not in limits:
-            yield f"{pod.where}: the container has no memory limit."
-        for name in {*wants, *limits}:
-            if "/" in name and wants.get(name) != limits.get(name):
-                yield (f"{pod.where}: {name} is requested and limited to the same number, or not "
-                       "at all.")
-            elif name in wants and name in limits and \
-                    quantity(wants[name]) > quantity(limits[name]):
-                yield f"{pod.where}: the {name} requested is more than its limit."
-        devices = [n for n in limits if n == "nvidia.com/gpu"]
-        device = pod.flags(container).get("--device", "").split(":")[0]
-        if container.get("args", [""])[0] == "serve" and (device == "cuda") != bool(devices):
-            yield f"{pod.where}: --device {device} and the GPUs of its limits do not agree."
-
-
-@rule
-def shared_memory(objects):
-    for pod, container in containers(objects):
-        limit = quantity(get(container, "resources.limits.memory", 0))
-        for volume in pod.spec.get("volumes", []):
-            memory = volume.get("emptyDir") or {}
-            if memory.get("medium") != "Memory":
-                continue
-            if "sizeLimit" not in memory:
-                yield f"{pod.where}: {volume['name']} is memory without a sizeLimit."
-            elif quantity(memory["sizeLimit"]) >= limit:
-                yield f"{pod.where}: {volume['name']} may take more than the memory limit."
-
-
-# Ours.
 
 @rule
 def parallel(objects):
@@ -164,6 +38,21 @@ def grace(objects):
 
 
 @rule
+def scorers(objects):
+    """What `stampede score` ends with, by docker/README.md: 1 is complete, 130 and 143 go on."""
+    wanted = {2: "FailJob", 3: "FailJob", 1: "FailIndex", 130: "Ignore", 143: "Ignore"}
+    for pod, container in containers(objects):
+        if pod.job is None or container.get("args", [""])[0] != "score":
+            continue
+        treated = {code: one["action"] for one in get(pod.job, "podFailurePolicy.rules", [])
+                   if get(one, "onExitCodes.operator") == "In"
+                   for code in one["onExitCodes"]["values"]}
+        for code, action in wanted.items():
+            if treated.get(code) != action:
+                yield f"{pod.where}: exit status {code} of score must be {action}."
+
+
+@rule
 def exit_statuses(objects):
     for pod, container in workers(objects):
         if pod.job is None:
@@ -171,9 +60,11 @@ def exit_statuses(objects):
         treated: Dict[int, str] = {}
         disruption = False
         for one in get(pod.job, "podFailurePolicy.rules", []):
-            for code in get(one, "onExitCodes.values", []):
+            codes = one.get("onExitCodes", {})
+            for code in codes["values"] if codes.get("operator") == "In" else []:
                 treated.setdefault(code, one["action"])
             disruption |= any(c["type"] == "DisruptionTarget" and one["action"] == "Ignore"
+                              and c.get("status", "True") == "True"
                               for c in one.get("onPodConditions", []))
         for action, codes in POLICY.items():
             for code in sorted(codes):
@@ -183,7 +74,7 @@ def exit_statuses(objects):
             yield f"{pod.where}: exit status {code} must count against its index (README)."
         if not disruption:
             yield f"{pod.where}: a pod that is evicted (DisruptionTarget) must be Ignored."
-        if "backoffLimitPerIndex" not in pod.job:
+        if not pod.job.get("backoffLimitPerIndex"):
             yield f"{pod.where}: without backoffLimitPerIndex one bad node fails the whole pool."
 
 
@@ -202,6 +93,10 @@ def probes(objects):
             if not probe:
                 yield f"{pod.where}: it has no {kind}."
                 continue
+            if probe.get("timeoutSeconds", 1) >= probe.get("periodSeconds", 10):
+                yield f"{pod.where}: the {kind} waits longer for an answer than until the next."
+            if kind == "livenessProbe" and probe.get("failureThreshold", 3) < 3:
+                yield f"{pod.where}: the livenessProbe kills for fewer than three failures."
             get_ = probe.get("httpGet", {})
             if get_.get("path") != path:
                 yield f"{pod.where}: the {kind} asks {get_.get('path')}; expected {path}."
@@ -244,10 +139,18 @@ def secrets(objects):
         for volume in pod.spec.get("volumes", []):
             if "secret" in volume and volume["secret"].get("defaultMode") != 0o400:
                 yield f"{pod.where}: the files of Secret {volume['name']} must have mode 0400."
+            if "secret" in volume and volume["secret"].get("optional"):
+                yield f"{pod.where}: without the Secret {volume['name']} nothing can start."
             if "secret" in volume and not get(pod.spec, "securityContext.fsGroup"):
                 yield (f"{pod.where}: without fsGroup the files of Secret {volume['name']} are "
                        "root's alone.")
+        kinds = {v["name"]: v for v in pod.spec.get("volumes", [])}
         for container in pod.spec["containers"]:
+            for mount in container.get("volumeMounts", []):
+                if "secret" in kinds.get(mount["name"], {}) and "subPath" in mount:
+                    yield f"{pod.where}: a Secret at a subPath never changes while a pod runs."
+                if "secret" in kinds.get(mount["name"], {}) and not mount.get("readOnly"):
+                    yield f"{pod.where}: {mount['name']} must be mounted readOnly."
             if any("secretKeyRef" in v.get("valueFrom", {}) for v in container.get("env", [])) or \
                     any("secretRef" in s for s in container.get("envFrom", [])):
                 yield f"{pod.where}: a key in a variable can be read by every child; mount it."
@@ -274,6 +177,12 @@ def confinement(objects):
                 yield f"{pod.where}: capability {name} is not needed (IPC_LOCK may be)."
         if get(both, "seccompProfile.type") != "RuntimeDefault":
             yield f"{pod.where}: seccompProfile must be RuntimeDefault."
+        if own.get("procMount", "Default") != "Default":
+            yield f"{pod.where}: procMount must be Default."
+        if "command" in container and pod.labels.get("app.kubernetes.io/component") == "worker":
+            yield f"{pod.where}: a command hides the image's own; give args."
+        if any("hostPort" in p for p in container.get("ports", [])):
+            yield f"{pod.where}: a hostPort is open beside every NetworkPolicy."
         if own.get("privileged") or pod.spec.get("hostPID") or pod.spec.get("hostIPC"):
             yield f"{pod.where}: it must neither be privileged nor share the host's processes."
 
@@ -281,6 +190,10 @@ def confinement(objects):
 @rule
 def accounts(objects):
     accounts_ = {t["metadata"]["name"] for t in objects if t["kind"] == "ServiceAccount"}
+    for thing in objects:
+        if thing["kind"] == "ServiceAccount" and \
+                thing.get("automountServiceAccountToken") is not False:
+            yield f"ServiceAccount {thing['metadata']['name']}: its pods need no token."
     for pod in pods(objects):
         if pod.spec.get("automountServiceAccountToken") is not False:
             yield f"{pod.where}: it needs no token; automountServiceAccountToken must be false."
@@ -305,9 +218,11 @@ def variables(objects):
 @rule
 def images(objects):
     for pod, container in containers(objects):
-        tag = re.search(r"(:[\w.-]+|@sha256:[0-9a-f]{64})$", container["image"])
-        if not tag or tag[0] == ":latest":
-            yield f"{pod.where}: image {container['image']} has no version; pin a tag or a digest."
+        image = container.get("image", "")
+        tag = re.fullmatch(r"[\w.-]+(?::\d+)?(?:/[\w.-]+)*"
+                           r"(:[\w.-]+|(?::[\w.-]+)?@sha256:[0-9a-f]{64})", image)
+        if not tag or tag[1] == ":latest":
+            yield f"{pod.where}: image {image} has no version; pin a tag or a digest."
 
 
 @rule
@@ -322,31 +237,14 @@ def selectors(objects):
             yield f"{thing['kind']} {thing['metadata']['name']}: it selects no pod of ours."
         if thing["kind"] == "PodMonitor":
             for end in thing["spec"]["podMetricsEndpoints"]:
-                for pod, container in workers(objects):
-                    if end["port"] not in {p["name"] for p in container.get("ports", [])}:
+                if end.get("path", "/metrics") != "/metrics":
+                    yield f"PodMonitor {thing['metadata']['name']}: nothing is at {end['path']}."
+                for pod in pods(objects):
+                    ports = {p.get("name") for c in pod.spec["containers"]
+                             for p in c.get("ports", [])}
+                    if selects(get(thing, path, {}), pod.labels) and end["port"] not in ports:
                         yield (f"PodMonitor {thing['metadata']['name']}: {pod.where} has no port "
                                f"named {end['port']}.")
-
-
-@rule
-def network(objects):
-    policies = [t for t in objects if t["kind"] == "NetworkPolicy"]
-    for pod, container in workers(objects):
-        mine = [p for p in policies
-                if selects(get(p, "spec.podSelector.matchLabels", {}), pod.labels)]
-        if not mine:
-            yield f"{pod.where}: no NetworkPolicy selects it."
-            continue
-        out = [e for p in mine for e in p["spec"].get("egress", [])]
-        if any("to" not in e or "ports" not in e for e in out) or \
-                not all("Egress" in p["spec"]["policyTypes"] for p in mine):
-            yield f"{pod.where}: its NetworkPolicy lets it reach anything."
-        numbers = {p.get("port") for e in out for p in e.get("ports", [])}
-        port = number(pod.flags(container).get("--connect", ":5555").rpartition(":")[2])
-        if port is not None and port not in numbers:
-            yield f"{pod.where}: its NetworkPolicy closes the trainer's port {port}."
-        if 53 not in numbers:
-            yield f"{pod.where}: its NetworkPolicy closes DNS."
 
 
 @rule
@@ -363,6 +261,11 @@ def shards(objects):
         shard = pod.flags(container).get("--shard")
         if shard and number(shard.rpartition("/")[2]) != pod.completions:
             yield f"{pod.where}: --shard {shard} and {pod.completions} completions do not agree."
+        if shard and "--resume" not in pod.flags(container):
+            yield f"{pod.where}: without --resume a pod that is made anew begins from the start."
+        output = next((a for a in container.get("args", []) if a.startswith("--output=")), "")
+        if shard and "$(SHARD)" not in output:
+            yield f"{pod.where}: all shards write to one file, {output.partition('=')[2]}."
 
 
 @rule
@@ -383,6 +286,13 @@ def scalers(objects):
             if spec["scaleTargetRef"]["name"] not in names:
                 yield (f"ScaledObject {name}: {spec['scaleTargetRef']['name']} is no Deployment; a "
                        "Job has no /scale.")
+            for thing_ in objects:
+                if thing_["metadata"]["name"] == spec["scaleTargetRef"]["name"] and \
+                        thing_["kind"] == "Deployment" and "replicas" in thing_["spec"]:
+                    yield f"ScaledObject {name}: each apply would set replicas back."
+            for trigger in spec["triggers"]:
+                if not (quantity(trigger["metadata"]["threshold"]) or 0) > 0:
+                    yield f"ScaledObject {name}: the threshold is no number above 0."
             if spec.get("minReplicaCount", 0) > spec.get("maxReplicaCount", 100):
                 yield f"ScaledObject {name}: minReplicaCount is more than maxReplicaCount."
 
@@ -392,6 +302,10 @@ def sets(objects):
     for thing in objects:
         if thing["kind"] == "JobSet":
             names = {part["name"] for part in thing["spec"]["replicatedJobs"]}
+            for part in thing["spec"]["replicatedJobs"]:
+                if part.get("replicas", 1) != 1:
+                    yield (f"JobSet {thing['metadata']['name']}: {part['name']} is one Job; its "
+                           "size is completions.")
             for name in get(thing, "spec.successPolicy.targetReplicatedJobs", []):
                 if name not in names:
                     yield f"JobSet {thing['metadata']['name']}: {name} is none of its jobs."

@@ -101,5 +101,15 @@ def check_one(thing: Object) -> Iterator[str]:
                                   "spec": part["template"]["spec"]})
 
 
-def check(objects: List[Object]) -> List[str]:
+def is_object(thing: Any) -> bool:
+    return (isinstance(thing, dict) and isinstance(thing.get("metadata"), dict)
+            and all(isinstance(v, str) and v for v in (
+                thing.get("apiVersion"), thing.get("kind"), thing["metadata"].get("name"))))
+
+
+def check(objects: List[Any]) -> List[str]:
+    for i, thing in enumerate(objects):
+        if not is_object(thing):
+            return [f"Document {i + 1}: expected an object with apiVersion, kind and "
+                    "metadata.name."]
     return [sentence for thing in objects for sentence in check_one(copy.deepcopy(thing))]

@@ -1,8 +1,8 @@
-"""The Dockerfile's stages by buildah, on a root of mmdebstrap in the base image's place, and the
-worker of what comes out: as 65532, on a read-only root, with a trainer outside.
+"""The Dockerfile's stages, on a root of mmdebstrap in the base image's place, and the worker of
+what comes out: as 65532, on a read-only root, with a trainer outside.
 
-It takes minutes, so only `make check-image` runs it (IMAGE=cpu: without the CUDA image, whose
-kernels take some more).
+By buildah where it is installed, else by stages.py, which runs them by chroot. It takes minutes, so
+only `make check-image` runs it (IMAGE=cpu: without the CUDA image, whose kernels take some more).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Dict, List, Sequence
 
 import pytest
 import roots
+import stages
 from cli import ROOT, TINY
 
 import stampede
@@ -47,41 +48,76 @@ def pip_paths() -> List[str]:
 
 
 @pytest.fixture(scope="module")
-def base():
+def engine():
     if roots.why_not():
         pytest.skip(f"{roots.why_not()}.")
-    if not shutil.which("buildah"):
-        pytest.skip("buildah is not installed (apt-get install buildah).")
     if roots.release() != "bookworm":
         pytest.skip("the image is Debian 12's")
-    root = roots.minimal("plain")
-    if not buildah("images", "-q", "--filter", f"reference={BASE}"):
-        container = buildah("from", "scratch")
-        buildah("copy", "-q", container, f"{root}/", "/")
-        buildah("commit", "-q", "--rm", container, BASE)
-    yield BASE
-    buildah("rm", "--all")
+    made = Buildah() if shutil.which("buildah") else Chroot()
+    yield made
+    made.close()
 
 
-def build(target: str, *options: str, paths: Sequence[str] = ()) -> str:
-    """The image's name. `paths` of this machine are seen by the stages that are built now."""
-    commit = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True,
-                            capture_output=True).stdout.strip() or "unknown"
-    volumes = [word for path in paths for word in ("--volume", f"{path}:{path}:ro")]
-    buildah("bud", "--isolation", "chroot", "--layers", "--force-rm", "--pull-never",
-            "--ignorefile", ROOT / "docker" / "Dockerfile.dockerignore", "--target", target,
-            "--build-arg", f"COMMIT={commit}", "--build-arg", f"BASE={BASE}", *options, *volumes,
-            "-t", f"stampede:{target}", "-f", ROOT / "docker" / "Dockerfile", ROOT)
-    return f"stampede:{target}"
+def commit() -> str:
+    return subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], cwd=ROOT, text=True,
+                          capture_output=True).stdout.strip() or "unknown"
 
 
-def mount(image: str) -> Path:
-    return Path(buildah("mount", buildah("from", "--pull-never", image)))
+class Chroot:
+    """Without a container engine."""
+
+    def __init__(self) -> None:
+        folder = roots.FOLDER / "stages"
+        folder.mkdir(parents=True, exist_ok=True)
+        read = (ROOT / "docker" / "Dockerfile.dockerignore").read_text
+        self._builder = stages.Builder(
+            folder, roots.minimal("plain"), ROOT, (ROOT / "docker" / "Dockerfile").read_text(),
+            [line for line in read().splitlines() if line], COMMIT=commit(), CUDA_ARCHS="90a")
+
+    def build(self, target: str, paths: Sequence[str] = (), **arguments: str) -> Path:
+        self._builder.paths = [Path(p) for p in paths]
+        return self._builder.build(target)
+
+    def config(self, target: str) -> Dict[str, object]:
+        known = self._builder.configs[target]
+        env = json.loads(known.get("ENV", "{}"))
+        return {"User": known["USER"], "Entrypoint": json.loads(known["ENTRYPOINT"]),
+                "Env": [f"{k}={v}" for k, v in env.items()]}
+
+    def close(self) -> None:
+        pass
+
+
+class Buildah:
+    def __init__(self) -> None:
+        root = roots.minimal("plain")
+        if not buildah("images", "-q", "--filter", f"reference={BASE}"):
+            container = buildah("from", "scratch")
+            buildah("copy", "-q", container, f"{root}/", "/")
+            buildah("commit", "-q", "--rm", container, BASE)
+
+    def build(self, target: str, paths: Sequence[str] = (), **arguments: str) -> Path:
+        """`paths` of this machine are seen by the stages that are built now."""
+        volumes = [word for path in paths for word in ("--volume", f"{path}:{path}:ro")]
+        given = [f"--build-arg={k}={v}" for k, v in arguments.items()]
+        buildah("bud", "--isolation", "chroot", "--layers", "--force-rm", "--pull-never",
+                "--ignorefile", ROOT / "docker" / "Dockerfile.dockerignore", "--target", target,
+                f"--build-arg=COMMIT={commit()}", f"--build-arg=BASE={BASE}", *given, *volumes,
+                "-t", f"stampede:{target}", "-f", ROOT / "docker" / "Dockerfile", ROOT)
+        return Path(buildah("mount", buildah("from", "--pull-never", f"stampede:{target}")))
+
+    def config(self, target: str) -> Dict[str, object]:
+        told = buildah("inspect", "--type", "image", f"stampede:{target}")
+        found: Dict[str, object] = json.loads(told)["OCIv1"]["config"]
+        return found
+
+    def close(self) -> None:
+        buildah("rm", "--all")
 
 
 @pytest.fixture(scope="module")
-def cpu(base):
-    return mount(build("cpu"))
+def cpu(engine):
+    return engine.build("cpu")
 
 
 def sbom(root: Path) -> Dict[str, List[dict]]:
@@ -93,8 +129,8 @@ def sbom(root: Path) -> Dict[str, List[dict]]:
     return kinds
 
 
-def test_the_configuration_is_that_of_a_worker(cpu):
-    config = json.loads(buildah("inspect", "--type", "image", "stampede:cpu"))["OCIv1"]["config"]
+def test_the_configuration_is_that_of_a_worker(engine, cpu):
+    config = engine.config("cpu")
     assert config["User"] == f"{USER}:{USER}" and config["Entrypoint"] == ["stampede"]
     said = roots.run(cpu, ["stampede", "--version"], uid=USER, read_only=True)
     assert said.startswith("stampede ")
@@ -140,13 +176,13 @@ def test_the_worker_serves_a_rollout(cpu, tmp_path):
 
 
 @pytest.mark.skipif(os.environ.get("STAMPEDE_IMAGE") == "cpu", reason="IMAGE=cpu")
-def test_the_cuda_image_has_the_device_besides(base, cpu):
-    build("packages-cuda")  # first, since certificates that are mounted cannot be installed
-    root = mount(build("cuda", "--build-arg", "CUDA_ARCHS=90a", paths=pip_paths()))
+def test_the_cuda_image_has_the_device_besides(engine, cpu):
+    engine.build("packages-cuda")  # first, since certificates that are mounted cannot be installed
+    root = engine.build("cuda", pip_paths(), CUDA_ARCHS="90a")
     assert {f"/usr/local/lib/{x}" for x in ("stampede_cuda.so", "libnccl.so.2",
                                             "libcublasLt.so.13")} <= {
         c["name"] for c in sbom(root)["file"]}
-    config = json.loads(buildah("inspect", "--type", "image", "stampede:cuda"))["OCIv1"]["config"]
+    config = engine.config("cuda")
     assert config["User"] == f"{USER}:{USER}"
     assert "NVIDIA_DRIVER_CAPABILITIES=compute,utility" in config["Env"]
     done = subprocess.run(roots.command(root, ["stampede", "inspect", "--device", "cuda"], uid=USER,

@@ -4,15 +4,21 @@ field, and keeps the rules of rules.py; broken.yaml's are refused, each with its
 from __future__ import annotations
 
 import copy
+import json
+import os
 import re
 import subprocess
+import sys
 from functools import lru_cache
 from pathlib import Path
 
 import manifests
 import pytest
+import roots
+import rulebook
 import rules
 import schema
+import surroundings
 import yaml
 from cli import BIN, ROOT
 
@@ -62,7 +68,7 @@ def judge(i):
     if said:
         return said, set()
     said = rules.check(objects)
-    tripped = {rule.__name__ for rule in rules.RULES if list(rule(objects))}
+    tripped = {rule.__name__ for rule in rules.RULES if rulebook.ask(rule, objects)}
     return said, tripped
 
 
@@ -79,6 +85,21 @@ def test_every_rule_refuses_something():
     for i in range(len(BROKEN)):
         silent -= judge(i)[1]
     assert silent == set()
+
+
+@pytest.mark.skipif(not roots.program("promtool"), reason="prometheus is not there (make deps)")
+def test_an_alert_that_promtool_refuses_is_refused():
+    objects = copy.deepcopy(manifests.render("monitoring"))
+    change(objects, "PrometheusRule /spec/groups/1/rules/0/expr", "sum(rollout_leases", False)
+    said = refusals(objects)
+    assert len(said) == 1 and said[0].startswith("PrometheusRule stampede: promtool says: "), said
+    assert "unclosed left parenthesis" in said[0]
+
+
+def test_the_merge_takes_every_shard():
+    merge, shards = pod_of("overlays/scoring-merge"), pod_of("overlays/scoring")
+    taken = [a for a in merge.spec["containers"][0]["args"] if a.startswith("/data/scored-")]
+    assert len(taken) == shards.completions
 
 
 def test_keys_are_never_rendered():
@@ -129,6 +150,49 @@ def test_every_flag_is_one_that_the_program_has():
     pod, container = next(manifests.workers(broken))
     assert list(rules.serve_flags(pod, container, known)) == [
         "Job stampede-worker: stampede serve has no flag --max-row."]
+
+
+def check(where, **options):
+    done = subprocess.run([sys.executable, Path(__file__).parent / "check.py", where],
+                          capture_output=True, text=True, **options)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_check_of_an_own_overlay(tmp_path):
+    base = os.path.relpath(manifests.KUBERNETES / "overlays" / "cpu", tmp_path)
+    own = {"kind": "Kustomization", "apiVersion": "kustomize.config.k8s.io/v1beta1",
+           "resources": [base], "namespace": "rl"}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    status, said = check(tmp_path)
+    assert status == 0 and "nothing to say against them." in said, said
+    own["patches"] = [{"target": {"kind": "ConfigMap"}, "patch": json.dumps(
+        [{"op": "replace", "path": "/data/MAX_ROWS", "value": "many"}])}]
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(own))
+    assert check(tmp_path) == (1, "Job stampede-worker: --max-rows is 'many'; expected a number of "
+                                  "rows.\n")
+    assert check("-", input=manifests.render_text("base"))[0] == 0
+    (tmp_path / "one.yaml").write_text("kind: Job\n")
+    assert check(tmp_path / "one.yaml") == (
+        1, "Document 1: expected an object with apiVersion, kind and metadata.name.\n")
+    for where, text in (("-", ""), ("-", "a: ["), ("missing.yaml", ""), (tmp_path / "..", "")):
+        status, said = check(where, input=text)
+        assert status == 2 and said and "Traceback" not in said, said
+
+
+@pytest.mark.parametrize("flag,good,bad", [
+    ("--max-rows", "16", "0"), ("--max-rows", "4096", "16.5"), ("--kv-memory", "512M", "512m"),
+    ("--kv-memory", "17179869184", "16Gi"), ("--drain-timeout", "0", "8s"),
+    ("--trainer-deadline", "900", "0"), ("--connect", "tcp://a-b.c:5555", "http://a:5555"),
+    ("--connect", "tcp://[::1]:5555", "tcp://a"), ("--connect", "ipc:///run/x", "tcp://a:x"),
+])
+def test_the_values_of_flags_are_the_programs(flag, good, bad):
+    """Usage is refused before anything is loaded; a model that is not there is another status."""
+    for value, status in ((good, 78), (bad, 2)):
+        argv = [BIN, "serve", "--model=/nowhere", "--insecure", f"{flag}={value}"]
+        argv += [] if flag == "--connect" else ["--connect=tcp://127.0.0.1:1"]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        assert done.returncode == status, (value, done.stderr)
+        assert bool(re.fullmatch(surroundings.VALUES[flag][0], value)) == (status == 78)
 
 
 def test_exit_statuses_are_those_of_the_readme():

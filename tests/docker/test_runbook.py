@@ -35,7 +35,8 @@ def shell(tmp_path):
             f'#!/bin/sh\nexec {sys.executable} {HERE}/fake_{name}.py "$@"\n')
         (programs / name).chmod(0o755)
     (folder / "work").mkdir()
-    (folder / "work" / "docker").symlink_to(ROOT / "docker")
+    for name in ("docker", "tests", ".venv"):
+        (folder / "work" / name).symlink_to(ROOT / name)
     env = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(folder),
            "CLUSTER": str(folder / "cluster"), "KUBECTL": str(manifests.kubectl())}
     env |= {k: v for k, v in os.environ.items() if k in ("LD_LIBRARY_PATH", "LANG")}
@@ -89,6 +90,19 @@ def test_every_command_runs_in_its_order(shell):
 def test_a_command_that_would_fail_fails_here(shell, block, says):
     done = shell(block)
     assert done.returncode != 0 and says in done.stdout + done.stderr, done.stdout + done.stderr
+
+
+def test_the_overlay_of_the_runbook_is_a_good_one(tmp_path):
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", README, re.M | re.S)
+    base = os.path.relpath(manifests.KUBERNETES / "overlays" / "cpu", tmp_path)
+    (tmp_path / "kustomization.yaml").write_text(text.replace("../cpu", base))
+    done = subprocess.run([sys.executable, HERE / "check.py", tmp_path], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    job = next(t for t in manifests.render(str(tmp_path)) if t["kind"] == "Job")
+    assert job["spec"]["completions"] == 16
+    image = job["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image == "registry.example/team/stampede:0.1.0-cpu"
 
 
 def test_links_inside_the_runbook_resolve():

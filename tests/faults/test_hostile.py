@@ -218,3 +218,40 @@ def test_junk_at_the_trainer_while_workers_work(tmp_path: Path) -> None:
             assert counters["refused_no_session"] >= 100
             for reason in ("parts", "msgpack", "header", "field"):
                 assert counters[f"malformed_{reason}"] > 0, counters
+
+
+def test_a_flood_of_hellos_is_some_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    def hello(i: int, fingerprint: int) -> List[bytes]:
+        return wire.encode(wire.Message("HELLO", dict(
+            uid=f"ghost-{i}", incarnation=i + 1, build="x", numerics="x", fingerprint=fingerprint,
+            slots=4, max_context=512, vocab=512, version=0, digest=1, dtype=8), "", 0, 1))
+
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer, zmq.Context() as context, \
+            context.socket(zmq.DEALER) as first, context.socket(zmq.DEALER) as ghost:
+        for dealer in (first, ghost):
+            dealer.setsockopt(zmq.LINGER, 0)
+            dealer.connect(trainer.url)
+        first.send_multipart(hello(0, 1))
+        trainer.wait_for_workers(1, PATIENCE_S)
+        for i in range(3000):
+            ghost.send_multipart(hello(i, 2))
+        eventually(lambda: trainer.counters()["refused_model"] == 3000)
+        lines = [r for r in caplog.records if "another model" in r.getMessage()]
+        assert 100 <= len(lines) < 120  # a pool with the wrong model is named, each worker of it
+
+
+def test_what_a_peer_says_stays_one_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Names, builds and sentences come from peers: they forge no lines and no escapes."""
+    caplog.set_level("INFO", "stampede")
+    fields = dict(incarnation=1, numerics="n\nn", fingerprint=1, slots=4, max_context=512,
+                  vocab=512, version=0, digest=1, dtype=8, uid="x\nERROR:root:fake\x1b[2J",
+                  build="b\r\u2028b")
+    with stampede.Trainer("tcp://127.0.0.1:0") as trainer, zmq.Context() as context, \
+            context.socket(zmq.DEALER) as dealer:
+        dealer.setsockopt(zmq.LINGER, 0)
+        dealer.connect(trainer.url)
+        dealer.send_multipart(wire.encode(wire.Message("HELLO", fields, "", 0, 1)))
+        trainer.wait_for_workers(1, PATIENCE_S)
+    said = [r.getMessage() for r in caplog.records]
+    assert any("ERROR:root:fake" in line and "joined" in line for line in said), said
+    assert all(line.isprintable() for line in said), said

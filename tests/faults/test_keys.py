@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import stat
@@ -227,6 +228,22 @@ def test_an_unknown_key_at_the_trainer(files: Files, tmp_path: Path) -> None:
             assert metrics["rollout_auth_rejected_total"] >= 1
             stranger.ends(78)  # and not 69: it was there, and said no
         assert trainer.counters()["refused_keys"] >= 1 and len(trainer.workers()) == 1
+
+
+def test_who_knocks_without_an_allowed_key_is_told(files: Files, tmp_path: Path,
+                                                   caplog: pytest.LogCaptureFixture) -> None:
+    """The runbook sends people to the log for the address; a flood is some lines there."""
+    with files.trainer() as trainer:
+        for _ in range(3):
+            with peer(files, trainer.url, "stranger"):
+                seen = trainer.counters().get("refused_keys", 0)
+                eventually(lambda: trainer.counters().get("refused_keys", 0) > seen)
+        lines = [r.getMessage() for r in caplog.records if "not allowed" in r.getMessage()]
+        assert 1 <= len(lines) <= 3 and all("127.0.0.1" in line for line in lines), caplog.text
+    with serving(tmp_path, "tcp://127.0.0.1:*", bind=True, key=files.secret("worker-a"),
+                 allow_keys=files.trainers) as worker:
+        with peer(files, worker.bound_url(), "stranger", server="worker-a"):
+            worker.said("A peer at 127.0.0.1 has a key that is not allowed.")
 
 
 def test_the_bulk_socket_asks_for_keys_too(files: Files, tmp_path: Path) -> None:
@@ -466,6 +483,55 @@ def test_floods_slow_ones_and_giants(files: Files, tmp_path: Path) -> None:
 
 
 # --- keys are exchanged while everything runs ---
+
+def open_files(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def test_without_a_file_to_spare_the_keys_stay_as_they_were(files: Files, tmp_path: Path) -> None:
+    """Connections of strangers may use up all descriptors: that throws nobody out."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with files.trainer() as trainer:
+        with serving(tmp_path, trainer.url, **files.flags("worker-a")):
+            trainer.wait_for_workers(1, PATIENCE_S)
+            soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (open_files(os.getpid()) - 1, hard))
+            try:
+                time.sleep(5)
+                counters = trainer.counters()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert counters.get("lost_sessions", 0) == 0
+            assert counters.get("unauthenticated_messages", 0) == 0
+            assert len(collect(trainer.generate(prompts(2), n=2, sampling=SHORT))) == 4
+
+
+def test_a_bound_worker_without_a_file_to_spare(files: Files, tmp_path: Path) -> None:
+    with serving(tmp_path, "tcp://127.0.0.1:*", bind=True, key=files.secret("worker-a"),
+                 allow_keys=files.trainers) as worker:
+        keys = stampede.Keys(files.secret("trainer"), server_key=files.public("worker-a"))
+        with stampede.Trainer(connect=worker.bound_url(), keys=keys) as trainer:
+            trainer.wait_for_workers(1, PATIENCE_S)
+            hard = resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)[1]
+            resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (open_files(worker.pid), hard))
+            time.sleep(5)
+            assert trainer.counters().get("lost_sessions", 0) == 0
+            assert len(collect(trainer.generate(prompts(2), n=2, sampling=SHORT))) == 4
+            resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (hard, hard))
+            (files.trainers / "trainer.pub").unlink()  # and what changes is seen again
+            eventually(lambda: not trainer.workers())
+
+
+def test_a_pipe_among_the_keys_keeps_nobody_waiting(files: Files, tmp_path: Path) -> None:
+    with files.trainer() as trainer:
+        with serving(tmp_path, trainer.url, **files.flags("worker-a")):
+            trainer.wait_for_workers(1, PATIENCE_S)
+            os.mkfifo(files.workers / "pipe.pub")
+            time.sleep(3)  # the folder is read again
+            groups = trainer.generate(prompts(2), n=2, sampling=SHORT, deadline_s=30)
+            assert len(collect(groups)) == 4
+            assert trainer.counters().get("lost_sessions", 0) == 0
+
 
 def test_a_workers_key_is_exchanged(files: Files, tmp_path: Path) -> None:
     (files.workers / "worker-b.pub").unlink()

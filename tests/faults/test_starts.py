@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import stampede
 from cli import BIN, TINY, run
-from harness import PATIENCE_S, SHORT, RawTrainer, collect, prompts, serving
+from harness import PATIENCE_S, SHORT, RawTrainer, collect, eventually, prompts, serving
 from stampede import wire
 
 
@@ -82,6 +83,34 @@ def test_refused_addresses_and_flags(flags: Any, words: str) -> None:
     status, said = serve(*flags)
     assert status == 2, said
     assert words in said and said.endswith("."), said
+
+
+@pytest.mark.parametrize("flags, status, words", [
+    (("--connect", "http://127.0.0.1:5555"), 2, "http://127.0.0.1:5555"),
+    (("--connect", "tcp://192.0.2.1:5555"), 2, "not loopback"),
+    (("--connect", "ipc:///x", "--key", "/missing.key", "--server-key", "/x.pub"), 78, "missing"),
+    (("--bind", "ipc:///x", "--key", "/missing.key", "--allow-keys", "/x"), 78, "missing"),
+])
+def test_the_wire_is_looked_at_before_a_model_is_loaded(flags: Any, status: int,
+                                                        words: str) -> None:
+    """Loading takes minutes: what needs none of it is said first."""
+    code, said = serve(*flags, model="/no/such/model")
+    assert code == status and words in said and said.endswith("."), said
+
+
+def test_a_worker_takes_the_descriptors_that_it_may(tmp_path: Path) -> None:
+    with serving(tmp_path, f"ipc://{tmp_path}/w") as worker:
+        worker.said("trainer at")
+        mine = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        assert resource.prlimit(worker.pid, resource.RLIMIT_NOFILE)[0] == min(mine, 65536)
+    argv = ["prlimit", "--nofile=300:500", BIN, "serve", "--model", TINY, "--connect",
+            f"ipc://{tmp_path}/w"]
+    child = subprocess.Popen(argv)
+    try:
+        eventually(lambda: resource.prlimit(child.pid, resource.RLIMIT_NOFILE) == (500, 500))
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_an_address_in_use(tmp_path: Path) -> None:

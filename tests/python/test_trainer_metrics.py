@@ -1,6 +1,7 @@
 """The trainer's own metrics, where they are asked for."""
 
 import re
+import socket
 import subprocess
 import threading
 import time
@@ -111,6 +112,63 @@ def test_names_are_pinned_and_clean(trainer):
     done = subprocess.run([program, "check", "metrics"], input=text.encode(), capture_output=True,
                           timeout=60)
     assert done.returncode == 0 and not done.stdout + done.stderr
+
+
+def threads():
+    return int(re.search(r"Threads:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def test_peers_that_say_little_hold_nothing(trainer):
+    """Each would have a thread for good; who scrapes is answered among them."""
+    url = trainer.serve_metrics()
+    host, port = url[7:].split("/")[0].split(":")
+    before = threads()
+    slow = []
+    try:
+        for _ in range(200):
+            slow.append(socket.create_connection((host, int(port)), timeout=10))
+            slow[-1].sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        assert threads() - before < 60
+        assert "rollout_gateway_epoch" in scrape(url)
+        end = time.monotonic() + 20
+        while slow and time.monotonic() < end:
+            for peer in list(slow):
+                try:  # a byte a while is not enough to stay
+                    peer.sendall(b"x")
+                    peer.settimeout(0.001)
+                    if peer.recv(100) == b"":
+                        raise OSError
+                except TimeoutError:
+                    continue
+                except OSError:
+                    slow.remove(peer)
+                    peer.close()
+            time.sleep(0.1)
+        assert not slow, f"{len(slow)} of 200 are still there"
+        eventually(lambda: threads() <= before + 2)
+        assert "rollout_gateway_epoch" in scrape(url)
+    finally:
+        for peer in slow:
+            peer.close()
+
+
+def test_other_words_of_http(trainer):
+    url = trainer.serve_metrics()
+    host, port = url[7:].split("/")[0].split(":")
+    for words, status in ((b"GET /metrics HTTP/1.0\r\n\r\n", b"200"),
+                          (b"GET / HTTP/1.0\r\n\r\n", b"200"),
+                          (b"DELETE /metrics HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+                          (b"GET /" + b"x" * 70000 + b" HTTP/1.1\r\n\r\n", b"414"),
+                          (b"\x16\x03\x01\x00\xa5\r\n\r\n", b"")):
+        with socket.create_connection((host, int(port)), timeout=10) as peer:
+            peer.sendall(words)
+            got = b""
+            try:
+                while piece := peer.recv(65536):
+                    got += piece
+            except ConnectionResetError:
+                pass
+            assert got.split(b"\r\n")[0].split(b" ")[1:2] == [status] or not status, (words, got)
 
 
 def test_addresses_and_the_end(trainer):

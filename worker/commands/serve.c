@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -22,7 +23,10 @@
 #include "worker/session/link.h"
 #include "worker/version.h"
 
-enum { MAX_NAME = 200 }; // bytes
+enum {
+    MAX_NAME = 200, // bytes
+    MAX_DESCRIPTORS = 65536,
+};
 
 struct flags {
     struct engine_flags engine;
@@ -175,17 +179,21 @@ static void make_build(const struct device_facts *device, char out[256]) {
     snprintf(out, 256, "%s on %s", version_text(), line);
 }
 
+static struct socket_options socket_options(const struct flags *f) {
+    return (struct socket_options){.url = f->connect ? f->connect : f->bind,
+                                   .bind = f->bind != NULL,
+                                   .insecure = f->insecure,
+                                   .key = f->key,
+                                   .server_key = f->server_key,
+                                   .allow_keys = f->allow_keys};
+}
+
 static struct link_options link_options(const struct flags *f, const struct setup *s,
                                         struct status_board *board, const char *uid,
                                         const char *build) {
     const struct model *model = &s->engine.model;
     return (struct link_options){
-        .socket = {.url = f->connect ? f->connect : f->bind,
-                   .bind = f->bind != NULL,
-                   .insecure = f->insecure,
-                   .key = f->key,
-                   .server_key = f->server_key,
-                   .allow_keys = f->allow_keys},
+        .socket = socket_options(f),
         .requests = &s->requests,
         .engine = &s->engine,
         .board = board,
@@ -289,6 +297,14 @@ static int serve_with_http(struct flags *f, struct signals *signals, int *status
     return failed;
 }
 
+// Each connection takes a descriptor, and many systems begin with 1,024 of those that are allowed.
+static void raise_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= MAX_DESCRIPTORS) return;
+    limit.rlim_cur = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int serve_until_signalled(struct flags *f, int *status, struct error *err) {
     struct signals signals = {.fd = -1, .end = -1};
     if (!f->connect == !f->bind)
@@ -300,9 +316,13 @@ static int serve_until_signalled(struct flags *f, int *status, struct error *err
     if (f->metrics_compat && strcmp(f->metrics_compat, "vllm") != 0)
         return error_set(err, ERROR_USAGE, "--metrics-compat is '%s'; expected vllm.",
                          f->metrics_compat);
+    // Before a model is loaded for minutes.
+    const struct socket_options wire = socket_options(f);
+    if (socket_check(&wire, err)) return -1;
     // Frames of megabytes go back to the system: glibc would otherwise keep as much as the largest
     // one that was ever freed, in each thread's arena.
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    raise_descriptors();
     int failed = start_signals(&signals, err);
     if (!failed) failed = serve_with_http(f, &signals, status, err);
     stop_signals(&signals);

@@ -203,14 +203,17 @@ void link_say_refusals(struct link *l, bool at_end) {
     char reasons[512];
     socket_counters(l->socket, &counters);
     for (int i = 0; i < MESSAGE_N_REASONS; i++) n += counters.refused[i];
+    // Who connects is refused itself, and says so elsewhere.
+    uint64_t n_keys = l->options.socket.bind ? counters.n_unauthenticated : 0;
+    n += n_keys;
     if (n == l->refusals_said || (!at_end && n < 2 * l->refusals_said)) return;
     l->refusals_said = n;
-    int len = snprintf(reasons, sizeof reasons, "epoch %llu", (unsigned long long)l->n_foreign);
+    int len = snprintf(reasons, sizeof reasons, "epoch %llu, key %llu",
+                       (unsigned long long)l->n_foreign, (unsigned long long)n_keys);
     for (int i = 0; i < MESSAGE_N_REASONS; i++)
         len += snprintf(reasons + len, sizeof reasons - (size_t)len, ", %s %llu",
                         message_reason_name((enum message_reason)i),
                         (unsigned long long)counters.refused[i]);
-    log_say(l->options.log, LOG_WARN,
-            "messages refused so far: %llu (%s); the last malformed one: %s", (unsigned long long)n,
-            reasons, socket_last_refusal(l->socket));
+    log_say(l->options.log, LOG_WARN, "messages refused so far: %llu (%s); the last one: %s",
+            (unsigned long long)n, reasons, socket_last_refusal(l->socket));
 }

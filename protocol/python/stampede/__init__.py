@@ -6,6 +6,7 @@
         trainer.push_weights(model.state_dict(), version=1)
 """
 
+from . import logs  # noqa: F401
 from .errors import (AddressError, ArgumentError, ArgumentTypeError, ClosedError, ForkedError,
                      KeyFileError, LaunchError, StampedeError, WeightUpdateError, WireError)
 from .generation import AsyncGeneration, Generation

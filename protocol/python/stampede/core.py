@@ -31,6 +31,11 @@ _ALIVE_S = 1.5  # who was heard so recently is not likely to have been started a
 _WARN_S = 30.0  # between warnings that nobody works
 
 
+def is_news(n: int) -> bool:
+    """Whether the n-th of its kind is told: the first hundred, then each time that they doubled."""
+    return n <= 100 or n & (n - 1) == 0
+
+
 class Core:
     """Sessions, tasks, results; weights are in Updates, who gets what in Dispatcher."""
 
@@ -167,14 +172,16 @@ class Core:
         if m["fingerprint"] != self._fingerprint:
             self.refuse(address, "model", f"Model {m['fingerprint']:016x}, the run's other "
                                           f"workers have {self._fingerprint:016x}.")
-            log.error("Worker %s was refused: it has another model.", m["uid"])
+            if is_news(self.counters["refused_model"]):
+                log.error("Worker %s was refused: it has another model.", m["uid"])
             return
         worker = Worker(address, m, now, self._n_sessions, user)
         self._n_sessions += 1
         why = self.updates.examine(worker)
         if why is not None:
             self.refuse(address, "model", why)
-            log.error("A worker was refused: %s", why)
+            if is_news(self.counters["refused_model"]):
+                log.error("A worker was refused: %s", why)
             return
         self.workers[address] = worker
         self._gone.discard(address)

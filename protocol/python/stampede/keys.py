@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -25,6 +26,19 @@ ZAP_URL = "inproc://zeromq.zap.01"
 DOMAIN = b"rollout"
 
 
+# What this process lacks for the moment says nothing of a file.
+_SCARCE = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class _ScarceError(KeyFileError):
+    pass
+
+
+def _refuse_open(what: str, path: PathLike, error: OSError) -> KeyFileError:
+    kind = _ScarceError if error.errno in _SCARCE else KeyFileError
+    return kind(f'{what} "{os.fspath(path)}": {error.strerror}.')
+
+
 class Keys(NamedTuple):
     """Files of `stampede keygen` for a Trainer.
 
@@ -42,11 +56,11 @@ class Keys(NamedTuple):
 def _read(path: PathLike, secret: bool) -> List[bytes]:
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open(name, "rb", opener=lambda at, how: os.open(at, how | os.O_NONBLOCK)) as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             text = file.read(4096)
     except OSError as error:
-        raise KeyFileError(f'Key file "{name}": {error.strerror}.') from error
+        raise _refuse_open("Key file", name, error) from error
     if secret and mode & 0o037:
         raise KeyFileError(f'Key file "{name}" has mode {mode:04o}; a secret key is for its owner '
                            "(0400), or its owner and group (0440).")
@@ -74,14 +88,14 @@ class Allowed:
         try:
             files = sorted(self._folder.iterdir())
         except OSError as error:
-            raise KeyFileError(f'The folder of keys "{self._folder}": {error.strerror}.') from error
+            raise _refuse_open("The folder of keys", self._folder, error) from error
         for file in files:
             if file.suffix != ".pub" or not _NAME.fullmatch(file.name):
                 continue
             try:
                 names.update((key, file.stem) for key in _read(file, False))
             except KeyFileError as error:
-                if not skip_bad:
+                if not skip_bad or isinstance(error, _ScarceError):
                     raise
                 log.error("%s It allows nobody.", error)
         return names
@@ -94,6 +108,8 @@ class Allowed:
         self._read_at = now
         try:
             self._names = self._scan(skip_bad=True)
+        except _ScarceError as error:  # strangers' connections must not throw out who is here
+            log.error("%s The keys that were read before hold.", error)
         except KeyFileError as error:
             log.error("%s Nobody is allowed.", error)
             self._names = {}

@@ -18,7 +18,7 @@ import zmq
 
 from . import address as addresses
 from . import wire
-from .core import Core
+from .core import Core, is_news
 from .errors import ClosedError, ForkedError, StampedeError
 from .keys import ZAP_URL, Curve
 from .peers import Address
@@ -334,8 +334,13 @@ class Loop:
     def _answer_zap(self) -> None:
         """Who may connect. It is this thread that answers: without it nothing is read either."""
         assert self._zap is not None and self._curve is not None
-        answer, allowed = self._curve.answer(self._zap.recv_multipart())
+        question = self._zap.recv_multipart()
+        answer, allowed = self._curve.answer(question)
         self.core.counters["refused_keys"] += not allowed
+        if not allowed and is_news(self.core.counters["refused_keys"]):
+            where = question[3].decode("ascii", "replace") if len(question) > 3 else "?"
+            log.warning("A peer at %s was refused: its key is not allowed (%d such attempts so "
+                        "far).", where, self.core.counters["refused_keys"])
         self._zap.send_multipart(answer)
 
     def _receive(self, socket: "zmq.Socket[bytes]") -> Optional[Tuple[bytes, str, List[bytes]]]:

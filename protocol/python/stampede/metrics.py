@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import threading
+import time
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Tuple
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from .errors import ArgumentError, StampedeError
 
@@ -11,6 +16,8 @@ if TYPE_CHECKING:
     from .core import Core
     from .trainer import Trainer
 
+_CROWD = 32  # connections; from here on the oldest makes room for the newest
+_LIFE_S = 10.0  # of a connection, whatever it does
 _WILDCARDS = ("", "*", "0.0.0.0", "::", "[::]")
 # name: kind, help, and the counters that are summed.
 _COUNTERS: Dict[str, Tuple[str, Tuple[str, ...]]] = {
@@ -114,6 +121,60 @@ def _look(core: "Core") -> Dict[str, Any]:
     }
 
 
+class _Handler(WSGIRequestHandler):
+    timeout = 5  # seconds that a peer may say nothing
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, of which there are few and none for long."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._visits: Dict[socket.socket, float] = {}  # when each was accepted
+        self._visits_lock = threading.Lock()
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        """As HTTPServer's, but for the look-up of this machine's name, which may take seconds."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
+        self.setup_environ()
+
+    def _cut(self, is_over: Any) -> None:
+        with self._visits_lock:
+            for visit in [v for v, since in self._visits.items() if is_over(since)]:
+                with contextlib.suppress(OSError):
+                    visit.shutdown(socket.SHUT_RDWR)  # its thread reads an end and closes it
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._visits_lock:
+            crowd = sorted(self._visits.values())
+            self._visits[request] = time.monotonic()
+        if len(crowd) >= _CROWD:
+            self._cut(lambda since: since <= crowd[len(crowd) - _CROWD])
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._visits_lock:
+            self._visits.pop(request, None)
+        super().shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """Between requests, twice a second."""
+        end = time.monotonic() - _LIFE_S
+        self._cut(lambda since: since < end)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        pass  # a peer that left
+
+
 class MetricsServer:
     """An HTTP server of one trainer's metrics."""
 
@@ -127,11 +188,14 @@ class MetricsServer:
         registry.register(Collector(trainer))
         trainer._core.waits.counts_staleness = True
         try:
-            self._server, self._thread = client.start_http_server(
-                int(port), addr=host.strip("[]"), registry=registry)
+            self._server = _Server(host.strip("[]"), int(port))
         except OSError as error:
             raise StampedeError(f'serve_metrics: "{address}" could not be bound: {error.strerror}.'
                                 ) from error
+        self._server.set_app(client.make_wsgi_app(registry))
+        self._thread = threading.Thread(target=self._server.serve_forever, name="stampede-metrics",
+                                        daemon=True)
+        self._thread.start()
         self.url = f"http://{host}:{self._server.server_port}/metrics"
 
     def close(self) -> None:
