@@ -48,16 +48,6 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-// The bytes of the white space character at `i`, or 0.
-static size_t space_len(struct slice s, size_t i) {
-    uint32_t code;
-    if (i >= s.len || (unsigned char)s.ptr[i] >= PROTECTED) return 0;
-    if ((unsigned char)s.ptr[i] < 128)
-        return !!(char_classes((unsigned char)s.ptr[i]) & CHAR_SPACE);
-    struct slice rest = slice_from(s, i);
-    return chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE ? s.len - i - rest.len : 0;
-}
-
 // The length of the word of the list at `i`, or 0.
 static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
     if (!is_letter(at(s, i)) || !(list->firsts & LETTER(at(s, i)))) return 0;
@@ -68,7 +58,7 @@ static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
         const bool needs_space = word.ptr[word.len - 1] == ' ';
         if (needs_space) word.len--;
         if (!slice_starts(rest, word)) continue;
-        const size_t space = needs_space ? space_len(s, i + word.len) : 0;
+        const size_t space = needs_space ? slice_space_at(s, i + word.len) : 0;
         if (!needs_space || space) return word.len + space;
     }
     return 0;

@@ -102,34 +102,38 @@ static bool is_final_sigma(struct slice before, struct slice behind) {
     return true;
 }
 
+// Writes the lower case of the character at byte `at` of `s`, and returns the bytes written.
+static size_t lower_wide(struct slice s, size_t at, struct wide_char c, char *out) {
+    uint32_t code = c.code;
+    if (code == 0x130) return (size_t)((char *)mempcpy(out, "i\xCC\x87", 3) - out);
+    if (code == SIGMA) {
+        const struct slice before = {s.ptr, at}, behind = slice_from(s, at + c.len);
+        code = is_final_sigma(before, behind) ? FINAL_SIGMA : SIGMA + 32;
+    } else {
+        code = char_lower(code);
+    }
+    return (size_t)utf8_write(code, out);
+}
+
 struct slice text_lower_of(struct constraint_text *text, struct slice s) {
     // A lower case letter may need one byte more than its capital (U+0130 two more).
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
     char *out = arena_take(text->arena, 2 * s.len + 1, 1);
     size_t n = 0;
-    uint32_t code;
-    for (struct slice rest = s; rest.len;) {
-        const unsigned char c = (unsigned char)*rest.ptr;
-        if (c < 128) {
-            out[n++] = (char)(c + (c >= 'A' && c <= 'Z' ? 32 : 0));
-            rest = slice_from(rest, 1);
-            continue;
-        }
-        // Thai and its neighbours, kana, Han and Hangul have no case.
-        if (c == 0xE0 || (c >= 0xE3 && c <= 0xED && c != 0xEA)) {
-            memcpy(out + n, rest.ptr, 3);
+    for (size_t at = 0; at < s.len;) {
+        const unsigned char lead = (unsigned char)s.ptr[at];
+        if (lead < 128) {
+            out[n++] = (char)(lead + (lead >= 'A' && lead <= 'Z' ? 32 : 0));
+            at++;
+        } else if (lead == 0xE0 || (lead >= 0xE3 && lead <= 0xED && lead != 0xEA)) {
+            // Thai and its neighbours, kana, Han and Hangul have no case.
+            memcpy(out + n, s.ptr + at, 3);
             n += 3;
-            rest = slice_from(rest, 3);
-            continue;
-        }
-        const struct slice before = {s.ptr, s.len - rest.len};
-        chars_next(&rest, &code);
-        if (code == 0x130) {
-            memcpy(out + n, "i\xCC\x87", 3);
-            n += 3;
+            at += 3;
         } else {
-            code = code == SIGMA && is_final_sigma(before, rest) ? FINAL_SIGMA : char_lower(code);
-            n += (size_t)utf8_write(code, out + n);
+            const struct wide_char c = chars_wide(s.ptr + at, s.len - at);
+            n += lower_wide(s, at, c, out + n);
+            at += c.len;
         }
     }
     return (struct slice){out, n};

@@ -128,13 +128,6 @@ const struct runs *text_sentences(struct constraint_text *text) {
 
 // ---- Tokens of a part --------------------------------------------------------------------------
 
-// Where the tokens of the first sentence are those of the whole, and from where on those of the
-// last one are not; or the state of the reader there.
-struct bounds {
-    const char *from, *to;
-    const struct treebank_state *state; // NULL: none is nearer to the end
-};
-
 static size_t n_tokens_in_front(const struct constraint_text *whole, const char *at) {
     const size_t offset = (size_t)(at - whole->raw.ptr);
     size_t low = 0, high = whole->tokens->n;
@@ -160,9 +153,8 @@ static struct slice common_of(struct slice s, struct slice own) {
     return own.ptr > s.ptr ? slice_behind(s, own.ptr) : s;
 }
 
-// The last state at or in front of `at`, and behind `from`; NULL: none.
-static const struct treebank_state *last_state(const struct treebank_states *states,
-                                               const char *from, const char *at) {
+// How many states are at or in front of `at`.
+static size_t n_states(const struct treebank_states *states, const char *at) {
     size_t low = 0, high = states->n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
@@ -171,42 +163,66 @@ static const struct treebank_state *last_state(const struct treebank_states *sta
         else
             high = middle;
     }
-    return low > 0 && states->items[low - 1].at > from ? &states->items[low - 1] : NULL;
+    return low;
 }
 
-static struct bounds find_bounds(const struct constraint_text *text) {
-    const struct runs *sentences = text->sentences;
-    const size_t n_behind = sentences->run[2].n;
-    const struct slice first = runs_at(sentences, 0);
-    const struct slice last = runs_at(sentences, sentences->n - n_behind);
-    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+// A place from which on, or up to which, the tokens of a part are those of the whole.
+struct place {
+    const char *at;
+    size_t n_words;                     // of the whole in front of it
+    const struct treebank_state *state; // of the reader there; NULL: no word goes on over it
+};
+
+static struct place place_at(const struct constraint_text *text, const char *at) {
+    return (struct place){at, n_tokens_in_front(text->within, at), NULL};
+}
+
+static struct place place_of(const struct treebank_state *state) {
+    return (struct place){state->at, state->n_words, state};
+}
+
+// Adds the part's words in front of the place in its first sentence. States are the same up to `to`.
+static struct place find_from(struct constraint_text *text, struct slice first, const char *to,
+                              struct slices *before) {
     const struct slice start = common_of(first, sentence_of_whole(text, first));
-    size_t same_states;
-    struct bounds bounds = {.from = start.ptr + treebank_start(start)};
-    bounds.to = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
-    if (bounds.to == last.ptr + last.len) return bounds;
-    const char *nearer = bounds.to > bounds.from ? bounds.to : bounds.from;
-    if (nearer < end.ptr) nearer = end.ptr;
-    bounds.state = last_state(text->within->token_states, nearer, end.ptr + same_states);
-    if (bounds.state) bounds.to = bounds.state->at;
-    return bounds;
+    const struct treebank_states *states = text->within->token_states;
+    const char *at = start.ptr + treebank_start(start);
+    // A full stop at the very start is another one.
+    if (at == start.ptr + start.len && *start.ptr != '.' && *first.ptr != '.') {
+        enum { N_TRIES = 8 };
+        const size_t i = n_states(states, start.ptr), n = states->n - i;
+        const struct treebank_state *state = treebank_meet(
+            text, before, first, to, states->items + i, n < N_TRIES ? n : N_TRIES);
+        if (state) return place_of(state);
+        before->n = 0;
+    }
+    if (at > first.ptr) treebank_add(text, before, first, NULL, at);
+    return place_at(text, at);
 }
 
 static struct runs *share_tokens(struct constraint_text *text) {
     const struct runs *sentences = text->sentences;
-    const struct constraint_text *whole = text->within;
-    const struct bounds bounds = find_bounds(text);
-    const size_t last = sentences->n - sentences->run[2].n;
+    const struct treebank_states *states = text->within->token_states;
+    size_t last_index = sentences->n - sentences->run[2].n, same_states;
+    const struct slice first = runs_at(sentences, 0), last = runs_at(sentences, last_index);
+    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+    const char *to_at = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
+    const char *to_state = last_index ? first.ptr + first.len : end.ptr + same_states;
     struct slices before = {0}, behind = {0};
-    if (bounds.from >= bounds.to) return NULL;
-    const struct slice first = runs_at(sentences, 0);
-    if (bounds.from > first.ptr) treebank_add(text, &before, first, NULL, bounds.from);
-    if (bounds.state) treebank_resume(text, &behind, runs_at(sentences, last), bounds.state);
-    for (size_t i = last + (bounds.state != NULL); i < sentences->n; i++)
-        treebank_add(text, &behind, runs_at(sentences, i), bounds.to, NULL);
-    const size_t from = n_tokens_in_front(whole, bounds.from);
-    const size_t to = bounds.state ? bounds.state->n_words : n_tokens_in_front(whole, bounds.to);
-    return share(text, before, &whole->tokens->run[0], from, to, behind);
+    const struct place from = find_from(text, first, to_state, &before);
+    struct place to = place_at(text, to_at);
+    if (to_at < last.ptr + last.len) {
+        const size_t n = n_states(states, end.ptr + same_states);
+        const char *nearer = to_at > from.at ? to_at : from.at;
+        if (nearer < end.ptr) nearer = end.ptr;
+        if (n && states->items[n - 1].at > nearer) to = place_of(&states->items[n - 1]);
+    }
+    if (from.at >= to.at || from.n_words > to.n_words) return NULL;
+    if (to.state) treebank_resume(text, &behind, runs_at(sentences, last_index++), to.state);
+    for (size_t i = last_index; i < sentences->n; i++)
+        treebank_add(text, &behind, runs_at(sentences, i), to.at, NULL);
+    const struct slices *all = &text->within->tokens->run[0];
+    return share(text, before, all, from.n_words, to.n_words, behind);
 }
 
 // Where tokens stand in `text`: those that are no part of it stand for one or two bytes.

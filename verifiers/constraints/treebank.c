@@ -201,11 +201,20 @@ struct lexer {
     size_t period;         // the full stop that is a token by itself, s.len: none
     char before;           // what a quote at `at` stands behind; 0 at the start
     bool after_apostrophe; // an apostrophe that did not open a quotation stands in front of `at`
+    bool has_apostrophe;   // there may be one in the word
 };
 
 static void end_word(struct lexer *l) {
-    if (l->start < l->at)
-        add_clitics(l->text, l->out, (struct slice){l->s.ptr + l->start, l->at - l->start});
+    enum { SHORTEST_CONTRACTION = 5 }; // of those without an apostrophe
+    const struct slice word = slice_part(l->s, l->start, l->at);
+    if (word.len == 0) return;
+    if (l->has_apostrophe)
+        add_clitics(l->text, l->out, word);
+    else if (word.len >= SHORTEST_CONTRACTION && has_contraction(word))
+        add_field(l->text, l->out, word);
+    else
+        slices_add(l->text, l->out, word);
+    l->has_apostrophe = false;
 }
 
 // Ends the word and goes on behind the `len` bytes that stand between it and the next one.
@@ -232,8 +241,15 @@ static void take_own(struct lexer *l, size_t len, char before) {
 // Goes on within a word.
 static void keep(struct lexer *l, size_t len) {
     l->before = l->s.ptr[l->at];
-    l->after_apostrophe = l->before == '\'';
+    l->after_apostrophe = false;
     l->at += len;
+}
+
+// The same, over bytes that are nothing but parts of words.
+static void keep_letters(struct lexer *l, size_t end) {
+    while (l->at < end && !(byte_class(l->s.ptr[l->at]) & ~(unsigned)CONTRACTION)) l->at++;
+    l->before = l->s.ptr[l->at - 1];
+    l->after_apostrophe = false;
 }
 
 static bool is_quote_pair(struct slice s, size_t at) {
@@ -315,6 +331,7 @@ static void take_apostrophe(struct lexer *l) {
         l->after_apostrophe = true;
     } else {
         keep(l, 1);
+        l->has_apostrophe = true;
         if (lone) skip(l, 0, '\'');
         l->after_apostrophe = true;
     }
@@ -373,67 +390,95 @@ static bool is_sync(struct slice s, size_t at) {
     return s.ptr[at] == '"';
 }
 
-static void note_state(struct lexer *l, struct treebank_states *states, size_t *next) {
-    states->items[states->n++] = (struct treebank_state){l->s.ptr + l->at, l->s.ptr + l->start,
-                                                         l->before, l->after_apostrophe, l->out->n};
-    *next = l->at + TREEBANK_STRIDE;
-}
-
-// Goes on to `end`, or until there are `max` words.
-static void read_words(struct lexer *l, size_t end, size_t max, struct treebank_states *states) {
-    size_t next = states ? TREEBANK_STRIDE : SIZE_MAX;
-    if (l->at >= end || !text_spend(l->text, 8 * (end - l->at))) return;
+// Goes on to `end` or some bytes more, or until there are `max` words.
+static void read_to(struct lexer *l, size_t end, size_t max) {
     while (l->at < end && l->out->n < max) {
-        if (l->at >= next) note_state(l, states, &next);
         const char c = l->s.ptr[l->at];
         const unsigned class = byte_class(c);
-        if (class & SPACE)
+        if (!(class & ~(unsigned)CONTRACTION))
+            keep_letters(l, end);
+        else if (class & SPACE)
             skip(l, 1, c);
         else if (class & ALONE)
             take_own(l, 1, c);
         else if (class & COMMA)
             take_comma(l);
-        else if (class & OTHER)
-            take_other(l, c);
         else
-            keep(l, 1);
+            take_other(l, c);
     }
+}
+
+static bool spend(struct lexer *l, size_t end) {
+    return end > l->at && text_spend(l->text, 8 * (end - l->at));
+}
+
+// The same, and ends the last word.
+static void read_words(struct lexer *l, size_t end, size_t max) {
+    if (!spend(l, end)) return;
+    read_to(l, end, max);
     if (l->at >= end) end_word(l);
+}
+
+static struct lexer open_lexer(struct constraint_text *text, struct slices *out, struct slice s) {
+    return (struct lexer){.text = text, .out = out, .s = s, .period = find_period(s)};
 }
 
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice s,
                   const char *from, const char *to) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    struct lexer l = open_lexer(text, out, s);
     if (from && from > s.ptr) {
         l.at = l.start = (size_t)(from - s.ptr);
         l.before = from[-1];
     }
-    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX, NULL);
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX);
 }
 
 void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
                         size_t max) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    read_words(&l, s.len, max, NULL);
+    struct lexer l = open_lexer(text, out, s);
+    read_words(&l, s.len, max);
 }
 
 void treebank_read(struct constraint_text *text, struct slices *out, struct slice s,
                    struct treebank_states *states) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    read_words(&l, s.len, SIZE_MAX, states);
+    struct lexer l = open_lexer(text, out, s);
+    if (!spend(&l, s.len)) return;
+    for (size_t next = TREEBANK_STRIDE; next < s.len; next = l.at + TREEBANK_STRIDE) {
+        read_to(&l, next, SIZE_MAX);
+        states->items[states->n++] = (struct treebank_state){
+            s.ptr + l.at, s.ptr + l.start, l.before, l.after_apostrophe, out->n};
+    }
+    read_to(&l, s.len, SIZE_MAX);
+    end_word(&l);
 }
 
 void treebank_resume(struct constraint_text *text, struct slices *out, struct slice s,
                      const struct treebank_state *state) {
-    struct lexer l = {.text = text,
-                      .out = out,
-                      .s = s,
-                      .at = (size_t)(state->at - s.ptr),
-                      .start = (size_t)(state->start - s.ptr),
-                      .period = find_period(s),
-                      .before = state->before,
-                      .after_apostrophe = state->after_apostrophe};
-    read_words(&l, s.len, SIZE_MAX, NULL);
+    struct lexer l = open_lexer(text, out, s);
+    l.at = (size_t)(state->at - s.ptr);
+    l.start = (size_t)(state->start - s.ptr);
+    l.before = state->before;
+    l.after_apostrophe = state->after_apostrophe;
+    l.has_apostrophe = true;
+    read_words(&l, s.len, SIZE_MAX);
+}
+
+static bool is_at(const struct lexer *l, const struct treebank_state *state) {
+    return l->s.ptr + l->at == state->at && l->s.ptr + l->start == state->start &&
+           l->before == state->before && l->after_apostrophe == state->after_apostrophe;
+}
+
+const struct treebank_state *treebank_meet(struct constraint_text *text, struct slices *out,
+                                           struct slice s, const char *to,
+                                           const struct treebank_state *states, size_t n) {
+    struct lexer l = open_lexer(text, out, s);
+    for (size_t i = 0; i < n && states[i].at <= to; i++) {
+        const size_t next = (size_t)(states[i].at - s.ptr);
+        if (!spend(&l, next)) return NULL;
+        read_to(&l, next, SIZE_MAX);
+        if (is_at(&l, &states[i])) return &states[i];
+    }
+    return NULL;
 }
 
 struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
@@ -450,7 +495,7 @@ struct slices treebank_words(struct constraint_text *text, const struct slices *
 // stand behind, and a full stop whether it is the first byte.
 size_t treebank_start(struct slice s) {
     if (s.len && *s.ptr != '"' && *s.ptr != '\'' && *s.ptr != '.') return 0;
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; i < s.len && i < TREEBANK_STRIDE; i++)
         if (is_sync(s, i)) return i + 1;
     return s.len;
 }
