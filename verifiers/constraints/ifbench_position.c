@@ -59,16 +59,16 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
-    if ((size_t)left > sentence.len) return false;
-    struct slices tokens = {0};
-    size_t i = 0;
-    for (size_t max = 64; i == tokens.n; max = SIZE_MAX) {
-        tokens = text_first_tokens_of(text, sentence, max);
-        for (; i < tokens.n; i++)
-            if (has_alphanumeric(tokens.items[i]) && --left == 0)
-                return text_lower_is(text, tokens.items[i], args->values[0].string);
-        if (tokens.n < max) break;
+    if (left > (int64_t)sentence.len) return false;
+    struct constraint_text *inner = text_inner(text, sentence);
+    const struct runs *tokens = text_first_tokens(inner, (size_t)left);
+    for (size_t i = 0;; tokens = text_tokens(inner)) {
+        for (; i < tokens->n; i++)
+            if (has_alphanumeric(runs_at(tokens, i)) && --left == 0)
+                return text_lower_is(text, runs_at(tokens, i), args->values[0].string);
+        if (tokens == inner->tokens) break;
     }
+    text->over = text->over || inner->over;
     return false;
 }
 

@@ -124,15 +124,18 @@ static bool follows_repeats(struct constraint_text *text, const struct constrain
     return true;
 }
 
+// Words are put into lower case without their punctuation.
 static bool follows_syllables(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice plain = text_without_punctuation_of(text, text->raw);
-    const struct slices words = text_fields_of(text, text_lower_of(text, plain));
-    int before = -1;
+    struct slice rest = text->raw, word, before = {0};
+    bool parity = false;
     (void)args;
-    for (size_t i = 0; i < words.n; i++) {
-        const int parity = has_odd_syllables(words.items[i]);
-        if (parity == before) return false;
-        before = parity;
+    while (slice_next_field(&rest, &word)) {
+        const struct slice plain = text_without_punctuation_of(text, word);
+        if (plain.len == 0) continue;
+        const bool is_odd = has_odd_syllables(text_lower_of(text, plain));
+        if (before.ptr && is_odd == parity) return text_blame(text, slice_span(before, word));
+        parity = is_odd;
+        before = word;
     }
     return true;
 }
@@ -154,9 +157,9 @@ static bool follows_no_consecutive(struct constraint_text *text,
 }
 
 static bool follows_start_verb(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices tokens = text_first_tokens_of(text, text->raw, 1);
+    const struct runs *tokens = text_first_tokens(text, 1);
     (void)args;
-    return tokens.n && is_verb(text_lower_of(text, tokens.items[0]));
+    return tokens->n && is_verb(text_lower_of(text, runs_at(tokens, 0)));
 }
 
 static const struct constraint ROWS[] = {

@@ -68,8 +68,11 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
         if (sentences.n < nth.n) return false;
         nth.sentence = runs_at(&sentences, nth.n - 1);
     }
-    const struct slices tokens = text_first_tokens_of(text, nth.sentence, m);
-    return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
+    if (m > nth.sentence.len) return false;
+    struct constraint_text *inner = text_inner(text, nth.sentence);
+    const struct runs *tokens = text_first_tokens(inner, m);
+    text->over = text->over || inner->over;
+    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), args->values[0].string);
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
@@ -116,28 +119,33 @@ static bool has_pair(const struct runs *tokens, const struct pair *pair) {
            pair->again < shared->items + shared->n;
 }
 
-static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices first = text_first_tokens_of(text, text->raw, MANY_TOKENS);
-    struct tally tally = tally_open(text, first.n);
-    (void)args;
-    for (size_t i = 0; i < first.n; i++) // most texts say one of them again
-        if (tally_add(text, &tally, first.items[i])->times > 1) return false;
-    if (first.n < MANY_TOKENS) return true;
-    const struct runs *tokens = text_tokens(text);
-    if (has_pair(tokens, text->kept)) return false;
-    tally = tally_open(text, tokens->n);
+// The first token that stands in front of it too, or `n`; *before is where.
+static size_t find_repeat(struct constraint_text *text, const struct runs *tokens, size_t *before) {
+    struct tally tally = tally_open(text, tokens->n);
     for (size_t i = 0; i < tokens->n; i++) {
-        const struct tally_item *item = tally_add(text, &tally, runs_at(tokens, i));
-        if (item->times == 1) continue;
-        if (!text->within) {
-            const struct slice *all = tokens->run[0].items;
-            struct pair *pair = arena_take(text->arena, 1, sizeof *pair);
-            *pair = (struct pair){all + (item - tally.items), all + i};
-            text->kept = pair;
-        }
-        return false;
+        *before = tally_place(text, &tally, runs_at(tokens, i));
+        if (*before < i) return i;
     }
-    return true;
+    return tokens->n;
+}
+
+static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
+    const struct runs *tokens = text_first_tokens(text, MANY_TOKENS);
+    size_t before;
+    (void)args;
+    if (tokens != text->tokens) { // most texts say one of them again
+        if (find_repeat(text, tokens, &before) < tokens->n) return false;
+        tokens = text_tokens(text);
+    }
+    if (has_pair(tokens, text->kept)) return false;
+    const size_t again = find_repeat(text, tokens, &before);
+    if (again == tokens->n) return true;
+    if (!text->within) {
+        struct pair *pair = arena_take(text->arena, 1, sizeof *pair);
+        *pair = (struct pair){&tokens->run[0].items[before], &tokens->run[0].items[again]};
+        text->kept = pair;
+    }
+    return false;
 }
 
 static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {

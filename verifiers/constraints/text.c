@@ -38,6 +38,31 @@ void text_open_part(struct constraint_text *text, struct slice part, struct cons
     text_refill(text);
 }
 
+static bool is_ascii_space(char c) {
+    return (unsigned char)c < 128 && char_ascii_classes[(unsigned char)c] & CHAR_SPACE;
+}
+
+// Whether `s` lies in `whole` with ASCII white space on either side, as a part of a text does.
+static bool may_be_part(struct slice s, struct slice whole) {
+    const char *end = s.ptr + s.len, *whole_end = whole.ptr + whole.len;
+    if (s.ptr < whole.ptr || end > whole_end) return false;
+    return (s.ptr == whole.ptr || is_ascii_space(s.ptr[-1])) &&
+           (end == whole_end || is_ascii_space(*end));
+}
+
+struct constraint_text *text_inner(struct constraint_text *text, struct slice s) {
+    struct constraint_text *owner = text->within ? text->within : text;
+    struct constraint_text *whole = text->within ? owner->inner : NULL;
+    if (whole && may_be_part(s, whole->raw)) {
+        struct constraint_text *part = arena_take(text->arena, 1, sizeof *part);
+        text_open_part(part, s, whole, text->arena);
+        return part;
+    }
+    owner->inner = arena_take(owner->arena, 1, sizeof *owner->inner);
+    text_open_part(owner->inner, s, NULL, owner->arena);
+    return owner->inner;
+}
+
 bool text_no_part(struct constraint_text *text) {
     text->no_part = true;
     return false;

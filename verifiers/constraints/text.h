@@ -55,6 +55,7 @@ struct constraint_text {
     const struct treebank_states *token_states;
     // The text of which this one is a part: what is kept of it may be used. NULL: none.
     struct constraint_text *within;
+    struct constraint_text *inner; // kept by text_inner
     // What a check that said no has said of others (text_no_part, text_blame).
     bool no_part;
     struct slice blamed;
@@ -70,6 +71,10 @@ void text_open(struct constraint_text *text, struct slice response, struct arena
 // space there. Both may have arenas of their own; `whole` has to live as long.
 void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
                     struct arena *arena);
+
+// A text of its own that is a slice of `text`, or of what was made of it. Of a part it is one of the
+// last one that was made for the whole, where it lies in that.
+struct constraint_text *text_inner(struct constraint_text *text, struct slice s);
 
 // What a check that says no knows of the text's parts, and of those that it is a part of: they need
 // no check then. Both return false.

@@ -7,32 +7,16 @@
 #include "verifiers/constraints/punkt.h"
 #include "verifiers/constraints/treebank.h"
 
-struct slices text_sentences_of(struct constraint_text *text, struct slice s) {
+static struct slices make_sentences(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
     slices_expect(text, &out, s.len / 2 + 1);
     punkt_sentences(text, s, &out);
     return out;
 }
 
-size_t text_n_sentences_of(struct constraint_text *text, struct slice s) {
-    return punkt_sentences(text, s, NULL);
-}
-
 struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
-    const struct slices sentences = text_sentences_of(text, s);
+    const struct slices sentences = make_sentences(text, s);
     return treebank_words(text, &sentences);
-}
-
-struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n) {
-    struct slices tokens = {0};
-    for (size_t max = 16;; max *= 8) {
-        struct slices sentences = {0};
-        const bool all = punkt_first(text, s, max, &sentences);
-        tokens.n = 0;
-        for (size_t i = 0; i < sentences.n && tokens.n < n; i++)
-            treebank_add_first(text, &tokens, sentences.items[i], n);
-        if (all || tokens.n >= n || text->over) return tokens;
-    }
 }
 
 // ---- Runs --------------------------------------------------------------------------------------
@@ -62,10 +46,12 @@ static struct runs *share(struct constraint_text *text, struct slices before,
 
 // The list of the text of which this one is a part; NULL: none, or one that is of no use.
 static const struct slices *sentences_of_whole(const struct constraint_text *text) {
-    const struct constraint_text *whole = text->within;
-    if (!whole || !whole->sentences || whole->over || text->raw.len == 0) return NULL;
+    struct constraint_text *whole = text->within;
+    if (!whole || whole->over || text->raw.len == 0) return NULL;
     if (!punkt_may_cut(whole->raw, text->raw)) return NULL;
-    return &whole->sentences->run[0];
+    text_refill(whole);
+    const struct runs *sentences = text_sentences(whole);
+    return whole->over ? NULL : &sentences->run[0];
 }
 
 // How many sentences start in front of `at`.
@@ -122,7 +108,7 @@ const struct runs *text_sentences(struct constraint_text *text) {
     if (text->sentences) return text->sentences;
     const struct slices *all = sentences_of_whole(text);
     text->sentences =
-        all ? share_sentences(text, all) : keep(text, text_sentences_of(text, text->raw));
+        all ? share_sentences(text, all) : keep(text, make_sentences(text, text->raw));
     return text->sentences;
 }
 
@@ -237,13 +223,8 @@ static void find_places(const struct constraint_text *text, struct slice sentenc
     }
 }
 
-const struct runs *text_tokens(struct constraint_text *text) {
-    if (text->tokens) return text->tokens;
-    const struct runs *sentences = text_sentences(text);
+static struct runs *make_tokens(struct constraint_text *text, const struct runs *sentences) {
     struct slices all = {0};
-    if (sentences->is_shared && text->within->tokens && !text->over)
-        text->tokens = share_tokens(text);
-    if (text->tokens) return text->tokens;
     slices_expect(text, &all, text->raw.len);
     uint32_t *places = arena_take(text->arena, text->raw.len + 1, sizeof *places);
     struct treebank_states *states = arena_take(text->arena, 1, sizeof *states);
@@ -255,10 +236,35 @@ const struct runs *text_tokens(struct constraint_text *text) {
         treebank_read(text, &all, s, states);
         find_places(text, s, all.items + n, all.n - n, places + n);
     }
-    text->tokens = keep(text, all);
     text->tokens_at = places;
     text->token_states = states;
+    return keep(text, all);
+}
+
+const struct runs *text_tokens(struct constraint_text *text) {
+    if (text->tokens) return text->tokens;
+    const struct runs *sentences = text_sentences(text);
+    struct runs *tokens = NULL;
+    if (sentences->is_shared && !text->over) {
+        text_refill(text->within);
+        text_tokens(text->within);
+        if (!text->within->over) tokens = share_tokens(text);
+    }
+    text->tokens = tokens ? tokens : make_tokens(text, sentences);
     return text->tokens;
+}
+
+// Of the text up to some white space, the sentences but the last two are those of the whole text.
+const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
+    enum { MOST_BYTES = 32 << 10, BYTES_EACH = 64, FEWEST_BYTES = 1 << 10 };
+    size_t cut = n < MOST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_BYTES;
+    struct slices tokens = {0};
+    if (text->tokens || text->raw.len <= cut) return text_tokens(text);
+    while (cut > 0 && text->raw.ptr[cut] != ' ' && text->raw.ptr[cut] != '\n') cut--;
+    const struct slices sentences = make_sentences(text, slice_part(text->raw, 0, cut));
+    for (size_t i = 0; i + 2 < sentences.n && tokens.n < n; i++)
+        treebank_add_first(text, &tokens, sentences.items[i], n);
+    return tokens.n >= n ? keep(text, tokens) : text_tokens(text);
 }
 
 // ---- Counts ------------------------------------------------------------------------------------
