@@ -312,11 +312,14 @@ static bool is_word_at(struct slice s, size_t at) {
 }
 
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from) {
+    const bool starts = is_word_at(needle, 0), ends = is_word_before(needle, needle.len);
     ptrdiff_t at = slice_find(s, needle, from);
     for (; at >= 0; at = slice_find(s, needle, (size_t)at + 1)) {
         const size_t start = (size_t)at, end = start + needle.len;
-        if (is_word_before(s, start) != is_word_at(s, start) &&
-            is_word_before(s, end) != is_word_at(s, end))
+        const bool before = is_word_before(s, start);
+        // An empty one stands where a word starts or ends.
+        if (needle.len ? before != starts && is_word_at(s, end) != ends
+                       : before != is_word_at(s, start))
             return at;
         if (start + 1 > s.len) break;
     }

@@ -21,7 +21,7 @@ uint32_t first_code(struct slice s);
 uint32_t first_lower(struct slice s);
 
 // How many of them there are.
-size_t count_plain_words(struct slice s);
+int64_t count_plain_words(struct slice s);
 
 bool is_palindrome(struct slice s);
 

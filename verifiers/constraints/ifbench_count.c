@@ -128,29 +128,12 @@ static bool is_pronoun(struct slice token) {
     return word_set_has(&pronouns, token);
 }
 
-// The text in lower case with spaces for slashes, as in she/her/hers; that of a part is a part of
-// that of the whole, which is kept.
-static struct constraint_text *without_slashes(struct constraint_text *text,
-                                               struct constraint_text *own) {
-    const struct slice lower = text_lower(text);
-    if (text->within && text->kept) {
-        struct constraint_text *whole = text->kept;
-        const size_t at = (size_t)(lower.ptr - text_lower(text->within).ptr);
-        text_open_part(own, slice_part(whole->raw, at, at + lower.len), whole, text->arena);
-        own->kept = whole->kept;
-        return own;
-    }
-    struct constraint_text *made = arena_take(text->arena, 1, sizeof *made);
-    text_open(made, text_replace_of(text, lower, slice_of("/"), slice_of(" ")), text->arena);
-    if (!text->within) text->kept = made;
-    return made;
-}
-
+// In lower case with spaces for slashes, as in she/her/hers.
 static bool follows_pronouns(struct constraint_text *text, const struct constraint_args *args) {
-    struct constraint_text own, *plain = without_slashes(text, &own);
+    struct constraint_text *spaced = text_spaced(text, true, '/');
     pthread_once(&pronouns_made, make_pronouns);
-    const size_t n = text_count_tokens(plain, is_pronoun);
-    text->over = text->over || plain->over;
+    const size_t n = text_count_tokens(spaced, is_pronoun);
+    text->over = text->over || spaced->over;
     return (int64_t)n >= args->values[0].integer;
 }
 

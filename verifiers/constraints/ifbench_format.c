@@ -53,15 +53,30 @@ static bool follows_options(struct constraint_text *text, const struct constrain
 
 // ---- Lines -------------------------------------------------------------------------------------
 
+// As many lines that are not empty as words, without punctuation and without outer white space.
 static bool follows_newline(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice plain =
-        slice_strip(text_without_punctuation_of(text, text->raw), CHAR_SPACE);
-    struct slice lines = plain, fields = plain, item;
-    size_t n_lines = 0, n_fields = 0;
+    struct slice rest = text->raw;
+    size_t n_lines = 0, n_words = 0;
+    size_t n_blank = 0; // lines of white space since the last word: they count if one follows
+    bool in_word = false, has_word = false, has_space = false; // of the line
     (void)args;
-    while (slice_next_line(&lines, &item)) n_lines += item.len > 0;
-    while (n_fields <= n_lines && slice_next_field(&fields, &item)) n_fields++;
-    return n_lines == n_fields;
+    for (uint32_t code; chars_next(&rest, &code);) {
+        const unsigned classes = char_classes(code);
+        if (classes & CHAR_PUNCT) continue;
+        if (code == '\n') {
+            n_blank += n_words && has_space && !has_word;
+            in_word = has_word = has_space = false;
+        } else if (classes & CHAR_SPACE) {
+            has_space = true;
+            in_word = false;
+        } else {
+            n_words += !in_word;
+            n_lines += n_blank + !has_word;
+            n_blank = 0;
+            in_word = has_word = true;
+        }
+    }
+    return n_lines == n_words;
 }
 
 // Blank lines that were kept, those of one text in a queue. Positions are those among the lines
@@ -178,9 +193,28 @@ static bool follows_sub_bullets(struct constraint_text *text, const struct const
     return true;
 }
 
+// How many sentences lines have, 2 being many, for those that were asked about before.
+struct counted_lines {
+    struct {
+        struct slice line;
+        size_t n_sentences;
+    } items[8];
+    size_t n;
+};
+
 static size_t count_sentences(struct constraint_text *text, struct slice line) {
+    struct constraint_text *owner = text->within ? text->within : text;
+    struct counted_lines *known = text->kept;
     struct slices sentences = {0};
+    for (size_t i = 0; known && i < known->n; i++)
+        if (known->items[i].line.ptr == line.ptr && known->items[i].line.len == line.len)
+            return known->items[i].n_sentences;
     punkt_first(text, line, 2, &sentences);
+    if (!known) text->kept = known = arena_take(owner->arena, 1, sizeof *known);
+    if (known->n < sizeof known->items / sizeof *known->items) {
+        known->items[known->n].line = line;
+        known->items[known->n++].n_sentences = sentences.n;
+    }
     return sentences.n;
 }
 

@@ -332,7 +332,7 @@ static struct whole *whole_of(struct constraint_text *text) {
     whole->sentences = split(owner, raw, &whole->places);
     whole->good_from = 1; // nothing was found yet
     text->over = text->over || owner->over;
-    text->kept = whole;
+    text->kept = owner->kept = whole;
     return whole;
 }
 
@@ -342,6 +342,7 @@ static struct whole *whole_of(struct constraint_text *text) {
 static bool may_share(const struct constraint_text *text) {
     const struct slice raw = text->within->raw, part = text->raw;
     const struct slice behind = slice_behind(raw, part.ptr + part.len);
+    if (slice_is_blank(part)) return false;
     // Spaces stand around a text, and newlines are spaces.
     if (part.ptr > raw.ptr && part.ptr[-1] != ' ' && part.ptr[-1] != '\n') return false;
     if (behind.len && *behind.ptr != ' ' && *behind.ptr != '\n') return false;

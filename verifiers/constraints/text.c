@@ -63,6 +63,28 @@ struct constraint_text *text_inner(struct constraint_text *text, struct slice s)
     return owner->inner;
 }
 
+static struct slice space_out(struct constraint_text *text, struct slice s, char mark) {
+    if (s.len == 0 || !memchr(s.ptr, mark, s.len)) return s;
+    char *out = arena_take(text->arena, s.len, 1);
+    for (size_t i = 0; i < s.len; i++) out[i] = s.ptr[i] == mark ? ' ' : s.ptr[i];
+    return (struct slice){out, s.len};
+}
+
+struct constraint_text *text_spaced(struct constraint_text *text, bool lower, char mark) {
+    struct constraint_text *own = arena_take(text->arena, 1, sizeof *own), *whole = text->kept;
+    const struct slice s = lower ? text_lower(text) : text->raw;
+    if (text->within && whole) {
+        const struct slice all = lower ? text_lower(text->within) : text->within->raw;
+        const size_t at = (size_t)(s.ptr - all.ptr);
+        text_open_part(own, slice_part(whole->raw, at, at + s.len), whole, text->arena);
+        own->kept = whole->kept;
+    } else {
+        text_open_part(own, space_out(text, s, mark), NULL, text->arena);
+        if (!text->within) text->kept = own;
+    }
+    return own;
+}
+
 bool text_no_part(struct constraint_text *text) {
     text->no_part = true;
     return false;

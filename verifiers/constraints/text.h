@@ -76,6 +76,10 @@ void text_open_part(struct constraint_text *text, struct slice part, struct cons
 // last one that was made for the whole, where it lies in that.
 struct constraint_text *text_inner(struct constraint_text *text, struct slice s);
 
+// The text, or (`lower`) what it is in lower case, with spaces for a mark, as a text of its own. That
+// of a part is a part of the whole's. Uses text->kept.
+struct constraint_text *text_spaced(struct constraint_text *text, bool lower, char mark);
+
 // What a check that says no knows of the text's parts, and of those that it is a part of: they need
 // no check then. Both return false.
 // No part of the text follows.
