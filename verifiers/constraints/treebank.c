@@ -259,8 +259,9 @@ static bool is_quote_pair(struct slice s, size_t at) {
 // The full stop at the end that is a token: only closing quotes, brackets and spaces may follow,
 // and white space behind them.
 static size_t find_period(struct slice s) {
-    const char *dot = s.len ? memrchr(s.ptr, '.', s.len) : NULL;
-    size_t at = dot ? (size_t)(dot - s.ptr) : 0, len;
+    const bool is_last = s.len && s.ptr[s.len - 1] == '.';
+    const char *dot = s.len && !is_last ? memrchr(s.ptr, '.', s.len) : NULL;
+    size_t at = is_last ? s.len - 1 : dot ? (size_t)(dot - s.ptr) : 0, len;
     if (at == 0 || s.ptr[at - 1] == '.') return s.len;
     const size_t period = at;
     for (char before = '.'; ++at < s.len; before = s.ptr[at], at += len - 1) {
@@ -390,6 +391,23 @@ static bool is_sync(struct slice s, size_t at) {
     return s.ptr[at] == '"';
 }
 
+// Takes bytes that are tokens by themselves, and white space between them, until there are `max`
+// words.
+static void take_alone(struct lexer *l, size_t end, size_t max) {
+    const struct slice s = l->s;
+    size_t at = l->at;
+    end_word(l);
+    while (at < end && l->out->n < max) {
+        const unsigned class = byte_class(s.ptr[at]);
+        if (!(class & (SPACE | ALONE))) break;
+        if (class & ALONE) slices_add(l->text, l->out, (struct slice){s.ptr + at, 1});
+        at++;
+    }
+    l->at = l->start = at;
+    l->before = s.ptr[at - 1];
+    l->after_apostrophe = false;
+}
+
 // Goes on to `end` or some bytes more, or until there are `max` words.
 static void read_to(struct lexer *l, size_t end, size_t max) {
     while (l->at < end && l->out->n < max) {
@@ -397,10 +415,8 @@ static void read_to(struct lexer *l, size_t end, size_t max) {
         const unsigned class = byte_class(c);
         if (!(class & ~(unsigned)CONTRACTION))
             keep_letters(l, end);
-        else if (class & SPACE)
-            skip(l, 1, c);
-        else if (class & ALONE)
-            take_own(l, 1, c);
+        else if (class & (SPACE | ALONE))
+            take_alone(l, end, max);
         else if (class & COMMA)
             take_comma(l);
         else
