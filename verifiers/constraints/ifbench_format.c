@@ -273,18 +273,30 @@ static bool blame_token(struct constraint_text *text, struct slice token) {
     return text_blame(text, token);
 }
 
+// Whether a token starts with a small letter and is not of both cases behind that.
+static bool is_small(struct slice token) {
+    enum { SMALL = CHAR_LOWER | CHAR_ALPHA };
+    uint32_t first;
+    if (!chars_next(&token, &first) || (char_classes(first) & SMALL) != SMALL) return false;
+    return token.len == 0 || slice_is_lower(token) || slice_is_upper(token);
+}
+
+static size_t first_small(const struct runs *tokens) {
+    size_t i = 0;
+    while (i < tokens->n && !is_small(runs_at(tokens, i))) i++;
+    return i;
+}
+
 static bool follows_title_case(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
+    enum { FEW_TOKENS = 64 };
+    const struct runs *tokens = text_first_tokens(text, FEW_TOKENS);
+    size_t i = first_small(tokens);
     (void)args;
-    for (size_t i = 0; i < tokens->n; i++) {
-        struct slice rest = runs_at(tokens, i);
-        uint32_t first;
-        if (!chars_next(&rest, &first) || !(char_classes(first) & CHAR_LOWER)) continue;
-        if (!(char_classes(first) & CHAR_ALPHA)) continue;
-        if (rest.len && !slice_is_lower(rest) && !slice_is_upper(rest)) continue;
-        return blame_token(text, runs_at(tokens, i));
+    if (i == tokens->n && tokens != text->tokens) {
+        tokens = text_tokens(text);
+        i = first_small(tokens);
     }
-    return true;
+    return i == tokens->n || blame_token(text, runs_at(tokens, i));
 }
 
 static bool follows_template(struct constraint_text *text, const struct constraint_args *args) {

@@ -120,6 +120,16 @@ static bool has_alphanumeric(struct slice token) {
     return false;
 }
 
+// At least as many characters as there are tokens with one.
+static size_t n_alphanumeric(struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        n += c >= 128 || char_ascii_classes[c] & CHAR_WORD;
+    }
+    return n;
+}
+
 // The m-th word of the n-th sentence; tokens of punctuation are no words.
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     const struct runs *sentences = text_sentences(text);
@@ -127,7 +137,7 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
-    if (left > (int64_t)sentence.len) return false;
+    if (left > (int64_t)n_alphanumeric(sentence)) return false;
     struct constraint_text *inner = text_inner(text, sentence);
     const struct runs *tokens = text_first_tokens(inner, (size_t)left);
     for (size_t i = 0;; tokens = text_tokens(inner)) {
@@ -143,14 +153,15 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
 // The second token, and the second last; a mark at the end does not count as the last.
 static bool follows_position(struct constraint_text *text, const struct constraint_args *args) {
     static const char MARKS[] = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    const struct runs *tokens = text_tokens(text);
     const struct slice keyword = args->values[0].string;
+    const struct runs *tokens = text_first_tokens(text, 2);
+    if (tokens->n < 2 || !text_lower_is(text, runs_at(tokens, 1), keyword)) return false;
+    tokens = text_last_tokens(text, 3);
     if (tokens->n < 2) return false;
     const bool has_mark = slice_find(slice_of(MARKS), runs_at(tokens, tokens->n - 1), 0) >= 0;
     const size_t back = has_mark ? 3 : 2;
     if (tokens->n < back) return false;
-    return slice_equal(text_lower_of(text, runs_at(tokens, 1)), keyword) &&
-           slice_equal(text_lower_of(text, runs_at(tokens, tokens->n - back)), keyword);
+    return text_lower_is(text, runs_at(tokens, tokens->n - back), keyword);
 }
 
 // How many words of a sentence stand in runs with the same first letter.

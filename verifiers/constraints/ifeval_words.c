@@ -179,10 +179,24 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
     return has_case(text, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
+// How many capitals there are up to `most`; a character that is not ASCII counts as one.
+static int64_t count_capitals(struct slice s, int64_t most) {
+    int64_t n = 0;
+    for (size_t i = 0; i < s.len && n < most; i++) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        n += (c >= 'A' && c <= 'Z') || c >= 0xC0;
+    }
+    return n;
+}
+
 static bool follows_capital_words(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const size_t n = text_count_tokens(text, slice_is_upper);
-    return relation_holds(&args->values[1], args->values[0].integer, n);
+    const struct constraint_value *relation = &args->values[1];
+    const int64_t wanted = args->values[0].integer;
+    // Words in capitals have one each.
+    if (count_capitals(text->raw, wanted) < wanted)
+        return relation_follows(text, relation, wanted, 0);
+    return relation_holds(relation, wanted, text_count_tokens(text, slice_is_upper));
 }
 
 static bool follows_no_comma(struct constraint_text *text, const struct constraint_args *args) {

@@ -76,11 +76,11 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
+    const struct runs *first = text_first_tokens(text, 2), *last = text_last_tokens(text, 1);
     (void)args;
-    if (tokens->n < 2) return false;
-    return slice_equal(text_lower_of(text, runs_at(tokens, 0)),
-                       text_lower_of(text, runs_at(tokens, tokens->n - 1)));
+    if (first->n < 2 || last->n < 1) return false;
+    return slice_equal(text_lower_of(text, runs_at(first, 0)),
+                       text_lower_of(text, runs_at(last, last->n - 1)));
 }
 
 // ---- Words -------------------------------------------------------------------------------------

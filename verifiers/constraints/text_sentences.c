@@ -267,6 +267,24 @@ const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
     return tokens.n >= n ? keep(text, tokens) : text_tokens(text);
 }
 
+const struct runs *text_last_tokens(struct constraint_text *text, size_t n) {
+    enum { MOST_BYTES = 4 << 10 };
+    const struct runs *sentences = text_sentences(text);
+    struct slices tokens = {0};
+    size_t from = sentences->n, n_bytes = 0;
+    if (text->tokens) return text->tokens;
+    while (from > 0 && tokens.n < n) { // counts those of each sentence
+        const struct slice s = runs_at(sentences, --from);
+        n_bytes += s.len;
+        if (n_bytes > MOST_BYTES) return text_tokens(text);
+        treebank_add_first(text, &tokens, s, tokens.n + n);
+    }
+    tokens.n = 0;
+    for (size_t i = from; i < sentences->n; i++)
+        treebank_add(text, &tokens, runs_at(sentences, i), NULL, NULL);
+    return from ? keep(text, tokens) : text_tokens(text);
+}
+
 // ---- Counts ------------------------------------------------------------------------------------
 
 static size_t count(const struct slices *list, bool (*is)(struct slice)) {

@@ -14,6 +14,8 @@ size_t text_count_tokens(struct constraint_text *text, bool (*is)(struct slice t
 
 // The first `n` tokens, or some more; or all of them, text_tokens.
 const struct runs *text_first_tokens(struct constraint_text *text, size_t n);
+// The same of the last ones.
+const struct runs *text_last_tokens(struct constraint_text *text, size_t n);
 
 // Of any slice, made anew at each call.
 struct slices text_tokens_of(struct constraint_text *text, struct slice s);
