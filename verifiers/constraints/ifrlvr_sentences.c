@@ -336,6 +336,20 @@ static struct whole *whole_of(struct constraint_text *text) {
     return whole;
 }
 
+static bool is_plain_space(char c) {
+    return c == ' ' || c == '\n';
+}
+
+// Whether a text is the same with other white space than spaces around it: a letter with a full stop
+// at either end is not.
+static bool needs_spaces(struct slice part, bool in_front) {
+    if (in_front) return is_letter(at(part, 0)) && at(part, 1) == '.';
+    if (part.len < 2 || part.ptr[part.len - 1] != '.' || !is_letter(part.ptr[part.len - 2]))
+        return false;
+    const struct slice before = slice_part(part, 0, part.len - 2);
+    return before.len == 0 || slice_strip_right(before, CHAR_SPACE).len < before.len;
+}
+
 // What becomes of a full stop depends on what stands around it without white space, and on the word
 // behind, if that starts a sentence. Two things reach further: behind a company and such a word,
 // the space behind that is not seen as the one in front of a company.
@@ -344,8 +358,9 @@ static bool may_share(const struct constraint_text *text) {
     const struct slice behind = slice_behind(raw, part.ptr + part.len);
     if (slice_is_blank(part)) return false;
     // Spaces stand around a text, and newlines are spaces.
-    if (part.ptr > raw.ptr && part.ptr[-1] != ' ' && part.ptr[-1] != '\n') return false;
-    if (behind.len && *behind.ptr != ' ' && *behind.ptr != '\n') return false;
+    if (part.ptr > raw.ptr && !is_plain_space(part.ptr[-1]) && needs_spaces(part, true))
+        return false;
+    if (behind.len && !is_plain_space(*behind.ptr) && needs_spaces(part, false)) return false;
     if (word_len(part, 0, &COMPANIES) || word_len(part, word_len(part, 0, &STARTERS), &COMPANIES))
         return false;
     char next[16]; // longer than any word of the list; behind the text there is a space

@@ -254,16 +254,27 @@ const struct runs *text_tokens(struct constraint_text *text) {
     return text->tokens;
 }
 
+// Appends tokens of the first `n_sentences` until there are `n`, or some more.
+static void add_first(struct constraint_text *text, struct slices *tokens,
+                      const struct runs *sentences, size_t n_sentences, size_t n) {
+    for (size_t i = 0; i < n_sentences && tokens->n < n; i++)
+        treebank_add_first(text, tokens, runs_at(sentences, i), n);
+}
+
 // Of the text up to some white space, the sentences but the last two are those of the whole text.
 const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
-    enum { MOST_BYTES = 32 << 10, BYTES_EACH = 64, FEWEST_BYTES = 1 << 10 };
+    enum { MOST_BYTES = 32 << 10, BYTES_EACH = 64, FEWEST_BYTES = 1 << 10, MANY = 1 << 12 };
     size_t cut = n < MOST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_BYTES;
     struct slices tokens = {0};
     if (text->tokens || text->raw.len <= cut) return text_tokens(text);
     while (cut > 0 && text->raw.ptr[cut] != ' ' && text->raw.ptr[cut] != '\n') cut--;
-    const struct slices sentences = make_sentences(text, slice_part(text->raw, 0, cut));
-    for (size_t i = 0; i + 2 < sentences.n && tokens.n < n; i++)
-        treebank_add_first(text, &tokens, sentences.items[i], n);
+    const struct runs some = {.run = {make_sentences(text, slice_part(text->raw, 0, cut))}};
+    if (some.run[0].n > 2) add_first(text, &tokens, &some, some.run[0].n - 2, n);
+    if (tokens.n >= n) return keep(text, tokens);
+    if (n > MANY) return text_tokens(text);
+    const struct runs *all = text_sentences(text);
+    tokens.n = 0;
+    add_first(text, &tokens, all, all->n, n);
     return tokens.n >= n ? keep(text, tokens) : text_tokens(text);
 }
 
