@@ -59,6 +59,12 @@ struct wide_char {
 };
 struct wide_char chars_wide(const char *ptr, size_t n);
 
+// Whether all characters that start with a byte have three bytes and no case: Thai and its
+// neighbours, kana, Han and Hangul.
+static inline bool chars_have_no_case(unsigned char lead) {
+    return lead == 0xE0 || (lead >= 0xE3 && lead <= 0xED && lead != 0xEA);
+}
+
 // Removes the first code point of valid UTF-8 and stores it; false when `s` is empty.
 static inline bool chars_next(struct slice *s, uint32_t *code) {
     if (s->len == 0) return false;

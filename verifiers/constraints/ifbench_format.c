@@ -119,9 +119,9 @@ static struct slices lines_left(struct constraint_text *text) {
     struct slices kept = {0}; // a line with ptr NULL was taken out
     struct blank_lines blanks = {.kinds = tally_open(text, lines->n)};
     const size_t n_kinds = blanks.kinds.mask + 1;
-    blanks.first = arena_take(text->arena, n_kinds, sizeof(size_t));
-    blanks.last = arena_take(text->arena, n_kinds, sizeof(size_t));
-    blanks.next = arena_take(text->arena, lines->n + 1, sizeof(size_t));
+    blanks.first = arena_take_unset(text->arena, n_kinds, sizeof(size_t));
+    blanks.last = arena_take_unset(text->arena, n_kinds, sizeof(size_t));
+    blanks.next = arena_take_unset(text->arena, lines->n + 1, sizeof(size_t));
     slices_expect(text, &kept, lines->n);
     size_t n = 0;
     for (size_t i = 0; i < lines->n && !text->over; i++) {

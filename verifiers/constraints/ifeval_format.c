@@ -139,7 +139,7 @@ static bool follows_title(struct constraint_text *text, const struct constraint_
 
 // The text without what stands, in each line, between its first and its last star.
 static struct slice without_changes(struct constraint_text *text, struct slice s, bool *changed) {
-    char *out = arena_take(text->arena, s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, s.len + 1, 1);
     size_t n = 0;
     *changed = false;
     for (size_t at = 0; at < s.len;) {

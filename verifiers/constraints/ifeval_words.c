@@ -179,12 +179,21 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
     return has_case(text, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
-// How many capitals there are up to `most`; a character that is not ASCII counts as one.
+// How many capitals there are, up to `most`.
 static int64_t count_capitals(struct slice s, int64_t most) {
     int64_t n = 0;
-    for (size_t i = 0; i < s.len && n < most; i++) {
+    for (size_t i = 0; i < s.len && n < most;) {
         const unsigned char c = (unsigned char)s.ptr[i];
-        n += (c >= 'A' && c <= 'Z') || c >= 0xC0;
+        if (c < 128) {
+            n += c >= 'A' && c <= 'Z';
+            i++;
+        } else if (chars_have_no_case(c)) {
+            i += 3;
+        } else {
+            const struct wide_char wide = chars_wide(s.ptr + i, s.len - i);
+            n += (char_classes(wide.code) & CHAR_UPPER) != 0;
+            i += wide.len;
+        }
     }
     return n;
 }

@@ -258,12 +258,12 @@ struct places {
 
 static struct slices split(struct constraint_text *text, struct slice s, struct places *places) {
     if (!text_spend(text, N_PASSES * s.len)) return (struct slices){0};
-    char *copy = arena_take(text->arena, s.len + 3, 1);
+    char *copy = arena_take_unset(text->arena, s.len + 3, 1);
     size_t first = places->first + 1, last = places->last + 1; // in the copy
     copy[0] = copy[s.len + 1] = copy[s.len + 2] = ' ';
     for (size_t i = 0; i < s.len; i++) copy[i + 1] = s.ptr[i] == '\n' ? ' ' : s.ptr[i];
     struct rules r = {.s = {copy, s.len + 3}};
-    r.out = arena_take(text->arena, 2 * r.s.len, 1);
+    r.out = arena_take_unset(text->arena, 2 * r.s.len, 1);
     for (size_t from = 0; from < r.s.len;) {
         const char *dot = memchr(copy + from, '.', r.s.len - from);
         const size_t to = dot ? (size_t)(dot - copy) : r.s.len;

@@ -122,11 +122,13 @@ static bool has_pair(const struct runs *tokens, const struct pair *pair) {
 // The first token that stands in front of it too, or `n`; *before is where.
 static size_t find_repeat(struct constraint_text *text, const struct runs *tokens, size_t *before) {
     struct tally tally = tally_open(text, tokens->n);
-    for (size_t i = 0; i < tokens->n; i++) {
-        *before = tally_place(text, &tally, runs_at(tokens, i));
-        if (*before < i) return i;
+    size_t from = 0;
+    for (int k = 0; k < 3; from += tokens->run[k++].n) {
+        const struct slices *run = &tokens->run[k];
+        const size_t i = tally_first_repeat(text, &tally, run->items, run->n, before);
+        if (i < run->n) return from + i;
     }
-    return tokens->n;
+    return from;
 }
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
@@ -181,7 +183,7 @@ static bool ends_with_word(struct constraint_text *text, struct slice s, struct 
     }
     struct slice rest = slice_from(s, before.len);
     if (rest.len == 0) return false;
-    char *plain = arena_take(text->arena, n + 1, 1);
+    char *plain = arena_take_unset(text->arena, n + 1, 1);
     n = 0;
     while (rest.len) {
         const char *from = rest.ptr;

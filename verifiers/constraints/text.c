@@ -65,7 +65,7 @@ struct constraint_text *text_inner(struct constraint_text *text, struct slice s)
 
 static struct slice space_out(struct constraint_text *text, struct slice s, char mark) {
     if (s.len == 0 || !memchr(s.ptr, mark, s.len)) return s;
-    char *out = arena_take(text->arena, s.len, 1);
+    char *out = arena_take_unset(text->arena, s.len, 1);
     for (size_t i = 0; i < s.len; i++) out[i] = s.ptr[i] == mark ? ' ' : s.ptr[i];
     return (struct slice){out, s.len};
 }
@@ -108,7 +108,7 @@ void text_refill(struct constraint_text *text) {
 }
 
 static void grow(struct constraint_text *text, struct slices *list, size_t capacity) {
-    struct slice *items = arena_take(text->arena, capacity, sizeof *items);
+    struct slice *items = arena_take_unset(text->arena, capacity, sizeof *items);
     if (list->n) memcpy(items, list->items, list->n * sizeof *items);
     list->items = items;
     list->capacity = capacity;
@@ -165,15 +165,14 @@ static size_t lower_wide(struct slice s, size_t at, struct wide_char c, char *ou
 struct slice text_lower_of(struct constraint_text *text, struct slice s) {
     // A lower case letter may need one byte more than its capital (U+0130 two more).
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, 2 * s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, 2 * s.len + 1, 1);
     size_t n = 0;
     for (size_t at = 0; at < s.len;) {
         const unsigned char lead = (unsigned char)s.ptr[at];
         if (lead < 128) {
             out[n++] = (char)(lead + (lead >= 'A' && lead <= 'Z' ? 32 : 0));
             at++;
-        } else if (lead == 0xE0 || (lead >= 0xE3 && lead <= 0xED && lead != 0xEA)) {
-            // Thai and its neighbours, kana, Han and Hangul have no case.
+        } else if (chars_have_no_case(lead)) {
             memcpy(out + n, s.ptr + at, 3);
             n += 3;
             at += 3;
@@ -234,7 +233,7 @@ struct slices text_fields_of(struct constraint_text *text, struct slice s) {
 
 struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s) {
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, s.len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
@@ -249,7 +248,7 @@ struct slice text_replace_of(struct constraint_text *text, struct slice s, struc
     const size_t grown = to.len > from.len ? count * (to.len - from.len) : 0;
     if (count == 0) return s;
     if (!text_spend(text, 2 * s.len + grown)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, s.len + grown + 1, 1), *end = out;
+    char *out = arena_take_unset(text->arena, s.len + grown + 1, 1), *end = out;
     size_t last = 0;
     for (ptrdiff_t at; (at = slice_find(s, from, last)) >= 0; last = (size_t)at + from.len) {
         end = mempcpy(end, s.ptr + last, (size_t)at - last);
@@ -262,7 +261,7 @@ struct slice text_replace_of(struct constraint_text *text, struct slice s, struc
 struct slice text_ascii_of(struct constraint_text *text, struct slice s) {
     if (!text_spend(text, 8 * s.len)) return (struct slice){"", 0};
     // A character of two bytes or more has at most CHAR_MAX_ASCII letters.
-    char *out = arena_take(text->arena, CHAR_MAX_ASCII / 2 * s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, CHAR_MAX_ASCII / 2 * s.len + 1, 1);
     size_t n = 0;
     for (uint32_t code; chars_next(&s, &code);) {
         if (code < 128) {

@@ -226,10 +226,10 @@ static void find_places(const struct constraint_text *text, struct slice sentenc
 static struct runs *make_tokens(struct constraint_text *text, const struct runs *sentences) {
     struct slices all = {0};
     slices_expect(text, &all, text->raw.len);
-    uint32_t *places = arena_take(text->arena, text->raw.len + 1, sizeof *places);
+    uint32_t *places = arena_take_unset(text->arena, text->raw.len + 1, sizeof *places);
     struct treebank_states *states = arena_take(text->arena, 1, sizeof *states);
     states->items =
-        arena_take(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
+        arena_take_unset(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
     for (size_t i = 0; i < sentences->n; i++) {
         const struct slice s = runs_at(sentences, i);
         const size_t n = all.n;
