@@ -106,46 +106,71 @@ static bool follows_palindrome(struct constraint_text *text, const struct constr
     return text_no_part(text);
 }
 
-enum { MANY_TOKENS = 512 };
-
-// A token that comes again, in the whole's list.
-struct pair {
+// What was found of the whole's list: its first token that comes again, and its tokens up to there,
+// whose places in the tally are those in the list.
+struct repeat {
     const struct slice *first, *again;
+    struct tally tally;
 };
 
-static bool has_pair(const struct runs *tokens, const struct pair *pair) {
+static bool has_repeat(const struct runs *tokens, const struct repeat *repeat) {
     const struct slices *shared = &tokens->run[1];
-    return pair && tokens->is_shared && pair->first >= shared->items &&
-           pair->again < shared->items + shared->n;
+    return repeat->first >= shared->items && repeat->again < shared->items + shared->n;
+}
+
+// Whether one of the part's own tokens comes again; those that it shares do not.
+static bool has_own_repeat(struct constraint_text *text, const struct runs *tokens,
+                           const struct repeat *repeat) {
+    const struct slices *shared = &tokens->run[1];
+    const size_t from = (size_t)(shared->items - text->within->tokens->run[0].items);
+    struct tally own = tally_open(text, tokens->run[0].n + tokens->run[2].n);
+    for (int k = 0; k < 3; k += 2) {
+        for (size_t i = 0; i < tokens->run[k].n; i++) {
+            const struct slice token = tokens->run[k].items[i];
+            const size_t place = tally_find(text, &repeat->tally, token);
+            if (place >= from && place < from + shared->n) return true;
+            if (tally_add(text, &own, token)->times > 1) return true;
+        }
+    }
+    return false;
 }
 
 // The first token that stands in front of it too, or `n`; *before is where.
-static size_t find_repeat(struct constraint_text *text, const struct runs *tokens, size_t *before) {
-    struct tally tally = tally_open(text, tokens->n);
+static size_t find_repeat(struct constraint_text *text, struct tally *tally,
+                          const struct runs *tokens, size_t *before) {
     size_t from = 0;
+    *tally = tally_open(text, tokens->n);
     for (int k = 0; k < 3; from += tokens->run[k++].n) {
         const struct slices *run = &tokens->run[k];
-        const size_t i = tally_first_repeat(text, &tally, run->items, run->n, before);
+        const size_t i = tally_first_repeat(text, tally, run->items, run->n, before);
         if (i < run->n) return from + i;
     }
     return from;
 }
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
+    enum { MANY_TOKENS = 512 };
     const struct runs *tokens = text_first_tokens(text, MANY_TOKENS);
+    const struct repeat *known = text->kept;
+    struct tally tally;
     size_t before;
     (void)args;
     if (tokens != text->tokens) { // most texts say one of them again
-        if (find_repeat(text, tokens, &before) < tokens->n) return false;
+        if (find_repeat(text, &tally, tokens, &before) < tokens->n) return false;
         tokens = text_tokens(text);
     }
-    if (has_pair(tokens, text->kept)) return false;
-    const size_t again = find_repeat(text, tokens, &before);
+    if (tokens->is_shared && known) {
+        if (has_repeat(tokens, known)) return false;
+        if (tokens->run[1].items + tokens->run[1].n <= known->again)
+            return !has_own_repeat(text, tokens, known);
+    }
+    const size_t again = find_repeat(text, &tally, tokens, &before);
     if (again == tokens->n) return true;
     if (!text->within) {
-        struct pair *pair = arena_take(text->arena, 1, sizeof *pair);
-        *pair = (struct pair){&tokens->run[0].items[before], &tokens->run[0].items[again]};
-        text->kept = pair;
+        struct repeat *repeat = arena_take(text->arena, 1, sizeof *repeat);
+        const struct slice *all = tokens->run[0].items;
+        *repeat = (struct repeat){all + before, all + again, tally};
+        text->kept = repeat;
     }
     return false;
 }

@@ -87,7 +87,12 @@ const struct tally_item *tally_add(struct constraint_text *text, struct tally *t
     return &tally->items[tally_place(text, tally, item)];
 }
 
-int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item) {
+size_t tally_find(struct constraint_text *text, const struct tally *tally, struct slice item) {
     const struct tally_slot *slot = slot_of(text, tally, item, hash_of(item));
-    return slot->number ? tally->items[slot->number - 1].times : 0;
+    return slot->number ? slot->number - 1 : tally->n;
+}
+
+int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item) {
+    const size_t place = tally_find(text, tally, item);
+    return place < tally->n ? tally->items[place].times : 0;
 }

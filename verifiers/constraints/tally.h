@@ -31,6 +31,9 @@ size_t tally_place(struct constraint_text *text, struct tally *tally, struct sli
 size_t tally_first_repeat(struct constraint_text *text, struct tally *tally,
                           const struct slice *items, size_t n, size_t *before);
 
+// The place of an item; the number of items where it was not counted.
+size_t tally_find(struct constraint_text *text, const struct tally *tally, struct slice item);
+
 // How often it was counted.
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item);
 

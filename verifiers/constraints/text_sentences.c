@@ -254,28 +254,30 @@ const struct runs *text_tokens(struct constraint_text *text) {
     return text->tokens;
 }
 
-// Appends tokens of the first `n_sentences` until there are `n`, or some more.
-static void add_first(struct constraint_text *text, struct slices *tokens,
+enum { MOST_FIRST_BYTES = 32 << 10, MANY_FIRST = 1 << 12 };
+
+// Appends tokens of the first `n_sentences` until there are `n`, or some more; false when there are
+// fewer, or they are not near.
+static bool add_first(struct constraint_text *text, struct slices *tokens,
                       const struct runs *sentences, size_t n_sentences, size_t n) {
     for (size_t i = 0; i < n_sentences && tokens->n < n; i++)
-        treebank_add_first(text, tokens, runs_at(sentences, i), n);
+        if (!treebank_add_first(text, tokens, runs_at(sentences, i), n, MOST_FIRST_BYTES)) break;
+    return tokens->n >= n;
 }
 
 // Of the text up to some white space, the sentences but the last two are those of the whole text.
 const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
-    enum { MOST_BYTES = 32 << 10, BYTES_EACH = 64, FEWEST_BYTES = 1 << 10, MANY = 1 << 12 };
-    size_t cut = n < MOST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_BYTES;
+    enum { BYTES_EACH = 64, FEWEST_BYTES = 1 << 10 };
+    size_t cut = n < MOST_FIRST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_FIRST_BYTES;
     struct slices tokens = {0};
-    if (text->tokens || text->raw.len <= cut) return text_tokens(text);
+    if (text->tokens || n > MANY_FIRST || text->raw.len <= cut) return text_tokens(text);
     while (cut > 0 && text->raw.ptr[cut] != ' ' && text->raw.ptr[cut] != '\n') cut--;
     const struct runs some = {.run = {make_sentences(text, slice_part(text->raw, 0, cut))}};
-    if (some.run[0].n > 2) add_first(text, &tokens, &some, some.run[0].n - 2, n);
-    if (tokens.n >= n) return keep(text, tokens);
-    if (n > MANY) return text_tokens(text);
+    const size_t n_sure = some.run[0].n > 2 ? some.run[0].n - 2 : 0;
+    if (add_first(text, &tokens, &some, n_sure, n)) return keep(text, tokens);
     const struct runs *all = text_sentences(text);
     tokens.n = 0;
-    add_first(text, &tokens, all, all->n, n);
-    return tokens.n >= n ? keep(text, tokens) : text_tokens(text);
+    return add_first(text, &tokens, all, all->n, n) ? keep(text, tokens) : text_tokens(text);
 }
 
 const struct runs *text_last_tokens(struct constraint_text *text, size_t n) {
@@ -288,7 +290,7 @@ const struct runs *text_last_tokens(struct constraint_text *text, size_t n) {
         const struct slice s = runs_at(sentences, --from);
         n_bytes += s.len;
         if (n_bytes > MOST_BYTES) return text_tokens(text);
-        treebank_add_first(text, &tokens, s, tokens.n + n);
+        treebank_add(text, &tokens, s, NULL, NULL);
     }
     tokens.n = 0;
     for (size_t i = from; i < sentences->n; i++)

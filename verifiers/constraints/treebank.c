@@ -428,11 +428,11 @@ static bool spend(struct lexer *l, size_t end) {
     return end > l->at && text_spend(l->text, 8 * (end - l->at));
 }
 
-// The same, and ends the last word.
-static void read_words(struct lexer *l, size_t end, size_t max) {
+// Goes on to `end`, or some bytes more, and ends the word.
+static void read_words(struct lexer *l, size_t end) {
     if (!spend(l, end)) return;
-    read_to(l, end, max);
-    if (l->at >= end) end_word(l);
+    read_to(l, end, SIZE_MAX);
+    end_word(l);
 }
 
 static struct lexer open_lexer(struct constraint_text *text, struct slices *out, struct slice s) {
@@ -446,13 +446,17 @@ void treebank_add(struct constraint_text *text, struct slices *out, struct slice
         l.at = l.start = (size_t)(from - s.ptr);
         l.before = from[-1];
     }
-    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX);
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len);
 }
 
-void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
-                        size_t max) {
+bool treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
+                        size_t max, size_t max_bytes) {
     struct lexer l = open_lexer(text, out, s);
-    read_words(&l, s.len, max);
+    const size_t end = s.len < max_bytes ? s.len : max_bytes;
+    if (!spend(&l, end)) return s.len == 0;
+    read_to(&l, end, max);
+    if (l.at >= s.len) end_word(&l);
+    return l.at >= s.len || out->n >= max;
 }
 
 void treebank_read(struct constraint_text *text, struct slices *out, struct slice s,
@@ -476,7 +480,7 @@ void treebank_resume(struct constraint_text *text, struct slices *out, struct sl
     l.before = state->before;
     l.after_apostrophe = state->after_apostrophe;
     l.has_apostrophe = true;
-    read_words(&l, s.len, SIZE_MAX);
+    read_words(&l, s.len);
 }
 
 static bool is_at(const struct lexer *l, const struct treebank_state *state) {

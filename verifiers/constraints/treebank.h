@@ -41,9 +41,10 @@ const struct treebank_state *treebank_meet(struct constraint_text *text, struct 
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice sentence,
                   const char *from, const char *to);
 
-// The same of a whole sentence, until `out` has `max` words, or some more.
-void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice sentence,
-                        size_t max);
+// The same of a whole sentence, until `out` has `max` words, or some more. Gives up, and returns
+// false, when `max_bytes` of it are not enough.
+bool treebank_add_first(struct constraint_text *text, struct slices *out, struct slice sentence,
+                        size_t max, size_t max_bytes);
 
 // The byte of a sentence from which on its words are the same when it starts earlier; its length
 // where there is none that is near.
