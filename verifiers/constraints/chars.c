@@ -148,8 +148,7 @@ struct wide_char chars_wide(const char *ptr, size_t n) {
     if (p[0] > 0xE0 && p[0] < 0xED && n >= 3 && goes_on(p[1]) && goes_on(p[2]))
         return (struct wide_char){(p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu), 3};
     if (p[0] == 0xF0 && n >= 4 && p[1] >= 0x90 && goes_on(p[1]) && goes_on(p[2]) && goes_on(p[3]))
-        return (struct wide_char){
-            (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu), 4};
+        return (struct wide_char){(p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu), 4};
     uint32_t code;
     const int len = utf8_next((struct slice){ptr, n}, &code);
     if (len == 0) return (struct wide_char){0xFFFD, 1}; // not reached with valid UTF-8

@@ -75,6 +75,15 @@ static inline bool chars_next(struct slice *s, uint32_t *code) {
     s->len -= c.len;
     return true;
 }
+// The code point at byte `at`, and its bytes; 0 at the end.
+static inline uint32_t slice_code_at(struct slice s, size_t at, size_t *len) {
+    struct wide_char c = {0, 0};
+    if (at < s.len) c = (struct wide_char){(unsigned char)s.ptr[at], 1};
+    if (c.code >= 128) c = chars_wide(s.ptr + at, s.len - at);
+    *len = c.len;
+    return c.code;
+}
+
 // Removes the last one.
 bool chars_last(struct slice *s, uint32_t *code);
 

@@ -133,7 +133,8 @@ static bool is_pronoun(struct slice token) {
 static bool may_have_pronoun(struct slice word, char behind) {
     const size_t n = word.len;
     return is_pronoun(word) || slice_is(word, "gimme") || slice_is(word, "lemme") ||
-           (behind == '\'' && n > 1 && word.ptr[n - 1] == 'n' && is_pronoun(slice_part(word, 0, n - 1)));
+           (behind == '\'' && n > 1 && word.ptr[n - 1] == 'n' &&
+            is_pronoun(slice_part(word, 0, n - 1)));
 }
 
 // How many words of letters may have one, up to `most`.

@@ -3,8 +3,6 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/tally.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 // "[", anything but a newline, and the next "]".
 static bool follows_placeholders(struct constraint_text *text, const struct constraint_args *args) {
     struct slice lines = text->raw, line;

@@ -3,8 +3,6 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/python_json.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 static size_t line_end(struct slice s, size_t at) {
     const char *newline = at < s.len ? memchr(s.ptr + at, '\n', s.len - at) : NULL;
     return newline ? (size_t)(newline - s.ptr) : s.len;
@@ -29,8 +27,7 @@ static int64_t count_bullets(struct slice s, char mark) {
     const char *found;
     for (size_t from = 0, at = 0; at < s.len && (found = memchr(s.ptr + at, mark, s.len - at));) {
         at = (size_t)(found - s.ptr);
-        const bool is_bullet =
-            mark != '*' || (at + 1 < s.len && s.ptr[at + 1] != '*');
+        const bool is_bullet = mark != '*' || (at + 1 < s.len && s.ptr[at + 1] != '*');
         if (is_bullet && starts_line(s, from, at)) {
             n++;
             from = line_end(s, at + (mark == '*' ? 2 : 1)) + 1;

@@ -3,8 +3,6 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/text_sentences.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = text_sentences(text)->n;
     return relation_holds(&args->values[1], args->values[0].integer, n);

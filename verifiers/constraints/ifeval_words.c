@@ -5,7 +5,7 @@
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
-enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
+enum { STRIP = 1, LOWER = 2 };
 
 static struct slice prepare_string(struct slice s, int how, struct arena *arena) {
     struct constraint_text text;

@@ -1,6 +1,7 @@
 // IF-RLVR: copies of the request, wrapped and joined words, paragraphs.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 #include "verifiers/constraints/text_sentences.h"
 
 // ---- Copies ------------------------------------------------------------------------------------
@@ -69,7 +70,8 @@ struct phrases {
 };
 
 static struct phrases add_phrases(struct phrases a, struct phrases b) {
-    return (struct phrases){a.n + b.n, a.n_wrong + b.n_wrong, b.n ? b.last_changes : a.last_changes};
+    return (struct phrases){a.n + b.n, a.n_wrong + b.n_wrong,
+                            b.n ? b.last_changes : a.last_changes};
 }
 
 // Phrases go from the first word and a space to the next space and last word on the same line.
@@ -113,7 +115,8 @@ static struct phrases_of_whole *phrases_of_whole(struct constraint_text *text,
     const char *newline = s.len ? memchr(s.ptr, '\n', s.len) : NULL;
     whole->first_end = newline ? newline : s.ptr + s.len;
     whole->last_start = newline ? memrchr(s.ptr, '\n', s.len) : s.ptr + s.len;
-    const size_t from = (size_t)(whole->first_end - s.ptr), to = (size_t)(whole->last_start - s.ptr);
+    const size_t from = (size_t)(whole->first_end - s.ptr),
+                 to = (size_t)(whole->last_start - s.ptr);
     whole->first = find_phrases(text, slice_part(s, 0, from), asked);
     whole->middle = find_phrases(text, slice_part(s, from, to), asked);
     whole->last = find_phrases(text, slice_from(s, to), asked);

@@ -2,6 +2,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/rule_sentences.h"
 #include "verifiers/constraints/text_sentences.h"
 
 // ---- Keywords ----------------------------------------------------------------------------------

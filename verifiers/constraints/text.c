@@ -125,6 +125,27 @@ bool slices_grow(struct constraint_text *text, struct slices *list) {
     return true;
 }
 
+static size_t n_before(const struct slices *list, const char *at, bool start) {
+    size_t low = 0, high = list->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct slice s = list->items[middle];
+        if (start ? s.ptr < at : s.ptr + s.len <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t slices_n_starting(const struct slices *list, const char *at) {
+    return n_before(list, at, true);
+}
+
+size_t slices_n_ending(const struct slices *list, const char *at) {
+    return n_before(list, at, false);
+}
+
 // ---- Made anew ---------------------------------------------------------------------------------
 
 // Python's rule for the last sigma of a word: a cased letter before it and none behind, looking
@@ -290,23 +311,10 @@ static struct constraint_text *whole_of(struct constraint_text *text) {
     return text->within;
 }
 
-// How many items of a list end at or in front of `at`.
-static size_t n_before(const struct slices *list, const char *at) {
-    size_t low = 0, high = list->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (list->items[middle].ptr + list->items[middle].len <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 // Items without newlines: those within the part.
 static struct slices items_within(struct constraint_text *text, const struct slices *all) {
-    const size_t from = n_before(all, text->raw.ptr);
-    const size_t to = n_before(all, text->raw.ptr + text->raw.len);
+    const size_t from = slices_n_ending(all, text->raw.ptr);
+    const size_t to = slices_n_ending(all, text->raw.ptr + text->raw.len);
     if (text->within->over) text->over = true;
     return (struct slices){.items = all->items + from, .n = to - from, .capacity = to - from};
 }

@@ -72,12 +72,12 @@ void text_open(struct constraint_text *text, struct slice response, struct arena
 void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
                     struct arena *arena);
 
-// A text of its own that is a slice of `text`, or of what was made of it. Of a part it is one of the
-// last one that was made for the whole, where it lies in that.
+// A text of its own that is a slice of `text`, or of what was made of it. Of a part it is one of
+// the last one that was made for the whole, where it lies in that.
 struct constraint_text *text_inner(struct constraint_text *text, struct slice s);
 
-// The text, or (`lower`) what it is in lower case, with spaces for a mark, as a text of its own. That
-// of a part is a part of the whole's. Uses text->kept.
+// The text, or (`lower`) what it is in lower case, with spaces for a mark, as a text of its own.
+// That of a part is a part of the whole's. Uses text->kept.
 struct constraint_text *text_spaced(struct constraint_text *text, bool lower, char mark);
 
 // What a check that says no knows of the text's parts, and of those that it is a part of: they need
@@ -136,6 +136,11 @@ static inline void slices_add(struct constraint_text *text, struct slices *list,
     if (list->n == list->capacity && !slices_grow(text, list)) return;
     list->items[list->n++] = item;
 }
+
+// Of items in the order of a text, one behind the other: how many start in front of `at`, or end
+// there or in front of it.
+size_t slices_n_starting(const struct slices *list, const char *at);
+size_t slices_n_ending(const struct slices *list, const char *at);
 
 // Makes room for at most `max` items of an empty list, where these are many: memory that is not
 // written costs nothing, and a list that grows is written twice.

@@ -54,22 +54,9 @@ static const struct slices *sentences_of_whole(const struct constraint_text *tex
     return whole->over ? NULL : &sentences->run[0];
 }
 
-// How many sentences start in front of `at`.
-static size_t n_in_front(const struct slices *sentences, const char *at) {
-    size_t low = 0, high = sentences->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (sentences->items[middle].ptr < at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 // The sentence that ends the first sentence of a part which starts at `at`.
 static size_t find_first(const struct slices *all, const char *at) {
-    const size_t n = n_in_front(all, at + 1);
+    const size_t n = slices_n_starting(all, at + 1);
     if (n == 0) return 0;
     // Behind its mark there is only what closes it.
     return n < all->n && at > punkt_mark(all->items[n - 1]) ? n : n - 1;
@@ -88,7 +75,7 @@ static bool goes_on(const struct constraint_text *text) {
 static struct runs *share_sentences(struct constraint_text *text, const struct slices *all) {
     const struct slice part = text->raw;
     const char *end = part.ptr + part.len;
-    const size_t first = find_first(all, part.ptr), n = n_in_front(all, end);
+    const size_t first = find_first(all, part.ptr), n = slices_n_starting(all, end);
     struct slices before = {0}, behind = {0};
     const bool is_one = n <= first + 1;
     const size_t last = is_one ? first : n - 1;
@@ -130,7 +117,7 @@ static size_t n_tokens_in_front(const struct constraint_text *whole, const char 
 // The sentence of the whole with which `s`, one of the part, ends.
 static struct slice sentence_of_whole(const struct constraint_text *text, struct slice s) {
     const struct slices *all = &text->within->sentences->run[0];
-    const size_t n = n_in_front(all, s.ptr + s.len);
+    const size_t n = slices_n_starting(all, s.ptr + s.len);
     return all->items[n ? n - 1 : 0];
 }
 
@@ -167,7 +154,8 @@ static struct place place_of(const struct treebank_state *state) {
     return (struct place){state->at, state->n_words, state};
 }
 
-// Adds the part's words in front of the place in its first sentence. States are the same up to `to`.
+// Adds the part's words in front of the place in its first sentence. States are the same up to
+// `to`.
 static struct place find_from(struct constraint_text *text, struct slice first, const char *to,
                               struct slices *before) {
     const struct slice start = common_of(first, sentence_of_whole(text, first));
@@ -177,8 +165,8 @@ static struct place find_from(struct constraint_text *text, struct slice first, 
     if (at == start.ptr + start.len && *start.ptr != '.' && *first.ptr != '.') {
         enum { N_TRIES = 8 };
         const size_t i = n_states(states, start.ptr), n = states->n - i;
-        const struct treebank_state *state = treebank_meet(
-            text, before, first, to, states->items + i, n < N_TRIES ? n : N_TRIES);
+        const struct treebank_state *state =
+            treebank_meet(text, before, first, to, states->items + i, n < N_TRIES ? n : N_TRIES);
         if (state) return place_of(state);
         before->n = 0;
     }
@@ -268,7 +256,8 @@ static bool add_first(struct constraint_text *text, struct slices *tokens,
 // Of the text up to some white space, the sentences but the last two are those of the whole text.
 const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
     enum { BYTES_EACH = 64, FEWEST_BYTES = 1 << 10 };
-    size_t cut = n < MOST_FIRST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_FIRST_BYTES;
+    size_t cut =
+        n < MOST_FIRST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_FIRST_BYTES;
     struct slices tokens = {0};
     if (text->tokens || n > MANY_FIRST || text->raw.len <= cut) return text_tokens(text);
     while (cut > 0 && text->raw.ptr[cut] != ' ' && text->raw.ptr[cut] != '\n') cut--;

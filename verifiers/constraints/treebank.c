@@ -3,13 +3,12 @@
 // they separate: (1) opening quotes, (2) the full stop at the end, (3) commas and colons, (4)
 // ellipses and marks, (5) apostrophes, dashes, brackets and closing quotes. Here they are one: each
 // character is looked at once, with what the passes before would have made of its neighbours. A
-// token is a part of the sentence, or `` and '' for double quotes. At the end clitics and a few
-// contractions are cut off.
+// token is a part of the sentence, or `` and '' for double quotes. What is left to do with a word
+// is treebank_words.c's.
 #include "verifiers/constraints/treebank.h"
 
-#include <strings.h>
-
 #include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/treebank_words.h"
 
 enum byte_class {
     SPACE = 1,         // ASCII white space of Python's kind
@@ -18,7 +17,6 @@ enum byte_class {
     MARK = 8,          // these marks: pass 4 puts space in front of them, which pass 5 sees
     OTHER = 16,        // quotes, full stops, dashes and what is not ASCII
     OPENS_BEHIND = 32, // a quote behind it is an opening one
-    CONTRACTION = 64,  // the first letter of one
 };
 
 static const uint8_t BYTES[256] = {
@@ -50,18 +48,6 @@ static const uint8_t BYTES[256] = {
     ['}'] = ALONE,
     ['<'] = ALONE | OPENS_BEHIND,
     ['>'] = ALONE,
-    ['c'] = CONTRACTION,
-    ['d'] = CONTRACTION,
-    ['g'] = CONTRACTION,
-    ['l'] = CONTRACTION,
-    ['m'] = CONTRACTION,
-    ['w'] = CONTRACTION,
-    ['C'] = CONTRACTION,
-    ['D'] = CONTRACTION,
-    ['G'] = CONTRACTION,
-    ['L'] = CONTRACTION,
-    ['M'] = CONTRACTION,
-    ['W'] = CONTRACTION,
 };
 
 static unsigned byte_class(char c) {
@@ -72,14 +58,6 @@ static char byte_at(struct slice s, size_t at) {
     return at < s.len ? s.ptr[at] : 0;
 }
 
-// The character at `at` and its length; 0 at the end.
-static uint32_t code_at(struct slice s, size_t at, size_t *len) {
-    uint32_t code = 0;
-    struct slice rest = slice_from(s, at);
-    *len = chars_next(&rest, &code) ? s.len - at - rest.len : 0;
-    return code;
-}
-
 static bool is_opening(uint32_t code) {
     return code == 0xAB || code == 0x201C || code == 0x2018 || code == 0x201E;
 }
@@ -88,109 +66,7 @@ static bool is_closing(uint32_t code) {
     return code == 0xBB || code == 0x201D || code == 0x2019;
 }
 
-// ---- Words -------------------------------------------------------------------------------------
-
-// Where the clitic at the end of `s` starts, s.len when there is none.
-static size_t short_clitic(struct slice s) {
-    const size_t n = s.len;
-    size_t len = 0;
-    if (n > 2 && s.ptr[n - 2] == '\'' && s.ptr[n - 1] && strchr("sSmMdD", s.ptr[n - 1])) len = 2;
-    if (n > 1 && s.ptr[n - 1] == '\'') len = 1;
-    return len && s.ptr[n - len - 1] != '\'' ? n - len : n;
-}
-
-static size_t long_clitic(struct slice s) {
-    static const char ENDINGS[8][4] = {"'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"};
-    if (s.len < 4 || s.ptr[s.len - 4] == '\'') return s.len;
-    for (int i = 0; i < 8; i++)
-        if (memcmp(s.ptr + s.len - 3, ENDINGS[i], 3) == 0) return s.len - 3;
-    return s.len;
-}
-
-struct contraction {
-    const char *word;
-    size_t len, cut;
-    bool at_end; // counts only at the end of a field
-};
-
-static const struct contraction CONTRACTIONS[] = {{"cannot", 6, 3, false}, {"d'ye", 4, 1, false},
-                                                  {"gimme", 5, 3, false},  {"gonna", 5, 3, false},
-                                                  {"gotta", 5, 3, false},  {"lemme", 5, 3, false},
-                                                  {"more'n", 6, 4, false}, {"wanna", 5, 3, true}};
-
-static const struct contraction *contraction_at(struct slice s, size_t at) {
-    size_t len;
-    for (size_t i = 0; i < sizeof CONTRACTIONS / sizeof *CONTRACTIONS; i++) {
-        const struct contraction *c = &CONTRACTIONS[i];
-        if ((s.ptr[at] | 32) != *c->word || s.len - at < c->len ||
-            strncasecmp(s.ptr + at, c->word, c->len) != 0)
-            continue;
-        const uint32_t next = code_at(s, at + c->len, &len);
-        if (len && (c->at_end || char_classes(next) & CHAR_WORD)) continue;
-        return c;
-    }
-    return NULL;
-}
-
-static void add_word(struct constraint_text *text, struct slices *out, struct slice s) {
-    if (s.len) slices_add(text, out, s);
-}
-
-// A piece in front of which there is white space: 'tis and 'twas are two words each.
-static void add_piece(struct constraint_text *text, struct slices *out, struct slice s) {
-    static const char *const OLD[] = {"'tis", "'twas"};
-    size_t len;
-    for (int i = 0; i < 2 && s.len && *s.ptr == '\''; i++) {
-        const size_t n = strlen(OLD[i]);
-        if (s.len < n || strncasecmp(s.ptr, OLD[i], n) != 0) continue;
-        const uint32_t next = code_at(s, n, &len);
-        if (len && char_classes(next) & CHAR_WORD) continue;
-        add_word(text, out, slice_part(s, 0, 2));
-        add_word(text, out, slice_part(s, 2, n));
-        s = slice_from(s, n);
-    }
-    add_word(text, out, s);
-}
-
-static bool has_contraction(struct slice s) {
-    unsigned classes = 0;
-    for (size_t i = 0; i < s.len; i++) classes |= byte_class(s.ptr[i]);
-    return classes & CONTRACTION;
-}
-
-static void add_field(struct constraint_text *text, struct slices *out, struct slice s) {
-    bool after_word = false;
-    size_t start = 0, len;
-    for (size_t at = 0; at < s.len; at += len) {
-        const uint32_t code = code_at(s, at, &len);
-        const struct contraction *c = NULL;
-        if (!after_word && byte_class(s.ptr[at]) & CONTRACTION) c = contraction_at(s, at);
-        after_word = char_classes(code) & CHAR_WORD;
-        if (!c) continue;
-        add_piece(text, out, slice_part(s, start, at));
-        add_word(text, out, slice_part(s, at, at + c->cut));
-        len = c->len;
-        add_word(text, out, slice_part(s, at + c->cut, at + len));
-        start = at + len;
-        after_word = true;
-    }
-    add_piece(text, out, slice_from(s, start));
-}
-
-static void add_clitics(struct constraint_text *text, struct slices *out, struct slice s) {
-    const size_t short_at = short_clitic(s);
-    const struct slice clitic = slice_from(s, short_at), rest = slice_part(s, 0, short_at);
-    const size_t long_at = long_clitic(rest);
-    const struct slice word = slice_part(rest, 0, long_at);
-    if (has_contraction(word))
-        add_field(text, out, word);
-    else
-        add_piece(text, out, word);
-    add_word(text, out, slice_from(rest, long_at));
-    add_word(text, out, clitic);
-}
-
-// ---- Sentences ---------------------------------------------------------------------------------
+// ---- Words and marks ---------------------------------------------------------------------------
 
 struct lexer {
     struct constraint_text *text;
@@ -205,15 +81,8 @@ struct lexer {
 };
 
 static void end_word(struct lexer *l) {
-    enum { SHORTEST_CONTRACTION = 5 }; // of those without an apostrophe
     const struct slice word = slice_part(l->s, l->start, l->at);
-    if (word.len == 0) return;
-    if (l->has_apostrophe)
-        add_clitics(l->text, l->out, word);
-    else if (word.len >= SHORTEST_CONTRACTION && has_contraction(word))
-        add_field(l->text, l->out, word);
-    else
-        slices_add(l->text, l->out, word);
+    if (word.len) treebank_add_word(l->text, l->out, word, l->has_apostrophe);
     l->has_apostrophe = false;
 }
 
@@ -247,7 +116,7 @@ static void keep(struct lexer *l, size_t len) {
 
 // The same, over bytes that are nothing but parts of words.
 static void keep_letters(struct lexer *l, size_t end) {
-    while (l->at < end && !(byte_class(l->s.ptr[l->at]) & ~(unsigned)CONTRACTION)) l->at++;
+    while (l->at < end && !byte_class(l->s.ptr[l->at])) l->at++;
     l->before = l->s.ptr[l->at - 1];
     l->after_apostrophe = false;
 }
@@ -265,7 +134,7 @@ static size_t find_period(struct slice s) {
     if (at == 0 || s.ptr[at - 1] == '.') return s.len;
     const size_t period = at;
     for (char before = '.'; ++at < s.len; before = s.ptr[at], at += len - 1) {
-        const uint32_t code = code_at(s, at, &len);
+        const uint32_t code = slice_code_at(s, at, &len);
         if (!is_closing(code) && !(code && code < 128 && strchr("])}>\"' ", (int)code))) break;
         if (before == ' ' && (code == '"' || is_quote_pair(s, at))) return s.len; // an opening one
     }
@@ -277,7 +146,7 @@ static size_t find_period(struct slice s) {
 static void take_comma(struct lexer *l) {
     size_t len;
     const struct slice s = l->s;
-    const uint32_t next = code_at(s, l->at + 1, &len);
+    const uint32_t next = slice_code_at(s, l->at + 1, &len);
     if (len && char_classes(next) & CHAR_DIGIT) {
         keep(l, 1);
         return;
@@ -297,10 +166,10 @@ static void take_backticks(struct lexer *l) {
 // An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".
 static bool is_lone_letter(struct slice s, size_t at) {
     size_t len, next_len;
-    const uint32_t code = code_at(s, at + 1, &len);
+    const uint32_t code = slice_code_at(s, at + 1, &len);
     if (!len || !(char_classes(code) & CHAR_WORD)) return false;
     if (code < 128 && strchr("mtsdnMTSDN", (int)code)) return false;
-    const uint32_t next = code_at(s, at + 1 + len, &next_len);
+    const uint32_t next = slice_code_at(s, at + 1 + len, &next_len);
     return !next_len || !(char_classes(next) & CHAR_WORD);
 }
 
@@ -313,9 +182,9 @@ static bool is_spaced(const struct lexer *l, size_t at) {
     const char c = s.ptr[at];
     if (c == ' ' || c == '`' || at == l->period || byte_class(c) & MARK) return true;
     if (c == '.') return byte_at(s, at + 1) == '.';
-    if ((unsigned char)c >= 128) return is_opening(code_at(s, at, &len));
+    if ((unsigned char)c >= 128) return is_opening(slice_code_at(s, at, &len));
     if (!(byte_class(c) & COMMA)) return false;
-    const uint32_t next = code_at(s, at + 1, &len);
+    const uint32_t next = slice_code_at(s, at + 1, &len);
     return !len || !(char_classes(next) & CHAR_DIGIT);
 }
 
@@ -345,7 +214,7 @@ static void take_wide(struct lexer *l) {
         keep(l, 3);
         return;
     }
-    const uint32_t code = code_at(l->s, l->at, &len);
+    const uint32_t code = slice_code_at(l->s, l->at, &len);
     if (is_opening(code))
         take_own(l, len, ' ');
     else if (is_closing(code))
@@ -413,7 +282,7 @@ static void read_to(struct lexer *l, size_t end, size_t max) {
     while (l->at < end && l->out->n < max) {
         const char c = l->s.ptr[l->at];
         const unsigned class = byte_class(c);
-        if (!(class & ~(unsigned)CONTRACTION))
+        if (class == 0)
             keep_letters(l, end);
         else if (class & (SPACE | ALONE))
             take_alone(l, end, max);
@@ -465,8 +334,8 @@ void treebank_read(struct constraint_text *text, struct slices *out, struct slic
     if (!spend(&l, s.len)) return;
     for (size_t next = TREEBANK_STRIDE; next < s.len; next = l.at + TREEBANK_STRIDE) {
         read_to(&l, next, SIZE_MAX);
-        states->items[states->n++] = (struct treebank_state){
-            s.ptr + l.at, s.ptr + l.start, l.before, l.after_apostrophe, out->n};
+        states->items[states->n++] = (struct treebank_state){s.ptr + l.at, s.ptr + l.start,
+                                                             l.before, l.after_apostrophe, out->n};
     }
     read_to(&l, s.len, SIZE_MAX);
     end_word(&l);

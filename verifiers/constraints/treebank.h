@@ -30,8 +30,8 @@ void treebank_read(struct constraint_text *text, struct slices *out, struct slic
 void treebank_resume(struct constraint_text *text, struct slices *out, struct slice sentence,
                      const struct treebank_state *state);
 
-// Appends words of a sentence until the reader is in one of `n` states, which are those of a sentence
-// that starts earlier, at or in front of `to`, and returns that; NULL if it never is.
+// Appends words of a sentence until the reader is in one of `n` states, which are those of a
+// sentence that starts earlier, at or in front of `to`, and returns that; NULL if it never is.
 const struct treebank_state *treebank_meet(struct constraint_text *text, struct slices *out,
                                            struct slice sentence, const char *to,
                                            const struct treebank_state *states, size_t n);

@@ -140,8 +140,9 @@ static void test_case(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes), cmocka_unit_test(test_bytes), cmocka_unit_test(test_lower), cmocka_unit_test(test_strip),
-        cmocka_unit_test(test_parts),   cmocka_unit_test(test_find),  cmocka_unit_test(test_case),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_bytes), cmocka_unit_test(test_lower),
+        cmocka_unit_test(test_strip),   cmocka_unit_test(test_parts), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

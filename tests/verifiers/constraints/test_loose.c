@@ -487,11 +487,8 @@ static void test_too_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each),
-        cmocka_unit_test(test_several),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_far),
-        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_each), cmocka_unit_test(test_several),  cmocka_unit_test(test_long),
+        cmocka_unit_test(test_far),  cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,17 @@ static bool check_part(struct constraint_text *whole, struct slice part, uint32_
     return cheap;
 }
 
+// Without the first line, the last, and both. Returns how many were of use.
+static int check_parts(struct constraint_text *whole, uint32_t seed, struct arena *arena) {
+    const struct slice all = whole->raw;
+    const char *first = memchr(all.ptr, '\n', all.len);
+    const char *last = memrchr(all.ptr, '\n', all.len);
+    const size_t from = (size_t)(first + 1 - all.ptr), to = (size_t)(last - all.ptr);
+    int n = check_part(whole, slice_from(all, from), seed, arena);
+    n += check_part(whole, slice_part(all, 0, to), seed, arena);
+    return n + (from < to && check_part(whole, slice_part(all, from, to), seed, arena));
+}
+
 static void test_parts(void **state) {
     struct buffer text = {0};
     int n_cheap = 0;
@@ -100,15 +111,9 @@ static void test_parts(void **state) {
         struct arena arena = {0};
         struct constraint_text whole;
         make_text(&text, seed);
-        const struct slice all = buffer_slice(&text);
-        text_open(&whole, all, &arena);
+        text_open(&whole, buffer_slice(&text), &arena);
         text_tokens(&whole);
-        const char *first = memchr(all.ptr, '\n', all.len);
-        const char *last = memrchr(all.ptr, '\n', all.len);
-        const size_t from = (size_t)(first + 1 - all.ptr), to = (size_t)(last - all.ptr);
-        n_cheap += check_part(&whole, slice_from(all, from), seed, &arena);
-        n_cheap += check_part(&whole, slice_part(all, 0, to), seed, &arena);
-        if (from < to) n_cheap += check_part(&whole, slice_part(all, from, to), seed, &arena);
+        n_cheap += check_parts(&whole, seed, &arena);
         arena_clear(&arena);
     }
     assert_true(n_cheap > N_TEXTS); // most of them are taken over
@@ -119,7 +124,8 @@ static void test_parts(void **state) {
 // whole's reader, and is nearly all of it taken over.
 static void test_far(void **state) {
     static const char *const UNITS[] = {"'", "''", "'twas", "a'", "\"'", ".'", "b''c", "`'"};
-    static const char *const STARTS[] = {"a\n", "a \n'", "\n \"", ".\n.'", "'\n''", "\"'\n \xE3\x80\x80'"};
+    static const char *const STARTS[] = {"a\n",   "a \n'", "\n \"",
+                                         ".\n.'", "'\n''", "\"'\n \xE3\x80\x80'"};
     static const char *const ENDS[] = {"\nb", "\n.", ".\n'", "'\n\"", ".'' \n.\"", "''\n''"};
     struct buffer text = {0};
     int n_cheap = 0;
@@ -131,16 +137,13 @@ static void test_far(void **state) {
         buffer_add_text(&text, STARTS[seed / 8 % 6]);
         while (text.len < 30000) buffer_add_text(&text, UNITS[seed % 8]);
         buffer_add_text(&text, ENDS[seed / 48]);
-        const struct slice all = buffer_slice(&text);
-        text_open(&whole, all, &arena);
+        text_open(&whole, buffer_slice(&text), &arena);
         text_tokens(&whole);
-        const char *first = memchr(all.ptr, '\n', all.len);
-        const char *last = memrchr(all.ptr, '\n', all.len);
-        const size_t from = (size_t)(first + 1 - all.ptr), to = (size_t)(last - all.ptr);
-        check_part(&whole, slice_from(all, from), seed, &arena);
-        check_part(&whole, slice_part(all, 0, to), seed, &arena);
-        check_part(&whole, slice_part(all, from, to), seed, &arena);
-        text_open_part(&part, slice_strip(slice_part(all, from, to), CHAR_SPACE), &whole, &arena);
+        check_parts(&whole, seed, &arena);
+        const char *first = memchr(text.ptr, '\n', text.len);
+        const char *last = memrchr(text.ptr, '\n', text.len);
+        const struct slice inner = {first + 1, (size_t)(last - first - 1)};
+        text_open_part(&part, slice_strip(inner, CHAR_SPACE), &whole, &arena);
         const struct runs *tokens = text_tokens(&part);
         n_cheap += tokens->run[1].n > tokens->n / 2;
         arena_clear(&arena);

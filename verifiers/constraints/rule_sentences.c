@@ -5,7 +5,7 @@
 // a full stop and what stands close to it, so that here each full stop meets all rules in their
 // order. tests/verifiers/constraints/test_rule_sentences.c has them one by one.
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 
 // Bytes that UTF-8 does not have.
 enum { PROTECTED = 0xFE, STOP = 0xFF, N_PASSES = 24 };
@@ -340,8 +340,8 @@ static bool is_plain_space(char c) {
     return c == ' ' || c == '\n';
 }
 
-// Whether a text is the same with other white space than spaces around it: a letter with a full stop
-// at either end is not.
+// Whether a text is the same with other white space than spaces around it: a letter with a full
+// stop at either end is not.
 static bool needs_spaces(struct slice part, bool in_front) {
     if (in_front) return is_letter(at(part, 0)) && at(part, 1) == '.';
     if (part.len < 2 || part.ptr[part.len - 1] != '.' || !is_letter(part.ptr[part.len - 2]))
@@ -388,20 +388,6 @@ static const char *place_of_end(const struct constraint_text *text, const struct
     return places->out + places->n - 2 - (behind - end);
 }
 
-// How many sentences end (or start) in front of `at`, or there.
-static size_t n_ends(const struct slices *sentences, const char *at, bool start) {
-    size_t low = 0, high = sentences->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const struct slice s = sentences->items[middle];
-        if (start ? s.ptr < at : s.ptr + s.len <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static struct slice from_on(struct slice s, const char *at) {
     return at > s.ptr ? slice_behind(s, at) : s;
 }
@@ -410,7 +396,7 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     const struct slices *all = &whole->sentences;
     const char *from = place_of_start(text, &whole->places);
     const char *to = place_of_end(text, &whole->places);
-    const size_t first = n_ends(all, from, false), n = n_ends(all, to, true);
+    const size_t first = slices_n_ending(all, from), n = slices_n_starting(all, to);
     const size_t last = n > first + 1 ? n - 1 : first;
     struct runs runs = {.is_shared = true};
     if (first >= all->n) return runs;
