@@ -33,7 +33,8 @@ bool is_listed(struct slice s, const char *const *words, size_t n);
 #define STRING(key)                                                                                \
     { .name = (key), .type = CONSTRAINT_STRING, .min = 1 }
 
-// Whether the first word of a text is a verb by its form alone (ifbench_verbs.c).
+// Whether the first word of a text is a verb by its form alone (ifbench_verbs.c): no longer one is.
+enum { MAX_VERB_BYTES = 24 };
 bool is_verb(struct slice word); // in lower case
 
 // Whether a word (in lower case, without punctuation) has an odd number of syllables

@@ -91,7 +91,7 @@ static bool starts_with_last(struct constraint_text *text, struct pair_test *tes
     struct slice next = strip_marks_left(s), first;
     (void)test;
     return last.len && slice_next_field(&next, &first) &&
-           slice_equal(text_lower_of(text, last), text_lower_of(text, first));
+           text_lower_same(text, last, first);
 }
 
 static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
@@ -108,7 +108,7 @@ static bool follows_paragraphs(struct constraint_text *text, const struct constr
         const struct slice last = rest.len ? slice_last_field(rest) : first;
         if (last.len == 0 || slice_equal(first, last)) continue;
         // Marks and white space, which stand on both sides of each, are no letters to a sigma.
-        if (!slice_equal(text_lower_of(text, first), text_lower_of(text, last)))
+        if (!text_lower_same(text, first, last))
             return text_blame(text, slice_strip(line, CHAR_SPACE));
     }
     return true;

@@ -159,7 +159,9 @@ static bool follows_no_consecutive(struct constraint_text *text,
 static bool follows_start_verb(struct constraint_text *text, const struct constraint_args *args) {
     const struct runs *tokens = text_first_tokens(text, 1);
     (void)args;
-    return tokens->n && is_verb(text_lower_of(text, runs_at(tokens, 0)));
+    const struct slice first = tokens->n ? runs_at(tokens, 0) : (struct slice){"", 0};
+    // A character loses at most two bytes in lower case.
+    return first.len <= 3 * MAX_VERB_BYTES && is_verb(text_lower_of(text, first));
 }
 
 static const struct constraint ROWS[] = {

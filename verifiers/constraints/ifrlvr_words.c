@@ -80,8 +80,7 @@ static bool follows_start_end(struct constraint_text *text, const struct constra
     const struct runs *first = text_first_tokens(text, 2), *last = text_last_tokens(text, 1);
     (void)args;
     if (first->n < 2 || last->n < 1) return false;
-    return slice_equal(text_lower_of(text, runs_at(first, 0)),
-                       text_lower_of(text, runs_at(last, last->n - 1)));
+    return text_lower_same(text, runs_at(first, 0), runs_at(last, last->n - 1));
 }
 
 // ---- Words -------------------------------------------------------------------------------------

@@ -211,6 +211,36 @@ bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lo
     return s.len <= 3 * lower.len && slice_equal(text_lower_of(text, s), lower);
 }
 
+// Reads a slice in lower case byte by byte.
+struct lower_reader {
+    struct slice s;
+    size_t at, n, used; // of the bytes
+    char bytes[4];
+};
+
+static int next_lower(struct lower_reader *r) {
+    if (r->used < r->n) return (unsigned char)r->bytes[r->used++];
+    if (r->at == r->s.len) return -1;
+    const unsigned char lead = (unsigned char)r->s.ptr[r->at];
+    if (lead < 128) {
+        r->at++;
+        return lead + (lead >= 'A' && lead <= 'Z' ? 32 : 0);
+    }
+    const struct wide_char c = chars_wide(r->s.ptr + r->at, r->s.len - r->at);
+    r->n = lower_wide(r->s, r->at, c, r->bytes);
+    r->at += c.len;
+    r->used = 1;
+    return (unsigned char)r->bytes[0];
+}
+
+bool text_lower_same(struct constraint_text *text, struct slice a, struct slice b) {
+    struct lower_reader x = {.s = a}, y = {.s = b};
+    if (slice_equal(a, b)) return true;
+    for (int c; (c = next_lower(&x)) == next_lower(&y);)
+        if (c < 0) return text_spend(text, x.at);
+    return text_spend(text, x.at) && false;
+}
+
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator) {
     struct slices out = {0};
     size_t from = 0;

@@ -115,6 +115,8 @@ const struct slices *text_words(struct constraint_text *text);  // runs of \w
 struct slice text_lower_of(struct constraint_text *text, struct slice s);
 // Whether `s` in lower case is `lower`. Much longer ones are not looked at.
 bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower);
+// Whether two slices are the same in lower case.
+bool text_lower_same(struct constraint_text *text, struct slice a, struct slice b);
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator);
 struct slices text_fields_of(struct constraint_text *text, struct slice s);
 struct slices text_words_of(struct constraint_text *text, struct slice s);

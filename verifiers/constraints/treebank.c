@@ -389,11 +389,12 @@ size_t treebank_start(struct slice s) {
     return s.len;
 }
 
-// The last such place at or in front of `at`, or 0.
+// The last such place at or in front of `at` that is near, or 0.
 static size_t sync_before(struct slice s, size_t at) {
     if (at > s.len) at = s.len;
-    while (at > 0 && !is_sync(s, at - 1)) at--;
-    return at;
+    const size_t farthest = at > TREEBANK_STRIDE ? at - TREEBANK_STRIDE : 0;
+    while (at > farthest && !is_sync(s, at - 1)) at--;
+    return at > farthest ? at : 0;
 }
 
 size_t treebank_end(struct slice s, struct slice longer, size_t *state) {
