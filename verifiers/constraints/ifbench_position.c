@@ -90,8 +90,7 @@ static bool starts_with_last(struct constraint_text *text, struct pair_test *tes
     const struct slice last = slice_last_field(strip_marks_right(before));
     struct slice next = strip_marks_left(s), first;
     (void)test;
-    return last.len && slice_next_field(&next, &first) &&
-           text_lower_same(text, last, first);
+    return last.len && slice_next_field(&next, &first) && text_lower_same(text, last, first);
 }
 
 static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
