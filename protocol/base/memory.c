@@ -72,6 +72,18 @@ void *arena_take(struct arena *arena, size_t n, size_t size) {
     return p;
 }
 
+// A block of its own, with no room behind it: what later objects get is zeroed.
+void *arena_take_unset(struct arena *arena, size_t n, size_t size) {
+    const size_t bytes = (total(n, size) + 15) & ~(size_t)15;
+    if (bytes < MAX_BLOCK_BYTES) return arena_take(arena, n, size);
+    struct arena_block *fresh = memory_take(1, sizeof *fresh + bytes);
+    struct arena_block **place = arena->blocks ? &arena->blocks->next : &arena->blocks;
+    *fresh = (struct arena_block){.next = *place, .used = bytes, .size = bytes};
+    *place = fresh;
+    arena->n_bytes += bytes;
+    return fresh->bytes;
+}
+
 char *arena_copy(struct arena *arena, const void *bytes, size_t len) {
     char *copy = arena_take(arena, len + 1, 1);
     if (len) memcpy(copy, bytes, len);

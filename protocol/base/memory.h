@@ -27,6 +27,8 @@ struct arena {
 
 // Zeroed, 16-byte aligned memory, valid until arena_clear.
 void *arena_take(struct arena *arena, size_t n, size_t size);
+// The same without zeroing what is large, for what is filled before it is read, or in part only.
+void *arena_take_unset(struct arena *arena, size_t n, size_t size);
 char *arena_copy(struct arena *arena, const void *bytes, size_t len); // 0-terminated copy
 void arena_clear(struct arena *arena);                                // frees everything
 

@@ -136,35 +136,23 @@ const struct char_page *char_make_page(uint32_t number) {
 
 // ---- Slices ------------------------------------------------------------------------------------
 
-static bool goes_on(const unsigned char *p, size_t n) {
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xC0) != 0x80) return false;
-    return true;
+static bool goes_on(unsigned char c) {
+    return (c & 0xC0) == 0x80;
 }
 
 // The common leads by hand; what has more conditions, or is no UTF-8, by the rules.
-bool chars_next_wide(struct slice *s, uint32_t *code) {
-    const unsigned char *p = (const unsigned char *)s->ptr;
-    int n = 0;
-    if (p[0] >= 0xC2 && p[0] < 0xE0 && s->len >= 2 && goes_on(p, 2)) {
-        *code = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
-        n = 2;
-    } else if (p[0] > 0xE0 && p[0] < 0xED && s->len >= 3 && goes_on(p, 3)) {
-        *code = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
-        n = 3;
-    } else if (p[0] == 0xF0 && s->len >= 4 && p[1] >= 0x90 && goes_on(p, 4)) {
-        *code = (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
-        n = 4;
-    } else {
-        n = utf8_next(*s, code);
-    }
-    if (n == 0) { // not reached with valid UTF-8
-        *code = 0xFFFD;
-        n = 1;
-    }
-    s->ptr += n;
-    s->len -= (size_t)n;
-    return true;
+struct wide_char chars_wide(const char *ptr, size_t n) {
+    const unsigned char *p = (const unsigned char *)ptr;
+    if (p[0] >= 0xC2 && p[0] < 0xE0 && n >= 2 && goes_on(p[1]))
+        return (struct wide_char){(p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu), 2};
+    if (p[0] > 0xE0 && p[0] < 0xED && n >= 3 && goes_on(p[1]) && goes_on(p[2]))
+        return (struct wide_char){(p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu), 3};
+    if (p[0] == 0xF0 && n >= 4 && p[1] >= 0x90 && goes_on(p[1]) && goes_on(p[2]) && goes_on(p[3]))
+        return (struct wide_char){(p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu), 4};
+    uint32_t code;
+    const int len = utf8_next((struct slice){ptr, n}, &code);
+    if (len == 0) return (struct wide_char){0xFFFD, 1}; // not reached with valid UTF-8
+    return (struct wide_char){code, (uint32_t)len};
 }
 
 bool chars_last(struct slice *s, uint32_t *code) {
@@ -176,35 +164,25 @@ bool chars_last(struct slice *s, uint32_t *code) {
     return chars_next(&one, code);
 }
 
-// Whether a byte that is not ASCII starts characters of which some are white space.
-static bool may_be_space(unsigned char c) {
-    return c == 0xC2 || (c >= 0xE1 && c <= 0xE3);
+// How many bytes at the start of `s` are white space.
+static size_t n_spaces(struct slice s) {
+    size_t n = 0;
+    for (size_t len; (len = slice_space_at(s, n));) n += len;
+    return n;
 }
 
-// How many bytes at the start of `s` are white space, or (`space` false) are none.
-static size_t span(struct slice s, bool space) {
+// How many are none.
+static size_t n_no_spaces(struct slice s) {
     size_t n = 0;
-    while (n < s.len) {
-        const unsigned char c = (unsigned char)s.ptr[n];
-        if (c < 128 || !may_be_space(c)) {
-            if (!(c < 128 && char_ascii_classes[c] & CHAR_SPACE) == space) break;
-            n++;
-            continue;
-        }
-        struct slice rest = {s.ptr + n, s.len - n};
-        uint32_t code;
-        chars_next_wide(&rest, &code);
-        if (!(char_classes(code) & CHAR_SPACE) == space) break;
-        n = s.len - rest.len;
-    }
+    while (n < s.len && !slice_space_at(s, n)) n++; // a byte within a character starts no space
     return n;
 }
 
 bool slice_next_field(struct slice *rest, struct slice *field) {
-    const size_t start = span(*rest, true);
+    const size_t start = n_spaces(*rest);
     *rest = (struct slice){rest->ptr + start, rest->len - start};
     field->ptr = rest->ptr;
-    field->len = span(*rest, false);
+    field->len = n_no_spaces(*rest);
     *rest = (struct slice){rest->ptr + field->len, rest->len - field->len};
     return field->len > 0;
 }
@@ -333,11 +311,14 @@ static bool is_word_at(struct slice s, size_t at) {
 }
 
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from) {
+    const bool starts = is_word_at(needle, 0), ends = is_word_before(needle, needle.len);
     ptrdiff_t at = slice_find(s, needle, from);
     for (; at >= 0; at = slice_find(s, needle, (size_t)at + 1)) {
         const size_t start = (size_t)at, end = start + needle.len;
-        if (is_word_before(s, start) != is_word_at(s, start) &&
-            is_word_before(s, end) != is_word_at(s, end))
+        const bool before = is_word_before(s, start);
+        // An empty one stands where a word starts or ends.
+        if (needle.len ? before != starts && is_word_at(s, end) != ends
+                       : before != is_word_at(s, start))
             return at;
         if (start + 1 > s.len) break;
     }

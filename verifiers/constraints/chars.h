@@ -53,17 +53,37 @@ static inline uint32_t char_lower(uint32_t code) { // simple mapping
     return char_page(code)->lower[code & 0xFF];
 }
 
-bool chars_next_wide(struct slice *s, uint32_t *code); // for what is not ASCII
+// The first code point of valid UTF-8 that does not start with an ASCII byte, and its bytes.
+struct wide_char {
+    uint32_t code, len;
+};
+struct wide_char chars_wide(const char *ptr, size_t n);
+
+// Whether all characters that start with a byte have three bytes and no case: Thai and its
+// neighbours, kana, Han and Hangul.
+static inline bool chars_have_no_case(unsigned char lead) {
+    return lead == 0xE0 || (lead >= 0xE3 && lead <= 0xED && lead != 0xEA);
+}
 
 // Removes the first code point of valid UTF-8 and stores it; false when `s` is empty.
 static inline bool chars_next(struct slice *s, uint32_t *code) {
     if (s->len == 0) return false;
-    if ((unsigned char)*s->ptr >= 128) return chars_next_wide(s, code);
-    *code = (unsigned char)*s->ptr;
-    s->ptr++;
-    s->len--;
+    struct wide_char c = {(unsigned char)*s->ptr, 1};
+    if (c.code >= 128) c = chars_wide(s->ptr, s->len);
+    *code = c.code;
+    s->ptr += c.len;
+    s->len -= c.len;
     return true;
 }
+// The code point at byte `at`, and its bytes; 0 at the end.
+static inline uint32_t slice_code_at(struct slice s, size_t at, size_t *len) {
+    struct wide_char c = {0, 0};
+    if (at < s.len) c = (struct wide_char){(unsigned char)s.ptr[at], 1};
+    if (c.code >= 128) c = chars_wide(s.ptr + at, s.len - at);
+    *len = c.len;
+    return c.code;
+}
+
 // Removes the last one.
 bool chars_last(struct slice *s, uint32_t *code);
 
@@ -103,6 +123,26 @@ size_t slice_count_to(struct slice s, struct slice needle, size_t most); // not 
 // word character itself (as \b demands a change between word and no word on each end).
 ptrdiff_t slice_find_word(struct slice s, struct slice needle, size_t from);
 bool slice_is_blank(struct slice s); // only white space, or empty
+
+// Of white space that is not ASCII, which starts at `ptr`: its bytes, or 0 if it is none.
+static inline size_t chars_wide_space(const char *ptr, size_t n) {
+    const unsigned char *p = (const unsigned char *)ptr;
+    if (n < 2) return 0;
+    if (*p == 0xC2) return p[1] == 0x85 || p[1] == 0xA0 ? 2 : 0;
+    if (n < 3 || *p < 0xE1 || *p > 0xE3) return 0;
+    const unsigned code = (*p & 0xFu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+    const bool is = code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
+                    code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
+    return is ? 3 : 0;
+}
+
+// The bytes of the white space character at byte `at`, or 0.
+static inline size_t slice_space_at(struct slice s, size_t at) {
+    if (at >= s.len) return 0;
+    const unsigned char c = (unsigned char)s.ptr[at];
+    if (c < 128) return char_ascii_classes[c] & CHAR_SPACE ? 1 : 0;
+    return chars_wide_space(s.ptr + at, s.len - at);
+}
 
 // The next of str.split()'s fields, taken off `rest` with the white space in front of it; false
 // when there is none.

@@ -26,9 +26,9 @@ struct slices plain_words(struct constraint_text *text, struct slice s) {
     return text_fields_of(text, text_without_punctuation_of(text, s));
 }
 
-size_t count_plain_words(struct slice s) {
+int64_t count_plain_words(struct slice s) {
     struct slice word;
-    size_t n = 0;
+    int64_t n = 0;
     while (slice_next_field(&s, &word)) n += !slice_all(word, CHAR_PUNCT);
     return n;
 }

@@ -5,8 +5,6 @@
 #include "verifiers/constraints/constraints.h"
 #include "verifiers/constraints/ifeval.h" // prepare_lower and its like, relation_holds
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 // str.strip(string.punctuation + " ") and its two halves. Of white space only the space goes.
 struct slice strip_marks(struct slice s);
 struct slice strip_marks_left(struct slice s);
@@ -21,7 +19,7 @@ uint32_t first_code(struct slice s);
 uint32_t first_lower(struct slice s);
 
 // How many of them there are.
-size_t count_plain_words(struct slice s);
+int64_t count_plain_words(struct slice s);
 
 bool is_palindrome(struct slice s);
 
@@ -35,27 +33,13 @@ bool is_listed(struct slice s, const char *const *words, size_t n);
 #define STRING(key)                                                                                \
     { .name = (key), .type = CONSTRAINT_STRING, .min = 1 }
 
-// Whether the first word of a text is a verb by its form alone (ifbench_verbs.c).
+// Whether the first word of a text is a verb by its form alone (ifbench_verbs.c): no longer one is.
+enum { MAX_VERB_BYTES = 24 };
 bool is_verb(struct slice word); // in lower case
 
 // Whether a word (in lower case, without punctuation) has an odd number of syllables
 // (ifbench_syllables.c).
 bool has_odd_syllables(struct slice word);
-
-// IF-RLVR's sentences, those of a list of rules and not Punkt's (ifrlvr_sentences.c): stripped, and
-// with every newline replaced by a space.
-struct slices rule_sentences(struct constraint_text *text, struct slice s);
-// Those of the text; what a part has of them is taken from the whole. Uses text->kept.
-struct runs rule_sentence_runs(struct constraint_text *text);
-// Whether `is_enough` can tell the answer from the first ones: it gets more and more of them.
-bool rule_sentences_begin(struct constraint_text *text, struct slice s,
-                          bool (*is_enough)(const struct slices *sentences, void *context),
-                          void *context);
-// Whether all of the text's are good. Uses text->kept.
-typedef bool rule_sentence_test(struct constraint_text *text, struct slice sentence,
-                                struct slice word);
-bool rule_sentences_all(struct constraint_text *text, rule_sentence_test *is_good,
-                        struct slice word);
 
 // A table of comma or tab separated values as Python's csv module reads it.
 struct csv_table {

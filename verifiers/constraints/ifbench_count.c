@@ -128,30 +128,35 @@ static bool is_pronoun(struct slice token) {
     return word_set_has(&pronouns, token);
 }
 
-// The text in lower case with spaces for slashes, as in she/her/hers; that of a part is a part of
-// that of the whole, which is kept.
-static struct constraint_text *without_slashes(struct constraint_text *text,
-                                               struct constraint_text *own) {
-    const struct slice lower = text_lower(text);
-    if (text->within && text->kept) {
-        struct constraint_text *whole = text->kept;
-        const size_t at = (size_t)(lower.ptr - text_lower(text->within).ptr);
-        text_open_part(own, slice_part(whole->raw, at, at + lower.len), whole, text->arena);
-        own->kept = whole->kept;
-        return own;
-    }
-    struct constraint_text *made = arena_take(text->arena, 1, sizeof *made);
-    text_open(made, text_replace_of(text, lower, slice_of("/"), slice_of(" ")), text->arena);
-    if (!text->within) text->kept = made;
-    return made;
+// Whether a word of letters with these behind it has a pronoun, or may have: tokens are cut out of
+// "gimme", "lemme" and "whon't".
+static bool may_have_pronoun(struct slice word, char behind) {
+    const size_t n = word.len;
+    return is_pronoun(word) || slice_is(word, "gimme") || slice_is(word, "lemme") ||
+           (behind == '\'' && n > 1 && word.ptr[n - 1] == 'n' &&
+            is_pronoun(slice_part(word, 0, n - 1)));
 }
 
+// How many words of letters may have one, up to `most`.
+static int64_t count_may_have(struct slice lower, int64_t most) {
+    int64_t n = 0;
+    for (size_t at = 0, from; at < lower.len && n < most; at++) {
+        for (from = at; at < lower.len && lower.ptr[at] >= 'a' && lower.ptr[at] <= 'z';) at++;
+        const char behind = at < lower.len ? lower.ptr[at] : 0;
+        n += at > from && may_have_pronoun(slice_part(lower, from, at), behind);
+    }
+    return n;
+}
+
+// In lower case with spaces for slashes, as in she/her/hers.
 static bool follows_pronouns(struct constraint_text *text, const struct constraint_args *args) {
-    struct constraint_text own, *plain = without_slashes(text, &own);
+    const int64_t wanted = args->values[0].integer;
     pthread_once(&pronouns_made, make_pronouns);
-    const size_t n = text_count_tokens(plain, is_pronoun);
-    text->over = text->over || plain->over;
-    return (int64_t)n >= args->values[0].integer;
+    if (count_may_have(text_lower(text), wanted) < wanted) return text_no_part(text);
+    struct constraint_text *spaced = text_spaced(text, true, '/');
+    const size_t n = text_count_tokens(spaced, is_pronoun);
+    text->over = text->over || spaced->over;
+    return (int64_t)n >= wanted;
 }
 
 // Hiragana, Katakana or a Han character.

@@ -94,7 +94,7 @@ bool csv_read(struct constraint_text *text, struct slice s, char delimiter, size
     struct csv_reader r = {.text = text, .table = out, .delimiter = delimiter};
     if (!text_spend(text, 2 * s.len)) return false;
     *out = (struct csv_table){0};
-    r.field = arena_take(text->arena, s.len + 1, 1);
+    r.field = arena_take_unset(text->arena, s.len + 1, 1);
     out->row_ends = r.row_ends = arena_take(text->arena, max_rows + 2, sizeof *r.row_ends);
     for (size_t i = 0; i < s.len; i++) {
         const size_t n = out->n_rows, from = n ? out->row_ends[n - 1] : 0;

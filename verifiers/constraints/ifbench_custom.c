@@ -185,11 +185,16 @@ static bool is_date(struct slice s) {
 }
 
 static bool follows_dates(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices parts = text_split_of(text, text_stripped(text), slice_of(","));
+    const struct slice s = text_stripped(text);
     (void)args;
-    for (size_t i = 0; i < parts.n; i++)
-        if (!is_date(slice_strip(parts.items[i], CHAR_SPACE))) return false;
-    return parts.n > 0;
+    for (size_t from = 0;;) {
+        const char *comma = s.len ? memchr(s.ptr + from, ',', s.len - from) : NULL;
+        const size_t to = comma ? (size_t)(comma - s.ptr) : s.len;
+        if (!is_date(slice_strip(slice_part(s, from, to), CHAR_SPACE)))
+            return comma && from ? text_blame(text, slice_part(s, from - 1, to + 1)) : false;
+        if (!comma) return true;
+        from = to + 1;
+    }
 }
 
 // ---- The bald eagle, and the alphabet

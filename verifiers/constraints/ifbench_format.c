@@ -53,15 +53,30 @@ static bool follows_options(struct constraint_text *text, const struct constrain
 
 // ---- Lines -------------------------------------------------------------------------------------
 
+// As many lines that are not empty as words, without punctuation and without outer white space.
 static bool follows_newline(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice plain =
-        slice_strip(text_without_punctuation_of(text, text->raw), CHAR_SPACE);
-    struct slice lines = plain, fields = plain, item;
-    size_t n_lines = 0, n_fields = 0;
+    struct slice rest = text->raw;
+    size_t n_lines = 0, n_words = 0;
+    size_t n_blank = 0; // lines of white space since the last word: they count if one follows
+    bool in_word = false, has_word = false, has_space = false; // of the line
     (void)args;
-    while (slice_next_line(&lines, &item)) n_lines += item.len > 0;
-    while (n_fields <= n_lines && slice_next_field(&fields, &item)) n_fields++;
-    return n_lines == n_fields;
+    for (uint32_t code; chars_next(&rest, &code);) {
+        const unsigned classes = char_classes(code);
+        if (classes & CHAR_PUNCT) continue;
+        if (code == '\n') {
+            n_blank += n_words && has_space && !has_word;
+            in_word = has_word = has_space = false;
+        } else if (classes & CHAR_SPACE) {
+            has_space = true;
+            in_word = false;
+        } else {
+            n_words += !in_word;
+            n_lines += n_blank + !has_word;
+            n_blank = 0;
+            in_word = has_word = true;
+        }
+    }
+    return n_lines == n_words;
 }
 
 // Blank lines that were kept, those of one text in a queue. Positions are those among the lines
@@ -104,9 +119,9 @@ static struct slices lines_left(struct constraint_text *text) {
     struct slices kept = {0}; // a line with ptr NULL was taken out
     struct blank_lines blanks = {.kinds = tally_open(text, lines->n)};
     const size_t n_kinds = blanks.kinds.mask + 1;
-    blanks.first = arena_take(text->arena, n_kinds, sizeof(size_t));
-    blanks.last = arena_take(text->arena, n_kinds, sizeof(size_t));
-    blanks.next = arena_take(text->arena, lines->n + 1, sizeof(size_t));
+    blanks.first = arena_take_unset(text->arena, n_kinds, sizeof(size_t));
+    blanks.last = arena_take_unset(text->arena, n_kinds, sizeof(size_t));
+    blanks.next = arena_take_unset(text->arena, lines->n + 1, sizeof(size_t));
     slices_expect(text, &kept, lines->n);
     size_t n = 0;
     for (size_t i = 0; i < lines->n && !text->over; i++) {
@@ -178,9 +193,28 @@ static bool follows_sub_bullets(struct constraint_text *text, const struct const
     return true;
 }
 
+// How many sentences lines have, 2 being many, for those that were asked about before.
+struct counted_lines {
+    struct {
+        struct slice line;
+        size_t n_sentences;
+    } items[8];
+    size_t n;
+};
+
 static size_t count_sentences(struct constraint_text *text, struct slice line) {
+    struct constraint_text *owner = text->within ? text->within : text;
+    struct counted_lines *known = text->kept;
     struct slices sentences = {0};
+    for (size_t i = 0; known && i < known->n; i++)
+        if (known->items[i].line.ptr == line.ptr && known->items[i].line.len == line.len)
+            return known->items[i].n_sentences;
     punkt_first(text, line, 2, &sentences);
+    if (!known) text->kept = known = arena_take(owner->arena, 1, sizeof *known);
+    if (known->n < sizeof known->items / sizeof *known->items) {
+        known->items[known->n].line = line;
+        known->items[known->n++].n_sentences = sentences.n;
+    }
     return sentences.n;
 }
 
@@ -239,18 +273,30 @@ static bool blame_token(struct constraint_text *text, struct slice token) {
     return text_blame(text, token);
 }
 
+// Whether a token starts with a small letter and is not of both cases behind that.
+static bool is_small(struct slice token) {
+    enum { SMALL = CHAR_LOWER | CHAR_ALPHA };
+    uint32_t first;
+    if (!chars_next(&token, &first) || (char_classes(first) & SMALL) != SMALL) return false;
+    return token.len == 0 || slice_is_lower(token) || slice_is_upper(token);
+}
+
+static size_t first_small(const struct runs *tokens) {
+    size_t i = 0;
+    while (i < tokens->n && !is_small(runs_at(tokens, i))) i++;
+    return i;
+}
+
 static bool follows_title_case(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
+    enum { FEW_TOKENS = 64 };
+    const struct runs *tokens = text_first_tokens(text, FEW_TOKENS);
+    size_t i = first_small(tokens);
     (void)args;
-    for (size_t i = 0; i < tokens->n; i++) {
-        struct slice rest = runs_at(tokens, i);
-        uint32_t first;
-        if (!chars_next(&rest, &first) || !(char_classes(first) & CHAR_LOWER)) continue;
-        if (!(char_classes(first) & CHAR_ALPHA)) continue;
-        if (rest.len && !slice_is_lower(rest) && !slice_is_upper(rest)) continue;
-        return blame_token(text, runs_at(tokens, i));
+    if (i == tokens->n && tokens != text->tokens) {
+        tokens = text_tokens(text);
+        i = first_small(tokens);
     }
-    return true;
+    return i == tokens->n || blame_token(text, runs_at(tokens, i));
 }
 
 static bool follows_template(struct constraint_text *text, const struct constraint_args *args) {

@@ -9,7 +9,7 @@ enum { MIN_BRACKETS = 5, MIN_QUOTES = 3 };
 static bool follows_parentheses(struct constraint_text *text, const struct constraint_args *args) {
     static const char OPEN[] = "([{", CLOSE[] = ")]}";
     const struct slice s = text->raw;
-    char *levels = arena_take(text->arena, s.len + 1, 1);
+    char *levels = arena_take_unset(text->arena, s.len + 1, 1);
     size_t depth = 0, deepest = 0;
     (void)args;
     for (size_t i = 0; i < s.len; i++) {

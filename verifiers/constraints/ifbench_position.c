@@ -3,6 +3,20 @@
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/text_sentences.h"
 
+// What a constraint asks of a sentence and the one in front of it. `number` is its argument;
+// `counted` is what it counted in the last sentence that it was asked about.
+struct pair_test {
+    bool (*is_good)(struct constraint_text *text, struct pair_test *test, struct slice before,
+                    struct slice s);
+    int64_t number, counted;
+    struct slice last;
+};
+
+// What was found of a whole's pairs: sentences from one to before the other follow theirs.
+struct pairs {
+    size_t good_from, bad;
+};
+
 // Blames sentence i and the one in front of it: they are sentences wherever they stand with
 // something behind. Those at the ends of a part go on in other texts.
 static bool blame_pair(struct constraint_text *text, const struct runs *sentences, size_t i) {
@@ -17,18 +31,71 @@ static bool blame_pair(struct constraint_text *text, const struct runs *sentence
     return text_blame(text, pair);
 }
 
-static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
+// The first sentence from `from` to before `to` that does not follow the one in front of it, or
+// `to`.
+static size_t first_bad(struct constraint_text *text, const struct runs *sentences, size_t from,
+                        size_t to, struct pair_test *test) {
+    while (from < to &&
+           test->is_good(text, test, runs_at(sentences, from - 1), runs_at(sentences, from)))
+        from++;
+    return from;
+}
+
+// The same of those that are the whole's, of which it is kept.
+static size_t first_bad_shared(struct constraint_text *text, const struct runs *sentences,
+                               struct pair_test *test) {
+    const struct runs *all = text->within->sentences;
+    const struct slices *shared = &sentences->run[1];
+    struct pairs *pairs = text->kept;
+    const size_t offset = (size_t)(shared->items - all->run[0].items);
+    const size_t from = offset + 1, to = offset + shared->n;
+    if (from < pairs->good_from || from > pairs->bad) pairs->good_from = pairs->bad = from;
+    if (pairs->bad < to) pairs->bad = first_bad(text, all, pairs->bad, to, test);
+    return (pairs->bad < to ? pairs->bad : to) - offset + sentences->run[0].n;
+}
+
+// Whether each sentence goes well with the one in front of it.
+static bool all_pairs(struct constraint_text *text, struct pair_test test) {
     const struct runs *sentences = text_sentences(text);
-    (void)args;
-    for (size_t i = 1; i < sentences->n; i++) {
-        const struct slice last = slice_last_field(strip_marks_right(runs_at(sentences, i - 1)));
-        struct slice next = strip_marks_left(runs_at(sentences, i)), first;
-        if (last.len == 0 || !slice_next_field(&next, &first))
-            return blame_pair(text, sentences, i);
-        if (!slice_equal(text_lower_of(text, last), text_lower_of(text, first)))
-            return blame_pair(text, sentences, i);
+    size_t i = 1;
+    if (sentences->is_shared && text->kept && sentences->run[1].n) {
+        const size_t start = sentences->run[0].n, end = start + sentences->run[1].n;
+        i = first_bad(text, sentences, 1, start + 1, &test);
+        if (i == start + 1) i = first_bad_shared(text, sentences, &test);
+        if (i < end) return blame_pair(text, sentences, i);
     }
-    return true;
+    i = first_bad(text, sentences, i, sentences->n, &test);
+    if (!text->within) {
+        struct pairs *pairs = arena_take(text->arena, 1, sizeof *pairs);
+        *pairs = (struct pairs){1, i};
+        text->kept = pairs;
+    }
+    return i >= sentences->n || blame_pair(text, sentences, i);
+}
+
+// Whether what is counted in a sentence is more than in the one before, by `number` if that is not
+// negative.
+static bool is_more(struct pair_test *test, struct slice before, struct slice s,
+                    int64_t (*count)(struct slice sentence)) {
+    const bool is_known = test->last.ptr == before.ptr && test->last.len == before.len;
+    const int64_t n_before = is_known ? test->counted : count(before);
+    test->counted = count(s);
+    test->last = s;
+    return test->number < 0 ? test->counted > n_before : test->counted == n_before + test->number;
+}
+
+// Whether its first word is the last one of the sentence before.
+static bool starts_with_last(struct constraint_text *text, struct pair_test *test,
+                             struct slice before, struct slice s) {
+    const struct slice last = slice_last_field(strip_marks_right(before));
+    struct slice next = strip_marks_left(s), first;
+    (void)test;
+    return last.len && slice_next_field(&next, &first) && text_lower_same(text, last, first);
+}
+
+static bool follows_last_first(struct constraint_text *text, const struct constraint_args *args) {
+    (void)args;
+    return all_pairs(text, (struct pair_test){.is_good = starts_with_last});
 }
 
 static bool follows_paragraphs(struct constraint_text *text, const struct constraint_args *args) {
@@ -40,7 +107,7 @@ static bool follows_paragraphs(struct constraint_text *text, const struct constr
         const struct slice last = rest.len ? slice_last_field(rest) : first;
         if (last.len == 0 || slice_equal(first, last)) continue;
         // Marks and white space, which stand on both sides of each, are no letters to a sigma.
-        if (!slice_equal(text_lower_of(text, first), text_lower_of(text, last)))
+        if (!text_lower_same(text, first, last))
             return text_blame(text, slice_strip(line, CHAR_SPACE));
     }
     return true;
@@ -52,6 +119,16 @@ static bool has_alphanumeric(struct slice token) {
     return false;
 }
 
+// At least as many characters as there are tokens with one.
+static size_t n_alphanumeric(struct slice s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        n += c >= 128 || char_ascii_classes[c] & CHAR_WORD;
+    }
+    return n;
+}
+
 // The m-th word of the n-th sentence; tokens of punctuation are no words.
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     const struct runs *sentences = text_sentences(text);
@@ -59,30 +136,31 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     int64_t left = args->values[2].integer;
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
-    if ((size_t)left > sentence.len) return false;
-    struct slices tokens = {0};
-    size_t i = 0;
-    for (size_t max = 64; i == tokens.n; max = SIZE_MAX) {
-        tokens = text_first_tokens_of(text, sentence, max);
-        for (; i < tokens.n; i++)
-            if (has_alphanumeric(tokens.items[i]) && --left == 0)
-                return text_lower_is(text, tokens.items[i], args->values[0].string);
-        if (tokens.n < max) break;
+    if (left > (int64_t)n_alphanumeric(sentence)) return false;
+    struct constraint_text *inner = text_inner(text, sentence);
+    const struct runs *tokens = text_first_tokens(inner, (size_t)left);
+    for (size_t i = 0;; tokens = text_tokens(inner)) {
+        for (; i < tokens->n; i++)
+            if (has_alphanumeric(runs_at(tokens, i)) && --left == 0)
+                return text_lower_is(text, runs_at(tokens, i), args->values[0].string);
+        if (tokens == inner->tokens) break;
     }
+    text->over = text->over || inner->over;
     return false;
 }
 
 // The second token, and the second last; a mark at the end does not count as the last.
 static bool follows_position(struct constraint_text *text, const struct constraint_args *args) {
     static const char MARKS[] = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";
-    const struct runs *tokens = text_tokens(text);
     const struct slice keyword = args->values[0].string;
+    const struct runs *tokens = text_first_tokens(text, 2);
+    if (tokens->n < 2 || !text_lower_is(text, runs_at(tokens, 1), keyword)) return false;
+    tokens = text_last_tokens(text, 3);
     if (tokens->n < 2) return false;
     const bool has_mark = slice_find(slice_of(MARKS), runs_at(tokens, tokens->n - 1), 0) >= 0;
     const size_t back = has_mark ? 3 : 2;
     if (tokens->n < back) return false;
-    return slice_equal(text_lower_of(text, runs_at(tokens, 1)), keyword) &&
-           slice_equal(text_lower_of(text, runs_at(tokens, tokens->n - back)), keyword);
+    return text_lower_is(text, runs_at(tokens, tokens->n - back), keyword);
 }
 
 // How many words of a sentence stand in runs with the same first letter.
@@ -103,27 +181,27 @@ static int64_t count_alliteration(struct slice sentence) {
     return n;
 }
 
+static bool has_more_alliteration(struct constraint_text *text, struct pair_test *test,
+                                  struct slice before, struct slice s) {
+    (void)text;
+    return is_more(test, before, s, count_alliteration);
+}
+
 static bool follows_alliteration(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *sentences = text_sentences(text);
-    int64_t before = -1;
     (void)args;
-    for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = count_alliteration(runs_at(sentences, i));
-        if (n <= before) return blame_pair(text, sentences, i);
-        before = n;
-    }
-    return true;
+    return all_pairs(text, (struct pair_test){.is_good = has_more_alliteration, .number = -1});
+}
+
+static bool has_more_words(struct constraint_text *text, struct pair_test *test,
+                           struct slice before, struct slice s) {
+    (void)text;
+    return is_more(test, before, s, count_plain_words);
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *sentences = text_sentences(text);
-    int64_t before = 0;
-    for (size_t i = 0; i < sentences->n; i++) {
-        const int64_t n = (int64_t)count_plain_words(runs_at(sentences, i));
-        if (i && n != before + args->values[0].integer) return blame_pair(text, sentences, i);
-        before = n;
-    }
-    return sentences->n > 0;
+    const int64_t number = args->values[0].integer;
+    return all_pairs(text, (struct pair_test){.is_good = has_more_words, .number = number}) &&
+           text_sentences(text)->n > 0;
 }
 
 static bool is_within(struct slice s, const struct slice *other) {

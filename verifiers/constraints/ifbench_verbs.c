@@ -175,8 +175,6 @@ static const char *const OTHERS[] = {
     "understood", "was",    "went",      "were",   "woke",   "woken",  "won",    "wore",    "worn",
     "written",    "wrote"};
 
-enum { MAX_VERB_BYTES = 24 };
-
 static bool is_base(const char *letters, size_t len) {
     return IS_LISTED(((struct slice){letters, len}), BASES);
 }

@@ -4,6 +4,8 @@
 
 #include "verifiers/constraints/constraints.h"
 
+enum { MAX_COUNT = 1000 * 1000 * 1000 }; // of what an argument counts
+
 // Whether `count` is at least, or less than, `threshold`.
 static inline bool relation_holds(const struct constraint_value *relation, int64_t threshold,
                                   size_t count) {

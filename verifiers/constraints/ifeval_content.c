@@ -3,21 +3,19 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/tally.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 // "[", anything but a newline, and the next "]".
 static bool follows_placeholders(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
+    struct slice lines = text->raw, line;
     int64_t n = 0;
-    for (size_t i = 0; i < lines->n; i++) {
-        const struct slice line = lines->items[i];
-        for (size_t at = 0;;) {
-            const ptrdiff_t open = slice_find(line, slice_of("["), at);
-            if (open < 0) break;
-            const ptrdiff_t close = slice_find(line, slice_of("]"), (size_t)open);
-            if (close < 0) break;
+    while (slice_next_line(&lines, &line)) {
+        const char *open = line.len ? memchr(line.ptr, '[', line.len) : NULL;
+        while (open) {
+            line = slice_behind(line, open);
+            const char *close = memchr(open, ']', line.len);
+            if (!close) break;
             n++;
-            at = (size_t)close + 1;
+            line = slice_behind(line, close + 1);
+            open = line.len ? memchr(line.ptr, '[', line.len) : NULL;
         }
     }
     return n >= args->values[0].integer || text_no_part(text);
@@ -119,14 +117,17 @@ static bool follows_quotation(struct constraint_text *text, const struct constra
     return s.len > 1 && *s.ptr == '"' && s.ptr[s.len - 1] == '"';
 }
 
-// A line that starts with the words, white space in front of them apart.
+// A line that starts with the words, white space in front of them apart. The words themselves may
+// go on over the end of the line.
 static bool follows_start(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
-    for (size_t i = 0; i < lines->n; i++) {
-        // The words themselves may go on over the end of the line.
-        const struct slice line = slice_strip_left(lines->items[i], CHAR_SPACE);
-        const size_t at = (size_t)(line.ptr - text->raw.ptr);
-        if (slice_starts(slice_from(text->raw, at), args->values[0].string)) return true;
+    const struct slice raw = text->raw, starter = args->values[0].string;
+    const ptrdiff_t found = slice_find(raw, starter, 0);
+    if (found < 0) return text_no_part(text);
+    const char *newline = memrchr(raw.ptr, '\n', (size_t)found);
+    struct slice lines = newline ? slice_behind(raw, newline + 1) : raw, line;
+    while (slice_next_line(&lines, &line)) {
+        line = slice_strip_left(line, CHAR_SPACE);
+        if (slice_starts(slice_behind(raw, line.ptr), starter)) return true;
     }
     return text_no_part(text);
 }

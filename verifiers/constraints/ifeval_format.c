@@ -3,11 +3,20 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/python_json.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 static size_t line_end(struct slice s, size_t at) {
     const char *newline = at < s.len ? memchr(s.ptr + at, '\n', s.len - at) : NULL;
     return newline ? (size_t)(newline - s.ptr) : s.len;
+}
+
+// Whether there is only white space between byte `from` of `s`, where a line starts, and byte `to`,
+// or between a newline and that.
+static bool starts_line(struct slice s, size_t from, size_t to) {
+    uint32_t code;
+    for (struct slice before = slice_part(s, from, to); chars_last(&before, &code);) {
+        if (code == '\n') return true;
+        if (!(char_classes(code) & CHAR_SPACE)) return false;
+    }
+    return true;
 }
 
 // Lines that start, behind any white space (even lines of it), with `mark` and, for a star, with
@@ -15,17 +24,17 @@ static size_t line_end(struct slice s, size_t at) {
 // the end of the next line.
 static int64_t count_bullets(struct slice s, char mark) {
     int64_t n = 0;
-    for (size_t at = 0; at < s.len;) {
-        size_t start = at;
-        if (s.ptr[at] <= ' ' || (unsigned char)s.ptr[at] >= 128)
-            start = s.len - slice_strip_left(slice_from(s, at), CHAR_SPACE).len;
-        size_t next = start;
-        if (start < s.len && s.ptr[start] == mark &&
-            (mark != '*' || (start + 1 < s.len && s.ptr[start + 1] != '*'))) {
+    const char *found;
+    for (size_t from = 0, at = 0; at < s.len && (found = memchr(s.ptr + at, mark, s.len - at));) {
+        at = (size_t)(found - s.ptr);
+        const bool is_bullet = mark != '*' || (at + 1 < s.len && s.ptr[at + 1] != '*');
+        if (is_bullet && starts_line(s, from, at)) {
             n++;
-            next = start + (mark == '*' ? 2 : 1);
+            from = line_end(s, at + (mark == '*' ? 2 : 1)) + 1;
+            at = from;
+        } else {
+            at++;
         }
-        at = line_end(s, next < s.len ? next : s.len) + 1;
     }
     return n;
 }
@@ -110,10 +119,9 @@ static struct slice strip_brackets(struct slice s) {
 
 // In a line: from the first "<<" to the last ">>".
 static bool follows_title(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices *lines = text_lines(text);
+    struct slice lines = text->raw, line;
     (void)args;
-    for (size_t i = 0; i < lines->n; i++) {
-        const struct slice line = lines->items[i];
+    while (slice_next_line(&lines, &line)) {
         const ptrdiff_t from = slice_find(line, slice_of("<<"), 0);
         if (from < 0) continue;
         size_t to = line.len;
@@ -128,7 +136,7 @@ static bool follows_title(struct constraint_text *text, const struct constraint_
 
 // The text without what stands, in each line, between its first and its last star.
 static struct slice without_changes(struct constraint_text *text, struct slice s, bool *changed) {
-    char *out = arena_take(text->arena, s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, s.len + 1, 1);
     size_t n = 0;
     *changed = false;
     for (size_t at = 0; at < s.len;) {

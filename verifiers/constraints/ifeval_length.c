@@ -3,8 +3,6 @@
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/text_sentences.h"
 
-enum { MAX_COUNT = 1000 * 1000 * 1000 };
-
 static bool follows_sentences(struct constraint_text *text, const struct constraint_args *args) {
     const size_t n = text_sentences(text)->n;
     return relation_holds(&args->values[1], args->values[0].integer, n);
@@ -50,25 +48,40 @@ static struct slice strip_left_byte(struct slice s, char byte) {
     return s;
 }
 
-// The paragraphs are the pieces between pairs of newlines. Blank ones do not count, but they do
-// take part in finding the n-th.
-static bool follows_nth(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices parts = text_split_of(text, text->raw, slice_of("\n\n"));
-    const int64_t nth = args->values[1].integer;
-    int64_t n = 0;
-    for (size_t i = 0; i < parts.n; i++) n += !slice_is_blank(parts.items[i]);
-    if (text->over || nth > n || n != args->values[0].integer) return false;
-    struct slice word = slice_strip_left(parts.items[nth - 1], CHAR_SPACE);
-    struct slice rest = word;
-    uint32_t code;
-    for (struct slice r = rest; chars_next(&r, &code) && !(char_classes(code) & CHAR_SPACE);)
-        rest = r;
-    word.len -= rest.len;
-    if (word.len == 0) return false;
+static size_t find_newline_pair(struct slice s, size_t from) {
+    while (from + 1 < s.len && (s.ptr[from] != '\n' || s.ptr[from + 1] != '\n')) from++;
+    return from + 1 < s.len ? from : s.len;
+}
+
+// The first field of a paragraph, up to a mark.
+static struct slice first_word(struct slice paragraph) {
+    struct slice word;
+    if (!slice_next_field(&paragraph, &word)) return word;
     word = strip_left_byte(strip_left_byte(word, '\''), '"');
     for (size_t i = 0; i < word.len; i++)
         if (word.ptr[i] && strchr(".,?!'\"", word.ptr[i])) word.len = i;
-    return slice_equal(text_lower_of(text, word), args->values[2].string);
+    return word;
+}
+
+// The paragraphs are the pieces between pairs of newlines. Blank ones do not count, but they do
+// take part in finding the n-th.
+static bool follows_nth(struct constraint_text *text, const struct constraint_args *args) {
+    const struct slice s = text->raw;
+    const int64_t n_wanted = args->values[0].integer, nth = args->values[1].integer;
+    struct slice paragraph = {0};
+    int64_t n = 0, number = 0;
+    for (size_t from = 0; from <= s.len;) {
+        const size_t to = find_newline_pair(s, from);
+        const struct slice piece = slice_part(s, from, to);
+        if (++number == nth) paragraph = piece;
+        n += !slice_is_blank(piece);
+        if (n > n_wanted) return false;
+        if (to == s.len) break;
+        from = to + 2;
+    }
+    if (n < n_wanted) return text_no_part(text);
+    const struct slice word = first_word(paragraph);
+    return word.len && text_lower_is(text, word, args->values[2].string);
 }
 
 static const struct constraint ROWS[] = {

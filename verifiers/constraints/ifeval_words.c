@@ -5,7 +5,7 @@
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
-enum { STRIP = 1, LOWER = 2, MAX_COUNT = 1000 * 1000 * 1000 };
+enum { STRIP = 1, LOWER = 2 };
 
 static struct slice prepare_string(struct slice s, int how, struct arena *arena) {
     struct constraint_text text;
@@ -179,10 +179,33 @@ static bool follows_lowercase(struct constraint_text *text, const struct constra
     return has_case(text, CHAR_LOWER, CHAR_UPPER | CHAR_TITLE) && is_language(text, slice_of("en"));
 }
 
+// How many capitals there are, up to `most`.
+static int64_t count_capitals(struct slice s, int64_t most) {
+    int64_t n = 0;
+    for (size_t i = 0; i < s.len && n < most;) {
+        const unsigned char c = (unsigned char)s.ptr[i];
+        if (c < 128) {
+            n += c >= 'A' && c <= 'Z';
+            i++;
+        } else if (chars_have_no_case(c)) {
+            i += 3;
+        } else {
+            const struct wide_char wide = chars_wide(s.ptr + i, s.len - i);
+            n += (char_classes(wide.code) & CHAR_UPPER) != 0;
+            i += wide.len;
+        }
+    }
+    return n;
+}
+
 static bool follows_capital_words(struct constraint_text *text,
                                   const struct constraint_args *args) {
-    const size_t n = text_count_tokens(text, slice_is_upper);
-    return relation_holds(&args->values[1], args->values[0].integer, n);
+    const struct constraint_value *relation = &args->values[1];
+    const int64_t wanted = args->values[0].integer;
+    // Words in capitals have one each.
+    if (count_capitals(text->raw, wanted) < wanted)
+        return relation_follows(text, relation, wanted, 0);
+    return relation_holds(relation, wanted, text_count_tokens(text, slice_is_upper));
 }
 
 static bool follows_no_comma(struct constraint_text *text, const struct constraint_args *args) {

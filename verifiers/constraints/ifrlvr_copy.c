@@ -1,6 +1,7 @@
 // IF-RLVR: copies of the request, wrapped and joined words, paragraphs.
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 #include "verifiers/constraints/text_sentences.h"
 
 // ---- Copies ------------------------------------------------------------------------------------
@@ -35,6 +36,11 @@ static int prepare_phrase(struct constraint_args *args, struct arena *arena, str
     if (words->n == 0) return error_set(err, ERROR_INPUT, "\"phrase\" has no word.");
     v->items = words->items;
     v->n_items = (int)words->n;
+    // What a phrase starts with.
+    char *start = arena_take(arena, words->items[0].len + 1, 1);
+    memcpy(start, words->items[0].ptr, words->items[0].len);
+    start[words->items[0].len] = ' ';
+    v->string = (struct slice){start, words->items[0].len + 1};
     return 0;
 }
 
@@ -57,39 +63,81 @@ static size_t find_last(struct slice s, struct slice last, size_t from) {
     return s.len;
 }
 
+// The phrases of some lines.
+struct phrases {
+    int64_t n, n_wrong; // those that differ in more than one word
+    int last_changes;   // in how many the last one differs
+};
+
+static struct phrases add_phrases(struct phrases a, struct phrases b) {
+    return (struct phrases){a.n + b.n, a.n_wrong + b.n_wrong,
+                            b.n ? b.last_changes : a.last_changes};
+}
+
 // Phrases go from the first word and a space to the next space and last word on the same line.
-// None may differ in more than one word, and the last one has to.
-static bool follows_phrase(struct constraint_text *text, const struct constraint_args *args) {
-    const struct constraint_value *asked = &args->values[0];
-    const struct slice s = text->raw, first = asked->items[0];
-    const struct slice last = asked->items[asked->n_items - 1];
-    int64_t n = 0;
-    int n_changes = 0;
+static struct phrases find_phrases(struct constraint_text *text, struct slice s,
+                                   const struct constraint_value *asked) {
+    const struct slice first = asked->string, last = asked->items[asked->n_items - 1];
+    struct phrases phrases = {0};
     size_t newline = 0, end = 0;
-    ptrdiff_t i = 0;
-    while ((i = slice_find(s, first, (size_t)i)) >= 0) {
-        const size_t behind = (size_t)i + first.len + 1;
-        if (behind > s.len || s.ptr[behind - 1] != ' ') {
-            i++;
-            continue;
-        }
-        if (!text_spend(text, 1)) return false;
+    for (ptrdiff_t i = 0; (i = slice_find(s, first, (size_t)i)) >= 0;) {
+        const size_t behind = (size_t)i + first.len;
+        if (!text_spend(text, 1)) break;
         if (end < behind) end = find_last(s, last, behind);
+        if (end == s.len) break;
         if (newline < behind) {
             const ptrdiff_t found = slice_find(s, slice_of("\n"), behind);
             newline = found < 0 ? s.len : (size_t)found;
         }
-        if (end == s.len || newline < end) {
-            i++;
+        if (newline < end) {
+            i = (ptrdiff_t)newline;
             continue;
         }
         const size_t stop = end + 1 + last.len;
-        n_changes = count_changes(slice_part(s, (size_t)i, stop), asked);
-        if (n_changes > 1) return false;
-        n++;
+        phrases.last_changes = count_changes(slice_part(s, (size_t)i, stop), asked);
+        phrases.n_wrong += phrases.last_changes > 1;
+        phrases.n++;
         i = (ptrdiff_t)stop;
     }
-    return n == args->values[1].integer && n_changes == 1;
+    return phrases;
+}
+
+// Those of a whole text: of its first and last line, and between them.
+struct phrases_of_whole {
+    struct phrases first, middle, last;
+    const char *first_end, *last_start; // newlines
+};
+
+static struct phrases_of_whole *phrases_of_whole(struct constraint_text *text,
+                                                 const struct constraint_value *asked) {
+    struct phrases_of_whole *whole = arena_take(text->arena, 1, sizeof *whole);
+    const struct slice s = text->raw;
+    const char *newline = s.len ? memchr(s.ptr, '\n', s.len) : NULL;
+    whole->first_end = newline ? newline : s.ptr + s.len;
+    whole->last_start = newline ? memrchr(s.ptr, '\n', s.len) : s.ptr + s.len;
+    const size_t from = (size_t)(whole->first_end - s.ptr),
+                 to = (size_t)(whole->last_start - s.ptr);
+    whole->first = find_phrases(text, slice_part(s, 0, from), asked);
+    whole->middle = find_phrases(text, slice_part(s, from, to), asked);
+    whole->last = find_phrases(text, slice_from(s, to), asked);
+    return whole;
+}
+
+// None may differ in more than one word, and the last one has to.
+static bool follows_phrase(struct constraint_text *text, const struct constraint_args *args) {
+    const struct constraint_value *asked = &args->values[0];
+    struct phrases_of_whole *whole = text->kept;
+    struct phrases phrases = {0};
+    if (text->within && !whole) {
+        phrases = find_phrases(text, text->raw, asked);
+    } else {
+        if (!whole) text->kept = whole = phrases_of_whole(text, asked);
+        const struct slice s = text->raw;
+        if (s.ptr <= whole->first_end) phrases = whole->first;
+        phrases = add_phrases(phrases, whole->middle);
+        if (s.ptr + s.len > whole->last_start) phrases = add_phrases(phrases, whole->last);
+    }
+    return phrases.n == args->values[1].integer && !phrases.n_wrong && phrases.last_changes == 1;
 }
 
 // ---- Wrapped and joined ------------------------------------------------------------------------
@@ -119,16 +167,15 @@ static bool differs(const struct slices *sentences, void *context) {
 
 // The pieces are the sentences of the text with spaces for hyphens, as far as there are both.
 static bool follows_hyphens(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice spaced = text_replace_of(text, text->raw, slice_of("-"), slice_of(" "));
+    struct constraint_text *spaced = text_spaced(text, false, '-');
     struct pieces pieces = {.rest = text->raw};
     (void)args;
-    if (spaced.ptr == text->raw.ptr) { // one piece
-        const struct runs sentences = rule_sentence_runs(text);
-        if (sentences.n) compare_next(&pieces, runs_at(&sentences, 0));
-    } else if (!rule_sentences_begin(text, spaced, differs, &pieces)) {
-        const struct slices sentences = rule_sentences(text, spaced);
-        differs(&sentences, &pieces);
+    if (!rule_sentences_begin(spaced, spaced->raw, differs, &pieces)) {
+        const struct runs sentences = rule_sentence_runs(spaced);
+        while (pieces.n < sentences.n && !pieces.differs && !pieces.is_last)
+            compare_next(&pieces, runs_at(&sentences, pieces.n));
     }
+    text->over = text->over || spaced->over;
     return !pieces.differs;
 }
 

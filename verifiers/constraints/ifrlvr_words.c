@@ -2,6 +2,7 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifbench.h"
 #include "verifiers/constraints/tally.h"
+#include "verifiers/constraints/rule_sentences.h"
 #include "verifiers/constraints/text_sentences.h"
 
 // ---- Keywords ----------------------------------------------------------------------------------
@@ -68,16 +69,18 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
         if (sentences.n < nth.n) return false;
         nth.sentence = runs_at(&sentences, nth.n - 1);
     }
-    const struct slices tokens = text_first_tokens_of(text, nth.sentence, m);
-    return tokens.n >= m && slice_equal(tokens.items[m - 1], args->values[0].string);
+    if (m > nth.sentence.len) return false;
+    struct constraint_text *inner = text_inner(text, nth.sentence);
+    const struct runs *tokens = text_first_tokens(inner, m);
+    text->over = text->over || inner->over;
+    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), args->values[0].string);
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
-    const struct runs *tokens = text_tokens(text);
+    const struct runs *first = text_first_tokens(text, 2), *last = text_last_tokens(text, 1);
     (void)args;
-    if (tokens->n < 2) return false;
-    return slice_equal(text_lower_of(text, runs_at(tokens, 0)),
-                       text_lower_of(text, runs_at(tokens, tokens->n - 1)));
+    if (first->n < 2 || last->n < 1) return false;
+    return text_lower_same(text, runs_at(first, 0), runs_at(last, last->n - 1));
 }
 
 // ---- Words -------------------------------------------------------------------------------------
@@ -103,41 +106,73 @@ static bool follows_palindrome(struct constraint_text *text, const struct constr
     return text_no_part(text);
 }
 
-enum { MANY_TOKENS = 512 };
-
-// A token that comes again, in the whole's list.
-struct pair {
+// What was found of the whole's list: its first token that comes again, and its tokens up to there,
+// whose places in the tally are those in the list.
+struct repeat {
     const struct slice *first, *again;
+    struct tally tally;
 };
 
-static bool has_pair(const struct runs *tokens, const struct pair *pair) {
+static bool has_repeat(const struct runs *tokens, const struct repeat *repeat) {
     const struct slices *shared = &tokens->run[1];
-    return pair && tokens->is_shared && pair->first >= shared->items &&
-           pair->again < shared->items + shared->n;
+    return repeat->first >= shared->items && repeat->again < shared->items + shared->n;
+}
+
+// Whether one of the part's own tokens comes again; those that it shares do not.
+static bool has_own_repeat(struct constraint_text *text, const struct runs *tokens,
+                           const struct repeat *repeat) {
+    const struct slices *shared = &tokens->run[1];
+    const size_t from = (size_t)(shared->items - text->within->tokens->run[0].items);
+    struct tally own = tally_open(text, tokens->run[0].n + tokens->run[2].n);
+    for (int k = 0; k < 3; k += 2) {
+        for (size_t i = 0; i < tokens->run[k].n; i++) {
+            const struct slice token = tokens->run[k].items[i];
+            const size_t place = tally_find(text, &repeat->tally, token);
+            if (place >= from && place < from + shared->n) return true;
+            if (tally_add(text, &own, token)->times > 1) return true;
+        }
+    }
+    return false;
+}
+
+// The first token that stands in front of it too, or `n`; *before is where.
+static size_t find_repeat(struct constraint_text *text, struct tally *tally,
+                          const struct runs *tokens, size_t *before) {
+    size_t from = 0;
+    *tally = tally_open(text, tokens->n);
+    for (int k = 0; k < 3; from += tokens->run[k++].n) {
+        const struct slices *run = &tokens->run[k];
+        const size_t i = tally_first_repeat(text, tally, run->items, run->n, before);
+        if (i < run->n) return from + i;
+    }
+    return from;
 }
 
 static bool follows_unique(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices first = text_first_tokens_of(text, text->raw, MANY_TOKENS);
-    struct tally tally = tally_open(text, first.n);
+    enum { MANY_TOKENS = 512 };
+    const struct runs *tokens = text_first_tokens(text, MANY_TOKENS);
+    const struct repeat *known = text->kept;
+    struct tally tally;
+    size_t before;
     (void)args;
-    for (size_t i = 0; i < first.n; i++) // most texts say one of them again
-        if (tally_add(text, &tally, first.items[i])->times > 1) return false;
-    if (first.n < MANY_TOKENS) return true;
-    const struct runs *tokens = text_tokens(text);
-    if (has_pair(tokens, text->kept)) return false;
-    tally = tally_open(text, tokens->n);
-    for (size_t i = 0; i < tokens->n; i++) {
-        const struct tally_item *item = tally_add(text, &tally, runs_at(tokens, i));
-        if (item->times == 1) continue;
-        if (!text->within) {
-            const struct slice *all = tokens->run[0].items;
-            struct pair *pair = arena_take(text->arena, 1, sizeof *pair);
-            *pair = (struct pair){all + (item - tally.items), all + i};
-            text->kept = pair;
-        }
-        return false;
+    if (tokens != text->tokens) { // most texts say one of them again
+        if (find_repeat(text, &tally, tokens, &before) < tokens->n) return false;
+        tokens = text_tokens(text);
     }
-    return true;
+    if (tokens->is_shared && known) {
+        if (has_repeat(tokens, known)) return false;
+        if (tokens->run[1].items + tokens->run[1].n <= known->again)
+            return !has_own_repeat(text, tokens, known);
+    }
+    const size_t again = find_repeat(text, &tally, tokens, &before);
+    if (again == tokens->n) return true;
+    if (!text->within) {
+        struct repeat *repeat = arena_take(text->arena, 1, sizeof *repeat);
+        const struct slice *all = tokens->run[0].items;
+        *repeat = (struct repeat){all + before, all + again, tally};
+        text->kept = repeat;
+    }
+    return false;
 }
 
 static bool follows_lowercase(struct constraint_text *text, const struct constraint_args *args) {
@@ -173,7 +208,7 @@ static bool ends_with_word(struct constraint_text *text, struct slice s, struct 
     }
     struct slice rest = slice_from(s, before.len);
     if (rest.len == 0) return false;
-    char *plain = arena_take(text->arena, n + 1, 1);
+    char *plain = arena_take_unset(text->arena, n + 1, 1);
     n = 0;
     while (rest.len) {
         const char *from = rest.ptr;

@@ -281,7 +281,7 @@ static bool all_followed(const struct constraint_list *list,
 }
 
 static struct slice without_stars(struct slice s, struct arena *arena) {
-    char *out = arena_take(arena, s.len + 1, 1);
+    char *out = arena_take_unset(arena, s.len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         out[n] = s.ptr[i];

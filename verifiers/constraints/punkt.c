@@ -76,17 +76,12 @@ static unsigned byte_class(char c) {
     return BYTES[(unsigned char)c];
 }
 
-static size_t wide_space_at(struct slice s, size_t at) {
-    uint32_t code;
-    struct slice rest = slice_from(s, at);
-    return chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE ? s.len - at - rest.len : 0;
-}
-
 // White space of Python's kind at `at`: its length in bytes, or 0.
 static inline size_t space_at(struct slice s, size_t at) {
     if (at >= s.len) return 0;
     const unsigned class = byte_class(s.ptr[at]);
-    return class & SPACE ? 1 : class & WIDE ? wide_space_at(s, at) : 0;
+    if (class & (SPACE | WIDE)) return class & SPACE ? 1 : slice_space_at(s, at);
+    return 0;
 }
 
 static size_t skip_space(struct slice s, size_t at) {

@@ -10,7 +10,7 @@ struct tally_slot {
 
 static void make_room(struct constraint_text *text, struct tally *tally) {
     const size_t n_slots = tally->mask + 1;
-    struct tally_item *items = arena_take(text->arena, n_slots / 2, sizeof *items);
+    struct tally_item *items = arena_take_unset(text->arena, n_slots / 2, sizeof *items);
     if (tally->n) memcpy(items, tally->items, tally->n * sizeof *items);
     tally->items = items;
     tally->slots = arena_take(text->arena, n_slots, sizeof *tally->slots);
@@ -35,15 +35,38 @@ static struct tally_slot *slot_of(struct constraint_text *text, const struct tal
     }
 }
 
-size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item) {
-    const uint32_t hash = (uint32_t)hash_bytes(item.ptr, item.len);
+static uint32_t hash_of(struct slice item) {
+    return (uint32_t)hash_bytes(item.ptr, item.len);
+}
+
+static size_t place_hashed(struct constraint_text *text, struct tally *tally, struct slice item,
+                           uint32_t hash) {
     struct tally_slot *slot = slot_of(text, tally, item, hash);
     if (!slot->number) {
         *slot = (struct tally_slot){hash, (uint32_t)++tally->n};
-        tally->items[tally->n - 1].item = item;
+        tally->items[tally->n - 1] = (struct tally_item){.item = item};
     }
     tally->items[slot->number - 1].times++;
     return slot->number - 1;
+}
+
+size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item) {
+    return place_hashed(text, tally, item, hash_of(item));
+}
+
+size_t tally_first_repeat(struct constraint_text *text, struct tally *tally,
+                          const struct slice *items, size_t n, size_t *before) {
+    enum { BATCH = 32 };
+    uint32_t hashes[BATCH];
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; i % BATCH == 0 && k < BATCH && i + k < n; k++) {
+            hashes[k] = hash_of(items[i + k]);
+            __builtin_prefetch(&tally->slots[hashes[k] & tally->mask]);
+        }
+        *before = place_hashed(text, tally, items[i], hashes[i % BATCH]);
+        if (tally->items[*before].times > 1) return i;
+    }
+    return n;
 }
 
 static void grow(struct constraint_text *text, struct tally *tally) {
@@ -64,8 +87,12 @@ const struct tally_item *tally_add(struct constraint_text *text, struct tally *t
     return &tally->items[tally_place(text, tally, item)];
 }
 
+size_t tally_find(struct constraint_text *text, const struct tally *tally, struct slice item) {
+    const struct tally_slot *slot = slot_of(text, tally, item, hash_of(item));
+    return slot->number ? slot->number - 1 : tally->n;
+}
+
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item) {
-    const struct tally_slot *slot =
-        slot_of(text, tally, item, (uint32_t)hash_bytes(item.ptr, item.len));
-    return slot->number ? tally->items[slot->number - 1].times : 0;
+    const size_t place = tally_find(text, tally, item);
+    return place < tally->n ? tally->items[place].times : 0;
 }

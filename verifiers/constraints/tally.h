@@ -26,6 +26,14 @@ const struct tally_item *tally_add(struct constraint_text *text, struct tally *t
 // Counts one of at most `max` different items, and returns its place in `items`.
 size_t tally_place(struct constraint_text *text, struct tally *tally, struct slice item);
 
+// What tally_place counts, some at a time so that memory is asked for all their slots at once, up
+// to an item that was counted before: its index, with *before its place, or `n`.
+size_t tally_first_repeat(struct constraint_text *text, struct tally *tally,
+                          const struct slice *items, size_t n, size_t *before);
+
+// The place of an item; the number of items where it was not counted.
+size_t tally_find(struct constraint_text *text, const struct tally *tally, struct slice item);
+
 // How often it was counted.
 int64_t tally_count(struct constraint_text *text, const struct tally *tally, struct slice item);
 

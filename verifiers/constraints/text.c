@@ -38,6 +38,53 @@ void text_open_part(struct constraint_text *text, struct slice part, struct cons
     text_refill(text);
 }
 
+static bool is_ascii_space(char c) {
+    return (unsigned char)c < 128 && char_ascii_classes[(unsigned char)c] & CHAR_SPACE;
+}
+
+// Whether `s` lies in `whole` with ASCII white space on either side, as a part of a text does.
+static bool may_be_part(struct slice s, struct slice whole) {
+    const char *end = s.ptr + s.len, *whole_end = whole.ptr + whole.len;
+    if (s.ptr < whole.ptr || end > whole_end) return false;
+    return (s.ptr == whole.ptr || is_ascii_space(s.ptr[-1])) &&
+           (end == whole_end || is_ascii_space(*end));
+}
+
+struct constraint_text *text_inner(struct constraint_text *text, struct slice s) {
+    struct constraint_text *owner = text->within ? text->within : text;
+    struct constraint_text *whole = text->within ? owner->inner : NULL;
+    if (whole && may_be_part(s, whole->raw)) {
+        struct constraint_text *part = arena_take(text->arena, 1, sizeof *part);
+        text_open_part(part, s, whole, text->arena);
+        return part;
+    }
+    owner->inner = arena_take(owner->arena, 1, sizeof *owner->inner);
+    text_open_part(owner->inner, s, NULL, owner->arena);
+    return owner->inner;
+}
+
+static struct slice space_out(struct constraint_text *text, struct slice s, char mark) {
+    if (s.len == 0 || !memchr(s.ptr, mark, s.len)) return s;
+    char *out = arena_take_unset(text->arena, s.len, 1);
+    for (size_t i = 0; i < s.len; i++) out[i] = s.ptr[i] == mark ? ' ' : s.ptr[i];
+    return (struct slice){out, s.len};
+}
+
+struct constraint_text *text_spaced(struct constraint_text *text, bool lower, char mark) {
+    struct constraint_text *own = arena_take(text->arena, 1, sizeof *own), *whole = text->kept;
+    const struct slice s = lower ? text_lower(text) : text->raw;
+    if (text->within && whole) {
+        const struct slice all = lower ? text_lower(text->within) : text->within->raw;
+        const size_t at = (size_t)(s.ptr - all.ptr);
+        text_open_part(own, slice_part(whole->raw, at, at + s.len), whole, text->arena);
+        own->kept = whole->kept;
+    } else {
+        text_open_part(own, space_out(text, s, mark), NULL, text->arena);
+        if (!text->within) text->kept = own;
+    }
+    return own;
+}
+
 bool text_no_part(struct constraint_text *text) {
     text->no_part = true;
     return false;
@@ -61,7 +108,7 @@ void text_refill(struct constraint_text *text) {
 }
 
 static void grow(struct constraint_text *text, struct slices *list, size_t capacity) {
-    struct slice *items = arena_take(text->arena, capacity, sizeof *items);
+    struct slice *items = arena_take_unset(text->arena, capacity, sizeof *items);
     if (list->n) memcpy(items, list->items, list->n * sizeof *items);
     list->items = items;
     list->capacity = capacity;
@@ -76,6 +123,27 @@ bool slices_grow(struct constraint_text *text, struct slices *list) {
     if (!text_spend(text, capacity)) return false;
     grow(text, list, capacity);
     return true;
+}
+
+static size_t n_before(const struct slices *list, const char *at, bool start) {
+    size_t low = 0, high = list->n;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const struct slice s = list->items[middle];
+        if (start ? s.ptr < at : s.ptr + s.len <= at)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+size_t slices_n_starting(const struct slices *list, const char *at) {
+    return n_before(list, at, true);
+}
+
+size_t slices_n_ending(const struct slices *list, const char *at) {
+    return n_before(list, at, false);
 }
 
 // ---- Made anew ---------------------------------------------------------------------------------
@@ -102,34 +170,37 @@ static bool is_final_sigma(struct slice before, struct slice behind) {
     return true;
 }
 
+// Writes the lower case of the character at byte `at` of `s`, and returns the bytes written.
+static size_t lower_wide(struct slice s, size_t at, struct wide_char c, char *out) {
+    uint32_t code = c.code;
+    if (code == 0x130) return (size_t)((char *)mempcpy(out, "i\xCC\x87", 3) - out);
+    if (code == SIGMA) {
+        const struct slice before = {s.ptr, at}, behind = slice_from(s, at + c.len);
+        code = is_final_sigma(before, behind) ? FINAL_SIGMA : SIGMA + 32;
+    } else {
+        code = char_lower(code);
+    }
+    return (size_t)utf8_write(code, out);
+}
+
 struct slice text_lower_of(struct constraint_text *text, struct slice s) {
     // A lower case letter may need one byte more than its capital (U+0130 two more).
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, 2 * s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, 2 * s.len + 1, 1);
     size_t n = 0;
-    uint32_t code;
-    for (struct slice rest = s; rest.len;) {
-        const unsigned char c = (unsigned char)*rest.ptr;
-        if (c < 128) {
-            out[n++] = (char)(c + (c >= 'A' && c <= 'Z' ? 32 : 0));
-            rest = slice_from(rest, 1);
-            continue;
-        }
-        // Thai and its neighbours, kana, Han and Hangul have no case.
-        if (c == 0xE0 || (c >= 0xE3 && c <= 0xED && c != 0xEA)) {
-            memcpy(out + n, rest.ptr, 3);
+    for (size_t at = 0; at < s.len;) {
+        const unsigned char lead = (unsigned char)s.ptr[at];
+        if (lead < 128) {
+            out[n++] = (char)(lead + (lead >= 'A' && lead <= 'Z' ? 32 : 0));
+            at++;
+        } else if (chars_have_no_case(lead)) {
+            memcpy(out + n, s.ptr + at, 3);
             n += 3;
-            rest = slice_from(rest, 3);
-            continue;
-        }
-        const struct slice before = {s.ptr, s.len - rest.len};
-        chars_next(&rest, &code);
-        if (code == 0x130) {
-            memcpy(out + n, "i\xCC\x87", 3);
-            n += 3;
+            at += 3;
         } else {
-            code = code == SIGMA && is_final_sigma(before, rest) ? FINAL_SIGMA : char_lower(code);
-            n += (size_t)utf8_write(code, out + n);
+            const struct wide_char c = chars_wide(s.ptr + at, s.len - at);
+            n += lower_wide(s, at, c, out + n);
+            at += c.len;
         }
     }
     return (struct slice){out, n};
@@ -138,6 +209,36 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
 // A character loses at most two bytes in lower case (U+212A).
 bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower) {
     return s.len <= 3 * lower.len && slice_equal(text_lower_of(text, s), lower);
+}
+
+// Reads a slice in lower case byte by byte.
+struct lower_reader {
+    struct slice s;
+    size_t at, n, used; // of the bytes
+    char bytes[4];
+};
+
+static int next_lower(struct lower_reader *r) {
+    if (r->used < r->n) return (unsigned char)r->bytes[r->used++];
+    if (r->at == r->s.len) return -1;
+    const unsigned char lead = (unsigned char)r->s.ptr[r->at];
+    if (lead < 128) {
+        r->at++;
+        return lead + (lead >= 'A' && lead <= 'Z' ? 32 : 0);
+    }
+    const struct wide_char c = chars_wide(r->s.ptr + r->at, r->s.len - r->at);
+    r->n = lower_wide(r->s, r->at, c, r->bytes);
+    r->at += c.len;
+    r->used = 1;
+    return (unsigned char)r->bytes[0];
+}
+
+bool text_lower_same(struct constraint_text *text, struct slice a, struct slice b) {
+    struct lower_reader x = {.s = a}, y = {.s = b};
+    if (slice_equal(a, b)) return true;
+    for (int c; (c = next_lower(&x)) == next_lower(&y);)
+        if (c < 0) return text_spend(text, x.at);
+    return text_spend(text, x.at) && false;
 }
 
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator) {
@@ -183,7 +284,7 @@ struct slices text_fields_of(struct constraint_text *text, struct slice s) {
 
 struct slice text_without_punctuation_of(struct constraint_text *text, struct slice s) {
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, s.len + 1, 1);
     size_t n = 0;
     for (size_t i = 0; i < s.len; i++) {
         const unsigned char c = (unsigned char)s.ptr[i];
@@ -198,7 +299,7 @@ struct slice text_replace_of(struct constraint_text *text, struct slice s, struc
     const size_t grown = to.len > from.len ? count * (to.len - from.len) : 0;
     if (count == 0) return s;
     if (!text_spend(text, 2 * s.len + grown)) return (struct slice){"", 0};
-    char *out = arena_take(text->arena, s.len + grown + 1, 1), *end = out;
+    char *out = arena_take_unset(text->arena, s.len + grown + 1, 1), *end = out;
     size_t last = 0;
     for (ptrdiff_t at; (at = slice_find(s, from, last)) >= 0; last = (size_t)at + from.len) {
         end = mempcpy(end, s.ptr + last, (size_t)at - last);
@@ -211,7 +312,7 @@ struct slice text_replace_of(struct constraint_text *text, struct slice s, struc
 struct slice text_ascii_of(struct constraint_text *text, struct slice s) {
     if (!text_spend(text, 8 * s.len)) return (struct slice){"", 0};
     // A character of two bytes or more has at most CHAR_MAX_ASCII letters.
-    char *out = arena_take(text->arena, CHAR_MAX_ASCII / 2 * s.len + 1, 1);
+    char *out = arena_take_unset(text->arena, CHAR_MAX_ASCII / 2 * s.len + 1, 1);
     size_t n = 0;
     for (uint32_t code; chars_next(&s, &code);) {
         if (code < 128) {
@@ -240,23 +341,10 @@ static struct constraint_text *whole_of(struct constraint_text *text) {
     return text->within;
 }
 
-// How many items of a list end at or in front of `at`.
-static size_t n_before(const struct slices *list, const char *at) {
-    size_t low = 0, high = list->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (list->items[middle].ptr + list->items[middle].len <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 // Items without newlines: those within the part.
 static struct slices items_within(struct constraint_text *text, const struct slices *all) {
-    const size_t from = n_before(all, text->raw.ptr);
-    const size_t to = n_before(all, text->raw.ptr + text->raw.len);
+    const size_t from = slices_n_ending(all, text->raw.ptr);
+    const size_t to = slices_n_ending(all, text->raw.ptr + text->raw.len);
     if (text->within->over) text->over = true;
     return (struct slices){.items = all->items + from, .n = to - from, .capacity = to - from};
 }

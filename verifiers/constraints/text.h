@@ -55,6 +55,7 @@ struct constraint_text {
     const struct treebank_states *token_states;
     // The text of which this one is a part: what is kept of it may be used. NULL: none.
     struct constraint_text *within;
+    struct constraint_text *inner; // kept by text_inner
     // What a check that said no has said of others (text_no_part, text_blame).
     bool no_part;
     struct slice blamed;
@@ -70,6 +71,14 @@ void text_open(struct constraint_text *text, struct slice response, struct arena
 // space there. Both may have arenas of their own; `whole` has to live as long.
 void text_open_part(struct constraint_text *text, struct slice part, struct constraint_text *whole,
                     struct arena *arena);
+
+// A text of its own that is a slice of `text`, or of what was made of it. Of a part it is one of
+// the last one that was made for the whole, where it lies in that.
+struct constraint_text *text_inner(struct constraint_text *text, struct slice s);
+
+// The text, or (`lower`) what it is in lower case, with spaces for a mark, as a text of its own.
+// That of a part is a part of the whole's. Uses text->kept.
+struct constraint_text *text_spaced(struct constraint_text *text, bool lower, char mark);
 
 // What a check that says no knows of the text's parts, and of those that it is a part of: they need
 // no check then. Both return false.
@@ -106,6 +115,8 @@ const struct slices *text_words(struct constraint_text *text);  // runs of \w
 struct slice text_lower_of(struct constraint_text *text, struct slice s);
 // Whether `s` in lower case is `lower`. Much longer ones are not looked at.
 bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower);
+// Whether two slices are the same in lower case.
+bool text_lower_same(struct constraint_text *text, struct slice a, struct slice b);
 struct slices text_split_of(struct constraint_text *text, struct slice s, struct slice separator);
 struct slices text_fields_of(struct constraint_text *text, struct slice s);
 struct slices text_words_of(struct constraint_text *text, struct slice s);
@@ -127,6 +138,11 @@ static inline void slices_add(struct constraint_text *text, struct slices *list,
     if (list->n == list->capacity && !slices_grow(text, list)) return;
     list->items[list->n++] = item;
 }
+
+// Of items in the order of a text, one behind the other: how many start in front of `at`, or end
+// there or in front of it.
+size_t slices_n_starting(const struct slices *list, const char *at);
+size_t slices_n_ending(const struct slices *list, const char *at);
 
 // Makes room for at most `max` items of an empty list, where these are many: memory that is not
 // written costs nothing, and a list that grows is written twice.

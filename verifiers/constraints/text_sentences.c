@@ -7,32 +7,16 @@
 #include "verifiers/constraints/punkt.h"
 #include "verifiers/constraints/treebank.h"
 
-struct slices text_sentences_of(struct constraint_text *text, struct slice s) {
+static struct slices make_sentences(struct constraint_text *text, struct slice s) {
     struct slices out = {0};
     slices_expect(text, &out, s.len / 2 + 1);
     punkt_sentences(text, s, &out);
     return out;
 }
 
-size_t text_n_sentences_of(struct constraint_text *text, struct slice s) {
-    return punkt_sentences(text, s, NULL);
-}
-
 struct slices text_tokens_of(struct constraint_text *text, struct slice s) {
-    const struct slices sentences = text_sentences_of(text, s);
+    const struct slices sentences = make_sentences(text, s);
     return treebank_words(text, &sentences);
-}
-
-struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n) {
-    struct slices tokens = {0};
-    for (size_t max = 16;; max *= 8) {
-        struct slices sentences = {0};
-        const bool all = punkt_first(text, s, max, &sentences);
-        tokens.n = 0;
-        for (size_t i = 0; i < sentences.n && tokens.n < n; i++)
-            treebank_add_first(text, &tokens, sentences.items[i], n);
-        if (all || tokens.n >= n || text->over) return tokens;
-    }
 }
 
 // ---- Runs --------------------------------------------------------------------------------------
@@ -62,28 +46,17 @@ static struct runs *share(struct constraint_text *text, struct slices before,
 
 // The list of the text of which this one is a part; NULL: none, or one that is of no use.
 static const struct slices *sentences_of_whole(const struct constraint_text *text) {
-    const struct constraint_text *whole = text->within;
-    if (!whole || !whole->sentences || whole->over || text->raw.len == 0) return NULL;
+    struct constraint_text *whole = text->within;
+    if (!whole || whole->over || text->raw.len == 0) return NULL;
     if (!punkt_may_cut(whole->raw, text->raw)) return NULL;
-    return &whole->sentences->run[0];
-}
-
-// How many sentences start in front of `at`.
-static size_t n_in_front(const struct slices *sentences, const char *at) {
-    size_t low = 0, high = sentences->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        if (sentences->items[middle].ptr < at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    text_refill(whole);
+    const struct runs *sentences = text_sentences(whole);
+    return whole->over ? NULL : &sentences->run[0];
 }
 
 // The sentence that ends the first sentence of a part which starts at `at`.
 static size_t find_first(const struct slices *all, const char *at) {
-    const size_t n = n_in_front(all, at + 1);
+    const size_t n = slices_n_starting(all, at + 1);
     if (n == 0) return 0;
     // Behind its mark there is only what closes it.
     return n < all->n && at > punkt_mark(all->items[n - 1]) ? n : n - 1;
@@ -102,7 +75,7 @@ static bool goes_on(const struct constraint_text *text) {
 static struct runs *share_sentences(struct constraint_text *text, const struct slices *all) {
     const struct slice part = text->raw;
     const char *end = part.ptr + part.len;
-    const size_t first = find_first(all, part.ptr), n = n_in_front(all, end);
+    const size_t first = find_first(all, part.ptr), n = slices_n_starting(all, end);
     struct slices before = {0}, behind = {0};
     const bool is_one = n <= first + 1;
     const size_t last = is_one ? first : n - 1;
@@ -122,18 +95,11 @@ const struct runs *text_sentences(struct constraint_text *text) {
     if (text->sentences) return text->sentences;
     const struct slices *all = sentences_of_whole(text);
     text->sentences =
-        all ? share_sentences(text, all) : keep(text, text_sentences_of(text, text->raw));
+        all ? share_sentences(text, all) : keep(text, make_sentences(text, text->raw));
     return text->sentences;
 }
 
 // ---- Tokens of a part --------------------------------------------------------------------------
-
-// Where the tokens of the first sentence are those of the whole, and from where on those of the
-// last one are not; or the state of the reader there.
-struct bounds {
-    const char *from, *to;
-    const struct treebank_state *state; // NULL: none is nearer to the end
-};
 
 static size_t n_tokens_in_front(const struct constraint_text *whole, const char *at) {
     const size_t offset = (size_t)(at - whole->raw.ptr);
@@ -151,7 +117,7 @@ static size_t n_tokens_in_front(const struct constraint_text *whole, const char 
 // The sentence of the whole with which `s`, one of the part, ends.
 static struct slice sentence_of_whole(const struct constraint_text *text, struct slice s) {
     const struct slices *all = &text->within->sentences->run[0];
-    const size_t n = n_in_front(all, s.ptr + s.len);
+    const size_t n = slices_n_starting(all, s.ptr + s.len);
     return all->items[n ? n - 1 : 0];
 }
 
@@ -160,9 +126,8 @@ static struct slice common_of(struct slice s, struct slice own) {
     return own.ptr > s.ptr ? slice_behind(s, own.ptr) : s;
 }
 
-// The last state at or in front of `at`, and behind `from`; NULL: none.
-static const struct treebank_state *last_state(const struct treebank_states *states,
-                                               const char *from, const char *at) {
+// How many states are at or in front of `at`.
+static size_t n_states(const struct treebank_states *states, const char *at) {
     size_t low = 0, high = states->n;
     while (low < high) {
         const size_t middle = low + (high - low) / 2;
@@ -171,42 +136,67 @@ static const struct treebank_state *last_state(const struct treebank_states *sta
         else
             high = middle;
     }
-    return low > 0 && states->items[low - 1].at > from ? &states->items[low - 1] : NULL;
+    return low;
 }
 
-static struct bounds find_bounds(const struct constraint_text *text) {
-    const struct runs *sentences = text->sentences;
-    const size_t n_behind = sentences->run[2].n;
-    const struct slice first = runs_at(sentences, 0);
-    const struct slice last = runs_at(sentences, sentences->n - n_behind);
-    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+// A place from which on, or up to which, the tokens of a part are those of the whole.
+struct place {
+    const char *at;
+    size_t n_words;                     // of the whole in front of it
+    const struct treebank_state *state; // of the reader there; NULL: no word goes on over it
+};
+
+static struct place place_at(const struct constraint_text *text, const char *at) {
+    return (struct place){at, n_tokens_in_front(text->within, at), NULL};
+}
+
+static struct place place_of(const struct treebank_state *state) {
+    return (struct place){state->at, state->n_words, state};
+}
+
+// Adds the part's words in front of the place in its first sentence. States are the same up to
+// `to`.
+static struct place find_from(struct constraint_text *text, struct slice first, const char *to,
+                              struct slices *before) {
     const struct slice start = common_of(first, sentence_of_whole(text, first));
-    size_t same_states;
-    struct bounds bounds = {.from = start.ptr + treebank_start(start)};
-    bounds.to = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
-    if (bounds.to == last.ptr + last.len) return bounds;
-    const char *nearer = bounds.to > bounds.from ? bounds.to : bounds.from;
-    if (nearer < end.ptr) nearer = end.ptr;
-    bounds.state = last_state(text->within->token_states, nearer, end.ptr + same_states);
-    if (bounds.state) bounds.to = bounds.state->at;
-    return bounds;
+    const struct treebank_states *states = text->within->token_states;
+    const char *at = start.ptr + treebank_start(start);
+    // A full stop at the very start is another one.
+    if (at == start.ptr + start.len && *start.ptr != '.' && *first.ptr != '.') {
+        enum { N_TRIES = 8 };
+        const size_t i = n_states(states, start.ptr), n = states->n - i;
+        const struct treebank_state *state =
+            treebank_meet(text, before, first, to, states->items + i, n < N_TRIES ? n : N_TRIES);
+        if (state) return place_of(state);
+        before->n = 0;
+    }
+    if (at > first.ptr) treebank_add(text, before, first, NULL, at);
+    return place_at(text, at);
 }
 
 static struct runs *share_tokens(struct constraint_text *text) {
     const struct runs *sentences = text->sentences;
-    const struct constraint_text *whole = text->within;
-    const struct bounds bounds = find_bounds(text);
-    const size_t last = sentences->n - sentences->run[2].n;
+    const struct treebank_states *states = text->within->token_states;
+    size_t last_index = sentences->n - sentences->run[2].n, same_states;
+    const struct slice first = runs_at(sentences, 0), last = runs_at(sentences, last_index);
+    const struct slice own = sentence_of_whole(text, last), end = common_of(last, own);
+    const char *to_at = end.ptr + treebank_end(end, slice_behind(own, end.ptr), &same_states);
+    const char *to_state = last_index ? first.ptr + first.len : end.ptr + same_states;
     struct slices before = {0}, behind = {0};
-    if (bounds.from >= bounds.to) return NULL;
-    const struct slice first = runs_at(sentences, 0);
-    if (bounds.from > first.ptr) treebank_add(text, &before, first, NULL, bounds.from);
-    if (bounds.state) treebank_resume(text, &behind, runs_at(sentences, last), bounds.state);
-    for (size_t i = last + (bounds.state != NULL); i < sentences->n; i++)
-        treebank_add(text, &behind, runs_at(sentences, i), bounds.to, NULL);
-    const size_t from = n_tokens_in_front(whole, bounds.from);
-    const size_t to = bounds.state ? bounds.state->n_words : n_tokens_in_front(whole, bounds.to);
-    return share(text, before, &whole->tokens->run[0], from, to, behind);
+    const struct place from = find_from(text, first, to_state, &before);
+    struct place to = place_at(text, to_at);
+    if (to_at < last.ptr + last.len) {
+        const size_t n = n_states(states, end.ptr + same_states);
+        const char *nearer = to_at > from.at ? to_at : from.at;
+        if (nearer < end.ptr) nearer = end.ptr;
+        if (n && states->items[n - 1].at > nearer) to = place_of(&states->items[n - 1]);
+    }
+    if (from.at >= to.at || from.n_words > to.n_words) return NULL;
+    if (to.state) treebank_resume(text, &behind, runs_at(sentences, last_index++), to.state);
+    for (size_t i = last_index; i < sentences->n; i++)
+        treebank_add(text, &behind, runs_at(sentences, i), to.at, NULL);
+    const struct slices *all = &text->within->tokens->run[0];
+    return share(text, before, all, from.n_words, to.n_words, behind);
 }
 
 // Where tokens stand in `text`: those that are no part of it stand for one or two bytes.
@@ -221,28 +211,80 @@ static void find_places(const struct constraint_text *text, struct slice sentenc
     }
 }
 
-const struct runs *text_tokens(struct constraint_text *text) {
-    if (text->tokens) return text->tokens;
-    const struct runs *sentences = text_sentences(text);
+static struct runs *make_tokens(struct constraint_text *text, const struct runs *sentences) {
     struct slices all = {0};
-    if (sentences->is_shared && text->within->tokens && !text->over)
-        text->tokens = share_tokens(text);
-    if (text->tokens) return text->tokens;
     slices_expect(text, &all, text->raw.len);
-    uint32_t *places = arena_take(text->arena, text->raw.len + 1, sizeof *places);
+    uint32_t *places = arena_take_unset(text->arena, text->raw.len + 1, sizeof *places);
     struct treebank_states *states = arena_take(text->arena, 1, sizeof *states);
     states->items =
-        arena_take(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
+        arena_take_unset(text->arena, text->raw.len / TREEBANK_STRIDE + 1, sizeof *states->items);
     for (size_t i = 0; i < sentences->n; i++) {
         const struct slice s = runs_at(sentences, i);
         const size_t n = all.n;
         treebank_read(text, &all, s, states);
         find_places(text, s, all.items + n, all.n - n, places + n);
     }
-    text->tokens = keep(text, all);
     text->tokens_at = places;
     text->token_states = states;
+    return keep(text, all);
+}
+
+const struct runs *text_tokens(struct constraint_text *text) {
+    if (text->tokens) return text->tokens;
+    const struct runs *sentences = text_sentences(text);
+    struct runs *tokens = NULL;
+    if (sentences->is_shared && !text->over) {
+        text_refill(text->within);
+        text_tokens(text->within);
+        if (!text->within->over) tokens = share_tokens(text);
+    }
+    text->tokens = tokens ? tokens : make_tokens(text, sentences);
     return text->tokens;
+}
+
+enum { MOST_FIRST_BYTES = 32 << 10, MANY_FIRST = 1 << 12 };
+
+// Appends tokens of the first `n_sentences` until there are `n`, or some more; false when there are
+// fewer, or they are not near.
+static bool add_first(struct constraint_text *text, struct slices *tokens,
+                      const struct runs *sentences, size_t n_sentences, size_t n) {
+    for (size_t i = 0; i < n_sentences && tokens->n < n; i++)
+        if (!treebank_add_first(text, tokens, runs_at(sentences, i), n, MOST_FIRST_BYTES)) break;
+    return tokens->n >= n;
+}
+
+// Of the text up to some white space, the sentences but the last two are those of the whole text.
+const struct runs *text_first_tokens(struct constraint_text *text, size_t n) {
+    enum { BYTES_EACH = 64, FEWEST_BYTES = 1 << 10 };
+    size_t cut =
+        n < MOST_FIRST_BYTES / BYTES_EACH ? FEWEST_BYTES + BYTES_EACH * n : MOST_FIRST_BYTES;
+    struct slices tokens = {0};
+    if (text->tokens || n > MANY_FIRST || text->raw.len <= cut) return text_tokens(text);
+    while (cut > 0 && text->raw.ptr[cut] != ' ' && text->raw.ptr[cut] != '\n') cut--;
+    const struct runs some = {.run = {make_sentences(text, slice_part(text->raw, 0, cut))}};
+    const size_t n_sure = some.run[0].n > 2 ? some.run[0].n - 2 : 0;
+    if (add_first(text, &tokens, &some, n_sure, n)) return keep(text, tokens);
+    const struct runs *all = text_sentences(text);
+    tokens.n = 0;
+    return add_first(text, &tokens, all, all->n, n) ? keep(text, tokens) : text_tokens(text);
+}
+
+const struct runs *text_last_tokens(struct constraint_text *text, size_t n) {
+    enum { MOST_BYTES = 4 << 10 };
+    const struct runs *sentences = text_sentences(text);
+    struct slices tokens = {0};
+    size_t from = sentences->n, n_bytes = 0;
+    if (text->tokens) return text->tokens;
+    while (from > 0 && tokens.n < n) { // counts those of each sentence
+        const struct slice s = runs_at(sentences, --from);
+        n_bytes += s.len;
+        if (n_bytes > MOST_BYTES) return text_tokens(text);
+        treebank_add(text, &tokens, s, NULL, NULL);
+    }
+    tokens.n = 0;
+    for (size_t i = from; i < sentences->n; i++)
+        treebank_add(text, &tokens, runs_at(sentences, i), NULL, NULL);
+    return from ? keep(text, tokens) : text_tokens(text);
 }
 
 // ---- Counts ------------------------------------------------------------------------------------

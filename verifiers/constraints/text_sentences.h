@@ -12,11 +12,12 @@ const struct runs *text_tokens(struct constraint_text *text);    // NLTK's word_
 // Of how many tokens `is` is true. It must be the same function at each call for one text.
 size_t text_count_tokens(struct constraint_text *text, bool (*is)(struct slice token));
 
+// The first `n` tokens, or some more; or all of them, text_tokens.
+const struct runs *text_first_tokens(struct constraint_text *text, size_t n);
+// The same of the last ones.
+const struct runs *text_last_tokens(struct constraint_text *text, size_t n);
+
 // Of any slice, made anew at each call.
-struct slices text_sentences_of(struct constraint_text *text, struct slice s);
 struct slices text_tokens_of(struct constraint_text *text, struct slice s);
-// The first `n` tokens, or some more; or all of them.
-struct slices text_first_tokens_of(struct constraint_text *text, struct slice s, size_t n);
-size_t text_n_sentences_of(struct constraint_text *text, struct slice s);
 
 #endif

@@ -3,13 +3,12 @@
 // they separate: (1) opening quotes, (2) the full stop at the end, (3) commas and colons, (4)
 // ellipses and marks, (5) apostrophes, dashes, brackets and closing quotes. Here they are one: each
 // character is looked at once, with what the passes before would have made of its neighbours. A
-// token is a part of the sentence, or `` and '' for double quotes. At the end clitics and a few
-// contractions are cut off.
+// token is a part of the sentence, or `` and '' for double quotes. What is left to do with a word
+// is treebank_words.c's.
 #include "verifiers/constraints/treebank.h"
 
-#include <strings.h>
-
 #include "verifiers/constraints/chars.h"
+#include "verifiers/constraints/treebank_words.h"
 
 enum byte_class {
     SPACE = 1,         // ASCII white space of Python's kind
@@ -18,7 +17,6 @@ enum byte_class {
     MARK = 8,          // these marks: pass 4 puts space in front of them, which pass 5 sees
     OTHER = 16,        // quotes, full stops, dashes and what is not ASCII
     OPENS_BEHIND = 32, // a quote behind it is an opening one
-    CONTRACTION = 64,  // the first letter of one
 };
 
 static const uint8_t BYTES[256] = {
@@ -50,18 +48,6 @@ static const uint8_t BYTES[256] = {
     ['}'] = ALONE,
     ['<'] = ALONE | OPENS_BEHIND,
     ['>'] = ALONE,
-    ['c'] = CONTRACTION,
-    ['d'] = CONTRACTION,
-    ['g'] = CONTRACTION,
-    ['l'] = CONTRACTION,
-    ['m'] = CONTRACTION,
-    ['w'] = CONTRACTION,
-    ['C'] = CONTRACTION,
-    ['D'] = CONTRACTION,
-    ['G'] = CONTRACTION,
-    ['L'] = CONTRACTION,
-    ['M'] = CONTRACTION,
-    ['W'] = CONTRACTION,
 };
 
 static unsigned byte_class(char c) {
@@ -72,14 +58,6 @@ static char byte_at(struct slice s, size_t at) {
     return at < s.len ? s.ptr[at] : 0;
 }
 
-// The character at `at` and its length; 0 at the end.
-static uint32_t code_at(struct slice s, size_t at, size_t *len) {
-    uint32_t code = 0;
-    struct slice rest = slice_from(s, at);
-    *len = chars_next(&rest, &code) ? s.len - at - rest.len : 0;
-    return code;
-}
-
 static bool is_opening(uint32_t code) {
     return code == 0xAB || code == 0x201C || code == 0x2018 || code == 0x201E;
 }
@@ -88,109 +66,7 @@ static bool is_closing(uint32_t code) {
     return code == 0xBB || code == 0x201D || code == 0x2019;
 }
 
-// ---- Words -------------------------------------------------------------------------------------
-
-// Where the clitic at the end of `s` starts, s.len when there is none.
-static size_t short_clitic(struct slice s) {
-    const size_t n = s.len;
-    size_t len = 0;
-    if (n > 2 && s.ptr[n - 2] == '\'' && s.ptr[n - 1] && strchr("sSmMdD", s.ptr[n - 1])) len = 2;
-    if (n > 1 && s.ptr[n - 1] == '\'') len = 1;
-    return len && s.ptr[n - len - 1] != '\'' ? n - len : n;
-}
-
-static size_t long_clitic(struct slice s) {
-    static const char ENDINGS[8][4] = {"'ll", "'LL", "'re", "'RE", "'ve", "'VE", "n't", "N'T"};
-    if (s.len < 4 || s.ptr[s.len - 4] == '\'') return s.len;
-    for (int i = 0; i < 8; i++)
-        if (memcmp(s.ptr + s.len - 3, ENDINGS[i], 3) == 0) return s.len - 3;
-    return s.len;
-}
-
-struct contraction {
-    const char *word;
-    size_t len, cut;
-    bool at_end; // counts only at the end of a field
-};
-
-static const struct contraction CONTRACTIONS[] = {{"cannot", 6, 3, false}, {"d'ye", 4, 1, false},
-                                                  {"gimme", 5, 3, false},  {"gonna", 5, 3, false},
-                                                  {"gotta", 5, 3, false},  {"lemme", 5, 3, false},
-                                                  {"more'n", 6, 4, false}, {"wanna", 5, 3, true}};
-
-static const struct contraction *contraction_at(struct slice s, size_t at) {
-    size_t len;
-    for (size_t i = 0; i < sizeof CONTRACTIONS / sizeof *CONTRACTIONS; i++) {
-        const struct contraction *c = &CONTRACTIONS[i];
-        if ((s.ptr[at] | 32) != *c->word || s.len - at < c->len ||
-            strncasecmp(s.ptr + at, c->word, c->len) != 0)
-            continue;
-        const uint32_t next = code_at(s, at + c->len, &len);
-        if (len && (c->at_end || char_classes(next) & CHAR_WORD)) continue;
-        return c;
-    }
-    return NULL;
-}
-
-static void add_word(struct constraint_text *text, struct slices *out, struct slice s) {
-    if (s.len) slices_add(text, out, s);
-}
-
-// A piece in front of which there is white space: 'tis and 'twas are two words each.
-static void add_piece(struct constraint_text *text, struct slices *out, struct slice s) {
-    static const char *const OLD[] = {"'tis", "'twas"};
-    size_t len;
-    for (int i = 0; i < 2 && s.len && *s.ptr == '\''; i++) {
-        const size_t n = strlen(OLD[i]);
-        if (s.len < n || strncasecmp(s.ptr, OLD[i], n) != 0) continue;
-        const uint32_t next = code_at(s, n, &len);
-        if (len && char_classes(next) & CHAR_WORD) continue;
-        add_word(text, out, slice_part(s, 0, 2));
-        add_word(text, out, slice_part(s, 2, n));
-        s = slice_from(s, n);
-    }
-    add_word(text, out, s);
-}
-
-static bool has_contraction(struct slice s) {
-    unsigned classes = 0;
-    for (size_t i = 0; i < s.len; i++) classes |= byte_class(s.ptr[i]);
-    return classes & CONTRACTION;
-}
-
-static void add_field(struct constraint_text *text, struct slices *out, struct slice s) {
-    bool after_word = false;
-    size_t start = 0, len;
-    for (size_t at = 0; at < s.len; at += len) {
-        const uint32_t code = code_at(s, at, &len);
-        const struct contraction *c = NULL;
-        if (!after_word && byte_class(s.ptr[at]) & CONTRACTION) c = contraction_at(s, at);
-        after_word = char_classes(code) & CHAR_WORD;
-        if (!c) continue;
-        add_piece(text, out, slice_part(s, start, at));
-        add_word(text, out, slice_part(s, at, at + c->cut));
-        len = c->len;
-        add_word(text, out, slice_part(s, at + c->cut, at + len));
-        start = at + len;
-        after_word = true;
-    }
-    add_piece(text, out, slice_from(s, start));
-}
-
-static void add_clitics(struct constraint_text *text, struct slices *out, struct slice s) {
-    const size_t short_at = short_clitic(s);
-    const struct slice clitic = slice_from(s, short_at), rest = slice_part(s, 0, short_at);
-    const size_t long_at = long_clitic(rest);
-    const struct slice word = slice_part(rest, 0, long_at);
-    if (has_contraction(word))
-        add_field(text, out, word);
-    else
-        add_piece(text, out, word);
-    add_word(text, out, slice_from(rest, long_at));
-    add_word(text, out, clitic);
-}
-
-// ---- Sentences ---------------------------------------------------------------------------------
+// ---- Words and marks ---------------------------------------------------------------------------
 
 struct lexer {
     struct constraint_text *text;
@@ -201,11 +77,13 @@ struct lexer {
     size_t period;         // the full stop that is a token by itself, s.len: none
     char before;           // what a quote at `at` stands behind; 0 at the start
     bool after_apostrophe; // an apostrophe that did not open a quotation stands in front of `at`
+    bool has_apostrophe;   // there may be one in the word
 };
 
 static void end_word(struct lexer *l) {
-    if (l->start < l->at)
-        add_clitics(l->text, l->out, (struct slice){l->s.ptr + l->start, l->at - l->start});
+    const struct slice word = slice_part(l->s, l->start, l->at);
+    if (word.len) treebank_add_word(l->text, l->out, word, l->has_apostrophe);
+    l->has_apostrophe = false;
 }
 
 // Ends the word and goes on behind the `len` bytes that stand between it and the next one.
@@ -232,8 +110,15 @@ static void take_own(struct lexer *l, size_t len, char before) {
 // Goes on within a word.
 static void keep(struct lexer *l, size_t len) {
     l->before = l->s.ptr[l->at];
-    l->after_apostrophe = l->before == '\'';
+    l->after_apostrophe = false;
     l->at += len;
+}
+
+// The same, over bytes that are nothing but parts of words.
+static void keep_letters(struct lexer *l, size_t end) {
+    while (l->at < end && !byte_class(l->s.ptr[l->at])) l->at++;
+    l->before = l->s.ptr[l->at - 1];
+    l->after_apostrophe = false;
 }
 
 static bool is_quote_pair(struct slice s, size_t at) {
@@ -243,12 +128,13 @@ static bool is_quote_pair(struct slice s, size_t at) {
 // The full stop at the end that is a token: only closing quotes, brackets and spaces may follow,
 // and white space behind them.
 static size_t find_period(struct slice s) {
-    const char *dot = s.len ? memrchr(s.ptr, '.', s.len) : NULL;
-    size_t at = dot ? (size_t)(dot - s.ptr) : 0, len;
+    const bool is_last = s.len && s.ptr[s.len - 1] == '.';
+    const char *dot = s.len && !is_last ? memrchr(s.ptr, '.', s.len) : NULL;
+    size_t at = is_last ? s.len - 1 : dot ? (size_t)(dot - s.ptr) : 0, len;
     if (at == 0 || s.ptr[at - 1] == '.') return s.len;
     const size_t period = at;
     for (char before = '.'; ++at < s.len; before = s.ptr[at], at += len - 1) {
-        const uint32_t code = code_at(s, at, &len);
+        const uint32_t code = slice_code_at(s, at, &len);
         if (!is_closing(code) && !(code && code < 128 && strchr("])}>\"' ", (int)code))) break;
         if (before == ' ' && (code == '"' || is_quote_pair(s, at))) return s.len; // an opening one
     }
@@ -260,7 +146,7 @@ static size_t find_period(struct slice s) {
 static void take_comma(struct lexer *l) {
     size_t len;
     const struct slice s = l->s;
-    const uint32_t next = code_at(s, l->at + 1, &len);
+    const uint32_t next = slice_code_at(s, l->at + 1, &len);
     if (len && char_classes(next) & CHAR_DIGIT) {
         keep(l, 1);
         return;
@@ -280,10 +166,10 @@ static void take_backticks(struct lexer *l) {
 // An apostrophe in front of a single letter that is no clitic: "'x " becomes "' x ".
 static bool is_lone_letter(struct slice s, size_t at) {
     size_t len, next_len;
-    const uint32_t code = code_at(s, at + 1, &len);
+    const uint32_t code = slice_code_at(s, at + 1, &len);
     if (!len || !(char_classes(code) & CHAR_WORD)) return false;
     if (code < 128 && strchr("mtsdnMTSDN", (int)code)) return false;
-    const uint32_t next = code_at(s, at + 1 + len, &next_len);
+    const uint32_t next = slice_code_at(s, at + 1 + len, &next_len);
     return !next_len || !(char_classes(next) & CHAR_WORD);
 }
 
@@ -296,9 +182,9 @@ static bool is_spaced(const struct lexer *l, size_t at) {
     const char c = s.ptr[at];
     if (c == ' ' || c == '`' || at == l->period || byte_class(c) & MARK) return true;
     if (c == '.') return byte_at(s, at + 1) == '.';
-    if ((unsigned char)c >= 128) return is_opening(code_at(s, at, &len));
+    if ((unsigned char)c >= 128) return is_opening(slice_code_at(s, at, &len));
     if (!(byte_class(c) & COMMA)) return false;
-    const uint32_t next = code_at(s, at + 1, &len);
+    const uint32_t next = slice_code_at(s, at + 1, &len);
     return !len || !(char_classes(next) & CHAR_DIGIT);
 }
 
@@ -315,6 +201,7 @@ static void take_apostrophe(struct lexer *l) {
         l->after_apostrophe = true;
     } else {
         keep(l, 1);
+        l->has_apostrophe = true;
         if (lone) skip(l, 0, '\'');
         l->after_apostrophe = true;
     }
@@ -327,7 +214,7 @@ static void take_wide(struct lexer *l) {
         keep(l, 3);
         return;
     }
-    const uint32_t code = code_at(l->s, l->at, &len);
+    const uint32_t code = slice_code_at(l->s, l->at, &len);
     if (is_opening(code))
         take_own(l, len, ' ');
     else if (is_closing(code))
@@ -373,67 +260,114 @@ static bool is_sync(struct slice s, size_t at) {
     return s.ptr[at] == '"';
 }
 
-static void note_state(struct lexer *l, struct treebank_states *states, size_t *next) {
-    states->items[states->n++] = (struct treebank_state){l->s.ptr + l->at, l->s.ptr + l->start,
-                                                         l->before, l->after_apostrophe, l->out->n};
-    *next = l->at + TREEBANK_STRIDE;
+// Takes bytes that are tokens by themselves, and white space between them, until there are `max`
+// words.
+static void take_alone(struct lexer *l, size_t end, size_t max) {
+    const struct slice s = l->s;
+    size_t at = l->at;
+    end_word(l);
+    while (at < end && l->out->n < max) {
+        const unsigned class = byte_class(s.ptr[at]);
+        if (!(class & (SPACE | ALONE))) break;
+        if (class & ALONE) slices_add(l->text, l->out, (struct slice){s.ptr + at, 1});
+        at++;
+    }
+    l->at = l->start = at;
+    l->before = s.ptr[at - 1];
+    l->after_apostrophe = false;
 }
 
-// Goes on to `end`, or until there are `max` words.
-static void read_words(struct lexer *l, size_t end, size_t max, struct treebank_states *states) {
-    size_t next = states ? TREEBANK_STRIDE : SIZE_MAX;
-    if (l->at >= end || !text_spend(l->text, 8 * (end - l->at))) return;
+// Goes on to `end` or some bytes more, or until there are `max` words.
+static void read_to(struct lexer *l, size_t end, size_t max) {
     while (l->at < end && l->out->n < max) {
-        if (l->at >= next) note_state(l, states, &next);
         const char c = l->s.ptr[l->at];
         const unsigned class = byte_class(c);
-        if (class & SPACE)
-            skip(l, 1, c);
-        else if (class & ALONE)
-            take_own(l, 1, c);
+        if (class == 0)
+            keep_letters(l, end);
+        else if (class & (SPACE | ALONE))
+            take_alone(l, end, max);
         else if (class & COMMA)
             take_comma(l);
-        else if (class & OTHER)
-            take_other(l, c);
         else
-            keep(l, 1);
+            take_other(l, c);
     }
-    if (l->at >= end) end_word(l);
+}
+
+static bool spend(struct lexer *l, size_t end) {
+    return end > l->at && text_spend(l->text, 8 * (end - l->at));
+}
+
+// Goes on to `end`, or some bytes more, and ends the word.
+static void read_words(struct lexer *l, size_t end) {
+    if (!spend(l, end)) return;
+    read_to(l, end, SIZE_MAX);
+    end_word(l);
+}
+
+static struct lexer open_lexer(struct constraint_text *text, struct slices *out, struct slice s) {
+    return (struct lexer){.text = text, .out = out, .s = s, .period = find_period(s)};
 }
 
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice s,
                   const char *from, const char *to) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
+    struct lexer l = open_lexer(text, out, s);
     if (from && from > s.ptr) {
         l.at = l.start = (size_t)(from - s.ptr);
         l.before = from[-1];
     }
-    read_words(&l, to ? (size_t)(to - s.ptr) : s.len, SIZE_MAX, NULL);
+    read_words(&l, to ? (size_t)(to - s.ptr) : s.len);
 }
 
-void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
-                        size_t max) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    read_words(&l, s.len, max, NULL);
+bool treebank_add_first(struct constraint_text *text, struct slices *out, struct slice s,
+                        size_t max, size_t max_bytes) {
+    struct lexer l = open_lexer(text, out, s);
+    const size_t end = s.len < max_bytes ? s.len : max_bytes;
+    if (!spend(&l, end)) return s.len == 0;
+    read_to(&l, end, max);
+    if (l.at >= s.len) end_word(&l);
+    return l.at >= s.len || out->n >= max;
 }
 
 void treebank_read(struct constraint_text *text, struct slices *out, struct slice s,
                    struct treebank_states *states) {
-    struct lexer l = {.text = text, .out = out, .s = s, .period = find_period(s)};
-    read_words(&l, s.len, SIZE_MAX, states);
+    struct lexer l = open_lexer(text, out, s);
+    if (!spend(&l, s.len)) return;
+    for (size_t next = TREEBANK_STRIDE; next < s.len; next = l.at + TREEBANK_STRIDE) {
+        read_to(&l, next, SIZE_MAX);
+        states->items[states->n++] = (struct treebank_state){s.ptr + l.at, s.ptr + l.start,
+                                                             l.before, l.after_apostrophe, out->n};
+    }
+    read_to(&l, s.len, SIZE_MAX);
+    end_word(&l);
 }
 
 void treebank_resume(struct constraint_text *text, struct slices *out, struct slice s,
                      const struct treebank_state *state) {
-    struct lexer l = {.text = text,
-                      .out = out,
-                      .s = s,
-                      .at = (size_t)(state->at - s.ptr),
-                      .start = (size_t)(state->start - s.ptr),
-                      .period = find_period(s),
-                      .before = state->before,
-                      .after_apostrophe = state->after_apostrophe};
-    read_words(&l, s.len, SIZE_MAX, NULL);
+    struct lexer l = open_lexer(text, out, s);
+    l.at = (size_t)(state->at - s.ptr);
+    l.start = (size_t)(state->start - s.ptr);
+    l.before = state->before;
+    l.after_apostrophe = state->after_apostrophe;
+    l.has_apostrophe = true;
+    read_words(&l, s.len);
+}
+
+static bool is_at(const struct lexer *l, const struct treebank_state *state) {
+    return l->s.ptr + l->at == state->at && l->s.ptr + l->start == state->start &&
+           l->before == state->before && l->after_apostrophe == state->after_apostrophe;
+}
+
+const struct treebank_state *treebank_meet(struct constraint_text *text, struct slices *out,
+                                           struct slice s, const char *to,
+                                           const struct treebank_state *states, size_t n) {
+    struct lexer l = open_lexer(text, out, s);
+    for (size_t i = 0; i < n && states[i].at <= to; i++) {
+        const size_t next = (size_t)(states[i].at - s.ptr);
+        if (!spend(&l, next)) return NULL;
+        read_to(&l, next, SIZE_MAX);
+        if (is_at(&l, &states[i])) return &states[i];
+    }
+    return NULL;
 }
 
 struct slices treebank_words(struct constraint_text *text, const struct slices *sentences) {
@@ -450,16 +384,17 @@ struct slices treebank_words(struct constraint_text *text, const struct slices *
 // stand behind, and a full stop whether it is the first byte.
 size_t treebank_start(struct slice s) {
     if (s.len && *s.ptr != '"' && *s.ptr != '\'' && *s.ptr != '.') return 0;
-    for (size_t i = 0; i < s.len; i++)
+    for (size_t i = 0; i < s.len && i < TREEBANK_STRIDE; i++)
         if (is_sync(s, i)) return i + 1;
     return s.len;
 }
 
-// The last such place at or in front of `at`, or 0.
+// The last such place at or in front of `at` that is near, or 0.
 static size_t sync_before(struct slice s, size_t at) {
     if (at > s.len) at = s.len;
-    while (at > 0 && !is_sync(s, at - 1)) at--;
-    return at;
+    const size_t farthest = at > TREEBANK_STRIDE ? at - TREEBANK_STRIDE : 0;
+    while (at > farthest && !is_sync(s, at - 1)) at--;
+    return at > farthest ? at : 0;
 }
 
 size_t treebank_end(struct slice s, struct slice longer, size_t *state) {

@@ -30,17 +30,24 @@ void treebank_read(struct constraint_text *text, struct slices *out, struct slic
 void treebank_resume(struct constraint_text *text, struct slices *out, struct slice sentence,
                      const struct treebank_state *state);
 
+// Appends words of a sentence until the reader is in one of `n` states, which are those of a
+// sentence that starts earlier, at or in front of `to`, and returns that; NULL if it never is.
+const struct treebank_state *treebank_meet(struct constraint_text *text, struct slices *out,
+                                           struct slice sentence, const char *to,
+                                           const struct treebank_state *states, size_t n);
+
 // Appends the words of one sentence that stand from `from` to before `to` in it (NULL: from its
 // start, to its end), both of them places that treebank_start and treebank_end find.
 void treebank_add(struct constraint_text *text, struct slices *out, struct slice sentence,
                   const char *from, const char *to);
 
-// The same of a whole sentence, until `out` has `max` words, or some more.
-void treebank_add_first(struct constraint_text *text, struct slices *out, struct slice sentence,
-                        size_t max);
+// The same of a whole sentence, until `out` has `max` words, or some more. Gives up, and returns
+// false, when `max_bytes` of it are not enough.
+bool treebank_add_first(struct constraint_text *text, struct slices *out, struct slice sentence,
+                        size_t max, size_t max_bytes);
 
 // The byte of a sentence from which on its words are the same when it starts earlier; its length
-// where there is none.
+// where there is none that is near.
 size_t treebank_start(struct slice sentence);
 
 // The byte of a sentence in front of which its words are the same when it is `longer`. `*state`

@@ -33,11 +33,14 @@ void word_set_fill(struct word_set *set, const char *const *words, size_t n) {
         const struct slice word = slice_of(words[i]);
         assert(word.len > 0 && word.len <= WORD_SET_MAX_BYTES);
         const struct packed_word packed = pack(word);
+        set->firsts |= (uint64_t)1 << (*word.ptr - 'a');
         set->slots[slot_of(set, packed)] = packed;
     }
 }
 
 bool word_set_has(const struct word_set *set, struct slice word) {
     if (word.len == 0 || word.len > WORD_SET_MAX_BYTES) return false;
+    const unsigned first = (unsigned)(unsigned char)lower(*word.ptr) - 'a';
+    if (first >= 26 || !(set->firsts >> first & 1)) return false;
     return set->slots[slot_of(set, pack(word))].tail != 0;
 }

@@ -16,6 +16,7 @@ struct packed_word {
 };
 
 struct word_set {
+    uint64_t firsts; // their first letters, a bit each from 'a' on
     struct packed_word slots[WORD_SET_SLOTS];
 };
 

@@ -67,10 +67,11 @@ static void test_arena(void **state) {
     unsigned char *taken[2000];
     size_t sizes[2000];
     for (size_t i = 0; i < 2000; i++) {
+        const bool unset = i % 50 == 0;
         sizes[i] = i % 100 == 0 ? 70000 : i * 7 % 97;
-        taken[i] = arena_take(&arena, sizes[i], 1);
+        taken[i] = unset ? arena_take_unset(&arena, sizes[i], 1) : arena_take(&arena, sizes[i], 1);
         assert_int_equal((uintptr_t)taken[i] % 16, 0);
-        for (size_t j = 0; j < sizes[i]; j++) assert_int_equal(taken[i][j], 0);
+        for (size_t j = 0; j < sizes[i] && !unset; j++) assert_int_equal(taken[i][j], 0);
         memset(taken[i], (int)(i % 255 + 1), sizes[i]);
     }
     for (size_t i = 0; i < 2000; i++) // none overlaps another

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
 
 #define S(text) slice_of(text)
@@ -47,6 +48,29 @@ static void test_classes(void **state) {
         if (char_classes(CASES[i].code) != CASES[i].bits) print_error("U+%04X\n", CASES[i].code);
         assert_int_equal(char_classes(CASES[i].code), CASES[i].bits);
     }
+}
+
+// What is told by bytes is what the classes say.
+static void test_bytes(void **state) {
+    (void)state;
+    for (uint32_t code = 0; code <= 0x10FFFF; code++) {
+        char bytes[4];
+        if (code >= 0xD800 && code <= 0xDFFF) continue;
+        const size_t len = (size_t)utf8_write(code, bytes);
+        const bool is_space = char_classes(code) & CHAR_SPACE;
+        assert_int_equal(slice_space_at((struct slice){bytes, len}, 0), is_space ? len : 0);
+        if (code < 128) continue;
+        const struct wide_char wide = chars_wide(bytes, len);
+        assert_int_equal(wide.code, code);
+        assert_int_equal(wide.len, len);
+        if (!chars_have_no_case((unsigned char)*bytes)) continue;
+        assert_int_equal(len, 3);
+        assert_int_equal(char_lower(code), code);
+        assert_false(char_classes(code) & (CHAR_UPPER | CHAR_LOWER | CHAR_TITLE));
+    }
+    assert_int_equal(slice_space_at(S("\xE3\x80"), 0), 0); // no character
+    assert_int_equal(slice_space_at(S("\xC2"), 0), 0);
+    assert_int_equal(slice_space_at(S("a"), 1), 0);
 }
 
 static void test_lower(void **state) {
@@ -116,8 +140,9 @@ static void test_case(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes), cmocka_unit_test(test_lower), cmocka_unit_test(test_strip),
-        cmocka_unit_test(test_parts),   cmocka_unit_test(test_find),  cmocka_unit_test(test_case),
+        cmocka_unit_test(test_classes), cmocka_unit_test(test_bytes), cmocka_unit_test(test_lower),
+        cmocka_unit_test(test_strip),   cmocka_unit_test(test_parts), cmocka_unit_test(test_find),
+        cmocka_unit_test(test_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "tests/verifiers/constraints/ifbench_cases.h"
-#include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 
 #define CHECK(cases) check_instruction_cases((cases), sizeof(cases) / sizeof *(cases))
 

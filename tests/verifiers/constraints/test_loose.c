@@ -412,6 +412,34 @@ static void test_long(void **state) {
     buffer_free(&text);
 }
 
+// Texts of many kilobytes that say a few things, where parts take much over from the whole.
+static void test_far(void **state) {
+    (void)state;
+    struct buffer text = {0}, body = {0};
+    const struct constraint *row;
+    for (int k = 0; (row = constraint_at(k)); k++) {
+        for (int i = 0; i < 12; i++) {
+            buffer_clear(&text);
+            buffer_clear(&body);
+            for (uint32_t n = 1 + below(3); n > 0; n--) add_unit(&body);
+            for (uint32_t n = below(4); n > 0; n--) add_unit(&text);
+            if (below(4)) buffer_add_text(&text, "\n");
+            while (text.len < 12000) {
+                buffer_add_slice(&text, buffer_slice(&body));
+                if (below(1000) == 0) add_unit(&text);
+            }
+            if (below(4)) buffer_add_text(&text, "\n");
+            for (uint32_t n = below(4); n > 0; n--) add_unit(&text);
+            struct constraint_list *list = make_list(&row, 1, buffer_slice(&text));
+            if (!list) continue;
+            compare(list, buffer_slice(&text), NULL);
+            constraint_list_free(&list);
+        }
+    }
+    buffer_free(&body);
+    buffer_free(&text);
+}
+
 // Several at once: what one has kept of a text is the others' too.
 static void test_several(void **state) {
     (void)state;
@@ -459,10 +487,8 @@ static void test_too_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each),
-        cmocka_unit_test(test_several),
-        cmocka_unit_test(test_long),
-        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_each), cmocka_unit_test(test_several),  cmocka_unit_test(test_long),
+        cmocka_unit_test(test_far),  cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 
 #include "protocol/base/buffer.h"
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 
 // Bytes that UTF-8 does not have.
 enum { PROTECTED = 0xFE, STOP = 0xFF, N_PASSES = 24 };

@@ -5,7 +5,7 @@
 // a full stop and what stands close to it, so that here each full stop meets all rules in their
 // order. tests/verifiers/constraints/test_rule_sentences.c has them one by one.
 #include "verifiers/constraints/chars.h"
-#include "verifiers/constraints/ifbench.h"
+#include "verifiers/constraints/rule_sentences.h"
 
 // Bytes that UTF-8 does not have.
 enum { PROTECTED = 0xFE, STOP = 0xFF, N_PASSES = 24 };
@@ -48,16 +48,6 @@ static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-// The bytes of the white space character at `i`, or 0.
-static size_t space_len(struct slice s, size_t i) {
-    uint32_t code;
-    if (i >= s.len || (unsigned char)s.ptr[i] >= PROTECTED) return 0;
-    if ((unsigned char)s.ptr[i] < 128)
-        return !!(char_classes((unsigned char)s.ptr[i]) & CHAR_SPACE);
-    struct slice rest = slice_from(s, i);
-    return chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE ? s.len - i - rest.len : 0;
-}
-
 // The length of the word of the list at `i`, or 0.
 static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
     if (!is_letter(at(s, i)) || !(list->firsts & LETTER(at(s, i)))) return 0;
@@ -68,7 +58,7 @@ static size_t word_len(struct slice s, size_t i, const struct word_list *list) {
         const bool needs_space = word.ptr[word.len - 1] == ' ';
         if (needs_space) word.len--;
         if (!slice_starts(rest, word)) continue;
-        const size_t space = needs_space ? space_len(s, i + word.len) : 0;
+        const size_t space = needs_space ? slice_space_at(s, i + word.len) : 0;
         if (!needs_space || space) return word.len + space;
     }
     return 0;
@@ -268,12 +258,12 @@ struct places {
 
 static struct slices split(struct constraint_text *text, struct slice s, struct places *places) {
     if (!text_spend(text, N_PASSES * s.len)) return (struct slices){0};
-    char *copy = arena_take(text->arena, s.len + 3, 1);
+    char *copy = arena_take_unset(text->arena, s.len + 3, 1);
     size_t first = places->first + 1, last = places->last + 1; // in the copy
     copy[0] = copy[s.len + 1] = copy[s.len + 2] = ' ';
     for (size_t i = 0; i < s.len; i++) copy[i + 1] = s.ptr[i] == '\n' ? ' ' : s.ptr[i];
     struct rules r = {.s = {copy, s.len + 3}};
-    r.out = arena_take(text->arena, 2 * r.s.len, 1);
+    r.out = arena_take_unset(text->arena, 2 * r.s.len, 1);
     for (size_t from = 0; from < r.s.len;) {
         const char *dot = memchr(copy + from, '.', r.s.len - from);
         const size_t to = dot ? (size_t)(dot - copy) : r.s.len;
@@ -342,8 +332,22 @@ static struct whole *whole_of(struct constraint_text *text) {
     whole->sentences = split(owner, raw, &whole->places);
     whole->good_from = 1; // nothing was found yet
     text->over = text->over || owner->over;
-    text->kept = whole;
+    text->kept = owner->kept = whole;
     return whole;
+}
+
+static bool is_plain_space(char c) {
+    return c == ' ' || c == '\n';
+}
+
+// Whether a text is the same with other white space than spaces around it: a letter with a full
+// stop at either end is not.
+static bool needs_spaces(struct slice part, bool in_front) {
+    if (in_front) return is_letter(at(part, 0)) && at(part, 1) == '.';
+    if (part.len < 2 || part.ptr[part.len - 1] != '.' || !is_letter(part.ptr[part.len - 2]))
+        return false;
+    const struct slice before = slice_part(part, 0, part.len - 2);
+    return before.len == 0 || slice_strip_right(before, CHAR_SPACE).len < before.len;
 }
 
 // What becomes of a full stop depends on what stands around it without white space, and on the word
@@ -352,9 +356,11 @@ static struct whole *whole_of(struct constraint_text *text) {
 static bool may_share(const struct constraint_text *text) {
     const struct slice raw = text->within->raw, part = text->raw;
     const struct slice behind = slice_behind(raw, part.ptr + part.len);
+    if (slice_is_blank(part)) return false;
     // Spaces stand around a text, and newlines are spaces.
-    if (part.ptr > raw.ptr && part.ptr[-1] != ' ' && part.ptr[-1] != '\n') return false;
-    if (behind.len && *behind.ptr != ' ' && *behind.ptr != '\n') return false;
+    if (part.ptr > raw.ptr && !is_plain_space(part.ptr[-1]) && needs_spaces(part, true))
+        return false;
+    if (behind.len && !is_plain_space(*behind.ptr) && needs_spaces(part, false)) return false;
     if (word_len(part, 0, &COMPANIES) || word_len(part, word_len(part, 0, &STARTERS), &COMPANIES))
         return false;
     char next[16]; // longer than any word of the list; behind the text there is a space
@@ -382,20 +388,6 @@ static const char *place_of_end(const struct constraint_text *text, const struct
     return places->out + places->n - 2 - (behind - end);
 }
 
-// How many sentences end (or start) in front of `at`, or there.
-static size_t n_ends(const struct slices *sentences, const char *at, bool start) {
-    size_t low = 0, high = sentences->n;
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-        const struct slice s = sentences->items[middle];
-        if (start ? s.ptr < at : s.ptr + s.len <= at)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static struct slice from_on(struct slice s, const char *at) {
     return at > s.ptr ? slice_behind(s, at) : s;
 }
@@ -404,7 +396,7 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     const struct slices *all = &whole->sentences;
     const char *from = place_of_start(text, &whole->places);
     const char *to = place_of_end(text, &whole->places);
-    const size_t first = n_ends(all, from, false), n = n_ends(all, to, true);
+    const size_t first = slices_n_ending(all, from), n = slices_n_starting(all, to);
     const size_t last = n > first + 1 ? n - 1 : first;
     struct runs runs = {.is_shared = true};
     if (first >= all->n) return runs;
