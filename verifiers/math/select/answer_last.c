@@ -1,5 +1,6 @@
 // Where nothing is stated: the last expression of the last line or sentence.
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/change.h"
 #include "verifiers/math/select/answer_clause.h"
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -438,7 +439,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
     out->parts[0] = pieces[last].to == end ? run : strip(answer_cut(text, at, end));
-    if (out->parts[0].len != run.len && !answer_words_change(answer_cut(text, to, end)))
+    if (out->parts[0].len != run.len && !change_behind(answer_cut(text, to, end)))
         out->shorter = run;
     return true;
 }

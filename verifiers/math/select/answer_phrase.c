@@ -1,5 +1,6 @@
 // "The answer is ...", "Answer: ...", "A: ...".
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/change.h"
 #include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -224,15 +225,6 @@ static bool names_more(struct slice rest) {
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
-// Whether the words behind a formula make another value of it.
-static bool changes_value(struct slice rest) {
-    static const char *const WORDS[] = {
-        " thousand", " million", " hundred", " billion",   " dozen", " times",  " plus ",
-        " minus ",   " divided", " over ",   " to the ",   " than ", " below ", "base ",
-        "mod ",      " squared", " cubed",   " factorial", " half",  " third"};
-    return has_one_of(rest, WORDS, N(WORDS));
-}
-
 // A value without the clauses behind it, unless they name another one.
 static struct slice without_clauses(struct slice value) {
     size_t to = 0;
@@ -270,7 +262,8 @@ static struct slice formulas(struct slice value) {
     if (to == 0 && remark && ascii_is_digit(value.ptr[0]) && value.ptr[value.len - 1] == ')')
         to = (size_t)(remark - value.ptr);
     const struct slice rest = answer_cut(value, to, value.len);
-    if (rest.len == 0 || names_more(rest) || changes_value(rest)) to = 0;
+    const size_t skip = answer_starts(rest, 0, " (not ") ? strlen(" (not ") : 0;
+    if (rest.len == 0 || names_more(rest) || change_words(answer_cut(rest, skip, rest.len))) to = 0;
     return answer_cut(value, 0, to);
 }
 
