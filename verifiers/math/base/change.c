@@ -124,6 +124,7 @@ static const struct row {
     {"ish", ANYWHERE},
     // Another value, or none.
     {"or", ANYWHERE},
+    {"but", ANYWHERE},
     {"bzw", ANYWHERE},
     {"etc", ANYWHERE},
     {"maybe", ANYWHERE},

@@ -65,6 +65,7 @@ static struct math_node *read_list(struct parser *p, int below) {
         if (parse_peek(p)->kind == TOKEN_END) break;
         struct math_node *item = without_semicolon(p, below);
         if (!item) return NULL;
+        item->spaced = true; // "2;500" is not 2,500
         parse_add(p, &items, item);
     }
     parse_leave(p);

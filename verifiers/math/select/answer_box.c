@@ -190,6 +190,7 @@ static struct slice hedge(struct slice text, size_t at) {
                                         "it is", "it could be", "it might be"};
     static const char *const STARTS[] = {"or",
                                          "alternatively",
+                                         "unless",
                                          "but it could also be",
                                          "but it could be",
                                          "but it might also be",
@@ -249,6 +250,15 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     return kept;
 }
 
+// "\\boxed{12} = \\boxed{13}": two values, of which each is said to be the other.
+static bool is_equated(struct slice text, const struct box *a, const struct box *b) {
+    struct slice between = answer_trim(answer_cut(text, a->end, b->start));
+    if (between.len && between.ptr[0] == '$') between = answer_cut(between, 1, between.len);
+    if (between.len && between.ptr[between.len - 1] == '$') between.len--;
+    const struct slice first = answer_trim(answer_cut(text, a->from, a->to));
+    return slice_is(answer_trim(between), "=") && answer_looks_like_value(first);
+}
+
 // The last list of boxes that state something. Returns their number. `*alone`: the text has no
 // other box.
 static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool *overflow,
@@ -262,7 +272,7 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
         const struct box box = boxes[i];
         if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
         if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
-            !is_other_case(text, &list[n - 1], &box))
+            !is_other_case(text, &list[n - 1], &box) && !is_equated(text, &list[n - 1], &box))
             n = 0, *overflow = false;
         if (n < ANSWER_MAX_BOXES)
             list[n++] = box;

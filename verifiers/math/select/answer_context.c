@@ -1,6 +1,7 @@
 // Whether a statement is meant: not negated, questioned, quoted, supposed or taken back.
 
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -219,6 +220,10 @@ static bool is_refuted_behind(struct slice text, size_t at) {
                                           "is rejected",
                                           "is a trap",
                                           "is a red herring",
+                                          "(for example",
+                                          "(for instance",
+                                          "(example",
+                                          "(as an example",
                                           "is a distractor",
                                           "is a decoy",
                                           "would be wrong",
@@ -328,12 +333,31 @@ bool answer_is_of_another(struct slice before) {
     return false;
 }
 
+// "E.g. 12", "Example output: 12": nothing but that in front, in a sentence whose beginning is
+// `before`. "For example, if x = 2 we get 12" may be what was asked for.
+static bool is_example(struct slice before) {
+    static const char *const STARTS[] = {
+        "for example",    "for instance",  "as an example",   "example output",
+        "example answer", "sample output", "example",         "sample answer",
+        "an example",     "e.g",           "expected format", "the expected format",
+        "format"};
+    static const char *const VERBS[] = {"is", "would be", "the answer", "answer", "final answer"};
+    size_t at = answer_skip_marks(before, 0);
+    const size_t start = at;
+    at = answer_skip_phrase(before, at, STARTS, N(STARTS));
+    if (at == start) return false;
+    at = answer_skip_marks(before, at);
+    at = answer_skip_marks(before, answer_skip_phrase(before, at, VERBS, N(VERBS)));
+    while (at < before.len && answer_is_one_of(" $\\([`", before.ptr[at])) at++;
+    return at == before.len;
+}
+
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values) {
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
-    return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
-           answer_is_unseen(text, from) ||
+    return is_negated(before, phrase) || is_example(before) || is_refuted_behind(text, to) ||
+           is_quoted(text, from, to) || answer_is_unseen(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }

@@ -76,8 +76,9 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
                                         (*first > 1 && answer_piece_is_operator(text, q - 1)));
         const bool times = q->kind == PIECE_LETTER && (text.ptr[q->from] | 32) == 'x' &&
                            *first > 1 && ascii_is_digit(text.ptr[p[*first].from]) &&
-                           ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
-        if (q->kind != PIECE_MATH && !joined && !letter && !times) break;
+                           ascii_is_digit(text.ptr[q[-1].to - 1]);             // "6 x 2 = 12"
+        const bool torn = q->kind == PIECE_WORD && text.ptr[q->to - 1] == '}'; // "\text{not } x"
+        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
     const int paired = pair_start(text, p, *first);
@@ -119,10 +120,10 @@ static bool is_changed_far(struct slice text, const struct answer_piece *p, int 
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",  "below",    "under",  "over",  "least",  "most",      "than",
-        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
-        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple",
-        "near",   "nearly",   "almost", "octal", "binary", "hex",       "hexadecimal"};
+        "above",    "below",   "under",  "over",  "least",      "most",      "than",    "from",
+        "beyond",   "exceeds", "exceed", "twice", "double",     "exceeding", "between", "except",
+        "negative", "minus",   "plus",   "times", "thrice",     "triple",    "near",    "nearly",
+        "almost",   "octal",   "binary", "hex",   "hexadecimal"};
     static const char *const NUMBERED[] = {"theorem",   "lemma",      "equation", "eq.",
                                            "corollary", "figure",     "fig.",     "section",
                                            "chapter",   "proposition"};
@@ -156,7 +157,8 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
     static const char *const PERHAPS[] = {"could", "might", "may"};
     static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
     if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
-    static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
+    static const char *const SAID[] = {"says",   "told",     "claims",    "said",    "claimed",
+                                       "thinks", "mentions", "mentioned", "suggests"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
     if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
         !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
@@ -221,6 +223,23 @@ static bool describes(struct slice between) {
     return false;
 }
 
+// "3, 5, 7 and all larger primes", "84 is even", "n | 12": what is behind or in front of the run
+// goes on to say something else of it.
+static bool is_open_beside(struct slice text, const struct answer_piece *p, int n, int first,
+                           int last) {
+    static const char *const NAMES[] = {"the",  "our",   "my",   "what",    "how",   "left",
+                                        "his",  "their", "her",  "correct", "right", "it",
+                                        "your", "all",   "also", "still"};
+    if (first > 1 && p[first - 2].kind == PIECE_LETTER && text.ptr[p[0].from] != '|' &&
+        slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "|"))
+        return true;
+    if (last + 2 >= n) return false;
+    const struct slice next = answer_cut(text, p[last + 2].from, p[last + 2].to);
+    if (p[last + 1].kind == PIECE_JOINT) return !answer_clause_has_verb(text, p, n, last + 2);
+    return slice_is(answer_cut(text, p[last + 1].from, p[last + 1].to), "is") &&
+           !answer_is_in(next, NAMES, sizeof NAMES / sizeof *NAMES);
+}
+
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct answer_piece *p, int first, size_t from) {
     if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
@@ -276,8 +295,8 @@ static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",     "suppose", "assume", "assuming", "whether",
                                         "unless", "or",      "nobody", "no one"};
     // "Let x be the side; then x = 12" comes to a result.
-    static const char *const SHORT[] = {"let ",      "prove ",  "show that ",
-                                        "consider ", "return ", "assert "};
+    static const char *const SHORT[] = {"let ",    "prove ",  "show that ", "consider ",
+                                        "return ", "assert ", "given ",     "given:"};
     enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
@@ -347,6 +366,13 @@ static struct slice without_courtesy(struct slice text) {
                                          "let's move on",
                                          "great job",
                                          "well done",
+                                         "is there anything",
+                                         "anything else",
+                                         "if you'd like",
+                                         "if you would like",
+                                         "if you want",
+                                         "can i help",
+                                         "do let me know",
                                          "cheers"};
     for (int n = 0; n < MAX_SENTENCES; n++) {
         text = answer_trim(text);
@@ -428,6 +454,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         if (!last_choice(text, pieces, n)) return false;
         first = last = n - 1;
     }
+    if (is_open_beside(text, pieces, n, first, last)) return false;
     if (is_signed(text, pieces, first)) first--;
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
