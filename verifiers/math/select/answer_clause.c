@@ -128,7 +128,7 @@ static bool goes_on(struct slice text, const struct answer_piece *p, int n, int 
     static const char *const LINKS[] = {"so", "hence", "thus", "therefore", "leaving",
                                         "→",  "⇒",     "=>",   "⟹",         "->"};
     bool linked = false;
-    for (int i = at; i < n; i++) {
+    for (int i = at > 0 ? at - 1 : at; i < n; i++) {
         const bool joined = i > at && p[i - 1].kind == PIECE_JOINT;
         if (p[i].kind == PIECE_MATH && (linked || joined)) return true;
         linked |=

@@ -341,7 +341,8 @@ static bool is_example(struct slice before) {
         "example answer", "sample output", "example",         "sample answer",
         "an example",     "e.g",           "expected format", "the expected format",
         "format"};
-    static const char *const VERBS[] = {"is", "would be", "the answer", "answer", "final answer"};
+    static const char *const VERBS[] = {"is",         "would be", "the",
+                                        "the answer", "answer",   "final answer"};
     size_t at = answer_skip_marks(before, 0);
     const size_t start = at;
     at = answer_skip_phrase(before, at, STARTS, N(STARTS));

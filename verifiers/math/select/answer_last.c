@@ -310,9 +310,23 @@ static bool is_supposed(struct slice text, size_t at) {
     return false;
 }
 
+// A mark of feet, minutes or the like behind a number and no end of a quotation: 90', 5'6".
+static bool is_prime_mark(struct slice text, size_t at) {
+    const char c = text.ptr[at];
+    if ((c != '\'' && c != '"') || at == 0) return false;
+    const size_t line = answer_line_start(text, at);
+    const bool doubled = c == text.ptr[at - 1] && at > 1; // 90''
+    if (!ascii_is_digit(text.ptr[doubled ? at - 2 : at - 1])) return false;
+    for (size_t i = line; i < at - doubled; i++)
+        if (text.ptr[i] == c && (i == line || !ascii_is_alnum(text.ptr[i - 1]))) return false;
+    return true;
+}
+
 static struct slice strip(struct slice s) {
     while (s.len && answer_is_one_of("*_`\"'", s.ptr[0])) s = answer_cut(s, 1, s.len);
-    while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1])) s.len--;
+    while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1]) &&
+           !is_prime_mark(s, s.len - 1))
+        s.len--;
     while (s.len > 3 && memcmp(s.ptr + s.len - 3, "”", 3) == 0) s.len -= 3;
     for (size_t i = s.len; i-- > 1;) // a calculator's mark: <<2+3=5>>5
         if (s.ptr[i] == '>' && s.ptr[i - 1] == '>') return answer_cut(s, i + 1, s.len);
@@ -418,7 +432,12 @@ static bool is_of_wrong_key(struct slice before) {
 bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
     *text = without_courtesy(answer_trim(*text));
     size_t end = text->len;
-    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1])) end--;
+    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1]) &&
+           !is_prime_mark(*text, end - 1))
+        end--;
+    // "3, 5, ..." goes on for ever.
+    if (end > 0 && end < text->len && text->ptr[end - 1] == ',' && text->ptr[end] != '\n')
+        return false;
     while (end > 3 && (answer_starts(*text, end - 3, "。") || answer_starts(*text, end - 3, "।") ||
                        answer_starts(*text, end - 3, "！")))
         end -= 3;

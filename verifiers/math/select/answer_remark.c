@@ -286,6 +286,22 @@ static bool doubts(struct slice text, size_t at, const struct answer_values *val
     return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
 }
 
+// "The other root is 45.": there are two of them.
+static bool names_second(struct slice text, size_t at, const struct answer_values *values) {
+    static const char *const WHICH[] = {"the other", "another", "the second", "a second"};
+    static const char *const NOUNS[] = {" root",        " solution",        " answer",
+                                        " value",       " possibility",     " valid answer",
+                                        " real root",   " valid solution",  " possible value",
+                                        " correct one", " possible answer", " correct answer"};
+    size_t end = answer_skip_phrase(text, at, WHICH, N(WHICH));
+    const size_t noun = end == at ? at : answer_skip_phrase(text, end, NOUNS, N(NOUNS));
+    if (end == at || noun == end || !answer_starts(text, noun, " is ")) return false;
+    for (end = noun + strlen(" is "); end < text.len && answer_is_one_of(" *_", text.ptr[end]);)
+        end++;
+    const size_t to = values->end(values->context, text, end);
+    return to > end && ends_clause(text, to, false);
+}
+
 static const char *const LINKS[] = {"so", "hence", "thus", "making", "which makes", "therefore"};
 
 // "Wait, I forgot n = 0, so the count is 13.", "Hold on, both ends count, so it must be 13.": the
@@ -335,7 +351,8 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     const size_t start = answer_skip_marks(text, at);
     const bool listed =
         answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
-    if (adjacent && !listed && (doubts(text, start, values) || doubts(text, i, values)))
+    if (adjacent && !listed &&
+        (doubts(text, start, values) || doubts(text, i, values) || names_second(text, i, values)))
         return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
