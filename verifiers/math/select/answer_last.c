@@ -58,6 +58,17 @@ static int pair_start(struct slice text, const struct answer_piece *p, int first
     return -1;
 }
 
+// "2102 in base 3", "2102 (base 3)": where the number starts whose base is at `at`, or `at`.
+static int base_start(struct slice text, const struct answer_piece *p, int at) {
+    if (at < 2) return at;
+    const struct slice word = answer_cut(text, p[at - 1].from, p[at - 1].to);
+    const struct slice in = answer_cut(text, p[at - 2].from, p[at - 2].to);
+    const int back = slice_is(word, "(base")                        ? 2
+                     : slice_is(word, "base") && slice_is(in, "in") ? 3
+                                                                    : 0;
+    return back && at >= back && p[at - back].kind == PIECE_MATH ? at - back : at;
+}
+
 // The run of mathematics that ends last: its first and last piece. False when there is none.
 static bool last_run(struct slice text, const struct answer_piece *p, int n, int *first,
                      int *last) {
@@ -76,11 +87,15 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
                                         (*first > 1 && answer_piece_is_operator(text, q - 1)));
         const bool times = q->kind == PIECE_LETTER && (text.ptr[q->from] | 32) == 'x' &&
                            *first > 1 && ascii_is_digit(text.ptr[p[*first].from]) &&
-                           ascii_is_digit(text.ptr[q[-1].to - 1]);             // "6 x 2 = 12"
+                           ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
+        const bool cup = q->kind == PIECE_LETTER && text.ptr[q->from] == 'U' && *first > 1 &&
+                         answer_is_one_of("([", text.ptr[p[*first].from]) &&
+                         answer_is_one_of(")]", text.ptr[q[-1].to - 1]);       // (1,2) U (3,4)
         const bool torn = q->kind == PIECE_WORD && text.ptr[q->to - 1] == '}'; // "\text{not } x"
-        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn) break;
+        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
+    *first = base_start(text, p, *first);
     const int paired = pair_start(text, p, *first);
     if (paired >= 0) *first = paired;
     return true;
@@ -273,23 +288,6 @@ static bool talks_to_grader(struct slice sentence) {
     return false;
 }
 
-// Where the last sentence starts; a formula that ends the text may go over several lines.
-static size_t last_sentence(struct slice text, size_t end) {
-    const size_t line = answer_line_start(text, end);
-    size_t at = end;
-    const size_t floor = end > ANSWER_MAX_SENTENCE ? end - ANSWER_MAX_SENTENCE : 0;
-    while (at > floor && at > line && !answer_ends_sentence(text, at - 1)) at--;
-    static const char *const CLOSES[][2] = {
-        {"$$", "$$"}, {"$", "$"}, {"\\]", "\\["}, {"\\)", "\\("}};
-    for (size_t k = 0; k < sizeof CLOSES / sizeof *CLOSES; k++) {
-        const size_t len = strlen(CLOSES[k][1]);
-        if (end < 2 * len || memcmp(text.ptr + end - len, CLOSES[k][0], len)) continue;
-        for (size_t open = end - len; open-- > floor;)
-            if (memcmp(text.ptr + open, CLOSES[k][1], len) == 0) return open < at ? open : at;
-    }
-    return at;
-}
-
 // "If the answer is 5, ..." and the like say nothing.
 static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",     "suppose", "assume", "assuming", "whether",
@@ -310,22 +308,10 @@ static bool is_supposed(struct slice text, size_t at) {
     return false;
 }
 
-// A mark of feet, minutes or the like behind a number and no end of a quotation: 90', 5'6".
-static bool is_prime_mark(struct slice text, size_t at) {
-    const char c = text.ptr[at];
-    if ((c != '\'' && c != '"') || at == 0) return false;
-    const size_t line = answer_line_start(text, at);
-    const bool doubled = c == text.ptr[at - 1] && at > 1; // 90''
-    if (!ascii_is_digit(text.ptr[doubled ? at - 2 : at - 1])) return false;
-    for (size_t i = line; i < at - doubled; i++)
-        if (text.ptr[i] == c && (i == line || !ascii_is_alnum(text.ptr[i - 1]))) return false;
-    return true;
-}
-
 static struct slice strip(struct slice s) {
     while (s.len && answer_is_one_of("*_`\"'", s.ptr[0])) s = answer_cut(s, 1, s.len);
     while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1]) &&
-           !is_prime_mark(s, s.len - 1))
+           !answer_is_prime_mark(s, s.len - 1))
         s.len--;
     while (s.len > 3 && memcmp(s.ptr + s.len - 3, "”", 3) == 0) s.len -= 3;
     for (size_t i = s.len; i-- > 1;) // a calculator's mark: <<2+3=5>>5
@@ -340,70 +326,6 @@ static bool is_lone_choice(struct slice text) {
     const char c = text.ptr[round ? 1 : 0], mark = text.ptr[round ? 2 : 1];
     return c >= 'A' && c <= 'J' && (round ? mark == ')' : answer_is_one_of(").:", mark)) &&
            text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
-}
-
-// Without the sentences behind the answer that only close the text: "I hope it is correct."
-static struct slice without_courtesy(struct slice text) {
-    enum { MAX_SENTENCES = 4 };
-    static const char *const STARTS[] = {"i hope",
-                                         "hope this",
-                                         "hope it",
-                                         "hope that",
-                                         "let me know",
-                                         "please let",
-                                         "feel free",
-                                         "thank you",
-                                         "thanks",
-                                         "good luck",
-                                         "if you have any",
-                                         "if you need",
-                                         "q.e.d",
-                                         "qed",
-                                         "happy to",
-                                         "i'm happy",
-                                         "this completes",
-                                         "i am happy",
-                                         "have a nice",
-                                         "have a great",
-                                         "done",
-                                         "that is all",
-                                         "that's all",
-                                         "that's it",
-                                         "as required",
-                                         "as desired",
-                                         "as needed",
-                                         "as claimed",
-                                         "hence proved",
-                                         "which completes",
-                                         "would you like",
-                                         "do you have",
-                                         "let's move on",
-                                         "great job",
-                                         "well done",
-                                         "is there anything",
-                                         "anything else",
-                                         "if you'd like",
-                                         "if you would like",
-                                         "if you want",
-                                         "can i help",
-                                         "do let me know",
-                                         "cheers"};
-    for (int n = 0; n < MAX_SENTENCES; n++) {
-        text = answer_trim(text);
-        size_t end = text.len;
-        while (end > 0 && answer_is_one_of(".!?*\"' )", text.ptr[end - 1])) end--;
-        const size_t start = last_sentence(text, end);
-        size_t at = start;
-        while (at < end && answer_is_one_of(" \t\r\n*_(\"'", text.ptr[at])) at++;
-        bool closes = false;
-        for (size_t i = 0; start > 0 && i < sizeof STARTS / sizeof *STARTS; i++)
-            closes |= answer_is_word(text, at, STARTS[i]);
-        for (size_t i = at; i < end; i++)
-            closes = closes && !ascii_is_digit(text.ptr[i]) && text.ptr[i] != '\\';
-        if (!closes) return text;
-        text.len = start;
-    }
-    return text;
 }
 
 // "24 eggs, give or take": behind the number.
@@ -427,26 +349,6 @@ static bool is_unreal(struct slice sentence) {
 // {"wrong_answer": 12}: a key that states none, or it had been found.
 static bool is_of_wrong_key(struct slice before) {
     return memmem(before.ptr, before.len, "answer\"", strlen("answer\"")) != NULL;
-}
-
-bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
-    *text = without_courtesy(answer_trim(*text));
-    size_t end = text->len;
-    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1]) &&
-           !is_prime_mark(*text, end - 1))
-        end--;
-    // "3, 5, ..." goes on for ever.
-    if (end > 0 && end < text->len && text->ptr[end - 1] == ',' && text->ptr[end] != '\n')
-        return false;
-    while (end > 3 && (answer_starts(*text, end - 3, "。") || answer_starts(*text, end - 3, "।") ||
-                       answer_starts(*text, end - 3, "！")))
-        end -= 3;
-    if (end == 0 || text->ptr[end - 1] == '?') return false;
-    while (end > 0 && text->ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text->ptr[end - 2])))
-        end--;
-    *from = last_sentence(*text, end);
-    *to = end;
-    return true;
 }
 
 bool answer_find_expression(struct slice text, struct answer *out) {

@@ -126,9 +126,12 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out);
 
 // The last expression of the last sentence. False when there is none.
 bool answer_find_expression(struct slice text, struct answer *out);
-// The last sentence without its full stop and without what only closes the text, which is taken off
+// answer_sentence.c: the last sentence without its full stop and without what only closes the text,
+// which is taken off
 // `*text`; false where it is a question.
 bool answer_last_sentence(struct slice *text, size_t *from, size_t *to);
+// A mark of feet, minutes or the like behind a number and no end of a quotation: 90', 5'6".
+bool answer_is_prime_mark(struct slice text, size_t at);
 
 // answer_said.c: what a last sentence without a number says, "The function is odd.", or a condition
 // that it states, "x is greater than 3". False when there is none.
