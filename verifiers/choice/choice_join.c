@@ -245,7 +245,8 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
         const size_t share = skip_share(text, *end);
         size_t joint = skip_joint(text, share);
         if (joint == share) joint = skip_joint(text, *end);
-        const size_t i = joint == *end ? skip_gap(text, joint) : joint;
+        const size_t gap = share != *end ? skip_gap(text, share) : *end; // "B (60%) C (40%)"
+        const size_t i = joint != *end ? joint : gap != share ? gap : skip_gap(text, joint);
         size_t to = i, len;
         bool strong;
         if (i == *end || i >= text.len) break;

@@ -136,6 +136,12 @@ static bool is_longer(struct slice text, size_t at, bool number) {
     for (size_t i = 0; number && i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     size_t end = at;
+    while (end < text.len && ascii_is_alpha(text.ptr[end])) end++; // "7 m/s faster than before"
+    const bool compared = end > at + 3 && answer_starts(text, end - 2, "er");
+    if ((compared || answer_is_word(text, at, "more") || answer_is_word(text, at, "less")) &&
+        answer_is_word(text, end, " than"))
+        return true;
+    end = at;
     while (!number && end < text.len && answer_is_one_of("IVX", text.ptr[end])) end++;
     return end > at && (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
 }

@@ -27,6 +27,7 @@ static const struct row {
     {"raised", AT_ONCE},
     {"power", NOWHERE},
     {"over", AT_ONCE},
+    {"divides", AT_ONCE},
     {"squared", ANYWHERE},
     {"cubed", ANYWHERE},
     {"factorial", AT_ONCE},

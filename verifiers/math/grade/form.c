@@ -113,11 +113,13 @@ static struct slice name_of(struct slice text) {
     for (size_t i = 0; i < N(NO_NAMES); i++)
         if (s.len == strlen(NO_NAMES[i]) && ascii_same(s.ptr, NO_NAMES[i], s.len))
             return slice_of("");
-    return s.len > 2 ? s : slice_of(""); // DE may be ED
+    return s.len > 1 ? s : slice_of("");
 }
 
 bool form_is_of_another(struct slice text, struct slice gold) {
     const struct slice a = name_of(text), b = name_of(gold);
+    if (a.len == 2 && b.len == 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0])
+        return false; // DE may be ED
     const size_t len = a.len < b.len ? a.len : b.len;
     return len && !ascii_same(a.ptr, b.ptr, len); // "max" is "maximum"
 }
@@ -206,6 +208,15 @@ static struct slice without_tag(struct slice s) {
                                           {"<u>", "</u>"},           {"<em>", "</em>"},
                                           {"<code>", "</code>"},     {"<strong>", "</strong>"},
                                           {"<center>", "</center>"}, {"<p>", "</p>"}};
+    static const char *const BLOCKS[] = {"<div", "<span", "<p ", "<b ", "<strong "};
+    for (size_t i = 0; s.len > 3 && s.ptr[0] == '<' && i < N(BLOCKS); i++) {
+        const char *close = starts(s, BLOCKS[i]) ? memchr(s.ptr, '>', s.len) : NULL;
+        const struct slice inside = close ? cut(s, (size_t)(close - s.ptr) + 1, s.len) : s;
+        if (close && !memmem(s.ptr, (size_t)(close - s.ptr), "hidden", 6) &&
+            !memmem(s.ptr, (size_t)(close - s.ptr), "none", 4) &&
+            !memchr(inside.ptr, '<', inside.len))
+            return trimmed(inside);
+    }
     for (size_t i = 0; s.len > 3 && s.ptr[0] == '<' && i < N(TAGS); i++) {
         if (!starts(s, TAGS[i][0])) continue;
         struct slice inside = cut(s, strlen(TAGS[i][0]), s.len);

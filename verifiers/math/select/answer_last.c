@@ -132,13 +132,35 @@ static bool is_changed_far(struct slice text, const struct answer_piece *p, int 
     return false;
 }
 
+// "supérieur à 7", "la mitad de 7", "Die Hälfte von 7": by the words in front, up to a mark.
+static bool is_changed_abroad(struct slice text, const struct answer_piece *p, int first) {
+    enum { MAX_BACK = 3 };
+    static const char *const WORDS[] = {
+        "supérieur", "supérieure", "inférieur", "inférieure", "superior", "inferior", "mayor",
+        "menor",     "maior",      "maggiore",  "minore",     "mayores",  "menores",  "superiore",
+        "inferiore", "größer",     "kleiner",   "mehr",       "weniger",  "groter",   "kleiner",
+        "hälfte",    "Hälfte",     "Doppelte",  "Dreifache",  "Viertel",  "Drittel",  "double",
+        "doble",     "dobro",      "doppio",    "moitié",     "mitad",    "metade",   "metà",
+        "tiers",     "tercio",     "triple",    "triplo",     "terço",    "половина", "половину",
+        "вдвое",     "втрое",      "треть",     "меньше",     "больше",   "helft",    "dubbele",
+        "hälften",   "dubbla",     "połowa",    "yarısı",     "większa",  "mniejsza", "mniej",
+        "więcej",    "mindre",     "större",    "kurang",     "lebih"};
+    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        if (p[i].kind == PIECE_MATH || answer_is_one_of(",;:", word.ptr[word.len - 1]))
+            return false;
+        if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    }
+    return false;
+}
+
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",    "below",   "under",  "over",  "least",      "most",      "than",    "from",
-        "beyond",   "exceeds", "exceed", "twice", "double",     "exceeding", "between", "except",
-        "negative", "minus",   "plus",   "times", "thrice",     "triple",    "near",    "nearly",
-        "almost",   "octal",   "binary", "hex",   "hexadecimal"};
+        "above",  "below",    "under",   "over",   "least", "most",       "than",      "from",
+        "first",  "beyond",   "exceeds", "exceed", "twice", "double",     "exceeding", "between",
+        "except", "negative", "minus",   "plus",   "times", "thrice",     "triple",    "near",
+        "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
     static const char *const NUMBERED[] = {"theorem",   "lemma",      "equation", "eq.",
                                            "corollary", "figure",     "fig.",     "section",
                                            "chapter",   "proposition"};
@@ -157,7 +179,7 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
         answer_is_in(word, NUMBERED, sizeof NUMBERED / sizeof *NUMBERED) ||
         answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
-        is_changed_far(text, p, first))
+        is_changed_far(text, p, first) || is_changed_abroad(text, p, first))
         return true;
     if (first == 2 && slice_is(word, "to") && // "up to 12", but "it adds up to 12"
         answer_is_in(answer_cut(text, p[0].from, p[0].to), (const char *const[]){"up"}, 1))
@@ -346,9 +368,22 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
-// {"wrong_answer": 12}: a key that states none, or it had been found.
+// {"confidence": 12}: of the keys of JSON only some state a value; "answer" had been found.
 static bool is_of_wrong_key(struct slice before) {
-    return memmem(before.ptr, before.len, "answer\"", strlen("answer\"")) != NULL;
+    static const char *const KEYS[] = {"result", "solution", "value", "output", "total",
+                                       "final",  "sum",      "ans",   "number", "count"};
+    const char *answer = memmem(before.ptr, before.len, "answer\"", strlen("answer\""));
+    while (before.len && answer_is_one_of(" \t\n\"", before.ptr[before.len - 1])) before.len--;
+    if (answer || before.len < 3 || before.ptr[before.len - 1] != ':') return answer != NULL;
+    struct slice key = answer_trim(answer_cut(before, 0, before.len - 1));
+    if (key.len < 2 || key.ptr[key.len - 1] != '"') return false;
+    key.len--;
+    const char *open = memrchr(key.ptr, '"', key.len);
+    if (open) key = answer_cut(key, (size_t)(open - key.ptr) + 1, key.len);
+    for (size_t at = 0; at < key.len; at++)
+        for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+            if (answer_starts(key, at, KEYS[i])) return false;
+    return true;
 }
 
 bool answer_find_expression(struct slice text, struct answer *out) {
