@@ -26,8 +26,8 @@ bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int
 // A word with which a clause about the number before it begins: "which is", "since", "because".
 static bool begins_reason(struct slice text, const struct answer_piece *p) {
     static const char *const WORDS[] = {
-        "since",    "because", "which",   "as",    "where", "namely",  "(which", "(since",
-        "(because", "(i.e.",   "meaning", "given", "e.g.,", "instead", "(=",     "(out"};
+        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
+        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(=",     "(out"};
     const struct slice word = answer_cut(text, p->from, p->to);
     if (answer_starts(text, p->from, "of which")) return true;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
