@@ -67,12 +67,22 @@ static struct slice unquantified(struct slice part) {
 
 // Without words and marks around a value that say nothing of it.
 static struct slice undressed(struct slice s) {
-    static const char *const ENDS[] = {
-        "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
-        "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
-        "\\square",          "/-"}; // ₹1,200/-
-    static const char *const STARTS[] = {"\\therefore", "\\text{the year }", "\\text{The year }",
-                                         "\\text{year }", "the year "};
+    static const char *const ENDS[] = {"\\text{Q.E.D.}",
+                                       "\\text{QED}",
+                                       "\\blacksquare",
+                                       "\\text{ (exactly)}",
+                                       "\\text{(exactly)}",
+                                       "(exactly)",
+                                       "\\text{ exactly}",
+                                       "\\qed",
+                                       "\\square",
+                                       " in total",
+                                       " altogether",
+                                       "\\text{ in total}",
+                                       "/-"}; // ₹1,200/-
+    static const char *const STARTS[] = {"\\therefore",   "\\text{the year }", "\\text{The year }",
+                                         "\\text{year }", "the year ",         "exactly ",
+                                         "Exactly ",      "\\text{exactly }"};
     static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
                                         "\\text{min}", "\\text{maximum}", "\\text{minimum}"};
     for (size_t i = 0; i < N(STARTS); i++)

@@ -39,8 +39,12 @@ static int split(struct slice text, size_t from, size_t to, struct answer_piece 
             const size_t formula = answer_formula_end(text, end);
             end = formula != SIZE_MAX && formula <= to ? formula : end + 1;
         }
+        const enum answer_piece_kind kind = kind_of(answer_cut(text, at, end));
+        size_t start = at; // "**half of 12**"
+        while (kind == PIECE_WORD && start + 1 < end && answer_is_one_of("*_`\"", text.ptr[start]))
+            start++;
         if (n == MAX_WORDS) memmove(out, out + 1, (size_t)--n * sizeof *out);
-        out[n++] = (struct answer_piece){at, end, kind_of(answer_cut(text, at, end))};
+        out[n++] = (struct answer_piece){start, end, kind};
         at = end;
     }
     return n;
@@ -95,6 +99,10 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
+    // "thirty-seven (36)"
+    if (*first > 0 && text.ptr[p[*first].from] == '(' &&
+        answer_number_words_end(text, p[*first - 1].from) == p[*first - 1].to)
+        (*first)--;
     *first = base_start(text, p, *first);
     const int paired = pair_start(text, p, *first);
     if (paired >= 0) *first = paired;
@@ -181,9 +189,6 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
         answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
         is_changed_far(text, p, first) || is_changed_abroad(text, p, first))
         return true;
-    if (first == 2 && slice_is(word, "to") && // "up to 12", but "it adds up to 12"
-        answer_is_in(answer_cut(text, p[0].from, p[0].to), (const char *const[]){"up"}, 1))
-        return true;
     // "after 10:30": a bound; "he came after 12 days" is none.
     if (first == 1 && answer_is_in(word, (const char *const[]){"after", "before", "until"}, 3))
         return true;
@@ -192,6 +197,13 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
     static const char *const NEAR[] = {"close", "closer", "near", "nearer", "similar"};
     static const char *const PERHAPS[] = {"could", "might", "may"};
+    static const char *const SUMS[] = {"adds",  "add",   "added",  "adding", "sums",
+                                       "comes", "came",  "totals", "sum",    "ends",
+                                       "end",   "ended", "go",     "goes"};
+    if (slice_is(word, "to") && answer_is_in(other, (const char *const[]){"up"}, 1) &&
+        (first < 3 || !answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), SUMS,
+                                    sizeof SUMS / sizeof *SUMS)))
+        return true; // "up to 12", but "it adds up to 12"
     static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
     if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
     static const char *const SAID[] = {"says",   "told",     "claims",    "said",    "claimed",
@@ -421,7 +433,13 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
-    out->parts[0] = pieces[last].to == end ? run : strip(answer_cut(text, at, end));
+    const bool factorial =                        // "36!."
+        pieces[last].to == end && text.ptr[end - 1] == '!' && end < text.len &&
+        text.ptr[end] == '.';
+    out->parts[0] = factorial                ? answer_cut(text, at, end)
+                    : pieces[last].to == end ? run
+                                             : strip(answer_cut(text, at, end));
+    if (factorial) return true;
     if (out->parts[0].len != run.len && !change_behind(answer_cut(text, to, end)))
         out->shorter = run;
     return true;

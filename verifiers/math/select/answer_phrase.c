@@ -225,6 +225,30 @@ static bool names_more(struct slice rest) {
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
+// "36 pairs, so 72", "36, though 37 is better", "36, not": the clause behind `value` ends with
+// another number, or in the air.
+static bool turns(struct slice value, struct slice rest) {
+    enum { N_AT_ONCE = 2 }; // behind which the number stands at once
+    static const char *const LINKS[] = {" though ", " although ",    " so ",      " hence ",
+                                        " thus ",   " therefore ",   " leaving ", " making ",
+                                        " giving ", " which leaves "};
+    rest = answer_trim(rest);
+    while (rest.len && answer_is_one_of(".*_ ", rest.ptr[rest.len - 1])) rest.len--;
+    if (rest.len >= 3 && answer_is_word(rest, rest.len - 3, "not")) return true;
+    for (size_t at = 0; at < rest.len; at++)
+        for (size_t i = 0; rest.ptr[at] == ' ' && i < N(LINKS); i++) {
+            if (!answer_starts(rest, at, LINKS[i])) continue;
+            bool digit = false;
+            size_t k = at + strlen(LINKS[i]);
+            while (k < rest.len && answer_is_one_of(" $\\(*", rest.ptr[k])) k++;
+            const size_t limit = i < N_AT_ONCE && k < rest.len ? k + 1 : rest.len;
+            for (; k < limit; k++) digit |= ascii_is_digit(rest.ptr[k]);
+            value = answer_trim(value);
+            return digit && !memmem(rest.ptr + at, rest.len - at, value.ptr, value.len);
+        }
+    return false;
+}
+
 // A value without the clauses behind it, unless they name another one.
 static struct slice without_clauses(struct slice value) {
     size_t to = 0;
@@ -241,7 +265,9 @@ static struct slice without_clauses(struct slice value) {
     }
     // "5, not 6" names 5 alone.
     const size_t rest = answer_starts(value, to, ", not ") ? to + 5 : to;
-    if (to == 0 || names_more(answer_cut(value, rest, value.len))) return value;
+    if (to == 0 || names_more(answer_cut(value, rest, value.len)) ||
+        turns(answer_cut(value, 0, to), answer_cut(value, to, value.len)))
+        return value;
     return answer_trim(answer_cut(value, 0, to));
 }
 

@@ -71,6 +71,9 @@ bool answer_is_digit(struct slice text, size_t at); // a decimal digit of any sc
 bool answer_is_tag(struct slice text, size_t at);   // "</div>", "<br>", "<|im_end|>": an end mark
 size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check marks, arrows
 
+// answer_value.c: where the words for a number that begin at `at` end ("thirty-seven"), or `at`.
+size_t answer_number_words_end(struct slice text, size_t at);
+
 // answer_language.c: behind "the answer is" in another language than English at `at`, where the
 // value starts; SIZE_MAX: no such words begin there.
 size_t answer_foreign(struct slice text, size_t at);
