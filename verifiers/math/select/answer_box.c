@@ -185,7 +185,7 @@ static bool is_mention(struct slice text, const struct box *box) {
 }
 
 // "\boxed{12} or maybe 13": what is named beside the last box, len 0 where nothing is.
-static struct slice hedge(struct slice text, size_t at) {
+struct slice answer_hedge(struct slice text, size_t at) {
     static const char *const WORDS[] = {"maybe", "perhaps",     "possibly",   "even",
                                         "it is", "it could be", "it might be"};
     static const char *const STARTS[] = {"or",
@@ -204,7 +204,7 @@ static struct slice hedge(struct slice text, size_t at) {
                                          "though it could also be"};
     bool guess = false;
     size_t from = 0;
-    while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
+    while (at < text.len && answer_is_one_of(" $\\)*,(", text.ptr[at])) at++;
     const bool font = answer_starts(text, at, "text{"); // \text{ or } 13
     if (font) at += strlen("text{");
     while (at < text.len && text.ptr[at] == ' ') at++;
@@ -292,7 +292,7 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
     *out = (struct answer){.n_parts = n, .rule = "box"};
     for (int i = 0; i < n; i++)
         out->parts[i] = answer_trim(answer_cut(text, list[i].from, list[i].to));
-    const struct slice more = hedge(text, list[n - 1].end);
+    const struct slice more = answer_hedge(text, list[n - 1].end);
     if (more.len && n < ANSWER_MAX_BOXES) out->parts[out->n_parts++] = more;
     // A longer list than any gold reads as nothing, and so does a part of a value.
     bool operand = false;

@@ -144,7 +144,8 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         "indeed",     "obviously", "probably", "likely",     "surely",   "turns", "out",
         "however",    "in",        "fact",     "so",         "then",     "'s",    "’s",
         "'m",         "’m",        "am",       "has",        "all",      "both",  "certainly",
-        "definitely", "quite",     "totally",  "completely", "a",        "an",    "the"};
+        "definitely", "quite",     "totally",  "completely", "a",        "an",    "the",
+        "only",       "merely",    "really"};
     static const char *const NEGATIONS[] = {
         "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
         "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",

@@ -108,6 +108,8 @@ size_t answer_find_tag(struct slice text, struct answer *out);
 // `strong`: what looks like a value. Else also words: "the answer is Evelyn".
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
 bool answer_is_box(struct slice text, size_t at);
+// Behind a box or a tag that ends at `at`, "or maybe 13": what is named beside it, else len 0.
+struct slice answer_hedge(struct slice text, size_t at);
 // {"answer": "5", "alternative": "6"}, {"answer": "5", "status": "wrong"}: behind the value.
 bool answer_names_other(struct slice rest);
 // answer_code.c: whether the line that ends at `end`, in which the text ends, is one of a program.
