@@ -53,7 +53,8 @@ choice_set choice_apposed(const struct choice_options *options, struct slice tex
                           struct slice folded, size_t at);
 // "B, but C is more likely", "B if T is constant": what else may be right as well, behind the
 // letter that ends at `at`.
-choice_set choice_unsettled(struct slice text, size_t at);
+choice_set choice_unsettled(const struct choice_options *options, struct slice text,
+                            struct slice folded, size_t at);
 
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.

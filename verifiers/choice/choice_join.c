@@ -97,6 +97,7 @@ static const char *const JOINTS[] = {"and/or",
                                      "with",
                                      "to",
                                      "through",
+                                     "followed by",
                                      "else",
                                      "otherwise",
                                      "if not",
@@ -232,7 +233,7 @@ static bool is_none(struct slice text, size_t at) {
     for (size_t k = 0; k < N(ENDS); k++) {
         const size_t end = at + strlen(ENDS[k]);
         if (answer_is_word(text, at, ENDS[k]))
-            return end == text.len || answer_is_one_of(".!)\n", text.ptr[end]);
+            return end == text.len || answer_is_one_of(".!)\n\"", text.ptr[end]);
     }
     return false;
 }

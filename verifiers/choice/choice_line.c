@@ -266,6 +266,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
+    if (at >= start + 3 && answer_starts(text, at - 3, "no ")) return 0;
     if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
         return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
@@ -275,7 +276,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
-    letter |= choice_unsettled(text, *end);
+    letter |= choice_unsettled(f->options, text, f->both.folded, *end);
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);
 }
 

@@ -153,6 +153,8 @@ static bool is_bounded(struct slice text, size_t from, size_t to) {
     const char after = to < text.len ? text.ptr[to] : ' ';
     const char more = to + 1 < text.len ? text.ptr[to + 1] : ' ';
     const bool number = ascii_is_digit(first);
+    if (answer_is_one_of("!~", before) || (from > 1 && answer_starts(text, from - 2, "¬")))
+        return false;
     if (is_letter_byte(first) && (is_letter_byte(before) || answer_is_one_of("-+*/^_.\\", before)))
         return false;
     if (is_letter_byte(last) && (is_letter_byte(after) || answer_is_one_of("%^+*/_<>(", after)))
@@ -268,41 +270,6 @@ static bool are_subjects(struct slice text, size_t at) {
     return choice_is_subject(text, at);
 }
 
-// "B, but C is more likely": the letter that is put above the one in front of `at`.
-static choice_set preferred(struct slice text, size_t at) {
-    static const char *const ABOVE[] = {"more",    "most",   "better", "best",     "likelier",
-                                        "correct", "right",  "also",   "probably", "the",
-                                        "likely",  "closer", "better", "truer",    "as"};
-    bool strong;
-    size_t end;
-    for (size_t i = at; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++) {
-        if (text.ptr[i] != ' ' || !answer_is_word(text, i, " but")) continue;
-        const size_t letter = skip_spaces(text, i + strlen(" but"));
-        const choice_set other = choice_letter(text, letter, &strong, &end);
-        if (!other || !answer_starts(text, end, " is ")) continue;
-        for (size_t k = 0; k < N(ABOVE); k++)
-            if (answer_is_word(text, end + strlen(" is "), ABOVE[k])) return other;
-    }
-    return 0;
-}
-
-// "B if T is constant": said for one case only.
-static bool is_conditioned(struct slice text, size_t at) {
-    static const char *const IFS[] = {"if",       "only if",    "provided",
-                                      "unless",   "as long as", "so long as",
-                                      "assuming", "only when",  "on condition"};
-    static const char *const OURS[] = {"i", "you", "we", "one", "anything", "not", "any"};
-    while (at < text.len && answer_is_one_of(" ,*", text.ptr[at])) at++;
-    for (size_t i = 0; i < N(IFS); i++) {
-        if (!answer_is_word(text, at, IFS[i])) continue;
-        const size_t next = skip_spaces(text, at + strlen(IFS[i]));
-        for (size_t k = 0; k < N(OURS); k++)
-            if (answer_is_word(text, next, OURS[k])) return false;
-        return true;
-    }
-    return false;
-}
-
 // "C in Europe", "C for the other".
 static bool is_placed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"in", "for", "on", "at", "under", "otherwise"};
@@ -385,16 +352,12 @@ choice_set choice_apposed(const struct choice_options *o, struct slice text, str
     return len > 1 ? found : 0;
 }
 
-choice_set choice_unsettled(struct slice text, size_t at) {
-    return preferred(text, at) | (is_conditioned(text, at) ? CHOICE_NONE : 0);
-}
-
 // Behind a letter: the text of its option, if that is another's, and other labels.
 static choice_set read_beside(const struct choice_options *o, struct slice text,
                               struct slice folded, choice_set letter, size_t *end) {
     size_t i = *end, len = 0;
     const bool bracket = text.ptr[i - 1] == ')' || text.ptr[i - 1] == ']';
-    const choice_set more = choice_unsettled(text, i);
+    const choice_set more = choice_unsettled(o, text, folded, i);
     const choice_set apposed = choice_apposed(o, text, folded, i);
     if (apposed && apposed != letter) return apposed | more;
     if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
@@ -415,9 +378,10 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     const choice_set all = option_of(options, whole, arena);
     if (all) {
         *end = whole.len;
-        return all;
+        return all | choice_unsettled(options, text, folded, *end);
     }
-    if (at < text.len && answer_is_word(text, at, "not")) { // "not A but B"
+    if (answer_is_word(text, at, "no") && answer_starts(text, at, "no ")) return 0; // "no B"
+    if (at < text.len && answer_is_word(text, at, "not")) {                         // "not A but B"
         size_t i = skip_lead(text, at + 3);
         if (!choice_letter(text, i, &strong, &i)) return 0;
         while (i < text.len && answer_is_one_of(" ,", text.ptr[i])) i++;
@@ -437,6 +401,7 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     } else {
         return 0;
     }
+    if (named) found |= choice_unsettled(options, text, folded, *end);
     return found | choice_joined(options, text, folded, *end, end);
 }
 
@@ -478,8 +443,11 @@ choice_set choice_named(const struct choice_options *options, const struct choic
         const struct slice part = {text->text.ptr, to};
         const choice_set option = choice_option_at(options, part, text->folded, i, &len);
         if (option && !is_qualified(text->text, from, i, &found) &&
-            !answer_is_denied(text->text, i, i + len, true))
-            found |= option;
+            !answer_is_denied(text->text, i, i + len, true)) {
+            size_t end;
+            found |= option | choice_unsettled(options, part, text->folded, i + len);
+            found |= choice_joined(options, part, text->folded, i + len, &end);
+        }
         i += len ? len : 1;
     }
     return found;

@@ -20,6 +20,20 @@ static size_t min(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+// "Rome" and below it "Milan": a line behind a value that is nothing but a choice.
+static choice_set below(const struct finder *f, size_t end, size_t line, size_t limit) {
+    if (find_skip_spaces(f->text, end) < line || line >= limit) return 0;
+    const size_t start = line + 1, next = min(answer_line_end(f->text, start), limit);
+    const struct slice whole = answer_trim(slice_part(f->text, start, next));
+    const struct choice_text value = {slice_part(f->text, start, next),
+                                      slice_part(f->both.folded, start, next)};
+    size_t to = 0;
+    if (whole.len == 0) return 0;
+    const choice_set found = choice_read(f->options, value, whole, f->arena, &to);
+    while (to < value.text.len && answer_is_one_of(" .)*\r", value.text.ptr[to])) to++;
+    return found && to >= value.text.len ? found : 0;
+}
+
 choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end) {
     const size_t start = find_skip_spaces(f->text, at);
     if (start >= limit) return 0;
@@ -27,9 +41,10 @@ choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *e
     const size_t sentence = min(answer_sentence_end(f->text, start), line);
     const struct choice_text value = {slice_part(f->text, start, line),
                                       slice_part(f->both.folded, start, line)};
-    const choice_set found =
+    choice_set found =
         choice_read(f->options, value, slice_part(f->text, start, sentence), f->arena, end);
     *end += start;
+    if (found) found |= below(f, *end, line, limit);
     if (found || f->options->n == 0) return found;
     // "The answer is the city of Paris": one option is named in the sentence.
     return choice_named(f->options, &f->both, start, sentence);
@@ -42,6 +57,15 @@ static struct statement find_tag(const struct finder *f, size_t from, size_t to)
     found.named = find_value(f, from, min(to, f->text.len), &found.end);
     if (found.named) found.at = from;
     return found;
+}
+
+// "B. C is also right": behind the value that ends at `at`.
+static bool admits_other(struct slice text, size_t at) {
+    bool strong;
+    size_t end;
+    for (; at < text.len; at++)
+        if (choice_letter(text, at, &strong, &end) && answer_admits(text, end)) return true;
+    return false;
 }
 
 // What the boxes of `answer` name, each read by itself.
@@ -57,6 +81,8 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
         end = found ? find_skip_spaces(inner.text, end) : 0;
         const bool quoted = found && inner.text.ptr[0] == '\'';
+        if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
+            continue;
         if (end < inner.text.len &&
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;

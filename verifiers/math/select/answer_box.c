@@ -189,6 +189,7 @@ struct slice answer_hedge(struct slice text, size_t at) {
     static const char *const WORDS[] = {"maybe", "perhaps",     "possibly",   "even",
                                         "it is", "it could be", "it might be"};
     static const char *const STARTS[] = {"or",
+                                         "/",
                                          "alternatively",
                                          "unless",
                                          "but it could also be",
@@ -209,7 +210,11 @@ struct slice answer_hedge(struct slice text, size_t at) {
     if (font) at += strlen("text{");
     while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
-        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
+        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 1;
+    const struct slice behind = answer_cut(text, at, answer_sentence_end(text, at));
+    if (answer_is_word(text, at, "if") && (memmem(behind.ptr, behind.len, " otherwise", 10) ||
+                                           memmem(behind.ptr, behind.len, " else", 5)))
+        return behind; // "\\boxed{12} if x > 0, 13 otherwise"
     if (from == 0) return answer_cut(text, 0, 0);
     while (font && from < text.len && answer_is_one_of(" }", text.ptr[from])) from++;
     struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
@@ -270,7 +275,9 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
     *alone = n_boxes == 1;
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
-        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
+        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box) ||
+            answer_is_of_others(text, box.start, box.end))
+            continue;
         if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
             !is_other_case(text, &list[n - 1], &box) && !is_equated(text, &list[n - 1], &box))
             n = 0, *overflow = false;

@@ -40,7 +40,8 @@ static bool is_negation(struct slice word) {
         "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
         "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
         "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
-        "misleading",  "mistake",  "absurd",   "foolish",   "contrary"};
+        "misleading",  "mistake",  "absurd",   "foolish",   "contrary",   "avoid",     "avoids",
+        "avoided",     "avoiding"};
     return answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -77,6 +78,8 @@ static struct slice last_word(struct slice *before, bool *pause, bool *colon) {
     while (len < before->len && !answer_is_space(before->ptr[before->len - 1 - len])) len++;
     struct slice word = {before->ptr + before->len - len, len};
     before->len -= len;
+    const char *tag = memrchr(word.ptr, '>', word.len); // "<answer>neither"
+    if (tag) word = answer_cut(word, (size_t)(tag - word.ptr) + 1, word.len);
     while (word.len && answer_is_one_of("*_\"`($[{", word.ptr[0])) word.ptr++, word.len--;
     return word;
 }
@@ -150,6 +153,15 @@ static bool is_negated(struct slice before, bool phrase) {
         if (slice_is(word, "than") || slice_is(word, "of")) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, OTHERS, N(OTHERS)) || (phrase && is_other_value(other));
+        }
+        static const char *const APART[] = {"apart", "aside", "away", "far"};
+        if (slice_is(word, "for") || slice_is(word, "from")) { // "except for 5", "apart from 5"
+            struct slice rest = before;
+            const struct slice other = last_word(&rest, &pause, &colon);
+            if (slice_is(word, "for") ? answer_is_in(other, (const char *const[]){"except"}, 1)
+                                      : answer_is_in(other, APART, N(APART)))
+                return true;
+            pause = colon = false;
         }
         if (phrase && (is_multiple(word) || (n == 0 && is_former(word)))) return true;
         if (answer_is_in(word, (const char *const[]){"no"}, 1) && is_choice_word(behind))
@@ -286,6 +298,9 @@ static bool is_counterfactual(struct slice text, size_t from, size_t to) {
     for (size_t i = 0; i < N(STARTS); i++)
         if (answer_is_word(text, start + (start < from && text.ptr[start] == ' '), STARTS[i]))
             return true;
+    const bool were = memmem(text.ptr + start, from - start, " were ", 6) != NULL;
+    if (were && answer_is_word(text, start + (start < from && text.ptr[start] == ' '), "if"))
+        return true;
     for (size_t i = to; i < answer_sentence_end(text, to); i++)
         if (answer_starts(text, i, " if ") || answer_starts(text, i, " were ")) return true;
     return false;
@@ -355,12 +370,54 @@ static bool is_example(struct slice before) {
     return at == before.len;
 }
 
+// "A common mistake: the answer is 12", "In the previous problem, the answer is 12": of a sentence
+// whose beginning is `before`.
+static bool is_of_other_matter(struct slice before) {
+    static const char *const STARTS[] = {
+        "is it true",          "is it so",        "is it the case",   "in the previous",
+        "in the last problem", "in the earlier",  "a common mistake", "a common error",
+        "a typical mistake",   "a typical error", "a common wrong",   "the wrong answer",
+        "a wrong answer"};
+    static const char *const ANYWHERE[] = {"wrong key",   "wrongly",   "mistakenly",
+                                           "incorrectly", "refuse to", "fool would",
+                                           "isn't so",    "is not so", "falsely"};
+    const size_t start = answer_skip_marks(before, 0);
+    enum { MAX_TASK = 24 }; // "Prove that the"
+    static const char *const TASKS[] = {"prove that", "show that"};
+    if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start) return true;
+    if (before.len < MAX_TASK && answer_skip_phrase(before, start, TASKS, N(TASKS)) != start)
+        return true;
+    for (size_t at = start; at < before.len; at++)
+        for (size_t i = 0; i < N(ANYWHERE); i++)
+            if ((at == 0 || before.ptr[at - 1] == ' ') && answer_is_word(before, at, ANYWHERE[i]))
+                return true;
+    return false;
+}
+
+bool answer_is_of_others(struct slice text, size_t from, size_t to) {
+    enum { MAX_BETWEEN = 24 };
+    static const char *const VERBS[] = {"is", "be", "was", ":", "="};
+    size_t end = from;
+    while (end > 0 && answer_is_one_of(" $\\([*_", text.ptr[end - 1])) end--;
+    bool verb = false;
+    for (size_t i = 0; i < N(VERBS); i++) {
+        const size_t len = strlen(VERBS[i]);
+        verb |= end >= len && answer_starts(text, end - len, VERBS[i]);
+    }
+    const size_t start = answer_sentence_start(text, from);
+    for (size_t at = end; verb && at-- > start && end - at < MAX_BETWEEN;)
+        if (answer_is_word(text, at, "answer"))
+            return is_negated(answer_cut(text, start, at), true) || is_counterfactual(text, at, to);
+    return false;
+}
+
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values) {
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
-    return is_negated(before, phrase) || is_example(before) || is_refuted_behind(text, to) ||
-           is_quoted(text, from, to) || answer_is_unseen(text, from) ||
+    return is_negated(before, phrase) || is_example(before) || is_of_other_matter(before) ||
+           is_refuted_behind(text, to) || is_quoted(text, from, to) ||
+           answer_is_unseen(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;
 }
