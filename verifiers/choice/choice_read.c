@@ -446,7 +446,10 @@ choice_set choice_named(const struct choice_options *options, const struct choic
             !answer_is_denied(text->text, i, i + len, true)) {
             size_t end;
             found |= option | choice_unsettled(options, part, text->folded, i + len);
-            found |= choice_joined(options, part, text->folded, i + len, &end);
+            const bool unit = // "12 J"
+                i + len + 1 < to && part.ptr[i + len] == ' ' &&
+                ascii_is_upper(part.ptr[i + len + 1]);
+            if (!unit) found |= choice_joined(options, part, text->folded, i + len, &end);
         }
         i += len ? len : 1;
     }
