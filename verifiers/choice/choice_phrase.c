@@ -276,12 +276,13 @@ static size_t end_of_rest(struct slice text, size_t at) {
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
     static const char *const VERDICTS[] = {
-        "is correct",      "is the correct",       "is right",      "is the right",
-        "is the answer",   "is the best",          "is our answer", "is my answer",
-        "is the only",     "is the final",         "are correct",   "must be correct",
-        "must be the",     "is therefore the",     "is indeed",     "is clearly the",
-        "are the correct", "is therefore correct", "is my final",   "is the most",
-        "is my choice",    "is the choice"};
+        "is correct",      "is the correct",       "is right",       "is the right",
+        "is the answer",   "is the best",          "is our answer",  "is my answer",
+        "is the only",     "is the final",         "are correct",    "must be correct",
+        "must be the",     "is therefore the",     "is indeed",      "is clearly the",
+        "are the correct", "is therefore correct", "is my final",    "is the most",
+        "is my choice",    "is the choice",        "best describes", "best explains",
+        "best fits",       "best represents",      "best matches",   "best answers"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};

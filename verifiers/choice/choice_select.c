@@ -50,12 +50,25 @@ choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *e
     return choice_named(f->options, &f->both, start, sentence);
 }
 
+// Behind the tag that closes at `at`, or `at`.
+static size_t skip_closing_tag(struct slice text, size_t at) {
+    const size_t tag = find_skip_spaces(text, at);
+    if (!answer_starts(text, tag, "</")) return at;
+    const char *close = memchr(text.ptr + tag, '>', text.len - tag);
+    return close ? (size_t)(close - text.ptr) + 1 : at;
+}
+
 // The value of a tag, from..to.
 static struct statement find_tag(const struct finder *f, size_t from, size_t to) {
     struct statement found = NO_STATEMENT;
     if (from == SIZE_MAX) return found;
     found.named = find_value(f, from, min(to, f->text.len), &found.end);
-    if (found.named) found.at = from;
+    if (!found.named) return found;
+    found.at = from;
+    const size_t behind = skip_closing_tag(f->text, found.end);
+    if (behind == found.end) return found;
+    found.end = behind; // "<answer>B</answer> or C"
+    found.named |= choice_joined(f->options, f->text, f->both.folded, behind, &found.end);
     return found;
 }
 
@@ -104,6 +117,16 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
 }
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
+
+// The choice that is all there is behind `at`, or 0: "\\boxed{B}" and below it "(C)".
+static choice_set all_behind(const struct finder *f, size_t at) {
+    size_t end;
+    while (at < f->text.len && answer_is_one_of(" \n\r.*", f->text.ptr[at])) at++;
+    if (at >= f->text.len) return 0;
+    const choice_set found = find_value(f, at, f->text.len, &end);
+    while (found && end < f->text.len && answer_is_one_of(" \n\r.*)", f->text.ptr[end])) end++;
+    return end == f->text.len ? found : 0;
+}
 
 // What is left of a statement at the end of the text: itself, a correction, or nothing.
 static struct statement what_stands(const struct finder *f, struct statement found) {
@@ -162,6 +185,8 @@ bool choice_select(const struct choice_options *options, struct slice completion
     if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
         return false;
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));
+    if (best.at != SIZE_MAX && best.at == found[0].at && best.named == found[0].named)
+        best.named |= all_behind(&f, best.end);
     if (best.at != SIZE_MAX) {
         best = what_stands(&f, best);
         *out = best.named;

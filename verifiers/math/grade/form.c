@@ -401,3 +401,9 @@ bool form_contradicts(struct slice text) {
     }
     return written != said;
 }
+
+bool form_is_question(struct slice text) {
+    while (text.len && strchr(" .$)}*\\", text.ptr[text.len - 1]) && text.ptr[text.len - 1])
+        text.len--;
+    return text.len > 0 && text.ptr[text.len - 1] == '?';
+}

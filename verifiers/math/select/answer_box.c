@@ -223,7 +223,9 @@ struct slice answer_hedge(struct slice text, size_t at) {
         rest = answer_trim(answer_cut(rest, strlen(WORDS[i]), rest.len));
         guess = true;
     }
-    if (!guess && !answer_looks_like_value(rest)) rest.len = 0;
+    const bool letter = rest.len && ascii_is_upper(rest.ptr[0]) &&
+                        (rest.len == 1 || !ascii_is_alnum(rest.ptr[1])) && rest.len < 4;
+    if (!guess && !letter && !answer_looks_like_value(rest)) rest.len = 0;
     return rest;
 }
 

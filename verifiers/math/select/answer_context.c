@@ -174,6 +174,8 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
         }
+        static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
+        if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
         // "not only 5", "no longer"; "instead, 5" has its comma.
         if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
         if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
@@ -382,7 +384,7 @@ static bool is_of_other_matter(struct slice before) {
                                            "incorrectly", "refuse to", "fool would",
                                            "isn't so",    "is not so", "falsely"};
     const size_t start = answer_skip_marks(before, 0);
-    enum { MAX_TASK = 24 }; // "Prove that the"
+    enum { MAX_TASK = 30 }; // "Prove that the answer is"
     static const char *const TASKS[] = {"prove that", "show that"};
     if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start) return true;
     if (before.len < MAX_TASK && answer_skip_phrase(before, start, TASKS, N(TASKS)) != start)

@@ -52,11 +52,10 @@ static bool names_both(struct slice text, size_t at, const struct answer_values 
     const size_t first = skip_to_value(text, at + strlen("both"));
     const size_t end = values->end(values->context, text, first);
     if (end == first) return false;
-    size_t second = end;
-    if (answer_starts(text, second, " and ")) second += strlen(" and ");
-    const size_t to = values->end(values->context, text, second);
-    return answer_starts(text, second == end ? end : to, " are ") ||
-           answer_starts(text, second == end ? end : to, " work");
+    if (!answer_starts(text, end, " and ")) return answer_starts(text, end, " are ");
+    const struct slice rest = answer_cut(text, end, answer_sentence_end(text, end));
+    return memmem(rest.ptr, rest.len, " are ", 5) || memmem(rest.ptr, rest.len, " work", 5) ||
+           memmem(rest.ptr, rest.len, " fit", 4);
 }
 
 // "If zero counts, 37.", "Depending on rounding, 37.": another value for another case.

@@ -165,10 +165,10 @@ static bool is_changed_abroad(struct slice text, const struct answer_piece *p, i
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",  "below",    "under",   "over",   "least", "most",       "than",      "from",
-        "first",  "beyond",   "exceeds", "exceed", "twice", "double",     "exceeding", "between",
-        "except", "negative", "minus",   "plus",   "times", "thrice",     "triple",    "near",
-        "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
+        "above",     "below",   "under",  "over",     "least",   "most",   "than",  "from",
+        "every",     "within",  "first",  "beyond",   "exceeds", "exceed", "twice", "double",
+        "exceeding", "between", "except", "negative", "minus",   "plus",   "times", "thrice",
+        "triple",    "near",    "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
     static const char *const NUMBERED[] = {"theorem",   "lemma",      "equation", "eq.",
                                            "corollary", "figure",     "fig.",     "section",
                                            "chapter",   "proposition"};
@@ -285,8 +285,14 @@ static bool is_open_beside(struct slice text, const struct answer_piece *p, int 
     if (last + 2 >= n) return false;
     const struct slice next = answer_cut(text, p[last + 2].from, p[last + 2].to);
     if (p[last + 1].kind == PIECE_JOINT) return !answer_clause_has_verb(text, p, n, last + 2);
-    return slice_is(answer_cut(text, p[last + 1].from, p[last + 1].to), "is") &&
-           !answer_is_in(next, NAMES, sizeof NAMES / sizeof *NAMES);
+    const struct slice verb = answer_cut(text, p[last + 1].from, p[last + 1].to);
+    static const char *const FORMER[] = {"old",     "original", "previous", "former",  "first",
+                                         "initial", "earlier",  "estimate", "starting"};
+    if (last + 3 < n && (slice_is(verb, "was") || slice_is(verb, "is")) &&
+        answer_is_in(answer_cut(text, p[last + 3].from, p[last + 3].to), FORMER,
+                     sizeof FORMER / sizeof *FORMER))
+        return true; // "225 was the old price"
+    return slice_is(verb, "is") && !answer_is_in(next, NAMES, sizeof NAMES / sizeof *NAMES);
 }
 
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
@@ -426,10 +432,11 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     if (is_signed(text, pieces, first)) first--;
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
-    if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
-        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
-        answer_is_crossed_before(text, at) || is_unreal(answer_cut(text, to, end)) ||
-        is_vague(answer_cut(text, to, end)) || is_of_wrong_key(answer_cut(text, from, at)))
+    if (run.len == 0 || answer_admits(text, to) || answer_is_denied(text, at, to, false) ||
+        is_supposed(text, from) || is_left_open(text, pieces, first, from) ||
+        answer_is_denied_abroad(text, to) || answer_is_crossed_before(text, at) ||
+        is_unreal(answer_cut(text, to, end)) || is_vague(answer_cut(text, to, end)) ||
+        is_of_wrong_key(answer_cut(text, from, at)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement

@@ -318,7 +318,8 @@ bool answer_admits(struct slice text, size_t at) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
         also |= answer_is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
-        if (answer_is_word(text, at, "too") && n > 0) // "works too", but not "is too small"
+        if (answer_is_word(text, at, "too") &&
+            (n > 0 || !sure)) // "works too", but not "is too small"
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)
