@@ -39,7 +39,8 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
     const int hours = two_digits(&p->t[at]);
     if (hours < 0) return NULL;
     at = parse_skip_fonts(p, at + 1);
-    if (p->t[at].c == ':') {
+    const bool clock = p->t[at].c == ':';
+    if (clock) {
         minutes = two_digits(&p->t[at + 1]);
         if (minutes < 0 || minutes > 59 || p->t[at + 1].text.len != 2) return NULL;
         at = parse_skip_fonts(p, at + 2);
@@ -55,6 +56,7 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
         at += 3;
     } else {
         at += half_in_words(t, hours, &half);
+        if (half == NEVER && !clock) return NULL; // "6 degrees at noon"
     }
     for (int i = 0; i < 2; i++) {
         if (p->t[at].c == '.') at++;

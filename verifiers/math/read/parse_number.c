@@ -285,16 +285,18 @@ static struct math_node *mixed(struct parser *p, struct math_node *whole) {
     return parse_node(p, MATH_MIXED, 0, 2, both);
 }
 
-// The base of a word, 5 of "five" and 16 of "hex", or 0.
-static long base_of_word(const struct token *t) {
+// The base of a word, 5 of "five" and 16 of "hex", or 0. `name`: only of one that is no number.
+static long base_of_word(const struct token *t, bool name) {
+    enum { N_NAMES = 7 };
     static const struct {
         const char *word;
         long base;
-    } WORDS[] = {{"two", 2},     {"three", 3}, {"four", 4},         {"five", 5},    {"six", 6},
-                 {"seven", 7},   {"eight", 8}, {"nine", 9},         {"ten", 10},    {"eleven", 11},
-                 {"twelve", 12}, {"hex", 16},  {"hexadecimal", 16}, {"binary", 2},  {"bin", 2},
-                 {"octal", 8},   {"oct", 8},   {"sixteen", 16},     {"decimal", 10}};
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+    } WORDS[] = {{"hex", 16}, {"hexadecimal", 16}, {"binary", 2},  {"bin", 2},     {"octal", 8},
+                 {"oct", 8},  {"decimal", 10},     {"two", 2},     {"three", 3},   {"four", 4},
+                 {"five", 5}, {"six", 6},          {"seven", 7},   {"eight", 8},   {"nine", 9},
+                 {"ten", 10}, {"eleven", 11},      {"twelve", 12}, {"sixteen", 16}};
+    const size_t n = name ? N_NAMES : sizeof WORDS / sizeof *WORDS;
+    for (size_t i = 0; i < n; i++)
         if (parse_is_word(t, WORDS[i].word)) return WORDS[i].base;
     return 0;
 }
@@ -311,7 +313,7 @@ static struct math_node *base_in_words(struct parser *p) {
     const struct token *t = parse_peek(p);
     const bool font = t[2].kind == TOKEN_FONT && t[3].c == '{';
     const struct token *word = font ? t + 4 : t + 2;
-    const long base = base_of_word(word);
+    const long base = base_of_word(word, false);
     if (!base || word[1].c != '}' || (font && word[2].c != '}')) return NULL;
     for (int n = font ? 7 : 4; n > 0; n--) parse_next(p);
     return tree_number(base, p->arena);
@@ -325,7 +327,8 @@ static struct math_node *base_said(struct parser *p) {
     t += parse_is_word(t, "in");
     const bool said = parse_is_word(t, "base");
     t += said;
-    const long base = base_of_word(t) ? base_of_word(t) : said ? base_of_digits(t) : 0;
+    long base = base_of_word(t, !said); // "12 (twelve)" says no base
+    if (!base && said) base = base_of_digits(t);
     if (!base || (!said && !bracket) || (bracket && t[1].c != ')')) return NULL;
     t += 1 + bracket;
     while (parse_peek(p) != t) parse_next(p);

@@ -225,6 +225,8 @@ struct slice answer_hedge(struct slice text, size_t at) {
     }
     const bool letter = rest.len && ascii_is_upper(rest.ptr[0]) &&
                         (rest.len == 1 || !ascii_is_alnum(rest.ptr[1])) && rest.len < 4;
+    if (answer_starts(text, at, "/") && !(rest.len && (ascii_is_digit(rest.ptr[0]) || letter)))
+        rest.len = 0; // "\\boxed{12}$ / day"
     if (!guess && !letter && !answer_looks_like_value(rest)) rest.len = 0;
     return rest;
 }
