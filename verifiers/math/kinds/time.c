@@ -20,8 +20,9 @@ static int half_in_words(const struct token *t, int hours, char *half) {
         *half = hours < 6 || hours == 12 ? 'a' : 'p';
         return 2;
     }
-    const bool noon = parse_is_word(&t[1], "noon") || parse_is_word(&t[1], "midday");
-    if (parse_is_word(t, "at") && (noon || parse_is_word(&t[1], "midnight"))) {
+    if (parse_is_word(t, "at")) {
+        const bool noon = parse_is_word(&t[1], "noon") || parse_is_word(&t[1], "midday");
+        if (!noon && !parse_is_word(&t[1], "midnight")) return 0;
         *half = hours != 12 ? NEVER : noon ? 'p' : 'a';
         return 2;
     }

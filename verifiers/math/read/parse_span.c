@@ -16,10 +16,7 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
         if (t->kind != TOKEN_WORD && t->kind != TOKEN_FONT && !mark) return false;
         const bool joined = t->kind == TOKEN_WORD || t->c == '-'; // "3 person-hours"
         if (t == parse_peek(p) && !t->space && joined) return false;
-        // Of "o'clock" and "Tom's" the letter stands for nothing.
-        const bool part = t->text.len == 1 && ((t[1].kind == TOKEN_CHAR && t[1].c == '\'') ||
-                                               (t != parse_peek(p) && t[-1].c == '\''));
-        if (t->kind == TOKEN_WORD && !part && change_word(t->text)) return false;
+        if (t->kind == TOKEN_WORD && change_word(t->text)) return false;
     }
     return true;
 }
