@@ -203,7 +203,7 @@ static struct slice take_word(struct slice *rest) {
 
 bool change_words(struct slice rest) {
     for (struct slice word; (word = take_word(&rest)).len;)
-        if (change_word(word)) return true;
+        if (find(word)) return true;
     return false;
 }
 
