@@ -48,6 +48,14 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
 choice_set choice_joined(const struct choice_options *options, struct slice text,
                          struct slice folded, size_t at, size_t *end);
 
+// "C, which is Rome": the option whose text is put beside the letter that ends at `at`, or 0.
+choice_set choice_apposed(const struct choice_options *options, struct slice text,
+                          struct slice folded, size_t at);
+// "B, but C is more likely", "B if T is constant": what else may be right as well, behind the
+// letter that ends at `at`.
+choice_set choice_unsettled(const struct choice_options *options, struct slice text,
+                            struct slice folded, size_t at);
+
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.
 choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end);

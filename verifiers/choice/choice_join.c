@@ -97,6 +97,7 @@ static const char *const JOINTS[] = {"and/or",
                                      "with",
                                      "to",
                                      "through",
+                                     "followed by",
                                      "else",
                                      "otherwise",
                                      "if not",
@@ -221,12 +222,19 @@ static size_t skip_share(struct slice text, size_t at) {
     return end < text.len && text.ptr[end] == '%' ? end + 1 : end;
 }
 
-// "C or none of these": no letter, but another choice.
+// "C or none of these", "C or none": no letter, but another choice.
 static bool is_none(struct slice text, size_t at) {
     static const char *const WORDS[] = {"none of these", "none of the above", "neither",
                                         "all of these",  "all of the above",  "all the above"};
+    static const char *const ENDS[] = {"none of them", "none", "nothing", "no option",
+                                       "not at all"};
     for (size_t k = 0; k < N(WORDS); k++)
         if (answer_is_word(text, at, WORDS[k])) return true;
+    for (size_t k = 0; k < N(ENDS); k++) {
+        const size_t end = at + strlen(ENDS[k]);
+        if (answer_is_word(text, at, ENDS[k]))
+            return end == text.len || answer_is_one_of(".!)\n\"", text.ptr[end]);
+    }
     return false;
 }
 
@@ -238,7 +246,8 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
         const size_t share = skip_share(text, *end);
         size_t joint = skip_joint(text, share);
         if (joint == share) joint = skip_joint(text, *end);
-        const size_t i = joint == *end ? skip_gap(text, joint) : joint;
+        const size_t gap = share != *end ? skip_gap(text, share) : *end; // "B (60%) C (40%)"
+        const size_t i = joint != *end ? joint : gap != share ? gap : skip_gap(text, joint);
         size_t to = i, len;
         bool strong;
         if (i == *end || i >= text.len) break;

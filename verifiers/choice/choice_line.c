@@ -199,6 +199,13 @@ static bool is_excepted(struct slice text, size_t start, size_t at) {
         const size_t len = strlen(WORDS[i]);
         if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
     }
+    // "any option but B"
+    static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};
+    if (at < start + 4 || !answer_starts(text, at - 4, "but ")) return false;
+    for (size_t i = start; i < at; i++)
+        if (answer_skip_phrase(text, i, ALL, N(ALL)) != i &&
+            (i == 0 || !ascii_is_alpha(text.ptr[i - 1])))
+            return true;
     return false;
 }
 
@@ -259,6 +266,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
+    if (at >= start + 3 && answer_starts(text, at - 3, "no ")) return 0;
     if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
         return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
@@ -268,6 +276,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
+    letter |= choice_unsettled(f->options, text, f->both.folded, *end);
     return letter | choice_joined(f->options, text, f->both.folded, *end, end);
 }
 
@@ -286,6 +295,17 @@ static size_t reason_start(struct slice text, size_t start, size_t end) {
             (answer_is_word(text, i, " because") || answer_is_word(text, i, " since")))
             return i;
     return end;
+}
+
+// "Option C (Rome)", "D, also known as Rome": a letter with the text of another option beside it.
+static choice_set letter_in_front(const struct finder *f, size_t at, choice_set named) {
+    static const char *const LEADS[] = {"option", "choice", "letter",
+                                        "answer", "it is",  "the answer is"};
+    bool strong;
+    size_t end;
+    at = find_skip_spaces(f->text, answer_skip_phrase(f->text, at, LEADS, N(LEADS)));
+    const choice_set letter = choice_letter(f->text, at, &strong, &end);
+    return letter && choice_apposed(f->options, f->text, f->both.folded, end) == named ? letter : 0;
 }
 
 // Where nothing is stated: the choices that the last sentence names.
@@ -307,6 +327,7 @@ choice_set find_in_last_sentence(const struct finder *f) {
         return 0;
     choice_set named = choice_named(f->options, &f->both, claim_start(text, start, end),
                                     reason_start(text, start, end));
+    if (named) named |= letter_in_front(f, first, named);
     const bool by_text = named; // "vitamin C" names no letter then
     size_t denied_to = 0;       // behind the last letter that is denied
     for (size_t i = start; i < end; i++) {

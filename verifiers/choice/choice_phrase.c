@@ -101,6 +101,21 @@ static bool is_of_others(struct slice text, size_t at) {
     return false;
 }
 
+// "I choose B", "so let's pick B", "Choose B.": whoever else chooses is somebody else.
+static bool is_ours(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "i",         "we",   "i'd",    "i'll",  "we'll", "i’d",     "i’ll",       "will",
+        "would",     "must", "should", "shall", "to",    "can",     "let's",      "so",
+        "therefore", "thus", "hence",  "and",   "then",  "finally", "ultimately", "have",
+        "i've",      "i’ve", "am",     "i'm",   "i’m",   "us",      "d",          "ll",
+        "m",         "ve",   "s",      "have",  "now",   "just",    "are",        "is",
+        "best",      "be",   "please", "best",  "safely"};
+    while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
+    size_t from = at;
+    while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
+    return from == at || answer_is_in(answer_cut(text, from, at), WORDS, N(WORDS));
+}
+
 // "选B", "故选：B": where the value starts, or SIZE_MAX.
 static size_t chosen_in_chinese(struct slice text, size_t at) {
     static const char *const WORDS[] = {"选择", "選擇", "选", "選"};
@@ -154,7 +169,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     end = skip_words(text, at, VERBS, N(VERBS));
     if (end != at) {
         *weak = true;
-        return is_of_others(text, at) ? SIZE_MAX : skip_filler(text, end);
+        return is_of_others(text, at) || !is_ours(text, at) ? SIZE_MAX : skip_filler(text, end);
     }
     const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
     return foreign != SIZE_MAX ? foreign : chosen_in_chinese(text, at);
@@ -250,15 +265,24 @@ static size_t end_of_truth(struct slice text, size_t at) {
     return end == text.len ? to : at;
 }
 
+// Behind "remains" at `at`, where the sentence ends with it; else `at`.
+static size_t end_of_rest(struct slice text, size_t at) {
+    static const char *const RESTS[] = {"remains", "is left", "is what remains",
+                                        "is all that remains", "is what is left"};
+    const size_t to = skip_words(text, at, RESTS, N(RESTS));
+    return to == text.len || answer_is_one_of(".!\n", text.ptr[to]) ? to : at;
+}
+
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
     static const char *const VERDICTS[] = {
-        "is correct",      "is the correct",       "is right",      "is the right",
-        "is the answer",   "is the best",          "is our answer", "is my answer",
-        "is the only",     "is the final",         "are correct",   "must be correct",
-        "must be the",     "is therefore the",     "is indeed",     "is clearly the",
-        "are the correct", "is therefore correct", "is my final",   "is the most",
-        "is my choice",    "is the choice"};
+        "is correct",      "is the correct",       "is right",       "is the right",
+        "is the answer",   "is the best",          "is our answer",  "is my answer",
+        "is the only",     "is the final",         "are correct",    "must be correct",
+        "must be the",     "is therefore the",     "is indeed",      "is clearly the",
+        "are the correct", "is therefore correct", "is my final",    "is the most",
+        "is my choice",    "is the choice",        "best describes", "best explains",
+        "best fits",       "best represents",      "best matches",   "best answers"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};
@@ -273,13 +297,16 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (to == end && answer_starts(text, end, "it is") && // "So B it is."
         (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
         to = end + 5;
+    const bool rest = to == end && end_of_rest(text, end) != end; // "A and C fail, B remains"
+    if (rest) to = end_of_rest(text, end);
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
     if (to == end && ((at >= 5 && answer_starts(text, at - 5, "only ")) ||
                       (at >= 12 && answer_starts(text, at - 12, "only option "))))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end && is_whole_text(text, at)) to = end_of_truth(text, end);
     if (to == end || answer_admits(text, end)) return false; // "B is right too"
-    named |= find_joined_before(text, at, &from);
+    from = at;
+    if (!rest) named |= find_joined_before(text, at, &from);
     if (denied(text, from, to)) return false;
     *out = (struct statement){at, to, named};
     return true;

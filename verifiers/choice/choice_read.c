@@ -18,10 +18,12 @@ static bool is_letter_byte(char c) {
 // Words that begin another clause: what is named behind them is no part of the answer.
 static bool begins_clause(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "because", "since", "as",    "rather", "instead",   "not", "while", "unlike", "whereas",
-        "but",     "so",    "which", "where",  "when",      "if",  "given", "by",     "for",
-        "that",    "due",   "from",  "with",   "therefore", "is",  "based", "see",    "will",
-        "would",   "must",  "was",   "gives",  "has",       "fits"};
+        "because",   "since",     "as",    "rather",    "instead",   "not",    "while",
+        "unlike",    "whereas",   "but",   "so",        "which",     "where",  "when",
+        "if",        "given",     "by",    "for",       "that",      "due",    "from",
+        "with",      "therefore", "is",    "based",     "see",       "will",   "would",
+        "must",      "was",       "gives", "has",       "fits",      "ruling", "eliminating",
+        "excluding", "leaving",   "after", "rejecting", "discarding"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     return false;
@@ -128,6 +130,22 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
     return stands_alone(text, i, *end, strong) ? 1u << k : 0;
 }
 
+// Behind an option's text and a blank: "12 more than 24", "Henry V" is more than that.
+static bool is_longer(struct slice text, size_t at, bool number) {
+    static const char *const WORDS[] = {"more", "less", "fewer", "times", "squared", "cubed"};
+    for (size_t i = 0; number && i < N(WORDS); i++)
+        if (answer_is_word(text, at, WORDS[i])) return true;
+    size_t end = at;
+    while (end < text.len && ascii_is_alpha(text.ptr[end])) end++; // "7 m/s faster than before"
+    const bool compared = end > at + 3 && answer_starts(text, end - 2, "er");
+    if ((compared || answer_is_word(text, at, "more") || answer_is_word(text, at, "less")) &&
+        answer_is_word(text, end, " than"))
+        return true;
+    end = at;
+    while (!number && end < text.len && answer_is_one_of("IVX", text.ptr[end])) end++;
+    return end > at && (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
+}
+
 // Whether text[from, to) can be an option's text: no part of a longer word, number or formula.
 static bool is_bounded(struct slice text, size_t from, size_t to) {
     const char first = text.ptr[from], last = text.ptr[to - 1];
@@ -135,12 +153,15 @@ static bool is_bounded(struct slice text, size_t from, size_t to) {
     const char after = to < text.len ? text.ptr[to] : ' ';
     const char more = to + 1 < text.len ? text.ptr[to + 1] : ' ';
     const bool number = ascii_is_digit(first);
+    if (answer_is_one_of("!~", before) || (from > 1 && answer_starts(text, from - 2, "¬")))
+        return false;
     if (is_letter_byte(first) && (is_letter_byte(before) || answer_is_one_of("-+*/^_.\\", before)))
         return false;
     if (is_letter_byte(last) && (is_letter_byte(after) || answer_is_one_of("%^+*/_<>(", after)))
         return false;
     if (answer_is_one_of(".,-'", after) && is_letter_byte(more) && is_letter_byte(last))
         return false;
+    if (after == ' ' && is_longer(text, to + 1, ascii_is_digit(last))) return false;
     size_t i = from;
     while (i > 0 && text.ptr[i - 1] == ' ') i--;
     if (i > 0 && answer_is_one_of(number ? "+*/^<>-" : "+*/^<>", text.ptr[i - 1])) return false;
@@ -225,6 +246,55 @@ static size_t skip_lead(struct slice text, size_t at) {
     return at;
 }
 
+// Whether one of the words stands in front of the letter at `at`; not so of "both A and C".
+static bool is_behind(struct slice text, size_t from, size_t at) {
+    static const char *const WORDS[] = {"or ", "and ", "is ", "be "};
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at <= from + len + 2 || text.ptr[at - len - 1] != ' ' ||
+            !answer_starts(text, at - len, WORDS[i]))
+            continue;
+        const size_t before = at - len - 2;
+        return !(i == 1 && ascii_is_upper(text.ptr[before]) && text.ptr[before - 1] == ' ');
+    }
+    return false;
+}
+
+// "A and C are wrong": letters of which something is said.
+static bool are_subjects(struct slice text, size_t at) {
+    static const char *const VERBS[] = {"are",  "were", "cannot", "can't", "do",   "don't",
+                                        "have", "both", "fail",   "all",   "must", "would"};
+    const size_t i = skip_spaces(text, at);
+    for (size_t k = 0; k < N(VERBS); k++)
+        if (answer_is_word(text, i, VERBS[k])) return true;
+    return choice_is_subject(text, at);
+}
+
+// "C in Europe", "C for the other".
+static bool is_placed(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"in", "for", "on", "at", "under", "otherwise"};
+    const size_t i = skip_spaces(text, at);
+    for (size_t k = 0; k < N(WORDS); k++)
+        if (answer_is_word(text, i, WORDS[k])) return true;
+    return false;
+}
+
+// "; to this one it is C": the letter with which a clause that begins at `at` ends.
+static choice_set last_said(struct slice text, size_t at) {
+    static const char *const VERBS[] = {" is ", " it is ", " must be "};
+    bool strong;
+    size_t end;
+    for (size_t i = 0; i < N(VERBS); i++) {
+        const size_t letter = at + strlen(VERBS[i]);
+        if (!answer_starts(text, at, VERBS[i]) || letter >= text.len) continue;
+        const choice_set other = choice_letter(text, letter, &strong, &end);
+        const bool upper = other && (text.ptr[letter] == '(' || ascii_is_upper(text.ptr[letter]));
+        if (upper && strong && (end == text.len || answer_is_one_of(".!;\n", text.ptr[end])))
+            return other;
+    }
+    return 0;
+}
+
 // Other labels in the same sentence, "(A) 5 (B) 6", "A) 5 or B", up to the next clause.
 static choice_set other_labels(struct slice text, size_t at) {
     choice_set found = 0;
@@ -232,15 +302,15 @@ static choice_set other_labels(struct slice text, size_t at) {
         bool strong;
         size_t end;
         if (answer_ends_sentence(text, i)) break;
-        if (text.ptr[i] == ' ' && begins_clause(text, i + 1)) break;
+        if (text.ptr[i] == ' ' && begins_clause(text, i + 1)) return found | last_said(text, i);
         const bool bracket = answer_is_one_of("([", text.ptr[i]);
         if (i + 1 >= text.len || (i == at ? !bracket : !answer_is_one_of(" ,;)", text.ptr[i - 1])))
             continue;
         const choice_set other = choice_letter(text, i, &strong, &end);
         if (!other || !ascii_is_upper(text.ptr[i + bracket])) continue;
         const bool label = end < text.len && text.ptr[end] == ')';
-        const bool joined = strong && i > at + 3 && answer_is_word(text, i - 3, "or");
-        if ((bracket || label || joined) && !choice_is_subject(text, end + label)) found |= other;
+        const bool joined = is_behind(text, at, i) && (strong || is_placed(text, end));
+        if ((bracket || label || joined) && !are_subjects(text, end + label)) found |= other;
     }
     return found;
 }
@@ -252,18 +322,51 @@ static bool is_digit_alone(struct slice text, size_t at) {
            (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
 }
 
+// "C, which is Rome", "C (Rome)": where the text of the letter's option begins behind `at`, or
+// `at`.
+static size_t skip_apposition(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "which is", "that is", "i.e.",    "namely", "viz.",  "known as",   "also known as",
+        "called",   "aka",     "meaning", "it is",  "being", "also called"};
+    static const char *const ARTICLES[] = {"the", "a", "an"};
+    size_t i = skip_spaces(text, at);
+    const bool bracket = i < text.len && text.ptr[i] == '(';
+    while (i < text.len && answer_is_one_of(" ,:;(-", text.ptr[i])) i++;
+    size_t end = i;
+    for (size_t k = 0; k < N(WORDS) && end == i; k++)
+        if (answer_starts(text, i, WORDS[k])) end = i + strlen(WORDS[k]);
+    if (end == i && !bracket) return at;
+    while (end < text.len && answer_is_one_of(" ,:\"", text.ptr[end])) end++;
+    for (size_t k = 0; k < N(ARTICLES); k++)
+        if (answer_is_word(text, end, ARTICLES[k]))
+            return skip_spaces(text, end + strlen(ARTICLES[k]));
+    return end;
+}
+
+choice_set choice_apposed(const struct choice_options *o, struct slice text, struct slice folded,
+                          size_t at) {
+    size_t len = 0;
+    const size_t from = skip_apposition(text, at);
+    const choice_set found =
+        from != at && from < text.len ? choice_option_at(o, text, folded, from, &len) : 0;
+    return len > 1 ? found : 0;
+}
+
 // Behind a letter: the text of its option, if that is another's, and other labels.
 static choice_set read_beside(const struct choice_options *o, struct slice text,
                               struct slice folded, choice_set letter, size_t *end) {
     size_t i = *end, len = 0;
     const bool bracket = text.ptr[i - 1] == ')' || text.ptr[i - 1] == ']';
+    const choice_set more = choice_unsettled(o, text, folded, i);
+    const choice_set apposed = choice_apposed(o, text, folded, i);
+    if (apposed && apposed != letter) return apposed | more;
     if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
-        return other_labels(text, i);
+        return more | other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;
     const choice_set beside = i < text.len ? choice_option_at(o, text, folded, i, &len) : 0;
     const bool own = len > 1 || (beside && is_digit_alone(text, i));
     if (beside && own) *end = i + len;
-    return (own && beside != letter ? beside : 0) | other_labels(text, *end);
+    return more | (own && beside != letter ? beside : 0) | other_labels(text, *end);
 }
 
 choice_set choice_read(const struct choice_options *options, struct choice_text value,
@@ -275,9 +378,10 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     const choice_set all = option_of(options, whole, arena);
     if (all) {
         *end = whole.len;
-        return all;
+        return all | choice_unsettled(options, text, folded, *end);
     }
-    if (at < text.len && answer_is_word(text, at, "not")) { // "not A but B"
+    if (answer_is_word(text, at, "no") && answer_starts(text, at, "no ")) return 0; // "no B"
+    if (at < text.len && answer_is_word(text, at, "not")) {                         // "not A but B"
         size_t i = skip_lead(text, at + 3);
         if (!choice_letter(text, i, &strong, &i)) return 0;
         while (i < text.len && answer_is_one_of(" ,", text.ptr[i])) i++;
@@ -297,14 +401,32 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     } else {
         return 0;
     }
+    if (named) found |= choice_unsettled(options, text, folded, *end);
     return found | choice_joined(options, text, folded, *end, end);
 }
 
 // "Paris or Rome", "anything but Rome", "near Rome": what is in front of an option's text.
 static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *found) {
-    static const char *const WORDS[] = {"anything but ",    "everything but ", "all but ", "near ",
-                                        "anything except ", "unlike ",         "next to "};
+    static const char *const WORDS[] = {
+        "anything but ", "everything but ", "all but ",    "near ",       "anything except ",
+        "unlike ",       "next to ",        "like ",       "than ",       "without ",
+        "except ",       "similar to ",     "close to ",   "related to ", "opposed to ",
+        "followed by ",  "preceded by ",    "before ",     "after ",      "instead of ",
+        "rather than ",  "opposite of ",    "reverse of ", "stage of ",   "part of ",
+        "phase of ",     "half of ",        "absence of ", "lack of ",    "form of ",
+        "version of ",   "resembles ",      "north of ",   "south of ",   "east of ",
+        "west of ",      "outside ",        "not ",        "besides ",    "contrary of ",
+        "inverse of ",   "most of "};
     if (at >= from + 5 && answer_starts(text, at - 4, " or ")) *found |= CHOICE_NONE;
+    static const char *const ARTICLES[] = {"the ", "a ", "an "};
+    for (size_t i = 0; i < N(ARTICLES); i++) {
+        const size_t len = strlen(ARTICLES[i]);
+        if (at > from + len && text.ptr[at - len - 1] == ' ' &&
+            answer_starts(text, at - len, ARTICLES[i])) {
+            at -= len;
+            break;
+        }
+    }
     for (size_t i = 0; i < N(WORDS); i++) {
         const size_t len = strlen(WORDS[i]);
         if (at >= from + len && answer_starts(text, at - len, WORDS[i])) return true;
@@ -321,8 +443,14 @@ choice_set choice_named(const struct choice_options *options, const struct choic
         const struct slice part = {text->text.ptr, to};
         const choice_set option = choice_option_at(options, part, text->folded, i, &len);
         if (option && !is_qualified(text->text, from, i, &found) &&
-            !answer_is_denied(text->text, i, i + len, true))
-            found |= option;
+            !answer_is_denied(text->text, i, i + len, true)) {
+            size_t end;
+            found |= option | choice_unsettled(options, part, text->folded, i + len);
+            const bool unit = // "12 J"
+                i + len + 1 < to && part.ptr[i + len] == ' ' &&
+                ascii_is_upper(part.ptr[i + len + 1]);
+            if (!unit) found |= choice_joined(options, part, text->folded, i + len, &end);
+        }
         i += len ? len : 1;
     }
     return found;

@@ -20,6 +20,20 @@ static size_t min(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+// "Rome" and below it "Milan": a line behind a value that is nothing but a choice.
+static choice_set below(const struct finder *f, size_t end, size_t line, size_t limit) {
+    if (find_skip_spaces(f->text, end) < line || line >= limit) return 0;
+    const size_t start = line + 1, next = min(answer_line_end(f->text, start), limit);
+    const struct slice whole = answer_trim(slice_part(f->text, start, next));
+    const struct choice_text value = {slice_part(f->text, start, next),
+                                      slice_part(f->both.folded, start, next)};
+    size_t to = 0;
+    if (whole.len == 0) return 0;
+    const choice_set found = choice_read(f->options, value, whole, f->arena, &to);
+    while (to < value.text.len && answer_is_one_of(" .)*\r", value.text.ptr[to])) to++;
+    return found && to >= value.text.len ? found : 0;
+}
+
 choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end) {
     const size_t start = find_skip_spaces(f->text, at);
     if (start >= limit) return 0;
@@ -27,12 +41,21 @@ choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *e
     const size_t sentence = min(answer_sentence_end(f->text, start), line);
     const struct choice_text value = {slice_part(f->text, start, line),
                                       slice_part(f->both.folded, start, line)};
-    const choice_set found =
+    choice_set found =
         choice_read(f->options, value, slice_part(f->text, start, sentence), f->arena, end);
     *end += start;
+    if (found) found |= below(f, *end, line, limit);
     if (found || f->options->n == 0) return found;
     // "The answer is the city of Paris": one option is named in the sentence.
     return choice_named(f->options, &f->both, start, sentence);
+}
+
+// Behind the tag that closes at `at`, or `at`.
+static size_t skip_closing_tag(struct slice text, size_t at) {
+    const size_t tag = find_skip_spaces(text, at);
+    if (!answer_starts(text, tag, "</")) return at;
+    const char *close = memchr(text.ptr + tag, '>', text.len - tag);
+    return close ? (size_t)(close - text.ptr) + 1 : at;
 }
 
 // The value of a tag, from..to.
@@ -40,8 +63,22 @@ static struct statement find_tag(const struct finder *f, size_t from, size_t to)
     struct statement found = NO_STATEMENT;
     if (from == SIZE_MAX) return found;
     found.named = find_value(f, from, min(to, f->text.len), &found.end);
-    if (found.named) found.at = from;
+    if (!found.named) return found;
+    found.at = from;
+    const size_t behind = skip_closing_tag(f->text, found.end);
+    if (behind == found.end) return found;
+    found.end = behind; // "<answer>B</answer> or C"
+    found.named |= choice_joined(f->options, f->text, f->both.folded, behind, &found.end);
     return found;
+}
+
+// "B. C is also right": behind the value that ends at `at`.
+static bool admits_other(struct slice text, size_t at) {
+    bool strong;
+    size_t end;
+    for (; at < text.len; at++)
+        if (choice_letter(text, at, &strong, &end) && answer_admits(text, end)) return true;
+    return false;
 }
 
 // What the boxes of `answer` name, each read by itself.
@@ -57,6 +94,8 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
         end = found ? find_skip_spaces(inner.text, end) : 0;
         const bool quoted = found && inner.text.ptr[0] == '\'';
+        if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
+            continue;
         if (end < inner.text.len &&
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
@@ -78,6 +117,16 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
 }
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
+
+// The choice that is all there is behind `at`, or 0: "\\boxed{B}" and below it "(C)".
+static choice_set all_behind(const struct finder *f, size_t at) {
+    size_t end;
+    while (at < f->text.len && answer_is_one_of(" \n\r.*", f->text.ptr[at])) at++;
+    if (at >= f->text.len) return 0;
+    const choice_set found = find_value(f, at, f->text.len, &end);
+    while (found && end < f->text.len && answer_is_one_of(" \n\r.*)", f->text.ptr[end])) end++;
+    return end == f->text.len ? found : 0;
+}
 
 // What is left of a statement at the end of the text: itself, a correction, or nothing.
 static struct statement what_stands(const struct finder *f, struct statement found) {
@@ -136,6 +185,8 @@ bool choice_select(const struct choice_options *options, struct slice completion
     if (marks[UNCLOSED] != SIZE_MAX && (best.at == SIZE_MAX || marks[UNCLOSED] >= best.at))
         return false;
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));
+    if (best.at != SIZE_MAX && best.at == found[0].at && best.named == found[0].named)
+        best.named |= all_behind(&f, best.end);
     if (best.at != SIZE_MAX) {
         best = what_stands(&f, best);
         *out = best.named;

@@ -59,6 +59,7 @@ enum {
     TREE_OVER = 2,       // MATH_BIG with a variable behind the body
     TREE_AND = 1,        // MATH_LIST with an "and" in it
     TREE_OR = 2,         // MATH_LIST with an "or" in it
+    TREE_PREFIXED = 1,   // MATH_BASED as programs write it: 0x1F
 };
 
 enum math_constant { MATH_PI, MATH_E, MATH_I, MATH_INFINITY, MATH_GOLDEN };

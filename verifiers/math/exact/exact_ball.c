@@ -88,6 +88,29 @@ static const ball_function BALL_FUNCTIONS[MATH_N_FUNCTIONS] = {
     [MATH_EXP] = acb_exp,     [MATH_LN] = ball_ln,
 };
 
+// n! / (k! (n - k)!) with `n` in `out`.
+static bool ball_binomial(const struct math_node *node, acb_t out, struct calc *c) {
+    const slong bits = c->bits < 256 ? c->bits : 256;
+    acb_t k, rest;
+    acb_init(k);
+    acb_init(rest);
+    const bool good = exact_ball(node->kids[1], k, c);
+    acb_sub(rest, out, k, bits);
+    acb_t *const all[] = {(acb_t *)out, &k, &rest};
+    for (int i = 0; good && i < 3; i++) {
+        acb_add_si(*all[i], *all[i], 1, bits);
+        if (i == 0)
+            acb_gamma(*all[i], *all[i], bits);
+        else
+            acb_rgamma(*all[i], *all[i], bits);
+    }
+    acb_mul(out, out, k, bits);
+    acb_mul(out, out, rest, bits);
+    acb_clear(k);
+    acb_clear(rest);
+    return good;
+}
+
 static bool ball_call(const struct math_node *node, acb_t out, struct calc *c) {
     acb_t base;
     bool good = true;
@@ -116,6 +139,8 @@ static bool ball_call(const struct math_node *node, acb_t out, struct calc *c) {
         acb_add_si(out, out, 1, c->bits);
         acb_gamma(out, out, c->bits < 256 ? c->bits : 256);
         return true;
+    case MATH_BINOMIAL:
+        return ball_binomial(node, out, c);
     case MATH_FLOOR:
     case MATH_CEIL:
         if (!acb_is_real(out)) return false;

@@ -67,12 +67,22 @@ static struct slice unquantified(struct slice part) {
 
 // Without words and marks around a value that say nothing of it.
 static struct slice undressed(struct slice s) {
-    static const char *const ENDS[] = {
-        "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
-        "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
-        "\\square",          "/-"}; // ₹1,200/-
-    static const char *const STARTS[] = {"\\therefore", "\\text{the year }", "\\text{The year }",
-                                         "\\text{year }", "the year "};
+    static const char *const ENDS[] = {"\\text{Q.E.D.}",
+                                       "\\text{QED}",
+                                       "\\blacksquare",
+                                       "\\text{ (exactly)}",
+                                       "\\text{(exactly)}",
+                                       "(exactly)",
+                                       "\\text{ exactly}",
+                                       "\\qed",
+                                       "\\square",
+                                       " in total",
+                                       " altogether",
+                                       "\\text{ in total}",
+                                       "/-"}; // ₹1,200/-
+    static const char *const STARTS[] = {"\\therefore",   "\\text{the year }", "\\text{The year }",
+                                         "\\text{year }", "the year ",         "exactly ",
+                                         "Exactly ",      "\\text{exactly }"};
     static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
                                         "\\text{min}", "\\text{maximum}", "\\text{minimum}"};
     for (size_t i = 0; i < N(STARTS); i++)
@@ -113,11 +123,14 @@ static struct slice name_of(struct slice text) {
     for (size_t i = 0; i < N(NO_NAMES); i++)
         if (s.len == strlen(NO_NAMES[i]) && ascii_same(s.ptr, NO_NAMES[i], s.len))
             return slice_of("");
-    return s.len > 2 ? s : slice_of(""); // DE may be ED
+    return s.len > 1 ? s : slice_of("");
 }
 
 bool form_is_of_another(struct slice text, struct slice gold) {
     const struct slice a = name_of(text), b = name_of(gold);
+    if ((a.len == 2) != (b.len == 2)) return false;
+    if (a.len == 2 && b.len == 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0])
+        return false; // DE may be ED
     const size_t len = a.len < b.len ? a.len : b.len;
     return len && !ascii_same(a.ptr, b.ptr, len); // "max" is "maximum"
 }
@@ -206,6 +219,15 @@ static struct slice without_tag(struct slice s) {
                                           {"<u>", "</u>"},           {"<em>", "</em>"},
                                           {"<code>", "</code>"},     {"<strong>", "</strong>"},
                                           {"<center>", "</center>"}, {"<p>", "</p>"}};
+    static const char *const BLOCKS[] = {"<div", "<span", "<p ", "<b ", "<strong "};
+    for (size_t i = 0; s.len > 3 && s.ptr[0] == '<' && i < N(BLOCKS); i++) {
+        const char *close = starts(s, BLOCKS[i]) ? memchr(s.ptr, '>', s.len) : NULL;
+        const struct slice inside = close ? cut(s, (size_t)(close - s.ptr) + 1, s.len) : s;
+        if (close && !memmem(s.ptr, (size_t)(close - s.ptr), "hidden", 6) &&
+            !memmem(s.ptr, (size_t)(close - s.ptr), "none", 4) &&
+            !memchr(inside.ptr, '<', inside.len))
+            return trimmed(inside);
+    }
     for (size_t i = 0; s.len > 3 && s.ptr[0] == '<' && i < N(TAGS); i++) {
         if (!starts(s, TAGS[i][0])) continue;
         struct slice inside = cut(s, strlen(TAGS[i][0]), s.len);
@@ -379,4 +401,10 @@ bool form_contradicts(struct slice text) {
         written = written * 10 + (value.ptr[at] - '0');
     }
     return written != said;
+}
+
+bool form_is_question(struct slice text) {
+    while (text.len && strchr(" .$)}*\\", text.ptr[text.len - 1]) && text.ptr[text.len - 1])
+        text.len--;
+    return text.len > 0 && text.ptr[text.len - 1] == '?';
 }

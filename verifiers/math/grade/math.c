@@ -91,6 +91,7 @@ static enum math_read read_whole(struct slice part, bool prose, struct arena *ar
 static enum math_read read_part(const struct answer *answer, int i, struct arena *arena,
                                 struct math_budget *budget, struct math_node **out) {
     if (answer->prose && form_contradicts(answer->parts[i])) return MATH_UNREADABLE;
+    if (form_is_question(answer->parts[i])) return MATH_UNREADABLE;
     const enum math_read whole = read_whole(answer->parts[i], answer->prose, arena, budget, out);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;

@@ -65,6 +65,7 @@ static struct math_node *read_list(struct parser *p, int below) {
         if (parse_peek(p)->kind == TOKEN_END) break;
         struct math_node *item = without_semicolon(p, below);
         if (!item) return NULL;
+        item->spaced = true; // "2;500" is not 2,500
         parse_add(p, &items, item);
     }
     parse_leave(p);
@@ -419,6 +420,8 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     if (families(c, gold, answer, out) || half_family(c, gold, answer, out)) return true;
     if (names_each(gold) && answer->kind == MATH_SET && answer->op == 0)
         *out = kind_said(c, "form", MATH_DIFFERENT);
+    else if (gold->kind == MATH_SET && gold->op == 0 && names_each(answer)) // of one unknown
+        *out = kind_said(c, "form", MATH_UNKNOWN);
     else if (is_many(gold) && is_many(answer))
         *out = any_order(c, gold, answer);
     else if (is_many(gold) && gold->n == 1)

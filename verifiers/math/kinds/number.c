@@ -1,4 +1,5 @@
 // Numbers and expressions: whatever has a value and no unit.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
 enum { MIN_SIGNIFICANT = 6, MIN_GOLD_SIGNIFICANT = 3 };
@@ -66,6 +67,24 @@ static bool same_digits(const struct math_node *based, const struct math_node *n
            slice_equal(based->text, number->text);
 }
 
+// The same of A3 for A3_{16}, which reads as a product of symbols.
+static bool same_letters(const struct math_node *based, const struct math_node *product) {
+    size_t at = 0;
+    if (based->kind != MATH_BASED || product->kind != MATH_MUL || product->op != TREE_JUXTAPOSED)
+        return false;
+    for (int i = 0; i < product->n; i++) {
+        const struct math_node *kid = product->kids[i];
+        const bool digits = kid->kind == MATH_NUMBER && !kid->decimal && kid->exponent == 0;
+        const bool letter = kid->kind == MATH_SYMBOL && kid->text.len == 1;
+        if ((!digits && !letter) || kid->bracketed || (i > 0 && kid->spaced) ||
+            at + kid->text.len > based->text.len ||
+            !ascii_same(based->text.ptr + at, kid->text.ptr, kid->text.len))
+            return false;
+        at += kid->text.len;
+    }
+    return at == based->text.len;
+}
+
 static enum math_verdict constants(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer) {
     struct ratio g, a;
@@ -74,6 +93,8 @@ static enum math_verdict constants(struct comparison *c, const struct math_node 
         return kind_said(c, "infinity",
                          kind_infinity(gold) == kind_infinity(answer) ? MATH_EQUAL
                                                                       : MATH_DIFFERENT);
+    const bool prefixed = answer->kind == MATH_BASED && answer->op == TREE_PREFIXED;
+    if (prefixed && gold->kind != MATH_BASED) return kind_said(c, "base", MATH_UNKNOWN);
     if (gold->kind == MATH_BASED && same_digits(gold, answer))
         return kind_said(c, "base", MATH_EQUAL);
     enum math_verdict verdict;
@@ -95,6 +116,7 @@ enum math_verdict number_compare(struct comparison *c, const struct math_node *g
     if (tree_same(gold, answer)) return kind_said(c, "same", MATH_EQUAL);
     if (!math_step(c->budget, 1)) return kind_said(c, "budget", MATH_LIMIT);
     if (!gold->free && !answer->free) return constants(c, gold, answer);
+    if (same_letters(gold, answer)) return kind_said(c, "base", MATH_EQUAL);
     if (kind_infinity(gold) || kind_infinity(answer))
         return kind_said(c, "infinity", MATH_DIFFERENT);
     const char *rule;

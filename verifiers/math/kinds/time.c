@@ -3,6 +3,11 @@
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
+enum {
+    NEVER = '?',      // a half of the day that there is not: "6:15 at noon"
+    NO_TIME = 1 << 20 // its minutes
+};
+
 static int two_digits(const struct token *t) {
     if (t->kind != TOKEN_DIGITS || t->text.len > 2) return -1;
     return t->text.len == 1 ? t->text.ptr[0] - '0'
@@ -13,6 +18,12 @@ static int two_digits(const struct token *t) {
 static int half_in_words(const struct token *t, int hours, char *half) {
     if (parse_is_word(t, "at") && parse_is_word(&t[1], "night")) {
         *half = hours < 6 || hours == 12 ? 'a' : 'p';
+        return 2;
+    }
+    if (parse_is_word(t, "at")) {
+        const bool noon = parse_is_word(&t[1], "noon") || parse_is_word(&t[1], "midday");
+        if (!noon && !parse_is_word(&t[1], "midnight")) return 0;
+        *half = hours != 12 ? NEVER : noon ? 'p' : 'a';
         return 2;
     }
     if (!parse_is_word(t, "in") || !parse_is_word(&t[1], "the")) return 0;
@@ -29,7 +40,8 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
     const int hours = two_digits(&p->t[at]);
     if (hours < 0) return NULL;
     at = parse_skip_fonts(p, at + 1);
-    if (p->t[at].c == ':') {
+    const bool clock = p->t[at].c == ':';
+    if (clock) {
         minutes = two_digits(&p->t[at + 1]);
         if (minutes < 0 || minutes > 59 || p->t[at + 1].text.len != 2) return NULL;
         at = parse_skip_fonts(p, at + 2);
@@ -45,6 +57,7 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
         at += 3;
     } else {
         at += half_in_words(t, hours, &half);
+        if (half == NEVER && !clock) return NULL; // "6 degrees at noon"
     }
     for (int i = 0; i < 2; i++) {
         if (p->t[at].c == '.') at++;
@@ -53,7 +66,7 @@ static struct math_node *read_time(struct parser *p, struct math_node *formula) 
     if (!half || p->t[at].kind != TOKEN_END || hours < 1 || hours > 12) return NULL;
     struct math_node *node = parse_node(p, MATH_TIME, half == 'a' ? 1 : 2, 0, NULL);
     if (!node) return NULL;
-    node->minutes = (hours % 12 + (half == 'p' ? 12 : 0)) * 60 + minutes;
+    node->minutes = half == NEVER ? NO_TIME : (hours % 12 + (half == 'p' ? 12 : 0)) * 60 + minutes;
     tree_seal(node);
     return node;
 }
@@ -90,8 +103,9 @@ static bool compare(struct comparison *c, const struct math_node *gold,
         return true;
     }
     const int minutes = clock_minutes(time == gold ? answer : gold);
-    const bool same = minutes >= 0 && (minutes == time->minutes ||
-                                       (minutes < 13 * 60 && minutes % 720 == time->minutes % 720));
+    const bool same =
+        minutes >= 0 && time->minutes != NO_TIME &&
+        (minutes == time->minutes || (minutes < 13 * 60 && minutes % 720 == time->minutes % 720));
     *out = kind_said(c, "time", same ? MATH_EQUAL : MATH_DIFFERENT);
     return true;
 }

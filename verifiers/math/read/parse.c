@@ -134,11 +134,19 @@ static struct math_node *behind(struct parser *p, struct math_node *value) {
     return value;
 }
 
+// (1,2) U (3,4): a union, where a symbol makes no sense.
+static bool is_union_letter(const struct parser *p, const struct math_node *last) {
+    const struct token *t = parse_peek(p);
+    return (last->kind == MATH_TUPLE || last->kind == MATH_BRACKETS) && last->n == 2 &&
+           p->inside == 0 && parse_is_word(t, "U") && t[1].kind == TOKEN_CHAR && t[1].c &&
+           strchr("([{", t[1].c);
+}
+
 // 2 3 is no product: two number literals side by side are not understood.
 static bool may_juxtapose(const struct parser *p, const struct math_node *last) {
     if (parse_separator_is_next(p) || !parse_starts_atom(p) || is_sentence(p)) return false;
     const bool number = last->kind == MATH_NUMBER || last->kind == MATH_MIXED;
-    if (follows(p, last) || last->kind == MATH_DEGREE) return false;
+    if (follows(p, last) || last->kind == MATH_DEGREE || is_union_letter(p, last)) return false;
     return !(number && !last->bracketed && parse_starts_number(p) && p->inside == 0 &&
              parse_peek(p)->kind != TOKEN_VULGAR &&
              !(p->t[p->at].kind == TOKEN_DIGITS && p->t[p->at + 1].kind == TOKEN_COMMAND));

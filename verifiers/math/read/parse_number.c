@@ -285,20 +285,54 @@ static struct math_node *mixed(struct parser *p, struct math_node *whole) {
     return parse_node(p, MATH_MIXED, 0, 2, both);
 }
 
+// The base of a word, 5 of "five" and 16 of "hex", or 0. `name`: only of one that is no number.
+static long base_of_word(const struct token *t, bool name) {
+    enum { N_NAMES = 7 };
+    static const struct {
+        const char *word;
+        long base;
+    } WORDS[] = {{"hex", 16}, {"hexadecimal", 16}, {"binary", 2},  {"bin", 2},     {"octal", 8},
+                 {"oct", 8},  {"decimal", 10},     {"two", 2},     {"three", 3},   {"four", 4},
+                 {"five", 5}, {"six", 6},          {"seven", 7},   {"eight", 8},   {"nine", 9},
+                 {"ten", 10}, {"eleven", 11},      {"twelve", 12}, {"sixteen", 16}};
+    const size_t n = name ? N_NAMES : sizeof WORDS / sizeof *WORDS;
+    for (size_t i = 0; i < n; i++)
+        if (parse_is_word(t, WORDS[i].word)) return WORDS[i].base;
+    return 0;
+}
+
+static long base_of_digits(const struct token *t) {
+    long value = 0;
+    if (t->kind != TOKEN_DIGITS || t->text.len > 2) return 0;
+    for (size_t i = 0; i < t->text.len; i++) value = value * 10 + (t->text.ptr[i] - '0');
+    return value >= 2 && value <= 36 ? value : 0;
+}
+
 // 4210_{\text{five}}, 17_{ten}: the base as a node, or NULL.
 static struct math_node *base_in_words(struct parser *p) {
-    static const char *const WORDS[] = {"two",   "three", "four", "five",   "six",   "seven",
-                                        "eight", "nine",  "ten",  "eleven", "twelve"};
     const struct token *t = parse_peek(p);
     const bool font = t[2].kind == TOKEN_FONT && t[3].c == '{';
     const struct token *word = font ? t + 4 : t + 2;
-    if (word[1].c != '}' || (font && word[2].c != '}')) return NULL;
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++) {
-        if (!parse_is_word(word, WORDS[i])) continue;
-        for (int n = font ? 7 : 4; n > 0; n--) parse_next(p);
-        return tree_number((long)i + 2, p->arena);
-    }
-    return NULL;
+    const long base = base_of_word(word, false);
+    if (!base || word[1].c != '}' || (font && word[2].c != '}')) return NULL;
+    for (int n = font ? 7 : 4; n > 0; n--) parse_next(p);
+    return tree_number(base, p->arena);
+}
+
+// "2102 in base 3", "2102 (base 3)", "A5 (hex)": the base as a node, or NULL.
+static struct math_node *base_said(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool bracket = t->kind == TOKEN_CHAR && t->c == '(';
+    t += bracket;
+    t += parse_is_word(t, "in");
+    const bool said = parse_is_word(t, "base");
+    t += said;
+    long base = base_of_word(t, !said); // "12 (twelve)" says no base
+    if (!base && said) base = base_of_digits(t);
+    if (!base || (!said && !bracket) || (bracket && t[1].c != ')')) return NULL;
+    t += 1 + bracket;
+    while (parse_peek(p) != t) parse_next(p);
+    return tree_number(base, p->arena);
 }
 
 // The subscript of 204_5 or 1A_{16} behind digits: the base as a node, or NULL.
@@ -306,13 +340,10 @@ static struct math_node *read_base(struct parser *p) {
     const struct token *t = parse_peek(p);
     const bool brace = t[1].c == '{';
     const struct token *base = brace ? t + 2 : t + 1;
-    if (t->c == '_' && brace && (base->kind == TOKEN_WORD || base->kind == TOKEN_FONT))
-        return base_in_words(p);
-    if (t->c != '_' || base->kind != TOKEN_DIGITS || base->text.len > 2) return NULL;
-    if (brace && base[1].c != '}') return NULL;
-    long value = 0;
-    for (size_t i = 0; i < base->text.len; i++) value = value * 10 + (base->text.ptr[i] - '0');
-    if (value < 2 || value > 36) return NULL;
+    if (t->c != '_') return base_said(p);
+    if (brace && (base->kind == TOKEN_WORD || base->kind == TOKEN_FONT)) return base_in_words(p);
+    const long value = base_of_digits(base);
+    if (!value || (brace && base[1].c != '}')) return NULL;
     for (int i = 0; i < (brace ? 4 : 2); i++) parse_next(p);
     return tree_number(value, p->arena);
 }
@@ -342,6 +373,56 @@ static struct math_node *letters_with_base(struct parser *p) {
     return node;
 }
 
+// 0x1F, 0b101, 0o17: a number of a programming language. NULL where it is not that.
+static struct math_node *prefixed(struct parser *p) {
+    static const char DIGITS[] = "0123456789ABCDEF";
+    const struct token *t = parse_peek(p);
+    const char mark = t[1].kind == TOKEN_WORD && is_tight(&t[1]) ? t[1].text.ptr[0] : 0;
+    const long base = mark == 'x' ? 16 : mark == 'b' ? 2 : mark == 'o' ? 8 : 0;
+    char text[64];
+    size_t n = 0;
+    int end = 1;
+    if (!base || !slice_is(t->text, "0")) return NULL;
+    for (; end == 1 ||
+           ((t[end].kind == TOKEN_WORD || t[end].kind == TOKEN_DIGITS) && is_tight(&t[end]));
+         end++) {
+        const size_t skip = end == 1;
+        if (n + t[end].text.len > sizeof text) return NULL;
+        memcpy(text + n, t[end].text.ptr + skip, t[end].text.len - skip);
+        n += t[end].text.len - skip;
+    }
+    for (size_t i = 0; i < n; i++) {
+        text[i] = ascii_upper(text[i]);
+        if (!memchr(DIGITS, text[i], (size_t)base)) return NULL;
+    }
+    if (n == 0) return NULL;
+    for (int i = 0; i < end; i++) parse_next(p);
+    struct math_node *kid = tree_number(base, p->arena);
+    struct math_node *node = parse_node(p, MATH_BASED, TREE_PREFIXED, 1, &kid);
+    if (!node) return NULL;
+    node->text = (struct slice){arena_copy(p->arena, text, n), n};
+    tree_seal(node);
+    return node;
+}
+
+// Letters in front of digits with a base, A5_{16}, which no product with a symbol is; of letters
+// alone FF_{16}. NULL where it is not that.
+struct math_node *parse_letters_with_base(struct parser *p) {
+    const struct token *t = parse_peek(p);
+    const bool digits = t[1].kind == TOKEN_DIGITS && is_tight(&t[1]);
+    if (t->kind != TOKEN_WORD || (!digits && (t->text.len < 2 || t[1].c != '_'))) return NULL;
+    for (size_t i = 0; i < t->text.len; i++)
+        if (!(t->text.ptr[i] >= 'A' && t->text.ptr[i] <= 'F') &&
+            !(digits && t->text.ptr[i] >= 'a' && t->text.ptr[i] <= 'f'))
+            return NULL;
+    const int start = p->at;
+    struct math_node *node = letters_with_base(p);
+    const bool fits = node && (tree_is_integer(node->kids[0], 16) ||
+                               (digits && tree_is_integer(node->kids[0], 12)));
+    if (!fits) p->at = start;
+    return fits ? node : NULL;
+}
+
 struct math_node *parse_unmixed(struct parser *p) {
     struct literal l = {0};
     const struct token *t = parse_peek(p);
@@ -349,7 +430,8 @@ struct math_node *parse_unmixed(struct parser *p) {
     if (t->kind == TOKEN_VULGAR) return vulgar(p);
     if (p->inside == 0 && t->kind == TOKEN_DIGITS &&
         (t[1].c == '_' || (t[1].kind == TOKEN_WORD && is_tight(&t[1])))) {
-        struct math_node *based = letters_with_base(p);
+        struct math_node *based = prefixed(p);
+        if (!based && !p->over) based = letters_with_base(p);
         if (based || p->over) return based;
     }
     if (t->kind == TOKEN_DIGITS) {

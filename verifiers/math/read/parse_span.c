@@ -1,30 +1,10 @@
 // The whole of a span: what may stand around a formula, and how often it is tried.
 
+#include "verifiers/math/base/change.h"
 #include "verifiers/math/read/parse.h"
 
 // Behind a number in a sentence: words that do not change it, to the end of the span.
 static bool prose_follows(const struct parser *p, const struct math_node *node) {
-    static const char *const MEANING[] = {
-        "times",       "plus",     "minus",     "divided",    "over",       "to",
-        "point",       "half",     "halves",    "quarter",    "quarters",   "third",
-        "thirds",      "fourth",   "fourths",   "fifth",      "fifths",     "sixth",
-        "sixths",      "seventh",  "sevenths",  "eighth",     "eighths",    "ninth",
-        "ninths",      "tenth",    "tenths",    "hundredth",  "hundredths", "thousandth",
-        "thousandths", "tens",     "hundred",   "hundreds",   "thousand",   "thousands",
-        "million",     "millions", "billion",   "billions",   "trillion",   "dozen",
-        "dozens",      "score",    "gross",     "grand",      "percent",    "than",
-        "not",         "wrong",    "incorrect", "x",          "squared",    "cubed",
-        "factorial",   "doubled",  "tripled",   "halved",     "or",         "above",
-        "below",       "under",    "up",        "upwards",    "beyond",     "minimum",
-        "maximum",     "negative", "remainder", "r",          "mod",        "modulo",
-        "maybe",       "perhaps",  "possibly",  "except",     "unless",     "base",
-        "power",       "root",     "roots",     "out",        "fold",       "ish",
-        "bzw",         "two",      "three",     "four",       "five",       "six",
-        "seven",       "eight",    "nine",      "ten",        "eleven",     "twelve",
-        "twenty",      "basis",    "light",     "nautical",   "etc",        "max",
-        "tops",        "least",    "most",      "counting",   "hex",        "hexadecimal",
-        "octal",       "binary",   "best",      "sixteenths", "twelfths",   "twentieths",
-        "short",       "shy",      "bit",       "mille",      "canadian",   "australian"};
     if (!p->prose || p->inside) return false;
     if (node->kind != MATH_NUMBER && node->kind != MATH_QUANTITY && node->kind != MATH_MIXED &&
         node->kind != MATH_PERCENT)
@@ -36,8 +16,7 @@ static bool prose_follows(const struct parser *p, const struct math_node *node) 
         if (t->kind != TOKEN_WORD && t->kind != TOKEN_FONT && !mark) return false;
         const bool joined = t->kind == TOKEN_WORD || t->c == '-'; // "3 person-hours"
         if (t == parse_peek(p) && !t->space && joined) return false;
-        for (size_t i = 0; i < sizeof MEANING / sizeof *MEANING; i++)
-            if (parse_is_word(t, MEANING[i])) return false;
+        if (t->kind == TOKEN_WORD && change_word(t->text)) return false;
     }
     return true;
 }

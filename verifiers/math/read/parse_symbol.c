@@ -114,6 +114,8 @@ struct math_node *parse_symbol(struct parser *p, struct slice name, uint8_t op) 
     const struct token *t = parse_peek(p);
     const bool spaced = t->space && p->inside == 0;
     if (name.len == 0 && t->kind == TOKEN_WORD) {
+        struct math_node *based = p->inside == 0 ? parse_letters_with_base(p) : NULL;
+        if (based || p->over) return based;
         // Longer words are names of their own: "area" is not a times r times e times a.
         const bool whole = p->inside == 0 && t->text.len > 3;
         if (t->text.len > 2) p->split_word = true;

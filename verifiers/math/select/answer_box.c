@@ -185,11 +185,13 @@ static bool is_mention(struct slice text, const struct box *box) {
 }
 
 // "\boxed{12} or maybe 13": what is named beside the last box, len 0 where nothing is.
-static struct slice hedge(struct slice text, size_t at) {
+struct slice answer_hedge(struct slice text, size_t at) {
     static const char *const WORDS[] = {"maybe", "perhaps",     "possibly",   "even",
                                         "it is", "it could be", "it might be"};
     static const char *const STARTS[] = {"or",
+                                         "/",
                                          "alternatively",
+                                         "unless",
                                          "but it could also be",
                                          "but it could be",
                                          "but it might also be",
@@ -203,12 +205,16 @@ static struct slice hedge(struct slice text, size_t at) {
                                          "though it could also be"};
     bool guess = false;
     size_t from = 0;
-    while (at < text.len && answer_is_one_of(" $\\)*,", text.ptr[at])) at++;
+    while (at < text.len && answer_is_one_of(" $\\)*,(", text.ptr[at])) at++;
     const bool font = answer_starts(text, at, "text{"); // \text{ or } 13
     if (font) at += strlen("text{");
     while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
-        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 0;
+        if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 1;
+    const struct slice behind = answer_cut(text, at, answer_sentence_end(text, at));
+    if (answer_is_word(text, at, "if") && (memmem(behind.ptr, behind.len, " otherwise", 10) ||
+                                           memmem(behind.ptr, behind.len, " else", 5)))
+        return behind; // "\\boxed{12} if x > 0, 13 otherwise"
     if (from == 0) return answer_cut(text, 0, 0);
     while (font && from < text.len && answer_is_one_of(" }", text.ptr[from])) from++;
     struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));
@@ -217,7 +223,11 @@ static struct slice hedge(struct slice text, size_t at) {
         rest = answer_trim(answer_cut(rest, strlen(WORDS[i]), rest.len));
         guess = true;
     }
-    if (!guess && !answer_looks_like_value(rest)) rest.len = 0;
+    const bool letter = rest.len && ascii_is_upper(rest.ptr[0]) &&
+                        (rest.len == 1 || !ascii_is_alnum(rest.ptr[1])) && rest.len < 4;
+    if (answer_starts(text, at, "/") && !(rest.len && (ascii_is_digit(rest.ptr[0]) || letter)))
+        rest.len = 0; // "\\boxed{12}$ / day"
+    if (!guess && !letter && !answer_looks_like_value(rest)) rest.len = 0;
     return rest;
 }
 
@@ -249,6 +259,15 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     return kept;
 }
 
+// "\\boxed{12} = \\boxed{13}": two values, of which each is said to be the other.
+static bool is_equated(struct slice text, const struct box *a, const struct box *b) {
+    struct slice between = answer_trim(answer_cut(text, a->end, b->start));
+    if (between.len && between.ptr[0] == '$') between = answer_cut(between, 1, between.len);
+    if (between.len && between.ptr[between.len - 1] == '$') between.len--;
+    const struct slice first = answer_trim(answer_cut(text, a->from, a->to));
+    return slice_is(answer_trim(between), "=") && answer_looks_like_value(first);
+}
+
 // The last list of boxes that state something. Returns their number. `*alone`: the text has no
 // other box.
 static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool *overflow,
@@ -260,9 +279,11 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
     *alone = n_boxes == 1;
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
-        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box)) continue;
+        if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box) ||
+            answer_is_of_others(text, box.start, box.end))
+            continue;
         if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
-            !is_other_case(text, &list[n - 1], &box))
+            !is_other_case(text, &list[n - 1], &box) && !is_equated(text, &list[n - 1], &box))
             n = 0, *overflow = false;
         if (n < ANSWER_MAX_BOXES)
             list[n++] = box;
@@ -282,7 +303,7 @@ size_t answer_find_box(struct slice text, struct answer *out, size_t *unclosed) 
     *out = (struct answer){.n_parts = n, .rule = "box"};
     for (int i = 0; i < n; i++)
         out->parts[i] = answer_trim(answer_cut(text, list[i].from, list[i].to));
-    const struct slice more = hedge(text, list[n - 1].end);
+    const struct slice more = answer_hedge(text, list[n - 1].end);
     if (more.len && n < ANSWER_MAX_BOXES) out->parts[out->n_parts++] = more;
     // A longer list than any gold reads as nothing, and so does a part of a value.
     bool operand = false;

@@ -122,74 +122,36 @@ static bool begins_distance(struct slice text, const struct answer_piece *p, int
     return false;
 }
 
+// "15 down from 20, so 5 fewer", "84 before and 74 after": what is behind `at` comes to another
+// value.
+static bool goes_on(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const LINKS[] = {"so", "hence", "thus", "therefore", "leaving",
+                                        "→",  "⇒",     "=>",   "⟹",         "->"};
+    bool linked = false;
+    for (int i = at > 0 ? at - 1 : at; i < n; i++) {
+        const bool joined = i > at && p[i - 1].kind == PIECE_JOINT;
+        if (p[i].kind == PIECE_MATH && (linked || joined)) return true;
+        linked |=
+            answer_is_in(answer_cut(text, p[i].from, p[i].to), LINKS, sizeof LINKS / sizeof *LINKS);
+    }
+    return false;
+}
+
+static bool begins_aside(struct slice text, const struct answer_piece *p, int n, int i) {
+    const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
+    const bool sure = answer_starts(text, p[i].from, "because") ||
+                      answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
+    if ((pause || sure) && begins_reason(text, &p[i])) return !concludes(text, p, n, i);
+    if (pause && (begins_part(text, p, n, i) || begins_distance(text, p, n, i))) return true;
+    return begins_adjunct(text, p, n, i);
+}
+
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n) {
     bool math = false;
     for (int i = 0; i < n; i++) {
-        const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
-        const bool sure = answer_starts(text, p[i].from, "because") ||
-                          answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
-        if (math && (pause || sure) && begins_reason(text, &p[i]) && !concludes(text, p, n, i))
-            return i;
-        if (math && pause && begins_part(text, p, n, i)) return i;
-        if (math && pause && begins_distance(text, p, n, i)) return i;
-        if (math && begins_adjunct(text, p, n, i)) return i;
+        if (math && begins_aside(text, p, n, i) && !goes_on(text, p, n, i)) return i;
         math |= p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
     }
     return n;
-}
-
-// The next word of `rest`, which it takes off.
-static struct slice take_word(struct slice *rest) {
-    size_t from = 0, to;
-    while (from < rest->len && answer_is_one_of(" \t\r\n", rest->ptr[from])) from++;
-    for (to = from; to < rest->len && !answer_is_one_of(" \t\r\n,;:.!)", rest->ptr[to]);) to++;
-    const struct slice word = answer_cut(*rest, from, to);
-    *rest = answer_cut(*rest, to, rest->len);
-    return word;
-}
-
-// "light-years", "half-hours": a unit of its own.
-static bool is_compound_unit(struct slice word) {
-    static const char *const UNITS[] = {"years", "year",   "months",  "weeks",   "days",  "day",
-                                        "hours", "hour",   "minutes", "seconds", "miles", "feet",
-                                        "foot",  "inches", "pounds",  "dozens",  "cents", "dozen"};
-    const char *dash = memrchr(word.ptr, '-', word.len);
-    if (!dash || dash == word.ptr) return false;
-    const size_t at = (size_t)(dash - word.ptr) + 1;
-    return answer_is_in(answer_cut(word, at, word.len), UNITS, sizeof UNITS / sizeof *UNITS);
-}
-
-bool answer_words_change(struct slice rest) {
-    static const char *const ALWAYS[] = {
-        "gross",      "plus",       "minus",       "divided",     "over",     "halves",
-        "thirds",     "fourths",    "fifths",      "sixths",      "sevenths", "eighths",
-        "ninths",     "tenths",     "hundredths",  "thousandths", "squared",  "cubed",
-        "factorial",  "doubled",    "tripled",     "halved",      "modulo",   "mod",
-        "base",       "fold",       "ish",         "basis",       "hundreds", "thousands",
-        "millions",   "sixteenths", "max",         "tops",        "maximum",  "minimum",
-        "twelfths",   "twentieths", "short",       "shy",         "dozens",   "score",
-        "nautical",   "Canadian",   "Australian",  "or",          "baker",    "baker's",
-        "multiplied", "raised",     "hundredfold", "half"};
-    static const char *const AT_END[] = {"grand", "half",   "third", "quarter", "fifth", "tenth",
-                                         "point", "fourth", "sixth", "eighth",  "K",     "percent"};
-    static const char *const SHARES[] = {"mille", "thousand", "million", "hundred"};
-    const struct slice word = take_word(&rest);
-    if (answer_is_in(word, ALWAYS, sizeof ALWAYS / sizeof *ALWAYS) || is_compound_unit(word))
-        return true;
-    const struct slice next = take_word(&rest);
-    static const char *const BEHIND_TIMES[] = {"itself", "as",      "more",   "larger",  "bigger",
-                                               "the",    "smaller", "faster", "greater", "its",
-                                               "that",   "older",   "longer", "higher"};
-    if (slice_is(word, "times"))
-        return answer_is_in(next, BEHIND_TIMES, sizeof BEHIND_TIMES / sizeof *BEHIND_TIMES) ||
-               (next.len && ascii_is_digit(next.ptr[0]));
-    static const char *const BOUNDS[] = {"least", "most", "best", "max", "maximum", "minimum"};
-    if (slice_is(word, "at")) return answer_is_in(next, BOUNDS, sizeof BOUNDS / sizeof *BOUNDS);
-    static const char *const BASES[] = {"hex", "hexadecimal", "binary", "octal"};
-    if (slice_is(word, "in")) return answer_is_in(next, BASES, sizeof BASES / sizeof *BASES);
-    if (slice_is(word, "to")) return memmem(rest.ptr, rest.len, "power", 5) != NULL;
-    if (slice_is(word, "and")) return slice_is(next, "a") || slice_is(next, "counting");
-    if (slice_is(word, "per")) return answer_is_in(next, SHARES, sizeof SHARES / sizeof *SHARES);
-    return next.len == 0 && answer_is_in(word, AT_END, sizeof AT_END / sizeof *AT_END);
 }

@@ -24,8 +24,4 @@ bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n);
 
-// Whether the words behind a number, which are not understood with it, may make another number or
-// another unit of it: "12 gross", "12 squared", "3 light-years".
-bool answer_words_change(struct slice rest);
-
 #endif

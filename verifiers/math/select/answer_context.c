@@ -1,6 +1,7 @@
 // Whether a statement is meant: not negated, questioned, quoted, supposed or taken back.
 
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -39,7 +40,8 @@ static bool is_negation(struct slice word) {
         "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
         "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
         "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
-        "misleading",  "mistake",  "absurd",   "foolish",   "contrary"};
+        "misleading",  "mistake",  "absurd",   "foolish",   "contrary",   "avoid",     "avoids",
+        "avoided",     "avoiding"};
     return answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -76,6 +78,8 @@ static struct slice last_word(struct slice *before, bool *pause, bool *colon) {
     while (len < before->len && !answer_is_space(before->ptr[before->len - 1 - len])) len++;
     struct slice word = {before->ptr + before->len - len, len};
     before->len -= len;
+    const char *tag = memrchr(word.ptr, '>', word.len); // "<answer>neither"
+    if (tag) word = answer_cut(word, (size_t)(tag - word.ptr) + 1, word.len);
     while (word.len && answer_is_one_of("*_\"`($[{", word.ptr[0])) word.ptr++, word.len--;
     return word;
 }
@@ -150,6 +154,15 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return answer_is_in(other, OTHERS, N(OTHERS)) || (phrase && is_other_value(other));
         }
+        static const char *const APART[] = {"apart", "aside", "away", "far"};
+        if (slice_is(word, "for") || slice_is(word, "from")) { // "except for 5", "apart from 5"
+            struct slice rest = before;
+            const struct slice other = last_word(&rest, &pause, &colon);
+            if (slice_is(word, "for") ? answer_is_in(other, (const char *const[]){"except"}, 1)
+                                      : answer_is_in(other, APART, N(APART)))
+                return true;
+            pause = colon = false;
+        }
         if (phrase && (is_multiple(word) || (n == 0 && is_former(word)))) return true;
         if (answer_is_in(word, (const char *const[]){"no"}, 1) && is_choice_word(behind))
             return true;
@@ -161,6 +174,8 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
         }
+        static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
+        if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
         // "not only 5", "no longer"; "instead, 5" has its comma.
         if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
         if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
@@ -199,64 +214,70 @@ static bool is_only_supposed(struct slice text, size_t at) {
     return false;
 }
 
+// What is said of a statement at once behind it.
+static const char *const REFUTED[] = {"is not",
+                                      "is wrong",
+                                      "is incorrect",
+                                      "isn't",
+                                      "isn’t",
+                                      "was wrong",
+                                      "cannot be",
+                                      "can't be",
+                                      "is false",
+                                      "is too",
+                                      "is invalid",
+                                      "is ruled",
+                                      "is impossible",
+                                      "is excluded",
+                                      "is extraneous",
+                                      "is rejected",
+                                      "is a trap",
+                                      "is a red herring",
+                                      "(for example",
+                                      "(for instance",
+                                      "(example",
+                                      "(as an example",
+                                      "is a distractor",
+                                      "is a decoy",
+                                      "would be wrong",
+                                      "would not",
+                                      "wouldn't",
+                                      "doesn't",
+                                      "does not",
+                                      "must be wrong",
+                                      "can be ruled",
+                                      "can be excluded",
+                                      "seems wrong",
+                                      "was not",
+                                      "wasn't",
+                                      "fails",
+                                      "looks wrong",
+                                      "is a wrong",
+                                      "is an incorrect",
+                                      "was my first",
+                                      "is out of the question",
+                                      "is what most",
+                                      "is what many",
+                                      "is what some",
+                                      "is what you want",
+                                      "is what you expect",
+                                      "are not",
+                                      "are wrong",
+                                      "are incorrect",
+                                      "aren't",
+                                      "aren’t",
+                                      "were not",
+                                      "were wrong",
+                                      "weren't"};
+
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {"is not",
-                                          "is wrong",
-                                          "is incorrect",
-                                          "isn't",
-                                          "isn’t",
-                                          "was wrong",
-                                          "cannot be",
-                                          "can't be",
-                                          "is false",
-                                          "is too",
-                                          "is invalid",
-                                          "is ruled",
-                                          "is impossible",
-                                          "is excluded",
-                                          "is extraneous",
-                                          "is rejected",
-                                          "is a trap",
-                                          "is a red herring",
-                                          "is a distractor",
-                                          "is a decoy",
-                                          "would be wrong",
-                                          "would not",
-                                          "wouldn't",
-                                          "doesn't",
-                                          "does not",
-                                          "must be wrong",
-                                          "can be ruled",
-                                          "can be excluded",
-                                          "seems wrong",
-                                          "was not",
-                                          "wasn't",
-                                          "fails",
-                                          "looks wrong",
-                                          "is a wrong",
-                                          "is an incorrect",
-                                          "was my first",
-                                          "is out of the question",
-                                          "is what most",
-                                          "is what many",
-                                          "is what some",
-                                          "is what you want",
-                                          "is what you expect",
-                                          "are not",
-                                          "are wrong",
-                                          "are incorrect",
-                                          "aren't",
-                                          "aren’t",
-                                          "were not",
-                                          "were wrong",
-                                          "weren't"};
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
     }
-    for (size_t i = 0; i < N(DENIALS); i++)
-        if (answer_is_word(text, at, DENIALS[i])) return true;
+    for (size_t i = 0; i < N(REFUTED); i++)
+        if (answer_is_word(text, at, REFUTED[i])) return true;
     if (is_refuted_abroad(text, at) || is_only_supposed(text, at)) return true;
     for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
         const char c = text.ptr[i];
@@ -279,6 +300,9 @@ static bool is_counterfactual(struct slice text, size_t from, size_t to) {
     for (size_t i = 0; i < N(STARTS); i++)
         if (answer_is_word(text, start + (start < from && text.ptr[start] == ' '), STARTS[i]))
             return true;
+    const bool were = memmem(text.ptr + start, from - start, " were ", 6) != NULL;
+    if (were && answer_is_word(text, start + (start < from && text.ptr[start] == ' '), "if"))
+        return true;
     for (size_t i = to; i < answer_sentence_end(text, to); i++)
         if (answer_starts(text, i, " if ") || answer_starts(text, i, " were ")) return true;
     return false;
@@ -328,11 +352,73 @@ bool answer_is_of_another(struct slice before) {
     return false;
 }
 
+// "E.g. 12", "Example output: 12": nothing but that in front, in a sentence whose beginning is
+// `before`. "For example, if x = 2 we get 12" may be what was asked for.
+static bool is_example(struct slice before) {
+    static const char *const STARTS[] = {
+        "for example",    "for instance",  "as an example",   "example output",
+        "example answer", "sample output", "example",         "sample answer",
+        "an example",     "e.g",           "expected format", "the expected format",
+        "format"};
+    static const char *const VERBS[] = {"is",         "would be", "the",
+                                        "the answer", "answer",   "final answer"};
+    size_t at = answer_skip_marks(before, 0);
+    const size_t start = at;
+    at = answer_skip_phrase(before, at, STARTS, N(STARTS));
+    if (at == start) return false;
+    at = answer_skip_marks(before, at);
+    at = answer_skip_marks(before, answer_skip_phrase(before, at, VERBS, N(VERBS)));
+    while (at < before.len && answer_is_one_of(" $\\([`", before.ptr[at])) at++;
+    return at == before.len;
+}
+
+// "A common mistake: the answer is 12", "In the previous problem, the answer is 12": of a sentence
+// whose beginning is `before`.
+static bool is_of_other_matter(struct slice before) {
+    static const char *const STARTS[] = {
+        "is it true",          "is it so",        "is it the case",   "in the previous",
+        "in the last problem", "in the earlier",  "a common mistake", "a common error",
+        "a typical mistake",   "a typical error", "a common wrong",   "the wrong answer",
+        "a wrong answer"};
+    static const char *const ANYWHERE[] = {"wrong key",   "wrongly",   "mistakenly",
+                                           "incorrectly", "refuse to", "fool would",
+                                           "isn't so",    "is not so", "falsely"};
+    const size_t start = answer_skip_marks(before, 0);
+    enum { MAX_TASK = 30 }; // "Prove that the answer is"
+    static const char *const TASKS[] = {"prove that", "show that"};
+    if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start) return true;
+    if (before.len < MAX_TASK && answer_skip_phrase(before, start, TASKS, N(TASKS)) != start)
+        return true;
+    for (size_t at = start; at < before.len; at++)
+        for (size_t i = 0; i < N(ANYWHERE); i++)
+            if ((at == 0 || before.ptr[at - 1] == ' ') && answer_is_word(before, at, ANYWHERE[i]))
+                return true;
+    return false;
+}
+
+bool answer_is_of_others(struct slice text, size_t from, size_t to) {
+    enum { MAX_BETWEEN = 24 };
+    static const char *const VERBS[] = {"is", "be", "was", ":", "="};
+    size_t end = from;
+    while (end > 0 && answer_is_one_of(" $\\([*_", text.ptr[end - 1])) end--;
+    bool verb = false;
+    for (size_t i = 0; i < N(VERBS); i++) {
+        const size_t len = strlen(VERBS[i]);
+        verb |= end >= len && answer_starts(text, end - len, VERBS[i]);
+    }
+    const size_t start = answer_sentence_start(text, from);
+    for (size_t at = end; verb && at-- > start && end - at < MAX_BETWEEN;)
+        if (answer_is_word(text, at, "answer"))
+            return is_negated(answer_cut(text, start, at), true) || is_counterfactual(text, at, to);
+    return false;
+}
+
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values) {
     const struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
     struct slice value;
-    return is_negated(before, phrase) || is_refuted_behind(text, to) || is_quoted(text, from, to) ||
+    return is_negated(before, phrase) || is_example(before) || is_of_other_matter(before) ||
+           is_refuted_behind(text, to) || is_quoted(text, from, to) ||
            answer_is_unseen(text, from) ||
            (phrase && (answer_is_conditional(before) || is_counterfactual(text, from, to))) ||
            answer_remark_beside(text, to, values, &value) == ANSWER_REFUTED;

@@ -1,5 +1,6 @@
 // Where nothing is stated: the last expression of the last line or sentence.
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/change.h"
 #include "verifiers/math/select/answer_clause.h"
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -38,8 +39,12 @@ static int split(struct slice text, size_t from, size_t to, struct answer_piece 
             const size_t formula = answer_formula_end(text, end);
             end = formula != SIZE_MAX && formula <= to ? formula : end + 1;
         }
+        const enum answer_piece_kind kind = kind_of(answer_cut(text, at, end));
+        size_t start = at; // "**half of 12**"
+        while (kind == PIECE_WORD && start + 1 < end && answer_is_one_of("*_`\"", text.ptr[start]))
+            start++;
         if (n == MAX_WORDS) memmove(out, out + 1, (size_t)--n * sizeof *out);
-        out[n++] = (struct answer_piece){at, end, kind_of(answer_cut(text, at, end))};
+        out[n++] = (struct answer_piece){start, end, kind};
         at = end;
     }
     return n;
@@ -55,6 +60,17 @@ static int pair_start(struct slice text, const struct answer_piece *p, int first
         if (answer_is_one_of(",;:", text.ptr[p[i].to - 1])) return -1;
     }
     return -1;
+}
+
+// "2102 in base 3", "2102 (base 3)": where the number starts whose base is at `at`, or `at`.
+static int base_start(struct slice text, const struct answer_piece *p, int at) {
+    if (at < 2) return at;
+    const struct slice word = answer_cut(text, p[at - 1].from, p[at - 1].to);
+    const struct slice in = answer_cut(text, p[at - 2].from, p[at - 2].to);
+    const int back = slice_is(word, "(base")                        ? 2
+                     : slice_is(word, "base") && slice_is(in, "in") ? 3
+                                                                    : 0;
+    return back && at >= back && p[at - back].kind == PIECE_MATH ? at - back : at;
 }
 
 // The run of mathematics that ends last: its first and last piece. False when there is none.
@@ -76,9 +92,18 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         const bool times = q->kind == PIECE_LETTER && (text.ptr[q->from] | 32) == 'x' &&
                            *first > 1 && ascii_is_digit(text.ptr[p[*first].from]) &&
                            ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
-        if (q->kind != PIECE_MATH && !joined && !letter && !times) break;
+        const bool cup = q->kind == PIECE_LETTER && text.ptr[q->from] == 'U' && *first > 1 &&
+                         answer_is_one_of("([", text.ptr[p[*first].from]) &&
+                         answer_is_one_of(")]", text.ptr[q[-1].to - 1]);       // (1,2) U (3,4)
+        const bool torn = q->kind == PIECE_WORD && text.ptr[q->to - 1] == '}'; // "\text{not } x"
+        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
+    // "thirty-seven (36)"
+    if (*first > 0 && text.ptr[p[*first].from] == '(' &&
+        answer_number_words_end(text, p[*first - 1].from) == p[*first - 1].to)
+        (*first)--;
+    *first = base_start(text, p, *first);
     const int paired = pair_start(text, p, *first);
     if (paired >= 0) *first = paired;
     return true;
@@ -115,13 +140,35 @@ static bool is_changed_far(struct slice text, const struct answer_piece *p, int 
     return false;
 }
 
+// "supérieur à 7", "la mitad de 7", "Die Hälfte von 7": by the words in front, up to a mark.
+static bool is_changed_abroad(struct slice text, const struct answer_piece *p, int first) {
+    enum { MAX_BACK = 3 };
+    static const char *const WORDS[] = {
+        "supérieur", "supérieure", "inférieur", "inférieure", "superior", "inferior", "mayor",
+        "menor",     "maior",      "maggiore",  "minore",     "mayores",  "menores",  "superiore",
+        "inferiore", "größer",     "kleiner",   "mehr",       "weniger",  "groter",   "kleiner",
+        "hälfte",    "Hälfte",     "Doppelte",  "Dreifache",  "Viertel",  "Drittel",  "double",
+        "doble",     "dobro",      "doppio",    "moitié",     "mitad",    "metade",   "metà",
+        "tiers",     "tercio",     "triple",    "triplo",     "terço",    "половина", "половину",
+        "вдвое",     "втрое",      "треть",     "меньше",     "больше",   "helft",    "dubbele",
+        "hälften",   "dubbla",     "połowa",    "yarısı",     "większa",  "mniejsza", "mniej",
+        "więcej",    "mindre",     "större",    "kurang",     "lebih"};
+    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
+        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        if (p[i].kind == PIECE_MATH || answer_is_one_of(",;:", word.ptr[word.len - 1]))
+            return false;
+        if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
+    }
+    return false;
+}
+
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",  "below",    "under",  "over",  "least",  "most",      "than",
-        "beyond", "exceeds",  "exceed", "twice", "double", "exceeding", "between",
-        "except", "negative", "minus",  "plus",  "times",  "thrice",    "triple",
-        "near",   "nearly",   "almost", "octal", "binary", "hex",       "hexadecimal"};
+        "above",     "below",   "under",  "over",     "least",   "most",   "than",  "from",
+        "every",     "within",  "first",  "beyond",   "exceeds", "exceed", "twice", "double",
+        "exceeding", "between", "except", "negative", "minus",   "plus",   "times", "thrice",
+        "triple",    "near",    "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
     static const char *const NUMBERED[] = {"theorem",   "lemma",      "equation", "eq.",
                                            "corollary", "figure",     "fig.",     "section",
                                            "chapter",   "proposition"};
@@ -140,10 +187,7 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
     if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
         answer_is_in(word, NUMBERED, sizeof NUMBERED / sizeof *NUMBERED) ||
         answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
-        is_changed_far(text, p, first))
-        return true;
-    if (first == 2 && slice_is(word, "to") && // "up to 12", but "it adds up to 12"
-        answer_is_in(answer_cut(text, p[0].from, p[0].to), (const char *const[]){"up"}, 1))
+        is_changed_far(text, p, first) || is_changed_abroad(text, p, first))
         return true;
     // "after 10:30": a bound; "he came after 12 days" is none.
     if (first == 1 && answer_is_in(word, (const char *const[]){"after", "before", "until"}, 3))
@@ -153,9 +197,17 @@ static bool is_changed(struct slice text, const struct answer_piece *p, int firs
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
     static const char *const NEAR[] = {"close", "closer", "near", "nearer", "similar"};
     static const char *const PERHAPS[] = {"could", "might", "may"};
+    static const char *const SUMS[] = {"adds",  "add",   "added",  "adding", "sums",
+                                       "comes", "came",  "totals", "sum",    "ends",
+                                       "end",   "ended", "go",     "goes"};
+    if (slice_is(word, "to") && answer_is_in(other, (const char *const[]){"up"}, 1) &&
+        (first < 3 || !answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), SUMS,
+                                    sizeof SUMS / sizeof *SUMS)))
+        return true; // "up to 12", but "it adds up to 12"
     static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
     if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
-    static const char *const SAID[] = {"says", "told", "claims", "said", "claimed", "thinks"};
+    static const char *const SAID[] = {"says",   "told",     "claims",    "said",    "claimed",
+                                       "thinks", "mentions", "mentioned", "suggests"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
     if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
         !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
@@ -220,6 +272,29 @@ static bool describes(struct slice between) {
     return false;
 }
 
+// "3, 5, 7 and all larger primes", "84 is even", "n | 12": what is behind or in front of the run
+// goes on to say something else of it.
+static bool is_open_beside(struct slice text, const struct answer_piece *p, int n, int first,
+                           int last) {
+    static const char *const NAMES[] = {"the",  "our",   "my",   "what",    "how",   "left",
+                                        "his",  "their", "her",  "correct", "right", "it",
+                                        "your", "all",   "also", "still"};
+    if (first > 1 && p[first - 2].kind == PIECE_LETTER && text.ptr[p[0].from] != '|' &&
+        slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "|"))
+        return true;
+    if (last + 2 >= n) return false;
+    const struct slice next = answer_cut(text, p[last + 2].from, p[last + 2].to);
+    if (p[last + 1].kind == PIECE_JOINT) return !answer_clause_has_verb(text, p, n, last + 2);
+    const struct slice verb = answer_cut(text, p[last + 1].from, p[last + 1].to);
+    static const char *const FORMER[] = {"old",     "original", "previous", "former",  "first",
+                                         "initial", "earlier",  "estimate", "starting"};
+    if (last + 3 < n && (slice_is(verb, "was") || slice_is(verb, "is")) &&
+        answer_is_in(answer_cut(text, p[last + 3].from, p[last + 3].to), FORMER,
+                     sizeof FORMER / sizeof *FORMER))
+        return true; // "225 was the old price"
+    return slice_is(verb, "is") && !answer_is_in(next, NAMES, sizeof NAMES / sizeof *NAMES);
+}
+
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct answer_piece *p, int first, size_t from) {
     if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
@@ -253,30 +328,13 @@ static bool talks_to_grader(struct slice sentence) {
     return false;
 }
 
-// Where the last sentence starts; a formula that ends the text may go over several lines.
-static size_t last_sentence(struct slice text, size_t end) {
-    const size_t line = answer_line_start(text, end);
-    size_t at = end;
-    const size_t floor = end > ANSWER_MAX_SENTENCE ? end - ANSWER_MAX_SENTENCE : 0;
-    while (at > floor && at > line && !answer_ends_sentence(text, at - 1)) at--;
-    static const char *const CLOSES[][2] = {
-        {"$$", "$$"}, {"$", "$"}, {"\\]", "\\["}, {"\\)", "\\("}};
-    for (size_t k = 0; k < sizeof CLOSES / sizeof *CLOSES; k++) {
-        const size_t len = strlen(CLOSES[k][1]);
-        if (end < 2 * len || memcmp(text.ptr + end - len, CLOSES[k][0], len)) continue;
-        for (size_t open = end - len; open-- > floor;)
-            if (memcmp(text.ptr + open, CLOSES[k][1], len) == 0) return open < at ? open : at;
-    }
-    return at;
-}
-
 // "If the answer is 5, ..." and the like say nothing.
 static bool is_supposed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"if",     "suppose", "assume", "assuming", "whether",
                                         "unless", "or",      "nobody", "no one"};
     // "Let x be the side; then x = 12" comes to a result.
-    static const char *const SHORT[] = {"let ",      "prove ",  "show that ",
-                                        "consider ", "return ", "assert "};
+    static const char *const SHORT[] = {"let ",    "prove ",  "show that ", "consider ",
+                                        "return ", "assert ", "given ",     "given:"};
     enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
@@ -292,7 +350,9 @@ static bool is_supposed(struct slice text, size_t at) {
 
 static struct slice strip(struct slice s) {
     while (s.len && answer_is_one_of("*_`\"'", s.ptr[0])) s = answer_cut(s, 1, s.len);
-    while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1])) s.len--;
+    while (s.len && answer_is_one_of(",;:.*_`\"'!", s.ptr[s.len - 1]) &&
+           !answer_is_prime_mark(s, s.len - 1))
+        s.len--;
     while (s.len > 3 && memcmp(s.ptr + s.len - 3, "”", 3) == 0) s.len -= 3;
     for (size_t i = s.len; i-- > 1;) // a calculator's mark: <<2+3=5>>5
         if (s.ptr[i] == '>' && s.ptr[i - 1] == '>') return answer_cut(s, i + 1, s.len);
@@ -306,63 +366,6 @@ static bool is_lone_choice(struct slice text) {
     const char c = text.ptr[round ? 1 : 0], mark = text.ptr[round ? 2 : 1];
     return c >= 'A' && c <= 'J' && (round ? mark == ')' : answer_is_one_of(").:", mark)) &&
            text.ptr[round ? 3 : 2] == ' ' && text.ptr[text.len - 1] != '?';
-}
-
-// Without the sentences behind the answer that only close the text: "I hope it is correct."
-static struct slice without_courtesy(struct slice text) {
-    enum { MAX_SENTENCES = 4 };
-    static const char *const STARTS[] = {"i hope",
-                                         "hope this",
-                                         "hope it",
-                                         "hope that",
-                                         "let me know",
-                                         "please let",
-                                         "feel free",
-                                         "thank you",
-                                         "thanks",
-                                         "good luck",
-                                         "if you have any",
-                                         "if you need",
-                                         "q.e.d",
-                                         "qed",
-                                         "happy to",
-                                         "i'm happy",
-                                         "this completes",
-                                         "i am happy",
-                                         "have a nice",
-                                         "have a great",
-                                         "done",
-                                         "that is all",
-                                         "that's all",
-                                         "that's it",
-                                         "as required",
-                                         "as desired",
-                                         "as needed",
-                                         "as claimed",
-                                         "hence proved",
-                                         "which completes",
-                                         "would you like",
-                                         "do you have",
-                                         "let's move on",
-                                         "great job",
-                                         "well done",
-                                         "cheers"};
-    for (int n = 0; n < MAX_SENTENCES; n++) {
-        text = answer_trim(text);
-        size_t end = text.len;
-        while (end > 0 && answer_is_one_of(".!?*\"' )", text.ptr[end - 1])) end--;
-        const size_t start = last_sentence(text, end);
-        size_t at = start;
-        while (at < end && answer_is_one_of(" \t\r\n*_(\"'", text.ptr[at])) at++;
-        bool closes = false;
-        for (size_t i = 0; start > 0 && i < sizeof STARTS / sizeof *STARTS; i++)
-            closes |= answer_is_word(text, at, STARTS[i]);
-        for (size_t i = at; i < end; i++)
-            closes = closes && !ascii_is_digit(text.ptr[i]) && text.ptr[i] != '\\';
-        if (!closes) return text;
-        text.len = start;
-    }
-    return text;
 }
 
 // "24 eggs, give or take": behind the number.
@@ -383,23 +386,21 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
-// {"wrong_answer": 12}: a key that states none, or it had been found.
+// {"confidence": 12}: of the keys of JSON only some state a value; "answer" had been found.
 static bool is_of_wrong_key(struct slice before) {
-    return memmem(before.ptr, before.len, "answer\"", strlen("answer\"")) != NULL;
-}
-
-bool answer_last_sentence(struct slice *text, size_t *from, size_t *to) {
-    *text = without_courtesy(answer_trim(*text));
-    size_t end = text->len;
-    while (end > 0 && answer_is_one_of(".*\"'_` \t\r\n", text->ptr[end - 1])) end--;
-    while (end > 3 && (answer_starts(*text, end - 3, "。") || answer_starts(*text, end - 3, "।") ||
-                       answer_starts(*text, end - 3, "！")))
-        end -= 3;
-    if (end == 0 || text->ptr[end - 1] == '?') return false;
-    while (end > 0 && text->ptr[end - 1] == '!' && (end < 2 || !ascii_is_digit(text->ptr[end - 2])))
-        end--;
-    *from = last_sentence(*text, end);
-    *to = end;
+    static const char *const KEYS[] = {"result", "solution", "value", "output", "total",
+                                       "final",  "sum",      "ans",   "number", "count"};
+    const char *answer = memmem(before.ptr, before.len, "answer\"", strlen("answer\""));
+    while (before.len && answer_is_one_of(" \t\n\"", before.ptr[before.len - 1])) before.len--;
+    if (answer || before.len < 3 || before.ptr[before.len - 1] != ':') return answer != NULL;
+    struct slice key = answer_trim(answer_cut(before, 0, before.len - 1));
+    if (key.len < 2 || key.ptr[key.len - 1] != '"') return false;
+    key.len--;
+    const char *open = memrchr(key.ptr, '"', key.len);
+    if (open) key = answer_cut(key, (size_t)(open - key.ptr) + 1, key.len);
+    for (size_t at = 0; at < key.len; at++)
+        for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+            if (answer_starts(key, at, KEYS[i])) return false;
     return true;
 }
 
@@ -427,18 +428,26 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         if (!last_choice(text, pieces, n)) return false;
         first = last = n - 1;
     }
+    if (is_open_beside(text, pieces, n, first, last)) return false;
     if (is_signed(text, pieces, first)) first--;
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
-    if (run.len == 0 || answer_is_denied(text, at, to, false) || is_supposed(text, from) ||
-        is_left_open(text, pieces, first, from) || answer_is_denied_abroad(text, to) ||
-        answer_is_crossed_before(text, at) || is_unreal(answer_cut(text, to, end)) ||
-        is_vague(answer_cut(text, to, end)) || is_of_wrong_key(answer_cut(text, from, at)))
+    if (run.len == 0 || answer_admits(text, to) || answer_is_denied(text, at, to, false) ||
+        is_supposed(text, from) || is_left_open(text, pieces, first, from) ||
+        answer_is_denied_abroad(text, to) || answer_is_crossed_before(text, at) ||
+        is_unreal(answer_cut(text, to, end)) || is_vague(answer_cut(text, to, end)) ||
+        is_of_wrong_key(answer_cut(text, from, at)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
-    out->parts[0] = pieces[last].to == end ? run : strip(answer_cut(text, at, end));
-    if (out->parts[0].len != run.len && !answer_words_change(answer_cut(text, to, end)))
+    const bool factorial =                        // "36!."
+        pieces[last].to == end && text.ptr[end - 1] == '!' && end < text.len &&
+        text.ptr[end] == '.';
+    out->parts[0] = factorial                ? answer_cut(text, at, end)
+                    : pieces[last].to == end ? run
+                                             : strip(answer_cut(text, at, end));
+    if (factorial) return true;
+    if (out->parts[0].len != run.len && !change_behind(answer_cut(text, to, end)))
         out->shorter = run;
     return true;
 }

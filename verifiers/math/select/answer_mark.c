@@ -62,6 +62,8 @@ size_t answer_find_tag(struct slice text, struct answer *out) {
         if (answer_is_denied(text, open, end < text.len ? end : text.len, true)) return SIZE_MAX;
         const struct slice value = answer_trim(answer_cut(text, from, close));
         *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "tag"};
+        out->parts[1] = answer_hedge(text, end < text.len ? end : text.len);
+        out->n_parts += out->parts[1].len > 0; // <answer>12</answer> or 13
         return open;
     }
     return SIZE_MAX;

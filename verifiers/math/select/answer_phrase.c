@@ -1,5 +1,6 @@
 // "The answer is ...", "Answer: ...", "A: ...".
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/change.h"
 #include "verifiers/math/base/numeral_abroad.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -224,13 +225,28 @@ static bool names_more(struct slice rest) {
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
-// Whether the words behind a formula make another value of it.
-static bool changes_value(struct slice rest) {
-    static const char *const WORDS[] = {
-        " thousand", " million", " hundred", " billion",   " dozen", " times",  " plus ",
-        " minus ",   " divided", " over ",   " to the ",   " than ", " below ", "base ",
-        "mod ",      " squared", " cubed",   " factorial", " half",  " third"};
-    return has_one_of(rest, WORDS, N(WORDS));
+// "36 pairs, so 72", "36, though 37 is better", "36, not": the clause behind `value` ends with
+// another number, or in the air.
+static bool turns(struct slice value, struct slice rest) {
+    enum { N_AT_ONCE = 2 }; // behind which the number stands at once
+    static const char *const LINKS[] = {" though ", " although ",    " so ",      " hence ",
+                                        " thus ",   " therefore ",   " leaving ", " making ",
+                                        " giving ", " which leaves "};
+    rest = answer_trim(rest);
+    while (rest.len && answer_is_one_of(".*_ ", rest.ptr[rest.len - 1])) rest.len--;
+    if (rest.len >= 3 && answer_is_word(rest, rest.len - 3, "not")) return true;
+    for (size_t at = 0; at < rest.len; at++)
+        for (size_t i = 0; rest.ptr[at] == ' ' && i < N(LINKS); i++) {
+            if (!answer_starts(rest, at, LINKS[i])) continue;
+            bool digit = false;
+            size_t k = at + strlen(LINKS[i]);
+            while (k < rest.len && answer_is_one_of(" $\\(*", rest.ptr[k])) k++;
+            const size_t limit = i < N_AT_ONCE && k < rest.len ? k + 1 : rest.len;
+            for (; k < limit; k++) digit |= ascii_is_digit(rest.ptr[k]);
+            value = answer_trim(value);
+            return digit && !memmem(rest.ptr + at, rest.len - at, value.ptr, value.len);
+        }
+    return false;
 }
 
 // A value without the clauses behind it, unless they name another one.
@@ -249,7 +265,9 @@ static struct slice without_clauses(struct slice value) {
     }
     // "5, not 6" names 5 alone.
     const size_t rest = answer_starts(value, to, ", not ") ? to + 5 : to;
-    if (to == 0 || names_more(answer_cut(value, rest, value.len))) return value;
+    if (to == 0 || names_more(answer_cut(value, rest, value.len)) ||
+        turns(answer_cut(value, 0, to), answer_cut(value, to, value.len)))
+        return value;
     return answer_trim(answer_cut(value, 0, to));
 }
 
@@ -270,7 +288,8 @@ static struct slice formulas(struct slice value) {
     if (to == 0 && remark && ascii_is_digit(value.ptr[0]) && value.ptr[value.len - 1] == ')')
         to = (size_t)(remark - value.ptr);
     const struct slice rest = answer_cut(value, to, value.len);
-    if (rest.len == 0 || names_more(rest) || changes_value(rest)) to = 0;
+    const size_t skip = answer_starts(rest, 0, " (not ") ? strlen(" (not ") : 0;
+    if (rest.len == 0 || names_more(rest) || change_words(answer_cut(rest, skip, rest.len))) to = 0;
     return answer_cut(value, 0, to);
 }
 

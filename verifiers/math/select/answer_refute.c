@@ -144,7 +144,8 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         "indeed",     "obviously", "probably", "likely",     "surely",   "turns", "out",
         "however",    "in",        "fact",     "so",         "then",     "'s",    "’s",
         "'m",         "’m",        "am",       "has",        "all",      "both",  "certainly",
-        "definitely", "quite",     "totally",  "completely", "a",        "an",    "the"};
+        "definitely", "quite",     "totally",  "completely", "a",        "an",    "the",
+        "only",       "merely",    "really"};
     static const char *const NEGATIONS[] = {
         "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
         "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",
@@ -317,7 +318,8 @@ bool answer_admits(struct slice text, size_t at) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
         also |= answer_is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
-        if (answer_is_word(text, at, "too") && n > 0) // "works too", but not "is too small"
+        if (answer_is_word(text, at, "too") &&
+            (n > 0 || !sure)) // "works too", but not "is too small"
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
         const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
         if (end != at)

@@ -24,12 +24,13 @@ struct opening {
 };
 
 static const char *const SOFT[] = {
-    "but",         "however",       "though",      "although",  "in fact",
-    "so",          "thus",          "hence",       "therefore", "yet",
-    "and",         "well",          "ok",          "okay",      "then",
-    "in reality",  "in truth",      "still",       "oh",        "now",
-    "please",      "rechecking",    "re-checking", "checking",  "double-checking",
-    "recomputing", "recalculating", "again",       "also"};
+    "but",          "however",       "though",      "although",  "in fact",
+    "so",           "thus",          "hence",       "therefore", "yet",
+    "and",          "well",          "ok",          "okay",      "then",
+    "in reality",   "in truth",      "still",       "oh",        "now",
+    "please",       "rechecking",    "re-checking", "checking",  "double-checking",
+    "recomputing",  "recalculating", "again",       "also",      "i am not sure",
+    "i'm not sure", "not sure",      "i am unsure", "i'm unsure"};
 static const char *const HARD[] = {"correction to the above",
                                    "wait",
                                    "hmm",
@@ -60,6 +61,10 @@ static const char *const HARD[] = {"correction to the above",
                                    "let me fix that",
                                    "upon reflection",
                                    "after checking",
+                                   "after rechecking",
+                                   "after re-checking",
+                                   "after recomputing",
+                                   "after recalculating",
                                    "upon checking",
                                    "thinking again",
                                    "looking again",
@@ -67,8 +72,6 @@ static const char *const HARD[] = {"correction to the above",
                                    "i should say",
                                    "or rather",
                                    "hang on",
-                                   "just kidding",
-                                   "kidding",
                                    "my apologies",
                                    "pardon",
                                    "upon further review",
@@ -103,6 +106,9 @@ static const char *const RETRACT[] = {
     "i take that back",
     "i take it back",
     "never mind",
+    "just kidding",
+    "kidding",
+    "i'm kidding",
     "nevermind",
     "i disagree",
     "i was wrong",
@@ -243,17 +249,6 @@ static size_t skip_copula(struct slice text, size_t at, bool strong, bool *plain
     return end;
 }
 
-// Whether nothing but the end of the clause is behind a value.
-static bool ends_clause(struct slice text, size_t at, bool hard) {
-    while (at < text.len && answer_is_one_of("*_`\"')]$}", text.ptr[at])) at++;
-    if (at < text.len && text.ptr[at] == '\\' && at + 1 < text.len) at += 2;
-    if (at >= text.len || answer_is_one_of("\n\r<", text.ptr[at])) return true;
-    if (text.ptr[at] == '?') return false;
-    if (answer_starts(text, at, " instead")) return true;
-    if (hard && answer_is_one_of(",;", text.ptr[at])) return true;
-    return answer_is_one_of(".!", text.ptr[at]) || answer_starts(text, at, "。");
-}
-
 // A sum or the like, which rather explains than corrects.
 static bool is_compound(struct slice value) {
     for (size_t i = 1; i < value.len; i++)
@@ -261,29 +256,6 @@ static bool is_compound(struct slice value) {
             (value.ptr[i] == '-' && value.ptr[i - 1] == ' '))
             return true;
     return false;
-}
-
-// "Or is it 13?", "maybe it is 13": the value is left open.
-static bool doubts(struct slice text, size_t at, const struct answer_values *values) {
-    static const char *const WORDS[] = {"or is it",       "or was it",        "or maybe",
-                                        "or perhaps",     "or possibly",      "or could it be",
-                                        "or might it be", "or should it be",  "could it be",
-                                        "might it be",    "maybe it is",      "maybe it's",
-                                        "maybe",          "perhaps it is",    "perhaps it's",
-                                        "perhaps",        "possibly",         "alternatively",
-                                        "or else",        "it might be",      "it could be",
-                                        "it may be",      "it could also be", "it might also be",
-                                        "and so is",      "but so is",        "so is",
-                                        "as is",          "and so does",      "but so does",
-                                        "so does",        "and so would",     "but so would",
-                                        "as does",        "just as is",       "and so are",
-                                        "and also",       "it may also be",   "or it could be",
-                                        "or it might be"};
-    size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
-    if (end == at) return false;
-    while (end < text.len && answer_is_one_of(" ,*_", text.ptr[end])) end++;
-    const size_t to = values->end(values->context, text, end);
-    return to > end && (ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));
 }
 
 static const char *const LINKS[] = {"so", "hence", "thus", "making", "which makes", "therefore"};
@@ -301,16 +273,21 @@ static bool concludes(struct slice text, size_t at, bool strong, const struct an
         "that misses",      "this misses",   "that ignores",  "this ignores"};
     bool plain;
     const bool slip = answer_skip_phrase(text, at, SLIPS, N(SLIPS)) != at;
-    if (!slip && !strong) return false;
+    if (!slip && !strong && !answer_is_word(text, at, "since") &&
+        !answer_is_word(text, at, "because"))
+        return false;
     const size_t end = answer_sentence_end(text, at);
+    static const char *const GROUNDS[] = {"since", "because", "as", "given that"};
+    const bool ground = answer_skip_phrase(text, at, GROUNDS, N(GROUNDS)) != at;
     for (size_t i = at; i < end; i++) {
         if (text.ptr[i] != ' ') continue;
+        const bool comma = ground && text.ptr[i - 1] == ','; // "since n is odd, it is 37"
         const size_t link = answer_skip_phrase(text, i + 1, LINKS, N(LINKS));
-        if (link == i + 1) continue;
+        if (link == i + 1 && !comma) continue;
         const size_t verb = answer_skip_marks(text, link);
         const size_t from = skip_copula(text, verb, slip, &plain);
         const size_t to = values->end(values->context, text, from);
-        if ((from == verb && !slip) || to == from || !ends_clause(text, to, true)) continue;
+        if ((from == verb && !slip) || to == from || !answer_ends_clause(text, to, true)) continue;
         *value = answer_cut(text, from, to);
         return true;
     }
@@ -335,7 +312,8 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     const size_t start = answer_skip_marks(text, at);
     const bool listed =
         answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
-    if (adjacent && !listed && (doubts(text, start, values) || doubts(text, i, values)))
+    if (adjacent && !listed &&
+        (answer_doubts(text, start, values) || answer_doubts(text, i, values)))
         return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
@@ -354,7 +332,8 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
         *value = answer_cut(text, from, to);
         return ANSWER_CORRECTED;
     }
-    if (to > from && (copula || strong) && ends_clause(text, to, strong) && (!plain || strong)) {
+    if (to > from && (copula || strong) && answer_ends_clause(text, to, strong) &&
+        (!plain || strong)) {
         *value = answer_cut(text, from, to);
         if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
     }

@@ -29,4 +29,9 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
 enum answer_fate answer_remark_behind(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value);
 
+// answer_doubt.c: "or is it 13?", "the other root is 13", "if x > 0, 13" at `at`.
+bool answer_doubts(struct slice text, size_t at, const struct answer_values *values);
+// Whether nothing but the end of the clause is behind a value. `hard`: a comma ends it too.
+bool answer_ends_clause(struct slice text, size_t at, bool hard);
+
 #endif

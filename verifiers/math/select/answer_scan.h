@@ -71,6 +71,9 @@ bool answer_is_digit(struct slice text, size_t at); // a decimal digit of any sc
 bool answer_is_tag(struct slice text, size_t at);   // "</div>", "<br>", "<|im_end|>": an end mark
 size_t answer_skip_symbols(struct slice text, size_t at); // past emojis, check marks, arrows
 
+// answer_value.c: where the words for a number that begin at `at` end ("thirty-seven"), or `at`.
+size_t answer_number_words_end(struct slice text, size_t at);
+
 // answer_language.c: behind "the answer is" in another language than English at `at`, where the
 // value starts; SIZE_MAX: no such words begin there.
 size_t answer_foreign(struct slice text, size_t at);
@@ -82,6 +85,9 @@ bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: m
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
 struct answer_values;
+// Whether the box at from..to is what others say the answer is, or what it would be: "Tom thinks
+// the answer is \\boxed{5}".
+bool answer_is_of_others(struct slice text, size_t from, size_t to);
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values); // with what a correction looks like
 // answer_condition.c: whether a sentence whose beginning is `before` says something only under a
@@ -105,6 +111,8 @@ size_t answer_find_tag(struct slice text, struct answer *out);
 // `strong`: what looks like a value. Else also words: "the answer is Evelyn".
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out);
 bool answer_is_box(struct slice text, size_t at);
+// Behind a box or a tag that ends at `at`, "or maybe 13": what is named beside it, else len 0.
+struct slice answer_hedge(struct slice text, size_t at);
 // {"answer": "5", "alternative": "6"}, {"answer": "5", "status": "wrong"}: behind the value.
 bool answer_names_other(struct slice rest);
 // answer_code.c: whether the line that ends at `end`, in which the text ends, is one of a program.
@@ -126,9 +134,12 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out);
 
 // The last expression of the last sentence. False when there is none.
 bool answer_find_expression(struct slice text, struct answer *out);
-// The last sentence without its full stop and without what only closes the text, which is taken off
+// answer_sentence.c: the last sentence without its full stop and without what only closes the text,
+// which is taken off
 // `*text`; false where it is a question.
 bool answer_last_sentence(struct slice *text, size_t *from, size_t *to);
+// A mark of feet, minutes or the like behind a number and no end of a quotation: 90', 5'6".
+bool answer_is_prime_mark(struct slice text, size_t at);
 
 // answer_said.c: what a last sentence without a number says, "The function is odd.", or a condition
 // that it states, "x is greater than 3". False when there is none.

@@ -36,7 +36,10 @@ static struct slice undelimited(struct slice part) {
 static bool is_left(struct slice text, struct answer *answer) {
     const struct slice last = answer->parts[answer->n_parts - 1];
     struct slice value;
-    const size_t end = (size_t)(last.ptr - text.ptr) + last.len;
+    size_t end = (size_t)(last.ptr - text.ptr) + last.len;
+    if (strcmp(answer->rule, "tag") == 0) // behind "</answer>"
+        while (end < text.len && (text.ptr[end] == '<' || (end > 0 && text.ptr[end - 1] != '>')))
+            end++;
     const enum answer_fate fate = answer_remark_behind(text, end, &ANSWER_MATH, &value);
     if (fate == ANSWER_CORRECTED)
         *answer = (struct answer){

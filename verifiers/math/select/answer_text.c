@@ -98,6 +98,22 @@ static struct slice own_example(struct slice text) {
     return text;
 }
 
+// What stands behind "Assistant:" where a question of another speaker is in front of it.
+static struct slice own_part(struct slice text) {
+    static const char *const OTHERS[] = {"User:", "Human:", "### Human", "### User"};
+    static const char *const OWN[] = {"\nAssistant:", "\n### Assistant:", "\nAI:"};
+    size_t start = 0;
+    bool asked = false;
+    while (start < text.len && answer_is_space(text.ptr[start])) start++;
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        asked |= answer_starts(text, start, OTHERS[i]);
+    for (size_t i = 0; asked && i < sizeof OWN / sizeof *OWN; i++) {
+        const char *at = memmem(text.ptr, text.len, OWN[i], strlen(OWN[i]));
+        if (at) return answer_cut(text, (size_t)(at - text.ptr) + strlen(OWN[i]), text.len);
+    }
+    return text;
+}
+
 // Without an emoji or the like at the end.
 static struct slice without_symbols(struct slice text) {
     enum { MAX_SYMBOLS = 16 }; // bytes
@@ -170,5 +186,5 @@ struct slice answer_text(struct slice completion) {
     struct slice text = after_thinking(completion);
     if (text.len > ANSWER_WINDOW_BYTES)
         text = answer_cut(text, text.len - ANSWER_WINDOW_BYTES, text.len);
-    return before_end_marks(own_example(own_turn(text)));
+    return before_end_marks(own_example(own_part(own_turn(text))));
 }

@@ -11,7 +11,7 @@ enum { MAX_VALUE = 400 }; // bytes
 #define N(list) (sizeof(list) / sizeof *(list))
 
 // "thirteen", "twenty-one": where the words for a number end, or `at`.
-static size_t number_words_end(struct slice text, size_t at) {
+size_t answer_number_words_end(struct slice text, size_t at) {
     static const char *const WORDS[] = {"zero",    "one",     "two",       "three",    "four",
                                         "five",    "six",     "seven",     "eight",    "nine",
                                         "ten",     "eleven",  "twelve",    "thirteen", "fourteen",
@@ -30,7 +30,7 @@ static size_t number_words_end(struct slice text, size_t at) {
 // A value of mathematics: formulas, numbers, signs, up to the first word. `at` where there is none.
 static size_t value_end(const void *context, struct slice text, size_t at) {
     (void)context;
-    size_t end = number_words_end(text, at);
+    size_t end = answer_number_words_end(text, at);
     if (end != at) return end;
     if (at >= text.len || !answer_looks_like_value(answer_cut(text, at, text.len))) return at;
     for (size_t i = at; i < text.len && text.ptr[i] != '\n';) {

@@ -70,11 +70,29 @@ static bool is_of_another(struct slice text, size_t at) {
     return false;
 }
 
+// "No... wait, yes.": another verdict than `word`, which stands in front of `at`, in a clause of
+// its own.
+static bool is_reversed(struct slice text, size_t at, struct slice word) {
+    for (; at < text.len; at++) {
+        if (!answer_is_one_of(",.;:!-\n", text.ptr[at])) continue;
+        size_t i = at + 1;
+        while (i < text.len && answer_is_one_of(" *_\n", text.ptr[i])) i++;
+        const struct slice other = verdict_at(text, i);
+        const size_t end = i + other.len;
+        const bool apart = end == text.len || answer_is_one_of(".,!*\n", text.ptr[end]);
+        if (other.len && apart &&
+            (other.len != word.len || !ascii_same(other.ptr, word.ptr, word.len)))
+            return true;
+    }
+    return false;
+}
+
 bool answer_find_word(struct slice text, struct answer *out) {
     struct slice word = first_word(text);
     if (word.len == 0) word = last_word(text);
     const size_t at = (size_t)(word.ptr - text.ptr);
-    if (word.len == 0 || answer_is_denied(text, at, at + word.len, true) || is_of_another(text, at))
+    if (word.len == 0 || answer_is_denied(text, at, at + word.len, true) ||
+        is_of_another(text, at) || is_reversed(text, at + word.len, word))
         return false;
     *out = (struct answer){.n_parts = 1, .parts = {word}, .rule = "word"};
     return true;
