@@ -15,6 +15,7 @@
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/rms_norm.h"
 #include "kernels/cpu/softmax.h"
+#include "kernels/processor.h"
 
 const struct isa isa_portable = {
     .name = "portable",
@@ -40,9 +41,7 @@ static bool has_avx2(void) {
 }
 
 static bool has_avx512(void) {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vnni");
+    return has_avx2() && processor_has_avx512();
 }
 
 static bool has_avx512bf16(void) {
