@@ -1,6 +1,6 @@
 """The digest of weights (kernels/digest.h): a sum of a mix of name, index and bits.
 
-The library of native.py sums up 5 GB of bf16 a second and core, numpy, where there is none, 0.5 to
+The library of native.py sums up 7 GB of bf16 a second and core, numpy, where there is none, 0.5 to
 0.8: ten passes over 64 bits a value. Both let go of the interpreter's lock, so that several threads
 share the work.
 """
