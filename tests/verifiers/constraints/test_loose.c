@@ -440,6 +440,35 @@ static void test_far(void **state) {
     buffer_free(&text);
 }
 
+// Phrases in first and last lines, right and wrong ones: a part's are counted from the whole's.
+static void test_phrases(void **state) {
+    static const char *const WORDS[] = {"the", "the", "cat",  "cat", "dog",
+                                        "sat", "sat", "*sat", "\n"};
+    (void)state;
+    struct buffer text = {0};
+    struct count count = {0};
+    struct arena arena = {0};
+    struct error err;
+    for (int i = 0; i < 20000; i++) {
+        buffer_clear(&text);
+        for (uint32_t n = 3 + below(24); n > 0; n--)
+            buffer_printf(&text, "%s%s", WORDS[below(9)], below(12) ? " " : "\n");
+        char kwargs[80];
+        snprintf(kwargs, sizeof kwargs, "[{\"phrase\":\"the cat sat\",\"small_n\":%d}]", 1 + i % 3);
+        struct constraint_list *list =
+            constraint_list_parse(json_parse(slice_of("[\"copy:repeat_phrase\"]"), &arena, &err),
+                                  json_parse(slice_of(kwargs), &arena, &err), &err);
+        assert_non_null(list);
+        compare(list, buffer_slice(&text), &count);
+        constraint_list_free(&list);
+    }
+    print_message("phrases: %d followed, %d only loosely\n", count.n_followed,
+                  count.n_only_loosely);
+    assert_true(count.n_followed > 100 && count.n_only_loosely > 20);
+    arena_clear(&arena);
+    buffer_free(&text);
+}
+
 // Several at once: what one has kept of a text is the others' too.
 static void test_several(void **state) {
     (void)state;
@@ -487,7 +516,8 @@ static void test_too_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_each), cmocka_unit_test(test_several),  cmocka_unit_test(test_long),
+        cmocka_unit_test(test_each), cmocka_unit_test(test_several),
+        cmocka_unit_test(test_long), cmocka_unit_test(test_phrases),
         cmocka_unit_test(test_far),  cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
