@@ -9,6 +9,7 @@
 // Where behind a number that is read alone a word changes it.
 enum place {
     NOWHERE,  // "12 half-full bottles": it only keeps the whole from being understood
+    ALIKE,    // as NOWHERE, and behind a formula it changes nothing: "$12$ (six rows of two)"
     ANYWHERE, // "12 pencils at most"
     AT_ONCE,  // "12 gross", but "12 pounds gross"
     AT_END,   // at once, and nothing is behind it: "12 grand", but "12 grand pianos"
@@ -137,18 +138,18 @@ static const struct row {
     {"not", NOWHERE},
     {"wrong", ANYWHERE},
     {"incorrect", ANYWHERE},
-    {"two", NOWHERE},
-    {"three", NOWHERE},
-    {"four", NOWHERE},
-    {"five", NOWHERE},
-    {"six", NOWHERE},
-    {"seven", NOWHERE},
-    {"eight", NOWHERE},
-    {"nine", NOWHERE},
-    {"ten", NOWHERE},
-    {"eleven", NOWHERE},
-    {"twelve", NOWHERE},
-    {"twenty", NOWHERE},
+    {"two", ALIKE},
+    {"three", ALIKE},
+    {"four", ALIKE},
+    {"five", ALIKE},
+    {"six", ALIKE},
+    {"seven", ALIKE},
+    {"eight", ALIKE},
+    {"nine", ALIKE},
+    {"ten", ALIKE},
+    {"eleven", ALIKE},
+    {"twelve", ALIKE},
+    {"twenty", ALIKE},
 };
 
 // Two words and more, of which the first alone may say nothing.
@@ -203,7 +204,7 @@ static struct slice take_word(struct slice *rest) {
 
 bool change_words(struct slice rest) {
     for (struct slice word; (word = take_word(&rest)).len;)
-        if (find(word)) return true;
+        if (find(word) && find(word)->place != ALIKE) return true;
     return false;
 }
 

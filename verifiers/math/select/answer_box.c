@@ -211,10 +211,12 @@ struct slice answer_hedge(struct slice text, size_t at) {
     while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
         if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 1;
-    const struct slice behind = answer_cut(text, at, answer_sentence_end(text, at));
-    if (answer_is_word(text, at, "if") && (memmem(behind.ptr, behind.len, " otherwise", 10) ||
-                                           memmem(behind.ptr, behind.len, " else", 5)))
-        return behind; // "\\boxed{12} if x > 0, 13 otherwise"
+    if (answer_is_word(text, at, "if")) { // "\\boxed{12} if x > 0, 13 otherwise"
+        const struct slice behind = answer_cut(text, at, answer_sentence_end(text, at));
+        if (memmem(behind.ptr, behind.len, " otherwise", strlen(" otherwise")) ||
+            memmem(behind.ptr, behind.len, " else", strlen(" else")))
+            return behind;
+    }
     if (from == 0) return answer_cut(text, 0, 0);
     while (font && from < text.len && answer_is_one_of(" }", text.ptr[from])) from++;
     struct slice rest = answer_trim(answer_cut(text, from, answer_sentence_end(text, at)));

@@ -362,6 +362,8 @@ static bool is_example(struct slice before) {
         "format"};
     static const char *const VERBS[] = {"is",         "would be", "the",
                                         "the answer", "answer",   "final answer"};
+    enum { MAX_EXAMPLE = 60 };
+    if (before.len > MAX_EXAMPLE) return false;
     size_t at = answer_skip_marks(before, 0);
     const size_t start = at;
     at = answer_skip_phrase(before, at, STARTS, N(STARTS));
@@ -389,10 +391,13 @@ static bool is_of_other_matter(struct slice before) {
     if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start) return true;
     if (before.len < MAX_TASK && answer_skip_phrase(before, start, TASKS, N(TASKS)) != start)
         return true;
-    for (size_t at = start; at < before.len; at++)
-        for (size_t i = 0; i < N(ANYWHERE); i++)
-            if ((at == 0 || before.ptr[at - 1] == ' ') && answer_is_word(before, at, ANYWHERE[i]))
-                return true;
+    for (size_t at = start; at < before.len;) {
+        if (answer_is_one_of("wmirfWMIRF", before.ptr[at]) &&
+            answer_skip_phrase(before, at, ANYWHERE, N(ANYWHERE)) != at)
+            return true;
+        const char *blank = memchr(before.ptr + at, ' ', before.len - at);
+        at = blank ? (size_t)(blank - before.ptr) + 1 : before.len;
+    }
     return false;
 }
 
@@ -406,10 +411,12 @@ bool answer_is_of_others(struct slice text, size_t from, size_t to) {
         const size_t len = strlen(VERBS[i]);
         verb |= end >= len && answer_starts(text, end - len, VERBS[i]);
     }
-    const size_t start = answer_sentence_start(text, from);
-    for (size_t at = end; verb && at-- > start && end - at < MAX_BETWEEN;)
-        if (answer_is_word(text, at, "answer"))
-            return is_negated(answer_cut(text, start, at), true) || is_counterfactual(text, at, to);
+    for (size_t at = end; verb && at-- > 0 && end - at < MAX_BETWEEN;) {
+        if (!answer_is_word(text, at, "answer")) continue;
+        const size_t start = answer_sentence_start(text, from);
+        return start <= at &&
+               (is_negated(answer_cut(text, start, at), true) || is_counterfactual(text, at, to));
+    }
     return false;
 }
 

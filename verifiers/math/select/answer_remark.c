@@ -313,7 +313,7 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     const bool listed =
         answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
     if (adjacent && !listed &&
-        (answer_doubts(text, start, values) || answer_doubts(text, i, values)))
+        (answer_doubts(text, start, values) || (i != start && answer_doubts(text, i, values))))
         return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;

@@ -19,18 +19,23 @@ size_t answer_find_last(struct slice text, const char *word) {
 }
 
 size_t answer_line_start(struct slice text, size_t at) {
-    while (at > 0 && text.ptr[at - 1] != '\n') at--;
-    return at;
+    const char *line = at > 0 ? memrchr(text.ptr, '\n', at) : NULL;
+    return line ? (size_t)(line - text.ptr) + 1 : 0;
 }
 
 size_t answer_line_end(struct slice text, size_t at) {
-    while (at < text.len && text.ptr[at] != '\n') at++;
-    return at;
+    const char *line = at < text.len ? memchr(text.ptr + at, '\n', text.len - at) : NULL;
+    return line ? (size_t)(line - text.ptr) : text.len;
+}
+
+// Whether a byte may be the end of a sentence, or begin one: nearly always it is none.
+static inline bool may_end(char c) {
+    return !(c >= '@' || (c > '!' && c < '.') || c == ' ');
 }
 
 bool answer_ends_sentence(struct slice text, size_t at) {
     const char c = text.ptr[at];
-    if (c >= '@' || (c > '!' && c < '.') || c == ' ') return false; // nearly always
+    if (!may_end(c)) return false;
     if (c != '.' && c != '!' && c != '?')
         return (c == '\xE3' || c == '\xEF' || c == '\xE0') &&
                (answer_starts(text, at, "。") || answer_starts(text, at, "？") ||
@@ -54,14 +59,16 @@ bool answer_ends_sentence(struct slice text, size_t at) {
 size_t answer_sentence_end(struct slice text, size_t at) {
     const size_t limit = text.len - at < ANSWER_MAX_SENTENCE ? text.len : at + ANSWER_MAX_SENTENCE;
     while (at < limit && text.ptr[at] != '\n' && !answer_is_tag(text, at) &&
-           !answer_ends_sentence(text, at))
+           !(may_end(text.ptr[at]) && answer_ends_sentence(text, at)))
         at++;
     return at;
 }
 
 size_t answer_sentence_start(struct slice text, size_t at) {
     const size_t floor = at > ANSWER_MAX_CONTEXT ? at - ANSWER_MAX_CONTEXT : 0;
-    while (at > floor && text.ptr[at - 1] != '\n' && !answer_ends_sentence(text, at - 1)) at--;
+    while (at > floor && text.ptr[at - 1] != '\n' &&
+           !(may_end(text.ptr[at - 1]) && answer_ends_sentence(text, at - 1)))
+        at--;
     return at;
 }
 
