@@ -100,8 +100,9 @@ static void count_keys(struct constraint_text *text, struct keys *keys,
                        const struct slices *sentences, int64_t times) {
     for (size_t i = 0; i < sentences->n; i++) {
         const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
-        if (!(keys->lens >> s.len % 64 & 1) || !tally_count(text, &keys->wanted, s)) continue;
-        keys->times[tally_place(text, &keys->wanted, s)] += times;
+        if (!(keys->lens >> s.len % 64 & 1)) continue;
+        const size_t place = tally_find(text, &keys->wanted, s);
+        if (place < keys->wanted.n) keys->times[place] += times;
     }
 }
 
@@ -119,7 +120,7 @@ static bool follows_key_sentences(struct constraint_text *text,
         if (i != 1 || !from_whole) count_keys(text, &keys, &sentences->run[i], 1);
     if (!text->within) text->kept = keys.times;
     for (int k = 0; k < items->n_items; k++)
-        n += keys.times[tally_place(text, &keys.wanted, items->items[k])] > 0;
+        n += keys.times[tally_find(text, &keys.wanted, items->items[k])] > 0;
     return n == args->values[1].integer;
 }
 

@@ -205,7 +205,10 @@ static void find_places(const struct constraint_text *text, struct slice sentenc
     struct slice rest = sentence;
     for (size_t i = 0; i < n; i++) {
         const bool is_own = tokens[i].ptr >= rest.ptr && tokens[i].ptr < rest.ptr + rest.len;
-        rest = is_own ? slice_behind(rest, tokens[i].ptr) : slice_strip_left(rest, CHAR_SPACE);
+        if (is_own)
+            rest = slice_behind(rest, tokens[i].ptr);
+        else if (*rest.ptr != '"' && *rest.ptr != '\'')
+            rest = slice_strip_left(rest, CHAR_SPACE);
         places[i] = (uint32_t)(rest.ptr - text->raw.ptr);
         rest = slice_from(rest, is_own ? tokens[i].len : *rest.ptr == '"' ? 1 : 2);
     }

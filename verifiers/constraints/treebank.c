@@ -99,8 +99,10 @@ static void skip(struct lexer *l, size_t len, char before) {
 static void take(struct lexer *l, size_t len, const char *token, size_t token_len, char before) {
     end_word(l);
     slices_add(l->text, l->out, (struct slice){token, token_len});
+    l->at += len;
     l->start = l->at;
-    skip(l, len, before);
+    l->before = before;
+    l->after_apostrophe = false;
 }
 
 static void take_own(struct lexer *l, size_t len, char before) {
