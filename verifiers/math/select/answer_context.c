@@ -379,6 +379,8 @@ static bool is_example(struct slice before) {
 static bool is_of_other_matter(struct slice before) {
     static const char *const STARTS[] = {
         "is it true",          "is it so",        "is it the case",   "in the previous",
+        "it is false",         "it's false",      "it is untrue",     "it is incorrect",
+        "it is wrong",         "it is a lie",     "it's wrong",       "it isn't true",
         "in the last problem", "in the earlier",  "a common mistake", "a common error",
         "a typical mistake",   "a typical error", "a common wrong",   "the wrong answer",
         "a wrong answer"};
