@@ -139,15 +139,14 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
     if (left > (int64_t)n_alphanumeric(sentence)) return false;
     struct constraint_text *inner = text_inner(text, sentence);
-    const struct runs *tokens;
-    size_t i = 0, most = (size_t)left + FEW_MARKS;
-    do {
-        tokens = text_first_tokens(inner, most);
+    size_t i = 0;
+    for (size_t most = (size_t)left + FEW_MARKS;; most *= 8) {
+        const struct runs *tokens = text_first_tokens(inner, most);
         for (; i < tokens->n; i++)
             if (has_alphanumeric(runs_at(tokens, i)) && --left == 0)
                 return text_lower_is(text, runs_at(tokens, i), args->values[0].string);
-        most *= 8;
-    } while (tokens != inner->tokens);
+        if (tokens == inner->tokens) break;
+    }
     text->over = text->over || inner->over;
     return false;
 }
