@@ -323,6 +323,8 @@ static struct math_node *base_in_words(struct parser *p) {
 static struct math_node *base_said(struct parser *p) {
     const struct token *t = parse_peek(p);
     const bool bracket = t->kind == TOKEN_CHAR && t->c == '(';
+    if (!bracket && t->kind != TOKEN_WORD) return NULL; // nearly always
+    if (!bracket && !parse_is_word(t, "in") && !parse_is_word(t, "base")) return NULL;
     t += bracket;
     t += parse_is_word(t, "in");
     const bool said = parse_is_word(t, "base");
