@@ -77,6 +77,15 @@ static void close_end(struct end *end) {
     *end = (struct end){0};
 }
 
+// Closes one whose queue is not worth a wait. libzmq ends the process
+// (github.com/zeromq/libzmq/issues/4364) when, of a connection whose socket is closed and lingers,
+// input stops, the peer goes, and a heartbeat is due.
+static void drop_end(struct end *end) {
+    int zero = 0;
+    if (end->zmq) zmq_setsockopt(end->zmq, ZMQ_LINGER, &zero, sizeof zero);
+    close_end(end);
+}
+
 // What CURVE makes a frame longer by, which ZMQ_MAXMSGSIZE counts (rfc.zeromq.org/spec/26).
 enum { CURVE_BYTES = 64 };
 
@@ -217,8 +226,8 @@ int socket_reconnect(struct socket *s, struct error *err) {
     char url[ADDRESS_MAX];
     if (s->options.bind) return 0;
     memcpy(url, s->control.url, sizeof url);
-    close_end(&s->control);
-    close_end(&s->bulk);
+    drop_end(&s->control);
+    drop_end(&s->bulk);
     s->awaits_welcome = true;
     return connect_control(s, url, err);
 }
@@ -229,7 +238,7 @@ int socket_connect_bulk(struct socket *s, const char *url, struct error *err) {
     bool anywhere = s->options.insecure || s->key[0];
     if (address_check(url, false, anywhere, checked, err) != 0) return -1;
     if (s->bulk.zmq && strcmp(checked, s->bulk.url) == 0) return 0;
-    close_end(&s->bulk);
+    drop_end(&s->bulk);
     return open_end(s, &s->bulk, ZMQ_DEALER, checked, BULK_HIGH_WATER, MESSAGE_MAX_CHUNK, err);
 }
 

@@ -468,6 +468,38 @@ static void test_reconnect_while_the_peer_goes(void **state) {
     zmq_ctx_term(context);
 }
 
+// libzmq ends the process (github.com/zeromq/libzmq/issues/4364) when, of a connection whose socket
+// was closed and that lingers, input stops, the peer goes, and a heartbeat is due: so none lingers.
+static void test_reconnect_while_the_peer_talks_and_goes(void **state) {
+    (void)state;
+    const char text[4096] = "junk";
+    struct error err = {0};
+    for (int turn = 0; turn < 12; turn++) {
+        char url[256] = "tcp://127.0.0.1:*", id[256];
+        void *context = zmq_ctx_new(), *peer = listen_at(context, url);
+        const struct socket_options options = {.url = url};
+        struct socket *s = socket_open(&options, &err);
+        struct message *m;
+        assert_non_null(s);
+        worker_sends(s, MESSAGE_HELLO);
+        int id_len = zmq_recv(peer, id, sizeof id, 0);
+        assert_true(id_len > 0);
+        send_more_than_fits(s);
+        assert_int_equal(socket_receive(s, &m, 20, &err), 0);
+        usleep((useconds_t)(700000 + turn * 20000)); // a heartbeat is due a second after HELLO
+        assert_int_equal(socket_reconnect(s, &err), 0);
+        for (int i = 0; i < 200; i++) {
+            zmq_send(peer, id, (size_t)id_len, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+            zmq_send(peer, text, sizeof text, ZMQ_DONTWAIT);
+        }
+        usleep(5000);
+        zmq_close(peer);
+        usleep(220000);
+        socket_close(&s);
+        zmq_ctx_term(context);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_addresses),
@@ -481,6 +513,7 @@ int main(void) {
         cmocka_unit_test(test_wake_and_timeout),
         cmocka_unit_test(test_sending_without_a_peer),
         cmocka_unit_test(test_reconnect_while_the_peer_goes),
+        cmocka_unit_test(test_reconnect_while_the_peer_talks_and_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
