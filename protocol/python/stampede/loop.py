@@ -209,8 +209,10 @@ class Loop:
         self._poller = None
 
     def _close_all(self) -> None:
+        # Whoever listens has had BYE. A closed socket that lingers may be the end of this process
+        # (github.com/zeromq/libzmq/issues/4364).
         for socket in self._control + list(self._bulk.values()):
-            socket.close()
+            socket.close(0)
         if self._zap is not None:
             self._zap.close()
         self._context.term()
