@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,11 +50,35 @@ def minimal(name: str, *packages: str) -> Path:
     want = " ".join([release(), *packages])
     if not stamp.exists() or stamp.read_text() != want:
         FOLDER.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase",
-                        *(f"--include={p}" for p in packages), release(), path], check=True)
+        _bootstrap(path, packages)
         stamp.write_text(want)
     return path
+
+
+def _bootstrap(path: Path, packages: Sequence[str]) -> None:
+    """About 25 s. A mirror that stalls holds apt up for good: a stalled try is ended, and the second
+    one says what was wrong."""
+    make = ["unshare", "--mount", "--propagation", "private",  # its mounts end with it
+            "mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::http::Timeout "20"',
+            '--aptopt=Acquire::Retries "3"', *(f"--include={p}" for p in packages), release(),
+            str(path)]
+    for last in (False, True):
+        subprocess.run(["rm", "-rf", "--one-file-system", path], check=True)
+        if _ends_within(120, make, check=last):
+            return
+
+
+def _ends_within(seconds: float, command: Sequence[str], *, check: bool) -> bool:
+    """Runs it with all that it starts, which ends with it. `check`: it must succeed."""
+    process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+    try:
+        ok = process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        ok = False
+    assert ok or not check, f"{shlex.join(command)}: status {process.returncode}"
+    return ok
 
 
 _ENTER = """

@@ -32,20 +32,22 @@ class FakeWorker:
     `hold` keeps finished samples back; `together` sends the samples of a task in one RESULT.
     `digest` is of what it serves at first, `salt` is added to those of what it applies later.
     `lost` are phases whose WEIGHTS_STATUS is never sent. A repeated COMMIT is answered with
-    `recommit`: a phase, or None for silence.
+    `recommit`: a phase, or None for silence. Without `answers_weights` it pulls nothing of what it
+    is offered; both may be set later.
     """
 
     def __init__(self, url, uid="w0", bind=False, slots=16, version=0, dtype="f32",
                  exceptions=(), tied_head=False, fingerprint=1, hold=False, send_twice=False,
                  preempt=0, fail_tensor=None, fail_commit=False, incarnation=None, together=False,
-                 digest=0, salt=0, lost=(), recommit=wire.PHASE_FAILED, numerics="python"):
+                 digest=0, salt=0, lost=(), recommit=wire.PHASE_FAILED, numerics="python",
+                 answers_weights=True):
         self.url, self.uid, self.bind, self.slots = url, uid, bind, slots
         self.version, self.dtype, self.exceptions = version, dtype, dict(exceptions)
         self.tied_head, self.fingerprint = tied_head, fingerprint
         self.hold, self.send_twice, self.preempt = hold, send_twice, preempt
         self.fail_tensor, self.fail_commit, self.together = fail_tensor, fail_commit, together
         self.salt, self.lost, self.recommit, self.numerics = salt, set(lost), recommit, numerics
-        self.answers_weights = True
+        self.answers_weights = answers_weights
         self.staged_digest = None  # said when staged, None: that of what it serves
         self.incarnation = incarnation if incarnation is not None else time.monotonic_ns()
         self.log = []  # every message that came

@@ -147,9 +147,7 @@ def test_nothing_is_read_of_a_snapshot_that_is_written(trainer, monkeypatch):
     first, second = model(1), model(2)
     with FakeWorker(trainer.url, uid="a") as a:
         trainer.push_weights(first, version=1)
-        late = FakeWorker(trainer.url, uid="late")
-        late.answers_weights = False
-        with late:
+        with FakeWorker(trainer.url, uid="late", answers_weights=False) as late:
             eventually(lambda: late.count("WEIGHTS_BEGIN") == 1)
             prepare, came = snapshot.Snapshot.prepare, []
 
