@@ -38,7 +38,7 @@ $(filter neon-cortex-a72/%,$(NEON_RUNS)): neon-cortex-a72/%: ; @$(call neon_test
 
 # The host's headers of cmocka and xxHash fit: what they declare depends on no machine.
 NEON_COMPILE = $(NEON_CC) -I. -D_GNU_SOURCE -DXXH_INLINE_ALL -MMD -MP -std=c11 -O2 -g \
-    -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow -Werror \
+    -fsigned-char -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wconversion -Wshadow -Werror \
     -idirafter /usr/include
 $(B)/neon/%.o: %.c
 	@mkdir -p $(@D)

@@ -18,7 +18,7 @@ static choice_set preferred(const struct choice_options *o, struct slice text, s
                             size_t at) {
     static const char *const ABOVE[] = {"more",    "most",   "better", "best",     "likelier",
                                         "correct", "right",  "also",   "probably", "the",
-                                        "likely",  "closer", "better", "truer",    "as"};
+                                        "likely",  "closer", "truer",  "as"};
     static const char *const BUT[] = {"but", "though", "although", "however,", "yet"};
     bool strong;
     size_t end, len;

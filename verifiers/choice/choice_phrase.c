@@ -104,12 +104,12 @@ static bool is_of_others(struct slice text, size_t at) {
 // "I choose B", "so let's pick B", "Choose B.": whoever else chooses is somebody else.
 static bool is_ours(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "i",         "we",   "i'd",    "i'll",  "we'll", "i’d",     "i’ll",       "will",
-        "would",     "must", "should", "shall", "to",    "can",     "let's",      "so",
-        "therefore", "thus", "hence",  "and",   "then",  "finally", "ultimately", "have",
-        "i've",      "i’ve", "am",     "i'm",   "i’m",   "us",      "d",          "ll",
-        "m",         "ve",   "s",      "have",  "now",   "just",    "are",        "is",
-        "best",      "be",   "please", "best",  "safely"};
+        "i",         "we",     "i'd",    "i'll",  "we'll", "i’d",     "i’ll",       "will",
+        "would",     "must",   "should", "shall", "to",    "can",     "let's",      "so",
+        "therefore", "thus",   "hence",  "and",   "then",  "finally", "ultimately", "i've",
+        "i’ve",      "am",     "i'm",    "i’m",   "us",    "d",       "ll",         "m",
+        "ve",        "s",      "have",   "now",   "just",  "are",     "is",         "best",
+        "be",        "please", "safely"};
     while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;

@@ -380,8 +380,8 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
         *end = whole.len;
         return all | choice_unsettled(options, text, folded, *end);
     }
-    if (answer_is_word(text, at, "no") && answer_starts(text, at, "no ")) return 0; // "no B"
-    if (at < text.len && answer_is_word(text, at, "not")) {                         // "not A but B"
+    if (answer_starts(text, at, "no ")) return 0;           // "no B"
+    if (at < text.len && answer_is_word(text, at, "not")) { // "not A but B"
         size_t i = skip_lead(text, at + 3);
         if (!choice_letter(text, i, &strong, &i)) return 0;
         while (i < text.len && answer_is_one_of(" ,", text.ptr[i])) i++;

@@ -118,7 +118,7 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
 
-// The choice that is all there is behind `at`, or 0: "\\boxed{B}" and below it "(C)".
+// The choice that is all there is behind `at`, or 0: "\boxed{B}" and below it "(C)".
 static choice_set all_behind(const struct finder *f, size_t at) {
     size_t end;
     while (at < f->text.len && answer_is_one_of(" \n\r.*", f->text.ptr[at])) at++;

@@ -203,8 +203,10 @@ static struct slice take_word(struct slice *rest) {
 }
 
 bool change_words(struct slice rest) {
-    for (struct slice word; (word = take_word(&rest)).len;)
-        if (find(word) && find(word)->place != ALIKE) return true;
+    for (struct slice word; (word = take_word(&rest)).len;) {
+        const struct row *row = find(word);
+        if (row && row->place != ALIKE) return true;
+    }
     return false;
 }
 

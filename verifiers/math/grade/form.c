@@ -129,8 +129,7 @@ static struct slice name_of(struct slice text) {
 bool form_is_of_another(struct slice text, struct slice gold) {
     const struct slice a = name_of(text), b = name_of(gold);
     if ((a.len == 2) != (b.len == 2)) return false;
-    if (a.len == 2 && b.len == 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0])
-        return false; // DE may be ED
+    if (a.len == 2 && a.ptr[0] == b.ptr[1] && a.ptr[1] == b.ptr[0]) return false; // DE may be ED
     const size_t len = a.len < b.len ? a.len : b.len;
     return len && !ascii_same(a.ptr, b.ptr, len); // "max" is "maximum"
 }

@@ -32,7 +32,7 @@ struct slice form_without_bold(struct slice s, struct arena *arena);
 // Whether both give a value to a name, and another one: "\min = 12" for "\max = 12".
 bool form_is_of_another(struct slice text, struct slice gold);
 
-// "\\text{increasing?}": what is asked is not stated.
+// "\text{increasing?}": what is asked is not stated.
 bool form_is_question(struct slice text);
 
 #endif

@@ -110,9 +110,9 @@ int parse_skip_fonts(const struct parser *p, int at); // past fonts, boxes and b
 
 // parse_number.c
 struct math_node *parse_number(struct parser *p);
-struct math_node *parse_unmixed(struct parser *p);
-struct math_node *parse_letters_with_base(
-    struct parser *p); // A5_{16}, NULL where it is not that // without a fraction behind it
+struct math_node *parse_unmixed(struct parser *p); // without a fraction behind it
+// A5_{16}, or NULL where it is not that.
+struct math_node *parse_letters_with_base(struct parser *p);
 bool parse_starts_number(const struct parser *p);
 
 // parse_command.c

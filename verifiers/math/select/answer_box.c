@@ -211,7 +211,7 @@ struct slice answer_hedge(struct slice text, size_t at) {
     while (at < text.len && text.ptr[at] == ' ') at++;
     for (size_t i = 0; i < sizeof STARTS / sizeof *STARTS && from == 0; i++)
         if (answer_is_word(text, at, STARTS[i])) from = at + strlen(STARTS[i]), guess = i > 1;
-    if (answer_is_word(text, at, "if")) { // "\\boxed{12} if x > 0, 13 otherwise"
+    if (answer_is_word(text, at, "if")) { // "\boxed{12} if x > 0, 13 otherwise"
         const struct slice behind = answer_cut(text, at, answer_sentence_end(text, at));
         if (memmem(behind.ptr, behind.len, " otherwise", strlen(" otherwise")) ||
             memmem(behind.ptr, behind.len, " else", strlen(" else")))
@@ -228,7 +228,7 @@ struct slice answer_hedge(struct slice text, size_t at) {
     const bool letter = rest.len && ascii_is_upper(rest.ptr[0]) &&
                         (rest.len == 1 || !ascii_is_alnum(rest.ptr[1])) && rest.len < 4;
     if (answer_starts(text, at, "/") && !(rest.len && (ascii_is_digit(rest.ptr[0]) || letter)))
-        rest.len = 0; // "\\boxed{12}$ / day"
+        rest.len = 0; // "\boxed{12}$ / day"
     if (!guess && !letter && !answer_looks_like_value(rest)) rest.len = 0;
     return rest;
 }
@@ -261,7 +261,7 @@ static int recent_boxes(struct slice text, struct box out[MAX_RECENT], size_t *u
     return kept;
 }
 
-// "\\boxed{12} = \\boxed{13}": two values, of which each is said to be the other.
+// "\boxed{12} = \boxed{13}": two values, of which each is said to be the other.
 static bool is_equated(struct slice text, const struct box *a, const struct box *b) {
     struct slice between = answer_trim(answer_cut(text, a->end, b->start));
     if (between.len && between.ptr[0] == '$') between = answer_cut(between, 1, between.len);

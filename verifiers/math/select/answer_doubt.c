@@ -67,7 +67,7 @@ static bool names_case(struct slice text, size_t at, const struct answer_values 
         if (text.ptr[i] != ',') continue;
         const size_t from = skip_to_value(text, i);
         const size_t to = values->end(values->context, text, from);
-        // "\\boxed{12} (if 0 counts, \\boxed{13})" is a list.
+        // "\boxed{12} (if 0 counts, \boxed{13})" is a list.
         // "If x = 2, 3x = 6." is a check.
         return to > from && !answer_is_box(text, from) &&
                !memchr(text.ptr + from, '=', to - from) && answer_ends_clause(text, to, false);

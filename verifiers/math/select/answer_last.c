@@ -146,13 +146,13 @@ static bool is_changed_abroad(struct slice text, const struct answer_piece *p, i
     static const char *const WORDS[] = {
         "supérieur", "supérieure", "inférieur", "inférieure", "superior", "inferior", "mayor",
         "menor",     "maior",      "maggiore",  "minore",     "mayores",  "menores",  "superiore",
-        "inferiore", "größer",     "kleiner",   "mehr",       "weniger",  "groter",   "kleiner",
-        "hälfte",    "Hälfte",     "Doppelte",  "Dreifache",  "Viertel",  "Drittel",  "double",
-        "doble",     "dobro",      "doppio",    "moitié",     "mitad",    "metade",   "metà",
-        "tiers",     "tercio",     "triple",    "triplo",     "terço",    "половина", "половину",
-        "вдвое",     "втрое",      "треть",     "меньше",     "больше",   "helft",    "dubbele",
-        "hälften",   "dubbla",     "połowa",    "yarısı",     "większa",  "mniejsza", "mniej",
-        "więcej",    "mindre",     "större",    "kurang",     "lebih"};
+        "inferiore", "größer",     "kleiner",   "mehr",       "weniger",  "groter",   "hälfte",
+        "Hälfte",    "Doppelte",   "Dreifache", "Viertel",    "Drittel",  "double",   "doble",
+        "dobro",     "doppio",     "moitié",    "mitad",      "metade",   "metà",     "tiers",
+        "tercio",    "triple",     "triplo",    "terço",      "половина", "половину", "вдвое",
+        "втрое",     "треть",      "меньше",    "больше",     "helft",    "dubbele",  "hälften",
+        "dubbla",    "połowa",     "yarısı",    "większa",    "mniejsza", "mniej",    "więcej",
+        "mindre",    "större",     "kurang",    "lebih"};
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
         if (p[i].kind == PIECE_MATH || answer_is_one_of(",;:", word.ptr[word.len - 1]))

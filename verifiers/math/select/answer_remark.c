@@ -353,7 +353,7 @@ static bool starts_clause(struct slice text, size_t at) {
             answer_is_word(text, at + 1, "however"));
 }
 
-// "\\boxed{12} is the wrong answer": what follows a statement at once is said of it.
+// "\boxed{12} is the wrong answer": what follows a statement at once is said of it.
 static bool is_refuted(struct slice text, size_t at) {
     while (at < text.len && answer_is_one_of(" \t$\\)]*\"_`", text.ptr[at])) at++;
     if (answer_starts(text, at, "text{")) at += strlen("text{");

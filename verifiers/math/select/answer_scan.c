@@ -28,9 +28,9 @@ size_t answer_line_end(struct slice text, size_t at) {
     return line ? (size_t)(line - text.ptr) : text.len;
 }
 
-// Whether a byte may be the end of a sentence, or begin one: nearly always it is none.
+// Whether a byte may be the end of a sentence, or the first of a mark that is: nearly always not.
 static inline bool may_end(char c) {
-    return !(c >= '@' || (c > '!' && c < '.') || c == ' ');
+    return (unsigned char)c >= 0x80 || !(c >= '@' || (c > '!' && c < '.') || c == ' ');
 }
 
 bool answer_ends_sentence(struct slice text, size_t at) {

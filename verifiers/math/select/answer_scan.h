@@ -86,7 +86,7 @@ bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: m
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
 struct answer_values;
 // Whether the box at from..to is what others say the answer is, or what it would be: "Tom thinks
-// the answer is \\boxed{5}".
+// the answer is \boxed{5}".
 bool answer_is_of_others(struct slice text, size_t from, size_t to);
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values); // with what a correction looks like
