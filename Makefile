@@ -10,6 +10,7 @@
 # make verify-report  the verifiers on the public test data, with every disagreement
 # make verify-bench  times of single checks, beside the public graders that make peers installs
 # make bench-peers  CPU speed beside llama.cpp on the same files; builds it from source (minutes)
+# make bench-peers-avx2  the same without AVX-512 on either side; PEERS_ARGS="--types q4_0,q8_0" for both
 # make peers    Math-Verify, if-verifiable, lm-eval and llama.cpp into .venv-peers: optional, no torch
 # make test-faults  the fault matrix, its short form (ROW= CASE= SEED=); minutes
 # make soak     the long form for DURATION seconds (default 3600), seed after seed
@@ -93,8 +94,8 @@ SHARED := $(wildcard tests/kernels/object_*.c) tests/faults/preload.c
 HELP  := $(patsubst %.c,$(B)/obj/%.o,$(filter-out $(TESTS:$(B)/%=%.c) $(FUZZ:$(B)/%=%.c) $(SHARED),\
     $(CHECK)))
 
-.PHONY: all deps demo test bench bench-host bench-weights bench-drafts bench-peers peers \
-    verify-bench verify-report fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
+.PHONY: all deps demo test bench bench-host bench-weights bench-drafts bench-peers \
+    bench-peers-avx2 peers verify-bench verify-report fuzz lint check-fresh format clean help tests fuzzers libraries FORCE
 LIBRARY := $(B)/libstampede_verify.so
 WEIGHTS := $(B)/libstampede_weights.so
 all: $(B)/stampede $(LIBRARY) $(if $(SAN),,$(WEIGHTS))
@@ -198,13 +199,19 @@ bench-drafts: $(B)/stampede
 
 bench-peers: $(B)/stampede .venv-llama/.stampede
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_peers.py \
-	    --picture $(B)/bench-peers.png --json $(B)/bench-peers.json
+	    --picture $(B)/bench-peers.png --json $(B)/bench-peers.json $(PEERS_ARGS)
+bench-peers-avx2: .venv-llama-avx2/.stampede
+	@CPPFLAGS=-DPROCESSOR_WITHOUT_AVX512 $(MAKE) B=$(B)/avx2 $(B)/avx2/stampede
+	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/avx2/stampede $(PY) tests/tools/bench_peers.py \
+	    --llama .venv-llama-avx2/bin/python $(PEERS_ARGS)
 
-# llama.cpp, built from source for this machine.
-.venv-llama/.stampede: tests/requirements-llama.txt
-	@[ -x .venv-llama/bin/python ] || python3 -m venv .venv-llama
-	@CMAKE_ARGS="-DGGML_NATIVE=ON" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc) .venv-llama/bin/pip \
-	    install -q --disable-pip-version-check --no-binary llama-cpp-python -r $<
+# llama.cpp, built from source: for this machine, and for any with AVX2 (what GGML_NATIVE=OFF is).
+.venv-llama/.stampede: LLAMA = -DGGML_NATIVE=ON
+.venv-llama-avx2/.stampede: LLAMA = -DGGML_NATIVE=OFF
+.venv-llama/.stampede .venv-llama-avx2/.stampede: tests/requirements-llama.txt
+	@[ -x $(@D)/bin/python ] || python3 -m venv $(@D)
+	@CMAKE_ARGS="$(LLAMA)" CMAKE_BUILD_PARALLEL_LEVEL=$$(nproc) $(@D)/bin/pip \
+	    install -q --disable-pip-version-check --no-cache-dir --no-binary llama-cpp-python -r $<
 	@touch $@
 
 peers: .venv-peers/.stampede

@@ -1,7 +1,7 @@
 """make bench-peers: decode and prefill beside llama.cpp, on the same file, in turn.
 
     .venv/bin/python tests/tools/bench_peers.py [--shapes 8b] [--types q4_0,...]
-        [--rows 1,4,16,64] [--rounds 3] [--json FILE] [--picture FILE]
+        [--rows 1,4,16,64] [--rounds 3] [--llama PYTHON] [--json FILE] [--picture FILE]
 
 For each shape and type a file of random weights is made once (random_gguf.py, in build/peers), and
 both engines measure it in turn, --rounds times: `stampede bench`, and llama.cpp as
@@ -26,7 +26,6 @@ import random_gguf
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("STAMPEDE_BIN", str(ROOT / "build/stampede"))
-LLAMA = ROOT / ".venv-llama/bin/python"
 PROMPT, PREFILL = 32, 512
 
 Point = Dict[str, Any]
@@ -45,7 +44,7 @@ def rounds(file: Path, args: argparse.Namespace) -> List[List[Dict[str, Any]]]:
               "--threads", args.threads]
     return [[run(PROGRAM, "bench", "--model", file, *common, "--group", 1, "--runs", 1, "--json",
                  *args.ours),
-             run(LLAMA, Path(__file__).with_name("llama_bench.py"), file, *common)]
+             run(args.llama, Path(__file__).with_name("llama_bench.py"), file, *common)]
             for _ in range(args.rounds)]
 
 
@@ -110,6 +109,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--new", type=int, default=8, help="steps of decode")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--llama", default=ROOT / ".venv-llama/bin/python",
+                        help="the python that has llama.cpp")
     parser.add_argument("--ours", type=str.split, default=[], help="more flags of stampede bench")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--picture", type=Path)

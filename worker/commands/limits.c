@@ -10,6 +10,7 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/processor.h"
 #include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
 #include "worker/commands/limits_amx.h"
@@ -184,7 +185,7 @@ __attribute__((target("avx512f,avx512vnni"))) static void multiply_add_int8_vnni
 
 static struct path widest(void) {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx512f")) return (struct path){multiply_add_avx512, 16};
+    if (processor_has_avx512()) return (struct path){multiply_add_avx512, 16};
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
         return (struct path){multiply_add_avx2, 8};
 #endif
@@ -206,7 +207,7 @@ double limits_peak_bf16_flops(int n_threads) {
 #if defined(__x86_64__)
     if (limits_amx_is_there())
         return flops_of((struct path){multiply_add_bf16_amx, LIMITS_AMX_BF16}, n_threads);
-    if (__builtin_cpu_supports("avx512bf16"))
+    if (processor_has_avx512() && __builtin_cpu_supports("avx512bf16"))
         return flops_of((struct path){multiply_add_bf16, 32}, n_threads);
 #endif
     (void)n_threads;
@@ -217,7 +218,7 @@ double limits_peak_int8_flops(int n_threads) {
 #if defined(__x86_64__)
     if (limits_amx_is_there())
         return flops_of((struct path){multiply_add_int8_amx, LIMITS_AMX_INT8}, n_threads);
-    if (__builtin_cpu_supports("avx512vnni"))
+    if (processor_has_avx512())
         return flops_of((struct path){multiply_add_int8_vnni, 64}, n_threads);
     if (__builtin_cpu_supports("avx2"))
         return flops_of((struct path){multiply_add_int8_avx2, 32}, n_threads);

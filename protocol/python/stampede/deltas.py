@@ -210,6 +210,8 @@ def differing(old: Bits, new: Bits, first: int) -> Block:
 
 def replace(values: Bits, block: Block) -> Block:
     """Writes a block into all values of a tensor; returns what was there before."""
+    last = int(block.positions[-1]) if len(block.positions) else -1
+    assert last < len(values), f"position {last} of {len(values)} values"  # C would not notice
     lib = native.library()
     if lib is None or values.itemsize not in native.SIZES:
         former = Block(block.positions, values[block.positions])
