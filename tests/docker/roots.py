@@ -56,8 +56,8 @@ def minimal(name: str, *packages: str) -> Path:
 
 
 def _bootstrap(path: Path, packages: Sequence[str]) -> None:
-    """About 25 s. A mirror that stalls holds apt up for good: a stalled try is ended, and the second
-    one says what was wrong."""
+    """About 25 s. A mirror that stalls holds apt up for good: a stalled try is ended, and the
+    second one says what was wrong."""
     make = ["unshare", "--mount", "--propagation", "private",  # its mounts end with it
             "mmdebstrap", "--quiet", "--variant=minbase", '--aptopt=Acquire::http::Timeout "20"',
             '--aptopt=Acquire::Retries "3"', *(f"--include={p}" for p in packages), release(),
