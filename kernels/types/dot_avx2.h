@@ -13,7 +13,7 @@
 #include "kernels/types/tile.h"
 #include "kernels/types/types.h"
 
-enum { DOT_PREFETCH = 4096, DOT_TOKENS = 4 };
+enum { DOT_TOKENS = 4 };
 
 struct dot_run {
     __m256i w[8]; // weights, 4 columns each
@@ -101,24 +101,31 @@ DOT_INLINE __m256 dot_add(const struct dot_run *run, const struct activation *x,
 // load(quants, scales, run of the block, half of the rows, out)
 typedef void dot_load(const char *quants, const char *scales, int r, int half, struct dot_run *out);
 
-// Half a group of rows with `tokens` tokens from `first` on.
+DOT_INLINE const char *dot_ask(const char *ahead, int bytes) {
+    for (int p = 0; p < bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T1);
+    return ahead + bytes;
+}
+
+// Half a group of rows with `tokens` tokens from `first` on. Each half asks for half of the next
+// group: asked for as they are read, all lines would come in the first half, which waits for
+// memory, and none in the second, which reads the same ones again.
 DOT_INLINE void dot_half(const struct type_dot *d, const struct block_type *t, struct dot_form f,
                          int half, int first, int tokens, dot_load *load) {
     __m256 y[DOT_TOKENS];
     DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = _mm256_setzero_ps();
-    const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
+    const char *quants = d->quants, *scales = d->scales;
+    size_t group = (size_t)d->n_blocks * (size_t)(f.n_runs * f.run_bytes + t->scale_bytes);
+    const char *ahead = scales + group + (size_t)half * group / 2;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
         for (int r = 0; r < f.n_runs; r++, at++) {
             struct dot_run run;
-            for (int p = 0; p < f.run_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+            if (first == 0) ahead = dot_ask(ahead, f.run_bytes / 2);
             load(quants + 32 * half, scales, r, half, &run);
             DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] =
                 dot_add(&run, d->x[first + k] + at, &f, y[k]);
             quants += f.run_bytes;
-            ahead += f.run_bytes;
         }
-        for (int p = 0; p < t->scale_bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
-        ahead += t->scale_bytes;
+        if (first == 0) ahead = dot_ask(ahead, t->scale_bytes / 2);
         scales += t->scale_bytes;
     }
     DOT_UNROLL for (int k = 0; k < tokens; k++) _mm256_storeu_ps(d->y[first + k] + 8 * half, y[k]);
