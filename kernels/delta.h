@@ -15,8 +15,12 @@
 // A master is all weights once more, as floats in host memory, beside resident weights of block
 // types, which are always what the source (weight_source.h) makes of the master's values. Updates
 // are of the master: its types are those that they come in, its values those that are digested,
-// checked and exchanged. remake() makes the resident blocks anew in which an element changes,
-// beside those that serve, and apply() exchanges them.
+// checked and exchanged.
+//
+// Beside a master, or with backend_options.second_copy, the resident weights have a second place.
+// remake() makes there what an update will make resident, beside what serves, and apply()
+// exchanges the places: for a pointer a weight, whatever changes in it. Without a second place
+// apply() exchanges the values that change.
 #ifndef KERNELS_DELTA_H
 #define KERNELS_DELTA_H
 

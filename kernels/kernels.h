@@ -39,7 +39,7 @@
 #include "protocol/base/error.h"
 
 // Of the structs and the table below: a backend that was built for another number is refused.
-enum { KERNELS_ABI = 7 };
+enum { KERNELS_ABI = 8 };
 
 // ------------------------------------------------------------------ one step
 
@@ -121,6 +121,7 @@ struct backend_options {
     int max_draft;                             // positions that a sequence may go back by
     int max_segments, max_tokens, max_outputs; // of one step
     uint64_t staging_bytes;                    // of weight updates; 0: there will be none
+    bool second_copy;         // a second place for the weights (delta.h): beside a master anyway
     const uint8_t *id_exists; // (vocab) 1 where the tokenizer knows the id; NULL: all; copied
     int n_threads;            // of the CPU backend; 0: one a core that this process may use
     const char *path;         // of the device, see its README; NULL: the fastest that runs here
@@ -130,12 +131,13 @@ struct backend_options {
 // What a backend takes for given options, by what it is for.
 enum memory_use {
     MEMORY_WEIGHTS,
-    MEMORY_PAGES,   // KV pages
-    MEMORY_SLOTS,   // conv slots
-    MEMORY_SCRATCH, // activations, logits, draws, lists
-    MEMORY_ARENA,   // pages and conv slots of suspended rows
-    MEMORY_STAGING, // weight updates on their way
-    MEMORY_MASTER,  // a master, and room for the resident weights that are made of it
+    MEMORY_PAGES,       // KV pages
+    MEMORY_SLOTS,       // conv slots
+    MEMORY_SCRATCH,     // activations, logits, draws, lists
+    MEMORY_ARENA,       // pages and conv slots of suspended rows
+    MEMORY_STAGING,     // weight updates on their way
+    MEMORY_SECOND_COPY, // where updates make the weights (delta.h)
+    MEMORY_MASTER,
     N_MEMORY_USES,
 };
 struct backend_plan {
@@ -207,12 +209,14 @@ struct backend_ops {
     // sentence that does not name it; or -1, where the device failed.
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
-    // With a master, of changes that were checked (without one it does nothing; NULL: this backend
-    // has none): what will be resident, as of check(). -1: a block's type cannot hold its values.
+    // Makes in the second place what changes that were checked will make resident, as of check();
+    // without one it does nothing (NULL: this backend has none). -1: a block's type cannot hold its
+    // values.
     int (*remake)(struct backend *b, const struct weight_change *changes, int n, int *bad,
                   struct error *err);
-    // Exchanges the values of changes that were checked and remade with the resident ones, between
-    // two steps: staged is then what was resident, so the same call again undoes it.
+    // Exchanges what changes that were checked and remade bring with what is resident, between two
+    // steps: values, of which those that were resident are then staged, or places, where what is
+    // staged stays. The same call again undoes it if nothing was staged or remade in between.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 
     // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.

@@ -2,8 +2,9 @@
 
 #include <string.h>
 
-const char *const status_memory_names[STATUS_N_MEMORY] = {
-    "weights", "kv_pages", "conv_slots", "scratch", "suspended", "staging", "master"};
+const char *const status_memory_names[STATUS_N_MEMORY] = {"weights",     "kv_pages",  "conv_slots",
+                                                          "scratch",     "suspended", "staging",
+                                                          "second_copy", "master"};
 
 void status_open(struct status_board *board, struct status first) {
     memset(board, 0, sizeof *board);

@@ -47,8 +47,8 @@ struct rollout {
     double value;   // NaN: none
     char text[161]; // how its text begins, cut between characters; UTF-8
 };
-enum { STATUS_N_ROLLOUTS = 24, STATUS_N_MEMORY = 7 };
-enum { STATUS_WEIGHTS = 0, STATUS_MASTER = STATUS_N_MEMORY - 1 }; // of memory_bytes
+enum { STATUS_N_ROLLOUTS = 24, STATUS_N_MEMORY = 8 };
+enum { STATUS_WEIGHTS = 0, STATUS_SECOND_COPY = 6, STATUS_MASTER = 7 }; // of memory_bytes
 
 // What the engine's thread measures (meter.h).
 struct status_work {

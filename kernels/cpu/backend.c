@@ -30,7 +30,8 @@ static void check(const struct backend_options *o) {
     assert(o->page_tokens > 0 && o->page_tokens <= ATTENTION_MAX_PAGE_TOKENS);
     assert(o->max_tokens > 0 && o->max_outputs >= 0 && o->n_pages >= 0 && o->n_conv_slots >= 0);
     assert(o->arena_pages >= 0 && o->arena_slots >= 0 && o->max_draft >= 0 && o->max_segments > 0);
-    assert(o->n_threads >= 0 && (!o->master_dtypes || o->staging_bytes));
+    assert(o->n_threads >= 0);
+    assert(o->staging_bytes || !(o->master_dtypes || o->second_copy));
 }
 
 // Types of the matrices, in the order of enum dtype: "bf16", or "f32+bf16" where they differ.
@@ -75,11 +76,15 @@ static size_t carve(struct cpu *c) {
 
 // Bytes of what is mapped, by what it is for.
 struct sizes {
-    size_t weights, master, pages, convs, arena, staging, scratch, logits, draws;
+    size_t weights, next, master, pages, convs, arena, staging, scratch, logits, draws;
 };
 
 static int n_threads(const struct backend_options *o) {
     return o->n_threads ? o->n_threads : machine_n_cores();
+}
+
+static bool has_next(const struct backend_options *o) {
+    return o->second_copy || o->master_dtypes;
 }
 
 static struct sizes sizes_of(const struct backend_options *o) {
@@ -89,6 +94,7 @@ static struct sizes sizes_of(const struct backend_options *o) {
     size_t rows = (size_t)(o->max_outputs < HEAD_TILE ? o->max_outputs : HEAD_TILE);
     return (struct sizes){
         .weights = weights_bytes(&o->shape, o->weight_dtypes),
+        .next = has_next(o) ? weights_bytes(&o->shape, o->weight_dtypes) : 0,
         .master = o->master_dtypes ? master_bytes(&o->shape, o->master_dtypes) : 0,
         .pages = (size_t)o->n_pages * page,
         .convs = (size_t)o->n_conv_slots * conv,
@@ -120,9 +126,10 @@ static void open_draw(struct cpu *c, const uint8_t *id_exists) {
 static int open_weights(struct cpu *c, const struct backend_options *o, struct error *err) {
     enum type_path path = c->isa->types;
     if (weights_open(&c->weights, &o->shape, o->weight_dtypes, path, err)) return -1;
+    c->has_next = has_next(o);
     c->has_master = o->master_dtypes != NULL;
+    if (c->has_next && weights_open(&c->next, &o->shape, o->weight_dtypes, path, err)) return -1;
     if (!c->has_master) return 0;
-    if (weights_open(&c->next, &o->shape, o->weight_dtypes, path, err)) return -1;
     c->sums = memory_new((size_t)c->weights.n, sizeof *c->sums);
     c->next_sums = memory_new((size_t)c->weights.n, sizeof *c->next_sums);
     return master_open(&c->master, &o->shape, o->master_dtypes, err);
@@ -211,8 +218,9 @@ static int cpu_plan(const struct backend_options *o, struct backend_plan *out, s
                   [MEMORY_SCRATCH] =
                       region_bytes(s.scratch) + region_bytes(s.logits) + region_bytes(s.draws),
                   [MEMORY_ARENA] = region_bytes(s.arena),
-                  [MEMORY_STAGING] = region_bytes(s.staging)}};
-    if (s.master) out->bytes[MEMORY_MASTER] = region_bytes(s.master) + region_bytes(s.weights);
+                  [MEMORY_STAGING] = region_bytes(s.staging),
+                  [MEMORY_SECOND_COPY] = region_bytes(s.next),
+                  [MEMORY_MASTER] = region_bytes(s.master)}};
     for (int i = 0; i < N_MEMORY_USES; i++) out->is_host[i] = true;
     return 0;
 }

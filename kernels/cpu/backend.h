@@ -21,10 +21,11 @@ struct cpu {
     struct backend base;
     struct model_shape shape;
     struct weights weights;
-    bool has_master; // else what follows of it is empty
+    bool has_next;       // beside a master always
+    struct weights next; // where the weights of an update are made (remake.h), or empty
+    bool has_master;     // else what follows of it is empty
     struct master master;
-    struct weights next;        // where the weights of an update are made (remake.h)
-    uint64_t *sums, *next_sums; // (weights) digests of what was made there, as it was made
+    uint64_t *sums, *next_sums; // (weights) digests of what was packed, as it was packed
     const struct isa *isa;
     struct pool *pool, *check_pool; // of steps; of checks of weight updates, which go on meanwhile
     enum dtype kv;

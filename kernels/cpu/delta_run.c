@@ -165,6 +165,18 @@ void delta_sum(const struct weight_slot *s, uint64_t name_hash, const struct del
     sums->resident += digest_positions(name_hash, run->position, run->n, s->dtype, held);
 }
 
+void delta_put(const struct weight_slot *s, const struct delta_run *run, const void *values) {
+    if (s->layout == WEIGHT_VECTOR)
+        for (int i = 0; i < run->n; i++)
+            ((float *)s->data)[run->at[i]] = dtype_get(s->dtype, values, i);
+    else if (dtype_bytes(s->dtype) == 2)
+        for (int i = 0; i < run->n; i++)
+            ((uint16_t *)s->data)[run->at[i]] = ((const uint16_t *)values)[i];
+    else
+        for (int i = 0; i < run->n; i++)
+            ((uint32_t *)s->data)[run->at[i]] = ((const uint32_t *)values)[i];
+}
+
 static inline void exchange_vector(const struct weight_slot *s, size_t at, void *values,
                                    int64_t i) {
     float *held = (float *)s->data + at, was = *held;

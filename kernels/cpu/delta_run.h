@@ -47,6 +47,8 @@ int delta_end(const struct delta_walk *w, struct error *err);
 void delta_sum(const struct weight_slot *slot, uint64_t name_hash, const struct delta_run *run,
                const void *values, struct change_sums *sums);
 
+// Puts a run's values where they lie.
+void delta_put(const struct weight_slot *slot, const struct delta_run *run, const void *values);
 // Exchanges a run's values with the resident ones.
 void delta_exchange(const struct weight_slot *slot, const struct delta_run *run, void *values);
 // The same for elements first .. first + n - 1, whole blocks of rows but at the end; all_values:

@@ -28,7 +28,28 @@ static void copy_piece(void *arg, int chunk, int thread) {
            left < COPY_BYTES ? left : COPY_BYTES);
 }
 
-// ------------------------------------------------------------------ what changes
+// ------------------------------------------------------------------ values that are staged
+
+static void lay_dense(struct cpu *c, const struct weight_change *change, int64_t piece) {
+    const struct weight_slot *s = &c->next.slots[change->weight];
+    int64_t first, n = delta_piece(s, change, piece, &first);
+    const char *values = c->staging.data + change->values;
+    weights_write(&c->next, change->weight, first, n,
+                  values + (size_t)first * dtype_bytes(s->dtype));
+}
+
+static int lay_sparse(struct cpu *c, const struct weight_change *change, int64_t piece,
+                      struct error *err) {
+    const struct weight_slot *s = &c->next.slots[change->weight];
+    struct delta_walk walk;
+    struct delta_run run;
+    run.n = 0;
+    if (delta_begin(&walk, s, change, c->staging.data, piece, err)) return -1;
+    while (delta_next(&walk, &run)) delta_put(s, &run, walk.values);
+    return 0;
+}
+
+// ------------------------------------------------------------------ blocks, from the master
 
 // What blocks of a weight add to its sum.
 static uint64_t sum_of(const struct cpu *c, int weight, int64_t first, int64_t n,
@@ -63,8 +84,8 @@ static void take_off(struct cpu *c, int weight, int64_t first, int64_t n, uint64
     *sum -= sum_of(c, weight, first, n, blocks);
 }
 
-static int remake_dense(struct cpu *c, const struct weight_change *change, int64_t piece,
-                        uint64_t *sum, struct error *err) {
+static int pack_dense(struct cpu *c, const struct weight_change *change, int64_t piece,
+                      uint64_t *sum, struct error *err) {
     const struct weight_slot *s = &c->master.slots[change->weight];
     const char *values = c->staging.data + change->values;
     int64_t first, n = delta_piece(s, change, piece, &first);
@@ -111,8 +132,8 @@ static int64_t begin_of(const struct values *v, int64_t block, int64_t size) {
     return ((int64_t)v->anchors[block].cursor + size - 1) / size * size;
 }
 
-static int remake_sparse(struct cpu *c, const struct weight_change *change, int64_t piece,
-                         uint64_t *sum, struct error *err) {
+static int pack_sparse(struct cpu *c, const struct weight_change *change, int64_t piece,
+                       uint64_t *sum, struct error *err) {
     const struct weight_slot *s = &c->master.slots[change->weight];
     int64_t size = type_elements(c->next.slots[change->weight].dtype);
     struct values v = {.slot = s,
@@ -138,8 +159,21 @@ static int remake_sparse(struct cpu *c, const struct weight_change *change, int6
     return 0;
 }
 
+// ------------------------------------------------------------------ an update
+
 static int64_t n_remakes(const struct cpu *c, const struct weight_change *change) {
-    return change->n_values ? delta_n_pieces(&c->master.slots[change->weight], change) : 0;
+    return change->n_values ? delta_n_pieces(&c->next.slots[change->weight], change) : 0;
+}
+
+// *sum: what the piece adds to that of a weight that is packed.
+static int make(struct cpu *c, const struct weight_change *change, int64_t piece, uint64_t *sum,
+                struct error *err) {
+    if (c->has_master)
+        return change->code_bytes ? pack_sparse(c, change, piece, sum, err)
+                                  : pack_dense(c, change, piece, sum, err);
+    if (change->code_bytes) return lay_sparse(c, change, piece, err);
+    lay_dense(c, change, piece);
+    return 0;
 }
 
 static void remake_piece(void *arg, int chunk, int thread) {
@@ -149,16 +183,15 @@ static void remake_piece(void *arg, int chunk, int thread) {
     int i = delta_change_of(j, chunk, &piece);
     struct error why = {0};
     uint64_t sum = 0;
-    if (j->changes[i].code_bytes ? remake_sparse(j->c, &j->changes[i], piece, &sum, &why)
-                                 : remake_dense(j->c, &j->changes[i], piece, &sum, &why))
-        delta_note_bad(j, i, &why);
+    if (make(j->c, &j->changes[i], piece, &sum, &why)) delta_note_bad(j, i, &why);
+    if (!j->c->has_master) return;
     pthread_mutex_lock(&j->lock);
     j->c->next_sums[j->changes[i].weight] += sum;
     pthread_mutex_unlock(&j->lock);
 }
 
 static void begin_sums(struct cpu *c, const struct weight_change *changes, int n) {
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n && c->has_master; i++)
         c->next_sums[changes[i].weight] = is_copied(&changes[i]) ? c->sums[changes[i].weight] : 0;
 }
 
@@ -167,7 +200,7 @@ int cpu_remake(struct backend *b, const struct weight_change *changes, int n, in
     struct cpu *c = (struct cpu *)b;
     struct delta_job copies, remakes;
     *bad = -1;
-    if (!c->has_master) return 0;
+    if (!c->has_next) return 0;
     delta_job_open(&copies, c, changes, n, n_copies);
     delta_job_run(&copies, c->check_pool, copy_piece);
     delta_job_close(&copies, bad, NULL);
@@ -181,9 +214,10 @@ void remake_exchange(struct cpu *c, const struct weight_change *changes, int n) 
     for (int i = 0; i < n; i++) {
         int weight = changes[i].weight;
         if (!changes[i].n_values) continue;
+        weights_exchange(&c->weights, &c->next, weight);
+        if (!c->has_master) continue;
         uint64_t sum = c->sums[weight];
         c->sums[weight] = c->next_sums[weight];
         c->next_sums[weight] = sum;
-        weights_exchange(&c->weights, &c->next, weight);
     }
 }

@@ -1,17 +1,20 @@
-// Resident weights made anew from the master and what is staged: of a block type, the blocks in
-// which an element changes.
+// The weights of an update, made beside those that serve and exchanged with them at the commit.
 //
 // They are made while decoding goes on, in a second place for each weight (cpu.next): what is
-// resident is copied there, and the blocks that change are packed over it. The apply exchanges the
-// places, and so does taking it back. So decoding pauses for the master's exchange and for a
-// pointer a weight, not for packing: of 1% of the values at random 28% of the blocks of 32 change
-// and 92% of those of 256, and to exchange these where they lie would be to copy all tiles.
+// resident is copied there, unless all of it changes, and what changes is laid over it. That is
+// the values that are staged or, beside a master, the blocks in which an element changes, packed
+// anew. The apply exchanges the places, and so does taking it back.
+//
+// So decoding pauses for a pointer a weight, and for the exchange of a master's values: not for
+// packing (of 1% of the values at random 28% of the blocks of 32 change and 92% of those of 256,
+// and to exchange these where they lie would be to copy all tiles), nor for memory that has a
+// changed value in every fourth of its cache lines.
 #ifndef KERNELS_CPU_REMAKE_H
 #define KERNELS_CPU_REMAKE_H
 
 #include "kernels/cpu/backend.h"
 
-// What is made adds itself to a sum (cpu.next_sums), by which damage is found later
+// What is packed adds itself to a sum (cpu.next_sums), by which damage is found later
 // (weight_digest).
 //
 // remake of backend_ops, on the threads of checks.

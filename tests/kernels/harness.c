@@ -137,6 +137,7 @@ static void open_backend(struct harness *h, const struct model_shape *shape,
         .max_tokens = o->max_tokens ? o->max_tokens : HARNESS_MAX_TOKENS,
         .max_outputs = 4 * HARNESS_MAX_TOKENS,
         .staging_bytes = o->staging_bytes,
+        .second_copy = o->second_copy,
         .id_exists = o->id_exists,
         .n_threads = o->n_threads,
         .path = o->path,
@@ -180,6 +181,7 @@ struct harness *harness_open(const struct model_shape *shape, const struct harne
     h->dtypes = memory_new((size_t)n, sizeof *h->dtypes);
     h->resident = memory_new((size_t)n, sizeof *h->resident);
     h->has_master = o->has_master;
+    h->keeps_staged = o->second_copy && !o->has_master;
     h->hashes = memory_new((size_t)n, sizeof *h->hashes);
     h->digests = memory_new((size_t)n, sizeof *h->digests);
     for (int i = 0; i < n; i++) {

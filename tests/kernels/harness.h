@@ -11,6 +11,7 @@ struct harness_options {
     enum dtype matrices, kv;
     enum dtype blocks; // resident type of matrices, or a float: as `matrices`
     bool has_master;   // beside blocks, of `matrices`
+    bool second_copy;  // updates are made there; a master has one anyway
     int n_threads, page_tokens, max_draft;
     int max_tokens;   // 0: HARNESS_MAX_TOKENS
     const char *path; // of harness_path
@@ -21,7 +22,7 @@ struct harness_options {
 struct harness {
     struct reference_model *model;
     struct backend *backend;
-    bool has_master;
+    bool has_master, keeps_staged; // what is staged stays when it is applied
     enum dtype *dtypes, *resident; // (weights), as the next two; what updates come in, what is
                                    // resident: the same where there is no master
     uint64_t *hashes, *digests;    // of names that are none; as load() gave them

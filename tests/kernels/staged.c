@@ -239,7 +239,7 @@ int staged_check(struct staged *u, struct change_sums *sums, int *bad, struct er
     *err = (struct error){0};
     struct backend *b = u->h->backend;
     if (b->ops->check(b, u->changes, u->n, sums, bad, err)) return -1;
-    return u->h->has_master ? b->ops->remake(b, u->changes, u->n, bad, err) : 0;
+    return b->ops->remake ? b->ops->remake(b, u->changes, u->n, bad, err) : 0;
 }
 
 struct change_sums staged_sums_of(const struct staged *u, int i) {
@@ -341,12 +341,15 @@ void staged_apply(struct staged *u) {
     }
 }
 
-// Checked, applied, checked again with what was resident now staged, taken back.
 void staged_exchange_twice(struct staged *u) {
     staged_stage_all(u);
     staged_expect_sums(u);
     staged_apply(u);
+    staged_apply(u);
     staged_expect_weights(u);
+    staged_apply(u);
+    staged_expect_weights(u);
+    if (u->h->keeps_staged) staged_stage_all(u);
     staged_expect_sums(u);
     staged_apply(u);
     staged_expect_weights(u);

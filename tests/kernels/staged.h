@@ -60,7 +60,7 @@ void staged_add_turn(struct staged *u, int turn);
 void staged_stage(struct staged *u, uint64_t from, uint64_t n, const void *bytes);
 // In pieces of any size, whose memory is another's as soon as the call returns.
 void staged_stage_all(struct staged *u);
-// With a master, remakes as well.
+// Remakes as well.
 int staged_check(struct staged *u, struct change_sums *sums, int *bad, struct error *err);
 struct change_sums staged_sums_of(const struct staged *u, int i); // of change i
 void staged_expect_sums(struct staged *u);
@@ -69,7 +69,8 @@ void staged_expect_weights(const struct staged *u);
 void *staged_pack(const struct staged *u, int weight);
 // The same exchange in the model and its image of the staging memory.
 void staged_apply(struct staged *u);
-// Checked, applied, checked again with what was resident now staged, taken back.
+// Checked, applied, taken back; and applied again, checked with what was resident now staged, and
+// taken back by that.
 void staged_exchange_twice(struct staged *u);
 
 #endif

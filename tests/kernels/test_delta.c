@@ -17,11 +17,13 @@
 
 // Of the matrices, beside a master; float32: there is no master, they are floats.
 static enum dtype blocks;
+static bool second_copy;
 
 static struct harness_options options(enum dtype matrices) {
     return (struct harness_options){.matrices = matrices,
                                     .blocks = blocks,
                                     .has_master = dtype_is_block(blocks),
+                                    .second_copy = second_copy,
                                     .n_threads = 2,
                                     .page_tokens = 16};
 }
@@ -51,19 +53,23 @@ static void test_every_form(void **state) {
         }
 }
 
-// The order of changes is the caller's, and one that was applied stays when the next comes.
+// The order of changes is the caller's. One that was applied stays when the next comes, one that
+// was taken back or dropped leaves nothing behind.
 static void test_updates_follow(void **state) {
     (void)state;
     struct model_shape s = harness_shape(1);
     struct harness_options o = options(DTYPE_BF16);
     struct staged *u = staged_new(&s, &o, 5);
-    for (int round = 0; round < 4; round++) {
+    for (int round = 0; round < 8; round++) {
         for (int i = u->h->model->n - 1; i >= 0; i -= 1 + reference_below(&u->random, 3))
-            staged_add_pattern(u, i, 1 + round % 2,
-                               (enum pattern)reference_below(&u->random, N_PATTERNS));
+            if (reference_below(&u->random, 6))
+                staged_add_pattern(u, i, 1 + round % 2,
+                                   (enum pattern)reference_below(&u->random, N_PATTERNS));
+            else
+                staged_add_dense(u, i);
         staged_stage_all(u);
         staged_expect_sums(u);
-        staged_apply(u);
+        for (int n = round % 4 == 3 ? 0 : 1 + round % 2; n > 0; n--) staged_apply(u);
         staged_clear(u);
     }
     staged_expect_weights(u);
@@ -133,7 +139,7 @@ static void test_steps_follow(void **state) {
         struct model_shape s = harness_shape(shape);
         struct harness_options o = options(DTYPE_BF16);
         struct staged *u = staged_new(&s, &o, 11);
-        o.has_master = false;
+        o.has_master = o.second_copy = false;
         struct harness *target = harness_open(&s, &o, 11);
         float before[N_IDS], after[N_IDS], want[N_IDS];
         score(u->h, before);
@@ -537,5 +543,8 @@ int main(void) {
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;
     if (harness_is_cpu()) failed += cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    blocks = DTYPE_F32;
+    second_copy = true;
+    if (harness_is_cpu()) failed += cmocka_run_group_tests_name("second copy", tests, NULL, NULL);
     return failed;
 }

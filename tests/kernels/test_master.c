@@ -174,10 +174,11 @@ static void test_plan(void **state) {
     assert_int_equal(ops->plan(&o, &with, &err), 0);
     int64_t n = 0;
     for (int i = 0; i < u->h->model->n; i++) n += staged_n_elements(u->h, i);
-    assert_true(without.bytes[MEMORY_MASTER] == 0);
-    assert_true(with.bytes[MEMORY_MASTER] >= 2 * (uint64_t)n + with.bytes[MEMORY_WEIGHTS]);
-    assert_true(with.is_host[MEMORY_MASTER]);
-    for (int i = 0; i < MEMORY_MASTER; i++) assert_true(with.bytes[i] == without.bytes[i]);
+    assert_true(without.bytes[MEMORY_MASTER] == 0 && without.bytes[MEMORY_SECOND_COPY] == 0);
+    assert_true(with.bytes[MEMORY_MASTER] >= 2 * (uint64_t)n);
+    assert_true(with.bytes[MEMORY_SECOND_COPY] == with.bytes[MEMORY_WEIGHTS]);
+    assert_true(with.is_host[MEMORY_MASTER] && with.is_host[MEMORY_SECOND_COPY]);
+    for (int i = 0; i < MEMORY_SECOND_COPY; i++) assert_true(with.bytes[i] == without.bytes[i]);
     staged_free(u);
 }
 

@@ -115,10 +115,12 @@ static int check_memory(const struct plan_memory *p, struct error *err) {
     return error_set(
         err, ERROR_MEMORY,
         "The plan needs %.1f GiB of host memory, %.1f of them for weights; %.1f GiB "
-        "are available (--weights, --master, --kv-memory, --suspend-memory, --staging-memory, "
-        "--draft-memory, --max-rows).",
+        "are available (--weights, --master, --second-copy, --kv-memory, --suspend-memory, "
+        "--staging-memory, --draft-memory, --max-rows).",
         mib(need) / 1024,
-        mib(p->backend.bytes[MEMORY_WEIGHTS] + p->backend.bytes[MEMORY_MASTER]) / 1024,
+        mib(p->backend.bytes[MEMORY_WEIGHTS] + p->backend.bytes[MEMORY_SECOND_COPY] +
+            p->backend.bytes[MEMORY_MASTER]) /
+            1024,
         mib(have) / 1024);
 }
 
@@ -151,6 +153,7 @@ struct backend_options plan_options(const struct plan_memory *p, const struct na
         .max_tokens = e->max_rows + e->prefill_chunk,
         .max_outputs = e->max_rows + e->prefill_chunk,
         .staging_bytes = plan_staging(names, dtypes, f),
+        .second_copy = f->second_copy,
         .n_threads = f->n_threads,
     };
 }
@@ -173,8 +176,10 @@ void plan_log(const struct plan_memory *p, const struct log *log) {
     const struct engine_options *e = &p->engine;
     char details[96];
     log_line(p, log, MEMORY_WEIGHTS, "weights", p->weight_types);
+    if (p->backend.bytes[MEMORY_SECOND_COPY])
+        log_line(p, log, MEMORY_SECOND_COPY, "second copy", "where updates make the weights");
     if (p->backend.bytes[MEMORY_MASTER])
-        log_line(p, log, MEMORY_MASTER, "master", "of updates, and their weights on the way");
+        log_line(p, log, MEMORY_MASTER, "master", "from which blocks are packed");
     snprintf(details, sizeof details, "%d of %d tokens, %s", e->n_pages, e->page_tokens,
              dtype_name(p->kv_dtype));
     log_line(p, log, MEMORY_PAGES, "KV pages", details);

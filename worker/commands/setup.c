@@ -235,6 +235,28 @@ static int check_packed(const struct setup *s, const struct backend_ops *ops, co
                      ops->name);
 }
 
+// Weights that updates are of, and that a backend can make in a second place.
+static int check_second_copy(const struct setup *s, const struct engine_flags *f,
+                             const struct backend_ops *ops, struct error *err) {
+    if (!f->second_copy) return 0;
+    if (f->master)
+        return error_set(err, ERROR_USAGE,
+                         "--master has a second copy of the weights; expected --master or "
+                         "--second-copy, not both.");
+    if (!ops->remake)
+        return error_set(err, ERROR_USAGE,
+                         "--second-copy is for device cpu; device '%s' changes weights where they "
+                         "lie.",
+                         ops->name);
+    for (int i = 0; i < s->names->n; i++)
+        if (dtype_is_block(s->dtypes[i]))
+            return error_set(err, ERROR_USAGE,
+                             "--second-copy is for updates of weights that are floats, and these "
+                             "are of type %s; expected --master, which has a second copy.",
+                             dtype_name(s->dtypes[i]));
+    return 0;
+}
+
 static int load_weights(struct setup *s, struct model *m, const char *packed, bool want_digests,
                         struct error *err) {
     int64_t bytes = 0, started_us = clock_us();
@@ -294,7 +316,7 @@ static int open_model(struct setup *s, const struct engine_flags *f, struct plan
     if (name_device(f, name, err)) return -1;
     m->ops = kernels_find(name, &device, &path, err);
     if (!m->ops || apply_math(f, m->ops, &path, err)) return -1;
-    if (check_packed(s, m->ops, f->packed, err)) return -1;
+    if (check_packed(s, m->ops, f->packed, err) || check_second_copy(s, f, m->ops, err)) return -1;
     if (m->ops->describe(device, path, &s->device, err)) return -1;
     kernels_device_line(&s->device, line);
     log_say(&s->log, LOG_INFO, "device: %s", line);

@@ -19,7 +19,7 @@ struct engine_flags {
     const char *packed;     // file of packed weights, or NULL
     const char *draft;      // as sampling_parse_draft takes it
     uint64_t staging_bytes; // of weight updates; 0: as much as the weights, if any is needed
-    bool needs_staging, master;
+    bool needs_staging, master, second_copy;
     bool no_verify, verifier_network;
 };
 

@@ -87,17 +87,17 @@ static void write_build(struct buffer *out) {
     buffer_free(&labels);
 }
 
-// A master counts among the weights: few workers have one, and series are few.
+// Copies for updates count among the weights: few workers have them, and series are few.
 static void write_memory(const struct status_facts *f, struct buffer *out) {
     char labels[96];
     metrics_head(out, "rollout_gpu_memory_bytes", METRICS_GAUGE,
-                 "Memory as planned at start, by what it is for (weights: with their master); of "
-                 "the host where the device is the CPU.");
-    for (int i = 0; i < STATUS_MASTER; i++) {
-        uint64_t master = i == STATUS_WEIGHTS ? f->memory_bytes[STATUS_MASTER] : 0;
+                 "Memory as planned at start, by what it is for (weights: with their master and "
+                 "second copy); of the host where the device is the CPU.");
+    uint64_t copies = f->memory_bytes[STATUS_SECOND_COPY] + f->memory_bytes[STATUS_MASTER];
+    for (int i = 0; i < STATUS_SECOND_COPY; i++) {
         snprintf(labels, sizeof labels, "kind=\"%s\"", status_memory_names[i]);
         metrics_value(out, "rollout_gpu_memory_bytes", labels,
-                      (double)(f->memory_bytes[i] + master));
+                      (double)(f->memory_bytes[i] + (i == STATUS_WEIGHTS ? copies : 0)));
     }
 }
 

@@ -164,7 +164,7 @@ static void tell_staged(struct link *l) {
         say(l, &(struct message_weights_status){.update = id, .phase = PHASE_RECEIVING});
     } else if (state == UPDATE_VERIFIED && l->told != UPDATE_VERIFIED) {
         log_say(l->options.log, LOG_INFO,
-                "policy version %llu is staged: proved in %.1f ms, blocks remade in %.1f ms",
+                "policy version %llu is staged: proved in %.1f ms, remade in %.1f ms",
                 (unsigned long long)update_version(l->update),
                 (double)update_check_us(l->update) / 1000,
                 (double)update_remake_us(l->update) / 1000);

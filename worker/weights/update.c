@@ -229,7 +229,7 @@ static void compare(struct update *u, int change) {
     fail(u, change, true, &err);
 }
 
-// Of changes that were proved, what will be resident. One that was dropped is never applied.
+// Makes what proved changes will make resident. An update that was dropped is never applied.
 static void remake(struct update *u, int first, int n, struct backend *b) {
     struct error why = {0};
     int bad = -1;

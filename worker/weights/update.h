@@ -66,7 +66,7 @@ bool update_failure(struct update *u, char tensor[NAMES_MAX_BYTES], struct error
 // What the apply adds to the digest; from UPDATE_VERIFIED on.
 uint64_t update_digest_change(const struct update *u);
 int64_t update_check_us(const struct update *u);  // time that proving took; likewise
-int64_t update_remake_us(const struct update *u); // and that remaking blocks took, of a master
+int64_t update_remake_us(const struct update *u); // and that remaking took
 int64_t update_pause_us(const struct update *u);  // that the last apply or undo took; behind it
 
 // ---- the I/O thread
