@@ -99,6 +99,7 @@ void served_open(struct served *s, const struct served_options *options) {
                                       .device = device,
                                       .path = path,
                                       .staging_bytes = options->staging_bytes,
+                                      .second_copy = options->second_copy,
                                       .n_threads = options->is_random ? 2 : 1,
                                       .page_tokens = 16,
                                       .n_pages = 1,

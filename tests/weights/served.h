@@ -12,6 +12,7 @@ struct served_options {
     int vocab;      // of that shape, 0: as it is
     uint64_t staging_bytes;
     enum dtype blocks; // resident type of matrices beside a master; a float: there is no master
+    bool second_copy;  // updates are made there
 };
 
 struct served {

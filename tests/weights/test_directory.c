@@ -31,6 +31,7 @@ enum { N_DENSE = 6, HEADER = 128 };
 
 // Of the matrices, beside a master; float32: there is no master.
 static enum dtype blocks;
+static bool second_copy;
 
 struct fixture {
     struct served served;
@@ -98,8 +99,10 @@ static int open_fixture(void **state) {
     during.f = f;
     during.act = NULL;
     during.n_stages = 0;
-    const struct served_options o = {
-        .vocab = 9000, .staging_bytes = 16 << 20, .blocks = blocks}; // over 2 MiB: several pieces
+    const struct served_options o = {.vocab = 9000,
+                                     .staging_bytes = 16 << 20,
+                                     .blocks = blocks,
+                                     .second_copy = second_copy}; // over 2 MiB: several pieces
     served_open(&f->served, &o);
     during.stage = f->served.ops.stage;
     f->served.ops.stage = fake_stage;
@@ -465,5 +468,8 @@ int main(void) {
     };
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;
-    return failed + cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    blocks = DTYPE_F32;
+    second_copy = true;
+    return failed + cmocka_run_group_tests_name("second copy", tests, NULL, NULL);
 }

@@ -91,6 +91,7 @@ static const struct comm_ops fake_comm = {fake_join, fake_receive, fake_poll, fa
 
 // Of the matrices, beside a master; float32: there is no master.
 static enum dtype blocks;
+static bool second_copy;
 
 struct fixture {
     struct served served;
@@ -107,7 +108,8 @@ static void wake(void *self) {
 static int open_fixture(void **state) {
     struct fixture *f = memory_new(1, sizeof *f);
     script = (struct script){.stands_at = -1, .fails_at = -1, .flipped_at = UINT64_MAX};
-    const struct served_options o = {.staging_bytes = 1 << 20, .blocks = blocks};
+    const struct served_options o = {
+        .staging_bytes = 1 << 20, .blocks = blocks, .second_copy = second_copy};
     served_open(&f->served, &o);
     f->served.ops.comm = &fake_comm;
     offered_open(&f->offered, 3, 1, 2);
@@ -285,5 +287,8 @@ int main(void) {
     };
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;
-    return failed + cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    failed += cmocka_run_group_tests_name("master", tests, NULL, NULL);
+    blocks = DTYPE_F32;
+    second_copy = true;
+    return failed + cmocka_run_group_tests_name("second copy", tests, NULL, NULL);
 }

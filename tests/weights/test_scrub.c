@@ -216,11 +216,13 @@ static struct update *stage_into(const struct resident *r, struct backend *b, st
     return u;
 }
 
-// ------------------------------------------------------------------ beside a master
+// ------------------------------------------------------------------ what updates have made
 
 static void open_served(struct served *s, enum dtype blocks) {
-    const struct served_options o = {
-        .is_random = true, .staging_bytes = STAGING_BYTES, .blocks = blocks};
+    const struct served_options o = {.is_random = true,
+                                     .staging_bytes = STAGING_BYTES,
+                                     .blocks = blocks,
+                                     .second_copy = !dtype_is_block(blocks)};
     served_open(s, &o);
 }
 
@@ -273,15 +275,13 @@ static void test_blocks_beside_a_master(void **state) {
 }
 
 // What an update made anew is watched over as what was loaded, and so is what taking it back
-// brings back.
-static void test_blocks_that_were_made_anew(void **state) {
-    (void)state;
-    if (strcmp(harness_device(), "cpu") != 0) skip();
+// brings back; blocks beside a master, and floats in a second copy.
+static void expect_watch(enum dtype blocks) {
     struct served s;
     struct offered o;
     struct error err = {0};
     struct scrub_damage damage;
-    open_served(&s, DTYPE_Q4_K);
+    open_served(&s, blocks);
     struct update *u = stage_into(&s.resident, s.backend, &o, 0);
     for (int turn = 0; turn < 2; turn++) {
         int failed = turn ? update_undo(u, &s.resident, s.backend, &err)
@@ -294,6 +294,13 @@ static void test_blocks_that_were_made_anew(void **state) {
     update_release(&u);
     offered_free(&o);
     served_close(&s);
+}
+
+static void test_what_was_made_anew(void **state) {
+    (void)state;
+    if (strcmp(harness_device(), "cpu") != 0) skip();
+    expect_watch(DTYPE_Q4_K);
+    expect_watch(DTYPE_F32);
 }
 
 // ------------------------------------------------------------------ updates in between
@@ -364,14 +371,10 @@ static void test_no_turn_is_long(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_weights_pass),
-        cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_a_flipped_bit_is_found),
-        cmocka_unit_test(test_bits_below_the_type),
-        cmocka_unit_test(test_updates_in_between),
-        cmocka_unit_test(test_no_turn_is_long),
-        cmocka_unit_test(test_blocks_beside_a_master),
-        cmocka_unit_test(test_blocks_that_were_made_anew),
+        cmocka_unit_test(test_whole_weights_pass),     cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_a_flipped_bit_is_found), cmocka_unit_test(test_bits_below_the_type),
+        cmocka_unit_test(test_updates_in_between),     cmocka_unit_test(test_no_turn_is_long),
+        cmocka_unit_test(test_blocks_beside_a_master), cmocka_unit_test(test_what_was_made_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,10 +18,13 @@ enum { STAGING_BYTES = 64 << 20 };
 
 // Of the matrices, beside a master; float32: there is no master.
 static enum dtype blocks;
+static bool second_copy;
 
 static void open_fixture(struct served *f) {
-    const struct served_options o = {
-        .is_random = true, .staging_bytes = STAGING_BYTES, .blocks = blocks};
+    const struct served_options o = {.is_random = true,
+                                     .staging_bytes = STAGING_BYTES,
+                                     .blocks = blocks,
+                                     .second_copy = second_copy};
     served_open(f, &o);
 }
 
@@ -426,5 +429,8 @@ int main(void) {
         blocks = masters[i];
         failed += cmocka_run_group_tests_name(dtype_name(blocks), tests, NULL, NULL);
     }
+    blocks = DTYPE_F32;
+    second_copy = true;
+    if (harness_is_cpu()) failed += cmocka_run_group_tests_name("second copy", tests, NULL, NULL);
     return failed;
 }
