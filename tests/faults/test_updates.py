@@ -72,9 +72,21 @@ def same_bits(group: stampede.Group, i: int, row: Any, n: Optional[int] = None) 
             and group.lp_behav[i][:n].tobytes() == lp_behav.tobytes())
 
 
+SECOND_COPY = "second copy"
+HELD = ["", "q4_0", SECOND_COPY]
+
+
 def held(weights: str) -> Dict[str, Any]:
-    """Flags of a worker that takes updates and holds weights of this type; "": the checkpoint's."""
+    """Flags of a worker that takes updates: with the checkpoint's weights, which are changed where
+    they lie (""), or are made in a second place, or with blocks of this type beside a master."""
+    if weights == SECOND_COPY:
+        return {"second_copy": True}
     return {"weights": weights, "master": True} if weights else {}
+
+
+def drawing(weights: str) -> List[str]:
+    """Flags of a command that draws what such a worker draws."""
+    return ["--weights", weights] if weights not in ("", SECOND_COPY) else []
 
 
 @pytest.fixture(scope="module")
@@ -279,7 +291,7 @@ KINDS = ["flipped bit", "bytes of another tensor", "short chunk", "nan", "infini
 
 
 @pytest.mark.sanitized
-@pytest.mark.parametrize("weights", ["", "q4_0"])
+@pytest.mark.parametrize("weights", HELD)
 def test_a_corrupted_push_leaves_the_old_version(weights: str, tmp_path: Path,
                                                  new_model: Path) -> None:
     first, second = noisy(2), noisy(1)
@@ -416,11 +428,12 @@ def check_recomputed(groups: List[stampede.Group], new_model: Path, *flags: str)
             assert getattr(g, name)[0][start:].tobytes() == np.array(row, "<f4").tobytes()
 
 
-@pytest.mark.parametrize("on_update, weights", [("continue", ""), ("restart", ""),
-                                                ("recompute", ""), ("recompute", "q4_0")])
+@pytest.mark.parametrize("on_update, weights", [
+    ("continue", ""), ("restart", ""), ("recompute", ""), ("recompute", "q4_0"),
+    ("continue", SECOND_COPY), ("recompute", SECOND_COPY)])
 def test_a_push_while_rows_are_in_flight(on_update: str, weights: str, tmp_path: Path,
                                          new_model: Path) -> None:
-    flags = ["--weights", weights] if weights else []
+    flags = drawing(weights)
     old = expected(TINY, N_LONG, 1, *LONG_FLAGS, *flags)
     new = expected(new_model, N_LONG, 1, *LONG_FLAGS, *flags)
     with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
@@ -590,7 +603,7 @@ def footprint(worker: Worker) -> Tuple[int, int, int]:
             worker.rss_kib())
 
 
-@pytest.mark.parametrize("weights", ["", "q4_0"])
+@pytest.mark.parametrize("weights", HELD)
 def test_an_update_is_taken_back(weights: str, tmp_path: Path, new_model: Path) -> None:
     """ABORT behind COMMIT: the base is served again, bit for bit, and rows that had begun to draw
     from the update begin anew."""
@@ -675,10 +688,11 @@ def test_another_thread_stages_and_proves(tmp_path: Path) -> None:
         assert before < 1000 < busy_us(worker, "weights") - before
 
 
-def test_a_thousand_updates_leave_nothing_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weights", ["", SECOND_COPY])
+def test_a_thousand_updates_leave_nothing_over(weights: str, tmp_path: Path) -> None:
     """Applied, taken back, aborted and dropped in turn: no thread, file or memory stays."""
     state = noisy(1)
-    with RawTrainer() as trainer, serving(tmp_path, trainer.url) as worker:
+    with RawTrainer() as trainer, serving(tmp_path, trainer.url, **held(weights)) as worker:
         hello = trainer.welcome()
 
         def cycle(number: int) -> None:

@@ -251,8 +251,8 @@ static int check_second_copy(const struct setup *s, const struct engine_flags *f
     for (int i = 0; i < s->names->n; i++)
         if (dtype_is_block(s->dtypes[i]))
             return error_set(err, ERROR_USAGE,
-                             "--second-copy is for updates of weights that are floats, and these "
-                             "are of type %s; expected --master, which has a second copy.",
+                             "--second-copy is for weights that are floats; blocks (%s) take "
+                             "updates with --master, which has a second copy.",
                              dtype_name(s->dtypes[i]));
     return 0;
 }
