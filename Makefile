@@ -5,6 +5,7 @@
 # make bench    prefill and decode speed on synthetic and shipped models
 # make bench-host   what the engine and the loop cost around a step, without a device
 # make bench-weights    weight updates, from the trainer's diff to the worker's pause
+#                       (SECOND_COPY=1: to a worker that makes them in a second copy)
 # make bench-drafts what drafts give and cost here, with and without them in turn (minutes)
 # make check-fresh  demo and test in minimal roots of Debian 12 and 13 (as root, with mmdebstrap)
 # make verify-report  the verifiers on the public test data, with every disagreement
@@ -192,7 +193,7 @@ bench-host: $(B)/tests/tools/bench_host
 
 bench-weights: all
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights.py \
-	    --picture $(B)/bench-weights.png
+	    --picture $(B)/bench-weights.png $(if $(SECOND_COPY),--second-copy)
 	@PYTHONPATH=protocol/python STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_weights_pack.py
 bench-drafts: $(B)/stampede
 	@STAMPEDE_BIN=$(B)/stampede $(PY) tests/tools/bench_drafts.py

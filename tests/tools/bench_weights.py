@@ -4,8 +4,9 @@ values, by the socket and by a shared directory, beside the naive way (all tenso
 weights, summed up anew on all cores: what an update does not need.
 
     bench_weights.py [--shapes 350m,8b,24b] [--shares 0.1,1,5,50] [--max-gb 3] [--picture FILE]
-                     [--json FILE]
+                     [--json FILE] [--second-copy]
 
+--second-copy: the worker makes updates in a second copy of its weights (stampede serve).
 A shape that needs more than --max-gb of weights keeps its matrices and loses layers: its scale is
 said. Nothing is decoded meanwhile: times are those of the parts, and of one machine for both ends.
 """
@@ -153,7 +154,8 @@ class Row(NamedTuple):
     naive_s: float  # the push of all tensors by the same way
 
 
-def run_shape(name: str, shares: List[float], max_gb: float, folder: Path) -> Iterator[Row]:
+def run_shape(name: str, shares: List[float], max_gb: float, folder: Path,
+              second_copy: bool) -> Iterator[Row]:
     shape = SHAPES[name]
     n_layers = fit(shape, max_gb * 1e9)
     scale = "whole" if n_layers == shape.n_layers else f"{n_layers} of {shape.n_layers} layers"
@@ -167,11 +169,11 @@ def run_shape(name: str, shares: List[float], max_gb: float, folder: Path) -> It
         shared = None if way == "socket" else folder / "shared"
         if shared is not None:
             shared.mkdir()
-        yield from run_way((name, scale, way), state, cases, folder / name, shared)
+        yield from run_way((name, scale, way), state, cases, folder / name, shared, second_copy)
 
 
 def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, float]], model: Path,
-            shared: Optional[Path]) -> Iterator[Row]:
+            shared: Optional[Path], second_copy: bool) -> Iterator[Row]:
     """`shared`: the directory by which the weights go; None: they go by the socket."""
     n_elements = sum(t.numel() for t in state.values())
     bandwidth, digest_s, naive_s = copy_bytes_per_s(), rehash_s(state), 0.0
@@ -179,7 +181,8 @@ def run_way(head: Tuple[str, str, str], state: State, cases: List[Tuple[str, flo
     with stampede.Trainer("tcp://127.0.0.1:0", **flags) as trainer:
         worker = stampede.launch(
             model, connect=trainer.url, max_rows=1, max_context=64, kv_memory="64M",
-            suspend_memory="16M", log_level="warn", no_verify=True, **flags)
+            suspend_memory="16M", log_level="warn", no_verify=True, second_copy=second_copy,
+            **flags)
         trainer.wait_for_workers(1, 600)
         version = 1
         trainer.push_weights(state, version=version)
@@ -240,6 +243,7 @@ def main() -> None:
     parser.add_argument("--max-gb", type=float, default=3.0, help="of weights")
     parser.add_argument("--picture", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--second-copy", action="store_true", help="of the worker's weights")
     args = parser.parse_args()
     shares = [float(s) / 100 for s in args.shares.split(",")]
     rows: List[Row] = []
@@ -248,7 +252,7 @@ def main() -> None:
         if name not in SHAPES:
             sys.exit(f"--shapes has {name!r}, expected some of {', '.join(SHAPES)}.")
         with tempfile.TemporaryDirectory() as folder:
-            for row in run_shape(name, shares, args.max_gb, Path(folder)):
+            for row in run_shape(name, shares, args.max_gb, Path(folder), args.second_copy):
                 rows.append(row)
                 print(line(row), flush=True)
     if args.picture:
