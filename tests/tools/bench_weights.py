@@ -210,7 +210,7 @@ HEADER = ("| shape | scale | way | change | share | payload MB | diff s (GB/s) |
 def line(r: Row) -> str:
     return (f"| {r.shape} | {r.scale} | {r.way} | {r.kind} | {100 * r.share:.2f}% "
             f"| {r.payload_mb:.1f} | {r.diff_s:.2f} ({r.diff_gb_per_s:.1f}) | {r.staged_s:.2f} "
-            f"| {r.check_ms:.0f} | {r.pause_ms:.1f} | {r.pause_bound_ms:.1f} | {r.digest_s:.2f} "
+            f"| {r.check_ms:.0f} | {r.pause_ms:.2f} | {r.pause_bound_ms:.1f} | {r.digest_s:.2f} "
             f"| {r.total_s:.2f} | {100 * r.total_s / r.naive_s:.0f}% |")
 
 
