@@ -72,7 +72,7 @@ static int fill_table(struct flags *f, struct flag *table) {
          "keep the weights in bf16 too, so that updates reach --weights of a block type",
          &f->engine.master, 0, 0},
         {FLAG_SWITCH, "--second-copy", NULL,
-         "room for all weights once more, where updates make them: a pause of a few milliseconds",
+         "room for all weights once more, where updates make them, so that their pause is short",
          &f->engine.second_copy, 0, 0},
         {FLAG_TEXT, "--weights-dir", "DIR",
          "a directory shared with the trainer, which may lay weight updates there", &f->weights_dir,
