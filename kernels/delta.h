@@ -19,8 +19,9 @@
 //
 // Beside a master, or with backend_options.second_copy, the resident weights have a second place.
 // remake() makes there what an update will make resident, beside what serves, and apply()
-// exchanges the places: for a pointer a weight, whatever changes in it. Without a second place
-// apply() exchanges the values that change.
+// exchanges the places: for a pointer a weight, whatever changes in it. What is staged stays, but
+// for values of a master, which are exchanged where they lie: staged is then what they were. So
+// are those of resident weights without a second place.
 #ifndef KERNELS_DELTA_H
 #define KERNELS_DELTA_H
 

@@ -136,7 +136,7 @@ enum memory_use {
     MEMORY_SCRATCH,     // activations, logits, draws, lists
     MEMORY_ARENA,       // pages and conv slots of suspended rows
     MEMORY_STAGING,     // weight updates on their way
-    MEMORY_SECOND_COPY, // where updates make the weights (delta.h)
+    MEMORY_SECOND_COPY, // where these make the weights (delta.h)
     MEMORY_MASTER,
     N_MEMORY_USES,
 };
@@ -165,12 +165,10 @@ struct backend_ops {
     // Fills *out; opens nothing. device and path as in backend_options. -1 as of plan().
     int (*describe)(int device, const char *path, struct device_facts *out, struct error *err);
 
-    // Says what open() will take, and takes nothing. -1 where this backend cannot run the options
-    // on this machine.
+    // Says what open() will take, and takes nothing. -1: this backend cannot run the options here.
     int (*plan)(const struct backend_options *o, struct backend_plan *out, struct error *err);
     // All memory is taken here, and as much as plan() says. -1 when it is not to be had. Weights,
-    // pages and conv slots hold anything: a weight is written and a position computed before it is
-    // read.
+    // pages and conv slots hold anything: each is written, or computed, before it is read.
     int (*open)(const struct backend_options *o, struct backend **out, struct error *err);
     void (*close)(struct backend **b);
     // What decides bits beside the weights: instruction set path and types, such as
@@ -210,13 +208,11 @@ struct backend_ops {
     int (*check)(struct backend *b, const struct weight_change *changes, int n,
                  struct change_sums *sums, int *bad, struct error *err);
     // Makes in the second place what changes that were checked will make resident, as of check();
-    // without one it does nothing (NULL: this backend has none). -1: a block's type cannot hold its
-    // values.
+    // does nothing, or is NULL, where there is none. -1: a block's type cannot hold its values.
     int (*remake)(struct backend *b, const struct weight_change *changes, int n, int *bad,
                   struct error *err);
     // Exchanges what changes that were checked and remade bring with what is resident, between two
-    // steps: values, of which those that were resident are then staged, or places, where what is
-    // staged stays. The same call again undoes it if nothing was staged or remade in between.
+    // steps. The same call again undoes it, as long as nothing was staged or remade in between.
     int (*apply)(struct backend *b, const struct weight_change *changes, int n, struct error *err);
 
     // Receiving into the staging memory by NCCL; NULL: this backend has none, as the CPU's.
