@@ -71,10 +71,7 @@ bool answer_begins_again(struct slice text, size_t at) {
     static const char *const VERBS[] = {"recompute", "recalculate",  "redo",        "re-do",
                                         "recount",   "re-calculate", "re-evaluate", "reconsider",
                                         "recheck",   "re-check",     "rework",      "check again"};
-    struct answer_opening opening;
     at = answer_skip_marks(text, at);
-    answer_skip_openings(text, at, &opening);
-    if (opening.hard) return true; // "Wait."
     const size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     if (end == at || end >= text.len) return false;
     return answer_skip_phrase(text, end + 1, VERBS, N(VERBS)) != end + 1;

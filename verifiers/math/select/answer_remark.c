@@ -49,10 +49,12 @@ static bool is_compound(struct slice value) {
 // A remark that begins at `at`. `adjacent`: nothing is between it and the statement, which ends at
 // `stated`.
 static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent, size_t stated,
-                                    const struct answer_values *values, struct slice *value) {
+                                    const struct answer_values *values, struct slice *value,
+                                    bool *hard) {
     struct answer_opening opening;
     bool plain = false;
     size_t i = answer_skip_openings(text, at, &opening);
+    *hard = opening.hard;
     // "The answer is 3, or maybe 4" is a list, "The answer is 3. Or is it 4?" a doubt.
     const size_t start = answer_skip_marks(text, at);
     const bool listed =
@@ -123,6 +125,7 @@ static bool is_marked_wrong(struct slice text, size_t at) {
 enum answer_fate answer_remark_beside(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value) {
     const size_t end = answer_sentence_end(text, from);
+    bool hard;
     int n = 0;
     if (answer_is_crossed(text, from) || is_refuted(text, from) || is_marked_wrong(text, from))
         return ANSWER_REFUTED;
@@ -130,13 +133,13 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
         if (!starts_clause(text, i)) continue;
         n++;
         if (answer_is_bare_denial(text, i)) return ANSWER_REFUTED;
-        const enum answer_fate fate = read_remark(text, i, true, from, values, value);
+        const enum answer_fate fate = read_remark(text, i, true, from, values, value, &hard);
         if (fate != ANSWER_STANDS) return fate;
     }
     if (end >= text.len || text.ptr[end] == '?') return ANSWER_STANDS;
     if (answer_is_bare_denial(text, end)) return ANSWER_REFUTED;
     if (answer_is_wrong_abroad(text, end)) return ANSWER_REFUTED;
-    return read_remark(text, end, true, from, values, value);
+    return read_remark(text, end, true, from, values, value, &hard);
 }
 
 // "Is it right? No.": the question ends at `at`.
@@ -169,6 +172,7 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
     const enum answer_fate beside = answer_remark_beside(text, from, values, value);
     if (beside != ANSWER_STANDS) return beside;
     static const struct answer_opening ANEW = {.hard = true, .again = true};
+    bool hard;
     size_t begun = SIZE_MAX; // where it is said that something was wrong
     for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
         if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
@@ -180,9 +184,9 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
         if (answer_results(text, i, again, values, value) ||
             (last && answer_concludes(text, start, &ANEW, values, value)))
             return ANSWER_CORRECTED;
-        if (begun == SIZE_MAX && answer_begins_again(text, i)) begun = start;
-        const enum answer_fate fate = read_remark(text, i, false, from, values, value);
+        const enum answer_fate fate = read_remark(text, i, false, from, values, value, &hard);
         if (fate != ANSWER_STANDS) return fate;
+        if (begun == SIZE_MAX && (hard || answer_begins_again(text, start))) begun = start;
     }
     return ANSWER_STANDS;
 }
