@@ -350,57 +350,61 @@ static void test_golds_outlive_their_texts(void **state) {
     }
 }
 
+static const struct {
+    const char *before, *again, *after;
+    int n;
+} HOSTILE[] = {
+    {"\\boxed{9^{9^{9^{9}}}", "", "}", 0},
+    {"\\boxed{1e", "9", "}", 12},
+    {"\\boxed{10^{", "9", "}}", 20},
+    {"\\boxed{", "(", "1}", 3000},
+    {"\\boxed{", "{", "1}", 3000},
+    {"\\boxed{1", "+1", "}", 5000},
+    {"\\boxed{", "9", "}", 100000},
+    {"\\boxed{0.", "9", "}", 1000},
+    {"\\boxed{1/", "9", "}", 599},
+    {"", "\\boxed{", "1", 20000},
+    {"", "\\boxed{1}x", "", 20000},
+    {"", "\\boxed{1} ", "", 20000},
+    {"", "\"\\boxed{1}", "", 20000},
+    {"", "the answer is 1 ", "", 20000},
+    {"", "answer", "", 30000},
+    {"", "answer: ", "", 30000},
+    {"", "####1 ", "", 20000},
+    {"", "#### 1 x\n", "", 20000},
+    {"", "A:\n", "", 60000},
+    {"", "\\frac", "", 20000},
+    {"\\boxed{", "\\frac1", "}", 600},
+    {"\\boxed{", "1,", "}", 1000},
+    {"\\boxed{1", ",000", "}", 150},
+    {"", "<think>", "", 20000},
+    {"", "\xff\xfe", "", 40000},
+    {"", "\n", "1", 100000},
+    {"", "2 + ", "3", 20000},
+    {"", "%a", " \\boxed{12}", 32000},
+    {"", "the answer is 12 % ", "", 4000},
+    {"", "\\boxed{12} % x ", "", 4000},
+    {"", "(\\boxed{1}, ", "", 5000},
+    {"", "\\frac{\\boxed{1", "", 4000},
+    {"\\boxed{12}-", "1", "", 60000},
+    {"\\boxed{12}. ", "Wait, so so so so so so ", "", 2500},
+    {"The answer is 12. ", "Let me recompute. So 13 x. ", "", 2400},
+    {"", "x = lambda a, b, ", "12", 3700},
+    {"", "\"x_answer\": 1, ", "", 4000},
+    {"\\boxed{12} ", "wait. ", "", 10000},
+    {"\\boxed{12} ", "unfortunately, ", "", 4000},
+    {"12 ", "qed ", "", 16000},
+};
+
 static void test_hostile(void **state) {
-    static const struct {
-        const char *before, *again, *after;
-        int n;
-    } CASES[] = {
-        {"\\boxed{9^{9^{9^{9}}}", "", "}", 0},
-        {"\\boxed{1e", "9", "}", 12},
-        {"\\boxed{10^{", "9", "}}", 20},
-        {"\\boxed{", "(", "1}", 3000},
-        {"\\boxed{", "{", "1}", 3000},
-        {"\\boxed{1", "+1", "}", 5000},
-        {"\\boxed{", "9", "}", 100000},
-        {"\\boxed{0.", "9", "}", 1000},
-        {"\\boxed{1/", "9", "}", 599},
-        {"", "\\boxed{", "1", 20000},
-        {"", "\\boxed{1}x", "", 20000},
-        {"", "\\boxed{1} ", "", 20000},
-        {"", "\"\\boxed{1}", "", 20000},
-        {"", "the answer is 1 ", "", 20000},
-        {"", "answer", "", 30000},
-        {"", "answer: ", "", 30000},
-        {"", "####1 ", "", 20000},
-        {"", "#### 1 x\n", "", 20000},
-        {"", "A:\n", "", 60000},
-        {"", "\\frac", "", 20000},
-        {"\\boxed{", "\\frac1", "}", 600},
-        {"\\boxed{", "1,", "}", 1000},
-        {"\\boxed{1", ",000", "}", 150},
-        {"", "<think>", "", 20000},
-        {"", "\xff\xfe", "", 40000},
-        {"", "\n", "1", 100000},
-        {"", "2 + ", "3", 20000},
-        {"", "%a", " \\boxed{12}", 32000},
-        {"", "the answer is 12 % ", "", 4000},
-        {"", "\\boxed{12} % x ", "", 4000},
-        {"", "(\\boxed{1}, ", "", 5000},
-        {"", "\\frac{\\boxed{1", "", 4000},
-        {"\\boxed{12}-", "1", "", 60000},
-        {"\\boxed{12}. ", "Wait, so so so so so so ", "", 2500},
-        {"The answer is 12. ", "Let me recompute. So 13 x. ", "", 2400},
-        {"", "x = lambda a, b, ", "12", 3700},
-        {"", "\"x_answer\": 1, ", "", 4000},
-    };
     const char *const golds[] = {"1", "1/3", "0.123456789"};
     (void)state;
     clock_t slowest = 0;
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+    for (size_t i = 0; i < sizeof HOSTILE / sizeof *HOSTILE; i++) {
         struct buffer text = {0};
-        buffer_add_text(&text, CASES[i].before);
-        repeat(&text, CASES[i].again, CASES[i].n);
-        buffer_add_text(&text, CASES[i].after);
+        buffer_add_text(&text, HOSTILE[i].before);
+        repeat(&text, HOSTILE[i].again, HOSTILE[i].n);
+        buffer_add_text(&text, HOSTILE[i].after);
         for (size_t g = 0; g < sizeof golds / sizeof *golds; g++) {
             const clock_t before = clock();
             const enum math_verdict verdict = grade(golds[g], buffer_slice(&text), true);
@@ -411,6 +415,7 @@ static void test_hostile(void **state) {
         buffer_free(&text);
     }
     print_message("the slowest took %.2f ms\n", (double)slowest * 1000 / CLOCKS_PER_SEC);
+    assert_true(slowest < 3 * CLOCKS_PER_SEC); // what is not linear takes longer
     struct buffer digits = {0};
     repeat(&digits, "9", 20000);
     assert_int_equal(grade_boxed("1", digits.ptr), MATH_LIMIT);

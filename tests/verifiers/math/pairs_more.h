@@ -143,7 +143,7 @@ static const struct pair MORE_PAIRS[] = {
     {"f(x)=x^2", "y=x^2", MATH_EQUAL},
     {"f(x)=x^2", "g(x)=x^2", MATH_EQUAL},
     {"f(t)=t^2", "t^2", MATH_EQUAL},
-    {"x^2+C", "x^2+c", MATH_DIFFERENT},
+    {"x^2+C", "x^2+c", MATH_EQUAL},
     {"x^2+C", "x^2", MATH_DIFFERENT},
     {"\\frac{x^3}{3}+C", "\\frac13x^3+C", MATH_EQUAL},
     {"0.\\overline{12}", "\\frac{4}{33}", MATH_EQUAL},

@@ -194,7 +194,7 @@ static const struct text TEXTS[] = {
     {"5600", "The total is 5,600 dollars.", true},
     {"5600", "The total is 5 600 dollars.", true},
     {"1/2", "The probability is 1/2.", true},
-    {"1/2", "The probability is 1 in 2.", false},
+    {"1/2", "The probability is 1 in 2.", true},
     {"1/2", "The probability is 50%.", true},
     {"3/4", "The fraction is three-fourths, or 3/4.", true},
     {"10:30", "He arrives at 10:30.", true},

@@ -32,9 +32,9 @@ static const struct row {
     {"squared", ANYWHERE},
     {"cubed", ANYWHERE},
     {"factorial", AT_ONCE},
-    {"doubled", AT_ONCE},
-    {"tripled", AT_ONCE},
-    {"halved", AT_ONCE},
+    {"doubled", ANYWHERE},
+    {"tripled", ANYWHERE},
+    {"halved", ANYWHERE},
     {"modulo", ANYWHERE},
     {"mod", ANYWHERE},
     {"fold", AT_ONCE},
@@ -137,6 +137,12 @@ static const struct row {
     {"unless", ANYWHERE},
     {"not", NOWHERE},
     {"wrong", ANYWHERE},
+    {"nobody", ANYWHERE},
+    {"something", AT_ONCE},
+    {"backwards", ANYWHERE},
+    {"reversed", ANYWHERE},
+    {"inverted", ANYWHERE},
+    {"swapped", ANYWHERE},
     {"incorrect", ANYWHERE},
     {"two", ALIKE},
     {"three", ALIKE},
@@ -159,6 +165,7 @@ static const struct phrase {
 } PHRASES[] = {{"at least", ANYWHERE},     {"at most", ANYWHERE},      {"at best", ANYWHERE},
                {"at max", ANYWHERE},       {"at maximum", ANYWHERE},   {"at minimum", ANYWHERE},
                {"at a minimum", ANYWHERE}, {"at the least", ANYWHERE}, {"at the most", ANYWHERE},
+               {"in reverse", ANYWHERE},   {"upside down", ANYWHERE},  {"no longer", AT_ONCE},
                {"below zero", ANYWHERE},   {"under par", ANYWHERE},    {"below freezing", ANYWHERE},
                {"in hex", ANYWHERE},       {"in binary", ANYWHERE},    {"in hexadecimal", ANYWHERE},
                {"in octal", ANYWHERE},     {"and a", AT_ONCE},         {"and counting", ANYWHERE},
@@ -166,8 +173,11 @@ static const struct phrase {
                {"per hundred", AT_ONCE},   {"times itself", AT_ONCE},  {"times as", AT_ONCE},
                {"times more", AT_ONCE},    {"times larger", AT_ONCE},  {"times bigger", AT_ONCE},
                {"times the", AT_ONCE},     {"times smaller", AT_ONCE}, {"times faster", AT_ONCE},
-               {"times greater", AT_ONCE}, {"times its", AT_ONCE},     {"times that", AT_ONCE},
-               {"times older", AT_ONCE},   {"times longer", AT_ONCE},  {"times higher", AT_ONCE}};
+               {"times greater", AT_ONCE}, {"veces más", AT_ONCE},     {"fois plus", AT_ONCE},
+               {"mal so", AT_ONCE},        {"mal mehr", AT_ONCE},      {"volte più", AT_ONCE},
+               {"vezes mais", AT_ONCE},    {"раз больше", AT_ONCE},    {"раза больше", AT_ONCE},
+               {"times its", AT_ONCE},     {"times that", AT_ONCE},    {"times older", AT_ONCE},
+               {"times longer", AT_ONCE},  {"times higher", AT_ONCE}};
 
 static bool is(struct slice word, const char *name) {
     return word.len == strlen(name) && ascii_same(word.ptr, name, word.len);

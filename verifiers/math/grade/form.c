@@ -67,19 +67,11 @@ static struct slice unquantified(struct slice part) {
 
 // Without words and marks around a value that say nothing of it.
 static struct slice undressed(struct slice s) {
-    static const char *const ENDS[] = {"\\text{Q.E.D.}",
-                                       "\\text{QED}",
-                                       "\\blacksquare",
-                                       "\\text{ (exactly)}",
-                                       "\\text{(exactly)}",
-                                       "(exactly)",
-                                       "\\text{ exactly}",
-                                       "\\qed",
-                                       "\\square",
-                                       " in total",
-                                       " altogether",
-                                       "\\text{ in total}",
-                                       "/-"}; // ₹1,200/-
+    static const char *const ENDS[] = {
+        "\\text{Q.E.D.}",    "\\text{QED}", "\\blacksquare",    "\\text{ (exactly)}",
+        "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
+        "\\square",          "\\Box",       " in total",        " altogether",
+        "\\text{ in total}", "/-"}; // ₹1,200/-
     static const char *const STARTS[] = {"\\therefore",   "\\text{the year }", "\\text{The year }",
                                          "\\text{year }", "the year ",         "exactly ",
                                          "Exactly ",      "\\text{exactly }"};
@@ -333,9 +325,28 @@ struct slice form_without_bold(struct slice s, struct arena *arena) {
     return (struct slice){out, n};
 }
 
+// "1 in 6", "3 out of 4" as 1/6; false where the text is something else.
+static bool chance(struct slice s, struct arena *arena, struct slice *out) {
+    static const char *const WORDS[] = {" in ", " out of "};
+    size_t from = 0, to = s.len;
+    while (from < s.len && ascii_is_digit(s.ptr[from])) from++;
+    while (to > from && ascii_is_digit(s.ptr[to - 1])) to--;
+    for (size_t i = 0; from > 0 && to < s.len && i < N(WORDS); i++) {
+        if (!slice_is(cut(s, from, to), WORDS[i])) continue;
+        char *text = arena_take(arena, s.len + 1, 1);
+        const int n = snprintf(text, s.len + 1, "%.*s/%.*s", SLICE_ARG(cut(s, 0, from)),
+                               SLICE_ARG(cut(s, to, s.len)));
+        *out = (struct slice){text, (size_t)n};
+        return true;
+    }
+    return false;
+}
+
 struct slice form_prose(struct slice text, struct arena *arena) {
     struct slice s = trimmed(text);
     if (s.len == 0 || s.len > MAX_SHORT) return text;
+    struct slice quotient;
+    if (chance(s, arena, &quotient)) return quotient;
     s = without_confidence(s);
     while (without_struck(&s, arena)) {
     }
@@ -361,34 +372,48 @@ struct slice form_prose(struct slice text, struct arena *arena) {
     return (struct slice){out, (size_t)n};
 }
 
-bool form_restated(struct slice text, struct slice *value, struct slice *again) {
-    static const char *const LEADS[] = {"i.e., ",   "i.e. ",      "i.e.", "that is, ",
-                                        "that is ", "or rather ", "= ",   "namely "};
+// "i.e.", "that is,": behind them the value is said again.
+static size_t lead_end(struct slice s) {
+    static const char *const LEADS[] = {"i.e.",   "that is to say", "that is",        "or rather",
+                                        "namely", "meaning",        "in other words", "= "};
+    for (size_t i = 0; i < N(LEADS); i++) {
+        size_t at = strlen(LEADS[i]);
+        if (!starts(s, LEADS[i])) continue;
+        while (at < s.len && strchr(", ", s.ptr[at])) at++;
+        return at;
+    }
+    return 0;
+}
+
+bool form_restated(struct slice text, struct slice *value, struct slice *again, bool *same) {
     const struct slice s = trimmed(text);
+    *same = false;
     if (s.len < 4 || s.len > MAX_SHORT) return false;
     const char *open = memmem(s.ptr, s.len, " (", 2);
-    const char *comma = memmem(s.ptr, s.len, ", i.e.", 6);
     if (open && s.ptr[s.len - 1] == ')') {
         *value = trimmed(cut(s, 0, (size_t)(open - s.ptr)));
         *again = trimmed(cut(s, (size_t)(open - s.ptr) + 2, s.len - 1));
-    } else if (comma) {
-        *value = trimmed(cut(s, 0, (size_t)(comma - s.ptr)));
-        *again = trimmed(cut(s, (size_t)(comma - s.ptr) + 2, s.len));
     } else {
-        return false;
+        size_t at = 1;
+        while (at < s.len &&
+               (s.ptr[at] == '=' || !strchr(", ", s.ptr[at - 1]) || !lead_end(cut(s, at, s.len))))
+            at++;
+        if (at >= s.len) return false;
+        *value = trimmed(cut(s, 0, at));
+        while (value->len && strchr(", ", value->ptr[value->len - 1])) value->len--;
+        *again = cut(s, at, s.len);
     }
-    for (size_t i = 0; i < N(LEADS); i++)
-        if (starts(*again, LEADS[i])) {
-            *again = trimmed(cut(*again, strlen(LEADS[i]), again->len));
-            break;
-        }
+    const size_t lead = lead_end(*again);
+    *same = lead > 0;
+    *again = trimmed(cut(*again, lead, again->len));
     return value->len > 0 && again->len > 0;
 }
 
 bool form_contradicts(struct slice text) {
     struct slice value, again;
     long said = 0, written = 0;
-    if (!form_restated(text, &value, &again) || again.len == 0 ||
+    bool same;
+    if (!form_restated(text, &value, &again, &same) || again.len == 0 ||
         numeral_prefix(again, &said) != again.len)
         return false;
     size_t at = 0;

@@ -21,8 +21,8 @@ struct slice form_prose(struct slice text, struct arena *arena);
 bool form_condition(struct slice text, struct arena *arena, struct slice *out);
 
 // "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
-// is said again.
-bool form_restated(struct slice text, struct slice *value, struct slice *again);
+// is said again. `*same`: it says that it is the same.
+bool form_restated(struct slice text, struct slice *value, struct slice *again, bool *same);
 // "1,200 (one thousand three hundred)": a number, and another one in words behind it.
 bool form_contradicts(struct slice text);
 

@@ -32,20 +32,28 @@ const char *math_verdict_name(enum math_verdict verdict) {
     return NAMES[verdict];
 }
 
-// "12 (twelve)", "12, i.e. a dozen": the value, where what stands behind it is the same.
-static bool read_restated(struct slice part, bool prose, struct arena *arena,
-                          struct math_budget *budget, struct math_node **out) {
+// "12 (twelve)", "12, i.e. a dozen": the value, where what stands behind it is the same. MATH_EMPTY
+// where nothing is said again, MATH_UNREADABLE where it is another number: "5 pairs, i.e. 10
+// shoes".
+static enum math_read read_restated(struct slice part, bool prose, struct arena *arena,
+                                    struct math_budget *budget, struct math_node **out) {
     const struct math_options exact = {.no_rounding = true, .no_points = true};
     struct slice value, again;
     struct math_node *first, *second;
     struct math_result result;
-    if (!form_restated(part, &value, &again) ||
+    bool same;
+    if (!form_restated(part, &value, &again, &same) ||
         math_parse(form_plain(value, arena), prose, arena, budget, &first, NULL) != MATH_READ ||
         math_parse(form_plain(again, arena), prose, arena, budget, &second, NULL) != MATH_READ)
-        return false;
+        return MATH_EMPTY;
     math_equal(first, second, &exact, budget, arena, &result);
-    if (result.verdict == MATH_EQUAL) *out = first->kind == MATH_TEXT ? second : first;
-    return result.verdict == MATH_EQUAL;
+    if (result.verdict == MATH_EQUAL) {
+        *out = first->kind == MATH_TEXT ? second : first;
+        return MATH_READ;
+    }
+    const bool numbers =
+        tree_is_scalar(first) && tree_is_scalar(second) && !first->free && !second->free;
+    return same && numbers && result.verdict == MATH_DIFFERENT ? MATH_UNREADABLE : MATH_EMPTY;
 }
 
 // "dreizehn", "quatre-vingts": words, which to a gold that is a number are one. Otto is a name too.
@@ -76,7 +84,7 @@ static enum math_read read_whole(struct slice part, bool prose, struct arena *ar
                        (*out)->kind == MATH_ADD;
     if (words && read_abroad(plain, arena, out)) return MATH_READ;
     if (read == MATH_READ && (*out)->kind != MATH_TEXT && (*out)->kind != MATH_MUL) return read;
-    if (read_restated(plain, prose, arena, budget, out)) return MATH_READ;
+    if (read_restated(plain, prose, arena, budget, out) == MATH_READ) return MATH_READ;
     struct math_node *other;
     const struct slice said = form_prose(plain, arena);
     if (slice_equal(said, plain) ||
@@ -94,6 +102,9 @@ static enum math_read read_part(const struct answer *answer, int i, struct arena
     if (form_is_question(answer->parts[i])) return MATH_UNREADABLE;
     const enum math_read whole = read_whole(answer->parts[i], answer->prose, arena, budget, out);
     if (answer->shorter.len == 0 || whole == MATH_OVER) return whole;
+    if (answer->prose && read_restated(form_plain(answer->parts[i], arena), true, arena, budget,
+                                       out) == MATH_UNREADABLE)
+        return MATH_UNREADABLE;
     if (whole == MATH_READ && (*out)->kind != MATH_TEXT) return whole;
     struct math_node *shorter;
     const enum math_read read = math_parse(form_without_bold(answer->shorter, arena), answer->prose,

@@ -77,7 +77,8 @@ static const struct math_node *as_decimal(struct comparison *c, const struct mat
     const bool marked =
         last->kind == MATH_QUANTITY || last->kind == MATH_PERCENT || last->kind == MATH_DEGREE;
     const struct math_node *part = marked ? last->kids[0] : last;
-    if (!is_whole_part(whole) || !is_plain_integer(part) || part->spaced) return NULL;
+    if (!is_whole_part(whole) || !is_plain_integer(part) || part->spaced || last->spaced)
+        return NULL;
     if (part->n_digits > 9 || whole->n_digits > 9 || (is_gold && !marked && part->n_digits < 2))
         return NULL;
     char digits[32];

@@ -32,6 +32,7 @@ static struct math_node *read_letter(struct parser *p, struct math_node *formula
     const struct token *next = &p->t[at];
     if (next->kind == TOKEN_END) // "(C)" and "C." may also be the variable
         return lettered(p, (uint8_t)c, (struct slice){"", 0}, formula);
+    if (parse_is_word(next, "or") || parse_is_word(next, "and")) return NULL; // "(B) or (C)"
     if (!next->space && !(mark->c == '.' || mark->c == ':' || p->t[at - 1].c == '}')) return NULL;
     if (next->kind == TOKEN_RELATION || next->kind == TOKEN_CHAR) {
         if (next->kind == TOKEN_RELATION || !strchr("-+(\\$[", next->c)) return NULL;

@@ -39,7 +39,9 @@ static struct math_node *without_semicolon(struct parser *p, int below) {
         bool more = false;
         while (!parse_is(p, ';') && parse_separator(p, &words)) more = true;
         const enum token_kind kind = parse_peek(p)->kind;
-        if (!more || kind == TOKEN_END) { // "1, 2," ends a sentence
+        const bool cell =
+            parse_is(p, '&') || parse_is_command(p, "\\") || parse_is_command(p, "end");
+        if (!more || kind == TOKEN_END || cell) { // "1, 2," ends a sentence
             if (kind != TOKEN_END) p->at = at;
             break;
         }

@@ -111,6 +111,30 @@ static enum math_verdict constants(struct comparison *c, const struct math_node 
     return verdict;
 }
 
+// The term of a sum that is one of the letters, where no other term has it; else NULL.
+static const struct math_node *lone_term(const struct math_node *sum, const char *letters) {
+    const struct math_node *found = NULL;
+    for (int i = 0; sum->kind == MATH_ADD && i < sum->n; i++) {
+        const struct math_node *term = sum->kids[i];
+        if (term->kind == MATH_SYMBOL && term->text.len == 1 &&
+            strchr(letters, term->text.ptr[0])) {
+            if (found) return NULL;
+            found = term;
+        }
+    }
+    return found;
+}
+
+// x^2 + c for x^2 + C: the constant of integration has any name.
+static const struct math_node *with_constant(struct comparison *c, const struct math_node *gold,
+                                             const struct math_node *answer) {
+    const struct math_node *own = lone_term(gold, "C");
+    const struct math_node *other = own ? lone_term(answer, "cCkK") : NULL;
+    if (!other || tree_same(own, other) || kind_replaced(c, gold, other, own) != gold)
+        return answer;
+    return kind_replaced(c, answer, other, own);
+}
+
 enum math_verdict number_compare(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer) {
     if (tree_same(gold, answer)) return kind_said(c, "same", MATH_EQUAL);
@@ -120,6 +144,7 @@ enum math_verdict number_compare(struct comparison *c, const struct math_node *g
     if (kind_infinity(gold) || kind_infinity(answer))
         return kind_said(c, "infinity", MATH_DIFFERENT);
     const char *rule;
+    answer = with_constant(c, gold, answer);
     const enum exact answered = exact_identity(gold, answer, c->budget, &rule);
     return kind_from_exact(c, answered, rule);
 }

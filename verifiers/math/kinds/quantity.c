@@ -134,6 +134,13 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
         if (known) parse_next(p);
         return known && value->kind != MATH_QUANTITY ? with_unit(p, bigger, &unit) : NULL;
     }
+    p->at = start + 3; // \text{ US dollars}
+    const bool american = parse_is_word(&p->t[start + 2], "US") && unit_read(p, true, &unit) &&
+                          p->at == end && unit.dimension[UNIT_DOLLAR];
+    if (american) {
+        parse_next(p);
+        return with_unit(p, value, &unit);
+    }
     p->at = start;
     if (unit_read(p, false, &unit)) return with_unit(p, value, &unit);
     if (!is_plain_words(p, start + 2, end)) return NULL;
@@ -147,18 +154,33 @@ static struct math_node *in_font(struct parser *p, struct math_node *value) {
     return with_unit(p, value, &unit);
 }
 
+// 45', 45'', 45", 45^{\prime}, 45^\prime at the digits `t`: 1 for minutes, 2 for seconds, 0 for
+// none; `*n`: how many tokens the marks are.
+static int arc_marks(const struct token *t, int *n) {
+    *n = 1;
+    if (t[1].kind == TOKEN_CHAR && t[1].c == '"') return 2;
+    if (t[1].kind == TOKEN_CHAR && t[1].c == '\'') {
+        *n = t[2].kind == TOKEN_CHAR && t[2].c == '\'' ? 2 : 1;
+        return *n;
+    }
+    if (t[1].kind != TOKEN_CHAR || t[1].c != '^') return 0;
+    const bool brace = t[2].c == '{';
+    int primes = 0;
+    while (primes < 2 && t[2 + brace + primes].kind == TOKEN_NAME &&
+           slice_is(t[2 + brace + primes].text, "prime"))
+        primes++;
+    *n = 1 + 2 * brace + primes;
+    return brace && t[*n].c != '}' ? 0 : brace || primes < 2 ? primes : 0;
+}
+
 // 63^\circ 45', 63° 45' 30": the minutes and seconds of an angle, added to its degrees.
 static struct math_node *with_minutes(struct parser *p, struct math_node *degrees) {
     struct math_node *terms[3] = {degrees->kids[0]};
     int n = 1;
     for (; n < 3; n++) {
         const struct token *t = parse_peek(p);
-        const int marks = n == 1                                     ? 1
-                          : t[1].c == '\'' && t[2].c == '\''         ? 2
-                          : t[1].kind == TOKEN_CHAR && t[1].c == '"' ? 1
-                                                                     : 0;
-        if (p->inside || t->kind != TOKEN_DIGITS || t->text.len > 2 || !marks ||
-            (n == 1 && t[1].c != '\''))
+        int marks = 0;
+        if (p->inside || t->kind != TOKEN_DIGITS || t->text.len > 2 || arc_marks(t, &marks) != n)
             break;
         const long value = strtol(arena_copy(p->arena, t->text.ptr, t->text.len), NULL, 10);
         if (value > 59) return degrees;
@@ -173,13 +195,15 @@ static struct math_node *with_minutes(struct parser *p, struct math_node *degree
 }
 
 // min and sec are functions where an argument stands behind them: 2 sec x, 3 min(4, 5).
-static bool is_call(const struct token *name) {
-    const struct token *t = name + 1;
-    if (name->kind != TOKEN_FUNCTION) return false;
+static bool is_argument(const struct token *t) {
     if (t->kind == TOKEN_CHAR) return t->c == '(' || t->c == '{' || t->c == '^' || t->c == '_';
     return t->kind == TOKEN_NAME || t->kind == TOKEN_FUNCTION || t->kind == TOKEN_CONSTANT ||
            t->kind == TOKEN_COMMAND || (t->kind == TOKEN_WORD && t->text.len == 1) ||
            (t->kind == TOKEN_DIGITS && t[1].kind != TOKEN_WORD && t[1].kind != TOKEN_FONT);
+}
+
+static bool is_call(const struct token *name) {
+    return name->kind == TOKEN_FUNCTION && is_argument(name + 1);
 }
 
 static bool font_follows(const struct parser *p, const struct math_node *value) {
@@ -189,6 +213,7 @@ static bool font_follows(const struct parser *p, const struct math_node *value) 
     if (end < 0 || (parse_is_word(inner, "to") && t[3].c == '}')) return false; // a ratio
     if (inner->kind == TOKEN_FUNCTION) {
         if (!inner->plain || value->free || !unit_find(inner->text, &unit)) return false;
+        if (slice_is(t->text, "operatorname") && t[3].c == '}' && is_argument(&t[4])) return false;
         return t[3].c != '}' || !is_call(&p->t[end - 1]);
     }
     while (inner->kind == TOKEN_FONT && inner->op != 1 && inner[1].c == '{') inner += 2;
@@ -209,8 +234,10 @@ static bool follows(const struct parser *p, const struct math_node *value) {
     if (value->free) return false;
     if (unit_prime_follows(p, value)) return true;
     if (t->kind == TOKEN_CURRENCY) return true;
-    if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS)
-        return t[1].kind == TOKEN_CHAR && t[1].c == '\'';
+    if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS) {
+        int n;
+        return arc_marks(t, &n) == 1;
+    }
     const bool apart = t->space || t->thin;
     if (t->kind == TOKEN_NAME && slice_is(t->text, "mu"))
         return t[1].kind == TOKEN_FONT || (apart && t[1].kind == TOKEN_WORD);

@@ -1,5 +1,6 @@
 // Equations, inequalities, congruences, chains of them.
 #include "verifiers/math/kinds/kind.h"
+#include "verifiers/math/kinds/unit_letter.h"
 
 // \pmod{5}, (mod 5) behind a congruence: the modulus as one more side.
 static struct math_node *modulus(struct parser *p) {
@@ -284,6 +285,9 @@ static enum math_verdict chain(struct comparison *c, const struct math_node *gol
     bool approximate = false;
     const struct math_node *members = answer->ops[0] == MATH_IN ? unwrapped(answer) : NULL;
     if (members) return kinds_compare(c, gold, members);
+    if (gold->kind == MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
+        relation_is_label(answer->kids[0]) && unit_letter_quantity(c, gold->unit, answer->kids[1]))
+        return kinds_compare(c, gold, answer->kids[1]); // F = 5 N
     if (!is_equation(answer) || is_only_equation(answer, gold) || is_recursive(answer))
         return kind_said(c, "form", MATH_DIFFERENT);
     for (int i = 0; i < answer->n; i++) {

@@ -187,6 +187,7 @@ static char set_of(struct slice text) {
                                         "no such solution",
                                         "there are no real solutions",
                                         "solution set is empty",
+                                        "empty",
                                         "no solution exists",
                                         "no solutions exist",
                                         "none"};

@@ -1,4 +1,5 @@
 // Tuples and sets: (1, 2), \langle 1, 2 \rangle, \{1, 2\}.
+#include "verifiers/math/base/ascii.h"
 #include "verifiers/math/kinds/kind.h"
 
 static struct math_node *read_brackets(struct parser *p, char open, char close,
@@ -51,6 +52,12 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     if (!tuple) return false;
     // Braces without a backslash only group: {1, 2} is the list 1, 2, and takes the other's side.
     const struct math_node *other = gold->kind == MATH_TUPLE ? answer : gold;
+    const bool point = other == answer && other->kind == MATH_APPLY && other->text.len == 1 &&
+                       ascii_is_upper(other->text.ptr[0]) && other->kids[0]->kind == MATH_TUPLE;
+    if (point) { // P(4,5)
+        *out = kinds_compare(c, gold, other->kids[0]);
+        return true;
+    }
     const bool list = other->kind == MATH_LIST || (other->kind == MATH_SET && other->op == 1);
     if (other->kind == MATH_SET && other->n == 1 && other->kids[0]->kind == MATH_TUPLE) {
         const bool swap = gold->kind == MATH_TUPLE; // {(1, 2)} has one solution

@@ -12,6 +12,10 @@ static bool is_layout_space(struct slice name) {
     return false;
 }
 
+static bool is_blackboard(struct slice name) {
+    return slice_is(name, "mathbb") || slice_is(name, "mathds") || slice_is(name, "Bbb");
+}
+
 // \mathbb{R} becomes one token.
 static bool blackboard(struct lexer *l, size_t start) {
     size_t i = l->at;
@@ -96,7 +100,7 @@ static void named_command(struct lexer *l, struct slice name, size_t start) {
     }
     if (is_layout_space(name)) {
         l->space = true;
-    } else if (slice_is(name, "mathbb") && blackboard(l, start)) {
+    } else if (is_blackboard(name) && blackboard(l, start)) {
         return;
     } else if (command && command->kind == TOKEN_FONT) {
         size_t i = l->at; // a font without a group behind it changes nothing

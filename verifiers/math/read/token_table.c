@@ -177,7 +177,6 @@ static const struct token_command COMMANDS[] = {
     {"mathbf", TOKEN_FONT, 0, 0, NULL},
     {"mathbfit", TOKEN_FONT, 0, 0, NULL},
     {"mathcal", TOKEN_FONT, 0, 0, NULL},
-    {"mathds", TOKEN_COMMAND, 0, 0, "mathbb"},
     {"mathfrak", TOKEN_FONT, 0, 0, NULL},
     {"mathit", TOKEN_FONT, 0, 0, NULL},
     {"mathnormal", TOKEN_FONT, 0, 0, NULL},

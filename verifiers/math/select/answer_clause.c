@@ -4,6 +4,8 @@
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_scan.h"
 
+#define N(list) (sizeof(list) / sizeof *(list))
+
 bool answer_piece_is_operator(struct slice text, const struct answer_piece *p) {
     return p->kind == PIECE_MATH && p->to - p->from <= 3 &&
            (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
@@ -16,21 +18,37 @@ bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int
                                         "=",    "got",  "needs", "can",    "would", "leaves"};
     for (int i = from; i < n; i++) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
-        for (size_t k = 0; k < sizeof VERBS / sizeof *VERBS; k++)
+        for (size_t k = 0; k < N(VERBS); k++)
             if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
         if (memchr(word.ptr, '=', word.len)) return true;
     }
     return false;
 }
 
+bool answer_says_again(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"i.e.",    "namely",  "that is to say",
+                                        "that is", "meaning", "in other words"};
+    enum { N_ALWAYS = 2 }; // the others where a number follows
+    at += at < text.len && text.ptr[at] == '(';
+    for (size_t i = 0; i < N(WORDS); i++) {
+        if (!answer_starts(text, at, WORDS[i])) continue;
+        size_t next = at + strlen(WORDS[i]);
+        while (next < text.len && answer_is_one_of(", $", text.ptr[next])) next++;
+        return i < N_ALWAYS || (next < text.len && answer_is_digit(text, next)) ||
+               answer_number_words_end(text, next) != next;
+    }
+    return false;
+}
+
 // A word with which a clause about the number before it begins: "which is", "since", "because".
 static bool begins_reason(struct slice text, const struct answer_piece *p) {
-    static const char *const WORDS[] = {
-        "since",  "because",  "which", "i.e.",    "i.e.,", "as",    "where",   "namely", "(which",
-        "(since", "(because", "(i.e.", "meaning", "given", "e.g.,", "instead", "(=",     "(out"};
+    static const char *const WORDS[] = {"since",    "because", "which",   "i.e.",   "i.e.,",
+                                        "as",       "where",   "namely",  "(which", "(since",
+                                        "(because", "(i.e.",   "meaning", "given",  "e.g.,",
+                                        "instead",  "(=",      "(out",    "having"};
     const struct slice word = answer_cut(text, p->from, p->to);
-    if (answer_starts(text, p->from, "of which")) return true;
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+    if (answer_starts(text, p->from, "of which") || answer_says_again(text, p->from)) return true;
+    for (size_t i = 0; i < N(WORDS); i++)
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     return false;
 }
@@ -56,6 +74,23 @@ static bool counts_again(struct slice text, const struct answer_piece *p, int n,
     return false;
 }
 
+// "12 apples in her 3 baskets", "12 dollars on the 2 houses", "he will be 12 in 2030": the end of a
+// sentence that tells where.
+static bool is_place(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const PREPOSITIONS[] = {"in", "on", "from", "for", "across", "over"};
+    static const char *const OWNERS[] = {"the", "his",   "her",   "their", "its",
+                                         "our", "these", "those", "all"};
+    if (!answer_is_in(answer_cut(text, p[at].from, p[at].to), PREPOSITIONS, N(PREPOSITIONS)))
+        return false;
+    if (at + 4 == n)
+        return p[at + 2].kind == PIECE_MATH && p[at + 3].kind == PIECE_WORD &&
+               answer_is_in(answer_cut(text, p[at + 1].from, p[at + 1].to), OWNERS, N(OWNERS));
+    const struct slice year = answer_cut(text, p[at + 1].from, p[at + 1].to);
+    return at + 2 == n && slice_is(answer_cut(text, p[at].from, p[at].to), "in") && year.len == 4 &&
+           (answer_starts(year, 0, "19") || answer_starts(year, 0, "20")) &&
+           ascii_is_digit(year.ptr[2]) && ascii_is_digit(year.ptr[3]);
+}
+
 // "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
 // 30": what stands behind the number only says more about it.
 static bool begins_adjunct(struct slice text, const struct answer_piece *p, int n, int at) {
@@ -69,22 +104,26 @@ static bool begins_adjunct(struct slice text, const struct answer_piece *p, int 
     if (counts_again(text, p, n, at)) return false;
     const struct slice next =
         at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
-    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS))
-        return !answer_clause_has_verb(text, p, n, at + 1);
+    if (answer_is_in(word, WORDS, N(WORDS))) return !answer_clause_has_verb(text, p, n, at + 1);
     if (slice_is(word, "from") && at > 0 && ends_change(text, p, at))
         return !answer_clause_has_verb(text, p, n, at + 1);
-    if (slice_is(word, "to") && p[at - 1].kind == PIECE_WORD && at > 1 &&
-        p[at - 2].kind == PIECE_MATH)
-        return at + 1 < n && p[at + 1].kind == PIECE_WORD &&
-               !answer_clause_has_verb(text, p, n, at + 1);
+    static const char *const MORE[] = {"more", "fewer", "less", "extra", "additional"};
+    if (slice_is(word, "to") && at > 1 &&
+        p[at - 1].kind == PIECE_WORD) { // "12 more eggs to have 30"
+        const bool more =
+            at > 2 && answer_is_in(answer_cut(text, p[at - 2].from, p[at - 2].to), MORE, N(MORE));
+        if (p[more ? at - 3 : at - 2].kind == PIECE_MATH)
+            return at + 1 < n && p[at + 1].kind == PIECE_WORD &&
+                   !answer_clause_has_verb(text, p, n, more ? at + 2 : at + 1);
+    }
     if (slice_is(word, "not") && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]))
         return at + 2 == n && p[at + 1].kind == PIECE_MATH; // "12 days, not 13"
     if (slice_is(word, "of") && p[at - 1].kind == PIECE_MATH)
-        return answer_is_in(next, ARTICLES, sizeof ARTICLES / sizeof *ARTICLES) &&
+        return answer_is_in(next, ARTICLES, N(ARTICLES)) &&
                !answer_clause_has_verb(text, p, n, at + 1);
+    if (at + 1 < n && is_place(text, p, n, at)) return true;
     if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != PIECE_MATH) return false;
-    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS,
-                        sizeof SPANS / sizeof *SPANS);
+    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS, N(SPANS));
 }
 
 // "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
@@ -96,7 +135,7 @@ static bool concludes(struct slice text, const struct answer_piece *p, int n, in
     int n_math = 0;
     if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
     const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
-    for (size_t i = 0; i < sizeof RESULTS / sizeof *RESULTS; i++)
+    for (size_t i = 0; i < N(RESULTS); i++)
         if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
     for (int i = at + 1; i < n; i++)
         n_math += p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
@@ -131,8 +170,7 @@ static bool goes_on(struct slice text, const struct answer_piece *p, int n, int 
     for (int i = at > 0 ? at - 1 : at; i < n; i++) {
         const bool joined = i > at && p[i - 1].kind == PIECE_JOINT;
         if (p[i].kind == PIECE_MATH && (linked || joined)) return true;
-        linked |=
-            answer_is_in(answer_cut(text, p[i].from, p[i].to), LINKS, sizeof LINKS / sizeof *LINKS);
+        linked |= answer_is_in(answer_cut(text, p[i].from, p[i].to), LINKS, N(LINKS));
     }
     return false;
 }
@@ -140,7 +178,7 @@ static bool goes_on(struct slice text, const struct answer_piece *p, int n, int 
 static bool begins_aside(struct slice text, const struct answer_piece *p, int n, int i) {
     const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
     const bool sure = answer_starts(text, p[i].from, "because") ||
-                      answer_starts(text, p[i].from, "i.e") || text.ptr[p[i].from] == '(';
+                      answer_says_again(text, p[i].from) || text.ptr[p[i].from] == '(';
     if ((pause || sure) && begins_reason(text, &p[i])) return !concludes(text, p, n, i);
     if (pause && (begins_part(text, p, n, i) || begins_distance(text, p, n, i))) return true;
     return begins_adjunct(text, p, n, i);

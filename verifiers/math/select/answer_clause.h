@@ -21,7 +21,17 @@ struct answer_piece {
 bool answer_piece_is_operator(struct slice text, const struct answer_piece *p);
 // Whether a verb is among the words of p[from..n): then they go on to say something else.
 bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int n, int from);
+// "i.e.", "that is", "namely" at `at`: behind it the value is said again.
+bool answer_says_again(struct slice text, size_t at);
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n);
+
+// answer_front.c: "more than 7", "half of 7", "page 7": the words in front of the run that begins
+// with p[first] make another number of it, or none.
+bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p, int first);
+// "ist nicht 12", "no es 12", "n'est pas 12"
+bool answer_is_denied_in_front(struct slice text, const struct answer_piece *p, int first);
+// "The proof is on p. 7.": the point of what is in front of the sentence at `from` is none.
+bool answer_is_behind_abbreviation(struct slice text, size_t from);
 
 #endif

@@ -15,34 +15,36 @@ enum {
 // Words between a negation and what it negates: "is not equal to", "rule out the value".
 static bool is_filler(struct slice word) {
     static const char *const FILLERS[] = {
-        "a",       "an",      "the",     "that",     "this",        "it",       "its",     "our",
-        "my",      "your",    "any",     "of",       "to",          "be",       "is",      "are",
-        "was",     "been",    "equal",   "equals",   "as",          "out",      "just",    "simply",
-        "exactly", "really",  "yet",     "quite",    "actually",    "possibly", "get",     "give",
-        "have",    "write",   "put",     "box",      "use",         "obtain",   "accept",  "choose",
-        "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
-        "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
-        "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
-        "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
-        "them",    "answers", "options", "choices"};
+        "a",        "an",       "the",    "that",     "this",     "it",          "its",
+        "our",      "my",       "your",   "any",      "of",       "to",          "be",
+        "is",       "are",      "was",    "been",     "equal",    "equals",      "as",
+        "out",      "just",     "simply", "exactly",  "really",   "yet",         "quite",
+        "actually", "possibly", "get",    "give",     "have",     "write",       "put",
+        "box",      "use",      "obtain", "accept",   "choose",   "pick",        "take",
+        "include",  "say",      "claim",  "conclude", "believe",  "think",       "mean",
+        "true",     "case",     "final",  "correct",  "right",    "value",       "values",
+        "number",   "numbers",  "answer", "option",   "result",   "at",          "with",
+        "in",       "from",     "likely", "here",     "possible", "possibility", "would",
+        "these",    "those",    "them",   "answers",  "options",  "choices",     "it's",
+        "it’s",     "that's",   "that’s"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
 
 static bool is_negation(struct slice word) {
     static const char *const NEGATIONS[] = {
-        "not",         "cannot",   "never",    "isn't",     "can't",      "wasn't",    "won't",
-        "doesn't",     "don't",    "didn't",   "couldn't",  "shouldn't",  "wouldn't",  "aren't",
-        "isn’t",       "can’t",    "wasn’t",   "won’t",     "doesn’t",    "don’t",     "didn’t",
-        "rule",        "ruled",    "rules",    "ruling",    "wrong",      "incorrect", "nor",
-        "neither",     "reject",   "rejected", "rejecting", "rejects",    "exclude",   "excluded",
-        "excluding",   "excludes", "discard",  "discarded", "discarding", "eliminate", "eliminated",
-        "eliminating", "false",    "untrue",   "unlikely",  "disprove",   "disproves", "impossible",
-        "instead",     "doubt",    "doubts",   "deny",      "denies",     "disagree",  "doubtful",
-        "nobody",      "trap",     "naive",    "tempting",  "decoy",      "bogus",     "fake",
-        "misleading",  "mistake",  "absurd",   "foolish",   "contrary",   "avoid",     "avoids",
-        "avoided",     "avoiding"};
-    return answer_is_in(word, NEGATIONS, N(NEGATIONS));
+        "rule",       "ruled",      "rules",      "ruling",        "wrong",     "incorrect",
+        "nor",        "neither",    "reject",     "rejected",      "rejecting", "rejects",
+        "exclude",    "excluded",   "excluding",  "excludes",      "discard",   "discarded",
+        "discarding", "eliminate",  "eliminated", "eliminating",   "false",     "untrue",
+        "unlikely",   "disprove",   "disproves",  "impossible",    "instead",   "doubt",
+        "doubts",     "deny",       "denies",     "disagree",      "doubtful",  "nobody",
+        "trap",       "naive",      "tempting",   "decoy",         "bogus",     "fake",
+        "misleading", "mistake",    "absurd",     "foolish",       "contrary",  "avoid",
+        "avoids",     "avoided",    "avoiding",   "misconception", "fallacy",   "myth",
+        "tempted",    "temptation", "pitfall",    "illusion",      "mistaken",  "erroneously",
+        "naively",    "erroneous"};
+    return answer_is_negation(word) || answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
 static bool is_supposition(struct slice word) {
@@ -89,7 +91,7 @@ static bool is_attributed(struct slice word, struct slice before) {
     static const char *const VERBS[] = {"says",      "said",     "thinks",   "thought", "claims",
                                         "claimed",   "believes", "believed", "argues",  "argued",
                                         "insists",   "insisted", "guesses",  "guessed", "suggests",
-                                        "suggested", "told"};
+                                        "suggested", "told",     "wrote",    "writes",  "answered"};
     static const char *const OURS[] = {"I",    "we",   "this",    "it",    "which",
                                        "that", "rule", "theorem", "logic", "formula"};
     bool pause, colon;
@@ -237,6 +239,8 @@ static const char *const REFUTED[] = {"is not",
                                       "(for instance",
                                       "(example",
                                       "(as an example",
+                                      "for example",
+                                      "for instance",
                                       "is a distractor",
                                       "is a decoy",
                                       "would be wrong",
@@ -259,8 +263,12 @@ static const char *const REFUTED[] = {"is not",
                                       "is what most",
                                       "is what many",
                                       "is what some",
+                                      "is what a",
                                       "is what you want",
                                       "is what you expect",
+                                      "is what people",
+                                      "is what students",
+                                      "is what others",
                                       "are not",
                                       "are wrong",
                                       "are incorrect",
@@ -374,23 +382,41 @@ static bool is_example(struct slice before) {
     return at == before.len;
 }
 
+// "A common mistake: the answer", "A naive solution would end with", and no clause behind it that
+// says what is right.
+static bool is_of_mistake(struct slice before, size_t at) {
+    static const char *const ARTICLES[] = {"a ", "an ", "the ", "one ", ""};
+    static const char *const BAD[] = {
+        "wrong",          "incorrect",    "false",           "mistaken",
+        "naive",          "flawed",       "careless",        "erroneous",
+        "common mistake", "common error", "typical mistake", "typical error",
+        "common wrong",   "suppose",      "assume",          "imagine"};
+    size_t i = 0;
+    while (ARTICLES[i][0] && !answer_starts(before, at, ARTICLES[i])) i++;
+    at += strlen(ARTICLES[i]);
+    return answer_skip_phrase(before, at, BAD, N(BAD)) != at &&
+           !memchr(before.ptr, ',', before.len) && !memchr(before.ptr, ';', before.len) &&
+           !memmem(before.ptr, before.len, " but ", 5) &&
+           !memmem(before.ptr, before.len, " then ", 6) &&
+           !memmem(before.ptr, before.len, " so ", 4);
+}
+
 // "A common mistake: the answer is 12", "In the previous problem, the answer is 12": of a sentence
 // whose beginning is `before`.
 static bool is_of_other_matter(struct slice before) {
     static const char *const STARTS[] = {
-        "is it true",          "is it so",        "is it the case",   "in the previous",
-        "it is false",         "it's false",      "it is untrue",     "it is incorrect",
-        "it is wrong",         "it is a lie",     "it's wrong",       "it isn't true",
-        "in the last problem", "in the earlier",  "a common mistake", "a common error",
-        "a typical mistake",   "a typical error", "a common wrong",   "the wrong answer",
-        "a wrong answer"};
+        "is it true", "is it so",      "is it the case",      "in the previous", "it is false",
+        "it's false", "it is untrue",  "it is incorrect",     "it is wrong",     "it is a lie",
+        "it's wrong", "it isn't true", "in the last problem", "in the earlier"};
     static const char *const ANYWHERE[] = {"wrong key",   "wrongly",   "mistakenly",
                                            "incorrectly", "refuse to", "fool would",
                                            "isn't so",    "is not so", "falsely"};
     const size_t start = answer_skip_marks(before, 0);
     enum { MAX_TASK = 30 }; // "Prove that the answer is"
     static const char *const TASKS[] = {"prove that", "show that"};
-    if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start) return true;
+    if (answer_skip_phrase(before, start, STARTS, N(STARTS)) != start ||
+        is_of_mistake(before, start))
+        return true;
     if (before.len < MAX_TASK && answer_skip_phrase(before, start, TASKS, N(TASKS)) != start)
         return true;
     for (size_t at = start; at < before.len;) {
@@ -406,6 +432,11 @@ static bool is_of_other_matter(struct slice before) {
 bool answer_is_of_others(struct slice text, size_t from, size_t to) {
     enum { MAX_BETWEEN = 24 };
     static const char *const VERBS[] = {"is", "be", "was", ":", "="};
+    struct slice before = answer_cut(text, answer_sentence_start(text, from), from);
+    bool pause, colon;
+    const struct slice word = last_word(&before, &pause, &colon);
+    // "Tom wrote \boxed{5}.", but "Tom wrote \boxed{5} letters."
+    if (is_attributed(word, before) && answer_ends_clause(text, to, true)) return true;
     size_t end = from;
     while (end > 0 && answer_is_one_of(" $\\([*_", text.ptr[end - 1])) end--;
     bool verb = false;

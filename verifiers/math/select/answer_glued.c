@@ -6,24 +6,33 @@
 
 // Behind a number, these make another one of it, or leave it open.
 static const char *const CHANGES[] = {
-    "万", "萬", "亿",   "億",     "千",   "百", "十",   "兆",  "半",  "分",    "割",   "成",
-    "折", "点", "點",   "比",     "又",   "多", "余",   "餘",  "几",  "幾",    "数",   "以",
-    "左", "上", "前後", "くらい", "ほど", "만", "억",   "천",  "백",  "십",    "조",   "반",
-    "분", "할", "이상", "이하",   "여",   "쯤", "정도", "লক্ষ", "লাখ", "হাজার", "কোটি", "শত",
-    "শ",  "月", "年",   "日",     "时",   "時", "号",   "월",  "년",  "일",
-};
+    "万",   "萬", "亿",   "億",     "千",   "百", "十",   "兆",  "半",  "分之",  "割",   "成",
+    "折",   "点", "點",   "比",     "又",   "多", "余",   "餘",  "几",  "幾",    "数",   "以",
+    "左",   "上", "前後", "くらい", "ほど", "만", "억",   "천",  "백",  "십",    "조",   "반",
+    "분의", "할", "이상", "이하",   "여",   "쯤", "정도", "লক্ষ", "লাখ", "হাজার", "কোটি", "শত",
+    "শ",    "的", "より", "보다",   "时",   "時", "号",   "之"};
+
+// Behind a number, these may make a part of a date of it, where there are other numbers.
+static const char *const DATES[] = {"月", "年", "日", "월", "년", "일"};
+
+// Behind a number in front of which 第 stands: it only names a part of a text.
+static const char *const ORDINALS[] = {"页", "頁", "题", "題", "章", "节", "節", "步",
+                                       "行", "例", "条", "图", "表", "問", "问"};
 
 // Somewhere in the sentence: what is said is denied, supposed, asked or made a guess.
 static const char *const DOUBTS[] = {
-    "不",       "没",      "沒",      "非",      "错",      "錯",      "误",      "誤",      "吗",
-    "嗎",       "如果",    "假设",    "假如",    "假設",    "若",      "可能",    "也许",    "或",
-    "ない",     "ませ",    "もし",    "か？",    "なら",    "たら",    "違",      "아니",    "아닙",
-    "아닌",     "않",      "없",      "틀",      "만약",    "니까",    "라면",    "이면",    "또는",
-    "নয়",       "নেই",     "যদি",     "ไม่",      "ถ้า",      "หรือ",     "？",      "?",       "约",
-    "約",       "大概",    "估",      "약 ",     "또",      "大于",    "小于",    "大於",    "小於",
-    "少なくと", "多くと",  "至少",    "至多",    "最多",    "最少",    "超过",    "超過",    "多于",
-    "少于",     "低于",    "高于",    "接近",    "以上",    "以下",    "要是",    "未満",    "未满",
-    "개 이상",  "개 이하", "명 이상", "명 이하", "개 미만", "명 미만", "개 초과", "명 초과",
+    "不",      "没",      "沒",      "非",      "错",      "錯",      "误",       "誤",
+    "吗",      "嗎",      "如果",    "假设",    "假如",    "假設",    "若",       "可能",
+    "也许",    "或",      "ない",    "ませ",    "もし",    "か？",    "なら",     "たら",
+    "違",      "아니",    "아닙",    "아닌",    "않",      "없",      "틀",       "만약",
+    "니까",    "라면",    "이면",    "또는",    "নয়",      "নেই",     "যদি",      "ไม่",
+    "ถ้า",      "หรือ",     "？",      "?",       "约",      "約",      "大概",     "估",
+    "약 ",     "또",      "大于",    "小于",    "大於",    "小於",    "少なくと", "多くと",
+    "至少",    "至多",    "最多",    "最少",    "超过",    "超過",    "多于",     "少于",
+    "低于",    "高于",    "接近",    "以上",    "以下",    "要是",    "未満",     "未满",
+    "개 이상", "개 이하", "명 이상", "명 이하", "개 미만", "명 미만", "개 초과",  "명 초과",
+    "除",      "将近",    "將近",    "不到",    "个半",    "個半",    "个多",     "個多",
+    "적어도",  "많아도",  "최소",    "최대",
 };
 
 // In the clause of the number, where the sentence has others: it is the result.
@@ -119,16 +128,27 @@ static bool last_run(struct slice sentence, size_t *from, size_t *to) {
     return true;
 }
 
-// "不是13，而是12", "不是13，是12": what the sentence denies is another number.
-static bool is_contrasted(struct slice sentence, size_t start, size_t from) {
+// "不是13，而是12", "不是13，是12": what the sentence denies is another number. Where what
+// it claims begins, or SIZE_MAX.
+static size_t contrasted_from(struct slice sentence, size_t start, size_t from) {
     static const char *const DENIALS[] = {"不是", "并非", "並非", "不为", "不為", "不等于"};
     static const char *const LINKS[] = {"是", "应是", "应为", "应该是", "應該是", "應是", "而应是"};
     const struct slice clause = answer_cut(sentence, start, from);
-    if (has_any(clause, (const char *const[]){"而是"}, 1)) return true;
+    static const char *const BUT[] = {"而是", "아니라", "아니고"};
+    if (has_any(clause, BUT, N(BUT))) return from;
     for (size_t i = 0; i < N(LINKS); i++)
         if (slice_is(clause, LINKS[i]))
-            return has_any(answer_cut(sentence, 0, start), DENIALS, N(DENIALS));
-    return false;
+            return has_any(answer_cut(sentence, 0, start), DENIALS, N(DENIALS)) ? start : SIZE_MAX;
+    return SIZE_MAX;
+}
+
+// "第12页", "比12大的数"
+static bool is_named(struct slice sentence, size_t from, size_t behind) {
+    const struct slice before = answer_cut(sentence, 0, from);
+    const size_t last = from > 0 ? last_character(sentence, from) : 0;
+    if (answer_starts(before, last, "比")) return true;
+    return answer_starts(before, last, "第") &&
+           starts_with_any(sentence, behind, ORDINALS, N(ORDINALS));
 }
 
 enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
@@ -140,11 +160,13 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
     if (!before && !is_wide(sentence, to)) return ANSWER_NOT_GLUED;
     if (starts_with_any(sentence, behind, CHANGES, N(CHANGES))) return ANSWER_NOT_GLUED;
     const size_t start = clause_start(sentence, from);
-    const bool contrasted = is_contrasted(sentence, start, from);
-    const struct slice claim = contrasted ? answer_cut(sentence, start, sentence.len) : sentence;
-    if (is_doubted(claim)) return ANSWER_DOUBTED;
+    const size_t claimed = contrasted_from(sentence, start, from);
+    const bool contrasted = claimed != SIZE_MAX;
+    const struct slice claim = answer_cut(sentence, contrasted ? claimed : 0, sentence.len);
+    if (is_doubted(claim) || is_named(sentence, from, behind)) return ANSWER_DOUBTED;
     if (!contrasted && last_run(answer_cut(sentence, 0, from), &other_from, &other_to) &&
-        !has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)))
+        (!has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)) ||
+         starts_with_any(sentence, behind, DATES, N(DATES))))
         return ANSWER_NOT_GLUED;
     while (to > from && answer_is_one_of(".,*_`\"'!", sentence.ptr[to - 1])) to--;
     while (from < to && answer_is_one_of("*_`\"',", sentence.ptr[from])) from++;

@@ -141,8 +141,11 @@ static bool is_bound(struct slice text, size_t at) {
 }
 
 size_t answer_other_denied(struct slice text, size_t from, size_t to) {
-    static const char *const CLAUSES[] = {"，不是", "，而不是", "，并不是", "，并非",
-                                          ", 不是", ",不是",    "、不是"};
+    static const char *const CLAUSES[] = {
+        "，不是",     "，而不是",  "，并不是", "，并非",   ", 不是",      ",不是",
+        "、不是",     ", nicht ",  ", no ",    ", non ",   ", et non ",   ", а не ",
+        ", não ",     ", niet ",   ", y no ",  ", e non ", ", e não ",    ", und nicht ",
+        ", en niet ", ", et pas ", ", pas ",   " y no ",   " und nicht ", " et non "};
     for (size_t at = from; at < to; at++)
         for (size_t i = 0; i < N(CLAUSES); i++) {
             if (!answer_starts(text, at, CLAUSES[i])) continue;
@@ -156,6 +159,29 @@ size_t answer_other_denied(struct slice text, size_t from, size_t to) {
     return to;
 }
 
+// "falsch", "incorrecto": a word that says so of what is in front.
+static bool has_wrong(struct slice text) {
+    static const char *const WORDS[] = {
+        "falsch",    "faux",    "fausse",  "incorrecto", "incorrecta", "incorreta",
+        "errado",    "errada",  "falso",   "fout",       "sbagliato",  "sbagliata",
+        "onjuist",   "erróneo", "errónea", "yanlış",     "błędna",     "błędne",
+        "incorreto", "salah",   "неверно", "неверный",   "неправильно"};
+    for (size_t at = 0; at < text.len; at++)
+        for (size_t i = 0; text.ptr[at] == ' ' && i < N(WORDS); i++)
+            if (answer_is_word(text, at + 1, WORDS[i])) return true;
+    return false;
+}
+
+bool answer_is_wrong_abroad(struct slice text, size_t end) {
+    enum { MAX_BYTES = 48 };
+    if (end + 1 >= text.len || text.len - end < 3) return false;
+    const size_t to = answer_sentence_end(text, end + 1);
+    if (to - end > MAX_BYTES) return false;
+    for (size_t at = end; at < to; at++)
+        if (ascii_is_digit(text.ptr[at])) return false; // of another value
+    return has_wrong(answer_cut(text, end, to));
+}
+
 bool answer_is_denied_abroad(struct slice text, size_t from) {
     static const char *const DENIALS[] = {
         "ではな", "ではあり", "じゃな", "じゃあり", "でない", "아니",       "아닙",
@@ -166,6 +192,7 @@ bool answer_is_denied_abroad(struct slice text, size_t from) {
     const struct slice rest = answer_cut(text, from, answer_other_denied(text, from, to));
     for (size_t i = 0; i < N(DENIALS); i++)
         if (memmem(rest.ptr, rest.len, DENIALS[i], strlen(DENIALS[i]))) return true;
+    if (has_wrong(rest)) return true;
     return answer_starts(text, to, "？") || is_bound(text, from) ||
            is_conditional_abroad(answer_cut(text, answer_sentence_start(text, from), from));
 }

@@ -5,6 +5,8 @@
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
+#define N(list) (sizeof(list) / sizeof *(list))
+
 enum {
     MAX_WORDS = 128,
     MAX_CHOICE = 120, // bytes of a choice with its words
@@ -12,7 +14,7 @@ enum {
 
 static enum answer_piece_kind kind_of(struct slice word) {
     static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "−", "≤", "≥", "≈", "±", "∪"};
-    for (size_t i = 0; i < sizeof SIGNS / sizeof *SIGNS; i++)
+    for (size_t i = 0; i < N(SIGNS); i++)
         if (slice_is(word, SIGNS[i])) return PIECE_MATH;
     if (slice_is(word, "and") || slice_is(word, "or")) return PIECE_JOINT;
     const size_t len =
@@ -23,7 +25,7 @@ static enum answer_piece_kind kind_of(struct slice word) {
             return PIECE_MATH;
     static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅",
                                           "²", "³", "⁴", "⁵", "⁶", "ⁿ", "×"};
-    for (size_t i = 0; i < sizeof UNICODE / sizeof *UNICODE; i++)
+    for (size_t i = 0; i < N(UNICODE); i++)
         if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return PIECE_MATH;
     return PIECE_WORD;
 }
@@ -53,6 +55,12 @@ static int split(struct slice text, size_t from, size_t to, struct answer_piece 
 // "12 red balls and 5 blue balls" are two values: where the first of them starts, or -1.
 static int pair_start(struct slice text, const struct answer_piece *p, int first) {
     enum { MAX_BETWEEN = 3 };
+    static const char *const LARGER[] = {"hour",  "hours",  "day",     "days",  "week", "weeks",
+                                         "year",  "years",  "foot",    "feet",  "hr",   "hrs",
+                                         "pound", "pounds", "minutes", "minute"};
+    if (first > 1 && p[first - 2].kind == PIECE_MATH &&
+        answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to), LARGER, N(LARGER)))
+        return first - 2; // "1 hour 30 minutes"
     if (first < 2 || p[first - 1].kind != PIECE_JOINT || p[first - 2].kind != PIECE_WORD) return -1;
     for (int i = first - 2; i >= 0 && first - 2 - i <= MAX_BETWEEN; i--) {
         if (p[i].kind == PIECE_MATH)
@@ -71,6 +79,24 @@ static int base_start(struct slice text, const struct answer_piece *p, int at) {
                      : slice_is(word, "base") && slice_is(in, "in") ? 3
                                                                     : 0;
     return back && at >= back && p[at - back].kind == PIECE_MATH ? at - back : at;
+}
+
+static bool is_function(struct slice word) {
+    static const char *const NAMES[] = {"log", "ln",  "lg",   "sin",    "cos",    "tan",
+                                        "cot", "csc", "sqrt", "arcsin", "arccos", "arctan"};
+    return answer_is_in(word, NAMES, N(NAMES));
+}
+
+// "The probability is 1 in 6", "a chance of 3 out of 4": p[first] is the number of all cases.
+static bool is_chance(struct slice text, const struct answer_piece *p, int first) {
+    static const char *const NAMES[] = {"probability", "chance", "odds", "likelihood", "chances"};
+    const int back = first > 1 && p[first - 2].kind == PIECE_WORD ? 3 : 2;
+    if (first < back || p[first - back].kind != PIECE_MATH) return false;
+    const struct slice words = answer_cut(text, p[first - back + 1].from, p[first - 1].to);
+    if (!slice_is(words, back == 3 ? "out of" : "in")) return false;
+    for (int i = 0; i < first - back; i++)
+        if (answer_is_in(answer_cut(text, p[i].from, p[i].to), NAMES, N(NAMES))) return true;
+    return false;
 }
 
 // The run of mathematics that ends last: its first and last piece. False when there is none.
@@ -99,6 +125,9 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
+    if (*first > 0 && is_function(answer_cut(text, p[*first - 1].from, p[*first - 1].to)))
+        (*first)--; // "log 12", "sin 30° = 1/2"
+    if (is_chance(text, p, *first)) *first -= 1 + (p[*first - 2].kind == PIECE_WORD ? 2 : 1);
     // "thirty-seven (36)"
     if (*first > 0 && text.ptr[p[*first].from] == '(' &&
         answer_number_words_end(text, p[*first - 1].from) == p[*first - 1].to)
@@ -117,141 +146,11 @@ static bool last_choice(struct slice text, const struct answer_piece *p, int n) 
     const bool round = last.len == 3 && last.ptr[0] == '(' && last.ptr[2] == ')';
     const char c = last.ptr[round ? 1 : 0];
     if ((last.len != 1 && !round) || c < 'A' || c > 'J') return false;
-    for (size_t i = 0; n > 1 && i < sizeof WORDS / sizeof *WORDS; i++) {
+    for (size_t i = 0; n > 1 && i < N(WORDS); i++) {
         const struct slice word = answer_cut(text, p[n - 2].from, p[n - 2].to);
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     }
     return round;
-}
-
-// "greater than or equal to 7", "the absolute value of -7": by the three words in front.
-static bool is_changed_far(struct slice text, const struct answer_piece *p, int first) {
-    static const char *const ROWS[][3] = {{"or", "equal", "to"},
-                                          {"absolute", "value", "of"},
-                                          {"additive", "inverse", "of"},
-                                          {"floor", "function", "of"}};
-    for (size_t i = 0; first > 2 && i < sizeof ROWS / sizeof *ROWS; i++) {
-        bool all = true;
-        for (int k = 0; k < 3; k++)
-            all &= answer_is_in(answer_cut(text, p[first - 3 + k].from, p[first - 3 + k].to),
-                                &ROWS[i][k], 1);
-        if (all) return true;
-    }
-    return false;
-}
-
-// "supérieur à 7", "la mitad de 7", "Die Hälfte von 7": by the words in front, up to a mark.
-static bool is_changed_abroad(struct slice text, const struct answer_piece *p, int first) {
-    enum { MAX_BACK = 3 };
-    static const char *const WORDS[] = {
-        "supérieur", "supérieure", "inférieur", "inférieure", "superior", "inferior", "mayor",
-        "menor",     "maior",      "maggiore",  "minore",     "mayores",  "menores",  "superiore",
-        "inferiore", "größer",     "kleiner",   "mehr",       "weniger",  "groter",   "hälfte",
-        "Hälfte",    "Doppelte",   "Dreifache", "Viertel",    "Drittel",  "double",   "doble",
-        "dobro",     "doppio",     "moitié",    "mitad",      "metade",   "metà",     "tiers",
-        "tercio",    "triple",     "triplo",    "terço",      "половина", "половину", "вдвое",
-        "втрое",     "треть",      "меньше",    "больше",     "helft",    "dubbele",  "hälften",
-        "dubbla",    "połowa",     "yarısı",    "większa",    "mniejsza", "mniej",    "więcej",
-        "mindre",    "större",     "kurang",    "lebih"};
-    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
-        if (p[i].kind == PIECE_MATH || answer_is_one_of(",;:", word.ptr[word.len - 1]))
-            return false;
-        if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
-    }
-    return false;
-}
-
-// "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
-static bool is_changed(struct slice text, const struct answer_piece *p, int first) {
-    static const char *const WORDS[] = {
-        "above",     "below",   "under",  "over",     "least",   "most",   "than",  "from",
-        "every",     "within",  "first",  "beyond",   "exceeds", "exceed", "twice", "double",
-        "exceeding", "between", "except", "negative", "minus",   "plus",   "times", "thrice",
-        "triple",    "near",    "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
-    static const char *const NUMBERED[] = {"theorem",   "lemma",      "equation", "eq.",
-                                           "corollary", "figure",     "fig.",     "section",
-                                           "chapter",   "proposition"};
-    static const char *const ABROAD[] = {"mindestens", "höchstens", "als",      "moins",  "menos",
-                                         "almeno",     "minder",    "minstens", "больше", "меньше",
-                                         "более",      "менее",     "fazla",    "hơn",    "около"};
-    static const char *const MORE_OF[] = {"más", "menos", "plus", "moins", "mais", "più", "meno"};
-    static const char *const PARTS[] = {
-        "root",      "half",     "third",      "quarter",    "multiple", "factor",   "divisor",
-        "square",    "cube",     "power",      "double",     "log",      "opposite", "logarithm",
-        "inverse",   "negative", "reciprocal", "multiples",  "factors",  "divisors", "thirds",
-        "magnitude", "modulus",  "complement", "supplement", "conjugate"};
-    static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
-    if (first == 0) return false;
-    const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
-    if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS) ||
-        answer_is_in(word, NUMBERED, sizeof NUMBERED / sizeof *NUMBERED) ||
-        answer_is_in(word, ABROAD, sizeof ABROAD / sizeof *ABROAD) ||
-        is_changed_far(text, p, first) || is_changed_abroad(text, p, first))
-        return true;
-    // "after 10:30": a bound; "he came after 12 days" is none.
-    if (first == 1 && answer_is_in(word, (const char *const[]){"after", "before", "until"}, 3))
-        return true;
-    if (first < 2) return false;
-    const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
-    static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
-    static const char *const NEAR[] = {"close", "closer", "near", "nearer", "similar"};
-    static const char *const PERHAPS[] = {"could", "might", "may"};
-    static const char *const SUMS[] = {"adds",  "add",   "added",  "adding", "sums",
-                                       "comes", "came",  "totals", "sum",    "ends",
-                                       "end",   "ended", "go",     "goes"};
-    if (slice_is(word, "to") && answer_is_in(other, (const char *const[]){"up"}, 1) &&
-        (first < 3 || !answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), SUMS,
-                                    sizeof SUMS / sizeof *SUMS)))
-        return true; // "up to 12", but "it adds up to 12"
-    static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
-    if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
-    static const char *const SAID[] = {"says",   "told",     "claims",    "said",    "claimed",
-                                       "thinks", "mentions", "mentioned", "suggests"};
-    static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
-    if (answer_is_in(word, SAID, sizeof SAID / sizeof *SAID) &&
-        !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
-        return true; // "the book says 12"
-    if (first > 2 && slice_is(word, "be") && slice_is(other, "to") &&
-        answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), ONCE,
-                     sizeof ONCE / sizeof *ONCE))
-        return true;
-    if (answer_is_in(word, (const char *const[]){"de", "di", "do", "que"}, 4) &&
-        answer_is_in(other, MORE_OF, sizeof MORE_OF / sizeof *MORE_OF))
-        return true;
-    if ((slice_is(word, "be") && answer_is_in(other, PERHAPS, sizeof PERHAPS / sizeof *PERHAPS)) ||
-        (slice_is(word, "from") && answer_is_in(other, APART, sizeof APART / sizeof *APART)) ||
-        (slice_is(word, "to") && answer_is_in(other, NEAR, sizeof NEAR / sizeof *NEAR)) ||
-        (slice_is(word, "in") && p[first - 2].kind == PIECE_MATH))
-        return true;
-    return (slice_is(word, "of") && answer_is_in(other, PARTS, sizeof PARTS / sizeof *PARTS)) ||
-           (slice_is(word, "by") && answer_is_in(other, DONE, sizeof DONE / sizeof *DONE));
-}
-
-// "ist nicht 12", "no es 12", "n'est pas 12": in the words in front of the run.
-static bool is_denied_in_front(struct slice text, const struct answer_piece *p, int first) {
-    enum { MAX_BACK = 4 };
-    static const char *const WORDS[] = {"nicht", "kein", "keine", "pas",  "não",   "nao", "non",
-                                        "niet",  "geen", "ikke",  "inte", "nie",   "nu",  "bukan",
-                                        "ei",    "nem",  "не",    "ne",   "không", "δεν", "לא"};
-    // In scripts where words are written together.
-    static const char *const GLUED[] = {"ไม่", "ليس", "ليست", "नहीं"};
-    static const char *const SPANISH[] = {"es",  "son", "puede", "hay",    "había", "eran",
-                                          "fue", "era", "tiene", "quedan", "son",   "vale"};
-    static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
-    for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
-        if (answer_is_in(word, BUT, sizeof BUT / sizeof *BUT)) return false;
-        if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
-        if (answer_is_in(word, WORDS, sizeof WORDS / sizeof *WORDS)) return true;
-        for (size_t k = 0; k < sizeof GLUED / sizeof *GLUED; k++)
-            if (memmem(word.ptr, word.len, GLUED[k], strlen(GLUED[k]))) return true;
-        const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
-        if (answer_is_in(word, (const char *const[]){"no"}, 1) &&
-            answer_is_in(next, SPANISH, sizeof SPANISH / sizeof *SPANISH))
-            return true;
-    }
-    return false;
 }
 
 // "negative 7" begins with its sign; "10 minus 7" is none.
@@ -267,7 +166,7 @@ static bool describes(struct slice between) {
     static const char *const VERBS[] = {"has",    "contains", "includes", "rhymes",   "starts",
                                         "begins", "ends",     "exceeds",  "precedes", "follows",
                                         "lies",   "differs",  "consists"};
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+    for (size_t i = 0; i < N(VERBS); i++)
         if (answer_is_word(between, strlen("answer "), VERBS[i])) return true;
     return false;
 }
@@ -289,15 +188,16 @@ static bool is_open_beside(struct slice text, const struct answer_piece *p, int 
     static const char *const FORMER[] = {"old",     "original", "previous", "former",  "first",
                                          "initial", "earlier",  "estimate", "starting"};
     if (last + 3 < n && (slice_is(verb, "was") || slice_is(verb, "is")) &&
-        answer_is_in(answer_cut(text, p[last + 3].from, p[last + 3].to), FORMER,
-                     sizeof FORMER / sizeof *FORMER))
+        answer_is_in(answer_cut(text, p[last + 3].from, p[last + 3].to), FORMER, N(FORMER)))
         return true; // "225 was the old price"
-    return slice_is(verb, "is") && !answer_is_in(next, NAMES, sizeof NAMES / sizeof *NAMES);
+    return slice_is(verb, "is") && !answer_is_in(next, NAMES, N(NAMES));
 }
 
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct answer_piece *p, int first, size_t from) {
-    if (is_changed(text, p, first) || is_denied_in_front(text, p, first)) return true;
+    if (answer_is_changed_in_front(text, p, first) || answer_is_denied_in_front(text, p, first) ||
+        (first == 0 && answer_is_behind_abbreviation(text, from)))
+        return true;
     if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
         slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
         p[first - 3].kind == PIECE_MATH)
@@ -321,7 +221,7 @@ static bool talks_to_grader(struct slice sentence) {
         "verifier",    "ignore all", "ignore previous", "ignore the",   "ignore any",
         "full credit", "full marks", "instructions",    "reward model", "mark this"};
     for (size_t at = 0; at < sentence.len; at++)
-        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        for (size_t i = 0; i < N(WORDS); i++)
             if (answer_starts(sentence, at, WORDS[i]) || answer_is_word(sentence, at, "grader") ||
                 answer_starts(sentence, at, "dear grader"))
                 return true;
@@ -337,13 +237,13 @@ static bool is_supposed(struct slice text, size_t at) {
                                         "return ", "assert ", "given ",     "given:"};
     enum { MAX_SHORT = 24 };
     while (at < text.len && answer_is_one_of(" \t\r\n*_", text.ptr[at])) at++;
-    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+    for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     // "Had I added 2, I'd get 12."
     if (answer_is_word(text, at, "had") || answer_is_word(text, at, "were"))
         return memmem(text.ptr + at, text.len - at, "'d ", 3) ||
                memmem(text.ptr + at, text.len - at, "would", 5);
-    for (size_t i = 0; text.len - at < MAX_SHORT && i < sizeof SHORT / sizeof *SHORT; i++)
+    for (size_t i = 0; text.len - at < MAX_SHORT && i < N(SHORT); i++)
         if (answer_starts(text, at, SHORT[i])) return true;
     return false;
 }
@@ -371,10 +271,35 @@ static bool is_lone_choice(struct slice text) {
 // "24 eggs, give or take": behind the number.
 static bool is_vague(struct slice rest) {
     static const char *const WORDS[] = {"give or take", "more or less", "or thereabouts",
-                                        "cannot tell",  "can't tell",   "not sure which"};
+                                        "cannot tell",  "can't tell",   "not sure which",
+                                        "for example",  "for instance"};
     for (size_t at = 0; at < rest.len; at++)
-        for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        for (size_t i = 0; i < N(WORDS); i++)
             if (answer_is_word(rest, at, WORDS[i])) return true;
+    return false;
+}
+
+// "I could not solve this, but ...": in front of the number.
+static bool gives_up(struct slice before) {
+    static const char *const CANNOT[] = {"could not",
+                                         "couldn't",
+                                         "cannot",
+                                         "can't",
+                                         "can not",
+                                         "unable to",
+                                         "failed to",
+                                         "not able to",
+                                         "do not know how to",
+                                         "don't know how to",
+                                         "couldn’t",
+                                         "can’t"};
+    static const char *const FIND[] = {" solve",  " determine", " find",
+                                       " figure", " answer",    " work"};
+    for (size_t at = 0; at < before.len; at++) {
+        if (at > 0 && before.ptr[at - 1] != ' ') continue;
+        const size_t end = answer_skip_phrase(before, at, CANNOT, N(CANNOT));
+        if (end != at && answer_skip_phrase(before, end, FIND, N(FIND)) != end) return true;
+    }
     return false;
 }
 
@@ -399,7 +324,7 @@ static bool is_of_wrong_key(struct slice before) {
     const char *open = memrchr(key.ptr, '"', key.len);
     if (open) key = answer_cut(key, (size_t)(open - key.ptr) + 1, key.len);
     for (size_t at = 0; at < key.len; at++)
-        for (size_t i = 0; i < sizeof KEYS / sizeof *KEYS; i++)
+        for (size_t i = 0; i < N(KEYS); i++)
             if (answer_starts(key, at, KEYS[i])) return false;
     return true;
 }
@@ -410,6 +335,8 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     size_t from, end;
     if (!answer_last_sentence(&text, &from, &end) || answer_is_code(text, end)) return false;
     const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
+    const size_t whole = end;
+    const bool again = n < all && answer_says_again(text, pieces[n].from);
     if (n < all) end = pieces[n - 1].to;
     *out = (struct answer){.n_parts = 1, .rule = "last", .prose = true};
     if (is_lone_choice(text)) {
@@ -436,7 +363,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         is_supposed(text, from) || is_left_open(text, pieces, first, from) ||
         answer_is_denied_abroad(text, to) || answer_is_crossed_before(text, at) ||
         is_unreal(answer_cut(text, to, end)) || is_vague(answer_cut(text, to, end)) ||
-        is_of_wrong_key(answer_cut(text, from, at)))
+        is_of_wrong_key(answer_cut(text, from, at)) || gives_up(answer_cut(text, from, at)))
         return false;
     for (size_t i = at; i < to; i++)
         if (answer_is_box(text, i)) return false; // a box that is no statement
@@ -447,6 +374,11 @@ bool answer_find_expression(struct slice text, struct answer *out) {
                     : pieces[last].to == end ? run
                                              : strip(answer_cut(text, at, end));
     if (factorial) return true;
+    if (again) { // "5 pairs, i.e. 10 shoes": whether it is the same is seen in the reading
+        out->shorter = out->parts[0];
+        out->parts[0] = strip(answer_cut(text, at, whole));
+        return true;
+    }
     if (out->parts[0].len != run.len && !change_behind(answer_cut(text, to, end)))
         out->shorter = run;
     return true;

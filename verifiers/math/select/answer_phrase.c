@@ -2,6 +2,7 @@
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/base/change.h"
 #include "verifiers/math/base/numeral_abroad.h"
+#include "verifiers/math/select/answer_clause.h"
 #include "verifiers/math/select/answer_scan.h"
 
 enum {
@@ -26,6 +27,7 @@ static size_t skip_filler(struct slice text, size_t at) {
         more = false;
         while (at < text.len && answer_is_one_of(" \t_:,", text.ptr[at])) at++;
         if (answer_starts(text, at, "\u00a0")) at += strlen("\u00a0");
+        if (answer_starts(text, at, "\u3000")) at += strlen("\u3000");
         if (at < text.len && (unsigned char)text.ptr[at] >= 0xE2)
             at = answer_skip_symbols(text, at);
         while (at < text.len && text.ptr[at] == ' ') at++;
@@ -85,7 +87,8 @@ static size_t phrase_value(struct slice text, size_t at, bool heading) {
             for (size_t v = 0; v < N(VERBS); v++)
                 if (answer_starts(text, i, VERBS[v]))
                     return skip_lines(text, skip_filler(text, i + strlen(VERBS[v]) - 1));
-        if (answer_starts(text, i, " is\u00a0")) return skip_filler(text, i + strlen(" is"));
+        if (answer_starts(text, i, " is\u00a0") || answer_starts(text, i, " is\u3000"))
+            return skip_filler(text, i + strlen(" is"));
         if (c == '\n' || c == ',' || c == ';' || answer_ends_sentence(text, i)) break;
     }
     return SIZE_MAX;
@@ -191,12 +194,15 @@ static struct slice unwrap(struct slice value) {
 
 // A word that begins another clause, at a blank or comma of `s`.
 static bool begins_clause(struct slice s, size_t at) {
-    static const char *const WORDS[] = {" because", " since",   " as ", " which",
-                                        " when ",   " where ",  " so ", " given ",
-                                        " -- ",     " - since", " — ",  " (since"};
+    static const char *const WORDS[] = {
+        " because", " since",   " as ", " which",  " when ",  " where ",  " so ",    " given ",
+        " -- ",     " - since", " — ",  " (since", " using ", " by the ", " - hope", " :)"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_starts(s, at, WORDS[i])) return true;
     size_t i = at + 1;
+    if (answer_is_one_of(", ", s.ptr[at]) &&
+        answer_says_again(s, at + 1 + (i < s.len && s.ptr[i] == ' ')))
+        return true;
     if (!answer_is_one_of(",;", s.ptr[at]) || i >= s.len || s.ptr[i] != ' ') return false;
     while (i < s.len && s.ptr[i] == ' ') i++;
     if (i + 2 < s.len && s.ptr[i] == 'a' && s.ptr[i + 1] == ' ' && ascii_is_alpha(s.ptr[i + 2]))
@@ -217,11 +223,11 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
     static const char *const WORDS[] = {
-        " or ",      " maybe ",  " perhaps ",      " possibly ",    " could ",   " might ",
-        " also ",    " either ", " in the second", " in the other", " unless ",  " but ",
-        " not ",     " else ",   " otherwise ",    " alternative",  " and $",    " and \\(",
-        "?",         " wrong",   " should ",       "(should ",      " failing ", " corrected",
-        "(corrected"};
+        " or ",       " maybe ",   " perhaps ",      " possibly ",    " could ",   " might ",
+        " also ",     " either ",  " in the second", " in the other", " unless ",  " but ",
+        " not ",      " else ",    " otherwise ",    " alternative",  " and $",    " and \\(",
+        "?",          " wrong",    " should ",       "(should ",      " failing ", " corrected",
+        "(corrected", "(exactly ", ", exactly ",     "precisely "};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 
@@ -234,7 +240,12 @@ static bool turns(struct slice value, struct slice rest) {
                                         " giving ", " which leaves "};
     rest = answer_trim(rest);
     while (rest.len && answer_is_one_of(".*_ ", rest.ptr[rest.len - 1])) rest.len--;
+    if (rest.len == 0) return false;
     if (rest.len >= 3 && answer_is_word(rest, rest.len - 3, "not")) return true;
+    if (rest.len >= 3 && answer_is_word(rest, rest.len - 3, " no")) return true;
+    const struct slice lone =
+        answer_trim(rest.ptr[0] == ',' ? answer_cut(rest, 1, rest.len) : rest);
+    if (change_word(lone)) return true; // "36, doubled"
     for (size_t at = 0; at < rest.len; at++)
         for (size_t i = 0; rest.ptr[at] == ' ' && i < N(LINKS); i++) {
             if (!answer_starts(rest, at, LINKS[i])) continue;
@@ -289,7 +300,11 @@ static struct slice formulas(struct slice value) {
         to = (size_t)(remark - value.ptr);
     const struct slice rest = answer_cut(value, to, value.len);
     const size_t skip = answer_starts(rest, 0, " (not ") ? strlen(" (not ") : 0;
-    if (rest.len == 0 || names_more(rest) || change_words(answer_cut(rest, skip, rest.len))) to = 0;
+    const bool other = skip && !memmem(rest.ptr, rest.len, " or ", 4) &&
+                       !memmem(rest.ptr, rest.len, " but ", 5) && rest.ptr[rest.len - 1] == ')';
+    if (rest.len == 0 ||
+        (!other && (names_more(rest) || change_words(answer_cut(rest, skip, rest.len)))))
+        to = 0;
     return answer_cut(value, 0, to);
 }
 
@@ -406,10 +421,17 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         to - from >= ANSWER_MAX_SENTENCE && answer_formula_end(text, from) == SIZE_MAX;
     // No end in sight, or only said for a case: reads as nothing.
     if (endless || answer_is_conditioned(value)) value.len = 0;
+    const struct slice whole = value;
     value = without_clauses(value);
     *out = (struct answer){.n_parts = 1, .parts = {value}, .prose = true, .rule = "phrase"};
     out->shorter = plain ? formulas(value) : inner.shorter.len ? inner.shorter : inner.parts[0];
     if (slice_equal(out->shorter, value)) out->shorter.len = 0;
+    size_t clause = value.len;
+    while (clause < whole.len && answer_is_one_of(", ", whole.ptr[clause])) clause++;
+    if (clause < whole.len && answer_says_again(whole, clause)) { // its reading decides
+        out->parts[0] = whole;
+        out->shorter = value;
+    }
     return from;
 }
 

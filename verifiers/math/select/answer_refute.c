@@ -59,28 +59,29 @@ static bool is_of_something_else(struct slice text, size_t at) {
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
-// Of whom something is said, and what.
-static const char *const SUBJECTS[] = {"that answer",
-                                       "this answer",
-                                       "my answer",
-                                       "the answer",
-                                       "that result",
-                                       "this result",
-                                       "the above",
-                                       "the value above",
-                                       "the number above",
-                                       "the answer above",
-                                       "the above answer",
-                                       "that",
-                                       "this",
-                                       "it",
-                                       "which",
-                                       "they",
-                                       "these",
-                                       "those",
-                                       "he",
-                                       "she",
-                                       "i"};
+// Of whom something is said: "it", "my previous answer", "the value above"; the end, or `at`.
+static size_t skip_subject(struct slice text, size_t at) {
+    static const char *const ALONE[] = {"the above", "that",  "this", "it",  "which", "they",
+                                        "these",     "those", "he",   "she", "i"};
+    static const char *const OWNERS[] = {"that", "this", "my", "the", "our"};
+    static const char *const WHICH[] = {" above",     " previous", " first",  " earlier", " last",
+                                        " initial",   " original", " old",    " former",  " boxed",
+                                        " preceding", " final",    " stated", " given"};
+    static const char *const NOUNS[] = {" answer",     " result",      " value",       " number",
+                                        " solution",   " calculation", " computation", " reasoning",
+                                        " conclusion", " count",       " guess",       " claim",
+                                        " statement",  " response"};
+    static const char *const BEHIND[] = {" above", " i gave", " in the box"};
+    size_t end = answer_skip_phrase(text, at, OWNERS, N(OWNERS));
+    const size_t owner = end;
+    for (size_t next;
+         owner != at && (next = answer_skip_phrase(text, end, WHICH, N(WHICH))) != end;)
+        end = next;
+    const size_t noun = owner == at ? end : answer_skip_phrase(text, end, NOUNS, N(NOUNS));
+    if (noun != end) return answer_skip_phrase(text, noun, BEHIND, N(BEHIND));
+    return answer_skip_phrase(text, at, ALONE, N(ALONE));
+}
+
 static const char *const BAD[] = {"wrong",
                                   "incorrect",
                                   "false",
@@ -133,6 +134,16 @@ static const char *const GOOD[] = {
     "consistent", "plausible", "seem right",  "the final", "what is asked", "my final",
     "my answer",  "final"};
 
+bool answer_is_negation(struct slice word) {
+    static const char *const WORDS[] = {"not", "never", "cannot", "hardly"};
+    static const char *const ENDS[] = {"n't", "n’t"}; // "isn't", "ain't"
+    for (size_t i = 0; i < N(ENDS); i++) {
+        const size_t len = strlen(ENDS[i]);
+        if (word.len > len && answer_starts(word, word.len - len, ENDS[i])) return true;
+    }
+    return answer_is_in(word, WORDS, N(WORDS));
+}
+
 // "that is wrong", "it can't be right", "they are mistaken", "this does not check out"; at `at`
 // begins the subject, or `predicate`, what is said of the statement itself.
 bool answer_refutes(struct slice text, size_t at, bool predicate) {
@@ -146,14 +157,13 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         "'m",         "’m",        "am",       "has",        "all",      "both",  "certainly",
         "definitely", "quite",     "totally",  "completely", "a",        "an",    "the",
         "only",       "merely",    "really"};
-    static const char *const NEGATIONS[] = {
-        "not",      "isn't",   "wasn't", "aren't", "can't",  "cannot",   "couldn't", "doesn't",
-        "didn't",   "don't",   "won't",  "never",  "isn’t",  "wasn’t",   "aren’t",   "can’t",
-        "couldn’t", "doesn’t", "didn’t", "don’t",  "hardly", "wouldn't", "wouldn’t"};
     const size_t start = at;
-    if (!predicate) at = answer_skip_phrase(text, at, SUBJECTS, N(SUBJECTS));
+    if (!predicate) at = skip_subject(text, at);
     if (at == start && !predicate) return false;
+    static const char *const BAD_VERBS[] = {"fails", "violates", "contradicts", "breaks"};
     bool negated = false;
+    while (predicate && at < text.len && text.ptr[at] == ' ') at++;
+    if (predicate && answer_skip_phrase(text, at, BAD_VERBS, N(BAD_VERBS)) != at) return true;
     for (int n = 0; n < MAX_WORDS; n++) {
         while (at < text.len && answer_is_one_of(" ,*_", text.ptr[at])) at++;
         const bool verb = predicate && n == 0; // "12 off" is no verdict
@@ -161,7 +171,7 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
         const size_t bad = verb ? at : answer_skip_phrase(text, at, BAD, N(BAD));
         if (bad != at) return !negated && !is_of_something_else(text, bad);
         const struct slice word = word_at(text, at);
-        if (answer_is_in(word, NEGATIONS, N(NEGATIONS)))
+        if (answer_is_negation(word))
             negated = true;
         else if (word.len == 0 || !answer_is_in(word, VERBS, N(VERBS)))
             return false;
@@ -173,10 +183,10 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
 // A clause of nothing but "wrong", "not correct", "clearly false": in brackets, behind a dash.
 bool answer_is_bare_denial(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "wrong",         "incorrect",        "false",          "invalid",
-        "not correct",   "not right",        "not true",       "rejected",
-        "clearly wrong", "mistaken",         "not valid",      "a mistake",
-        "wrong answer",  "incorrect answer", "not the answer", "extraneous"};
+        "wrong",      "incorrect", "false",        "invalid",          "not correct",
+        "not right",  "not true",  "rejected",     "clearly wrong",    "mistaken",
+        "not valid",  "a mistake", "wrong answer", "incorrect answer", "not the answer",
+        "extraneous", "not"};
     at = answer_skip_marks(text, at);
     const size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     return end != at && (end >= text.len || answer_is_one_of(").!\n]*", text.ptr[end]));

@@ -11,6 +11,8 @@ size_t answer_skip_phrase(struct slice text, size_t at, const char *const *list,
 // Past white space, marks of a sentence, markup, quotes, dashes and emojis.
 size_t answer_skip_marks(struct slice text, size_t at);
 
+// "not", "never", "isn't"
+bool answer_is_negation(struct slice word);
 // "that is wrong", "they are mistaken"; as a predicate, "is the wrong answer" without its subject.
 bool answer_refutes(struct slice text, size_t at, bool predicate);
 // A clause of nothing but "wrong", "not correct", "clearly false": in brackets, behind a dash.

@@ -7,7 +7,7 @@
 
 enum {
     MAX_BYTES = 160,   // of the sentence
-    MAX_PREDICATE = 4, // words
+    MAX_PREDICATE = 5, // words
 };
 
 static size_t skip_blanks(struct slice s, size_t at) {

@@ -80,7 +80,9 @@ size_t answer_foreign(struct slice text, size_t at);
 // ", 不是12" behind the value at `from` denies another one: where that clause begins, or `to`.
 size_t answer_other_denied(struct slice text, size_t from, size_t to);
 bool answer_is_denied_abroad(struct slice text, size_t from); // in the rest of its sentence
-bool answer_may_be_foreign(struct slice text, size_t at);     // a quick look: most places are none
+// "Das ist falsch.": a short sentence behind the one that ends at `end`.
+bool answer_is_wrong_abroad(struct slice text, size_t end);
+bool answer_may_be_foreign(struct slice text, size_t at); // a quick look: most places are none
 
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);

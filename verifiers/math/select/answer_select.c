@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
@@ -40,6 +41,11 @@ static bool is_left(struct slice text, struct answer *answer) {
     if (strcmp(answer->rule, "tag") == 0) // behind "</answer>"
         while (end < text.len && (text.ptr[end] == '<' || (end > 0 && text.ptr[end - 1] != '>')))
             end++;
+    // "The answer is 12 was a false statement": behind the number within the part.
+    const size_t start = (size_t)(last.ptr - text.ptr);
+    const size_t number = ANSWER_MATH.end(NULL, text, start);
+    if (answer->prose && number > start && number < end && answer_refutes(text, number, true))
+        return false;
     const enum answer_fate fate = answer_remark_behind(text, end, &ANSWER_MATH, &value);
     if (fate == ANSWER_CORRECTED)
         *answer = (struct answer){

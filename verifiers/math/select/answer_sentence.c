@@ -45,8 +45,6 @@ static struct slice without_courtesy(struct slice text) {
                                          "good luck",
                                          "if you have any",
                                          "if you need",
-                                         "q.e.d",
-                                         "qed",
                                          "happy to",
                                          "i'm happy",
                                          "this completes",

@@ -81,10 +81,16 @@ static struct slice own_example(struct slice text) {
         "Student:",  "[INST]"};
     // Another speaker: what is in front need not state an answer in so many words.
     static const char *const SPEAKERS[] = {"Human:", "User:", "### Human", "### User", "[INST]"};
+    enum { N_CLOSE = 2 }; // behind an answer and a single line feed too
     size_t at = 0;
-    for (const char *line; (line = memmem(text.ptr + at, text.len - at, "\n\n", 2));) {
-        at = (size_t)(line - text.ptr) + 2;
+    for (const char *line; (line = memchr(text.ptr + at, '\n', text.len - at));) {
+        at = (size_t)(line - text.ptr) + 1;
+        const bool blank = at < text.len && text.ptr[at] == '\n';
         while (at < text.len && text.ptr[at] == '\n') at++;
+        for (size_t i = 0; !blank && i < N_CLOSE; i++)
+            if (answer_starts(text, at, STARTS[i]) && states(text, at))
+                return answer_cut(text, 0, at);
+        if (!blank) continue;
         for (size_t i = 0; i < sizeof SPEAKERS / sizeof *SPEAKERS; i++)
             if (answer_starts(text, at, SPEAKERS[i]) && answer_trim(answer_cut(text, 0, at)).len)
                 return answer_cut(text, 0, at);
@@ -136,35 +142,65 @@ static struct slice without_comment(struct slice text) {
     return open == SIZE_MAX ? text : answer_cut(text, 0, open);
 }
 
-// Without the marks and tags that stand behind everything.
-static struct slice before_end_marks(struct slice text) {
-    static const char *const MARKS[] = {"<|end|>",
-                                        "[/INST]",
-                                        "</answer>",
-                                        "</p>",
-                                        "</div>",
-                                        "</span>",
-                                        "<br>",
-                                        "<br/>",
-                                        "<br />",
-                                        "</b>",
-                                        "</strong>",
-                                        "</body>",
-                                        "</html>",
-                                        "</response>",
-                                        "</solution>",
-                                        "</final>",
-                                        "</output>",
-                                        "```",
-                                        "---",
-                                        "***",
+// Without the mark that ends a proof, "q.e.d.", \blacksquare, and what leads to it: blanks, a
+// comma, brackets. One within a formula is left to its reader.
+static struct slice without_proof_end(struct slice text) {
+    static const char *const MARKS[] = {"\\blacksquare",
+                                        "\\qedsymbol",
+                                        "\\qed",
+                                        "\\square",
+                                        "\\Box",
                                         "∎",
                                         "□",
                                         "■",
-                                        "$\\square$",
-                                        "$\\blacksquare$",
-                                        "\\(\\square\\)",
-                                        "[DONE]"};
+                                        "◻",
+                                        "◼",
+                                        "q.e.d",
+                                        "qed",
+                                        "cqfd",
+                                        "c.q.f.d",
+                                        "w.z.b.w",
+                                        "quod erat demonstrandum"};
+    static const char *const SPACES[] = {"\\hfill", "\\qquad", "\\quad"};
+    size_t end = text.len;
+    while (end > 0 && answer_is_one_of(" .$*)]", text.ptr[end - 1])) end--;
+    if (end > 0 && text.ptr[end - 1] == '\\') end--; // the end of "\(\qed\)"
+    size_t at = end;
+    for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS && at == end; i++) {
+        const size_t len = strlen(MARKS[i]);
+        if (end >= len && answer_starts(text, end - len, MARKS[i])) at = end - len;
+    }
+    const bool word = at < end && ascii_is_alpha(text.ptr[at]);
+    if (at == end || (word && at > 0 && answer_is_one_of("\\", text.ptr[at - 1]))) return text;
+    if (word && at > 0 && ascii_is_alnum(text.ptr[at - 1])) return text;
+    const bool bold = end < text.len && memchr(text.ptr + end, '*', text.len - end);
+    const bool closes = end < text.len && memchr(text.ptr + end, '$', text.len - end);
+    const bool bracket = end < text.len && memchr(text.ptr + end, ')', text.len - end);
+    if (closes && at > 0 && text.ptr[at - 1] == '$')
+        while (at > 0 && text.ptr[at - 1] == '$') at--;
+    else if (bracket && at > 0 && text.ptr[at - 1] == '(')
+        at -= at > 1 && text.ptr[at - 2] == '\\' ? 2 : 1;
+    else if (closes || bracket || (end < text.len && memchr(text.ptr + end, ']', text.len - end)))
+        return text;
+    for (bool more = true; more;) {
+        while (at > 0 && answer_is_one_of(bold ? " \t\r\n,;*" : " \t\r\n,;", text.ptr[at - 1]))
+            at--;
+        more = false;
+        for (size_t i = 0; i < sizeof SPACES / sizeof *SPACES && !more; i++) {
+            const size_t len = strlen(SPACES[i]);
+            more = at >= len && answer_starts(text, at - len, SPACES[i]);
+            at -= more ? len : 0;
+        }
+    }
+    return at ? answer_cut(text, 0, at) : text;
+}
+
+// Without the marks and tags that stand behind everything.
+static struct slice before_marks(struct slice text) {
+    static const char *const MARKS[] = {
+        "<|end|>",     "[/INST]",  "</answer>", "</p>",      "</div>",  "</span>", "<br>",
+        "<br/>",       "<br />",   "</b>",      "</strong>", "</body>", "</html>", "</response>",
+        "</solution>", "</final>", "</output>", "```",       "---",     "***",     "[DONE]"};
     for (bool more = true; more;) {
         text = without_symbols(answer_trim(text));
         const size_t before = text.len;
@@ -180,6 +216,13 @@ static struct slice before_end_marks(struct slice text) {
         }
     }
     return text;
+}
+
+// The same, with a mark that ends a proof among them.
+static struct slice before_end_marks(struct slice text) {
+    text = before_marks(text);
+    const struct slice proved = without_proof_end(text);
+    return proved.len < text.len ? before_marks(proved) : text;
 }
 
 struct slice answer_text(struct slice completion) {

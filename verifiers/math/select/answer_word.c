@@ -1,5 +1,6 @@
 // Where nothing else is stated: "Yes, because ...", "So the claim is false."
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -52,6 +53,8 @@ bool answer_find_verdict(struct slice text, struct answer *out) {
     if (word.len == 0 || !answer_last_sentence(&text, &from, &to) || from > 0) return false;
     size_t at = (size_t)(word.ptr + word.len - text.ptr);
     while (at < text.len && answer_is_one_of("*_`\", ", text.ptr[at])) at++;
+    if (answer_starts(text, at, "- ") || answer_starts(text, at, "— "))
+        return answer_find_word(text, out);
     for (size_t i = 0; i < N(REASONS); i++)
         if (answer_is_word(text, at, REASONS[i])) return answer_find_word(text, out);
     return false;
@@ -73,10 +76,28 @@ static bool is_of_another(struct slice text, size_t at) {
 // "No... wait, yes.": another verdict than `word`, which stands in front of `at`, in a clause of
 // its own.
 static bool is_reversed(struct slice text, size_t at, struct slice word) {
+    static const char *const LEADS[] = {"hmm",
+                                        "wait",
+                                        "actually",
+                                        "well",
+                                        "oh",
+                                        "but",
+                                        "rather",
+                                        "or",
+                                        "in fact",
+                                        "sorry",
+                                        "correction",
+                                        "hold on",
+                                        "on second thought",
+                                        "i mean",
+                                        "so",
+                                        "it is",
+                                        "it's"};
     for (; at < text.len; at++) {
         if (!answer_is_one_of(",.;:!-\n", text.ptr[at])) continue;
-        size_t i = at + 1;
-        while (i < text.len && answer_is_one_of(" *_\n", text.ptr[i])) i++;
+        size_t i = answer_skip_marks(text, at + 1);
+        for (size_t next; (next = answer_skip_phrase(text, i, LEADS, N(LEADS))) != i;)
+            i = answer_skip_marks(text, next);
         const struct slice other = verdict_at(text, i);
         const size_t end = i + other.len;
         const bool apart = end == text.len || answer_is_one_of(".,!*\n", text.ptr[end]);
