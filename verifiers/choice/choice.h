@@ -56,6 +56,10 @@ choice_set choice_apposed(const struct choice_options *options, struct slice tex
 choice_set choice_unsettled(const struct choice_options *options, struct slice text,
                             struct slice folded, size_t at);
 
+// What is left of `named`, a statement that ends at `at`, behind the next sentence: "Nein, doch C."
+// puts C in its place, "Could also be C." adds it, "Non, c'est faux." leaves nothing.
+choice_set choice_retorted(struct slice text, size_t at, choice_set named);
+
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.
 choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end);
