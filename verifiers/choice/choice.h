@@ -58,7 +58,7 @@ choice_set choice_unsettled(const struct choice_options *options, struct slice t
 
 // What is left of `named`, a statement that ends at `at`, behind the next sentence: "Nein, doch C."
 // puts C in its place, "Could also be C." adds it, "Non, c'est faux." leaves nothing.
-choice_set choice_retorted(struct slice text, size_t at, choice_set named);
+choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named);
 
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.

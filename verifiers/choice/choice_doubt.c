@@ -136,6 +136,15 @@ choice_set choice_unsettled(const struct choice_options *o, struct slice text, s
     return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
 }
 
+// Where the first of the phrases that stands at `at` ends; words of scripts without spaces go on.
+static size_t skip_any(struct slice text, size_t at, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)list[i][0] >= 0xE3 ? answer_starts(text, at, list[i])
+                                              : answer_is_word(text, at, list[i]))
+            return at + strlen(list[i]);
+    return at;
+}
+
 // "Nein, doch C.", "いや、Cです": past a word that says no in another language and is one by itself,
 // or `at`. "no" is for the remarks of all answers.
 static size_t skip_no(struct slice text, size_t at) {
@@ -155,7 +164,7 @@ static size_t skip_no(struct slice text, size_t at) {
 }
 
 // A letter behind nothing but pronouns, copulas and "also": "Could also be C.", "en fait c'est C".
-static choice_set bare_letter(struct slice text, size_t at) {
+static choice_set bare_letter(struct slice text, struct slice folded, size_t at) {
     enum { MAX_WORDS = 6 };
     static const char *const WORDS[] = {
         "it",    "that",  "this",   "c'est",  "es",     "ce",      "is",     "be",       "could",
@@ -174,35 +183,35 @@ static choice_set bare_letter(struct slice text, size_t at) {
         const bool upper = letter && (ascii_is_upper(text.ptr[at]) || text.ptr[at] == '(');
         static const char *const CLOSES[] = {"です", "だ", "입니다", "。", "」"};
         if (upper && strong) {
-            size_t to = answer_skip_phrase(text, end, CLOSES, N(CLOSES));
+            size_t to = skip_any(text, end, CLOSES, N(CLOSES));
             while (to < text.len && answer_is_one_of(")*.!\"'", text.ptr[to])) to++;
             const bool ends = to == text.len || text.ptr[to] == '\n';
             if (ends || to != end || answer_starts(text, to, "。")) return ends ? letter : 0;
         }
-        const size_t next = answer_skip_phrase(text, at, WORDS, N(WORDS));
+        const size_t next = skip_any(folded, at, WORDS, N(WORDS));
         if (next == at) return 0;
         at = next;
     }
     return 0;
 }
 
-choice_set choice_retorted(struct slice text, size_t at, choice_set named) {
+choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
     static const char *const COMMAS[] = {"，", "、", ", ", "; "};
     bool no = false;
     for (size_t i = at; i < next && !no; i++) // "答案是B，不，是C"
         for (size_t k = 0; k < N(COMMAS); k++)
             if (answer_starts(text, i, COMMAS[k]) &&
-                skip_no(text, i + strlen(COMMAS[k])) != i + strlen(COMMAS[k])) {
+                skip_no(folded, i + strlen(COMMAS[k])) != i + strlen(COMMAS[k])) {
                 next = i + strlen(COMMAS[k]);
                 no = true;
                 break;
             }
     next = answer_skip_marks(text, next);
     while (answer_starts(text, next, "！")) next = answer_skip_marks(text, next + strlen("！"));
-    const size_t behind = skip_no(text, next);
+    const size_t behind = skip_no(folded, next);
     no = behind != next;
-    const choice_set other = bare_letter(text, behind);
+    const choice_set other = bare_letter(text, folded, behind);
     if (other && !(other & named)) return no ? other : named | other;
     return no ? 0 : named;
 }

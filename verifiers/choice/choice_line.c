@@ -320,6 +320,7 @@ choice_set find_in_last_sentence(const struct finder *f) {
     for (size_t i = start; i < end; i++)             // "Tom's answer is B."
         if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
             return 0;
+    if (find_names_other(text, start, end)) return 0;
     bool strong;
     size_t letter_end; // "B is right. C is also right."
     if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&

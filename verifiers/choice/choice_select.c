@@ -140,7 +140,7 @@ static struct statement what_stands(const struct finder *f, struct statement fou
         found.named = find_value(f, found.at, f->text.len, &end);
         return found;
     default:
-        found.named = choice_retorted(f->text, found.end, found.named);
+        found.named = choice_retorted(f->text, f->both.folded, found.end, found.named);
         if (found.named == 0) return NO_STATEMENT;
         found.named |= choice_unsettled(f->options, f->text, f->both.folded, found.end);
         return found;
