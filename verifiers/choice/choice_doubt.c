@@ -39,11 +39,9 @@ static choice_set preferred(const struct choice_options *o, struct slice text, s
 
 // "B if T is constant": said for one case only.
 static bool is_conditioned(struct slice text, size_t at) {
-    static const char *const IFS[] = {"if",       "only if",    "provided",
-                                      "unless",   "as long as", "so long as",
-                                      "assuming", "only when",  "on condition",
-                                      "si",       "wenn",       "falls",
-                                      "если"};
+    static const char *const IFS[] = {
+        "if",        "only if",      "provided", "unless", "as long as", "so long as", "assuming",
+        "only when", "on condition", "si",       "wenn",   "falls",      "если"};
     static const char *const OURS[] = {"i", "you", "we", "one", "anything", "not", "any"};
     while (at < text.len && answer_is_one_of(" ,*", text.ptr[at])) at++;
     for (size_t i = 0; i < N(IFS); i++) {
@@ -107,7 +105,7 @@ static bool is_other_thing(struct slice text, size_t at) {
 // "B and others", "B, among others", "B etc."
 static bool is_one_of_several(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "etc",       "among others", "among other", "and others",    "and more", "and so on",
+        "etc",       "among others", "among other", "and others",    "and more",        "and so on",
         "and other", "and some",     "and similar", "and something", "and maybe others"};
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
@@ -145,13 +143,13 @@ static size_t skip_any(struct slice text, size_t at, const char *const *list, si
     return at;
 }
 
-// "Nein, doch C.", "いや、Cです": past a word that says no in another language and is one by itself,
-// or `at`. "no" is for the remarks of all answers.
+// "Nein, doch C.", "いや、Cです": past a word that says no in another language and is one by
+// itself, or `at`. "no" is for the remarks of all answers.
 static size_t skip_no(struct slice text, size_t at) {
-    static const char *const NO[] = {"nein",      "non",    "não", "nee",  "nej",    "нет",
-                                     "不对",      "不對",   "错了", "錯了", "不",     "いいえ",
-                                     "いや",      "違う",   "아니", "아니요", "moment", "korrektur",
-                                     "corrección", "perdón", "pardon", "等等", "更正", "нет"};
+    static const char *const NO[] = {
+        "nein",   "non",       "não",        "nee",    "nej",    "нет",  "不对", "不對",
+        "错了",   "錯了",      "不",         "いいえ", "いや",   "違う", "아니", "아니요",
+        "moment", "korrektur", "corrección", "perdón", "pardon", "等等", "更正", "нет"};
     size_t end = at;
     for (size_t i = 0; i < N(NO); i++)
         if (answer_starts(text, at, NO[i]) && at + strlen(NO[i]) > end) end = at + strlen(NO[i]);
@@ -167,13 +165,14 @@ static size_t skip_no(struct slice text, size_t at) {
 static choice_set bare_letter(struct slice text, struct slice folded, size_t at) {
     enum { MAX_WORDS = 6 };
     static const char *const WORDS[] = {
-        "it",    "that",  "this",   "c'est",  "es",     "ce",      "is",     "be",       "could",
-        "might", "may",   "also",   "equally", "well",  "as",      "just",   "maybe",    "perhaps",
-        "or",    "possibly", "actually", "really", "doch", "en",   "fait",   "in",       "fact",
-        "the",   "answer", "correct", "right", "ist",   "est",     "sondern", "sino",    "è",
-        "é",     "это",   "option", "choice", "letter", "la",      "réponse", "antwort", "die",
-        "respuesta", "应该是", "应为", "是", "選", "选", "正解は", "答案是", "正しくは", "mais",
-        "pero",  "aber",  "but",    "und",    "et",     "y",       "lo",     "siento"};
+        "it",     "that",    "this",    "c'est",    "es",       "ce",        "is",     "be",
+        "could",  "might",   "may",     "also",     "equally",  "well",      "as",     "just",
+        "maybe",  "perhaps", "or",      "possibly", "actually", "really",    "doch",   "en",
+        "fait",   "in",      "fact",    "the",      "answer",   "correct",   "right",  "ist",
+        "est",    "sondern", "sino",    "è",        "é",        "это",       "option", "choice",
+        "letter", "la",      "réponse", "antwort",  "die",      "respuesta", "应该是", "应为",
+        "是",     "選",      "选",      "正解は",   "答案是",   "正しくは",  "mais",   "pero",
+        "aber",   "but",     "und",     "et",       "y",        "lo",        "siento"};
     bool strong;
     size_t end;
     for (int n = 0; n <= MAX_WORDS; n++) {
@@ -197,7 +196,7 @@ static choice_set bare_letter(struct slice text, struct slice folded, size_t at)
 
 choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
-    static const char *const COMMAS[] = {"，", "、", ", ", "; "};
+    static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
     bool no = false;
     for (size_t i = at; i < next && !no; i++) // "答案是B，不，是C"
         for (size_t k = 0; k < N(COMMAS); k++)

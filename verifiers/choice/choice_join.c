@@ -240,11 +240,11 @@ static bool is_none(struct slice text, size_t at) {
 }
 
 // "A and C are wrong", "A, C and D contradict the text": `at` is behind several letters.
-static bool are_subjects(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"are",   "were",       "cannot", "can't",   "do",   "don't",
-                                        "have",  "fail",       "all",    "must",    "would",
-                                        "both",  "contradict", "ignore", "violate", "can",
-                                        "imply", "describe",   "give",   "assume",  "require"};
+bool choice_are_subjects(struct slice text, size_t at) {
+    static const char *const VERBS[] = {
+        "are",     "were", "doesn't", "were",     "cannot", "can't",  "do",         "don't",
+        "have",    "fail", "all",     "must",     "would",  "both",   "contradict", "ignore",
+        "violate", "can",  "imply",   "describe", "give",   "assume", "require"};
     const size_t i = skip_spaces(text, at);
     for (size_t k = 0; k < N(VERBS); k++)
         if (answer_is_word(text, i, VERBS[k])) return true;
@@ -273,6 +273,6 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
     }
     // "B; A and D are common errors", "B: A, C and D contradict the text"
     const bool clause = *end != at && at < text.len && answer_is_one_of(".:;", text.ptr[at]);
-    if (clause && are_subjects(text, *end) && !answer_admits(text, *end)) found = 0;
+    if (clause && choice_are_subjects(text, *end) && !answer_admits(text, *end)) found = 0;
     return found | other_cases(text, *end);
 }

@@ -138,7 +138,8 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
 // begins, makes it the subject of its sentence.
 static bool is_act(struct slice text, size_t at, size_t end) {
     const size_t start = find_skip_spaces(text, answer_sentence_start(text, at));
-    const size_t verb = answer_is_word(text, start, "to") ? find_skip_spaces(text, start + 2) : start;
+    const size_t verb =
+        answer_is_word(text, start, "to") ? find_skip_spaces(text, start + 2) : start;
     const struct slice word = answer_cut(text, at, end);
     const bool gerund = memmem(word.ptr, word.len, "ing", 3) != NULL;
     return verb == at && (gerund || verb != start);
@@ -180,9 +181,9 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         const size_t value = subject_value(text, behind, false, &link);
         return find_is_of_other(text, at, behind, link) ? SIZE_MAX : value;
     }
-    static const char *const TITLES[] = {"final",    "ans",    "correct",   "solution", "my pick",
-                                         "verdict",  "result", "selection", "response", "letter",
-                                         "my choice"};
+    static const char *const TITLES[] = {"final",    "ans",     "correct",  "solution",
+                                         "my pick",  "verdict", "result",   "selection",
+                                         "response", "letter",  "my choice"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
     if (title != at && !find_is_of_other(text, at, title, title)) {
         const size_t i = title;
@@ -343,10 +344,9 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re",
-                                         "ri", "fi", "al", "at", "ra", "sv", "co", "so",
-                                         "sa", "ce", "ja", "ji", "od", "va", "ya",
-                                         "my", "ve", "le"};
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
+                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
+                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

@@ -100,6 +100,8 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
         named |= found;
+        if (i > 0 && !found && answer_is_word(inner.text, find_skip_spaces(inner.text, 0), "not"))
+            named |= CHOICE_NONE; // "\\boxed{C} or maybe not"
     }
     return named;
 }

@@ -11,9 +11,9 @@ static struct slice word_before(struct slice text, size_t *at) {
     size_t end = *at;
     while (end > 0 && answer_is_one_of(" \t*_\"", text.ptr[end - 1])) end--;
     size_t from = end;
-    while (from > 0 && (ascii_is_alpha(text.ptr[from - 1]) ||
-                        answer_is_one_of("-'", text.ptr[from - 1]) ||
-                        (unsigned char)text.ptr[from - 1] >= 0x80))
+    while (from > 0 &&
+           (ascii_is_alpha(text.ptr[from - 1]) || answer_is_one_of("-'", text.ptr[from - 1]) ||
+            (unsigned char)text.ptr[from - 1] >= 0x80))
         from--;
     *at = from;
     return answer_cut(text, from, end);
@@ -21,38 +21,106 @@ static struct slice word_before(struct slice text, size_t *at) {
 
 // An adjective in front of "answer" with which it is still the answer.
 static bool is_fit(struct slice word) {
-    static const char *const WORDS[] = {
-        "correct",   "right",      "best",      "final",      "only",       "true",
-        "accurate",  "proper",     "valid",     "appropriate", "suitable",  "actual",
-        "real",      "exact",      "official",  "definitive", "resulting",  "required",
-        "expected",  "desired",    "intended",  "chosen",     "selected",   "closest",
-        "nearest",   "likeliest",  "optimal",   "ideal",      "logical",    "overall",
-        "single",    "short",      "quick",     "strongest",  "simplest",   "safest",
-        "matching",  "corresponding", "choice", "option",     "letter",     "multiple",
-        "multiple-choice", "mc",   "complete",  "credited",   "better",     "preferred",
-        "obvious",   "clear",      "unique",    "sole",       "remaining",  "model",
-        "direct",    "concise",    "probable",  "plausible",  "reasonable", "likely",
-        "test",      "quiz",       "exam",      "gold",       "verified",   "definite",
-        "good",      "predicted",  "generated", "revised", "updated", "corrected", "new", "modified",
-        "amended", "adjusted", "improved", "ultimate",      "mathematically", "technically", "clearly", "uniquely", "conclusive"};
+    static const char *const WORDS[] = {"correct",
+                                        "right",
+                                        "best",
+                                        "final",
+                                        "only",
+                                        "true",
+                                        "accurate",
+                                        "proper",
+                                        "valid",
+                                        "appropriate",
+                                        "suitable",
+                                        "actual",
+                                        "real",
+                                        "exact",
+                                        "official",
+                                        "definitive",
+                                        "resulting",
+                                        "required",
+                                        "expected",
+                                        "desired",
+                                        "intended",
+                                        "chosen",
+                                        "selected",
+                                        "closest",
+                                        "nearest",
+                                        "likeliest",
+                                        "optimal",
+                                        "ideal",
+                                        "logical",
+                                        "overall",
+                                        "single",
+                                        "short",
+                                        "quick",
+                                        "strongest",
+                                        "simplest",
+                                        "safest",
+                                        "matching",
+                                        "corresponding",
+                                        "choice",
+                                        "option",
+                                        "letter",
+                                        "multiple",
+                                        "multiple-choice",
+                                        "mc",
+                                        "complete",
+                                        "credited",
+                                        "better",
+                                        "preferred",
+                                        "obvious",
+                                        "clear",
+                                        "unique",
+                                        "sole",
+                                        "remaining",
+                                        "model",
+                                        "direct",
+                                        "concise",
+                                        "probable",
+                                        "plausible",
+                                        "reasonable",
+                                        "likely",
+                                        "test",
+                                        "quiz",
+                                        "exam",
+                                        "gold",
+                                        "verified",
+                                        "definite",
+                                        "good",
+                                        "predicted",
+                                        "generated",
+                                        "revised",
+                                        "updated",
+                                        "corrected",
+                                        "new",
+                                        "modified",
+                                        "amended",
+                                        "adjusted",
+                                        "improved",
+                                        "ultimate",
+                                        "mathematically",
+                                        "technically",
+                                        "clearly",
+                                        "uniquely",
+                                        "conclusive"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
 // What stands in front of a noun phrase and belongs to another answer.
 static bool is_foreign_determiner(struct slice word) {
-    static const char *const WORDS[] = {"a",     "an",      "another", "your", "his",
-                                        "her",   "their",   "other",   "one",  "some",
-                                        "no",    "any",     "every",   "each", "user",
-                                        "student"};
+    static const char *const WORDS[] = {"a",     "an",    "another", "your",   "his", "her",
+                                        "their", "other", "one",     "some",   "no",  "any",
+                                        "every", "each",  "user",    "student"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
 // "the", or the end of what is in front of the noun phrase.
 static bool is_determiner(struct slice word) {
-    static const char *const WORDS[] = {"the",  "my",   "our",    "this",   "that", "its",  "so",
-                                        "thus", "then", "hence",  "and",    "is",   "as",   "give",
-                                        "mark", "pick", "select", "choose", "to",   "with", "of",
-                                        "therefore"};
+    static const char *const WORDS[] = {"the", "my",   "our",  "this",     "that",   "its",
+                                        "so",  "thus", "then", "hence",    "and",    "is",
+                                        "as",  "give", "mark", "pick",     "select", "choose",
+                                        "to",  "with", "of",   "therefore"};
     return answer_is_in(word, WORDS, N(WORDS)) ||
            (word.len > 0 && (unsigned char)word.ptr[0] >= 0x80);
 }
@@ -89,12 +157,12 @@ static bool is_other_before(struct slice text, size_t noun, bool colon) {
 // its verb.
 static bool is_other_behind(struct slice between) {
     static const char *const WORDS[] = {
-        "avoid",     "reject",  "rejected", "rule",    "ruled",    "eliminate", "eliminated",
-        "exclude",   "excluded", "discard", "discarded", "previous", "earlier", "last",
-        "people",    "students", "many",    "everyone", "part",     "before",   "others",
-        "they",      "than",    "tempting", "fooled",  "trap",     "key",      "candidates",
-        "wrongly",   "first",   "beginners", "ignore", "dismiss",  "user",     "he",
-        "she",       "former",  "other",    "example", "never",    "student",  "skip"};
+        "avoid",   "reject",   "rejected",  "rule",      "ruled",    "eliminate", "eliminated",
+        "exclude", "excluded", "discard",   "discarded", "previous", "earlier",   "last",
+        "people",  "students", "many",      "everyone",  "part",     "before",    "others",
+        "they",    "than",     "tempting",  "fooled",    "trap",     "key",       "candidates",
+        "wrongly", "first",    "beginners", "ignore",    "dismiss",  "user",      "he",
+        "she",     "former",   "other",     "example",   "never",    "student",   "skip"};
     for (size_t at = 0; at < between.len; at++)
         if ((at == 0 || !ascii_is_alpha(between.ptr[at - 1])) &&
             answer_skip_phrase(between, at, WORDS, N(WORDS)) != at)
