@@ -180,7 +180,8 @@ static choice_set bare_letter(struct slice text, struct slice folded, size_t at)
         while (answer_starts(text, at, "、") || answer_starts(text, at, "！")) at += strlen("、");
         const choice_set letter = at < text.len ? choice_letter(text, at, &strong, &end) : 0;
         const bool upper = letter && (ascii_is_upper(text.ptr[at]) || text.ptr[at] == '(');
-        static const char *const CLOSES[] = {"です", "だ", "입니다", "。", "」"};
+        static const char *const CLOSES[] = {" as well", " too", "です", "だ",
+                                             "입니다",   "。",   "」"};
         if (upper && strong) {
             size_t to = skip_any(text, end, CLOSES, N(CLOSES));
             while (to < text.len && answer_is_one_of(")*.!\"'", text.ptr[to])) to++;

@@ -106,11 +106,18 @@ static const char *const JOINTS[] = {"and/or",
                                      "but maybe",
                                      "but possibly"};
 
+// In "D, E and F" the E is no "e".
+static bool is_joint_at(struct slice text, size_t at, const char *joint) {
+    if (joint[1] == 0 && at < text.len && ascii_is_upper(text.ptr[at])) return false;
+    return (unsigned char)joint[0] < 0x80 ? answer_is_word(text, at, joint)
+                                          : answer_starts(text, at, joint);
+}
+
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
-                                         "even",        "option",     "choice",   "it is",
-                                         "it could be", "it might be"};
+    static const char *const FILLER[] = {"maybe", "bien",        "perhaps",    "possibly",
+                                         "also",  "even",        "option",     "choice",
+                                         "it is", "it could be", "it might be"};
     size_t i = at;
     bool stop = false, joint = false;
     for (size_t next; (next = skip_mark(text, i)) != i; i = next) {
@@ -128,8 +135,7 @@ static size_t skip_joint(struct slice text, size_t at) {
     const size_t possibility = skip_possibility(text, i);
     if (possibility != i) return possibility;
     for (size_t k = stop ? 2 : 0; k < N(JOINTS); k++)
-        if ((unsigned char)JOINTS[k][0] < 0x80 ? answer_is_word(text, i, JOINTS[k])
-                                               : answer_starts(text, i, JOINTS[k])) {
+        if (is_joint_at(text, i, JOINTS[k])) {
             i += strlen(JOINTS[k]);
             if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
             i = skip_spaces(text, i);

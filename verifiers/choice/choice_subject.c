@@ -117,10 +117,10 @@ static bool is_foreign_determiner(struct slice word) {
 
 // "the", or the end of what is in front of the noun phrase.
 static bool is_determiner(struct slice word) {
-    static const char *const WORDS[] = {"the", "my",   "our",  "this",     "that",   "its",
-                                        "so",  "thus", "then", "hence",    "and",    "is",
-                                        "as",  "give", "mark", "pick",     "select", "choose",
-                                        "to",  "with", "of",   "therefore"};
+    static const char *const WORDS[] = {"the",    "these",  "those", "my",   "our",  "this",
+                                        "that",   "its",    "so",    "thus", "then", "hence",
+                                        "and",    "is",     "as",    "give", "mark", "pick",
+                                        "select", "choose", "to",    "with", "of",   "therefore"};
     return answer_is_in(word, WORDS, N(WORDS)) ||
            (word.len > 0 && (unsigned char)word.ptr[0] >= 0x80);
 }
