@@ -158,12 +158,12 @@ static bool is_other_before(struct slice text, size_t noun, bool colon) {
 // its verb.
 static bool is_other_behind(struct slice between) {
     static const char *const WORDS[] = {
-        "avoid",   "reject",   "rejected",  "rule",      "ruled",    "eliminate", "eliminated",
-        "exclude", "excluded", "discard",   "discarded", "previous", "earlier",   "last",
-        "people",  "students", "many",      "everyone",  "part",     "before",    "others",
-        "they",    "than",     "tempting",  "fooled",    "trap",     "key",       "candidates",
-        "wrongly", "first",    "beginners", "ignore",    "dismiss",  "user",      "he",
-        "she",     "former",   "other",     "example",   "never",    "student",   "skip"};
+        "avoid",   "reject",    "rejected", "rule",      "ruled",    "eliminate",  "eliminated",
+        "exclude", "excluded",  "discard",  "discarded", "previous", "earlier",    "last",
+        "people",  "students",  "many",     "everyone",  "part",     "before",     "others",
+        "they",    "than",      "tempting", "fooled",    "trap",     "candidates", "wrongly",
+        "first",   "beginners", "ignore",   "dismiss",   "user",     "he",         "she",
+        "former",  "other",     "example",  "never",     "student",  "skip"};
     for (size_t at = 0; at < between.len; at++)
         if ((at == 0 || !ascii_is_alpha(between.ptr[at - 1])) &&
             answer_skip_phrase(between, at, WORDS, N(WORDS)) != at)
