@@ -51,10 +51,17 @@ choice_set choice_joined(const struct choice_options *options, struct slice text
 // "C, which is Rome": the option whose text is put beside the letter that ends at `at`, or 0.
 choice_set choice_apposed(const struct choice_options *options, struct slice text,
                           struct slice folded, size_t at);
+// "Rome (A)", "Rome, which is option A", "Rome: A": the letter that is put beside an option's text
+// that ends at `at`, or 0.
+choice_set choice_letter_apposed(struct slice text, size_t at);
 // "B, but C is more likely", "B if T is constant": what else may be right as well, behind the
 // letter that ends at `at`.
 choice_set choice_unsettled(const struct choice_options *options, struct slice text,
                             struct slice folded, size_t at);
+
+// What is left of `named`, a statement that ends at `at`, behind the next sentence: "Nein, doch C."
+// puts C in its place, "Could also be C." adds it, "Non, c'est faux." leaves nothing.
+choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named);
 
 // The letter at `at`, a bit, or 0: it stands for itself, in brackets or not. `strong`: and its
 // neighbours leave no doubt. `*end` is behind it and its bracket.
@@ -67,6 +74,9 @@ choice_set choice_option_at(const struct choice_options *options, struct slice t
 
 // Whether a verb is behind `at` ("C is wrong"): what stands before it is no answer, but a subject.
 bool choice_is_subject(struct slice text, size_t at);
+
+// The same of several letters, the last of which is in front of `at`: "A and C are wrong".
+bool choice_are_subjects(struct slice text, size_t at);
 
 // The options whose texts occur in text[from, to) and are not denied there.
 choice_set choice_named(const struct choice_options *options, const struct choice_text *text,

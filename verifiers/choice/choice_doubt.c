@@ -39,9 +39,9 @@ static choice_set preferred(const struct choice_options *o, struct slice text, s
 
 // "B if T is constant": said for one case only.
 static bool is_conditioned(struct slice text, size_t at) {
-    static const char *const IFS[] = {"if",       "only if",    "provided",
-                                      "unless",   "as long as", "so long as",
-                                      "assuming", "only when",  "on condition"};
+    static const char *const IFS[] = {
+        "if",        "only if",      "provided", "unless", "as long as", "so long as", "assuming",
+        "only when", "on condition", "si",       "wenn",   "falls",      "если"};
     static const char *const OURS[] = {"i", "you", "we", "one", "anything", "not", "any"};
     while (at < text.len && answer_is_one_of(" ,*", text.ptr[at])) at++;
     for (size_t i = 0; i < N(IFS); i++) {
@@ -66,8 +66,152 @@ static bool is_partial(struct slice text, size_t at) {
     return answer_skip_phrase(text, next, WORDS, N(WORDS)) != next;
 }
 
+// Past what only closes a statement, and one mark that goes on: "C, ", "C (", "C... ". `*stop`: a
+// sentence ends there.
+static size_t skip_close(struct slice text, size_t at, bool *stop) {
+    *stop = false;
+    for (; at < text.len && answer_is_one_of(" \t\r\n.,;:!\"'*_()[]-", text.ptr[at]); at++)
+        *stop |= answer_ends_sentence(text, at) || text.ptr[at] == '\n';
+    for (size_t i = at; answer_starts(text, i, "—") || answer_starts(text, i, "–"); i = at)
+        at = skip_spaces(text, i + strlen("—"));
+    return at;
+}
+
+// "or not", "or maybe not", "maybe, maybe not"
+static bool is_or_not(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"or", "maybe", "perhaps", "possibly", "probably"};
+    size_t i = at;
+    for (size_t next; (next = answer_skip_phrase(text, i, WORDS, N(WORDS))) != i; i = next)
+        while (next < text.len && answer_is_one_of(" ,", text.ptr[next])) next++;
+    if (i == at || !answer_is_word(text, i, "not")) return false;
+    i += strlen("not");
+    return i == text.len || answer_is_one_of(".,;)!*?\"'\n<", text.ptr[i]);
+}
+
+// "or something like that", "or the one below": what stands behind "or" is no choice, and no other
+// way to say the same ("or equivalently 12 J", "or Rome").
+static bool is_other_thing(struct slice text, size_t at) {
+    static const char *const SAME[] = {"equivalently", "rather",  "in",    "simply", "more",
+                                       "just",         "that is", "else",  "i.e",    "if",
+                                       "option",       "choice",  "answer"};
+    static const char *const THE[] = {"the one",    "the other",  "the next",   "the previous",
+                                      "the choice", "the option", "the letter", "the answer"};
+    if (at >= text.len || !ascii_is_lower(text.ptr[at])) return false;
+    if (answer_is_word(text, at, "the")) return answer_skip_phrase(text, at, THE, N(THE)) != at;
+    if (at + 1 >= text.len || !ascii_is_alpha(text.ptr[at + 1])) return false;
+    return answer_skip_phrase(text, at, SAME, N(SAME)) == at;
+}
+
+// "B and others", "B, among others", "B etc."
+static bool is_one_of_several(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "etc",       "among others", "among other", "and others",    "and more",        "and so on",
+        "and other", "and some",     "and similar", "and something", "and maybe others"};
+    return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
+}
+
+// "B or maybe not", "B or something like that", "B, among others": more is behind it.
+static bool goes_on(const struct choice_options *o, struct slice text, struct slice folded,
+                    size_t at) {
+    bool stop, strong;
+    size_t end;
+    at = skip_close(text, at, &stop);
+    if (is_or_not(text, at)) return true;
+    if (stop) return false;
+    if (is_one_of_several(text, at)) return true;
+    if (!answer_is_word(text, at, "or")) return false;
+    const size_t next = skip_spaces(text, at + strlen("or"));
+    if (next >= text.len || choice_letter(text, next, &strong, &end) ||
+        choice_option_at(o, text, folded, next, &end))
+        return false; // choice_joined takes it
+    return is_other_thing(text, next);
+}
+
 choice_set choice_unsettled(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at) {
-    const bool open = is_conditioned(text, at) || is_partial(text, at);
+    const bool open =
+        is_conditioned(text, at) || is_partial(text, at) || goes_on(o, text, folded, at);
     return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
+}
+
+// Where the first of the phrases that stands at `at` ends; words of scripts without spaces go on.
+static size_t skip_any(struct slice text, size_t at, const char *const *list, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)list[i][0] >= 0xE3 ? answer_starts(text, at, list[i])
+                                              : answer_is_word(text, at, list[i]))
+            return at + strlen(list[i]);
+    return at;
+}
+
+// "Nein, doch C.", "いや、Cです": past a word that says no in another language and is one by
+// itself, or `at`. "no" is for the remarks of all answers.
+static size_t skip_no(struct slice text, size_t at) {
+    static const char *const NO[] = {
+        "nein",   "non",       "não",        "nee",    "nej",    "нет",  "不对", "不對",
+        "错了",   "錯了",      "不",         "いいえ", "いや",   "違う", "아니", "아니요",
+        "moment", "korrektur", "corrección", "perdón", "pardon", "等等", "更正", "нет"};
+    size_t end = at;
+    for (size_t i = 0; i < N(NO); i++)
+        if (answer_starts(text, at, NO[i]) && at + strlen(NO[i]) > end) end = at + strlen(NO[i]);
+    if (end == at || end == text.len) return end;
+    if (answer_is_one_of(" ,.!:;\n", text.ptr[end])) return end;
+    static const char *const MARKS[] = {"，", "。", "、", "！", "：", "；"};
+    for (size_t i = 0; i < N(MARKS); i++)
+        if (answer_starts(text, end, MARKS[i])) return end;
+    return at;
+}
+
+// A letter behind nothing but pronouns, copulas and "also": "Could also be C.", "en fait c'est C".
+static choice_set bare_letter(struct slice text, struct slice folded, size_t at) {
+    enum { MAX_WORDS = 6 };
+    static const char *const WORDS[] = {
+        "it",     "that",    "this",    "c'est",    "es",       "ce",        "is",     "be",
+        "could",  "might",   "may",     "also",     "equally",  "well",      "as",     "just",
+        "maybe",  "perhaps", "or",      "possibly", "actually", "really",    "doch",   "en",
+        "fait",   "in",      "fact",    "the",      "answer",   "correct",   "right",  "ist",
+        "est",    "sondern", "sino",    "è",        "é",        "это",       "option", "choice",
+        "letter", "la",      "réponse", "antwort",  "die",      "respuesta", "应该是", "应为",
+        "是",     "選",      "选",      "正解は",   "答案是",   "正しくは",  "mais",   "pero",
+        "aber",   "but",     "und",     "et",       "y",        "lo",        "siento"};
+    bool strong;
+    size_t end;
+    for (int n = 0; n <= MAX_WORDS; n++) {
+        for (size_t next; (next = answer_skip_marks(text, at)) != at;) at = next;
+        while (answer_starts(text, at, "、") || answer_starts(text, at, "！")) at += strlen("、");
+        const choice_set letter = at < text.len ? choice_letter(text, at, &strong, &end) : 0;
+        const bool upper = letter && (ascii_is_upper(text.ptr[at]) || text.ptr[at] == '(');
+        static const char *const CLOSES[] = {" as well", " too", "です", "だ",
+                                             "입니다",   "。",   "」"};
+        if (upper && strong) {
+            size_t to = skip_any(text, end, CLOSES, N(CLOSES));
+            while (to < text.len && answer_is_one_of(")*.!\"'", text.ptr[to])) to++;
+            const bool ends = to == text.len || text.ptr[to] == '\n';
+            if (ends || to != end || answer_starts(text, to, "。")) return ends ? letter : 0;
+        }
+        const size_t next = skip_any(folded, at, WORDS, N(WORDS));
+        if (next == at) return 0;
+        at = next;
+    }
+    return 0;
+}
+
+choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
+    size_t next = answer_sentence_end(text, at);
+    static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
+    bool no = false;
+    for (size_t i = at; i < next && !no; i++) // "答案是B，不，是C"
+        for (size_t k = 0; k < N(COMMAS); k++)
+            if (answer_starts(text, i, COMMAS[k]) &&
+                skip_no(folded, i + strlen(COMMAS[k])) != i + strlen(COMMAS[k])) {
+                next = i + strlen(COMMAS[k]);
+                no = true;
+                break;
+            }
+    next = answer_skip_marks(text, next);
+    while (answer_starts(text, next, "！")) next = answer_skip_marks(text, next + strlen("！"));
+    const size_t behind = skip_no(folded, next);
+    no = behind != next;
+    const choice_set other = bare_letter(text, folded, behind);
+    if (other && !(other & named)) return no ? other : named | other;
+    return no ? 0 : named;
 }

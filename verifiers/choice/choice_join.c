@@ -5,6 +5,7 @@
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -105,11 +106,18 @@ static const char *const JOINTS[] = {"and/or",
                                      "but maybe",
                                      "but possibly"};
 
+// In "D, E and F" the E is no "e".
+static bool is_joint_at(struct slice text, size_t at, const char *joint) {
+    if (joint[1] == 0 && at < text.len && ascii_is_upper(text.ptr[at])) return false;
+    return (unsigned char)joint[0] < 0x80 ? answer_is_word(text, at, joint)
+                                          : answer_starts(text, at, joint);
+}
+
 // Behind what joins two choices at `at`, or `at`. A new sentence goes on only with "or".
 static size_t skip_joint(struct slice text, size_t at) {
-    static const char *const FILLER[] = {"maybe",       "perhaps",    "possibly", "also",
-                                         "even",        "option",     "choice",   "it is",
-                                         "it could be", "it might be"};
+    static const char *const FILLER[] = {"maybe", "bien",        "perhaps",    "possibly",
+                                         "also",  "even",        "option",     "choice",
+                                         "it is", "it could be", "it might be"};
     size_t i = at;
     bool stop = false, joint = false;
     for (size_t next; (next = skip_mark(text, i)) != i; i = next) {
@@ -127,8 +135,7 @@ static size_t skip_joint(struct slice text, size_t at) {
     const size_t possibility = skip_possibility(text, i);
     if (possibility != i) return possibility;
     for (size_t k = stop ? 2 : 0; k < N(JOINTS); k++)
-        if ((unsigned char)JOINTS[k][0] < 0x80 ? answer_is_word(text, i, JOINTS[k])
-                                               : answer_starts(text, i, JOINTS[k])) {
+        if (is_joint_at(text, i, JOINTS[k])) {
             i += strlen(JOINTS[k]);
             if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
             i = skip_spaces(text, i);
@@ -238,6 +245,18 @@ static bool is_none(struct slice text, size_t at) {
     return false;
 }
 
+// "A and C are wrong", "A, C and D contradict the text": `at` is behind several letters.
+bool choice_are_subjects(struct slice text, size_t at) {
+    static const char *const VERBS[] = {
+        "are",     "were", "doesn't", "were",     "cannot", "can't",  "do",         "don't",
+        "have",    "fail", "all",     "must",     "would",  "both",   "contradict", "ignore",
+        "violate", "can",  "imply",   "describe", "give",   "assume", "require"};
+    const size_t i = skip_spaces(text, at);
+    for (size_t k = 0; k < N(VERBS); k++)
+        if (answer_is_word(text, i, VERBS[k])) return true;
+    return choice_is_subject(text, at);
+}
+
 choice_set choice_joined(const struct choice_options *o, struct slice text, struct slice folded,
                          size_t at, size_t *end) {
     choice_set found = 0;
@@ -258,5 +277,8 @@ choice_set choice_joined(const struct choice_options *o, struct slice text, stru
         found |= next;
         *end = to;
     }
+    // "B; A and D are common errors", "B: A, C and D contradict the text"
+    const bool clause = *end != at && at < text.len && answer_is_one_of(".:;", text.ptr[at]);
+    if (clause && choice_are_subjects(text, *end) && !answer_admits(text, *end)) found = 0;
     return found | other_cases(text, *end);
 }

@@ -147,13 +147,14 @@ struct statement find_first_line(const struct finder *f) {
 // the first of all.
 static bool is_said(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {
-        "is",     "be",       "it's",      "it’s",        "option",    "choice",     "answer",
-        "either", "or",       "and",       "nor",         "not",       "no",         "both",
-        "so",     "actually", "thus",      "hence",       "therefore", "leaves",     "leaving",
-        "guess",  "likely",   "says",      "elimination", "think",     "believe",    "say",
-        "get",    "probably", "choices",   "options",     "yes",       "definitely", "vs",
-        "vs.",    "versus",   "plus",      "und",         "oder",      "then",       "than",
-        "but",    "clearly",  "obviously", "certainly",   "surely",    "conclusion", "summary"};
+        "is",         "be",       "it's",    "it’s",        "option",    "choice",     "answer",
+        "either",     "or",       "and",     "nor",         "not",       "no",         "both",
+        "so",         "actually", "thus",    "hence",       "therefore", "leaves",     "leaving",
+        "guess",      "likely",   "says",    "elimination", "think",     "believe",    "say",
+        "get",        "probably", "choices", "options",     "yes",       "definitely", "vs",
+        "vs.",        "versus",   "plus",    "und",         "oder",      "then",       "than",
+        "but",        "wait",     "mean",    "clearly",     "obviously", "certainly",  "surely",
+        "conclusion", "summary"};
     if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
     size_t from = at;
@@ -320,6 +321,7 @@ choice_set find_in_last_sentence(const struct finder *f) {
     for (size_t i = start; i < end; i++)             // "Tom's answer is B."
         if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
             return 0;
+    if (find_names_other(text, start, end)) return 0;
     bool strong;
     size_t letter_end; // "B is right. C is also right."
     if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&

@@ -58,11 +58,13 @@ static size_t behind_verb(struct slice text, size_t at) {
 }
 
 // Behind "answer" (or "option", "choice", for which a colon needs to follow at once): where its
-// value starts, or SIZE_MAX.
-static size_t subject_value(struct slice text, size_t at, bool answer) {
+// value starts, or SIZE_MAX. `*link` is where the verb or the colon is.
+static size_t subject_value(struct slice text, size_t at, bool answer, size_t *link) {
     const size_t end = text.len - at < MAX_SUBJECT ? text.len : at + MAX_SUBJECT;
+    *link = at;
     for (size_t i = at; i < end; i++) {
         const char c = text.ptr[i];
+        *link = i;
         if (answer_is_one_of(":=", c)) {
             struct slice between = answer_trim(answer_cut(text, at, i));
             if (slice_is(between, "\"")) between.len = 0; // {"choice": "B"}
@@ -132,6 +134,25 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
     return SIZE_MAX;
 }
 
+// "Choosing C would mean", "To choose C one needs": what stands in front of `at`, where the verb
+// begins, makes it the subject of its sentence.
+static bool is_act(struct slice text, size_t at, size_t end) {
+    const size_t start = find_skip_spaces(text, answer_sentence_start(text, at));
+    const size_t verb =
+        answer_is_word(text, start, "to") ? find_skip_spaces(text, start + 2) : start;
+    const struct slice word = answer_cut(text, at, end);
+    const bool gerund = memmem(word.ptr, word.len, "ing", 3) != NULL;
+    return verb == at && (gerund || verb != start);
+}
+
+// Whether the sentence goes on behind the value that ends at `at` to say something of it.
+static bool goes_on(struct slice text, size_t at) {
+    static const char *const REASONS[] = {"because", "since", "as", "here", "then", "now"};
+    while (at < text.len && answer_is_one_of("*_)\"' ", text.ptr[at])) at++;
+    return at < text.len && ascii_is_lower(text.ptr[at]) &&
+           skip_words(text, at, REASONS, N(REASONS)) == at;
+}
+
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
@@ -140,7 +161,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
                                         "going for", "go with",   "going with", "selecting",
                                         "picking",   "went with", "opt for",    "opting for"};
     bool strong;
-    size_t end;
+    size_t end, link = at;
     *weak = false;
     if (at > 0 && ascii_is_alnum(text.ptr[at - 1])) return SIZE_MAX;
     if (answer_starts(text, at, "answer")) {
@@ -150,16 +171,21 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         if (next > i && next < text.len && text.ptr[next] == '(' &&
             choice_letter(text, next, &strong, &end))
             return next; // "answer (B)"
-        return subject_value(text, i, true);
+        const size_t value = subject_value(text, i, true, &link);
+        return find_is_of_other(text, at, i, link) ? SIZE_MAX : value;
     }
     if (answer_is_word(text, at, "option") || answer_is_word(text, at, "choice")) {
         const size_t next = find_skip_spaces(text, at + strlen("option"));
         if (choice_letter(text, next, &strong, &end)) return SIZE_MAX; // "option B is ..."
-        return subject_value(text, at + strlen("option"), false);
+        const size_t behind = at + strlen("option");
+        const size_t value = subject_value(text, behind, false, &link);
+        return find_is_of_other(text, at, behind, link) ? SIZE_MAX : value;
     }
-    static const char *const TITLES[] = {"final", "ans", "correct", "solution"};
+    static const char *const TITLES[] = {"final",    "ans",     "correct",  "solution",
+                                         "my pick",  "verdict", "result",   "selection",
+                                         "response", "letter",  "my choice"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
-    if (title != at) {
+    if (title != at && !find_is_of_other(text, at, title, title)) {
         const size_t i = title;
         const bool dot = answer_starts(text, at, "final") || answer_starts(text, at, "ans");
         return i < text.len && answer_is_one_of(dot ? ":." : ":", text.ptr[i])
@@ -190,6 +216,7 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     if (from >= f->text.len) return false;
     choice_set named = find_value(f, from, f->text.len, &end);
     if (!named || (weak && (named & (named - 1)))) return false;
+    if (weak && goes_on(f->text, end) && is_act(f->text, at, from)) return false;
     // The quote in {"answer": "B"} belongs to the statement.
     static const char *const KEYS[] = {"answer\"", "choice\"", "option\""};
     const bool key = at > 0 && f->text.ptr[at - 1] == '"' &&
@@ -282,7 +309,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         "must be the",     "is therefore the",     "is indeed",      "is clearly the",
         "are the correct", "is therefore correct", "is my final",    "is the most",
         "is my choice",    "is the choice",        "best describes", "best explains",
-        "best fits",       "best represents",      "best matches",   "best answers"};
+        "best fits",       "best represents",      "best matches",   "best answers",
+        "is best",         "seems right",          "seems correct",  "looks right",
+        "looks correct",   "has to be correct",    "has to be the",  "makes the most sense",
+        "makes most sense"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};
@@ -307,16 +337,16 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (to == end || answer_admits(text, end)) return false; // "B is right too"
     from = at;
     if (!rest) named |= find_joined_before(text, at, &from);
-    if (denied(text, from, to)) return false;
+    if (denied(text, from, to) || denied(text, from, end)) return false;
     *out = (struct statement){at, to, named};
     return true;
 }
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re",
-                                         "ri", "fi", "al", "at", "ra", "sv", "co", "so",
-                                         "sa", "ce", "ja", "ji", "od", "va", "ya"};
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
+                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
+                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

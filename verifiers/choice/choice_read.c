@@ -260,16 +260,6 @@ static bool is_behind(struct slice text, size_t from, size_t at) {
     return false;
 }
 
-// "A and C are wrong": letters of which something is said.
-static bool are_subjects(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"are",  "were", "cannot", "can't", "do",   "don't",
-                                        "have", "both", "fail",   "all",   "must", "would"};
-    const size_t i = skip_spaces(text, at);
-    for (size_t k = 0; k < N(VERBS); k++)
-        if (answer_is_word(text, i, VERBS[k])) return true;
-    return choice_is_subject(text, at);
-}
-
 // "C in Europe", "C for the other".
 static bool is_placed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"in", "for", "on", "at", "under", "otherwise"};
@@ -310,7 +300,7 @@ static choice_set other_labels(struct slice text, size_t at) {
         if (!other || !ascii_is_upper(text.ptr[i + bracket])) continue;
         const bool label = end < text.len && text.ptr[end] == ')';
         const bool joined = is_behind(text, at, i) && (strong || is_placed(text, end));
-        if ((bracket || label || joined) && !are_subjects(text, end + label)) found |= other;
+        if ((bracket || label || joined) && !choice_are_subjects(text, end + label)) found |= other;
     }
     return found;
 }
@@ -320,36 +310,6 @@ static bool is_digit_alone(struct slice text, size_t at) {
     const size_t end = at + 1;
     return ascii_is_digit(text.ptr[at]) &&
            (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
-}
-
-// "C, which is Rome", "C (Rome)": where the text of the letter's option begins behind `at`, or
-// `at`.
-static size_t skip_apposition(struct slice text, size_t at) {
-    static const char *const WORDS[] = {
-        "which is", "that is", "i.e.",    "namely", "viz.",  "known as",   "also known as",
-        "called",   "aka",     "meaning", "it is",  "being", "also called"};
-    static const char *const ARTICLES[] = {"the", "a", "an"};
-    size_t i = skip_spaces(text, at);
-    const bool bracket = i < text.len && text.ptr[i] == '(';
-    while (i < text.len && answer_is_one_of(" ,:;(-", text.ptr[i])) i++;
-    size_t end = i;
-    for (size_t k = 0; k < N(WORDS) && end == i; k++)
-        if (answer_starts(text, i, WORDS[k])) end = i + strlen(WORDS[k]);
-    if (end == i && !bracket) return at;
-    while (end < text.len && answer_is_one_of(" ,:\"", text.ptr[end])) end++;
-    for (size_t k = 0; k < N(ARTICLES); k++)
-        if (answer_is_word(text, end, ARTICLES[k]))
-            return skip_spaces(text, end + strlen(ARTICLES[k]));
-    return end;
-}
-
-choice_set choice_apposed(const struct choice_options *o, struct slice text, struct slice folded,
-                          size_t at) {
-    size_t len = 0;
-    const size_t from = skip_apposition(text, at);
-    const choice_set found =
-        from != at && from < text.len ? choice_option_at(o, text, folded, from, &len) : 0;
-    return len > 1 ? found : 0;
 }
 
 // Behind a letter: the text of its option, if that is another's, and other labels.
@@ -401,7 +361,8 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     } else {
         return 0;
     }
-    if (named) found |= choice_unsettled(options, text, folded, *end);
+    if (named)
+        found |= choice_unsettled(options, text, folded, *end) | choice_letter_apposed(text, *end);
     return found | choice_joined(options, text, folded, *end, end);
 }
 
@@ -445,7 +406,8 @@ choice_set choice_named(const struct choice_options *options, const struct choic
         if (option && !is_qualified(text->text, from, i, &found) &&
             !answer_is_denied(text->text, i, i + len, true)) {
             size_t end;
-            found |= option | choice_unsettled(options, part, text->folded, i + len);
+            found |= option | choice_unsettled(options, part, text->folded, i + len) |
+                     choice_letter_apposed(part, i + len);
             const bool unit = // "12 J"
                 i + len + 1 < to && part.ptr[i + len] == ' ' &&
                 ascii_is_upper(part.ptr[i + len + 1]);

@@ -100,6 +100,8 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
         named |= found;
+        if (i > 0 && !found && answer_is_word(inner.text, find_skip_spaces(inner.text, 0), "not"))
+            named |= CHOICE_NONE; // "\\boxed{C} or maybe not"
     }
     return named;
 }
@@ -140,6 +142,9 @@ static struct statement what_stands(const struct finder *f, struct statement fou
         found.named = find_value(f, found.at, f->text.len, &end);
         return found;
     default:
+        found.named = choice_retorted(f->text, f->both.folded, found.end, found.named);
+        if (found.named == 0) return NO_STATEMENT;
+        found.named |= choice_unsettled(f->options, f->text, f->both.folded, found.end);
         return found;
     }
 }

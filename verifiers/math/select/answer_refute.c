@@ -187,7 +187,10 @@ bool answer_is_bare_denial(struct slice text, size_t at) {
         "not right",  "not true",  "rejected",     "clearly wrong",    "mistaken",
         "not valid",  "a mistake", "wrong answer", "incorrect answer", "not the answer",
         "extraneous", "not"};
+    static const char *const BUT[] = {"but is", "but it is", "but it's", "but",
+                                      "yet",    "though",    "although"};
     at = answer_skip_marks(text, at);
+    at = answer_skip_marks(text, answer_skip_phrase(text, at, BUT, N(BUT)));
     const size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     return end != at && (end >= text.len || answer_is_one_of(").!\n]*", text.ptr[end]));
 }
