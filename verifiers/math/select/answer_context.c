@@ -394,7 +394,8 @@ static bool is_of_mistake(struct slice before, size_t at) {
     size_t i = 0;
     while (ARTICLES[i][0] && !answer_starts(before, at, ARTICLES[i])) i++;
     at += strlen(ARTICLES[i]);
-    return answer_skip_phrase(before, at, BAD, N(BAD)) != at &&
+    const size_t end = answer_skip_phrase(before, at, BAD, N(BAD));
+    return end != at && !answer_is_word(before, end + 1, "statement") && // which was asked for
            !memchr(before.ptr, ',', before.len) && !memchr(before.ptr, ';', before.len) &&
            !memmem(before.ptr, before.len, " but ", 5) &&
            !memmem(before.ptr, before.len, " then ", 6) &&

@@ -159,7 +159,16 @@ size_t answer_other_denied(struct slice text, size_t from, size_t to) {
     return to;
 }
 
-// "falsch", "incorrecto": a word that says so of what is in front.
+// An option's letter that stands alone behind the first byte: "..., C ist falsch".
+static bool names_letter(struct slice text) {
+    for (size_t i = 1; i < text.len; i++)
+        if (text.ptr[i] >= 'B' && text.ptr[i] <= 'D' && text.ptr[i - 1] == ' ' &&
+            (i + 1 == text.len || !ascii_is_alnum(text.ptr[i + 1])))
+            return true;
+    return false;
+}
+
+// "falsch", "incorrecto": a word that says so of what is in front, and not of another option.
 static bool has_wrong(struct slice text) {
     static const char *const WORDS[] = {
         "falsch",    "faux",    "fausse",  "incorrecto", "incorrecta", "incorreta",
@@ -168,7 +177,8 @@ static bool has_wrong(struct slice text) {
         "incorreto", "salah",   "неверно", "неверный",   "неправильно"};
     for (size_t at = 0; at < text.len; at++)
         for (size_t i = 0; text.ptr[at] == ' ' && i < N(WORDS); i++)
-            if (answer_is_word(text, at + 1, WORDS[i])) return true;
+            if (answer_is_word(text, at + 1, WORDS[i]))
+                return !names_letter(answer_cut(text, 0, at));
     return false;
 }
 
