@@ -125,11 +125,20 @@ static const struct math_node *lone_term(const struct math_node *sum, const char
     return found;
 }
 
-// x^2 + c for x^2 + C: the constant of integration has any name.
+static bool has_capital(const struct math_node *node) {
+    bool has = node->kind == MATH_SYMBOL && ascii_is_upper(node->text.ptr[0]);
+    for (int i = 0; i < node->n && !has; i++) has = has_capital(node->kids[i]);
+    return has;
+}
+
+// x^2 + c for x^2 + C: the constant of integration has any name. Beside other capitals, A + B + C,
+// it is a letter like them.
 static const struct math_node *with_constant(struct comparison *c, const struct math_node *gold,
                                              const struct math_node *answer) {
     const struct math_node *own = lone_term(gold, "C");
     const struct math_node *other = own ? lone_term(answer, "cCkK") : NULL;
+    for (int i = 0; own && i < gold->n; i++)
+        if (gold->kids[i] != own && has_capital(gold->kids[i])) return answer;
     if (!other || tree_same(own, other) || kind_replaced(c, gold, other, own) != gold)
         return answer;
     return kind_replaced(c, answer, other, own);

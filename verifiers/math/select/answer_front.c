@@ -152,7 +152,7 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
          !answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), SUMS, N(SUMS))))
         return true; // "up to 12", but "it adds up to 12"
     static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
-    if (slice_is(word, "but") && answer_is_in(other, ANYTHING, 4)) return true;
+    if (slice_is(word, "but") && answer_is_in(other, ANYTHING, N(ANYTHING))) return true;
     static const char *const SAID[] = {"says",   "told",     "claims",    "said",    "claimed",
                                        "thinks", "mentions", "mentioned", "suggests"};
     static const char *const ONCE[] = {"used", "thought", "supposed", "assumed", "claimed"};
@@ -183,7 +183,7 @@ bool answer_is_denied_in_front(struct slice text, const struct answer_piece *p, 
     // In scripts where words are written together.
     static const char *const GLUED[] = {"ไม่", "ليس", "ليست", "नहीं"};
     static const char *const SPANISH[] = {"es",  "son", "puede", "hay",    "había", "eran",
-                                          "fue", "era", "tiene", "quedan", "son",   "vale"};
+                                          "fue", "era", "tiene", "quedan", "vale"};
     static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
