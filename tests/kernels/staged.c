@@ -111,6 +111,17 @@ void staged_free(struct staged *u) {
     free(u);
 }
 
+struct backend_options staged_plan_options(const struct staged *u, const struct model_shape *s) {
+    return (struct backend_options){.shape = *s,
+                                    .weight_dtypes = u->h->resident,
+                                    .weight_hashes = u->h->hashes,
+                                    .page_tokens = 16,
+                                    .max_tokens = 16,
+                                    .max_segments = 1,
+                                    .staging_bytes = 1 << 20,
+                                    .n_threads = 1};
+}
+
 void staged_put_code(void *codes, int code_bytes, int64_t i, uint32_t code) {
     memcpy((char *)codes + i * code_bytes, &code, (size_t)code_bytes); // little-endian
 }

@@ -22,6 +22,8 @@ struct staged *staged_new(const struct model_shape *s, const struct harness_opti
                           uint64_t seed);
 void staged_clear(struct staged *u); // no changes
 void staged_free(struct staged *u);
+// What a plan of these weights is asked for: one small step, and updates.
+struct backend_options staged_plan_options(const struct staged *u, const struct model_shape *s);
 
 // ---- bits of a value, zero-extended
 

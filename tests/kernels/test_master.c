@@ -158,14 +158,7 @@ static void test_plan(void **state) {
     (void)state;
     struct model_shape s = wide_shape();
     struct staged *u = open_master(&s, DTYPE_Q4_0, 9);
-    struct backend_options o = {.shape = s,
-                                .weight_dtypes = u->h->resident,
-                                .weight_hashes = u->h->hashes,
-                                .page_tokens = 16,
-                                .max_tokens = 16,
-                                .max_segments = 1,
-                                .staging_bytes = 1 << 20,
-                                .n_threads = 1};
+    struct backend_options o = staged_plan_options(u, &s);
     struct backend_plan without, with;
     struct error err = {0};
     const struct backend_ops *ops = u->h->backend->ops;

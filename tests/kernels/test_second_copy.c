@@ -169,14 +169,7 @@ static void test_plan(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
     struct staged *u = open_staged(&s, DTYPE_BF16, false, 34);
-    struct backend_options o = {.shape = s,
-                                .weight_dtypes = u->h->resident,
-                                .weight_hashes = u->h->hashes,
-                                .page_tokens = 16,
-                                .max_tokens = 16,
-                                .max_segments = 1,
-                                .staging_bytes = 1 << 20,
-                                .n_threads = 1};
+    struct backend_options o = staged_plan_options(u, &s);
     struct backend_plan without, with;
     struct error err = {0};
     assert_int_equal(u->h->backend->ops->plan(&o, &without, &err), 0);

@@ -6,11 +6,6 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-static size_t skip_spaces(struct slice text, size_t at) {
-    while (at < text.len && answer_is_space(text.ptr[at])) at++;
-    return at;
-}
-
 // "C, which is Rome", "C (Rome)": where the text of the letter's option begins behind `at`, or
 // `at`.
 static size_t skip_apposition(struct slice text, size_t at) {
@@ -19,7 +14,7 @@ static size_t skip_apposition(struct slice text, size_t at) {
         "also known as", "which equals", "equal to", "equals", "with value", "with the value",
         "called",        "aka",          "meaning",  "it is",  "being",      "also called"};
     static const char *const ARTICLES[] = {"the", "a", "an"};
-    size_t i = skip_spaces(text, at);
+    size_t i = answer_skip_spaces(text, at);
     const bool bracket =
         i < text.len && (text.ptr[i] == '(' || (i > at && answer_is_one_of("-=", text.ptr[i])));
     while (i < text.len && answer_is_one_of(" ,:;(-=", text.ptr[i])) i++;
@@ -30,7 +25,7 @@ static size_t skip_apposition(struct slice text, size_t at) {
     while (end < text.len && answer_is_one_of(" ,:\"", text.ptr[end])) end++;
     for (size_t k = 0; k < N(ARTICLES); k++)
         if (answer_is_word(text, end, ARTICLES[k]))
-            return skip_spaces(text, end + strlen(ARTICLES[k]));
+            return answer_skip_spaces(text, end + strlen(ARTICLES[k]));
     return end;
 }
 
@@ -70,8 +65,8 @@ choice_set choice_letter_apposed(struct slice text, size_t at) {
     size_t i = at, end;
     while (i < text.len && answer_is_one_of(" *_\"'", text.ptr[i])) i++;
     const bool open = i < text.len && answer_is_one_of("([", text.ptr[i]);
-    if (open && choice_letter(text, i, &strong, &end))
-        return ascii_is_upper(text.ptr[i + 1]) ? choice_letter(text, i, &strong, &end) : 0;
+    const choice_set bracketed = open ? choice_letter(text, i, &strong, &end) : 0;
+    if (bracketed) return ascii_is_upper(text.ptr[i + 1]) ? bracketed : 0;
     for (; i < text.len && answer_is_one_of("(,;:=-> ", text.ptr[i]); i++)
         linked |= answer_is_one_of(":=->", text.ptr[i]);
     i = answer_skip_symbols(text, i);

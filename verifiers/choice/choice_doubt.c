@@ -8,11 +8,6 @@
 
 enum { MAX_REST = 400 };
 
-static size_t skip_spaces(struct slice text, size_t at) {
-    while (at < text.len && answer_is_space(text.ptr[at])) at++;
-    return at;
-}
-
 // "B, but C is more likely": the letter that is put above the one in front of `at`.
 static choice_set preferred(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at) {
@@ -25,7 +20,7 @@ static choice_set preferred(const struct choice_options *o, struct slice text, s
     for (size_t i = at; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++) {
         if (text.ptr[i] != ' ') continue;
         const size_t but = answer_skip_phrase(text, i + 1, BUT, N(BUT));
-        const size_t letter = skip_spaces(text, but);
+        const size_t letter = answer_skip_spaces(text, but);
         if (but == i + 1 || letter >= text.len) continue;
         choice_set other = choice_letter(text, letter, &strong, &end);
         if (!other && (other = choice_option_at(o, text, folded, letter, &len)) != 0)
@@ -46,7 +41,7 @@ static bool is_conditioned(struct slice text, size_t at) {
     while (at < text.len && answer_is_one_of(" ,*", text.ptr[at])) at++;
     for (size_t i = 0; i < N(IFS); i++) {
         if (!answer_is_word(text, at, IFS[i])) continue;
-        const size_t next = skip_spaces(text, at + strlen(IFS[i]));
+        const size_t next = answer_skip_spaces(text, at + strlen(IFS[i]));
         for (size_t k = 0; k < N(OURS); k++)
             if (answer_is_word(text, next, OURS[k])) return false;
         return true;
@@ -62,7 +57,7 @@ static bool is_partial(struct slice text, size_t at) {
                                         "under certain", "half the time"};
     while (at < text.len && answer_is_one_of("\"')]*", text.ptr[at])) at++;
     if (at < text.len && text.ptr[at] == '?') return true;
-    const size_t next = skip_spaces(text, at);
+    const size_t next = answer_skip_spaces(text, at);
     return answer_skip_phrase(text, next, WORDS, N(WORDS)) != next;
 }
 
@@ -73,7 +68,7 @@ static size_t skip_close(struct slice text, size_t at, bool *stop) {
     for (; at < text.len && answer_is_one_of(" \t\r\n.,;:!\"'*_()[]-", text.ptr[at]); at++)
         *stop |= answer_ends_sentence(text, at) || text.ptr[at] == '\n';
     for (size_t i = at; answer_starts(text, i, "—") || answer_starts(text, i, "–"); i = at)
-        at = skip_spaces(text, i + strlen("—"));
+        at = answer_skip_spaces(text, i + strlen("—"));
     return at;
 }
 
@@ -120,7 +115,7 @@ static bool goes_on(const struct choice_options *o, struct slice text, struct sl
     if (stop) return false;
     if (is_one_of_several(text, at)) return true;
     if (!answer_is_word(text, at, "or")) return false;
-    const size_t next = skip_spaces(text, at + strlen("or"));
+    const size_t next = answer_skip_spaces(text, at + strlen("or"));
     if (next >= text.len || choice_letter(text, next, &strong, &end) ||
         choice_option_at(o, text, folded, next, &end))
         return false; // choice_joined takes it
@@ -149,7 +144,7 @@ static size_t skip_no(struct slice text, size_t at) {
     static const char *const NO[] = {
         "nein",   "non",       "não",        "nee",    "nej",    "нет",  "不对", "不對",
         "错了",   "錯了",      "不",         "いいえ", "いや",   "違う", "아니", "아니요",
-        "moment", "korrektur", "corrección", "perdón", "pardon", "等等", "更正", "нет"};
+        "moment", "korrektur", "corrección", "perdón", "pardon", "等等", "更正"};
     size_t end = at;
     for (size_t i = 0; i < N(NO); i++)
         if (answer_starts(text, at, NO[i]) && at + strlen(NO[i]) > end) end = at + strlen(NO[i]);

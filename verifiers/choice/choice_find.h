@@ -23,11 +23,6 @@ struct statement {
 
 static const struct statement NO_STATEMENT = {SIZE_MAX, 0, 0};
 
-static inline size_t find_skip_spaces(struct slice text, size_t at) {
-    while (at < text.len && answer_is_space(text.ptr[at])) at++;
-    return at;
-}
-
 // choice_select.c: reads the value at `at`, whose line goes on at most to `limit`. 0: no choice.
 choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end);
 

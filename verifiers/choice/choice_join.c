@@ -12,11 +12,6 @@
 
 enum { MAX_JOINED = 16, MAX_REST = 400 };
 
-static size_t skip_spaces(struct slice text, size_t at) {
-    while (at < text.len && answer_is_space(text.ptr[at])) at++;
-    return at;
-}
-
 // Past one mark that is neither letter nor digit, or `at`.
 static size_t skip_mark(struct slice text, size_t at) {
     uint32_t code = 0;
@@ -47,7 +42,7 @@ static size_t skip_possibility(struct slice text, size_t at) {
     const size_t verb = skip_one(text, i, VERBS, N(VERBS));
     if (verb == i) return at;
     i = skip_one(text, verb, FILLERS, N(FILLERS));
-    return answer_is_word(text, i, "be") ? skip_spaces(text, i + 2) : at;
+    return answer_is_word(text, i, "be") ? answer_skip_spaces(text, i + 2) : at;
 }
 
 // What joins two choices. Behind a full stop the first two join nothing.
@@ -125,7 +120,7 @@ static size_t skip_joint(struct slice text, size_t at) {
         joint |= !answer_is_one_of(" \t\n\"'.!?)]", text.ptr[i]);
     }
     if (answer_is_word(text, i, "(but") || answer_is_word(text, i, "(though")) {
-        i = skip_spaces(text, i + (text.ptr[i + 1] == 'b' ? 4 : 7));
+        i = answer_skip_spaces(text, i + (text.ptr[i + 1] == 'b' ? 4 : 7));
         joint = true;
     }
     if (answer_is_word(text, i, "(or") || answer_is_word(text, i, "(maybe") ||
@@ -138,14 +133,14 @@ static size_t skip_joint(struct slice text, size_t at) {
         if (is_joint_at(text, i, JOINTS[k])) {
             i += strlen(JOINTS[k]);
             if (i < text.len && answer_is_one_of(".,", text.ptr[i])) i++; // "vs.", "if not,"
-            i = skip_spaces(text, i);
+            i = answer_skip_spaces(text, i);
             joint = true;
             stop = false;
             break;
         }
     if (!joint || stop) return at;
     for (size_t k = 0; k < N(FILLER); k++)
-        if (answer_is_word(text, i, FILLER[k])) i = skip_spaces(text, i + strlen(FILLER[k]));
+        if (answer_is_word(text, i, FILLER[k])) i = answer_skip_spaces(text, i + strlen(FILLER[k]));
     return i;
 }
 
@@ -157,10 +152,10 @@ bool choice_is_subject(struct slice text, size_t at) {
     static const char *const ALSO[] = {"also",      "possible",   "equally",   "another", "as",
                                        "plausible", "defensible", "arguable",  "fine",    "okay",
                                        "just",      "acceptable", "reasonable"};
-    const size_t i = skip_spaces(text, at);
+    const size_t i = answer_skip_spaces(text, at);
     for (size_t k = 0; k < N(VERBS); k++) {
         if (!answer_is_word(text, i, VERBS[k])) continue;
-        const size_t next = skip_spaces(text, i + strlen(VERBS[k]));
+        const size_t next = answer_skip_spaces(text, i + strlen(VERBS[k]));
         for (size_t n = 0; n < N(ALSO); n++) // "B is also possible" names one more
             if (answer_is_word(text, next, ALSO[n])) return false;
         return true;
@@ -186,7 +181,7 @@ static choice_set other_cases(struct slice text, size_t at) {
     static const char *const CASES[] = {"if", "when", "for", "unless", "in case", "in the"};
     static const char *const OTHERWISE[] = {"otherwise", "else", "or", "and", "then"};
     choice_set found = 0;
-    size_t i = skip_spaces(text, at);
+    size_t i = answer_skip_spaces(text, at);
     if (skip_one(text, i, CASES, N(CASES)) == i) return 0;
     for (; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++) {
         bool strong;
@@ -196,7 +191,7 @@ static choice_set other_cases(struct slice text, size_t at) {
         const bool joined = letter != i + 1 || text.ptr[i - 1] == ',' || text.ptr[i - 1] == ';';
         if (!joined || letter >= text.len || !ascii_is_upper(text.ptr[letter])) continue;
         const choice_set other = choice_letter(text, letter, &strong, &end);
-        const size_t next = other ? skip_spaces(text, end) : 0;
+        const size_t next = other ? answer_skip_spaces(text, end) : 0;
         if (!other || (!strong && skip_one(text, next, CASES, N(CASES)) == next)) continue;
         if (next == text.len || answer_is_one_of(".,;", text.ptr[next]) ||
             skip_one(text, next, CASES, N(CASES)) != next ||
@@ -211,7 +206,7 @@ static choice_set other_cases(struct slice text, size_t at) {
 static size_t skip_share(struct slice text, size_t at) {
     enum { MAX_SHARE = 32 };
     static const char *const CHANCES[] = {"with probability", "with", "at"};
-    size_t i = skip_spaces(text, at), end = i;
+    size_t i = answer_skip_spaces(text, at), end = i;
     if (i < text.len && text.ptr[i] == '(') {
         while (end < text.len && end - i < MAX_SHARE && !answer_is_one_of(")\n", text.ptr[end]))
             end++;
@@ -219,7 +214,7 @@ static size_t skip_share(struct slice text, size_t at) {
             if (ascii_is_upper(text.ptr[k])) return at; // "(though C is defensible)"
         return end < text.len && text.ptr[end] == ')' ? end + 1 : at;
     }
-    if (i < text.len && answer_is_one_of(":=", text.ptr[i])) i = skip_spaces(text, i + 1);
+    if (i < text.len && answer_is_one_of(":=", text.ptr[i])) i = answer_skip_spaces(text, i + 1);
     i = skip_one(text, i, CHANCES, N(CHANCES));
     for (end = i; end < text.len &&
                   (ascii_is_digit(text.ptr[end]) || (text.ptr[end] == '.' && end + 1 < text.len &&
@@ -251,7 +246,7 @@ bool choice_are_subjects(struct slice text, size_t at) {
         "are",     "were", "doesn't", "were",     "cannot", "can't",  "do",         "don't",
         "have",    "fail", "all",     "must",     "would",  "both",   "contradict", "ignore",
         "violate", "can",  "imply",   "describe", "give",   "assume", "require"};
-    const size_t i = skip_spaces(text, at);
+    const size_t i = answer_skip_spaces(text, at);
     for (size_t k = 0; k < N(VERBS); k++)
         if (answer_is_word(text, i, VERBS[k])) return true;
     return choice_is_subject(text, at);

@@ -12,12 +12,12 @@ static choice_set line_label(struct slice line, size_t *end) {
     bool strong;
     size_t at = 0;
     while (at < line.len && answer_is_one_of(" \t\r-#=>\"'", line.ptr[at])) at++;
-    if (answer_starts(line, at, "∴")) at = find_skip_spaces(line, at + strlen("∴"));
+    if (answer_starts(line, at, "∴")) at = answer_skip_spaces(line, at + strlen("∴"));
     if (at < line.len && (unsigned char)line.ptr[at] >= 0xE2)
-        at = find_skip_spaces(line, answer_skip_symbols(line, at)); // "✅ B"
+        at = answer_skip_spaces(line, answer_skip_symbols(line, at)); // "✅ B"
     if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
         answer_is_word(line, at, "letter"))
-        at = find_skip_spaces(line, at + strlen("option"));
+        at = answer_skip_spaces(line, at + strlen("option"));
     const choice_set label = choice_letter(line, at, &strong, end);
     if (!label || !strong) return 0;
     const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
@@ -74,7 +74,7 @@ static bool ends_with_list(struct slice text) {
 
 // Behind the mark of a list, "- ", "• ", "1. ", with which the only line of a text starts.
 static size_t lone_item(struct slice text) {
-    size_t at = find_skip_spaces(text, 0);
+    size_t at = answer_skip_spaces(text, 0);
     const size_t mark = at;
     if (memchr(answer_trim(text).ptr, '\n', answer_trim(text).len)) return 0;
     while (at < text.len && ascii_is_digit(text.ptr[at])) at++;
@@ -86,7 +86,7 @@ static size_t lone_item(struct slice text) {
         at = mark + 1;
     else
         return 0;
-    return at < text.len && text.ptr[at] == ' ' ? find_skip_spaces(text, at) : 0;
+    return at < text.len && text.ptr[at] == ' ' ? answer_skip_spaces(text, at) : 0;
 }
 
 // A last line that is a choice.
@@ -113,12 +113,12 @@ struct statement find_line(const struct finder *f) {
 // text, in front of an explanation. Not the first of a list of choices.
 struct statement find_first_line(const struct finder *f) {
     size_t label_end, other_end, value_end;
-    const size_t start = find_skip_spaces(f->text, 0), end = answer_line_end(f->text, start);
+    const size_t start = answer_skip_spaces(f->text, 0), end = answer_line_end(f->text, start);
     const struct slice line = answer_trim(answer_cut(f->text, start, end));
     const choice_set label = line.len <= MAX_LINE ? line_label(line, &label_end) : 0;
     if (!label) return NO_STATEMENT;
     if (is_subject(line, label_end)) return NO_STATEMENT;
-    const size_t next = find_skip_spaces(f->text, end);
+    const size_t next = answer_skip_spaces(f->text, end);
     const struct slice behind = answer_cut(f->text, next, answer_line_end(f->text, next));
     bool strong;
     choice_set other = line_label(behind, &other_end);
@@ -271,7 +271,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
         return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
-    const size_t next = find_skip_spaces(text, *end);
+    const size_t next = answer_skip_spaces(text, *end);
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
     static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
@@ -283,7 +283,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
 
 // Behind a clause in front that says why: "Because Paris is in France, it is Rome."
 static size_t claim_start(struct slice text, size_t start, size_t end) {
-    const size_t at = find_skip_spaces(text, start);
+    const size_t at = answer_skip_spaces(text, start);
     if (!answer_is_word(text, at, "because") && !answer_is_word(text, at, "since")) return start;
     const char *comma = memchr(text.ptr + at, ',', end > at ? end - at : 0);
     return comma ? (size_t)(comma - text.ptr) : start;
@@ -304,7 +304,7 @@ static choice_set letter_in_front(const struct finder *f, size_t at, choice_set 
                                         "answer", "it is",  "the answer is"};
     bool strong;
     size_t end;
-    at = find_skip_spaces(f->text, answer_skip_phrase(f->text, at, LEADS, N(LEADS)));
+    at = answer_skip_spaces(f->text, answer_skip_phrase(f->text, at, LEADS, N(LEADS)));
     const choice_set letter = choice_letter(f->text, at, &strong, &end);
     return letter && choice_apposed(f->options, f->text, f->both.folded, end) == named ? letter : 0;
 }
@@ -316,7 +316,7 @@ choice_set find_in_last_sentence(const struct finder *f) {
     while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
     if (end == 0 || text.ptr[end - 1] == '?' || ends_with_list(text)) return 0;
     const size_t start = is_one_sentence(text) ? 0 : answer_sentence_start(text, end - 1);
-    const size_t first = find_skip_spaces(text, answer_sentence_start(text, end - 1));
+    const size_t first = answer_skip_spaces(text, answer_sentence_start(text, end - 1));
     if (answer_is_word(text, first, "or")) return 0; // "A? Or B."
     for (size_t i = start; i < end; i++)             // "Tom's answer is B."
         if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))

@@ -137,9 +137,9 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
 // "Choosing C would mean", "To choose C one needs": what stands in front of `at`, where the verb
 // begins, makes it the subject of its sentence.
 static bool is_act(struct slice text, size_t at, size_t end) {
-    const size_t start = find_skip_spaces(text, answer_sentence_start(text, at));
+    const size_t start = answer_skip_spaces(text, answer_sentence_start(text, at));
     const size_t verb =
-        answer_is_word(text, start, "to") ? find_skip_spaces(text, start + 2) : start;
+        answer_is_word(text, start, "to") ? answer_skip_spaces(text, start + 2) : start;
     const struct slice word = answer_cut(text, at, end);
     const bool gerund = memmem(word.ptr, word.len, "ing", 3) != NULL;
     return verb == at && (gerund || verb != start);
@@ -167,7 +167,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     if (answer_starts(text, at, "answer")) {
         size_t i = at + strlen("answer");
         if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
-        const size_t next = find_skip_spaces(text, i);
+        const size_t next = answer_skip_spaces(text, i);
         if (next > i && next < text.len && text.ptr[next] == '(' &&
             choice_letter(text, next, &strong, &end))
             return next; // "answer (B)"
@@ -175,7 +175,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         return find_is_of_other(text, at, i, link) ? SIZE_MAX : value;
     }
     if (answer_is_word(text, at, "option") || answer_is_word(text, at, "choice")) {
-        const size_t next = find_skip_spaces(text, at + strlen("option"));
+        const size_t next = answer_skip_spaces(text, at + strlen("option"));
         if (choice_letter(text, next, &strong, &end)) return SIZE_MAX; // "option B is ..."
         const size_t behind = at + strlen("option");
         const size_t value = subject_value(text, behind, false, &link);
@@ -276,9 +276,9 @@ static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
 // sentence.
 static bool is_whole_text(struct slice text, size_t at) {
     static const char *const LEADS[] = {"option", "choice", "statement", "so", "answer", "only"};
-    size_t i = find_skip_spaces(text, 0);
+    size_t i = answer_skip_spaces(text, 0);
     for (size_t next; i < at && (next = skip_words(text, i, LEADS, N(LEADS))) != i;)
-        i = find_skip_spaces(text, next);
+        i = answer_skip_spaces(text, next);
     return i == at;
 }
 

@@ -29,11 +29,6 @@ static bool begins_clause(struct slice text, size_t at) {
     return false;
 }
 
-static size_t skip_spaces(struct slice text, size_t at) {
-    while (at < text.len && answer_is_space(text.ptr[at])) at++;
-    return at;
-}
-
 static bool joins_letters(struct slice text, size_t at) {
     static const char *const WORDS[] = {"or",   "and",  "vs", "versus", "plus",   "nor",
                                         "oder", "und",  "ou", "et",     "y",      "e",
@@ -79,7 +74,7 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     if ((unsigned char)next >= 0x80)
         return upper && utf8_next(slice_from(text, end), &wide) > 0 && wide >= 0x2E80;
     if (next != ' ') return upper && answer_is_one_of("&|+", next);
-    const size_t word = skip_spaces(text, end);
+    const size_t word = answer_skip_spaces(text, end);
     if (word == text.len || text.ptr[end] == '\n') return true;
     const bool clause = begins_clause(text, word);
     if (!upper) return clause && !article;
@@ -106,7 +101,7 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
     char close = 0;
     if (i < text.len && (text.ptr[i] == '(' || text.ptr[i] == '[')) {
         close = text.ptr[i] == '(' ? ')' : ']';
-        i = skip_spaces(text, i + 1);
+        i = answer_skip_spaces(text, i + 1);
     } else if (follows_word(text, i)) {
         return 0;
     }
@@ -116,7 +111,7 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
     *end = i + 1;
     *strong = true;
     if (close) {
-        const size_t behind = skip_spaces(text, *end);
+        const size_t behind = answer_skip_spaces(text, *end);
         if (behind < text.len && text.ptr[behind] == close) {
             // f(a) names no choice, and neither does "word(s)".
             if (at > 0 && is_letter_byte(text.ptr[at - 1])) return 0;
@@ -263,7 +258,7 @@ static bool is_behind(struct slice text, size_t from, size_t at) {
 // "C in Europe", "C for the other".
 static bool is_placed(struct slice text, size_t at) {
     static const char *const WORDS[] = {"in", "for", "on", "at", "under", "otherwise"};
-    const size_t i = skip_spaces(text, at);
+    const size_t i = answer_skip_spaces(text, at);
     for (size_t k = 0; k < N(WORDS); k++)
         if (answer_is_word(text, i, WORDS[k])) return true;
     return false;

@@ -22,7 +22,7 @@ static size_t min(size_t a, size_t b) {
 
 // "Rome" and below it "Milan": a line behind a value that is nothing but a choice.
 static choice_set below(const struct finder *f, size_t end, size_t line, size_t limit) {
-    if (find_skip_spaces(f->text, end) < line || line >= limit) return 0;
+    if (answer_skip_spaces(f->text, end) < line || line >= limit) return 0;
     const size_t start = line + 1, next = min(answer_line_end(f->text, start), limit);
     const struct slice whole = answer_trim(slice_part(f->text, start, next));
     const struct choice_text value = {slice_part(f->text, start, next),
@@ -35,7 +35,7 @@ static choice_set below(const struct finder *f, size_t end, size_t line, size_t 
 }
 
 choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *end) {
-    const size_t start = find_skip_spaces(f->text, at);
+    const size_t start = answer_skip_spaces(f->text, at);
     if (start >= limit) return 0;
     const size_t line = min(min(answer_line_end(f->text, start), limit), start + MAX_VALUE);
     const size_t sentence = min(answer_sentence_end(f->text, start), line);
@@ -52,7 +52,7 @@ choice_set find_value(const struct finder *f, size_t at, size_t limit, size_t *e
 
 // Behind the tag that closes at `at`, or `at`.
 static size_t skip_closing_tag(struct slice text, size_t at) {
-    const size_t tag = find_skip_spaces(text, at);
+    const size_t tag = answer_skip_spaces(text, at);
     if (!answer_starts(text, tag, "</")) return at;
     const char *close = memchr(text.ptr + tag, '>', text.len - tag);
     return close ? (size_t)(close - text.ptr) + 1 : at;
@@ -92,7 +92,7 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
         const choice_set found = find_value(&inner, 0, inner.text.len, &end);
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
-        end = found ? find_skip_spaces(inner.text, end) : 0;
+        end = found ? answer_skip_spaces(inner.text, end) : 0;
         const bool quoted = found && inner.text.ptr[0] == '\'';
         if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
             continue;
@@ -100,7 +100,7 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
         named |= found;
-        if (i > 0 && !found && answer_is_word(inner.text, find_skip_spaces(inner.text, 0), "not"))
+        if (i > 0 && !found && answer_is_word(inner.text, answer_skip_spaces(inner.text, 0), "not"))
             named |= CHOICE_NONE; // "\\boxed{C} or maybe not"
     }
     return named;

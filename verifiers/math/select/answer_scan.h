@@ -48,6 +48,11 @@ static inline bool answer_is_space(char c) {
     return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+static inline size_t answer_skip_spaces(struct slice text, size_t at) {
+    while (at < text.len && answer_is_space(text.ptr[at])) at++;
+    return at;
+}
+
 static inline struct slice answer_cut(struct slice text, size_t from, size_t to) {
     assert(from <= to && to <= text.len);
     return (struct slice){text.ptr + from, to - from};
