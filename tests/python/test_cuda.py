@@ -179,6 +179,12 @@ def test_matrices_of_float32_are_refused(tmp_path: Path) -> None:
     assert done.returncode == 78 and "--weights bf16 rounds them" in done.stderr
 
 
+def test_a_second_copy_is_refused() -> None:
+    done = stampede_run("serve", "--model", TINY, "--device", "cudasim", "--weights", "bf16",
+                        "--second-copy", "--connect", "tcp://127.0.0.1:1", "--log-level", "warn")
+    assert done.returncode == 2 and "--second-copy is for device cpu;" in done.stderr, done.stderr
+
+
 # ------------------------------------------------------------------ --gemm cublas
 
 WITH_CUBLASLT = pytest.mark.skipif(
