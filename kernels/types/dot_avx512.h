@@ -20,7 +20,9 @@
 #define DOT_NAME(type) type_##type##_avx512
 #endif
 
-enum { DOT_PREFETCH = 4096 }; // bytes ahead, of quants and scales together
+// Bytes ahead, of quants and scales together: into the second cache, since the first has no room for
+// what memory takes so long to bring beside what is being read.
+enum { DOT_PREFETCH = 8192 };
 
 // Two halves of 16 columns are multiplied with a number each (Q6_K), or all of 32 are one sum.
 struct dot_run {
@@ -40,7 +42,7 @@ struct dot_form {
 typedef void dot_load(const char *quants, const char *scales, int r, struct dot_run *out);
 
 DOT_INLINE void dot_prefetch(const char *ahead, int bytes) {
-    for (int p = 0; p < bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T0);
+    for (int p = 0; p < bytes; p += 64) _mm_prefetch(ahead + p, _MM_HINT_T1);
 }
 
 DOT_INLINE __m512 dot_halves(const void *p) {
@@ -77,37 +79,48 @@ DOT_INLINE __m512i dot_halves_added(const struct dot_run *run, __m512i low, __m5
 #if defined(DOT_AMX)
 #include "kernels/types/dot_amx.h"
 #else
-DOT_INLINE __m512i dot_part(const struct dot_run *run, const struct activation *x, int first,
-                            int end, __m512i s) {
+enum { DOT_SIDE = 4 };
+
+// Adds to s what columns 4 first .. 4 end - 1 of a run make of `n` tokens. Tokens go side by side:
+// one alone is a chain of eight instructions that wait for each other, and too few chains fit into
+// what a processor looks ahead.
+DOT_INLINE void dot_part(const struct dot_run *run, const struct activation *const *x, int at,
+                         int n, int first, int end, __m512i s[DOT_SIDE]) {
     DOT_UNROLL for (int g = first; g < end; g++) {
-        int32_t q;
-        memcpy(&q, x->q + 4 * g, 4);
-        s = _mm512_dpbusd_epi32(s, run->w[g], _mm512_set1_epi32(q));
+        DOT_UNROLL for (int k = 0; k < n; k++) {
+            int32_t q;
+            memcpy(&q, x[k][at].q + 4 * g, 4);
+            s[k] = _mm512_dpbusd_epi32(s[k], run->w[g], _mm512_set1_epi32(q));
+        }
     }
-    return s;
 }
 
-// Adds the run's products with one token.
-DOT_INLINE __m512 dot_add(const struct dot_run *run, const struct activation *x, struct dot_form f,
-                          __m512 y) {
-    __m512i s;
-    if (f.has_sub) {
-        __m512i low = _mm512_set1_epi32(x->minus_low_sum);
-        __m512i high = _mm512_sub_epi32(_mm512_set1_epi32(x->minus_sum), low);
-        low = dot_part(run, x, 0, 4, _mm512_slli_epi32(low, (unsigned)f.shift));
-        high = dot_part(run, x, 4, 8, _mm512_slli_epi32(high, (unsigned)f.shift));
-        s = dot_halves_added(run, low, high);
-    } else {
-        s = _mm512_setzero_si512();
-        if (f.shift >= 0) s = _mm512_slli_epi32(_mm512_set1_epi32(x->minus_sum), (unsigned)f.shift);
-        s = dot_part(run, x, 0, 8, s);
+// What a sum starts with: minus the sum of activations, times the weights' zero point.
+DOT_INLINE __m512i dot_start(int32_t minus_sum, int shift) {
+    __m512i sum = _mm512_set1_epi32(minus_sum);
+    return shift < 0 ? _mm512_setzero_si512() : _mm512_slli_epi32(sum, (unsigned)shift);
+}
+
+// Adds the run's products with `n` tokens.
+DOT_INLINE void dot_add(const struct dot_run *run, const struct activation *const *x, int at, int n,
+                        struct dot_form f, __m512 *y) {
+    __m512i s[DOT_SIDE], high[DOT_SIDE];
+    DOT_UNROLL for (int k = 0; k < n; k++) {
+        const struct activation *a = &x[k][at];
+        s[k] = dot_start(f.has_sub ? a->minus_low_sum : a->minus_sum, f.shift);
+        if (f.has_sub) high[k] = dot_start(a->minus_sum - a->minus_low_sum, f.shift);
     }
-    return dot_scale(run, x, f.has_min, s, y);
+    dot_part(run, x, at, n, 0, f.has_sub ? 4 : 8, s);
+    if (f.has_sub) dot_part(run, x, at, n, 4, 8, high);
+    DOT_UNROLL for (int k = 0; k < n; k++) {
+        if (f.has_sub) s[k] = dot_halves_added(run, s[k], high[k]);
+        y[k] = dot_scale(run, &x[k][at], f.has_min, s[k], y[k]);
+    }
 }
 
 DOT_INLINE void dot_tokens(const struct type_dot *d, const struct block_type *t, struct dot_form f,
                            int tokens, dot_load *load) {
-    __m512 y[8];
+    __m512 y[TYPE_TOKENS_AVX512];
     DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = _mm512_setzero_ps();
     const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
@@ -115,7 +128,10 @@ DOT_INLINE void dot_tokens(const struct type_dot *d, const struct block_type *t,
             struct dot_run run;
             dot_prefetch(ahead, f.run_bytes);
             load(quants, scales, r, &run);
-            DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = dot_add(&run, d->x[k] + at, f, y[k]);
+            DOT_UNROLL for (int k = 0; k < tokens; k += DOT_SIDE) {
+                int n = tokens - k < DOT_SIDE ? tokens - k : DOT_SIDE;
+                dot_add(&run, d->x + k, at, n, f, y + k);
+            }
             quants += f.run_bytes;
             ahead += f.run_bytes;
         }
@@ -127,32 +143,26 @@ DOT_INLINE void dot_tokens(const struct type_dot *d, const struct block_type *t,
 }
 
 // The number of tokens becomes a constant, so that their sums are registers.
+#define DOT_CASE(n)                                                                                \
+    case n:                                                                                        \
+        dot_tokens(d, t, f, n, load);                                                              \
+        break
+
 DOT_INLINE void dot_group(const struct type_dot *d, const struct block_type *t, struct dot_form f,
                           dot_load *load) {
     switch (d->n) {
-    case 1:
-        dot_tokens(d, t, f, 1, load);
-        break;
-    case 2:
-        dot_tokens(d, t, f, 2, load);
-        break;
-    case 3:
-        dot_tokens(d, t, f, 3, load);
-        break;
-    case 4:
-        dot_tokens(d, t, f, 4, load);
-        break;
-    case 5:
-        dot_tokens(d, t, f, 5, load);
-        break;
-    case 6:
-        dot_tokens(d, t, f, 6, load);
-        break;
-    case 7:
-        dot_tokens(d, t, f, 7, load);
-        break;
-    default:
-        dot_tokens(d, t, f, 8, load);
+        DOT_CASE(1);
+        DOT_CASE(2);
+        DOT_CASE(3);
+        DOT_CASE(4);
+        DOT_CASE(5);
+        DOT_CASE(6);
+        DOT_CASE(7);
+        DOT_CASE(8);
+        DOT_CASE(9);
+        DOT_CASE(10);
+        DOT_CASE(11);
+        DOT_CASE(12);
     }
 }
 #endif

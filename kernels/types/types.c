@@ -117,9 +117,10 @@ const char *type_path_name(enum type_path path) {
 int type_tokens(enum type_path path) {
 #if defined(__x86_64__)
     if (path == TYPE_AMX) return TYPE_TOKENS;
+    if (path == TYPE_AVX512) return TYPE_TOKENS_AVX512;
 #endif
     (void)path;
-    return TYPE_TOKENS / 2;
+    return 8;
 }
 
 // ------------------------------------------------------------------ products in plain C

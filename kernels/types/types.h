@@ -39,6 +39,7 @@ enum {
     TYPE_MAX_BYTES = 256, // of a block
     TYPE_ROWS = 16,       // of a group
     TYPE_TOKENS = 16,     // of a product, on any path
+    TYPE_TOKENS_AVX512 = 12,
 };
 
 // 32 quantised activations.
