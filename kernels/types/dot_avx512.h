@@ -20,8 +20,8 @@
 #define DOT_NAME(type) type_##type##_avx512
 #endif
 
-// Bytes ahead, of quants and scales together: into the second cache, since the first has no room for
-// what memory takes so long to bring beside what is being read.
+// Bytes ahead, of quants and scales together, into the second cache: the first has no room for what
+// memory takes so long to bring.
 enum { DOT_PREFETCH = 8192 };
 
 // Two halves of 16 columns are multiplied with a number each (Q6_K), or all of 32 are one sum.
