@@ -4,11 +4,15 @@
 // The value behind "####" at `at`; false where it is a heading ("#### 3. Add up") or no value.
 static bool read_hashes(struct slice text, size_t at, struct answer *out) {
     if (answer_starts(text, at, "#####") || (at > 0 && text.ptr[at - 1] == '#')) return false;
-    size_t end = answer_line_end(text, at);
-    for (size_t i = at; i < end; i++)
+    size_t from = at + 4;
+    while (from < text.len && answer_is_one_of(" \t\r", text.ptr[from])) from++;
+    const struct slice rest = answer_cut(text, from, text.len);
+    if (!answer_looks_like_value(rest) || answer_is_box(rest, 0)) return false;
+    size_t end = answer_line_end(text, from); // read only behind what may be one: lines are long
+    for (size_t i = from; i < end; i++)
         if (answer_is_tag(text, i)) end = i;
-    const struct slice value = answer_trim(answer_cut(text, at + 4, end));
-    if (!answer_looks_like_value(value) || answer_is_box(value, 0)) return false;
+    const struct slice value = answer_trim(answer_cut(text, from, end));
+    if (value.len == 0) return false;
     const bool opens_line = answer_trim(answer_cut(text, answer_line_start(text, at), at)).len == 0;
     const bool heading = opens_line && memchr(value.ptr, ' ', value.len) &&
                          answer_trim(answer_cut(text, end, text.len)).len;

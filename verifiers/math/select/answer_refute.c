@@ -29,13 +29,17 @@ size_t answer_skip_phrase(struct slice text, size_t at, const char *const *list,
     return at;
 }
 
+static bool is_mark(char c) {
+    return c == ' ' || c == '\n' || answer_is_one_of(",.-*:;!\t\r_`'\"()[]{}>#~|", c);
+}
+
 // White space, marks of a sentence, markup, quotes, dashes and emojis.
 size_t answer_skip_marks(struct slice text, size_t at) {
     static const char *const WIDE[] = {"—", "–", "…", "“", "”", "’", "‘", "，", "。", "：", "；"};
     while (at < text.len) {
         const size_t start = at;
         const unsigned char c = (unsigned char)text.ptr[at];
-        if (answer_is_one_of(" \t\r\n,.;:!*_`'\"()[]{}>#~|-", text.ptr[at])) {
+        if (c < 0x80 && is_mark(text.ptr[at])) {
             if (c == '-' && at + 1 < text.len && ascii_is_digit(text.ptr[at + 1])) break;
             if (answer_is_one_of("([", text.ptr[at]) && at + 2 < text.len &&
                 ascii_is_alnum(text.ptr[at + 1]) && answer_is_one_of(",)", text.ptr[at + 2]))
@@ -46,8 +50,11 @@ size_t answer_skip_marks(struct slice text, size_t at) {
         } else if (c == '\\' && at + 1 < text.len && answer_is_one_of(")]", text.ptr[at + 1])) {
             at += 2;
         }
-        for (size_t i = 0; c >= 0x80 && i < N(WIDE); i++)
-            if (answer_starts(text, at, WIDE[i])) at += strlen(WIDE[i]);
+        for (size_t i = 0; c >= 0xE2 && i < N(WIDE); i++)
+            if (answer_starts(text, at, WIDE[i])) {
+                at += strlen(WIDE[i]);
+                break;
+            }
         if (at == start) break;
     }
     return at;

@@ -159,9 +159,8 @@ static bool is_denied_question(struct slice text, size_t at) {
     return asked && answer_skip_phrase(text, next, NO, N(NO)) != next;
 }
 
-// Few sentences begin with what a remark begins with: by the first letter.
+// Few sentences begin with what a remark begins with: by the first letter, which is at `at`.
 static bool may_be_remark(struct slice text, size_t at) {
-    at = answer_skip_marks(text, at);
     return at < text.len &&
            ((unsigned char)text.ptr[at] >= 0xD0 ||
             answer_is_one_of("whasocelirutmndfbpkWHASOCELIRUTMNDFBPK", text.ptr[at]));
@@ -174,11 +173,13 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
     static const struct answer_opening ANEW = {.hard = true, .again = true};
     bool hard;
     size_t begun = SIZE_MAX; // where it is said that something was wrong
+    size_t start = 0;
     for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
         if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
         if (is_denied_question(text, i)) return ANSWER_REFUTED;
-        if (!may_be_remark(text, i) && begun == SIZE_MAX) continue;
-        const size_t start = answer_skip_marks(text, i);
+        if (i < start) continue; // blank lines: what begins behind them has been read
+        start = answer_skip_marks(text, i);
+        if (!may_be_remark(text, start) && begun == SIZE_MAX) continue;
         const bool again = begun < start;
         const bool last = again && answer_sentence_end(text, start) + 1 >= text.len;
         if (answer_results(text, i, again, values, value) ||

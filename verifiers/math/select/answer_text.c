@@ -44,6 +44,7 @@ static struct slice own_turn(struct slice text) {
                                         "</s>",
                                         "<|end_of_turn|>",
                                         "<|im_sep|>user"};
+    const char *const strike = memmem(text.ptr, text.len, "<s>", strlen("<s>"));
     for (const char *at = text.ptr; (at = memchr(at, '<', text.len - (size_t)(at - text.ptr)));
          at++) {
         const struct slice rest = {at, text.len - (size_t)(at - text.ptr)};
@@ -53,8 +54,7 @@ static struct slice own_turn(struct slice text) {
             if (rest.len < len || memcmp(rest.ptr, MARKS[i], len)) continue;
             const struct slice before = answer_cut(text, 0, text.len - rest.len);
             // <s>12</s> is struck out.
-            const bool struck =
-                strcmp(MARKS[i], "</s>") == 0 && answer_find_last(before, "<s>") != SIZE_MAX;
+            const bool struck = strcmp(MARKS[i], "</s>") == 0 && strike && strike < at;
             if (answer_trim(before).len && !struck) return before;
         }
     }

@@ -93,9 +93,10 @@ static bool is_reversed(struct slice text, size_t at, struct slice word) {
                                         "so",
                                         "it is",
                                         "it's"};
-    for (; at < text.len; at++) {
-        if (!answer_is_one_of(",.;:!-\n", text.ptr[at])) continue;
-        size_t i = answer_skip_marks(text, at + 1);
+    for (size_t i = at; at < text.len; at++) {
+        // The marks of "wait, wait, ..." lead to the same word, which is read once.
+        if (at < i || !answer_is_one_of(",.;:!-\n", text.ptr[at])) continue;
+        i = answer_skip_marks(text, at + 1);
         for (size_t next; (next = answer_skip_phrase(text, i, LEADS, N(LEADS))) != i;)
             i = answer_skip_marks(text, next);
         const struct slice other = verdict_at(text, i);
