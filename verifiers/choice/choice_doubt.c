@@ -2,6 +2,7 @@
 #include "verifiers/choice/choice.h"
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_refute.h"
+#include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -102,6 +103,10 @@ static bool is_one_of_several(struct slice text, size_t at) {
     static const char *const WORDS[] = {
         "etc",       "among others", "among other", "and others",    "and more",        "and so on",
         "and other", "and some",     "and similar", "and something", "and maybe others"};
+    static const char *const ENDS[] = {"one of these", "one of them", "both", "both of them",
+                                       "all of them",  "either one",  "either", "any of them"};
+    const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
+    if (end != at && (end == text.len || answer_is_one_of(".!)\n", text.ptr[end]))) return true;
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
@@ -127,6 +132,29 @@ choice_set choice_unsettled(const struct choice_options *o, struct slice text, s
     const bool open =
         is_conditioned(text, at) || is_partial(text, at) || goes_on(o, text, folded, at);
     return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
+}
+
+// "I would answer B, but the data do not support it", "I was about to say B": the letter is
+// start..at, its sentence begins before it.
+bool choice_is_only_meant(struct slice text, size_t at, size_t end) {
+    static const char *const NEVER[] = {"about to",  "was going to", "were going to", "almost",
+                                        "nearly",    "wanted to",    "tempted to",    "used to",
+                                        "was ready to", "hesitate to"};
+    static const char *const WOULD[] = {"would", "i'd",     "i’d",         "want to",
+                                        "might", "like to", "inclined to", "lean"};
+    static const char *const SURE[] = {"i'm not", "i am not", "it's close", "it is close",
+                                       "i could be wrong", "i may be wrong", "i might be wrong",
+                                       "only", "just"};
+    bool would = false;
+    for (size_t i = answer_sentence_start(text, at); i < at; i++) {
+        if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue;
+        if (answer_skip_phrase(text, i, NEVER, N(NEVER)) != i) return true;
+        would |= answer_skip_phrase(text, i, WOULD, N(WOULD)) != i;
+    }
+    while (end < text.len && answer_is_one_of(" ,)*\"'", text.ptr[end])) end++;
+    if (!would || !answer_is_word(text, end, "but")) return false;
+    const size_t next = answer_skip_spaces(text, end + strlen("but"));
+    return answer_skip_phrase(text, next, SURE, N(SURE)) == next;
 }
 
 // Where the first of the phrases that stands at `at` ends; words of scripts without spaces go on.
@@ -190,6 +218,28 @@ static choice_set bare_letter(struct slice text, struct slice folded, size_t at)
     return 0;
 }
 
+// "Then again, it could be D.": a letter that the sentence text[at, end) calls possible.
+static choice_set possible_letter(struct slice text, size_t at, size_t end) {
+    static const char *const MODALS[] = {"could be",      "might be",      "may be",
+                                         "could also be", "might also be", "may also be",
+                                         "could well be", "might well be", "may well be"};
+    static const char *const SUBJECTS[] = {"it ", "answer "};
+    for (size_t i = at; i < end; i++) {
+        bool strong, subject = false;
+        size_t to;
+        const size_t verb = answer_skip_phrase(text, i, MODALS, N(MODALS));
+        for (size_t k = 0; verb != i && k < N(SUBJECTS); k++) {
+            const size_t len = strlen(SUBJECTS[k]);
+            subject |= i >= len && answer_starts(text, i - len, SUBJECTS[k]);
+        }
+        const size_t from = subject ? answer_skip_spaces(text, verb) : end;
+        if (from >= end) continue;
+        const choice_set letter = choice_letter(text, from, &strong, &to);
+        if (letter && strong && answer_ends_clause(text, to, true)) return letter;
+    }
+    return 0;
+}
+
 choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
     static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
@@ -206,6 +256,7 @@ choice_set choice_retorted(struct slice text, struct slice folded, size_t at, ch
     while (answer_starts(text, next, "！")) next = answer_skip_marks(text, next + strlen("！"));
     const size_t behind = skip_no(folded, next);
     no = behind != next;
+    if (next < text.len) named |= possible_letter(text, next, answer_sentence_end(text, next));
     const choice_set other = bare_letter(text, folded, behind);
     if (other && !(other & named)) return no ? other : named | other;
     return no ? 0 : named;

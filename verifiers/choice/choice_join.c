@@ -74,6 +74,21 @@ static const char *const JOINTS[] = {"and/or",
                                      "of",
                                      "або",
                                      "ή",
+                                     "أو",
+                                     "או",
+                                     "या",
+                                     "หรือ",
+                                     "nebo",
+                                     "sau",
+                                     "vagy",
+                                     "tai",
+                                     "ili",
+                                     "и",
+                                     "그리고",
+                                     "および",
+                                     "以及",
+                                     "与",
+                                     "跟",
                                      "respectively",
                                      "xor",
                                      "或者",
@@ -221,7 +236,13 @@ static size_t skip_share(struct slice text, size_t at) {
                                                      ascii_is_digit(text.ptr[end + 1])));)
         end++;
     if (end == i) return at;
-    return end < text.len && text.ptr[end] == '%' ? end + 1 : end;
+    static const char *const OF[] = {"confidence", "probability", "chance",
+                                     "certainty",  "likelihood",  "sure", "certain"};
+    if (end < text.len && text.ptr[end] == '%') end++;
+    const size_t noun = answer_skip_spaces(text, end); // "B with 40% confidence"
+    return answer_skip_phrase(text, noun, OF, N(OF)) == noun
+               ? end
+               : answer_skip_phrase(text, noun, OF, N(OF));
 }
 
 // "C or none of these", "C or none": no letter, but another choice.

@@ -154,7 +154,9 @@ static bool is_said(struct slice text, size_t start, size_t at) {
         "get",        "probably", "choices", "options",     "yes",       "definitely", "vs",
         "vs.",        "versus",   "plus",    "und",         "oder",      "then",       "than",
         "but",        "wait",     "mean",    "clearly",     "obviously", "certainly",  "surely",
-        "conclusion", "summary"};
+        "conclusion", "summary",  "first",   "ist",         "est",       "es",         "é",
+        "è",          "это",      "donc",    "also",        "sondern",   "sino",       "mais",
+        "la",         "الخيار",   "letra",   "lettre",      "вариант",   "c'est"};
     if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
     size_t from = at;
@@ -188,26 +190,6 @@ static bool is_one_sentence(struct slice text) {
             (ascii_is_alnum(text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
             return false;
     return text.len <= WORDLESS;
-}
-
-// "anything but B", "all but B"
-static bool is_excepted(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {
-        "anything but ", "everything but ",    "all but ", "any but ", "anything except ",
-        "all except ",   "everything except ", "so is ",   "so does ", "so would ",
-        "as is "};
-    for (size_t i = 0; i < N(WORDS); i++) {
-        const size_t len = strlen(WORDS[i]);
-        if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
-    }
-    // "any option but B"
-    static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};
-    if (at < start + 4 || !answer_starts(text, at - 4, "but ")) return false;
-    for (size_t i = start; i < at; i++)
-        if (answer_skip_phrase(text, i, ALL, N(ALL)) != i &&
-            (i == 0 || !ascii_is_alpha(text.ptr[i - 1])))
-            return true;
-    return false;
 }
 
 // "as good as option C": another one is compared with it.
@@ -268,13 +250,14 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
                       ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
     if (at >= start + 3 && answer_starts(text, at - 3, "no ")) return 0;
-    if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
+    if (find_is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
         return 0;
     if (!sure || question || choice_is_subject(text, *end)) return 0;
     const size_t next = answer_skip_spaces(text, *end);
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
     static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
+    if (choice_is_only_meant(text, at, *end) || choice_denied_abroad(text, start, at)) return 0;
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
     letter |= choice_unsettled(f->options, text, f->both.folded, *end);

@@ -57,18 +57,30 @@ static size_t behind_verb(struct slice text, size_t at) {
     return end == at ? SIZE_MAX : end;
 }
 
+// "Answer - B", "Answer → B": behind the dash or arrow at `at`, or `at`.
+static size_t skip_dash(struct slice text, size_t at) {
+    static const char *const DASHES[] = {"->", "=>", "-->", "==>", "–", "—"};
+    const size_t i = answer_skip_symbols(text, at);
+    if (i != at) return i;
+    size_t dash = at;
+    while (dash < text.len && text.ptr[dash] == ' ') dash++;
+    for (size_t k = 0; k < N(DASHES); k++)
+        if (answer_starts(text, dash, DASHES[k])) return dash + strlen(DASHES[k]);
+    return answer_starts(text, at, " - ") ? at + strlen(" - ") : at;
+}
+
 // Behind "answer" (or "option", "choice", for which a colon needs to follow at once): where its
 // value starts, or SIZE_MAX. `*link` is where the verb or the colon is.
 static size_t subject_value(struct slice text, size_t at, bool answer, size_t *link) {
     const size_t end = text.len - at < MAX_SUBJECT ? text.len : at + MAX_SUBJECT;
+    const size_t dash = skip_dash(text, at);
     *link = at;
+    if (dash != at && answer) return skip_filler(text, dash);
     for (size_t i = at; i < end; i++) {
         const char c = text.ptr[i];
         *link = i;
         if (answer_is_one_of(":=", c)) {
-            struct slice between = answer_trim(answer_cut(text, at, i));
-            if (slice_is(between, "\"")) between.len = 0; // {"choice": "B"}
-            const bool at_once = between.len == 0;
+            const bool at_once = answer_trim(answer_cut(text, at, i)).len == 0;
             return at_once || (answer && c == ':') ? skip_filler(text, i + 1) : SIZE_MAX;
         }
         const size_t verb = c == ' ' ? behind_verb(text, i) : SIZE_MAX;
@@ -78,7 +90,6 @@ static size_t subject_value(struct slice text, size_t at, bool answer, size_t *l
         if (c == ' ' &&
             (answer_is_word(text, i, " choices") || answer_is_word(text, i, " options")))
             break;
-        if (c == '-' && text.ptr[i - 1] == ' ' && i == at + 1) return skip_filler(text, i + 1);
     }
     return SIZE_MAX;
 }
@@ -153,6 +164,15 @@ static bool goes_on(struct slice text, size_t at) {
            skip_words(text, at, REASONS, N(REASONS)) == at;
 }
 
+// The word at `at` is one of a key of an object, or a part of a name: choice_key.c reads these.
+static bool is_key(struct slice text, size_t at) {
+    if (at > 0 && text.ptr[at - 1] == '_') return true;
+    size_t end = at;
+    while (end < text.len && (ascii_is_alnum(text.ptr[end]) || text.ptr[end] == '_')) end++;
+    return end < text.len && answer_is_one_of("\"'", text.ptr[end]) && at > 0 &&
+           text.ptr[at - 1] == text.ptr[end];
+}
+
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
@@ -163,7 +183,7 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     bool strong;
     size_t end, link = at;
     *weak = false;
-    if (at > 0 && ascii_is_alnum(text.ptr[at - 1])) return SIZE_MAX;
+    if (at > 0 && (ascii_is_alnum(text.ptr[at - 1]) || is_key(text, at))) return SIZE_MAX;
     if (answer_starts(text, at, "answer")) {
         size_t i = at + strlen("answer");
         if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
@@ -171,6 +191,11 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         if (next > i && next < text.len && text.ptr[next] == '(' &&
             choice_letter(text, next, &strong, &end))
             return next; // "answer (B)"
+        static const char *const IS[] = {"'s ", "’s "};
+        for (size_t k = 0; k < N(IS); k++) // "the answer's B."
+            if (answer_starts(text, at + 6, IS[k]) &&
+                choice_letter(text, at + 6 + strlen(IS[k]), &strong, &end) && strong)
+                return at + 6 + strlen(IS[k]);
         const size_t value = subject_value(text, i, true, &link);
         return find_is_of_other(text, at, i, link) ? SIZE_MAX : value;
     }
@@ -183,13 +208,15 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     }
     static const char *const TITLES[] = {"final",    "ans",     "correct",  "solution",
                                          "my pick",  "verdict", "result",   "selection",
-                                         "response", "letter",  "my choice"};
+                                         "response", "letter",  "my choice", "gabarito",
+                                         "letra"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
     if (title != at && !find_is_of_other(text, at, title, title)) {
-        const size_t i = title;
+        const size_t dash = skip_dash(text, title);
         const bool dot = answer_starts(text, at, "final") || answer_starts(text, at, "ans");
-        return i < text.len && answer_is_one_of(dot ? ":." : ":", text.ptr[i])
-                   ? skip_filler(text, i + 1)
+        if (dash != title) return skip_filler(text, dash);
+        return title < text.len && answer_is_one_of(dot ? ":.=" : ":", text.ptr[title])
+                   ? skip_filler(text, title + 1)
                    : SIZE_MAX;
     }
     end = skip_words(text, at, VERBS, N(VERBS));
@@ -212,18 +239,14 @@ static bool is_mistake(struct slice text, size_t at) {
 static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     bool weak;
     size_t end;
-    const size_t from = cue_value(f->text, at, &weak);
+    size_t from = cue_value(f->text, at, &weak);
     if (from >= f->text.len) return false;
+    from = choice_skip_denied(f->text, from);
     choice_set named = find_value(f, from, f->text.len, &end);
     if (!named || (weak && (named & (named - 1)))) return false;
+    if (weak && choice_is_only_meant(f->text, at, end)) return false;
     if (weak && goes_on(f->text, end) && is_act(f->text, at, from)) return false;
-    // The quote in {"answer": "B"} belongs to the statement.
-    static const char *const KEYS[] = {"answer\"", "choice\"", "option\""};
-    const bool key = at > 0 && f->text.ptr[at - 1] == '"' &&
-                     answer_skip_phrase(f->text, at, KEYS, N(KEYS)) != at;
-    if (key && answer_names_other(answer_cut(f->text, end, answer_line_end(f->text, end))))
-        named |= CHOICE_NONE;
-    if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
+    if (is_mistake(f->text, end) || denied(f->text, at, end) ||
         answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
         (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))
         return false;
@@ -312,7 +335,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         "best fits",       "best represents",      "best matches",   "best answers",
         "is best",         "seems right",          "seems correct",  "looks right",
         "looks correct",   "has to be correct",    "has to be the",  "makes the most sense",
-        "makes most sense"};
+        "makes most sense", "is the better"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};
@@ -324,9 +347,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
     if (to == end) to = skip_foreign_verdict(text, at, end);
-    if (to == end && answer_starts(text, end, "it is") && // "So B it is."
-        (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
-        to = end + 5;
+    if (to == end) to = choice_skip_it_is(text, end);
     const bool rest = to == end && end_of_rest(text, end) != end; // "A and C fail, B remains"
     if (rest) to = end_of_rest(text, end);
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
@@ -335,6 +356,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end && is_whole_text(text, at)) to = end_of_truth(text, end);
     if (to == end || answer_admits(text, end)) return false; // "B is right too"
+    if (find_is_excepted(text, answer_sentence_start(text, at), at)) return false;
     from = at;
     if (!rest) named |= find_joined_before(text, at, &from);
     if (denied(text, from, to) || denied(text, from, end)) return false;

@@ -38,6 +38,15 @@ static bool joins_letters(struct slice text, size_t at) {
     return false;
 }
 
+// "B以外", "B를 제외한": all but B.
+static bool is_excepted_abroad(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"以外",    "之外",    "外",    "を除",  "을 제외",
+                                        "를 제외", "를 빼", "を外", " 이외", "이외"};
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_starts(text, at, WORDS[i])) return true;
+    return false;
+}
+
 // "B'dir" is "it is B" in Turkish.
 static bool is_suffix(struct slice text, size_t at) {
     static const char *const SUFFIXES[] = {"'dir", "'dır", "'dur", "'dür", "'tir", "'tır"};
@@ -46,6 +55,25 @@ static bool is_suffix(struct slice text, size_t at) {
         if (answer_starts(text, at, SUFFIXES[i]) && (end == text.len || text.ptr[end] == '.'))
             return true;
     }
+    return false;
+}
+
+// "So B it is.", "B it is, then": behind the words at `at` with which the sentence ends, or `at`.
+size_t choice_skip_it_is(struct slice text, size_t at) {
+    if (!answer_is_word(text, at, "it is")) return at;
+    size_t end = at + strlen("it is");
+    if (answer_starts(text, end, ", then")) end += strlen(", then");
+    return end == text.len || answer_is_one_of(".!\n", text.ptr[end]) ? end : at;
+}
+
+// "B cells", "C major", "E coli": the letter is a part of a name.
+static bool is_kind(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"cell",  "cells",    "vitamin", "vitamins", "lymphocytes",
+                                        "major", "minor",    "flat",    "sharp",    "coli",
+                                        "movie", "movies",   "battery", "batteries", "string",
+                                        "note",  "language", "blood",   "chord",    "lymphocyte"};
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_is_word(text, at, WORDS[i])) return true;
     return false;
 }
 
@@ -71,13 +99,16 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
         return true;
     // Scripts that write no spaces go on at once: "B입니다".
     uint32_t wide = 0;
+    if (is_excepted_abroad(text, end)) return false;
     if ((unsigned char)next >= 0x80)
         return upper && utf8_next(slice_from(text, end), &wide) > 0 && wide >= 0x2E80;
     if (next != ' ') return upper && answer_is_one_of("&|+", next);
     const size_t word = answer_skip_spaces(text, end);
     if (word == text.len || text.ptr[end] == '\n') return true;
     const bool clause = begins_clause(text, word);
+    if (is_kind(text, word)) return false;
     if (!upper) return clause && !article;
+    if (choice_skip_it_is(text, word) != word) return true;
     if (clause || answer_is_one_of("(-/&<=|+", text.ptr[word]) || answer_starts(text, word, "–") ||
         answer_starts(text, word, "—") || joins_letters(text, word) || text.ptr[word] == '\n')
         return true;
@@ -315,6 +346,9 @@ static choice_set read_beside(const struct choice_options *o, struct slice text,
     const choice_set more = choice_unsettled(o, text, folded, i);
     const choice_set apposed = choice_apposed(o, text, folded, i);
     if (apposed && apposed != letter) return apposed | more;
+    const size_t sign = answer_skip_spaces(text, i); // "E = mc^2"
+    if (!bracket && !apposed && answer_starts(text, sign, "=") && !answer_starts(text, sign, "=>"))
+        return more | CHOICE_NONE;
     if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
         return more | other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;

@@ -153,7 +153,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
                    struct arena *arena, choice_set *out) {
     const struct slice text = answer_text(completion);
     enum { BOX, BOX_END, TAG, TAG_END, UNCLOSED, N_MARKS };
-    enum { N_STATED = 3 }; // of the ways below: those that are no lines
+    enum { N_STATED = 4 }; // of the ways below: those that are no lines
     struct answer box, tag;
     size_t marks[N_MARKS];
     *out = 0;
@@ -176,6 +176,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
     const struct statement found[] = {
         {marks[BOX], min(marks[BOX_END], f.text.len), has_box ? read_boxes(&f, &box) : 0},
         find_tag(&f, marks[TAG], marks[TAG_END]),
+        find_key(&f),
         find_phrase(&f),
         find_line(&f),
         find_first_line(&f),

@@ -176,6 +176,12 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
         }
+        static const char *const ONCE_MORE[] = {"second", "further", "closer", "more"};
+        if (slice_is(word, "thought")) { // "on second thought the answer is 5"
+            struct slice rest = before;
+            const struct slice which = last_word(&rest, &pause, &colon);
+            if (answer_is_in(which, ONCE_MORE, N(ONCE_MORE))) return false;
+        }
         static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
         if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
         // "not only 5", "no longer"; "instead, 5" has its comma.
@@ -368,8 +374,8 @@ static bool is_example(struct slice before) {
         "example answer", "sample output", "example",         "sample answer",
         "an example",     "e.g",           "expected format", "the expected format",
         "format"};
-    static const char *const VERBS[] = {"is",         "would be", "the",
-                                        "the answer", "answer",   "final answer"};
+    static const char *const VERBS[] = {"is", "would be", "the answer", "the", "answer",
+                                        "final answer"};
     enum { MAX_EXAMPLE = 60 };
     if (before.len > MAX_EXAMPLE) return false;
     size_t at = answer_skip_marks(before, 0);
@@ -377,7 +383,8 @@ static bool is_example(struct slice before) {
     at = answer_skip_phrase(before, at, STARTS, N(STARTS));
     if (at == start) return false;
     at = answer_skip_marks(before, at);
-    at = answer_skip_marks(before, answer_skip_phrase(before, at, VERBS, N(VERBS)));
+    for (size_t next; (next = answer_skip_phrase(before, at, VERBS, N(VERBS))) != at;)
+        at = answer_skip_marks(before, next);
     while (at < before.len && answer_is_one_of(" $\\([`", before.ptr[at])) at++;
     return at == before.len;
 }
@@ -390,7 +397,9 @@ static bool is_of_mistake(struct slice before, size_t at) {
         "wrong",          "incorrect",    "false",           "mistaken",
         "naive",          "flawed",       "careless",        "erroneous",
         "common mistake", "common error", "typical mistake", "typical error",
-        "common wrong",   "suppose",      "assume",          "imagine"};
+        "common wrong",   "suppose",      "assume",          "imagine",
+        "no one",         "nobody",       "under no",        "in no case",
+        "by no means",    "on no account"};
     size_t i = 0;
     while (ARTICLES[i][0] && !answer_starts(before, at, ARTICLES[i])) i++;
     at += strlen(ARTICLES[i]);

@@ -74,7 +74,7 @@ static const char *const WIDE_LINKS[] = {
     "は",         "が",    "은",     "는",      "이",     "가",      "번",     "：",     "—",
     "–",          "هي",    "هو",     "الصحيحة", "الصحيح", "ہے",      "है",      "হল",     "হলো",
     "হচ্ছে",       "คือ",    "ที่ถูกต้อง", "là",      "это",    "вариант", "буква",  "верный", "е ",
-    "правильный", "είναι", "היא",    "הוא",     "ነው",     "არის",
+    "правильный", "】", "الخيار", "είναι", "היא",    "הוא",     "ነው",     "არის",
 };
 
 static bool is_letter(struct slice text, size_t at) {
@@ -86,7 +86,7 @@ static bool is_letter(struct slice text, size_t at) {
 
 // Past one word or mark that joins, or `at`.
 static size_t skip_link(struct slice text, size_t at) {
-    if (answer_is_one_of(":=*_-", text.ptr[at])) {
+    if (answer_is_one_of(":=*_-]", text.ptr[at])) {
         const bool minus =
             text.ptr[at] == '-' && at + 1 < text.len && !answer_is_one_of(" -", text.ptr[at + 1]);
         return minus ? at : at + 1;
@@ -144,6 +144,7 @@ size_t answer_other_denied(struct slice text, size_t from, size_t to) {
     static const char *const CLAUSES[] = {
         "，不是",     "，而不是",  "，并不是", "，并非",   ", 不是",      ",不是",
         "、不是",     ", nicht ",  ", no ",    ", non ",   ", et non ",   ", а не ",
+        ",而不是",    ",并不是",   ",并非",
         ", não ",     ", niet ",   ", y no ",  ", e non ", ", e não ",    ", und nicht ",
         ", en niet ", ", et pas ", ", pas ",   " y no ",   " und nicht ", " et non "};
     for (size_t at = from; at < to; at++)
@@ -151,8 +152,13 @@ size_t answer_other_denied(struct slice text, size_t from, size_t to) {
             if (!answer_starts(text, at, CLAUSES[i])) continue;
             size_t next = at + strlen(CLAUSES[i]);
             while (next < to && answer_is_one_of(" $", text.ptr[next])) next++;
+            static const char *const LEADS[] = {"die ", "la ", "选项", "("};
+            for (size_t k = 0; k < N(LEADS); k++)
+                if (answer_starts(text, next, LEADS[k])) next += strlen(LEADS[k]);
             size_t end = next;
             while (end < to && answer_is_one_of("0123456789.,$ ", text.ptr[end])) end++;
+            if (end == next && end < to && text.ptr[end] >= 'A' && text.ptr[end] <= 'J')
+                end += end + 1 < to && text.ptr[end + 1] == ')' ? 2 : 1;
             // "不是吗" asks, and "不是12吗" too.
             if (end > next && end == to && !answer_starts(text, to, "？")) return at;
         }
