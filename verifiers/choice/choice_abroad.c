@@ -30,21 +30,20 @@ static size_t skip_gap(struct slice text, size_t at) {
 
 size_t choice_skip_denied(struct slice text, size_t at) {
     static const struct {
-        const char *not, *but; // in front of the two letters; without `not` behind the first
-    } PAIRS[] = {{"不是", "而是"},       {"并不是", "而是"},    {"并非", "而是"},
-                 {"非", "而是"},         {"nicht", "sondern"},  {"no es", "sino"},
-                 {"no", "sino"},         {"non", "mais"},       {"non pas", "mais"},
-                 {"n'est pas", "mais"},  {"pas", "mais"},       {"не", "а"},
-                 {"não é", "mas sim"},   {"não é", "mas"},      {"não", "mas"},
-                 {"niet", "maar"},       {"non è", "ma"},       {"non è", "bensì"},
-                 {"inte", "utan"},       {"ikke", "men"},       {"bukan", "melainkan"},
-                 {NULL, "ではなく"},     {NULL, "じゃなく"},    {NULL, "でなく"},
-                 {NULL, "가 아니라"},    {NULL, "이 아니라"},   {NULL, "değil"}};
+        const char * not, *but; // in front of the two letters; without `not` behind the first
+    } PAIRS[] = {
+        {"不是", "而是"},       {"并不是", "而是"},    {"并非", "而是"},   {"非", "而是"},
+        {"nicht", "sondern"},   {"no es", "sino"},     {"no", "sino"},     {"non", "mais"},
+        {"non pas", "mais"},    {"n'est pas", "mais"}, {"pas", "mais"},    {"не", "а"},
+        {"não é", "mas sim"},   {"não é", "mas"},      {"não", "mas"},     {"niet", "maar"},
+        {"non è", "ma"},        {"non è", "bensì"},    {"inte", "utan"},   {"ikke", "men"},
+        {"bukan", "melainkan"}, {NULL, "ではなく"},    {NULL, "じゃなく"}, {NULL, "でなく"},
+        {NULL, "가 아니라"},    {NULL, "이 아니라"},   {NULL, "değil"}};
     for (size_t i = 0; i < N(PAIRS); i++) {
         bool strong;
         size_t end = at;
-        if (PAIRS[i].not && !starts_word(text, at, PAIRS[i].not)) continue;
-        const size_t first = skip_gap(text, at + (PAIRS[i].not ? strlen(PAIRS[i].not) : 0));
+        if (PAIRS[i].not &&!starts_word(text, at, PAIRS[i].not )) continue;
+        const size_t first = skip_gap(text, at + (PAIRS[i].not ? strlen(PAIRS[i].not ) : 0));
         if (first >= text.len || !choice_letter(text, first, &strong, &end)) continue;
         const size_t but = PAIRS[i].not ? skip_gap(text, end) : end;
         const size_t gap = but < text.len && text.ptr[but] == ' ' ? but + 1 : but;
@@ -58,12 +57,12 @@ size_t choice_skip_denied(struct slice text, size_t at) {
 bool choice_denied_abroad(struct slice text, size_t start, size_t at) {
     enum { MAX_BACK = 6 };
     static const char *const WORDS[] = {
-        "nicht",  "kein",    "keine",  "keinesfalls", "pas",    "não",    "nao",    "non",
-        "niet",   "geen",    "ikke",   "inte",        "bukan",  "не",     "außer",  "sauf",
-        "excepto", "salvo",  "menos",  "exceto",      "tranne", "кроме",  "hormis", "excepté",
-        "ليس",    "ليست",    "नहीं",     "ausgenommen", "behalve", "utom", "weder",  "ni",
-        "ani",    "noch",    "ne",     "né",          "nem",    "ни"};
-    static const char *const SPANISH[] = {"es",   "la",    "puede", "son", "creo",
+        "nicht",   "kein",  "keine", "keinesfalls", "pas",     "não",   "nao",    "non",
+        "niet",    "geen",  "ikke",  "inte",        "bukan",   "не",    "außer",  "sauf",
+        "excepto", "salvo", "menos", "exceto",      "tranne",  "кроме", "hormis", "excepté",
+        "ليس",     "ليست",  "नहीं",   "ausgenommen", "behalve", "utom",  "weder",  "ni",
+        "ani",     "noch",  "ne",    "né",          "nem",     "ни"};
+    static const char *const SPANISH[] = {"es",    "la",   "puede", "son", "creo",
                                           "elijo", "está", "era",   "fue", "opción"};
     static const char *const BUT[] = {"sondern", "sino", "mais", "maar", "ma", "mas", "а", "bensì"};
     struct slice next = {NULL, 0};

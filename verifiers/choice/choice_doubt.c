@@ -103,7 +103,7 @@ static bool is_one_of_several(struct slice text, size_t at) {
     static const char *const WORDS[] = {
         "etc",       "among others", "among other", "and others",    "and more",        "and so on",
         "and other", "and some",     "and similar", "and something", "and maybe others"};
-    static const char *const ENDS[] = {"one of these", "one of them", "both", "both of them",
+    static const char *const ENDS[] = {"one of these", "one of them", "both",   "both of them",
                                        "all of them",  "either one",  "either", "any of them"};
     const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
     if (end != at && (end == text.len || answer_is_one_of(".!)\n", text.ptr[end]))) return true;
@@ -137,14 +137,14 @@ choice_set choice_unsettled(const struct choice_options *o, struct slice text, s
 // "I would answer B, but the data do not support it", "I was about to say B": the letter is
 // start..at, its sentence begins before it.
 bool choice_is_only_meant(struct slice text, size_t at, size_t end) {
-    static const char *const NEVER[] = {"about to",  "was going to", "were going to", "almost",
-                                        "nearly",    "wanted to",    "tempted to",    "used to",
+    static const char *const NEVER[] = {"about to",     "was going to", "were going to", "almost",
+                                        "nearly",       "wanted to",    "tempted to",    "used to",
                                         "was ready to", "hesitate to"};
     static const char *const WOULD[] = {"would", "i'd",     "i’d",         "want to",
                                         "might", "like to", "inclined to", "lean"};
-    static const char *const SURE[] = {"i'm not", "i am not", "it's close", "it is close",
-                                       "i could be wrong", "i may be wrong", "i might be wrong",
-                                       "only", "just"};
+    static const char *const SURE[] = {
+        "i'm not",        "i am not",         "it's close", "it is close", "i could be wrong",
+        "i may be wrong", "i might be wrong", "only",       "just"};
     bool would = false;
     for (size_t i = answer_sentence_start(text, at); i < at; i++) {
         if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue;

@@ -42,7 +42,7 @@ struct statement find_key(const struct finder *f);
 // choice_subject.c: whether the "answer" at noun..end, whose verb or colon is at `verb`, is another
 // than the one that is asked for: "the worst answer is", "the option to avoid is".
 bool find_is_of_other(struct slice text, size_t noun, size_t end, size_t verb);
-bool find_is_excepted(struct slice text, size_t start, size_t at); // "all but B": before `at`
+bool find_is_excepted(struct slice text, size_t start, size_t at);  // "all but B": before `at`
 bool find_names_other(struct slice text, size_t start, size_t end); // a sentence that does
 
 // choice_line.c: a last line that is a choice; a first one; what the last sentence names.

@@ -161,9 +161,9 @@ static size_t skip_joint(struct slice text, size_t at) {
 
 // "B, and C is wrong": the letter before `at` is the subject of another clause.
 bool choice_is_subject(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"is",    "was",   "can",    "has",     "does",
-                                        "would", "isn't", "cannot", "doesn't", "gives",
-                                        "says",  "seems", "being"};
+    static const char *const VERBS[] = {
+        "is",      "was",   "can",  "has",   "does",  "would", "isn't",    "cannot",
+        "doesn't", "gives", "says", "seems", "being", "fails", "violates", "contradicts"};
     static const char *const ALSO[] = {"also",      "possible",   "equally",   "another", "as",
                                        "plausible", "defensible", "arguable",  "fine",    "okay",
                                        "just",      "acceptable", "reasonable"};
@@ -236,8 +236,8 @@ static size_t skip_share(struct slice text, size_t at) {
                                                      ascii_is_digit(text.ptr[end + 1])));)
         end++;
     if (end == i) return at;
-    static const char *const OF[] = {"confidence", "probability", "chance",
-                                     "certainty",  "likelihood",  "sure", "certain"};
+    static const char *const OF[] = {"confidence", "probability", "chance", "certainty",
+                                     "likelihood", "sure",        "certain"};
     if (end < text.len && text.ptr[end] == '%') end++;
     const size_t noun = answer_skip_spaces(text, end); // "B with 40% confidence"
     return answer_skip_phrase(text, noun, OF, N(OF)) == noun

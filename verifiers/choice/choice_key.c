@@ -27,9 +27,9 @@ static struct slice key_before(struct slice text, size_t colon, size_t *at) {
 
 // "answer", "final_answer", "Correct Option", "answer_letter".
 static bool is_answer_key(struct slice key) {
-    static const char *const FIRST[] = {"final", "correct", "my",   "selected", "chosen",
+    static const char *const FIRST[] = {"final", "correct", "my",   "selected",  "chosen",
                                         "best",  "the",     "your", "predicted", "right"};
-    static const char *const NOUNS[] = {"answer",     "option",   "choice", "letter", "ans",
+    static const char *const NOUNS[] = {"answer",     "option",   "choice", "letter",   "ans",
                                         "prediction", "response", "result", "selection"};
     bool noun = false;
     for (size_t at = 0; at < key.len;) {

@@ -8,7 +8,7 @@
 enum { MAX_LINE = 400 }; // bytes of a line that is a choice
 
 // The label of a choice with which a line starts: "(B) Paris", "- B. Paris", "B". 0: none.
-static choice_set line_label(struct slice line, size_t *end) {
+static choice_set line_label_at(struct slice line, size_t *start, size_t *end) {
     bool strong;
     size_t at = 0;
     while (at < line.len && answer_is_one_of(" \t\r-#=>\"'", line.ptr[at])) at++;
@@ -18,6 +18,7 @@ static choice_set line_label(struct slice line, size_t *end) {
     if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
         answer_is_word(line, at, "letter"))
         at = answer_skip_spaces(line, at + strlen("option"));
+    *start = at;
     const choice_set label = choice_letter(line, at, &strong, end);
     if (!label || !strong) return 0;
     const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
@@ -27,6 +28,11 @@ static choice_set line_label(struct slice line, size_t *end) {
     if (i == line.len || bracket || answer_is_one_of(".)]", line.ptr[*end])) return label;
     if (answer_starts(line, i, "—") || answer_starts(line, i, "–")) return label; // "B — a car"
     return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
+}
+
+static choice_set line_label(struct slice line, size_t *end) {
+    size_t start;
+    return line_label_at(line, &start, end);
 }
 
 // "(A) is wrong", "(B) is partially correct": the line goes on to say something of its label.
@@ -91,7 +97,7 @@ static size_t lone_item(struct slice text) {
 
 // A last line that is a choice.
 struct statement find_line(const struct finder *f) {
-    size_t start, label_end, value_end;
+    size_t start, label, label_end, value_end;
     const size_t end = last_line(f->text, f->text.len, &start);
     if (end - start > MAX_LINE || ends_with_list(f->text)) return NO_STATEMENT;
     const size_t item = end > start ? lone_item(f->text) : 0;
@@ -102,10 +108,10 @@ struct statement find_line(const struct finder *f) {
         if (answer && !denied) return (struct statement){start, value_end, answer};
     }
     const struct slice line = answer_cut(f->text, start, end);
-    if (!line_label(line, &label_end) || is_about(line, label_end) ||
+    if (!line_label_at(line, &label, &label_end) || is_about(line, label_end) ||
         answer_is_denied(f->text, start, start + label_end, true))
         return NO_STATEMENT;
-    const choice_set named = find_value(f, start, end, &value_end);
+    const choice_set named = find_value(f, start + label, end, &value_end);
     return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
 }
 
@@ -143,6 +149,32 @@ struct statement find_first_line(const struct finder *f) {
     return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
 }
 
+// Whether an "option" at `at` is what the sentence says: "it matches option B", but not "let's
+// consider option B".
+static bool is_noun_said(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {
+        "is",         "be",        "it's",     "it’s",        "to",        "matches",
+        "match",      "matching",  "gives",    "with",        "so",        "therefore",
+        "thus",       "hence",     "select",   "choose",      "pick",      "chose",
+        "by",         "in",        "only",     "favors",      "supports",  "favours",
+        "for",        "as",        "answer",   "namely",      "likely",    "probably",
+        "leaves",     "leaving",   "yields",   "us",          "indicates", "suggests",
+        "means",      "and",       "or",       "not",         "either",    "neither",
+        "nor",        "both",      "actually", "correct",     "right",     "best",
+        "the",        "say",       "think",    "believe",     "then",      "i.e.",
+        "yes",        "are",       "of",       "that",        "than",      "no",
+        "definitely", "ist",       "est",      "implies",     "equals",    "between",
+        "but",        "clearly",   "guess",    "conclusion",  "wait",      "from",
+        "represents", "satisfies", "also",     "equivalently"};
+    while (at > start && answer_is_one_of(" \t\n,:.\"'*_", text.ptr[at - 1])) at--;
+    size_t from = at;
+    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
+    const struct slice word = answer_cut(text, from, at);
+    if (answer_is_in(word, (const char *const[]){"the"}, 1)) return is_noun_said(text, start, from);
+    return word.len == 0 || !ascii_is_alpha(word.ptr[word.len - 1]) ||
+           answer_is_in(word, WORDS, N(WORDS));
+}
+
 // Whether a letter at `at` is what its sentence says: it stands behind a word such as "is", or is
 // the first of all.
 static bool is_said(struct slice text, size_t start, size_t at) {
@@ -154,17 +186,21 @@ static bool is_said(struct slice text, size_t start, size_t at) {
         "get",        "probably", "choices", "options",     "yes",       "definitely", "vs",
         "vs.",        "versus",   "plus",    "und",         "oder",      "then",       "than",
         "but",        "wait",     "mean",    "clearly",     "obviously", "certainly",  "surely",
-        "conclusion", "summary",  "first",   "ist",         "est",       "es",         "é",
-        "è",          "это",      "donc",    "also",        "sondern",   "sino",       "mais",
-        "la",         "الخيار",   "letra",   "lettre",      "вариант",   "c'est"};
+        "conclusion", "summary",  "with",    "first",       "ist",       "est",        "es",
+        "é",          "è",        "это",     "donc",        "also",      "sondern",    "sino",
+        "mais",       "la",       "الخيار",  "letra",       "lettre",    "вариант",    "c'est"};
+    const size_t letter = at;
     if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
     while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
     const struct slice word = answer_cut(text, from, at);
-    for (size_t i = 0; i < N(WORDS); i++)
-        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
-    return word.len == 0;
+    static const char *const NOUNS[] = {"option", "choice", "answer", "options", "choices"};
+    const bool at_once = from + word.len + 1 == letter; // "the second option, B"
+    if (at_once && answer_is_in(word, NOUNS, N(NOUNS)) && !is_noun_said(text, start, from))
+        return false;
+    if (slice_is(word, "with")) return at >= start + 9 && answer_starts(text, at - 9, "left with");
+    return word.len == 0 || answer_is_in(word, WORDS, N(WORDS));
 }
 
 // Nothing but what joins letters: in "not A, B or C" all of them are denied.

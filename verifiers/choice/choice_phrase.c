@@ -206,10 +206,9 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         const size_t value = subject_value(text, behind, false, &link);
         return find_is_of_other(text, at, behind, link) ? SIZE_MAX : value;
     }
-    static const char *const TITLES[] = {"final",    "ans",     "correct",  "solution",
-                                         "my pick",  "verdict", "result",   "selection",
-                                         "response", "letter",  "my choice", "gabarito",
-                                         "letra"};
+    static const char *const TITLES[] = {
+        "final",     "ans",      "correct", "solution",  "my pick",  "verdict", "result",
+        "selection", "response", "letter",  "my choice", "gabarito", "letra"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
     if (title != at && !find_is_of_other(text, at, title, title)) {
         const size_t dash = skip_dash(text, title);
@@ -326,15 +325,15 @@ static size_t end_of_rest(struct slice text, size_t at) {
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
     static const char *const VERDICTS[] = {
-        "is correct",      "is the correct",       "is right",       "is the right",
-        "is the answer",   "is the best",          "is our answer",  "is my answer",
-        "is the only",     "is the final",         "are correct",    "must be correct",
-        "must be the",     "is therefore the",     "is indeed",      "is clearly the",
-        "are the correct", "is therefore correct", "is my final",    "is the most",
-        "is my choice",    "is the choice",        "best describes", "best explains",
-        "best fits",       "best represents",      "best matches",   "best answers",
-        "is best",         "seems right",          "seems correct",  "looks right",
-        "looks correct",   "has to be correct",    "has to be the",  "makes the most sense",
+        "is correct",       "is the correct",       "is right",       "is the right",
+        "is the answer",    "is the best",          "is our answer",  "is my answer",
+        "is the only",      "is the final",         "are correct",    "must be correct",
+        "must be the",      "is therefore the",     "is indeed",      "is clearly the",
+        "are the correct",  "is therefore correct", "is my final",    "is the most",
+        "is my choice",     "is the choice",        "best describes", "best explains",
+        "best fits",        "best represents",      "best matches",   "best answers",
+        "is best",          "seems right",          "seems correct",  "looks right",
+        "looks correct",    "has to be correct",    "has to be the",  "makes the most sense",
         "makes most sense", "is the better"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
@@ -368,7 +367,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 static bool may_be_cue(struct slice text, size_t at) {
     static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
                                          "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
-                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le"};
+                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

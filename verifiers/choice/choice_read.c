@@ -5,6 +5,9 @@
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/base/change.h"
+#include "verifiers/math/select/answer_clause.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -40,7 +43,7 @@ static bool joins_letters(struct slice text, size_t at) {
 
 // "B以外", "B를 제외한": all but B.
 static bool is_excepted_abroad(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"以外",    "之外",    "外",    "を除",  "을 제외",
+    static const char *const WORDS[] = {"以外",    "之外",  "外",   "を除",  "을 제외",
                                         "를 제외", "를 빼", "を外", " 이외", "이외"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_starts(text, at, WORDS[i])) return true;
@@ -68,10 +71,10 @@ size_t choice_skip_it_is(struct slice text, size_t at) {
 
 // "B cells", "C major", "E coli": the letter is a part of a name.
 static bool is_kind(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"cell",  "cells",    "vitamin", "vitamins", "lymphocytes",
-                                        "major", "minor",    "flat",    "sharp",    "coli",
+    static const char *const WORDS[] = {"cell",  "cells",    "vitamin", "vitamins",  "lymphocytes",
+                                        "major", "minor",    "flat",    "sharp",     "coli",
                                         "movie", "movies",   "battery", "batteries", "string",
-                                        "note",  "language", "blood",   "chord",    "lymphocyte"};
+                                        "note",  "language", "blood",   "chord",     "lymphocyte"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
     return false;
@@ -89,6 +92,7 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     const bool last =
         end + 1 == text.len || !(is_letter_byte(text.ptr[end + 1]) || text.ptr[end + 1] == '(');
     if (next == '+' && last) return false; // B+, C++
+    if (next == '"' && at > 0 && text.ptr[at - 1] == '"') return true;
     if (answer_is_one_of(".,:;!?)]}>\"'", next) || (next == '/' && upper)) {
         const bool more = end + 1 < text.len && is_letter_byte(text.ptr[end + 1]);
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
@@ -424,6 +428,33 @@ static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *
     return false;
 }
 
+// "at least 6", "step 6", "6 years ago": the number at..end is another, or a bound, by the words
+// beside it in text[from, to).
+static bool is_other_number(struct slice text, size_t from, size_t at, size_t end, size_t to) {
+    enum { MAX_PIECES = 5 };
+    struct answer_piece pieces[MAX_PIECES + 1];
+    int n = 0;
+    size_t start = at;
+    while (n < MAX_PIECES && start > from) { // the words in front, the last one first
+        size_t stop = start;
+        while (stop > from && answer_is_space(text.ptr[stop - 1])) stop--;
+        start = stop;
+        while (start > from && !answer_is_space(text.ptr[start - 1])) start--;
+        if (start == stop) break;
+        pieces[MAX_PIECES - 1 - n++] = (struct answer_piece){
+            start, stop, ascii_is_digit(text.ptr[start]) ? PIECE_MATH : PIECE_WORD};
+    }
+    pieces[MAX_PIECES] = (struct answer_piece){at, end, PIECE_MATH};
+    static const char *const ENDS[] = {"between", "from"}; // choice_joined takes the other
+    if (n > 0 && answer_skip_phrase(text, pieces[MAX_PIECES - 1].from, ENDS, N(ENDS)) !=
+                     pieces[MAX_PIECES - 1].from)
+        return false;
+    if (answer_is_changed_in_front(text, pieces + MAX_PIECES - n, n)) return true;
+    const size_t behind = answer_skip_spaces(text, end);
+    while (end < to && !answer_ends_sentence(text, end)) end++;
+    return behind < end && change_behind(answer_cut(text, behind, end));
+}
+
 choice_set choice_named(const struct choice_options *options, const struct choice_text *text,
                         size_t from, size_t to) {
     choice_set found = 0;
@@ -432,6 +463,11 @@ choice_set choice_named(const struct choice_options *options, const struct choic
         size_t len;
         const struct slice part = {text->text.ptr, to};
         const choice_set option = choice_option_at(options, part, text->folded, i, &len);
+        const bool number = option && ascii_is_digit(text->text.ptr[i]);
+        if (number && is_other_number(text->text, from, i, i + len, to)) {
+            i += len;
+            continue;
+        }
         if (option && !is_qualified(text->text, from, i, &found) &&
             !answer_is_denied(text->text, i, i + len, true)) {
             size_t end;

@@ -81,6 +81,16 @@ static bool admits_other(struct slice text, size_t at) {
     return false;
 }
 
+// "(B) \frac34": whether a value begins behind the letter at `at`, and nothing that is done to it.
+static bool is_value_beside(struct slice text, size_t at) {
+    static const char *const VALUES[] = {"\\frac",  "\\dfrac", "\\tfrac", "\\sqrt", "\\pi",
+                                         "\\infty", "\\begin", "\\sin",   "\\cos",  "\\log"};
+    size_t before = at;
+    while (before > 0 && text.ptr[before - 1] == ' ') before--;
+    return before > 0 && answer_is_one_of(")].:", text.ptr[before - 1]) &&
+           answer_skip_phrase(text, at, VALUES, N(VALUES)) != at;
+}
+
 // What the boxes of `answer` name, each read by itself.
 static choice_set read_boxes(const struct finder *f, const struct answer *answer) {
     choice_set named = 0;
@@ -96,7 +106,7 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const bool quoted = found && inner.text.ptr[0] == '\'';
         if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
             continue;
-        if (end < inner.text.len &&
+        if (end < inner.text.len && !is_value_beside(inner.text, end) &&
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
         named |= found;
@@ -115,7 +125,7 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const choice_set letter = choice_letter(text, at, &strong, &end);
     if (!letter || ascii_is_lower(text.ptr[at + bracket])) return at;
-    return strong || answer_admits(text, end) ? end : at;
+    return strong || answer_admits(text, end) || choice_is_subject(text, end) ? end : at;
 }
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
@@ -147,6 +157,28 @@ static struct statement what_stands(const struct finder *f, struct statement fou
         found.named |= choice_unsettled(f->options, f->text, f->both.folded, found.end);
         return found;
     }
+}
+
+// "The answer is A. The answer is B. The answer is C.": the letters that the two sentences before
+// the statement at `at` name in the same words. Two in a row may be a correction, more are a list.
+static choice_set said_before(struct slice text, size_t at) {
+    enum { MIN_WORDS = 5, N_BEFORE = 2 };
+    const size_t last = answer_skip_spaces(text, answer_sentence_start(text, at)), len = at - last;
+    choice_set named = 0;
+    size_t start = last;
+    for (int n = 0; len >= MIN_WORDS && n < N_BEFORE; n++) {
+        size_t end = start, to;
+        bool strong;
+        while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+        if (end == 0) return 0;
+        start = answer_skip_spaces(text, answer_sentence_start(text, end - 1));
+        if (start + len >= end || !ascii_same(text.ptr + start, text.ptr + last, len)) return 0;
+        const choice_set other = choice_letter(text, start + len, &strong, &to);
+        while (other && to < end && answer_is_one_of("*_).!", text.ptr[to])) to++;
+        if (!other || !strong || to != end) return 0;
+        named |= other;
+    }
+    return named;
 }
 
 bool choice_select(const struct choice_options *options, struct slice completion,
@@ -193,6 +225,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));
     if (best.at != SIZE_MAX && best.at == found[0].at && best.named == found[0].named)
         best.named |= all_behind(&f, best.end);
+    if (best.at != SIZE_MAX && best.at == found[3].at) best.named |= said_before(f.text, best.at);
     if (best.at != SIZE_MAX) {
         best = what_stands(&f, best);
         *out = best.named;

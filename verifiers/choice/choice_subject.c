@@ -226,8 +226,7 @@ bool find_is_excepted(struct slice text, size_t start, size_t at) {
         if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
             return true;
     for (size_t i = 0; i < N(EXAMPLES); i++) // behind what may look like the end of a sentence
-        if (at >= strlen(EXAMPLES[i]) &&
-            answer_starts(text, at - strlen(EXAMPLES[i]), EXAMPLES[i]))
+        if (at >= strlen(EXAMPLES[i]) && answer_starts(text, at - strlen(EXAMPLES[i]), EXAMPLES[i]))
             return true;
     // "any option but B"
     static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};

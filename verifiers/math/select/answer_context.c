@@ -374,8 +374,8 @@ static bool is_example(struct slice before) {
         "example answer", "sample output", "example",         "sample answer",
         "an example",     "e.g",           "expected format", "the expected format",
         "format"};
-    static const char *const VERBS[] = {"is", "would be", "the answer", "the", "answer",
-                                        "final answer"};
+    static const char *const VERBS[] = {"is",  "would be", "the answer",
+                                        "the", "answer",   "final answer"};
     enum { MAX_EXAMPLE = 60 };
     if (before.len > MAX_EXAMPLE) return false;
     size_t at = answer_skip_marks(before, 0);
@@ -394,12 +394,11 @@ static bool is_example(struct slice before) {
 static bool is_of_mistake(struct slice before, size_t at) {
     static const char *const ARTICLES[] = {"a ", "an ", "the ", "one ", ""};
     static const char *const BAD[] = {
-        "wrong",          "incorrect",    "false",           "mistaken",
-        "naive",          "flawed",       "careless",        "erroneous",
-        "common mistake", "common error", "typical mistake", "typical error",
-        "common wrong",   "suppose",      "assume",          "imagine",
-        "no one",         "nobody",       "under no",        "in no case",
-        "by no means",    "on no account"};
+        "wrong",           "incorrect",     "false",        "mistaken",       "naive",
+        "flawed",          "careless",      "erroneous",    "common mistake", "common error",
+        "typical mistake", "typical error", "common wrong", "suppose",        "assume",
+        "imagine",         "no one",        "nobody",       "under no",       "in no case",
+        "by no means",     "on no account"};
     size_t i = 0;
     while (ARTICLES[i][0] && !answer_starts(before, at, ARTICLES[i])) i++;
     at += strlen(ARTICLES[i]);

@@ -50,12 +50,13 @@ static const char *const SOFT[] = {"but",
                                    "on the other hand",
                                    "with that said"};
 static const char *const UNSURE[] = {
-    "i am not sure", "i'm not sure", "i’m not sure",      "not sure",        "i am unsure",
-    "i'm unsure",    "i don't know", "i don’t know",      "i do not know",   "i have no idea",
-    "no idea",       "i can't tell", "i really can't tell", "i cannot tell", "i can't decide",
-    "i cannot decide", "i'm lost",   "i'm confused",      "i give up",       "i am undecided"};
+    "i am not sure",   "i'm not sure", "i’m not sure",        "not sure",      "i am unsure",
+    "i'm unsure",      "i don't know", "i don’t know",        "i do not know", "i have no idea",
+    "no idea",         "i can't tell", "i really can't tell", "i cannot tell", "i can't decide",
+    "i cannot decide", "i'm lost",     "i'm confused",        "i give up",     "i am undecided"};
 static const char *const CONTRAST[] = {"but", "however", "yet", "though", "although", "except"};
-static const char *const HARD[] = {"then again", "correction to the above",
+static const char *const HARD[] = {"then again",
+                                   "correction to the above",
                                    "wait",
                                    "hmm",
                                    "hm",
@@ -183,8 +184,8 @@ static size_t skip_review(struct slice text, size_t at) {
         " thought",       " thoughts",    " reflection",     " review",          " look",
         " inspection",    " checking",    " rechecking",     " re-checking",     " recomputing",
         " recalculating", " recount",     " consideration",  " reconsideration", " re-reading",
-        " rereading",     " examination", " re-examination", " double-checking",
-        " verification",  " testing",     " analysis",       " thinking"};
+        " rereading",     " examination", " re-examination", " double-checking", " verification",
+        " testing",       " analysis",    " thinking"};
     const size_t start = answer_skip_phrase(text, at, STARTS, N(STARTS));
     size_t end = start;
     for (size_t next; start != at && (next = answer_skip_phrase(text, end, HOW, N(HOW))) != end;)

@@ -220,11 +220,10 @@ bool answer_rejects(struct slice text, size_t at) {
                                         "eliminated", "ruled it",    "ruled that", "excluded",
                                         "i rejected", "i discarded", "i ruled",    "i dismissed",
                                         "gave up on"};
-    static const char *const NOT[] = {"it is not",    "it isn't",       "it isn’t",
-                                      "that is not",  "that isn't",     "this is not so",
-                                      "it is not so", "that is not so", "it's not",
-                                      "it’s not",     "it does not",    "it was not",
-                                      "it's wrong",   "it is wrong"};
+    static const char *const NOT[] = {
+        "it is not",      "it isn't",     "it isn’t",       "that is not", "that isn't",
+        "this is not so", "it is not so", "that is not so", "it's not",    "it’s not",
+        "it does not",    "it was not",   "it's wrong",     "it is wrong"};
     const size_t end = answer_skip_phrase(text, at, NOT, N(NOT));
     if (end != at) return end == text.len || answer_is_one_of(".!\n)", text.ptr[end]);
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
