@@ -83,6 +83,12 @@ size_t choice_skip_denied(struct slice text, size_t at);
 // "es ist nicht B", "todas menos B": whether words of the clause in front of `at` deny it.
 bool choice_denied_abroad(struct slice text, size_t start, size_t at);
 
+// "选B", "ich wähle B": where the value behind a verb of choosing at `at` starts, or SIZE_MAX.
+size_t choice_chosen_abroad(struct slice text, size_t at);
+// "选项B正确", "ist C richtig", "B est correct": behind what is said of the letter at..end, or
+// `end`.
+size_t choice_skip_verdict(struct slice text, size_t at, size_t end);
+
 // Whether a verb is behind `at` ("C is wrong"): what stands before it is no answer, but a subject.
 bool choice_is_subject(struct slice text, size_t at);
 

@@ -57,7 +57,9 @@ static bool is_partial(struct slice text, size_t at) {
                                         "partially",     "for some",         "under some",
                                         "under certain", "half the time"};
     while (at < text.len && answer_is_one_of("\"')]*", text.ptr[at])) at++;
-    if (at < text.len && text.ptr[at] == '?') return true;
+    size_t mark = at;
+    while (mark < text.len && answer_is_one_of(" ([", text.ptr[mark])) mark++;
+    if (mark < text.len && text.ptr[mark] == '?') return true;
     const size_t next = answer_skip_spaces(text, at);
     return answer_skip_phrase(text, next, WORDS, N(WORDS)) != next;
 }
@@ -137,9 +139,10 @@ choice_set choice_unsettled(const struct choice_options *o, struct slice text, s
 // "I would answer B, but the data do not support it", "I was about to say B": the letter is
 // start..at, its sentence begins before it.
 bool choice_is_only_meant(struct slice text, size_t at, size_t end) {
-    static const char *const NEVER[] = {"about to",     "was going to", "were going to", "almost",
-                                        "nearly",       "wanted to",    "tempted to",    "used to",
-                                        "was ready to", "hesitate to"};
+    static const char *const NEVER[] = {
+        "about to",  "was going to", "were going to", "almost",       "nearly",
+        "wanted to", "tempted to",   "used to",       "was ready to", "i'd have",
+        "i’d have",  "would have",   "hesitate to"};
     static const char *const WOULD[] = {"would", "i'd",     "i’d",         "want to",
                                         "might", "like to", "inclined to", "lean"};
     static const char *const SURE[] = {

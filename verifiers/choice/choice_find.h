@@ -45,9 +45,12 @@ bool find_is_of_other(struct slice text, size_t noun, size_t end, size_t verb);
 bool find_is_excepted(struct slice text, size_t start, size_t at);  // "all but B": before `at`
 bool find_names_other(struct slice text, size_t start, size_t end); // a sentence that does
 
-// choice_line.c: a last line that is a choice; a first one; what the last sentence names.
+// choice_line.c: a last line that is a choice; a first one.
 struct statement find_line(const struct finder *f);
 struct statement find_first_line(const struct finder *f);
+bool find_ends_with_list(struct slice text); // "A) 5", "B) 6": the choices told again
+
+// choice_last.c: what the last sentence names, where nothing is stated.
 choice_set find_in_last_sentence(const struct finder *f);
 
 #endif

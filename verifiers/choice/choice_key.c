@@ -77,6 +77,19 @@ static size_t object_start(struct slice text, size_t key) {
     return SIZE_MAX;
 }
 
+// {"is_correct": false, "answer": "B"}: in front of the answer.
+static bool is_called_wrong(struct slice members) {
+    static const char *const KEYS[] = {"correct\"", "valid\"", "right\""};
+    for (size_t at = 0; at < members.len; at++)
+        for (size_t i = 0; i < N(KEYS); i++) {
+            if (!answer_starts(members, at, KEYS[i])) continue;
+            size_t value = at + strlen(KEYS[i]);
+            while (value < members.len && answer_is_one_of(" :", members.ptr[value])) value++;
+            if (answer_starts(members, value, "false")) return true;
+        }
+    return false;
+}
+
 static bool read_member(const struct finder *f, size_t colon, struct statement *out) {
     const struct slice text = f->text;
     size_t key, from, to, end;
@@ -89,7 +102,9 @@ static bool read_member(const struct finder *f, size_t colon, struct statement *
     if (!named) return false;
     const char *close = memchr(text.ptr + behind, '}', text.len - behind);
     const size_t rest = close ? (size_t)(close - text.ptr) : text.len;
-    if (answer_names_other(answer_cut(text, behind, rest))) named |= CHOICE_NONE;
+    if (answer_names_other(answer_cut(text, behind, rest)) ||
+        is_called_wrong(answer_cut(text, open, key)))
+        named |= CHOICE_NONE;
     const size_t after = close ? rest + 1 : rest;
     if (answer_is_denied_of(text, open, after, true, &CHOICE_LETTERS)) return false;
     *out = (struct statement){from, after, named};

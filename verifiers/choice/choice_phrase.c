@@ -75,7 +75,7 @@ static size_t subject_value(struct slice text, size_t at, bool answer, size_t *l
     const size_t end = text.len - at < MAX_SUBJECT ? text.len : at + MAX_SUBJECT;
     const size_t dash = skip_dash(text, at);
     *link = at;
-    if (dash != at && answer) return skip_filler(text, dash);
+    if (dash != at) return skip_filler(text, dash);
     for (size_t i = at; i < end; i++) {
         const char c = text.ptr[i];
         *link = i;
@@ -85,6 +85,7 @@ static size_t subject_value(struct slice text, size_t at, bool answer, size_t *l
         }
         const size_t verb = c == ' ' ? behind_verb(text, i) : SIZE_MAX;
         if (verb != SIZE_MAX) return skip_filler(text, verb);
+        if (c == ']' && i == at) return skip_filler(text, i + 1);        // "[Answer] B"
         if (c == '\n' && i == at && answer) return skip_filler(text, i); // a heading
         if (answer_is_one_of("\n,;", c) || answer_ends_sentence(text, i)) break;
         if (c == ' ' &&
@@ -129,22 +130,6 @@ static bool is_ours(struct slice text, size_t at) {
     return from == at || answer_is_in(answer_cut(text, from, at), WORDS, N(WORDS));
 }
 
-// "选B", "故选：B": where the value starts, or SIZE_MAX.
-static size_t chosen_in_chinese(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"选择", "選擇", "选", "選"};
-    static const char *const DENIALS[] = {"不", "别",   "勿",   "误",   "错",   "可",     "多",
-                                          "单", "不能", "不应", "不要", "不该", "不应该", "不可"};
-    for (size_t i = 0; i < N(WORDS); i++) {
-        if (!answer_starts(text, at, WORDS[i])) continue;
-        for (size_t k = 0; k < N(DENIALS); k++) {
-            const size_t len = strlen(DENIALS[k]);
-            if (at >= len && answer_starts(text, at - len, DENIALS[k])) return SIZE_MAX;
-        }
-        return skip_filler(text, at + strlen(WORDS[i]));
-    }
-    return SIZE_MAX;
-}
-
 // "Choosing C would mean", "To choose C one needs": what stands in front of `at`, where the verb
 // begins, makes it the subject of its sentence.
 static bool is_act(struct slice text, size_t at, size_t end) {
@@ -176,10 +161,11 @@ static bool is_key(struct slice text, size_t at) {
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
-    static const char *const VERBS[] = {"choose",    "chose",     "choosing",   "pick",
-                                        "picked",    "select",    "selected",   "go for",
-                                        "going for", "go with",   "going with", "selecting",
-                                        "picking",   "went with", "opt for",    "opting for"};
+    static const char *const VERBS[] = {
+        "choose",     "chose",      "choosing",     "pick",       "picked",     "select",
+        "selected",   "go for",     "going for",    "go with",    "going with", "selecting",
+        "picking",    "went with",  "opt for",      "opting for", "chosen",     "settle on",
+        "settle for", "settled on", "vote goes to", "vote for"};
     bool strong;
     size_t end, link = at;
     *weak = false;
@@ -207,8 +193,8 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         return find_is_of_other(text, at, behind, link) ? SIZE_MAX : value;
     }
     static const char *const TITLES[] = {
-        "final",     "ans",      "correct", "solution",  "my pick",  "verdict", "result",
-        "selection", "response", "letter",  "my choice", "gabarito", "letra"};
+        "final",    "ans",    "correct",   "solution", "my pick", "verdict", "result", "selection",
+        "response", "letter", "my choice", "gabarito", "letra",   "верно",   "Верно"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
     if (title != at && !find_is_of_other(text, at, title, title)) {
         const size_t dash = skip_dash(text, title);
@@ -224,7 +210,9 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         return is_of_others(text, at) || !is_ours(text, at) ? SIZE_MAX : skip_filler(text, end);
     }
     const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
-    return foreign != SIZE_MAX ? foreign : chosen_in_chinese(text, at);
+    if (foreign != SIZE_MAX) return foreign;
+    const size_t chosen = choice_chosen_abroad(text, at);
+    return chosen == SIZE_MAX ? SIZE_MAX : skip_filler(text, chosen);
 }
 
 // "I chose A by mistake": taken back in the same breath.
@@ -254,7 +242,9 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
 }
 
 choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
-    static const char *const JOINTS[] = {" or ", " and ", ", ", "/", "|", "+", "&", " & "};
+    static const char *const JOINTS[] = {" or ",  " and ", ", ",     "/",    "|",    "+",
+                                         "&",     " & ",   " oder ", " ou ", " o ",  " или ",
+                                         " und ", " et ",  " y ",    " e ",  " of ", " eller "};
     choice_set named = 0;
     *from = at;
     for (size_t i = 0; i < N(JOINTS); i++) {
@@ -267,31 +257,6 @@ choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
         if (other && to <= at) named |= other, *from = k;
     }
     return named;
-}
-
-// "选项B正确", "ist C richtig", "B est correct", "B es correcta": the letter is at..end.
-static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
-    static const char *const VERDICTS[] = {"正确",           "正確",         "是正确的",
-                                           "是正確的",       "是对的",       "对",
-                                           "が正解",         "が正しい",     "이 정답",
-                                           "가 정답",        "이 맞",        "가 맞",
-                                           "ist richtig",    "ist korrekt",  "est correct",
-                                           "est la bonne",   "est juste",    "es correcta",
-                                           "es la correcta", "es correcto",  "es la respuesta",
-                                           "é a correta",    "está correta", "é correta",
-                                           "è corretta",     "è la risposta"};
-    static const char *const DENIED[] = {"不", "并不", "非", "nicht ", "no ", "não ", "non "};
-    for (size_t i = 0; i < N(DENIED); i++) {
-        const size_t len = strlen(DENIED[i]);
-        if (at >= len && answer_starts(text, at - len, DENIED[i])) return end;
-    }
-    for (size_t i = 0; i < N(VERDICTS); i++)
-        if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
-    // "Also ist C richtig."
-    const bool ist = at >= 4 && answer_starts(text, at - 4, "ist ");
-    if (ist && (answer_is_word(text, end, "richtig") || answer_is_word(text, end, "korrekt")))
-        return end + strlen("richtig");
-    return end;
 }
 
 // Only "option" or the like in front of the letter at `at`: it is the subject of the first
@@ -345,7 +310,7 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (!named || ascii_is_lower(text.ptr[at])) return false;
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
-    if (to == end) to = skip_foreign_verdict(text, at, end);
+    if (to == end) to = choice_skip_verdict(text, at, end);
     if (to == end) to = choice_skip_it_is(text, end);
     const bool rest = to == end && end_of_rest(text, end) != end; // "A and C fail, B remains"
     if (rest) to = end_of_rest(text, end);

@@ -315,6 +315,17 @@ static choice_set last_said(struct slice text, size_t at) {
     return 0;
 }
 
+// "for n even, for n odd it is D": the letter with which a sentence ends that told a case at `at`.
+static choice_set said_of_case(struct slice text, size_t at) {
+    static const char *const CASES[] = {"for", "if", "when", "in", "with"};
+    static const char *const VERBS[] = {" it is ", " it's ", " the answer is "};
+    if (answer_skip_phrase(text, at + 1, CASES, N(CASES)) == at + 1) return 0;
+    for (size_t i = at; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++)
+        for (size_t k = 0; text.ptr[i] == ' ' && k < N(VERBS); k++)
+            if (answer_starts(text, i, VERBS[k])) return last_said(text, i + strlen(VERBS[k]) - 4);
+    return 0;
+}
+
 // Other labels in the same sentence, "(A) 5 (B) 6", "A) 5 or B", up to the next clause.
 static choice_set other_labels(struct slice text, size_t at) {
     choice_set found = 0;
@@ -322,7 +333,8 @@ static choice_set other_labels(struct slice text, size_t at) {
         bool strong;
         size_t end;
         if (answer_ends_sentence(text, i)) break;
-        if (text.ptr[i] == ' ' && begins_clause(text, i + 1)) return found | last_said(text, i);
+        if (text.ptr[i] == ' ' && begins_clause(text, i + 1))
+            return found | last_said(text, i) | said_of_case(text, i);
         const bool bracket = answer_is_one_of("([", text.ptr[i]);
         if (i + 1 >= text.len || (i == at ? !bracket : !answer_is_one_of(" ,;)", text.ptr[i - 1])))
             continue;
@@ -401,16 +413,52 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
 
 // "Paris or Rome", "anything but Rome", "near Rome": what is in front of an option's text.
 static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *found) {
-    static const char *const WORDS[] = {
-        "anything but ", "everything but ", "all but ",    "near ",       "anything except ",
-        "unlike ",       "next to ",        "like ",       "than ",       "without ",
-        "except ",       "similar to ",     "close to ",   "related to ", "opposed to ",
-        "followed by ",  "preceded by ",    "before ",     "after ",      "instead of ",
-        "rather than ",  "opposite of ",    "reverse of ", "stage of ",   "part of ",
-        "phase of ",     "half of ",        "absence of ", "lack of ",    "form of ",
-        "version of ",   "resembles ",      "north of ",   "south of ",   "east of ",
-        "west of ",      "outside ",        "not ",        "besides ",    "contrary of ",
-        "inverse of ",   "most of "};
+    static const char *const WORDS[] = {"anything but ",
+                                        "everything but ",
+                                        "all but ",
+                                        "near ",
+                                        "anything except ",
+                                        "unlike ",
+                                        "next to ",
+                                        "like ",
+                                        "than ",
+                                        "without ",
+                                        "except ",
+                                        "similar to ",
+                                        "close to ",
+                                        "related to ",
+                                        "opposed to ",
+                                        "followed by ",
+                                        "preceded by ",
+                                        "before ",
+                                        "after ",
+                                        "instead of ",
+                                        "rather than ",
+                                        "opposite of ",
+                                        "reverse of ",
+                                        "stage of ",
+                                        "part of ",
+                                        "phase of ",
+                                        "half of ",
+                                        "absence of ",
+                                        "lack of ",
+                                        "form of ",
+                                        "version of ",
+                                        "resembles ",
+                                        "north of ",
+                                        "south of ",
+                                        "east of ",
+                                        "west of ",
+                                        "outside ",
+                                        "not ",
+                                        "besides ",
+                                        "contrary of ",
+                                        "inverse of ",
+                                        "most of ",
+                                        "less ",
+                                        "fewer ",
+                                        "more ",
+                                        "no "};
     if (at >= from + 5 && answer_starts(text, at - 4, " or ")) *found |= CHOICE_NONE;
     static const char *const ARTICLES[] = {"the ", "a ", "an "};
     for (size_t i = 0; i < N(ARTICLES); i++) {

@@ -156,6 +156,7 @@ static const char *const RETRACT[] = {
     "there is some doubt",
     "there is a doubt",
     "i have doubts",
+    "i have my doubts",
 };
 
 // Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").

@@ -193,7 +193,9 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
         if (fate != ANSWER_STANDS) return fate;
         if (begun == SIZE_MAX && (hard || answer_begins_again(text, start))) begun = start;
         // "Let me reconsider." and no more
-        if (answer_begins_again(text, start) && answer_sentence_end(text, start) + 1 >= text.len)
+        struct answer_opening opening;
+        const size_t anew = answer_skip_openings(text, i, &opening);
+        if (answer_begins_again(text, anew) && answer_sentence_end(text, anew) + 1 >= text.len)
             return ANSWER_REFUTED;
     }
     return ANSWER_STANDS;
