@@ -120,13 +120,13 @@ static size_t chosen_by_me(struct slice text, size_t at) {
     size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     if (end == at || choice_denied_abroad(text, answer_sentence_start(text, at), at))
         return SIZE_MAX;
-    for (size_t next = end; next != end || next == at; end = next) {
+    for (;;) {
         while (end < text.len && answer_is_one_of(" :*\"", text.ptr[end])) end++;
         if (end < text.len && ascii_is_upper(text.ptr[end])) return end; // a lone "A" is a choice
-        next = answer_skip_phrase(text, end, FILLERS, N(FILLERS));
+        const size_t next = answer_skip_phrase(text, end, FILLERS, N(FILLERS));
         if (next == end) return end;
+        end = next;
     }
-    return end;
 }
 
 size_t choice_chosen_abroad(struct slice text, size_t at) {

@@ -141,6 +141,18 @@ static bool is_left(struct slice text, size_t from, size_t at) {
     return from > 0 && at == from + 2 && text.ptr[from] == ';';
 }
 
+// "CとDの", "B选项不": a script without spaces goes on behind the letter that ends at `at`, to say
+// something of it.
+static bool is_subject_abroad(struct slice text, size_t at) {
+    static const char *const ENDS[] = {"。",   "！", "」",   "です", "だ",   "である", "입니다",
+                                       "이다", "임", "예요", "번",   "选项", "，因",   "、"};
+    if (at >= text.len || (unsigned char)text.ptr[at] < 0xE3) return false;
+    for (size_t i = 0; i < N(ENDS); i++)
+        if (answer_starts(text, at, ENDS[i]))
+            return strcmp(ENDS[i], "选项") == 0 && answer_starts(text, at + strlen("选项"), "不");
+    return true;
+}
+
 // The letter at `at` as the last sentence from `start` on says it; 0 where it does not.
 static choice_set said_letter(const struct finder *f, size_t start, size_t at, bool by_text,
                               bool left, size_t *end) {
@@ -162,6 +174,7 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
     static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
+    if (is_subject_abroad(text, *end)) return 0;
     if (choice_is_only_meant(text, at, *end) || choice_denied_abroad(text, start, at)) return 0;
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"
@@ -202,6 +215,8 @@ choice_set find_in_last_sentence(const struct finder *f) {
     const struct slice text = f->text;
     size_t end = text.len;
     while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+    while (end > 3 && (answer_starts(text, end - 3, "。") || answer_starts(text, end - 3, "！")))
+        end -= 3;
     if (end == 0 || text.ptr[end - 1] == '?' || find_ends_with_list(text)) return 0;
     const size_t start = is_one_sentence(text) ? 0 : answer_sentence_start(text, end - 1);
     const size_t first = answer_skip_spaces(text, answer_sentence_start(text, end - 1));

@@ -123,7 +123,7 @@ static bool is_ours(struct slice text, size_t at) {
         "therefore", "thus",   "hence",  "and",   "then",  "finally", "ultimately", "i've",
         "i’ve",      "am",     "i'm",    "i’m",   "us",    "d",       "ll",         "m",
         "ve",        "s",      "have",   "now",   "just",  "are",     "is",         "best",
-        "be",        "please", "safely"};
+        "be",        "please", "safely", "my"};
     while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
@@ -332,7 +332,8 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 static bool may_be_cue(struct slice text, size_t at) {
     static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
                                          "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
-                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga"};
+                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga",
+                                         "je", "j'", "ic", "el", "es", "sc", "ik", "vo"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

@@ -58,19 +58,25 @@ static size_t skip_closing_tag(struct slice text, size_t at) {
     return close ? (size_t)(close - text.ptr) + 1 : at;
 }
 
-// "<answer>B</answer><answer>C</answer>": what the tag names that ends in front of the one whose
-// value is at `from`.
-static choice_set tag_before(const struct finder *f, size_t from) {
+// "<answer>A</answer><answer>B</answer><answer>C</answer>": what the two tags name that end in
+// front of the one whose value is at `from`. Two in a row may be a correction, more are a list.
+static choice_set tags_before(const struct finder *f, size_t from) {
     static const char OPEN[] = "<answer>", CLOSE[] = "</answer>";
-    size_t end = from;
-    while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
-    if (end < strlen(OPEN) || !answer_starts(f->text, end - strlen(OPEN), OPEN)) return 0;
-    end -= strlen(OPEN);
-    while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
-    if (end < strlen(CLOSE) || !answer_starts(f->text, end - strlen(CLOSE), CLOSE)) return 0;
-    end -= strlen(CLOSE);
-    const size_t open = answer_find_last(answer_cut(f->text, 0, end), OPEN);
-    return open == SIZE_MAX ? 0 : find_value(f, open + strlen(OPEN), end, &end);
+    choice_set named = 0;
+    for (int n = 0; n < 2; n++) {
+        size_t end = from, to;
+        while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
+        if (end < strlen(OPEN) || !answer_starts(f->text, end - strlen(OPEN), OPEN)) return 0;
+        end -= strlen(OPEN);
+        while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
+        if (end < strlen(CLOSE) || !answer_starts(f->text, end - strlen(CLOSE), CLOSE)) return 0;
+        end -= strlen(CLOSE);
+        const size_t open = answer_find_last(answer_cut(f->text, 0, end), OPEN);
+        if (open == SIZE_MAX) return 0;
+        from = open + strlen(OPEN);
+        named |= find_value(f, from, end, &to);
+    }
+    return named;
 }
 
 // The value of a tag, from..to.
@@ -80,7 +86,7 @@ static struct statement find_tag(const struct finder *f, size_t from, size_t to)
     found.named = find_value(f, from, min(to, f->text.len), &found.end);
     if (!found.named) return found;
     found.at = from;
-    found.named |= tag_before(f, from);
+    found.named |= tags_before(f, from);
     const size_t behind = skip_closing_tag(f->text, found.end);
     if (behind == found.end) return found;
     found.end = behind; // "<answer>B</answer> or C"
