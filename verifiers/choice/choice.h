@@ -72,6 +72,10 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
 choice_set choice_option_at(const struct choice_options *options, struct slice text,
                             struct slice folded, size_t at, size_t *len);
 
+// The option whose text is the whole of a value of more than a letter, or 0.
+choice_set choice_option_of(const struct choice_options *options, struct slice value,
+                            struct arena *arena);
+
 // "So B it is.": behind the words at `at` with which the sentence ends, or `at`.
 size_t choice_skip_it_is(struct slice text, size_t at);
 

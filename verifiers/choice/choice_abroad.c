@@ -57,11 +57,14 @@ size_t choice_skip_denied(struct slice text, size_t at) {
 bool choice_denied_abroad(struct slice text, size_t start, size_t at) {
     enum { MAX_BACK = 6 };
     static const char *const WORDS[] = {
-        "nicht",   "kein",  "keine", "keinesfalls", "pas",     "não",   "nao",    "non",
-        "niet",    "geen",  "ikke",  "inte",        "bukan",   "не",    "außer",  "sauf",
-        "excepto", "salvo", "menos", "exceto",      "tranne",  "кроме", "hormis", "excepté",
-        "ليس",     "ليست",  "नहीं",   "ausgenommen", "behalve", "utom",  "weder",  "ni",
-        "ani",     "noch",  "ne",    "né",          "nem",     "ни"};
+        "nicht",      "kein",     "keine",     "keinesfalls", "pas",      "não",
+        "nao",        "non",      "niet",      "geen",        "ikke",     "inte",
+        "bukan",      "не",       "außer",     "sauf",        "excepto",  "salvo",
+        "menos",      "exceto",   "tranne",    "кроме",       "hormis",   "excepté",
+        "ليس",        "ليست",     "नहीं",       "ausgenommen", "descarto", "descartamos",
+        "eliminamos", "écartons", "éliminons", "исключаем",   "behalve",  "utom",
+        "weder",      "ni",       "ani",       "noch",        "ne",       "né",
+        "nem",        "ни"};
     static const char *const SPANISH[] = {"es",    "la",   "puede", "son", "creo",
                                           "elijo", "está", "era",   "fue", "opción"};
     static const char *const BUT[] = {"sondern", "sino", "mais", "maar", "ma", "mas", "а", "bensì"};
@@ -110,9 +113,15 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
 
 // "Ich wähle B", "elijo la opción B".
 static size_t chosen_by_me(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"je choisis", "j'opte pour", "ich wähle", "elijo",
-                                        "escojo",     "escolho",     "scelgo",    "выбираю",
-                                        "ik kies",    "jag väljer",  "أختار",     "wybieram"};
+    static const char *const WORDS[] = {"je choisis",  "ich entscheide mich für",
+                                        "ich nehme",   "me quedo con",
+                                        "opto por",    "fico com",
+                                        "j'opte pour", "ich wähle",
+                                        "elijo",       "escojo",
+                                        "escolho",     "scelgo",
+                                        "выбираю",     "ik kies",
+                                        "jag väljer",  "أختار",
+                                        "wybieram"};
     static const char *const FILLERS[] = {"la",       "le",     "el",      "die",      "réponse",
                                           "opción",   "opção",  "option",  "antwort",  "respuesta",
                                           "l'option", "a",      "o",       "вариант",  "letra",
@@ -136,7 +145,11 @@ size_t choice_chosen_abroad(struct slice text, size_t at) {
 
 // "选项B正确", "ist C richtig", "B est correct", "B es correcta": the letter is at..end.
 size_t choice_skip_verdict(struct slice text, size_t at, size_t end) {
-    static const char *const VERDICTS[] = {"正确",
+    static const char *const VERDICTS[] = {"项正确",
+                                           "选项正确",
+                                           "项是正确",
+                                           "选项是正确",
+                                           "正确",
                                            "正確",
                                            "是正确的",
                                            "是正確的",
@@ -177,9 +190,12 @@ size_t choice_skip_verdict(struct slice text, size_t at, size_t end) {
     }
     for (size_t i = 0; i < N(VERDICTS); i++)
         if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
-    // "Also ist C richtig."
+    // "Also ist C richtig.", "Daher ist C die richtige Antwort."
+    static const char *const IST[] = {"richtig",      "korrekt",     "die richtige",
+                                      "die korrekte", "die Antwort", "die Lösung"};
+    const size_t next = answer_skip_spaces(text, end);
     const bool ist = at >= 4 && answer_starts(text, at - 4, "ist ");
-    if (ist && (answer_is_word(text, end, "richtig") || answer_is_word(text, end, "korrekt")))
-        return end + strlen("richtig");
+    const size_t to = ist ? answer_skip_phrase(text, next, IST, N(IST)) : next;
+    if (to != next) return to;
     return end;
 }

@@ -52,10 +52,10 @@ static bool is_conditioned(struct slice text, size_t at) {
 
 // "B in some cases", "B?": not for sure.
 static bool is_partial(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"in some cases", "in certain cases", "in most cases",
-                                        "sometimes",     "in part",          "partly",
-                                        "partially",     "for some",         "under some",
-                                        "under certain", "half the time"};
+    static const char *const WORDS[] = {
+        "in some cases", "in certain cases", "in most cases", "sometimes",  "in part",
+        "partly",        "partially",        "for some",      "under some", "under certain",
+        "half the time", "일 수도",          "일지도",        "かもしれ"};
     while (at < text.len && answer_is_one_of("\"')]*", text.ptr[at])) at++;
     size_t mark = at;
     while (mark < text.len && answer_is_one_of(" ([", text.ptr[mark])) mark++;
@@ -89,9 +89,9 @@ static bool is_or_not(struct slice text, size_t at) {
 // "or something like that", "or the one below": what stands behind "or" is no choice, and no other
 // way to say the same ("or equivalently 12 J", "or Rome").
 static bool is_other_thing(struct slice text, size_t at) {
-    static const char *const SAME[] = {"equivalently", "rather",  "in",    "simply", "more",
-                                       "just",         "that is", "else",  "i.e",    "if",
-                                       "option",       "choice",  "answer"};
+    static const char *const SAME[] = {"equivalently", "rather", "in",      "simply",
+                                       "more",         "just",   "that is", "i.e",
+                                       "if",           "option", "choice",  "answer"};
     static const char *const THE[] = {"the one",    "the other",  "the next",   "the previous",
                                       "the choice", "the option", "the letter", "the answer"};
     if (at >= text.len || !ascii_is_lower(text.ptr[at])) return false;
@@ -129,10 +129,22 @@ static bool goes_on(const struct choice_options *o, struct slice text, struct sl
     return is_other_thing(text, next);
 }
 
+// "it could go either way", "nobody knows": in the rest of the sentence at `at`.
+static bool is_left_open(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "either way",  "nobody knows", "no one knows", "who knows",    "a toss-up",
+        "a coin flip", "a coin toss",  "hard to say",  "hard to tell", "impossible to tell"};
+    const size_t end = answer_sentence_end(text, at);
+    for (size_t i = at; i < end; i++)
+        if (text.ptr[i] == ' ' && answer_skip_phrase(text, i + 1, WORDS, N(WORDS)) != i + 1)
+            return !answer_starts(text, i + 1, "either way,");
+    return false;
+}
+
 choice_set choice_unsettled(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at) {
-    const bool open =
-        is_conditioned(text, at) || is_partial(text, at) || goes_on(o, text, folded, at);
+    const bool open = is_conditioned(text, at) || is_partial(text, at) ||
+                      goes_on(o, text, folded, at) || is_left_open(text, at);
     return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
 }
 
@@ -243,6 +255,38 @@ static choice_set possible_letter(struct slice text, size_t at, size_t end) {
     return 0;
 }
 
+// "Alternative answer: D": the letter of a second choice in the sentence at `at`.
+static choice_set second_letter(struct slice text, size_t at) {
+    static const char *const WHICH[] = {"alternative", "alternatively", "other",     "another",
+                                        "second",      "backup",        "runner-up", "also"};
+    static const char *const NOUNS[] = {"possible", "answer", "choice", "option", "correct"};
+    bool strong;
+    size_t end = answer_skip_phrase(text, at, WHICH, N(WHICH)), to;
+    if (end == at) return 0;
+    for (size_t next = end;; end = next) {
+        next = answer_skip_spaces(text, end);
+        next = answer_skip_phrase(text, next, NOUNS, N(NOUNS));
+        if (next == answer_skip_spaces(text, end)) break;
+    }
+    if (answer_starts(text, end, " is ")) end += strlen(" is ");
+    while (end < text.len && answer_is_one_of(" :*", text.ptr[end])) end++;
+    if (end >= text.len) return 0;
+    const choice_set letter = choice_letter(text, end, &strong, &to);
+    return letter && strong && answer_ends_clause(text, to, true) ? letter : 0;
+}
+
+// "D is just as likely": another letter that the sentence text[at, end) admits.
+static choice_set admitted_letter(struct slice text, size_t at, size_t end) {
+    for (size_t i = at; i < end; i++) {
+        bool strong;
+        size_t to;
+        if (text.ptr[i] < 'A' || text.ptr[i] > 'J') continue;
+        const choice_set letter = choice_letter(text, i, &strong, &to);
+        if (letter && answer_admits(text, to)) return letter;
+    }
+    return 0;
+}
+
 choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
     static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
@@ -259,7 +303,11 @@ choice_set choice_retorted(struct slice text, struct slice folded, size_t at, ch
     while (answer_starts(text, next, "！")) next = answer_skip_marks(text, next + strlen("！"));
     const size_t behind = skip_no(folded, next);
     no = behind != next;
-    if (next < text.len) named |= possible_letter(text, next, answer_sentence_end(text, next));
+    if (next < text.len) {
+        const size_t end = answer_sentence_end(text, next);
+        named |= possible_letter(text, next, end) | second_letter(text, next) |
+                 admitted_letter(text, next, end);
+    }
     const choice_set other = bare_letter(text, folded, behind);
     if (other && !(other & named)) return no ? other : named | other;
     return no ? 0 : named;

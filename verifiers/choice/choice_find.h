@@ -50,6 +50,12 @@ struct statement find_line(const struct finder *f);
 struct statement find_first_line(const struct finder *f);
 bool find_ends_with_list(struct slice text); // "A) 5", "B) 6": the choices told again
 
+// choice_said.c: whether a letter at `at` is what its sentence says: it stands behind a word such
+// as "is", or is the first of all; and whether it is what one cannot say: "I cannot honestly say
+// B".
+bool find_is_said(struct slice text, size_t start, size_t at);
+bool find_is_denied_in_clause(struct slice text, size_t start, size_t at);
+
 // choice_last.c: what the last sentence names, where nothing is stated.
 choice_set find_in_last_sentence(const struct finder *f);
 

@@ -5,73 +5,6 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-// Whether an "option" at `at` is what the sentence says: "it matches option B", but not "let's
-// consider option B".
-static bool is_noun_said(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {
-        "is",         "be",        "it's",     "it’s",        "to",        "matches",
-        "match",      "matching",  "gives",    "with",        "so",        "therefore",
-        "thus",       "hence",     "select",   "choose",      "pick",      "chose",
-        "by",         "in",        "only",     "favors",      "supports",  "favours",
-        "for",        "as",        "answer",   "namely",      "likely",    "probably",
-        "leaves",     "leaving",   "yields",   "us",          "indicates", "suggests",
-        "means",      "and",       "or",       "not",         "either",    "neither",
-        "nor",        "both",      "actually", "correct",     "right",     "best",
-        "the",        "say",       "think",    "believe",     "then",      "i.e.",
-        "yes",        "are",       "of",       "that",        "than",      "no",
-        "definitely", "ist",       "est",      "implies",     "equals",    "between",
-        "but",        "clearly",   "guess",    "conclusion",  "wait",      "from",
-        "represents", "satisfies", "also",     "equivalently"};
-    while (at > start && answer_is_one_of(" \t\n,:.\"'*_", text.ptr[at - 1])) at--;
-    size_t from = at;
-    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
-    const struct slice word = answer_cut(text, from, at);
-    if (answer_is_in(word, (const char *const[]){"the"}, 1)) return is_noun_said(text, start, from);
-    return word.len == 0 || !ascii_is_alpha(word.ptr[word.len - 1]) ||
-           answer_is_in(word, WORDS, N(WORDS));
-}
-
-// Whether a letter at `at` is what its sentence says: it stands behind a word such as "is", or is
-// the first of all.
-static bool is_said(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {
-        "is",         "be",       "it's",    "it’s",        "option",    "choice",     "answer",
-        "either",     "or",       "and",     "nor",         "not",       "no",         "both",
-        "so",         "actually", "thus",    "hence",       "therefore", "leaves",     "leaving",
-        "guess",      "likely",   "says",    "elimination", "think",     "believe",    "say",
-        "get",        "probably", "choices", "options",     "yes",       "definitely", "vs",
-        "vs.",        "versus",   "plus",    "und",         "oder",      "then",       "than",
-        "but",        "wait",     "mean",    "clearly",     "obviously", "certainly",  "surely",
-        "conclusion", "summary",  "with",    "first",       "ist",       "est",        "es",
-        "é",          "è",        "это",     "donc",        "also",      "sondern",    "sino",
-        "mais",       "الخيار",   "letra",   "lettre",      "вариант",   "c'est",      "that's",
-        "that’s",     "this's",   "like",    "Это"};
-    static const char *const ARTICLES[] = {"a", "la", "el", "le", "o", "die"};
-    static const char *const COPULAS[] = {"é", "es", "est", "ist", "è", "será", "sería", "seria"};
-    const size_t letter = at;
-    if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
-    while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
-    size_t from = at;
-    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
-    const struct slice word = answer_cut(text, from, at);
-    static const char *const NOUNS[] = {"option", "choice", "answer", "options", "choices"};
-    const bool at_once = from + word.len + 1 == letter; // "the second option, B"
-    if (at_once && answer_is_in(word, NOUNS, N(NOUNS)) && !is_noun_said(text, start, from))
-        return false;
-    if (answer_is_in(word, ARTICLES, N(ARTICLES))) { // "A correta é a C."
-        size_t copula = from;
-        while (copula > start && text.ptr[copula - 1] == ' ') copula--;
-        size_t k = copula;
-        while (k > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[k - 1])) k--;
-        return answer_is_in(answer_cut(text, k, copula), COPULAS, N(COPULAS));
-    }
-    if (slice_is(word, "like")) // "it looks like B"
-        return at >= start + 11 && (answer_starts(text, at - 10, "looks like") ||
-                                    answer_starts(text, at - 10, "seems like"));
-    if (slice_is(word, "with")) return at >= start + 9 && answer_starts(text, at - 9, "left with");
-    return word.len == 0 || answer_is_in(word, WORDS, N(WORDS));
-}
-
 // Nothing but what joins letters: in "not A, B or C" all of them are denied.
 static bool is_joint(struct slice text, size_t from, size_t to) {
     while (from < to) {
@@ -163,8 +96,9 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (!letter || !strong || (by_text && text.ptr[at] != '(' && !other)) return 0;
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const char c = text.ptr[at + bracket];
-    const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
-                      ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
+    const bool sure =
+        (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
+        ((bracket || (ascii_is_upper(c) && c != 'I')) && find_is_said(text, start, at));
     const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
     if (at >= start + 3 && answer_starts(text, at - 3, "no ")) return 0;
     if (find_is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
@@ -174,7 +108,8 @@ static choice_set said_letter(const struct finder *f, size_t start, size_t at, b
     if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
     static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
     if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
-    if (is_subject_abroad(text, *end)) return 0;
+    if (is_subject_abroad(text, *end) || find_is_denied_in_clause(text, start, at)) return 0;
+    if (answer_is_word(text, next, "is as")) return letter | CHOICE_NONE; // "B is as good as D"
     if (choice_is_only_meant(text, at, *end) || choice_denied_abroad(text, start, at)) return 0;
     size_t from;
     letter |= find_joined_before(text, at, &from); // "between A and B"

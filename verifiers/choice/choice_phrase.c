@@ -281,25 +281,83 @@ static size_t end_of_truth(struct slice text, size_t at) {
 
 // Behind "remains" at `at`, where the sentence ends with it; else `at`.
 static size_t end_of_rest(struct slice text, size_t at) {
-    static const char *const RESTS[] = {"remains", "is left", "is what remains",
-                                        "is all that remains", "is what is left"};
+    static const char *const RESTS[] = {
+        "remains",        "is left", "is what remains", "is the one", "is all that remains",
+        "is what is left"};
     const size_t to = skip_words(text, at, RESTS, N(RESTS));
     return to == text.len || answer_is_one_of(".!\n", text.ptr[to]) ? to : at;
 }
 
+// Behind "is definitely the answer" at `at`, or `at`.
+static size_t end_of_sure(struct slice text, size_t at) {
+    static const char *const ADVERBS[] = {"is definitely", "is certainly",   "is clearly",
+                                          "is obviously",  "is therefore",   "is thus",
+                                          "is surely",     "is undoubtedly", "is hence",
+                                          "is probably",   "is likely",      "is most likely"};
+    static const char *const RIGHT[] = {" correct",    " right",    " the correct", " the right",
+                                        " the answer", " the best", " our answer",  " my answer"};
+    const size_t end = skip_words(text, at, ADVERBS, N(ADVERBS));
+    const size_t to = end == at ? at : skip_words(text, end, RIGHT, N(RIGHT));
+    return to == end ? at : to;
+}
+
+// Behind "best captures" at `at`, or `at`.
+static size_t end_of_best(struct slice text, size_t at) {
+    if (!answer_starts(text, at, "best ")) return at;
+    size_t end = at + strlen("best ");
+    while (end < text.len && ascii_is_lower(text.ptr[end])) end++;
+    return end > at + strlen("best ") + 2 && text.ptr[end - 1] == 's' ? end : at;
+}
+
+static const char *const VERDICTS[] = {"is correct",
+                                       "is the correct",
+                                       "is right",
+                                       "is the right",
+                                       "is the answer",
+                                       "is the best",
+                                       "is our answer",
+                                       "is my answer",
+                                       "is the only",
+                                       "is the final",
+                                       "are correct",
+                                       "must be correct",
+                                       "must be the",
+                                       "is therefore the",
+                                       "is indeed",
+                                       "is clearly the",
+                                       "are the correct",
+                                       "is therefore correct",
+                                       "is my final",
+                                       "is the most",
+                                       "is my choice",
+                                       "is the choice",
+                                       "best describes",
+                                       "best explains",
+                                       "best fits",
+                                       "best represents",
+                                       "best matches",
+                                       "best answers",
+                                       "is best",
+                                       "seems right",
+                                       "seems correct",
+                                       "looks right",
+                                       "looks correct",
+                                       "has to be correct",
+                                       "has to be the",
+                                       "makes the most sense",
+                                       "makes most sense",
+                                       "is the better",
+                                       "should be the answer",
+                                       "should be correct",
+                                       "should be the correct",
+                                       "would be the best",
+                                       "would be my answer",
+                                       "would be my choice",
+                                       "would be my final",
+                                       "would be my pick"};
+
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
-    static const char *const VERDICTS[] = {
-        "is correct",       "is the correct",       "is right",       "is the right",
-        "is the answer",    "is the best",          "is our answer",  "is my answer",
-        "is the only",      "is the final",         "are correct",    "must be correct",
-        "must be the",      "is therefore the",     "is indeed",      "is clearly the",
-        "are the correct",  "is therefore correct", "is my final",    "is the most",
-        "is my choice",     "is the choice",        "best describes", "best explains",
-        "best fits",        "best represents",      "best matches",   "best answers",
-        "is best",          "seems right",          "seems correct",  "looks right",
-        "looks correct",    "has to be correct",    "has to be the",  "makes the most sense",
-        "makes most sense", "is the better"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};
@@ -310,6 +368,8 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (!named || ascii_is_lower(text.ptr[at])) return false;
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
+    if (to == end) to = end_of_sure(text, end);
+    if (to == end) to = end_of_best(text, end);
     if (to == end) to = choice_skip_verdict(text, at, end);
     if (to == end) to = choice_skip_it_is(text, end);
     const bool rest = to == end && end_of_rest(text, end) != end; // "A and C fail, B remains"
@@ -319,7 +379,8 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
                       (at >= 12 && answer_starts(text, at - 12, "only option "))))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end && is_whole_text(text, at)) to = end_of_truth(text, end);
-    if (to == end || answer_admits(text, end)) return false; // "B is right too"
+    const bool should = answer_starts(text, end, "should be "); // "B should be the answer"
+    if (to == end || (!should && answer_admits(text, end))) return false; // "B is right too"
     if (find_is_excepted(text, answer_sentence_start(text, at), at)) return false;
     from = at;
     if (!rest) named |= find_joined_before(text, at, &from);
@@ -330,10 +391,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
-                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
-                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga",
-                                         "je", "j'", "ic", "el", "es", "sc", "ik", "vo"};
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri", "fi",
+                                         "al", "at", "ra", "sv", "co", "so", "sa", "ce", "ja", "ji",
+                                         "od", "va", "ya", "my", "ve", "le", "ga", "je", "j'", "ic",
+                                         "el", "es", "sc", "ik", "vo", "ic", "me", "fi"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

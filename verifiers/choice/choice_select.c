@@ -113,6 +113,22 @@ static bool is_value_beside(struct slice text, size_t at) {
            answer_skip_phrase(text, at, VALUES, N(VALUES)) != at;
 }
 
+// "4 (B)": a label behind a number with which a box ends.
+static choice_set label_behind(struct slice text, size_t *end) {
+    bool strong;
+    *end = text.len;
+    while (*end > 0 && answer_is_one_of(" .", text.ptr[*end - 1])) --*end;
+    if (*end < 5 || text.ptr[*end - 1] != ')') return 0;
+    size_t at = *end - 3;
+    const choice_set label =
+        ascii_is_upper(text.ptr[at + 1]) ? choice_letter(text, at, &strong, end) : 0;
+    const size_t stop = at;
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    return label && at < stop && at > 0 && answer_is_one_of("0123456789}%", text.ptr[at - 1])
+               ? label
+               : 0;
+}
+
 // What the boxes of `answer` name, each read by itself.
 static choice_set read_boxes(const struct finder *f, const struct answer *answer) {
     choice_set named = 0;
@@ -122,7 +138,8 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const struct finder inner =
             finder_of(f->options, choice_clean(part, f->arena, NULL, 0), f->arena);
         if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
-        const choice_set found = find_value(&inner, 0, inner.text.len, &end);
+        choice_set found = find_value(&inner, 0, inner.text.len, &end);
+        if (!found) found = label_behind(inner.text, &end);
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
         end = found ? answer_skip_spaces(inner.text, end) : 0;
         const bool quoted = found && inner.text.ptr[0] == '\'';
@@ -181,6 +198,16 @@ static struct statement what_stands(const struct finder *f, struct statement fou
     }
 }
 
+// The same bytes but for case and digits. `*numbered`: some digit differs, "Answer 1", "Answer 2".
+static bool same_words(const char *a, const char *b, size_t n, bool *numbered) {
+    for (size_t i = 0; i < n; i++) {
+        const bool digits = ascii_is_digit(a[i]) && ascii_is_digit(b[i]);
+        if (!digits && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
+        *numbered |= digits && a[i] != b[i];
+    }
+    return true;
+}
+
 // "The answer is A. The answer is B. The answer is C.": the letters that the two sentences before
 // the statement at `at` name in the same words. Two in a row may be a correction, more are a list.
 static choice_set said_before(struct slice text, size_t at) {
@@ -188,17 +215,20 @@ static choice_set said_before(struct slice text, size_t at) {
     const size_t last = answer_skip_spaces(text, answer_sentence_start(text, at)), len = at - last;
     choice_set named = 0;
     size_t start = last;
+    bool numbered = false;
     for (int n = 0; len >= MIN_WORDS && n < N_BEFORE; n++) {
         size_t end = start, to;
         bool strong;
         while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
         if (end == 0) return 0;
         start = answer_skip_spaces(text, answer_sentence_start(text, end - 1));
-        if (start + len >= end || !ascii_same(text.ptr + start, text.ptr + last, len)) return 0;
+        if (start + len >= end || !same_words(text.ptr + start, text.ptr + last, len, &numbered))
+            return 0;
         const choice_set other = choice_letter(text, start + len, &strong, &to);
         while (other && to < end && answer_is_one_of("*_).!", text.ptr[to])) to++;
         if (!other || !strong || to != end) return 0;
         named |= other;
+        if (numbered) break;
     }
     return named;
 }

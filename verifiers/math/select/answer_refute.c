@@ -319,7 +319,8 @@ bool answer_admits(struct slice text, size_t at) {
         "possible",   "plausible",  "correct",    "right",     "valid",          "true",
         "acceptable", "option",     "answer",     "candidate", "possibility",    "work",
         "fit",        "hold",       "reasonable", "well",      "correct answer", "arguable",
-        "accepted",   "defensible", "justified",  "allowed"};
+        "accepted",   "defensible", "justified",  "allowed",   "likely",         "good",
+        "probable",   "fine",       "viable"};
     bool also = false;
     while (at < text.len && answer_is_one_of(" $)*_`\"'", text.ptr[at])) at++;
     const size_t start = at;
@@ -330,7 +331,7 @@ bool answer_admits(struct slice text, size_t at) {
     for (int n = 0; n < MAX_WORDS; n++) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
-        also |= answer_is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
+        also |= answer_is_in(word, (const char *const[]){"also", "equally", "too", "as"}, 4);
         if (answer_is_word(text, at, "too") &&
             (n > 0 || !sure)) // "works too", but not "is too small"
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);
