@@ -202,8 +202,11 @@ static bool is_other_number(struct slice text, size_t from, size_t at, size_t en
                      pieces[MAX_PIECES - 1].from)
         return false;
     if (answer_is_changed_in_front(text, pieces + MAX_PIECES - n, n)) return true;
+    static const char *const TIMES[] = {"ago", "earlier", "later"};
     const size_t behind = answer_skip_spaces(text, end);
-    while (end < to && !answer_ends_sentence(text, end)) end++;
+    for (; end < to && !answer_ends_sentence(text, end); end++)
+        if (text.ptr[end] == ' ' && answer_skip_phrase(text, end + 1, TIMES, N(TIMES)) != end + 1)
+            return true;
     return behind < end && change_behind(answer_cut(text, behind, end));
 }
 
@@ -220,7 +223,11 @@ choice_set choice_named(const struct choice_options *options, const struct choic
             i += len;
             continue;
         }
-        if (option && !is_qualified(text->text, from, i, &found) &&
+        static const char *const ABSENT[] = {" is absent", " are absent", " is missing",
+                                             " are missing", " is lacking"};
+        const bool absent =
+            option && answer_skip_phrase(text->text, i + len, ABSENT, N(ABSENT)) != i + len;
+        if (option && !absent && !is_qualified(text->text, from, i, &found) &&
             !answer_is_denied(text->text, i, i + len, true)) {
             size_t end;
             found |= option | choice_unsettled(options, part, text->folded, i + len) |

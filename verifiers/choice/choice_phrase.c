@@ -51,8 +51,9 @@ static size_t skip_filler(struct slice text, size_t at) {
 }
 
 static size_t behind_verb(struct slice text, size_t at) {
-    static const char *const VERBS[] = {" is",        " are",     " would be",  " must be",
-                                        " should be", " will be", " has to be", " was"};
+    static const char *const VERBS[] = {" is",        " are",       " would be",
+                                        " must be",   " should be", " will be",
+                                        " has to be", " was",       " comes out as"};
     const size_t end = skip_words(text, at, VERBS, N(VERBS));
     return end == at ? SIZE_MAX : end;
 }

@@ -73,23 +73,27 @@ bool find_is_denied_in_clause(struct slice text, size_t start, size_t at) {
 // consider option B".
 static bool is_noun_said(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {
-        "is",        "be",       "it's",        "it’s",      "to",       "matches",
-        "match",     "matching", "gives",       "with",      "so",       "therefore",
-        "thus",      "hence",    "select",      "choose",    "pick",     "chose",
-        "by",        "in",       "only",        "favors",    "supports", "favours",
-        "as",        "answer",   "namely",      "likely",    "probably", "leaves",
-        "leaving",   "yields",   "us",          "indicates", "suggests", "means",
-        "and",       "or",       "not",         "either",    "neither",  "nor",
-        "both",      "actually", "correct",     "right",     "best",     "the",
-        "say",       "think",    "believe",     "then",      "i.e.",     "yes",
-        "are",       "of",       "that",        "than",      "no",       "definitely",
-        "ist",       "est",      "implies",     "equals",    "between",  "but",
-        "clearly",   "guess",    "conclusion",  "wait",      "from",     "represents",
-        "satisfies", "also",     "equivalently"};
+        "i",        "i'd",         "i’d",       "that's",   "that’s",     "is",
+        "be",       "it's",        "it’s",      "to",       "matches",    "match",
+        "matching", "gives",       "with",      "so",       "therefore",  "thus",
+        "hence",    "select",      "choose",    "pick",     "chose",      "by",
+        "in",       "only",        "favors",    "supports", "favours",    "as",
+        "answer",   "namely",      "likely",    "probably", "leaves",     "leaving",
+        "yields",   "us",          "indicates", "suggests", "means",      "and",
+        "or",       "not",         "either",    "neither",  "nor",        "both",
+        "actually", "correct",     "right",     "best",     "the",        "say",
+        "think",    "believe",     "then",      "i.e.",     "yes",        "are",
+        "of",       "that",        "than",      "no",       "definitely", "ist",
+        "est",      "implies",     "equals",    "between",  "but",        "clearly",
+        "guess",    "conclusion",  "wait",      "from",     "represents", "satisfies",
+        "also",     "equivalently"};
     while (at > start && answer_is_one_of(" \t\n,:.\"'*_", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
     const struct slice word = answer_cut(text, from, at);
+    static const char *const WILL[] = {"would", "must", "will", "shall"}; // "I would answer B"
+    if (answer_is_in(word, WILL, N(WILL)))
+        return answer_is_in(word_before(text, start, &from), (const char *const[]){"i", "we"}, 2);
     if (answer_is_in(word, (const char *const[]){"the"}, 1)) return is_noun_said(text, start, from);
     return word.len == 0 || !ascii_is_alpha(word.ptr[word.len - 1]) ||
            answer_is_in(word, WORDS, N(WORDS));
@@ -135,6 +139,10 @@ bool find_is_said(struct slice text, size_t start, size_t at) {
     if (slice_is(word, "like")) // "it looks like B"
         return at >= start + 11 && (answer_starts(text, at - 10, "looks like") ||
                                     answer_starts(text, at - 10, "seems like"));
+    static const char *const BETS[] = {"money is on", "bet is on", "betting on", "vote is on"};
+    for (size_t i = 0; slice_is(word, "on") && i < N(BETS); i++)
+        if (at >= start + strlen(BETS[i]) && answer_starts(text, at - strlen(BETS[i]), BETS[i]))
+            return true;
     if (slice_is(word, "to")) return is_led_to(text, start, from);
     if (answer_is_in(word, PROOFS, N(PROOFS))) return !names_letter(text, start, from);
     if (answer_is_in(word, ABROAD, N(ABROAD))) return is_copula_before(text, start, from, true);

@@ -145,6 +145,7 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const bool quoted = found && inner.text.ptr[0] == '\'';
         if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
             continue;
+        if (found && answer_starts(inner.text, end, "!")) continue; // "B!"
         if (end < inner.text.len && !is_value_beside(inner.text, end) &&
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;

@@ -129,7 +129,7 @@ static const char *const FIT[] = {"correct",
                                   "lucky"};
 
 static bool is_fit(struct slice word) {
-    return answer_is_in(word, FIT, N(FIT));
+    return answer_starts(word, 0, "best-") || answer_is_in(word, FIT, N(FIT));
 }
 
 // What stands in front of a noun phrase and belongs to another answer.
@@ -191,12 +191,13 @@ static bool is_other_before(struct slice text, size_t noun, bool colon) {
 // its verb.
 static bool is_other_behind(struct slice between) {
     static const char *const WORDS[] = {
-        "avoid",   "reject",    "rejected", "rule",      "ruled",    "eliminate",  "eliminated",
-        "exclude", "excluded",  "discard",  "discarded", "previous", "earlier",    "last",
-        "people",  "students",  "many",     "everyone",  "part",     "before",     "others",
-        "they",    "than",      "tempting", "fooled",    "trap",     "candidates", "wrongly",
-        "first",   "beginners", "ignore",   "dismiss",   "user",     "he",         "she",
-        "former",  "other",     "example",  "never",     "student",  "skip"};
+        "avoid",      "reject",  "rejected",   "rule",     "ruled",     "eliminate",
+        "eliminated", "exclude", "excluded",   "discard",  "discarded", "previous",
+        "earlier",    "last",    "people",     "students", "many",      "everyone",
+        "part",       "before",  "others",     "they",     "than",      "tempting",
+        "fooled",     "trap",    "candidates", "wrongly",  "first",     "beginners",
+        "ignore",     "dismiss", "user",       "he",       "she",       "least likely to be",
+        "former",     "other",   "example",    "never",    "student",   "skip"};
     for (size_t at = 0; at < between.len; at++)
         if ((at == 0 || !ascii_is_alpha(between.ptr[at - 1])) &&
             answer_skip_phrase(between, at, WORDS, N(WORDS)) != at)
