@@ -178,7 +178,7 @@ static void test_repetition(void **state) {
 
 #define LANGUAGE(code) "\"verifier\":\"language\",\"language\":\"" code "\""
 #define ANSWER(code)   LANGUAGE(code) ",\"where\":\"answer\""
-#define GERMAN         "Der schnelle Fuchs springt heute wieder \u00FCber den faulen Hund im Garten."
+#define GERMAN         "Der schnelle Fuchs springt heute \u00FCber den faulen Hund im Garten."
 #define ENGLISH        "The quick brown fox jumps over the lazy dog in the garden again today."
 
 static const struct probe LANGUAGES[] = {
