@@ -1,6 +1,7 @@
 // `exact`: the completion is the gold, after white space around both is trimmed.
 #include <stdlib.h>
 
+#include "verifiers/constraints/chars.h"
 #include "verifiers/verifier.h"
 
 struct exact {
@@ -8,18 +9,10 @@ struct exact {
     char text[];
 };
 
-static struct slice trim(struct slice s) {
-    static const char SPACE[] = " \t\r\n\v\f";
-    while (s.len && memchr(SPACE, s.ptr[0], sizeof SPACE - 1))
-        s = (struct slice){s.ptr + 1, s.len - 1};
-    while (s.len && memchr(SPACE, s.ptr[s.len - 1], sizeof SPACE - 1)) s.len--;
-    return s;
-}
-
 static void *parse(const struct json *term, struct arena *arena, struct error *err) {
     struct slice gold;
     if (verifier_string(term, "gold", arena, &gold, err)) return NULL;
-    gold = trim(gold);
+    gold = slice_strip(gold, CHAR_SPACE);
     if (gold.len == 0) {
         error_set(err, ERROR_INPUT, "\"gold\" is blank; a text to compare with was expected.");
         return NULL;
@@ -33,7 +26,7 @@ static void *parse(const struct json *term, struct arena *arena, struct error *e
 static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
     const struct exact *exact = state;
-    const struct slice text = trim(sample->completion);
+    const struct slice text = slice_strip(sample->completion, CHAR_SPACE);
     if (text.len == 0)
         out->status = REWARD_NO_ANSWER;
     else

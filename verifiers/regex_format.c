@@ -3,14 +3,15 @@
 // PCRE2's own match limit starts anew at every offset of the text, so it bounds nothing. Here the
 // pattern is compiled with automatic callouts, and every callout charges the steps that led to it:
 // one, the bytes moved since the one before, and what the item can scan without another callout (a
-// counted repeat, a back reference). One total for the whole check; beyond it the status is
-// `limit`.
+// counted repeat, a back reference, \X in a text of long clusters). One total for the whole check;
+// beyond it the status is `limit`.
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <ctype.h>
 #include <pcre2.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "protocol/base/utf8.h"
 #include "verifiers/verifier.h"
 
 enum {
@@ -22,11 +23,14 @@ enum {
     BYTES_PER_COST = 8,          // a scan inside one item takes about 1 ns a byte
     MATCH_LIMIT = 10 * 1000 * 1000,
     HEAP_LIMIT_KIB = 16 << 10,
+    MAX_FLAGS = 256, // regional indicators in a row, of which \X reads all for each of them
+    FLAGS_PER_COST = 8,
 };
 
 struct regex {
     pcre2_code *code;
     bool full;
+    bool clusters;        // holds \X
     uint64_t item_cost;   // of the longest scan within one item, apart from back references
     struct slice pattern; // owned
 };
@@ -34,7 +38,9 @@ struct regex {
 struct budget {
     const struct regex *regex;
     uint64_t cost;
-    size_t last; // position of the callout before
+    size_t last;     // position of the callout before
+    uint64_t joined; // bytes of the longest run that may be one cluster; 0 without \X
+    uint64_t flags;  // regional indicators of the longest run of these
 };
 
 static bool is_back_reference(struct slice item) {
@@ -48,8 +54,9 @@ static int callout(pcre2_callout_block *block, void *data) {
     struct budget *b = data;
     const size_t at = block->current_position;
     const struct slice pattern = b->regex->pattern;
-    b->cost += b->regex->item_cost;
-    b->cost += (at > b->last ? at - b->last : b->last - at) / BYTES_PER_COST;
+    const uint64_t moved = at > b->last ? at - b->last : b->last - at;
+    b->cost += b->regex->item_cost * (1 + b->joined / BYTES_PER_COST);
+    b->cost += moved / BYTES_PER_COST * (1 + b->flags / FLAGS_PER_COST);
     b->last = at;
     if (block->pattern_position < pattern.len &&
         is_back_reference((struct slice){pattern.ptr + block->pattern_position,
@@ -69,6 +76,36 @@ static uint64_t measure(struct slice pattern) {
         if (count > largest) largest = count;
     }
     return 1 + largest / BYTES_PER_COST;
+}
+
+// Whether a character may go on the cluster of the one before it: marks, joiners, jamo, flags. Some
+// that never do count too.
+static bool may_join(uint32_t c) {
+    const bool letter = c < 0x300 || (c >= 0x370 && c < 0x483) || (c >= 0x48A && c < 0x591) ||
+                        (c >= 0x2E80 && c < 0x302A) || (c >= 0x3030 && c < 0x3099) ||
+                        (c >= 0x309B && c < 0xA66F) || (c >= 0xAC00 && c < 0xD7A4);
+    return !letter;
+}
+
+static bool has_cluster(struct slice pattern) {
+    for (size_t i = 0; i + 1 < pattern.len; i++)
+        if (pattern.ptr[i] == '\\' && pattern.ptr[i + 1] == 'X') return true;
+    return false;
+}
+
+// The longest runs that \X reads over and over.
+static void measure_runs(struct slice text, struct budget *budget) {
+    uint64_t joined = 0, flags = 0;
+    while (text.len) {
+        uint32_t code = 0;
+        const int size = utf8_next(text, &code);
+        const size_t len = size > 0 ? (size_t)size : 1;
+        joined = size > 0 && may_join(code) ? joined + len : 0;
+        flags = code >= 0x1F1E6 && code <= 0x1F1FF ? flags + 1 : 0;
+        if (joined > budget->joined) budget->joined = joined;
+        if (flags > budget->flags) budget->flags = flags;
+        text = (struct slice){text.ptr + len, text.len - len};
+    }
 }
 
 static pcre2_code *compile(struct slice pattern, struct error *err) {
@@ -114,6 +151,7 @@ static void *parse(const struct json *term, struct arena *arena, struct error *e
     regex->code = code;
     regex->full = slice_is(where, "full");
     regex->item_cost = measure(pattern);
+    regex->clusters = has_cluster(pattern);
     regex->pattern = (struct slice){memory_copy(pattern.ptr, pattern.len), pattern.len};
     return regex;
 }
@@ -123,13 +161,23 @@ static void set_limit(struct verifier_outcome *out, const char *what) {
     snprintf(out->detail, sizeof out->detail, "The pattern used up its budget of %s.", what);
 }
 
+// In a text that is no UTF-8 an anchored match may start behind the bytes that are none.
+static bool is_whole(pcre2_match_data *data, struct slice text) {
+    return pcre2_get_startchar(data) == 0 && pcre2_get_ovector_pointer(data)[1] == text.len;
+}
+
 static void grade(const void *state, const struct verifier_sample *sample,
                   struct verifier_outcome *out) {
     const struct regex *regex = state;
     const struct slice text = sample->completion;
-    struct budget budget = {regex, 0, 0};
+    struct budget budget = {.regex = regex};
     if (text.len > MAX_SUBJECT_BYTES) {
         set_limit(out, "bytes");
+        return;
+    }
+    if (regex->clusters) measure_runs(text, &budget);
+    if (budget.flags > MAX_FLAGS) {
+        set_limit(out, "steps");
         return;
     }
     pcre2_match_context *context = pcre2_match_context_create(NULL);
@@ -143,7 +191,7 @@ static void grade(const void *state, const struct verifier_sample *sample,
         const int rc = pcre2_match(regex->code, (PCRE2_SPTR)(text.len ? text.ptr : ""), text.len, 0,
                                    options, data, context);
         if (rc >= 0 || rc == PCRE2_ERROR_NOMATCH)
-            out->value = rc >= 0;
+            out->value = rc >= 0 && (!regex->full || is_whole(data, text));
         else
             set_limit(out, rc == PCRE2_ERROR_HEAPLIMIT ? "memory" : "steps");
     } else {

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "verifiers/constraints/chars.h"
 #include "verifiers/verifier.h"
 
 enum { MAX_TAGS = 8, MAX_NAME = 32, MAX_BYTES = 1 << 20 };
@@ -83,9 +84,7 @@ static size_t find(struct slice text, size_t from, const char *what) {
 }
 
 static bool is_blank(struct slice text, size_t from, size_t to) {
-    for (; from < to; from++)
-        if (!isspace((unsigned char)text.ptr[from])) return false;
-    return true;
+    return slice_is_blank(slice_part(text, from, to));
 }
 
 // `what` occurs exactly once, at or behind `*at`, which moves behind it.

@@ -72,6 +72,27 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
 choice_set choice_option_at(const struct choice_options *options, struct slice text,
                             struct slice folded, size_t at, size_t *len);
 
+// The option whose text is the whole of a value of more than a letter, or 0.
+choice_set choice_option_of(const struct choice_options *options, struct slice value,
+                            struct arena *arena);
+
+// "So B it is.": behind the words at `at` with which the sentence ends, or `at`.
+size_t choice_skip_it_is(struct slice text, size_t at);
+
+// "I would answer B, but ...", "I was about to say B": at..end is a choice that is no answer.
+bool choice_is_only_meant(struct slice text, size_t at, size_t end);
+
+// choice_abroad.c: "不是C而是B", "nicht C, sondern B": behind what denies another choice at `at`.
+size_t choice_skip_denied(struct slice text, size_t at);
+// "es ist nicht B", "todas menos B": whether words of the clause in front of `at` deny it.
+bool choice_denied_abroad(struct slice text, size_t start, size_t at);
+
+// "选B", "ich wähle B": where the value behind a verb of choosing at `at` starts, or SIZE_MAX.
+size_t choice_chosen_abroad(struct slice text, size_t at);
+// "选项B正确", "ist C richtig", "B est correct": behind what is said of the letter at..end, or
+// `end`.
+size_t choice_skip_verdict(struct slice text, size_t at, size_t end);
+
 // Whether a verb is behind `at` ("C is wrong"): what stands before it is no answer, but a subject.
 bool choice_is_subject(struct slice text, size_t at);
 

@@ -35,7 +35,9 @@ choice_set choice_apposed(const struct choice_options *o, struct slice text, str
     const size_t from = skip_apposition(text, at);
     const choice_set found =
         from != at && from < text.len ? choice_option_at(o, text, folded, from, &len) : 0;
-    return len > 1 ? found : 0;
+    const bool digit = len == 1 && ascii_is_digit(text.ptr[from]) && // "D = 7"
+                       answer_starts(text, answer_skip_spaces(text, at), "=");
+    return len > 1 || digit ? found : 0;
 }
 
 // "Rome (A)", "Rome, which is option A", "Rome: A": the letter that is put beside an option's text

@@ -94,9 +94,11 @@ static void take_wide(struct cleaner *c, uint32_t code, size_t at, size_t size) 
     static const struct {
         uint32_t code;
         char byte;
-    } MARKS[] = {{0xFF08, '('}, {0xFF09, ')'}, {0xFF0E, '.'}, {0xFF1A, ':'},
-                 {0x3010, '['}, {0x3011, ']'}, {0xFF0C, ','}, {0x3001, ','},
-                 {0xFF1D, '='}, {0xFF3B, '['}, {0xFF3D, ']'}};
+    } MARKS[] = {{0xFF08, '('}, {0xFF09, ')'}, {0xFF0E, '.'}, {0xFF1A, ':'}, {0x3010, '['},
+                 {0x3011, ']'}, {0xFF0C, ','}, {0x3001, ','}, {0xFF1D, '='}, {0xFF3B, '['},
+                 {0xFF3D, ']'}, {0x300C, '"'}, {0x300D, '"'}, {0x300E, '"'}, {0x300F, '"'},
+                 {0x3014, '['}, {0x3015, ']'}, {0x27E8, '('}, {0x27E9, ')'}, {0x3008, '('},
+                 {0x3009, ')'}};
     for (size_t i = 0; i < sizeof ALPHABETS / sizeof *ALPHABETS; i++) {
         if (code - ALPHABETS[i].first >= 26) continue;
         const char letter = (char)(ALPHABETS[i].letter + (int)(code - ALPHABETS[i].first));

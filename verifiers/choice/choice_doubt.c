@@ -2,6 +2,7 @@
 #include "verifiers/choice/choice.h"
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_refute.h"
+#include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -51,12 +52,14 @@ static bool is_conditioned(struct slice text, size_t at) {
 
 // "B in some cases", "B?": not for sure.
 static bool is_partial(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"in some cases", "in certain cases", "in most cases",
-                                        "sometimes",     "in part",          "partly",
-                                        "partially",     "for some",         "under some",
-                                        "under certain", "half the time"};
+    static const char *const WORDS[] = {
+        "in some cases", "in certain cases", "in most cases", "sometimes",  "in part",
+        "partly",        "partially",        "for some",      "under some", "under certain",
+        "half the time", "일 수도",          "일지도",        "かもしれ"};
     while (at < text.len && answer_is_one_of("\"')]*", text.ptr[at])) at++;
-    if (at < text.len && text.ptr[at] == '?') return true;
+    size_t mark = at;
+    while (mark < text.len && answer_is_one_of(" ([", text.ptr[mark])) mark++;
+    if (mark < text.len && text.ptr[mark] == '?') return true;
     const size_t next = answer_skip_spaces(text, at);
     return answer_skip_phrase(text, next, WORDS, N(WORDS)) != next;
 }
@@ -86,9 +89,9 @@ static bool is_or_not(struct slice text, size_t at) {
 // "or something like that", "or the one below": what stands behind "or" is no choice, and no other
 // way to say the same ("or equivalently 12 J", "or Rome").
 static bool is_other_thing(struct slice text, size_t at) {
-    static const char *const SAME[] = {"equivalently", "rather",  "in",    "simply", "more",
-                                       "just",         "that is", "else",  "i.e",    "if",
-                                       "option",       "choice",  "answer"};
+    static const char *const SAME[] = {"equivalently", "rather", "in",      "simply",
+                                       "more",         "just",   "that is", "i.e",
+                                       "if",           "option", "choice",  "answer"};
     static const char *const THE[] = {"the one",    "the other",  "the next",   "the previous",
                                       "the choice", "the option", "the letter", "the answer"};
     if (at >= text.len || !ascii_is_lower(text.ptr[at])) return false;
@@ -102,6 +105,10 @@ static bool is_one_of_several(struct slice text, size_t at) {
     static const char *const WORDS[] = {
         "etc",       "among others", "among other", "and others",    "and more",        "and so on",
         "and other", "and some",     "and similar", "and something", "and maybe others"};
+    static const char *const ENDS[] = {"one of these", "one of them", "both",   "both of them",
+                                       "all of them",  "either one",  "either", "any of them"};
+    const size_t end = answer_skip_phrase(text, at, ENDS, N(ENDS));
+    if (end != at && (end == text.len || answer_is_one_of(".!)\n", text.ptr[end]))) return true;
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
@@ -122,11 +129,47 @@ static bool goes_on(const struct choice_options *o, struct slice text, struct sl
     return is_other_thing(text, next);
 }
 
+// "it could go either way", "nobody knows": in the rest of the sentence at `at`.
+static bool is_left_open(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "either way",  "nobody knows", "no one knows", "who knows",    "a toss-up",
+        "a coin flip", "a coin toss",  "hard to say",  "hard to tell", "impossible to tell"};
+    const size_t end = answer_sentence_end(text, at);
+    for (size_t i = at; i < end; i++)
+        if (text.ptr[i] == ' ' && answer_skip_phrase(text, i + 1, WORDS, N(WORDS)) != i + 1)
+            return !answer_starts(text, i + 1, "either way,");
+    return false;
+}
+
 choice_set choice_unsettled(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at) {
-    const bool open =
-        is_conditioned(text, at) || is_partial(text, at) || goes_on(o, text, folded, at);
+    const bool open = is_conditioned(text, at) || is_partial(text, at) ||
+                      goes_on(o, text, folded, at) || is_left_open(text, at);
     return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
+}
+
+// "I would answer B, but the data do not support it", "I was about to say B": the letter is
+// start..at, its sentence begins before it.
+bool choice_is_only_meant(struct slice text, size_t at, size_t end) {
+    static const char *const NEVER[] = {
+        "about to",  "was going to", "were going to", "almost",       "nearly",
+        "wanted to", "tempted to",   "used to",       "was ready to", "i'd have",
+        "i’d have",  "would have",   "hesitate to"};
+    static const char *const WOULD[] = {"would", "i'd",     "i’d",         "want to",
+                                        "might", "like to", "inclined to", "lean"};
+    static const char *const SURE[] = {
+        "i'm not",        "i am not",         "it's close", "it is close", "i could be wrong",
+        "i may be wrong", "i might be wrong", "only",       "just"};
+    bool would = false;
+    for (size_t i = answer_sentence_start(text, at); i < at; i++) {
+        if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue;
+        if (answer_skip_phrase(text, i, NEVER, N(NEVER)) != i) return true;
+        would |= answer_skip_phrase(text, i, WOULD, N(WOULD)) != i;
+    }
+    while (end < text.len && answer_is_one_of(" ,)*\"'", text.ptr[end])) end++;
+    if (!would || !answer_is_word(text, end, "but")) return false;
+    const size_t next = answer_skip_spaces(text, end + strlen("but"));
+    return answer_skip_phrase(text, next, SURE, N(SURE)) == next;
 }
 
 // Where the first of the phrases that stands at `at` ends; words of scripts without spaces go on.
@@ -190,6 +233,60 @@ static choice_set bare_letter(struct slice text, struct slice folded, size_t at)
     return 0;
 }
 
+// "Then again, it could be D.": a letter that the sentence text[at, end) calls possible.
+static choice_set possible_letter(struct slice text, size_t at, size_t end) {
+    static const char *const MODALS[] = {"could be",      "might be",      "may be",
+                                         "could also be", "might also be", "may also be",
+                                         "could well be", "might well be", "may well be"};
+    static const char *const SUBJECTS[] = {"it ", "answer "};
+    for (size_t i = at; i < end; i++) {
+        bool strong, subject = false;
+        size_t to;
+        const size_t verb = answer_skip_phrase(text, i, MODALS, N(MODALS));
+        for (size_t k = 0; verb != i && k < N(SUBJECTS); k++) {
+            const size_t len = strlen(SUBJECTS[k]);
+            subject |= i >= len && answer_starts(text, i - len, SUBJECTS[k]);
+        }
+        const size_t from = subject ? answer_skip_spaces(text, verb) : end;
+        if (from >= end) continue;
+        const choice_set letter = choice_letter(text, from, &strong, &to);
+        if (letter && strong && answer_ends_clause(text, to, true)) return letter;
+    }
+    return 0;
+}
+
+// "Alternative answer: D": the letter of a second choice in the sentence at `at`.
+static choice_set second_letter(struct slice text, size_t at) {
+    static const char *const WHICH[] = {"alternative", "alternatively", "other",     "another",
+                                        "second",      "backup",        "runner-up", "also"};
+    static const char *const NOUNS[] = {"possible", "answer", "choice", "option", "correct"};
+    bool strong;
+    size_t end = answer_skip_phrase(text, at, WHICH, N(WHICH)), to;
+    if (end == at) return 0;
+    for (size_t next = end;; end = next) {
+        next = answer_skip_spaces(text, end);
+        next = answer_skip_phrase(text, next, NOUNS, N(NOUNS));
+        if (next == answer_skip_spaces(text, end)) break;
+    }
+    if (answer_starts(text, end, " is ")) end += strlen(" is ");
+    while (end < text.len && answer_is_one_of(" :*", text.ptr[end])) end++;
+    if (end >= text.len) return 0;
+    const choice_set letter = choice_letter(text, end, &strong, &to);
+    return letter && strong && answer_ends_clause(text, to, true) ? letter : 0;
+}
+
+// "D is just as likely": another letter that the sentence text[at, end) admits.
+static choice_set admitted_letter(struct slice text, size_t at, size_t end) {
+    for (size_t i = at; i < end; i++) {
+        bool strong;
+        size_t to;
+        if (text.ptr[i] < 'A' || text.ptr[i] > 'J') continue;
+        const choice_set letter = choice_letter(text, i, &strong, &to);
+        if (letter && answer_admits(text, to)) return letter;
+    }
+    return 0;
+}
+
 choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
     static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
@@ -206,6 +303,11 @@ choice_set choice_retorted(struct slice text, struct slice folded, size_t at, ch
     while (answer_starts(text, next, "！")) next = answer_skip_marks(text, next + strlen("！"));
     const size_t behind = skip_no(folded, next);
     no = behind != next;
+    if (next < text.len) {
+        const size_t end = answer_sentence_end(text, next);
+        named |= possible_letter(text, next, end) | second_letter(text, next) |
+                 admitted_letter(text, next, end);
+    }
     const choice_set other = bare_letter(text, folded, behind);
     if (other && !(other & named)) return no ? other : named | other;
     return no ? 0 : named;

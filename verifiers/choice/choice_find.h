@@ -36,14 +36,27 @@ choice_set find_joined_before(struct slice text, size_t at, size_t *from);
 // choice_phrase.c: "the answer is B", "I choose B", "B is correct".
 struct statement find_phrase(const struct finder *f);
 
+// choice_key.c: {"answer": "B"}.
+struct statement find_key(const struct finder *f);
+
 // choice_subject.c: whether the "answer" at noun..end, whose verb or colon is at `verb`, is another
 // than the one that is asked for: "the worst answer is", "the option to avoid is".
 bool find_is_of_other(struct slice text, size_t noun, size_t end, size_t verb);
+bool find_is_excepted(struct slice text, size_t start, size_t at);  // "all but B": before `at`
 bool find_names_other(struct slice text, size_t start, size_t end); // a sentence that does
 
-// choice_line.c: a last line that is a choice; a first one; what the last sentence names.
+// choice_line.c: a last line that is a choice; a first one.
 struct statement find_line(const struct finder *f);
 struct statement find_first_line(const struct finder *f);
+bool find_ends_with_list(struct slice text); // "A) 5", "B) 6": the choices told again
+
+// choice_said.c: whether a letter at `at` is what its sentence says: it stands behind a word such
+// as "is", or is the first of all; and whether it is what one cannot say: "I cannot honestly say
+// B".
+bool find_is_said(struct slice text, size_t start, size_t at);
+bool find_is_denied_in_clause(struct slice text, size_t start, size_t at);
+
+// choice_last.c: what the last sentence names, where nothing is stated.
 choice_set find_in_last_sentence(const struct finder *f);
 
 #endif

@@ -74,6 +74,30 @@ static const char *const JOINTS[] = {"and/or",
                                      "of",
                                      "або",
                                      "ή",
+                                     "либо",
+                                     "bzw.",
+                                     "beziehungsweise",
+                                     "oppure",
+                                     "o bien",
+                                     "أو",
+                                     "או",
+                                     "या",
+                                     "หรือ",
+                                     "nebo",
+                                     "sau",
+                                     "vagy",
+                                     "tai",
+                                     "ili",
+                                     "и",
+                                     "그리고",
+                                     "와",
+                                     "과",
+                                     "이나",
+                                     "나",
+                                     "および",
+                                     "以及",
+                                     "与",
+                                     "跟",
                                      "respectively",
                                      "xor",
                                      "或者",
@@ -146,9 +170,9 @@ static size_t skip_joint(struct slice text, size_t at) {
 
 // "B, and C is wrong": the letter before `at` is the subject of another clause.
 bool choice_is_subject(struct slice text, size_t at) {
-    static const char *const VERBS[] = {"is",    "was",   "can",    "has",     "does",
-                                        "would", "isn't", "cannot", "doesn't", "gives",
-                                        "says",  "seems", "being"};
+    static const char *const VERBS[] = {
+        "is",      "was",   "can",  "has",   "does",  "would", "isn't",    "cannot",
+        "doesn't", "gives", "says", "seems", "being", "fails", "violates", "contradicts"};
     static const char *const ALSO[] = {"also",      "possible",   "equally",   "another", "as",
                                        "plausible", "defensible", "arguable",  "fine",    "okay",
                                        "just",      "acceptable", "reasonable"};
@@ -221,7 +245,13 @@ static size_t skip_share(struct slice text, size_t at) {
                                                      ascii_is_digit(text.ptr[end + 1])));)
         end++;
     if (end == i) return at;
-    return end < text.len && text.ptr[end] == '%' ? end + 1 : end;
+    static const char *const OF[] = {"confidence", "probability", "chance", "certainty",
+                                     "likelihood", "sure",        "certain"};
+    if (end < text.len && text.ptr[end] == '%') end++;
+    const size_t noun = answer_skip_spaces(text, end); // "B with 40% confidence"
+    return answer_skip_phrase(text, noun, OF, N(OF)) == noun
+               ? end
+               : answer_skip_phrase(text, noun, OF, N(OF));
 }
 
 // "C or none of these", "C or none": no letter, but another choice.

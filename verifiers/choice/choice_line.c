@@ -1,4 +1,4 @@
-// Lines that are a choice, and what the last sentence names.
+// Lines that are a choice: the last one, or the first.
 #include "verifiers/choice/choice_find.h"
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_refute.h"
@@ -8,7 +8,7 @@
 enum { MAX_LINE = 400 }; // bytes of a line that is a choice
 
 // The label of a choice with which a line starts: "(B) Paris", "- B. Paris", "B". 0: none.
-static choice_set line_label(struct slice line, size_t *end) {
+static choice_set line_label_at(struct slice line, size_t *start, size_t *end) {
     bool strong;
     size_t at = 0;
     while (at < line.len && answer_is_one_of(" \t\r-#=>\"'", line.ptr[at])) at++;
@@ -18,6 +18,7 @@ static choice_set line_label(struct slice line, size_t *end) {
     if (answer_is_word(line, at, "option") || answer_is_word(line, at, "choice") ||
         answer_is_word(line, at, "letter"))
         at = answer_skip_spaces(line, at + strlen("option"));
+    *start = at;
     const choice_set label = choice_letter(line, at, &strong, end);
     if (!label || !strong) return 0;
     const bool bracket = line.ptr[*end - 1] == ')' || line.ptr[*end - 1] == ']';
@@ -27,6 +28,11 @@ static choice_set line_label(struct slice line, size_t *end) {
     if (i == line.len || bracket || answer_is_one_of(".)]", line.ptr[*end])) return label;
     if (answer_starts(line, i, "—") || answer_starts(line, i, "–")) return label; // "B — a car"
     return line.ptr[*end] == ':' && label != 1 ? label : 0; // "A: 5" answers a question "Q: ..."
+}
+
+static choice_set line_label(struct slice line, size_t *end) {
+    size_t start;
+    return line_label_at(line, &start, end);
 }
 
 // "(A) is wrong", "(B) is partially correct": the line goes on to say something of its label.
@@ -60,7 +66,7 @@ static size_t last_line(struct slice text, size_t end, size_t *start) {
 }
 
 // Whether the text ends with a list of the choices: the label of the line before is a smaller one.
-static bool ends_with_list(struct slice text) {
+bool find_ends_with_list(struct slice text) {
     size_t start, label_end;
     const size_t end = last_line(text, text.len, &start);
     const choice_set label = line_label(answer_cut(text, start, end), &label_end);
@@ -91,9 +97,9 @@ static size_t lone_item(struct slice text) {
 
 // A last line that is a choice.
 struct statement find_line(const struct finder *f) {
-    size_t start, label_end, value_end;
+    size_t start, label, label_end, value_end;
     const size_t end = last_line(f->text, f->text.len, &start);
-    if (end - start > MAX_LINE || ends_with_list(f->text)) return NO_STATEMENT;
+    if (end - start > MAX_LINE || find_ends_with_list(f->text)) return NO_STATEMENT;
     const size_t item = end > start ? lone_item(f->text) : 0;
     if (item && item < end) start = item;
     if (answer_starts(f->text, start, "A:")) { // the answer to a question "Q: ..."
@@ -102,10 +108,10 @@ struct statement find_line(const struct finder *f) {
         if (answer && !denied) return (struct statement){start, value_end, answer};
     }
     const struct slice line = answer_cut(f->text, start, end);
-    if (!line_label(line, &label_end) || is_about(line, label_end) ||
+    if (!line_label_at(line, &label, &label_end) || is_about(line, label_end) ||
         answer_is_denied(f->text, start, start + label_end, true))
         return NO_STATEMENT;
-    const choice_set named = find_value(f, start, end, &value_end);
+    const choice_set named = find_value(f, start + label, end, &value_end);
     return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
 }
 
@@ -141,208 +147,4 @@ struct statement find_first_line(const struct finder *f) {
         return NO_STATEMENT;
     const choice_set named = find_value(f, start, end, &value_end);
     return named ? (struct statement){start, value_end, named} : NO_STATEMENT;
-}
-
-// Whether a letter at `at` is what its sentence says: it stands behind a word such as "is", or is
-// the first of all.
-static bool is_said(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {
-        "is",         "be",       "it's",    "it’s",        "option",    "choice",     "answer",
-        "either",     "or",       "and",     "nor",         "not",       "no",         "both",
-        "so",         "actually", "thus",    "hence",       "therefore", "leaves",     "leaving",
-        "guess",      "likely",   "says",    "elimination", "think",     "believe",    "say",
-        "get",        "probably", "choices", "options",     "yes",       "definitely", "vs",
-        "vs.",        "versus",   "plus",    "und",         "oder",      "then",       "than",
-        "but",        "wait",     "mean",    "clearly",     "obviously", "certainly",  "surely",
-        "conclusion", "summary"};
-    if (at > start && answer_is_one_of("&/|+", text.ptr[at - 1])) return true;
-    while (at > start && answer_is_one_of(" \t\n,:.\"'", text.ptr[at - 1])) at--;
-    size_t from = at;
-    while (from > start && !answer_is_one_of(" \t\n,:\"(", text.ptr[from - 1])) from--;
-    const struct slice word = answer_cut(text, from, at);
-    for (size_t i = 0; i < N(WORDS); i++)
-        if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
-    return word.len == 0;
-}
-
-// Nothing but what joins letters: in "not A, B or C" all of them are denied.
-static bool is_joint(struct slice text, size_t from, size_t to) {
-    while (from < to) {
-        if (answer_is_word(text, from, "and"))
-            from += 3;
-        else if (answer_is_word(text, from, "or"))
-            from += 2;
-        else if (answer_is_one_of(" ,/&()", text.ptr[from]))
-            from++;
-        else
-            return false;
-    }
-    return true;
-}
-
-// Whether a text is too short for several sentences ("B vs. C"), or has no word ("B?? C").
-static bool is_one_sentence(struct slice text) {
-    enum { SHORT = 24, WORDLESS = 40 };
-    for (size_t i = 0; i + 1 < text.len && text.len > SHORT; i++)
-        if (ascii_is_alpha(text.ptr[i]) &&
-            (ascii_is_alnum(text.ptr[i + 1]) || (unsigned char)text.ptr[i + 1] >= 0x80))
-            return false;
-    return text.len <= WORDLESS;
-}
-
-// "anything but B", "all but B"
-static bool is_excepted(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {
-        "anything but ", "everything but ",    "all but ", "any but ", "anything except ",
-        "all except ",   "everything except ", "so is ",   "so does ", "so would ",
-        "as is "};
-    for (size_t i = 0; i < N(WORDS); i++) {
-        const size_t len = strlen(WORDS[i]);
-        if (at >= start + len && answer_starts(text, at - len, WORDS[i])) return true;
-    }
-    // "any option but B"
-    static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};
-    if (at < start + 4 || !answer_starts(text, at - 4, "but ")) return false;
-    for (size_t i = start; i < at; i++)
-        if (answer_skip_phrase(text, i, ALL, N(ALL)) != i &&
-            (i == 0 || !ascii_is_alpha(text.ptr[i - 1])))
-            return true;
-    return false;
-}
-
-// "as good as option C": another one is compared with it.
-static bool is_compared(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {"as good as ", "as likely as ", "as right as ",
-                                        "as well as ", "similar to ",   "close to "};
-    static const char *const NOUNS[] = {"option ", "choice ", "answer "};
-    for (size_t i = 0; i < N(NOUNS); i++)
-        if (at >= start + strlen(NOUNS[i]) && answer_starts(text, at - strlen(NOUNS[i]), NOUNS[i]))
-            at -= strlen(NOUNS[i]);
-    for (size_t i = 0; i < N(WORDS); i++)
-        if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
-            return true;
-    return false;
-}
-
-// "A, B and C are wrong, so it must be D": letters of the list that goes on at `at`.
-static bool are_wrong(struct slice text, size_t at) {
-    static const char *const VERDICTS[] = {
-        "are wrong",    "are incorrect",   "are false",      "are not",      "are all wrong",
-        "aren't",       "are out",         "are eliminated", "are excluded", "are ruled",
-        "cannot",       "can't",           "do not",         "don't",        "are both wrong",
-        "fail",         "are impossible",  "are too",        "are invalid",  "can be eliminated",
-        "can be ruled", "can be excluded", "must be wrong",  "were wrong"};
-    while (at < text.len) {
-        bool strong;
-        size_t end;
-        for (size_t i = 0; i < N(VERDICTS); i++)
-            if (answer_is_word(text, at, VERDICTS[i])) return true;
-        if (answer_is_word(text, at, "and") || answer_is_word(text, at, "or"))
-            at += text.ptr[at] == 'a' ? 3 : 2;
-        else if (answer_is_one_of(" ,&()", text.ptr[at]))
-            at++;
-        else if (choice_letter(text, at, &strong, &end))
-            at = end;
-        else
-            return false;
-    }
-    return false;
-}
-
-// "Neither A nor C; B.": the letter at `at` is what is left when others are denied up to `from`.
-static bool is_left(struct slice text, size_t from, size_t at) {
-    return from > 0 && at == from + 2 && text.ptr[from] == ';';
-}
-
-// The letter at `at` as the last sentence from `start` on says it; 0 where it does not.
-static choice_set said_letter(const struct finder *f, size_t start, size_t at, bool by_text,
-                              bool left, size_t *end) {
-    const struct slice text = f->text;
-    bool strong;
-    choice_set letter = choice_letter(text, at, &strong, end);
-    const bool other = at >= start + 3 && answer_is_word(text, at - 3, "or"); // "Rome, or A"
-    if (!letter || !strong || (by_text && text.ptr[at] != '(' && !other)) return 0;
-    const bool bracket = answer_is_one_of("([", text.ptr[at]);
-    const char c = text.ptr[at + bracket];
-    const bool sure = (left && ascii_is_upper(c)) || (bracket && ascii_is_upper(c)) ||
-                      ((bracket || (ascii_is_upper(c) && c != 'I')) && is_said(text, start, at));
-    const bool question = letter == 1 && at == start && answer_starts(text, *end, ":"); // "A: 5"
-    if (at >= start + 3 && answer_starts(text, at - 3, "no ")) return 0;
-    if (is_excepted(text, start, at) || is_compared(text, start, at) || are_wrong(text, *end))
-        return 0;
-    if (!sure || question || choice_is_subject(text, *end)) return 0;
-    const size_t next = answer_skip_spaces(text, *end);
-    if (next < text.len && text.ptr[next] == '=') return 0; // "E = mc^2"
-    static const char *const DENIED[] = {"it isn't", "it isn’t", "it is not", "it's not"};
-    if (answer_skip_phrase(text, next, DENIED, N(DENIED)) != next) return 0; // "B it isn't"
-    size_t from;
-    letter |= find_joined_before(text, at, &from); // "between A and B"
-    letter |= choice_unsettled(f->options, text, f->both.folded, *end);
-    return letter | choice_joined(f->options, text, f->both.folded, *end, end);
-}
-
-// Behind a clause in front that says why: "Because Paris is in France, it is Rome."
-static size_t claim_start(struct slice text, size_t start, size_t end) {
-    const size_t at = answer_skip_spaces(text, start);
-    if (!answer_is_word(text, at, "because") && !answer_is_word(text, at, "since")) return start;
-    const char *comma = memchr(text.ptr + at, ',', end > at ? end - at : 0);
-    return comma ? (size_t)(comma - text.ptr) : start;
-}
-
-// Where the clause that says why starts in text[start, end), or `end`.
-static size_t reason_start(struct slice text, size_t start, size_t end) {
-    for (size_t i = start; i < end; i++)
-        if (text.ptr[i] == ' ' &&
-            (answer_is_word(text, i, " because") || answer_is_word(text, i, " since")))
-            return i;
-    return end;
-}
-
-// "Option C (Rome)", "D, also known as Rome": a letter with the text of another option beside it.
-static choice_set letter_in_front(const struct finder *f, size_t at, choice_set named) {
-    static const char *const LEADS[] = {"option", "choice", "letter",
-                                        "answer", "it is",  "the answer is"};
-    bool strong;
-    size_t end;
-    at = answer_skip_spaces(f->text, answer_skip_phrase(f->text, at, LEADS, N(LEADS)));
-    const choice_set letter = choice_letter(f->text, at, &strong, &end);
-    return letter && choice_apposed(f->options, f->text, f->both.folded, end) == named ? letter : 0;
-}
-
-// Where nothing is stated: the choices that the last sentence names.
-choice_set find_in_last_sentence(const struct finder *f) {
-    const struct slice text = f->text;
-    size_t end = text.len;
-    while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
-    if (end == 0 || text.ptr[end - 1] == '?' || ends_with_list(text)) return 0;
-    const size_t start = is_one_sentence(text) ? 0 : answer_sentence_start(text, end - 1);
-    const size_t first = answer_skip_spaces(text, answer_sentence_start(text, end - 1));
-    if (answer_is_word(text, first, "or")) return 0; // "A? Or B."
-    for (size_t i = start; i < end; i++)             // "Tom's answer is B."
-        if (answer_is_word(text, i, "answer") && answer_is_of_another(answer_cut(text, start, i)))
-            return 0;
-    if (find_names_other(text, start, end)) return 0;
-    bool strong;
-    size_t letter_end; // "B is right. C is also right."
-    if (start > 0 && choice_letter(text, first, &strong, &letter_end) &&
-        answer_admits(text, letter_end))
-        return 0;
-    choice_set named = choice_named(f->options, &f->both, claim_start(text, start, end),
-                                    reason_start(text, start, end));
-    if (named) named |= letter_in_front(f, first, named);
-    const bool by_text = named; // "vitamin C" names no letter then
-    size_t denied_to = 0;       // behind the last letter that is denied
-    for (size_t i = start; i < end; i++) {
-        size_t to;
-        if (!choice_letter(text, i, &strong, &to)) continue;
-        if (answer_admits(text, to)) return 0; // "A, but B is also possible"
-        if (!strong) continue;
-        if (answer_is_denied_of(text, i, to, true, &CHOICE_LETTERS) ||
-            (denied_to && is_joint(text, denied_to, i)))
-            denied_to = to;
-        else
-            named |= said_letter(f, start, i, by_text, is_left(text, denied_to, i), &to);
-        i = to - 1;
-    }
-    return named;
 }

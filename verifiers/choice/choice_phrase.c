@@ -51,34 +51,47 @@ static size_t skip_filler(struct slice text, size_t at) {
 }
 
 static size_t behind_verb(struct slice text, size_t at) {
-    static const char *const VERBS[] = {" is",        " are",     " would be",  " must be",
-                                        " should be", " will be", " has to be", " was"};
+    static const char *const VERBS[] = {" is",        " are",       " would be",
+                                        " must be",   " should be", " will be",
+                                        " has to be", " was",       " comes out as"};
     const size_t end = skip_words(text, at, VERBS, N(VERBS));
     return end == at ? SIZE_MAX : end;
+}
+
+// "Answer - B", "Answer → B": behind the dash or arrow at `at`, or `at`.
+static size_t skip_dash(struct slice text, size_t at) {
+    static const char *const DASHES[] = {"->", "=>", "-->", "==>", "–", "—"};
+    const size_t i = answer_skip_symbols(text, at);
+    if (i != at) return i;
+    size_t dash = at;
+    while (dash < text.len && text.ptr[dash] == ' ') dash++;
+    for (size_t k = 0; k < N(DASHES); k++)
+        if (answer_starts(text, dash, DASHES[k])) return dash + strlen(DASHES[k]);
+    return answer_starts(text, at, " - ") ? at + strlen(" - ") : at;
 }
 
 // Behind "answer" (or "option", "choice", for which a colon needs to follow at once): where its
 // value starts, or SIZE_MAX. `*link` is where the verb or the colon is.
 static size_t subject_value(struct slice text, size_t at, bool answer, size_t *link) {
     const size_t end = text.len - at < MAX_SUBJECT ? text.len : at + MAX_SUBJECT;
+    const size_t dash = skip_dash(text, at);
     *link = at;
+    if (dash != at) return skip_filler(text, dash);
     for (size_t i = at; i < end; i++) {
         const char c = text.ptr[i];
         *link = i;
         if (answer_is_one_of(":=", c)) {
-            struct slice between = answer_trim(answer_cut(text, at, i));
-            if (slice_is(between, "\"")) between.len = 0; // {"choice": "B"}
-            const bool at_once = between.len == 0;
+            const bool at_once = answer_trim(answer_cut(text, at, i)).len == 0;
             return at_once || (answer && c == ':') ? skip_filler(text, i + 1) : SIZE_MAX;
         }
         const size_t verb = c == ' ' ? behind_verb(text, i) : SIZE_MAX;
         if (verb != SIZE_MAX) return skip_filler(text, verb);
+        if (c == ']' && i == at) return skip_filler(text, i + 1);        // "[Answer] B"
         if (c == '\n' && i == at && answer) return skip_filler(text, i); // a heading
         if (answer_is_one_of("\n,;", c) || answer_ends_sentence(text, i)) break;
         if (c == ' ' &&
             (answer_is_word(text, i, " choices") || answer_is_word(text, i, " options")))
             break;
-        if (c == '-' && text.ptr[i - 1] == ' ' && i == at + 1) return skip_filler(text, i + 1);
     }
     return SIZE_MAX;
 }
@@ -111,27 +124,11 @@ static bool is_ours(struct slice text, size_t at) {
         "therefore", "thus",   "hence",  "and",   "then",  "finally", "ultimately", "i've",
         "i’ve",      "am",     "i'm",    "i’m",   "us",    "d",       "ll",         "m",
         "ve",        "s",      "have",   "now",   "just",  "are",     "is",         "best",
-        "be",        "please", "safely"};
+        "be",        "please", "safely", "my"};
     while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
     return from == at || answer_is_in(answer_cut(text, from, at), WORDS, N(WORDS));
-}
-
-// "选B", "故选：B": where the value starts, or SIZE_MAX.
-static size_t chosen_in_chinese(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"选择", "選擇", "选", "選"};
-    static const char *const DENIALS[] = {"不", "别",   "勿",   "误",   "错",   "可",     "多",
-                                          "单", "不能", "不应", "不要", "不该", "不应该", "不可"};
-    for (size_t i = 0; i < N(WORDS); i++) {
-        if (!answer_starts(text, at, WORDS[i])) continue;
-        for (size_t k = 0; k < N(DENIALS); k++) {
-            const size_t len = strlen(DENIALS[k]);
-            if (at >= len && answer_starts(text, at - len, DENIALS[k])) return SIZE_MAX;
-        }
-        return skip_filler(text, at + strlen(WORDS[i]));
-    }
-    return SIZE_MAX;
 }
 
 // "Choosing C would mean", "To choose C one needs": what stands in front of `at`, where the verb
@@ -153,17 +150,27 @@ static bool goes_on(struct slice text, size_t at) {
            skip_words(text, at, REASONS, N(REASONS)) == at;
 }
 
+// The word at `at` is one of a key of an object, or a part of a name: choice_key.c reads these.
+static bool is_key(struct slice text, size_t at) {
+    if (at > 0 && text.ptr[at - 1] == '_') return true;
+    size_t end = at;
+    while (end < text.len && (ascii_is_alnum(text.ptr[end]) || text.ptr[end] == '_')) end++;
+    return end < text.len && answer_is_one_of("\"'", text.ptr[end]) && at > 0 &&
+           text.ptr[at - 1] == text.ptr[end];
+}
+
 // A cue at `at` in front of a value: where the value starts, or SIZE_MAX. `*weak`: what several
 // letters follow may be an instruction ("choose A, B or C").
 static size_t cue_value(struct slice text, size_t at, bool *weak) {
-    static const char *const VERBS[] = {"choose",    "chose",     "choosing",   "pick",
-                                        "picked",    "select",    "selected",   "go for",
-                                        "going for", "go with",   "going with", "selecting",
-                                        "picking",   "went with", "opt for",    "opting for"};
+    static const char *const VERBS[] = {
+        "choose",     "chose",      "choosing",     "pick",       "picked",     "select",
+        "selected",   "go for",     "going for",    "go with",    "going with", "selecting",
+        "picking",    "went with",  "opt for",      "opting for", "chosen",     "settle on",
+        "settle for", "settled on", "vote goes to", "vote for"};
     bool strong;
     size_t end, link = at;
     *weak = false;
-    if (at > 0 && ascii_is_alnum(text.ptr[at - 1])) return SIZE_MAX;
+    if (at > 0 && (ascii_is_alnum(text.ptr[at - 1]) || is_key(text, at))) return SIZE_MAX;
     if (answer_starts(text, at, "answer")) {
         size_t i = at + strlen("answer");
         if (i < text.len && (text.ptr[i] == 's' || text.ptr[i] == 'S')) i++;
@@ -171,6 +178,11 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         if (next > i && next < text.len && text.ptr[next] == '(' &&
             choice_letter(text, next, &strong, &end))
             return next; // "answer (B)"
+        static const char *const IS[] = {"'s ", "’s "};
+        for (size_t k = 0; k < N(IS); k++) // "the answer's B."
+            if (answer_starts(text, at + 6, IS[k]) &&
+                choice_letter(text, at + 6 + strlen(IS[k]), &strong, &end) && strong)
+                return at + 6 + strlen(IS[k]);
         const size_t value = subject_value(text, i, true, &link);
         return find_is_of_other(text, at, i, link) ? SIZE_MAX : value;
     }
@@ -181,15 +193,16 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         const size_t value = subject_value(text, behind, false, &link);
         return find_is_of_other(text, at, behind, link) ? SIZE_MAX : value;
     }
-    static const char *const TITLES[] = {"final",    "ans",     "correct",  "solution",
-                                         "my pick",  "verdict", "result",   "selection",
-                                         "response", "letter",  "my choice"};
+    static const char *const TITLES[] = {
+        "final",    "ans",    "correct",   "solution", "my pick", "verdict", "result", "selection",
+        "response", "letter", "my choice", "gabarito", "letra",   "верно",   "Верно"};
     const size_t title = skip_words(text, at, TITLES, N(TITLES));
     if (title != at && !find_is_of_other(text, at, title, title)) {
-        const size_t i = title;
+        const size_t dash = skip_dash(text, title);
         const bool dot = answer_starts(text, at, "final") || answer_starts(text, at, "ans");
-        return i < text.len && answer_is_one_of(dot ? ":." : ":", text.ptr[i])
-                   ? skip_filler(text, i + 1)
+        if (dash != title) return skip_filler(text, dash);
+        return title < text.len && answer_is_one_of(dot ? ":.=" : ":", text.ptr[title])
+                   ? skip_filler(text, title + 1)
                    : SIZE_MAX;
     }
     end = skip_words(text, at, VERBS, N(VERBS));
@@ -198,7 +211,9 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
         return is_of_others(text, at) || !is_ours(text, at) ? SIZE_MAX : skip_filler(text, end);
     }
     const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
-    return foreign != SIZE_MAX ? foreign : chosen_in_chinese(text, at);
+    if (foreign != SIZE_MAX) return foreign;
+    const size_t chosen = choice_chosen_abroad(text, at);
+    return chosen == SIZE_MAX ? SIZE_MAX : skip_filler(text, chosen);
 }
 
 // "I chose A by mistake": taken back in the same breath.
@@ -212,18 +227,14 @@ static bool is_mistake(struct slice text, size_t at) {
 static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
     bool weak;
     size_t end;
-    const size_t from = cue_value(f->text, at, &weak);
+    size_t from = cue_value(f->text, at, &weak);
     if (from >= f->text.len) return false;
+    from = choice_skip_denied(f->text, from);
     choice_set named = find_value(f, from, f->text.len, &end);
     if (!named || (weak && (named & (named - 1)))) return false;
+    if (weak && choice_is_only_meant(f->text, at, end)) return false;
     if (weak && goes_on(f->text, end) && is_act(f->text, at, from)) return false;
-    // The quote in {"answer": "B"} belongs to the statement.
-    static const char *const KEYS[] = {"answer\"", "choice\"", "option\""};
-    const bool key = at > 0 && f->text.ptr[at - 1] == '"' &&
-                     answer_skip_phrase(f->text, at, KEYS, N(KEYS)) != at;
-    if (key && answer_names_other(answer_cut(f->text, end, answer_line_end(f->text, end))))
-        named |= CHOICE_NONE;
-    if (is_mistake(f->text, end) || denied(f->text, at - key, end) ||
+    if (is_mistake(f->text, end) || denied(f->text, at, end) ||
         answer_is_of_another(answer_cut(f->text, answer_sentence_start(f->text, at), at)) ||
         (answer_may_be_foreign(f->text, at) && answer_is_denied_abroad(f->text, from)))
         return false;
@@ -232,7 +243,9 @@ static bool try_cue(const struct finder *f, size_t at, struct statement *out) {
 }
 
 choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
-    static const char *const JOINTS[] = {" or ", " and ", ", ", "/", "|", "+", "&", " & "};
+    static const char *const JOINTS[] = {" or ",  " and ", ", ",     "/",    "|",    "+",
+                                         "&",     " & ",   " oder ", " ou ", " o ",  " или ",
+                                         " und ", " et ",  " y ",    " e ",  " of ", " eller "};
     choice_set named = 0;
     *from = at;
     for (size_t i = 0; i < N(JOINTS); i++) {
@@ -245,31 +258,6 @@ choice_set find_joined_before(struct slice text, size_t at, size_t *from) {
         if (other && to <= at) named |= other, *from = k;
     }
     return named;
-}
-
-// "选项B正确", "ist C richtig", "B est correct", "B es correcta": the letter is at..end.
-static size_t skip_foreign_verdict(struct slice text, size_t at, size_t end) {
-    static const char *const VERDICTS[] = {"正确",           "正確",         "是正确的",
-                                           "是正確的",       "是对的",       "对",
-                                           "が正解",         "が正しい",     "이 정답",
-                                           "가 정답",        "이 맞",        "가 맞",
-                                           "ist richtig",    "ist korrekt",  "est correct",
-                                           "est la bonne",   "est juste",    "es correcta",
-                                           "es la correcta", "es correcto",  "es la respuesta",
-                                           "é a correta",    "está correta", "é correta",
-                                           "è corretta",     "è la risposta"};
-    static const char *const DENIED[] = {"不", "并不", "非", "nicht ", "no ", "não ", "non "};
-    for (size_t i = 0; i < N(DENIED); i++) {
-        const size_t len = strlen(DENIED[i]);
-        if (at >= len && answer_starts(text, at - len, DENIED[i])) return end;
-    }
-    for (size_t i = 0; i < N(VERDICTS); i++)
-        if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
-    // "Also ist C richtig."
-    const bool ist = at >= 4 && answer_starts(text, at - 4, "ist ");
-    if (ist && (answer_is_word(text, end, "richtig") || answer_is_word(text, end, "korrekt")))
-        return end + strlen("richtig");
-    return end;
 }
 
 // Only "option" or the like in front of the letter at `at`: it is the subject of the first
@@ -294,25 +282,83 @@ static size_t end_of_truth(struct slice text, size_t at) {
 
 // Behind "remains" at `at`, where the sentence ends with it; else `at`.
 static size_t end_of_rest(struct slice text, size_t at) {
-    static const char *const RESTS[] = {"remains", "is left", "is what remains",
-                                        "is all that remains", "is what is left"};
+    static const char *const RESTS[] = {
+        "remains",        "is left", "is what remains", "is the one", "is all that remains",
+        "is what is left"};
     const size_t to = skip_words(text, at, RESTS, N(RESTS));
     return to == text.len || answer_is_one_of(".!\n", text.ptr[to]) ? to : at;
 }
 
+// Behind "is definitely the answer" at `at`, or `at`.
+static size_t end_of_sure(struct slice text, size_t at) {
+    static const char *const ADVERBS[] = {"is definitely", "is certainly",   "is clearly",
+                                          "is obviously",  "is therefore",   "is thus",
+                                          "is surely",     "is undoubtedly", "is hence",
+                                          "is probably",   "is likely",      "is most likely"};
+    static const char *const RIGHT[] = {" correct",    " right",    " the correct", " the right",
+                                        " the answer", " the best", " our answer",  " my answer"};
+    const size_t end = skip_words(text, at, ADVERBS, N(ADVERBS));
+    const size_t to = end == at ? at : skip_words(text, end, RIGHT, N(RIGHT));
+    return to == end ? at : to;
+}
+
+// Behind "best captures" at `at`, or `at`.
+static size_t end_of_best(struct slice text, size_t at) {
+    if (!answer_starts(text, at, "best ")) return at;
+    size_t end = at + strlen("best ");
+    while (end < text.len && ascii_is_lower(text.ptr[end])) end++;
+    return end > at + strlen("best ") + 2 && text.ptr[end - 1] == 's' ? end : at;
+}
+
+static const char *const VERDICTS[] = {"is correct",
+                                       "is the correct",
+                                       "is right",
+                                       "is the right",
+                                       "is the answer",
+                                       "is the best",
+                                       "is our answer",
+                                       "is my answer",
+                                       "is the only",
+                                       "is the final",
+                                       "are correct",
+                                       "must be correct",
+                                       "must be the",
+                                       "is therefore the",
+                                       "is indeed",
+                                       "is clearly the",
+                                       "are the correct",
+                                       "is therefore correct",
+                                       "is my final",
+                                       "is the most",
+                                       "is my choice",
+                                       "is the choice",
+                                       "best describes",
+                                       "best explains",
+                                       "best fits",
+                                       "best represents",
+                                       "best matches",
+                                       "best answers",
+                                       "is best",
+                                       "seems right",
+                                       "seems correct",
+                                       "looks right",
+                                       "looks correct",
+                                       "has to be correct",
+                                       "has to be the",
+                                       "makes the most sense",
+                                       "makes most sense",
+                                       "is the better",
+                                       "should be the answer",
+                                       "should be correct",
+                                       "should be the correct",
+                                       "would be the best",
+                                       "would be my answer",
+                                       "would be my choice",
+                                       "would be my final",
+                                       "would be my pick"};
+
 // "B is correct"; "Option (B), Paris, ..." is not: what is said must follow at once.
 static bool try_subject(const struct finder *f, size_t at, struct statement *out) {
-    static const char *const VERDICTS[] = {
-        "is correct",      "is the correct",       "is right",       "is the right",
-        "is the answer",   "is the best",          "is our answer",  "is my answer",
-        "is the only",     "is the final",         "are correct",    "must be correct",
-        "must be the",     "is therefore the",     "is indeed",      "is clearly the",
-        "are the correct", "is therefore correct", "is my final",    "is the most",
-        "is my choice",    "is the choice",        "best describes", "best explains",
-        "best fits",       "best represents",      "best matches",   "best answers",
-        "is best",         "seems right",          "seems correct",  "looks right",
-        "looks correct",   "has to be correct",    "has to be the",  "makes the most sense",
-        "makes most sense"};
     static const char *const TRUTHS[] = {"is true",     "holds",         "works",     "fits",
                                          "is possible", "is consistent", "satisfies", "is valid",
                                          "matches",     "makes sense",   "can be",    "remains"};
@@ -323,10 +369,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
     if (!named || ascii_is_lower(text.ptr[at])) return false;
     while (end < text.len && answer_is_one_of(" .:)\"'", text.ptr[end])) end++;
     size_t to = skip_words(text, end, VERDICTS, N(VERDICTS));
-    if (to == end) to = skip_foreign_verdict(text, at, end);
-    if (to == end && answer_starts(text, end, "it is") && // "So B it is."
-        (end + 5 == text.len || answer_is_one_of(".!\n", text.ptr[end + 5])))
-        to = end + 5;
+    if (to == end) to = end_of_sure(text, end);
+    if (to == end) to = end_of_best(text, end);
+    if (to == end) to = choice_skip_verdict(text, at, end);
+    if (to == end) to = choice_skip_it_is(text, end);
     const bool rest = to == end && end_of_rest(text, end) != end; // "A and C fail, B remains"
     if (rest) to = end_of_rest(text, end);
     // "B is true" may be what the question asks for, or not; "only B is true" answers it.
@@ -334,7 +380,9 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
                       (at >= 12 && answer_starts(text, at - 12, "only option "))))
         to = skip_words(text, end, TRUTHS, N(TRUTHS));
     if (to == end && is_whole_text(text, at)) to = end_of_truth(text, end);
-    if (to == end || answer_admits(text, end)) return false; // "B is right too"
+    const bool should = answer_starts(text, end, "should be "); // "B should be the answer"
+    if (to == end || (!should && answer_admits(text, end))) return false; // "B is right too"
+    if (find_is_excepted(text, answer_sentence_start(text, at), at)) return false;
     from = at;
     if (!rest) named |= find_joined_before(text, at, &from);
     if (denied(text, from, to) || denied(text, from, end)) return false;
@@ -344,9 +392,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
-                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
-                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le"};
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri", "fi",
+                                         "al", "at", "ra", "sv", "co", "so", "sa", "ce", "ja", "ji",
+                                         "od", "va", "ya", "my", "ve", "le", "ga", "je", "j'", "ic",
+                                         "el", "es", "sc", "ik", "vo", "ic", "me", "fi"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

@@ -1,10 +1,11 @@
-// Reads a value: letters with or without brackets, and the texts of options.
+// Reads a value: letters with or without brackets.
 #include <stdint.h>
 
 #include "protocol/base/utf8.h"
 #include "verifiers/choice/choice.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -30,11 +31,21 @@ static bool begins_clause(struct slice text, size_t at) {
 }
 
 static bool joins_letters(struct slice text, size_t at) {
-    static const char *const WORDS[] = {"or",   "and",  "vs", "versus", "plus",   "nor",
-                                        "oder", "und",  "ou", "et",     "y",      "e",
-                                        "then", "with", "to", "else",   "through"};
+    static const char *const WORDS[] = {"or",   "and",  "vs",    "versus", "plus",    "nor",
+                                        "oder", "und",  "ou",    "et",     "y",       "e",
+                                        "then", "with", "to",    "else",   "through", "o",
+                                        "или",  "либо", "eller", "oppure"};
     for (size_t i = 0; i < N(WORDS); i++)
         if (answer_is_word(text, at, WORDS[i])) return true;
+    return false;
+}
+
+// "B以外", "B를 제외한": all but B.
+static bool is_excepted_abroad(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"以外",    "之外",  "外",   "を除",  "을 제외",
+                                        "를 제외", "를 빼", "を外", " 이외", "이외"};
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_starts(text, at, WORDS[i])) return true;
     return false;
 }
 
@@ -46,6 +57,25 @@ static bool is_suffix(struct slice text, size_t at) {
         if (answer_starts(text, at, SUFFIXES[i]) && (end == text.len || text.ptr[end] == '.'))
             return true;
     }
+    return false;
+}
+
+// "So B it is.", "B it is, then": behind the words at `at` with which the sentence ends, or `at`.
+size_t choice_skip_it_is(struct slice text, size_t at) {
+    if (!answer_is_word(text, at, "it is")) return at;
+    size_t end = at + strlen("it is");
+    if (answer_starts(text, end, ", then")) end += strlen(", then");
+    return end == text.len || answer_is_one_of(".!\n", text.ptr[end]) ? end : at;
+}
+
+// "B cells", "C major", "E coli": the letter is a part of a name.
+static bool is_kind(struct slice text, size_t at) {
+    static const char *const WORDS[] = {"cell",  "cells",    "vitamin", "vitamins",  "lymphocytes",
+                                        "major", "minor",    "flat",    "sharp",     "coli",
+                                        "movie", "movies",   "battery", "batteries", "string",
+                                        "note",  "language", "blood",   "chord",     "lymphocyte"};
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (answer_is_word(text, at, WORDS[i])) return true;
     return false;
 }
 
@@ -61,6 +91,7 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
     const bool last =
         end + 1 == text.len || !(is_letter_byte(text.ptr[end + 1]) || text.ptr[end + 1] == '(');
     if (next == '+' && last) return false; // B+, C++
+    if (next == '"' && at > 0 && text.ptr[at - 1] == '"') return true;
     if (answer_is_one_of(".,:;!?)]}>\"'", next) || (next == '/' && upper)) {
         const bool more = end + 1 < text.len && is_letter_byte(text.ptr[end + 1]);
         return !more || next == ')' || (upper && answer_is_one_of(":/,", next));
@@ -71,13 +102,16 @@ static bool stands_alone(struct slice text, size_t at, size_t end, bool *strong)
         return true;
     // Scripts that write no spaces go on at once: "B입니다".
     uint32_t wide = 0;
+    if (is_excepted_abroad(text, end)) return false;
     if ((unsigned char)next >= 0x80)
         return upper && utf8_next(slice_from(text, end), &wide) > 0 && wide >= 0x2E80;
     if (next != ' ') return upper && answer_is_one_of("&|+", next);
     const size_t word = answer_skip_spaces(text, end);
     if (word == text.len || text.ptr[end] == '\n') return true;
     const bool clause = begins_clause(text, word);
+    if (is_kind(text, word)) return false;
     if (!upper) return clause && !article;
+    if (choice_skip_it_is(text, word) != word) return true;
     if (clause || answer_is_one_of("(-/&<=|+", text.ptr[word]) || answer_starts(text, word, "–") ||
         answer_starts(text, word, "—") || joins_letters(text, word) || text.ptr[word] == '\n')
         return true;
@@ -123,96 +157,6 @@ choice_set choice_letter(struct slice text, size_t at, bool *strong, size_t *end
         if (ascii_is_lower(text.ptr[i])) return 0;
     }
     return stands_alone(text, i, *end, strong) ? 1u << k : 0;
-}
-
-// Behind an option's text and a blank: "12 more than 24", "Henry V" is more than that.
-static bool is_longer(struct slice text, size_t at, bool number) {
-    static const char *const WORDS[] = {"more", "less", "fewer", "times", "squared", "cubed"};
-    for (size_t i = 0; number && i < N(WORDS); i++)
-        if (answer_is_word(text, at, WORDS[i])) return true;
-    size_t end = at;
-    while (end < text.len && ascii_is_alpha(text.ptr[end])) end++; // "7 m/s faster than before"
-    const bool compared = end > at + 3 && answer_starts(text, end - 2, "er");
-    if ((compared || answer_is_word(text, at, "more") || answer_is_word(text, at, "less")) &&
-        answer_is_word(text, end, " than"))
-        return true;
-    end = at;
-    while (!number && end < text.len && answer_is_one_of("IVX", text.ptr[end])) end++;
-    return end > at && (end == text.len || answer_is_one_of(".,;)\n", text.ptr[end]));
-}
-
-// Whether text[from, to) can be an option's text: no part of a longer word, number or formula.
-static bool is_bounded(struct slice text, size_t from, size_t to) {
-    const char first = text.ptr[from], last = text.ptr[to - 1];
-    const char before = from > 0 ? text.ptr[from - 1] : ' ';
-    const char after = to < text.len ? text.ptr[to] : ' ';
-    const char more = to + 1 < text.len ? text.ptr[to + 1] : ' ';
-    const bool number = ascii_is_digit(first);
-    if (answer_is_one_of("!~", before) || (from > 1 && answer_starts(text, from - 2, "¬")))
-        return false;
-    if (is_letter_byte(first) && (is_letter_byte(before) || answer_is_one_of("-+*/^_.\\", before)))
-        return false;
-    if (is_letter_byte(last) && (is_letter_byte(after) || answer_is_one_of("%^+*/_<>(", after)))
-        return false;
-    if (answer_is_one_of(".,-'", after) && is_letter_byte(more) && is_letter_byte(last))
-        return false;
-    if (after == ' ' && is_longer(text, to + 1, ascii_is_digit(last))) return false;
-    size_t i = from;
-    while (i > 0 && text.ptr[i - 1] == ' ') i--;
-    if (i > 0 && answer_is_one_of(number ? "+*/^<>-" : "+*/^<>", text.ptr[i - 1])) return false;
-    i = to;
-    while (i < text.len && text.ptr[i] == ' ') i++;
-    return i == text.len || !answer_is_one_of("+*/^<>=", text.ptr[i]);
-}
-
-choice_set choice_option_at(const struct choice_options *o, struct slice text, struct slice folded,
-                            size_t at, size_t *len) {
-    choice_set found = 0;
-    bool exact = false;
-    *len = 0;
-    for (int i = 0; i < o->n; i++) {
-        const size_t n = o->texts[i].len;
-        if (n < *len || n > text.len - at || memcmp(folded.ptr + at, o->folded[i].ptr, n)) continue;
-        const bool same = memcmp(text.ptr + at, o->texts[i].ptr, n) == 0;
-        if (!is_bounded(text, at, at + n)) continue;
-        if (n > *len || (same && !exact)) {
-            *len = n;
-            exact = same;
-            found = 1u << i;
-        } else if (same == exact) {
-            found = 0;
-        }
-    }
-    return found;
-}
-
-static bool equal_unspaced(struct slice a, struct slice b) {
-    size_t i = 0, k = 0;
-    for (;; i++, k++) {
-        while (i < a.len && a.ptr[i] == ' ') i++;
-        while (k < b.len && b.ptr[k] == ' ') k++;
-        if (i == a.len || k == b.len) return i == a.len && k == b.len;
-        if (a.ptr[i] != b.ptr[k]) return false;
-    }
-}
-
-// The option that is the whole of a value of more than a letter.
-static choice_set option_of(const struct choice_options *o, struct slice value,
-                            struct arena *arena) {
-    while (value.len && answer_is_one_of(" \"'\n!.", value.ptr[value.len - 1])) value.len--;
-    while (value.len && answer_is_one_of(" \"'\n", value.ptr[0])) value = slice_from(value, 1);
-    if (value.len < 2 || value.len > CHOICE_MAX_OPTION_BYTES || o->n == 0) return 0;
-    const struct slice text = choice_collapse(value, arena), folded = choice_fold(text, arena);
-    choice_set exact = 0, same = 0;
-    for (int i = 0; i < o->n; i++) {
-        if (slice_equal(o->texts[i], text)) exact |= 1u << i;
-        if (slice_equal(o->folded[i], folded)) same |= 1u << i;
-    }
-    if (exact) same = exact;
-    for (int i = 0; i < o->n && !same; i++) // "10^{-3} eV" and "10^{-3}eV"
-        if (equal_unspaced(o->folded[i], folded)) exact |= 1u << i;
-    if (!same) same = exact;
-    return same & (same - 1) ? 0 : same;
 }
 
 // Past quotes and words that say that a choice follows.
@@ -280,6 +224,17 @@ static choice_set last_said(struct slice text, size_t at) {
     return 0;
 }
 
+// "for n even, for n odd it is D": the letter with which a sentence ends that told a case at `at`.
+static choice_set said_of_case(struct slice text, size_t at) {
+    static const char *const CASES[] = {"for", "if", "when", "in", "with"};
+    static const char *const VERBS[] = {" it is ", " it's ", " the answer is "};
+    if (answer_skip_phrase(text, at + 1, CASES, N(CASES)) == at + 1) return 0;
+    for (size_t i = at; i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i); i++)
+        for (size_t k = 0; text.ptr[i] == ' ' && k < N(VERBS); k++)
+            if (answer_starts(text, i, VERBS[k])) return last_said(text, i + strlen(VERBS[k]) - 4);
+    return 0;
+}
+
 // Other labels in the same sentence, "(A) 5 (B) 6", "A) 5 or B", up to the next clause.
 static choice_set other_labels(struct slice text, size_t at) {
     choice_set found = 0;
@@ -287,7 +242,8 @@ static choice_set other_labels(struct slice text, size_t at) {
         bool strong;
         size_t end;
         if (answer_ends_sentence(text, i)) break;
-        if (text.ptr[i] == ' ' && begins_clause(text, i + 1)) return found | last_said(text, i);
+        if (text.ptr[i] == ' ' && begins_clause(text, i + 1))
+            return found | last_said(text, i) | said_of_case(text, i);
         const bool bracket = answer_is_one_of("([", text.ptr[i]);
         if (i + 1 >= text.len || (i == at ? !bracket : !answer_is_one_of(" ,;)", text.ptr[i - 1])))
             continue;
@@ -315,6 +271,9 @@ static choice_set read_beside(const struct choice_options *o, struct slice text,
     const choice_set more = choice_unsettled(o, text, folded, i);
     const choice_set apposed = choice_apposed(o, text, folded, i);
     if (apposed && apposed != letter) return apposed | more;
+    const size_t sign = answer_skip_spaces(text, i); // "E = mc^2"
+    if (!bracket && !apposed && answer_starts(text, sign, "=") && !answer_starts(text, sign, "=>"))
+        return more | CHOICE_NONE;
     if (!bracket && (i == text.len || !answer_is_one_of(".):]-", text.ptr[i])))
         return more | other_labels(text, i);
     while (i < text.len && answer_is_one_of(" .):]-\"\n", text.ptr[i])) i++;
@@ -330,7 +289,7 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     size_t at = skip_lead(text, 0), len = 0;
     bool strong = false;
     *end = at;
-    const choice_set all = option_of(options, whole, arena);
+    const choice_set all = choice_option_of(options, whole, arena);
     if (all) {
         *end = whole.len;
         return all | choice_unsettled(options, text, folded, *end);
@@ -359,56 +318,4 @@ choice_set choice_read(const struct choice_options *options, struct choice_text 
     if (named)
         found |= choice_unsettled(options, text, folded, *end) | choice_letter_apposed(text, *end);
     return found | choice_joined(options, text, folded, *end, end);
-}
-
-// "Paris or Rome", "anything but Rome", "near Rome": what is in front of an option's text.
-static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *found) {
-    static const char *const WORDS[] = {
-        "anything but ", "everything but ", "all but ",    "near ",       "anything except ",
-        "unlike ",       "next to ",        "like ",       "than ",       "without ",
-        "except ",       "similar to ",     "close to ",   "related to ", "opposed to ",
-        "followed by ",  "preceded by ",    "before ",     "after ",      "instead of ",
-        "rather than ",  "opposite of ",    "reverse of ", "stage of ",   "part of ",
-        "phase of ",     "half of ",        "absence of ", "lack of ",    "form of ",
-        "version of ",   "resembles ",      "north of ",   "south of ",   "east of ",
-        "west of ",      "outside ",        "not ",        "besides ",    "contrary of ",
-        "inverse of ",   "most of "};
-    if (at >= from + 5 && answer_starts(text, at - 4, " or ")) *found |= CHOICE_NONE;
-    static const char *const ARTICLES[] = {"the ", "a ", "an "};
-    for (size_t i = 0; i < N(ARTICLES); i++) {
-        const size_t len = strlen(ARTICLES[i]);
-        if (at > from + len && text.ptr[at - len - 1] == ' ' &&
-            answer_starts(text, at - len, ARTICLES[i])) {
-            at -= len;
-            break;
-        }
-    }
-    for (size_t i = 0; i < N(WORDS); i++) {
-        const size_t len = strlen(WORDS[i]);
-        if (at >= from + len && answer_starts(text, at - len, WORDS[i])) return true;
-    }
-    return false;
-}
-
-choice_set choice_named(const struct choice_options *options, const struct choice_text *text,
-                        size_t from, size_t to) {
-    choice_set found = 0;
-    if (options->n == 0) return 0;
-    for (size_t i = from; i < to;) {
-        size_t len;
-        const struct slice part = {text->text.ptr, to};
-        const choice_set option = choice_option_at(options, part, text->folded, i, &len);
-        if (option && !is_qualified(text->text, from, i, &found) &&
-            !answer_is_denied(text->text, i, i + len, true)) {
-            size_t end;
-            found |= option | choice_unsettled(options, part, text->folded, i + len) |
-                     choice_letter_apposed(part, i + len);
-            const bool unit = // "12 J"
-                i + len + 1 < to && part.ptr[i + len] == ' ' &&
-                ascii_is_upper(part.ptr[i + len + 1]);
-            if (!unit) found |= choice_joined(options, part, text->folded, i + len, &end);
-        }
-        i += len ? len : 1;
-    }
-    return found;
 }

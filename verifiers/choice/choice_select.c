@@ -58,6 +58,27 @@ static size_t skip_closing_tag(struct slice text, size_t at) {
     return close ? (size_t)(close - text.ptr) + 1 : at;
 }
 
+// "<answer>A</answer><answer>B</answer><answer>C</answer>": what the two tags name that end in
+// front of the one whose value is at `from`. Two in a row may be a correction, more are a list.
+static choice_set tags_before(const struct finder *f, size_t from) {
+    static const char OPEN[] = "<answer>", CLOSE[] = "</answer>";
+    choice_set named = 0;
+    for (int n = 0; n < 2; n++) {
+        size_t end = from, to;
+        while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
+        if (end < strlen(OPEN) || !answer_starts(f->text, end - strlen(OPEN), OPEN)) return 0;
+        end -= strlen(OPEN);
+        while (end > 0 && answer_is_space(f->text.ptr[end - 1])) end--;
+        if (end < strlen(CLOSE) || !answer_starts(f->text, end - strlen(CLOSE), CLOSE)) return 0;
+        end -= strlen(CLOSE);
+        const size_t open = answer_find_last(answer_cut(f->text, 0, end), OPEN);
+        if (open == SIZE_MAX) return 0;
+        from = open + strlen(OPEN);
+        named |= find_value(f, from, end, &to);
+    }
+    return named;
+}
+
 // The value of a tag, from..to.
 static struct statement find_tag(const struct finder *f, size_t from, size_t to) {
     struct statement found = NO_STATEMENT;
@@ -65,6 +86,7 @@ static struct statement find_tag(const struct finder *f, size_t from, size_t to)
     found.named = find_value(f, from, min(to, f->text.len), &found.end);
     if (!found.named) return found;
     found.at = from;
+    found.named |= tags_before(f, from);
     const size_t behind = skip_closing_tag(f->text, found.end);
     if (behind == found.end) return found;
     found.end = behind; // "<answer>B</answer> or C"
@@ -81,6 +103,32 @@ static bool admits_other(struct slice text, size_t at) {
     return false;
 }
 
+// "(B) \frac34": whether a value begins behind the letter at `at`, and nothing that is done to it.
+static bool is_value_beside(struct slice text, size_t at) {
+    static const char *const VALUES[] = {"\\frac",  "\\dfrac", "\\tfrac", "\\sqrt", "\\pi",
+                                         "\\infty", "\\begin", "\\sin",   "\\cos",  "\\log"};
+    size_t before = at;
+    while (before > 0 && text.ptr[before - 1] == ' ') before--;
+    return before > 0 && answer_is_one_of(")].:", text.ptr[before - 1]) &&
+           answer_skip_phrase(text, at, VALUES, N(VALUES)) != at;
+}
+
+// "4 (B)": a label behind a number with which a box ends.
+static choice_set label_behind(struct slice text, size_t *end) {
+    bool strong;
+    *end = text.len;
+    while (*end > 0 && answer_is_one_of(" .", text.ptr[*end - 1])) --*end;
+    if (*end < 5 || text.ptr[*end - 1] != ')') return 0;
+    size_t at = *end - 3;
+    const choice_set label =
+        ascii_is_upper(text.ptr[at + 1]) ? choice_letter(text, at, &strong, end) : 0;
+    const size_t stop = at;
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    return label && at < stop && at > 0 && answer_is_one_of("0123456789}%", text.ptr[at - 1])
+               ? label
+               : 0;
+}
+
 // What the boxes of `answer` name, each read by itself.
 static choice_set read_boxes(const struct finder *f, const struct answer *answer) {
     choice_set named = 0;
@@ -90,13 +138,15 @@ static choice_set read_boxes(const struct finder *f, const struct answer *answer
         const struct finder inner =
             finder_of(f->options, choice_clean(part, f->arena, NULL, 0), f->arena);
         if (part.len > MAX_VALUE || (part.len && part.ptr[part.len - 1] == '?')) continue;
-        const choice_set found = find_value(&inner, 0, inner.text.len, &end);
+        choice_set found = find_value(&inner, 0, inner.text.len, &end);
+        if (!found) found = label_behind(inner.text, &end);
         // "B \\Rightarrow C", "B^2", "B'" are no choice.
         end = found ? answer_skip_spaces(inner.text, end) : 0;
         const bool quoted = found && inner.text.ptr[0] == '\'';
         if (found && (answer_refutes(inner.text, end, true) || admits_other(inner.text, end)))
             continue;
-        if (end < inner.text.len &&
+        if (found && answer_starts(inner.text, end, "!")) continue; // "B!"
+        if (end < inner.text.len && !is_value_beside(inner.text, end) &&
             answer_is_one_of(quoted ? "\\^_" : "\\^_'", inner.text.ptr[end]))
             continue;
         named |= found;
@@ -115,7 +165,7 @@ static size_t letter_end(const void *context, struct slice text, size_t at) {
     const bool bracket = answer_is_one_of("([", text.ptr[at]);
     const choice_set letter = choice_letter(text, at, &strong, &end);
     if (!letter || ascii_is_lower(text.ptr[at + bracket])) return at;
-    return strong || answer_admits(text, end) ? end : at;
+    return strong || answer_admits(text, end) || choice_is_subject(text, end) ? end : at;
 }
 
 const struct answer_values CHOICE_LETTERS = {letter_end, NULL};
@@ -149,11 +199,46 @@ static struct statement what_stands(const struct finder *f, struct statement fou
     }
 }
 
+// The same bytes but for case and digits. `*numbered`: some digit differs, "Answer 1", "Answer 2".
+static bool same_words(const char *a, const char *b, size_t n, bool *numbered) {
+    for (size_t i = 0; i < n; i++) {
+        const bool digits = ascii_is_digit(a[i]) && ascii_is_digit(b[i]);
+        if (!digits && ascii_lower(a[i]) != ascii_lower(b[i])) return false;
+        *numbered |= digits && a[i] != b[i];
+    }
+    return true;
+}
+
+// "The answer is A. The answer is B. The answer is C.": the letters that the two sentences before
+// the statement at `at` name in the same words. Two in a row may be a correction, more are a list.
+static choice_set said_before(struct slice text, size_t at) {
+    enum { MIN_WORDS = 5, N_BEFORE = 2 };
+    const size_t last = answer_skip_spaces(text, answer_sentence_start(text, at)), len = at - last;
+    choice_set named = 0;
+    size_t start = last;
+    bool numbered = false;
+    for (int n = 0; len >= MIN_WORDS && n < N_BEFORE; n++) {
+        size_t end = start, to;
+        bool strong;
+        while (end > 0 && answer_is_space(text.ptr[end - 1])) end--;
+        if (end == 0) return 0;
+        start = answer_skip_spaces(text, answer_sentence_start(text, end - 1));
+        if (start + len >= end || !same_words(text.ptr + start, text.ptr + last, len, &numbered))
+            return 0;
+        const choice_set other = choice_letter(text, start + len, &strong, &to);
+        while (other && to < end && answer_is_one_of("*_).!", text.ptr[to])) to++;
+        if (!other || !strong || to != end) return 0;
+        named |= other;
+        if (numbered) break;
+    }
+    return named;
+}
+
 bool choice_select(const struct choice_options *options, struct slice completion,
                    struct arena *arena, choice_set *out) {
     const struct slice text = answer_text(completion);
     enum { BOX, BOX_END, TAG, TAG_END, UNCLOSED, N_MARKS };
-    enum { N_STATED = 3 }; // of the ways below: those that are no lines
+    enum { N_STATED = 4 }; // of the ways below: those that are no lines
     struct answer box, tag;
     size_t marks[N_MARKS];
     *out = 0;
@@ -176,6 +261,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
     const struct statement found[] = {
         {marks[BOX], min(marks[BOX_END], f.text.len), has_box ? read_boxes(&f, &box) : 0},
         find_tag(&f, marks[TAG], marks[TAG_END]),
+        find_key(&f),
         find_phrase(&f),
         find_line(&f),
         find_first_line(&f),
@@ -192,6 +278,7 @@ bool choice_select(const struct choice_options *options, struct slice completion
     assert(best.at == SIZE_MAX || (best.named && best.at <= f.text.len));
     if (best.at != SIZE_MAX && best.at == found[0].at && best.named == found[0].named)
         best.named |= all_behind(&f, best.end);
+    if (best.at != SIZE_MAX && best.at == found[3].at) best.named |= said_before(f.text, best.at);
     if (best.at != SIZE_MAX) {
         best = what_stands(&f, best);
         *out = best.named;

@@ -102,10 +102,34 @@ static const char *const FIT[] = {"correct",
                                   "technically",
                                   "clearly",
                                   "uniquely",
-                                  "conclusive"};
+                                  "conclusive",
+                                  "quirky",
+                                  "surprising",
+                                  "unexpected",
+                                  "counterintuitive",
+                                  "interesting",
+                                  "funny",
+                                  "honest",
+                                  "simple",
+                                  "easy",
+                                  "neat",
+                                  "nice",
+                                  "elegant",
+                                  "beautiful",
+                                  "boring",
+                                  "sought",
+                                  "requested",
+                                  "computed",
+                                  "calculated",
+                                  "derived",
+                                  "numerical",
+                                  "numeric",
+                                  "happy",
+                                  "winning",
+                                  "lucky"};
 
 static bool is_fit(struct slice word) {
-    return answer_is_in(word, FIT, N(FIT));
+    return answer_starts(word, 0, "best-") || answer_is_in(word, FIT, N(FIT));
 }
 
 // What stands in front of a noun phrase and belongs to another answer.
@@ -130,10 +154,19 @@ static bool is_determiner(struct slice word) {
 // the end of a prompt, said again.
 static bool is_other_before(struct slice text, size_t noun, bool colon) {
     enum { MAX_WORDS = 5 };
+    // "the only possible answer"
+    static const char *const ONLY[] = {"possible", "viable",    "consistent", "sensible",
+                                       "feasible", "allowed",   "acceptable", "workable",
+                                       "tenable",  "surviving", "admissible", "defensible"};
     bool unfit = false;
     size_t at = noun;
     for (int n = 0; n < MAX_WORDS; n++) {
         const struct slice word = word_before(text, &at);
+        if (answer_is_in(word, ONLY, N(ONLY))) {
+            size_t before = at;
+            if (answer_is_in(word_before(text, &before), (const char *const[]){"only", "sole"}, 2))
+                continue;
+        }
         if (is_foreign_determiner(word)) {
             const struct slice next = word_before(text, &at); // "the one correct answer"
             return !is_determiner(next) && !(colon && answer_is_word(word, 0, "your"));
@@ -158,12 +191,13 @@ static bool is_other_before(struct slice text, size_t noun, bool colon) {
 // its verb.
 static bool is_other_behind(struct slice between) {
     static const char *const WORDS[] = {
-        "avoid",   "reject",    "rejected", "rule",      "ruled",    "eliminate",  "eliminated",
-        "exclude", "excluded",  "discard",  "discarded", "previous", "earlier",    "last",
-        "people",  "students",  "many",     "everyone",  "part",     "before",     "others",
-        "they",    "than",      "tempting", "fooled",    "trap",     "candidates", "wrongly",
-        "first",   "beginners", "ignore",   "dismiss",   "user",     "he",         "she",
-        "former",  "other",     "example",  "never",     "student",  "skip"};
+        "avoid",      "reject",  "rejected",   "rule",     "ruled",     "eliminate",
+        "eliminated", "exclude", "excluded",   "discard",  "discarded", "previous",
+        "earlier",    "last",    "people",     "students", "many",      "everyone",
+        "part",       "before",  "others",     "they",     "than",      "tempting",
+        "fooled",     "trap",    "candidates", "wrongly",  "first",     "beginners",
+        "ignore",     "dismiss", "user",       "he",       "she",       "least likely to be",
+        "former",     "other",   "example",    "never",    "student",   "skip"};
     for (size_t at = 0; at < between.len; at++)
         if ((at == 0 || !ascii_is_alpha(between.ptr[at - 1])) &&
             answer_skip_phrase(between, at, WORDS, N(WORDS)) != at)
@@ -174,6 +208,40 @@ static bool is_other_behind(struct slice between) {
 bool find_is_of_other(struct slice text, size_t noun, size_t end, size_t verb) {
     return is_other_before(text, noun, verb < text.len && text.ptr[verb] == ':') ||
            is_other_behind(answer_cut(text, end, verb));
+}
+
+// "anything but B", "all but B", "the other options than B", "e.g. B"
+bool find_is_excepted(struct slice text, size_t start, size_t at) {
+    static const char *const WORDS[] = {
+        "anything but ", "everything but ",    "all but ",   "any but ",     "anything except ",
+        "all except ",   "everything except ", "so is ",     "so does ",     "so would ",
+        "as is ",        "used to be ",        "such as ",   "for example ", "for example, ",
+        "for instance ", "for instance, ",     "except ",    "except for ",  "apart from ",
+        "besides ",      "other than ",        "excluding ", "aside from "};
+    static const char *const EXAMPLES[] = {"e.g. ", "e.g., ", "e.g.: ", "eg. "};
+    static const char *const NOUNS[] = {"option ", "choice ", "answer ", "letter "};
+    for (size_t i = 0; i < N(NOUNS); i++)
+        if (at >= start + strlen(NOUNS[i]) && answer_starts(text, at - strlen(NOUNS[i]), NOUNS[i]))
+            at -= strlen(NOUNS[i]);
+    for (size_t i = 0; i < N(WORDS); i++)
+        if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
+            return true;
+    for (size_t i = 0; i < N(EXAMPLES); i++) // behind what may look like the end of a sentence
+        if (at >= strlen(EXAMPLES[i]) && answer_starts(text, at - strlen(EXAMPLES[i]), EXAMPLES[i]))
+            return true;
+    // "any option but B"
+    static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};
+    static const char *const OTHERS[] = {"other", "others", "different", "differs", "differ"};
+    const bool but = at >= start + 4 && answer_starts(text, at - 4, "but ");
+    const bool than = at >= start + 5 && answer_starts(text, at - 5, "than ");
+    if (!but && !than) return false;
+    for (size_t i = start; i < at; i++) {
+        const size_t word = but ? answer_skip_phrase(text, i, ALL, N(ALL))
+                                : answer_skip_phrase(text, i, OTHERS, N(OTHERS));
+        if (word != i && (i == 0 || !ascii_is_alpha(text.ptr[i - 1])))
+            return !(than && i >= 5 && answer_starts(text, i - 5, "none "));
+    }
+    return false;
 }
 
 bool find_names_other(struct slice text, size_t start, size_t end) {

@@ -97,10 +97,10 @@ static size_t label_end(struct slice s, size_t at) {
 
 // The length of what may stand between two boxes of one list at `at`, or 0.
 static size_t joint(struct slice s, size_t at) {
-    enum { N_WORDS = 4 };
-    static const char *const JOINTS[] = {"and",    "or",      "vs",       "alternatively",
-                                         "\\text", "\\mbox",  "\\textrm", "\\mathrm",
-                                         "\\quad", "\\qquad", "\\hspace"};
+    enum { N_WORDS = 5 };
+    static const char *const JOINTS[] = {"also",          "and",    "or",      "vs",
+                                         "alternatively", "\\text", "\\mbox",  "\\textrm",
+                                         "\\mathrm",      "\\quad", "\\qquad", "\\hspace"};
     const size_t label = label_end(s, at);
     if (label != at) return label - at;
     if (answer_is_one_of(" \t\r\n,;.$\\()[]{}&*_~", s.ptr[at]) && !ascii_is_alpha(s.ptr[at]))

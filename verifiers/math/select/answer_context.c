@@ -15,18 +15,17 @@ enum {
 // Words between a negation and what it negates: "is not equal to", "rule out the value".
 static bool is_filler(struct slice word) {
     static const char *const FILLERS[] = {
-        "a",        "an",       "the",    "that",     "this",     "it",          "its",
-        "our",      "my",       "your",   "any",      "of",       "to",          "be",
-        "is",       "are",      "was",    "been",     "equal",    "equals",      "as",
-        "out",      "just",     "simply", "exactly",  "really",   "yet",         "quite",
-        "actually", "possibly", "get",    "give",     "have",     "write",       "put",
-        "box",      "use",      "obtain", "accept",   "choose",   "pick",        "take",
-        "include",  "say",      "claim",  "conclude", "believe",  "think",       "mean",
-        "true",     "case",     "final",  "correct",  "right",    "value",       "values",
-        "number",   "numbers",  "answer", "option",   "result",   "at",          "with",
-        "in",       "from",     "likely", "here",     "possible", "possibility", "would",
-        "these",    "those",    "them",   "answers",  "options",  "choices",     "it's",
-        "it’s",     "that's",   "that’s"};
+        "a",       "an",      "the",     "that",     "this",        "it",       "its",     "our",
+        "my",      "your",    "any",     "of",       "to",          "be",       "is",      "are",
+        "was",     "been",    "equal",   "equals",   "as",          "out",      "just",    "simply",
+        "exactly", "really",  "yet",     "quite",    "actually",    "possibly", "get",     "give",
+        "have",    "write",   "put",     "box",      "use",         "obtain",   "accept",  "choose",
+        "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
+        "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
+        "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
+        "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
+        "me",      "us",      "them",    "answers",  "options",     "choices",  "it's",    "it’s",
+        "that's",  "that’s"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
@@ -43,7 +42,7 @@ static bool is_negation(struct slice word) {
         "misleading", "mistake",    "absurd",     "foolish",       "contrary",  "avoid",
         "avoids",     "avoided",    "avoiding",   "misconception", "fallacy",   "myth",
         "tempted",    "temptation", "pitfall",    "illusion",      "mistaken",  "erroneously",
-        "naively",    "erroneous"};
+        "naively",    "erroneous",  "distractor"};
     return answer_is_negation(word) || answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -176,6 +175,12 @@ static bool is_negated(struct slice before, bool phrase) {
             const struct slice other = last_word(&before, &pause, &colon);
             return !(answer_is_in(other, (const char *const[]){"no", "without", "any"}, 3));
         }
+        static const char *const ONCE_MORE[] = {"second", "further", "closer", "more"};
+        if (slice_is(word, "thought")) { // "on second thought the answer is 5"
+            struct slice rest = before;
+            const struct slice which = last_word(&rest, &pause, &colon);
+            if (answer_is_in(which, ONCE_MORE, N(ONCE_MORE))) return false;
+        }
         static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
         if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
         // "not only 5", "no longer"; "instead, 5" has its comma.
@@ -192,13 +197,18 @@ static bool is_negated(struct slice before, bool phrase) {
 // "B是错误的", "B ist falsch".
 static bool is_refuted_abroad(struct slice text, size_t at) {
     static const char *const DENIALS[] = {
-        "是错",          "是錯",       "不正确",        "不正確",      "不对",       "不對",
-        "是不",          "错误",       "錯誤",          "有误",        "は間違",     "は誤",
-        "は正しく",      "は違",       "이 아니",       "가 아니",     "이 아닙",    "가 아닙",
-        "는 틀",         "은 틀",      "이 틀",         "가 틀",       "ist falsch", "ist nicht",
-        "est faux",      "est fausse", "est incorrect", "n'est pas",   "n’est pas",  "es incorrect",
-        "es incorrecta", "es falsa",   "no es",         "é incorreta", "não é",      "está errada",
-        "è sbagliata",   "non è",      "неверн",        "неправильн",  "— неверн"};
+        "是错",          "是錯",          "不正确",     "不正確",      "不对",
+        "不對",          "是不",          "错误",       "錯誤",        "有误",
+        "は間違",        "は誤",          "は正しく",   "は違",        "이 아니",
+        "가 아니",       "이 아닙",       "가 아닙",    "는 틀",       "은 틀",
+        "이 틀",         "가 틀",         "ist falsch", "ist nicht",   "est faux",
+        "est fausse",    "est incorrect", "n'est pas",  "n’est pas",   "es incorrect",
+        "es incorrecta", "es falsa",      "no es",      "é incorreta", "não é",
+        "está errada",   "è sbagliata",   "non è",      "неверн",      "неправильн",
+        "не подход",     "は不",          "は当てはま", "は適切で",    "错"};
+    static const char *const ADVERBS[] = {"显然", "明显", "肯定", "一定", "都", "也", "— ", "– "};
+    for (size_t i = 0; i < N(ADVERBS); i++)
+        if (answer_starts(text, at, ADVERBS[i])) at += strlen(ADVERBS[i]);
     for (size_t i = 0; i < N(DENIALS); i++)
         if (answer_is_word(text, at, DENIALS[i])) return true;
     return false;
@@ -269,6 +279,8 @@ static const char *const REFUTED[] = {"is not",
                                       "is what people",
                                       "is what students",
                                       "is what others",
+                                      "is the complement of",
+                                      "is the opposite of",
                                       "are not",
                                       "are wrong",
                                       "are incorrect",
@@ -278,12 +290,28 @@ static const char *const REFUTED[] = {"is not",
                                       "were wrong",
                                       "weren't"};
 
+// "12, although tempting, is wrong": past what stands between two commas at `at`, or `at`.
+static size_t skip_aside(struct slice text, size_t at) {
+    enum { MAX_ASIDE = 60 };
+    static const char *const STARTS[] = {"although", "though",    "while",   "albeit",
+                                         "despite",  "tempting",  "however", "even",
+                                         "which",    "of course", "as"};
+    if (at + 2 >= text.len || text.ptr[at] != ',') return at;
+    if (answer_skip_phrase(text, at + 2, STARTS, N(STARTS)) == at + 2) return at;
+    for (size_t i = at + 2; i + 1 < text.len && i - at < MAX_ASIDE; i++) {
+        if (answer_ends_sentence(text, i) || text.ptr[i] == '\n') return at;
+        if (text.ptr[i] == ',' && text.ptr[i + 1] == ' ') return i + 2;
+    }
+    return at;
+}
+
 // What is said behind a statement in its sentence: "... is wrong", "... is not right", "...?".
 static bool is_refuted_behind(struct slice text, size_t at) {
     while (at < text.len && answer_is_one_of(" \t$\\)]*!\"_`.", text.ptr[at])) {
         if (answer_ends_sentence(text, at)) return false;
         at++;
     }
+    at = skip_aside(text, at);
     for (size_t i = 0; i < N(REFUTED); i++)
         if (answer_is_word(text, at, REFUTED[i])) return true;
     if (is_refuted_abroad(text, at) || is_only_supposed(text, at)) return true;
@@ -368,8 +396,8 @@ static bool is_example(struct slice before) {
         "example answer", "sample output", "example",         "sample answer",
         "an example",     "e.g",           "expected format", "the expected format",
         "format"};
-    static const char *const VERBS[] = {"is",         "would be", "the",
-                                        "the answer", "answer",   "final answer"};
+    static const char *const VERBS[] = {"is",  "would be", "the answer",
+                                        "the", "answer",   "final answer"};
     enum { MAX_EXAMPLE = 60 };
     if (before.len > MAX_EXAMPLE) return false;
     size_t at = answer_skip_marks(before, 0);
@@ -377,7 +405,8 @@ static bool is_example(struct slice before) {
     at = answer_skip_phrase(before, at, STARTS, N(STARTS));
     if (at == start) return false;
     at = answer_skip_marks(before, at);
-    at = answer_skip_marks(before, answer_skip_phrase(before, at, VERBS, N(VERBS)));
+    for (size_t next; (next = answer_skip_phrase(before, at, VERBS, N(VERBS))) != at;)
+        at = answer_skip_marks(before, next);
     while (at < before.len && answer_is_one_of(" $\\([`", before.ptr[at])) at++;
     return at == before.len;
 }
@@ -387,10 +416,11 @@ static bool is_example(struct slice before) {
 static bool is_of_mistake(struct slice before, size_t at) {
     static const char *const ARTICLES[] = {"a ", "an ", "the ", "one ", ""};
     static const char *const BAD[] = {
-        "wrong",          "incorrect",    "false",           "mistaken",
-        "naive",          "flawed",       "careless",        "erroneous",
-        "common mistake", "common error", "typical mistake", "typical error",
-        "common wrong",   "suppose",      "assume",          "imagine"};
+        "wrong",           "incorrect",     "false",        "mistaken",       "naive",
+        "flawed",          "careless",      "erroneous",    "common mistake", "common error",
+        "typical mistake", "typical error", "common wrong", "suppose",        "assume",
+        "imagine",         "no one",        "nobody",       "under no",       "in no case",
+        "by no means",     "on no account"};
     size_t i = 0;
     while (ARTICLES[i][0] && !answer_starts(before, at, ARTICLES[i])) i++;
     at += strlen(ARTICLES[i]);

@@ -130,6 +130,7 @@ bool answer_doubts(struct slice text, size_t at, const struct answer_values *val
         return true;
     size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     if (end == at) return false;
+    if (end < text.len && text.ptr[end] == '?' && end > at + 2) return true; // "or is it?"
     while (end < text.len && answer_is_one_of(" ,*_", text.ptr[end])) end++;
     const size_t to = values->end(values->context, text, end);
     return to > end && (answer_ends_clause(text, to, true) || answer_is_one_of("?", text.ptr[to]));

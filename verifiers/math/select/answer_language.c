@@ -45,13 +45,54 @@ static const char *const LATIN[] = {
     "lösung:",
 };
 static const char *const OTHER[] = {
-    "答案",   "正确选项",    "正确的是",    "正确的选项", "答：",    "答:",      "答え",
-    "正解",   "解答",        "회답",        "정답",       "답",      "ответ",    "Ответ",
-    "ОТВЕТ",  "відповідь",   "Відповідь",   "отговор",    "Отговор", "الإجابة",  "الاجابة",
-    "الجواب", "إجابة",       "پاسخ",        "جواب",       "תשובה",   "התשובה",   "उत्तर",
-    "উত্তর",   "பதில்",        "விடை",        "సమాధానం",      "คำตอบ",   "đáp án",   "Đáp án",
-    "ĐÁP ÁN", "câu trả lời", "Câu trả lời", "Ìdáhùn",     "ìdáhùn",  "απάντηση", "Απάντηση",
-    "პასუხი", "መልስ",
+    "правильный вариант",
+    "Правильный вариант",
+    "верный вариант",
+    "Верный вариант",
+    "答案",
+    "正确选项",
+    "正确的是",
+    "正确的选项",
+    "答：",
+    "答:",
+    "答え",
+    "正解",
+    "解答",
+    "회답",
+    "정답",
+    "답",
+    "ответ",
+    "Ответ",
+    "ОТВЕТ",
+    "відповідь",
+    "Відповідь",
+    "отговор",
+    "Отговор",
+    "الإجابة",
+    "الاجابة",
+    "الجواب",
+    "إجابة",
+    "پاسخ",
+    "جواب",
+    "תשובה",
+    "התשובה",
+    "उत्तर",
+    "উত্তর",
+    "பதில்",
+    "விடை",
+    "సమాధానం",
+    "คำตอบ",
+    "đáp án",
+    "Đáp án",
+    "ĐÁP ÁN",
+    "câu trả lời",
+    "Câu trả lời",
+    "Ìdáhùn",
+    "ìdáhùn",
+    "απάντηση",
+    "Απάντηση",
+    "პასუხი",
+    "መልስ",
 };
 
 // Words between "answer" and its value.
@@ -69,12 +110,13 @@ static const char *const LINKS[] = {
     "entonces", "portanto",    "dunque",     "therefore",
 };
 static const char *const WIDE_LINKS[] = {
-    "大约",       "大約",  "约",     "約",      "应该是", "应该为",  "應該是", "应是",   "应为",
-    "就是",       "是",    "为",     "為",      "选项",   "選項",    "選択肢", "选",     "選",
-    "は",         "が",    "은",     "는",      "이",     "가",      "번",     "：",     "—",
-    "–",          "هي",    "هو",     "الصحيحة", "الصحيح", "ہے",      "है",      "হল",     "হলো",
-    "হচ্ছে",       "คือ",    "ที่ถูกต้อง", "là",      "это",    "вариант", "буква",  "верный", "е ",
-    "правильный", "είναι", "היא",    "הוא",     "ነው",     "არის",
+    "大约", "大約",    "约",    "約",     "应该是", "应该为",     "應該是",  "应是",
+    "应为", "就是",    "是",    "为",     "為",     "选项",       "選項",    "選択肢",
+    "选",   "選",      "は",    "が",     "은",     "는",         "이",      "가",
+    "번",   "：",      "—",     "–",      "هي",     "هو",         "الصحيحة", "الصحيح",
+    "ہے",   "है",       "হল",    "হলো",    "হচ্ছে",   "คือ",         "ที่ถูกต้อง",  "là",
+    "это",  "вариант", "буква", "верный", "е ",     "правильный", "】",      "الخيار",
+    "под",  "буквой",  "είναι", "היא",    "הוא",    "ነው",         "არის",
 };
 
 static bool is_letter(struct slice text, size_t at) {
@@ -86,7 +128,7 @@ static bool is_letter(struct slice text, size_t at) {
 
 // Past one word or mark that joins, or `at`.
 static size_t skip_link(struct slice text, size_t at) {
-    if (answer_is_one_of(":=*_-", text.ptr[at])) {
+    if (answer_is_one_of(":=*_-]", text.ptr[at])) {
         const bool minus =
             text.ptr[at] == '-' && at + 1 < text.len && !answer_is_one_of(" -", text.ptr[at + 1]);
         return minus ? at : at + 1;
@@ -142,17 +184,23 @@ static bool is_bound(struct slice text, size_t at) {
 
 size_t answer_other_denied(struct slice text, size_t from, size_t to) {
     static const char *const CLAUSES[] = {
-        "，不是",     "，而不是",  "，并不是", "，并非",   ", 不是",      ",不是",
-        "、不是",     ", nicht ",  ", no ",    ", non ",   ", et non ",   ", а не ",
-        ", não ",     ", niet ",   ", y no ",  ", e non ", ", e não ",    ", und nicht ",
-        ", en niet ", ", et pas ", ", pas ",   " y no ",   " und nicht ", " et non "};
+        "，不是",   "，而不是",    "，并不是",     "，并非",     ", 不是",    ",不是",
+        "、不是",   ", nicht ",    ", no ",        ", non ",     ", et non ", ", а не ",
+        ",而不是",  ",并不是",     ",并非",        ", não ",     ", niet ",   ", y no ",
+        ", e non ", ", e não ",    ", und nicht ", ", en niet ", ", et pas ", ", pas ",
+        " y no ",   " und nicht ", " et non "};
     for (size_t at = from; at < to; at++)
         for (size_t i = 0; i < N(CLAUSES); i++) {
             if (!answer_starts(text, at, CLAUSES[i])) continue;
             size_t next = at + strlen(CLAUSES[i]);
             while (next < to && answer_is_one_of(" $", text.ptr[next])) next++;
+            static const char *const LEADS[] = {"die ", "la ", "选项", "("};
+            for (size_t k = 0; k < N(LEADS); k++)
+                if (answer_starts(text, next, LEADS[k])) next += strlen(LEADS[k]);
             size_t end = next;
             while (end < to && answer_is_one_of("0123456789.,$ ", text.ptr[end])) end++;
+            if (end == next && end < to && text.ptr[end] >= 'A' && text.ptr[end] <= 'J')
+                end += end + 1 < to && text.ptr[end + 1] == ')' ? 2 : 1;
             // "不是吗" asks, and "不是12吗" too.
             if (end > next && end == to && !answer_starts(text, to, "？")) return at;
         }

@@ -35,11 +35,7 @@ static const char *const SOFT[] = {"but",
                                    "recalculating",
                                    "again",
                                    "also",
-                                   "i am not sure",
-                                   "i'm not sure",
-                                   "not sure",
-                                   "i am unsure",
-                                   "i'm unsure",
+                                   "except that",
                                    "that said",
                                    "having said that",
                                    "note that",
@@ -53,8 +49,14 @@ static const char *const SOFT[] = {"but",
                                    "to be honest",
                                    "on the other hand",
                                    "with that said"};
+static const char *const UNSURE[] = {
+    "i am not sure",   "i'm not sure", "i’m not sure",        "not sure",      "i am unsure",
+    "i'm unsure",      "i don't know", "i don’t know",        "i do not know", "i have no idea",
+    "no idea",         "i can't tell", "i really can't tell", "i cannot tell", "i can't decide",
+    "i cannot decide", "i'm lost",     "i'm confused",        "i give up",     "i am undecided"};
 static const char *const CONTRAST[] = {"but", "however", "yet", "though", "although", "except"};
-static const char *const HARD[] = {"correction to the above",
+static const char *const HARD[] = {"then again",
+                                   "correction to the above",
                                    "wait",
                                    "hmm",
                                    "hm",
@@ -62,6 +64,7 @@ static const char *const HARD[] = {"correction to the above",
                                    "oops",
                                    "sorry",
                                    "apologies",
+                                   "correction needed",
                                    "correction",
                                    "corrected",
                                    "edit",
@@ -154,6 +157,7 @@ static const char *const RETRACT[] = {
     "there is some doubt",
     "there is a doubt",
     "i have doubts",
+    "i have my doubts",
 };
 
 // Past a "no" that is a sentence of its own ("no, 13", "nope", "no wait", but not "no other").
@@ -182,7 +186,8 @@ static size_t skip_review(struct slice text, size_t at) {
         " thought",       " thoughts",    " reflection",     " review",          " look",
         " inspection",    " checking",    " rechecking",     " re-checking",     " recomputing",
         " recalculating", " recount",     " consideration",  " reconsideration", " re-reading",
-        " rereading",     " examination", " re-examination", " double-checking"};
+        " rereading",     " examination", " re-examination", " double-checking", " verification",
+        " testing",       " analysis",    " thinking"};
     const size_t start = answer_skip_phrase(text, at, STARTS, N(STARTS));
     size_t end = start;
     for (size_t next; start != at && (next = answer_skip_phrase(text, end, HOW, N(HOW))) != end;)
@@ -222,6 +227,11 @@ size_t answer_skip_openings(struct slice text, size_t at, struct answer_opening 
             end = latin ? answer_skip_phrase(text, at, HARD, N(HARD))
                         : answer_skip_phrase(text, at, HARD_ABROAD, N(HARD_ABROAD));
             out->hard |= end != at;
+        }
+        if (end == at) {
+            end = answer_skip_phrase(text, at, UNSURE, N(UNSURE));
+            out->soft |= end != at;
+            out->unsure |= end != at && (end >= text.len || answer_ends_sentence(text, end));
         }
         if (end == at) {
             out->against |= answer_skip_phrase(text, at, CONTRAST, N(CONTRAST)) != at;

@@ -16,6 +16,7 @@ struct answer_opening {
     bool hard;    // "wait", "actually", "correction": something was wrong
     bool retract; // "scratch that", "I was wrong": what was said is taken back
     bool no;      // "no", with a mark behind it
+    bool unsure;  // "I'm not sure"
     bool again;   // what was said is worked out anew: the value may be of anything
 };
 

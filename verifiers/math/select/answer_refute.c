@@ -227,10 +227,10 @@ bool answer_rejects(struct slice text, size_t at) {
                                         "eliminated", "ruled it",    "ruled that", "excluded",
                                         "i rejected", "i discarded", "i ruled",    "i dismissed",
                                         "gave up on"};
-    static const char *const NOT[] = {"it is not",    "it isn't",       "it isn’t",
-                                      "that is not",  "that isn't",     "this is not so",
-                                      "it is not so", "that is not so", "it's not",
-                                      "it’s not",     "it does not",    "it was not"};
+    static const char *const NOT[] = {
+        "it is not",      "it isn't",     "it isn’t",       "that is not", "that isn't",
+        "this is not so", "it is not so", "that is not so", "it's not",    "it’s not",
+        "it does not",    "it was not",   "it's wrong",     "it is wrong"};
     const size_t end = answer_skip_phrase(text, at, NOT, N(NOT));
     if (end != at) return end == text.len || answer_is_one_of(".!\n)", text.ptr[end]);
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
@@ -326,7 +326,8 @@ bool answer_admits(struct slice text, size_t at) {
         "possible",   "plausible",  "correct",    "right",     "valid",          "true",
         "acceptable", "option",     "answer",     "candidate", "possibility",    "work",
         "fit",        "hold",       "reasonable", "well",      "correct answer", "arguable",
-        "accepted",   "defensible", "justified",  "allowed"};
+        "accepted",   "defensible", "justified",  "allowed",   "likely",         "good",
+        "probable",   "fine",       "viable"};
     bool also = false;
     while (at < text.len && answer_is_one_of(" $)*_`\"'", text.ptr[at])) at++;
     const size_t start = at;
@@ -337,7 +338,7 @@ bool answer_admits(struct slice text, size_t at) {
     for (int n = 0; n < MAX_WORDS; n++) {
         while (at < text.len && text.ptr[at] == ' ') at++;
         const struct slice word = word_at(text, at);
-        also |= answer_is_in(word, (const char *const[]){"also", "equally", "too"}, 3);
+        also |= answer_is_in(word, (const char *const[]){"also", "equally", "too", "as"}, 4);
         if (answer_is_word(text, at, "too") &&
             (n > 0 || !sure)) // "works too", but not "is too small"
             return at + 3 == text.len || answer_is_one_of(".,;!)\n", text.ptr[at + 3]);

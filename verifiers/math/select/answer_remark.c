@@ -27,6 +27,9 @@ static bool replaces(struct slice text, size_t at, const struct answer_values *v
 // "But 12 is extraneous.": the value of the statement that ends at `stated`, and what is bad of it.
 static bool is_named_bad(struct slice text, size_t stated, size_t at,
                          const struct answer_values *values) {
+    static const char *const NOUNS[] = {"option ", "choice ", "answer ", "the value "};
+    for (size_t i = 0; i < N(NOUNS); i++)
+        if (answer_starts(text, at, NOUNS[i])) at += strlen(NOUNS[i]);
     size_t to = values->end(values->context, text, at);
     if (to == at || !answer_refutes(text, to, true)) return false;
     while (at < to && answer_is_one_of("$\\(*", text.ptr[at])) at++;
@@ -85,7 +88,9 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
         *value = answer_cut(text, from, to);
         if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
     }
-    return opening.retract || (adjacent && opening.no) ? ANSWER_REFUTED : ANSWER_STANDS;
+    // "Wait.", "On second thought, I'm not sure."
+    const bool lost = opening.hard && (opening.unsure || i >= text.len);
+    return opening.retract || lost || (adjacent && opening.no) ? ANSWER_REFUTED : ANSWER_STANDS;
 }
 
 // Where a clause begins in a sentence, behind a mark or a word that joins.
@@ -188,6 +193,11 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
         const enum answer_fate fate = read_remark(text, i, false, from, values, value, &hard);
         if (fate != ANSWER_STANDS) return fate;
         if (begun == SIZE_MAX && (hard || answer_begins_again(text, start))) begun = start;
+        // "Let me reconsider." and no more
+        struct answer_opening opening;
+        const size_t anew = answer_skip_openings(text, i, &opening);
+        if (answer_begins_again(text, anew) && answer_sentence_end(text, anew) + 1 >= text.len)
+            return ANSWER_REFUTED;
     }
     return ANSWER_STANDS;
 }
