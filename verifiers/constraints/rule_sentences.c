@@ -124,14 +124,21 @@ static bool is_digits(struct rules *r, size_t dot) {
     return true;
 }
 
-// A letter between white space and a space. That white space becomes a space.
+static void put(struct rules *r, char c, size_t n) {
+    memset(r->out + r->n, c, n);
+    r->n += n;
+}
+
+// A letter between white space and a space. That white space becomes one space.
 static bool is_lone_letter(struct rules *r, size_t dot) {
     struct slice before = slice_part(r->s, 0, dot - 1);
-    const size_t len = before.len;
+    const size_t end = before.len;
     uint32_t code;
     if (!is_letter(r->s.ptr[dot - 1]) || at(r->s, dot + 1) != ' ') return false;
     if (!chars_last(&before, &code) || !(char_classes(code) & CHAR_SPACE)) return false;
-    if (len - before.len == 1) r->out[r->n - 2] = ' ';
+    r->n -= end - before.len + 1;
+    put(r, ' ', 1);
+    put(r, r->s.ptr[dot - 1], 1);
     return true;
 }
 
@@ -184,11 +191,6 @@ static char decide(struct rules *r, size_t dot) {
         return (char)STOP;
     }
     return is_letter(s.ptr[dot - 1]) && dot >= 2 && s.ptr[dot - 2] == ' ' ? (char)PROTECTED : '.';
-}
-
-static void put(struct rules *r, char c, size_t n) {
-    memset(r->out + r->n, c, n);
-    r->n += n;
 }
 
 // Returns the byte behind the full stops that start at `first`.
@@ -317,6 +319,7 @@ struct whole {
     struct slices sentences;
     struct places places;  // its first and last newline
     size_t good_from, bad; // what was found of them: those from one to before the other are good
+    void *found;           // the same, by another check
 };
 
 static struct whole *whole_of(struct constraint_text *text) {
@@ -398,7 +401,7 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     const char *to = place_of_end(text, &whole->places);
     const size_t first = slices_n_ending(all, from), n = slices_n_starting(all, to);
     const size_t last = n > first + 1 ? n - 1 : first;
-    struct runs runs = {.is_shared = true};
+    struct runs runs = {.is_shared = true, .skipped = {*all}};
     if (first >= all->n) return runs;
     struct slice end = all->items[last];
     if (last == first) end = from_on(end, from);
@@ -406,8 +409,10 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     end = slice_strip(end, CHAR_SPACE);
     if (last > first)
         slices_add(text, &runs.run[0], slice_strip(from_on(all->items[first], from), CHAR_SPACE));
-    if (last > first + 1)
-        runs.run[1] = (struct slices){all->items + first + 1, last - first - 1, last - first - 1};
+    const size_t next = first + 1, end_of_middle = last > next ? last : next;
+    runs.run[1] = slices_part(all, next, end_of_middle);
+    runs.skipped[0] = slices_part(all, 0, next);
+    runs.skipped[1] = slices_part(all, end_of_middle, all->n);
     slices_add(text, &runs.run[2], end);
     runs.n = runs.run[0].n + runs.run[1].n + runs.run[2].n;
     return runs;
@@ -422,6 +427,10 @@ struct runs rule_sentence_runs(struct constraint_text *text) {
     runs.is_shared = !text->within;
     runs.n = runs.run[0].n;
     return runs;
+}
+
+void **rule_sentences_found(struct constraint_text *text) {
+    return &whole_of(text)->found;
 }
 
 // The first sentence from `from` to before `to` that is not good, or `to`.
