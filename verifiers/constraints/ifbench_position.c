@@ -167,15 +167,16 @@ static bool follows_position(struct constraint_text *text, const struct constrai
 
 // How many words of a sentence stand in runs with the same first letter.
 static int64_t count_alliteration(struct slice sentence) {
+    enum { NO_LETTER = 0x110000 };
     struct slice rest = sentence, word;
-    uint32_t before = 0;
+    uint32_t before = NO_LETTER;
     int64_t n = 0;
     bool in_run = false;
     while (slice_next_field(&rest, &word)) {
         word = strip_marks_left(word);
         if (word.len == 0) continue;
         const uint32_t letter = first_lower(word);
-        const bool same = before && letter == before;
+        const bool same = letter == before;
         if (same) n += in_run ? 1 : 2;
         in_run = same;
         before = letter;
@@ -218,7 +219,7 @@ static bool follows_keyword(struct constraint_text *text, const struct constrain
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
     if (text->within && is_within(sentence, text->kept)) return false;
-    if (slice_find_word(text_lower_of(text, sentence), args->values[0].string, 0) >= 0) return true;
+    if (slice_find_word(text_fold_of(text, sentence), args->values[0].string, 0) >= 0) return true;
     if (!text->within) {
         struct slice *kept = arena_take(text->arena, 1, sizeof *kept);
         *kept = sentence;
@@ -237,7 +238,7 @@ static const struct constraint ROWS[] = {
     {"words:words_position", follows_position, {STRING("keyword")}, prepare_lower_stripped},
     {.id = "sentence:alliteration_increment", .follows = follows_alliteration},
     {"sentence:increment", follows_increment, {NUMBER("small_n", 0)}, NULL},
-    {"sentence:keyword", follows_keyword, {STRING("word"), NUMBER("N", 1)}, prepare_lower},
+    {"sentence:keyword", follows_keyword, {STRING("word"), NUMBER("N", 1)}, prepare_fold},
 };
 
 const struct constraint_table ifbench_position_table = CONSTRAINT_TABLE(ROWS);

@@ -7,21 +7,21 @@
 
 // ---- Keywords ----------------------------------------------------------------------------------
 
-// The published checkers take keywords as regular expressions; here they are plain text.
+// As with IFEval's keywords: plain text, compared as regular expressions that ignore case.
 static bool follows_once(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count_to(text_lower(text), args->values[0].string, 2);
+    const size_t n = slice_count_to(text_fold(text), args->values[0].string, 2);
     return range_follows(text, 1, 1, n);
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    const size_t n = slice_count(text_fold(text), args->values[0].string);
     return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice lower = text_lower(text);
-    return range_follows(text, 1, 1, slice_count_to(lower, args->values[0].string, 2)) &&
-           range_follows(text, 2, 2, slice_count_to(lower, args->values[1].string, 3));
+    const struct slice fold = text_fold(text);
+    return range_follows(text, 1, 1, slice_count_to(fold, args->values[0].string, 2)) &&
+           range_follows(text, 2, 2, slice_count_to(fold, args->values[1].string, 3));
 }
 
 static int prepare_excluded(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -279,15 +279,15 @@ static bool follows_no_exclamation(struct constraint_text *text,
     { .name = (key), .type = CONSTRAINT_STRING, .min = 1, .or_list = true }
 
 static const struct constraint ROWS[] = {
-    {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_lower_stripped},
+    {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_fold_stripped},
     {"keywords:word_count_different_numbers",
      follows_frequency,
      {STRING("keyword"), NUMBER("frequency", 0), RELATION("relation")},
-     prepare_lower_stripped},
+     prepare_fold_stripped},
     {"count:count_increment_word",
      follows_increment,
      {KEYWORD("keyword1"), KEYWORD("keyword2")},
-     prepare_lower_stripped},
+     prepare_fold_stripped},
     {"keywords:exclude_word_harder",
      follows_excluded,
      // The request that the keyword was drawn from is of no use to the check.
