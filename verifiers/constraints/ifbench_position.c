@@ -129,9 +129,28 @@ static size_t n_alphanumeric(struct slice s) {
     return n;
 }
 
+// A text with a token that is the keyword in lower case has it where case does not count: what that
+// looks for is prepared. Not where U+0130 may be in the token, of which lower case makes two
+// letters.
+static int prepare_specific(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = &args->values[0];
+    struct constraint_text text;
+    if (prepare_lower_stripped(args, arena, err)) return -1;
+    if (slice_find(v->string, slice_of("\u0307"), 0) >= 0) return 0;
+    text_open(&text, v->string, arena);
+    struct slice *fold = arena_take(arena, 1, sizeof *fold);
+    *fold = text_fold(&text);
+    v->prepared = fold;
+    return 0;
+}
+
 // The m-th word of the n-th sentence; tokens of punctuation are no words.
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     enum { FEW_MARKS = 60 };
+    const struct slice *fold = args->values[0].prepared;
+    if (!has_alphanumeric(args->values[0].string) ||
+        (fold && slice_find(text_fold(text), *fold, 0) < 0))
+        return text_no_part(text);
     const struct runs *sentences = text_sentences(text);
     const int64_t n = args->values[1].integer;
     int64_t left = args->values[2].integer;
@@ -234,7 +253,7 @@ static const struct constraint ROWS[] = {
     {"words:keywords_specific_position",
      follows_specific,
      {STRING("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
-     prepare_lower_stripped},
+     prepare_specific},
     {"words:words_position", follows_position, {STRING("keyword")}, prepare_lower_stripped},
     {.id = "sentence:alliteration_increment", .follows = follows_alliteration},
     {"sentence:increment", follows_increment, {NUMBER("small_n", 0)}, NULL},

@@ -62,6 +62,11 @@ static bool has_nth(const struct slices *sentences, void *context) {
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     struct nth nth = {.n = (size_t)args->values[1].integer};
     const size_t m = (size_t)args->values[2].integer;
+    // But for the quotes that stand for others, a token is some of the text.
+    const struct slice keyword = args->values[0].string;
+    if (!slice_is(keyword, "``") && !slice_is(keyword, "''") &&
+        slice_find(text->raw, keyword, 0) < 0)
+        return text_no_part(text);
     // Each sentence but the last one ends with a mark of its own.
     if (nth.n > n_marks(text->raw) + 1) return text_no_part(text);
     if (!rule_sentences_begin(text, text->raw, has_nth, &nth)) {
@@ -73,7 +78,7 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     struct constraint_text *inner = text_inner(text, nth.sentence);
     const struct runs *tokens = text_first_tokens(inner, m);
     text->over = text->over || inner->over;
-    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), args->values[0].string);
+    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), keyword);
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {

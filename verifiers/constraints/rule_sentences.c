@@ -231,6 +231,12 @@ static void swap_quote(char *ptr, size_t n, char mark, struct slice quote) {
     }
 }
 
+// str.strip() of what ends in no white space where `has_mark`: there may be a million of them.
+static struct slice strip(struct slice s, bool has_mark) {
+    for (size_t len; (len = slice_space_at(s, 0));) s = (struct slice){s.ptr + len, s.len - len};
+    return has_mark ? s : slice_strip_right(s, CHAR_SPACE);
+}
+
 // Cuts at the marks that are left and at the stops.
 static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
     struct slices out = {0};
@@ -244,7 +250,7 @@ static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
         if (i < len && (unsigned char)ptr[i] == PROTECTED) ptr[i] = '.';
         if (!is_mark && !is_stop) continue;
         const struct slice s = {ptr + from, i + is_mark - from};
-        slices_add(text, &out, slice_strip(s, CHAR_SPACE));
+        slices_add(text, &out, strip(s, is_mark));
         from = i + 1;
     }
     if (out.n && out.items[out.n - 1].len == 0) out.n--;

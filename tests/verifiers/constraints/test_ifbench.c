@@ -131,6 +131,12 @@ static void test_places(void **state) {
         {"words:paragraph_last_first", NULL, "Say what I say.\n\nNo, \"no\"", false},
         {"words:paragraph_last_first", NULL, "Say what I say.\n\nNo and no!", true},
         {"words:paragraph_last_first", NULL, "Say what I do.", false},
+        // Compared in lower case, in which U+0130 is two letters, and a sigma a word's last one.
+        {"words:keywords_specific_position", "{\"keyword\":\"İx\",\"n\":1,\"m\":2}", "A i\u0307x.",
+         true},
+        {"words:keywords_specific_position", "{\"keyword\":\"ΑΣ\",\"n\":1,\"m\":1}", "ΑΣ’Β", true},
+        {"words:keywords_specific_position", "{\"keyword\":\"ſ\",\"n\":1,\"m\":1}", "S", false},
+        {"words:keywords_specific_position", "{\"keyword\":\"_\",\"n\":1,\"m\":1}", "_", false},
         {"words:keywords_specific_position", "{\"keyword\":\"Sea\",\"n\":2,\"m\":3}",
          "Hello. The (blue sea).", true},
         {"words:keywords_specific_position", "{\"keyword\":\"sea\",\"n\":2,\"m\":2}",

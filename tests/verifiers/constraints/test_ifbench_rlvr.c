@@ -100,6 +100,11 @@ static void test_keywords(void **state) {
          "Hi. In the, sea.", false},
         {"keywords:keyword_specific_position", "{\"keyword\":\"sea\",\"n\":2,\"m\":3}",
          "Hi. In the sea.", true},
+        // Tokens that stand for quotes are no text of the response.
+        {"keywords:keyword_specific_position", "{\"keyword\":\"``\",\"n\":1,\"m\":1}", "\"a\" b",
+         true},
+        {"keywords:keyword_specific_position", "{\"keyword\":\"''\",\"n\":1,\"m\":3}", "\"a\" b",
+         true},
         {"keywords:keyword_specific_position", "{\"keyword\":\"Sea\",\"n\":2,\"m\":3}",
          "Hi. In the sea.", false},
         {"keywords:start_end", NULL, "Here we are, here", true},
