@@ -139,6 +139,10 @@ PATTERNS = [
      lambda t: len(re.split(r"\s?Day\s?\d+\s?", t)) > 2),
     ("detectable_content:postscript", {"postscript_marker": "P.S."},
      lambda t: re.search(r"\s*p\.\s?s\..*$", t.lower(), re.M) is not None),
+    ("multi-turn:constrained_start", {"starter": "Day"},
+     lambda t: re.search(r"^\s*Day.*$", t, re.M) is not None),
+]
+LETTER_PATTERNS = [  # with letters of which case is not plain
     ("keywords:forbidden_words", {"forbidden_words": ["day", "é", "is", "Σ"]},
      lambda t: not any(re.search(rf"\b{w}\b", t, re.I) for w in ("day", "é", "is", "Σ"))),
     ("keywords:existence", {"keywords": ["i", "ΑΣ"]},
@@ -151,19 +155,18 @@ PATTERNS = [
     ("count:words_japanese", {"N": 2},
      lambda t: all(not w or w.isdigit() or re.search("[\u3040-\u30ff\u4e00-\u9fff]", w)
                    for w in (x.strip(string.punctuation) for x in t.split()[1::2]))),
-    ("multi-turn:constrained_start", {"starter": "Day"},
-     lambda t: re.search(r"^\s*Day.*$", t, re.M) is not None),
 ]
 MARKS = ["*", "**", "***", "-", " ", "\n", "\n\n", "[", "]", "<<", ">>", "Day", "Day 1", "3",
          "p.s.", "P. S.", "x", "é", "\u3000", "\t", "_"]
-LETTERS = ["İs", "ıſ", "Σ", "ας", "²", "中"]  # where case does not count, and digits
+LETTERS = MARKS + 2 * ["İs", "ıſ", "Σ", "ας", "²", "中"]
 
 
-@pytest.mark.parametrize("name,kwargs,follows", PATTERNS, ids=[p[0] for p in PATTERNS])
-def test_scanners_are_the_patterns_that_they_stand_for(ask, name, kwargs, follows):
+@pytest.mark.parametrize("name,kwargs,follows,marks",
+                         [(*p, MARKS) for p in PATTERNS] + [(*p, LETTERS) for p in LETTER_PATTERNS],
+                         ids=[p[0] for p in PATTERNS + LETTER_PATTERNS])
+def test_scanners_are_the_patterns_that_they_stand_for(ask, name, kwargs, follows, marks):
     rng = random.Random(name)
-    texts = ["".join(rng.choices(rng.choice([MARKS, MARKS + 2 * LETTERS]), k=rng.randint(1, 12)))
-             for _ in range(4000)]
+    texts = ["".join(rng.choices(marks, k=rng.randint(1, 12))) for _ in range(3000)]
     answers = ask([{"instruction_id_list": [name], "kwargs": [kwargs], "response": t}
                    for t in texts])
     n_followed = 0
