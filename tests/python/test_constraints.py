@@ -11,6 +11,7 @@ import json
 import os
 import random
 import re
+import string
 import subprocess
 from pathlib import Path
 
@@ -138,19 +139,34 @@ PATTERNS = [
      lambda t: len(re.split(r"\s?Day\s?\d+\s?", t)) > 2),
     ("detectable_content:postscript", {"postscript_marker": "P.S."},
      lambda t: re.search(r"\s*p\.\s?s\..*$", t.lower(), re.M) is not None),
-    ("keywords:forbidden_words", {"forbidden_words": ["day", "é"]},
-     lambda t: not any(re.search(rf"\b{w}\b", t, re.I) for w in ("day", "é"))),
     ("multi-turn:constrained_start", {"starter": "Day"},
      lambda t: re.search(r"^\s*Day.*$", t, re.M) is not None),
 ]
+LETTER_PATTERNS = [  # with letters of which case is not plain
+    ("keywords:forbidden_words", {"forbidden_words": ["day", "é", "is", "Σ"]},
+     lambda t: not any(re.search(rf"\b{w}\b", t, re.I) for w in ("day", "é", "is", "Σ"))),
+    ("keywords:existence", {"keywords": ["i", "ΑΣ"]},
+     lambda t: all(re.search(w, t, re.I) for w in ("i", "ΑΣ"))),
+    ("keywords:frequency", {"keyword": "ſ", "frequency": 2, "relation": "at least"},
+     lambda t: len(re.findall("ſ", t, re.I)) >= 2),
+    ("keywords:word_once", {"keyword": "is"}, lambda t: len(re.findall("is", t, re.I)) == 1),
+    ("count:count_increment_word", {"keyword1": "İ", "keyword2": "ς"},
+     lambda t: len(re.findall("İ", t, re.I)) == 1 and len(re.findall("ς", t, re.I)) == 2),
+    ("count:words_japanese", {"N": 2},
+     lambda t: all(not w or w.isdigit() or re.search("[\u3040-\u30ff\u4e00-\u9fff]", w)
+                   for w in (x.strip(string.punctuation) for x in t.split()[1::2]))),
+]
 MARKS = ["*", "**", "***", "-", " ", "\n", "\n\n", "[", "]", "<<", ">>", "Day", "Day 1", "3",
          "p.s.", "P. S.", "x", "é", "\u3000", "\t", "_"]
+LETTERS = MARKS + 2 * ["İs", "ıſ", "Σ", "ας", "²", "中"]
 
 
-@pytest.mark.parametrize("name,kwargs,follows", PATTERNS, ids=[p[0] for p in PATTERNS])
-def test_scanners_are_the_patterns_that_they_stand_for(ask, name, kwargs, follows):
+@pytest.mark.parametrize("name,kwargs,follows,marks",
+                         [(*p, MARKS) for p in PATTERNS] + [(*p, LETTERS) for p in LETTER_PATTERNS],
+                         ids=[p[0] for p in PATTERNS + LETTER_PATTERNS])
+def test_scanners_are_the_patterns_that_they_stand_for(ask, name, kwargs, follows, marks):
     rng = random.Random(name)
-    texts = ["".join(rng.choices(MARKS, k=rng.randint(1, 12))) for _ in range(3000)]
+    texts = ["".join(rng.choices(marks, k=rng.randint(1, 12))) for _ in range(3000)]
     answers = ask([{"instruction_id_list": [name], "kwargs": [kwargs], "response": t}
                    for t in texts])
     n_followed = 0

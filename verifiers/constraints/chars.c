@@ -35,6 +35,31 @@ static const struct range OTHER_LOWER[] = {
     {0x2C7C, 0x2C7D},   {0xA69C, 0xA69D},   {0xA770, 0xA770},   {0xA7F8, 0xA7F9},  {0xAB5C, 0xAB5F},
     {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA}};
 
+// Digits that are no decimal ones.
+static const struct range OTHER_DIGITS[] = {
+    {0xB2, 0xB3},       {0xB9, 0xB9},       {0x1369, 0x1371},   {0x19DA, 0x19DA},
+    {0x2070, 0x2070},   {0x2074, 0x2079},   {0x2080, 0x2089},   {0x2460, 0x2468},
+    {0x2474, 0x247C},   {0x2488, 0x2490},   {0x24EA, 0x24EA},   {0x24F5, 0x24FD},
+    {0x24FF, 0x24FF},   {0x2776, 0x277E},   {0x2780, 0x2788},   {0x278A, 0x2792},
+    {0x10A40, 0x10A43}, {0x10E60, 0x10E68}, {0x11052, 0x1105A}, {0x1F100, 0x1F10A}};
+
+// Letters in lower case that re.IGNORECASE takes for another one.
+static const struct {
+    uint32_t code, stands_for;
+} SAME_LETTERS[] = {{0xB5, 0x3BC},    {0x131, 'i'},     {0x17F, 's'},    {0x345, 0x3B9},
+                    {0x3C2, 0x3C3},   {0x3D0, 0x3B2},   {0x3D1, 0x3B8},  {0x3D5, 0x3C6},
+                    {0x3D6, 0x3C0},   {0x3F0, 0x3BA},   {0x3F1, 0x3C1},  {0x3F5, 0x3B5},
+                    {0x1C80, 0x432},  {0x1C81, 0x434},  {0x1C82, 0x43E}, {0x1C83, 0x441},
+                    {0x1C84, 0x442},  {0x1C85, 0x442},  {0x1C86, 0x44A}, {0x1C87, 0x463},
+                    {0x1C88, 0xA64B}, {0x1E9B, 0x1E61}, {0x1FBE, 0x3B9}, {0x1FD3, 0x390},
+                    {0x1FE3, 0x3B0},  {0xFB05, 0xFB06}};
+
+static uint32_t look_up_fold(uint32_t lower) {
+    for (size_t i = 0; i < sizeof SAME_LETTERS / sizeof *SAME_LETTERS; i++)
+        if (SAME_LETTERS[i].code == lower) return SAME_LETTERS[i].stands_for;
+    return lower;
+}
+
 static bool within(uint32_t code, const struct range *ranges, size_t n) {
     for (size_t i = 0; i < n; i++)
         if (code >= ranges[i].first && code <= ranges[i].last) return true;
@@ -127,11 +152,19 @@ const struct char_page *char_make_page(uint32_t number) {
         page->classes[i] =
             (uint16_t)(look_up_classes(code) | (ignores_case(code) ? CHAR_IGNORES_CASE : 0));
         page->lower[i] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)code);
+        page->fold[i] = look_up_fold(page->lower[i]);
         look_up_ascii(code, page->ascii[i]);
     }
     if (atomic_compare_exchange_strong(&char_pages[number], &made, page)) return page;
     free(page); // another thread was faster
     return made;
+}
+
+// Unicode has them in runs from 0 to 9.
+int char_digit_value(uint32_t code) {
+    uint32_t n = 0;
+    while (n < code && char_classes(code - n - 1) & CHAR_DIGIT) n++;
+    return (int)(n % 10);
 }
 
 // ---- Slices ------------------------------------------------------------------------------------
@@ -360,5 +393,15 @@ bool slice_all(struct slice s, unsigned classes) {
     if (s.len == 0) return false;
     while (chars_next(&s, &code))
         if (!(char_classes(code) & classes)) return false;
+    return true;
+}
+
+bool slice_is_number(struct slice s) {
+    uint32_t code;
+    if (s.len == 0) return false;
+    while (chars_next(&s, &code))
+        if (!(char_classes(code) & CHAR_DIGIT) &&
+            !within(code, OTHER_DIGITS, sizeof OTHER_DIGITS / sizeof *OTHER_DIGITS))
+            return false;
     return true;
 }

@@ -27,6 +27,7 @@ enum { CHAR_MAX_ASCII = 8 };
 struct char_page {
     uint16_t classes[256];           // CHAR_ bits
     uint32_t lower[256];             // simple mapping to lower case
+    uint32_t fold[256];              // what re.IGNORECASE takes it for
     char ascii[256][CHAR_MAX_ASCII]; // what NFKD leaves of it in ASCII; shorter ones end in 0
 };
 enum { CHAR_N_PAGES = 0x110000 >> 8 };
@@ -52,6 +53,16 @@ static inline uint32_t char_lower(uint32_t code) { // simple mapping
     if (code < 128) return code >= 'A' && code <= 'Z' ? code + 32 : code;
     return char_page(code)->lower[code & 0xFF];
 }
+
+// Two characters are the same to re.IGNORECASE where this is: lower case, one character for each
+// (of U+0130: 'i'), and one letter for those that are as good as another one.
+static inline uint32_t char_fold(uint32_t code) {
+    if (code < 128) return char_lower(code);
+    return char_page(code)->fold[code & 0xFF];
+}
+
+// The value of a decimal digit of any script.
+int char_digit_value(uint32_t code);
 
 // The first code point of valid UTF-8 that does not start with an ASCII byte, and its bytes.
 struct wide_char {
@@ -158,5 +169,6 @@ struct slice slice_first(struct slice s, unsigned classes);
 bool slice_is_upper(struct slice s); // str.isupper(): a cased character, none lower or title case
 bool slice_is_lower(struct slice s); // str.islower()
 bool slice_all(struct slice s, unsigned classes); // not empty, and each character has a bit
+bool slice_is_number(struct slice s);             // str.isdigit(): superscripts and the like too
 
 #endif

@@ -129,10 +129,11 @@ static bool is_pronoun(struct slice token) {
 }
 
 // Whether a word of letters with these behind it has a pronoun, or may have: tokens are cut out of
-// "gimme", "lemme" and "whon't".
+// "gimme" (behind a dotless i there is "mme"), "lemme" and "whon't".
 static bool may_have_pronoun(struct slice word, char behind) {
     const size_t n = word.len;
-    return is_pronoun(word) || slice_is(word, "gimme") || slice_is(word, "lemme") ||
+    return is_pronoun(word) || slice_is(word, "gimme") || slice_is(word, "mme") ||
+           slice_is(word, "lemme") ||
            (behind == '\'' && n > 1 && word.ptr[n - 1] == 'n' &&
             is_pronoun(slice_part(word, 0, n - 1)));
 }
@@ -171,7 +172,7 @@ static bool follows_japanese(struct constraint_text *text, const struct constrai
     const size_t step = (size_t)args->values[0].integer;
     for (size_t i = step - 1; i < fields->n; i += step) {
         const struct slice word = strip_marks(fields->items[i]);
-        if (!word.len || slice_all(word, CHAR_DIGIT) || is_japanese(word)) continue;
+        if (!word.len || slice_is_number(word) || is_japanese(word)) continue;
         return step == 1 ? text_blame(text, fields->items[i])
                          : false; // parts have other N-th words
     }

@@ -164,23 +164,30 @@ static bool follows_capitals(struct constraint_text *text, const struct constrai
     return n == N_WANTED;
 }
 
-// The number that the digits at `at` are, or -1.
-static int number_at(struct slice s, size_t at, size_t n_digits) {
+// Takes a number of so many digits of any script off `s`, or returns -1.
+static int take_number(struct slice *s, int n_digits) {
     int number = 0;
-    for (size_t i = at; i < at + n_digits; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9') return -1;
-        number = 10 * number + s.ptr[i] - '0';
+    for (int i = 0; i < n_digits; i++) {
+        uint32_t code;
+        if (!chars_next(s, &code) || !(char_classes(code) & CHAR_DIGIT)) return -1;
+        number = 10 * number + char_digit_value(code);
     }
     return number;
+}
+
+// The same behind a hyphen.
+static int take_next(struct slice *s, int n_digits) {
+    if (s->len == 0 || *s->ptr != '-') return -1;
+    *s = slice_from(*s, 1);
+    return take_number(s, n_digits);
 }
 
 // A day of Napoleon's life as YYYY-MM-DD. A month or day of 00 passes, as it does in the published
 // checker.
 static bool is_date(struct slice s) {
     static const int DAYS[] = {99, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    if (s.len != 10 || s.ptr[4] != '-' || s.ptr[7] != '-') return false;
-    const int year = number_at(s, 0, 4), month = number_at(s, 5, 2), day = number_at(s, 8, 2);
-    return year >= 1769 && year <= 1821 && month >= 0 && month <= 12 && day >= 0 &&
+    const int year = take_number(&s, 4), month = take_next(&s, 2), day = take_next(&s, 2);
+    return s.len == 0 && year >= 1769 && year <= 1821 && month >= 0 && month <= 12 && day >= 0 &&
            day <= DAYS[month];
 }
 
@@ -197,8 +204,7 @@ static bool follows_dates(struct constraint_text *text, const struct constraint_
     }
 }
 
-// ---- The bald eagle, and the alphabet
-// ------------------------------------------------------------
+// ---- The bald eagle, and the alphabet ----------------------------------------------------------
 
 // Read from its last word to the first, the text has "bald eagle". Without punctuation it is one
 // sentence anyway.

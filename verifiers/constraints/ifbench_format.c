@@ -239,7 +239,8 @@ static bool follows_some_bullets(struct constraint_text *text, const struct cons
             return false;
         }
     }
-    return n_bullets >= 2;
+    // Behind the last newline there is one more line.
+    return n_bullets >= 2 && text->raw.ptr[text->raw.len - 1] != '\n';
 }
 
 // ---- The rest ----------------------------------------------------------------------------------

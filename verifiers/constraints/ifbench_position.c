@@ -129,9 +129,28 @@ static size_t n_alphanumeric(struct slice s) {
     return n;
 }
 
+// A text with a token that is the keyword in lower case has it where case does not count: what that
+// looks for is prepared. Not where U+0130 may be in the token, of which lower case makes two
+// letters.
+static int prepare_specific(struct constraint_args *args, struct arena *arena, struct error *err) {
+    struct constraint_value *v = &args->values[0];
+    struct constraint_text text;
+    if (prepare_lower_stripped(args, arena, err)) return -1;
+    if (slice_find(v->string, slice_of("\u0307"), 0) >= 0) return 0;
+    text_open(&text, v->string, arena);
+    struct slice *fold = arena_take(arena, 1, sizeof *fold);
+    *fold = text_fold(&text);
+    v->prepared = fold;
+    return 0;
+}
+
 // The m-th word of the n-th sentence; tokens of punctuation are no words.
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     enum { FEW_MARKS = 60 };
+    const struct slice *fold = args->values[0].prepared;
+    if (!has_alphanumeric(args->values[0].string) ||
+        (fold && slice_find(text_fold(text), *fold, 0) < 0))
+        return text_no_part(text);
     const struct runs *sentences = text_sentences(text);
     const int64_t n = args->values[1].integer;
     int64_t left = args->values[2].integer;
@@ -167,15 +186,16 @@ static bool follows_position(struct constraint_text *text, const struct constrai
 
 // How many words of a sentence stand in runs with the same first letter.
 static int64_t count_alliteration(struct slice sentence) {
+    enum { NO_LETTER = 0x110000 };
     struct slice rest = sentence, word;
-    uint32_t before = 0;
+    uint32_t before = NO_LETTER;
     int64_t n = 0;
     bool in_run = false;
     while (slice_next_field(&rest, &word)) {
         word = strip_marks_left(word);
         if (word.len == 0) continue;
         const uint32_t letter = first_lower(word);
-        const bool same = before && letter == before;
+        const bool same = letter == before;
         if (same) n += in_run ? 1 : 2;
         in_run = same;
         before = letter;
@@ -218,7 +238,7 @@ static bool follows_keyword(struct constraint_text *text, const struct constrain
     if ((int64_t)sentences->n < n) return false;
     const struct slice sentence = runs_at(sentences, (size_t)n - 1);
     if (text->within && is_within(sentence, text->kept)) return false;
-    if (slice_find_word(text_lower_of(text, sentence), args->values[0].string, 0) >= 0) return true;
+    if (slice_find_word(text_fold_of(text, sentence), args->values[0].string, 0) >= 0) return true;
     if (!text->within) {
         struct slice *kept = arena_take(text->arena, 1, sizeof *kept);
         *kept = sentence;
@@ -233,11 +253,11 @@ static const struct constraint ROWS[] = {
     {"words:keywords_specific_position",
      follows_specific,
      {STRING("keyword"), NUMBER("n", 1), NUMBER("m", 1)},
-     prepare_lower_stripped},
+     prepare_specific},
     {"words:words_position", follows_position, {STRING("keyword")}, prepare_lower_stripped},
     {.id = "sentence:alliteration_increment", .follows = follows_alliteration},
     {"sentence:increment", follows_increment, {NUMBER("small_n", 0)}, NULL},
-    {"sentence:keyword", follows_keyword, {STRING("word"), NUMBER("N", 1)}, prepare_lower},
+    {"sentence:keyword", follows_keyword, {STRING("word"), NUMBER("N", 1)}, prepare_fold},
 };
 
 const struct constraint_table ifbench_position_table = CONSTRAINT_TABLE(ROWS);

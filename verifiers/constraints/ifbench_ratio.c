@@ -110,8 +110,9 @@ struct trigram {
 
 // An open hash table.
 struct trigrams {
-    struct trigram *slots; // (mask + 1), at most half of them used
+    struct trigram *slots; // (mask + 1), at most three quarters of them used
     size_t mask, n_slots;  // used
+    size_t most;           // trigrams of its text
     size_t n, n_common;    // that occur, and that the reference text has too
 };
 
@@ -132,9 +133,15 @@ static struct trigram *find_slot(struct constraint_text *text, const struct trig
     }
 }
 
+static bool is_full(const struct trigrams *set, size_t n_slots) {
+    return n_slots > set->mask - set->mask / 4;
+}
+
+// Four times the slots, or twice where these are enough for all.
 static void grow(struct constraint_text *text, struct trigrams *set) {
     const struct trigrams old = *set;
-    set->mask = old.slots ? 4 * old.mask + 3 : FIRST_SLOTS - 1;
+    set->mask = old.slots ? 2 * old.mask + 1 : FIRST_SLOTS - 1;
+    if (old.slots && is_full(set, set->most)) set->mask = 2 * set->mask + 1;
     set->slots = arena_take(text->arena, set->mask + 1, sizeof *set->slots);
     for (size_t i = 0; old.slots && i <= old.mask; i++) {
         struct trigram *slot = old.slots[i].key ? find_slot(text, set, old.slots[i].key) : NULL;
@@ -146,7 +153,7 @@ static void grow(struct constraint_text *text, struct trigrams *set) {
 static bool count_trigram(struct constraint_text *text, struct trigrams *set,
                           const struct trigrams *reference, uint64_t key, bool add) {
     if (!text_spend(text, TRIGRAM_STEPS)) return false;
-    if (2 * (set->n_slots + 1) > set->mask) grow(text, set);
+    if (is_full(set, set->n_slots + 1)) grow(text, set);
     struct trigram *slot = find_slot(text, set, key);
     if (slot && !slot->key) {
         const struct trigram *same = reference ? find_slot(text, reference, key) : NULL;
@@ -182,6 +189,7 @@ static void count_trigrams(struct constraint_text *text, struct trigrams *set,
 static struct trigrams *make_trigrams(struct constraint_text *text,
                                       const struct trigrams *reference) {
     struct trigrams *set = arena_take(text->arena, 1, sizeof *set);
+    set->most = slice_n_chars(text->raw);
     grow(text, set);
     count_trigrams(text, set, reference, text->raw, true);
     return set;

@@ -67,7 +67,9 @@ static bool follows_consonants(struct constraint_text *text, const struct constr
 }
 
 static bool follows_palindromes(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slices words = plain_words(text, text_lower(text));
+    // Without punctuation the last letter of a word may be another one.
+    const struct slice plain = text_without_punctuation_of(text, text->raw);
+    const struct slices words = text_fields_of(text, text_lower_of(text, plain));
     int n = 0;
     (void)args;
     for (size_t i = 0; i < words.n && n < 10; i++)

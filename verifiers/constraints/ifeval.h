@@ -31,6 +31,9 @@ static inline bool range_follows(struct constraint_text *text, int64_t least, in
 int prepare_lower_stripped(struct constraint_args *args, struct arena *arena, struct error *err);
 // For `prepare`: puts every string of the arguments into lower case.
 int prepare_lower(struct constraint_args *args, struct arena *arena, struct error *err);
+// For `prepare`: the same two by char_fold.
+int prepare_fold_stripped(struct constraint_args *args, struct arena *arena, struct error *err);
+int prepare_fold(struct constraint_args *args, struct arena *arena, struct error *err);
 // For `prepare`: takes outer white space off every string of the arguments.
 int prepare_stripped(struct constraint_args *args, struct arena *arena, struct error *err);
 

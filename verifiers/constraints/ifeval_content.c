@@ -37,11 +37,19 @@ static bool starts_loosely(struct slice s, const char *marks) {
     return true;
 }
 
+// Of the two markers that the instruction names, as it writes them: what starts_loosely looks for.
+static int prepare_postscript(struct constraint_args *args, struct arena *arena,
+                              struct error *err) {
+    static char two[] = "p. p. s", one[] = "p. s.";
+    struct constraint_value *v = &args->values[0];
+    const struct slice marker = slice_strip(v->string, CHAR_SPACE);
+    v->prepared = slice_is(marker, "P.P.S") ? two : slice_is(marker, "P.S.") ? one : NULL;
+    return prepare_lower_stripped(args, arena, err);
+}
+
 static bool follows_postscript(struct constraint_text *text, const struct constraint_args *args) {
     const struct slice marker = args->values[0].string, s = text_lower(text);
-    const char *marks = slice_is(marker, "p.p.s")  ? "p. p. s"
-                        : slice_is(marker, "p.s.") ? "p. s."
-                                                   : NULL;
+    const char *marks = args->values[0].prepared;
     if (!marks) return slice_find(s, marker, 0) >= 0 || text_no_part(text);
     for (ptrdiff_t at = 0; (at = slice_find(s, slice_of("p."), (size_t)at)) >= 0; at++)
         if (starts_loosely(slice_from(s, (size_t)at), marks)) return true;
@@ -139,7 +147,7 @@ static const struct constraint ROWS[] = {
     {"detectable_content:postscript",
      follows_postscript,
      {{.name = "postscript_marker", .type = CONSTRAINT_STRING, .min = 1}},
-     prepare_lower_stripped},
+     prepare_postscript},
     {"detectable_content:rephrase_paragraph",
      follows_paragraph,
      {{.name = "original_paragraph", .type = CONSTRAINT_STRING, .min = 1},

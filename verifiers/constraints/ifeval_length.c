@@ -1,4 +1,5 @@
 // IFEval: numbers of sentences, words and paragraphs.
+#include "protocol/base/utf8.h"
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/text_sentences.h"
@@ -63,6 +64,20 @@ static struct slice first_word(struct slice paragraph) {
     return word;
 }
 
+// Whether `lower` is the word with each of its letters put into lower case by itself: no sigma is a
+// last one.
+static bool is_lower_by_letter(struct slice word, struct slice lower) {
+    char bytes[4] = {0};
+    for (uint32_t code; chars_next(&word, &code);) {
+        struct slice letter = slice_of("i\xCC\x87"); // of U+0130
+        if (code != 0x130)
+            letter = (struct slice){bytes, (size_t)utf8_write(char_lower(code), bytes)};
+        if (!slice_starts(lower, letter)) return false;
+        lower = slice_from(lower, letter.len);
+    }
+    return lower.len == 0;
+}
+
 // The paragraphs are the pieces between pairs of newlines. Blank ones do not count, but they do
 // take part in finding the n-th.
 static bool follows_nth(struct constraint_text *text, const struct constraint_args *args) {
@@ -81,7 +96,7 @@ static bool follows_nth(struct constraint_text *text, const struct constraint_ar
     }
     if (n < n_wanted) return text_no_part(text);
     const struct slice word = first_word(paragraph);
-    return word.len && text_lower_is(text, word, args->values[2].string);
+    return word.len && is_lower_by_letter(word, args->values[2].string);
 }
 
 static const struct constraint ROWS[] = {

@@ -2,17 +2,18 @@
 #include "verifiers/constraints/chars.h"
 #include "verifiers/constraints/ifeval.h"
 #include "verifiers/constraints/language.h"
+#include "verifiers/constraints/rule_sentences.h"
 #include "verifiers/constraints/tally.h"
 #include "verifiers/constraints/text_sentences.h"
 
-enum { STRIP = 1, LOWER = 2 };
+enum { STRIP = 1, LOWER = 2, FOLD = 4 };
 
 static struct slice prepare_string(struct slice s, int how, struct arena *arena) {
     struct constraint_text text;
     if (how & STRIP) s = slice_strip(s, CHAR_SPACE);
-    if (!(how & LOWER)) return s;
+    if (!(how & (LOWER | FOLD))) return s;
     text_open(&text, s, arena);
-    return text_lower(&text);
+    return how & LOWER ? text_lower(&text) : text_fold(&text);
 }
 
 static int prepare(struct constraint_args *args, int how, struct arena *arena) {
@@ -37,33 +38,44 @@ int prepare_lower(struct constraint_args *args, struct arena *arena, struct erro
     return prepare(args, LOWER, arena);
 }
 
+int prepare_fold_stripped(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)err;
+    return prepare(args, STRIP | FOLD, arena);
+}
+
+int prepare_fold(struct constraint_args *args, struct arena *arena, struct error *err) {
+    (void)err;
+    return prepare(args, FOLD, arena);
+}
+
 int prepare_stripped(struct constraint_args *args, struct arena *arena, struct error *err) {
     (void)err;
     return prepare(args, STRIP, arena);
 }
 
-// The published checkers take keywords as regular expressions; here they are plain text.
+// The published checkers take keywords as regular expressions that ignore case; here they are plain
+// text, which is compared as those compare letters.
 static bool follows_existence(struct constraint_text *text, const struct constraint_args *args) {
     const struct constraint_value *keywords = &args->values[0];
-    const struct slice lower = text_lower(text);
+    const struct slice fold = text_fold(text);
     for (int i = 0; i < keywords->n_items; i++) {
-        if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find(lower, keywords->items[i], 0) < 0) return text_no_part(text);
+        if (!text_spend(text, fold.len / 8)) return false;
+        if (slice_find(fold, keywords->items[i], 0) < 0) return text_no_part(text);
     }
     return true;
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    const size_t n = slice_count(text_fold(text), args->values[0].string);
     return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_forbidden(struct constraint_text *text, const struct constraint_args *args) {
     const struct constraint_value *words = &args->values[0];
-    const struct slice lower = text_lower(text);
+    const struct slice fold = text_fold(text);
     for (int i = 0; i < words->n_items; i++) {
-        if (!text_spend(text, lower.len / 8)) return false;
-        if (slice_find_word(lower, words->items[i], 0) >= 0) return text_blame(text, text->raw);
+        if (!text_spend(text, fold.len / 8)) return false;
+        if (slice_find_word(fold, words->items[i], 0) >= 0) return text_blame(text, text->raw);
     }
     return true;
 }
@@ -75,7 +87,9 @@ static int prepare_letter(struct constraint_args *args, struct arena *arena, str
 }
 
 static bool follows_letters(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    const struct slice letter = args->values[0].string;
+    // In lower case U+0130 is two characters, and no single one is that.
+    const size_t n = slice_n_chars(letter) == 1 ? slice_count(text_lower(text), letter) : 0;
     return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
@@ -99,7 +113,7 @@ static struct keys make_keys(struct constraint_text *text, const struct constrai
 static void count_keys(struct constraint_text *text, struct keys *keys,
                        const struct slices *sentences, int64_t times) {
     for (size_t i = 0; i < sentences->n; i++) {
-        const struct slice s = slice_strip(sentences->items[i], CHAR_SPACE);
+        const struct slice s = sentences->items[i];
         if (!(keys->lens >> s.len % 64 & 1)) continue;
         const size_t place = tally_find(text, &keys->wanted, s);
         if (place < keys->wanted.n) keys->times[place] += times;
@@ -110,15 +124,17 @@ static void count_keys(struct constraint_text *text, struct keys *keys,
 static bool follows_key_sentences(struct constraint_text *text,
                                   const struct constraint_args *args) {
     const struct constraint_value *items = &args->values[0];
-    const struct runs *sentences = text_sentences(text);
-    const bool from_whole = sentences->is_shared && text->kept;
+    const struct runs sentences = rule_sentence_runs(text);
     struct keys keys = make_keys(text, items);
     int64_t n = 0;
-    if (from_whole) memcpy(keys.times, text->kept, (keys.wanted.mask + 1) * sizeof *keys.times);
-    for (int i = 0; i < 2 && from_whole; i++) count_keys(text, &keys, &sentences->skipped[i], -1);
+    if (text->over) return false;
+    void **of_whole = rule_sentences_found(text);
+    const bool from_whole = text->within && sentences.is_shared && *of_whole;
+    if (from_whole) memcpy(keys.times, *of_whole, (keys.wanted.mask + 1) * sizeof *keys.times);
+    for (int i = 0; i < 2 && from_whole; i++) count_keys(text, &keys, &sentences.skipped[i], -1);
     for (int i = 0; i < 3; i++)
-        if (i != 1 || !from_whole) count_keys(text, &keys, &sentences->run[i], 1);
-    if (!text->within) text->kept = keys.times;
+        if (i != 1 || !from_whole) count_keys(text, &keys, &sentences.run[i], 1);
+    if (!text->within) *of_whole = keys.times;
     for (int k = 0; k < items->n_items; k++)
         n += keys.times[tally_find(text, &keys.wanted, items->items[k])] > 0;
     return n == args->values[1].integer;
@@ -218,17 +234,17 @@ static const struct constraint ROWS[] = {
     {"keywords:existence",
      follows_existence,
      {{.name = "keywords", .type = CONSTRAINT_STRINGS, .min = 1}},
-     prepare_lower},
+     prepare_fold},
     {"keywords:frequency",
      follows_frequency,
      {{.name = "keyword", .type = CONSTRAINT_STRING, .min = 1},
       {.name = "frequency", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT},
       {.name = "relation", .type = CONSTRAINT_RELATION}},
-     prepare_lower_stripped},
+     prepare_fold_stripped},
     {"keywords:forbidden_words",
      follows_forbidden,
      {{.name = "forbidden_words", .type = CONSTRAINT_STRINGS, .min = 1}},
-     prepare_lower},
+     prepare_fold},
     {"keywords:letter_frequency",
      follows_letters,
      {{.name = "letter", .type = CONSTRAINT_STRING, .min = 1, .max = 1},
@@ -239,7 +255,7 @@ static const struct constraint ROWS[] = {
      follows_key_sentences,
      {{.name = "key_sentences", .type = CONSTRAINT_STRINGS, .min = 1},
       {.name = "num_sentences", .type = CONSTRAINT_INTEGER, .max = MAX_COUNT}},
-     prepare_stripped},
+     NULL},
     {"language:response_language",
      follows_language,
      {{.name = "language", .type = CONSTRAINT_STRING, .min = 2}},

@@ -218,13 +218,24 @@ static bool follows_two_lines(struct constraint_text *text, const struct constra
     return n == 2;
 }
 
+// The piece without the white space character that goes with the stars on either side.
+static struct slice without_space(struct slice piece, bool in_front, bool behind) {
+    struct slice rest = piece;
+    uint32_t code;
+    if (in_front && chars_next(&rest, &code) && char_classes(code) & CHAR_SPACE) piece = rest;
+    rest = piece;
+    if (behind && chars_last(&rest, &code) && char_classes(code) & CHAR_SPACE) piece = rest;
+    return piece;
+}
+
 // Three paragraphs between "***", each of n_sent sentences, each of n_words tokens.
 static bool follows_composition(struct constraint_text *text, const struct constraint_args *args) {
     const struct slices parts = text_split_of(text, text->raw, slice_of("***"));
     if (parts.n != 3) return false;
     for (size_t i = 0; i < parts.n; i++) {
-        const struct slices sentences = rule_sentences(text, parts.items[i]);
-        if (slice_is_blank(parts.items[i])) return false;
+        const struct slice part = without_space(parts.items[i], i > 0, i + 1 < parts.n);
+        const struct slices sentences = rule_sentences(text, part);
+        if (slice_is_blank(part)) return false;
         if ((int64_t)sentences.n != args->values[0].integer) return false;
         for (size_t k = 0; k < sentences.n; k++)
             if ((int64_t)text_tokens_of(text, sentences.items[k]).n != args->values[1].integer)

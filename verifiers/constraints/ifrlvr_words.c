@@ -7,21 +7,21 @@
 
 // ---- Keywords ----------------------------------------------------------------------------------
 
-// The published checkers take keywords as regular expressions; here they are plain text.
+// As with IFEval's keywords: plain text, compared as regular expressions that ignore case.
 static bool follows_once(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count_to(text_lower(text), args->values[0].string, 2);
+    const size_t n = slice_count_to(text_fold(text), args->values[0].string, 2);
     return range_follows(text, 1, 1, n);
 }
 
 static bool follows_frequency(struct constraint_text *text, const struct constraint_args *args) {
-    const size_t n = slice_count(text_lower(text), args->values[0].string);
+    const size_t n = slice_count(text_fold(text), args->values[0].string);
     return relation_follows(text, &args->values[2], args->values[1].integer, n);
 }
 
 static bool follows_increment(struct constraint_text *text, const struct constraint_args *args) {
-    const struct slice lower = text_lower(text);
-    return range_follows(text, 1, 1, slice_count_to(lower, args->values[0].string, 2)) &&
-           range_follows(text, 2, 2, slice_count_to(lower, args->values[1].string, 3));
+    const struct slice fold = text_fold(text);
+    return range_follows(text, 1, 1, slice_count_to(fold, args->values[0].string, 2)) &&
+           range_follows(text, 2, 2, slice_count_to(fold, args->values[1].string, 3));
 }
 
 static int prepare_excluded(struct constraint_args *args, struct arena *arena, struct error *err) {
@@ -62,6 +62,11 @@ static bool has_nth(const struct slices *sentences, void *context) {
 static bool follows_specific(struct constraint_text *text, const struct constraint_args *args) {
     struct nth nth = {.n = (size_t)args->values[1].integer};
     const size_t m = (size_t)args->values[2].integer;
+    // But for the quotes that stand for others, a token is some of the text.
+    const struct slice keyword = args->values[0].string;
+    if (!slice_is(keyword, "``") && !slice_is(keyword, "''") &&
+        slice_find(text->raw, keyword, 0) < 0)
+        return text_no_part(text);
     // Each sentence but the last one ends with a mark of its own.
     if (nth.n > n_marks(text->raw) + 1) return text_no_part(text);
     if (!rule_sentences_begin(text, text->raw, has_nth, &nth)) {
@@ -73,7 +78,7 @@ static bool follows_specific(struct constraint_text *text, const struct constrai
     struct constraint_text *inner = text_inner(text, nth.sentence);
     const struct runs *tokens = text_first_tokens(inner, m);
     text->over = text->over || inner->over;
-    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), args->values[0].string);
+    return tokens->n >= m && slice_equal(runs_at(tokens, m - 1), keyword);
 }
 
 static bool follows_start_end(struct constraint_text *text, const struct constraint_args *args) {
@@ -279,15 +284,15 @@ static bool follows_no_exclamation(struct constraint_text *text,
     { .name = (key), .type = CONSTRAINT_STRING, .min = 1, .or_list = true }
 
 static const struct constraint ROWS[] = {
-    {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_lower_stripped},
+    {"keywords:word_once", follows_once, {STRING("keyword")}, prepare_fold_stripped},
     {"keywords:word_count_different_numbers",
      follows_frequency,
      {STRING("keyword"), NUMBER("frequency", 0), RELATION("relation")},
-     prepare_lower_stripped},
+     prepare_fold_stripped},
     {"count:count_increment_word",
      follows_increment,
      {KEYWORD("keyword1"), KEYWORD("keyword2")},
-     prepare_lower_stripped},
+     prepare_fold_stripped},
     {"keywords:exclude_word_harder",
      follows_excluded,
      // The request that the keyword was drawn from is of no use to the check.

@@ -250,7 +250,7 @@ static void reconsider(struct token *t, const struct token *next) {
         return;
     }
     if (!initial && !number) return;
-    const bool no_start = (next->text.len == 1 && first < 128 && strchr(";:,.!?", (int)first)) ||
+    const bool no_start = (next->text.len == 1 && first && strchr(";:,.!?", (char)first)) ||
                           char_classes(first) & CHAR_LOWER;
     if (no_start || (initial && capital)) t->kind = PLAIN;
 }

@@ -124,14 +124,21 @@ static bool is_digits(struct rules *r, size_t dot) {
     return true;
 }
 
-// A letter between white space and a space. That white space becomes a space.
+static void put(struct rules *r, char c, size_t n) {
+    memset(r->out + r->n, c, n);
+    r->n += n;
+}
+
+// A letter between white space and a space. That white space becomes one space.
 static bool is_lone_letter(struct rules *r, size_t dot) {
     struct slice before = slice_part(r->s, 0, dot - 1);
-    const size_t len = before.len;
+    const size_t end = before.len;
     uint32_t code;
     if (!is_letter(r->s.ptr[dot - 1]) || at(r->s, dot + 1) != ' ') return false;
     if (!chars_last(&before, &code) || !(char_classes(code) & CHAR_SPACE)) return false;
-    if (len - before.len == 1) r->out[r->n - 2] = ' ';
+    r->n -= end - before.len + 1;
+    put(r, ' ', 1);
+    put(r, r->s.ptr[dot - 1], 1);
     return true;
 }
 
@@ -186,11 +193,6 @@ static char decide(struct rules *r, size_t dot) {
     return is_letter(s.ptr[dot - 1]) && dot >= 2 && s.ptr[dot - 2] == ' ' ? (char)PROTECTED : '.';
 }
 
-static void put(struct rules *r, char c, size_t n) {
-    memset(r->out + r->n, c, n);
-    r->n += n;
-}
-
 // Returns the byte behind the full stops that start at `first`.
 static size_t put_dots(struct rules *r, size_t first) {
     const struct dots dots = dots_at(r->s, first);
@@ -229,6 +231,12 @@ static void swap_quote(char *ptr, size_t n, char mark, struct slice quote) {
     }
 }
 
+// str.strip() of what ends in no white space where `has_mark`: there may be a million of them.
+static struct slice strip(struct slice s, bool has_mark) {
+    for (size_t len; (len = slice_space_at(s, 0));) s = (struct slice){s.ptr + len, s.len - len};
+    return has_mark ? s : slice_strip_right(s, CHAR_SPACE);
+}
+
 // Cuts at the marks that are left and at the stops.
 static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
     struct slices out = {0};
@@ -242,7 +250,7 @@ static struct slices cut(struct constraint_text *text, char *ptr, size_t len) {
         if (i < len && (unsigned char)ptr[i] == PROTECTED) ptr[i] = '.';
         if (!is_mark && !is_stop) continue;
         const struct slice s = {ptr + from, i + is_mark - from};
-        slices_add(text, &out, slice_strip(s, CHAR_SPACE));
+        slices_add(text, &out, strip(s, is_mark));
         from = i + 1;
     }
     if (out.n && out.items[out.n - 1].len == 0) out.n--;
@@ -317,6 +325,7 @@ struct whole {
     struct slices sentences;
     struct places places;  // its first and last newline
     size_t good_from, bad; // what was found of them: those from one to before the other are good
+    void *found;           // the same, by another check
 };
 
 static struct whole *whole_of(struct constraint_text *text) {
@@ -398,7 +407,7 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     const char *to = place_of_end(text, &whole->places);
     const size_t first = slices_n_ending(all, from), n = slices_n_starting(all, to);
     const size_t last = n > first + 1 ? n - 1 : first;
-    struct runs runs = {.is_shared = true};
+    struct runs runs = {.is_shared = true, .skipped = {*all}};
     if (first >= all->n) return runs;
     struct slice end = all->items[last];
     if (last == first) end = from_on(end, from);
@@ -406,8 +415,10 @@ static struct runs cut_out(struct constraint_text *text, const struct whole *who
     end = slice_strip(end, CHAR_SPACE);
     if (last > first)
         slices_add(text, &runs.run[0], slice_strip(from_on(all->items[first], from), CHAR_SPACE));
-    if (last > first + 1)
-        runs.run[1] = (struct slices){all->items + first + 1, last - first - 1, last - first - 1};
+    const size_t next = first + 1, end_of_middle = last > next ? last : next;
+    runs.run[1] = slices_part(all, next, end_of_middle);
+    runs.skipped[0] = slices_part(all, 0, next);
+    runs.skipped[1] = slices_part(all, end_of_middle, all->n);
     slices_add(text, &runs.run[2], end);
     runs.n = runs.run[0].n + runs.run[1].n + runs.run[2].n;
     return runs;
@@ -422,6 +433,10 @@ struct runs rule_sentence_runs(struct constraint_text *text) {
     runs.is_shared = !text->within;
     runs.n = runs.run[0].n;
     return runs;
+}
+
+void **rule_sentences_found(struct constraint_text *text) {
+    return &whole_of(text)->found;
 }
 
 // The first sentence from `from` to before `to` that is not good, or `to`.

@@ -8,6 +8,9 @@
 struct slices rule_sentences(struct constraint_text *text, struct slice s);
 // Those of the text; what a part has of them is taken from the whole. Uses text->kept.
 struct runs rule_sentence_runs(struct constraint_text *text);
+// What a check has found of the whole's sentences, for its parts: NULL until it is stored. Behind
+// rule_sentence_runs.
+void **rule_sentences_found(struct constraint_text *text);
 // Whether `is_enough` can tell the answer from the first ones: it gets more and more of them.
 bool rule_sentences_begin(struct constraint_text *text, struct slice s,
                           bool (*is_enough)(const struct slices *sentences, void *context),

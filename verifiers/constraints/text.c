@@ -8,8 +8,8 @@
 enum { MANY_SLICES = 16 << 10 };
 
 struct text_cache {
-    bool has_stripped, has_lower, has_lines, has_fields, has_words;
-    struct slice stripped, lower;
+    bool has_stripped, has_lower, has_fold, has_lines, has_fields, has_words;
+    struct slice stripped, lower, fold;
     struct slices lines, fields, words;
 };
 
@@ -183,7 +183,15 @@ static size_t lower_wide(struct slice s, size_t at, struct wide_char c, char *ou
     return (size_t)utf8_write(code, out);
 }
 
-struct slice text_lower_of(struct constraint_text *text, struct slice s) {
+typedef size_t map_wide(struct slice s, size_t at, struct wide_char c, char *out);
+
+static size_t fold_wide(struct slice s, size_t at, struct wide_char c, char *out) {
+    (void)s;
+    (void)at;
+    return (size_t)utf8_write(char_fold(c.code), out);
+}
+
+static struct slice lower_by(struct constraint_text *text, struct slice s, map_wide *map) {
     // A lower case letter may need one byte more than its capital (U+0130 two more).
     if (!text_spend(text, s.len)) return (struct slice){"", 0};
     char *out = arena_take_unset(text->arena, 2 * s.len + 1, 1);
@@ -199,11 +207,19 @@ struct slice text_lower_of(struct constraint_text *text, struct slice s) {
             at += 3;
         } else {
             const struct wide_char c = chars_wide(s.ptr + at, s.len - at);
-            n += lower_wide(s, at, c, out + n);
+            n += map(s, at, c, out + n);
             at += c.len;
         }
     }
     return (struct slice){out, n};
+}
+
+struct slice text_lower_of(struct constraint_text *text, struct slice s) {
+    return lower_by(text, s, lower_wide);
+}
+
+struct slice text_fold_of(struct constraint_text *text, struct slice s) {
+    return lower_by(text, s, fold_wide);
 }
 
 // A character loses at most two bytes in lower case (U+212A).
@@ -346,7 +362,7 @@ static struct slices items_within(struct constraint_text *text, const struct sli
     const size_t from = slices_n_ending(all, text->raw.ptr);
     const size_t to = slices_n_ending(all, text->raw.ptr + text->raw.len);
     if (text->within->over) text->over = true;
-    return (struct slices){.items = all->items + from, .n = to - from, .capacity = to - from};
+    return slices_part(all, from, to);
 }
 
 // In lower case white space is what it was, and newlines are as many: between the first or last
@@ -394,6 +410,23 @@ struct slice text_lower(struct constraint_text *text) {
     struct constraint_text *whole = whole_of(text);
     KEPT(lower, whole ? lower_within(text, text_lower(whole)) : text_lower_of(text, text->raw));
     return text->cache->lower;
+}
+
+static bool is_ascii(struct slice s) {
+    unsigned char bits = 0;
+    for (size_t i = 0; i < s.len; i++) bits |= (unsigned char)s.ptr[i];
+    return bits < 128;
+}
+
+static struct slice make_fold(struct constraint_text *text) {
+    struct constraint_text *whole = whole_of(text);
+    if (whole) return lower_within(text, text_fold(whole));
+    return is_ascii(text->raw) ? text_lower(text) : text_fold_of(text, text->raw);
+}
+
+struct slice text_fold(struct constraint_text *text) {
+    KEPT(fold, make_fold(text));
+    return text->cache->fold;
 }
 
 const struct slices *text_lines(struct constraint_text *text) {

@@ -107,12 +107,14 @@ static inline bool text_spend(struct constraint_text *text, uint64_t steps) {
 // ---- Kept views of the whole text -------------------------------------------------------------
 struct slice text_stripped(struct constraint_text *text);       // str.strip()
 struct slice text_lower(struct constraint_text *text);          // str.lower()
+struct slice text_fold(struct constraint_text *text);           // by char_fold
 const struct slices *text_lines(struct constraint_text *text);  // str.split("\n")
 const struct slices *text_fields(struct constraint_text *text); // str.split(): white space
 const struct slices *text_words(struct constraint_text *text);  // runs of \w
 
 // ---- The same for any slice, made anew at each call -------------------------------------------
 struct slice text_lower_of(struct constraint_text *text, struct slice s);
+struct slice text_fold_of(struct constraint_text *text, struct slice s);
 // Whether `s` in lower case is `lower`. Much longer ones are not looked at.
 bool text_lower_is(struct constraint_text *text, struct slice s, struct slice lower);
 // Whether two slices are the same in lower case.
@@ -137,6 +139,11 @@ static inline void slices_add(struct constraint_text *text, struct slices *list,
                               struct slice item) {
     if (list->n == list->capacity && !slices_grow(text, list)) return;
     list->items[list->n++] = item;
+}
+
+// The items from `from` to before `to`: a list that is not added to.
+static inline struct slices slices_part(const struct slices *list, size_t from, size_t to) {
+    return (struct slices){.items = list->items + from, .n = to - from, .capacity = to - from};
 }
 
 // Of items in the order of a text, one behind the other: how many start in front of `at`, or end

@@ -27,18 +27,14 @@ static struct runs *keep(struct constraint_text *text, struct slices list) {
     return kept;
 }
 
-static struct slices part_of(const struct slices *list, size_t from, size_t to) {
-    return (struct slices){.items = list->items + from, .n = to - from, .capacity = to - from};
-}
-
 // `before`, the items from `from` to `to` of a list, and `behind`.
 static struct runs *share(struct constraint_text *text, struct slices before,
                           const struct slices *list, size_t from, size_t to, struct slices behind) {
     struct runs *kept = arena_take(text->arena, 1, sizeof *kept);
-    *kept = (struct runs){.run = {before, part_of(list, from, to), behind},
+    *kept = (struct runs){.run = {before, slices_part(list, from, to), behind},
                           .n = before.n + (to - from) + behind.n,
                           .is_shared = true,
-                          .skipped = {part_of(list, 0, from), part_of(list, to, list->n)}};
+                          .skipped = {slices_part(list, 0, from), slices_part(list, to, list->n)}};
     return kept;
 }
 

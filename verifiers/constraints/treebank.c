@@ -170,7 +170,8 @@ static bool is_lone_letter(struct slice s, size_t at) {
     size_t len, next_len;
     const uint32_t code = slice_code_at(s, at + 1, &len);
     if (!len || !(char_classes(code) & CHAR_WORD)) return false;
-    if (code < 128 && strchr("mtsdnMTSDN", (int)code)) return false;
+    const uint32_t letter = char_fold(code);
+    if (letter && letter < 128 && strchr("mtsdn", (char)letter)) return false;
     const uint32_t next = slice_code_at(s, at + 1 + len, &next_len);
     return !next_len || !(char_classes(next) & CHAR_WORD);
 }

@@ -1,8 +1,6 @@
 // Clitics and a few contractions: the last rules of the Penn Treebank's script.
 #include "verifiers/constraints/treebank_words.h"
 
-#include <strings.h>
-
 #include "verifiers/constraints/chars.h"
 
 // Where the clitic at the end of `s` starts, s.len when there is none.
@@ -22,29 +20,41 @@ static size_t long_clitic(struct slice s) {
     return s.len;
 }
 
+// The bytes at `at` that are `part` where case does not count, or 0.
+static size_t part_len(struct slice s, size_t at, const char *part) {
+    const size_t from = at;
+    for (size_t len; *part; part++, at += len)
+        if (char_fold(slice_code_at(s, at, &len)) != (unsigned char)*part) return 0;
+    return at - from;
+}
+
+// Whether a word ends at `at`.
+static bool ends_word(struct slice s, size_t at) {
+    size_t len;
+    const uint32_t next = slice_code_at(s, at, &len);
+    return !len || !(char_classes(next) & CHAR_WORD);
+}
+
 struct contraction {
-    const char *word;
-    size_t len, cut;
-    bool at_end; // counts only at the end of a field
+    const char *first, *second; // its two words
+    bool at_end;                // counts only at the end of a field
 };
 
-static const struct contraction CONTRACTIONS[] = {{"cannot", 6, 3, false}, {"d'ye", 4, 1, false},
-                                                  {"gimme", 5, 3, false},  {"gonna", 5, 3, false},
-                                                  {"gotta", 5, 3, false},  {"lemme", 5, 3, false},
-                                                  {"more'n", 6, 4, false}, {"wanna", 5, 3, true}};
+static const struct contraction CONTRACTIONS[] = {
+    {"can", "not", false}, {"d", "'ye", false},  {"gim", "me", false},  {"gon", "na", false},
+    {"got", "ta", false},  {"lem", "me", false}, {"more", "'n", false}, {"wan", "na", true}};
 
-static const struct contraction *contraction_at(struct slice s, size_t at) {
-    size_t len;
+// The length of a contraction at `at`, with that of its first word, or 0.
+static size_t contraction_at(struct slice s, size_t at, size_t *first) {
     for (size_t i = 0; i < sizeof CONTRACTIONS / sizeof *CONTRACTIONS; i++) {
         const struct contraction *c = &CONTRACTIONS[i];
-        if ((s.ptr[at] | 32) != *c->word || s.len - at < c->len ||
-            strncasecmp(s.ptr + at, c->word, c->len) != 0)
-            continue;
-        const uint32_t next = slice_code_at(s, at + c->len, &len);
-        if (len && (c->at_end || char_classes(next) & CHAR_WORD)) continue;
-        return c;
+        if ((s.ptr[at] | 32) != *c->first) continue;
+        *first = part_len(s, at, c->first);
+        const size_t second = *first ? part_len(s, at + *first, c->second) : 0,
+                     len = *first + second;
+        if (second && (c->at_end ? at + len == s.len : ends_word(s, at + len))) return len;
     }
-    return NULL;
+    return 0;
 }
 
 static void add_word(struct constraint_text *text, struct slices *out, struct slice s) {
@@ -54,12 +64,9 @@ static void add_word(struct constraint_text *text, struct slices *out, struct sl
 // A piece in front of which there is white space: 'tis and 'twas are two words each.
 static void add_piece(struct constraint_text *text, struct slices *out, struct slice s) {
     static const char *const OLD[] = {"'tis", "'twas"};
-    size_t len;
     for (int i = 0; i < 2 && s.len && *s.ptr == '\''; i++) {
-        const size_t n = strlen(OLD[i]);
-        if (s.len < n || strncasecmp(s.ptr, OLD[i], n) != 0) continue;
-        const uint32_t next = slice_code_at(s, n, &len);
-        if (len && char_classes(next) & CHAR_WORD) continue;
+        const size_t n = part_len(s, 0, OLD[i]);
+        if (!n || !ends_word(s, n)) continue;
         add_word(text, out, slice_part(s, 0, 2));
         add_word(text, out, slice_part(s, 2, n));
         s = slice_from(s, n);
@@ -87,14 +94,14 @@ static void add_field(struct constraint_text *text, struct slices *out, struct s
     size_t start = 0, len;
     for (size_t at = 0; at < s.len; at += len) {
         const uint32_t code = slice_code_at(s, at, &len);
-        const struct contraction *c = NULL;
-        if (!after_word && may_start_contraction(s.ptr[at])) c = contraction_at(s, at);
+        size_t first, found = 0;
+        if (!after_word && may_start_contraction(s.ptr[at])) found = contraction_at(s, at, &first);
         after_word = char_classes(code) & CHAR_WORD;
-        if (!c) continue;
+        if (!found) continue;
         add_piece(text, out, slice_part(s, start, at));
-        add_word(text, out, slice_part(s, at, at + c->cut));
-        len = c->len;
-        add_word(text, out, slice_part(s, at + c->cut, at + len));
+        add_word(text, out, slice_part(s, at, at + first));
+        len = found;
+        add_word(text, out, slice_part(s, at + first, at + len));
         start = at + len;
         after_word = true;
     }

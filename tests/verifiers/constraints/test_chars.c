@@ -81,6 +81,22 @@ static void test_lower(void **state) {
     assert_int_equal(char_lower(0xDF), 0xDF);
 }
 
+static void test_fold(void **state) {
+    (void)state;
+    for (uint32_t code = 0; code <= 0x10FFFF; code++)
+        assert_int_equal(char_fold(char_fold(code)), char_fold(code));
+    assert_int_equal(char_fold('A'), 'a');
+    assert_int_equal(char_fold(0x130), 'i');
+    assert_int_equal(char_fold(0x131), 'i');
+    assert_int_equal(char_fold(0x17F), 's');
+    assert_int_equal(char_fold(0x212A), 'k');
+    assert_int_equal(char_fold(0x3C2), 0x3C3);
+    assert_int_equal(char_fold(0x1E9E), 0xDF);
+    assert_int_equal(char_fold(0x1C80), 0x432);
+    assert_int_equal(char_fold(0x1C89), 0x1C89);
+    assert_int_equal(char_fold(0xFB05), 0xFB06);
+}
+
 static void test_strip(void **state) {
     (void)state;
     check_slice(slice_strip(S(" \t\xE3\x80\x80 a b \n"), CHAR_SPACE), "a b");
@@ -136,13 +152,16 @@ static void test_case(void **state) {
                           CHAR_DIGIT));
     assert_false(slice_all(S(""), CHAR_DIGIT));
     assert_false(slice_all(S("4a"), CHAR_DIGIT));
+    assert_true(slice_is_number(S("4²①٣")));
+    assert_false(slice_is_number(S("4½")));
+    assert_false(slice_is_number(S("")));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_classes), cmocka_unit_test(test_bytes), cmocka_unit_test(test_lower),
-        cmocka_unit_test(test_strip),   cmocka_unit_test(test_parts), cmocka_unit_test(test_find),
-        cmocka_unit_test(test_case),
+        cmocka_unit_test(test_fold),    cmocka_unit_test(test_strip), cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_find),    cmocka_unit_test(test_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

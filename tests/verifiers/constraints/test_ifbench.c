@@ -34,10 +34,14 @@ static void test_counts(void **state) {
         {"count:pronouns", "{\"N\":3}", "It's mine.", false},
         {"count:pronouns", "{\"N\":2}", "It's mine.", true},
         {"count:pronouns", "{\"N\":1}", "There is one here", false},
+        {"count:pronouns", "{\"N\":1}", "Gımme one", true}, // a dotless i, which cuts "me" off too
+        {"count:pronouns", "{\"N\":1}", "GİMME one", false},
         {"count:words_japanese", "{\"N\":2}", "a \xE6\x97\xA5\xE6\x9C\xAC b \xE3\x81\x82", true},
         {"count:words_japanese", "{\"N\":2}", "a \xE6\x97\xA5 b c", false},
         {"count:words_japanese", "{\"N\":2}", "a 12 b --", true},
         {"count:words_japanese", "{\"N\":5}", "a b c", true},
+        {"count:words_japanese", "{\"N\":1}", "² ①２ 3", true}, // str.isdigit
+        {"count:words_japanese", "{\"N\":1}", "½", false},
         {"count:keywords_multiple",
          "{\"keyword1\":\"a\",\"keyword2\":\"B\",\"keyword3\":\"c\",\"keyword4\":\"d\","
          "\"keyword5\":\" e \"}",
@@ -75,6 +79,7 @@ static void test_ratios(void **state) {
 }
 
 static void test_words(void **state) {
+#define NINE_PALINDROMES " abcba abcba abcba abcba abcba abcba abcba abcba abcba"
     static const struct instruction_case CASES[] = {
         {"words:alphabet", NULL, "You zoom - and, \"back\"", true},
         {"words:alphabet", NULL, "a b d", false},
@@ -91,6 +96,9 @@ static void test_words(void **state) {
          true},
         {"words:palindrome", NULL, "level level level level level level level level level noon",
          false},
+        // Punctuation goes first: no sigma in front of it is a last one.
+        {"words:palindrome", NULL, "ΑΣ-ΑΣΑ" NINE_PALINDROMES, true},
+        {"words:palindrome", NULL, "ΣΑ-ΑΣ" NINE_PALINDROMES, false},
         {"words:prime_lengths", NULL, "it's two, \xC3\xA9\xC3\xA9", true}, // characters
         {"words:prime_lengths", NULL, "Its two abcde", true},
         {"words:prime_lengths", NULL, "a", false},
@@ -123,6 +131,12 @@ static void test_places(void **state) {
         {"words:paragraph_last_first", NULL, "Say what I say.\n\nNo, \"no\"", false},
         {"words:paragraph_last_first", NULL, "Say what I say.\n\nNo and no!", true},
         {"words:paragraph_last_first", NULL, "Say what I do.", false},
+        // Compared in lower case, in which U+0130 is two letters, and a sigma a word's last one.
+        {"words:keywords_specific_position", "{\"keyword\":\"İx\",\"n\":1,\"m\":2}", "A i\u0307x.",
+         true},
+        {"words:keywords_specific_position", "{\"keyword\":\"ΑΣ\",\"n\":1,\"m\":1}", "ΑΣ’Β", true},
+        {"words:keywords_specific_position", "{\"keyword\":\"ſ\",\"n\":1,\"m\":1}", "S", false},
+        {"words:keywords_specific_position", "{\"keyword\":\"_\",\"n\":1,\"m\":1}", "_", false},
         {"words:keywords_specific_position", "{\"keyword\":\"Sea\",\"n\":2,\"m\":3}",
          "Hello. The (blue sea).", true},
         {"words:keywords_specific_position", "{\"keyword\":\"sea\",\"n\":2,\"m\":2}",
@@ -143,6 +157,8 @@ static void test_places(void **state) {
         {"sentence:keyword", "{\"word\":\"Sea\",\"N\":2}", "No. A sea-side town.", true},
         {"sentence:keyword", "{\"word\":\"sea\",\"N\":2}", "No. A season.", false},
         {"sentence:keyword", "{\"word\":\"sea\",\"N\":3}", "No. The sea.", false},
+        {"sentence:keyword", "{\"word\":\"is\",\"N\":2}", "No. The İſ.", true},
+        {"sentence:keyword", "{\"word\":\"İ\",\"N\":1}", "Am I?", true},
     };
     (void)state;
     CHECK(CASES);

@@ -35,6 +35,7 @@ static void test_lines(void **state) {
         {"format:no_bullets_bullets", NULL, "One here.\n\nTwo here.\n* a\n* b", false},
         {"format:no_bullets_bullets", NULL, "One here. Two here.\n* a\n* b\nend", false},
         {"format:no_bullets_bullets", NULL, "One here. Two here.\n* a", false},
+        {"format:no_bullets_bullets", NULL, "One here. Two here.\n* a\n* b\n", false}, // a line
     };
     (void)state;
     CHECK(CASES);
@@ -130,6 +131,10 @@ static void test_custom(void **state) {
         {"custom:date_format_list", NULL, " 1796-02-29,1821-12-31", true},
         {"custom:date_format_list", NULL, "1796-02-00", true},
         {"custom:date_format_list", NULL, "1796-02-30", false},
+        {"custom:date_format_list", NULL, "１８００-0１-٣١, 1800-𝟏𝟚-01",
+         true}, // digits of any script
+        {"custom:date_format_list", NULL, "１８００-0２-٣١", false},
+        {"custom:date_format_list", NULL, "180²-01-01", false},
         {"custom:date_format_list", NULL, "1796-04-31", false},
         {"custom:date_format_list", NULL, "1822-01-01", false},
         {"custom:date_format_list", NULL, "1796-1-01", false},

@@ -56,6 +56,12 @@ static void test_formats(void **state) {
         {"paragraphs:paragraphs2", NULL, "One\n\nTwo", true},
         {"paragraphs:paragraphs2", NULL, "One\nTwo", false},
         {"paragraphs:paragraphs2", NULL, "One\n\n\n\nTwo", false},
+        // White space goes with the stars: behind them "A." is at the start, and no sentence.
+        {"count:counting_composition", "{\"n_sent\":1,\"n_words\":3}",
+         "I go.***\tA.b c.***　A.b c.", true},
+        {"count:counting_composition", "{\"n_sent\":1,\"n_words\":3}", "I go.***\t\tA.b c.***I go.",
+         false},
+        {"detectable_format:sentence_hyphens", NULL, "(　B. c", false}, // that space becomes one
         {"count:counting_composition", TWO_OF_THREE, "I go. I go!***I go. I go.*** I go. I go.",
          true},
         {"count:counting_composition", TWO_OF_THREE, "I go. I go!***I go. I go.*** I go.", false},
@@ -71,6 +77,11 @@ static void test_keywords(void **state) {
     static const struct instruction_case CASES[] = {
         {"keywords:word_once", "{\"keyword\":\"Cat\"}", "A CAT.", true},
         {"keywords:word_once", "{\"keyword\":\"cat\"}", "A cat among cats", false},
+        {"keywords:word_once", "{\"keyword\":\"is\"}", "ıſ", true}, // as re.IGNORECASE has it
+        {"keywords:word_once", "{\"keyword\":\"ſ\"}", "sS", false},
+        {"keywords:word_count_different_numbers",
+         "{\"keyword\":\"is\",\"frequency\":2,\"relation\":\"at least\"}", "İs ıS", true},
+        {"count:count_increment_word", "{\"keyword1\":\"İ\",\"keyword2\":\"σ\"}", "i ΣΣ", true},
         {"keywords:word_once", "{\"keyword\":\"c.t\"}", "A cat", false}, // no regular expression
         {"keywords:word_count_different_numbers",
          "{\"keyword\":\"cat\",\"frequency\":2,\"relation\":\"at least\"}", "Cat, cats", true},
@@ -89,6 +100,11 @@ static void test_keywords(void **state) {
          "Hi. In the, sea.", false},
         {"keywords:keyword_specific_position", "{\"keyword\":\"sea\",\"n\":2,\"m\":3}",
          "Hi. In the sea.", true},
+        // Tokens that stand for quotes are no text of the response.
+        {"keywords:keyword_specific_position", "{\"keyword\":\"``\",\"n\":1,\"m\":1}", "\"a\" b",
+         true},
+        {"keywords:keyword_specific_position", "{\"keyword\":\"''\",\"n\":1,\"m\":3}", "\"a\" b",
+         true},
         {"keywords:keyword_specific_position", "{\"keyword\":\"Sea\",\"n\":2,\"m\":3}",
          "Hi. In the sea.", false},
         {"keywords:start_end", NULL, "Here we are, here", true},
@@ -168,6 +184,7 @@ static void test_sentences(void **state) {
     check_sentences("He said \xE2\x80\x9Cno.\xE2\x80\x9D So",
                     "He said \xE2\x80\x9Cno\xE2\x80\x9D.|So");
     check_sentences("Really?!", "Really?|!");
+    check_sentences("So\tA. b, \u3000\u3000B. c\u00A0C. ", "So A. b, \u3000 B. c C.");
 }
 
 int main(void) {

@@ -36,6 +36,23 @@ static const struct example WORDS[] = {
     {FORBIDDEN, "a moment", true, true},
     {FORBIDDEN, "my Mom's", false, false},
     {FORBIDDEN, "Mom?\n a moment \nmom", false, true}, // loose: only without first and last line
+    // Python's re.IGNORECASE: character by character, and some letters are as good as others.
+    {"keywords:existence", "{\"keywords\":[\"istanbul\"]}", "İSTANBUL", true, true},
+    {"keywords:existence", "{\"keywords\":[\"İs\"]}", "ıſ", true, true},
+    {"keywords:existence", "{\"keywords\":[\"ΟΔΟΣ\"]}", "οδος, οδοσα", true, true},
+    {"keywords:existence", "{\"keywords\":[\"straße\"]}", "STRAẞE", true, true},
+    {"keywords:existence", "{\"keywords\":[\"straße\"]}", "STRASSE", false, false},
+    {"keywords:existence", "{\"keywords\":[\"μm\"]}", "5 µm", true, true},
+    {"keywords:existence", "{\"keywords\":[\"i̇\"]}", "İ", false, false},          // two characters
+    {"keywords:existence", "{\"keywords\":[\"k\"]}", "\xE2\x84\xAA", true, true}, // Kelvin
+    {FREQUENCY, "{\"keyword\":\"s\",\"frequency\":3,\"relation\":\"at least\"}", "sSſ", true, true},
+    {"keywords:forbidden_words", "{\"forbidden_words\":[\"i\"]}", "an İ", false, false},
+    {"keywords:forbidden_words", "{\"forbidden_words\":[\"i\"]}", "an İi", true, true},
+    {"keywords:forbidden_words", "{\"forbidden_words\":[\"İ\"]}", "an I", false, false},
+    {LETTERS, "{\"letter\":\"İ\",\"let_frequency\":1,\"let_relation\":\"at least\"}", "İ", false,
+     false}, // no one character of the lower case
+    {LETTERS, "{\"letter\":\"i\",\"let_frequency\":1,\"let_relation\":\"at least\"}", "İ", true,
+     true},
     {LETTERS, "{\"letter\":\"A\",\"let_frequency\":3,\"let_relation\":\"at least\"}", "aAa", true,
      true},
     {LETTERS, "{\"letter\":\"#\",\"let_frequency\":1,\"let_relation\":\"less than\"}", "# a", false,
@@ -46,6 +63,15 @@ static const struct example WORDS[] = {
      "I go. You stay.", true, true},
     {"keywords:key_sentences", "{\"key_sentences\":[\"I go.\",\"No.\"],\"num_sentences\":1}",
      "No. I go.", false, false},
+    // Sentences are those of the rules, in which a mark goes behind the quote that follows it.
+    {"keywords:key_sentences", "{\"key_sentences\":[\"He said \\\"no\\\".\"],\"num_sentences\":1}",
+     "He said \"no.\" So?", true, true},
+    {"keywords:key_sentences", "{\"key_sentences\":[\"He said \\\"no.\\\"\"],\"num_sentences\":1}",
+     "He said \"no.\" So?", false, false},
+    {"keywords:key_sentences", "{\"key_sentences\":[\" I go.\"],\"num_sentences\":0}", "I go. So?",
+     true, true}, // nothing is stripped off them
+    {"keywords:key_sentences", "{\"key_sentences\":[\"No.\",\"No.\"],\"num_sentences\":2}",
+     "*I.*\nNo. *Yes*\n\nI.", false, true}, // two of one are two
     {"language:response_language", "{\"language\":\"de\"}", "Das ist ein Satz.", true, true},
     {"language:response_language", "{\"language\":\"de\"}", "This is one.", false, false},
     {"language:response_language", "{\"language\":\"de\"}", "123", true, true}, // no n-gram
@@ -86,6 +112,13 @@ static const struct example LENGTH[] = {
     {NTH, "One.\n\nHello\n\nthree\nfour", false, false},
     {NTH, "\n\nOne.\n\nHello", false, true}, // the blank piece shifts the number
     {NTH, "One.\n\n \n\nHello", false, false},
+    // Each letter is put into lower case by itself: no sigma is a last one.
+    {"length_constraints:nth_paragraph_first_word",
+     "{\"num_paragraphs\":1,\"nth_paragraph\":1,\"first_word\":\"ΟΔΟΣ\"}", "ΟΔΟΣ", false, false},
+    {"length_constraints:nth_paragraph_first_word",
+     "{\"num_paragraphs\":1,\"nth_paragraph\":1,\"first_word\":\"οδοσ\"}", "ΟΔΟΣ", true, true},
+    {"length_constraints:nth_paragraph_first_word",
+     "{\"num_paragraphs\":1,\"nth_paragraph\":1,\"first_word\":\"İs\"}", "İS, İS", true, true},
 };
 
 static const struct example FORMAT[] = {
@@ -138,6 +171,11 @@ static const struct example CONTENT[] = {
     {"detectable_content:postscript", "{\"postscript_marker\":\"P.S.\"}", "x P.S y", false, false},
     {"detectable_content:postscript", "{\"postscript_marker\":\"P.P.S\"}", "P. P.\nS", true, true},
     {"detectable_content:postscript", "{\"postscript_marker\":\"P.P.S\"}", "P.S.", false, false},
+    // Only these two, written so, allow white space.
+    {"detectable_content:postscript", "{\"postscript_marker\":\" P.P.S \"}", "p. p. s", true, true},
+    {"detectable_content:postscript", "{\"postscript_marker\":\"p.s.\"}", "P. S.", false, false},
+    {"detectable_content:postscript", "{\"postscript_marker\":\"p.p.s\"}", "P. P. S", false, false},
+    {"detectable_content:postscript", "{\"postscript_marker\":\"p.s.\"}", "P.S.", true, true},
     {"detectable_content:postscript", "{\"postscript_marker\":\"N.B.\"}", "n.b. x", true, true},
     {"detectable_content:rephrase_paragraph",
      "{\"original_paragraph\":\"a b b c\",\"low\":2,\"high\":3}", "B b A x", true, true},

@@ -108,7 +108,8 @@ static size_t stop_at_runs(struct slice s, char *out) {
     return n;
 }
 
-static void protect_single_letters(char *ptr, struct slice s) {
+// Returns how long the text is then: white space in front of such a letter becomes one space.
+static size_t protect_single_letters(char *ptr, struct slice s) {
     for (ptrdiff_t i = 0; (i = slice_find(s, slice_of("Ph.D."), (size_t)i)) >= 0;)
         protect(ptr + i, 5);
     for (size_t i = 0; i < s.len; i++) {
@@ -116,10 +117,13 @@ static void protect_single_letters(char *ptr, struct slice s) {
         if (!space || !is_letter(at(s, letter)) || at(s, letter + 1) != '.' ||
             at(s, letter + 2) != ' ')
             continue;
-        if (space == 1) ptr[i] = ' ';
-        protect(ptr + letter, 2);
-        i = letter + 2;
+        ptr[i] = ' ';
+        memmove(ptr + i + 1, ptr + letter, s.len - letter);
+        s.len -= space - 1;
+        protect(ptr + i + 1, 2);
+        i += 3;
     }
+    return s.len;
 }
 
 // Copies `s` to `out`; initials end a sentence where a word follows that starts one.
@@ -209,7 +213,7 @@ static struct slices slow_sentences(struct constraint_text *text, struct slice s
     a[n++] = ' ';
     protect_titles_and_sites(a, (struct slice){a, n});
     n = stop_at_runs((struct slice){a, n}, b);
-    protect_single_letters(b, (struct slice){b, n});
+    n = protect_single_letters(b, (struct slice){b, n});
     n = stop_at_initials((struct slice){b, n}, a);
     protect_initials(a, (struct slice){a, n});
     mark_companies(a, (struct slice){a, n});

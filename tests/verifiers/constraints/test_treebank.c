@@ -44,6 +44,8 @@ static void test_words(void **state) {
         {"end of it.) ", "end of it . )"},
         {"x,, y,:z,", "x , , y , :z ,"},
         {"a''b 'x 'm", "a '' b ' x 'm"},
+        // A long s is an s, and neither dotless nor dotted I another i, where case does not count.
+        {"'x 'ſ gımme GİMME 'tıſ 'twaſ goNNa", "' x 'ſ gım me GİM ME 't ıſ 't waſ goN Na"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) check(CASES[i][0], CASES[i][1]);
