@@ -15,35 +15,35 @@ enum {
 // Words between a negation and what it negates: "is not equal to", "rule out the value".
 static bool is_filler(struct slice word) {
     static const char *const FILLERS[] = {
-        "a",        "an",       "the",    "that",     "this",     "it",          "its",
-        "our",      "my",       "your",   "any",      "of",       "to",          "be",
-        "is",       "are",      "was",    "been",     "equal",    "equals",      "as",
-        "out",      "just",     "simply", "exactly",  "really",   "yet",         "quite",
-        "actually", "possibly", "get",    "give",     "have",     "write",       "put",
-        "box",      "use",      "obtain", "accept",   "choose",   "pick",        "take",
-        "include",  "say",      "claim",  "conclude", "believe",  "think",       "mean",
-        "true",     "case",     "final",  "correct",  "right",    "value",       "values",
-        "number",   "numbers",  "answer", "option",   "result",   "at",          "with",
-        "in",       "from",     "likely", "here",     "possible", "possibility", "would",
-        "these",    "those",    "them",   "answers",  "options",  "choices",     "it's",
-        "it’s",     "that's",   "that’s"};
+        "a",       "an",      "the",     "that",     "this",        "it",       "its",     "our",
+        "my",      "your",    "any",     "of",       "to",          "be",       "is",      "are",
+        "was",     "been",    "equal",   "equals",   "as",          "out",      "just",    "simply",
+        "exactly", "really",  "yet",     "quite",    "actually",    "possibly", "get",     "give",
+        "have",    "write",   "put",     "box",      "use",         "obtain",   "accept",  "choose",
+        "pick",    "take",    "include", "say",      "claim",       "conclude", "believe", "think",
+        "mean",    "true",    "case",    "final",    "correct",     "right",    "value",   "values",
+        "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
+        "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
+        "them",    "answers", "options", "choices",  "it's",        "it’s",     "that's",  "that’s",
+        "only"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
 
 static bool is_negation(struct slice word) {
     static const char *const NEGATIONS[] = {
-        "rule",       "ruled",      "rules",      "ruling",        "wrong",     "incorrect",
-        "nor",        "neither",    "reject",     "rejected",      "rejecting", "rejects",
-        "exclude",    "excluded",   "excluding",  "excludes",      "discard",   "discarded",
-        "discarding", "eliminate",  "eliminated", "eliminating",   "false",     "untrue",
-        "unlikely",   "disprove",   "disproves",  "impossible",    "instead",   "doubt",
-        "doubts",     "deny",       "denies",     "disagree",      "doubtful",  "nobody",
-        "trap",       "naive",      "tempting",   "decoy",         "bogus",     "fake",
-        "misleading", "mistake",    "absurd",     "foolish",       "contrary",  "avoid",
-        "avoids",     "avoided",    "avoiding",   "misconception", "fallacy",   "myth",
-        "tempted",    "temptation", "pitfall",    "illusion",      "mistaken",  "erroneously",
-        "naively",    "erroneous"};
+        "rule",       "ruled",      "rules",       "ruling",        "wrong",     "incorrect",
+        "nor",        "neither",    "reject",      "rejected",      "rejecting", "rejects",
+        "exclude",    "excluded",   "excluding",   "excludes",      "discard",   "discarded",
+        "discarding", "eliminate",  "eliminated",  "eliminating",   "false",     "untrue",
+        "unlikely",   "disprove",   "disproves",   "impossible",    "instead",   "doubt",
+        "doubts",     "deny",       "denies",      "disagree",      "doubtful",  "nobody",
+        "trap",       "naive",      "tempting",    "decoy",         "bogus",     "fake",
+        "misleading", "mistake",    "absurd",      "foolish",       "contrary",  "avoid",
+        "avoids",     "avoided",    "avoiding",    "misconception", "fallacy",   "myth",
+        "tempted",    "temptation", "pitfall",     "illusion",      "mistaken",  "erroneously",
+        "naively",    "erroneous",  "contradicts", "contradicting", "violates",  "disproves",
+        "refutes",    "contradict"};
     return answer_is_negation(word) || answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -126,8 +126,9 @@ static bool is_other_value(struct slice word) {
 
 // "the old answer is 5"
 static bool is_former(struct slice word) {
-    static const char *const WORDS[] = {"old",   "previous", "earlier",   "former",     "outdated",
-                                        "draft", "initial",  "tentative", "preliminary"};
+    static const char *const WORDS[] = {"old",         "previous", "earlier", "former",
+                                        "outdated",    "draft",    "initial", "tentative",
+                                        "preliminary", "sample",   "example"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
@@ -178,8 +179,8 @@ static bool is_negated(struct slice before, bool phrase) {
         }
         static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
         if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
-        // "not only 5", "no longer"; "instead, 5" has its comma.
-        if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
+        // "not only 5" has others beside it; "instead, 5" has its comma.
+        if (is_negation(word)) return !slice_is(word, "instead");
         if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
         if (phrase && is_of_others(word, said)) return true;
         said |= is_saying(word);
@@ -264,6 +265,7 @@ static const char *const REFUTED[] = {"is not",
                                       "is what many",
                                       "is what some",
                                       "is what a",
+                                      "is what we had",
                                       "is what you want",
                                       "is what you expect",
                                       "is what people",
@@ -334,9 +336,10 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
 
 bool answer_is_changed_subject(struct slice behind) {
     static const char *const WORDS[] = {
-        "plus",       "minus",   "times",  "squared", "cubed", "divided",   "and",     "rounds",
-        "multiplied", "doubled", "halved", "modulo",  "mod",   "increased", "reduced", "decreased",
-        "less",       "raised",  "over",   "rounded", "key",   "sheet"};
+        "plus",    "minus",      "times",   "squared", "cubed",  "divided",  "and",
+        "rounds",  "multiplied", "doubled", "halved",  "modulo", "mod",      "increased",
+        "reduced", "decreased",  "format",  "range",   "type",   "template", "length",
+        "less",    "raised",     "over",    "rounded", "key",    "sheet"};
     if (answer_starts(behind, 0, "'s ") || answer_starts(behind, 0, "’s ")) return true;
     for (size_t i = 0; behind.len && behind.ptr[0] == ' ' && i < N(WORDS); i++)
         if (answer_is_word(behind, 1, WORDS[i])) return true;

@@ -258,9 +258,25 @@ static size_t word_end(struct slice text, size_t at) {
     return SIZE_MAX;
 }
 
+// "Die falsche Antwort", "错误答案": what is in front of the word for "answer" at `at`.
+static bool is_called_wrong(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "falsche",    "fausse",     "mauvaise",     "falsa",        "foute",     "verkeerde",
+        "неверный",   "Неверный",   "неправильный", "Неправильный", "ошибочный", "yanlış",
+        "错误",       "错误的",     "錯誤",         "錯誤的",       "错的",      "不",
+        "間違った",   "誤った",     "間違いの",     "틀린",         "잘못된",    "erroneous",
+        "incorrecte", "incorrecta", "errada",       "sbagliata",    "falschen",  "błędna"};
+    while (at > 0 && answer_is_one_of(" *_", text.ptr[at - 1])) at--;
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at >= len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
 size_t answer_foreign(struct slice text, size_t at) {
     size_t end = word_end(text, at);
-    if (end == SIZE_MAX) return SIZE_MAX;
+    if (end == SIZE_MAX || is_called_wrong(text, at)) return SIZE_MAX;
     for (int n = 0; n < MAX_LINKS; n++) {
         while (end < text.len && answer_is_one_of(" \t\r\n,", text.ptr[end])) end++;
         if (end == text.len) return SIZE_MAX;
