@@ -248,12 +248,25 @@ static bool column_of(struct slice s, struct arena *arena, struct slice *out) {
     return n_commas > 0 && depth == 0;
 }
 
+// Most answers are formulas: without a word of two letters behind or in front of a blank, and no
+// "8C3", there is nothing to read.
+static bool may_be_words(struct slice s) {
+    bool blank = false, word = false;
+    for (size_t i = 0; i < s.len; i++) {
+        blank |= s.ptr[i] == ' ';
+        word |= i > 0 && ascii_is_alpha(s.ptr[i]) && ascii_is_alpha(s.ptr[i - 1]);
+        if (s.ptr[i] == 'C' && i > 0 && ascii_is_digit(s.ptr[i - 1])) return true;
+        if (strchr("=+<>^$", s.ptr[i]) && s.ptr[i]) return false;
+    }
+    return word && (blank || slice_is(s, "half") || memchr(s.ptr, '-', s.len));
+}
+
 bool form_words(struct slice text, struct arena *arena, struct slice *out) {
     if (text.len == 0 || text.len > MAX_WORDS - 40) return false;
     const char last = text.ptr[text.len - 1];
     if (text.ptr[0] == '(' || text.ptr[0] == '[' || text.ptr[0] == '\\')
         return strchr("Tt}pl", last) && last && column_of(text, arena, out);
-    if (!ascii_is_alnum(text.ptr[0])) return false;
+    if (!ascii_is_alnum(text.ptr[0]) || !may_be_words(text)) return false;
     char *room = arena_take(arena, MAX_WORDS, 1);
     return clock_of(text, room, out) || root_of(text, room, out) || choices_of(text, room, out) ||
            mixed_of(text, room, out) || ratio_of(text, room, out) || quotient_of(text, room, out);
