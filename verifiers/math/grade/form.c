@@ -72,9 +72,10 @@ static struct slice undressed(struct slice s) {
         "\\text{(exactly)}", "(exactly)",   "\\text{ exactly}", "\\qed",
         "\\square",          "\\Box",       " in total",        " altogether",
         "\\text{ in total}", "/-"}; // ₹1,200/-
-    static const char *const STARTS[] = {"\\therefore",   "\\text{the year }", "\\text{The year }",
-                                         "\\text{year }", "the year ",         "exactly ",
-                                         "Exactly ",      "\\text{exactly }"};
+    static const char *const STARTS[] = {
+        "\\therefore", "\\text{the year }", "\\text{The year }", "\\text{year }",    "the year ",
+        "exactly ",    "Exactly ",          "\\text{exactly }",  "none other than ", "the number ",
+        "the digit ",  "the value ",        "the integer ",      "the fraction ",    "written as "};
     static const char *const NAMES[] = {"\\max",       "\\min",           "\\text{max}",
                                         "\\text{min}", "\\text{maximum}", "\\text{minimum}"};
     for (size_t i = 0; i < N(STARTS); i++)
@@ -230,14 +231,22 @@ static struct slice without_tag(struct slice s) {
     return s;
 }
 
+// Most answers: a few digits, with marks between them.
+static bool is_short_number(struct slice s) {
+    for (size_t i = 0; i < s.len; i++)
+        if (ascii_is_alpha(s.ptr[i])) return false;
+    return s.len < 16 && ascii_is_digit(s.ptr[0]) && ascii_is_digit(s.ptr[s.len - 1]);
+}
+
 struct slice form_plain(struct slice text, struct arena *arena) {
     struct slice s = without_tag(trimmed(text));
     if (s.len == 0 || s.len > MAX_SHORT) return unquantified(bare(text));
-    if (s.len < 16 && ascii_is_digit(s.ptr[0]) && ascii_is_digit(s.ptr[s.len - 1])) return s;
+    if (is_short_number(s)) return s;
     s = undressed(s);
     if (s.len == 0) return text;
     struct slice condition;
     if (form_condition(s, arena, &condition)) return condition;
+    if (form_words(s, arena, &condition)) return condition;
     if (is_not_there(s)) return slice_of("DNE");
     struct slice formula;
     if (s.ptr[0] == '\\' && chemical(s, arena, &formula)) return formula;

@@ -20,6 +20,10 @@ struct slice form_prose(struct slice text, struct arena *arena);
 // "all real numbers except 2", "x is at least 3" as a relation. False where it is none in words.
 bool form_condition(struct slice text, struct arena *arena, struct slice *out);
 
+// "half past five", "the cube root of 4", "8 choose 3", "two and a third", "(1,-2,3)^T": a whole
+// answer as a formula. False where it is none of these.
+bool form_words(struct slice text, struct arena *arena, struct slice *out);
+
 // "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
 // is said again. `*same`: it says that it is the same.
 bool form_restated(struct slice text, struct slice *value, struct slice *again, bool *same);

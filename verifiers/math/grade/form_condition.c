@@ -90,6 +90,9 @@ static const char *take_relation(struct reader *r) {
                                           {"smaller than", "< "},
                                           {"at least", "\\ge "},
                                           {"at most", "\\le "},
+                                          {"up to and including", "\\le "},
+                                          {"not exceeding", "\\le "},
+                                          {"exceeding", "> "},
                                           {"no less than", "\\ge "},
                                           {"not less than", "\\ge "},
                                           {"no more than", "\\le "},
@@ -177,6 +180,56 @@ static size_t take_relations(struct reader *r, char letter, char *out) {
     }
 }
 
+// The two values of r, with `joint` between them. False where they are none.
+static bool take_pair(struct reader *r, const char *joint, struct slice out[2]) {
+    const char *at = memmem(r->at, (size_t)(r->end - r->at), joint, strlen(joint));
+    if (!at) return false;
+    struct reader parts[2] = {{r->at, at}, {at + strlen(joint), r->end}};
+    for (int i = 0; i < 2; i++) {
+        if (!take_value(&parts[i], &out[i].ptr, &out[i].len) || parts[i].at != parts[i].end)
+            return false;
+        if (memchr(out[i].ptr, ',', out[i].len)) return false;
+    }
+    return true;
+}
+
+// "between -2 and 7, exclusive", "from 1 to 5 inclusive" as a formula of `letter`; 0 where it is
+// not said whether the ends are meant too.
+static size_t take_between(struct reader *r, char letter, char *out) {
+    static const char *const FILLERS[] = {"is",   "are", "must", "be",
+                                          "lies", "lie", "that", "which"};
+    static const struct {
+        const char *words;
+        bool closed;
+    } ENDS[] = {{" not inclusive", false},     {" non-inclusive", false},
+                {" exclusive", false},         {" (exclusive)", false},
+                {" inclusive", true},          {" (inclusive)", true},
+                {" both included", true},      {" both excluded", false},
+                {" endpoints included", true}, {" endpoints excluded", false}};
+    struct slice ends[2];
+    while (take_one(r, FILLERS, N(FILLERS))) {
+    }
+    const bool strictly = take(r, "strictly"), between = take(r, "between");
+    if (!between && !take(r, "from")) return 0;
+    bool closed = false, said = strictly;
+    for (size_t i = 0; i < N(ENDS) && !said; i++) {
+        const size_t len = strlen(ENDS[i].words);
+        if ((size_t)(r->end - r->at) <= len || !ascii_same(r->end - len, ENDS[i].words, len))
+            continue;
+        r->end -= len;
+        while (r->end > r->at && strchr(" ,", r->end[-1])) r->end--;
+        closed = ENDS[i].closed;
+        said = true;
+    }
+    if (!said || !take_pair(r, between ? " and " : " to ", ends)) return 0;
+    const char *sign = closed ? " \\le " : " < ";
+    size_t n = append(out, 0, ends[0].ptr, ends[0].len);
+    n = append(out, n, sign, strlen(sign));
+    out[n++] = letter;
+    n = append(out, n, sign, strlen(sign));
+    return append(out, n, ends[1].ptr, ends[1].len);
+}
+
 bool form_condition(struct slice text, struct arena *arena, struct slice *out) {
     char flat[MAX_CONDITION], letter;
     size_t n;
@@ -192,7 +245,9 @@ bool form_condition(struct slice text, struct arena *arena, struct slice *out) {
         return true;
     }
     char *made = arena_take(arena, 2 * MAX_CONDITION, 1);
-    const size_t len = take_relations(&r, letter ? letter : 'x', made);
+    struct reader again = r;
+    size_t len = take_between(&again, letter ? letter : 'x', made);
+    if (len == 0) len = take_relations(&r, letter ? letter : 'x', made);
     *out = (struct slice){made, len};
     return len > 0;
 }

@@ -30,7 +30,7 @@ struct answer {
     struct slice before, behind;
     bool unequal;
     bool prose;       // words may follow the value within the span
-    const char *rule; // "box", "hashes", "phrase", "tag", "bold", "last"
+    const char *rule; // "box", "hashes", "phrase", "tag", "bold", "first", "last"
 };
 
 // What may hold the answer: the text behind thinking, within the window, without end marks.

@@ -282,7 +282,8 @@ static int last_list(struct slice text, struct box list[ANSWER_MAX_BOXES], bool 
     for (int i = 0; i < n_boxes; i++) {
         const struct box box = boxes[i];
         if (answer_is_denied(text, box.start, box.end, false) || is_mention(text, &box) ||
-            answer_is_of_others(text, box.start, box.end))
+            answer_is_of_others(text, box.start, box.end) ||
+            answer_is_made_other(text, box.start, box.end))
             continue;
         if (n > 0 && !is_joint(answer_cut(text, list[n - 1].end, box.start)) &&
             !is_other_case(text, &list[n - 1], &box) && !is_equated(text, &list[n - 1], &box))

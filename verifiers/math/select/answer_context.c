@@ -25,24 +25,25 @@ static bool is_filler(struct slice word) {
         "number",  "numbers", "answer",  "option",   "result",      "at",       "with",    "in",
         "from",    "likely",  "here",    "possible", "possibility", "would",    "these",   "those",
         "me",      "us",      "them",    "answers",  "options",     "choices",  "it's",    "it’s",
-        "that's",  "that’s"};
+        "that's",  "that’s",  "only"};
     if (word.len <= 1 || (unsigned char)word.ptr[0] >= 0x80) return true; // x, =, markup
     return answer_is_in(word, FILLERS, N(FILLERS));
 }
 
 static bool is_negation(struct slice word) {
     static const char *const NEGATIONS[] = {
-        "rule",       "ruled",      "rules",      "ruling",        "wrong",     "incorrect",
-        "nor",        "neither",    "reject",     "rejected",      "rejecting", "rejects",
-        "exclude",    "excluded",   "excluding",  "excludes",      "discard",   "discarded",
-        "discarding", "eliminate",  "eliminated", "eliminating",   "false",     "untrue",
-        "unlikely",   "disprove",   "disproves",  "impossible",    "instead",   "doubt",
-        "doubts",     "deny",       "denies",     "disagree",      "doubtful",  "nobody",
-        "trap",       "naive",      "tempting",   "decoy",         "bogus",     "fake",
-        "misleading", "mistake",    "absurd",     "foolish",       "contrary",  "avoid",
-        "avoids",     "avoided",    "avoiding",   "misconception", "fallacy",   "myth",
-        "tempted",    "temptation", "pitfall",    "illusion",      "mistaken",  "erroneously",
-        "naively",    "erroneous",  "distractor"};
+        "rule",       "ruled",      "rules",       "ruling",        "wrong",     "incorrect",
+        "nor",        "neither",    "reject",      "rejected",      "rejecting", "rejects",
+        "exclude",    "excluded",   "excluding",   "excludes",      "discard",   "discarded",
+        "discarding", "eliminate",  "eliminated",  "eliminating",   "false",     "untrue",
+        "unlikely",   "disprove",   "disproves",   "impossible",    "instead",   "doubt",
+        "doubts",     "deny",       "denies",      "disagree",      "doubtful",  "nobody",
+        "trap",       "naive",      "tempting",    "decoy",         "bogus",     "fake",
+        "misleading", "mistake",    "absurd",      "foolish",       "contrary",  "avoid",
+        "avoids",     "avoided",    "avoiding",    "misconception", "fallacy",   "myth",
+        "tempted",    "temptation", "pitfall",     "illusion",      "mistaken",  "erroneously",
+        "naively",    "erroneous",  "contradicts", "contradicting", "violates",  "disproves",
+        "refutes",    "contradict", "distractor"};
     return answer_is_negation(word) || answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -125,8 +126,9 @@ static bool is_other_value(struct slice word) {
 
 // "the old answer is 5"
 static bool is_former(struct slice word) {
-    static const char *const WORDS[] = {"old",   "previous", "earlier",   "former",     "outdated",
-                                        "draft", "initial",  "tentative", "preliminary"};
+    static const char *const WORDS[] = {"old",         "previous", "earlier", "former",
+                                        "outdated",    "draft",    "initial", "tentative",
+                                        "preliminary", "sample",   "example"};
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
@@ -183,34 +185,14 @@ static bool is_negated(struct slice before, bool phrase) {
         }
         static const char *const BUT[] = {"except", "excepting", "unlike", "besides"};
         if (n == 0 && answer_is_in(word, BUT, N(BUT))) return true; // "everything except 5"
-        // "not only 5", "no longer"; "instead, 5" has its comma.
-        if (is_negation(word)) return !(slice_is(behind, "only") || slice_is(word, "instead"));
+        // "not only 5" has others beside it; "instead, 5" has its comma.
+        if (is_negation(word)) return !slice_is(word, "instead");
         if (phrase && (is_supposition(word) || is_attributed(word, before))) return true;
         if (phrase && is_of_others(word, said)) return true;
         said |= is_saying(word);
         if (!is_filler(word)) return false;
         behind = word;
     }
-    return false;
-}
-
-// "B是错误的", "B ist falsch".
-static bool is_refuted_abroad(struct slice text, size_t at) {
-    static const char *const DENIALS[] = {
-        "是错",          "是錯",          "不正确",     "不正確",      "不对",
-        "不對",          "是不",          "错误",       "錯誤",        "有误",
-        "は間違",        "は誤",          "は正しく",   "は違",        "이 아니",
-        "가 아니",       "이 아닙",       "가 아닙",    "는 틀",       "은 틀",
-        "이 틀",         "가 틀",         "ist falsch", "ist nicht",   "est faux",
-        "est fausse",    "est incorrect", "n'est pas",  "n’est pas",   "es incorrect",
-        "es incorrecta", "es falsa",      "no es",      "é incorreta", "não é",
-        "está errada",   "è sbagliata",   "non è",      "неверн",      "неправильн",
-        "не подход",     "は不",          "は当てはま", "は適切で",    "错"};
-    static const char *const ADVERBS[] = {"显然", "明显", "肯定", "一定", "都", "也", "— ", "– "};
-    for (size_t i = 0; i < N(ADVERBS); i++)
-        if (answer_starts(text, at, ADVERBS[i])) at += strlen(ADVERBS[i]);
-    for (size_t i = 0; i < N(DENIALS); i++)
-        if (answer_is_word(text, at, DENIALS[i])) return true;
     return false;
 }
 
@@ -274,6 +256,7 @@ static const char *const REFUTED[] = {"is not",
                                       "is what many",
                                       "is what some",
                                       "is what a",
+                                      "is what we had",
                                       "is what you want",
                                       "is what you expect",
                                       "is what people",
@@ -314,7 +297,7 @@ static bool is_refuted_behind(struct slice text, size_t at) {
     at = skip_aside(text, at);
     for (size_t i = 0; i < N(REFUTED); i++)
         if (answer_is_word(text, at, REFUTED[i])) return true;
-    if (is_refuted_abroad(text, at) || is_only_supposed(text, at)) return true;
+    if (answer_is_refuted_abroad(text, at) || is_only_supposed(text, at)) return true;
     for (size_t i = at; i < text.len && i - at < MAX_QUESTION; i++) {
         const char c = text.ptr[i];
         if (c == '\n' || c == '(' || (c == '\xE2' && answer_starts(text, i, "—")) ||
@@ -362,9 +345,10 @@ static bool is_quoted(struct slice text, size_t from, size_t to) {
 
 bool answer_is_changed_subject(struct slice behind) {
     static const char *const WORDS[] = {
-        "plus",       "minus",   "times",  "squared", "cubed", "divided",   "and",     "rounds",
-        "multiplied", "doubled", "halved", "modulo",  "mod",   "increased", "reduced", "decreased",
-        "less",       "raised",  "over",   "rounded", "key",   "sheet"};
+        "plus",    "minus",      "times",   "squared", "cubed",  "divided",  "and",
+        "rounds",  "multiplied", "doubled", "halved",  "modulo", "mod",      "increased",
+        "reduced", "decreased",  "format",  "range",   "type",   "template", "length",
+        "less",    "raised",     "over",    "rounded", "key",    "sheet"};
     if (answer_starts(behind, 0, "'s ") || answer_starts(behind, 0, "’s ")) return true;
     for (size_t i = 0; behind.len && behind.ptr[0] == ' ' && i < N(WORDS); i++)
         if (answer_is_word(behind, 1, WORDS[i])) return true;

@@ -1,5 +1,6 @@
 // What is said behind a statement that leaves it open: another value may be right as well.
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_opening.h"
 #include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_remark.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -58,14 +59,18 @@ static bool names_both(struct slice text, size_t at, const struct answer_values 
            memmem(rest.ptr, rest.len, " fit", 4);
 }
 
-// "If zero counts, 37.", "Depending on rounding, 37.": another value for another case.
-static bool names_case(struct slice text, size_t at, const struct answer_values *values) {
+// "If zero counts, 37.", "Depending on rounding, 37.": another value for another case. `against`:
+// behind "however", so that "if zero counts, it is 37" is none of a check.
+static bool names_case(struct slice text, size_t at, bool against,
+                       const struct answer_values *values) {
     static const char *const CASES[] = {"if", "depending on", "unless", "provided", "when"};
     if (answer_skip_phrase(text, at, CASES, N(CASES)) == at) return false;
     const size_t end = answer_sentence_end(text, at);
     for (size_t i = at; i < end; i++) {
         if (text.ptr[i] != ',') continue;
-        const size_t from = skip_to_value(text, i);
+        bool plain;
+        const size_t next = skip_to_value(text, i);
+        const size_t from = against ? answer_skip_copula(text, next, false, &plain) : next;
         const size_t to = values->end(values->context, text, from);
         // "\boxed{12} (if 0 counts, \boxed{13})" is a list.
         // "If x = 2, 3x = 6." is a check.
@@ -76,7 +81,7 @@ static bool names_case(struct slice text, size_t at, const struct answer_values 
 }
 
 // "Or is it 13?", "maybe it is 13": the value is left open.
-bool answer_doubts(struct slice text, size_t at, const struct answer_values *values) {
+bool answer_doubts(struct slice text, size_t at, bool against, const struct answer_values *values) {
     static const char *const WORDS[] = {"or is it",
                                         "or was it",
                                         "or maybe",
@@ -126,7 +131,7 @@ bool answer_doubts(struct slice text, size_t at, const struct answer_values *val
                                         "the answer may be",
                                         "or"};
     if (names_second(text, at, values) || names_both(text, at, values) ||
-        names_case(text, at, values))
+        names_case(text, at, against, values))
         return true;
     size_t end = answer_skip_phrase(text, at, WORDS, N(WORDS));
     if (end == at) return false;

@@ -44,6 +44,28 @@ static bool is_changed_abroad(struct slice text, const struct answer_piece *p, i
     return false;
 }
 
+// "Le carré du nombre est 7", "El doble del número es 7": a word for a power or a multiple opens
+// the sentence, and no number stands behind it.
+static bool is_derived_abroad(struct slice text, const struct answer_piece *p, int first) {
+    enum { MAX_OPENING = 3 };
+    static const char *const WORDS[] = {
+        "carré",    "cube",     "double",   "triple",    "moitié",    "tiers",    "inverse",
+        "opposé",   "doble",    "cuadrado", "cubo",      "mitad",     "opuesto",  "recíproco",
+        "quadrat",  "doppelte", "hälfte",   "Hälfte",    "dreifache", "kehrwert", "dobro",
+        "quadrado", "metade",   "quadrato", "metà",      "doppio",    "Квадрат",  "квадрат",
+        "Куб",      "Половина", "половина", "Удвоенное", "kwadraat",  "dubbele",  "helft",
+        "drittel",  "viertel",  "oposto",   "inverso"};
+    for (int i = 0; i < first && i < MAX_OPENING; i++) {
+        if (p[i].kind == PIECE_MATH) return false;
+        if (!answer_is_in(answer_cut(text, p[i].from, p[i].to), WORDS, N(WORDS))) continue;
+        for (int k = i + 1; k < first; k++)
+            if (p[k].kind == PIECE_MATH || answer_is_one_of(",;:", text.ptr[p[k].to - 1]))
+                return false;
+        return i + 2 < first;
+    }
+    return false;
+}
+
 // "page 7", "by Theorem 7", "see step 7", "no. 7": the name of a part of a text. "He is on page 7"
 // may be what was asked for.
 static bool is_label(struct slice text, const struct answer_piece *p, int first) {
@@ -101,17 +123,17 @@ static bool is_part_of_it(struct slice text, const struct answer_piece *p, int f
     return first > 1 && p[first - 1].kind == PIECE_WORD &&
            !answer_is_one_of(",;:", text.ptr[p[first - 1].to - 1]) &&
            answer_is_negation(answer_cut(text, p[first - 2].from, p[first - 2].to)) &&
-           !answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to),
-                         (const char *const[]){"only", "just", "merely", "but"}, 4);
+           !slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "but");
 }
 
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
 bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p, int first) {
     static const char *const WORDS[] = {
-        "above",     "below",   "under",  "over",     "least",   "most",   "than",  "from",
-        "every",     "within",  "first",  "beyond",   "exceeds", "exceed", "twice", "double",
-        "exceeding", "between", "except", "negative", "minus",   "plus",   "times", "thrice",
-        "triple",    "near",    "nearly", "almost",   "octal",   "binary", "hex",   "hexadecimal"};
+        "above",     "below",   "under",     "over",       "least",   "most",   "than",   "from",
+        "every",     "within",  "first",     "beyond",     "exceeds", "exceed", "twice",  "double",
+        "exceeding", "between", "except",    "negative",   "minus",   "plus",   "times",  "thrice",
+        "barely",    "hardly",  "including", "excluding",  "triple",  "near",   "nearly", "almost",
+        "octal",     "binary",  "hex",       "hexadecimal"};
     static const char *const ABROAD[] = {
         "mindestens", "höchstens", "als",    "moins",   "menos",  "almeno", "minder",    "minstens",
         "больше",     "меньше",    "более",  "менее",   "fazla",  "hơn",    "около",     "Больше",
@@ -129,12 +151,12 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
     const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
     if (answer_is_in(word, WORDS, N(WORDS)) || is_label(text, p, first) ||
         answer_is_in(word, ABROAD, N(ABROAD)) || is_changed_far(text, p, first) ||
-        is_changed_abroad(text, p, first))
+        is_changed_abroad(text, p, first) || is_derived_abroad(text, p, first))
         return true;
     // "after 10:30": a bound; "he came after 12 days" is none.
     if (first == 1 && answer_is_in(word, (const char *const[]){"after", "before", "until"}, 3))
         return true;
-    if (is_part_of_it(text, p, first)) return true;
+    if (is_part_of_it(text, p, first) || answer_is_of_other_subject(text, p, first)) return true;
     if (first < 2) return false;
     const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
@@ -180,15 +202,25 @@ bool answer_is_denied_in_front(struct slice text, const struct answer_piece *p, 
     static const char *const WORDS[] = {
         "nicht", "kein", "keine", "pas", "não", "nao", "non", "niet", "geen",  "ikke", "inte",
         "nie",   "nu",   "bukan", "ei",  "nem", "не",  "Не",  "ne",   "không", "δεν",  "לא"};
+    static const char *const WRONG[] = {
+        "falsch",    "falsche",   "falscher",    "falsches",  "incorrecto",  "incorrecta",
+        "incorreto", "incorreta", "errado",      "errada",    "falso",       "falsa",
+        "faux",      "fausse",    "sbagliato",   "sbagliata", "fout",        "onjuist",
+        "mauvaise",  "неверно",   "неправильно", "Неверно",   "Неправильно", "неверный",
+        "Неверный",  "yanlış",    "Неправильный"};
     // In scripts where words are written together.
     static const char *const GLUED[] = {"ไม่", "ليس", "ليست", "नहीं"};
     static const char *const SPANISH[] = {"es",  "son", "puede", "hay",    "había", "eran",
                                           "fue", "era", "tiene", "quedan", "vale"};
     static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
+    bool colon = false;
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
         const struct slice word = answer_cut(text, p[i].from, p[i].to);
         if (answer_is_in(word, BUT, N(BUT))) return false;
-        if (word.len && answer_is_one_of(",;:", word.ptr[word.len - 1])) return false;
+        if (answer_is_in(word, WRONG, N(WRONG))) return true;
+        if (word.len && answer_is_one_of(",;", word.ptr[word.len - 1])) return false;
+        colon |= word.len && word.ptr[word.len - 1] == ':';
+        if (colon) continue; // "Неверный ответ: 12", but "nicht vergessen: 12"
         if (answer_is_in(word, WORDS, N(WORDS))) return true;
         for (size_t k = 0; k < N(GLUED); k++)
             if (memmem(word.ptr, word.len, GLUED[k], strlen(GLUED[k]))) return true;

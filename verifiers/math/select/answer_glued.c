@@ -35,6 +35,11 @@ static const char *const DOUBTS[] = {
     "적어도",  "많아도",  "최소",    "최대",
 };
 
+// In front of the number in its clause: of another value than what is sought.
+static const char *const DERIVED[] = {"平方是", "平方为", "立方是", "倒数是", "相反数是", "倍是",
+                                      "一半是", "二乗は", "倍は",   "半分は", "逆数は",   "배는",
+                                      "제곱은", "절반은", "역수는", "平方為", "倍为",     "之一是"};
+
 // In the clause of the number, where the sentence has others: it is the result.
 static const char *const RESULTS[] = {
     "共",     "所以",   "因此", "故",   "合计",   "合計", "总",   "總",   "総",
@@ -151,8 +156,22 @@ static bool is_named(struct slice sentence, size_t from, size_t behind) {
            starts_with_any(sentence, behind, ORDINALS, N(ORDINALS));
 }
 
+// "一共15元，其中5元是找零": without the clause that tells of a part.
+static struct slice without_part(struct slice sentence) {
+    static const char *const PARTS[] = {"，其中", ", 其中", "、うち", "，当中"};
+    for (size_t i = 0; i < N(PARTS); i++) {
+        const char *at = memmem(sentence.ptr, sentence.len, PARTS[i], strlen(PARTS[i]));
+        size_t from, to;
+        const size_t len = at ? (size_t)(at - sentence.ptr) : 0;
+        if (at && last_run(answer_cut(sentence, 0, len), &from, &to))
+            return answer_cut(sentence, 0, len);
+    }
+    return sentence;
+}
+
 enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
     size_t from, to, other_from, other_to;
+    sentence = without_part(sentence);
     if (!last_run(sentence, &from, &to)) return ANSWER_NOT_GLUED;
     const bool before = from > 0 && is_wide(sentence, last_character(sentence, from));
     size_t behind = to;
@@ -168,6 +187,9 @@ enum answer_glued answer_find_glued(struct slice sentence, struct slice *out) {
         (!has_any(answer_cut(sentence, start, from), RESULTS, N(RESULTS)) ||
          starts_with_any(sentence, behind, DATES, N(DATES))))
         return ANSWER_NOT_GLUED;
+    if (has_any(answer_cut(sentence, start, from), DERIVED, N(DERIVED)) &&
+        !last_run(answer_cut(sentence, 0, from), &other_from, &other_to))
+        return ANSWER_DOUBTED;
     while (to > from && answer_is_one_of(".,*_`\"'!", sentence.ptr[to - 1])) to--;
     while (from < to && answer_is_one_of("*_`\"',", sentence.ptr[from])) from++;
     *out = answer_cut(sentence, from, to);

@@ -306,9 +306,25 @@ static size_t word_end(struct slice text, size_t at) {
     return SIZE_MAX;
 }
 
+// "Die falsche Antwort", "错误答案": what is in front of the word for "answer" at `at`.
+static bool is_called_wrong(struct slice text, size_t at) {
+    static const char *const WORDS[] = {
+        "falsche",    "fausse",     "mauvaise",     "falsa",        "foute",     "verkeerde",
+        "неверный",   "Неверный",   "неправильный", "Неправильный", "ошибочный", "yanlış",
+        "错误",       "错误的",     "錯誤",         "錯誤的",       "错的",      "不",
+        "間違った",   "誤った",     "間違いの",     "틀린",         "잘못된",    "erroneous",
+        "incorrecte", "incorrecta", "errada",       "sbagliata",    "falschen",  "błędna"};
+    while (at > 0 && answer_is_one_of(" *_", text.ptr[at - 1])) at--;
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (at >= len && answer_starts(text, at - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
 size_t answer_foreign(struct slice text, size_t at) {
     size_t end = word_end(text, at);
-    if (end == SIZE_MAX) return SIZE_MAX;
+    if (end == SIZE_MAX || is_called_wrong(text, at)) return SIZE_MAX;
     for (int n = 0; n < MAX_LINKS; n++) {
         while (end < text.len && answer_is_one_of(" \t\r\n,", text.ptr[end])) end++;
         if (end == text.len) return SIZE_MAX;
@@ -317,4 +333,23 @@ size_t answer_foreign(struct slice text, size_t at) {
         end = next;
     }
     return SIZE_MAX;
+}
+
+bool answer_is_refuted_abroad(struct slice text, size_t at) {
+    static const char *const DENIALS[] = {
+        "是错",          "是錯",          "不正确",     "不正確",      "不对",
+        "不對",          "是不",          "错误",       "錯誤",        "有误",
+        "は間違",        "は誤",          "は正しく",   "は違",        "이 아니",
+        "가 아니",       "이 아닙",       "가 아닙",    "는 틀",       "은 틀",
+        "이 틀",         "가 틀",         "ist falsch", "ist nicht",   "est faux",
+        "est fausse",    "est incorrect", "n'est pas",  "n’est pas",   "es incorrect",
+        "es incorrecta", "es falsa",      "no es",      "é incorreta", "não é",
+        "está errada",   "è sbagliata",   "non è",      "неверн",      "неправильн",
+        "не подход",     "は不",          "は当てはま", "は適切で",    "错"};
+    static const char *const ADVERBS[] = {"显然", "明显", "肯定", "一定", "都", "也", "— ", "– "};
+    for (size_t i = 0; i < N(ADVERBS); i++)
+        if (answer_starts(text, at, ADVERBS[i])) at += strlen(ADVERBS[i]);
+    for (size_t i = 0; i < N(DENIALS); i++)
+        if (answer_is_word(text, at, DENIALS[i])) return true;
+    return false;
 }

@@ -99,6 +99,32 @@ static bool is_chance(struct slice text, const struct answer_piece *p, int first
     return false;
 }
 
+// "The ratio is 3 to 4", and "3 to 4" or "8 choose 3" alone: p[first] is the second of the two.
+static bool is_ratio(struct slice text, const struct answer_piece *p, int n, int first, int last) {
+    if (first < 2 || p[first - 2].kind != PIECE_MATH || !ascii_is_digit(text.ptr[p[first].from]) ||
+        !ascii_is_digit(text.ptr[p[first - 2].from]) ||
+        !answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to),
+                      (const char *const[]){"to", "choose", "in"}, 3))
+        return false;
+    if (first == 2) return last == n - 1;
+    if (first == 4 && last == n - 1 && p[1].kind == PIECE_WORD && p[0].kind == PIECE_MATH)
+        return answer_is_in(answer_cut(text, p[1].from, p[1].to), (const char *const[]){"to"}, 1);
+    bool ratio = false;
+    for (int i = 0; i < first - 2; i++)
+        ratio |=
+            answer_is_in(answer_cut(text, p[i].from, p[i].to), (const char *const[]){"ratio"}, 1);
+    return ratio && !slice_is(answer_cut(text, p[first - 3].from, p[first - 3].to), "from");
+}
+
+// "He ate 8, and 4 are left.": the "and" at p[at] begins a clause with a verb behind the run.
+static bool is_next_clause(struct slice text, const struct answer_piece *p, int n, int at,
+                           int last) {
+    static const char *const VERBS[] = {"are", "is", "were", "was", "remain", "remains"};
+    return at + 1 == last && last + 1 < n && at > 1 && p[at - 2].kind == PIECE_WORD &&
+           text.ptr[p[at - 1].to - 1] == ',' &&
+           answer_is_in(answer_cut(text, p[last + 1].from, p[last + 1].to), VERBS, N(VERBS));
+}
+
 // The run of mathematics that ends last: its first and last piece. False when there is none.
 static bool last_run(struct slice text, const struct answer_piece *p, int n, int *first,
                      int *last) {
@@ -110,8 +136,9 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         (*last)++;
     for (*first = i; *first > 0; (*first)--) {
         const struct answer_piece *q = &p[*first - 1];
-        const bool joined =
-            q->kind == PIECE_JOINT && *first > 1 && p[*first - 2].kind != PIECE_WORD;
+        const bool joined = q->kind == PIECE_JOINT && *first > 1 &&
+                            p[*first - 2].kind != PIECE_WORD &&
+                            !is_next_clause(text, p, n, *first - 1, *last);
         const bool letter =
             q->kind == PIECE_LETTER && (answer_piece_is_operator(text, &p[*first]) ||
                                         (*first > 1 && answer_piece_is_operator(text, q - 1)));
@@ -128,6 +155,8 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
     if (*first > 0 && is_function(answer_cut(text, p[*first - 1].from, p[*first - 1].to)))
         (*first)--; // "log 12", "sin 30° = 1/2"
     if (is_chance(text, p, *first)) *first -= 1 + (p[*first - 2].kind == PIECE_WORD ? 2 : 1);
+    while (is_ratio(text, p, n, *first, *last)) *first -= 2;
+    *first = answer_clock_start(text, p, *first);
     // "thirty-seven (36)"
     if (*first > 0 && text.ptr[p[*first].from] == '(' &&
         answer_number_words_end(text, p[*first - 1].from) == p[*first - 1].to)
@@ -163,9 +192,10 @@ static bool is_signed(struct slice text, const struct answer_piece *p, int first
 
 // "The answer has 12 digits", "the answer ends in 12": what is said of it is not what it is.
 static bool describes(struct slice between) {
-    static const char *const VERBS[] = {"has",    "contains", "includes", "rhymes",   "starts",
-                                        "begins", "ends",     "exceeds",  "precedes", "follows",
-                                        "lies",   "differs",  "consists"};
+    static const char *const VERBS[] = {
+        "has",      "contains", "includes", "rhymes",  "starts",      "begins",
+        "ends",     "exceeds",  "precedes", "follows", "lies",        "differs",
+        "consists", "is in",    "is on",    "is at",   "is given in", "is found in"};
     for (size_t i = 0; i < N(VERBS); i++)
         if (answer_is_word(between, strlen("answer "), VERBS[i])) return true;
     return false;
@@ -193,9 +223,22 @@ static bool is_open_beside(struct slice text, const struct answer_piece *p, int 
     return slice_is(verb, "is") && !answer_is_in(next, NAMES, N(NAMES));
 }
 
+// "Previous answer: 12"
+static bool is_former_label(struct slice before) {
+    static const char *const WORDS[] = {"previous", "old",    "sample",  "example",  "draft",
+                                        "initial",  "former", "earlier", "tentative"};
+    before = answer_trim(before);
+    for (size_t i = 0; i < N(WORDS); i++) {
+        const size_t len = strlen(WORDS[i]);
+        if (before.len >= len && answer_starts(before, before.len - len, WORDS[i])) return true;
+    }
+    return false;
+}
+
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
 static bool is_left_open(struct slice text, const struct answer_piece *p, int first, size_t from) {
-    if (answer_is_changed_in_front(text, p, first) || answer_is_denied_in_front(text, p, first) ||
+    if (answer_is_hearsay(text, p, first) || answer_is_changed_in_front(text, p, first) ||
+        answer_is_denied_in_front(text, p, first) ||
         (first == 0 && answer_is_behind_abbreviation(text, from)))
         return true;
     if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
@@ -207,6 +250,7 @@ static bool is_left_open(struct slice text, const struct answer_piece *p, int fi
         if (answer_is_word(text, at, "answer")) {
             const struct slice between = answer_cut(text, at, run);
             if (answer_is_of_another(answer_cut(text, from, at)) || describes(between) ||
+                is_former_label(answer_cut(text, from, at)) ||
                 answer_is_changed_subject(answer_cut(between, strlen("answer"), between.len)) ||
                 (!memchr(between.ptr, ',', between.len) && !memchr(between.ptr, ':', between.len) &&
                  answer_is_denied(text, at, run, true)))
@@ -311,6 +355,14 @@ static bool is_unreal(struct slice sentence) {
     return memmem(at, left, ", but ", 6) || memmem(at, left, ", however", 9);
 }
 
+// "All real numbers from 2 to 12, inclusive.": what is behind the last number is said of both.
+static bool is_end_of_range(struct slice rest) {
+    static const char *const WORDS[] = {"inclusive", "exclusive", "non-inclusive"};
+    size_t at = 0;
+    while (at < rest.len && answer_is_one_of(" ,(", rest.ptr[at])) at++;
+    return answer_skip_phrase(rest, at, WORDS, N(WORDS)) != at;
+}
+
 // {"confidence": 12}: of the keys of JSON only some state a value; "answer" had been found.
 static bool is_of_wrong_key(struct slice before) {
     static const char *const KEYS[] = {"result", "solution", "value", "output", "total",
@@ -334,6 +386,7 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     int first, last;
     size_t from, end;
     if (!answer_last_sentence(&text, &from, &end) || answer_is_code(text, end)) return false;
+    end = answer_other_denied(text, from, end); // "es 12, no 13"
     const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
     const size_t whole = end;
     const bool again = n < all && answer_says_again(text, pieces[n].from);
@@ -351,18 +404,22 @@ bool answer_find_expression(struct slice text, struct answer *out) {
         return out->parts[0].len > 0;
     }
     if (talks_to_grader(answer_cut(text, from, end))) return false;
-    if (!last_run(text, pieces, n, &first, &last)) {
+    if (!last_run(text, pieces, n, &first, &last) &&
+        !answer_spelled_run(text, pieces, n, &first, &last)) {
         if (!last_choice(text, pieces, n)) return false;
         first = last = n - 1;
     }
-    if (is_open_beside(text, pieces, n, first, last)) return false;
+    if (is_open_beside(text, pieces, n, first, last) || answer_is_step(text, pieces, first, last))
+        return false;
     if (is_signed(text, pieces, first)) first--;
     const struct slice run = strip(answer_cut(text, pieces[first].from, pieces[last].to));
     const size_t at = (size_t)(run.ptr - text.ptr), to = at + run.len;
     if (run.len == 0 || answer_admits(text, to) || answer_is_denied(text, at, to, false) ||
         is_supposed(text, from) || is_left_open(text, pieces, first, from) ||
         answer_is_denied_abroad(text, to) || answer_is_crossed_before(text, at) ||
-        is_unreal(answer_cut(text, to, end)) || is_vague(answer_cut(text, to, end)) ||
+        is_unreal(answer_cut(text, to, end)) || answer_is_of_parts(answer_cut(text, to, end)) ||
+        is_end_of_range(answer_cut(text, to, end)) ||
+        answer_leads_on(answer_cut(text, to, whole)) || is_vague(answer_cut(text, to, end)) ||
         is_of_wrong_key(answer_cut(text, from, at)) || gives_up(answer_cut(text, from, at)))
         return false;
     for (size_t i = at; i < to; i++)

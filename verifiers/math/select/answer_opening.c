@@ -118,7 +118,52 @@ static const char *const HARD[] = {"then again",
                                    "não",
                                    "wacht",
                                    "nee",
-                                   "correctie"};
+                                   "correctie",
+                                   "quatsch",
+                                   "unsinn",
+                                   "blödsinn",
+                                   "mist",
+                                   "ups",
+                                   "huch",
+                                   "ach nein",
+                                   "ach",
+                                   "falsch",
+                                   "besser gesagt",
+                                   "genauer gesagt",
+                                   "genauer",
+                                   "vielmehr",
+                                   "eigentlich",
+                                   "entschuldigung",
+                                   "zut",
+                                   "mince",
+                                   "en fait",
+                                   "perdón",
+                                   "perdona",
+                                   "uy",
+                                   "mejor dicho",
+                                   "digo",
+                                   "en realidad",
+                                   "ops",
+                                   "anzi",
+                                   "scusate",
+                                   "scusa",
+                                   "desculpe",
+                                   "aliás",
+                                   "whoops",
+                                   "ugh",
+                                   "argh",
+                                   "damn",
+                                   "darn",
+                                   "ah",
+                                   "no way",
+                                   "nonsense",
+                                   "rubbish",
+                                   "i realize",
+                                   "i realise",
+                                   "i now realize",
+                                   "i now see",
+                                   "i just realized",
+                                   "i just noticed"};
 // The same in scripts other than Latin.
 static const char *const HARD_ABROAD[] = {
     "стоп",   "постойте", "подожди", "ошибка",   "間違", "すみません", "错",
@@ -154,6 +199,23 @@ static const char *const RETRACT[] = {
     "that was a joke",
     "or not",
     "i do not agree",
+    "je me suis trompé",
+    "je me suis trompée",
+    "j'ai fait une erreur",
+    "ich habe mich verrechnet",
+    "ich habe mich geirrt",
+    "ich habe mich vertan",
+    "mein fehler",
+    "me equivoqué",
+    "me he equivocado",
+    "me confundí",
+    "errei",
+    "me enganei",
+    "mi sono sbagliato",
+    "mi sono sbagliata",
+    "ho sbagliato",
+    "ik heb me vergist",
+    "ik heb een fout gemaakt",
     "there is some doubt",
     "there is a doubt",
     "i have doubts",
@@ -196,6 +258,31 @@ static size_t skip_review(struct slice text, size_t at) {
     return noun == end ? at : noun;
 }
 
+// "a recount gives", "my second calculation yields": past it, or `at`. What it gives stands in the
+// place of what was said.
+static size_t skip_recount(struct slice text, size_t at) {
+    static const char *const STARTS[] = {"a", "another", "my", "the", "one more", "an"};
+    static const char *const HOW[] = {" second", " more",  " careful", " quick",
+                                      " closer", " exact", " new",     " full",
+                                      " direct", " third", " final",   " brute"};
+    static const char *const NOUNS[] = {
+        " recount",      " recheck",         " re-check",    " recalculation", " recomputation",
+        " look",         " double check",    " count",       " double-check",  " calculation",
+        " computation",  " reconsideration", " check",       " evaluation",    " re-evaluation",
+        " force search", "-force search",    " force check", " simulation",    " review"};
+    static const char *const VERBS[] = {" gives",        " yields",   " shows that", " shows",
+                                        " says",         " reveals",  " leads to",   " results in",
+                                        " makes it",     " produces", " turns up",   " comes to",
+                                        " comes out as", " gave",     " suggests",   " indicates"};
+    const size_t start = answer_skip_phrase(text, at, STARTS, N(STARTS));
+    size_t end = start;
+    for (size_t next; start != at && (next = answer_skip_phrase(text, end, HOW, N(HOW))) != end;)
+        end = next;
+    const size_t noun = start == at ? end : answer_skip_phrase(text, end, NOUNS, N(NOUNS));
+    const size_t verb = noun == end ? noun : answer_skip_phrase(text, noun, VERBS, N(VERBS));
+    return verb == noun ? at : verb;
+}
+
 // "let me correct that", "I have to correct myself": past it, or `at`.
 static size_t skip_self_correction(struct slice text, size_t at) {
     static const char *const STARTS[] = {"let me",   "let us", "i need to", "i have to",   "i must",
@@ -220,6 +307,7 @@ size_t answer_skip_openings(struct slice text, size_t at, struct answer_opening 
         if (end == at) {
             end = skip_self_correction(text, at);
             if (end == at) end = skip_review(text, at);
+            if (end == at) end = skip_recount(text, at);
             out->hard |= end != at;
         }
         if (end == at) {

@@ -48,6 +48,13 @@ static bool is_behind_function(struct slice before) {
     return false;
 }
 
+// A number stands in front of the '+' at `at`, in a formula with no '='.
+static bool is_summand(struct slice text, size_t at) {
+    const size_t line = answer_line_start(text, at);
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    return at > 0 && ascii_is_digit(text.ptr[at - 1]) && !memchr(text.ptr + line, '=', at - line);
+}
+
 // The sign or product in front of the box: "-\boxed{12}", "3\cdot\boxed{12}".
 static bool is_behind_operator(struct slice text, size_t start, size_t end) {
     size_t at = start;
@@ -60,7 +67,9 @@ static bool is_behind_operator(struct slice text, size_t start, size_t end) {
             return !is_equated(text, start, end);
     if (at == 0) return false;
     if (adjacent && text.ptr[at - 1] == '.' && at > 1 && ascii_is_digit(text.ptr[at - 2]))
-        return true; // "0.\boxed{9}"
+        return true;             // "0.\boxed{9}"
+    if (text.ptr[at - 1] == '+') // "3 + \\boxed{9}"
+        return !adjacent && at > 1 && is_summand(text, at - 1) && !is_equated(text, start, end);
     if (text.ptr[at - 1] != '-') return is_behind_function(before);
     const size_t line = answer_line_start(text, at);
     if (adjacent && at > 1 && (ascii_is_alnum(text.ptr[at - 2]) || text.ptr[at - 2] == '}'))
@@ -95,6 +104,7 @@ static bool is_before_operator(struct slice text, size_t end) {
         "\\to", "\\rightarrow", "\\Rightarrow", "\\implies", "→", "⇒", "=>", "->"};
     const size_t at = skip_spaces(text, end), next = skip_spaces(text, at + 1);
     const char c = char_at(text, at), behind = char_at(text, next);
+    if (c == '+' && at == end && answer_is_one_of("\n .$", char_at(text, at + 1))) return true;
     if (c == '+') return (ascii_is_alnum(behind) || behind == '\\') && !answer_is_box(text, next);
     if (c == '/') return begins_operand(text, next);
     if (c == ':') return at == end && ascii_is_digit(char_at(text, at + 1));
@@ -231,8 +241,51 @@ static bool is_barred(struct slice text, size_t start, size_t end) {
            answer_is_one_of("+-*/^", char_at(text, at));
 }
 
+// One letter or its name in TeX, with no more of a term in front: "x", "\\theta".
+static bool is_symbol_before(struct slice text, size_t end) {
+    size_t at = end;
+    while (at > 0 && ascii_is_alpha(text.ptr[at - 1])) at--;
+    const bool command = at > 0 && text.ptr[at - 1] == '\\';
+    if (at == end || (!command && end - at > 1)) return false;
+    at -= command;
+    while (at > 0 && text.ptr[at - 1] == ' ') at--;
+    return at == 0 || answer_is_one_of("$([{,;:\n", text.ptr[at - 1]) ||
+           ascii_is_alpha(text.ptr[at - 1]);
+}
+
+static bool is_symbol_behind(struct slice text, size_t at) {
+    const char c = char_at(text, at), next = char_at(text, at + 1);
+    return (ascii_is_alpha(c) && !ascii_is_alpha(next)) ||
+           (c == '\\' && ascii_is_alpha(next) && !answer_is_box(text, at) &&
+            !answer_starts(text, at, "\\text"));
+}
+
+// "\boxed{9} < x", "x > \boxed{9}": the box bounds what is sought. "\boxed{9} > 8" and
+// "a + b \ge \boxed{9}" say more of a value.
+static bool is_strict_bound(struct slice text, size_t start, size_t end) {
+    static const char *const SIGNS[] = {"<", ">", "\\lt", "\\gt"};
+    size_t at = end;
+    while (answer_is_one_of(" $", char_at(text, at))) at++;
+    for (size_t i = 0; i < N(SIGNS); i++) {
+        const size_t len = strlen(SIGNS[i]);
+        if (answer_is_word(text, at, SIGNS[i]) || (i < 2 && answer_starts(text, at, SIGNS[i]))) {
+            const size_t next = skip_spaces(text, at + len);
+            if (next > at + len || i >= 2) return is_symbol_behind(text, next);
+        }
+    }
+    at = start;
+    while (at > 0 && answer_is_one_of(" $", text.ptr[at - 1])) at--;
+    for (size_t i = 0; i < N(SIGNS); i++) {
+        const size_t len = strlen(SIGNS[i]);
+        if (at < len || !answer_starts(text, at - len, SIGNS[i])) continue;
+        for (at -= len; at > 0 && text.ptr[at - 1] == ' ';) at--;
+        return is_symbol_before(text, at);
+    }
+    return false;
+}
+
 bool answer_is_operand(struct slice text, size_t start, size_t end) {
-    if (is_behind_operator(text, start, end)) return true;
+    if (is_behind_operator(text, start, end) || is_strict_bound(text, start, end)) return true;
     if (char_at(text, end) == '^')
         return !answer_starts(text, end, "^\\circ") && !answer_starts(text, end, "^{\\circ");
     return (is_joined(text, start, end) || is_before_operator(text, end) || goes_on(text, end) ||

@@ -223,11 +223,13 @@ static bool has_one_of(struct slice text, const char *const *words, size_t n) {
 // Whether what is behind an answer names another one.
 static bool names_more(struct slice rest) {
     static const char *const WORDS[] = {
-        " or ",       " maybe ",   " perhaps ",      " possibly ",    " could ",   " might ",
-        " also ",     " either ",  " in the second", " in the other", " unless ",  " but ",
-        " not ",      " else ",    " otherwise ",    " alternative",  " and $",    " and \\(",
-        "?",          " wrong",    " should ",       "(should ",      " failing ", " corrected",
-        "(corrected", "(exactly ", ", exactly ",     "precisely "};
+        " or ",       " maybe ",    " perhaps ",      " possibly ",    " could ",     " might ",
+        " also ",     " either ",   " in the second", " in the other", " unless ",    " but ",
+        " not ",      " else ",     " otherwise ",    " alternative",  " and $",      " and \\(",
+        "?",          " wrong",     " should ",       "(should ",      " failing ",   " corrected",
+        "(corrected", "(exactly ",  ", exactly ",     "precisely ",    "(lower ",     "(upper ",
+        "(a lower ",  "(an upper ", "(in thousand",   "(in million",   "(in hundred", "(in units",
+        "(at least",  "(at most",   "(or more",       "(or less"};
     return has_one_of(rest, WORDS, N(WORDS));
 }
 

@@ -236,6 +236,18 @@ bool answer_rejects(struct slice text, size_t at) {
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
+bool answer_is_short_denial(struct slice text, size_t at) {
+    static const char *const NOT[] = {
+        "it doesn't", "it doesn’t", "it does not", "it isn't",  "it isn’t",   "it is not",
+        "it's not",   "it’s not",   "it fails",    "it won't",  "that isn't", "that is not",
+        "it didn't",  "it did not", "it's wrong",  "not quite", "not really", "not exactly"};
+    static const char *const ASKED[] = {"or is it", "or isn't it", "or was it", "or is that right"};
+    const size_t end = answer_skip_phrase(text, at, NOT, N(NOT));
+    if (end != at) return end == text.len || answer_is_one_of(".!\n", text.ptr[end]);
+    const size_t asked = answer_skip_phrase(text, at, ASKED, N(ASKED));
+    return asked != at && asked < text.len && text.ptr[asked] == '?';
+}
+
 size_t answer_skip_retraction(struct slice text, size_t at) {
     static const char *const VERBS[] = {
         "ignore",        "disregard",     "forget",       "discard",      "scrap",
@@ -269,18 +281,46 @@ size_t answer_skip_retraction(struct slice text, size_t at) {
                                           "the boxed",
                                           "everything"};
     const size_t verb = answer_skip_phrase(text, at, VERBS, N(VERBS));
-    if (verb == at || verb >= text.len || text.ptr[verb] != ' ') return at;
+    if (verb == at || verb >= text.len) return at;
+    if (answer_is_one_of(".;,!:", text.ptr[verb]) && answer_is_word(text, at, "disregard"))
+        return verb;
+    if (text.ptr[verb] != ' ') return at;
     const size_t end = answer_skip_phrase(text, verb + 1, OBJECTS, N(OBJECTS));
     return end == verb + 1 ? at : end;
 }
 
 size_t answer_skip_confession(struct slice text, size_t at) {
     enum { MAX_ADJECTIVES = 3 };
-    static const char *const STARTS[] = {
-        "i made a",       "i made an",   "i made some", "i have made a", "i've made a",
-        "i have made an", "there is a",  "there is an", "there was a",   "there was an",
-        "there's a",      "there's an",  "i found a",   "i found an",    "i see a",
-        "i see an",       "i noticed a", "i noticed an"};
+    static const char *const STARTS[] = {"i made a",
+                                         "i made an",
+                                         "i made some",
+                                         "i have made a",
+                                         "i've made a",
+                                         "i have made an",
+                                         "there is a",
+                                         "there is an",
+                                         "there was a",
+                                         "there was an",
+                                         "there's a",
+                                         "there's an",
+                                         "i found a",
+                                         "i found an",
+                                         "i see a",
+                                         "i see an",
+                                         "i noticed a",
+                                         "i noticed an",
+                                         "i think i made a",
+                                         "i think i made an",
+                                         "i may have made a",
+                                         "i may have made an",
+                                         "i might have made a",
+                                         "i must have made a",
+                                         "i must have made an",
+                                         "i probably made a",
+                                         "i probably made an",
+                                         "i believe i made a",
+                                         "i suspect a",
+                                         "i suspect an"};
     static const char *const NOUNS[] = {"mistake",        "error",    "slip",
                                         "miscalculation", "blunder",  "typo",
                                         "oversight",      "mistakes", "errors"};

@@ -20,6 +20,8 @@ bool answer_is_bare_denial(struct slice text, size_t at);
 // ✗ and the like beside a statement.
 bool answer_is_crossed(struct slice text, size_t at);
 bool answer_is_crossed_before(struct slice text, size_t at); // in front of it
+// "It doesn't.", "Not quite.", "Or is it?": a whole sentence.
+bool answer_is_short_denial(struct slice text, size_t at);
 // Behind "but", "and", "so": "rejected it", "ruled it out".
 bool answer_rejects(struct slice text, size_t at);
 // "ignore this answer", "don't use that": where it ends, or `at`.

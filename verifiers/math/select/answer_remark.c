@@ -62,8 +62,15 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
     const size_t start = answer_skip_marks(text, at);
     const bool listed =
         answer_is_one_of(",;: (", text.ptr[at]) && answer_is_word(text, start, "or");
+    if (adjacent && (answer_is_said_elsewhere(text, start, values) ||
+                     (i != start && answer_is_said_elsewhere(text, i, values))))
+        return ANSWER_REFUTED;
     if (adjacent && !listed &&
-        (answer_doubts(text, start, values) || (i != start && answer_doubts(text, i, values))))
+        (answer_doubts(text, start, false, values) ||
+         (i != start && answer_doubts(text, i, opening.against, values))))
+        return ANSWER_REFUTED;
+    if (adjacent && !answer_is_one_of(",;:(", text.ptr[at]) &&
+        (answer_is_short_denial(text, start) || answer_is_short_denial(text, i)))
         return ANSWER_REFUTED;
     const bool strong = opening.hard || opening.retract || opening.no;
     if (!adjacent && !opening.hard && !opening.retract) return ANSWER_STANDS;
@@ -88,8 +95,12 @@ static enum answer_fate read_remark(struct slice text, size_t at, bool adjacent,
         *value = answer_cut(text, from, to);
         if (strong || !is_compound(*value)) return ANSWER_CORRECTED;
     }
-    // "Wait.", "On second thought, I'm not sure."
-    const bool lost = opening.hard && (opening.unsure || i >= text.len);
+    // "Wait.", "On second thought, I'm not sure."; "Edit: typo fixed." has come to its end.
+    static const char *const EDITS[] = {"edit",  "edited", "update",  "updated",
+                                        "fixed", "typo",   "revised", "amended",
+                                        "ps",    "p.s",    "addendum"};
+    const bool edited = answer_skip_phrase(text, start, EDITS, N(EDITS)) != start;
+    const bool lost = opening.hard && (opening.unsure || (i >= text.len && !edited));
     return opening.retract || lost || (adjacent && opening.no) ? ANSWER_REFUTED : ANSWER_STANDS;
 }
 
@@ -168,7 +179,7 @@ static bool is_denied_question(struct slice text, size_t at) {
 static bool may_be_remark(struct slice text, size_t at) {
     return at < text.len &&
            ((unsigned char)text.ptr[at] >= 0xD0 ||
-            answer_is_one_of("whasocelirutmndfbpkWHASOCELIRUTMNDFBPK", text.ptr[at]));
+            answer_is_one_of("whasocelirutmndfbpkqzvgWHASOCELIRUTMNDFBPKQZVG", text.ptr[at]));
 }
 
 enum answer_fate answer_remark_behind(struct slice text, size_t from,
@@ -179,23 +190,26 @@ enum answer_fate answer_remark_behind(struct slice text, size_t from,
     bool hard;
     size_t begun = SIZE_MAX; // where it is said that something was wrong
     size_t start = 0;
-    for (size_t i = answer_sentence_end(text, from); i < text.len; i++) {
-        if (text.ptr[i] != '\n' && !answer_ends_sentence(text, i)) continue;
-        if (is_denied_question(text, i)) return ANSWER_REFUTED;
-        if (i < start) continue; // blank lines: what begins behind them has been read
-        start = answer_skip_marks(text, i);
+    for (size_t at = answer_sentence_end(text, from); at < text.len; at++) {
+        if (text.ptr[at] != '\n' && !answer_ends_sentence(text, at)) continue;
+        if (is_denied_question(text, at)) return ANSWER_REFUTED;
+        if (at < start) continue; // blank lines: what begins behind them has been read
+        start = answer_skip_marks(text, at);
         if (!may_be_remark(text, start) && begun == SIZE_MAX) continue;
+        const size_t next = text.ptr[at] == '?' ? answer_skip_marks(text, at + 1) : start;
+        if (answer_check_fails(text, next)) return ANSWER_REFUTED;
         const bool again = begun < start;
         const bool last = again && answer_sentence_end(text, start) + 1 >= text.len;
-        if (answer_results(text, i, again, values, value) ||
+        if (answer_results(text, at, again, values, value) ||
             (last && answer_concludes(text, start, &ANEW, values, value)))
             return ANSWER_CORRECTED;
-        const enum answer_fate fate = read_remark(text, i, false, from, values, value, &hard);
+        const enum answer_fate fate = read_remark(text, at, false, from, values, value, &hard);
         if (fate != ANSWER_STANDS) return fate;
+        if (answer_ends_otherwise(text, next, from, begun < next)) return ANSWER_REFUTED;
         if (begun == SIZE_MAX && (hard || answer_begins_again(text, start))) begun = start;
         // "Let me reconsider." and no more
         struct answer_opening opening;
-        const size_t anew = answer_skip_openings(text, i, &opening);
+        const size_t anew = answer_skip_openings(text, at, &opening);
         if (answer_begins_again(text, anew) && answer_sentence_end(text, anew) + 1 >= text.len)
             return ANSWER_REFUTED;
     }

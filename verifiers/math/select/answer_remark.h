@@ -29,8 +29,16 @@ enum answer_fate answer_remark_beside(struct slice text, size_t from,
 enum answer_fate answer_remark_behind(struct slice text, size_t from,
                                       const struct answer_values *values, struct slice *value);
 
+// answer_hearsay.c: "the book says 13", "some get 13" at `at`.
+bool answer_is_said_elsewhere(struct slice text, size_t at, const struct answer_values *values);
+// answer_check.c: "Hence there are 13." at `at`, the last sentence of the text, behind the
+// statement that ends at `stated` and is another whole number. `again`: without the "hence".
+bool answer_ends_otherwise(struct slice text, size_t at, size_t stated, bool again);
+// answer_check.c: "Substituting back gives 0 = 1, a contradiction." at `at`.
+bool answer_check_fails(struct slice text, size_t at);
 // answer_doubt.c: "or is it 13?", "the other root is 13", "if x > 0, 13" at `at`.
-bool answer_doubts(struct slice text, size_t at, const struct answer_values *values);
+// `against`: behind "but" or "however".
+bool answer_doubts(struct slice text, size_t at, bool against, const struct answer_values *values);
 // Whether nothing but the end of the clause is behind a value. `hard`: a comma ends it too.
 bool answer_ends_clause(struct slice text, size_t at, bool hard);
 

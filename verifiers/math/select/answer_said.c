@@ -98,8 +98,9 @@ static int count_words(struct slice s) {
 // such words decides about.
 static bool is_condition(struct slice s) {
     static const char *const SUBJECTS[] = {"all", "any", "every", "the set of all"};
-    static const char *const RELATIONS[] = {" than ",     " at least ",  " at most ", " except ",
-                                            " such that", " excluding ", " with ",    " equal to "};
+    static const char *const RELATIONS[] = {
+        " than ", " at least ", " at most ", " except ", " such that",  " excluding ",
+        " with ", " equal to ", " between ", " from ",   " exceeding ", " including "};
     const bool letter = s.len > 1 && ascii_is_alpha(s.ptr[0]) && s.ptr[1] == ' ';
     const bool formula =
         s.len > 3 && s.ptr[0] == '$' && ascii_is_alpha(s.ptr[1]) && s.ptr[2] == '$';

@@ -33,6 +33,19 @@ static inline bool may_end(char c) {
     return (unsigned char)c >= 0x80 || !(c >= '@' || (c > '!' && c < '.') || c == ' ');
 }
 
+// "15 oz. of sugar", "3 ft. long": the point at `at` is that of a unit, and the sentence goes on.
+static bool is_unit_in_short(struct slice text, size_t at) {
+    static const char *const UNITS[] = {
+        "oz",  "lb", "lbs", "ft", "in",  "yd", "mi", "gal", "pt",   "qt",  "hr", "hrs", "min",
+        "sec", "sq", "cm",  "kg", "mph", "km", "mm", "tsp", "tbsp", "yrs", "wk", "mo",  "approx"};
+    if (at + 2 >= text.len || text.ptr[at + 1] != ' ' || !ascii_is_lower(text.ptr[at + 2]))
+        return false;
+    size_t start = at;
+    while (start > 0 && at - start < 6 && ascii_is_alpha(text.ptr[start - 1])) start--;
+    return start > 0 && answer_is_space(text.ptr[start - 1]) &&
+           answer_is_in(answer_cut(text, start, at), UNITS, sizeof UNITS / sizeof *UNITS);
+}
+
 bool answer_ends_sentence(struct slice text, size_t at) {
     const char c = text.ptr[at];
     if (!may_end(c)) return false;
@@ -50,6 +63,7 @@ bool answer_ends_sentence(struct slice text, size_t at) {
     if (abbreviation && at + 1 < text.len && text.ptr[at + 1] == ' ' &&
         !(at + 2 < text.len && ascii_is_upper(text.ptr[at + 2])))
         return false;
+    if (c == '.' && is_unit_in_short(text, at)) return false;
     size_t i = at + 1;
     while (i < text.len && answer_is_one_of("*\"')$_`", text.ptr[i])) i++;
     if (i + 1 < text.len && text.ptr[i] == '\\' && answer_is_one_of(")]", text.ptr[i + 1])) i += 2;

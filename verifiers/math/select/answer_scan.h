@@ -85,6 +85,7 @@ size_t answer_foreign(struct slice text, size_t at);
 // ", 不是12" behind the value at `from` denies another one: where that clause begins, or `to`.
 size_t answer_other_denied(struct slice text, size_t from, size_t to);
 bool answer_is_denied_abroad(struct slice text, size_t from); // in the rest of its sentence
+bool answer_is_refuted_abroad(struct slice text, size_t at); // "B是错误的", "B ist falsch": at once
 // "Das ist falsch.": a short sentence behind the one that ends at `end`.
 bool answer_is_wrong_abroad(struct slice text, size_t end);
 bool answer_may_be_foreign(struct slice text, size_t at); // a quick look: most places are none
@@ -95,6 +96,8 @@ struct answer_values;
 // Whether the box at from..to is what others say the answer is, or what it would be: "Tom thinks
 // the answer is \boxed{5}".
 bool answer_is_of_others(struct slice text, size_t from, size_t to);
+// answer_beside.c: whether words beside the box at from..to make it another value, or none.
+bool answer_is_made_other(struct slice text, size_t from, size_t to);
 bool answer_is_denied_of(struct slice text, size_t from, size_t to, bool phrase,
                          const struct answer_values *values); // with what a correction looks like
 // answer_condition.c: whether a sentence whose beginning is `before` says something only under a
@@ -129,6 +132,8 @@ bool answer_is_operand(struct slice text, size_t start, size_t end);
 // answer_side.c: the sides beside the box at start..end, as `before` and `behind`.
 void answer_sides(struct slice text, size_t start, size_t end, struct answer *out);
 
+// answer_first.c: a first line that is nothing but a value, in front of an explanation.
+bool answer_find_first(struct slice text, struct answer *out);
 // A sentence of its own that is a verdict and its reason: "Yes, because 7 is prime."
 bool answer_find_verdict(struct slice text, struct answer *out);
 // A verdict as the first or last word: "No, it is not." False when there is none.

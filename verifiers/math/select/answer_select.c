@@ -91,10 +91,13 @@ static bool find(struct slice text, struct answer *out) {
     if (text.len == 0) return false;
     const size_t best = last_statement(text, out, &unclosed);
     if (unclosed) return false;
+    if (best == SIZE_MAX && answer_find_phrase(text, false, out) != SIZE_MAX) return true;
+    if (best == SIZE_MAX && answer_find_first(text, out))
+        return out->parts[0].len == 0 || is_left(text, out);
     if (best == SIZE_MAX)
-        return answer_find_phrase(text, false, out) != SIZE_MAX || answer_find_verdict(text, out) ||
-               answer_find_expression(text, out) || answer_find_word(text, out) ||
-               answer_find_said(text, out) || find_bold(text, true, out) != SIZE_MAX;
+        return answer_find_verdict(text, out) || answer_find_expression(text, out) ||
+               answer_find_word(text, out) || answer_find_said(text, out) ||
+               find_bold(text, true, out) != SIZE_MAX;
     const struct slice value = out->parts[0];
     if (value.len == 0) return true;
     if (!is_left(text, out)) return false;

@@ -109,12 +109,25 @@ static bool is_reversed(struct slice text, size_t at, struct slice word) {
     return false;
 }
 
+// "Yes, but only if n is odd.": a verdict for one case, in the sentence behind it.
+static bool is_limited(struct slice text, size_t at) {
+    static const char *const LIMITS[] = {" only if ",       " only when ",  " unless ",
+                                         " only for ",      " as long as ", " provided ",
+                                         " if and only if "};
+    const size_t end = answer_sentence_end(text, at);
+    for (; at < end; at++)
+        for (size_t i = 0; text.ptr[at] == ' ' && i < N(LIMITS); i++)
+            if (answer_starts(text, at, LIMITS[i])) return true;
+    return false;
+}
+
 bool answer_find_word(struct slice text, struct answer *out) {
     struct slice word = first_word(text);
     if (word.len == 0) word = last_word(text);
     const size_t at = (size_t)(word.ptr - text.ptr);
     if (word.len == 0 || answer_is_denied(text, at, at + word.len, true) ||
-        is_of_another(text, at) || is_reversed(text, at + word.len, word))
+        is_of_another(text, at) || is_limited(text, at + word.len) ||
+        is_reversed(text, at + word.len, word))
         return false;
     *out = (struct answer){.n_parts = 1, .parts = {word}, .rule = "word"};
     return true;
