@@ -195,6 +195,25 @@ static void test_large_steps(void **state) {
     }
 }
 
+// As many tokens as there may be, of which a tile of an expert takes the fewest that it can: most
+// experts have a tile that is not full.
+static void test_most_tiles(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(4);
+    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 1, .page_tokens = 8};
+    o.max_tokens = 32;
+    struct harness *h = harness_open(&s, &o, 12);
+    int32_t ids[N], target = 7;
+    float whole[N], parts[N];
+    fill_ids(&s, 100, N, ids);
+    struct harness_sequence q = {ids, N, 0, 32, 0, 0, &target, 1};
+    harness_score(h, &q, whole);
+    q.chunk = 3;
+    harness_score(h, &q, parts);
+    assert_memory_equal(whole, parts, sizeof whole);
+    harness_close(&h);
+}
+
 // A sequence among strangers, decoding and prefilling, against the sequence alone.
 static void among_strangers(struct harness *h) {
     const struct model_shape *s = &h->model->shape;
@@ -497,6 +516,23 @@ static void test_failed_load(void **state) {
     harness_close(&h);
 }
 
+static uint64_t free_bytes(const struct backend_ops *ops, const struct backend_options *o) {
+    struct device_facts facts = {0};
+    struct error err;
+    if (harness_is_emulated()) assert_int_equal(ops->describe(o->device, o->path, &facts, &err), 0);
+    return facts.free_bytes;
+}
+
+// Of an emulated device nobody else takes memory: `taken` is what the plan says it is, and up to 1
+// MiB for the description of a step.
+static void check_taken(const struct backend_plan *plan, uint64_t taken) {
+    uint64_t planned = 0;
+    if (!harness_is_emulated()) return;
+    for (int i = 0; i < N_MEMORY_USES; i++)
+        if (!plan->is_host[i]) planned += plan->bytes[i];
+    assert_in_range(taken, planned, planned + (1 << 20));
+}
+
 // What is planned is what is taken, and more than there is is a sentence.
 static void test_plan_and_open(void **state) {
     (void)state;
@@ -526,12 +562,15 @@ static void test_plan_and_open(void **state) {
     o.arena_pages = 3;
     assert_int_equal(ops->plan(&o, &plan, &err), 0);
     assert_true(plan.bytes[MEMORY_SLOTS] > slots && plan.bytes[MEMORY_ARENA] > 0);
+    uint64_t before = free_bytes(ops, &o);
     assert_int_equal(ops->open(&o, &b, &err), 0);
+    check_taken(&plan, before - free_bytes(ops, &o));
     assert_non_null(strstr(b->ops->numerics(b), "kv=f32"));
     // A CPU's attention goes by its own blocks: its bits do not depend on pages.
     if (!harness_is_cpu()) assert_non_null(strstr(b->ops->numerics(b), "page=16"));
     b->ops->close(&b);
     assert_null(b);
+    assert_true(free_bytes(ops, &o) == before);
     static const enum dtype narrow[] = {DTYPE_F16, DTYPE_Q8_0};
     for (int i = 0; i < 2; i++) {
         o.kv_dtype = narrow[i];
@@ -587,7 +626,7 @@ int main(void) {
         cmocka_unit_test(test_formula),          cmocka_unit_test(test_bad),
         cmocka_unit_test(test_going_back),       cmocka_unit_test(test_failed_load),
         cmocka_unit_test(test_plan_and_open),    cmocka_unit_test(test_cpu_path),
-        cmocka_unit_test(test_large_steps),
+        cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_most_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
