@@ -43,13 +43,13 @@ struct rewritten {
     uint32_t *words[MOST_BUFFERS];
     int n_words[MOST_BUFFERS];
     int n;
+    uint32_t none; // 0, which the compiler does not know
 };
 __global__ void write_again(const struct rewritten r) {
     launch_dependents();
     for (int i = 0; i < r.n; i++)
         for (int k = threadIdx.x * WORDS_APART; k < r.n_words[i]; k += N_LANES * WORDS_APART) {
-            volatile uint32_t *word = r.words[i] + k;
-            *word = *word;
+            r.words[i][k] ^= r.none;
         }
 }
 void checker::ahead(const std::vector<const void *> &buffers) {
