@@ -291,8 +291,10 @@ static void test_fork_and_suspend(void **state) {
         const struct state_move moves[] = {
             {MOVE_CONV_COPY, 0, 4},    {MOVE_PAGE_COPY, 0, 10},   {MOVE_PAGE_COPY, 1, 11},
             {MOVE_CONV_SUSPEND, 0, 2}, {MOVE_PAGE_SUSPEND, 0, 3}, {MOVE_PAGE_SUSPEND, 1, 1},
-            {MOVE_PAGE_COPY, 11, 0},   {MOVE_CONV_COPY, 9, 0},    {MOVE_PAGE_RESUME, 3, 20},
-            {MOVE_PAGE_RESUME, 1, 21}, {MOVE_CONV_RESUME, 2, 5},
+            {MOVE_PAGE_COPY, 9, 1}, // over what the moves ahead read, and nothing else
+            {MOVE_PAGE_COPY, 11, 0},   {MOVE_CONV_COPY, 9, 0},    {MOVE_PAGE_RESUME, 3, 16},
+            {MOVE_PAGE_RESUME, 1, 17}, {MOVE_CONV_RESUME, 2, 5},  {MOVE_PAGE_COPY, 16, 20},
+            {MOVE_PAGE_COPY, 17, 21}, // what the moves ahead write
         };
         h->backend->ops->move(h->backend, moves, sizeof moves / sizeof moves[0]);
         struct harness_sequence fork = {ids + cut, N - cut, cut, 3, 4, 10, &target, 1};
@@ -336,6 +338,33 @@ static void test_going_back(void **state) {
         }
 }
 
+// A step whose description is larger than what a device has room for at first: draws with a bias
+// for each id.
+static void draw_with_biases(struct harness *h, const int32_t *tokens, int n) {
+    enum { VOCAB = 512, N_DRAWS = 3 };
+    int32_t ids[VOCAB], pages[HARNESS_PAGES], drawn[N_DRAWS * HARNESS_MAX_TOKENS];
+    float bias[VOCAB] = {0}, lp[N_DRAWS * HARNESS_MAX_TOKENS], behav[N_DRAWS * HARNESS_MAX_TOKENS];
+    uint8_t bad[N_DRAWS * HARNESS_MAX_TOKENS];
+    struct step_output outputs[N_DRAWS * HARNESS_MAX_TOKENS];
+    for (int i = 0; i < VOCAB; i++) ids[i] = i;
+    for (int i = 0; i < HARNESS_PAGES; i++) pages[i] = i;
+    bias[77] = 100;
+    for (int i = 0; i < n * N_DRAWS; i++) {
+        outputs[i] = (struct step_output){.token = i / N_DRAWS, .is_draw = true};
+        outputs[i].draw = (struct draw){.temperature = 1,
+                                        .top_p = 1,
+                                        .repetition_penalty = 1,
+                                        .bias_ids = ids,
+                                        .bias = bias,
+                                        .n_bias = VOCAB};
+    }
+    struct step_segment segment = {0, n, 0, 0, pages, HARNESS_PAGES};
+    struct step step = {n, 1, n * N_DRAWS, tokens, &segment, outputs, false};
+    struct step_result r = {drawn, lp, behav, bad, NULL};
+    harness_step(h, &step, &r);
+    for (int i = 0; i < n * N_DRAWS; i++) assert_true(drawn[i] == 77 && !bad[i]);
+}
+
 // More output tokens, and more outputs, than one tile of logits holds.
 static void test_many_outputs(void **state) {
     (void)state;
@@ -349,6 +378,9 @@ static void test_many_outputs(void **state) {
     struct harness_sequence q = {ids, TOKENS, 0, TOKENS, 0, 0, targets, 3};
     harness_score(h, &q, whole);
     q.chunk = 7;
+    harness_score(h, &q, parts);
+    assert_memory_equal(whole, parts, sizeof whole);
+    draw_with_biases(h, ids, TOKENS);
     harness_score(h, &q, parts);
     assert_memory_equal(whole, parts, sizeof whole);
     harness_close(&h);
@@ -366,11 +398,12 @@ static void test_routes(void **state) {
         int32_t pages[] = {2, 1, 0};
         struct run r = {.targets = {0, 5, s.vocab - 1}};
         fill_ids(&s, (uint64_t)shape + 100, N, r.ids);
-        run_network(h, &r);
         struct step_segment segment = {0, N, 0, 2, pages, 3};
         struct step step = {N, 1, 0, r.ids, &segment, NULL, true};
         struct step_result result = {.routes = got};
         harness_step(h, &step, &result);
+        run_network(h, &r); // as many tokens as before, and outputs
+        for (int i = 0; i < N * N_TARGETS; i++) assert_true(r.lp[i] < 0);
         assert_memory_equal(got, r.routes, n * 2);
         free(got);
         free(r.routes);
