@@ -195,6 +195,25 @@ static void test_large_steps(void **state) {
     }
 }
 
+// As many tokens as there may be, of which a tile of an expert takes the fewest that it can: most
+// experts have a tile that is not full.
+static void test_most_tiles(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(4);
+    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 1, .page_tokens = 8};
+    o.max_tokens = 32;
+    struct harness *h = harness_open(&s, &o, 12);
+    int32_t ids[N], target = 7;
+    float whole[N], parts[N];
+    fill_ids(&s, 100, N, ids);
+    struct harness_sequence q = {ids, N, 0, 32, 0, 0, &target, 1};
+    harness_score(h, &q, whole);
+    q.chunk = 3;
+    harness_score(h, &q, parts);
+    assert_memory_equal(whole, parts, sizeof whole);
+    harness_close(&h);
+}
+
 // A sequence among strangers, decoding and prefilling, against the sequence alone.
 static void among_strangers(struct harness *h) {
     const struct model_shape *s = &h->model->shape;
@@ -272,8 +291,10 @@ static void test_fork_and_suspend(void **state) {
         const struct state_move moves[] = {
             {MOVE_CONV_COPY, 0, 4},    {MOVE_PAGE_COPY, 0, 10},   {MOVE_PAGE_COPY, 1, 11},
             {MOVE_CONV_SUSPEND, 0, 2}, {MOVE_PAGE_SUSPEND, 0, 3}, {MOVE_PAGE_SUSPEND, 1, 1},
-            {MOVE_PAGE_COPY, 11, 0},   {MOVE_CONV_COPY, 9, 0},    {MOVE_PAGE_RESUME, 3, 20},
-            {MOVE_PAGE_RESUME, 1, 21}, {MOVE_CONV_RESUME, 2, 5},
+            {MOVE_PAGE_COPY, 9, 1}, // over what the moves ahead read, and nothing else
+            {MOVE_PAGE_COPY, 11, 0},   {MOVE_CONV_COPY, 9, 0},    {MOVE_PAGE_RESUME, 3, 16},
+            {MOVE_PAGE_RESUME, 1, 17}, {MOVE_CONV_RESUME, 2, 5},  {MOVE_PAGE_COPY, 16, 20},
+            {MOVE_PAGE_COPY, 17, 21}, // what the moves ahead write
         };
         h->backend->ops->move(h->backend, moves, sizeof moves / sizeof moves[0]);
         struct harness_sequence fork = {ids + cut, N - cut, cut, 3, 4, 10, &target, 1};
@@ -317,6 +338,33 @@ static void test_going_back(void **state) {
         }
 }
 
+// A step whose description is larger than what a device has room for at first: draws with a bias
+// for each id.
+static void draw_with_biases(struct harness *h, const int32_t *tokens, int n) {
+    enum { VOCAB = 512, N_DRAWS = 3 };
+    int32_t ids[VOCAB], pages[HARNESS_PAGES], drawn[N_DRAWS * HARNESS_MAX_TOKENS];
+    float bias[VOCAB] = {0}, lp[N_DRAWS * HARNESS_MAX_TOKENS], behav[N_DRAWS * HARNESS_MAX_TOKENS];
+    uint8_t bad[N_DRAWS * HARNESS_MAX_TOKENS];
+    struct step_output outputs[N_DRAWS * HARNESS_MAX_TOKENS];
+    for (int i = 0; i < VOCAB; i++) ids[i] = i;
+    for (int i = 0; i < HARNESS_PAGES; i++) pages[i] = i;
+    bias[77] = 100;
+    for (int i = 0; i < n * N_DRAWS; i++) {
+        outputs[i] = (struct step_output){.token = i / N_DRAWS, .is_draw = true};
+        outputs[i].draw = (struct draw){.temperature = 1,
+                                        .top_p = 1,
+                                        .repetition_penalty = 1,
+                                        .bias_ids = ids,
+                                        .bias = bias,
+                                        .n_bias = VOCAB};
+    }
+    struct step_segment segment = {0, n, 0, 0, pages, HARNESS_PAGES};
+    struct step step = {n, 1, n * N_DRAWS, tokens, &segment, outputs, false};
+    struct step_result r = {drawn, lp, behav, bad, NULL};
+    harness_step(h, &step, &r);
+    for (int i = 0; i < n * N_DRAWS; i++) assert_true(drawn[i] == 77 && !bad[i]);
+}
+
 // More output tokens, and more outputs, than one tile of logits holds.
 static void test_many_outputs(void **state) {
     (void)state;
@@ -330,6 +378,9 @@ static void test_many_outputs(void **state) {
     struct harness_sequence q = {ids, TOKENS, 0, TOKENS, 0, 0, targets, 3};
     harness_score(h, &q, whole);
     q.chunk = 7;
+    harness_score(h, &q, parts);
+    assert_memory_equal(whole, parts, sizeof whole);
+    draw_with_biases(h, ids, TOKENS);
     harness_score(h, &q, parts);
     assert_memory_equal(whole, parts, sizeof whole);
     harness_close(&h);
@@ -347,11 +398,12 @@ static void test_routes(void **state) {
         int32_t pages[] = {2, 1, 0};
         struct run r = {.targets = {0, 5, s.vocab - 1}};
         fill_ids(&s, (uint64_t)shape + 100, N, r.ids);
-        run_network(h, &r);
         struct step_segment segment = {0, N, 0, 2, pages, 3};
         struct step step = {N, 1, 0, r.ids, &segment, NULL, true};
         struct step_result result = {.routes = got};
         harness_step(h, &step, &result);
+        run_network(h, &r); // as many tokens as before, and outputs
+        for (int i = 0; i < N * N_TARGETS; i++) assert_true(r.lp[i] < 0);
         assert_memory_equal(got, r.routes, n * 2);
         free(got);
         free(r.routes);
@@ -497,6 +549,23 @@ static void test_failed_load(void **state) {
     harness_close(&h);
 }
 
+static uint64_t free_bytes(const struct backend_ops *ops, const struct backend_options *o) {
+    struct device_facts facts = {0};
+    struct error err;
+    if (harness_is_emulated()) assert_int_equal(ops->describe(o->device, o->path, &facts, &err), 0);
+    return facts.free_bytes;
+}
+
+// Of an emulated device nobody else takes memory: `taken` is what the plan says it is, and up to 1
+// MiB for the description of a step.
+static void check_taken(const struct backend_plan *plan, uint64_t taken) {
+    uint64_t planned = 0;
+    if (!harness_is_emulated()) return;
+    for (int i = 0; i < N_MEMORY_USES; i++)
+        if (!plan->is_host[i]) planned += plan->bytes[i];
+    assert_in_range(taken, planned, planned + (1 << 20));
+}
+
 // What is planned is what is taken, and more than there is is a sentence.
 static void test_plan_and_open(void **state) {
     (void)state;
@@ -526,12 +595,15 @@ static void test_plan_and_open(void **state) {
     o.arena_pages = 3;
     assert_int_equal(ops->plan(&o, &plan, &err), 0);
     assert_true(plan.bytes[MEMORY_SLOTS] > slots && plan.bytes[MEMORY_ARENA] > 0);
+    uint64_t before = free_bytes(ops, &o);
     assert_int_equal(ops->open(&o, &b, &err), 0);
+    check_taken(&plan, before - free_bytes(ops, &o));
     assert_non_null(strstr(b->ops->numerics(b), "kv=f32"));
     // A CPU's attention goes by its own blocks: its bits do not depend on pages.
     if (!harness_is_cpu()) assert_non_null(strstr(b->ops->numerics(b), "page=16"));
     b->ops->close(&b);
     assert_null(b);
+    assert_true(free_bytes(ops, &o) == before);
     static const enum dtype narrow[] = {DTYPE_F16, DTYPE_Q8_0};
     for (int i = 0; i < 2; i++) {
         o.kv_dtype = narrow[i];
@@ -587,7 +659,7 @@ int main(void) {
         cmocka_unit_test(test_formula),          cmocka_unit_test(test_bad),
         cmocka_unit_test(test_going_back),       cmocka_unit_test(test_failed_load),
         cmocka_unit_test(test_plan_and_open),    cmocka_unit_test(test_cpu_path),
-        cmocka_unit_test(test_large_steps),
+        cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_most_tiles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

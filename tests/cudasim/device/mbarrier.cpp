@@ -20,6 +20,9 @@ static Block *block_of(Block *b, const uint64_t *at) {
 
 Mbarrier *mbarrier_find(Block *b, const uint64_t *at, const char *what, const void *caller) {
     Block *owner = block_of(b, at);
+    if (owner != b && owner->n_live == 0)
+        fail(caller, "%s: the block of the cluster that has the mbarrier %s has ended", what,
+             describe(at).c_str());
     if (!shared_find(owner, at, 8) || (uintptr_t)at % 8)
         fail(caller, "%s: %s is no 8 aligned bytes of shared memory", what, describe(at).c_str());
     for (auto &m : owner->mbarriers)

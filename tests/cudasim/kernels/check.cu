@@ -1,3 +1,4 @@
+#include "kernels/cuda/device.cuh"
 #include "tests/cudasim/kernels/check.h"
 
 #include <stdarg.h>
@@ -35,6 +36,36 @@ void checker::copy(void *device, const void *host, size_t bytes) {
 }
 void checker::copy_back(void *host, const void *device, size_t bytes) {
     if (bytes) need(cudaMemcpy(host, device, bytes, cudaMemcpyDeviceToHost), "copy back");
+}
+// Words of some buffers, each of them far from the next one: enough to be noticed.
+enum { MOST_BUFFERS = 10, WORDS_APART = 61 };
+struct rewritten {
+    uint32_t *words[MOST_BUFFERS];
+    int n_words[MOST_BUFFERS];
+    int n;
+    uint32_t none; // 0, which the compiler does not know
+};
+__global__ void write_again(const struct rewritten r) {
+    launch_dependents();
+    for (int i = 0; i < r.n; i++)
+        for (int k = threadIdx.x * WORDS_APART; k < r.n_words[i]; k += N_LANES * WORDS_APART) {
+            r.words[i][k] ^= r.none;
+        }
+}
+void checker::ahead(const std::vector<const void *> &buffers) {
+    struct rewritten r = {};
+    if (!is_small) return;
+    for (const void *p : buffers)
+        for (const block &b : owned)
+            if (p == b.at + GUARD_BYTES && b.bytes >= 4) {
+                r.words[r.n] = (uint32_t *)(b.at + GUARD_BYTES);
+                r.n_words[r.n++] = (int)(b.bytes / 4);
+            }
+    struct launch how;
+    how.grid = dim3(1);
+    how.block = dim3(N_LANES);
+    how.stream = (cudaStream_t)queue.stream;
+    need(launch_kernel(how, write_again, r), "a kernel ahead");
 }
 void checker::done(int status, const char *what) {
     need((cudaError_t)status, what);

@@ -54,6 +54,9 @@ class checker {
     }
     void copy(void *device, const void *host, size_t bytes);
     void copy_back(void *host, const void *device, size_t bytes);
+    // Of few shapes, before a launcher: a kernel that writes what lies there once more and lets the
+    // next one begin at once. The race build sees one that does not wait for it.
+    void ahead(const std::vector<const void *> &buffers);
     // After a launcher; waits for the kernel. Anything but success ends the program.
     void done(int status, const char *what);
     void release();

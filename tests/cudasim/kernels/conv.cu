@@ -113,9 +113,12 @@ struct conv_case {
         a.y = c.room<uint16_t>(n.size());
         if (is_by_library) {
             const float *sums = matrix_sums(c, a.step, a.w, a.n, padded, (int)p.tokens.size());
+            c.ahead({sums, a.y, a.slots, a.snapshots});
             c.done(conv_in_finish_launch(&c.queue, &a, sums, size), "conv_finish");
-        } else
+        } else {
+            c.ahead({a.n, a.y, a.slots, a.snapshots});
             c.done(conv_in_launch(&c.queue, &a, size), "conv_in");
+        }
         return c.get((uint16_t *)a.y, n.size());
     }
     closeness compare(const std::vector<std::vector<uint16_t>> &have) const {

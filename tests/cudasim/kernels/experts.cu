@@ -91,7 +91,10 @@ struct expert_case {
         gate.act = c.room<uint16_t>(n_pairs * gate.act_stride);
         down.act = gate.act;
         down.y = c.room<uint16_t>(n_pairs * down.y_stride);
+        const struct routes &r = gate.routes;
+        c.ahead({gate.n, gate.act, r.sorted, r.tiles, r.n_tiles});
         c.done(expert_gate_launch(&c.queue, &gate, tile), "expert_gate");
+        c.ahead({down.act, down.y, r.sorted, r.tiles, r.n_tiles});
         c.done(expert_down_launch(&c.queue, &down, tile), "expert_down");
         return c.get((uint16_t *)down.y, n_pairs * down.y_stride);
     }
@@ -132,7 +135,15 @@ struct expert_case {
             }
         return worst;
     }
-    closeness check_combine(checker &c, const std::vector<uint16_t> &y) {
+    // h behind the first n_used terms of a column, added as the kernel does it.
+    float combined(const std::vector<uint16_t> &y, float h, int t, int r) const {
+        float sum = 0;
+        for (int k = 0; k < n_used; k++)
+            sum += weights[t * n_used + k] *
+                   (float)from_bf16(y[(size_t)(t * n_used + k) * down.y_stride + r]);
+        return h + sum;
+    }
+    closeness check_combine(checker &c, const std::vector<uint16_t> &y, size_t *n_different) {
         int stride = down.y_stride;
         std::vector<float> h((size_t)n_tokens * stride), norm(stride);
         for (int t = 0; t < n_tokens; t++)
@@ -146,6 +157,7 @@ struct expert_case {
         a.norm = c.put(norm);
         a.n = c.room<uint16_t>(h.size());
         a.hidden = hidden, a.stride = a.y_stride = stride, a.n_used = n_used, a.eps = 1e-5f;
+        c.ahead({a.y, a.weights, a.h, a.n});
         c.done(combine_launch(&c.queue, &a, n_tokens), "combine");
         std::vector<float> have = c.get(a.h, h.size());
         std::vector<uint16_t> n = c.get((uint16_t *)a.n, h.size());
@@ -160,6 +172,8 @@ struct expert_case {
                     want += term, size += fabs(term);
                 }
                 worst.add(have[(size_t)t * stride + r], want, size * 0x1p-21 + 1e-30);
+                *n_different +=
+                    have[(size_t)t * stride + r] != combined(y, h[(size_t)t * stride + r], t, r);
                 x[r] = have[(size_t)t * stride + r];
             }
             reference_rms_norm(hidden, x.data(), w.data(), 1e-5, out.data());
@@ -186,7 +200,9 @@ static void check_shape(checker &c, int n_tokens, int n_experts, int n_used, int
         c.line("expert_down", shape + text(", tile %d", tile), e.compare_y(c, y));
     }
     c.queue.n_sms = all_sms;
-    c.line("combine", shape, e.check_combine(c, y));
+    size_t n_different = 0;
+    c.line("combine", shape, e.check_combine(c, y, &n_different));
+    c.equal("combine", shape + ", order of the sum", n_different);
     check_bits(c, "experts", shape, n_tokens, (size_t)n_used * e.down.y_stride * 2, tiles,
                [&](const std::vector<int> &tokens, int tile) {
                    std::vector<uint16_t> v = e.run(c, tokens, tile);
@@ -200,7 +216,7 @@ static void check_shape(checker &c, int n_tokens, int n_experts, int n_used, int
 }
 
 void check_experts(checker &c) {
-    check_shape(c, 1, 4, 2, 64, 32, 0);
+    check_shape(c, 1, 4, 3, 64, 32, 0);
     check_shape(c, 50, 5, 2, 140, 90, 1); // 256 rows of both: tiles of 256 tokens, too
     if (!c.is_small) check_shape(c, 50, 5, 2, 100, 90, 1);
     if (!c.is_small) check_shape(c, 180, 4, 2, 136, 40, 2);

@@ -15,6 +15,13 @@ struct ask {
     uint32_t position;
 };
 
+// Logits of few values, the same in every row: base, base + step, ... for ids in turn; 0: random
+// ones.
+struct levels {
+    int n;
+    double base, step;
+};
+
 struct head_case {
     int n_rows, vocab, hidden;
     bf16_rows w, x;
@@ -24,34 +31,37 @@ struct head_case {
     std::vector<uint32_t> seen_bits;
     std::vector<std::vector<double>> logits;
     struct draw_args a = {};
-    bool is_greedy = false; // every row: nothing but its largest logit
+    bool is_greedy = false, is_stored = false; // every row: nothing but its largest logit
+    int top_k = 5;
+    float top_p = 0.6f, penalty = 1.3f;
 
-    // is_flat: logits are 0, 1/512, 2/512 or 3/512, the same in every row.
-    head_case(checker &c, int n_rows, int vocab, int hidden, bool is_flat = false)
+    head_case(checker &c, int n_rows, int vocab, int hidden, struct levels levels = {0, 0, 0})
         : n_rows(n_rows), vocab(vocab), hidden(hidden), w(vocab, hidden, hidden),
           x(n_rows, hidden, pad_to(hidden, 64)), exists(vocab, 1) {
         w.fill(c, 3 / sqrt(hidden));
         x.fill(c, 1);
-        if (is_flat) {
+        if (levels.n) {
             w = bf16_rows(vocab, hidden, hidden), x = bf16_rows(n_rows, hidden, pad_to(hidden, 64));
-            for (int i = 0; i < vocab; i++) w.row(i)[0] = to_bf16(i * 7 % 4 / 512.0);
-            for (int t = 0; t < n_rows; t++) x.row(t)[0] = to_bf16(1);
+            for (int i = 0; i < vocab; i++) {
+                w.row(i)[0] = to_bf16(levels.base);
+                w.row(i)[1] = to_bf16(i * 7 % levels.n * levels.step);
+            }
+            for (int t = 0; t < n_rows; t++) x.row(t)[0] = x.row(t)[1] = to_bf16(1);
         }
         std::vector<uint32_t> missing(pad_to(vocab, 128) / 32);
         for (int i = 0; i < vocab; i++)
-            if (i % 17 == 3 || i >= vocab - 2) {
+            if (i % 5 == 3 || i >= vocab - 2) {
                 missing[i / 32] |= 1u << i % 32;
                 exists[i] = 0;
             }
         seen_bits.resize((vocab + 31) / 32);
-        for (int i = 0; i < 20; i++) {
-            int id = i * (vocab / 20);
+        for (int id = 0; id < vocab; id += 2) {
             seen.push_back(id);
             seen_bits[id / 32] |= 1u << id % 32;
         }
         for (int i = 0; i < 7; i++) {
             bias_ids.push_back(i * (vocab / 7) + 1);
-            biases.push_back(2 * c.normal());
+            biases.push_back(3 + c.normal()); // such ids are often drawn
         }
         for (int t = 0; t < n_rows; t++) {
             logits.push_back(std::vector<double>(vocab));
@@ -66,14 +76,15 @@ struct head_case {
         ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0,
                  false,      (uint32_t)(100 + t)};
         if (is_greedy) {
-            q.is_draw = true, q.temperature = 0;
+            q.is_draw = true, q.temperature = 0, q.top_k = is_stored ? 5 : 0;
             return q;
         }
         if (t % 11 == 4) q.temperature = 0;
-        if (t % 7 == 1) q.top_k = 5;
-        if (t % 7 == 2) q.top_p = 0.6f;
+        if (t % 7 == 1) q.top_k = top_k;
+        if (t % 7 == 2) q.top_p = top_p;
         if (t % 7 == 3) q.min_p = 0.1f;
-        if (t % 7 == 4) q.penalty = 1.3f, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
+        if (t % 7 == 4) q.penalty = penalty, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
+        if (t % 7 == 5) q.top_k = 7, q.top_p = 0.5f;
         return q;
     }
     static bool needs_logits(const ask &q) {
@@ -98,7 +109,7 @@ struct head_case {
         w.temperature = q.temperature, w.top_p = q.top_p, w.min_p = q.min_p, w.penalty = q.penalty;
         w.top_k = q.top_k, w.position = q.position, w.sample = 3;
         w.seed_low = 0x89abcdefu, w.seed_high = 0x01234567u;
-        w.seen = q.penalty != 1 ? 0 : -1;
+        w.seen = q.penalty != 1 ? 1 : -1;
         w.n_bias = q.with_bias ? (int)biases.size() : 0;
         return w;
     }
@@ -111,7 +122,9 @@ struct head_case {
     result run(checker &c, const std::vector<int> &tokens, int tile) {
         int n = (int)tokens.size(), n_wants = 2 * n;
         step_parts p(n);
-        p.seen = seen_bits, p.bias_ids = bias_ids, p.biases = biases;
+        for (uint32_t bits : seen_bits) p.seen.push_back(~bits); // another want's
+        p.seen.insert(p.seen.end(), seen_bits.begin(), seen_bits.end());
+        p.bias_ids = bias_ids, p.biases = biases;
         for (int i = 0; i < n; i++) {
             ask q = ask_of(tokens[i]), score = q;
             score.is_draw = false, score.target = (q.target + 5) % vocab;
@@ -127,7 +140,9 @@ struct head_case {
         a.head.targets = c.room<float>(n_wants);
         a.head.logits = c.room<float>((size_t)(p.n_stored + 1) * a.head.logits_stride);
         a.ids = c.room<int32_t>(13 * (n_wants + 1) / 4 + 1);
+        c.ahead({a.head.n, a.head.sums, a.head.reached, a.head.targets, a.head.logits});
         c.done(head_launch(&c.queue, &a.head, tile), "head");
+        c.ahead({a.ids, a.head.sums, a.head.reached, a.head.targets, a.head.logits});
         c.done(draw_launch(&c.queue, &a, n_wants), "draw");
         result r;
         r.ids = c.get(a.ids, n_wants);
@@ -198,7 +213,7 @@ static void check_bad(checker &c) {
 
 // More ids in one bucket of a cut than its list holds (draw_cut.cuh), many of them equal.
 static void check_flat(checker &c) {
-    head_case h(c, 10, 1500, 64, true);
+    head_case h(c, 10, 1520, 64, {4, 0, 1.0 / 512});
     size_t n_wrong = 0;
     std::vector<double> log_p(h.vocab);
     double edge;
@@ -206,8 +221,60 @@ static void check_flat(checker &c) {
     reference_draw(h.vocab, h.logits[2].data(), &d, h.exists.data(), log_p.data(), &edge);
     n_wrong += d.top_p == 1 || edge < 1e-4;
     closeness close = h.compare(h.run(c, all_tokens(10), 16), &n_wrong);
-    c.line("draw", "1,400 ids in a bucket", close);
-    c.equal("draw", "1,400 ids in a bucket, ids", n_wrong);
+    c.line("draw", "1,200 ids in a bucket", close);
+    c.equal("draw", "1,200 ids in a bucket, ids", n_wrong);
+    c.release();
+}
+
+// Likewise, with logits that differ in their last bits alone.
+static void check_fine(checker &c) {
+    head_case h(c, 10, 1500, 64, {64, 1, 0x1p-13});
+    size_t n_wrong = 0;
+    h.top_k = 100;
+    closeness close = h.compare(h.run(c, all_tokens(10), 16), &n_wrong);
+    c.line("draw", "1,200 ids of 64 logits", close);
+    c.equal("draw", "1,200 ids of 64 logits, ids", n_wrong);
+    c.release();
+}
+
+// All ids are equal: top-p leaves exactly the half, and the first of them is the largest.
+static void check_even(checker &c, int vocab) {
+    head_case h(c, 3, vocab, 64, {1, 0, 0});
+    int n = 0;
+    for (uint8_t is_there : h.exists) n += is_there;
+    h.top_p = 0.5f;
+    closeness close;
+    close.add(h.run(c, {2}, 8).lp_behav[0], -log(n / 2), 1e-5);
+    c.line("draw", text("half of %d equal ids", n), close);
+    size_t n_wrong = n % 2;
+    h.is_greedy = true;
+    for (bool is_stored : {false, true}) {
+        h.is_stored = is_stored;
+        head_case::result r = h.run(c, all_tokens(3), 8);
+        for (int t = 0; t < 3; t++) n_wrong += r.ids[2 * t] != 0;
+    }
+    c.equal("draw", text("the first of %d equal ids", n), n_wrong);
+    c.release();
+}
+
+// One id's logit is no number, in the first of more tiles than a block of the draw has threads.
+static void check_one_bad(checker &c) {
+    head_case h(c, 2, 65700, 64);
+    h.w.row(4)[0] = 0x7fc0;
+    h.a.head.w = put_matrix(c, h.w);
+    size_t n_wrong = 0;
+    for (uint8_t bad : h.run(c, all_tokens(2), 8).bad) n_wrong += bad != 1;
+    c.equal("draw", "a logit of 65,700 that is no number", n_wrong);
+    c.release();
+}
+
+// A logit that a bias and a penalty make infinite.
+static void check_overflow(checker &c) {
+    head_case h(c, 26, 300, 64);
+    h.biases[0] = 3e38f, h.penalty = 0.5f;
+    h.seen_bits[0] |= 1 << h.bias_ids[0];
+    head_case::result r = h.run(c, {25}, 8);
+    c.equal("draw", "a logit that becomes infinite", (r.bad[0] != 1) + (r.bad[1] != 0));
     c.release();
 }
 
@@ -255,6 +322,11 @@ static void check_shape(checker &c, int n_rows, int vocab, int hidden, int n_sms
 void check_head(checker &c) {
     check_bad(c);
     check_flat(c);
+    check_fine(c);
+    check_even(c, 142);
+    check_even(c, 1502);
+    check_overflow(c);
+    if (!c.is_small) check_one_bad(c);
     check_greedy(c);
     check_shape(c, 2, 130, 64, 0);
     check_shape(c, c.is_small ? 12 : 40, c.is_small ? 300 : 700, 90, 1);

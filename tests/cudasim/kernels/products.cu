@@ -44,6 +44,7 @@ struct residual_case {
         a.step = put_step(c, step_parts((int)tokens.size()));
         a.x = c.put(x.pick(tokens).v);
         a.h = c.put(some);
+        c.ahead({a.x, a.h});
         c.done(residual_launch(&c.queue, &a, size), "residual");
         return c.get(a.h, some.size());
     }
@@ -142,9 +143,12 @@ struct gate_case {
         a.act = c.room<uint16_t>(n);
         if (is_by_library) {
             const float *sums = matrix_sums(c, a.step, a.w, a.n, a.n_stride, (int)tokens.size());
+            c.ahead({sums, a.act});
             c.done(gate_finish_launch(&c.queue, &a, sums), "gate_finish");
-        } else
+        } else {
+            c.ahead({a.n, a.act});
             c.done(gate_launch(&c.queue, &a, size), "gate");
+        }
         return c.get((uint16_t *)a.act, n);
     }
     closeness compare(const std::vector<uint16_t> &have) const {

@@ -60,9 +60,12 @@ struct qkv_case {
         a.pages = c.room<char>(n * a.page_bytes);
         if (is_by_library) {
             const float *sums = matrix_sums(c, a.step, a.w, a.n, a.n_stride, n);
+            c.ahead({sums, a.q, a.pages, a.cosine, a.sine});
             c.done(qkv_finish_launch(&c.queue, &a, sums), "qkv_finish");
-        } else
+        } else {
+            c.ahead({a.n, a.q, a.pages, a.cosine, a.sine});
             c.done(qkv_launch(&c.queue, &a, size), "qkv");
+        }
         std::vector<uint16_t> q = c.get((uint16_t *)a.q, (size_t)n * a.q_stride);
         std::vector<char> pages = c.get((char *)a.pages, n * a.page_bytes);
         std::vector<float> out;
@@ -140,7 +143,7 @@ static void check_shape(checker &c, const qkv_shape &s, int n_sms) {
 
 void check_qkv(checker &c) {
     check_shape(c, {2, 64, 2, 1, 32, 4, false}, 0);
-    check_shape(c, {45, 90, 6, 2, 24, 5, true}, 1);
+    check_shape(c, {45, 90, 6, 2, 22, 5, true}, 1); // half of a head is odd
     check_shape(c, {140, 200, 4, 2, 64, 16, true}, 1);
     if (!c.is_small) check_shape(c, {300, 90, 5, 2, 64, 16, true}, 1);
     check_shape(c, {20, 90, 2, 1, 64, 16, false}, 1);

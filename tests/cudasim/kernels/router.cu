@@ -52,6 +52,8 @@ struct router_case {
         a.routes.n_tiles = c.room<int32_t>(1);
         a.routes.logits = c.room<float>(n * s.n_experts);
         a.routes.counters = c.zeros<uint32_t>(n + 1);
+        c.ahead({a.h, a.n, a.routes.chosen, a.routes.weights, a.routes.experts, a.routes.sorted,
+                 a.routes.tiles, a.routes.n_tiles, a.routes.logits, a.routes.counters});
         c.done(router_launch(&queue, &a, (int)n + c.below(30)), "router");
     }
     closeness compare(checker &c, size_t *n_different) {
@@ -108,6 +110,29 @@ struct router_case {
     }
 };
 
+// Experts that are equal, and so unlikely that the sum of their weights is not far above what is
+// added to it: the first ones are taken.
+static void check_equal(checker &c) {
+    const router_shape s = {9, 64, 40, 4, 8, true, false, true};
+    router_case r(c, s);
+    r.h.assign(r.h.size(), 1);
+    r.a.w = c.put(std::vector<uint16_t>((size_t)s.n_experts * r.stride, to_bf16(-12.0 / 64)));
+    r.a.norm = c.put(std::vector<float>(r.stride, 1));
+    const double score = 1 / (1 + exp(12 / sqrt(1 + 1e-5)));
+    for (int n_sms : {100, 1}) {
+        closeness worst;
+        size_t n_pairs = (size_t)s.n_tokens * s.n_used, n_wrong = 0;
+        r.run(c, all_tokens(s.n_tokens), n_sms);
+        std::vector<int32_t> experts = c.get(r.a.routes.experts, n_pairs);
+        for (size_t i = 0; i < n_pairs; i++) n_wrong += experts[i] != (int)i % s.n_used;
+        for (float weight : c.get(r.a.routes.weights, n_pairs))
+            worst.add(weight, 1.5 * score / (s.n_used * score + 1e-6), 2e-5);
+        c.line("router", "equal experts", worst);
+        c.equal("router", "equal experts, experts", n_wrong);
+    }
+    c.release();
+}
+
 static void check_shape(checker &c, const router_shape &s) {
     router_case r(c, s);
     std::string shape = text("%d tokens, %d of %d, %d %s", s.n_tokens, s.n_used, s.n_experts,
@@ -140,7 +165,8 @@ static void check_shape(checker &c, const router_shape &s) {
 void check_router(checker &c) {
     if (!c.is_first_family) return;
     check_shape(c, {1, 64, 4, 2, 8, false, true, true});
-    check_shape(c, {37, 90, 5, 2, 8, true, true, false});
-    check_shape(c, {150, 130, 33, 4, 16, false, false, true});
+    check_shape(c, {37, 90, 5, 2, 8, true, false, false});
+    check_shape(c, {150, 130, 33, 4, 16, false, true, true});
+    check_equal(c);
     if (c.is_large) check_shape(c, {700, 2048, 64, 4, 64, true, true, true});
 }

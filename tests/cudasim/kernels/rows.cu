@@ -26,6 +26,7 @@ static void check_rms_norm(checker &c, int n_tokens, int hidden) {
                          hidden,
                          stride,
                          1e-5f};
+    c.ahead({a.h, a.n});
     c.done(rms_norm_launch(&c.queue, &a, n_tokens), "rms_norm");
     closeness worst;
     compare_norm(worst, h, w, c.get((uint16_t *)a.n, h.size()), n_tokens, hidden, stride);
@@ -105,6 +106,7 @@ struct embed_case {
 static void check_embed(checker &c, int n_tokens, int hidden, bool is_bf16) {
     embed_case e(c, n_tokens, hidden, is_bf16);
     std::string shape = text("%d tokens, %d %s", n_tokens, hidden, is_bf16 ? "bf16" : "f32");
+    c.ahead({e.a.h, e.a.n, e.a.cosine, e.a.sine, e.a.slots, e.a.snapshots, e.a.tickets});
     c.done(embed_launch(&c.queue, &e.a, n_tokens), "embed");
     std::vector<float> h = c.get(e.a.h, (size_t)n_tokens * e.stride);
     closeness worst;

@@ -47,14 +47,18 @@ static void check_move(checker &c, const char *what, struct weight_move a, size_
     std::vector<char> values(n * size), back(n * size);
     for (char &x : values) x = (char)c.below(120); // no NaN
     a.data = c.zeros<char>(data_bytes);
-    for (size_t first = 0; first < n;) {
-        size_t many = 1 + c.below(900);
-        if (many > n - first) many = n - first;
+    std::vector<size_t> begins;
+    for (size_t first = 0; first < n; first += 1 + c.below(900)) begins.push_back(first);
+    std::vector<size_t> ends(begins.begin() + 1, begins.end());
+    ends.push_back(n);
+    for (size_t left = begins.size(); left > 0; left--) {
+        size_t i = (size_t)c.below((int)left), first = begins[i], many = ends[i] - first;
+        std::swap(begins[i], begins[left - 1]);
+        std::swap(ends[i], ends[left - 1]);
         a.first = (int64_t)first, a.n = (int64_t)many;
         a.plain =
             c.put(std::vector<char>(&values[first * size], &values[first * size] + many * size));
         c.done(weight_write_launch(&c.queue, &a), "weight_write");
-        first += many;
     }
     std::vector<char> data = c.get((char *)a.data, data_bytes);
     size_t n_wrong = 0;
@@ -141,8 +145,22 @@ static void check_state(checker &c) {
     c.release();
 }
 
+// More than a launch has blocks for.
+static void check_many_copies(checker &c) {
+    const int n = 1040;
+    std::vector<char> values(n * 16);
+    for (char &x : values) x = (char)c.below(256);
+    char *from = c.put(values), *to = c.room<char>(values.size());
+    std::vector<struct state_copy> copies;
+    for (int i = 0; i < n; i++) copies.push_back({from + i * 16, to + i * 16, 16});
+    c.done(state_launch(&c.queue, c.put(copies), n), "state");
+    c.equal("state", text("%d copies", n), c.get(to, values.size()) != values);
+    c.release();
+}
+
 void check_weights(checker &c) {
     if (!c.is_first_family) return;
     check_moves(c);
     check_state(c);
+    if (!c.is_small) check_many_copies(c);
 }
