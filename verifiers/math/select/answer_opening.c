@@ -300,6 +300,8 @@ size_t answer_skip_openings(struct slice text, size_t at, struct answer_opening 
     *out = (struct answer_opening){0};
     for (int n = 0; n < MAX_OPENINGS; n++) {
         at = answer_skip_marks(text, at);
+        if (at >= text.len || ((unsigned char)text.ptr[at] < 0xC3 && !ascii_is_alpha(text.ptr[at])))
+            return at; // all of them begin with a letter: a formula or a number is none
         size_t end = answer_skip_phrase(text, at, RETRACT, N(RETRACT));
         if (end == at) end = answer_skip_retraction(text, at);
         if (end == at) end = answer_skip_confession(text, at);
