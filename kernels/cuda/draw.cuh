@@ -36,7 +36,8 @@ struct divisor {
     __device__ __forceinline__ float divide(float x) const {
         if (by == 1) return x;
         if (!(by > 0x1p-60f && by < 0x1p60f)) return x / by;
-        float q = x * inverse;
+        // Kept finite, or what overflows would be infinity minus infinity.
+        float q = fminf(fmaxf(x * inverse, -0x1.fffffep127f), 0x1.fffffep127f);
         return fmaf(fmaf(-q, by, x), inverse, q);
     }
 };

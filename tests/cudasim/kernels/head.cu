@@ -268,13 +268,16 @@ static void check_one_bad(checker &c) {
     c.release();
 }
 
-// A logit that a bias and a penalty make infinite.
+// A logit that a bias and a penalty, or a bias and a temperature, make infinite.
 static void check_overflow(checker &c) {
-    head_case h(c, 26, 300, 64);
+    head_case h(c, 33, 300, 64);
     h.biases[0] = 3e38f, h.penalty = 0.5f;
     h.seen_bits[0] |= 1 << h.bias_ids[0];
     head_case::result r = h.run(c, {25}, 8);
     c.equal("draw", "a logit that becomes infinite", (r.bad[0] != 1) + (r.bad[1] != 0));
+    h.penalty = 1;
+    r = h.run(c, {32}, 8);
+    c.equal("draw", "a logit over 0.7 that does", (r.bad[0] != 1) + (r.bad[1] != 0));
     c.release();
 }
 
