@@ -276,9 +276,8 @@ static const char *const REFUTED[] = {"is not",
 // "12, although tempting, is wrong": past what stands between two commas at `at`, or `at`.
 static size_t skip_aside(struct slice text, size_t at) {
     enum { MAX_ASIDE = 60 };
-    static const char *const STARTS[] = {"although", "though",    "while",   "albeit",
-                                         "despite",  "tempting",  "however", "even",
-                                         "which",    "of course", "as"};
+    static const char *const STARTS[] = {"although", "though", "while", "albeit",    "despite",
+                                         "tempting", "even",   "which", "of course", "as"};
     if (at + 2 >= text.len || text.ptr[at] != ',') return at;
     if (answer_skip_phrase(text, at + 2, STARTS, N(STARTS)) == at + 2) return at;
     for (size_t i = at + 2; i + 1 < text.len && i - at < MAX_ASIDE; i++) {
