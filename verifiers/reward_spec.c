@@ -225,10 +225,6 @@ void reward_spec_free(struct reward_spec **spec) {
     free(s);
 }
 
-int reward_spec_n_terms(const struct reward_spec *spec) {
-    return spec->n_terms;
-}
-
 struct slice reward_spec_json(const struct reward_spec *spec) {
     return (struct slice){spec->text, spec->text_len};
 }

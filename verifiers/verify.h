@@ -66,8 +66,7 @@ struct reward_spec *reward_spec_parse(struct slice json, const struct verifier_c
                                       int n_externals, struct error *err);
 struct reward_spec *reward_spec_hold(struct reward_spec *spec); // one more owner; returns `spec`
 void reward_spec_free(struct reward_spec **spec);               // drops an owner
-int reward_spec_n_terms(const struct reward_spec *spec);
-struct slice reward_spec_json(const struct reward_spec *spec); // as given, valid as long as `spec`
+struct slice reward_spec_json(const struct reward_spec *spec);  // as given, valid as long as `spec`
 
 // What is graded. Slices are borrowed for the call.
 struct verifier_sample {

@@ -102,10 +102,7 @@ static size_t chosen_in_chinese(struct slice text, size_t at) {
                                           "单", "不能", "不应", "不要", "不该", "不应该", "不可"};
     for (size_t i = 0; i < N(WORDS); i++) {
         if (!answer_starts(text, at, WORDS[i])) continue;
-        for (size_t k = 0; k < N(DENIALS); k++) {
-            const size_t len = strlen(DENIALS[k]);
-            if (at >= len && answer_starts(text, at - len, DENIALS[k])) return SIZE_MAX;
-        }
+        if (answer_back_phrase(text, 0, at, DENIALS, N(DENIALS)) != at) return SIZE_MAX;
         return is_of_others(text, at) ? SIZE_MAX : at + strlen(WORDS[i]);
     }
     return SIZE_MAX;
@@ -184,10 +181,7 @@ size_t choice_skip_verdict(struct slice text, size_t at, size_t end) {
                                            "é a opção correta",
                                            "является правильным"};
     static const char *const DENIED[] = {"不", "并不", "非", "nicht ", "no ", "não ", "non "};
-    for (size_t i = 0; i < N(DENIED); i++) {
-        const size_t len = strlen(DENIED[i]);
-        if (at >= len && answer_starts(text, at - len, DENIED[i])) return end;
-    }
+    if (answer_back_phrase(text, 0, at, DENIED, N(DENIED)) != at) return end;
     for (size_t i = 0; i < N(VERDICTS); i++)
         if (answer_starts(text, end, VERDICTS[i])) return end + strlen(VERDICTS[i]);
     // "Also ist C richtig.", "Daher ist C die richtige Antwort."

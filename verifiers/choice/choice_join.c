@@ -106,7 +106,6 @@ static const char *const JOINTS[] = {"and/or",
                                      "possibly",
                                      "maybe",
                                      "perhaps",
-                                     "alternatively",
                                      "plus",
                                      "as well as",
                                      "then",
@@ -273,9 +272,9 @@ static bool is_none(struct slice text, size_t at) {
 // "A and C are wrong", "A, C and D contradict the text": `at` is behind several letters.
 bool choice_are_subjects(struct slice text, size_t at) {
     static const char *const VERBS[] = {
-        "are",     "were", "doesn't", "were",     "cannot", "can't",  "do",         "don't",
-        "have",    "fail", "all",     "must",     "would",  "both",   "contradict", "ignore",
-        "violate", "can",  "imply",   "describe", "give",   "assume", "require"};
+        "are",  "were",  "doesn't",  "cannot", "can't",  "do",         "don't",  "have",
+        "fail", "all",   "must",     "would",  "both",   "contradict", "ignore", "violate",
+        "can",  "imply", "describe", "give",   "assume", "require"};
     const size_t i = answer_skip_spaces(text, at);
     for (size_t k = 0; k < N(VERBS); k++)
         if (answer_is_word(text, i, VERBS[k])) return true;

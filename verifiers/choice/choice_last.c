@@ -35,13 +35,9 @@ static bool is_compared(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {"as good as ", "as likely as ", "as right as ",
                                         "as well as ", "similar to ",   "close to "};
     static const char *const NOUNS[] = {"option ", "choice ", "answer "};
-    for (size_t i = 0; i < N(NOUNS); i++)
-        if (at >= start + strlen(NOUNS[i]) && answer_starts(text, at - strlen(NOUNS[i]), NOUNS[i]))
-            at -= strlen(NOUNS[i]);
-    for (size_t i = 0; i < N(WORDS); i++)
-        if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
-            return true;
-    return false;
+    for (size_t noun; (noun = answer_back_phrase(text, start, at, NOUNS, N(NOUNS))) != at;)
+        at = noun;
+    return answer_back_phrase(text, start, at, WORDS, N(WORDS)) != at;
 }
 
 // "A, B and C are wrong, so it must be D": letters of the list that goes on at `at`.

@@ -84,7 +84,6 @@ static bool equal_unspaced(struct slice a, struct slice b) {
     }
 }
 
-// The option that is the whole of a value of more than a letter.
 choice_set choice_option_of(const struct choice_options *o, struct slice value,
                             struct arena *arena) {
     while (value.len && answer_is_one_of(" \"'\n!.", value.ptr[value.len - 1])) value.len--;
@@ -173,11 +172,7 @@ static bool is_qualified(struct slice text, size_t from, size_t at, choice_set *
             break;
         }
     }
-    for (size_t i = 0; i < N(CHANGES); i++) {
-        const size_t len = strlen(CHANGES[i]);
-        if (at >= from + len && answer_starts(text, at - len, CHANGES[i])) return true;
-    }
-    return false;
+    return answer_back_phrase(text, from, at, CHANGES, N(CHANGES)) != at;
 }
 
 // "at least 6", "step 6", "6 years ago": the number at..end is another, or a bound, by the words

@@ -392,10 +392,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri", "fi",
-                                         "al", "at", "ra", "sv", "co", "so", "sa", "ce", "ja", "ji",
-                                         "od", "va", "ya", "my", "ve", "le", "ga", "je", "j'", "ic",
-                                         "el", "es", "sc", "ik", "vo", "ic", "me", "fi"};
+    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
+                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
+                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga",
+                                         "je", "j'", "ic", "el", "es", "sc", "ik", "vo", "me"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

@@ -51,8 +51,8 @@ static bool names_letter(struct slice text, size_t start, size_t at) {
 }
 
 bool find_is_denied_in_clause(struct slice text, size_t start, size_t at) {
-    static const char *const ENDS[] = {"so",    "hence", "thus", "therefore", "but",  "and",
-                                       "since", "as",    "then", "because",   "only", "because"};
+    static const char *const ENDS[] = {"so",    "hence", "thus", "therefore", "but", "and",
+                                       "since", "as",    "then", "because",   "only"};
     static const char *const WHICH[] = {"that", "which", "who", "what", "whether", "or", "sure"};
     static const char *const SAYING[] = {"say",    "choose",    "pick",     "answer",  "select",
                                          "accept", "recommend", "conclude", "support", "justify"};
@@ -140,9 +140,8 @@ bool find_is_said(struct slice text, size_t start, size_t at) {
         return at >= start + 11 && (answer_starts(text, at - 10, "looks like") ||
                                     answer_starts(text, at - 10, "seems like"));
     static const char *const BETS[] = {"money is on", "bet is on", "betting on", "vote is on"};
-    for (size_t i = 0; slice_is(word, "on") && i < N(BETS); i++)
-        if (at >= start + strlen(BETS[i]) && answer_starts(text, at - strlen(BETS[i]), BETS[i]))
-            return true;
+    if (slice_is(word, "on") && answer_back_phrase(text, start, at, BETS, N(BETS)) != at)
+        return true;
     if (slice_is(word, "to")) return is_led_to(text, start, from);
     if (answer_is_in(word, PROOFS, N(PROOFS))) return !names_letter(text, start, from);
     if (answer_is_in(word, ABROAD, N(ABROAD))) return is_copula_before(text, start, from, true);

@@ -220,15 +220,11 @@ bool find_is_excepted(struct slice text, size_t start, size_t at) {
         "besides ",      "other than ",        "excluding ", "aside from "};
     static const char *const EXAMPLES[] = {"e.g. ", "e.g., ", "e.g.: ", "eg. "};
     static const char *const NOUNS[] = {"option ", "choice ", "answer ", "letter "};
-    for (size_t i = 0; i < N(NOUNS); i++)
-        if (at >= start + strlen(NOUNS[i]) && answer_starts(text, at - strlen(NOUNS[i]), NOUNS[i]))
-            at -= strlen(NOUNS[i]);
-    for (size_t i = 0; i < N(WORDS); i++)
-        if (at >= start + strlen(WORDS[i]) && answer_starts(text, at - strlen(WORDS[i]), WORDS[i]))
-            return true;
-    for (size_t i = 0; i < N(EXAMPLES); i++) // behind what may look like the end of a sentence
-        if (at >= strlen(EXAMPLES[i]) && answer_starts(text, at - strlen(EXAMPLES[i]), EXAMPLES[i]))
-            return true;
+    for (size_t noun; (noun = answer_back_phrase(text, start, at, NOUNS, N(NOUNS))) != at;)
+        at = noun;
+    if (answer_back_phrase(text, start, at, WORDS, N(WORDS)) != at) return true;
+    if (answer_back_phrase(text, 0, at, EXAMPLES, N(EXAMPLES)) != at)
+        return true; // behind what may look like the end of a sentence
     // "any option but B"
     static const char *const ALL[] = {"any", "every", "all", "anything", "everything", "each"};
     static const char *const OTHERS[] = {"other", "others", "different", "differs", "differ"};

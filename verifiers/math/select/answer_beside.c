@@ -20,11 +20,7 @@ static bool is_former(struct slice before) {
         "no longer", "used to be",   "would have been", "had been", "bet against",   "no more",
         "not yet",   "anything but", "everything but",  "short of", "different from"};
     while (before.len && answer_is_one_of(" $*_\"`\\([:", before.ptr[before.len - 1])) before.len--;
-    for (size_t i = 0; i < N(ENDS); i++) {
-        const size_t len = strlen(ENDS[i]);
-        if (before.len >= len && answer_starts(before, before.len - len, ENDS[i])) return true;
-    }
-    return false;
+    return answer_back_phrase(before, 0, before.len, ENDS, N(ENDS)) != before.len;
 }
 
 // "is half the answer", "is one more than the answer", "gives the answer" behind the box.

@@ -17,7 +17,7 @@ bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int
                                         "were", "will", "gets",  "equals", "makes", "gives",
                                         "=",    "got",  "needs", "can",    "would", "leaves"};
     for (int i = from; i < n; i++) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        const struct slice word = answer_piece_text(text, &p[i]);
         for (size_t k = 0; k < N(VERBS); k++)
             if (word.len == strlen(VERBS[k]) && answer_starts(word, 0, VERBS[k])) return true;
         if (memchr(word.ptr, '=', word.len)) return true;
@@ -46,7 +46,7 @@ static bool begins_reason(struct slice text, const struct answer_piece *p) {
                                         "as",       "where",   "namely",  "(which", "(since",
                                         "(because", "(i.e.",   "meaning", "given",  "e.g.,",
                                         "instead",  "(=",      "(out",    "having"};
-    const struct slice word = answer_cut(text, p->from, p->to);
+    const struct slice word = answer_piece_text(text, p);
     if (answer_starts(text, p->from, "of which") || answer_says_again(text, p->from)) return true;
     for (size_t i = 0; i < N(WORDS); i++)
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
@@ -56,9 +56,9 @@ static bool begins_reason(struct slice text, const struct answer_piece *p) {
 // "$150 a year, up from $100", "fell to $150 from $100": the words in front of the "from" at `at`.
 static bool ends_change(struct slice text, const struct answer_piece *p, int at) {
     static const char *const WAYS[] = {"up", "down"};
-    if (answer_is_in(answer_cut(text, p[at - 1].from, p[at - 1].to), WAYS, 2)) return true;
+    if (answer_is_in(answer_piece_text(text, &p[at - 1]), WAYS, 2)) return true;
     return at > 1 && p[at - 1].kind == PIECE_MATH &&
-           slice_is(answer_cut(text, p[at - 2].from, p[at - 2].to), "to");
+           slice_is(answer_piece_text(text, &p[at - 2]), "to");
 }
 
 // "45 miles after two hours and 135 miles at the end": another value of the same kind behind `at`.
@@ -66,10 +66,10 @@ static bool counts_again(struct slice text, const struct answer_piece *p, int n,
     int value = at - 1;
     while (value >= 0 && p[value].kind != PIECE_MATH) value--;
     if (value < 0 || value + 1 >= at) return false;
-    const struct slice unit = answer_cut(text, p[value + 1].from, p[value + 1].to);
+    const struct slice unit = answer_piece_text(text, &p[value + 1]);
     for (int i = at; i + 2 < n; i++)
         if (p[i].kind == PIECE_JOINT && p[i + 1].kind == PIECE_MATH &&
-            slice_equal(unit, answer_cut(text, p[i + 2].from, p[i + 2].to)))
+            slice_equal(unit, answer_piece_text(text, &p[i + 2])))
             return true;
     return false;
 }
@@ -80,13 +80,12 @@ static bool is_place(struct slice text, const struct answer_piece *p, int n, int
     static const char *const PREPOSITIONS[] = {"in", "on", "from", "for", "across", "over"};
     static const char *const OWNERS[] = {"the", "his",   "her",   "their", "its",
                                          "our", "these", "those", "all"};
-    if (!answer_is_in(answer_cut(text, p[at].from, p[at].to), PREPOSITIONS, N(PREPOSITIONS)))
-        return false;
+    if (!answer_is_in(answer_piece_text(text, &p[at]), PREPOSITIONS, N(PREPOSITIONS))) return false;
     if (at + 4 == n)
         return p[at + 2].kind == PIECE_MATH && p[at + 3].kind == PIECE_WORD &&
-               answer_is_in(answer_cut(text, p[at + 1].from, p[at + 1].to), OWNERS, N(OWNERS));
-    const struct slice year = answer_cut(text, p[at + 1].from, p[at + 1].to);
-    return at + 2 == n && slice_is(answer_cut(text, p[at].from, p[at].to), "in") && year.len == 4 &&
+               answer_is_in(answer_piece_text(text, &p[at + 1]), OWNERS, N(OWNERS));
+    const struct slice year = answer_piece_text(text, &p[at + 1]);
+    return at + 2 == n && slice_is(answer_piece_text(text, &p[at]), "in") && year.len == 4 &&
            (answer_starts(year, 0, "19") || answer_starts(year, 0, "20")) &&
            ascii_is_digit(year.ptr[2]) && ascii_is_digit(year.ptr[3]);
 }
@@ -100,10 +99,10 @@ static bool begins_adjunct(struct slice text, const struct answer_piece *p, int 
                                         "week",    "days",   "day",     "hours", "hour",
                                         "minutes", "minute", "seconds", "second"};
     static const char *const ARTICLES[] = {"the", "his", "her", "their", "these", "those", "all"};
-    const struct slice word = answer_cut(text, p[at].from, p[at].to);
+    const struct slice word = answer_piece_text(text, &p[at]);
     if (counts_again(text, p, n, at)) return false;
     const struct slice next =
-        at + 1 < n ? answer_cut(text, p[at + 1].from, p[at + 1].to) : (struct slice){"", 0};
+        at + 1 < n ? answer_piece_text(text, &p[at + 1]) : (struct slice){"", 0};
     if (answer_is_in(word, WORDS, N(WORDS))) return !answer_clause_has_verb(text, p, n, at + 1);
     if (slice_is(word, "from") && at > 0 && ends_change(text, p, at))
         return !answer_clause_has_verb(text, p, n, at + 1);
@@ -111,7 +110,7 @@ static bool begins_adjunct(struct slice text, const struct answer_piece *p, int 
     if (slice_is(word, "to") && at > 1 &&
         p[at - 1].kind == PIECE_WORD) { // "12 more eggs to have 30"
         const bool more =
-            at > 2 && answer_is_in(answer_cut(text, p[at - 2].from, p[at - 2].to), MORE, N(MORE));
+            at > 2 && answer_is_in(answer_piece_text(text, &p[at - 2]), MORE, N(MORE));
         if (p[more ? at - 3 : at - 2].kind == PIECE_MATH)
             return at + 1 < n && p[at + 1].kind == PIECE_WORD &&
                    !answer_clause_has_verb(text, p, n, more ? at + 2 : at + 1);
@@ -123,7 +122,7 @@ static bool begins_adjunct(struct slice text, const struct answer_piece *p, int 
                !answer_clause_has_verb(text, p, n, at + 1);
     if (at + 1 < n && is_place(text, p, n, at)) return true;
     if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != PIECE_MATH) return false;
-    return answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), SPANS, N(SPANS));
+    return answer_is_in(answer_piece_text(text, &p[at + 2]), SPANS, N(SPANS));
 }
 
 // "which is 12", "which gives 3 \cdot 4 = 12": the result stands in the clause. Not so where the
@@ -134,7 +133,7 @@ static bool concludes(struct slice text, const struct answer_piece *p, int n, in
                                           "leads", "simplifies", "becomes"};
     int n_math = 0;
     if (!answer_starts(text, p[at].from, "which") || at + 1 >= n) return false;
-    const struct slice verb = answer_cut(text, p[at + 1].from, p[at + 1].to);
+    const struct slice verb = answer_piece_text(text, &p[at + 1]);
     for (size_t i = 0; i < N(RESULTS); i++)
         if (verb.len == strlen(RESULTS[i]) && answer_starts(verb, 0, RESULTS[i])) return true;
     for (int i = at + 1; i < n; i++)
@@ -147,17 +146,16 @@ static bool concludes(struct slice text, const struct answer_piece *p, int n, in
 static bool begins_part(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const WHOLES[] = {"them", "which", "these", "those", "whom"};
     return at + 2 < n && p[at].kind == PIECE_MATH &&
-           slice_is(answer_cut(text, p[at + 1].from, p[at + 1].to), "of") &&
-           answer_is_in(answer_cut(text, p[at + 2].from, p[at + 2].to), WHOLES, 5);
+           slice_is(answer_piece_text(text, &p[at + 1]), "of") &&
+           answer_is_in(answer_piece_text(text, &p[at + 2]), WHOLES, 5);
 }
 
 // "18 of them, 6 more than yesterday": how far it is from another number.
 static bool begins_distance(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const MORE[] = {"more", "less", "fewer"};
     for (int i = at + 1; i + 1 < n && i < at + 4; i++) // "6 eggs more than"
-        if (answer_is_in(answer_cut(text, p[i].from, p[i].to), MORE, 3))
-            return p[at].kind == PIECE_MATH &&
-                   slice_is(answer_cut(text, p[i + 1].from, p[i + 1].to), "than");
+        if (answer_is_in(answer_piece_text(text, &p[i]), MORE, 3))
+            return p[at].kind == PIECE_MATH && slice_is(answer_piece_text(text, &p[i + 1]), "than");
     return false;
 }
 
@@ -170,7 +168,7 @@ static bool goes_on(struct slice text, const struct answer_piece *p, int n, int 
     for (int i = at > 0 ? at - 1 : at; i < n; i++) {
         const bool joined = i > at && p[i - 1].kind == PIECE_JOINT;
         if (p[i].kind == PIECE_MATH && (linked || joined)) return true;
-        linked |= answer_is_in(answer_cut(text, p[i].from, p[i].to), LINKS, N(LINKS));
+        linked |= answer_is_in(answer_piece_text(text, &p[i]), LINKS, N(LINKS));
     }
     return false;
 }

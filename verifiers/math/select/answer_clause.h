@@ -18,6 +18,10 @@ struct answer_piece {
     enum answer_piece_kind kind;
 };
 
+static inline struct slice answer_piece_text(struct slice text, const struct answer_piece *p) {
+    return (struct slice){text.ptr + p->from, p->to - p->from};
+}
+
 bool answer_piece_is_operator(struct slice text, const struct answer_piece *p);
 // Whether a verb is among the words of p[from..n): then they go on to say something else.
 bool answer_clause_has_verb(struct slice text, const struct answer_piece *p, int n, int from);

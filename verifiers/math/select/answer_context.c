@@ -32,18 +32,18 @@ static bool is_filler(struct slice word) {
 
 static bool is_negation(struct slice word) {
     static const char *const NEGATIONS[] = {
-        "rule",       "ruled",      "rules",       "ruling",        "wrong",     "incorrect",
-        "nor",        "neither",    "reject",      "rejected",      "rejecting", "rejects",
-        "exclude",    "excluded",   "excluding",   "excludes",      "discard",   "discarded",
-        "discarding", "eliminate",  "eliminated",  "eliminating",   "false",     "untrue",
-        "unlikely",   "disprove",   "disproves",   "impossible",    "instead",   "doubt",
-        "doubts",     "deny",       "denies",      "disagree",      "doubtful",  "nobody",
-        "trap",       "naive",      "tempting",    "decoy",         "bogus",     "fake",
-        "misleading", "mistake",    "absurd",      "foolish",       "contrary",  "avoid",
-        "avoids",     "avoided",    "avoiding",    "misconception", "fallacy",   "myth",
-        "tempted",    "temptation", "pitfall",     "illusion",      "mistaken",  "erroneously",
-        "naively",    "erroneous",  "contradicts", "contradicting", "violates",  "disproves",
-        "refutes",    "contradict", "distractor"};
+        "rule",       "ruled",       "rules",         "ruling",      "wrong",       "incorrect",
+        "nor",        "neither",     "reject",        "rejected",    "rejecting",   "rejects",
+        "exclude",    "excluded",    "excluding",     "excludes",    "discard",     "discarded",
+        "discarding", "eliminate",   "eliminated",    "eliminating", "false",       "untrue",
+        "unlikely",   "disprove",    "impossible",    "instead",     "doubt",       "doubts",
+        "deny",       "denies",      "disagree",      "doubtful",    "nobody",      "trap",
+        "naive",      "tempting",    "decoy",         "bogus",       "fake",        "misleading",
+        "mistake",    "absurd",      "foolish",       "contrary",    "avoid",       "avoids",
+        "avoided",    "avoiding",    "misconception", "fallacy",     "myth",        "tempted",
+        "temptation", "pitfall",     "illusion",      "mistaken",    "erroneously", "naively",
+        "erroneous",  "contradicts", "contradicting", "violates",    "disproves",   "refutes",
+        "contradict", "distractor"};
     return answer_is_negation(word) || answer_is_in(word, NEGATIONS, N(NEGATIONS));
 }
 
@@ -453,11 +453,7 @@ bool answer_is_of_others(struct slice text, size_t from, size_t to) {
     if (is_attributed(word, before) && answer_ends_clause(text, to, true)) return true;
     size_t end = from;
     while (end > 0 && answer_is_one_of(" $\\([*_", text.ptr[end - 1])) end--;
-    bool verb = false;
-    for (size_t i = 0; i < N(VERBS); i++) {
-        const size_t len = strlen(VERBS[i]);
-        verb |= end >= len && answer_starts(text, end - len, VERBS[i]);
-    }
+    const bool verb = answer_back_phrase(text, 0, end, VERBS, N(VERBS)) != end;
     for (size_t at = end; verb && at-- > 0 && end - at < MAX_BETWEEN;) {
         if (!answer_is_word(text, at, "answer")) continue;
         const size_t start = answer_sentence_start(text, from);

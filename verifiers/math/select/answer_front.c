@@ -15,8 +15,7 @@ static bool is_changed_far(struct slice text, const struct answer_piece *p, int 
     for (size_t i = 0; first > 2 && i < N(ROWS); i++) {
         bool all = true;
         for (int k = 0; k < 3; k++)
-            all &= answer_is_in(answer_cut(text, p[first - 3 + k].from, p[first - 3 + k].to),
-                                &ROWS[i][k], 1);
+            all &= answer_is_in(answer_piece_text(text, &p[first - 3 + k]), &ROWS[i][k], 1);
         if (all) return true;
     }
     return false;
@@ -36,7 +35,7 @@ static bool is_changed_abroad(struct slice text, const struct answer_piece *p, i
         "dubbla",    "połowa",     "yarısı",    "większa",    "mniejsza", "mniej",    "więcej",
         "mindre",    "större",     "kurang",    "lebih"};
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        const struct slice word = answer_piece_text(text, &p[i]);
         if (p[i].kind == PIECE_MATH || answer_is_one_of(",;:", word.ptr[word.len - 1]))
             return false;
         if (answer_is_in(word, WORDS, N(WORDS))) return true;
@@ -57,7 +56,7 @@ static bool is_derived_abroad(struct slice text, const struct answer_piece *p, i
         "drittel",  "viertel",  "oposto",   "inverso"};
     for (int i = 0; i < first && i < MAX_OPENING; i++) {
         if (p[i].kind == PIECE_MATH) return false;
-        if (!answer_is_in(answer_cut(text, p[i].from, p[i].to), WORDS, N(WORDS))) continue;
+        if (!answer_is_in(answer_piece_text(text, &p[i]), WORDS, N(WORDS))) continue;
         for (int k = i + 1; k < first; k++)
             if (p[k].kind == PIECE_MATH || answer_is_one_of(",;:", text.ptr[p[k].to - 1]))
                 return false;
@@ -79,14 +78,13 @@ static bool is_label(struct slice text, const struct answer_piece *p, int first)
         "seite",     "página",     "aufgabe",  "page:",    "nr.",       "ejercicio",   "exercice",
         "paso",      "schritt",    "étape",    "problème", "problema",  "страница"};
     static const char *const PERSONS[] = {"he", "she", "they", "will", "reads", "read", "reached"};
-    const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
+    const struct slice word = answer_piece_text(text, &p[first - 1]);
     static const char *const THESE[] = {"this", "that", "each", "every", "any", "either"};
     if (!answer_is_in(word, PARTS, N(PARTS))) return false;
-    if (first > 1 &&
-        answer_is_in(answer_cut(text, p[first - 2].from, p[first - 2].to), THESE, N(THESE)))
+    if (first > 1 && answer_is_in(answer_piece_text(text, &p[first - 2]), THESE, N(THESE)))
         return false; // "in this case 7"
     for (int i = 0; answer_starts(word, 0, "pag") && i < first; i++)
-        if (answer_is_in(answer_cut(text, p[i].from, p[i].to), PERSONS, N(PERSONS))) return false;
+        if (answer_is_in(answer_piece_text(text, &p[i]), PERSONS, N(PERSONS))) return false;
     return true;
 }
 
@@ -109,9 +107,9 @@ static bool is_part_of_it(struct slice text, const struct answer_piece *p, int f
     static const char *const OWN[] = {"square",   "double",     "half",    "root",     "cube",
                                       "negative", "reciprocal", "inverse", "opposite", "triple"};
     for (int i = 0; i + 1 < first; i++) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
-        const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
-        const struct slice last = answer_cut(text, p[i + 2].from, p[i + 2].to);
+        const struct slice word = answer_piece_text(text, &p[i]);
+        const struct slice next = answer_piece_text(text, &p[i + 1]);
+        const struct slice last = answer_piece_text(text, &p[i + 2]);
         if (slice_is(word, "Its") || slice_is(word, "its")) {
             if (i + 3 == first && answer_is_in(next, OWN, N(OWN))) return true;
         } else if (answer_is_in(word, PARTS, N(PARTS))) {
@@ -122,8 +120,8 @@ static bool is_part_of_it(struct slice text, const struct answer_piece *p, int f
     // "never reaches 7", "does not need 7"
     return first > 1 && p[first - 1].kind == PIECE_WORD &&
            !answer_is_one_of(",;:", text.ptr[p[first - 1].to - 1]) &&
-           answer_is_negation(answer_cut(text, p[first - 2].from, p[first - 2].to)) &&
-           !slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "but");
+           answer_is_negation(answer_piece_text(text, &p[first - 2])) &&
+           !slice_is(answer_piece_text(text, &p[first - 1]), "but");
 }
 
 // "more than 7", "at least 7", "half of 7": what is said is another number, or a bound.
@@ -148,7 +146,7 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
         "magnitude", "modulus",  "complement", "supplement", "conjugate"};
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
-    const struct slice word = answer_cut(text, p[first - 1].from, p[first - 1].to);
+    const struct slice word = answer_piece_text(text, &p[first - 1]);
     if (answer_is_in(word, WORDS, N(WORDS)) || is_label(text, p, first) ||
         answer_is_in(word, ABROAD, N(ABROAD)) || is_changed_far(text, p, first) ||
         is_changed_abroad(text, p, first) || is_derived_abroad(text, p, first))
@@ -158,7 +156,7 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
         return true;
     if (is_part_of_it(text, p, first) || answer_is_of_other_subject(text, p, first)) return true;
     if (first < 2) return false;
-    const struct slice other = answer_cut(text, p[first - 2].from, p[first - 2].to);
+    const struct slice other = answer_piece_text(text, &p[first - 2]);
     static const char *const APART[] = {"differs", "different", "differ", "distinct", "far"};
     static const char *const LACKS[] = {"short", "shy"};
     static const char *const BEGINS[] = {"starts", "started", "begins", "began", "start", "begin"};
@@ -170,8 +168,7 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
                                        "comes", "came",  "totals", "sum",    "ends",
                                        "end",   "ended", "go",     "goes"};
     if (slice_is(word, "to") && answer_is_in(other, (const char *const[]){"up"}, 1) &&
-        (first < 3 ||
-         !answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), SUMS, N(SUMS))))
+        (first < 3 || !answer_is_in(answer_piece_text(text, &p[first - 3]), SUMS, N(SUMS))))
         return true; // "up to 12", but "it adds up to 12"
     static const char *const ANYTHING[] = {"anything", "everything", "all", "any"};
     if (slice_is(word, "but") && answer_is_in(other, ANYTHING, N(ANYTHING))) return true;
@@ -182,7 +179,7 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
         !answer_is_in(other, (const char *const[]){"I", "we", "this", "that"}, 4))
         return true; // "the book says 12"
     if (first > 2 && slice_is(word, "be") && slice_is(other, "to") &&
-        answer_is_in(answer_cut(text, p[first - 3].from, p[first - 3].to), ONCE, N(ONCE)))
+        answer_is_in(answer_piece_text(text, &p[first - 3]), ONCE, N(ONCE)))
         return true;
     if (answer_is_in(word, (const char *const[]){"de", "di", "do", "que"}, 4) &&
         answer_is_in(other, MORE_OF, N(MORE_OF)))
@@ -215,7 +212,7 @@ bool answer_is_denied_in_front(struct slice text, const struct answer_piece *p, 
     static const char *const BUT[] = {"mais", "sondern", "sino", "maar", "bensì", "lecz", "а"};
     bool colon = false;
     for (int i = first - 1; i >= 0 && first - i <= MAX_BACK; i--) {
-        const struct slice word = answer_cut(text, p[i].from, p[i].to);
+        const struct slice word = answer_piece_text(text, &p[i]);
         if (answer_is_in(word, BUT, N(BUT))) return false;
         if (answer_is_in(word, WRONG, N(WRONG))) return true;
         if (word.len && answer_is_one_of(",;", word.ptr[word.len - 1])) return false;
@@ -224,7 +221,7 @@ bool answer_is_denied_in_front(struct slice text, const struct answer_piece *p, 
         if (answer_is_in(word, WORDS, N(WORDS))) return true;
         for (size_t k = 0; k < N(GLUED); k++)
             if (memmem(word.ptr, word.len, GLUED[k], strlen(GLUED[k]))) return true;
-        const struct slice next = answer_cut(text, p[i + 1].from, p[i + 1].to);
+        const struct slice next = answer_piece_text(text, &p[i + 1]);
         if (answer_is_in(word, (const char *const[]){"no"}, 1) &&
             answer_is_in(next, SPANISH, N(SPANISH)))
             return true;

@@ -8,13 +8,9 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-static struct slice piece(struct slice text, const struct answer_piece *p) {
-    return answer_cut(text, p->from, p->to);
-}
-
 static bool is_one(struct slice text, const struct answer_piece *p, const char *const *list,
                    size_t n) {
-    return answer_is_in(piece(text, p), list, n);
+    return answer_is_in(answer_piece_text(text, p), list, n);
 }
 
 // "One might think it is 7", "you may be tempted to say 7", "we expected 7"
@@ -34,10 +30,11 @@ static bool is_thought(struct slice text, const struct answer_piece *p, int firs
             return true;
         static const char *const HOPES[] = {"hopes", "wishes", "hoped", "dreams", "wished"};
         if (is_one(text, &p[i], HOPES, N(HOPES)) && i + 1 < first &&
-            slice_is(piece(text, &p[i + 1]), "to"))
+            slice_is(answer_piece_text(text, &p[i + 1]), "to"))
             return true; // "she hopes to have 7"
         if (!is_one(text, &p[i], THINK, N(THINK))) continue;
-        const bool to = i > 1 && slice_is(piece(text, &p[i - 1]), "to"); // "tempted to say"
+        const bool to =
+            i > 1 && slice_is(answer_piece_text(text, &p[i - 1]), "to"); // "tempted to say"
         if (is_one(text, &p[to ? i - 2 : i - 1], MODALS, N(MODALS))) return true;
     }
     return false;
@@ -74,12 +71,12 @@ static bool is_unreal(struct slice text, const struct answer_piece *p, int first
     static const char *const DONE[] = {"been", "cost", "paid", "had", "taken", "got", "made"};
     const bool starts = first > 0 && is_one(text, &p[0], STARTS, N(STARTS));
     for (int i = 0; i + 1 < first; i++) {
-        const struct slice word = piece(text, &p[i]);
+        const struct slice word = answer_piece_text(text, &p[i]);
         if (!slice_is(word, "would") && !slice_is(word, "we'd") && !slice_is(word, "you'd"))
             continue;
         if (starts) return true;
-        if (i + 2 >= first || !slice_is(piece(text, &p[i + 1]), "have")) continue;
-        const struct slice verb = piece(text, &p[i + 2]);
+        if (i + 2 >= first || !slice_is(answer_piece_text(text, &p[i + 1]), "have")) continue;
+        const struct slice verb = answer_piece_text(text, &p[i + 2]);
         if (answer_is_in(verb, DONE, N(DONE)) ||
             (verb.len > 3 && answer_starts(verb, verb.len - 2, "ed") &&
              p[i + 2].kind == PIECE_WORD))
@@ -98,11 +95,11 @@ static bool is_of_source(struct slice text, const struct answer_piece *p, int fi
     static const char *const RAW[] = {"uncorrected", "unadjusted", "unrounded",  "erroneous",
                                       "faulty",      "mistaken",   "provisional"};
     for (int i = 0; i < first; i++) {
-        struct slice word = piece(text, &p[i]);
+        struct slice word = answer_piece_text(text, &p[i]);
         if (word.len && word.ptr[word.len - 1] == ',') word.len--;
         if (answer_is_in(word, RAW, N(RAW)) && i + 3 >= first) return true;
         if (i == 0 && answer_is_in(word, SLIPS, N(SLIPS)) && first < 4) return true;
-        if (i > 1 && slice_is(piece(text, &p[0]), "According") &&
+        if (i > 1 && slice_is(answer_piece_text(text, &p[0]), "According") &&
             answer_is_in(word, SOURCES, N(SOURCES)))
             return true;
     }
@@ -112,7 +109,8 @@ static bool is_of_source(struct slice text, const struct answer_piece *p, int fi
 // "There are not enough: only 7"
 static bool is_not_enough(struct slice text, const struct answer_piece *p, int first) {
     for (int i = 0; i + 1 < first; i++)
-        if (slice_is(piece(text, &p[i]), "not") && answer_is_word(text, p[i + 1].from, "enough"))
+        if (slice_is(answer_piece_text(text, &p[i]), "not") &&
+            answer_is_word(text, p[i + 1].from, "enough"))
             return true;
     return false;
 }

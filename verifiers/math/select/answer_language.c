@@ -1,5 +1,6 @@
 // "The answer is" in languages other than English.
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -315,11 +316,7 @@ static bool is_called_wrong(struct slice text, size_t at) {
         "間違った",   "誤った",     "間違いの",     "틀린",         "잘못된",    "erroneous",
         "incorrecte", "incorrecta", "errada",       "sbagliata",    "falschen",  "błędna"};
     while (at > 0 && answer_is_one_of(" *_", text.ptr[at - 1])) at--;
-    for (size_t i = 0; i < N(WORDS); i++) {
-        const size_t len = strlen(WORDS[i]);
-        if (at >= len && answer_starts(text, at - len, WORDS[i])) return true;
-    }
-    return false;
+    return answer_back_phrase(text, 0, at, WORDS, N(WORDS)) != at;
 }
 
 size_t answer_foreign(struct slice text, size_t at) {

@@ -59,7 +59,7 @@ static int pair_start(struct slice text, const struct answer_piece *p, int first
                                          "year",  "years",  "foot",    "feet",  "hr",   "hrs",
                                          "pound", "pounds", "minutes", "minute"};
     if (first > 1 && p[first - 2].kind == PIECE_MATH &&
-        answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to), LARGER, N(LARGER)))
+        answer_is_in(answer_piece_text(text, &p[first - 1]), LARGER, N(LARGER)))
         return first - 2; // "1 hour 30 minutes"
     if (first < 2 || p[first - 1].kind != PIECE_JOINT || p[first - 2].kind != PIECE_WORD) return -1;
     for (int i = first - 2; i >= 0 && first - 2 - i <= MAX_BETWEEN; i--) {
@@ -73,8 +73,8 @@ static int pair_start(struct slice text, const struct answer_piece *p, int first
 // "2102 in base 3", "2102 (base 3)": where the number starts whose base is at `at`, or `at`.
 static int base_start(struct slice text, const struct answer_piece *p, int at) {
     if (at < 2) return at;
-    const struct slice word = answer_cut(text, p[at - 1].from, p[at - 1].to);
-    const struct slice in = answer_cut(text, p[at - 2].from, p[at - 2].to);
+    const struct slice word = answer_piece_text(text, &p[at - 1]);
+    const struct slice in = answer_piece_text(text, &p[at - 2]);
     const int back = slice_is(word, "(base")                        ? 2
                      : slice_is(word, "base") && slice_is(in, "in") ? 3
                                                                     : 0;
@@ -95,7 +95,7 @@ static bool is_chance(struct slice text, const struct answer_piece *p, int first
     const struct slice words = answer_cut(text, p[first - back + 1].from, p[first - 1].to);
     if (!slice_is(words, back == 3 ? "out of" : "in")) return false;
     for (int i = 0; i < first - back; i++)
-        if (answer_is_in(answer_cut(text, p[i].from, p[i].to), NAMES, N(NAMES))) return true;
+        if (answer_is_in(answer_piece_text(text, &p[i]), NAMES, N(NAMES))) return true;
     return false;
 }
 
@@ -103,17 +103,16 @@ static bool is_chance(struct slice text, const struct answer_piece *p, int first
 static bool is_ratio(struct slice text, const struct answer_piece *p, int n, int first, int last) {
     if (first < 2 || p[first - 2].kind != PIECE_MATH || !ascii_is_digit(text.ptr[p[first].from]) ||
         !ascii_is_digit(text.ptr[p[first - 2].from]) ||
-        !answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to),
+        !answer_is_in(answer_piece_text(text, &p[first - 1]),
                       (const char *const[]){"to", "choose", "in"}, 3))
         return false;
     if (first == 2) return last == n - 1;
     if (first == 4 && last == n - 1 && p[1].kind == PIECE_WORD && p[0].kind == PIECE_MATH)
-        return answer_is_in(answer_cut(text, p[1].from, p[1].to), (const char *const[]){"to"}, 1);
+        return answer_is_in(answer_piece_text(text, &p[1]), (const char *const[]){"to"}, 1);
     bool ratio = false;
     for (int i = 0; i < first - 2; i++)
-        ratio |=
-            answer_is_in(answer_cut(text, p[i].from, p[i].to), (const char *const[]){"ratio"}, 1);
-    return ratio && !slice_is(answer_cut(text, p[first - 3].from, p[first - 3].to), "from");
+        ratio |= answer_is_in(answer_piece_text(text, &p[i]), (const char *const[]){"ratio"}, 1);
+    return ratio && !slice_is(answer_piece_text(text, &p[first - 3]), "from");
 }
 
 // "He ate 8, and 4 are left.": the "and" at p[at] begins a clause with a verb behind the run.
@@ -122,7 +121,7 @@ static bool is_next_clause(struct slice text, const struct answer_piece *p, int 
     static const char *const VERBS[] = {"are", "is", "were", "was", "remain", "remains"};
     return at + 1 == last && last + 1 < n && at > 1 && p[at - 2].kind == PIECE_WORD &&
            text.ptr[p[at - 1].to - 1] == ',' &&
-           answer_is_in(answer_cut(text, p[last + 1].from, p[last + 1].to), VERBS, N(VERBS));
+           answer_is_in(answer_piece_text(text, &p[last + 1]), VERBS, N(VERBS));
 }
 
 // The run of mathematics that ends last: its first and last piece. False when there is none.
@@ -152,7 +151,7 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
-    if (*first > 0 && is_function(answer_cut(text, p[*first - 1].from, p[*first - 1].to)))
+    if (*first > 0 && is_function(answer_piece_text(text, &p[*first - 1])))
         (*first)--; // "log 12", "sin 30° = 1/2"
     if (is_chance(text, p, *first)) *first -= 1 + (p[*first - 2].kind == PIECE_WORD ? 2 : 1);
     while (is_ratio(text, p, n, *first, *last)) *first -= 2;
@@ -171,12 +170,12 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
 static bool last_choice(struct slice text, const struct answer_piece *p, int n) {
     static const char *const WORDS[] = {"option", "choice", "is",     "it's",   "it’s",
                                         "letter", "be",     "choose", "select", "pick"};
-    const struct slice last = answer_cut(text, p[n - 1].from, p[n - 1].to);
+    const struct slice last = answer_piece_text(text, &p[n - 1]);
     const bool round = last.len == 3 && last.ptr[0] == '(' && last.ptr[2] == ')';
     const char c = last.ptr[round ? 1 : 0];
     if ((last.len != 1 && !round) || c < 'A' || c > 'J') return false;
     for (size_t i = 0; n > 1 && i < N(WORDS); i++) {
-        const struct slice word = answer_cut(text, p[n - 2].from, p[n - 2].to);
+        const struct slice word = answer_piece_text(text, &p[n - 2]);
         if (word.len == strlen(WORDS[i]) && answer_starts(word, 0, WORDS[i])) return true;
     }
     return round;
@@ -185,8 +184,7 @@ static bool last_choice(struct slice text, const struct answer_piece *p, int n) 
 // "negative 7" begins with its sign; "10 minus 7" is none.
 static bool is_signed(struct slice text, const struct answer_piece *p, int first) {
     static const char *const SIGNS[] = {"negative", "minus"};
-    return first > 0 &&
-           answer_is_in(answer_cut(text, p[first - 1].from, p[first - 1].to), SIGNS, 2) &&
+    return first > 0 && answer_is_in(answer_piece_text(text, &p[first - 1]), SIGNS, 2) &&
            (first == 1 || p[first - 2].kind == PIECE_WORD);
 }
 
@@ -209,16 +207,16 @@ static bool is_open_beside(struct slice text, const struct answer_piece *p, int 
                                         "his",  "their", "her",  "correct", "right", "it",
                                         "your", "all",   "also", "still"};
     if (first > 1 && p[first - 2].kind == PIECE_LETTER && text.ptr[p[0].from] != '|' &&
-        slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "|"))
+        slice_is(answer_piece_text(text, &p[first - 1]), "|"))
         return true;
     if (last + 2 >= n) return false;
-    const struct slice next = answer_cut(text, p[last + 2].from, p[last + 2].to);
+    const struct slice next = answer_piece_text(text, &p[last + 2]);
     if (p[last + 1].kind == PIECE_JOINT) return !answer_clause_has_verb(text, p, n, last + 2);
-    const struct slice verb = answer_cut(text, p[last + 1].from, p[last + 1].to);
+    const struct slice verb = answer_piece_text(text, &p[last + 1]);
     static const char *const FORMER[] = {"old",     "original", "previous", "former",  "first",
                                          "initial", "earlier",  "estimate", "starting"};
     if (last + 3 < n && (slice_is(verb, "was") || slice_is(verb, "is")) &&
-        answer_is_in(answer_cut(text, p[last + 3].from, p[last + 3].to), FORMER, N(FORMER)))
+        answer_is_in(answer_piece_text(text, &p[last + 3]), FORMER, N(FORMER)))
         return true; // "225 was the old price"
     return slice_is(verb, "is") && !answer_is_in(next, NAMES, N(NAMES));
 }
@@ -228,11 +226,7 @@ static bool is_former_label(struct slice before) {
     static const char *const WORDS[] = {"previous", "old",    "sample",  "example",  "draft",
                                         "initial",  "former", "earlier", "tentative"};
     before = answer_trim(before);
-    for (size_t i = 0; i < N(WORDS); i++) {
-        const size_t len = strlen(WORDS[i]);
-        if (before.len >= len && answer_starts(before, before.len - len, WORDS[i])) return true;
-    }
-    return false;
+    return answer_back_phrase(before, 0, before.len, WORDS, N(WORDS)) != before.len;
 }
 
 // "12 out of 30": which of the two is meant is not said. "Tom's answer is 5" is Tom's.
@@ -241,9 +235,8 @@ static bool is_left_open(struct slice text, const struct answer_piece *p, int fi
         answer_is_denied_in_front(text, p, first) ||
         (first == 0 && answer_is_behind_abbreviation(text, from)))
         return true;
-    if (first > 2 && slice_is(answer_cut(text, p[first - 1].from, p[first - 1].to), "of") &&
-        slice_is(answer_cut(text, p[first - 2].from, p[first - 2].to), "out") &&
-        p[first - 3].kind == PIECE_MATH)
+    if (first > 2 && slice_is(answer_piece_text(text, &p[first - 1]), "of") &&
+        slice_is(answer_piece_text(text, &p[first - 2]), "out") && p[first - 3].kind == PIECE_MATH)
         return true;
     const size_t run = p[first].from;
     for (size_t at = from; at < run; at++)

@@ -29,6 +29,15 @@ size_t answer_skip_phrase(struct slice text, size_t at, const char *const *list,
     return at;
 }
 
+size_t answer_back_phrase(struct slice text, size_t start, size_t at, const char *const *list,
+                          size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const size_t len = strlen(list[i]);
+        if (at >= start + len && answer_starts(text, at - len, list[i])) return at - len;
+    }
+    return at;
+}
+
 static bool is_mark(char c) {
     return c == ' ' || c == '\n' || answer_is_one_of(",.-*:;!\t\r_`'\"()[]{}>#~|", c);
 }
@@ -214,11 +223,7 @@ bool answer_is_crossed(struct slice text, size_t at) {
 
 bool answer_is_crossed_before(struct slice text, size_t at) {
     while (at > 0 && answer_is_one_of(" $*_`([", text.ptr[at - 1])) at--;
-    for (size_t i = 0; i < N(CROSSES); i++) {
-        const size_t len = strlen(CROSSES[i]);
-        if (at >= len && answer_starts(text, at - len, CROSSES[i])) return true;
-    }
-    return false;
+    return answer_back_phrase(text, 0, at, CROSSES, N(CROSSES)) != at;
 }
 
 // Behind "but", "and", "so": "rejected it", "ruled it out", "it is not."

@@ -8,6 +8,10 @@
 
 // Where the first of the n phrases that stands at `at` as whole words ends, or `at`.
 size_t answer_skip_phrase(struct slice text, size_t at, const char *const *list, size_t n);
+// Where the first of the n phrases that ends at `at` starts, no earlier than `start`, or `at`. What
+// is in front of it does not matter.
+size_t answer_back_phrase(struct slice text, size_t start, size_t at, const char *const *list,
+                          size_t n);
 // Past white space, marks of a sentence, markup, quotes, dashes and emojis.
 size_t answer_skip_marks(struct slice text, size_t at);
 

@@ -160,7 +160,7 @@ static int count_verbs(struct slice s, size_t at, size_t *end) {
     static const char *const OTHERS[] = {
         "gives", "makes", "gets",  "becomes", "means", "can",    "will", "must", "does",
         "do",    "did",   "holds", "needs",   "be",    "being",  "had",  "got",  "leaves",
-        "shows", "asks",  "wants", "follows", "works", "checks", "use",  "know", "know"};
+        "shows", "asks",  "wants", "follows", "works", "checks", "use",  "know"};
     int n = 0;
     for (; at < s.len; at++) {
         if (at > 0 && !answer_is_space(s.ptr[at - 1])) continue;

@@ -7,7 +7,7 @@
 #define N(list) (sizeof(list) / sizeof *(list))
 
 static struct slice piece(struct slice text, const struct answer_piece *p) {
-    struct slice word = answer_cut(text, p->from, p->to);
+    struct slice word = answer_piece_text(text, p);
     while (word.len && answer_is_one_of(".,;:!*_", word.ptr[word.len - 1])) word.len--;
     return word;
 }

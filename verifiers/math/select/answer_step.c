@@ -7,7 +7,7 @@
 #define N(list) (sizeof(list) / sizeof *(list))
 
 static struct slice piece(struct slice text, const struct answer_piece *p) {
-    struct slice word = answer_cut(text, p->from, p->to);
+    struct slice word = answer_piece_text(text, p);
     while (word.len && answer_is_one_of(",;*_", word.ptr[word.len - 1])) word.len--;
     return word;
 }
@@ -38,7 +38,7 @@ static bool is_command(struct slice text, const struct answer_piece *p, int firs
         "expand",   "put",       "insert",   "evaluate", "verify",   "replace"};
     static const char *const RESULTS[] = {"get",   "obtain", "gives", "is",     "equals",  "yields",
                                           "find",  "have",   "makes", "giving", "becomes", "are",
-                                          "which", "leaves", "gets",  "makes",  "result",  "reach"};
+                                          "which", "leaves", "gets",  "result", "reach"};
     int at = 0;
     while (at < first && is_one(text, &p[at], LEADS, N(LEADS))) at++;
     if (at >= first || !is_one(text, &p[at], VERBS, N(VERBS))) return false;

@@ -6,10 +6,6 @@
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
-static struct slice piece(struct slice text, const struct answer_piece *p) {
-    return answer_cut(text, p->from, p->to);
-}
-
 static bool has_digit(struct slice s) {
     for (size_t i = 0; i < s.len; i++)
         if (ascii_is_digit(s.ptr[i])) return true;
@@ -29,11 +25,14 @@ static bool is_name_and_verb(struct slice text, const struct answer_piece *p, in
     static const char *const NOUNS[] = {"probability", "measure", "size", "value", "area"};
     if (first - at < 2 || answer_starts(text, p[at].from, "that")) return false;
     for (int i = at; i < first - 1; i++)
-        if (has_digit(piece(text, &p[i])) || ends_clause(piece(text, &p[i]))) return false;
+        if (has_digit(answer_piece_text(text, &p[i])) ||
+            ends_clause(answer_piece_text(text, &p[i])))
+            return false;
     int verb = first - 1;
-    if (answer_is_in(piece(text, &p[verb]), NOUNS, N(NOUNS))) verb--; // "has probability"
-    if (answer_is_in(piece(text, &p[verb]), (const char *const[]){"to"}, 1)) verb--;
-    return verb > at && answer_is_in(piece(text, &p[verb]), VERBS, N(VERBS));
+    if (answer_is_in(answer_piece_text(text, &p[verb]), NOUNS, N(NOUNS)))
+        verb--; // "has probability"
+    if (answer_is_in(answer_piece_text(text, &p[verb]), (const char *const[]){"to"}, 1)) verb--;
+    return verb > at && answer_is_in(answer_piece_text(text, &p[verb]), VERBS, N(VERBS));
 }
 
 static bool is_article(struct slice word) {
@@ -52,13 +51,14 @@ static bool is_derived(struct slice text, const struct answer_piece *p, int at, 
         "fourth", "fifth",    "root",     "tenth",      "logarithm",  "additive",   "halves",
         "fifths", "fourths",  "tenths",   "sixth",      "eighth"};
     static const char *const AT_ONCE[] = {"twice", "thrice", "double", "triple", "half"};
-    const struct slice word = piece(text, &p[at]);
+    const struct slice word = answer_piece_text(text, &p[at]);
     if (at + 3 > first || ends_clause(word)) return false;
-    const struct slice next = piece(text, &p[at + 1]);
+    const struct slice next = answer_piece_text(text, &p[at + 1]);
     if (answer_is_in(word, AT_ONCE, N(AT_ONCE)) && is_article(next))
         return is_name_and_verb(text, p, at + 1, first);
     return slice_is(next, "of") && answer_is_in(word, OF, N(OF)) &&
-           is_article(piece(text, &p[at + 2])) && is_name_and_verb(text, p, at + 2, first);
+           is_article(answer_piece_text(text, &p[at + 2])) &&
+           is_name_and_verb(text, p, at + 2, first);
 }
 
 // "The length squared is 7", but "5 squared is 25".
@@ -66,9 +66,9 @@ static bool is_power(struct slice text, const struct answer_piece *p, int first)
     static const char *const POWERS[] = {"squared", "cubed",  "doubled",
                                          "tripled", "halved", "inverted"};
     static const char *const VERBS[] = {"is", "was", "=", "equals", "gives", "be", "are"};
-    return first > 2 && answer_is_in(piece(text, &p[first - 1]), VERBS, N(VERBS)) &&
-           answer_is_in(piece(text, &p[first - 2]), POWERS, N(POWERS)) &&
-           !has_digit(piece(text, &p[first - 3]));
+    return first > 2 && answer_is_in(answer_piece_text(text, &p[first - 1]), VERBS, N(VERBS)) &&
+           answer_is_in(answer_piece_text(text, &p[first - 2]), POWERS, N(POWERS)) &&
+           !has_digit(answer_piece_text(text, &p[first - 3]));
 }
 
 // "The complement has probability 3/8", "the complementary event": but "by the complement rule".
@@ -76,11 +76,13 @@ static bool is_complement(struct slice text, const struct answer_piece *p, int a
     static const char *const WHICH[] = {"complement", "complementary"};
     static const char *const RULES[] = {"rule",   "method",   "counting", "principle", "approach",
                                         "angles", "formula,", "law",      "of",        "angle"};
-    const struct slice word = piece(text, &p[at]);
+    const struct slice word = answer_piece_text(text, &p[at]);
     if (!answer_is_in(word, WHICH, N(WHICH)) || at + 1 >= first) return false;
-    if (answer_is_in(piece(text, &p[at + 1]), RULES, N(RULES))) return false;
+    if (answer_is_in(answer_piece_text(text, &p[at + 1]), RULES, N(RULES))) return false;
     for (int i = at; i < first; i++)
-        if (ends_clause(piece(text, &p[i])) || has_digit(piece(text, &p[i]))) return false;
+        if (ends_clause(answer_piece_text(text, &p[i])) ||
+            has_digit(answer_piece_text(text, &p[i])))
+            return false;
     return true;
 }
 
@@ -94,9 +96,9 @@ static bool is_former(struct slice text, const struct answer_piece *p, int at, i
                                        "count",   "intuition", "computation", "draft",
                                        "result",  "solution",  "calculation"};
     static const char *const VERBS[] = {"was", "gave", "were", "said", "yielded", "is", "had"};
-    return at + 3 == first && answer_is_in(piece(text, &p[at]), WHICH, N(WHICH)) &&
-           answer_is_in(piece(text, &p[at + 1]), WHAT, N(WHAT)) &&
-           answer_is_in(piece(text, &p[at + 2]), VERBS, N(VERBS));
+    return at + 3 == first && answer_is_in(answer_piece_text(text, &p[at]), WHICH, N(WHICH)) &&
+           answer_is_in(answer_piece_text(text, &p[at + 1]), WHAT, N(WHAT)) &&
+           answer_is_in(answer_piece_text(text, &p[at + 2]), VERBS, N(VERBS));
 }
 
 // "perpendicular to y = 2x", "the tangent to the circle": something that lies beside it.
@@ -104,16 +106,16 @@ static bool is_beside(struct slice text, const struct answer_piece *p, int first
     static const char *const HOW[] = {"perpendicular", "parallel",   "orthogonal", "tangent",
                                       "proportional",  "adjacent",   "normal",     "next",
                                       "congruent",     "asymptotic", "prior",      "opposed"};
-    return first > 1 && slice_is(piece(text, &p[first - 1]), "to") &&
-           answer_is_in(piece(text, &p[first - 2]), HOW, N(HOW));
+    return first > 1 && slice_is(answer_piece_text(text, &p[first - 1]), "to") &&
+           answer_is_in(answer_piece_text(text, &p[first - 2]), HOW, N(HOW));
 }
 
 // "2 to the 7", "raised to the power 7"
 static bool is_exponent(struct slice text, const struct answer_piece *p, int first) {
     if (first < 3) return false;
-    const struct slice word = piece(text, &p[first - 1]);
+    const struct slice word = answer_piece_text(text, &p[first - 1]);
     return slice_is(word, "power") ||
-           (slice_is(word, "the") && slice_is(piece(text, &p[first - 2]), "to") &&
+           (slice_is(word, "the") && slice_is(answer_piece_text(text, &p[first - 2]), "to") &&
             p[first - 3].kind != PIECE_WORD);
 }
 
@@ -122,10 +124,10 @@ static bool is_compared(struct slice text, const struct answer_piece *p, int fir
     enum { MAX_BACK = 6 };
     static const char *const HOW[] = {"many", "much", "long", "old", "tall",  "large",
                                       "big",  "fast", "wide", "far", "heavy", "high"};
-    if (first < 3 || !slice_is(piece(text, &p[first - 1]), "as")) return false;
+    if (first < 3 || !slice_is(answer_piece_text(text, &p[first - 1]), "as")) return false;
     for (int i = first - 2; i > 0 && first - i < MAX_BACK; i--)
-        if (answer_is_in(piece(text, &p[i]), HOW, N(HOW)) &&
-            answer_is_in(piece(text, &p[i - 1]), (const char *const[]){"as"}, 1))
+        if (answer_is_in(answer_piece_text(text, &p[i]), HOW, N(HOW)) &&
+            answer_is_in(answer_piece_text(text, &p[i - 1]), (const char *const[]){"as"}, 1))
             return true;
     return false;
 }
@@ -133,7 +135,7 @@ static bool is_compared(struct slice text, const struct answer_piece *p, int fir
 // A time of day: 2:30, or a number in front of "PM".
 static bool is_time(struct slice text, const struct answer_piece *p) {
     static const char *const HALVES[] = {"am", "pm", "a.m", "p.m", "o'clock", "o’clock"};
-    const struct slice word = piece(text, p);
+    const struct slice word = answer_piece_text(text, p);
     const char *colon = memchr(word.ptr, ':', word.len);
     if (colon && colon > word.ptr && colon + 1 < word.ptr + word.len && ascii_is_digit(colon[-1]) &&
         ascii_is_digit(colon[1]))
@@ -153,11 +155,11 @@ static bool is_off(struct slice text, const struct answer_piece *p, int first) {
         "bit",     "little", "quarter", "half",   "ten",         "five",  "twenty"};
     static const char *const NEAR[] = {"around", "circa", "towards", "toward", "nearing"};
     if (first == 0) return false;
-    const struct slice word = piece(text, &p[first - 1]);
+    const struct slice word = answer_piece_text(text, &p[first - 1]);
     const bool time = is_time(text, &p[first]);
     if (time && answer_is_in(word, NEAR, N(NEAR))) return true;
     if (!answer_is_in(word, SIDES, N(SIDES))) return false;
-    return time || (first > 1 && answer_is_in(piece(text, &p[first - 2]), HOW, N(HOW)));
+    return time || (first > 1 && answer_is_in(answer_piece_text(text, &p[first - 2]), HOW, N(HOW)));
 }
 
 bool answer_is_of_other_subject(struct slice text, const struct answer_piece *p, int first) {

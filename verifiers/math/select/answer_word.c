@@ -40,10 +40,8 @@ static struct slice last_word(struct slice text) {
     const struct slice word = verdict_at(text, at);
     if (word.len == 0 || word.len != end - at) return answer_cut(text, 0, 0);
     while (at > 0 && answer_is_one_of("*_`\"{", text.ptr[at - 1])) at--;
-    for (size_t i = 0; i < N(VERBS); i++)
-        if (at >= strlen(VERBS[i]) && answer_starts(text, at - strlen(VERBS[i]), VERBS[i]))
-            return word;
-    return answer_cut(text, 0, 0);
+    const bool said = answer_back_phrase(text, 0, at, VERBS, N(VERBS)) != at;
+    return said ? word : answer_cut(text, 0, 0);
 }
 
 bool answer_find_verdict(struct slice text, struct answer *out) {
