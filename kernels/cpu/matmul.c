@@ -49,8 +49,13 @@ int matmul_chunk_blocks(const struct matrix *m) {
 
 int matmul_share_blocks(const struct matrix *m, int n_threads) {
     int chunk = matmul_chunk_blocks(m), share = matmul_blocks(m) / (4 * n_threads) & ~3;
-    return share < 4 ? 4 : share < chunk ? share : chunk;
+    if (share >= 4) return share < chunk ? share : chunk;
+    int even = matmul_blocks(m) / n_threads; // a router's
+    return even < 1 ? 1 : even < 4 ? even : 4;
 }
+
+// Weights of fewer bytes come from memory in a few microseconds.
+enum { SMALL_BYTES = 128 << 10 };
 
 struct run {
     const struct isa *isa;
@@ -99,12 +104,14 @@ void matmul(const struct isa *isa, struct pool *pool, const struct matmul *jobs,
         return;
     }
     struct run r = {.isa = isa, .jobs = jobs, .n_jobs = n_jobs, .n = n};
-    double work = 0;
+    double work = 0, bytes = 0;
     for (int j = 0; j < n_jobs; j++) {
         const struct matrix *m = jobs[j].m;
         int step = r.step[j] = matmul_share_blocks(m, pool_n_threads(pool));
         r.first_chunk[j + 1] = r.first_chunk[j] + (matmul_blocks(m) + step - 1) / step;
         work += (double)m->rows * m->columns * n;
+        bytes += (double)matmul_bytes(m->dtype, m->rows, m->columns);
     }
-    pool_run(pool, r.first_chunk[n_jobs], matmul_is_small(work), chunk_of, &r);
+    bool is_small = matmul_is_small(work) && bytes < SMALL_BYTES;
+    pool_run(pool, r.first_chunk[n_jobs], is_small, chunk_of, &r);
 }

@@ -6,8 +6,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <time.h>
 
+#include "protocol/base/clock.h"
 #include "protocol/base/memory.h"
 
 #if defined(__x86_64__)
@@ -17,13 +18,16 @@
 #endif
 
 // Waiting spins for a while before it sleeps, since waking takes tens of microseconds. A thread
-// that was put off its processor while it had something to do (the kernel counts that) shares it
-// with others: spinning there only uses up its share, so for some jobs it hardly does.
+// that is kept off its processor for a good part of the time shares it with others: spinning there
+// only uses up its share, so it hardly does. That it was put off now and then says nothing: on any
+// machine something runs for some microseconds, tens of times a second.
 enum {
-    SPINS_FOR_WORK = 2000,  // of the threads: about 30 us
+    SPINS_FOR_WORK = 8000,  // of the threads: more than a step's longest pause, some 120 us
     SPINS_FOR_DONE = 16000, // of the caller that waits for the last chunks
     SPINS_CROWDED = 100,    // of both
-    CROWDED_WAITS = 256,    // for how many waits that holds
+    CROWDED_SHARE = 8,      // off its processor for more than one part of so many
+    CROWDED_WINDOW_US = 10000,
+    CROWDED_WINDOWS = 10, // for how many windows that holds: asleep it is not in anybody's way
     CHUNK_BITS = 20,
     MAX_CHUNKS = (1 << CHUNK_BITS) - 1
 };
@@ -48,8 +52,8 @@ struct member {
     struct pool *pool;
     pthread_t thread;
     int number;
-    long n_preempted; // at the last look
-    int n_crowded;    // waits that are still to be short
+    int64_t since_us, ran_us; // when a window began, plus what it slept; what it had run by then
+    int n_crowded;            // windows that are still to have short waits
 };
 
 static uint64_t pack(uint64_t serial, int n) {
@@ -83,13 +87,30 @@ static bool is_done(struct pool *p) {
     return atomic_load(&p->n_done) >= (int)(t >> CHUNK_BITS & MAX_CHUNKS);
 }
 
+static int64_t ran_us(void) {
+    struct timespec t;
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) != 0) return 0;
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static bool is_crowded(struct member *m) {
-    struct rusage use;
-    if (getrusage(RUSAGE_THREAD, &use) != 0) return false;
-    if (use.ru_nivcsw != m->n_preempted) m->n_crowded = CROWDED_WAITS;
-    m->n_preempted = use.ru_nivcsw;
+    int64_t now = clock_us(), window = now - m->since_us;
+    if (window < CROWDED_WINDOW_US) return m->n_crowded > 0;
+    int64_t ran = ran_us(), off = window - (ran - m->ran_us);
+    m->since_us = now;
+    m->ran_us = ran;
     if (m->n_crowded > 0) m->n_crowded--;
+    // In a long one the caller has waited for something else, such as requests.
+    if (window < CROWDED_WINDOW_US * 10 && off * CROWDED_SHARE > window)
+        m->n_crowded = CROWDED_WINDOWS;
     return m->n_crowded > 0;
+}
+
+// Sleeps on `woken` until it has come; with the lock.
+static void sleep_until(struct member *m, pthread_cond_t *woken, bool (*has_come)(struct pool *p)) {
+    int64_t from = clock_us();
+    while (!has_come(m->pool)) pthread_cond_wait(woken, &m->pool->lock);
+    m->since_us += clock_us() - from;
 }
 
 // Waits awake for a while; false when it did not come.
@@ -109,7 +130,7 @@ static void *thread_main(void *arg) {
         if (!spin(m, has_work, SPINS_FOR_WORK)) {
             pthread_mutex_lock(&p->lock);
             atomic_fetch_add(&p->n_sleeping, 1);
-            while (!has_work(p)) pthread_cond_wait(&p->wake, &p->lock);
+            sleep_until(m, &p->wake, has_work);
             atomic_fetch_sub(&p->n_sleeping, 1);
             pthread_mutex_unlock(&p->lock);
         }
@@ -186,7 +207,7 @@ void pool_run(struct pool *p, int n_chunks, bool is_small, pool_job *job, void *
     if (spin(&p->members[0], is_done, SPINS_FOR_DONE)) return;
     pthread_mutex_lock(&p->lock);
     atomic_store(&p->caller_sleeps, true);
-    while (!is_done(p)) pthread_cond_wait(&p->done, &p->lock);
+    sleep_until(&p->members[0], &p->done, is_done);
     atomic_store(&p->caller_sleeps, false);
     pthread_mutex_unlock(&p->lock);
 }

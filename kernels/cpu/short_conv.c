@@ -6,21 +6,24 @@
 
 enum { LANES = 64 };
 
-// The entries before the chunk, oldest first; zeros before the sequence.
+static void read_entry(const struct short_conv *c, int position, int first, int n, float *out) {
+    int64_t at = (int64_t)(position % c->n_ring) * c->hidden + first;
+    for (int i = 0; i < n; i++) out[i] = dtype_get(c->state_dtype, c->state, at + i);
+}
+
+static void write_entry(const struct short_conv *c, int position, int first, int n,
+                        const float *u) {
+    int64_t at = (int64_t)(position % c->n_ring) * c->hidden + first;
+    for (int i = 0; i < n; i++) dtype_put(c->state_dtype, c->state, at + i, u[i]);
+}
+
+// The entries before the chunk, oldest first; zeros, which are there, before the sequence.
 static void read_past(const struct short_conv *c, int first, int n, float past[][LANES]) {
     int n_past = c->width - 1;
     for (int j = 0; j < n_past; j++) {
-        int p = c->position - n_past + j;
-        for (int i = 0; i < n; i++)
-            past[j][i] = p < 0 ? 0
-                               : dtype_get(c->state_dtype, c->state,
-                                           (int64_t)(p % c->n_ring) * c->hidden + first + i);
+        int position = c->position - n_past + j;
+        if (position >= 0) read_entry(c, position, first, n, past[j]);
     }
-}
-
-static void write_entry(const struct short_conv *c, int t, int first, int n, const float *u) {
-    int64_t at = (int64_t)((c->position + t) % c->n_ring) * c->hidden + first;
-    for (int i = 0; i < n; i++) dtype_put(c->state_dtype, c->state, at + i, u[i]);
 }
 
 static void lanes(const struct short_conv *c, int first, int n) {
@@ -43,7 +46,7 @@ static void lanes(const struct short_conv *c, int first, int n) {
             for (int i = 0; i < n; i++) v[i] += c->bias[first + i];
         for (int i = 0; i < n; i++) out[i] = gate_c[i] * v[i];
         // Of a chunk longer than the ring only the last entries stay.
-        if (t >= c->n_tokens - c->n_ring) write_entry(c, t, first, n, u);
+        if (t >= c->n_tokens - c->n_ring) write_entry(c, c->position + t, first, n, u);
         if (n_past == 0) continue;
         memmove(past[0], past[1], (size_t)(n_past - 1) * sizeof past[0]);
         if (c->state_dtype == DTYPE_BF16)
