@@ -121,6 +121,7 @@ DOT_INLINE void dot_add(const struct dot_run *run, const struct activation *cons
 DOT_INLINE void dot_tokens(const struct type_dot *d, const struct block_type *t, struct dot_form f,
                            int tokens, dot_load *load) {
     __m512 y[TYPE_TOKENS_AVX512];
+    int parts = (tokens + DOT_SIDE - 1) / DOT_SIDE;
     DOT_UNROLL for (int k = 0; k < tokens; k++) y[k] = _mm512_setzero_ps();
     const char *quants = d->quants, *scales = d->scales, *ahead = scales + DOT_PREFETCH;
     for (int b = 0, at = 0; b < d->n_blocks; b++) {
@@ -128,9 +129,9 @@ DOT_INLINE void dot_tokens(const struct type_dot *d, const struct block_type *t,
             struct dot_run run;
             dot_prefetch(ahead, f.run_bytes);
             load(quants, scales, r, &run);
-            DOT_UNROLL for (int k = 0; k < tokens; k += DOT_SIDE) {
-                int n = tokens - k < DOT_SIDE ? tokens - k : DOT_SIDE;
-                dot_add(&run, d->x + k, at, n, f, y + k);
+            DOT_UNROLL for (int i = 0; i < parts; i++) {
+                int k = tokens * i / parts;
+                dot_add(&run, d->x + k, at, tokens * (i + 1) / parts - k, f, y + k);
             }
             quants += f.run_bytes;
             ahead += f.run_bytes;
