@@ -8,7 +8,9 @@
 static uint32_t largest_bits(const __m256 v[4]) {
     const __m256i mask = _mm256_set1_epi32(0x7fffffff);
     __m256i m = _mm256_and_si256(_mm256_castps_si256(v[0]), mask);
-    DOT_UNROLL for (int i = 1; i < 4; i++) m = _mm256_max_epi32(m, _mm256_and_si256(_mm256_castps_si256(v[i]), mask));
+    DOT_UNROLL for (int i = 1; i < 4; i++) {
+        m = _mm256_max_epi32(m, _mm256_and_si256(_mm256_castps_si256(v[i]), mask));
+    }
     __m128i h = _mm_max_epi32(_mm256_castsi256_si128(m), _mm256_extracti128_si256(m, 1));
     h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
     h = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0xb1));
@@ -26,7 +28,9 @@ void type_activate_avx2(const float *x, int n, struct activation *out) {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for (int i = 0; i < n / TYPE_RUN; i++) {
         __m256 v[4];
-        DOT_UNROLL for (int k = 0; k < 4; k++) v[k] = _mm256_loadu_ps(x + i * TYPE_RUN + 8 * k);
+        DOT_UNROLL for (int k = 0; k < 4; k++) {
+            v[k] = _mm256_loadu_ps(x + i * TYPE_RUN + 8 * k);
+        }
         uint32_t bits = largest_bits(v);
         float largest;
         memcpy(&largest, &bits, 4);
@@ -36,7 +40,9 @@ void type_activate_avx2(const float *x, int n, struct activation *out) {
         }
         __m256 per_unit = _mm256_set1_ps(127.0f / largest);
         __m256i q[4];
-        DOT_UNROLL for (int k = 0; k < 4; k++) q[k] = _mm256_cvtps_epi32(_mm256_mul_ps(v[k], per_unit));
+        DOT_UNROLL for (int k = 0; k < 4; k++) {
+            q[k] = _mm256_cvtps_epi32(_mm256_mul_ps(v[k], per_unit));
+        }
         int32_t low = sum_of(_mm256_add_epi32(q[0], q[1]));
         int32_t high = sum_of(_mm256_add_epi32(q[2], q[3]));
         __m256i p =

@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "kernels/cpu/pool.h"
+#include "protocol/base/clock.h"
 
 struct counts {
     atomic_int runs[3000];
-    atomic_int by_thread[8];
+    atomic_int by_thread[64];
 };
 
 static void count(void *arg, int chunk, int thread) {
@@ -45,7 +46,33 @@ static void test_pool(void **state) {
     }
 }
 
+static void work_a_little(void *arg, int chunk, int thread) {
+    count(arg, chunk, thread);
+    for (int64_t until = clock_us() + 40; clock_us() < until;)
+        ;
+}
+
+// Where threads are kept off their processors their waits are short and end asleep: so many threads
+// that this is so for some windows of 10 ms, then so few jobs that it ends.
+static void test_crowded(void **state) {
+    (void)state;
+    struct error err;
+    struct pool *p = pool_start(64, &err);
+    assert_non_null(p);
+    static struct counts c;
+    memset(&c, 0, sizeof c);
+    int n_jobs = 0;
+    for (int64_t until = clock_us() + 150000; clock_us() < until; n_jobs++)
+        pool_run(p, 100, false, work_a_little, &c);
+    for (int i = 0; i < 20; i++, n_jobs++) {
+        usleep(1000);
+        pool_run(p, 100, false, count, &c);
+    }
+    for (int i = 0; i < 100; i++) assert_int_equal(c.runs[i], n_jobs);
+    pool_stop(&p);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pool)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_pool), cmocka_unit_test(test_crowded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
