@@ -430,28 +430,49 @@ static int check_room(const struct report *r, const struct bench_flags *f, int r
     return 0;
 }
 
+// What the machine gives changes by the minute where others use it too: looked at before each point
+// and at the end, and the medians are told.
+struct looks {
+    double read[BENCH_MAX_POINTS + 1], peak[BENCH_MAX_POINTS + 1];
+    int n;
+};
+
+static int n_threads_of(const struct bench_flags *f) {
+    return f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
+}
+
 // Of another device than the processor these are not its limits.
-static void measure_limits(struct report *r, const struct setup *s, const struct bench_flags *f) {
+static void look(struct looks *l, const struct setup *s, const struct bench_flags *f) {
     if (strcmp(f->engine.device, "cpu") != 0) return;
-    int n_threads = f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
-    r->read_bytes_per_s = limits_read_bandwidth(n_threads);
-    r->attention_peak_flops = r->n_prefills ? limits_peak_flops(n_threads) : 0;
-    r->peak_flops = is_mostly_blocks(s)                   ? limits_peak_int8_flops(n_threads)
-                    : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
-                                                          : limits_peak_flops(n_threads);
+    int n_threads = n_threads_of(f);
+    l->read[l->n] = limits_read_bandwidth(n_threads);
+    l->peak[l->n++] = is_mostly_blocks(s)                   ? limits_peak_int8_flops(n_threads)
+                      : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
+                                                            : limits_peak_flops(n_threads);
+}
+
+static void keep_looks(struct report *r, struct looks *l) {
+    if (l->n == 0) return;
+    r->read_bytes_per_s = bench_median(l->read, l->n);
+    r->peak_flops = bench_median(l->peak, l->n);
 }
 
 static int measure_all(struct report *r, struct setup *s, const struct bench_flags *f,
                        struct error *err) {
     if (check_room(r, f, s->requests.max_context, err)) return -1;
-    for (int i = 0; i < r->n_points; i++)
+    struct looks looks = {.n = 0};
+    for (int i = 0; i < r->n_points; i++) {
+        look(&looks, s, f);
         if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err) ||
             (f->acceptance >= 0 && bench_measure_drafts(s, f, &r->points[i], err)))
             return -1;
+    }
     for (int i = 0; i < r->n_prefills; i++)
         if (bench_measure_prefill(s, f, &r->prefills[i], err)) return -1;
     if (f->n_concurrent && bench_measure_mix(s, f, &r->mix, err)) return -1;
-    measure_limits(r, s, f);
+    look(&looks, s, f);
+    keep_looks(r, &looks);
+    if (r->n_prefills && looks.n) r->attention_peak_flops = limits_peak_flops(n_threads_of(f));
     count_bytes(s, r);
     r->row_flops = row_flops(s);
     if (f->plan) finish_plan(r, s, f);
