@@ -7,6 +7,8 @@
 #define N(list) (sizeof(list) / sizeof *(list))
 
 bool answer_piece_is_operator(struct slice text, const struct answer_piece *p) {
+    for (size_t i = p->from; i < p->to; i++)
+        if (ascii_is_digit(text.ptr[i])) return false; // "-5,"
     return p->kind == PIECE_MATH && p->to - p->from <= 3 &&
            (!ascii_is_alnum(text.ptr[p->from]) && text.ptr[p->from] != '$');
 }
@@ -161,12 +163,12 @@ static bool begins_distance(struct slice text, const struct answer_piece *p, int
 
 // "15 down from 20, so 5 fewer", "84 before and 74 after": what is behind `at` comes to another
 // value.
-static bool goes_on(struct slice text, const struct answer_piece *p, int n, int at) {
+static bool goes_on(struct slice text, const struct answer_piece *p, int n, int at, bool joins) {
     static const char *const LINKS[] = {"so", "hence", "thus", "therefore", "leaving",
                                         "→",  "⇒",     "=>",   "⟹",         "->"};
     bool linked = false;
     for (int i = at > 0 ? at - 1 : at; i < n; i++) {
-        const bool joined = i > at && p[i - 1].kind == PIECE_JOINT;
+        const bool joined = joins && i > at && p[i - 1].kind == PIECE_JOINT;
         if (p[i].kind == PIECE_MATH && (linked || joined)) return true;
         linked |= answer_is_in(answer_piece_text(text, &p[i]), LINKS, N(LINKS));
     }
@@ -186,7 +188,9 @@ static bool begins_aside(struct slice text, const struct answer_piece *p, int n,
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n) {
     bool math = false;
     for (int i = 0; i < n; i++) {
-        if (math && begins_aside(text, p, n, i) && !goes_on(text, p, n, i)) return i;
+        if (math && answer_begins_attainment(text, p, n, i) && !goes_on(text, p, n, i, false))
+            return i;
+        if (math && begins_aside(text, p, n, i) && !goes_on(text, p, n, i, true)) return i;
         math |= p[i].kind == PIECE_MATH && !answer_piece_is_operator(text, &p[i]);
     }
     return n;

@@ -30,6 +30,9 @@ bool answer_says_again(struct slice text, size_t at);
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n);
 
+// answer_attained.c: "attained at x = 3", "with equality when a = b" begins at p[at].
+bool answer_begins_attainment(struct slice text, const struct answer_piece *p, int n, int at);
+
 // answer_hearsay.c: "the textbook gives 7", "it would have cost 7": what is in front of the run
 // that begins with p[first].
 bool answer_is_hearsay(struct slice text, const struct answer_piece *p, int first);

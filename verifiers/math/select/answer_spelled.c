@@ -24,10 +24,12 @@ static bool is_joint(struct slice text, const struct answer_piece *p, int n, int
            answer_is_in(piece(text, &p[at - 1]), BEFORE, 2);
 }
 
-// Where "and a half", "and two thirds" behind a number ends: its last piece, or `at`.
+// Where "and a half", "and two thirds" behind a number ends, and at a sentence's end the "third" of
+// "one third": its last piece, or `at`.
 static int part_end(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const PARTS[] = {"half",  "third",    "thirds", "quarter",
                                         "fifth", "quarters", "fifths", "fourths"};
+    if (at + 2 == n && answer_is_in(piece(text, &p[at + 1]), PARTS, N(PARTS))) return at + 1;
     if (at + 3 >= n || p[at + 1].kind != PIECE_JOINT) return at;
     const struct slice count = piece(text, &p[at + 2]);
     if (!slice_is(count, "a") && !is_number(text, &p[at + 2])) return at;
