@@ -119,16 +119,35 @@ static bool is_of_others(struct slice text, size_t at) {
 // "I choose B", "so let's pick B", "Choose B.": whoever else chooses is somebody else.
 static bool is_ours(struct slice text, size_t at) {
     static const char *const WORDS[] = {
-        "i",         "we",     "i'd",    "i'll",  "we'll", "i’d",     "i’ll",       "will",
-        "would",     "must",   "should", "shall", "to",    "can",     "let's",      "so",
-        "therefore", "thus",   "hence",  "and",   "then",  "finally", "ultimately", "i've",
-        "i’ve",      "am",     "i'm",    "i’m",   "us",    "d",       "ll",         "m",
-        "ve",        "s",      "have",   "now",   "just",  "are",     "is",         "best",
-        "be",        "please", "safely", "my"};
+        "i",         "we",     "i'd",    "i'll",  "we'll",  "i’d",     "i’ll",       "will",
+        "would",     "must",   "should", "shall", "to",     "can",     "let's",      "so",
+        "therefore", "thus",   "hence",  "and",   "then",   "finally", "ultimately", "i've",
+        "i’ve",      "am",     "i'm",    "i’m",   "us",     "d",       "ll",         "m",
+        "ve",        "s",      "have",   "now",   "just",   "are",     "is",         "best",
+        "be",        "please", "safely", "my",    "rather", "sooner"};
     while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
     size_t from = at;
     while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
     return from == at || answer_is_in(answer_cut(text, from, at), WORDS, N(WORDS));
+}
+
+// "I'd rather stick with B", "we lean towards B": what is preferred by others says nothing.
+static bool is_first_person(struct slice text, size_t at) {
+    static const char *const PERSONS[] = {"i", "we", "d", "ll", "m"}; // I'd, I’ll
+    static const char *const BETWEEN[] = {"rather", "will",     "am",        "still", "would",
+                                          "are",    "strongly", "going",     "have",  "slightly",
+                                          "to",     "sooner",   "definitely"};
+    for (int n = 0; n < MAX_BEFORE; n++) {
+        while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
+        size_t from = at;
+        while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
+        const struct slice word = answer_cut(text, from, at);
+        if (answer_is_in(word, PERSONS, N(PERSONS)))
+            return from < 3 || !answer_starts(text, from - 3, "do "); // "nor do I favor B"
+        if (!answer_is_in(word, BETWEEN, N(BETWEEN))) return false;
+        at = from;
+    }
+    return false;
 }
 
 // "Choosing C would mean", "To choose C one needs": what stands in front of `at`, where the verb
@@ -209,6 +228,14 @@ static size_t cue_value(struct slice text, size_t at, bool *weak) {
     if (end != at) {
         *weak = true;
         return is_of_others(text, at) || !is_ours(text, at) ? SIZE_MAX : skip_filler(text, end);
+    }
+    static const char *const LEANINGS[] = {
+        "stick with",     "sticking with",   "stay with", "prefer", "lean towards", "lean toward",
+        "leaning toward", "leaning towards", "favor",     "favour", "locking in",   "lock in"};
+    end = skip_words(text, at, LEANINGS, N(LEANINGS));
+    if (end != at) {
+        *weak = true;
+        return is_first_person(text, at) ? skip_filler(text, end) : SIZE_MAX;
     }
     const size_t foreign = answer_may_be_foreign(text, at) ? answer_foreign(text, at) : SIZE_MAX;
     if (foreign != SIZE_MAX) return foreign;
@@ -392,10 +419,10 @@ static bool try_subject(const struct finder *f, size_t at, struct statement *out
 
 // A quick look, as most of a text is none: by the first two letters, at the start of a word.
 static bool may_be_cue(struct slice text, size_t at) {
-    static const char *const STARTS[] = {"an", "op", "ch", "pi", "se", "go", "we", "re", "ri",
-                                         "fi", "al", "at", "ra", "sv", "co", "so", "sa", "ce",
-                                         "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga",
-                                         "je", "j'", "ic", "el", "es", "sc", "ik", "vo", "me"};
+    static const char *const STARTS[] = {
+        "an", "op", "ch", "pi", "se", "go", "we", "re", "ri", "fi", "al", "at", "ra", "sv",
+        "co", "so", "sa", "ce", "ja", "ji", "od", "va", "ya", "my", "ve", "le", "ga", "je",
+        "j'", "ic", "el", "es", "sc", "ik", "vo", "me", "st", "pr", "fa", "lo"};
     const unsigned char c = (unsigned char)text.ptr[at];
     if (c >= 0x80) return c >= 0xC0;
     if (at + 1 == text.len || (at > 0 && ascii_is_alnum(text.ptr[at - 1]))) return false;

@@ -15,15 +15,15 @@ static struct slice word_at(struct slice text, const struct answer_piece *p, int
 #define IS_IN(word, list) answer_is_in(word, list, N(list))
 
 static bool is_participle(struct slice word) {
-    static const char *const WORDS[] = {"attained", "achieved",   "reached",  "obtained",
+    static const char *const WORDS[] = {"attained", "achieved",   "reached",   "obtained",
                                         "realized", "realised",   "occurring", "found",
-                                        "computed", "calculated", "located",  "happening"};
+                                        "computed", "calculated", "located",   "happening"};
     return IS_IN(word, WORDS);
 }
 
 // "attained at x = 3", "obtained by adding 5 and 7", "exactly when"
 static bool is_place_word(struct slice word) {
-    static const char *const WORDS[] = {"at", "when", "for",     "by",        "if",  "iff",
+    static const char *const WORDS[] = {"at", "when", "for",     "by",        "if",   "iff",
                                         "in", "only", "exactly", "precisely", "from", "as"};
     return IS_IN(word, WORDS);
 }
@@ -36,9 +36,9 @@ static bool is_assignment(struct slice text, const struct answer_piece *p, int n
 }
 
 static bool is_of_extreme(struct slice text, const struct answer_piece *p, int at) {
-    static const char *const WORDS[] = {"minimum",  "maximum",  "min",   "max",     "minimal",
-                                        "largest",  "greatest", "least", "maximal", "smallest",
-                                        "supremum", "infimum"};
+    static const char *const WORDS[] = {"minimum", "maximum",  "min",      "max",
+                                        "minimal", "largest",  "greatest", "least",
+                                        "maximal", "smallest", "supremum", "infimum"};
     for (int i = 0; i < at; i++)
         if (IS_IN(word_at(text, p, at, i), WORDS)) return true;
     return false;
@@ -63,8 +63,7 @@ bool answer_begins_attainment(struct slice text, const struct answer_piece *p, i
     if (slice_is(word, "with")) return slice_is(next, "equality");
     if (slice_is(word, "equality")) return pause || bracket;
     if (goes_on_with_it(text, p, n, at)) return true;
-    if (IS_IN(word, WHERE))
-        return is_of_extreme(text, p, at) && is_assignment(text, p, n, at + 1);
+    if (IS_IN(word, WHERE)) return is_of_extreme(text, p, at) && is_assignment(text, p, n, at + 1);
     if (slice_is(word, "which") && (slice_is(next, "is") || slice_is(next, "was"))) {
         word = word_at(text, p, n, at + 2);
         next = word_at(text, p, n, at + 3);
