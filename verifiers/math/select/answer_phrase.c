@@ -468,8 +468,7 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     return from;
 }
 
-// Whether "answer" or a word for it in another language may begin with the byte: a quick look, for
-// most words of a text begin with none.
+// Whether a word for "answer" in some language may begin with the byte: most words begin with none.
 static bool may_begin(char byte) {
     enum { A = 1 << 0, C = 1 << 2, J = 1 << 9, L = 1 << 11, O = 1 << 14 }; // in the alphabet
     enum { R = 1 << 17, S = 1 << 18, V = 1 << 21, Y = 1 << 24 };
