@@ -118,7 +118,7 @@ static enum exact rational_rounds(const fmpq_t value, const fmpq_t decimal, slon
     bool within = fmpq_cmp(difference, bound) >= 0;
     fmpq_set_si(bound, 1, cut ? 1 : 2);
     const int above = fmpq_cmp(difference, bound);
-    within &= cut ? above < 0 : above <= 0;
+    within &= above < 0;
     fmpz_clear(unit);
     fmpq_clear(bound);
     fmpq_clear(difference);
