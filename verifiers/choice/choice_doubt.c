@@ -141,11 +141,89 @@ static bool is_left_open(struct slice text, size_t at) {
     return false;
 }
 
+// A capital by itself at `at`, also an A that goes on, which in mid-sentence is no article; or 0.
+static choice_set capital_at(struct slice text, size_t at) {
+    const bool alone = at < text.len && (at == 0 || !ascii_is_alnum(text.ptr[at - 1])) &&
+                       (at + 1 == text.len || !ascii_is_alnum(text.ptr[at + 1]));
+    return alone && text.ptr[at] >= 'A' && text.ptr[at] <= 'J' ? 1u << (text.ptr[at] - 'A') : 0;
+}
+
+// The letter that ends in front of `at`, or 0.
+static choice_set letter_before(struct slice text, size_t at) {
+    while (at > 0 && answer_is_one_of(" )]*\"'.,", text.ptr[at - 1])) at--;
+    return at == 0 ? 0 : capital_at(text, at - 1);
+}
+
+// "so both are right", "which means both": at `at`, to the end of a clause.
+static bool is_of_both(struct slice text, size_t at) {
+    static const char *const SO[] = {"means", "meaning", "so",    "hence", "thus",
+                                     "and",   "which",   "where", ",",     "therefore"};
+    static const char *const BOTH[] = {" both", " either"};
+    static const char *const GOOD[] = {
+        " are correct",    " are right",    " are the answer", " are true",
+        " are valid",      " fit",          " work",           " is right",
+        " is fine",        " is correct",   " would be right", " are fine",
+        " could be right", " works",        " are answers",    " are right answers",
+        " are equal",      " are possible", " apply",          " are acceptable",
+        " is acceptable",  " would work",   " can be right",   " hold",
+        " must be right"};
+    const size_t both = answer_skip_phrase(text, at, BOTH, N(BOTH));
+    if (both == at || answer_back_phrase(text, 0, at, SO, N(SO)) == at) return false;
+    const size_t end = answer_skip_phrase(text, both, GOOD, N(GOOD));
+    return end == text.len || answer_is_one_of(".,;!)\n", text.ptr[end]);
+}
+
+// "B, since D is the same as B", "B, since B and D are equivalent": the letter beside `own` in the
+// rest of the sentence at `at` that is put beside the letter at `letter`, or 0.
+static choice_set same_as(struct slice text, choice_set own, choice_set letter, size_t end) {
+    static const char *const SAME[] = {
+        " is the same as",   " is identical to",   " is equivalent to",
+        " says the same as", " means the same as", " is the same thing as",
+        " amounts to",       " is equal to",       " equals"};
+    static const char *const ARE[] = {" are the same", " are equivalent", " are identical",
+                                      " say the same", " mean the same",  " are equal",
+                                      " coincide",     " are both right", " are both correct",
+                                      " are both true"};
+    bool strong;
+    size_t to;
+    const size_t and = answer_starts(text, end, " and ") ? end + strlen(" and ") : end;
+    const size_t next =
+        and != end ? and : answer_skip_spaces(text, answer_skip_phrase(text, end, SAME, N(SAME)));
+    if (next >= text.len || next == answer_skip_spaces(text, end)) return 0;
+    const choice_set other = choice_letter(text, next, &strong, &to);
+    if (!other || (letter | other) == own || !((letter | other) & own)) return 0;
+    return and == end || answer_skip_phrase(text, to, ARE, N(ARE)) != to ? letter | other : 0;
+}
+
+// "B, since D is the same as B, which means both", "B, which means D as well": what the rest of
+// the sentence puts beside the letter that ends at `at`.
+static choice_set shared(struct slice text, size_t at) {
+    static const char *const MEANS[] = {"means ", "so ", "meaning ", "mean "};
+    static const char *const TOO[] = {" as well", " too"};
+    const choice_set own = letter_before(text, at);
+    choice_set others = 0, found = 0;
+    for (size_t i = at; own && i < text.len && i - at < MAX_REST && !answer_ends_sentence(text, i);
+         i++) {
+        bool strong;
+        size_t end;
+        if (others && text.ptr[i] == ' ' && is_of_both(text, i)) return found | CHOICE_NONE;
+        if (text.ptr[i] < 'A' || text.ptr[i] > 'J') continue;
+        const choice_set letter = choice_letter(text, i, &strong, &end);
+        if (!letter) continue;
+        others |= letter & ~own;
+        found |= same_as(text, own, letter, end);
+        if (answer_back_phrase(text, at, i, MEANS, N(MEANS)) != i &&
+            answer_skip_phrase(text, end, TOO, N(TOO)) != end)
+            found |= letter;
+    }
+    return found;
+}
+
 choice_set choice_unsettled(const struct choice_options *o, struct slice text, struct slice folded,
                             size_t at) {
     const bool open = is_conditioned(text, at) || is_partial(text, at) ||
                       goes_on(o, text, folded, at) || is_left_open(text, at);
-    return preferred(o, text, folded, at) | (open ? CHOICE_NONE : 0);
+    return preferred(o, text, folded, at) | shared(text, at) | (open ? CHOICE_NONE : 0);
 }
 
 // "I would answer B, but the data do not support it", "I was about to say B": the letter is
@@ -287,6 +365,60 @@ static choice_set admitted_letter(struct slice text, size_t at, size_t end) {
     return 0;
 }
 
+// Whether a word that denies stands in text[start, at), not far in front of `at`.
+static bool is_negated_before(struct slice text, size_t start, size_t at) {
+    enum { MAX_BACK = 3 };
+    static const char *const MORE[] = {"can't", "can’t", "unable", "hard", "difficult"};
+    for (int n = 0; n < MAX_BACK; n++) {
+        while (at > start && answer_is_one_of(" *_", text.ptr[at - 1])) at--;
+        size_t from = at;
+        while (from > start && !answer_is_one_of(" ,;:.!?\n(", text.ptr[from - 1])) from--;
+        const struct slice word = answer_cut(text, from, at);
+        if (word.len == 0) return false;
+        if (answer_is_negation(word) || answer_is_in(word, MORE, N(MORE))) return true;
+        at = from;
+    }
+    return false;
+}
+
+// "rule out A", "certain that it isn't A": where a letter may be that the words at `at` exclude, or
+// SIZE_MAX.
+static size_t excluded_at(struct slice text, size_t at) {
+    static const char *const OUT[] = {"rule out", "exclude",  "dismiss", "eliminate",
+                                      "discount", "disprove", "refute",  "reject"};
+    static const char *const SURE[] = {"certain", "sure", "positive", "convinced", "prove", "say"};
+    static const char *const ISNT[] = {" it isn't", " it's not",    " it is not",   " it isn’t",
+                                       " it’s not", " it can't be", " it cannot be"};
+    const size_t out = answer_skip_phrase(text, at, OUT, N(OUT));
+    if (out != at)
+        return answer_skip_spaces(text, out + (answer_is_word(text, out, " option") ? 7 : 0));
+    size_t end = answer_skip_phrase(text, at, SURE, N(SURE));
+    if (end == at) return SIZE_MAX;
+    if (answer_is_word(text, end, " that")) end += strlen(" that");
+    const size_t isnt = answer_skip_phrase(text, end, ISNT, N(ISNT));
+    return isnt == end ? SIZE_MAX : answer_skip_spaces(text, isnt);
+}
+
+// "I can't be certain it isn't A", "I cannot rule out A", "A cannot be excluded": a letter that the
+// sentences text[at, end) speak of and do not exclude.
+static choice_set unexcluded_letter(struct slice text, size_t at, size_t end) {
+    static const char *const STAYS[] = {
+        " cannot be ruled out", " can't be ruled out", " can’t be ruled out",  " isn't ruled out",
+        " is not ruled out",    " cannot be excluded", " can't be excluded",   " isn't excluded",
+        " is not excluded",     " can't be dismissed", " cannot be dismissed", " remains possible",
+        " remains a candidate"};
+    choice_set found = 0;
+    for (size_t i = at; i < end; i++) {
+        const choice_set letter = capital_at(text, i);
+        if (letter && answer_skip_phrase(text, i + 1, STAYS, N(STAYS)) != i + 1) found |= letter;
+        if (!ascii_is_lower(text.ptr[i]) || (i > at && ascii_is_alnum(text.ptr[i - 1]))) continue;
+        const size_t from = excluded_at(text, i);
+        if (from < end && is_negated_before(text, at, i))
+            found |= capital_at(text, from + (text.ptr[from] == '('));
+    }
+    return found;
+}
+
 choice_set choice_retorted(struct slice text, struct slice folded, size_t at, choice_set named) {
     size_t next = answer_sentence_end(text, at);
     static const char *const COMMAS[] = {"，", "、", ", ", "; ", ","};
@@ -306,7 +438,9 @@ choice_set choice_retorted(struct slice text, struct slice folded, size_t at, ch
     if (next < text.len) {
         const size_t end = answer_sentence_end(text, next);
         named |= possible_letter(text, next, end) | second_letter(text, next) |
-                 admitted_letter(text, next, end);
+                 admitted_letter(text, next, end) | unexcluded_letter(text, at, end);
+    } else {
+        named |= unexcluded_letter(text, at, text.len);
     }
     const choice_set other = bare_letter(text, folded, behind);
     if (other && !(other & named)) return no ? other : named | other;

@@ -40,10 +40,12 @@ static bool is_led_to(struct slice text, size_t start, size_t at) {
     return answer_is_in(word, VERBS, N(VERBS));
 }
 
-// Whether a letter stands alone in text[start, at): "A supports B" is no answer.
+// Whether a letter stands alone in text[start, at): "D supports B" is no answer. An A in front of
+// the verb at `at` is no article.
 static bool names_letter(struct slice text, size_t start, size_t at) {
     bool strong;
-    size_t end;
+    size_t end, subject = at;
+    if (slice_is(word_before(text, start, &subject), "A")) return true;
     for (size_t i = start; i < at; i++)
         if (text.ptr[i] >= 'A' && text.ptr[i] <= 'J' && choice_letter(text, i, &strong, &end))
             return true;

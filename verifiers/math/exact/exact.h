@@ -66,7 +66,7 @@ enum exact exact_signs(const struct math_node *expression, struct math_budget *b
                        struct arena *arena, struct exact_signs *out);
 
 // Is the literal `decimal` (or minus it) the value rounded at its last digit, or with `cut` also
-// the value cut there?
+// the value cut there? A half is rounded away from zero.
 enum exact exact_rounds(const struct math_node *value, const struct math_node *decimal, bool cut,
                         struct math_budget *budget);
 

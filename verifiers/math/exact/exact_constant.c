@@ -98,21 +98,52 @@ enum exact exact_is_terminating(const struct math_node *value, struct math_budge
     return c.over ? EXACT_LIMIT : answer;
 }
 
+// Of a rational value, whose ties a ball cannot decide: as exact_rounds, in units of the last
+// digit.
+static enum exact rational_rounds(const fmpq_t value, const fmpq_t decimal, slong exponent,
+                                  bool cut) {
+    fmpq_t difference, bound;
+    fmpz_t unit;
+    fmpq_init(difference);
+    fmpq_init(bound);
+    fmpz_init_set_ui(unit, 10);
+    fmpz_pow_ui(unit, unit, (ulong)labs(exponent));
+    fmpq_sub(difference, value, decimal);
+    if (exponent < 0)
+        fmpq_mul_fmpz(difference, difference, unit);
+    else
+        fmpq_div_fmpz(difference, difference, unit);
+    if (fmpq_sgn(decimal) < 0) fmpq_neg(difference, difference);
+    fmpq_set_si(bound, -1, 2);
+    bool within = fmpq_cmp(difference, bound) >= 0;
+    fmpq_set_si(bound, 1, cut ? 1 : 2);
+    const int above = fmpq_cmp(difference, bound);
+    within &= above < 0;
+    fmpz_clear(unit);
+    fmpq_clear(bound);
+    fmpq_clear(difference);
+    return within ? EXACT_YES : EXACT_NO;
+}
+
 enum exact exact_rounds(const struct math_node *value, const struct math_node *decimal, bool cut,
                         struct math_budget *budget) {
     struct calc c = {.budget = budget, .bits = 256};
-    fmpq_t d;
+    fmpq_t d, exact;
     fmpz_t unit;
     acb_t x, difference;
     fmpq_init(d);
+    fmpq_init(exact);
     fmpz_init_set_ui(unit, 10);
     acb_init(x);
     acb_init(difference);
     const bool negative = decimal->kind == MATH_MUL && decimal->n == 1;
     const struct math_node *literal = negative ? decimal->kids[0] : decimal;
     enum exact answer = EXACT_UNKNOWN;
-    if (literal->exponent > -1000 && literal->exponent < 1000 && exact_rational(decimal, d, &c) &&
-        exact_ball(value, x, &c) && arb_contains_zero(acb_imagref(x))) {
+    const bool fits =
+        literal->exponent > -1000 && literal->exponent < 1000 && exact_rational(decimal, d, &c);
+    if (fits && exact_rational(value, exact, &c)) {
+        answer = rational_rounds(exact, d, literal->exponent, cut);
+    } else if (fits && exact_ball(value, x, &c) && arb_contains_zero(acb_imagref(x))) {
         // In units of the last digit: rounded within a half, cut within one towards zero.
         fmpz_pow_ui(unit, unit, (ulong)labs((long)literal->exponent));
         acb_set_fmpq(difference, d, c.bits);
@@ -136,6 +167,7 @@ enum exact exact_rounds(const struct math_node *value, const struct math_node *d
     acb_clear(x);
     acb_clear(difference);
     fmpz_clear(unit);
+    fmpq_clear(exact);
     fmpq_clear(d);
     return c.over ? EXACT_LIMIT : answer;
 }

@@ -66,6 +66,9 @@ bool kind_has_other_symbol(const struct math_node *node, const struct math_node 
 // What kinds ask of one another.
 enum math_verdict number_compare(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer); // two scalars without a mark
+// 3-4j, as engineers write it, as 3-4i where the gold is such a number; or the answer itself.
+const struct math_node *number_with_imaginary(struct comparison *c, const struct math_node *gold,
+                                              const struct math_node *answer);
 enum math_verdict relation_compare(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer); // two relations
 bool congruence_compare(struct comparison *c, const struct math_node *gold,

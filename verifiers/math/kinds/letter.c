@@ -50,6 +50,20 @@ static char letter_of(const struct math_node *node) {
     return node->bracketed && c >= 'a' && c <= 'j' ? (char)(c - 'a' + 'A') : 0;
 }
 
+// What is behind the label in "(C) 8", which also reads as C times 8: a number, or NULL.
+static const struct math_node *labelled(struct comparison *c, const struct math_node *answer) {
+    if (answer->kind != MATH_CHOICE || answer->n == 0) return NULL;
+    enum { MAX_FACTORS = 8 };
+    const struct math_node *product = answer->kids[0], *kids[MAX_FACTORS];
+    if (product->kind != MATH_MUL || product->n < 2 || product->n > MAX_FACTORS ||
+        !product->kids[0]->bracketed || letter_of(product->kids[0]) != (char)answer->op)
+        return NULL;
+    for (int i = 1; i < product->n; i++) kids[i - 1] = product->kids[i];
+    const struct math_node *rest =
+        product->n == 2 ? kids[0] : kind_node(c, MATH_MUL, product->op, product->n - 1, kids);
+    return rest->free ? NULL : rest;
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     if (gold->kind != MATH_CHOICE && answer->kind != MATH_CHOICE) return false;
@@ -59,8 +73,9 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     const struct math_node *left = gold->kind == MATH_CHOICE && gold->n ? gold->kids[0] : gold;
     const struct math_node *right =
         answer->kind == MATH_CHOICE && answer->n ? answer->kids[0] : answer;
+    const struct math_node *number = left->free ? NULL : labelled(c, answer);
     if (left->kind != MATH_CHOICE && right->kind != MATH_CHOICE)
-        *out = kinds_compare(c, left, right);
+        *out = kinds_compare(c, left, number ? number : right);
     return true;
 }
 

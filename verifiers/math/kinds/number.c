@@ -271,9 +271,31 @@ static enum math_verdict rewritten(struct comparison *c, const struct math_node 
     return verdict;
 }
 
+// The imaginary unit below the node, or NULL.
+static const struct math_node *imaginary(const struct math_node *node) {
+    if (node->kind == MATH_CONSTANT && node->op == MATH_I) return node;
+    const struct math_node *found = NULL;
+    for (int i = 0; i < node->n && !found; i++) found = imaginary(node->kids[i]);
+    return found;
+}
+
+// Only beside a real part, for 2i may be a vector.
+const struct math_node *number_with_imaginary(struct comparison *c, const struct math_node *gold,
+                                              const struct math_node *answer) {
+    if (gold->free || !answer->free || gold->kind != MATH_ADD) return answer;
+    const struct math_node *unit = imaginary(gold), *letter = NULL;
+    bool real = false;
+    for (int i = 0; i < gold->n; i++) real |= !imaginary(gold->kids[i]);
+    if (!unit || !real || imaginary(answer) || kind_has_other_symbol(answer, &letter) || !letter ||
+        !slice_is(letter->text, "j"))
+        return answer;
+    return kind_replaced(c, answer, letter, unit);
+}
+
 static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     if (!tree_is_scalar(gold) || !tree_is_scalar(answer)) return false;
+    answer = number_with_imaginary(c, gold, answer);
     *out = number_compare(c, gold, answer);
     if (*out == MATH_UNKNOWN)
         *out = number_compare(c, without_binomials(c, gold), without_binomials(c, answer));

@@ -276,6 +276,18 @@ static bool is_recursive(const struct math_node *answer) {
     return false;
 }
 
+// z = 3 - 4j beside the gold 3 - 4i.
+static const struct math_node *with_imaginary(struct comparison *c, const struct math_node *gold,
+                                              const struct math_node *answer) {
+    const struct math_node **kids = arena_take(c->arena, (size_t)answer->n, sizeof *kids);
+    bool changed = false;
+    for (int i = 0; i < answer->n; i++) {
+        kids[i] = number_with_imaginary(c, gold, answer->kids[i]);
+        changed |= kids[i] != answer->kids[i];
+    }
+    return changed ? kind_rebuilt(c, answer, kids) : answer;
+}
+
 // x = a = b is right when every side is that is decided, and the last is; sides that only name the
 // value do not count.
 static enum math_verdict chain(struct comparison *c, const struct math_node *gold,
@@ -285,6 +297,7 @@ static enum math_verdict chain(struct comparison *c, const struct math_node *gol
     bool approximate = false;
     const struct math_node *members = answer->ops[0] == MATH_IN ? unwrapped(answer) : NULL;
     if (members) return kinds_compare(c, gold, members);
+    if (gold->kind == MATH_ADD) answer = with_imaginary(c, gold, answer);
     if (gold->kind == MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
         relation_is_label(answer->kids[0]) && unit_letter_quantity(c, gold->unit, answer->kids[1]))
         return kinds_compare(c, gold, answer->kids[1]); // F = 5 N

@@ -14,18 +14,22 @@ enum {
 
 static enum answer_piece_kind kind_of(struct slice word) {
     static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "−", "≤", "≥", "≈", "±", "∪"};
-    for (size_t i = 0; i < N(SIGNS); i++)
+    enum { MAX_SIGN = 3 }; // bytes
+    for (size_t i = 0; word.len <= MAX_SIGN && i < N(SIGNS); i++)
         if (slice_is(word, SIGNS[i])) return PIECE_MATH;
     if (slice_is(word, "and") || slice_is(word, "or")) return PIECE_JOINT;
     const size_t len =
         word.len && answer_is_one_of(",;", word.ptr[word.len - 1]) ? word.len - 1 : word.len;
     if (len == 1 && ascii_is_alpha(word.ptr[0])) return PIECE_LETTER;
-    for (size_t i = 0; i < word.len; i++)
+    bool wide = false;
+    for (size_t i = 0; i < word.len; i++) {
         if (ascii_is_digit(word.ptr[i]) || answer_is_one_of("\\=^+/<>$", word.ptr[i]))
             return PIECE_MATH;
+        wide |= (unsigned char)word.ptr[i] >= 0x80;
+    }
     static const char *const UNICODE[] = {"√", "π", "∞", "½", "⅓", "¼", "¾", "∅",
                                           "²", "³", "⁴", "⁵", "⁶", "ⁿ", "×"};
-    for (size_t i = 0; i < N(UNICODE); i++)
+    for (size_t i = 0; wide && i < N(UNICODE); i++)
         if (memmem(word.ptr, word.len, UNICODE[i], strlen(UNICODE[i]))) return PIECE_MATH;
     return PIECE_WORD;
 }

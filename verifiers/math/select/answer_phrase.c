@@ -468,10 +468,21 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     return from;
 }
 
+// Whether a word for "answer" in some language may begin with the byte: most words begin with none.
+static bool may_begin(char byte) {
+    enum { A = 1 << 0, C = 1 << 2, J = 1 << 9, L = 1 << 11, O = 1 << 14 }; // in the alphabet
+    enum { R = 1 << 17, S = 1 << 18, V = 1 << 21, Y = 1 << 24 };
+    enum { LETTERS = A | C | J | L | O | R | S | V | Y }; // those of answer_may_be_foreign
+    const unsigned char c = (unsigned char)byte;
+    const unsigned letter = (c | 32u) - 'a';
+    return c >= 0x80 ? c >= 0xC3 : letter < 26 && (LETTERS >> letter & 1);
+}
+
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
     int n_tried = 0;
     for (size_t i = text.len; i-- > 0 && n_tried < MAX_TRIED;) {
         size_t from = SIZE_MAX;
+        if (!may_begin(text.ptr[i])) continue;
         if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue; // within a word
         if ((text.ptr[i] | 32) == 'a' &&
             (answer_starts(text, i, "answer") || answer_starts(text, i, "a:"))) {

@@ -160,6 +160,23 @@ bool answer_is_negation(struct slice word) {
     return answer_is_in(word, WORDS, N(WORDS));
 }
 
+// "the answer to another question", "correct for a different one", "the answer if it were dry":
+// `at` is behind what is good, `would` in front of it. It is said of another case.
+static bool is_good_elsewhere(struct slice text, size_t at, bool would) {
+    static const char *const NOUNS[] = {" answer", " one",    " solution", " value",
+                                        " result", " choice", " option",   " letter"};
+    static const char *const TO[] = {" to", " for", " of", " in"};
+    static const char *const OTHER[] = {
+        " another",      " a different",   " a similar", " a previous",   " an earlier",
+        " a later",      " the previous",  " the next",  " the other",    " the wrong",
+        " the opposite", " some other",    " a related", " a separate",   " the preceding",
+        " the reverse",  " somebody else", " an easier", " someone else", " yet another"};
+    at = answer_skip_phrase(text, at, NOUNS, N(NOUNS));
+    if (would && answer_is_word(text, at, " if")) return true;
+    const size_t to = answer_skip_phrase(text, at, TO, N(TO));
+    return to != at && answer_skip_phrase(text, to, OTHER, N(OTHER)) != to;
+}
+
 // "that is wrong", "it can't be right", "they are mistaken", "this does not check out"; at `at`
 // begins the subject, or `predicate`, what is said of the statement itself.
 bool answer_refutes(struct slice text, size_t at, bool predicate) {
@@ -177,13 +194,14 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
     if (!predicate) at = skip_subject(text, at);
     if (at == start && !predicate) return false;
     static const char *const BAD_VERBS[] = {"fails", "violates", "contradicts", "breaks"};
-    bool negated = false;
+    bool negated = false, would = false;
     while (predicate && at < text.len && text.ptr[at] == ' ') at++;
     if (predicate && answer_skip_phrase(text, at, BAD_VERBS, N(BAD_VERBS)) != at) return true;
     for (int n = 0; n < MAX_WORDS; n++) {
         while (at < text.len && answer_is_one_of(" ,*_", text.ptr[at])) at++;
         const bool verb = predicate && n == 0; // "12 off" is no verdict
-        if (!verb && answer_skip_phrase(text, at, GOOD, N(GOOD)) != at) return negated;
+        const size_t good = verb ? at : answer_skip_phrase(text, at, GOOD, N(GOOD));
+        if (good != at) return negated || is_good_elsewhere(text, good, would);
         const size_t bad = verb ? at : answer_skip_phrase(text, at, BAD, N(BAD));
         if (bad != at) return !negated && !is_of_something_else(text, bad);
         const struct slice word = word_at(text, at);
@@ -191,6 +209,7 @@ bool answer_refutes(struct slice text, size_t at, bool predicate) {
             negated = true;
         else if (word.len == 0 || !answer_is_in(word, VERBS, N(VERBS)))
             return false;
+        would |= slice_is(word, "would");
         at += word.len;
     }
     return false;

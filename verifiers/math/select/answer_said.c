@@ -1,6 +1,7 @@
 // What a last sentence without a number says: "The function is odd.", "There is no solution.", and
 // a condition that it states: "x is greater than 3".
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/select/answer_refute.h"
 #include "verifiers/math/select/answer_scan.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
@@ -194,6 +195,22 @@ static size_t find_predicate(struct slice s, size_t at) {
     return from;
 }
 
+// "He arrives on Tuesday.": the day of the week with which a sentence ends that names no other.
+static size_t find_day(struct slice s, size_t at) {
+    static const char *const DAYS[] = {"monday", "tuesday",  "wednesday", "thursday",
+                                       "friday", "saturday", "sunday"};
+    static const char *const ON[] = {" on ", " on a "};
+    if (s.len < 6 || ascii_lower(s.ptr[s.len - 1]) != 'y') return SIZE_MAX;
+    size_t found = SIZE_MAX;
+    for (size_t i = at; i < s.len; i++) {
+        if (answer_skip_phrase(s, i, DAYS, N(DAYS)) == i) continue;
+        if (found != SIZE_MAX) return SIZE_MAX;
+        found = i;
+    }
+    const bool last = found != SIZE_MAX && answer_skip_phrase(s, found, DAYS, N(DAYS)) == s.len;
+    return last && answer_back_phrase(s, at, found, ON, N(ON)) != found ? found : SIZE_MAX;
+}
+
 // A few words that are all there is: "all real numbers".
 static bool is_lone(struct slice s) {
     size_t end = 0;
@@ -222,7 +239,8 @@ bool answer_find_said(struct slice text, struct answer *out) {
     if (at == SIZE_MAX) {
         at = find_nothing(s, lead);
         if (at == SIZE_MAX) {
-            at = from == 0 && is_lone(s) ? 0 : find_predicate(s, lead);
+            at = find_day(s, lead);
+            if (at == SIZE_MAX) at = from == 0 && is_lone(s) ? 0 : find_predicate(s, lead);
             doubtful = is_doubtful(answer_cut(s, lead, s.len)) ||
                        (at != SIZE_MAX && repeats_subject(s, at));
         } else {

@@ -18,6 +18,7 @@ enum {
 // are into `text`. Walks ask most of this of each byte: the first letter decides nearly always.
 static inline bool answer_starts(struct slice text, size_t at, const char *word) {
     if (at >= text.len || ((text.ptr[at] ^ word[0]) & ~32)) return false;
+    if (word[1] && (at + 1 >= text.len || ((text.ptr[at + 1] ^ word[1]) & ~32))) return false;
     const size_t len = strlen(word);
     return at + len <= text.len && ascii_same(text.ptr + at, word, len);
 }
@@ -31,8 +32,9 @@ static inline bool answer_is_word(struct slice text, size_t at, const char *word
 // Whether a word is one of the n of a list.
 static inline bool answer_is_in(struct slice word, const char *const *list, size_t n) {
     for (size_t i = 0; word.len > 0 && i < n; i++)
-        if (((word.ptr[0] ^ list[i][0]) & ~32) == 0 && word.len == strlen(list[i]) &&
-            ascii_same(word.ptr, list[i], word.len))
+        if (((word.ptr[0] ^ list[i][0]) & ~32) == 0 &&
+            (word.len == 1 || ((word.ptr[1] ^ list[i][1]) & ~32) == 0) &&
+            word.len == strlen(list[i]) && ascii_same(word.ptr, list[i], word.len))
             return true;
     return false;
 }

@@ -13,7 +13,14 @@ static struct slice after_thinking(struct slice text) {
                                            {"<seed:think>", "</seed:think>"},
                                            {"<|channel|>analysis", "<|channel|>final"},
                                            {"<|begin_of_thought|>", "<|end_of_thought|>"}};
+    char first = 0; // byte of a mark, for which the text was looked through
+    bool any = false;
     for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+        if (MARKS[i][0][0] != first) {
+            first = MARKS[i][0][0];
+            any = text.len && memchr(text.ptr, first, text.len);
+        }
+        if (!any) continue;
         const size_t open = answer_find_last(text, MARKS[i][0]);
         const size_t close = answer_find_last(text, MARKS[i][1]);
         if (open != SIZE_MAX && (close == SIZE_MAX || open > close)) return answer_cut(text, 0, 0);
@@ -206,7 +213,8 @@ static struct slice before_marks(struct slice text) {
         const size_t before = text.len;
         text = without_comment(text);
         more = text.len < before;
-        for (size_t i = 0; i < sizeof MARKS / sizeof *MARKS; i++) {
+        const bool marked = text.len && answer_is_one_of(">]`-*", text.ptr[text.len - 1]);
+        for (size_t i = 0; marked && i < sizeof MARKS / sizeof *MARKS; i++) {
             const size_t len = strlen(MARKS[i]);
             if (text.len <= len || memcmp(text.ptr + text.len - len, MARKS[i], len)) continue;
             const char last = text.ptr[text.len - len - 1];
