@@ -112,6 +112,15 @@ static bool is_one_of_several(struct slice text, size_t at) {
     return answer_skip_phrase(text, at, WORDS, N(WORDS)) != at;
 }
 
+// "B, or rather C"
+static bool is_rather_letter(struct slice text, size_t at) {
+    bool strong;
+    size_t end;
+    if (!answer_is_word(text, at, "rather")) return false;
+    for (at += strlen("rather"); at < text.len && answer_is_one_of(", *(", text.ptr[at]);) at++;
+    return choice_letter(text, at, &strong, &end) && ascii_is_upper(text.ptr[at]);
+}
+
 // "B or maybe not", "B or something like that", "B, among others": more is behind it.
 static bool goes_on(const struct choice_options *o, struct slice text, struct slice folded,
                     size_t at) {
@@ -123,6 +132,7 @@ static bool goes_on(const struct choice_options *o, struct slice text, struct sl
     if (is_one_of_several(text, at)) return true;
     if (!answer_is_word(text, at, "or")) return false;
     const size_t next = answer_skip_spaces(text, at + strlen("or"));
+    if (is_rather_letter(text, next)) return true;
     if (next >= text.len || choice_letter(text, next, &strong, &end) ||
         choice_option_at(o, text, folded, next, &end))
         return false; // choice_joined takes it

@@ -105,21 +105,21 @@ static bool is_noun_said(struct slice text, size_t start, size_t at) {
 // the first of all.
 bool find_is_said(struct slice text, size_t start, size_t at) {
     static const char *const WORDS[] = {
-        "is",           "be",          "it's",       "it’s",       "option",     "choice",
-        "answer",       "either",      "or",         "and",        "nor",        "not",
-        "no",           "both",        "so",         "actually",   "thus",       "hence",
-        "therefore",    "leaves",      "leaving",    "guess",      "likely",     "says",
-        "elimination",  "think",       "believe",    "say",        "get",        "probably",
-        "choices",      "options",     "yes",        "definitely", "vs",         "vs.",
-        "versus",       "plus",        "und",        "oder",       "then",       "than",
-        "but",          "wait",        "mean",       "clearly",    "obviously",  "certainly",
-        "surely",       "conclusion",  "summary",    "with",       "first",      "ist",
-        "est",          "es",          "é",          "è",          "это",        "donc",
-        "also",         "sondern",     "sino",       "mais",       "الخيار",     "letra",
-        "lettre",       "вариант",     "c'est",      "that's",     "that’s",     "this's",
-        "like",         "Это",         "ultimately", "overall",    "considered", "finally",
-        "consequently", "accordingly", "ergo",       "eventually", "personally", "lastly",
-        "evidently",    "tl;dr",       "tldr",       "line",       "decision",   "vote"};
+        "is",          "be",         "it's",       "it’s",       "option",    "choice",
+        "answer",      "either",     "or",         "and",        "nor",       "not",
+        "no",          "both",       "so",         "actually",   "thus",      "hence",
+        "therefore",   "leaves",     "leaving",    "guess",      "likely",    "says",
+        "elimination", "think",      "believe",    "say",        "get",       "probably",
+        "choices",     "options",    "yes",        "definitely", "vs",        "vs.",
+        "versus",      "plus",       "und",        "oder",       "then",      "but",
+        "wait",        "mean",       "clearly",    "obviously",  "certainly", "surely",
+        "conclusion",  "summary",    "with",       "first",      "ist",       "est",
+        "es",          "é",          "è",          "это",        "donc",      "also",
+        "sondern",     "sino",       "mais",       "الخيار",     "letra",     "lettre",
+        "вариант",     "c'est",      "that's",     "that’s",     "this's",    "like",
+        "Это",         "ultimately", "overall",    "considered", "finally",   "consequently",
+        "accordingly", "ergo",       "eventually", "personally", "lastly",    "evidently",
+        "tl;dr",       "tldr",       "line",       "decision",   "vote"};
     static const char *const ARTICLES[] = {"a", "la", "el", "le", "o", "die"};
     static const char *const PROOFS[] = {"support",  "supports", "matches",   "match",    "gives",
                                          "yields",   "favors",   "indicates", "suggests", "us",
