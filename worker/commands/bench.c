@@ -1,13 +1,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels/types/types.h"
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
 #include "worker/commands/bench.h"
 #include "worker/commands/device_facts.h"
 #include "worker/commands/commands.h"
-#include "worker/commands/limits.h"
 #include "worker/commands/plan.h"
 
 struct report {
@@ -227,17 +225,6 @@ static double plan_tokens_per_s(const struct bench_point *p) {
 
 // ---- what is told
 
-// Whether block types hold most of the values, and are what is multiplied.
-static bool is_mostly_blocks(const struct setup *s) {
-    int64_t n_blocks = 0, n = 0;
-    for (int i = 0; i < s->names->n; i++) {
-        int64_t n_values = weight_n(&s->names->weights[i]);
-        n += n_values;
-        n_blocks += dtype_is_block(s->dtypes[i]) ? n_values : 0;
-    }
-    return 2 * n_blocks > n;
-}
-
 static void print_head(const struct report *r, const struct setup *s, const struct bench_flags *f) {
     const struct model *m = &s->engine.model;
     char line[DEVICE_LINE_BYTES];
@@ -246,7 +233,7 @@ static void print_head(const struct report *r, const struct setup *s, const stru
     printf("device: %s; weights loaded at %.2f GB/s\n", line, s->load_bytes_per_s / 1e9);
     if (r->peak_flops > 0)
         printf("this machine: %.1f GB/s read, %.0f %s multiply-add\n", r->read_bytes_per_s / 1e9,
-               r->peak_flops / 1e9, is_mostly_blocks(s) ? "Gop/s int8" : "GFLOP/s");
+               r->peak_flops / 1e9, bench_is_mostly_blocks(s) ? "Gop/s int8" : "GFLOP/s");
     if (f->plan)
         printf("plan: %s, %.1f GB/s, %.0f GFLOP/s\n", r->device.name,
                r->device.read_bytes_per_s * r->device.read_share / 1e9,
@@ -430,39 +417,12 @@ static int check_room(const struct report *r, const struct bench_flags *f, int r
     return 0;
 }
 
-// What the machine gives changes by the minute where others use it too: looked at before each point
-// and at the end, and the medians are told.
-struct looks {
-    double read[BENCH_MAX_POINTS + 1], peak[BENCH_MAX_POINTS + 1];
-    int n;
-};
-
-static int n_threads_of(const struct bench_flags *f) {
-    return f->engine.n_threads ? f->engine.n_threads : machine_n_cores();
-}
-
-// Of another device than the processor these are not its limits.
-static void look(struct looks *l, const struct setup *s, const struct bench_flags *f) {
-    if (strcmp(f->engine.device, "cpu") != 0) return;
-    int n_threads = n_threads_of(f);
-    l->read[l->n] = limits_read_bandwidth(n_threads);
-    l->peak[l->n++] = is_mostly_blocks(s)                   ? limits_peak_int8_flops(n_threads)
-                      : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
-                                                            : limits_peak_flops(n_threads);
-}
-
-static void keep_looks(struct report *r, struct looks *l) {
-    if (l->n == 0) return;
-    r->read_bytes_per_s = bench_median(l->read, l->n);
-    r->peak_flops = bench_median(l->peak, l->n);
-}
-
 static int measure_all(struct report *r, struct setup *s, const struct bench_flags *f,
                        struct error *err) {
     if (check_room(r, f, s->requests.max_context, err)) return -1;
-    struct looks looks = {.n = 0};
+    struct bench_looks looks = {.n = 0};
     for (int i = 0; i < r->n_points; i++) {
-        look(&looks, s, f);
+        bench_look(&looks, s, f);
         if (bench_measure_rows(s, f, &r->points[i], &r->prefill_tokens_per_s, err) ||
             (f->acceptance >= 0 && bench_measure_drafts(s, f, &r->points[i], err)))
             return -1;
@@ -470,9 +430,10 @@ static int measure_all(struct report *r, struct setup *s, const struct bench_fla
     for (int i = 0; i < r->n_prefills; i++)
         if (bench_measure_prefill(s, f, &r->prefills[i], err)) return -1;
     if (f->n_concurrent && bench_measure_mix(s, f, &r->mix, err)) return -1;
-    look(&looks, s, f);
-    keep_looks(r, &looks);
-    if (r->n_prefills && looks.n) r->attention_peak_flops = limits_peak_flops(n_threads_of(f));
+    bench_look(&looks, s, f);
+    r->read_bytes_per_s = bench_median(looks.read, looks.n);
+    r->peak_flops = bench_median(looks.peak, looks.n);
+    r->attention_peak_flops = r->n_prefills ? bench_median(looks.attention_peak, looks.n) : 0;
     count_bytes(s, r);
     r->row_flops = row_flops(s);
     if (f->plan) finish_plan(r, s, f);

@@ -56,7 +56,22 @@ struct bench_mix {
     double seconds, tokens_per_s, output_tokens_per_s; // tokens: of prompts too
 };
 
-// The median of values; sorts them.
+// What this machine reads and multiplies, looked at before each number of rows and at the end:
+// where others use it too it changes by the minute. Medians are told.
+struct bench_looks {
+    double read[BENCH_MAX_POINTS + 1]; // bytes a second
+    double peak[BENCH_MAX_POINTS + 1]; // as peak_flops of bench_limits
+    double attention_peak[BENCH_MAX_POINTS + 1];
+    int n; // 0: of another device than the processor these are not its limits
+};
+
+// Looks once more.
+void bench_look(struct bench_looks *l, const struct setup *s, const struct bench_flags *f);
+
+// Whether block types hold most of the values, and are what is multiplied.
+bool bench_is_mostly_blocks(const struct setup *s);
+
+// The median of values, 0 of none; sorts them.
 double bench_median(double *values, int n);
 
 // Prefills prompts, lets p->rows rows decode, `n_group` of each prompt, and times the steps in

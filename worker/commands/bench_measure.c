@@ -66,6 +66,7 @@ static int compare(const void *a, const void *b) {
 }
 
 double bench_median(double *values, int n) {
+    if (n == 0) return 0;
     qsort(values, (size_t)n, sizeof *values, compare);
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
