@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/types/types.h"
 #include "protocol/base/json.h"
 #include "protocol/base/machine.h"
 #include "worker/commands/bench.h"
