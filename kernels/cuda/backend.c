@@ -75,7 +75,8 @@ static void take_memory(struct cuda *c, const struct backend_options *o) {
                     (size_t)(d->arena_pages * d->page_bytes + d->arena_slots * d->slot_bytes),
                     "suspended rows") &&
         take_pinned(c, (char **)&c->copies, BACKEND_COPIES * sizeof *c->copies, "moves") &&
-        take_pinned(c, &c->results, (size_t)d->max_outputs * 13 + 16 + routes, "results") &&
+        take_pinned(c, &c->results, (size_t)d->max_outputs * RESULT_BYTES + 16 + routes,
+                    "results") &&
         backend_note(c, staging_open(&c->staging, 2 * c->n_loaders), "weights on their way") &&
         backend_note(c, update_open(&c->update, o->staging_bytes, n_weights), "weight updates") &&
         clear(c, c->weight_memory, weights, "the weights") &&

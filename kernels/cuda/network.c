@@ -312,7 +312,7 @@ void cuda_head(struct backend *b) {
 
 // Routes stand behind the outputs' results in pinned memory.
 static size_t result_bytes(int n_outputs) {
-    return ((size_t)n_outputs * 13 + 15) & ~(size_t)15;
+    return ((size_t)n_outputs * RESULT_BYTES + 15) & ~(size_t)15;
 }
 
 static size_t routes_bytes(const struct cuda *c) {
@@ -340,7 +340,7 @@ void cuda_submit(struct backend *b) {
         backend_note(c, cudaGraphLaunch(g->exec, c->stream), "a step");
         c->is_replaying = false;
     }
-    fetch(c, 0, c->scratch.results, (size_t)c->n_outputs * 13);
+    fetch(c, 0, c->scratch.results, (size_t)c->n_outputs * RESULT_BYTES);
     if (c->want_routes)
         fetch(c, result_bytes(c->n_outputs), c->scratch.routes.chosen, routes_bytes(c));
 }

@@ -129,7 +129,7 @@ void plan_scratch(struct scratch *s, const struct dimensions *d, const struct mo
     s->targets = take(s, base, d->max_outputs, sizeof *s->targets);
     int stored = d->max_outputs < d->max_tokens ? d->max_outputs : d->max_tokens;
     s->logits = take(s, base, (int64_t)stored * d->vocab_rows, sizeof *s->logits);
-    s->results = take(s, base, d->max_outputs, 13);
+    s->results = take(s, base, d->max_outputs, RESULT_BYTES);
     s->digests = take(s, base, n_weights, sizeof *s->digests);
 }
 

@@ -9,6 +9,7 @@ enum {
     SNAPSHOT_TILE = 9, // tokens of a tile of a convolution that are none of a halo, at least
     ATTENTION_CELLS = 4096,
     LOAD_BYTES = 1 << 20, // of a piece of a weight on its way
+    RESULT_BYTES = 13,    // of an output: its id, two log-probabilities, whether it is bad
 };
 
 struct dimensions {

@@ -107,6 +107,7 @@ static void fill_items(const struct cuda *c, const struct step *s, const struct 
         c->first_cell[i] = cells ? used : -1;
         used += cells;
     }
+    assert(used <= ATTENTION_CELLS);
     for (int k = 0; k < s->n_segments; k++) {
         int i = c->order[k], cell = c->first_cell[i];
         const struct step_segment *g = &s->segments[i];
@@ -341,6 +342,8 @@ static void fill(struct cuda *c, const struct step *s, struct counts *n) {
                             .bias_ids = ARRAY(int32_t, bias_ids),
                             .biases = ARRAY(float, biases)};
     fill_outputs(c, s, &r);
+    assert(r.n_rows == n->n_rows && r.n_stored == n->n_stored);
+    assert(r.n_seen == n->n_seen && r.n_biases == n->n_biases);
 }
 
 // The least power of 2 that is not below n, from `least` on.

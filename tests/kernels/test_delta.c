@@ -170,6 +170,28 @@ static void test_steps_follow(void **state) {
     }
 }
 
+// What was written right before a check is what it sums.
+static void test_written_before(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(0);
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 13);
+    struct backend *b = u->h->backend;
+    int64_t n = staged_n_elements(u->h, 0);
+    staged_add_pattern(u, 0, 1, PATTERN_ALL);
+    staged_stage_all(u);
+    staged_expect_sums(u);
+    if (!u->h->has_master) { // there is none to write
+        char *values = staged_read(u->h, 0);
+        for (int64_t i = 0; i < n; i++)
+            staged_put_bits(u->h->dtypes[0], values, i, u->held[0][i] ^= 1);
+        b->ops->weight_write(b, 0, 0, n, values);
+        staged_expect_sums(u);
+        free(values);
+    }
+    staged_free(u);
+}
+
 // ------------------------------------------------------------------ beside steps
 
 struct checker {
@@ -539,6 +561,7 @@ int main(void) {
         cmocka_unit_test(test_a_value_too_few),  cmocka_unit_test(test_value_at_end),
         cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_flipped_is_exact), cmocka_unit_test(test_plan),
+        cmocka_unit_test(test_written_before),
     };
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;

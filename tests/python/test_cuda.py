@@ -66,7 +66,8 @@ def test_beside_the_cpu(tmp_path: Path) -> None:
     lines = prompts([40, 33, 17, 60, 50, 70], 1, 4)
     cpu, _ = generate("cpu", lines, tmp_path, *SMALL)
     for path in ("wgmma", "mma"):
-        gpu, _ = generate(f"cudasim/{path}", lines, tmp_path, *SMALL)
+        gpu, log = generate(f"cudasim/{path}", lines, tmp_path, *SMALL)
+        assert f"cuda-{path} sm_90" in log
         off, later, same, n = [], [], 0, 0
         for a, b in zip(cpu, gpu):
             into = off
@@ -155,11 +156,12 @@ def test_synthetic_weights_are_made_on_the_device(tmp_path: Path) -> None:
     ("cudasim", {"CUDASIM_DRIVER": "none"}, 78, "There is no CUDA driver on this machine"),
     ("cudasim", {"CUDASIM_DRIVER": "old"}, 78, "The CUDA driver is for CUDA 12.2; this program"),
     ("cudasim", {"CUDASIM_DEVICES": "0"}, 78, "There is no CUDA device on this machine."),
-    ("cudasim:3", {}, 2, "CUDA device 3 does not exist; this machine has 1"),
+    ("cudasim:1", {}, 2, "CUDA device 1 does not exist; this machine has 1"),
     ("cudasim", {"CUDASIM_MEMORY": "30000000"}, 78, "The plan needs 0.1 GiB of CUDA device 0"),
     ("cudasim/wgmma", {"CUDASIM_DEVICE": "4090"}, 2, "Path wgmma needs a device of compute"),
     ("cudasim/abacus", {}, 2, "'abacus' is no path of device cuda"),
     ("cudasim", {"CUDASIM_FAIL": "cudaMalloc:2:2"}, 78, "No memory for the KV pages"),
+    ("cudasim", {"CUDASIM_FAIL": "cudaStreamSynchronize:3:719"}, 74, "lost in mid-run, at loading"),
 ])
 def test_sentences(device: str, env: Dict[str, str], status: int, words: str,
                    tmp_path: Path) -> None:

@@ -142,14 +142,21 @@ int ncclCommInitRankConfig(void **comm, int n, struct id id, int rank, struct co
 }
 """
 
+OLD = "int ncclGetVersion(int *version) { *version = 21701; return 0; }"
+
+
+def in_front(text: str, folder: Path) -> str:
+    """A library with these functions, and the stand-in's for the rest."""
+    (folder / "shim.c").write_text(text)
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,--no-as-needed", "-o",
+                    folder / "shim.so", folder / "shim.c", OBJECT.resolve()], check=True)
+    return str(folder / "shim.so")
+
 
 def test_decoding_goes_on_beside_it(fleet: Fleet, caplog: pytest.LogCaptureFixture, tmp_path: Path,
                                     monkeypatch: pytest.MonkeyPatch) -> None:
     """The communicator never blocks, has a few blocks of the device, and says its deadline."""
-    (tmp_path / "shim.c").write_text(SHIM)
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-Wl,--no-as-needed", "-o",
-                    tmp_path / "shim.so", tmp_path / "shim.c", OBJECT.resolve()], check=True)
-    monkeypatch.setenv("STAMPEDE_NCCL", str(tmp_path / "shim.so"))
+    monkeypatch.setenv("STAMPEDE_NCCL", in_front(SHIM, tmp_path))
     monkeypatch.setenv("SHIM_LOG", str(tmp_path / "config"))
     fleet.start(1)
     pusher, configs = fleet.pusher(deadline_s=17, max_blocks=3), []
@@ -299,10 +306,11 @@ with stampede.Trainer({fleet.trainer.url!r}) as trainer:
 
 
 @pytest.mark.parametrize("file, expected", [
-    ("/no/such/libnccl.so", "NCCL cannot be opened"), ("libc.so.6", "is no NCCL")])
-def test_a_worker_without_nccl(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, file: str,
-                               expected: str) -> None:
-    monkeypatch.setenv("STAMPEDE_NCCL", file)
+    ("/no/such/libnccl.so", "NCCL cannot be opened"), ("libc.so.6", "is no NCCL"),
+    ("", r"is NCCL 2\.17; 2\.18 or later is needed")])
+def test_a_worker_without_nccl(fleet: Fleet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+                               file: str, expected: str) -> None:
+    monkeypatch.setenv("STAMPEDE_NCCL", file or in_front(OLD, tmp_path))
     fleet.start(1)
     with pytest.raises(stampede.WeightUpdateError, match=expected):
         fleet.trainer.push_weights(noisy(1), 1, 120, nccl=fleet.pusher())

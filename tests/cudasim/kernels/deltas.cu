@@ -110,6 +110,8 @@ static std::vector<changed> every_kind(checker &c) {
     all.push_back(make(c, odd, 64 * 128 * 2, 0, 1));   // rows that are no whole chunks
     all.push_back(make(c, plain, 160 * 192 * 2, 1, 2000));
     all.push_back(make(c, conv, 288 * 128 * 2, 2, 700));
+    // As many codes as a block takes: no anchor follows.
+    all.push_back(make(c, tiles_of(64, 64, 64, 1, 0), 64 * 64 * 2, 1, 1));
     for (enum dtype t : {DTYPE_F32, DTYPE_BF16})
         for (int code_bytes : {0, 4})
             all.push_back(make(c, lines_of(PLACE_ROWS, t, 7, 50, 64), 7 * 64 * 4, code_bytes, 3));
@@ -239,6 +241,22 @@ static void check_faults(checker &c) {
     c.equal("delta faults", text("%zu kinds", sizeof cases / sizeof *cases), n_wrong);
 }
 
+// Values that are not finite, in each of their types.
+static void check_finite(checker &c) {
+    size_t n_wrong = 0;
+    for (enum dtype t : {DTYPE_F32, DTYPE_BF16, DTYPE_F16})
+        for (int code_bytes : {0, 1}) {
+            changed w = make(c, lines_of(PLACE_VECTOR, t, 50, 3, 52), 3 * 52 * 4, code_bytes, 2);
+            w.values.back() = t == DTYPE_F32 ? 0x7f800000u : t == DTYPE_BF16 ? 0x7f80u : 0x7c00u;
+            put(c, w, 0);
+            struct delta_batch b = batch_of(c, {w});
+            c.done(delta_check_launch(&c.queue, &b), "delta_check");
+            n_wrong += delta_fault_kind(c.get(b.fault, 1)[0]) != DELTA_NOT_FINITE;
+            c.release();
+        }
+    c.equal("delta faults", "infinities", n_wrong);
+}
+
 void check_deltas(checker &c) {
     if (!c.is_first_family) return;
     std::vector<changed> all = every_kind(c);
@@ -249,4 +267,5 @@ void check_deltas(checker &c) {
     check_bytes(c);
     c.release();
     check_faults(c);
+    check_finite(c);
 }

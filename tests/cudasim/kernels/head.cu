@@ -85,6 +85,8 @@ struct head_case {
         if (t % 7 == 3) q.min_p = 0.1f;
         if (t % 7 == 4) q.penalty = penalty, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
         if (t % 7 == 5) q.top_k = 7, q.top_p = 0.5f;
+        if (t % 14 == 6) q.penalty = penalty;
+        if (t % 14 == 13) q.with_bias = true;
         return q;
     }
     static bool needs_logits(const ask &q) {
@@ -257,6 +259,16 @@ static void check_even(checker &c, int vocab) {
     c.release();
 }
 
+// Penalties where all logits are below 0.
+static void check_negative(checker &c) {
+    head_case h(c, 21, 142, 64, {4, -3, 0.5});
+    size_t n_wrong = 0;
+    closeness close = h.compare(h.run(c, all_tokens(21), 32), &n_wrong);
+    c.line("draw", "logits below 0", close);
+    c.equal("draw", "logits below 0, ids", n_wrong);
+    c.release();
+}
+
 // One id's logit is no number, in the first of more tiles than a block of the draw has threads.
 static void check_one_bad(checker &c) {
     head_case h(c, 2, 65700, 64);
@@ -328,6 +340,7 @@ void check_head(checker &c) {
     check_even(c, 142);
     check_overflow(c);
     if (!c.is_small) {
+        check_negative(c);
         check_fine(c);
         check_even(c, 1502);
         check_one_bad(c);
