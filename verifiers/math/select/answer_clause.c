@@ -152,6 +152,19 @@ static bool begins_part(struct slice text, const struct answer_piece *p, int n, 
            answer_is_in(answer_piece_text(text, &p[at + 2]), WHOLES, 5);
 }
 
+// "There are 6 ways: AB, AC, ...": of what is only counted a list is no answer.
+static bool begins_listing(struct slice text, const struct answer_piece *p, int at) {
+    static const char *const COUNTED[] = {
+        "ways",    "cases", "possibilities", "outcomes", "arrangements", "combinations",
+        "subsets", "paths", "permutations",  "orders",   "orderings",    "sequences"};
+    if (at < 2 || text.ptr[p[at - 1].to - 1] != ':' || p[at - 1].kind != PIECE_WORD) return false;
+    const struct slice noun = answer_cut(text, p[at - 1].from, p[at - 1].to - 1);
+    const struct answer_piece *count = &p[at - 2];
+    if (count->kind == PIECE_WORD && at > 2) count--; // "6 possible outcomes:"
+    return answer_is_in(noun, COUNTED, N(COUNTED)) && count->kind == PIECE_MATH &&
+           answer_is_one_of("0123456789$", text.ptr[count->to - 1]);
+}
+
 // "18 of them, 6 more than yesterday": how far it is from another number.
 static bool begins_distance(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const MORE[] = {"more", "less", "fewer"};
@@ -181,6 +194,7 @@ static bool begins_aside(struct slice text, const struct answer_piece *p, int n,
                       answer_says_again(text, p[i].from) || text.ptr[p[i].from] == '(';
     if ((pause || sure) && begins_reason(text, &p[i])) return !concludes(text, p, n, i);
     if (pause && (begins_part(text, p, n, i) || begins_distance(text, p, n, i))) return true;
+    if (begins_listing(text, p, i)) return true;
     return begins_adjunct(text, p, n, i);
 }
 
