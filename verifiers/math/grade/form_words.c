@@ -102,22 +102,55 @@ static bool root_of(struct slice s, char *room, struct slice *out) {
     return true;
 }
 
-// "8 choose 3", "8C3"
+// Up to four digits, which may stand in braces.
+static bool take_digits(struct slice *s, struct slice *out) {
+    enum { MOST = 4 };
+    const bool brace = s->len > 2 && s->ptr[0] == '{';
+    size_t from = brace, n = from;
+    while (n < s->len && ascii_is_digit(s->ptr[n])) n++;
+    if (n == from || n - from > MOST || (brace && (n == s->len || s->ptr[n] != '}'))) return false;
+    *out = cut(*s, from, n);
+    *s = cut(*s, n + brace, s->len);
+    return true;
+}
+
+static bool take_char(struct slice *s, char c) {
+    if (s->len == 0 || s->ptr[0] != c) return false;
+    *s = cut(*s, 1, s->len);
+    return true;
+}
+
+static void skip_spaces(struct slice *s) {
+    while (take_char(s, ' ')) {
+    }
+}
+
+// "8 choose 3", "8C3", "^8C_3", "{}_8C_3", "C(8, 3)": what is taken off `s`.
+static bool take_choices(struct slice *s, struct slice *top, struct slice *below) {
+    if (s->len > 2 && s->ptr[0] == 'C' && s->ptr[1] == '(') {
+        *s = cut(*s, 2, s->len);
+        if (!take_digits(s, top) || !take_char(s, ',')) return false;
+        skip_spaces(s);
+        return take_digits(s, below) && take_char(s, ')');
+    }
+    if (s->len > 2 && s->ptr[0] == '{' && s->ptr[1] == '}') *s = cut(*s, 2, s->len);
+    const bool raised = take_char(s, '^') || take_char(s, '_');
+    if (!take_digits(s, top)) return false;
+    if (take_char(s, 'C')) return raised == take_char(s, '_') && take_digits(s, below);
+    skip_spaces(s);
+    if (raised || !take(s, "choose")) return false;
+    skip_spaces(s);
+    return take_digits(s, below);
+}
+
+// Choices alone, or with what they come to: "8C3 = 56".
 static bool choices_of(struct slice s, char *room, struct slice *out) {
-    size_t n = 0;
-    while (n < s.len && ascii_is_digit(s.ptr[n])) n++;
-    const struct slice top = cut(s, 0, n);
-    struct slice rest = cut(s, n, s.len);
-    while (rest.len && rest.ptr[0] == ' ') rest = cut(rest, 1, rest.len);
-    if (rest.len > 1 && rest.ptr[0] == 'C' && rest.ptr == s.ptr + n)
-        rest = cut(rest, 1, rest.len);
-    else if (!take(&rest, "choose"))
-        return false;
-    for (size_t i = 0; i < rest.len; i++)
-        if (!ascii_is_digit(rest.ptr[i])) return false;
-    if (n == 0 || n > 4 || rest.len == 0 || rest.len > 4) return false;
-    *out = printed(
-        room, snprintf(room, MAX_WORDS, "\\binom{%.*s}{%.*s}", SLICE_ARG(top), SLICE_ARG(rest)));
+    struct slice top, below;
+    if (!take_choices(&s, &top, &below)) return false;
+    skip_spaces(&s);
+    if (s.len > MAX_WORDS / 2 || (s.len && s.ptr[0] != '=')) return false;
+    *out = printed(room, snprintf(room, MAX_WORDS, "\\binom{%.*s}{%.*s}%.*s", SLICE_ARG(top),
+                                  SLICE_ARG(below), SLICE_ARG(s)));
     return true;
 }
 
@@ -248,14 +281,18 @@ static bool column_of(struct slice s, struct arena *arena, struct slice *out) {
     return n_commas > 0 && depth == 0;
 }
 
-// Most answers are formulas: without a word of two letters behind or in front of a blank, and no
-// "8C3", there is nothing to read.
+static bool may_be_choices(struct slice s) {
+    return strchr("{^_C0123456789", s.ptr[0]) && s.ptr[0] &&
+           (memchr(s.ptr, 'C', s.len) || memmem(s.ptr, s.len, "choose", 6));
+}
+
+// Most answers are formulas: without a word of two letters behind or in front of a blank there is
+// nothing to read.
 static bool may_be_words(struct slice s) {
     bool blank = false, word = false;
     for (size_t i = 0; i < s.len; i++) {
         blank |= s.ptr[i] == ' ';
         word |= i > 0 && ascii_is_alpha(s.ptr[i]) && ascii_is_alpha(s.ptr[i - 1]);
-        if (s.ptr[i] == 'C' && i > 0 && ascii_is_digit(s.ptr[i - 1])) return true;
         if (strchr("=+<>^$", s.ptr[i]) && s.ptr[i]) return false;
     }
     return word && (blank || slice_is(s, "half") || memchr(s.ptr, '-', s.len));
@@ -266,8 +303,12 @@ bool form_words(struct slice text, struct arena *arena, struct slice *out) {
     const char last = text.ptr[text.len - 1];
     if (text.ptr[0] == '(' || text.ptr[0] == '[' || text.ptr[0] == '\\')
         return strchr("Tt}pl", last) && last && column_of(text, arena, out);
+    if (may_be_choices(text)) {
+        char *room = arena_take(arena, MAX_WORDS, 1);
+        if (choices_of(text, room, out)) return true;
+    }
     if (!ascii_is_alnum(text.ptr[0]) || !may_be_words(text)) return false;
     char *room = arena_take(arena, MAX_WORDS, 1);
-    return clock_of(text, room, out) || root_of(text, room, out) || choices_of(text, room, out) ||
-           mixed_of(text, room, out) || ratio_of(text, room, out) || quotient_of(text, room, out);
+    return clock_of(text, room, out) || root_of(text, room, out) || mixed_of(text, room, out) ||
+           ratio_of(text, room, out) || quotient_of(text, room, out);
 }

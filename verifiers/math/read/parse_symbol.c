@@ -18,6 +18,21 @@ static bool is_function_name(struct slice name) {
     return name.len == 1 && memchr("fghFGPQ", name.ptr[0], 7) != NULL;
 }
 
+// "S(4) = 20", "T(2, 3) = 7": whatever its letter, what is applied to numbers at the start, in
+// front of "=", is no product.
+static bool is_applied_to_numbers(const struct parser *p) {
+    enum { MAX_TOKENS = 16 };
+    const struct token *t = parse_peek(p);
+    if (p->at != 1 || t[0].c != '(' || t[0].space) return false;
+    for (int i = 1; i < MAX_TOKENS && t[i].kind != TOKEN_END; i++) {
+        if (t[i].c == ')')
+            return i > 1 && t[i + 1].kind == TOKEN_RELATION && t[i + 1].op == MATH_EQ;
+        if (t[i].kind != TOKEN_DIGITS && t[i].c != ',' && t[i].c != '-' && t[i].c != '.')
+            return false;
+    }
+    return false;
+}
+
 // _{...} or _x as it is written, without spaces and braces, behind `name`.
 static bool subscript(struct parser *p, struct slice *name) {
     struct slice part;
@@ -143,7 +158,8 @@ struct math_node *parse_symbol(struct parser *p, struct slice name, uint8_t op) 
     }
     if (bare && name.len == 1 && (name.ptr[0] == 'e' || name.ptr[0] == 'i'))
         return parse_node(p, MATH_CONSTANT, name.ptr[0] == 'e' ? MATH_E : MATH_I, 0, NULL);
-    if (bare && p->inside == 0 && is_function_name((struct slice){name.ptr, 1})) {
+    if (bare && p->inside == 0 &&
+        (is_function_name((struct slice){name.ptr, 1}) || is_applied_to_numbers(p))) {
         struct math_node *call = application(p, name);
         if (call || p->over) return call;
     }
