@@ -125,8 +125,8 @@ static void skip_spaces(struct slice *s) {
     }
 }
 
-// "8 choose 3", "8C3", "^8C_3", "{}_8C_3", "C(8, 3)": what is taken off `s`.
-static bool take_choices(struct slice *s, struct slice *top, struct slice *below) {
+// "8 choose 3", "8C3", "^8C_3", "{}_8C_3", "C(8, 3)", and "8P3" in order: what is taken off `s`.
+static bool take_choices(struct slice *s, struct slice *top, struct slice *below, bool *ordered) {
     if (s->len > 2 && s->ptr[0] == 'C' && s->ptr[1] == '(') {
         *s = cut(*s, 2, s->len);
         if (!take_digits(s, top) || !take_char(s, ',')) return false;
@@ -136,7 +136,8 @@ static bool take_choices(struct slice *s, struct slice *top, struct slice *below
     if (s->len > 2 && s->ptr[0] == '{' && s->ptr[1] == '}') *s = cut(*s, 2, s->len);
     const bool raised = take_char(s, '^') || take_char(s, '_');
     if (!take_digits(s, top)) return false;
-    if (take_char(s, 'C')) return raised == take_char(s, '_') && take_digits(s, below);
+    *ordered = take_char(s, 'P');
+    if (*ordered || take_char(s, 'C')) return raised == take_char(s, '_') && take_digits(s, below);
     skip_spaces(s);
     if (raised || !take(s, "choose")) return false;
     skip_spaces(s);
@@ -146,11 +147,14 @@ static bool take_choices(struct slice *s, struct slice *top, struct slice *below
 // Choices alone, or with what they come to: "8C3 = 56".
 static bool choices_of(struct slice s, char *room, struct slice *out) {
     struct slice top, below;
-    if (!take_choices(&s, &top, &below)) return false;
+    bool ordered = false;
+    if (!take_choices(&s, &top, &below, &ordered)) return false;
     skip_spaces(&s);
     if (s.len > MAX_WORDS / 2 || (s.len && s.ptr[0] != '=')) return false;
-    *out = printed(room, snprintf(room, MAX_WORDS, "\\binom{%.*s}{%.*s}%.*s", SLICE_ARG(top),
-                                  SLICE_ARG(below), SLICE_ARG(s)));
+    const struct slice orders = ordered ? below : slice_of("");
+    *out = printed(room,
+                   snprintf(room, MAX_WORDS, "\\binom{%.*s}{%.*s}%.*s%s%.*s", SLICE_ARG(top),
+                            SLICE_ARG(below), SLICE_ARG(orders), ordered ? "!" : "", SLICE_ARG(s)));
     return true;
 }
 
@@ -283,7 +287,8 @@ static bool column_of(struct slice s, struct arena *arena, struct slice *out) {
 
 static bool may_be_choices(struct slice s) {
     return strchr("{^_C0123456789", s.ptr[0]) && s.ptr[0] &&
-           (memchr(s.ptr, 'C', s.len) || memmem(s.ptr, s.len, "choose", 6));
+           (memchr(s.ptr, 'C', s.len) || memchr(s.ptr, 'P', s.len) ||
+            memmem(s.ptr, s.len, "choose", 6));
 }
 
 // Most answers are formulas: without a word of two letters behind or in front of a blank there is
