@@ -63,6 +63,9 @@ bool answer_begins_attainment(struct slice text, const struct answer_piece *p, i
     if (slice_is(word, "with")) return slice_is(next, "equality");
     if (slice_is(word, "equality")) return pause || bracket;
     if (goes_on_with_it(text, p, n, at)) return true;
+    if (pause && slice_is(word, "for") && (slice_is(next, "example") || slice_is(next, "instance")))
+        return at + 2 < n; // "for example" alone is a doubt
+    if (pause && slice_is(word, "when") && is_of_extreme(text, p, at)) return true;
     if (IS_IN(word, WHERE)) return is_of_extreme(text, p, at) && is_assignment(text, p, n, at + 1);
     if (slice_is(word, "which") && (slice_is(next, "is") || slice_is(next, "was"))) {
         word = word_at(text, p, n, at + 2);
