@@ -143,7 +143,9 @@ def test_a_worker_that_joins_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
                 gate.open(trainer)
             push.result(PATIENCE_S)
             waits.close()
-            assert sum(map(check, trainer.generate(prompts(20), n=4, sampling=ENOUGH))) > 0
+            # On a busy machine the first one may have done all of it before the late one looks.
+            eventually(lambda: sum(map(check, trainer.generate(prompts(20), n=4,
+                                                               sampling=ENOUGH))) > 0)
             assert {(w["version"], w["digest"]) for w in trainer.workers()} == {(2, want)}
             assert ("reading stampede-" in workers[1].log()) == by_file
             assert workers[1].log().count("staging policy version") == 1  # all of it, at once
