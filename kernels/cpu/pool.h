@@ -12,7 +12,7 @@ struct pool;
 typedef void pool_job(void *arg, int chunk, int thread);
 
 // Starts `n_threads` - 1 threads. They, and the caller of pool_run, wait spinning for some
-// microseconds and then asleep; where others want their processors, hardly spinning.
+// 120 microseconds and then asleep; where others want their processors, hardly spinning.
 struct pool *pool_start(int n_threads, struct error *err); // NULL on failure
 void pool_stop(struct pool **p);
 int pool_n_threads(const struct pool *p);

@@ -96,6 +96,16 @@ static size_t subject_value(struct slice text, size_t at, bool answer, size_t *l
     return SIZE_MAX;
 }
 
+// The word of letters in front of `*at`, which becomes where it starts.
+static struct slice word_before(struct slice text, size_t *at) {
+    size_t end = *at;
+    while (end > 0 && answer_is_one_of(" \t*_", text.ptr[end - 1])) end--;
+    size_t from = end;
+    while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
+    *at = from;
+    return answer_cut(text, from, end);
+}
+
 // "many choose A", "you might pick B": no choice of the one who answers.
 static bool is_of_others(struct slice text, size_t at) {
     static const char *const OTHERS[] = {"many",   "most",     "some",     "people",     "students",
@@ -105,13 +115,9 @@ static bool is_of_others(struct slice text, size_t at) {
                                          "he",     "she",      "readers",  "candidates", "few",
                                          "anyone", "commonly", "wrongly",  "mistakenly", "not"};
     for (int n = 0; n < MAX_BEFORE; n++) {
-        while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
-        size_t from = at;
-        while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
-        if (from == at) return false;
-        for (size_t i = 0; i < N(OTHERS); i++)
-            if (at - from == strlen(OTHERS[i]) && answer_starts(text, from, OTHERS[i])) return true;
-        at = from;
+        const struct slice word = word_before(text, &at);
+        if (word.len == 0) return false;
+        if (answer_is_in(word, OTHERS, N(OTHERS))) return true;
     }
     return false;
 }
@@ -125,10 +131,8 @@ static bool is_ours(struct slice text, size_t at) {
         "i’ve",      "am",     "i'm",    "i’m",   "us",     "d",       "ll",         "m",
         "ve",        "s",      "have",   "now",   "just",   "are",     "is",         "best",
         "be",        "please", "safely", "my",    "rather", "sooner"};
-    while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
-    size_t from = at;
-    while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
-    return from == at || answer_is_in(answer_cut(text, from, at), WORDS, N(WORDS));
+    const struct slice word = word_before(text, &at);
+    return word.len == 0 || answer_is_in(word, WORDS, N(WORDS));
 }
 
 // "I'd rather stick with B", "we lean towards B": what is preferred by others says nothing.
@@ -138,14 +142,10 @@ static bool is_first_person(struct slice text, size_t at) {
                                           "are",    "strongly", "going",     "have",  "slightly",
                                           "to",     "sooner",   "definitely"};
     for (int n = 0; n < MAX_BEFORE; n++) {
-        while (at > 0 && answer_is_one_of(" \t*_", text.ptr[at - 1])) at--;
-        size_t from = at;
-        while (from > 0 && ascii_is_alpha(text.ptr[from - 1])) from--;
-        const struct slice word = answer_cut(text, from, at);
+        const struct slice word = word_before(text, &at);
         if (answer_is_in(word, PERSONS, N(PERSONS)))
-            return from < 3 || !answer_starts(text, from - 3, "do "); // "nor do I favor B"
+            return !slice_is(word_before(text, &at), "do"); // "nor do I favor B"
         if (!answer_is_in(word, BETWEEN, N(BETWEEN))) return false;
-        at = from;
     }
     return false;
 }

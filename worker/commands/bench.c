@@ -434,7 +434,7 @@ static int measure_all(struct report *r, struct setup *s, const struct bench_fla
     bench_look(&looks, s, f);
     r->read_bytes_per_s = bench_median(looks.read, looks.n);
     r->peak_flops = bench_median(looks.peak, looks.n);
-    r->attention_peak_flops = r->n_prefills ? bench_median(looks.attention_peak, looks.n) : 0;
+    r->attention_peak_flops = bench_median(looks.attention_peak, looks.n);
     count_bytes(s, r);
     r->row_flops = row_flops(s);
     if (f->plan) finish_plan(r, s, f);

@@ -61,7 +61,7 @@ struct bench_mix {
 struct bench_looks {
     double read[BENCH_MAX_POINTS + 1]; // bytes a second
     double peak[BENCH_MAX_POINTS + 1]; // as peak_flops of bench_limits
-    double attention_peak[BENCH_MAX_POINTS + 1];
+    double attention_peak[BENCH_MAX_POINTS + 1]; // 0: no prefill is asked for
     int n; // 0: of another device than the processor these are not its limits
 };
 

@@ -23,5 +23,5 @@ void bench_look(struct bench_looks *l, const struct setup *s, const struct bench
     l->peak[l->n] = bench_is_mostly_blocks(s)             ? limits_peak_int8_flops(n_threads)
                     : strcmp(f->engine.math, "bf16") == 0 ? limits_peak_bf16_flops(n_threads)
                                                           : limits_peak_flops(n_threads);
-    l->attention_peak[l->n++] = limits_peak_flops(n_threads);
+    l->attention_peak[l->n++] = f->prefill ? limits_peak_flops(n_threads) : 0;
 }

@@ -102,16 +102,14 @@ static bool root_of(struct slice s, char *room, struct slice *out) {
     return true;
 }
 
-// Up to four digits, which may stand in braces.
+// Up to four digits.
 static bool take_digits(struct slice *s, struct slice *out) {
     enum { MOST = 4 };
-    const bool brace = s->len > 2 && s->ptr[0] == '{';
-    size_t from = brace, n = from;
+    size_t n = 0;
     while (n < s->len && ascii_is_digit(s->ptr[n])) n++;
-    if (n == from || n - from > MOST || (brace && (n == s->len || s->ptr[n] != '}'))) return false;
-    *out = cut(*s, from, n);
-    *s = cut(*s, n + brace, s->len);
-    return true;
+    *out = cut(*s, 0, n);
+    *s = cut(*s, n, s->len);
+    return n > 0 && n <= MOST;
 }
 
 static bool take_char(struct slice *s, char c) {
@@ -125,7 +123,7 @@ static void skip_spaces(struct slice *s) {
     }
 }
 
-// "8 choose 3", "8C3", "^8C_3", "{}_8C_3", "C(8, 3)", and "8P3" in order: what is taken off `s`.
+// "8 choose 3", "8C3", "C(8, 3)", and "8P3" in order: what is taken off `s`.
 static bool take_choices(struct slice *s, struct slice *top, struct slice *below, bool *ordered) {
     if (s->len > 2 && s->ptr[0] == 'C' && s->ptr[1] == '(') {
         *s = cut(*s, 2, s->len);
@@ -133,13 +131,11 @@ static bool take_choices(struct slice *s, struct slice *top, struct slice *below
         skip_spaces(s);
         return take_digits(s, below) && take_char(s, ')');
     }
-    if (s->len > 2 && s->ptr[0] == '{' && s->ptr[1] == '}') *s = cut(*s, 2, s->len);
-    const bool raised = take_char(s, '^') || take_char(s, '_');
     if (!take_digits(s, top)) return false;
     *ordered = take_char(s, 'P');
-    if (*ordered || take_char(s, 'C')) return raised == take_char(s, '_') && take_digits(s, below);
+    if (*ordered || take_char(s, 'C')) return take_digits(s, below);
     skip_spaces(s);
-    if (raised || !take(s, "choose")) return false;
+    if (!take(s, "choose")) return false;
     skip_spaces(s);
     return take_digits(s, below);
 }
@@ -286,7 +282,7 @@ static bool column_of(struct slice s, struct arena *arena, struct slice *out) {
 }
 
 static bool may_be_choices(struct slice s) {
-    return strchr("{^_C0123456789", s.ptr[0]) && s.ptr[0] &&
+    return (s.ptr[0] == 'C' || ascii_is_digit(s.ptr[0])) &&
            (memchr(s.ptr, 'C', s.len) || memchr(s.ptr, 'P', s.len) ||
             memmem(s.ptr, s.len, "choose", 6));
 }

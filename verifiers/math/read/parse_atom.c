@@ -100,6 +100,19 @@ struct math_node *parse_kind(struct parser *p) {
     return NULL;
 }
 
+// The larger number: a group, or digits up to the letter, which with what is behind it would be a
+// number in a base ("6C_2").
+static struct math_node *larger(struct parser *p) {
+    enum { MAX_DIGITS = 9 };
+    const struct slice digits = parse_peek(p)->text;
+    if (parse_is(p, '{')) return parse_group(p);
+    if (parse_peek(p)->kind != TOKEN_DIGITS || p->inside || digits.len > MAX_DIGITS) return NULL;
+    long n = 0;
+    for (size_t i = 0; i < digits.len; i++) n = 10 * n + (digits.ptr[i] - '0');
+    parse_next(p);
+    return tree_number(n, p->arena);
+}
+
 // {}_{10}C_3, {}^{10}P_3: choices and permutations with the larger number in front.
 static struct math_node *chosen(struct parser *p) {
     const struct token *t = parse_peek(p);
@@ -111,7 +124,7 @@ static struct math_node *chosen(struct parser *p) {
         return NULL;
     }
     parse_next(p);
-    struct math_node *kids[2] = {parse_is(p, '{') ? parse_group(p) : parse_single(p, true), NULL};
+    struct math_node *kids[2] = {larger(p), NULL};
     const bool choose = parse_is_word(parse_peek(p), "C");
     if (kids[0] && p->inside == 0 && (choose || parse_is_word(parse_peek(p), "P"))) {
         parse_next(p);

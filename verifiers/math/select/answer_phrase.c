@@ -468,14 +468,24 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     return from;
 }
 
-// Whether a word for "answer" in some language may begin with the byte: most words begin with none.
+// Whether a word for "answer" in some language may begin with the byte, as answer_may_be_foreign
+// has them: most words begin with none.
 static bool may_begin(char byte) {
-    enum { A = 1 << 0, C = 1 << 2, J = 1 << 9, L = 1 << 11, O = 1 << 14 }; // in the alphabet
-    enum { R = 1 << 17, S = 1 << 18, V = 1 << 21, Y = 1 << 24 };
-    enum { LETTERS = A | C | J | L | O | R | S | V | Y }; // those of answer_may_be_foreign
     const unsigned char c = (unsigned char)byte;
-    const unsigned letter = (c | 32u) - 'a';
-    return c >= 0x80 ? c >= 0xC3 : letter < 26 && (LETTERS >> letter & 1);
+    switch (c | 32) {
+    case 'a':
+    case 'c':
+    case 'j':
+    case 'l':
+    case 'o':
+    case 'r':
+    case 's':
+    case 'v':
+    case 'y':
+        return true;
+    default:
+        return c >= 0xC3;
+    }
 }
 
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
