@@ -59,8 +59,8 @@ struct bench_mix {
 // What this machine reads and multiplies, looked at before each number of rows and at the end:
 // where others use it too it changes by the minute. Medians are told.
 struct bench_looks {
-    double read[BENCH_MAX_POINTS + 1]; // bytes a second
-    double peak[BENCH_MAX_POINTS + 1]; // as peak_flops of bench_limits
+    double read[BENCH_MAX_POINTS + 1];           // bytes a second
+    double peak[BENCH_MAX_POINTS + 1];           // as peak_flops of bench_limits
     double attention_peak[BENCH_MAX_POINTS + 1]; // 0: no prefill is asked for
     int n; // 0: of another device than the processor these are not its limits
 };

@@ -468,31 +468,11 @@ static size_t read_foreign(struct slice text, size_t at, size_t from, struct ans
     return from;
 }
 
-// Whether a word for "answer" in some language may begin with the byte, as answer_may_be_foreign
-// has them: most words begin with none.
-static bool may_begin(char byte) {
-    const unsigned char c = (unsigned char)byte;
-    switch (c | 32) {
-    case 'a':
-    case 'c':
-    case 'j':
-    case 'l':
-    case 'o':
-    case 'r':
-    case 's':
-    case 'v':
-    case 'y':
-        return true;
-    default:
-        return c >= 0xC3;
-    }
-}
-
 size_t answer_find_phrase(struct slice text, bool strong, struct answer *out) {
     int n_tried = 0;
     for (size_t i = text.len; i-- > 0 && n_tried < MAX_TRIED;) {
         size_t from = SIZE_MAX;
-        if (!may_begin(text.ptr[i])) continue;
+        if (!answer_may_begin(text.ptr[i])) continue;
         if (i > 0 && ascii_is_alpha(text.ptr[i - 1])) continue; // within a word
         if ((text.ptr[i] | 32) == 'a' &&
             (answer_starts(text, i, "answer") || answer_starts(text, i, "a:"))) {

@@ -91,6 +91,24 @@ bool answer_is_refuted_abroad(struct slice text, size_t at); // "B是错误的",
 // "Das ist falsch.": a short sentence behind the one that ends at `end`.
 bool answer_is_wrong_abroad(struct slice text, size_t end);
 bool answer_may_be_foreign(struct slice text, size_t at); // a quick look: most places are none
+// Whether a word for "answer" in English or one of these languages may begin with the byte.
+static inline bool answer_may_begin(char byte) {
+    const unsigned char c = (unsigned char)byte;
+    switch (c | 32) {
+    case 'a':
+    case 'c':
+    case 'j':
+    case 'l':
+    case 'o':
+    case 'r':
+    case 's':
+    case 'v':
+    case 'y':
+        return true;
+    default:
+        return c >= 0xC3;
+    }
+}
 
 // answer_context.c: whether what is said at from..to is meant. Boxes may stand behind an "if".
 bool answer_is_denied(struct slice text, size_t from, size_t to, bool phrase);
