@@ -55,17 +55,38 @@ static bool goes_on_with_it(struct slice text, const struct answer_piece *p, int
            (slice_is(verb, "is") && is_participle(word_at(text, p, n, at + 3)));
 }
 
+// Whether a value stands in front of p[at], or with its unit: "on [1, 7] is attained at x = 5" has
+// its value behind.
+static bool follows_value(struct slice text, const struct answer_piece *p, int at) {
+    static const char *const VERBS[] = {
+        "is",   "are",      "was",      "were",    "be",    "occurs", "occur",   "happens", "holds",
+        "lies", "attained", "achieved", "reached", "found", "only",   "maximal", "minimal"};
+    if (at == 0) return false;
+    if (p[at - 1].kind == PIECE_MATH || p[at].kind == PIECE_JOINT) return true;
+    return at > 1 && p[at - 2].kind == PIECE_MATH && !IS_IN(word_at(text, p, at, at - 1), VERBS);
+}
+
+// "The minimum of f, attained at x = 5, is 12": the sentence goes on to the value behind p[at].
+static bool has_value_behind(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const VERBS[] = {"is", "are", "was", "were", "equals", "gives", "becomes"};
+    for (int i = at + 2; i + 1 < n; i++)
+        if (IS_IN(word_at(text, p, n, i), VERBS)) return true;
+    return false;
+}
+
 bool answer_begins_attainment(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const WHERE[] = {"at", "when", "for", "where", "if", "iff"};
     const bool pause = at > 0 && answer_is_one_of(",;", text.ptr[p[at - 1].to - 1]);
     const bool bracket = text.ptr[p[at].from] == '(';
     struct slice word = word_at(text, p, n, at), next = word_at(text, p, n, at + 1);
+    if (!pause && !bracket && !follows_value(text, p, at)) return false;
     if (slice_is(word, "with")) return slice_is(next, "equality");
     if (slice_is(word, "equality")) return pause || bracket;
     if (goes_on_with_it(text, p, n, at)) return true;
     if (pause && slice_is(word, "for") && (slice_is(next, "example") || slice_is(next, "instance")))
         return at + 2 < n; // "for example" alone is a doubt
     if (pause && slice_is(word, "when") && is_of_extreme(text, p, at)) return true;
+    if (has_value_behind(text, p, n, slice_is(word, "which") ? at + 1 : at)) return false;
     if (IS_IN(word, WHERE)) return is_of_extreme(text, p, at) && is_assignment(text, p, n, at + 1);
     if (slice_is(word, "which") && (slice_is(next, "is") || slice_is(next, "was"))) {
         word = word_at(text, p, n, at + 2);
