@@ -124,6 +124,10 @@ $(B)/obj/verifiers/%.o $(B)/obj/protocol/base/%.o $(B)/obj/kernels/diff/%.o $(B)
     CFLAGS += -fPIC -fno-semantic-interposition
 
 AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni
+# Twins and the tests' own arithmetic have no threads: watched, they take most of the time.
+ifneq ($(findstring thread,$(SAN)),)
+$(B)/obj/tests/%.o $(B)/obj/tests/kernels/%.o: CFLAGS += -fno-sanitize=thread -DIS_SANITIZED=1
+endif
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
 $(B)/obj/%_avx512bf16.o: CFLAGS += $(AVX512) -mavx512bf16
