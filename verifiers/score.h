@@ -27,8 +27,9 @@ enum score_status {
     SCORE_INPUT = 3,
     SCORE_OUTPUT = 4,
     SCORE_INTERNAL = 70,
-    SCORE_INTERRUPTED = 130, // SIGINT; SIGTERM is 143
-    SCORE_TERMINATED = 143,
+    SCORE_HUNG_UP = 129,     // SIGHUP
+    SCORE_INTERRUPTED = 130, // SIGINT
+    SCORE_TERMINATED = 143,  // SIGTERM
 };
 
 // What a bad record does; they are counted in any case.

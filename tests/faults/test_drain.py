@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -50,6 +51,27 @@ def test_what_does_not_finish_runs_again_elsewhere(timeout_s: int, tmp_path: Pat
         if timeout_s == 0:
             assert trainer.counters()["preempted_samples"] >= 1
         assert "draining" in leaving.log() and "leaving: drained" in leaving.log()
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["hangup", "nohup"])
+def test_a_hangup_drains_unless_it_is_ignored(tmp_path: Path, ignored: bool) -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+    try:
+        with stampede.Trainer("tcp://127.0.0.1:0") as trainer:
+            worker = Worker(tmp_path, trainer.url, **FEW)  # it inherits what is ignored
+            try:
+                collect(trainer.generate(prompts(2), n=1, sampling=SHORT))
+                os.kill(worker.pid, signal.SIGHUP)
+                if ignored:
+                    time.sleep(0.5)
+                    collect(trainer.generate(prompts(2), n=1, sampling=SHORT))
+                    assert worker.alive() and "draining" not in worker.log()
+                    worker.terminate()
+                worker.ends(75)
+            finally:
+                worker.kill()
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_rows_in_flight_finish_and_the_rest_is_preempted(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_resume_refuses_another_run(large: Path, tmp_path: Path) -> None:
     assert done.returncode == 2 and b"journal" in done.stderr
 
 
-@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_it_and_it_goes_on(large: Path, which: signal.Signals) -> None:
     out = large / f"signal{which}"
     slow = f"slow={sys.executable} -u -c 'import sys,time,json\n" \
@@ -219,6 +219,19 @@ def test_signals_end_it_and_it_goes_on(large: Path, which: signal.Signals) -> No
     assert b"--resume" in child.stderr.read()
     assert run("score", *args, "--resume").returncode == 0
     assert [r["index"] for r in read(out)] == list(range(1500))
+
+
+def test_under_nohup_a_hangup_does_nothing(large: Path) -> None:
+    out = large / "nohup"
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        child = start(large / "in.jsonl", "--output", out, "--verifier", "math", "--label", "label",
+                      "--summary", "off", "-j2")
+        time.sleep(0.1)
+        child.send_signal(signal.SIGHUP)
+        assert child.wait(60) == 1  # bad records, and all of them are there
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_a_killed_worker_costs_nothing(large: Path) -> None:

@@ -10,6 +10,7 @@
 
 #include "protocol/base/clock.h"
 #include "protocol/base/hash.h"
+#include "protocol/base/signals.h"
 #include "verifiers/score/score_file.h"
 #include "verifiers/score/score_grader.h"
 #include "verifiers/score/score_output.h"
@@ -239,7 +240,9 @@ static int wait_for(struct run *r, bool *readable, struct error *err) {
     if (found == 0 && input >= 0 && room) submit(r);
     if (found <= 0 || !fds[signals].revents) return 0;
     if (read(r->signals, &info, sizeof info) != (ssize_t)sizeof info) return 0;
-    r->status = info.ssi_signo == SIGINT ? SCORE_INTERRUPTED : SCORE_TERMINATED;
+    r->status = info.ssi_signo == SIGINT   ? SCORE_INTERRUPTED
+                : info.ssi_signo == SIGHUP ? SCORE_HUNG_UP
+                                           : SCORE_TERMINATED;
     return error_set(err, ERROR_UNAVAILABLE,
                      score_output_part(r->output)
                          ? "Interrupted before record %llu; --resume goes on there."
@@ -415,9 +418,7 @@ enum score_status score_run(const struct score_options *options, struct error *e
     struct run r = {.options = options, .golds = {.index_fd = -1, .rows_fd = -1}};
     sigset_t mask, old;
     *err = (struct error){0};
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGINT);
-    sigaddset(&mask, SIGTERM);
+    signals_that_end(&mask);
     sigprocmask(SIG_BLOCK, &mask, &old);
     score_file_ignore_signals();
     r.signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);

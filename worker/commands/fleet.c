@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kernels/kernels.h"
+#include "protocol/base/signals.h"
 
 // ------------------------------------------------------------------ names
 
@@ -164,10 +165,7 @@ int fleet_run(const struct fleet *f, int (*run)(void *arg, int i), void *arg, in
     sigset_t set, former;
     pid_t self = getpid();
     int failed = 0;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    signals_that_end(&set);
     sigaddset(&set, SIGCHLD);
     pthread_sigmask(SIG_BLOCK, &set, &former);
     int fd = signalfd(-1, &set, SFD_CLOEXEC);

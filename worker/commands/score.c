@@ -28,7 +28,7 @@ static const char usage[] =
     "stampede score --merge OUT_0 ... OUT_N-1 --output FILE|-\n"
     "Grades stored completions: JSON lines, plain, .gz or .zst, one row out for each, in order.\n"
     "Exit status: 0 all scored, 1 finished with bad records, 2 usage, 3 input unreadable,\n"
-    "4 output failed, 130 or 143 interrupted (--resume goes on).";
+    "4 output failed, 129, 130 or 143 interrupted (--resume goes on).";
 
 static int fill_table(struct flags *f, struct flag *table) {
     struct score_options *o = &f->options;

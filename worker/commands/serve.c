@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "protocol/base/clock.h"
+#include "protocol/base/signals.h"
 #include "protocol/base/utf8.h"
 #include "worker/commands/commands.h"
 #include "worker/commands/fleet.h"
@@ -134,10 +135,7 @@ static int start_signals(struct signals *s, struct error *err) {
     sigaddset(&ignored, SIGUSR1);
     sigaddset(&ignored, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &ignored, NULL);
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
+    signals_that_end(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     s->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     s->end = eventfd(0, EFD_CLOEXEC);
