@@ -34,6 +34,11 @@ void _assert_int_not_equal(const LargestIntegralType a, const LargestIntegralTyp
     if (a == b) fail_at("these integers are equal", file, line);
 }
 
+void _assert_in_range(const LargestIntegralType value, const LargestIntegralType minimum,
+                      const LargestIntegralType maximum, const char *const file, const int line) {
+    if (value < minimum || value > maximum) fail_at("this integer is out of range", file, line);
+}
+
 void _assert_string_equal(const char *const a, const char *const b, const char *const file,
                           const int line) {
     if (strcmp(a, b) != 0) fail_at("these texts are not equal", file, line);
