@@ -65,38 +65,6 @@ static struct slice unquantified(struct slice part) {
     return part;
 }
 
-// The only "=" outside of brackets, where no other relation stands there; s.len: there is none.
-static size_t only_equals(struct slice s) {
-    size_t at = s.len;
-    int depth = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        depth += (s.ptr[i] == '{' || s.ptr[i] == '(' || s.ptr[i] == '[') -
-                 (s.ptr[i] == '}' || s.ptr[i] == ')' || s.ptr[i] == ']');
-        if (depth != 0) continue;
-        const struct slice rest = cut(s, i, s.len);
-        if (s.ptr[i] == '<' || s.ptr[i] == '>' || starts(rest, "\\ne") || starts(rest, "\\ge") ||
-            starts(rest, "\\le") || starts(rest, "\\approx"))
-            if (!starts(rest, "\\left")) return s.len;
-        if (s.ptr[i] != '=') continue;
-        if (at < s.len) return s.len;
-        at = i;
-    }
-    return depth == 0 ? at : s.len;
-}
-
-// "\Pr(A) = 1/2", "\dim V = 3", "\left.\frac{dy}{dx}\right|_{x=1} = 5": behind what has no value of
-// its own, and is no equation to solve.
-static struct slice operated(struct slice s) {
-    static const char *const OPERATORS[] = {
-        "\\Pr", "\\mathbb{P}", "\\mathbb{E}", "\\dim", "\\measuredangle", "\\sup", "\\inf", "\\#"};
-    const bool bar = memmem(s.ptr, s.len, "|_{", 3) != NULL;
-    bool found = bar && (starts(s, "\\left.") || starts(s, "\\frac{d"));
-    for (size_t i = 0; i < N(OPERATORS); i++) found |= starts(s, OPERATORS[i]);
-    if (!found) return s;
-    const size_t at = only_equals(s);
-    return at + 1 < s.len ? trimmed(cut(s, at + 1, s.len)) : s;
-}
-
 // Without words and marks around a value that say nothing of it.
 static struct slice undressed(struct slice s) {
     static const char *const ENDS[] = {
@@ -117,7 +85,7 @@ static struct slice undressed(struct slice s) {
         const struct slice rest = trimmed(cut(s, strlen(NAMES[i]), s.len));
         if (starts(rest, "=")) return trimmed(cut(rest, 1, rest.len));
     }
-    s = operated(s);
+    s = form_valued(s);
     for (size_t i = 0; i < N(ENDS); i++) {
         if (!ends(s, ENDS[i]) || s.len == strlen(ENDS[i])) continue;
         s = trimmed(cut(s, 0, s.len - strlen(ENDS[i])));

@@ -33,6 +33,10 @@ bool form_contradicts(struct slice text);
 // "60 + 180 = **240** downloads" without the marks of bold around a number.
 struct slice form_without_bold(struct slice s, struct arena *arena);
 
+// "\dim V = 3", "P(A|B) = 1/2", "(f \circ g)(1) = 5": the value behind what has none of its own.
+// Where there is none of that, `s` itself.
+struct slice form_valued(struct slice s);
+
 // Whether both give a value to a name, and another one: "\min = 12" for "\max = 12".
 bool form_is_of_another(struct slice text, struct slice gold);
 

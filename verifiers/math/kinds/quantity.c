@@ -245,7 +245,8 @@ static bool follows(const struct parser *p, const struct math_node *value) {
     if (t->kind == TOKEN_COMMAND)
         return (slice_is(t->text, "frac") && t[1].c == '{' && t[2].kind == TOKEN_FONT && apart);
     if (t->kind == TOKEN_FUNCTION && (!t->plain || is_call(t))) return false;
-    if ((t->kind != TOKEN_WORD && t->kind != TOKEN_FUNCTION) || t->text.len < 2) return false;
+    if (t->kind != TOKEN_WORD && t->kind != TOKEN_FUNCTION) return false;
+    if (t->text.len < 2) return unit_is_with_name(t);
     if (mark_tokens(t, &kind) || is_multiplier(t)) return true;
     for (size_t i = 0; i < N(OTHER); i++)
         if (parse_is_word(t, OTHER[i])) return true;
@@ -466,6 +467,7 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     if (g == NO_MARK && a == NO_MARK) {
         struct math_unit unit;
         const struct math_node *bare = gold->free ? NULL : unit_letter(answer, &unit);
+        if (!bare && !gold->free) bare = unit_letters(answer);
         if (!bare || c->options->strict_units) return false;
         *out = number_compare(c, gold, bare);
     } else if (g == a) {

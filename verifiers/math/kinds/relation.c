@@ -288,6 +288,14 @@ static const struct math_node *with_imaginary(struct comparison *c, const struct
     return changed ? kind_rebuilt(c, answer, kids) : answer;
 }
 
+// 450 minutes = 7.5 hours, where only the number is sought: the last of the two, if they agree.
+static bool is_conversion(struct comparison *c, const struct math_node *gold,
+                          const struct math_node *answer) {
+    return !gold->free && gold->kind != MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
+           answer->kids[0]->kind == MATH_QUANTITY && answer->kids[1]->kind == MATH_QUANTITY &&
+           kinds_compare(c, answer->kids[0], answer->kids[1]) == MATH_EQUAL;
+}
+
 // x = a = b is right when every side is that is decided, and the last is; sides that only name the
 // value do not count.
 static enum math_verdict chain(struct comparison *c, const struct math_node *gold,
@@ -297,6 +305,7 @@ static enum math_verdict chain(struct comparison *c, const struct math_node *gol
     bool approximate = false;
     const struct math_node *members = answer->ops[0] == MATH_IN ? unwrapped(answer) : NULL;
     if (members) return kinds_compare(c, gold, members);
+    if (is_conversion(c, gold, answer)) return kinds_compare(c, gold, answer->kids[1]);
     if (gold->kind == MATH_ADD) answer = with_imaginary(c, gold, answer);
     if (gold->kind == MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
         relation_is_label(answer->kids[0]) && unit_letter_quantity(c, gold->unit, answer->kids[1]))

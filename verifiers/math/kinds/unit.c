@@ -89,6 +89,16 @@ static void read_name(const struct parser *p, struct name *out) {
     }
 }
 
+bool unit_is_with_name(const struct token *t) {
+    struct math_unit unit;
+    const bool over = t[1].kind == TOKEN_CHAR && t[1].c == '/' && !t[2].space;
+    const struct token *name = over ? t + 2 : t + 1;
+    const bool word = name->kind == TOKEN_WORD || (name->kind == TOKEN_FUNCTION && name->plain);
+    const bool raised = name->space && name[1].kind == TOKEN_CHAR && name[1].c == '^';
+    return t->space && word && (over || raised) && name->text.len > 1 &&
+           unit_find(name->text, &unit);
+}
+
 // A named unit, or one that is counted or vague. False leaves the parser alone.
 static bool named(struct parser *p, bool in_text, struct math_unit *out) {
     struct name name;
@@ -98,7 +108,7 @@ static bool named(struct parser *p, bool in_text, struct math_unit *out) {
     read_name(p, &name);
     for (int n = name.n; n > 0; n--) {
         const struct slice whole = {name.text, name.ends[n - 1]};
-        const bool variable = whole.len == 1 && !in_text;
+        const bool variable = whole.len == 1 && !in_text && !unit_is_with_name(t);
         if (variable || !unit_find(whole, out)) continue;
         while (n-- > 0) parse_next(p);
         return true;
@@ -175,11 +185,18 @@ static bool factor(struct parser *p, bool in_text, struct math_unit *out) {
     return good;
 }
 
+// "km h^{-1}": behind a unit a letter with a power is one too.
+static bool is_raised(const struct parser *p) {
+    const struct token *t = parse_peek(p);
+    return t->kind == TOKEN_WORD && t->space && t[1].kind == TOKEN_CHAR && t[1].c == '^';
+}
+
 // Whether the next factor needs no sign in front of it: within a font a space, outside of one the
 // font itself.
 static bool is_joined(const struct parser *p, bool in_text) {
     const struct token *t = parse_peek(p);
     if (p->inside) return false;
+    if (is_raised(p)) return true;
     return in_text ? t->space || t->thin || t->kind == TOKEN_FONT : t->kind == TOKEN_FONT;
 }
 
@@ -197,7 +214,7 @@ static bool product(struct parser *p, bool in_text, struct math_unit *out, struc
         if (per && (parse_is_word(parse_peek(p), "a") || parse_is_word(parse_peek(p), "an")))
             parse_next(p);
         // A lone letter behind "per" is a unit: km/h.
-        if (!factor(p, in_text || per, &next)) {
+        if (!factor(p, in_text || per || is_raised(p), &next)) {
             p->at = start;
             break;
         }

@@ -30,6 +30,9 @@ size_t unit_counter(struct slice word, struct math_unit *out);
 bool unit_read(struct parser *p, bool in_text, struct math_unit *out);
 // A currency in front of its amount: "$", "USD", \text{EUR }. How many tokens, or 0.
 int unit_currency(const struct parser *p, struct math_unit *out);
+// "72 g/mol", "72 g mol^{-1}": whether the letter at t, behind a number, goes on to the name of a
+// unit and so is one.
+bool unit_is_with_name(const struct token *t);
 // ^2, ^{-1}, "squared" behind a unit or a group of units; 1 where there is none.
 int unit_power(struct parser *p);
 // a = a * b^power; false when it is too large.

@@ -44,6 +44,35 @@ static bool letters(const struct math_node *node, int power, struct math_unit *o
     return true;
 }
 
+// Whether it has a letter that is seldom a variable, or a unit below: N m, m/(s K), m s^{-1}.
+static bool looks_like_unit(const struct math_node *node) {
+    if (node->kind == MATH_SYMBOL)
+        return slice_is(node->text, "Omega") || strchr("NJWVKL", node->text.ptr[0]);
+    if (node->kind == MATH_POW && node->kids[1]->kind == MATH_MUL &&
+        node->kids[1]->op == TREE_MINUS)
+        return true;
+    for (int i = 0; i < node->n; i++)
+        if (looks_like_unit(node->kids[i])) return true;
+    return false;
+}
+
+const struct math_node *unit_letters(const struct math_node *answer) {
+    struct math_unit unit = {.num = 1, .den = 1};
+    const struct math_node *number = NULL;
+    bool looks = false;
+    if (answer->kind != MATH_MUL || answer->op == TREE_MINUS || answer->n < 3) return NULL;
+    for (int i = 0; i < answer->n; i++) {
+        const struct math_node *kid = answer->kids[i];
+        if (!kid->free && number) return NULL;
+        if (!kid->free)
+            number = kid;
+        else if (!letters(kid, 1, &unit))
+            return NULL;
+        looks |= kid->free && looks_like_unit(kid);
+    }
+    return looks && number && answer->kids[0] == number && answer->kids[1]->spaced ? number : NULL;
+}
+
 const struct math_node *unit_letter_quantity(struct comparison *c, const struct math_unit *gold,
                                              const struct math_node *answer) {
     const struct math_node *numbers[MAX_FACTORS], *value;

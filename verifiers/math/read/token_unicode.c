@@ -49,7 +49,9 @@ bool lexer_is_letter(uint32_t code) {
     if (code < 0xC0 || (code >= 0x2000 && code < 0x2C00) || code == 0xD7 || code == 0xF7 ||
         code == 0x2DA)
         return false;
-    if ((code >= 0x3000 && code < 0x3005) || (code >= 0xFE00 && code < 0xFE10)) return false;
+    if ((code >= 0x3000 && code < 0x3005) || (code >= 0xFE00 && code < 0xFE10) ||
+        (code >= 0xFE50 && code < 0xFE70)) // small forms: ﹣4
+        return false;
     return code < 0xFF00 && code != 0xFEFF && !token_greek(code);
 }
 

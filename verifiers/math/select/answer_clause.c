@@ -47,7 +47,7 @@ static bool begins_reason(struct slice text, const struct answer_piece *p) {
     static const char *const WORDS[] = {"since",    "because", "which",   "i.e.",   "i.e.,",
                                         "as",       "where",   "namely",  "(which", "(since",
                                         "(because", "(i.e.",   "meaning", "given",  "e.g.,",
-                                        "instead",  "(=",      "(out",    "having"};
+                                        "instead",  "(=",      "(out",    "having", "(see"};
     const struct slice word = answer_piece_text(text, p);
     if (answer_starts(text, p->from, "of which") || answer_says_again(text, p->from)) return true;
     for (size_t i = 0; i < N(WORDS); i++)
@@ -92,6 +92,17 @@ static bool is_place(struct slice text, const struct answer_piece *p, int n, int
            ascii_is_digit(year.ptr[2]) && ascii_is_digit(year.ptr[3]);
 }
 
+// "8 of the 20 numbers are prime": behind the whole at p[at] words alone, and none of a result.
+static bool tells_of_whole(struct slice text, const struct answer_piece *p, int n, int at) {
+    static const char *const RESULTS[] = {"gives", "makes", "leaves", "equals", "make", "give"};
+    if (at + 1 >= n || p[at].kind != PIECE_MATH) return false;
+    for (int i = at + 1; i < n; i++)
+        if ((p[i].kind != PIECE_WORD && !slice_is(answer_piece_text(text, &p[i]), "a")) ||
+            answer_is_in(answer_piece_text(text, &p[i]), RESULTS, 6))
+            return false;
+    return true;
+}
+
 // "12 dollars instead of 10", "12 dollars after spending 5", "12 dollars in 5 years", "12 of the
 // 30": what stands behind the number only says more about it.
 static bool begins_adjunct(struct slice text, const struct answer_piece *p, int n, int at) {
@@ -121,7 +132,7 @@ static bool begins_adjunct(struct slice text, const struct answer_piece *p, int 
         return at + 2 == n && p[at + 1].kind == PIECE_MATH; // "12 days, not 13"
     if (slice_is(word, "of") && p[at - 1].kind == PIECE_MATH)
         return answer_is_in(next, ARTICLES, N(ARTICLES)) &&
-               !answer_clause_has_verb(text, p, n, at + 1);
+               (!answer_clause_has_verb(text, p, n, at + 1) || tells_of_whole(text, p, n, at + 2));
     if (at + 1 < n && is_place(text, p, n, at)) return true;
     if (!slice_is(word, "in") || at + 3 != n || p[at + 1].kind != PIECE_MATH) return false;
     return answer_is_in(answer_piece_text(text, &p[at + 2]), SPANS, N(SPANS));
@@ -191,7 +202,8 @@ static bool goes_on(struct slice text, const struct answer_piece *p, int n, int 
 static bool begins_aside(struct slice text, const struct answer_piece *p, int n, int i) {
     const bool pause = i > 0 && answer_is_one_of(",;:", text.ptr[p[i - 1].to - 1]);
     const bool sure = answer_starts(text, p[i].from, "because") ||
-                      answer_says_again(text, p[i].from) || text.ptr[p[i].from] == '(';
+                      answer_says_again(text, p[i].from) || text.ptr[p[i].from] == '(' ||
+                      answer_starts(text, p[i].from, "since ");
     if ((pause || sure) && begins_reason(text, &p[i])) return !concludes(text, p, n, i);
     if (pause && (begins_part(text, p, n, i) || begins_distance(text, p, n, i))) return true;
     if (begins_listing(text, p, i)) return true;

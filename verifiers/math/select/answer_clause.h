@@ -48,6 +48,9 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
 // answer_spelled.c: the only number in words of a sentence without other mathematics, "he has
 // forty-two sheep", behind a verb or at the start; its pieces become mathematics.
 bool answer_spelled_run(struct slice text, struct answer_piece *p, int n, int *first, int *last);
+// answer_run.c: "P(sum = 7) = 1/6", "x = – 4", "72 km h^{-1}": where the run p[first..last] of
+// mathematics starts with the words that are a part of it.
+int answer_run_start(struct slice text, const struct answer_piece *p, int first, int last);
 // "half past 5": where it starts whose hour is at p[first], or `first`.
 int answer_clock_start(struct slice text, const struct answer_piece *p, int first);
 // answer_subject.c: "the square of the length is 7", "shortly after 2:30": it is said of another

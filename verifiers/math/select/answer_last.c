@@ -165,6 +165,7 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
         answer_number_words_end(text, p[*first - 1].from) == p[*first - 1].to)
         (*first)--;
     *first = base_start(text, p, *first);
+    *first = answer_run_start(text, p, *first, *last);
     const int paired = pair_start(text, p, *first);
     if (paired >= 0) *first = paired;
     return true;

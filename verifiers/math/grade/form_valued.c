@@ -1,0 +1,135 @@
+// A value behind a left side that the reader of formulas knows nothing about.
+#include <string.h>
+
+#include "verifiers/math/base/ascii.h"
+#include "verifiers/math/grade/form.h"
+
+#define N(list) (sizeof(list) / sizeof *(list))
+
+static struct slice cut(struct slice s, size_t from, size_t to) {
+    return (struct slice){s.ptr + from, to - from};
+}
+
+static struct slice trimmed(struct slice s) {
+    while (s.len && ascii_is_space(s.ptr[0])) s = cut(s, 1, s.len);
+    while (s.len && ascii_is_space(s.ptr[s.len - 1])) s.len--;
+    return s;
+}
+
+static bool starts(struct slice s, const char *word) {
+    return s.len >= strlen(word) && memcmp(s.ptr, word, strlen(word)) == 0;
+}
+
+static int depth_of(char c) {
+    return (c == '{' || c == '(' || c == '[') - (c == '}' || c == ')' || c == ']');
+}
+
+// The only "=" outside of brackets, where no other relation stands there; s.len: there is none.
+static size_t only_equals(struct slice s) {
+    size_t at = s.len;
+    int depth = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        depth += depth_of(s.ptr[i]);
+        if (depth != 0) continue;
+        const struct slice rest = cut(s, i, s.len);
+        if (s.ptr[i] == '<' || s.ptr[i] == '>' || starts(rest, "\\ne") || starts(rest, "\\ge") ||
+            starts(rest, "\\le") || starts(rest, "\\approx"))
+            if (!starts(rest, "\\left")) return s.len;
+        if (s.ptr[i] != '=') continue;
+        if (at < s.len) return s.len;
+        at = i;
+    }
+    return depth == 0 ? at : s.len;
+}
+
+// "\Pr(A) = 1/2", "\dim V = 3", "\left.\frac{dy}{dx}\right|_{x=1} = 5"
+static bool has_operator(struct slice s) {
+    static const char *const OPERATORS[] = {
+        "\\Pr",  "\\mathbb{P}", "\\mathbb{E}", "\\dim",  "\\measuredangle", "\\sup",
+        "\\inf", "\\#",         "\\deg",       "\\oint", "\\lVert",         "\\Vert",
+        "\\ker", "\\arg",       "\\hom",       "\\oiint"};
+    if (memmem(s.ptr, s.len, "|_{", 3) && (starts(s, "\\left.") || starts(s, "\\frac{d")))
+        return true;
+    for (size_t i = 0; i < N(OPERATORS); i++)
+        if (starts(s, OPERATORS[i])) return true;
+    return false;
+}
+
+// Past the letters of a name at the start, in a font or not: "P", "Var", "\mathrm{P}"; 0: none.
+static size_t name_end(struct slice s) {
+    static const char *const FONTS[] = {"\\mathrm{", "\\operatorname{", "\\text{", "\\mathbf{"};
+    enum { MAX_NAME = 4 };
+    size_t from = 0;
+    for (size_t i = 0; i < N(FONTS); i++)
+        if (starts(s, FONTS[i])) from = strlen(FONTS[i]);
+    size_t at = from;
+    while (at < s.len && ascii_is_alpha(s.ptr[at])) at++;
+    if (at == from || at - from > MAX_NAME) return 0;
+    if (from == 0) return at;
+    return at < s.len && s.ptr[at] == '}' ? at + 1 : 0;
+}
+
+// Past the bracket that opens at `at`, or 0.
+static size_t bracket_end(struct slice s, size_t at) {
+    int depth = 0;
+    if (starts(cut(s, at, s.len), "\\left")) at += strlen("\\left");
+    if (at >= s.len || (s.ptr[at] != '(' && s.ptr[at] != '[')) return 0;
+    for (; at < s.len; at++)
+        if ((depth += depth_of(s.ptr[at])) == 0) return at + 1;
+    return 0;
+}
+
+// A single bar, or a word that is no command: "A|B", "X = 2 \mid Y", "sum = 7".
+static bool is_event(struct slice inside) {
+    enum { MIN_WORD = 3 };
+    int n_bars = 0, n_letters = 0;
+    bool word = false;
+    for (size_t i = 0; i < inside.len; i++) {
+        if (inside.ptr[i] == '\\') {
+            const size_t from = i;
+            while (i + 1 < inside.len && ascii_is_alpha(inside.ptr[i + 1])) i++;
+            n_bars += slice_is(cut(inside, from, i + 1), "\\mid"); // \middle has its bar behind it
+            n_letters = 0;
+            continue;
+        }
+        n_bars += inside.ptr[i] == '|';
+        n_letters = ascii_is_alpha(inside.ptr[i]) ? n_letters + 1 : 0;
+        word |= n_letters == MIN_WORD;
+    }
+    return n_bars == 1 || (n_bars == 0 && word);
+}
+
+// "P(A|B)", "E[X \mid Y = 2]", "P(sum = 7)": where it ends, or 0.
+static size_t event_end(struct slice s) {
+    static const char RIGHT[] = "\\right";
+    const size_t open = name_end(s), end = open ? bracket_end(s, open) : 0;
+    if (end == 0) return 0;
+    struct slice inside = cut(s, open, end - 1);
+    if (starts(inside, "\\left")) inside = cut(inside, strlen("\\left"), inside.len);
+    inside = cut(inside, 1, inside.len);
+    if (inside.len > strlen(RIGHT) &&
+        memcmp(inside.ptr + inside.len - strlen(RIGHT), RIGHT, strlen(RIGHT)) == 0)
+        inside.len -= strlen(RIGHT);
+    return is_event(inside) ? end : 0;
+}
+
+// "(f \circ g)(1)": where it ends, or 0.
+static size_t composed_end(struct slice s) {
+    const size_t end = bracket_end(s, 0);
+    const struct slice inside = cut(s, 0, end);
+    if (end == 0 || (!memmem(inside.ptr, inside.len, "\\circ", 5) &&
+                     !memmem(inside.ptr, inside.len, "∘", strlen("∘"))))
+        return 0;
+    return bracket_end(s, end);
+}
+
+struct slice form_valued(struct slice s) {
+    if (has_operator(s)) {
+        const size_t at = only_equals(s);
+        return at + 1 < s.len ? trimmed(cut(s, at + 1, s.len)) : s;
+    }
+    const size_t event = event_end(s), end = event ? event : composed_end(s);
+    if (end == 0) return s;
+    const struct slice rest = trimmed(cut(s, end, s.len));
+    return starts(rest, "=") && rest.len > 1 ? trimmed(cut(rest, 1, rest.len)) : s;
+}
