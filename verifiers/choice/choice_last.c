@@ -30,10 +30,13 @@ static bool is_one_sentence(struct slice text) {
     return text.len <= WORDLESS;
 }
 
-// "as good as option C": another one is compared with it.
+// "as good as option C", "(A) is better than (C)": another one is compared with it.
 static bool is_compared(struct slice text, size_t start, size_t at) {
-    static const char *const WORDS[] = {"as good as ", "as likely as ", "as right as ",
-                                        "as well as ", "similar to ",   "close to "};
+    static const char *const WORDS[] = {
+        "as good as ",    "as likely as ", "as right as ",  "as well as ",     "similar to ",
+        "close to ",      "better than ",  "worse than ",   "likely than ",    "likelier than ",
+        "stronger than ", "weaker than ",  "correct than ", "plausible than ", "accurate than ",
+        "closer than ",   "precise than ", "complete than "};
     static const char *const NOUNS[] = {"option ", "choice ", "answer "};
     for (size_t noun; (noun = answer_back_phrase(text, start, at, NOUNS, N(NOUNS))) != at;)
         at = noun;

@@ -140,10 +140,11 @@ bool answer_is_changed_in_front(struct slice text, const struct answer_piece *p,
         "mínimo",     "massimo",   "minimo", "примерно"};
     static const char *const MORE_OF[] = {"más", "menos", "plus", "moins", "mais", "più", "meno"};
     static const char *const PARTS[] = {
-        "root",      "half",     "third",      "quarter",    "multiple", "factor",   "divisor",
-        "square",    "cube",     "power",      "double",     "log",      "opposite", "logarithm",
-        "inverse",   "negative", "reciprocal", "multiples",  "factors",  "divisors", "thirds",
-        "magnitude", "modulus",  "complement", "supplement", "conjugate"};
+        "root",       "half",      "third",   "quarter",   "multiple",   "factor",
+        "divisor",    "square",    "cube",    "power",     "double",     "log",
+        "opposite",   "logarithm", "inverse", "negative",  "reciprocal", "multiples",
+        "factors",    "divisors",  "thirds",  "magnitude", "modulus",    "complement",
+        "supplement", "conjugate", "digits",  "digit",     "one"};
     static const char *const DONE[] = {"divisible", "multiplied", "divided", "multiply", "divide"};
     if (first == 0) return false;
     const struct slice word = answer_piece_text(text, &p[first - 1]);
