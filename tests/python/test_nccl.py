@@ -218,22 +218,27 @@ def test_one_that_dies(fleet: Fleet, stopped_first: bool) -> None:
     assert "rank 1 of 2" in fleet.log(0)  # the communicator was made anew, without the dead one
 
 
-def test_one_that_stands_still(fleet: Fleet) -> None:
+def test_one_that_stands_still(fleet: Fleet, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody waits longer than the deadline; when it goes on it takes part again."""
     workers = fleet.start(2)
     pusher = fleet.pusher(deadline_s=2)
     first, second = noisy(1), noisy(2)
     fleet.trainer.push_weights(first, 1, 120, nccl=pusher)
     os.kill(workers[1].pid, signal.SIGSTOP)
-    began, leave = time.monotonic(), pusher._leave
+    began, leave, left = time.monotonic(), pusher._leave, []
 
     def leave_slowly() -> None:  # the other worker tells of it before this thread goes on
+        left.append(time.time())
         leave()
         time.sleep(0.5)
 
     pusher._leave = leave_slowly  # type: ignore[method-assign]
-    with pytest.raises(stampede.WeightUpdateError, match="NCCL waited 2 s for workers to be ready"):
+    mine, its = "NCCL waited 2 s for workers to be ready", "stood still: no broadcast came in 2.0 s"
+    with pytest.raises(stampede.WeightUpdateError, match=f"{mine}|{its}") as raised:
         fleet.trainer.push_weights(second, 2, 120, nccl=pusher)
+    if its in str(raised.value):  # its deadline was over first, and not because the pusher had left
+        eventually(lambda: bool(left))
+        assert [r.created < left[0] for r in caplog.records if its in r.getMessage()] == [True]
     assert time.monotonic() - began < 4.5
     pusher._leave = leave  # type: ignore[method-assign]
     assert fleet.trainer.workers()[0]["digest"] == digest_of(first)
