@@ -5,25 +5,12 @@
 #include <string.h>
 
 #include "verifiers/math/base/ascii.h"
+#include "verifiers/math/grade/form_cut.h"
 #include "verifiers/math/kinds/numeral.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
 enum { MAX_SHORT = 200 }; // bytes of what is looked at word by word
-
-static struct slice cut(struct slice s, size_t from, size_t to) {
-    return (struct slice){s.ptr + from, to - from};
-}
-
-static struct slice trimmed(struct slice s) {
-    while (s.len && ascii_is_space(s.ptr[0])) s = cut(s, 1, s.len);
-    while (s.len && ascii_is_space(s.ptr[s.len - 1])) s.len--;
-    return s;
-}
-
-static bool starts(struct slice s, const char *word) {
-    return s.len >= strlen(word) && memcmp(s.ptr, word, strlen(word)) == 0;
-}
 
 static bool ends(struct slice s, const char *word) {
     const size_t len = strlen(word);

@@ -3,22 +3,9 @@
 
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/grade/form.h"
+#include "verifiers/math/grade/form_cut.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
-
-static struct slice cut(struct slice s, size_t from, size_t to) {
-    return (struct slice){s.ptr + from, to - from};
-}
-
-static struct slice trimmed(struct slice s) {
-    while (s.len && ascii_is_space(s.ptr[0])) s = cut(s, 1, s.len);
-    while (s.len && ascii_is_space(s.ptr[s.len - 1])) s.len--;
-    return s;
-}
-
-static bool starts(struct slice s, const char *word) {
-    return s.len >= strlen(word) && memcmp(s.ptr, word, strlen(word)) == 0;
-}
 
 static int depth_of(char c) {
     return (c == '{' || c == '(' || c == '[') - (c == '}' || c == ')' || c == ']');
@@ -45,9 +32,8 @@ static size_t only_equals(struct slice s) {
 // "\Pr(A) = 1/2", "\dim V = 3", "\left.\frac{dy}{dx}\right|_{x=1} = 5"
 static bool has_operator(struct slice s) {
     static const char *const OPERATORS[] = {
-        "\\Pr",  "\\mathbb{P}", "\\mathbb{E}", "\\dim",  "\\measuredangle", "\\sup",
-        "\\inf", "\\#",         "\\deg",       "\\oint", "\\lVert",         "\\Vert",
-        "\\ker", "\\arg",       "\\hom",       "\\oiint"};
+        "\\Pr", "\\mathbb{P}", "\\mathbb{E}", "\\dim",   "\\measuredangle", "\\sup", "\\inf",
+        "\\#",  "\\deg",       "\\oint",      "\\lVert", "\\Vert",          "\\arg"};
     if (memmem(s.ptr, s.len, "|_{", 3) && (starts(s, "\\left.") || starts(s, "\\frac{d")))
         return true;
     for (size_t i = 0; i < N(OPERATORS); i++)

@@ -5,15 +5,12 @@
 
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/grade/form.h"
+#include "verifiers/math/grade/form_cut.h"
 #include "verifiers/math/kinds/numeral.h"
 
 #define N(list) (sizeof(list) / sizeof *(list))
 
 enum { MAX_WORDS = 100 }; // bytes
-
-static struct slice cut(struct slice s, size_t from, size_t to) {
-    return (struct slice){s.ptr + from, to - from};
-}
 
 // Takes the word or words off the start of a text, with the blank behind them.
 static bool take(struct slice *s, const char *words) {
