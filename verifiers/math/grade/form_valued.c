@@ -65,38 +65,22 @@ static size_t bracket_end(struct slice s, size_t at) {
     return 0;
 }
 
-// A single bar, or a word that is no command: "A|B", "X = 2 \mid Y", "sum = 7".
-static bool is_event(struct slice inside) {
-    enum { MIN_WORD = 3 };
-    int n_bars = 0, n_letters = 0;
-    bool word = false;
-    for (size_t i = 0; i < inside.len; i++) {
-        if (inside.ptr[i] == '\\') {
-            const size_t from = i;
-            while (i + 1 < inside.len && ascii_is_alpha(inside.ptr[i + 1])) i++;
-            n_bars += slice_is(cut(inside, from, i + 1), "\\mid"); // \middle has its bar behind it
-            n_letters = 0;
-            continue;
-        }
-        n_bars += inside.ptr[i] == '|';
-        n_letters = ascii_is_alpha(inside.ptr[i]) ? n_letters + 1 : 0;
-        word |= n_letters == MIN_WORD;
+// How many bars a text has, "\mid" among them.
+static int n_bars(struct slice s) {
+    int n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        const size_t from = i;
+        n += s.ptr[i] == '|';
+        while (s.ptr[from] == '\\' && i + 1 < s.len && ascii_is_alpha(s.ptr[i + 1])) i++;
+        n += slice_is(cut(s, from, i + 1), "\\mid"); // \middle has its bar behind it
     }
-    return n_bars == 1 || (n_bars == 0 && word);
+    return n;
 }
 
-// "P(A|B)", "E[X \mid Y = 2]", "P(sum = 7)": where it ends, or 0.
+// "P(A|B)", "E[X \mid Y = 2]": where it ends, or 0.
 static size_t event_end(struct slice s) {
-    static const char RIGHT[] = "\\right";
     const size_t open = name_end(s), end = open ? bracket_end(s, open) : 0;
-    if (end == 0) return 0;
-    struct slice inside = cut(s, open, end - 1);
-    if (starts(inside, "\\left")) inside = cut(inside, strlen("\\left"), inside.len);
-    inside = cut(inside, 1, inside.len);
-    if (inside.len > strlen(RIGHT) &&
-        memcmp(inside.ptr + inside.len - strlen(RIGHT), RIGHT, strlen(RIGHT)) == 0)
-        inside.len -= strlen(RIGHT);
-    return is_event(inside) ? end : 0;
+    return end && n_bars(cut(s, open, end)) == 1 ? end : 0;
 }
 
 // "(f \circ g)(1)": where it ends, or 0.

@@ -78,15 +78,13 @@ static bool has_value_behind(struct slice text, const struct answer_piece *p, in
     return false;
 }
 
-// "when divided by 13", "when N is divided by 13", "upon division by 13": of a remainder.
+// "when divided by 13", "when N is divided by 13", "upon division by 13"
 static bool is_division(struct slice text, const struct answer_piece *p, int n, int at) {
     static const char *const LEADS[] = {"when", "upon", "on", "after", "if"};
     static const char *const WORDS[] = {"divided", "division", "dividing", "divides"};
-    static const char *const NAMES[] = {"remainder", "remainders"};
-    bool of_remainder = false, divides = false;
+    bool divides = false;
     if (!IS_IN(word_at(text, p, n, at), LEADS)) return false;
-    for (int i = 0; i < at; i++) of_remainder |= IS_IN(word_at(text, p, at, i), NAMES);
-    for (int i = at + 1; of_remainder && i < n; i++) {
+    for (int i = at + 1; i < n; i++) {
         const struct slice word = word_at(text, p, n, i);
         divides |= IS_IN(word, WORDS);
         if (divides && slice_is(word, "by"))

@@ -92,14 +92,11 @@ static bool is_place(struct slice text, const struct answer_piece *p, int n, int
            ascii_is_digit(year.ptr[2]) && ascii_is_digit(year.ptr[3]);
 }
 
-// "8 of the 20 numbers are prime": behind the whole at p[at] words alone, and none of a result.
+// "8 of the 20 numbers are prime": behind the whole at p[at] words alone.
 static bool tells_of_whole(struct slice text, const struct answer_piece *p, int n, int at) {
-    static const char *const RESULTS[] = {"gives", "makes", "leaves", "equals", "make", "give"};
     if (at + 1 >= n || p[at].kind != PIECE_MATH) return false;
     for (int i = at + 1; i < n; i++)
-        if ((p[i].kind != PIECE_WORD && !slice_is(answer_piece_text(text, &p[i]), "a")) ||
-            answer_is_in(answer_piece_text(text, &p[i]), RESULTS, 6))
-            return false;
+        if (p[i].kind != PIECE_WORD && !slice_is(answer_piece_text(text, &p[i]), "a")) return false;
     return true;
 }
 
