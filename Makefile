@@ -127,6 +127,7 @@ AVX512 := -mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx51
 # Twins and the tests' own arithmetic have no threads: watched, they take most of the time.
 ifneq ($(findstring thread,$(SAN)),)
 $(B)/obj/tests/%.o $(B)/obj/tests/kernels/%.o: CFLAGS += -fno-sanitize=thread -DIS_SANITIZED=1
+$(B)/obj/tests/kernels/test_pool.o: CFLAGS += -fsanitize=thread # whose jobs are the test's own
 endif
 $(B)/obj/%_avx2.o: CFLAGS += -mavx2 -mfma -mf16c
 $(B)/obj/%_avx512.o: CFLAGS += $(AVX512)
