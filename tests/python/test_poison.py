@@ -245,6 +245,68 @@ def test_damaged_weights_are_no_groups_fault(trainer):
         assert counters.get("deaths_by_failure", 0) == 0
 
 
+def says_and_is_gone(trainer, monkeypatch, worker, say=lambda w: None):
+    """What it says arrives between two looks of the trainer's thread, as does its connection's end;
+    the next that the thread does is to send: it fails."""
+    core, said = trainer._core, threading.Event()
+    settle = core.settle
+
+    def interrupted(*args):
+        if not said.is_set():
+            (session,) = [w for w in core.workers.values() if w.uid == worker.uid]
+            worker.do(say)
+            worker.die()
+            time.sleep(0.3)  # until libzmq has read it all, and knows that the peer is gone
+            core.send(session, "HEARTBEAT")
+            said.set()
+        settle(*args)
+
+    monkeypatch.setattr(core, "settle", interrupted)
+    assert said.wait(10)
+
+
+def test_what_was_said_before_the_connection_ended_is_heard(trainer, monkeypatch):
+    """What it says of its end: its groups are no suspects."""
+    with FakeWorker(trainer.url, "torn", slots=4, version=3, hold=True) as torn:
+        groups = trainer.generate(prompts(1), n=4)
+        eventually(lambda: torn.count("TASK") == 1)
+        says_and_is_gone(trainer, monkeypatch, torn, lambda w: w.send(
+            "BYE", code=0, reason="its resident weights are damaged", suspect_ms=9, tensor="x"))
+        eventually(lambda: not trainer.workers())
+        assert [d["worker"] for d in trainer.damaged_workers()] == ["torn"]
+    counters = trainer.counters()
+    assert counters["damaged_workers"] == 1 and counters.get("deaths_by_connection", 0) == 0
+    with FakeWorker(trainer.url, "whole", slots=4, version=3):
+        (group,) = groups
+        assert group.deaths == []
+
+
+def test_a_last_result_before_the_connection_ended_counts(trainer, monkeypatch):
+    with FakeWorker(trainer.url, "torn", slots=4, hold=True) as torn:
+        groups = trainer.generate(prompts(1), n=4)
+        eventually(lambda: torn.count("TASK") == 1)
+        says_and_is_gone(trainer, monkeypatch, torn, lambda w: w._answer_next())
+        eventually(lambda: not trainer.workers())
+    with FakeWorker(trainer.url, "whole", slots=4):
+        (group,) = groups
+        assert sorted(p["worker"] for p in group.provenance) == ["torn", "whole", "whole", "whole"]
+
+
+def test_who_died_without_a_word_is_gone_as_soon(trainer, monkeypatch):
+    with FakeWorker(trainer.url, "torn", slots=4, hold=True) as torn:
+        groups = trainer.generate(prompts(1), n=4)
+        eventually(lambda: torn.count("TASK") == 1)
+        start = time.monotonic()
+        says_and_is_gone(trainer, monkeypatch, torn)
+        eventually(lambda: not trainer.workers())
+        assert time.monotonic() - start < 2  # not by silence: LOST_MS are 5 s
+    assert trainer.counters()["deaths_by_connection"] == 1
+    with FakeWorker(trainer.url, "whole", slots=4):
+        (group,) = groups
+        assert [(d["worker"], d["why"]) for d in group.deaths] == [
+            ("torn", "the connection is gone")]
+
+
 def test_a_retracted_sample_of_a_result_that_others_share(trainer):
     """Samples that another worker had drawn stay."""
     with FakeWorker(trainer.url, "torn", slots=2, hold=True) as torn:

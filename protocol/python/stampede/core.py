@@ -54,7 +54,8 @@ class Core:
         self.custody, self.waits = Custody(self, lease_s), Waits()
         self.lag_s = 0.0  # the longest turn of the I/O thread; it fades
         self._transport = send
-        self._gone: Set[Address] = set()  # sending to them failed
+        self._failed: Set[Worker] = set()  # sending to them failed, in this turn
+        self._unreachable: Set[Worker] = set()  # and before it
         self._unacked: List[Tuple[Worker, int]] = []  # RESULTs that were taken in this turn
         self._jobs: Dict[int, Job] = {}  # by serial
         self._by_id: Dict[bytes, Set[int]] = {}  # their serials by the id's JSON text
@@ -74,8 +75,10 @@ class Core:
     # --- sending ---
 
     def _ship(self, worker: Worker, frames: Sequence[bytes]) -> None:
-        if not self._transport(worker.address, frames):
-            self._gone.add(worker.address)
+        if not self._transport(worker.address, frames) and worker.reachable:
+            worker.reachable = False
+            self._failed.add(worker)
+            self.dispatcher.touch(worker)
 
     def send(self, worker: Worker, kind: str, **fields: Any) -> None:
         frames = wire.encode(wire.Message(kind, fields, self.run, self.epoch, worker.seq_out + 1))
@@ -184,7 +187,6 @@ class Core:
                 log.error("A worker was refused: %s", why)
             return
         self.workers[address] = worker
-        self._gone.discard(address)
         self.custody.acquit(worker)
         log.info("Worker %s joined: %s, version %d, digest %s.", worker.uid, worker.build,
                  worker.version, digest_text(worker.digest))
@@ -272,7 +274,6 @@ class Core:
         del self.workers[worker.address]
         self.dispatcher.remove(worker)
         self.custody.forget(worker)
-        self._gone.discard(worker.address)
         log.info("Worker %s is gone: %s; %d samples are given to others.", worker.uid, why,
                  worker.n_held)
         self.counters["lost_sessions"] += 1
@@ -326,20 +327,29 @@ class Core:
                         "are wanted at the start.", self.dispatcher.n_waiting(), self.n_ready,
                         len(self.workers), self.min_workers)
 
-    def settle(self) -> None:
-        """After each batch of events: bury the dead, hand out work, answer who waits."""
+    def settle(self, all_read: bool = True) -> None:
+        """After each batch of events: bury the dead, hand out work, answer who waits. `all_read`:
+        everything that had come when the batch began is in it."""
         self._acknowledge()
-        while True:
-            for address in list(self._gone):
-                self._gone.discard(address)
-                if address in self.workers:
-                    self.lose(self.workers[address], "the connection is gone", "connection")
-            self._dispatch()
-            if not self._gone:
-                break
+        if all_read:
+            self._bury()
+        self._dispatch()
         if self._workers_changed:
             self._workers_changed = False
             self._waiting = [ready for ready in self._waiting if not ready()]
+
+    def _bury(self) -> None:
+        """Ends the sessions of those that could not be reached before this turn. What they had said
+        before their connection ended, a BYE or a last RESULT, may have been unread then; now it is
+        read."""
+        for worker in self._unreachable:
+            self.lose(worker, "the connection is gone", "connection")
+        self._unreachable, self._failed = self._failed, set()
+
+    @property
+    def is_burying(self) -> bool:
+        """The next turns end sessions, whether anything comes or not."""
+        return bool(self._unreachable or self._failed)
 
     def when(self, ready: Callable[[], bool]) -> None:
         """Calls `ready` now and after each change of the workers until it returns true."""

@@ -114,7 +114,8 @@ class Dispatcher:
         """Its room, its version, or its right to work may have changed."""
         if worker not in self._workers:
             return
-        able = not worker.draining and not worker.stalled and self._may_serve(worker)
+        able = (worker.reachable and not worker.draining and not worker.stalled
+                and self._may_serve(worker))
         self._workers[worker] = able
         self._place(worker, able)
 

@@ -303,11 +303,11 @@ class Loop:
         self._run_commands()
         if not full:  # silence counts only once everything that came was read
             self.core.on_tick(time.monotonic())
-        self.core.settle()
+        self.core.settle(not full)
         self.core.lag_s = max(0.99 * self.core.lag_s, time.monotonic() - start)
 
     def _poll(self) -> Dict[Any, int]:
-        """What can be read, in at most 200 ms."""
+        """What can be read, in at most 200 ms; at once while sessions are to be ended."""
         if self._poller is None:
             self._poller = zmq.Poller()
             self._poller.register(self._wake_out, zmq.POLLIN)
@@ -315,7 +315,7 @@ class Loop:
                 self._poller.register(socket, zmq.POLLIN)
             if self._zap is not None:
                 self._poller.register(self._zap, zmq.POLLIN)
-        return dict(self._poller.poll(200))
+        return dict(self._poller.poll(0 if self.core.is_burying else 200))
 
     @staticmethod
     def _take_some(most: int, take: Callable[[int, Any], bool], index: int, socket: Any) -> bool:

@@ -72,6 +72,7 @@ class Worker:
         self.credit: int = hello["slots"]  # samples that may have been sent
         self.sent = 0  # samples that were sent
         self.change = 0  # one more each time that its room or its right to work changes
+        self.reachable = True  # sending to it has not failed
         self.draining = False
         self.tells_groups = False  # in its HEARTBEATs, with which of them it goes on
         self.stalled = False  # its engine stands still: its samples were given to others
