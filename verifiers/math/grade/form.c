@@ -125,50 +125,25 @@ static bool is_not_there(struct slice s) {
     return false;
 }
 
-// ]1,2] and [1,2[, whose brackets are open where they turn away, as (1,2] and [1,2).
-static struct slice turned_brackets(struct slice s, struct arena *arena) {
-    char *out = arena_take(arena, s.len + 1, 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (starts(cut(s, i, s.len), "\\left") && i + 5 < s.len && strchr("[]", s.ptr[i + 5]))
-            i += 5;
-        else if (starts(cut(s, i, s.len), "\\right") && i + 6 < s.len && strchr("[]", s.ptr[i + 6]))
-            i += 6;
-        out[n++] = s.ptr[i];
-    }
-    if (n < 5 || (out[0] != ']' && out[n - 1] != '[') || !strchr("[]", out[0]) ||
-        !strchr("[]", out[n - 1]))
-        return s;
-    int n_separators = 0, depth = 0;
-    for (size_t i = 1; i + 1 < n; i++) {
-        depth += (out[i] == '(' || out[i] == '{') - (out[i] == ')' || out[i] == '}');
-        n_separators += depth == 0 && (out[i] == ',' || out[i] == ';');
-        if (out[i] == '[' || out[i] == ']' || depth < 0) return s;
-    }
-    if (n_separators != 1 || depth != 0) return s;
-    if (out[0] == ']') out[0] = '(';
-    if (out[n - 1] == '[') out[n - 1] = ')';
-    return (struct slice){out, n};
-}
-
 // An element's symbol at `at`, "H" or "Na": where it ends, or `at`.
 static size_t element_end(struct slice s, size_t at) {
     if (at >= s.len || s.ptr[at] < 'A' || s.ptr[at] > 'Z') return at;
     return at + 1 < s.len && s.ptr[at + 1] >= 'a' && s.ptr[at + 1] <= 'z' ? at + 2 : at + 1;
 }
 
-// \text{H}_2\text{O} and \ce{H2O} as H_2O; false where the text is no chemical formula.
+// \text{H}_2\text{O}, \ce{H2O} and H2O as H_2O; false where the text is no chemical formula.
 static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
     static const char *const OPEN[] = {"\\text{", "\\mathrm{", "\\ce{"};
     char *to = arena_take(arena, 4 * s.len + 1, 1); // "1" becomes "_{1}"
     size_t n = 0, at = 0;
-    int depth = 0, n_fonts = 0, n_digits = 0;
+    int depth = 0, n_fonts = 0, n_digits = 0, n_bare = 0; // elements without a font
     while (at < s.len) {
         const size_t end = element_end(s, at), start = at;
         for (size_t i = 0; i < N(OPEN) && depth == 0; i++)
             if (starts(cut(s, at, s.len), OPEN[i])) at += strlen(OPEN[i]), depth = 1, n_fonts++;
         if (at > start) continue;
-        if (end > at && depth > 0) {
+        if (end > at) {
+            n_bare += depth == 0;
             while (at < end) to[n++] = s.ptr[at++];
         } else if (s.ptr[at] == '}' && depth > 0) {
             at++;
@@ -190,7 +165,7 @@ static bool chemical(struct slice s, struct arena *arena, struct slice *out) {
         }
     }
     *out = (struct slice){to, n};
-    return n_fonts > 0 && n_digits > 0 && depth == 0;
+    return (n_fonts > 0 || n_bare > 1) && n_digits > 0 && depth == 0;
 }
 
 // <b>7</b>, and <b>7 of which the end was taken for a mark of the text's.
@@ -235,9 +210,11 @@ struct slice form_plain(struct slice text, struct arena *arena) {
     struct slice condition;
     if (form_condition(s, arena, &condition)) return condition;
     if (form_words(s, arena, &condition)) return condition;
+    if (form_integer(s, arena, &condition)) return condition;
     if (is_not_there(s)) return slice_of("DNE");
     struct slice formula;
-    if (s.ptr[0] == '\\' && chemical(s, arena, &formula)) return formula;
+    if ((s.ptr[0] == '\\' || ascii_is_upper(s.ptr[0])) && chemical(s, arena, &formula))
+        return formula;
     const char *euro = memmem(s.ptr, s.len, "\\text{€}", strlen("\\text{€}"));
     if (euro && ends(s, "\\text{€}")) {
         const size_t n = (size_t)(euro - s.ptr), len = strlen("€");
@@ -246,7 +223,7 @@ struct slice form_plain(struct slice text, struct arena *arena) {
         memcpy(out + n, "€", len);
         return (struct slice){out, n + len};
     }
-    if (strchr("[]\\", s.ptr[0])) s = turned_brackets(s, arena);
+    s = form_interval(s, arena);
     return unquantified(bare(s));
 }
 

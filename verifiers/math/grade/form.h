@@ -12,6 +12,9 @@
 // elsewhere. Part of `text`, or in `arena`.
 struct slice form_plain(struct slice text, struct arena *arena);
 
+// "]1,2]", "x \in [1,2[ \cup ]3,4[" with round brackets where they turn away. Else `s` itself.
+struct slice form_interval(struct slice s, struct arena *arena);
+
 // The same of a sentence's value: without what is struck out and without a share of confidence; a
 // number in words as digits ("twelve apples", "12 and a half"). Where there is none of that, `text`
 // itself.
@@ -23,6 +26,10 @@ bool form_condition(struct slice text, struct arena *arena, struct slice *out);
 // "half past five", "the cube root of 4", "8 choose 3", "two and a third", "(1,-2,3)^T": a whole
 // answer as a formula. False where it is none of these.
 bool form_words(struct slice text, struct arena *arena, struct slice *out);
+
+// "n\pi \text{ for any integer } n" as "n\pi, n \in \mathbb{Z}". False where it is nothing of
+// the kind.
+bool form_integer(struct slice text, struct arena *arena, struct slice *out);
 
 // "12 (twelve)", "12, i.e. a dozen": a value and what it is said again to be. False where nothing
 // is said again. `*same`: it says that it is the same.

@@ -69,8 +69,13 @@ enum math_verdict number_compare(struct comparison *c, const struct math_node *g
 // 3-4j, as engineers write it, as 3-4i where the gold is such a number; or the answer itself.
 const struct math_node *number_with_imaginary(struct comparison *c, const struct math_node *gold,
                                               const struct math_node *answer);
+// \pi/4 + k\pi, 60^\circ + 360^\circ k: an angle for every integer.
+bool number_is_general_angle(const struct math_node *node);
 enum math_verdict relation_compare(struct comparison *c, const struct math_node *gold,
                                    const struct math_node *answer); // two relations
+const struct math_node *text_normal(struct comparison *c, const struct math_node *node);
+// x \equiv 1, 5 \pmod 6 and x \equiv \pm 1 \pmod 6 as lists of congruences.
+const struct math_node *congruence_normal(struct comparison *c, const struct math_node *node);
 bool congruence_compare(struct comparison *c, const struct math_node *gold,
                         const struct math_node *answer, enum math_verdict *out);
 bool relation_is_label(const struct math_node *node);  // may stand alone before '='

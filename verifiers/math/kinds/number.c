@@ -144,6 +144,30 @@ static const struct math_node *with_constant(struct comparison *c, const struct 
     return kind_replaced(c, answer, other, own);
 }
 
+static bool has_turn(const struct math_node *node) {
+    bool has = (node->kind == MATH_CONSTANT && node->op == MATH_PI) || node->kind == MATH_DEGREE;
+    for (int i = 0; i < node->n && !has; i++) has = has_turn(node->kids[i]);
+    return has;
+}
+
+// The only letter of an angle, where it stands for any integer: k of \pi/4 + k\pi. Else NULL.
+static const struct math_node *parameter(const struct math_node *angle) {
+    const struct math_node *letter = NULL;
+    if (kind_has_other_symbol(angle, &letter) || !letter || letter->text.len != 1) return NULL;
+    return strchr("kmn", letter->text.ptr[0]) && has_turn(angle) ? letter : NULL;
+}
+
+bool number_is_general_angle(const struct math_node *node) {
+    return parameter(node) != NULL;
+}
+
+// \pi/4 + n\pi for \pi/4 + k\pi: the integer has any name.
+static const struct math_node *with_parameter(struct comparison *c, const struct math_node *gold,
+                                              const struct math_node *answer) {
+    const struct math_node *own = parameter(gold), *other = own ? parameter(answer) : NULL;
+    return other && !tree_same(own, other) ? kind_replaced(c, answer, other, own) : answer;
+}
+
 enum math_verdict number_compare(struct comparison *c, const struct math_node *gold,
                                  const struct math_node *answer) {
     if (tree_same(gold, answer)) return kind_said(c, "same", MATH_EQUAL);
@@ -153,7 +177,7 @@ enum math_verdict number_compare(struct comparison *c, const struct math_node *g
     if (kind_infinity(gold) || kind_infinity(answer))
         return kind_said(c, "infinity", MATH_DIFFERENT);
     const char *rule;
-    answer = with_constant(c, gold, answer);
+    answer = with_parameter(c, gold, with_constant(c, gold, answer));
     const enum exact answered = exact_identity(gold, answer, c->budget, &rule);
     return kind_from_exact(c, answered, rule);
 }

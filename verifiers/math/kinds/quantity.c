@@ -211,6 +211,7 @@ static bool font_follows(const struct parser *p, const struct math_node *value) 
     struct math_unit unit;
     const int end = t[1].c == '{' ? parse_group_end(p, p->at + 1) : -1;
     if (end < 0 || (parse_is_word(inner, "to") && t[3].c == '}')) return false; // a ratio
+    if (unit_is_ohm_prefix(t)) return true;
     if (inner->kind == TOKEN_FUNCTION) {
         if (!inner->plain || value->free || !unit_find(inner->text, &unit)) return false;
         if (slice_is(t->text, "operatorname") && t[3].c == '}' && is_argument(&t[4])) return false;
@@ -265,7 +266,7 @@ static struct math_node *one(struct parser *p, struct math_node *value) {
         if (scale) return with_unit(p, value->kids[0], &unit);
     }
     if (parse_separator_is_next(p) || !follows(p, value)) return value;
-    if (t->kind == TOKEN_FONT) return in_font(p, value);
+    if (t->kind == TOKEN_FONT && !unit_is_ohm_prefix(t)) return in_font(p, value);
     if (unit_prime_follows(p, value)) return unit_prime(p, value);
     if (value->kind == MATH_DEGREE && t->kind == TOKEN_DIGITS) return with_minutes(p, value);
     if (t->kind == TOKEN_CURRENCY) {

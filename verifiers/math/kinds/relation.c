@@ -1,24 +1,32 @@
 // Equations, inequalities, congruences, chains of them.
 #include "verifiers/math/kinds/kind.h"
-#include "verifiers/math/kinds/unit_letter.h"
+#include "verifiers/math/kinds/relation.h"
 
-// \pmod{5}, (mod 5) behind a congruence: the modulus as one more side.
+// \pmod{5}, (mod 5), (\text{mod }5), \text{ (mod 5)} behind a congruence: the modulus as one more
+// side.
 static struct math_node *modulus(struct parser *p) {
     const int at = p->at;
-    const bool bracket = parse_take(p, '(');
-    if (!bracket && parse_take_command(p, "pmod")) return parse_group(p);
-    bool found = parse_take_command(p, "mod") || parse_take_command(p, "bmod");
-    if (!found && parse_is_word(parse_peek(p), "mod")) {
-        found = true;
+    int n = parse_modulus(p);
+    if (parse_is_command(p, "pmod")) {
+        parse_next(p);
+        return parse_group(p);
+    }
+    if (n == 0) return NULL;
+    const bool bracket = p->t[parse_skip_fonts(p, at)].c == '(';
+    int depth = 0; // of fonts that are still open
+    for (; n > 0; n--) {
+        depth += parse_is(p, '{') - parse_is(p, '}');
         parse_next(p);
     }
-    if (!found && parse_peek(p)->kind == TOKEN_FONT && p->t[p->at + 1].c == '{' &&
-        parse_is_word(&p->t[p->at + 2], "mod") && p->t[p->at + 3].c == '}') {
-        p->at += 4;
-        found = true;
+    struct math_node *value = parse_sum(p);
+    for (bool closed = !bracket; value && (depth > 0 || !closed);) {
+        if (depth > 0 && parse_take(p, '}'))
+            depth--;
+        else if (!closed && parse_take(p, ')'))
+            closed = true;
+        else
+            value = NULL;
     }
-    struct math_node *value = found ? parse_sum(p) : NULL;
-    if (value && bracket && !parse_take(p, ')')) return NULL;
     if (!value) p->at = at;
     return value;
 }
@@ -63,6 +71,15 @@ static int relation_words(const struct token *t, uint8_t *op) {
     return 0;
 }
 
+// A side that is left out.
+static struct math_node *hole(struct parser *p) {
+    struct math_node *node = parse_node(p, MATH_SYMBOL, TREE_HOLE, 0, NULL);
+    if (!node) return NULL;
+    node->text = slice_of("?");
+    tree_seal(node);
+    return node;
+}
+
 // A relation in front of its only side, "> 3" or "at least 3": takes it and returns the side that
 // is left out. NULL where there is none, and where it is a '=' or the like, which says nothing.
 static struct math_node *left_out(struct parser *p, uint8_t *op) {
@@ -81,11 +98,7 @@ static struct math_node *left_out(struct parser *p, uint8_t *op) {
     if (n == 0) return NULL;
     while (n-- > 0) parse_next(p);
     if (*op == MATH_EQ || *op == MATH_APPROX || *op == MATH_IMPLIES || *op == MATH_TO) return NULL;
-    struct math_node *hole = parse_node(p, MATH_SYMBOL, TREE_HOLE, 0, NULL);
-    if (!hole) return NULL;
-    hole->text = slice_of("?");
-    tree_seal(hole);
-    return hole;
+    return hole(p);
 }
 
 static struct math_node *with_relations(struct parser *p, const struct parse_nodes *sides,
@@ -97,6 +110,24 @@ static struct math_node *with_relations(struct parser *p, const struct parse_nod
     node->ops = copy;
     tree_seal(node);
     return node;
+}
+
+// "3 \pmod 7": the class of a value, of what is not said; or the value itself.
+static struct math_node *residue(struct parser *p, struct math_node *value) {
+    static const uint8_t OPS[] = {MATH_CONGRUENT, MATH_MODULO};
+    struct parse_nodes sides = {0};
+    const bool over = p->over;
+    struct math_node *mod = value->free ? NULL : modulus(p);
+    if (!mod) {
+        p->over = p->over || over;
+        return p->over ? NULL : value;
+    }
+    struct math_node *name = hole(p);
+    if (!name) return NULL;
+    parse_add(p, &sides, name);
+    parse_add(p, &sides, value);
+    parse_add(p, &sides, mod);
+    return with_relations(p, &sides, OPS);
 }
 
 static struct math_node *read_relation(struct parser *p, int below) {
@@ -112,7 +143,8 @@ static struct math_node *read_relation(struct parser *p, int below) {
     side = p->over ? NULL : parse_level(p, below);
     if (!side) return NULL;
     parse_add(p, &sides, side);
-    if (sides.n == 1 && (parse_peek(p)->kind != TOKEN_RELATION || p->inside)) return side;
+    if (sides.n == 1 && (parse_peek(p)->kind != TOKEN_RELATION || p->inside))
+        return residue(p, side);
     while (parse_peek(p)->kind == TOKEN_RELATION && p->inside == 0) {
         if (sides.n >= MAX_SIDES - 2) return NULL;
         ops[sides.n - 1] = parse_peek(p)->op;
@@ -134,195 +166,6 @@ static struct math_node *read_relation(struct parser *p, int below) {
         parse_add(p, &sides, mod);
     }
     return with_relations(p, &sides, ops);
-}
-
-static bool is_geometry(const struct math_node *node) {
-    if (node->kind != MATH_MUL || node->op != TREE_JUXTAPOSED) return false;
-    bool mark = false, capitals = true;
-    for (int i = 0; i < node->n; i++) {
-        const struct math_node *kid = node->kids[i];
-        if (kid->kind != MATH_SYMBOL) return false;
-        mark |= slice_is(kid->text, "angle") || slice_is(kid->text, "triangle");
-        capitals &= kid->text.len == 1 && kid->text.ptr[0] >= 'A' && kid->text.ptr[0] <= 'Z';
-    }
-    return mark || capitals;
-}
-
-bool relation_is_label(const struct math_node *node) {
-    if (node->kind == MATH_SYMBOL || node->kind == MATH_APPLY) return true;
-    if (node->kind == MATH_TUPLE) {
-        for (int i = 0; i < node->n; i++)
-            if (!relation_is_label(node->kids[i])) return false;
-        return true;
-    }
-    if (node->kind == MATH_MUL && node->op == TREE_JUXTAPOSED && node->n == 2 &&
-        node->kids[0]->kind == MATH_SYMBOL && node->kids[0]->text.len == 1 &&
-        node->kids[1]->kind == MATH_SYMBOL && node->kids[1]->bracketed)
-        return true; // p(x)
-    return is_geometry(node);
-}
-
-static bool is_equation(const struct math_node *node) {
-    if (node->kind != MATH_RELATION) return false;
-    for (int i = 0; i + 1 < node->n; i++)
-        if (node->ops[i] != MATH_EQ && node->ops[i] != MATH_APPROX) return false;
-    return true;
-}
-
-// |PQ|, PQ/RS, m\angle A: what a value may be called besides a label.
-static bool is_name(const struct math_node *node) {
-    if (relation_is_label(node)) return true;
-    if (node->kind == MATH_FUNCTION) return node->op == MATH_ABS && is_name(node->kids[0]);
-    if (node->kind == MATH_POW) return node->op == TREE_JUXTAPOSED && is_name(node->kids[0]);
-    return node->kind == MATH_MUL && node->n == 2 && is_name(node->kids[0]) &&
-           is_name(node->kids[1]) && node->kids[1]->kind == MATH_POW;
-}
-
-static bool is_d(const struct math_node *node) {
-    return node->kind == MATH_MUL && node->op == TREE_JUXTAPOSED && node->n == 2 &&
-           node->kids[0]->kind == MATH_SYMBOL && slice_is(node->kids[0]->text, "d") &&
-           node->kids[1]->kind == MATH_SYMBOL;
-}
-
-// A^{-1} = a matrix, \frac{dy}{dx} = ...: what is asked for is called by an operation.
-static bool is_operation(const struct math_node *gold) {
-    const struct math_node *name = gold->kids[0];
-    if (name->kind == MATH_POW && name->kids[0]->kind == MATH_SYMBOL && !name->op)
-        return tree_has(gold->kids[gold->n - 1], MATH_MATRIX);
-    return name->kind == MATH_MUL && name->n == 2 && is_d(name->kids[0]) &&
-           name->kids[1]->kind == MATH_POW && name->kids[1]->op == TREE_JUXTAPOSED &&
-           is_d(name->kids[1]->kids[0]);
-}
-
-// What a gold `x = value` says when the answer is a value, or NULL: 2x + z = 1 is no value.
-static const struct math_node *unwrapped(const struct math_node *gold) {
-    const struct math_node *value = NULL;
-    if (gold->kind == MATH_RELATION && gold->n == 2 && gold->ops[0] == MATH_IN &&
-        relation_is_label(gold->kids[0]) && !tree_is_scalar(gold->kids[1]))
-        return gold->kids[1];
-    if (!is_equation(gold)) return NULL;
-    const bool named = is_name(gold->kids[0]) || is_operation(gold);
-    for (int i = named; i < gold->n; i++) {
-        if (i > named && gold->ops[i - 1] == MATH_APPROX) break;
-        if (!named && gold->kids[i]->free && gold->n > 1 && gold->ops[0] != MATH_APPROX)
-            return NULL;
-        value = gold->kids[i];
-    }
-    return value;
-}
-
-static bool has_symbol(const struct math_node *node, const struct math_node *symbol) {
-    if (node->kind == MATH_SYMBOL || node->kind == MATH_APPLY) return tree_same(node, symbol);
-    for (int i = 0; i < node->n; i++)
-        if (has_symbol(node->kids[i], symbol)) return true;
-    return false;
-}
-
-// Has the side symbols, none of which is in the gold? Then it only names the value: m + n = 33.
-static bool is_foreign(const struct math_node *side, const struct math_node *gold) {
-    if (side->kind == MATH_SYMBOL || side->kind == MATH_APPLY) return !has_symbol(gold, side);
-    if (side->kind == MATH_BIG || !tree_is_scalar(side)) return false;
-    for (int i = 0; i < side->n; i++)
-        if (side->kids[i]->free && !is_foreign(side->kids[i], gold)) return false;
-    return side->free;
-}
-
-// 3x - 13 and 2x are sides of an equation that is to be solved: one symbol and a number.
-static bool is_posed(const struct math_node *side) {
-    const struct math_node *first = NULL;
-    bool number = side->kind == MATH_MUL && side->op == TREE_MINUS;
-    if ((side->kind != MATH_ADD && side->kind != MATH_MUL) || kind_has_other_symbol(side, &first))
-        return false;
-    if (!first || first->text.len != 1) return false; // \frac{AB}{2}, |x|
-    for (int i = 0; i < side->n; i++) number |= !side->kids[i]->free;
-    return number;
-}
-
-static bool is_zero(const struct math_node *node) {
-    struct ratio value;
-    return ratio_of(node, &value) && value.num == 0;
-}
-
-// An equation whose sides do not say what a value is: 3x - 13 = 0 is not 0, 2x + 1 = 5 is not 5.
-static bool is_only_equation(const struct math_node *answer, const struct math_node *gold) {
-    bool name = false, zero = false;
-    for (int i = 0; i < answer->n; i++) {
-        const struct math_node *side = answer->kids[i];
-        if (!is_foreign(side, gold))
-            zero |= is_zero(side);
-        else if (is_posed(side))
-            return true;
-        else
-            name |= !is_name(side);
-    }
-    return name && zero;
-}
-
-// One side of a chain against the gold; what stands behind an "approximately" has only to round.
-static enum math_verdict chain_side(struct comparison *c, const struct math_node *gold,
-                                    const struct math_node *side, bool approximate) {
-    const enum math_verdict verdict = kinds_compare(c, gold, side);
-    const bool rounds = verdict == MATH_DIFFERENT && approximate && tree_is_scalar(gold) &&
-                        side->kind == MATH_NUMBER && side->decimal &&
-                        exact_rounds(gold, side, true, c->budget) == EXACT_YES;
-    return rounds ? MATH_EQUAL : verdict;
-}
-
-// x = 2x + 3 is to be solved for x and names nothing.
-static bool is_recursive(const struct math_node *answer) {
-    const struct math_node *name = answer->kids[0];
-    for (int i = 1; i < answer->n && name->kind == MATH_SYMBOL; i++)
-        if (has_symbol(answer->kids[i], name)) return true;
-    return false;
-}
-
-// z = 3 - 4j beside the gold 3 - 4i.
-static const struct math_node *with_imaginary(struct comparison *c, const struct math_node *gold,
-                                              const struct math_node *answer) {
-    const struct math_node **kids = arena_take(c->arena, (size_t)answer->n, sizeof *kids);
-    bool changed = false;
-    for (int i = 0; i < answer->n; i++) {
-        kids[i] = number_with_imaginary(c, gold, answer->kids[i]);
-        changed |= kids[i] != answer->kids[i];
-    }
-    return changed ? kind_rebuilt(c, answer, kids) : answer;
-}
-
-// 450 minutes = 7.5 hours, where only the number is sought: the last of the two, if they agree.
-static bool is_conversion(struct comparison *c, const struct math_node *gold,
-                          const struct math_node *answer) {
-    return !gold->free && gold->kind != MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
-           answer->kids[0]->kind == MATH_QUANTITY && answer->kids[1]->kind == MATH_QUANTITY &&
-           kinds_compare(c, answer->kids[0], answer->kids[1]) == MATH_EQUAL;
-}
-
-// x = a = b is right when every side is that is decided, and the last is; sides that only name the
-// value do not count.
-static enum math_verdict chain(struct comparison *c, const struct math_node *gold,
-                               const struct math_node *answer) {
-    enum math_verdict all = MATH_EQUAL, last = MATH_UNKNOWN;
-    int n_sides = 0;
-    bool approximate = false;
-    const struct math_node *members = answer->ops[0] == MATH_IN ? unwrapped(answer) : NULL;
-    if (members) return kinds_compare(c, gold, members);
-    if (is_conversion(c, gold, answer)) return kinds_compare(c, gold, answer->kids[1]);
-    if (gold->kind == MATH_ADD) answer = with_imaginary(c, gold, answer);
-    if (gold->kind == MATH_QUANTITY && answer->n == 2 && is_equation(answer) &&
-        relation_is_label(answer->kids[0]) && unit_letter_quantity(c, gold->unit, answer->kids[1]))
-        return kinds_compare(c, gold, answer->kids[1]); // F = 5 N
-    if (!is_equation(answer) || is_only_equation(answer, gold) || is_recursive(answer))
-        return kind_said(c, "form", MATH_DIFFERENT);
-    for (int i = 0; i < answer->n; i++) {
-        const struct math_node *side = answer->kids[i];
-        approximate |= i > 0 && answer->ops[i - 1] == MATH_APPROX && n_sides > 0;
-        if ((i == 0 && (relation_is_label(side) || is_operation(answer))) || is_foreign(side, gold))
-            continue;
-        last = chain_side(c, gold, side, approximate);
-        if (last != MATH_UNKNOWN) all = kind_worst(all, last);
-        n_sides++;
-    }
-    if (n_sides == 0) return kind_said(c, "form", MATH_DIFFERENT);
-    return last == MATH_UNKNOWN && all != MATH_DIFFERENT ? last : all;
 }
 
 static const struct math_node *difference(struct comparison *c, const struct math_node *relation) {
@@ -416,7 +259,8 @@ static bool same_meaning(const struct math_node *a, const struct math_node *b) {
                             memchr(a->text.ptr, '_', a->text.len) &&
                             memchr(b->text.ptr, '_', b->text.len);
     const bool words = !subscripts && (a->text.len > 2 || b->text.len > 2);
-    return call || words || a->kind == MATH_TUPLE || is_geometry(a) || is_geometry(b);
+    return call || words || a->kind == MATH_TUPLE || relation_is_geometry(a) ||
+           relation_is_geometry(b);
 }
 
 static bool has_scalar_sides(const struct math_node *relation) {
@@ -439,7 +283,7 @@ static const struct math_node *same_argument(struct comparison *c, const struct 
         g->kids[0]->kind != MATH_SYMBOL || a->kids[0]->kind != MATH_SYMBOL ||
         tree_same(g->kids[0], a->kids[0]))
         return answer;
-    if (has_symbol(answer, g->kids[0])) return NULL;
+    if (relation_has_symbol(answer, g->kids[0])) return NULL;
     return kind_replaced(c, answer, a->kids[0], g->kids[0]);
 }
 
@@ -447,13 +291,14 @@ enum math_verdict relation_compare(struct comparison *c, const struct math_node 
                                    const struct math_node *answer) {
     enum math_verdict verdict;
     if (congruence_compare(c, gold, answer, &verdict)) return verdict;
-    if (is_equation(gold) && is_equation(answer)) answer = same_argument(c, gold, answer);
+    if (relation_is_equation(gold) && relation_is_equation(answer))
+        answer = same_argument(c, gold, answer);
     if (!answer) return kind_said(c, "variable", MATH_UNKNOWN);
-    if (is_equation(gold) && is_equation(answer)) {
-        const struct math_node *value = unwrapped(gold);
+    if (relation_is_equation(gold) && relation_is_equation(answer)) {
+        const struct math_node *value = relation_value(gold);
         const bool named = value && relation_is_label(answer->kids[0]) &&
                            same_meaning(gold->kids[0], answer->kids[0]);
-        if (named && answer->n > 2) return chain(c, value, answer);
+        if (named && answer->n > 2) return relation_chain(c, value, answer);
         if (named && answer->n == 2) {
             verdict = kinds_compare(c, value, answer->kids[1]);
             if (verdict != MATH_DIFFERENT || !tree_same(gold->kids[0], answer->kids[0]))
@@ -470,17 +315,18 @@ static bool compare(struct comparison *c, const struct math_node *gold,
                     const struct math_node *answer, enum math_verdict *out) {
     if (gold->kind == MATH_RELATION && answer->kind == MATH_RELATION) {
         *out = relation_compare(c, gold, answer);
-    } else if (gold->kind == MATH_RELATION) {
+    } else if (gold->kind == MATH_RELATION && !congruence_compare(c, gold, answer, out)) {
         const bool class = gold->n == 3 && gold->ops[0] == MATH_CONGRUENT &&
                            gold->ops[1] == MATH_MODULO && answer->kind == MATH_NUMBER;
-        const struct math_node *value = class ? gold->kids[1] : unwrapped(gold);
+        const struct math_node *value = class ? gold->kids[1] : relation_value(gold);
         *out = value ? kinds_compare(c, value, answer) : kind_said(c, "form", MATH_DIFFERENT);
-    } else if (answer->kind == MATH_RELATION) {
-        *out = chain(c, gold, answer);
+    } else if (gold->kind != MATH_RELATION && answer->kind == MATH_RELATION) {
+        *out = relation_chain(c, gold, answer);
     } else {
-        return false;
+        return gold->kind == MATH_RELATION;
     }
     return true;
 }
 
-const struct kind relation_kind = {.reader = {.level = read_relation}, .compare = compare};
+const struct kind relation_kind = {
+    .reader = {.level = read_relation}, .normal = congruence_normal, .compare = compare};

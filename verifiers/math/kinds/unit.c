@@ -89,8 +89,21 @@ static void read_name(const struct parser *p, struct name *out) {
     }
 }
 
+static bool is_ohm(const struct token *t) {
+    return t->kind == TOKEN_NAME && slice_is(t->text, "Omega") && !t->space && !t->thin &&
+           t[1].c != '(';
+}
+
+bool unit_is_ohm_prefix(const struct token *t) {
+    const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
+    const struct token *letter = font ? t + 2 : t;
+    return letter->kind == TOKEN_WORD && letter->text.len == 1 &&
+           strchr("kMGm", letter->text.ptr[0]) && is_ohm(font ? t + 4 : t + 1);
+}
+
 bool unit_is_with_name(const struct token *t) {
     struct math_unit unit;
+    if (unit_is_ohm_prefix(t)) return true;
     const bool over = t[1].kind == TOKEN_CHAR && t[1].c == '/' && !t[2].space;
     const struct token *name = over ? t + 2 : t + 1;
     const bool word = name->kind == TOKEN_WORD || (name->kind == TOKEN_FUNCTION && name->plain);
@@ -138,6 +151,14 @@ static bool fraction(struct parser *p, bool in_text, struct math_unit *out) {
     return unit_combine(out, &bottom, -1);
 }
 
+// \text{k}\Omega
+static bool ohms(struct parser *p, struct math_unit *out) {
+    char name[] = "kOhm";
+    name[0] = parse_peek(p)[2].text.ptr[0];
+    for (int i = 0; i < 5; i++) parse_next(p);
+    return unit_find(slice_of(name), out);
+}
+
 // What stands in a bracket or a font of its own.
 static bool group(struct parser *p, bool in_text, struct math_unit *out, struct math_unit *last) {
     const bool font = parse_peek(p)->kind == TOKEN_FONT;
@@ -168,13 +189,15 @@ static bool factor(struct parser *p, bool in_text, struct math_unit *out) {
     t = parse_peek(p);
     const bool bracket =
         t->kind == TOKEN_FONT || (t->kind == TOKEN_CHAR && (t->c == '{' || t->c == '('));
+    const bool prefix = t->kind == TOKEN_FONT && unit_is_ohm_prefix(t);
     bool good = parse_is_command(p, "frac") ? fraction(p, in_text, &base)
+                : prefix                    ? ohms(p, &base)
                 : bracket                   ? group(p, in_text, &base, &last)
                                             : named(p, in_text, &base);
     if (good && power == 1) power = unit_power(p);
     *out = (struct math_unit){.num = 1, .den = 1};
     if (good && micro) out->ten = -6;
-    if (good && t->kind == TOKEN_FONT && power != 1)
+    if (good && t->kind == TOKEN_FONT && !prefix && power != 1)
         good = unit_combine(out, &base, 1) && unit_combine(out, &last, power - 1);
     else if (good)
         good = unit_combine(out, &base, power);

@@ -33,6 +33,8 @@ int unit_currency(const struct parser *p, struct math_unit *out);
 // "72 g/mol", "72 g mol^{-1}": whether the letter at t, behind a number, goes on to the name of a
 // unit and so is one.
 bool unit_is_with_name(const struct token *t);
+// "kΩ", \text{k}\Omega: whether a prefix with an ohm behind it begins at t.
+bool unit_is_ohm_prefix(const struct token *t);
 // ^2, ^{-1}, "squared" behind a unit or a group of units; 1 where there is none.
 int unit_power(struct parser *p);
 // a = a * b^power; false when it is too large.

@@ -112,6 +112,20 @@ static bool is_mod(const struct parser *p) {
            (p->inside == 0 && parse_is_word(parse_peek(p), "mod"));
 }
 
+int parse_modulus(const struct parser *p) {
+    int i = p->at;
+    if (p->inside) return 0;
+    for (int bracket = 0; bracket < 2; bracket++) {
+        while (p->t[i].kind == TOKEN_FONT && p->t[i + 1].c == '{') i += 2;
+        if (bracket == 0 && p->t[i].c == '(') i++;
+    }
+    const struct token *t = &p->t[i];
+    const bool command =
+        t->kind == TOKEN_COMMAND && (slice_is(t->text, "mod") || slice_is(t->text, "bmod"));
+    if (!command && !parse_is_word(t, "mod")) return 0;
+    return parse_skip_fonts(p, i + 1) - p->at;
+}
+
 // "We get 2": words of a sentence are no factors.
 static bool is_sentence(const struct parser *p) {
     const struct token *t = parse_peek(p);
@@ -142,10 +156,19 @@ static bool is_union_letter(const struct parser *p, const struct math_node *last
            strchr("([{", t[1].c);
 }
 
+// 60^\circ + 360^\circ k
+static bool is_multiple(const struct parser *p, const struct math_node *degrees) {
+    const struct token *t = parse_peek(p);
+    return degrees->kind == MATH_DEGREE && p->inside == 0 && t->kind == TOKEN_WORD &&
+           t->text.len == 1 && strchr("kmn", t->text.ptr[0]);
+}
+
 // 2 3 is no product: two number literals side by side are not understood.
 static bool may_juxtapose(const struct parser *p, const struct math_node *last) {
     if (parse_separator_is_next(p) || !parse_starts_atom(p) || is_sentence(p)) return false;
+    if (parse_modulus(p)) return false;
     const bool number = last->kind == MATH_NUMBER || last->kind == MATH_MIXED;
+    if (is_multiple(p, last)) return true;
     if (follows(p, last) || last->kind == MATH_DEGREE || is_union_letter(p, last)) return false;
     return !(number && !last->bracketed && parse_starts_number(p) && p->inside == 0 &&
              parse_peek(p)->kind != TOKEN_VULGAR &&

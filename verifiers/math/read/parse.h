@@ -52,6 +52,7 @@ struct parser {
     int integrals;   // "dx" ends an integrand
     bool set;        // within \{ \}: | begins the condition
     bool eager_bars; // of two readings of |x|y|z|, the one that opens early
+    bool single;     // an argument without braces: a space ends its digits
     bool prose, over;
     bool split_word; // a word was read as a product of letters
     size_t furthest; // offset of the token at which reading stopped
@@ -65,6 +66,7 @@ struct math_node *parse_any(struct parser *p);              // of every level: a
 struct math_node *parse_item(struct parser *p); // of every level but the loosest: no list
 struct math_node *parse_sum(struct parser *p);
 struct math_node *parse_term(struct parser *p);
+int parse_modulus(const struct parser *p); // "(mod 7)": how many tokens up to the number, or 0
 struct math_node *parse_unary(struct parser *p);    // a factor with signs, powers, postfixes
 struct math_node *parse_argument(struct parser *p); // what a function without brackets takes
 struct math_node *parse_quotient(struct parser *p, struct math_node *top,

@@ -2,9 +2,17 @@
 #include "verifiers/math/read/parse.h"
 
 // What a command without braces takes: one digit, one letter, one command. x^2\frac13 is x^2/3.
+// \log_2 256, \sqrt2 256: digits up to the space.
+static struct math_node *single_number(struct parser *p) {
+    p->single = true;
+    struct math_node *node = parse_unmixed(p);
+    p->single = false;
+    return node;
+}
+
 struct math_node *parse_single(struct parser *p, bool all_digits) {
     const struct token *t = parse_peek(p);
-    if (t->kind == TOKEN_DIGITS && (all_digits || t->text.len == 1)) return parse_unmixed(p);
+    if (t->kind == TOKEN_DIGITS && (all_digits || t->text.len == 1)) return single_number(p);
     if (t->kind == TOKEN_DIGITS) {
         struct math_node *digit = tree_number(t->text.ptr[p->inside] - '0', p->arena);
         if (++p->inside >= t->text.len) parse_next(p);

@@ -48,7 +48,7 @@ static int group_at(const struct parser *p, int at, bool *plain) {
         digits = at + 3;
     } else if (t->kind == TOKEN_CHAR && t->c == '\'' && is_tight(t) && is_tight(&t[1])) {
         digits = at + 1;
-    } else if (t->kind == TOKEN_DIGITS && (t->thin || t->space)) {
+    } else if (t->kind == TOKEN_DIGITS && (t->thin || t->space) && !p->single) {
         digits = at;
         if (!t->thin && (t[1].c == '/' || t[1].kind == TOKEN_COMMAND)) return 0;
     }
@@ -308,15 +308,17 @@ static long base_of_digits(const struct token *t) {
     return value >= 2 && value <= 36 ? value : 0;
 }
 
-// 4210_{\text{five}}, 17_{ten}: the base as a node, or NULL.
+// 4210_{\text{five}}, 17_{ten}, 17_\text{ten}: the base as a node, or NULL.
 static struct math_node *base_in_words(struct parser *p) {
     const struct token *t = parse_peek(p);
-    const bool font = t[2].kind == TOKEN_FONT && t[3].c == '{';
-    const struct token *word = font ? t + 4 : t + 2;
-    const long base = base_of_word(word, false);
-    if (!base || word[1].c != '}' || (font && word[2].c != '}')) return NULL;
-    for (int n = font ? 7 : 4; n > 0; n--) parse_next(p);
-    return tree_number(base, p->arena);
+    const int brace = t[1].c == '{' ? 1 : 0;
+    const int font = t[1 + brace].kind == TOKEN_FONT && t[2 + brace].c == '{' ? 1 : 0;
+    const int word = 1 + brace + 2 * font;
+    const long base = brace || font ? base_of_word(&t[word], false) : 0;
+    for (int i = 1; base && i <= brace + font; i++)
+        if (t[word + i].c != '}') return NULL;
+    for (int n = base ? word + 1 + brace + font : 0; n > 0; n--) parse_next(p);
+    return base ? tree_number(base, p->arena) : NULL;
 }
 
 // "2102 in base 3", "2102 (base 3)", "A5 (hex)": the base as a node, or NULL.
@@ -343,7 +345,7 @@ static struct math_node *read_base(struct parser *p) {
     const bool brace = t[1].c == '{';
     const struct token *base = brace ? t + 2 : t + 1;
     if (t->c != '_') return base_said(p);
-    if (brace && (base->kind == TOKEN_WORD || base->kind == TOKEN_FONT)) return base_in_words(p);
+    if ((brace && base->kind == TOKEN_WORD) || base->kind == TOKEN_FONT) return base_in_words(p);
     const long value = base_of_digits(base);
     if (!value || (brace && base[1].c != '}')) return NULL;
     for (int i = 0; i < (brace ? 4 : 2); i++) parse_next(p);

@@ -30,6 +30,10 @@ bool answer_says_again(struct slice text, size_t at);
 // How many pieces of a sentence are left without a clause that only says why.
 int answer_without_clauses(struct slice text, const struct answer_piece *p, int n);
 
+// answer_integer.c: "n\pi for any integer n": how many pieces are left without what is said of the
+// letter. `*narrow`: it is not any integer ("for odd n").
+int answer_without_integers(struct slice text, const struct answer_piece *p, int n, bool *narrow);
+
 // answer_attained.c: "attained at x = 3", "with equality when a = b" begins at p[at].
 bool answer_begins_attainment(struct slice text, const struct answer_piece *p, int n, int at);
 

@@ -12,9 +12,18 @@ enum {
     MAX_CHOICE = 120, // bytes of a choice with its words
 };
 
+// One of Unicode's mathematical operators, U+2200 to U+22FF, but for those between sentences.
+static bool is_unicode_operator(struct slice word) {
+    static const char *const OTHER[] = {"∴", "∵", "∎"};
+    if (word.len != 3 || word.ptr[0] != '\xe2') return false;
+    const unsigned char block = (unsigned char)word.ptr[1];
+    return block >= 0x88 && block <= 0x8b && !answer_is_in(word, OTHER, N(OTHER));
+}
+
 static enum answer_piece_kind kind_of(struct slice word) {
-    static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "−", "≤", "≥", "≈", "±", "∪"};
+    static const char *const SIGNS[] = {"-", "*", "×", "÷", "·", "±"};
     enum { MAX_SIGN = 3 }; // bytes
+    if (is_unicode_operator(word)) return PIECE_MATH;
     for (size_t i = 0; word.len <= MAX_SIGN && i < N(SIGNS); i++)
         if (slice_is(word, SIGNS[i])) return PIECE_MATH;
     if (slice_is(word, "and") || slice_is(word, "or")) return PIECE_JOINT;
@@ -150,9 +159,12 @@ static bool last_run(struct slice text, const struct answer_piece *p, int n, int
                            ascii_is_digit(text.ptr[q[-1].to - 1]); // "6 x 2 = 12"
         const bool cup = q->kind == PIECE_LETTER && text.ptr[q->from] == 'U' && *first > 1 &&
                          answer_is_one_of("([", text.ptr[p[*first].from]) &&
-                         answer_is_one_of(")]", text.ptr[q[-1].to - 1]);       // (1,2) U (3,4)
+                         answer_is_one_of(")]", text.ptr[q[-1].to - 1]); // (1,2) U (3,4)
+        const struct slice word = answer_piece_text(text, q);
+        const bool mod = (slice_is(word, "(mod") || slice_is(word, "mod")) && *first > 1 &&
+                         q[-1].kind == PIECE_MATH;                             // x = 3 (mod 7)
         const bool torn = q->kind == PIECE_WORD && text.ptr[q->to - 1] == '}'; // "\text{not } x"
-        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup) break;
+        if (q->kind != PIECE_MATH && !joined && !letter && !times && !torn && !cup && !mod) break;
     }
     if (p[*first].kind == PIECE_JOINT) (*first)++;
     if (*first > 0 && is_function(answer_piece_text(text, &p[*first - 1])))
@@ -385,7 +397,12 @@ bool answer_find_expression(struct slice text, struct answer *out) {
     size_t from, end;
     if (!answer_last_sentence(&text, &from, &end) || answer_is_code(text, end)) return false;
     end = answer_other_denied(text, from, end); // "es 12, no 13"
-    const int all = split(text, from, end, pieces), n = answer_without_clauses(text, pieces, all);
+    bool narrow;
+    const int said = split(text, from, end, pieces);
+    const int all = answer_without_integers(text, pieces, said, &narrow);
+    if (narrow) return false;
+    if (all < said) end = pieces[all - 1].to;
+    const int n = answer_without_clauses(text, pieces, all);
     const size_t whole = end;
     const bool again = n < all && answer_says_again(text, pieces[n].from);
     if (n < all) end = pieces[n - 1].to;

@@ -379,6 +379,15 @@ static bool is_other_key(struct slice text, size_t at) {
     return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
 }
 
+// "a:b = 2:5", "A:B:C = 1:2:3"
+static bool is_ratio(struct slice text, size_t at) {
+    size_t i = at;
+    while (i < text.len && ascii_is_alpha(text.ptr[i])) i++;
+    if (i == at) return false;
+    while (i < text.len && text.ptr[i] == ' ') i++;
+    return i < text.len && (text.ptr[i] == '=' || text.ptr[i] == ':');
+}
+
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
 // SIZE_MAX.
 static size_t read_phrase(struct slice text, size_t at, bool strong, struct answer *out) {
@@ -386,7 +395,8 @@ static size_t read_phrase(struct slice text, size_t at, bool strong, struct answ
         at == 0 || answer_is_one_of("\n*#_>{", text.ptr[at - 1]) ||
         (at > 1 && text.ptr[at - 1] == ' ' && answer_is_one_of("#\n", text.ptr[at - 2]));
     const bool titled = first || (at >= 6 && answer_starts(text, at - 6, "final "));
-    const bool option = answer_starts(text, at, "A:") && opens_line(text, at);
+    const bool option =
+        answer_starts(text, at, "A:") && opens_line(text, at) && !is_ratio(text, at + 2);
     size_t from;
     const struct slice value_of_key = member(text, at, &from);
     if (is_other_key(text, at)) return SIZE_MAX;
