@@ -296,6 +296,36 @@ static bool may_be_words(struct slice s) {
     return word && (blank || slice_is(s, "half") || memchr(s.ptr, '-', s.len));
 }
 
+// Digits and one of two spellings of a unit off the start of a text.
+static bool take_part(struct slice *s, const char *unit, const char *other, struct slice *digits) {
+    size_t n = 0;
+    while (n < s->len && n < 4 && ascii_is_digit(s->ptr[n])) n++;
+    *digits = cut(*s, 0, n);
+    while (n > 0 && n < s->len && s->ptr[n] == ' ') n++;
+    const struct slice rest = cut(*s, n, s->len);
+    const size_t len = starts(rest, other) ? strlen(other) : starts(rest, unit) ? strlen(unit) : 0;
+    if (!digits->len || !len || (len < rest.len && ascii_is_alpha(rest.ptr[len]))) return false;
+    *s = trimmed(cut(rest, len, rest.len));
+    return true;
+}
+
+// "3h 20m", "2m30s": m is a minute beside an hour or a second.
+static bool duration_of(struct slice s, char *room, struct slice *out) {
+    static const char *const UNITS[][2] = {{"h", "hr"}, {"m", "min"}, {"s", "sec"}};
+    static const char *const NAMES[] = {"hours", "minutes", "seconds"};
+    struct slice parts[2];
+    for (int first = 0; first < 2; first++) {
+        struct slice rest = s;
+        if (!take_part(&rest, UNITS[first][0], UNITS[first][1], &parts[0]) ||
+            !take_part(&rest, UNITS[first + 1][0], UNITS[first + 1][1], &parts[1]) || rest.len)
+            continue;
+        *out = printed(room, snprintf(room, MAX_WORDS, "%.*s %s %.*s %s", SLICE_ARG(parts[0]),
+                                      NAMES[first], SLICE_ARG(parts[1]), NAMES[first + 1]));
+        return true;
+    }
+    return false;
+}
+
 bool form_words(struct slice text, struct arena *arena, struct slice *out) {
     if (text.len == 0 || text.len > MAX_WORDS - 40) return false;
     const char last = text.ptr[text.len - 1];
@@ -305,7 +335,12 @@ bool form_words(struct slice text, struct arena *arena, struct slice *out) {
         char *room = arena_take(arena, MAX_WORDS, 1);
         if (choices_of(text, room, out)) return true;
     }
-    if (!ascii_is_alnum(text.ptr[0]) || !may_be_words(text)) return false;
+    if (!ascii_is_alnum(text.ptr[0])) return false;
+    if (ascii_is_digit(text.ptr[0]) && strchr("mnsc", last) && last) {
+        char *room = arena_take(arena, MAX_WORDS, 1);
+        if (duration_of(text, room, out)) return true;
+    }
+    if (!may_be_words(text)) return false;
     char *room = arena_take(arena, MAX_WORDS, 1);
     return clock_of(text, room, out) || root_of(text, room, out) || mixed_of(text, room, out) ||
            ratio_of(text, room, out) || quotient_of(text, room, out);

@@ -226,7 +226,7 @@ static bool font_follows(const struct parser *p, const struct math_node *value) 
 }
 
 static bool follows(const struct parser *p, const struct math_node *value) {
-    static const char *const OTHER[] = {"square", "cubic", "sq", "unit", "units"};
+    static const char *const OTHER[] = {"square", "cubic", "sq", "cu", "unit", "units"};
     const struct token *t = parse_peek(p);
     enum math_kind kind;
     struct math_unit unit;

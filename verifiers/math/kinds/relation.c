@@ -247,10 +247,15 @@ static enum math_verdict scaled(struct comparison *c, const struct math_node *go
     return found == EXACT_YES ? MATH_EQUAL : MATH_EQUAL_NUM;
 }
 
+// r(t), which is read as a product, and r.
+static bool is_call_of(const struct math_node *call, const struct math_node *name) {
+    return call->kind == MATH_MUL && relation_is_label(call) && tree_same(call->kids[0], name);
+}
+
 // y and f(x) name the same thing, and so do f(x) and g(x), and words. f(x) and f'(x) do not, nor
 // a_n and S_n.
 static bool same_meaning(const struct math_node *a, const struct math_node *b) {
-    if (tree_same(a, b)) return true;
+    if (tree_same(a, b) || is_call_of(a, b) || is_call_of(b, a)) return true;
     if (a->kind == MATH_APPLY && b->kind == MATH_APPLY) // what is behind the first letter
         return a->text.len == b->text.len &&
                memcmp(a->text.ptr + 1, b->text.ptr + 1, a->text.len - 1) == 0;
@@ -328,5 +333,47 @@ static bool compare(struct comparison *c, const struct math_node *gold,
     return true;
 }
 
+static const struct math_node *equation(struct comparison *c, const struct math_node *left,
+                                        const struct math_node *right) {
+    static const uint8_t OPS[] = {MATH_EQ};
+    const struct math_node *const sides[] = {left, right};
+    struct math_node *node = kind_node(c, MATH_RELATION, 0, 2, sides);
+    node->ops = OPS;
+    tree_seal(node);
+    return node;
+}
+
+// f: x \mapsto x + 1 and x \mapsto x + 1 as f(x) = x + 1; NULL where it is no map.
+static const struct math_node *map(struct comparison *c, const struct math_node *node) {
+    const struct math_node *left = node->kids[0], *body = node->kids[1];
+    const bool named = left->kind == MATH_RATIO && left->n == 2;
+    const struct math_node *name = named ? left->kids[0] : NULL;
+    const struct math_node *variable = named ? left->kids[1] : left;
+    if (variable->kind != MATH_SYMBOL || (named && name->kind != MATH_SYMBOL) ||
+        (!named && !relation_has_symbol(body, variable)))
+        return NULL;
+    struct math_node *call = kind_node(c, MATH_APPLY, 0, 1, &variable);
+    call->text = named ? name->text : slice_of("f");
+    tree_seal(call);
+    return equation(c, call, body);
+}
+
+// f \equiv 0: an equation for every argument.
+static bool is_everywhere(const struct math_node *node) {
+    const struct math_node *name = node->kids[0];
+    if (node->ops[0] != MATH_CONGRUENT || !tree_is_scalar(node->kids[1])) return false;
+    return name->kind == MATH_APPLY || (name->kind == MATH_SYMBOL && name->text.len == 1 &&
+                                        strchr("fghpqFGHPQ", name->text.ptr[0]));
+}
+
+static const struct math_node *normal(struct comparison *c, const struct math_node *node) {
+    if (node->kind == MATH_RELATION && node->n == 2) {
+        const struct math_node *function = node->ops[0] == MATH_TO ? map(c, node) : NULL;
+        if (function) return function;
+        if (is_everywhere(node)) return equation(c, node->kids[0], node->kids[1]);
+    }
+    return congruence_normal(c, node);
+}
+
 const struct kind relation_kind = {
-    .reader = {.level = read_relation}, .normal = congruence_normal, .compare = compare};
+    .reader = {.level = read_relation}, .normal = normal, .compare = compare};

@@ -80,7 +80,9 @@ static void read_name(const struct parser *p, struct name *out) {
         const bool omega = t->kind == TOKEN_NAME && slice_is(t->text, "Omega");
         // A function's name is a unit's only where it is written as a word: 5 min, not 5 \min.
         const bool letters = t->kind == TOKEN_WORD || (t->kind == TOKEN_FUNCTION && t->plain);
-        if ((!mu && !omega && !letters) || (out->n > 0 && (t->space || t->thin))) return;
+        const bool behind_mu = out->n == 1 && t[-1].kind == TOKEN_NAME && !t->thin; // "\mu m"
+        if (!mu && !omega && !letters) return;
+        if (out->n > 0 && (t->space || t->thin) && !behind_mu) return;
         const struct slice text = mu ? slice_of("u") : omega ? slice_of("Ohm") : t->text;
         if (len + text.len > MAX_NAME) return;
         memcpy(out->text + len, text.ptr, text.len);
@@ -181,6 +183,7 @@ static bool factor(struct parser *p, bool in_text, struct math_unit *out) {
     if (power > 1) {
         parse_next(p);
         parse_take(p, '.');
+        in_text = true; // "sq m"
     }
     // \mu\text{m}
     const struct token *t = parse_peek(p);

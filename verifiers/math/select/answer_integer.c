@@ -1,5 +1,5 @@
-// "x = \pi/4 + n\pi for any integer n", "where n is an integer": what is said of a letter of the
-// value, behind it.
+// "x = \pi/4 + n\pi for any integer n", "f(x) = x for all real x": what is said of a letter of
+// the value, behind it.
 #include "verifiers/math/base/ascii.h"
 #include "verifiers/math/select/answer_clause.h"
 #include "verifiers/math/select/answer_scan.h"
@@ -25,9 +25,11 @@ static bool is_in_value(struct slice text, const struct answer_piece *p, int at,
 
 int answer_without_integers(struct slice text, const struct answer_piece *p, int n, bool *narrow) {
     static const char *const OPENS[] = {"for", "where", "with"};
-    static const char *const WORDS[] = {"any", "all", "every", "each",      "some", "an",  "a",
-                                        "is",  "are", "and",   "arbitrary", "the",  "can", "be"};
-    static const char *const INTEGERS[] = {"integer", "integers"};
+    static const char *const WORDS[] = {"any", "all", "every",  "each",    "some",      "an",
+                                        "a",   "is",  "are",    "and",     "arbitrary", "the",
+                                        "can", "be",  "number", "numbers", "values",    "of"};
+    static const char *const ALL[] = {"all", "every", "any"}; // "for all x"
+    static const char *const INTEGERS[] = {"integer", "integers", "real", "reals"};
     static const char *const NARROW[] = {"odd", "even", "prime"};
     bool integers = false;
     char letter = 0;
@@ -37,8 +39,9 @@ int answer_without_integers(struct slice text, const struct answer_piece *p, int
         const struct slice word = plain(answer_piece_text(text, &p[i]));
         const bool open = answer_is_in(word, OPENS, N(OPENS));
         const bool narrows = answer_is_in(word, NARROW, N(NARROW));
-        const bool is_letter = word.len == 1 && answer_is_one_of("kmnt", word.ptr[0]);
-        integers |= answer_is_in(word, INTEGERS, N(INTEGERS)) || (narrows && start == n);
+        const bool is_letter = word.len == 1 && answer_is_one_of("kmntxyz", word.ptr[0]);
+        integers |= answer_is_in(word, INTEGERS, N(INTEGERS)) || (narrows && start == n) ||
+                    (letter && answer_is_in(word, ALL, N(ALL)));
         if (is_letter) letter = word.ptr[0];
         *narrow |= narrows;
         if (!open && !narrows && !is_letter && !answer_is_in(word, INTEGERS, N(INTEGERS)) &&

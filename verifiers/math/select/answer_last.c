@@ -68,9 +68,9 @@ static int split(struct slice text, size_t from, size_t to, struct answer_piece 
 // "12 red balls and 5 blue balls" are two values: where the first of them starts, or -1.
 static int pair_start(struct slice text, const struct answer_piece *p, int first) {
     enum { MAX_BETWEEN = 3 };
-    static const char *const LARGER[] = {"hour",  "hours",  "day",     "days",  "week", "weeks",
-                                         "year",  "years",  "foot",    "feet",  "hr",   "hrs",
-                                         "pound", "pounds", "minutes", "minute"};
+    static const char *const LARGER[] = {
+        "hour", "hours", "day",   "days",   "week",    "weeks",  "year", "years", "foot", "feet",
+        "hr",   "hrs",   "pound", "pounds", "minutes", "minute", "min",  "mins",  "h"};
     if (first > 1 && p[first - 2].kind == PIECE_MATH &&
         answer_is_in(answer_piece_text(text, &p[first - 1]), LARGER, N(LARGER)))
         return first - 2; // "1 hour 30 minutes"
