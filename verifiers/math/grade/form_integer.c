@@ -47,7 +47,7 @@ static size_t word(struct slice s, struct said *said) {
     size_t len = 0;
     while (len < s.len && ascii_is_alpha(s.ptr[len])) len++;
     const struct slice w = {s.ptr, len};
-    if (len == 1 && strchr("kmnt", w.ptr[0]) && (!said->letter || said->letter == w.ptr[0])) {
+    if (len == 1 && strchr("kmnt", w.ptr[0])) {
         said->letter = w.ptr[0];
         return 1;
     }

@@ -60,7 +60,7 @@ struct slice form_interval(struct slice s, struct arena *arena) {
     for (size_t i = set_start(out); i < out.len;) {
         const size_t end = is_square(out.ptr[i]) ? interval_end(out, i) : 0;
         const size_t next = end ? end + 1 : past_joints(out, i);
-        if (next == i) return s;
+        if (next == i) break;
         if (end && out.ptr[i] == ']') ((char *)out.ptr)[i] = '(', turned = true;
         if (end && out.ptr[end] == '[') ((char *)out.ptr)[end] = ')', turned = true;
         i = next;

@@ -33,8 +33,7 @@ static bool congruences(struct comparison *c, const struct math_node *gold,
                         const struct math_node *answer, enum math_verdict *out) {
     struct class left, right;
     struct ratio g, a, m, n;
-    if (gold->kind != MATH_RELATION || gold->ops[0] != MATH_CONGRUENT || !read_class(gold, &left) ||
-        !read_class(answer, &right) ||
+    if (gold->kind != MATH_RELATION || !read_class(gold, &left) || !read_class(answer, &right) ||
         (left.name && right.name && !tree_same(left.name, right.name)) ||
         !ratio_of(left.residue, &g) || !ratio_of(right.residue, &a) ||
         !ratio_of(left.modulus, &m) || !ratio_of(right.modulus, &n))
@@ -96,7 +95,6 @@ static const struct math_node *distributed(struct comparison *c, const struct ma
         const struct math_node *residue = i == 0             ? first->kids[1]
                                           : i == list->n - 1 ? last.residue
                                                              : list->kids[i];
-        if (!tree_is_scalar(residue)) return list;
         kids[i] = class_of(c, first->kids[0], residue, last.modulus);
     }
     return kind_node(c, MATH_LIST, list->op, list->n, kids);

@@ -117,7 +117,7 @@ static struct math_node *residue(struct parser *p, struct math_node *value) {
     static const uint8_t OPS[] = {MATH_CONGRUENT, MATH_MODULO};
     struct parse_nodes sides = {0};
     const bool over = p->over;
-    struct math_node *mod = value->free ? NULL : modulus(p);
+    struct math_node *mod = modulus(p);
     if (!mod) {
         p->over = p->over || over;
         return p->over ? NULL : value;
@@ -361,7 +361,7 @@ static const struct math_node *map(struct comparison *c, const struct math_node 
 // f \equiv 0: an equation for every argument.
 static bool is_everywhere(const struct math_node *node) {
     const struct math_node *name = node->kids[0];
-    if (node->ops[0] != MATH_CONGRUENT || !tree_is_scalar(node->kids[1])) return false;
+    if (node->ops[0] != MATH_CONGRUENT) return false;
     return name->kind == MATH_APPLY || (name->kind == MATH_SYMBOL && name->text.len == 1 &&
                                         strchr("fghpqFGHPQ", name->text.ptr[0]));
 }

@@ -199,7 +199,7 @@ enum math_verdict relation_chain(struct comparison *c, const struct math_node *g
         relation_is_label(answer->kids[0]) && unit_letter_quantity(c, gold->unit, answer->kids[1]))
         return kinds_compare(c, gold, answer->kids[1]); // F = 5 N
     if (answer->n == 2 && relation_is_equation(answer) && relation_is_label(answer->kids[0]) &&
-        number_is_general_angle(gold) && number_is_general_angle(answer->kids[1]))
+        number_is_general_angle(answer->kids[1]))
         return kinds_compare(c, gold, answer->kids[1]);                        // x = \pi/4 + n\pi
     const bool family = gold->kind == MATH_LIST && list_is_assignment(answer); // x = 2k + 1
     if (!relation_is_equation(answer) || is_recursive(answer) ||

@@ -80,7 +80,7 @@ static void read_name(const struct parser *p, struct name *out) {
         const bool omega = t->kind == TOKEN_NAME && slice_is(t->text, "Omega");
         // A function's name is a unit's only where it is written as a word: 5 min, not 5 \min.
         const bool letters = t->kind == TOKEN_WORD || (t->kind == TOKEN_FUNCTION && t->plain);
-        const bool behind_mu = out->n == 1 && t[-1].kind == TOKEN_NAME && !t->thin; // "\mu m"
+        const bool behind_mu = out->n == 1 && t[-1].kind == TOKEN_NAME; // "\mu m"
         if (!mu && !omega && !letters) return;
         if (out->n > 0 && (t->space || t->thin) && !behind_mu) return;
         const struct slice text = mu ? slice_of("u") : omega ? slice_of("Ohm") : t->text;
@@ -92,15 +92,13 @@ static void read_name(const struct parser *p, struct name *out) {
 }
 
 static bool is_ohm(const struct token *t) {
-    return t->kind == TOKEN_NAME && slice_is(t->text, "Omega") && !t->space && !t->thin &&
-           t[1].c != '(';
+    return t->kind == TOKEN_NAME && slice_is(t->text, "Omega") && !t->space && !t->thin;
 }
 
 bool unit_is_ohm_prefix(const struct token *t) {
     const bool font = t->kind == TOKEN_FONT && t[1].c == '{' && t[3].c == '}';
     const struct token *letter = font ? t + 2 : t;
-    return letter->kind == TOKEN_WORD && letter->text.len == 1 &&
-           strchr("kMGm", letter->text.ptr[0]) && is_ohm(font ? t + 4 : t + 1);
+    return letter->kind == TOKEN_WORD && letter->text.len == 1 && is_ohm(font ? t + 4 : t + 1);
 }
 
 bool unit_is_with_name(const struct token *t) {

@@ -42,7 +42,7 @@ static bool add_components(struct comparison *c, const struct math_node *node,
     if (out->size && out->size != node->n) return false;
     out->size = node->n;
     for (int i = 0; i < node->n; i++) {
-        if (out->n[i] == MAX_TERMS || !tree_is_scalar(node->kids[i])) return false;
+        if (out->n[i] == MAX_TERMS) return false;
         out->terms[i][out->n[i]++] = product(c, scale, node->kids[i]);
     }
     return true;
@@ -84,7 +84,6 @@ static const struct math_node *tuple_of(struct comparison *c, const struct math_
     struct vector vector = {0};
     const struct math_node *kids[3];
     if (node->kind != MATH_ADD && node->kind != MATH_MUL) return NULL;
-    if (!node->free && !tree_has(node, MATH_TUPLE)) return NULL;
     if (!add(c, node, tree_number(1, c->arena), &vector)) return NULL;
     if (vector.size && vector.size != n) return NULL;
     if (vector.n[1] + vector.n[2] == 0 || (n == 2 && vector.n[2] > 0)) return NULL;

@@ -379,13 +379,13 @@ static bool is_other_key(struct slice text, size_t at) {
     return memmem(before.ptr, before.len, KEY, strlen(KEY)) != NULL;
 }
 
-// "a:b = 2:5", "A:B:C = 1:2:3"
+// "a:b = 2:5": what is behind the first colon.
 static bool is_ratio(struct slice text, size_t at) {
     size_t i = at;
     while (i < text.len && ascii_is_alpha(text.ptr[i])) i++;
     if (i == at) return false;
     while (i < text.len && text.ptr[i] == ' ') i++;
-    return i < text.len && (text.ptr[i] == '=' || text.ptr[i] == ':');
+    return i < text.len && text.ptr[i] == '=';
 }
 
 // The statement whose words start at `at`, if one does. Returns where its value starts, or
