@@ -135,6 +135,9 @@ enum math_relation {
     MATH_FAR_ABOVE,
     MATH_BELOW_ABOUT, // < or ~
     MATH_ABOVE_ABOUT,
+    MATH_INCONGRUENT, // not congruent
+    MATH_DIVIDES,
+    MATH_DIVIDES_NOT,
     MATH_MODULO, // in front of the modulus of a congruence
 };
 

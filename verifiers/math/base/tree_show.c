@@ -11,9 +11,9 @@ static const char *const KINDS[] = {
 
 static const char *const CONSTANTS[] = {"pi", "e", "i", "infinity", "phi"};
 static const char *const RELATIONS[] = {
-    "=",    "!=",     "<",      "<=",       ">",   ">=", "in", "notin",
-    "~",    "===",    "subset", "superset", "sim", "->", "=>", "parallel",
-    "perp", "propto", "<<",     ">>",       "<~",  ">~", "mod"};
+    "=",   "!=",     "<",        "<=",  ">",   ">=",      "in",          "notin", "~",
+    "===", "subset", "superset", "sim", "->",  "=>",      "parallel",    "perp",  "propto",
+    "<<",  ">>",     "<~",       ">~",  "!==", "divides", "divides not", "mod"};
 static const char *const FUNCTIONS[] = {
     "sin",       "cos",      "tan",          "cot",       "sec",  "csc",   "asin", "acos",  "atan",
     "acot",      "asec",     "acsc",         "sinh",      "cosh", "tanh",  "coth", "sech",  "csch",

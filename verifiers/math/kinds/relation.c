@@ -130,6 +130,27 @@ static struct math_node *residue(struct parser *p, struct math_node *value) {
     return with_relations(p, &sides, OPS);
 }
 
+// \not= and its kin. MATH_MODULO, which nobody writes, where it has no name.
+static uint8_t negated(uint8_t op) {
+    static const uint8_t PAIRS[][2] = {{MATH_EQ, MATH_NE},     {MATH_LT, MATH_GE},
+                                       {MATH_GT, MATH_LE},     {MATH_LE, MATH_GT},
+                                       {MATH_GE, MATH_LT},     {MATH_CONGRUENT, MATH_INCONGRUENT},
+                                       {MATH_IN, MATH_NOT_IN}, {MATH_DIVIDES, MATH_DIVIDES_NOT}};
+    for (size_t i = 0; i < sizeof PAIRS / sizeof *PAIRS; i++)
+        if (op == PAIRS[i][0]) return PAIRS[i][1];
+    return MATH_MODULO;
+}
+
+// The relation at the parser, or MATH_MODULO. A \mid that is no condition divides.
+static uint8_t next_relation(const struct parser *p) {
+    const bool not = parse_is_command(p, "not");
+    const struct token *t = parse_peek(p) + not ;
+    const bool divides = t->c == '|' && t->op == 3 && p->brackets == 0 && p->bars == 0 && !p->set;
+    if (p->inside || (t->kind != TOKEN_RELATION && !divides)) return MATH_MODULO;
+    const uint8_t op = divides ? MATH_DIVIDES : t->op;
+    return not ? negated(op) : op;
+}
+
 static struct math_node *read_relation(struct parser *p, int below) {
     enum { MAX_SIDES = 32 };
     struct parse_nodes sides = {0};
@@ -143,12 +164,12 @@ static struct math_node *read_relation(struct parser *p, int below) {
     side = p->over ? NULL : parse_level(p, below);
     if (!side) return NULL;
     parse_add(p, &sides, side);
-    if (sides.n == 1 && (parse_peek(p)->kind != TOKEN_RELATION || p->inside))
-        return residue(p, side);
-    while (parse_peek(p)->kind == TOKEN_RELATION && p->inside == 0) {
+    if (sides.n == 1 && next_relation(p) == MATH_MODULO) return residue(p, side);
+    while ((op = next_relation(p)) != MATH_MODULO) {
         if (sides.n >= MAX_SIDES - 2) return NULL;
-        ops[sides.n - 1] = parse_peek(p)->op;
-        congruent |= parse_peek(p)->op == MATH_CONGRUENT || parse_peek(p)->op == MATH_EQ;
+        ops[sides.n - 1] = op;
+        congruent |= op == MATH_CONGRUENT || op == MATH_INCONGRUENT || op == MATH_EQ;
+        if (parse_is_command(p, "not")) parse_next(p);
         parse_next(p);
         side = parse_level(p, below);
         if (!side) return NULL;

@@ -21,7 +21,8 @@ static struct math_node *read_set(struct parser *p) {
         return parse_node(p, MATH_BUILDER, 0, 2, pair);
     }
     if (!parse_is(p, '}')) {
-        // \left\{ \begin{array}...\end{array} \right. is a system.
+        // \left\{ \begin{array}...\end{array} \right. is a system, or cases.
+        if (node->kind == MATH_MATRIX && node->columns == 2) return node;
         const bool system = node->kind == MATH_MATRIX && node->columns == 1;
         return system ? parse_node(p, MATH_LIST, TREE_AND, node->n, node->kids) : NULL;
     }

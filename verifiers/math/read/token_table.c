@@ -203,6 +203,7 @@ static const struct token_command COMMANDS[] = {
     {"nicefrac", TOKEN_COMMAND, 0, 0, "frac"},
     {"nleq", TOKEN_RELATION, 0, MATH_GT, NULL},
     {"nless", TOKEN_RELATION, 0, MATH_GE, NULL},
+    {"nmid", TOKEN_RELATION, 0, MATH_DIVIDES_NOT, NULL},
     {"notin", TOKEN_RELATION, 0, MATH_NOT_IN, NULL},
     {"nu", TOKEN_NAME, 0, 0, "nu"},
     {"ohm", TOKEN_NAME, 0, 0, "Omega"},
@@ -399,10 +400,11 @@ static const struct token_character CHARACTERS[] = {
     {0x2219, TOKEN_CHAR, '*', 0, NULL},
     {0x221A, TOKEN_COMMAND, 0, 3, "sqrt"},
     {0x221B, TOKEN_COMMAND, 0, 3, "cbrt"},
+    {0x221D, TOKEN_RELATION, 0, MATH_PROPORTIONAL, NULL},
     {0x221E, TOKEN_CONSTANT, 0, MATH_INFINITY, NULL},
     {0x2220, TOKEN_NAME, 0, 0, "angle"},
-    {0x221D, TOKEN_RELATION, 0, MATH_PROPORTIONAL, NULL},
     {0x2223, TOKEN_CHAR, '|', 3, NULL},
+    {0x2224, TOKEN_RELATION, 0, MATH_DIVIDES_NOT, NULL},
     {0x2225, TOKEN_RELATION, 0, MATH_PARALLEL, NULL},
     {0x2227, TOKEN_CHAR, '&', 1, NULL},
     {0x2228, TOKEN_CHAR, '&', 2, NULL},
@@ -416,6 +418,7 @@ static const struct token_character CHARACTERS[] = {
     {0x2254, TOKEN_RELATION, 0, MATH_EQ, NULL},
     {0x2260, TOKEN_RELATION, 0, MATH_NE, NULL},
     {0x2261, TOKEN_RELATION, 0, MATH_CONGRUENT, NULL},
+    {0x2262, TOKEN_RELATION, 0, MATH_INCONGRUENT, NULL},
     {0x2264, TOKEN_RELATION, 0, MATH_LE, NULL},
     {0x2265, TOKEN_RELATION, 0, MATH_GE, NULL},
     {0x2266, TOKEN_RELATION, 0, MATH_LE, NULL},
@@ -459,9 +462,10 @@ static const char *const LOWER[] = {
     "kappa", "lambda", "mu",      "nu",     "xi",      "omicron", "pi",   "rho",   "varsigma",
     "sigma", "tau",    "upsilon", "varphi", "chi",     "psi",     "omega"};
 
+// For searches: an entry is a name, or begins with one.
 static int by_name(const void *key, const void *element) {
     const struct slice *name = key;
-    const char *other = ((const struct token_command *)element)->name;
+    const char *other = *(const char *const *)element;
     const int order = strncmp(name->ptr, other, name->len);
     return order ? order : -(other[name->len] != 0);
 }
@@ -470,15 +474,8 @@ const struct token_command *token_command(struct slice name) {
     return bsearch(&name, COMMANDS, sizeof COMMANDS / sizeof *COMMANDS, sizeof *COMMANDS, by_name);
 }
 
-static int by_text(const void *key, const void *element) {
-    const struct slice *name = key;
-    const char *other = *(const char *const *)element;
-    const int order = strncmp(name->ptr, other, name->len);
-    return order ? order : -(other[name->len] != 0);
-}
-
 bool token_is_layout(struct slice name) {
-    return bsearch(&name, LAYOUT, sizeof LAYOUT / sizeof *LAYOUT, sizeof *LAYOUT, by_text) != NULL;
+    return bsearch(&name, LAYOUT, sizeof LAYOUT / sizeof *LAYOUT, sizeof *LAYOUT, by_name) != NULL;
 }
 
 static int by_code(const void *key, const void *element) {
