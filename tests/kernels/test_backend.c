@@ -454,6 +454,30 @@ static void test_weights(void **state) {
     }
 }
 
+// The same of a matrix that is larger than the pieces in which weights are on their way: loaded,
+// read, and written from an element in its first piece on.
+static void test_large_weight(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(0);
+    s.n_layers = s.n_dense_layers = 1;
+    s.vocab = 8300;
+    const int64_t n = (int64_t)s.vocab * s.hidden, first = 1003;
+    struct harness_options o = {.matrices = DTYPE_BF16, .n_threads = 1, .page_tokens = 16};
+    struct harness *h = harness_open(&s, &o, 1);
+    uint16_t *mine = memory_new((size_t)n, sizeof *mine), *got = memory_new((size_t)n, 2);
+    for (int64_t k = 0; k < n; k++) dtype_put(h->dtypes[0], mine, k, (float)h->model->values[0][k]);
+    assert_true(h->digests[0] == digest_range(h->hashes[0], 0, n, h->dtypes[0], mine));
+    harness_read_weight(h, 0, 0, n, got);
+    assert_memory_equal(got, mine, (size_t)n * sizeof *mine);
+    for (int64_t k = first; k < n; k++) mine[k] ^= (uint16_t)(k % 7);
+    h->backend->ops->weight_write(h->backend, 0, first, n - first, mine + first);
+    harness_read_weight(h, 0, 0, n, got);
+    assert_memory_equal(got, mine, (size_t)n * sizeof *mine);
+    free(mine);
+    free(got);
+    harness_close(&h);
+}
+
 // A logit that is not finite marks its own outputs and no other sequence's.
 static void test_bad(void **state) {
     (void)state;
@@ -662,6 +686,7 @@ int main(void) {
         cmocka_unit_test(test_going_back),       cmocka_unit_test(test_failed_load),
         cmocka_unit_test(test_plan_and_open),    cmocka_unit_test(test_cpu_path),
         cmocka_unit_test(test_large_steps),      cmocka_unit_test(test_most_tiles),
+        cmocka_unit_test(test_large_weight),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

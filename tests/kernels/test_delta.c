@@ -99,6 +99,22 @@ static void test_many_tensors(void **state) {
     staged_free(u);
 }
 
+// A dense change that is larger than the pieces in which a device stages, handed over at once.
+static void test_large_change(void **state) {
+    (void)state;
+    struct model_shape s = harness_shape(0);
+    s.n_layers = s.n_dense_layers = 1;
+    s.vocab = 8300;
+    struct harness_options o = options(DTYPE_BF16);
+    struct staged *u = staged_new(&s, &o, 7);
+    staged_add_dense(u, 0);
+    staged_stage(u, 0, u->bytes, u->image);
+    staged_expect_sums(u);
+    staged_apply(u);
+    staged_expect_weights(u);
+    staged_free(u);
+}
+
 static void test_nothing(void **state) {
     (void)state;
     struct model_shape s = harness_shape(0);
@@ -561,7 +577,7 @@ int main(void) {
         cmocka_unit_test(test_a_value_too_few),  cmocka_unit_test(test_value_at_end),
         cmocka_unit_test(test_not_finite),       cmocka_unit_test(test_flipped_bits),
         cmocka_unit_test(test_flipped_is_exact), cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_written_before),
+        cmocka_unit_test(test_written_before),   cmocka_unit_test(test_large_change),
     };
     int failed = cmocka_run_group_tests_name("floats", tests, NULL, NULL);
     blocks = DTYPE_Q4_0;

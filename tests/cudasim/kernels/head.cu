@@ -81,7 +81,8 @@ struct head_case {
         }
         if (t % 11 == 4) q.temperature = 0;
         if (t % 7 == 1) q.top_k = top_k;
-        if (t % 7 == 2) q.top_p = top_p;
+        // With a bias the sum of all ids is another than that of the head's tiles.
+        if (t % 7 == 2) q.top_p = top_p, q.with_bias = t % 14 == 9;
         if (t % 7 == 3) q.min_p = 0.1f;
         if (t % 7 == 4) q.penalty = penalty, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
         if (t % 7 == 5) q.top_k = 7, q.top_p = 0.5f;
