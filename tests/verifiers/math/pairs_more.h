@@ -174,7 +174,7 @@ static const struct pair MORE_PAIRS[] = {
     {"2,3", "x \\in \\{2,3\\}", MATH_EQUAL},
     {"k\\pi, k\\in\\mathbb{Z}", "k\\pi, k \\in \\mathbb{Z}", MATH_EQUAL},
     {"\\frac{\\pi}{4}+k\\pi", "\\frac\\pi4+\\pi k", MATH_EQUAL_NUM},
-    {"\\frac{\\pi}{4}+k\\pi", "\\frac\\pi4+\\pi n", MATH_DIFFERENT},
+    {"\\frac{\\pi}{4}+k\\pi", "\\frac\\pi4+\\pi n", MATH_EQUAL_NUM},
     {"1\\le x<3", "[1,3)", MATH_EQUAL},
     {"1\\le x<3", "3>x\\ge1", MATH_EQUAL},
     {"[1,3)", "1\\leq x<3", MATH_EQUAL},
