@@ -256,6 +256,23 @@ def test_a_worker_that_drains_gets_nothing_more():
     assert not a.tasks and len(b.tasks) == 1
 
 
+def test_who_cannot_be_reached_is_waited_for_until_all_is_read():
+    """Until then it is given nothing, and what it said counts."""
+    s = Simulation()
+    a = s.join("a", slots=8)
+    del s.peers[a.address]  # from here on sending to it fails
+    s.submit(2, 2)
+    assert s.core.counters["sent_tasks"] == 1  # the first showed that it is gone
+    for _ in range(3):
+        s.core.settle(all_read=False)
+    assert a.address in s.core.workers and s.core.counters["deaths_by_connection"] == 0
+    s.core.settle()
+    s.core.settle()
+    assert not s.core.workers and s.core.counters["deaths_by_connection"] == 1
+    b = s.join("b", slots=8)
+    assert len(b.tasks) == 2
+
+
 def test_cancelling_thousands_one_by_one():
     s = Simulation()
     s.join("w0", slots=4)
