@@ -75,19 +75,20 @@ RECIPES = {
 }
 
 
-def config_of(name: str):
-    """The transformers config of a recipe."""
+def config_of(name: str, **changes):
+    """The transformers config of a recipe, with some of its keys changed."""
     recipe = dict(vocab_size=211, max_position_embeddings=1024, conv_L_cache=3, norm_eps=1e-5,
                   bos_token_id=1, eos_token_id=7, pad_token_id=0)
-    recipe.update(RECIPES[name])
+    recipe.update(RECIPES[name], **changes)
     types, theta = layers(recipe.pop("layers")), recipe.pop("theta")
     recipe.update(layer_types=types, num_hidden_layers=len(types), rope_parameters=rope(theta))
     return (Lfm2MoeConfig if "num_experts" in recipe else Lfm2Config)(**recipe)
 
 
-def make(name: str, seed: int = 0, dtype: torch.dtype = torch.float32):
-    """A model of a recipe with random weights: the same for the same seed and dtype."""
-    config = config_of(name)
+def make(name: str, seed: int = 0, dtype: torch.dtype = torch.float32, **changes):
+    """A model of a recipe, with some of its keys changed, with random weights: the same for the
+    same seed and dtype."""
+    config = config_of(name, **changes)
     model = (Lfm2MoeForCausalLM if config.model_type == "lfm2_moe" else Lfm2ForCausalLM)(config)
     if config.model_type == "lfm2_moe":
         # The grouped product wants rows that are multiples of 16 bytes; and loading a checkpoint

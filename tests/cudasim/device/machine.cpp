@@ -277,6 +277,8 @@ void Machine::run(const std::vector<Grid *> &chain) {
     idle_rounds = 0;
     random_state = settings.seed * 0x9e3779b97f4a7c15ull + 0x632be59bd9b4e019ull + progress;
     for (int i = 0; i < 8; i++) random();
+    // Side by side: else the first block of a grid takes every ticket before another one begins.
+    n_resident_wanted = settings.shuffle ? 1 + random() % 3 : 1;
     while (step()) {
     }
     grids.clear();
