@@ -160,6 +160,12 @@ __device__ __forceinline__ void attend_tile(const struct attention &a, const att
     tile_scores<HD>(q, k_tile, s, lane);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
+        // A warp of a decode has 4 rows: of the upper 8 none is there, and weighs nothing.
+        if (h == 1 && w.n_rows <= 8) {
+#pragma unroll
+            for (int i = 0; i < 8; i++) s[0][i / 2][2 + i % 2] = 0;
+            break;
+        }
         float top = rows.max[h];
 #pragma unroll
         for (int i = 0; i < 8; i++) {

@@ -11,8 +11,9 @@
 #include "protocol/base/memory.h"
 
 enum {
-    STEP_BYTES = 1 << 20, // of a description at first
-    LAYER_LAUNCHES = 9,   // at most, with cuBLASLt
+    LAYER_LAUNCHES = 9, // at most, with cuBLASLt
+    // Of the device, behind open(): the driver's code and recorded steps, some 100 of 300 kernels.
+    UNPLANNED_BYTES = 512 << 20,
 };
 
 const struct backend_ops stampede_backend;
@@ -45,7 +46,7 @@ static bool clear(struct cuda *c, char *at, size_t bytes, const char *what) {
 void backend_room_for_step(struct cuda *c, size_t bytes) {
     const char *what = "a step's description";
     if (bytes <= c->step_bytes || c->failed) return;
-    size_t room = c->step_bytes ? c->step_bytes : STEP_BYTES;
+    size_t room = c->step_bytes ? c->step_bytes : bytes;
     while (room < bytes) room *= 2;
     graphs_clear(&c->graphs);
     cudaFreeHost(c->step);
@@ -81,7 +82,7 @@ static void take_memory(struct cuda *c, const struct backend_options *o) {
         backend_note(c, update_open(&c->update, o->staging_bytes, n_weights), "weight updates") &&
         clear(c, c->weight_memory, weights, "the weights") &&
         clear(c, c->scratch_memory, scratch, "activations");
-    backend_room_for_step(c, STEP_BYTES);
+    backend_room_for_step(c, plan_step_bytes(d));
     weights_lay(&c->weights, &c->shape, o->weight_dtypes, c->weight_memory);
     plan_scratch(&c->scratch, d, &c->shape, c->weights.n, c->scratch_memory);
     c->hashes = memory_new((size_t)c->weights.n, sizeof *c->hashes);
@@ -162,13 +163,15 @@ static int check_room(const struct backend_options *o, const struct backend_plan
     if (status) return errors_open(err, status, "asking for its memory");
     for (int i = 0; i < N_MEMORY_USES; i++)
         if (!plan->is_host[i]) need += plan->bytes[i];
-    if (need <= free_bytes) return 0;
-    return error_set(err, ERROR_MEMORY,
-                     "The plan needs %.1f GiB of CUDA device %d, %.1f of them for weights; %.1f of "
-                     "its %.1f GiB are free (--kv-memory, --max-rows, --prefill-chunk).",
-                     (double)need / (1 << 30), o->device,
-                     (double)plan->bytes[MEMORY_WEIGHTS] / (1 << 30),
-                     (double)free_bytes / (1 << 30), (double)total / (1 << 30));
+    if (need + UNPLANNED_BYTES <= free_bytes) return 0;
+    return error_set(
+        err, ERROR_MEMORY,
+        "The plan needs %.1f GiB of CUDA device %d, %.1f of them for weights, and %.2f "
+        "GiB beside them for code and recorded steps; %.1f of its %.1f GiB are free "
+        "(--kv-memory, --max-rows, --prefill-chunk).",
+        (double)need / (1 << 30), o->device, (double)plan->bytes[MEMORY_WEIGHTS] / (1 << 30),
+        (double)UNPLANNED_BYTES / (1 << 30), (double)free_bytes / (1 << 30),
+        (double)total / (1 << 30));
 }
 
 static int cuda_plan(const struct backend_options *o, struct backend_plan *out, struct error *err) {

@@ -54,7 +54,7 @@ struct cuda {
     uint32_t *touched; // (all pages and slots) the batch that wrote it or read it, see state.c
     uint32_t batch;
 
-    // The description: built in pinned memory, copied to the device at submit.
+    // The description: built in pinned memory, copied to the device by begin.
     struct step_header *step, *device_step;
     size_t step_bytes; // of both
     int n_tokens, n_outputs;

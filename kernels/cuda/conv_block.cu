@@ -70,7 +70,16 @@ template <int ROWS, int BT> struct conv_op : conv_in {
             tile_rows()[i] = {token,         place.position,
                               run.position,  run.snapshot,
                               run.conv_slot, token - run.first_token >= run.n_tokens - n_ring};
+            ask_for_past(t, tile_rows()[i]);
         }
+    }
+    // A past u in the slot, where nobody looked since the step before, is on its way while the
+    // product is made: output() waits for each in turn.
+    __device__ __forceinline__ void ask_for_past(const product_tile &t, const conv_row &at) const {
+        if (at.snapshot >= 0 || t.row / 3 >= hidden) return;
+        for (int p = max(at.position - width + 1, 0); p < at.run_position; p++)
+            prefetch_l2((const char *)slots + at.slot * slot_bytes +
+                        ((int64_t)(p % n_ring) * hidden + t.row / 3) * (is_bf16 ? 2 : 4));
     }
 
     // Four channels of the tile from c on; none, or all of them are the network's (hidden is a

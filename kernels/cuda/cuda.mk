@@ -13,9 +13,10 @@ CUDA_DEVICE_OBJ := $(CUDA_CU:%.cu=$(B)/cuda/device/%.o)
 CUDASIM_KIND := $(if $(findstring address,$(SAN)),memory,normal)
 CUDASIM_DEVICE_OBJ := $(CUDA_CU:%.cu=$(CUDASIM)/$(CUDASIM_KIND)/%.cu.o)
 
-# Of the last architecture also PTX, for devices that come later.
+# Machine code of an "a" is for that one device; PTX of 100 for those beside and behind it (B300,
+# 103, and whatever comes later).
 CUDA_CODE := $(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
-    $(if $(filter 120a,$(CUDA_ARCHS)),-gencode arch=compute_120$(comma)code=compute_120)
+    $(if $(filter 100a,$(CUDA_ARCHS)),-gencode arch=compute_100$(comma)code=compute_100)
 
 .PHONY: cuda cuda-emulated gpu-bundle gpu-bundle-emulated
 $(B)/cuda/host/%.o: %.c | libraries

@@ -1,6 +1,7 @@
 #include "kernels/cuda/errors.h"
 
 #include <cuda_runtime_api.h>
+#include <stdlib.h>
 
 static int no_driver(struct error *err) {
     int driver = 0;
@@ -38,7 +39,11 @@ int errors_run(struct error *err, int status, const char *what) {
                      cudaGetErrorName((cudaError_t)status));
 }
 
+// The first to call CUDA. All kernels are loaded when the device is opened: by default each is at
+// its first launch, which takes memory in mid-run and waits for all that the device does, a
+// broadcast of NCCL too.
 int errors_n_devices(struct error *err, int *n) {
+    setenv("CUDA_MODULE_LOADING", "EAGER", 0);
     cudaError_t status = cudaGetDeviceCount(n);
     if (status == cudaErrorNoDevice || (status == cudaSuccess && *n == 0))
         return error_set(err, ERROR_CONFIG, "There is no CUDA device on this machine.");

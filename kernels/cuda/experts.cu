@@ -117,7 +117,33 @@ int expert_down_launch(const struct queue *q, const struct expert_down *a, int t
 
 // ------------------------------------------------------------------ combine
 
-// A block of 128 threads a token, 4 columns a thread at a time; h passes through memory once.
+// Four columns of h from i on with the outputs of the token's experts added, each weighted, in the
+// order of the selection. Four outputs are asked for at once.
+__device__ __forceinline__ float4 add_outputs(const struct combine &a, const float *g,
+                                              const bf16 *y, const float *h, int i) {
+    float4 sum = make_float4(0, 0, 0, 0), old = *(const float4 *)(h + i);
+    for (int k = 0; k < a.n_used; k += 4) {
+        uint2 v[4];
+        float weight[4];
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            if (k + e >= a.n_used) continue;
+            v[e] = *(const uint2 *)(y + (int64_t)(k + e) * a.y_stride + i);
+            weight[e] = g[k + e];
+        }
+#pragma unroll
+        for (int e = 0; e < 4; e++) {
+            if (k + e >= a.n_used) continue;
+            sum.x += weight[e] * low_bf16(v[e].x);
+            sum.y += weight[e] * high_bf16(v[e].x);
+            sum.z += weight[e] * low_bf16(v[e].y);
+            sum.w += weight[e] * high_bf16(v[e].y);
+        }
+    }
+    return make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
+}
+
+// A block of 128 threads a token, ROW_GROUPS times 4 columns a thread at a time.
 __global__ void __launch_bounds__(ROW_THREADS) combine_rows(const struct combine a) {
     launch_dependents();
     wait_for_prior_grid();
@@ -125,20 +151,18 @@ __global__ void __launch_bounds__(ROW_THREADS) combine_rows(const struct combine
         float *h = a.h + (int64_t)t * a.stride, squares = 0;
         const float *g = a.weights + (int64_t)t * a.n_used;
         const bf16 *y = (const bf16 *)a.y + (int64_t)t * a.n_used * a.y_stride;
-        for (int i = threadIdx.x * 4; i < a.stride; i += ROW_THREADS * 4) {
-            float4 sum = make_float4(0, 0, 0, 0);
-            for (int k = 0; k < a.n_used; k++) {
-                uint2 v = *(const uint2 *)(y + (int64_t)k * a.y_stride + i);
-                sum.x += g[k] * low_bf16(v.x);
-                sum.y += g[k] * high_bf16(v.x);
-                sum.z += g[k] * low_bf16(v.y);
-                sum.w += g[k] * high_bf16(v.y);
+        for (int first = threadIdx.x * 4; first < a.stride; first += ROW_GROUPS * ROW_STEP) {
+            float4 sum[ROW_GROUPS];
+#pragma unroll
+            for (int j = 0; j < ROW_GROUPS; j++)
+                if (first + j * ROW_STEP < a.stride)
+                    sum[j] = add_outputs(a, g, y, h, first + j * ROW_STEP);
+#pragma unroll
+            for (int j = 0; j < ROW_GROUPS; j++) {
+                if (first + j * ROW_STEP >= a.stride) continue;
+                *(float4 *)(h + first + j * ROW_STEP) = sum[j];
+                squares += square_sum(sum[j]);
             }
-            float4 *to = (float4 *)(h + i);
-            float4 old = *to;
-            sum = make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
-            *to = sum;
-            squares += square_sum(sum);
         }
         float scale = row_scale(squares, a.hidden, a.eps);
         store_normed(h, a.norm, scale, a.hidden, a.stride, (bf16 *)a.n + (int64_t)t * a.stride);

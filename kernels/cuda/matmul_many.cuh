@@ -3,7 +3,8 @@
 // kernels). A block takes 128 tokens and ROWS rows of the weights, 64 tokens a warpgroup; two
 // blocks are a cluster that shares the weights: each fetches half of them for both. A thread keeps
 // all of its token's rows of the weights in registers, and the Op finishes them there, while the
-// other warpgroup multiplies and the producer fills the ring for the next tile.
+// producer fills the ring for the next tile: the warpgroups, which give stages back together, are
+// at most the ring apart, so that products rest meanwhile.
 //
 // An H100's L2 cache gives 25 bytes a clock to each SM when all ask (5.8 TB/s). A stage
 // of 64 columns is 16 KB of activations and 32 KB of weights, half of which the other block asks

@@ -133,6 +133,15 @@ void plan_scratch(struct scratch *s, const struct dimensions *d, const struct mo
     s->digests = take(s, base, n_weights, sizeof *s->digests);
 }
 
+size_t plan_step_bytes(const struct dimensions *d) {
+    const size_t a_token = 64 + sizeof(struct step_token);                     // with its items
+    const size_t a_segment = sizeof(struct step_run) + 1024 * sizeof(int32_t); // and its pages
+    const size_t an_output = sizeof(struct step_row) + sizeof(struct step_want);
+    const size_t seen = (size_t)d->vocab_rows / 8; // by a penalty, a row
+    return (64 << 10) + (size_t)d->max_tokens * a_token +
+           (size_t)d->max_segments * (a_segment + seen) + (size_t)d->max_outputs * an_output;
+}
+
 int plan_n_loaders(void) {
     int n = machine_n_cores();
     return n < MAX_LOADERS ? n : MAX_LOADERS;
@@ -149,7 +158,8 @@ void plan_bytes(const struct backend_options *o, bool with_cublas, struct backen
         .bytes = {[MEMORY_WEIGHTS] = w.bytes,
                   [MEMORY_PAGES] = (uint64_t)(d.n_pages * d.page_bytes),
                   [MEMORY_SLOTS] = (uint64_t)(d.n_conv_slots * d.slot_bytes),
-                  [MEMORY_SCRATCH] = s.bytes + 2 * LOAD_BYTES * (uint64_t)plan_n_loaders(),
+                  [MEMORY_SCRATCH] =
+                      s.bytes + plan_step_bytes(&d) + 2 * LOAD_BYTES * (uint64_t)plan_n_loaders(),
                   [MEMORY_ARENA] =
                       (uint64_t)(d.arena_pages * d.page_bytes + d.arena_slots * d.slot_bytes),
                   [MEMORY_STAGING] = update_bytes(o->staging_bytes, w.n)},

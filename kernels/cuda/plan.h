@@ -51,6 +51,10 @@ void plan_dimensions(struct dimensions *d, const struct backend_options *o);
 void plan_scratch(struct scratch *s, const struct dimensions *d, const struct model_shape *shape,
                   int n_weights, char *base);
 
+// What a step's description takes but for rare ones, for which it grows: then it is taken anew in
+// mid-run, which waits for all that the device does.
+size_t plan_step_bytes(const struct dimensions *d);
+
 // Threads of load(), each with two pieces under way.
 int plan_n_loaders(void);
 

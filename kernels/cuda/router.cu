@@ -8,9 +8,10 @@
 //
 // A block takes a tile of 8 tokens and the experts of its 8 warps: 1 a warp where tokens are few,
 // so that 8 blocks share a tile and the last of them chooses, 8 where there are many. Of a warp, 16
-// rows of 128 columns (32 KB a block) are on their way before the kernel ahead has ended, since
-// weights do not depend on it. 8 tokens x 8 experts: 256 fused multiply-adds of a lane for 8 reads
-// of 16 bytes of shared memory and 8 of 8 bytes of the L2 cache, so the former are the bound.
+// rows of 128 columns (32 KB a block; 8 rows where it has 8 experts) are on their way before the
+// kernel ahead has ended, since weights do not depend on it. 8 tokens x 8 experts: 256 fused
+// multiply-adds of a lane for 8 reads of 16 bytes of shared memory and 8 of 8 bytes of the L2
+// cache, so the former are the bound.
 #include "kernels/cuda/device.cuh"
 
 enum {

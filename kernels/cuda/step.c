@@ -28,6 +28,10 @@ static int warp_tokens(const struct cuda *c) {
     return ATTENTION_ROWS / (c->shape.n_heads / c->shape.n_kv_heads);
 }
 
+static int smaller(int a, int b) {
+    return a < b ? a : b;
+}
+
 static bool is_shared(const struct cuda *c, const struct step_segment *g) {
     return g->n_tokens > warp_tokens(c);
 }
@@ -87,8 +91,7 @@ static struct step_item *add_items(const struct cuda *c, const struct step_segme
 
 static int length_of(const struct cuda *c, const struct step_segment *g) {
     int length = (g->position + g->n_tokens) / ATTENTION_CHUNK;
-    if (length >= N_LENGTHS / 2) length = N_LENGTHS / 2 - 1;
-    return is_shared(c, g) ? N_LENGTHS / 2 + length : length;
+    return 2 * smaller(length, N_LENGTHS / 2 - 1) + is_shared(c, g);
 }
 
 // The longest first.
@@ -353,19 +356,16 @@ static int bound(int n, int least) {
     return b;
 }
 
-static int smaller(int a, int b) {
-    return a < b ? a : b;
-}
-
-// An expert's tile holds its share of the tokens: larger ones would multiply zeros, smaller ones
-// read its weights again. From 128 on it is the largest there is, since shares vary around their
-// mean: half of the experts would need a second tile for a few tokens.
+// An expert's tile holds its share of the tokens and a quarter more: larger ones would multiply
+// zeros, smaller ones read its weights again, as half of the experts would with their mean share.
+// From 128 on it is the largest there is.
 static int expert_tile(const struct cuda *c, int n_tokens) {
     const struct model_shape *s = &c->shape;
     const struct layer *last = &c->weights.layers[s->n_layers - 1]; // dense ones come first
     int most = expert_most_tokens(&c->queue, &last->gate, &last->down);
-    int share = bound(n_tokens * s->n_experts_used / s->n_experts, 8);
-    return share >= 128 ? most : smaller(share, most);
+    int share = n_tokens * s->n_experts_used / s->n_experts;
+    if (share >= 128) return most;
+    return smaller(smaller(bound(share + share / 4, 8), 128), most);
 }
 
 static struct step_bounds bounds_of(const struct cuda *c, int n_tokens, int n_rows) {

@@ -5,7 +5,8 @@
 
 #include "protocol/base/memory.h"
 
-// Products take up to 128 rows at a time, convolutions 192 (64 channels of B, C and x).
+// Products take up to 128 rows at a time (256 where these are whole tiles: matmul_many.cuh),
+// convolutions 192 (64 channels of B, C and x).
 enum { ALIGN = 256, ROW_PAD = 128, CHANNEL_PAD = 64, VECTOR_PAD = 128 };
 
 int weights_head_rows(const struct model_shape *s) {

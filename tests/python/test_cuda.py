@@ -158,6 +158,8 @@ def test_synthetic_weights_are_made_on_the_device(tmp_path: Path) -> None:
     ("cudasim", {"CUDASIM_DEVICES": "0"}, 78, "There is no CUDA device on this machine."),
     ("cudasim:1", {}, 2, "CUDA device 1 does not exist; this machine has 1"),
     ("cudasim", {"CUDASIM_MEMORY": "30000000"}, 78, "The plan needs 0.1 GiB of CUDA device 0"),
+    # The plan has room, and nothing would be left for the driver's code and recorded steps.
+    ("cudasim", {"CUDASIM_MEMORY": "300000000"}, 78, "and 0.50 GiB beside them for code"),
     ("cudasim/wgmma", {"CUDASIM_DEVICE": "4090"}, 2, "Path wgmma needs a device of compute"),
     ("cudasim/abacus", {}, 2, "'abacus' is no path of device cuda"),
     ("cudasim", {"CUDASIM_FAIL": "cudaMalloc:2:2"}, 78, "No memory for the KV pages"),
