@@ -233,12 +233,23 @@ static void check_faults(checker &c) {
         c.done(delta_check_launch(&c.queue, &b), "delta_check");
         uint64_t fault = c.get(b.fault, 1)[0];
         n_wrong += delta_fault_change(fault) != k.change;
-        n_wrong += k.kind == DELTA_NOT_FINITE && delta_fault_kind(fault) != k.kind;
-        n_wrong += k.kind == DELTA_END &&
-                   (delta_fault_kind(fault) != k.kind || delta_fault_block(fault) != 0);
+        n_wrong += k.kind != DELTA_BEGIN && delta_fault_kind(fault) != k.kind;
+        n_wrong += k.kind == DELTA_END && delta_fault_block(fault) != 0;
         c.release();
     }
     c.equal("delta faults", text("%zu kinds", sizeof cases / sizeof *cases), n_wrong);
+}
+
+// A last code that goes on beyond the tensor, to no value.
+static void check_trailing(checker &c) {
+    changed w = make(c, lines_of(PLACE_ROWS, DTYPE_BF16, 7, 50, 64), 7 * 64 * 4, 1, 3);
+    w.codes.push_back((char)delta_skip(1));
+    put(c, w, 0);
+    struct delta_batch b = batch_of(c, {w});
+    c.done(delta_check_launch(&c.queue, &b), "delta_check");
+    c.equal("delta faults", "a trailing code",
+            delta_fault_kind(c.get(b.fault, 1)[0]) != DELTA_BEYOND);
+    c.release();
 }
 
 // Values that are not finite, in each of their types.
@@ -267,5 +278,6 @@ void check_deltas(checker &c) {
     check_bytes(c);
     c.release();
     check_faults(c);
+    check_trailing(c);
     check_finite(c);
 }

@@ -34,6 +34,7 @@ struct head_case {
     bool is_greedy = false, is_stored = false; // every row: nothing but its largest logit
     int top_k = 5;
     float top_p = 0.6f, penalty = 1.3f;
+    uint32_t first_position = 100;
 
     head_case(checker &c, int n_rows, int vocab, int hidden, struct levels levels = {0, 0, 0})
         : n_rows(n_rows), vocab(vocab), hidden(hidden), w(vocab, hidden, hidden),
@@ -73,8 +74,8 @@ struct head_case {
         a.head.logits_stride = pad_to(vocab, 128);
     }
     ask ask_of(int t) const {
-        ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab), t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0,
-                 false,      (uint32_t)(100 + t)};
+        ask q = {t % 3 != 0, (int32_t)(t * 37 % vocab),   t % 2 ? 1.0f : 0.7f, 1, 0, 1, 0,
+                 false,      first_position + (uint32_t)t};
         if (is_greedy) {
             q.is_draw = true, q.temperature = 0, q.top_k = is_stored ? 5 : 0;
             return q;
@@ -86,7 +87,7 @@ struct head_case {
         if (t % 7 == 3) q.min_p = 0.1f;
         if (t % 7 == 4) q.penalty = penalty, q.with_bias = true, q.top_k = 40, q.top_p = 0.9f;
         if (t % 7 == 5) q.top_k = 7, q.top_p = 0.5f;
-        if (t % 14 == 6) q.penalty = penalty;
+        if (t % 14 == 6) q.penalty = penalty, q.min_p = t % 28 == 20 ? 0.1f : 0;
         if (t % 14 == 13) q.with_bias = true;
         return q;
     }
@@ -240,6 +241,16 @@ static void check_fine(checker &c) {
     c.release();
 }
 
+// Logits further apart than the buckets of a cut reach: the last one has all that lie beyond.
+static void check_wide(checker &c) {
+    head_case h(c, 10, 64, 64, {64, 0, 1});
+    size_t n_wrong = 0;
+    closeness close = h.compare(h.run(c, all_tokens(10), 16), &n_wrong);
+    c.line("draw", "logits from 0 to 63", close);
+    c.equal("draw", "logits from 0 to 63, ids", n_wrong);
+    c.release();
+}
+
 // All ids are equal: top-p leaves exactly the half, and the first of them is the largest.
 static void check_even(checker &c, int vocab) {
     head_case h(c, 3, vocab, 64, {1, 0, 0});
@@ -260,6 +271,41 @@ static void check_even(checker &c, int vocab) {
     c.release();
 }
 
+// All ids but two are out, each as heavy as they: the least that may be left is no less than them.
+static void check_tail(checker &c) {
+    head_case h(c, 3, 1000, 64, {1, 0, 0});
+    h.a.head.missing = c.zeros<uint32_t>(1024 / 32);
+    h.top_p = 0.0015f;
+    closeness close;
+    close.add(h.run(c, {2}, 8).lp_behav[0], -log(2), 1e-5);
+    c.line("draw", "2 of 1,000 equal ids", close);
+    c.release();
+}
+
+// The rarest noise, of one id in 2^23, wins by little: nobody may have left its logarithms out.
+static void check_rarest(checker &c) {
+    const int rare = 170;
+    const uint32_t position = 41101;
+    head_case h(c, 14, 300, 64, {1, -60, 0});
+    for (int i : {0, rare}) {
+        h.w.row(i)[0] = to_bf16(i ? -14.125 : 0);
+        h.w.row(i)[1] = to_bf16(i ? 0.03 : 0);
+        for (int t = 0; t < h.n_rows; t++) h.logits[t][i] = i ? -14.125 + 0.03 : 0;
+    }
+    h.a.head.w = put_matrix(c, h.w);
+    h.biases.assign(h.biases.size(), 0);
+    uint64_t seed = h.draw_of(h.ask_of(0)).seed;
+    float noise = math_gumbel_of(seed, rare, position, 3);
+    size_t n_wrong = noise < 16.63f || noise - 14.095f < math_gumbel_of(seed, 0, position, 3);
+    for (int t : {7, 13}) { // without logits, and with stored ones
+        h.first_position = position - (uint32_t)t;
+        n_wrong += h.needs_logits(h.ask_of(t)) != (t == 13);
+        for (int tile : {8, 64}) n_wrong += h.run(c, {t}, tile).ids[0] != rare;
+    }
+    c.equal("draw", "the rarest noise", n_wrong);
+    c.release();
+}
+
 // Penalties where all logits are below 0.
 static void check_negative(checker &c) {
     head_case h(c, 21, 142, 64, {4, -3, 0.5});
@@ -272,11 +318,13 @@ static void check_negative(checker &c) {
 
 // One id's logit is no number, in the first of more tiles than a block of the draw has threads.
 static void check_one_bad(checker &c) {
-    head_case h(c, 2, 65700, 64);
+    head_case h(c, 8, 65700, 64);
     h.w.row(4)[0] = 0x7fc0;
     h.a.head.w = put_matrix(c, h.w);
     size_t n_wrong = 0;
-    for (uint8_t bad : h.run(c, all_tokens(2), 8).bad) n_wrong += bad != 1;
+    head_case::result r = h.run(c, {1, 7}, 8); // of stored logits, and of none
+    for (uint8_t bad : r.bad) n_wrong += bad != 1;
+    for (int32_t id : r.ids) n_wrong += id < 0; // what ids had reached was left to the next step
     c.equal("draw", "a logit of 65,700 that is no number", n_wrong);
     c.release();
 }
@@ -291,6 +339,16 @@ static void check_overflow(checker &c) {
     h.penalty = 1;
     r = h.run(c, {32}, 8);
     c.equal("draw", "a logit over 0.7 that does", (r.bad[0] != 1) + (r.bad[1] != 0));
+    c.release();
+}
+
+// A penalty that makes all logits -infinity: nobody is left to be drawn.
+static void check_nobody(checker &c) {
+    head_case h(c, 21, 142, 64, {1, -3, 0});
+    h.penalty = 3e38f;
+    h.seen_bits.assign(h.seen_bits.size(), ~0u);
+    head_case::result r = h.run(c, {20}, 8);
+    c.equal("draw", "all logits -infinity", (r.bad[0] != 1) + (r.bad[1] != 0) + (r.ids[0] != 0));
     c.release();
 }
 
@@ -340,14 +398,21 @@ void check_head(checker &c) {
     check_flat(c);
     check_even(c, 142);
     check_overflow(c);
+    check_nobody(c);
     if (!c.is_small) {
         check_negative(c);
         check_fine(c);
+        check_wide(c);
+        check_tail(c);
+        check_rarest(c);
+        check_even(c, 1282); // 1,024 ids: as many as the list of a bucket holds
         check_even(c, 1502);
+        check_even(c, 4102); // the last to survive is the first of the second 2,048
         check_one_bad(c);
     }
     check_greedy(c);
-    check_shape(c, 2, 130, 64, 0);
-    check_shape(c, c.is_small ? 12 : 40, c.is_small ? 300 : 700, 90, 1);
+    // The last group of 4 ids has 3 of them, the first of which the tokenizer knows.
+    check_shape(c, 2, 135, 64, 0);
+    check_shape(c, c.is_small ? 12 : 40, c.is_small ? 299 : 699, 90, 1);
     if (c.is_large) check_shape(c, 140, 8192, 512, 0);
 }
