@@ -128,6 +128,74 @@ static void test_long_second_steps(void **state) {
     harness_close(&h);
 }
 
+// Rows that go on from a position of one sequence: they share its pages, and have copies of their
+// own from the page of that position on.
+enum { N_ROWS = 3, ROW_PAGES = 17, OWN_PAGES = 2, ROW_PAGE_TOKENS = 64 };
+static int row_page(int row, int first, int k) {
+    int own = k - first / ROW_PAGE_TOKENS;
+    return own >= 0 && own < OWN_PAGES ? ROW_PAGES + row * OWN_PAGES + own : k;
+}
+static void copy_rows(struct harness *h, const int *first) {
+    struct state_move moves[N_ROWS * OWN_PAGES];
+    int n = 0;
+    for (int i = 0; i < N_ROWS; i++)
+        for (int k = 0; k < ROW_PAGES; k++)
+            if (row_page(i, first[i], k) != k)
+                moves[n++] = (struct state_move){MOVE_PAGE_COPY, k, row_page(i, first[i], k)};
+    h->backend->ops->move(h->backend, moves, (size_t)n);
+}
+
+// Tokens done .. done + n - 1 of all rows in one step: their scores are those of `whole`.
+static void step_rows(struct harness *h, const int32_t *ids, const int *first, int done, int n,
+                      const float *whole) {
+    enum { MOST = 8 };
+    int32_t all[N_ROWS * MOST], pages[N_ROWS][ROW_PAGES], drawn[N_ROWS * MOST];
+    float lp[N_ROWS * MOST], behav[N_ROWS * MOST];
+    uint8_t bad[N_ROWS * MOST];
+    struct step_segment segments[N_ROWS];
+    struct step_output outputs[N_ROWS * MOST];
+    for (int i = 0; i < N_ROWS; i++) {
+        for (int k = 0; k < ROW_PAGES; k++) pages[i][k] = row_page(i, first[i], k);
+        segments[i] = (struct step_segment){i * n, n, first[i] + done, i, pages[i], ROW_PAGES};
+        for (int k = 0; k < n; k++) {
+            all[i * n + k] = ids[first[i] + done + k];
+            outputs[i * n + k] =
+                (struct step_output){.token = i * n + k, .target = 11, .temperature = 1};
+        }
+    }
+    struct step step = {N_ROWS * n, N_ROWS, N_ROWS * n, all, segments, outputs, false};
+    struct step_result r = {drawn, lp, behav, bad, NULL};
+    harness_step(h, &step, &r);
+    for (int i = 0; i < N_ROWS; i++)
+        assert_memory_equal(lp + i * n, whole + first[i] + done, (size_t)n * sizeof *lp);
+}
+
+// Rows of few tokens on both sides of the end of a chunk of attention's positions, which a device
+// takes apart: the last tokens of a step see a third chunk, the first ones two. Beside them a row
+// with one chunk, which stays whole.
+static void test_chunk_edges(void **state) {
+    (void)state;
+    enum { EDGE = 1024, LONG = EDGE + 8, REST = 14 };
+    static const int first[N_ROWS] = {3, LONG - REST, LONG - REST - 1};
+    struct model_shape s = harness_shape(0);
+    s.n_layers = s.n_dense_layers = 1;
+    s.is_attention[0] = true;
+    s.n_heads = 8;
+    s.n_kv_heads = 2;
+    s.head_dim = 8;
+    struct harness_options o = {.n_threads = 1, .page_tokens = ROW_PAGE_TOKENS};
+    struct harness *h = harness_open(&s, &o, 3);
+    int32_t ids[LONG], target = 11;
+    float whole[LONG];
+    fill_ids(&s, LONG, ids);
+    struct harness_sequence q = {ids, LONG, 0, HARNESS_MAX_TOKENS, 0, 0, &target, 1};
+    harness_score(h, &q, whole);
+    copy_rows(h, first);
+    for (int n = 1; n <= 5; n++)
+        for (int done = 0; done + n <= REST; done += n) step_rows(h, ids, first, done, n, whole);
+    harness_close(&h);
+}
+
 // Two contexts so long that a device has room to take the chunks of one apart, not of both. All
 // their pages but the last are one, so that both are the same.
 static void test_long_contexts(void **state) {
@@ -190,9 +258,8 @@ static void test_many_moves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws),
-        cmocka_unit_test(test_long_second_steps),
-        cmocka_unit_test(test_long_contexts),
+        cmocka_unit_test(test_draws),       cmocka_unit_test(test_long_second_steps),
+        cmocka_unit_test(test_chunk_edges), cmocka_unit_test(test_long_contexts),
         cmocka_unit_test(test_many_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,6 +110,9 @@ struct attention_case {
             for (int h = 0; h < s.n_heads; h++) {
                 const uint16_t *row = &all[t * q_stride + h * head_rows];
                 out.insert(out.end(), row, row + s.head_dim);
+                // The next product multiplies what pads a head too, by zeros.
+                for (int d = s.head_dim; d < head_rows; d++)
+                    if (row[d]) out.back() = 0x7fc0;
             }
         for (uint32_t n : c.get(a.counters, n_cells + 1))
             if (n) out.assign(out.size(), 0x7fc0); // counters are left at 0

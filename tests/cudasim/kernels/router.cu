@@ -133,6 +133,21 @@ static void check_equal(checker &c) {
     c.release();
 }
 
+// Scores that a bias moves below 0 in their order, and behind all of them one that is no number.
+static void check_order(checker &c) {
+    const router_shape s = {3, 64, 5, 5, 8, true, true, false};
+    const int32_t order[] = {2, 3, 4, 0, 1};
+    router_case r(c, s);
+    r.a.w = c.zeros<uint16_t>((size_t)s.n_experts * r.stride); // sigmoids are 0.5
+    r.a.bias = c.put(std::vector<float>{-2, NAN, 0.25f, -0.5f, -1});
+    r.run(c, all_tokens(s.n_tokens), 1);
+    std::vector<int32_t> experts = c.get(r.a.routes.experts, (size_t)s.n_tokens * s.n_used);
+    size_t n_wrong = 0;
+    for (size_t i = 0; i < experts.size(); i++) n_wrong += experts[i] != order[i % s.n_used];
+    c.equal("router", "scores of both signs, experts", n_wrong);
+    c.release();
+}
+
 static void check_shape(checker &c, const router_shape &s) {
     router_case r(c, s);
     std::string shape = text("%d tokens, %d of %d, %d %s", s.n_tokens, s.n_used, s.n_experts,
@@ -167,6 +182,8 @@ void check_router(checker &c) {
     check_shape(c, {1, 64, 4, 2, 8, false, true, true});
     check_shape(c, {37, 90, 5, 2, 8, true, false, false});
     check_shape(c, {150, 130, 33, 4, 16, false, true, true});
+    check_shape(c, {11, 90, 100, 32, 8, true, true, true}); // all lanes hold a choice
     check_equal(c);
+    check_order(c);
     if (c.is_large) check_shape(c, {700, 2048, 64, 4, 64, true, true, true});
 }
