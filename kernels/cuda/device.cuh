@@ -108,7 +108,7 @@ static int resident_blocks(const struct queue *q, Kernel *kernel, int n_threads,
 
 // Groups of 4 columns that a thread of a row asks for before it uses any: the latency of memory is
 // waited for once. In front of their use no store: the compiler moves no load across it.
-enum { ROW_GROUPS = 4, ROW_STEP = ROW_THREADS * 4 };
+enum { ROW_GROUPS = 2, ROW_STEP = ROW_THREADS * 4 };
 
 // out[0 .. stride) = x * scale * w as bf16, zeros behind the n-th; groups of 4 of a block.
 __device__ __forceinline__ void store_normed(const float *x, const float *w, float scale, int n,

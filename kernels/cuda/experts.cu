@@ -117,34 +117,53 @@ int expert_down_launch(const struct queue *q, const struct expert_down *a, int t
 
 // ------------------------------------------------------------------ combine
 
-// Four columns of h from i on with the outputs of the token's experts added, each weighted, in the
-// order of the selection. Four outputs are asked for at once.
-__device__ __forceinline__ float4 add_outputs(const struct combine &a, const float *g,
-                                              const bf16 *y, const float *h, int i) {
-    float4 sum = make_float4(0, 0, 0, 0), old = *(const float4 *)(h + i);
+__device__ __forceinline__ void add_weighted(float4 &sum, float weight, uint2 v) {
+    sum.x += weight * low_bf16(v.x);
+    sum.y += weight * high_bf16(v.x);
+    sum.z += weight * low_bf16(v.y);
+    sum.w += weight * high_bf16(v.y);
+}
+
+// ROW_GROUPS groups of columns of h, from `first` on, with the outputs of the token's experts
+// added, each weighted, in the order of the selection. Four experts' outputs are asked for at once.
+__device__ __forceinline__ void add_outputs(const struct combine &a, const float *g, const bf16 *y,
+                                            const float *h, int first, float4 (&to)[ROW_GROUPS]) {
+    float4 sum[ROW_GROUPS];
+#pragma unroll
+    for (int j = 0; j < ROW_GROUPS; j++) {
+        sum[j] = to[j] = make_float4(0, 0, 0, 0);
+        if (first + j * ROW_STEP < a.stride) to[j] = *(const float4 *)(h + first + j * ROW_STEP);
+    }
     for (int k = 0; k < a.n_used; k += 4) {
-        uint2 v[4];
+        uint2 v[4][ROW_GROUPS];
         float weight[4];
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            if (k + e >= a.n_used) continue;
-            v[e] = *(const uint2 *)(y + (int64_t)(k + e) * a.y_stride + i);
-            weight[e] = g[k + e];
+            bool is_there = k + e < a.n_used;
+            weight[e] = is_there ? g[k + e] : 0;
+#pragma unroll
+            for (int j = 0; j < ROW_GROUPS; j++) {
+                int i = first + j * ROW_STEP;
+                v[e][j] = make_uint2(0, 0);
+                if (is_there && i < a.stride)
+                    v[e][j] = *(const uint2 *)(y + (int64_t)(k + e) * a.y_stride + i);
+            }
         }
 #pragma unroll
         for (int e = 0; e < 4; e++) {
-            if (k + e >= a.n_used) continue;
-            sum.x += weight[e] * low_bf16(v[e].x);
-            sum.y += weight[e] * high_bf16(v[e].x);
-            sum.z += weight[e] * low_bf16(v[e].y);
-            sum.w += weight[e] * high_bf16(v[e].y);
+            if (k + e >= a.n_used) break;
+#pragma unroll
+            for (int j = 0; j < ROW_GROUPS; j++) add_weighted(sum[j], weight[e], v[e][j]);
         }
     }
-    return make_float4(old.x + sum.x, old.y + sum.y, old.z + sum.z, old.w + sum.w);
+#pragma unroll
+    for (int j = 0; j < ROW_GROUPS; j++)
+        to[j] = make_float4(to[j].x + sum[j].x, to[j].y + sum[j].y, to[j].z + sum[j].z,
+                            to[j].w + sum[j].w);
 }
 
 // A block of 128 threads a token, ROW_GROUPS times 4 columns a thread at a time.
-__global__ void __launch_bounds__(ROW_THREADS) combine_rows(const struct combine a) {
+__global__ void __launch_bounds__(ROW_THREADS, 8) combine_rows(const struct combine a) {
     launch_dependents();
     wait_for_prior_grid();
     for (int t = blockIdx.x; t < a.step->n_tokens; t += gridDim.x) {
@@ -153,13 +172,10 @@ __global__ void __launch_bounds__(ROW_THREADS) combine_rows(const struct combine
         const bf16 *y = (const bf16 *)a.y + (int64_t)t * a.n_used * a.y_stride;
         for (int first = threadIdx.x * 4; first < a.stride; first += ROW_GROUPS * ROW_STEP) {
             float4 sum[ROW_GROUPS];
-#pragma unroll
-            for (int j = 0; j < ROW_GROUPS; j++)
-                if (first + j * ROW_STEP < a.stride)
-                    sum[j] = add_outputs(a, g, y, h, first + j * ROW_STEP);
+            add_outputs(a, g, y, h, first, sum);
 #pragma unroll
             for (int j = 0; j < ROW_GROUPS; j++) {
-                if (first + j * ROW_STEP >= a.stride) continue;
+                if (first + j * ROW_STEP >= a.stride) break;
                 *(float4 *)(h + first + j * ROW_STEP) = sum[j];
                 squares += square_sum(sum[j]);
             }
