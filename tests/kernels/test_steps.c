@@ -128,6 +128,41 @@ static void test_long_second_steps(void **state) {
     harness_close(&h);
 }
 
+// The same behind another sequence of the step, which is in one tile: each has a state of its own.
+static void test_long_segment_behind_another(void **state) {
+    (void)state;
+    enum { LONG = HARNESS_MAX_TOKENS, CUT = 2, PAGES = 8 };
+    struct model_shape s = harness_shape(0);
+    struct harness_options o = {.n_threads = 1, .page_tokens = 16};
+    struct harness *h = harness_open(&s, &o, 3);
+    int32_t ids[LONG], all[LONG], drawn[LONG], target = 11, pages[2][PAGES];
+    float whole[LONG], lp[LONG], behav[LONG];
+    uint8_t bad[LONG];
+    struct step_output outputs[LONG];
+    fill_ids(&s, LONG, ids);
+    struct harness_sequence q = {ids, LONG, 0, LONG, 0, 0, &target, 1};
+    harness_score(h, &q, whole);
+    struct harness_sequence first = {ids, CUT, 0, CUT, 1, 0, &target, 1};
+    harness_score(h, &first, lp);
+    for (int k = 0; k < PAGES; k++) {
+        pages[0][k] = k;
+        pages[1][k] = PAGES + k;
+    }
+    const int n = LONG - CUT + 1;
+    all[0] = ids[0];
+    memcpy(all + 1, ids + CUT, (LONG - CUT) * sizeof *all);
+    for (int i = 0; i < n; i++)
+        outputs[i] = (struct step_output){.token = i, .target = target, .temperature = 1};
+    struct step_segment segments[] = {{0, 1, 0, 2, pages[1], PAGES},
+                                      {1, LONG - CUT, CUT, 1, pages[0], PAGES}};
+    struct step step = {n, 2, n, all, segments, outputs, false};
+    struct step_result r = {drawn, lp, behav, bad, NULL};
+    harness_step(h, &step, &r);
+    assert_memory_equal(lp, whole, sizeof *lp);
+    assert_memory_equal(lp + 1, whole + CUT, (LONG - CUT) * sizeof *lp);
+    harness_close(&h);
+}
+
 // Rows that go on from a position of one sequence: they share its pages, and have copies of their
 // own from the page of that position on.
 enum { N_ROWS = 3, ROW_PAGES = 17, OWN_PAGES = 2, ROW_PAGE_TOKENS = 64 };
@@ -258,8 +293,11 @@ static void test_many_moves(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_draws),       cmocka_unit_test(test_long_second_steps),
-        cmocka_unit_test(test_chunk_edges), cmocka_unit_test(test_long_contexts),
+        cmocka_unit_test(test_draws),
+        cmocka_unit_test(test_long_second_steps),
+        cmocka_unit_test(test_long_segment_behind_another),
+        cmocka_unit_test(test_chunk_edges),
+        cmocka_unit_test(test_long_contexts),
         cmocka_unit_test(test_many_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
