@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 from typing import List
@@ -17,10 +19,13 @@ def test_credit_where_pages_are_short(is_short: bool, tmp_path: Path) -> None:
     # Two rows of 303 positions, and a young one.
     few = {"kv_memory": 640 * 1536} if is_short else {}
     with RawTrainer() as trainer, serving(tmp_path, trainer.url, max_rows=8, max_context=320,
-                                          draft="off", **few):
+                                          draft="off", **few) as worker:
         assert trainer.welcome()["slots"] == 16
+        # It finds all of them: one by one, rows could leave before six are in its hands.
+        os.kill(worker.pid, signal.SIGSTOP)
         for serial in range(16):
             trainer.task(serial, max_new_tokens=300)
+        os.kill(worker.pid, signal.SIGCONT)
         came: List[wire.Message] = []
         end = time.monotonic() + PATIENCE_S
         while not any(m.type == "CREDIT" and m["slots"] == 32 for m in came):
