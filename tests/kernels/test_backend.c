@@ -328,13 +328,14 @@ static void test_going_back(void **state) {
             harness_score(h, &q, whole);
             q.n = q.chunk = 9;
             harness_score(h, &q, whole); // begins again in the used slot, up to position 9
-            for (int at = 9, kept; at + 1 + DRAFT <= N; at += 1 + kept) {
-                kept = at % (DRAFT + 1); // of the guesses; the next one is wrong
+            for (int at = 9, turn = 0; at + 1 + DRAFT <= N; turn++) {
+                const int kept = turn % (DRAFT + 1); // of the guesses; the next one is wrong
                 memcpy(wrong, ids + at, sizeof wrong);
                 for (int i = 1 + kept; i <= DRAFT; i++) wrong[i] = (ids[at + i] + i) % s.vocab;
                 struct harness_sequence guess = {wrong, 1 + DRAFT, at, 1 + DRAFT, 0, 0, &target, 1};
                 harness_score(h, &guess, part);
                 assert_memory_equal(part, whole + at, (size_t)(1 + kept) * sizeof *part);
+                at += 1 + kept;
             }
             harness_close(&h);
         }
