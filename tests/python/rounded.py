@@ -12,7 +12,7 @@ type of the state, the token's own is not. The router, norms, gates and all sums
 
 So where no value lies at the edge of two roundings both give the same numbers, but for sums in
 another order. One that does lie there falls to the other side, some 2^-9 off, and the layers behind
-it spread that: compare medians, on networks of few layers.
+it spread that: count the positions that agree, on networks of few layers.
 """
 
 from __future__ import annotations

@@ -116,11 +116,11 @@ def test_suspended_and_resumed(tmp_path: Path) -> None:
 
 def test_what_the_device_is() -> None:
     for name, capability, path in (("h100", "9.0", "wgmma"), ("a100", "8.0", "mma"),
-                                   ("b200", "10.0", "mma")):
+                                   ("4090", "8.9", "mma"), ("b200", "10.0", "mma")):
         done = stampede_run("inspect", "--device", "cudasim", "--json", CUDASIM_DEVICE=name)
         facts = json.loads(done.stdout)["device"]
         assert (facts["compute_capability"], facts["path"]) == (capability, path)
-        assert 1000 < facts["clock_mhz"] < 2000 and 1000 < facts["memory_clock_mhz"] < 4000
+        assert 1000 < facts["clock_mhz"] < 3000 and 1000 < facts["memory_clock_mhz"] < 12000
         assert facts["memory_bytes"] >= facts["free_bytes"] > 1e10
     text = stampede_run("inspect", "--device", "cudasim", "--model", TINY).stdout
     assert "compute capability     9.0" in text and "digest" in text

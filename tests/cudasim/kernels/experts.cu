@@ -218,6 +218,8 @@ static void check_shape(checker &c, int n_tokens, int n_experts, int n_used, int
 void check_experts(checker &c) {
     check_shape(c, 1, 4, 3, 64, 32, 0);
     check_shape(c, 50, 5, 2, 140, 90, 1); // 256 rows of both: tiles of 256 tokens, too
+    if (!c.is_small)
+        check_shape(c, 3, 12, 10, 64, 32, 0); // more outputs than are asked for at once
     if (!c.is_small) check_shape(c, 50, 5, 2, 100, 90, 1);
     if (!c.is_small) check_shape(c, 180, 4, 2, 136, 40, 2);
     if (!c.is_small) check_shape(c, 300, 4, 2, 256, 120, 1);
